@@ -1,0 +1,125 @@
+//! The facts that every subject of `record` writes: one posted sales invoice of an ERP.
+//!
+//! Comes in: the number of the call. Goes out: the same names and values for all, so that no subject has an
+//! easier line. The id is made in the call, as an application would have to.
+
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+pub(crate) const DESCRIPTION: &str = "Sales invoice posted";
+pub(crate) const USER: &str = "admin";
+pub(crate) const USER_ROLE: &str = "manager";
+pub(crate) const COMPANY_ID: &str = "CO-001";
+pub(crate) const BRANCH_ID: &str = "BR-YGN";
+pub(crate) const ENTITY_TYPE: &str = "sales_invoice";
+pub(crate) const ENTITY_ID: &str = "inv-42";
+pub(crate) const REFERENCE_NO: &str = "SI-2026-0042";
+pub(crate) const CURRENCY: &str = "MMK";
+pub(crate) const PARTY: &str = "Golden Trading Co.";
+pub(crate) const REQUEST_ID: &str = "7c1a9b1f5a7c0e2d";
+pub(crate) const SESSION_ID: &str = "s-5e0f2c9a";
+pub(crate) const IP: &str = "192.168.1.10";
+pub(crate) const HOSTNAME: &str = "erp-1";
+pub(crate) const METHOD: &str = "POST";
+pub(crate) const ENDPOINT: &str = "/sales/invoice";
+
+/// One entry, in the order of the line format. There is no HTTP status: a handler that records does not know
+/// it yet.
+#[derive(Debug, Serialize)]
+pub(crate) struct Facts {
+    pub(crate) id: Uuid,
+    timestamp: Now,
+    pub(crate) level: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) action: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) user: &'static str,
+    pub(crate) user_role: &'static str,
+    pub(crate) company_id: &'static str,
+    pub(crate) branch_id: &'static str,
+    pub(crate) entity_type: &'static str,
+    pub(crate) entity_id: &'static str,
+    pub(crate) reference_no: &'static str,
+    pub(crate) amount: u64,
+    pub(crate) currency: &'static str,
+    pub(crate) metadata: Metadata,
+    pub(crate) request_id: &'static str,
+    pub(crate) session_id: &'static str,
+    pub(crate) ip: &'static str,
+    pub(crate) hostname: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) success: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Metadata {
+    pub(crate) party: &'static str,
+}
+
+/// The time at which the line is made. Subjects that ask the clock themselves do not pay for it twice.
+#[derive(Debug)]
+struct Now;
+
+impl Serialize for Now {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_micros(SystemTime::now()))
+    }
+}
+
+impl Facts {
+    /// The facts of the n-th call.
+    pub(crate) fn of(call: u64) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            timestamp: Now,
+            level: "AUDIT",
+            module: "sales",
+            action: "POST",
+            description: DESCRIPTION,
+            user: USER,
+            user_role: USER_ROLE,
+            company_id: COMPANY_ID,
+            branch_id: BRANCH_ID,
+            entity_type: ENTITY_TYPE,
+            entity_id: ENTITY_ID,
+            reference_no: REFERENCE_NO,
+            amount: amount(call),
+            currency: CURRENCY,
+            metadata: Metadata { party: PARTY },
+            request_id: REQUEST_ID,
+            session_id: SESSION_ID,
+            ip: IP,
+            hostname: HOSTNAME,
+            method: METHOD,
+            endpoint: ENDPOINT,
+            success: true,
+        }
+    }
+}
+
+/// The amount of the n-th call; different each time, so that no line can be copied from the last.
+pub(crate) fn amount(call: u64) -> u64 {
+    1_250_000 + call
+}
+
+/// The names that a line must have at its top level, however a subject spells the nested one.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<String> {
+    let value = serde_json::to_value(Facts::of(0)).unwrap();
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_has_the_facts_and_the_size_that_goals_are_stated_for() {
+        assert_eq!(names().len(), 23);
+        let line = serde_json::to_string(&Facts::of(7)).unwrap();
+        assert!((550..=570).contains(&line.len()), "{} bytes: {line}", line.len());
+    }
+}

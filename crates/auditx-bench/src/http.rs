@@ -1,0 +1,142 @@
+//! `http`: requests per second through one server worker, and the server's CPU time for each.
+//!
+//! Comes in: how long, how often, over how many connections. Goes out: one row for each subject. The server
+//! and the load are processes of their own, and the server says how much CPU time it used, its log threads
+//! included.
+
+mod actix;
+mod axum;
+mod load;
+mod logging;
+mod server;
+mod subject;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{Outcome, child, quantile, report};
+use load::Load;
+pub(crate) use load::LoadOptions;
+use server::ServerProcess;
+pub(crate) use subject::ServeOptions;
+use subject::SubjectName;
+
+/// Long enough for connections, allocators and branch predictors to settle.
+const WARM_UP_SECONDS: f64 = 0.5;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Length of each run
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Runs of each subject; medians are reported
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Connections kept alive, each with one request under way
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+    /// Where servers write; a directory of its own is made there for each run [default: the temporary
+    /// directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Only these subjects
+    #[arg(long, value_delimiter = ',')]
+    subjects: Vec<SubjectName>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    subject: String,
+    requests_per_s: f64,
+    p50_us: f64,
+    p99_us: f64,
+    server_cpu_us: f64,
+    /// Over all runs, the warm-ups included; `lines` too.
+    requests: u64,
+    lines: u64,
+    runs: u32,
+}
+
+struct Run {
+    load: Load,
+    server_cpu_us: f64,
+    requests: u64,
+    lines: u64,
+}
+
+/// Serves one subject until the parent says stop.
+pub(crate) fn serve(options: &ServeOptions) -> Outcome<()> {
+    options.subject.serve(&options.dir)
+}
+
+/// Sends load to a server and prints what came back.
+pub(crate) fn load(options: &LoadOptions) -> Outcome<()> {
+    load::run(options)
+}
+
+/// Measures every subject and prints the medians.
+pub(crate) fn measure(options: &Options) -> Outcome<()> {
+    let subjects = match options.subjects.as_slice() {
+        [] => SubjectName::value_variants(),
+        chosen => chosen,
+    };
+    let mut cases: Vec<(SubjectName, Vec<Run>)> =
+        subjects.iter().map(|subject| (*subject, Vec::new())).collect();
+    let directory = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&directory)?;
+    for round in 1..=options.runs {
+        for (subject, runs) in &mut cases {
+            eprintln!("run {round} of {}: {subject}", options.runs);
+            runs.push(one(*subject, options, &directory)?);
+        }
+    }
+    let rows: Vec<Row> = cases.iter().map(|(subject, runs)| row(*subject, runs)).collect();
+    report::print(&rows, options.json)
+}
+
+fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {
+    let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
+    let serve = ServeOptions { subject, dir: directory.path().to_owned() };
+    let mut server = ServerProcess::start(serve.to_arguments())?;
+    let load_for = |seconds| LoadOptions { port: server.port(), connections: options.connections, seconds };
+    let (warm_up, measured) = (load_for(WARM_UP_SECONDS), load_for(options.seconds));
+
+    let warm_up: Load = child::report(warm_up.to_arguments())?;
+    let cpu_before = server.cpu_so_far()?;
+    let load: Load = child::report(measured.to_arguments())?;
+    let cpu_used = server.stop()?.saturating_sub(cpu_before);
+
+    let requests = warm_up.requests + load.requests;
+    let lines = match subject.lines() {
+        Some(lines) => lines.count(directory.path())?,
+        None => 0,
+    };
+    if subject.lines().is_some() && lines != requests {
+        return Err(format!("{subject} answered {requests} requests and left {lines} lines").into());
+    }
+    Ok(Run { server_cpu_us: cpu_used.as_secs_f64() * 1e6 / load.requests_as_f64(), load, requests, lines })
+}
+
+fn row(subject: SubjectName, runs: &[Run]) -> Row {
+    let median = |figure: fn(&Run) -> f64| quantile::median(runs.iter().map(figure));
+    Row {
+        subject: subject.to_string(),
+        requests_per_s: median(|run| run.load.requests_per_s).round(),
+        p50_us: rounded(median(|run| run.load.p50_us)),
+        p99_us: rounded(median(|run| run.load.p99_us)),
+        server_cpu_us: rounded(median(|run| run.server_cpu_us)),
+        requests: runs.iter().map(|run| run.requests).sum(),
+        lines: runs.iter().map(|run| run.lines).sum(),
+        runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// To a hundredth of a microsecond; more digits than that are noise.
+fn rounded(figure: f64) -> f64 {
+    (figure * 100.0).round() / 100.0
+}

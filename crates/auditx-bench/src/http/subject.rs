@@ -1,0 +1,83 @@
+//! What is served: each framework bare, and with each way to write one closing line a request.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use memchr::memmem;
+
+use super::{actix, axum};
+use crate::Outcome;
+use crate::output::{FILE, Lines};
+
+/// The path that the load asks for; every server routes it with a parameter.
+pub(super) const PATH: &str = "/sales/invoice/42";
+
+/// The body of every answer.
+pub(super) const BODY: &str = "posted";
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    pub(super) subject: SubjectName,
+    #[arg(long)]
+    pub(super) dir: PathBuf,
+}
+
+impl ServeOptions {
+    /// The arguments that say the same to another process.
+    pub(super) fn to_arguments(&self) -> Vec<OsString> {
+        vec!["serve".into(), self.subject.to_string().into(), "--dir".into(), self.dir.clone().into()]
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubjectName {
+    #[value(name = "axum")]
+    Axum,
+    #[value(name = "axum+trace")]
+    AxumTrace,
+    #[value(name = "actix")]
+    Actix,
+    #[value(name = "actix+logger")]
+    ActixLogger,
+    #[value(name = "actix+tracing")]
+    ActixTracing,
+}
+
+impl SubjectName {
+    /// Serves until the parent says stop, and returns when everything logged is in the file.
+    pub(super) fn serve(self, directory: &Path) -> Outcome<()> {
+        match self {
+            Self::Axum => axum::bare(),
+            Self::AxumTrace => axum::with_trace(directory),
+            Self::Actix => actix::bare(),
+            Self::ActixLogger => actix::with_logger(directory),
+            Self::ActixTracing => actix::with_tracing(directory),
+        }
+    }
+
+    /// The closing line that it leaves for each request, if it logs at all.
+    pub(super) fn lines(self) -> Option<Lines> {
+        const fn marked(line: fn(&[u8]) -> bool) -> Option<Lines> {
+            Some(Lines { file: |name| name == FILE, line })
+        }
+        match self {
+            Self::Axum | Self::Actix => None,
+            Self::AxumTrace => {
+                marked(|line| memmem::find(line, br#""message":"finished processing request""#).is_some())
+            }
+            Self::ActixLogger => {
+                marked(|line| memmem::find(line, b"\"GET /sales/invoice/42 HTTP/1.1\" 200").is_some())
+            }
+            Self::ActixTracing => marked(|line| memmem::find(line, br#""message":"close""#).is_some()),
+        }
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}

@@ -1,0 +1,59 @@
+//! `auditx-bench`: auditx and its peers, measured side by side in one run.
+//!
+//! Comes in: what to measure and how often. Goes out: medians over interleaved runs, as a table or as one
+//! JSON object a line. Every run is a process of its own, so that no subject inherits another's threads,
+//! memory or global logger, and every run counts the lines it left behind: a subject that lost one fails the
+//! whole measurement. Linux only.
+
+mod child;
+mod facts;
+mod http;
+mod output;
+mod quantile;
+mod record;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What fails here ends the measurement, so a message is all anyone needs.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Measures auditx beside its peers")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Latency of one recording call, and entries per second until all are in the file
+    Record(record::Options),
+    /// Requests per second through one server worker, and the server's CPU time per request
+    Http(http::Options),
+    #[command(hide = true)]
+    RecordRun(record::RunOptions),
+    #[command(hide = true)]
+    Serve(http::ServeOptions),
+    #[command(hide = true)]
+    Load(http::LoadOptions),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Record(options) => record::measure(&options),
+        Command::Http(options) => http::measure(&options),
+        Command::RecordRun(options) => record::run(&options),
+        Command::Serve(options) => http::serve(&options),
+        Command::Load(options) => http::load(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("auditx-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

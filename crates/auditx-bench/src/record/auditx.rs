@@ -1,0 +1,60 @@
+//! auditx itself: the transaction helper of its quick start, in a context that was entered once.
+//!
+//! The configuration is the default one, host name apart, so what is measured is what users get. The facts of
+//! the request live in its context, as they do in an application.
+
+use std::path::Path;
+use std::time::Duration;
+
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config, RequestContext};
+
+use super::subject::Subject;
+use crate::Outcome;
+use crate::facts;
+
+/// Far longer than a full journal takes to drain.
+const DRAIN_LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(Debug)]
+pub(super) struct Auditx {
+    logger: AuditLogger,
+}
+
+impl Auditx {
+    pub(super) fn open(directory: &Path) -> Outcome<Self> {
+        Ok(Self { logger: AuditLogger::open(Config::new(directory).hostname(facts::HOSTNAME))? })
+    }
+}
+
+impl Subject for Auditx {
+    fn record(&self, call: u64) -> Outcome<()> {
+        let action = AuditAction::Post;
+        let amount = facts::amount(call);
+        self.logger
+            .log_transaction(facts::DESCRIPTION, BusinessModule::Sales, action, facts::REFERENCE_NO, amount)
+            .entity(facts::ENTITY_TYPE, facts::ENTITY_ID)
+            .party(facts::PARTY)
+            .currency(facts::CURRENCY)
+            .method(facts::METHOD)
+            .endpoint(facts::ENDPOINT)
+            .record()?;
+        Ok(())
+    }
+
+    fn drain(self: Box<Self>) -> Outcome<()> {
+        Ok(self.logger.close(DRAIN_LIMIT)?)
+    }
+
+    fn in_thread(&self, calls: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
+        let _scope = RequestContext::new()
+            .user(facts::USER)
+            .user_role(facts::USER_ROLE)
+            .company_id(facts::COMPANY_ID)
+            .branch_id(facts::BRANCH_ID)
+            .request_id(facts::REQUEST_ID)
+            .session_id(facts::SESSION_ID)
+            .ip(facts::IP.parse()?)
+            .enter();
+        calls()
+    }
+}

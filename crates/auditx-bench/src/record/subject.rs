@@ -1,0 +1,58 @@
+//! What is measured: a way to record the facts, and a way to know that all of them are in the file.
+//!
+//! Each subject lives in a file of its own and is set up as its documentation recommends for a log that must
+//! not lose lines. None of them knows how it is timed.
+
+use std::fmt;
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::{slog_async, tracing_appender, write};
+use crate::Outcome;
+use crate::output::{self, Lines};
+
+/// One way to record.
+pub(super) trait Subject: Sync {
+    /// Records the facts of the n-th call.
+    fn record(&self, call: u64) -> Outcome<()>;
+
+    /// Returns when everything recorded so far is in the file.
+    fn drain(self: Box<Self>) -> Outcome<()>;
+
+    /// Runs a thread's calls, inside whatever the subject keeps for a thread or a request.
+    fn in_thread(&self, calls: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
+        calls()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubjectName {
+    TracingAppender,
+    SlogAsync,
+    Write,
+}
+
+impl SubjectName {
+    pub(super) fn open(self, directory: &Path) -> Outcome<Box<dyn Subject>> {
+        Ok(match self {
+            Self::TracingAppender => Box::new(tracing_appender::TracingAppender::open(directory)?),
+            Self::SlogAsync => Box::new(slog_async::SlogAsync::open(directory)?),
+            Self::Write => Box::new(write::Write::open(directory)?),
+        })
+    }
+
+    /// What it leaves behind for each call.
+    pub(super) fn lines(self) -> Lines {
+        match self {
+            Self::TracingAppender | Self::SlogAsync | Self::Write => output::OBJECTS,
+        }
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}

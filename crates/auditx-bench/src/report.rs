@@ -1,0 +1,60 @@
+//! How figures reach the reader: a table for people, one JSON object a line for programs.
+//!
+//! Comes in: rows that serialise to flat objects. Goes out: standard output, and nothing else writes there.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Outcome;
+
+/// Prints the rows; the columns are the fields, in their order.
+pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
+    if json {
+        for row in rows {
+            println!("{}", serde_json::to_string(row)?);
+        }
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for row in rows {
+        let text = serde_json::to_string(row)?;
+        let cells = cells(&text)?;
+        if table.header().is_none() {
+            table.set_header(cells.iter().map(|(name, _)| name));
+        }
+        table.add_row(cells.iter().map(|(_, value)| value));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// The fields of a flat object in the order in which they were written, which a map would not keep.
+fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
+    let mut cells: Vec<(usize, String, String)> = Vec::new();
+    let Value::Object(map) = serde_json::from_str(object)? else { return Err("a row is no object".into()) };
+    for (name, value) in map {
+        let place = object.find(&format!("\"{name}\":")).unwrap_or(usize::MAX);
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        cells.push((place, name, text));
+    }
+    cells.sort();
+    Ok(cells.into_iter().map(|(_, name, value)| (name, value)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_the_order_of_the_fields() {
+        let cells = cells(r#"{"subject":"write","threads":2,"p50_ns":1.5}"#).unwrap();
+        let names: Vec<&str> = cells.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["subject", "threads", "p50_ns"]);
+        assert_eq!(cells[0].1, "write");
+    }
+}

@@ -1,0 +1,150 @@
+//! Money as exact decimal digits: what is given is what the line says, never through binary floating point.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+
+use crate::error::{Error, Result};
+
+/// More digits than any currency, token or ledger uses; keeps a line's number readable by every JSON reader.
+const MAX_LEN: usize = 64;
+
+/// An exact decimal amount, written into the line with exactly the digits given (`1250000.10` stays so).
+///
+/// From integers and [`rust_decimal::Decimal`] through `From`, from decimal text through [`Amount::parse`]
+/// and, where nothing better exists, from binary floating point through [`Amount::from_f64`].
+///
+/// ```
+/// use auditx_core::Amount;
+/// assert_eq!(Amount::from(1_250_000).to_string(), "1250000");
+/// assert_eq!(Amount::parse("1250000.10")?.to_string(), "1250000.10");
+/// assert!(Amount::parse("1,250").unwrap_err().is_invalid());
+/// # Ok::<(), auditx_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Amount(Digits);
+
+#[derive(Clone)]
+enum Digits {
+    Integer(i128),
+    Decimal(Decimal),
+    Text(Box<str>),
+}
+
+impl Amount {
+    /// Reads plain decimal text: an optional minus, digits without leading zeros, optionally a point and digits.
+    ///
+    /// # Errors
+    /// `is_invalid` for anything else (thousands separators, exponents, a leading plus, more than 64 characters).
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > MAX_LEN || !is_plain_decimal(text.as_bytes()) {
+            let shown: String = text.chars().take(MAX_LEN).collect();
+            return Err(Error::invalid(format!(
+                "amount {shown:?} is not a plain decimal number like -1250000.10 of at most {MAX_LEN} characters"
+            )));
+        }
+        Ok(Self(match text.parse::<i128>() {
+            Ok(integer) if text != "-0" => Digits::Integer(integer),
+            _ => Digits::Text(text.into()),
+        }))
+    }
+
+    /// The shortest decimal digits that mean the same `f64`; prefer integers, [`Decimal`] or text, which are exact.
+    ///
+    /// # Errors
+    /// `is_invalid` for NaN, the infinities, and magnitudes that need more than 64 characters.
+    pub fn from_f64(value: f64) -> Result<Self> {
+        if !value.is_finite() {
+            return Err(Error::invalid(format!("amount {value} is not a finite number")));
+        }
+        Self::parse(&value.to_string())
+    }
+}
+
+fn is_plain_decimal(text: &[u8]) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, fraction) = match unsigned.iter().position(|&byte| byte == b'.') {
+        Some(point) => (&unsigned[..point], Some(&unsigned[point + 1..])),
+        None => (unsigned, None),
+    };
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    digits(whole) && (whole.len() == 1 || whole[0] != b'0') && fraction.is_none_or(digits)
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Digits::Integer(value) => write!(f, "{value}"),
+            Digits::Decimal(value) => write!(f, "{value}"),
+            Digits::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Amount({self})")
+    }
+}
+
+impl PartialEq for Amount {
+    /// Equal when the digits are: `1.5` and `1.50` are two different statements on an invoice.
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Amount {}
+
+impl FromStr for Amount {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl From<Decimal> for Amount {
+    fn from(value: Decimal) -> Self {
+        Self(Digits::Decimal(value))
+    }
+}
+
+macro_rules! from_integers {
+    ($($integer:ty),*) => {
+        $(impl From<$integer> for Amount {
+            fn from(value: $integer) -> Self {
+                Self(Digits::Integer(i128::from(value)))
+            }
+        })*
+    };
+}
+
+from_integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stay_as_given() {
+        for text in ["0", "-0", "-0.00", "1250000.10", "0.000", "123456789012345678901234567890.123456789", "-7"] {
+            assert_eq!(Amount::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Amount::from(Decimal::new(125_000_010, 2)).to_string(), "1250000.10");
+        assert_eq!(Amount::from(u64::MAX).to_string(), u64::MAX.to_string());
+        assert_eq!(Amount::from_f64(0.1).unwrap().to_string(), "0.1");
+    }
+
+    #[test]
+    fn anything_but_plain_digits_is_refused() {
+        let long = "9".repeat(65);
+        for text in ["", "-", "+1", "01", "1.", ".5", "1e3", "1,250", " 1", "NaN", "٣", "1.2.3", "0x10", &long] {
+            assert!(Amount::parse(text).unwrap_err().is_invalid(), "{text:?}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
+            assert!(Amount::from_f64(value).unwrap_err().is_invalid(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! How a logger is set up: consuming setters, environment variables, or an application's own configuration file.
+
+mod policy;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::clock::{Clock, SystemClock};
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::line::RecordedEntry;
+use crate::redact::Redaction;
+
+pub use policy::{Compression, Console, Durability, RateLimit, Retention};
+
+/// Where a logger writes when nothing is configured.
+pub const DEFAULT_LOG_DIR: &str = "logs";
+
+const DEFAULT_MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
+
+/// An error of a hook; anything goes.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
+type HookFn = dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Hook {
+    pub(crate) name: String,
+    pub(crate) from_start: bool,
+    pub(crate) run: Arc<HookFn>,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").field("name", &self.name).field("from_start", &self.from_start).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a logger.
+///
+/// With serde, durations are text like `"100ms"` or `"30d"`; unknown keys are refused.
+///
+/// ```
+/// use auditx_core::{Config, Retention};
+/// use std::time::Duration;
+///
+/// let config = Config::new("logs").origin("erp.example.com").retention(Retention::RetainFor(Duration::from_secs(86_400 * 400)));
+/// let from_file: Config = serde_json::from_str(r#"{"log_dir": "/var/log/erp", "durability": "every-entry"}"#)?;
+/// # let _ = (config, from_file);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub(crate) log_dir: PathBuf,
+    pub(crate) instance: String,
+    pub(crate) origin: String,
+    pub(crate) hostname: String,
+    pub(crate) console: Console,
+    pub(crate) max_file_bytes: u64,
+    #[serde(deserialize_with = "policy::optional_duration")]
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) retention: Retention,
+    pub(crate) compression: Compression,
+    pub(crate) durability: Durability,
+    pub(crate) redaction: Redaction,
+    pub(crate) default_currency: String,
+    pub(crate) rate_limit: RateLimit,
+    #[serde(skip)]
+    pub(crate) hooks: Vec<Hook>,
+    #[serde(skip, default = "system_clock")]
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log_dir: PathBuf::from(DEFAULT_LOG_DIR),
+            instance: String::new(),
+            origin: String::new(),
+            hostname: String::new(),
+            console: Console::default(),
+            max_file_bytes: DEFAULT_MAX_FILE_BYTES,
+            max_age: None,
+            retention: Retention::default(),
+            compression: Compression::default(),
+            durability: Durability::default(),
+            redaction: Redaction::default(),
+            default_currency: String::new(),
+            rate_limit: RateLimit::default(),
+            hooks: Vec::new(),
+            clock: system_clock(),
+        }
+    }
+}
+
+impl Config {
+    /// Default: `logs`. The directory of the trail; made where it does not exist.
+    #[must_use]
+    pub fn new(log_dir: impl Into<PathBuf>) -> Self {
+        Self { log_dir: log_dir.into(), ..Self::default() }
+    }
+
+    /// Default: none. Opens the trail in a directory of this name below the log directory, so that several processes
+    /// can share one place, each with a trail of its own. One to 64 characters of `[A-Za-z0-9._-]`.
+    #[must_use]
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = name.into();
+        self
+    }
+
+    /// Default: the host's name. The name of the log in its first record, such as `erp.example.com`.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+
+    /// Default: the operating system's. Written into each entry.
+    #[must_use]
+    pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.hostname = hostname.into();
+        self
+    }
+
+    /// Default: [`Console::Off`]. Shows entries to people, coloured on a terminal.
+    #[must_use]
+    pub fn console(mut self, console: Console) -> Self {
+        self.console = console;
+        self
+    }
+
+    /// Default: 10 MiB. Seals the active segment once it holds this many bytes; at least 65,535.
+    #[must_use]
+    pub fn max_file_bytes(mut self, bytes: u64) -> Self {
+        self.max_file_bytes = bytes;
+        self
+    }
+
+    /// Default: none. Seals the active segment this long after it began, if it holds any entry.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// Default: [`Retention::KeepEverything`]. Which sealed segments are retired.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Default: [`Compression::Zstd`]. How sealed segments are kept.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Default: [`Durability::Interval`] of 100 ms. When accepted entries are made to survive a power loss.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Default: the deny-list of secrets. What must never be stored.
+    #[must_use]
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
+    /// Default: none. The currency of amounts that name none, such as `MMK`.
+    #[must_use]
+    pub fn default_currency(mut self, currency: impl Into<String>) -> Self {
+        self.default_currency = currency.into();
+        self
+    }
+
+    /// Default: 5 failures in 60 s per address. When failed security events become CRITICAL.
+    #[must_use]
+    pub fn rate_limit(mut self, rate_limit: RateLimit) -> Self {
+        self.rate_limit = rate_limit;
+        self
+    }
+
+    /// Default: none. Calls `hook` with every entry recorded from the first open with this hook on.
+    ///
+    /// Hooks run on a thread of their own, after the entry is durable (under [`Durability::Os`]: written), in order and
+    /// at least once: the name's cursor is kept in the trail's directory. An error or a panic goes to app.log and the
+    /// same entry is tried again with growing pauses; it blocks and loses nothing.
+    #[must_use]
+    pub fn on_audit(
+        self,
+        name: impl Into<String>,
+        hook: impl Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync + 'static,
+    ) -> Self {
+        self.with_hook(name.into(), false, Arc::new(hook))
+    }
+
+    /// The same as [`Config::on_audit`], but a new name begins with the oldest entry the trail holds: for copies.
+    #[must_use]
+    pub fn on_audit_from_start(
+        self,
+        name: impl Into<String>,
+        hook: impl Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync + 'static,
+    ) -> Self {
+        self.with_hook(name.into(), true, Arc::new(hook))
+    }
+
+    fn with_hook(mut self, name: String, from_start: bool, run: Arc<HookFn>) -> Self {
+        self.hooks.push(Hook { name, from_start, run });
+        self
+    }
+
+    /// Default: the system's. Where timestamps and the rate limit's window come from.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
+    /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
+    /// `AUDITX_DURABILITY`, `AUDITX_DEFAULT_CURRENCY`. Values are spelled as in a configuration file.
+    ///
+    /// # Errors
+    /// `is_invalid`, naming the variable, for a value that cannot be read.
+    pub fn from_env() -> Result<Self> {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(read: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Self> {
+        let mut config = Self::default();
+        let text = |name: &str| match read(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => value
+                .into_string()
+                .map(Some)
+                .map_err(|value| Error::invalid(format!("{name} is not Unicode: {}", value.display()))),
+        };
+        if let Some(log_dir) = read("AUDITX_LOG_DIR").filter(|value| !value.is_empty()) {
+            config.log_dir = log_dir.into();
+        }
+        for (name, setting) in [
+            ("AUDITX_INSTANCE", &mut config.instance),
+            ("AUDITX_ORIGIN", &mut config.origin),
+            ("AUDITX_HOSTNAME", &mut config.hostname),
+            ("AUDITX_DEFAULT_CURRENCY", &mut config.default_currency),
+        ] {
+            if let Some(value) = text(name)? {
+                *setting = value;
+            }
+        }
+        policy::read_variable(&text, "AUDITX_CONSOLE", &mut config.console)?;
+        policy::read_variable(&text, "AUDITX_MAX_FILE_BYTES", &mut config.max_file_bytes)?;
+        policy::read_variable(&text, "AUDITX_RETENTION", &mut config.retention)?;
+        policy::read_variable(&text, "AUDITX_COMPRESSION", &mut config.compression)?;
+        policy::read_variable(&text, "AUDITX_DURABILITY", &mut config.durability)?;
+        if let Some(age) = text("AUDITX_MAX_AGE")? {
+            config.max_age = Some(policy::parse_duration(&age).map_err(|error| policy::in_variable("AUDITX_MAX_AGE", &error))?);
+        }
+        Ok(config)
+    }
+
+    /// The directory the trail itself stands in.
+    #[must_use]
+    pub fn trail_dir(&self) -> PathBuf {
+        if self.instance.is_empty() { self.log_dir.clone() } else { self.log_dir.join(&self.instance) }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if !self.instance.is_empty() && !is_name(&self.instance) {
+            return Err(Error::invalid(format!("instance {:?} {NAME_RULE}", self.instance)));
+        }
+        if self.max_file_bytes < MAX_LINE as u64 {
+            return Err(Error::invalid(format!(
+                "max_file_bytes {} is less than one line may need, {MAX_LINE} bytes",
+                self.max_file_bytes
+            )));
+        }
+        for (place, hook) in self.hooks.iter().enumerate() {
+            if !is_name(&hook.name) {
+                return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));
+            }
+            if self.hooks[..place].iter().any(|earlier| earlier.name == hook.name) {
+                return Err(Error::invalid(format!("two on_audit hooks are named {:?}: each needs its own cursor", hook.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+const NAME_RULE: &str = "must be 1 to 64 characters of [A-Za-z0-9._-] and not begin with a dot";
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests;

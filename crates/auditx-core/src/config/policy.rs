@@ -1,0 +1,194 @@
+//! The choices a configuration makes, and how each is spelled in files and environment variables.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::error::{Error, Result};
+
+/// When accepted entries are made to survive a power loss. They survive the death of the process in any case.
+///
+/// Spelled `os`, `every-entry`, or a duration. SECURITY and CRITICAL entries are synced at once except under `Os`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum Durability {
+    /// When the operating system likes, at seals, at `flush`, at `close`, and when a receipt is waited for.
+    Os,
+    /// At most this long after the entry was accepted.
+    Interval(Duration),
+    /// Before `record()` returns. Threads that record at the same time share one fdatasync (group commit).
+    EveryEntry,
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self::Interval(Duration::from_millis(100))
+    }
+}
+
+/// Which sealed segments are retired. Each deletion leaves a `retired` record in the trail, and none happens before
+/// every hook has passed the segment.
+///
+/// Spelled `keep-everything`, `backup-count=N`, or `retain-for=400d`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum Retention {
+    /// None.
+    #[default]
+    KeepEverything,
+    /// All but this many of the newest.
+    BackupCount(usize),
+    /// Those sealed longer ago than this.
+    RetainFor(Duration),
+}
+
+/// How sealed segments are kept. Spelled `zstd` or `none`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum Compression {
+    /// As Zstandard files, compressed and checked on a thread of its own.
+    #[default]
+    Zstd,
+    /// As they were written.
+    None,
+}
+
+/// Where entries are shown to people. Spelled `off`, `stdout` or `stderr`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum Console {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// On standard output.
+    Stdout,
+    /// On standard error.
+    Stderr,
+}
+
+/// When failed security events of one address become CRITICAL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Failures within the window that are still ordinary. Default: 5.
+    pub limit: u32,
+    /// The sliding window. Default: 60 s.
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
+    /// Addresses remembered at most; the least recently seen is forgotten first. Default: 10,000.
+    pub addresses: usize,
+}
+
+impl RateLimit {
+    /// A limit of failures within a window.
+    #[must_use]
+    pub fn new(limit: u32, window: Duration) -> Self {
+        Self { limit, window, ..Self::default() }
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { limit: 5, window: Duration::from_secs(60), addresses: 10_000 }
+    }
+}
+
+/// Text like `100ms`, `90s`, `30d`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration> {
+    humantime::parse_duration(text)
+        .map_err(|error| Error::invalid(format!("{text:?} is no duration like 100ms, 90s or 30d")).because(error))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    text.map(|text| parse_duration(&text)).transpose().map_err(serde::de::Error::custom)
+}
+
+/// Sets `setting` from a variable, if that is set.
+pub(super) fn read_variable<T: FromStr<Err: std::fmt::Display>>(
+    text: &impl Fn(&str) -> Result<Option<String>>,
+    name: &str,
+    setting: &mut T,
+) -> Result<()> {
+    if let Some(value) = text(name)? {
+        *setting = value.parse().map_err(|error| in_variable(name, &error))?;
+    }
+    Ok(())
+}
+
+pub(super) fn in_variable(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("environment variable {name}: {error}"))
+}
+
+macro_rules! spelled {
+    ($name:ident, $parse:expr, $expected:literal) => {
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                let parse: fn(&str) -> Option<Self> = $parse;
+                parse(text).ok_or_else(|| Error::invalid(format!(concat!("{:?} is not ", $expected), text)))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                text.parse()
+            }
+        }
+    };
+}
+
+spelled!(
+    Durability,
+    |text| match text {
+        "os" => Some(Self::Os),
+        "every-entry" => Some(Self::EveryEntry),
+        text => parse_duration(text).ok().map(Self::Interval),
+    },
+    "`os`, `every-entry` or a duration like 100ms"
+);
+
+spelled!(
+    Retention,
+    |text| match text.split_once('=') {
+        None if text == "keep-everything" => Some(Self::KeepEverything),
+        Some(("backup-count", count)) => count.parse().ok().map(Self::BackupCount),
+        Some(("retain-for", age)) => parse_duration(age).ok().map(Self::RetainFor),
+        _ => None,
+    },
+    "`keep-everything`, `backup-count=N` or `retain-for=400d`"
+);
+
+spelled!(
+    Compression,
+    |text| match text {
+        "zstd" => Some(Self::Zstd),
+        "none" => Some(Self::None),
+        _ => None,
+    },
+    "`zstd` or `none`"
+);
+
+spelled!(
+    Console,
+    |text| match text {
+        "off" => Some(Self::Off),
+        "stdout" => Some(Self::Stdout),
+        "stderr" => Some(Self::Stderr),
+        _ => None,
+    },
+    "`off`, `stdout` or `stderr`"
+);

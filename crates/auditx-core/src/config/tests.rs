@@ -1,0 +1,71 @@
+//! Configurations from every door.
+
+use super::*;
+
+fn from_pairs(pairs: &[(&str, &str)]) -> Result<Config> {
+    Config::from_variables(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+}
+
+#[test]
+fn the_environment_changes_the_defaults() {
+    let config = from_pairs(&[
+        ("AUDITX_LOG_DIR", "/var/log/erp"),
+        ("AUDITX_INSTANCE", "worker-2"),
+        ("AUDITX_CONSOLE", "stderr"),
+        ("AUDITX_MAX_FILE_BYTES", "1000000"),
+        ("AUDITX_MAX_AGE", "1d"),
+        ("AUDITX_RETENTION", "backup-count=7"),
+        ("AUDITX_COMPRESSION", "none"),
+        ("AUDITX_DURABILITY", "20ms"),
+        ("AUDITX_DEFAULT_CURRENCY", "MMK"),
+    ])
+    .unwrap();
+    assert_eq!(config.trail_dir(), PathBuf::from("/var/log/erp/worker-2"));
+    assert_eq!(config.console, Console::Stderr);
+    assert_eq!(config.max_file_bytes, 1_000_000);
+    assert_eq!(config.max_age, Some(Duration::from_secs(86_400)));
+    assert_eq!(config.retention, Retention::BackupCount(7));
+    assert_eq!(config.compression, Compression::None);
+    assert_eq!(config.durability, Durability::Interval(Duration::from_millis(20)));
+    assert_eq!(config.default_currency, "MMK");
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    for (name, value) in [
+        ("AUDITX_DURABILITY", "sometimes"),
+        ("AUDITX_MAX_FILE_BYTES", "10MB"),
+        ("AUDITX_RETENTION", "backup-count=-1"),
+        ("AUDITX_MAX_AGE", "long"),
+        ("AUDITX_CONSOLE", "yes"),
+    ] {
+        let error = from_pairs(&[(name, value)]).unwrap_err();
+        assert!(error.is_invalid() && error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_configuration_file_can_carry_it() {
+    let config: Config = serde_json::from_str(
+        r#"{"log_dir": "x", "durability": "os", "retention": "retain-for=30d", "max_age": "6h",
+            "rate_limit": {"limit": 3, "window": "10s"}, "redaction": {"deny": ["iban"]}}"#,
+    )
+    .unwrap();
+    assert_eq!(config.durability, Durability::Os);
+    assert_eq!(config.retention, Retention::RetainFor(Duration::from_secs(30 * 86_400)));
+    assert_eq!(config.rate_limit, RateLimit::new(3, Duration::from_secs(10)));
+    assert!(serde_json::from_str::<Config>(r#"{"log_dri": "x"}"#).is_err());
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_opened() {
+    for config in [
+        Config::new("x").instance("../other"),
+        Config::new("x").instance(".auditx"),
+        Config::new("x").max_file_bytes(100),
+        Config::new("x").on_audit("a/b", |_| Ok(())),
+        Config::new("x").on_audit("a", |_| Ok(())).on_audit("a", |_| Ok(())),
+    ] {
+        assert!(config.check().unwrap_err().is_invalid(), "{config:?}");
+    }
+}

@@ -1,0 +1,41 @@
+//! The size of a line, and the words for one that is too large.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Kind, Result};
+
+/// The largest line, its sequence number and its final newline included (a record's length fits 16 bits).
+pub(crate) const MAX_LINE: usize = 65_535;
+
+/// `{"seq":18446744073709551615,` and `\n`: whether an entry fits must not depend on when it is recorded.
+const AROUND_BODY: usize = 29;
+
+pub(super) fn check(body: &[u8]) -> Result<()> {
+    let size = body.len() + AROUND_BODY;
+    if size <= MAX_LINE {
+        return Ok(());
+    }
+    let (field, field_size) = largest_field(body);
+    Err(Error::new(
+        Kind::TooLarge,
+        format!(
+            "an entry of {size} bytes exceeds the {MAX_LINE} bytes of a line; its largest field is {field} with {field_size} bytes"
+        ),
+    ))
+}
+
+/// Reads the body back: slow, and only for an entry that is refused.
+fn largest_field(body: &[u8]) -> (String, usize) {
+    let object = [b"{", body].concat();
+    let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(&object) else {
+        return ("unknown".to_owned(), 0);
+    };
+    let largest = |map: &Map<String, Value>| {
+        map.iter().map(|(name, value)| (name.clone(), value.to_string().len())).max_by_key(|(_, size)| *size)
+    };
+    let (name, size) = largest(&fields).unwrap_or_default();
+    match fields.get(&name).and_then(Value::as_object).and_then(largest) {
+        Some((inner, inner_size)) => (format!("{name}.{inner}"), inner_size),
+        None => (name, size),
+    }
+}

@@ -1,0 +1,172 @@
+//! One fact to record, as its caller states it: borrowed text, no allocation for `&str`.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use crate::amount::Amount;
+use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
+
+/// Text of an entry; the empty text is absent from the line.
+pub(crate) type Text<'a> = Cow<'a, str>;
+
+/// More than any helper or the HTTP exchange sets; further ones spill to the heap.
+const INLINE_METADATA: usize = 8;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<'a> {
+    pub(crate) level: LogLevel,
+    pub(crate) module: BusinessModule,
+    pub(crate) action: AuditAction,
+    pub(crate) description: Text<'a>,
+    pub(crate) user: Text<'a>,
+    pub(crate) user_role: Text<'a>,
+    pub(crate) on_behalf_of: Text<'a>,
+    pub(crate) company_id: Text<'a>,
+    pub(crate) branch_id: Text<'a>,
+    pub(crate) entity_type: Text<'a>,
+    pub(crate) entity_id: Text<'a>,
+    pub(crate) reference_no: Text<'a>,
+    pub(crate) amount: Option<Amount>,
+    pub(crate) currency: Text<'a>,
+    pub(crate) old_values: Option<Value>,
+    pub(crate) new_values: Option<Value>,
+    pub(crate) metadata: SmallVec<[(Text<'a>, MetadataValue<'a>); INLINE_METADATA]>,
+    pub(crate) request_id: Text<'a>,
+    pub(crate) session_id: Text<'a>,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) method: Text<'a>,
+    pub(crate) endpoint: Text<'a>,
+    pub(crate) status: Option<u16>,
+    pub(crate) success: bool,
+    /// The reserved top-level object of the library's own records, which callers cannot set.
+    pub(crate) own_record: Option<Value>,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn new(description: impl Into<Text<'a>>, module: BusinessModule, action: AuditAction) -> Self {
+        const ABSENT: Text<'static> = Cow::Borrowed("");
+        Self {
+            level: LogLevel::Audit,
+            module,
+            action,
+            description: description.into(),
+            user: ABSENT,
+            user_role: ABSENT,
+            on_behalf_of: ABSENT,
+            company_id: ABSENT,
+            branch_id: ABSENT,
+            entity_type: ABSENT,
+            entity_id: ABSENT,
+            reference_no: ABSENT,
+            amount: None,
+            currency: ABSENT,
+            old_values: None,
+            new_values: None,
+            metadata: SmallVec::new(),
+            request_id: ABSENT,
+            session_id: ABSENT,
+            ip: None,
+            method: ABSENT,
+            endpoint: ABSENT,
+            status: None,
+            success: true,
+            own_record: None,
+        }
+    }
+
+    /// Adds or replaces one key of the metadata; an empty text takes the key away.
+    pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
+        let (key, value) = (key.into(), value.into());
+        let place = self.metadata.iter().position(|(existing, _)| *existing == key);
+        match (place, value.is_absent()) {
+            (Some(place), true) => drop(self.metadata.remove(place)),
+            (Some(place), false) => self.metadata[place].1 = value,
+            (None, true) => {}
+            (None, false) => self.metadata.push((key, value)),
+        }
+    }
+}
+
+/// One value of an entry's metadata; made by `Into` from text, numbers, booleans, [`Amount`], addresses and JSON.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum MetadataValue<'a> {
+    /// Text.
+    Text(Cow<'a, str>),
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A whole number without a sign.
+    Unsigned(u64),
+    /// A binary floating-point number. NaN and the infinities are no JSON and are written as text.
+    Float(f64),
+    /// An exact decimal number.
+    Amount(Amount),
+    /// An address.
+    Address(IpAddr),
+    /// Anything else.
+    Json(Value),
+}
+
+impl MetadataValue<'_> {
+    fn is_absent(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Json(Value::Null) => true,
+            Self::Json(Value::String(text)) => text.is_empty(),
+            Self::Json(Value::Object(map)) => map.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+macro_rules! metadata_from {
+    ($($from:ty => |$value:ident| $made:expr,)*) => {
+        $(impl<'a> From<$from> for MetadataValue<'a> {
+            fn from($value: $from) -> Self {
+                $made
+            }
+        })*
+    };
+}
+
+metadata_from! {
+    &'a str => |value| Self::Text(Cow::Borrowed(value)),
+    &'a String => |value| Self::Text(Cow::Borrowed(value)),
+    String => |value| Self::Text(Cow::Owned(value)),
+    Cow<'a, str> => |value| Self::Text(value),
+    bool => |value| Self::Bool(value),
+    i32 => |value| Self::Integer(value.into()),
+    i64 => |value| Self::Integer(value),
+    u16 => |value| Self::Unsigned(value.into()),
+    u32 => |value| Self::Unsigned(value.into()),
+    u64 => |value| Self::Unsigned(value),
+    usize => |value| u64::try_from(value).map_or_else(|_| Self::Text(value.to_string().into()), Self::Unsigned),
+    f64 => |value| Self::Float(value),
+    Amount => |value| Self::Amount(value),
+    Decimal => |value| Self::Amount(value.into()),
+    IpAddr => |value| Self::Address(value),
+    Value => |value| Self::Json(value),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metadata_key_is_there_once_and_empty_values_are_not_there() {
+        let mut entry = Entry::new("x", BusinessModule::Sales, AuditAction::Post);
+        entry.put_metadata("a", 1);
+        entry.put_metadata("b", "");
+        entry.put_metadata("a", 2);
+        entry.put_metadata("c", true);
+        entry.put_metadata("c", Value::Null);
+        assert_eq!(entry.metadata.len(), 1);
+        assert!(matches!(entry.metadata[0].1, MetadataValue::Integer(2)));
+    }
+}

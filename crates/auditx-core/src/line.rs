@@ -1,0 +1,143 @@
+//! A line as it stands in the trail, and what it says.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::amount::Amount;
+use crate::error::{Error, Result};
+use crate::tree::{Hash, leaf_hash};
+
+/// How every line begins; the sequence number follows.
+pub(crate) const SEQ_PREFIX: &[u8] = b"{\"seq\":";
+
+/// Reads the exact prefix `{"seq":N,` with a canonical N.
+#[must_use]
+pub fn parse_seq(line: &[u8]) -> Option<u64> {
+    let rest = line.strip_prefix(SEQ_PREFIX)?;
+    let end = rest.iter().position(|&byte| byte == b',')?;
+    let digits = &rest[..end];
+    let canonical = digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits.first() != Some(&b'0'));
+    if !canonical {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// One recorded entry, as followers and hooks get it.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordedEntry<'a> {
+    seq: u64,
+    line: &'a str,
+}
+
+impl<'a> RecordedEntry<'a> {
+    /// Reads a line without its newline.
+    ///
+    /// # Errors
+    /// `is_corrupt` where the line is no UTF-8 or does not begin with its sequence number.
+    pub fn from_line(line: &'a [u8]) -> Result<Self> {
+        let seq = parse_seq(line).ok_or_else(|| Error::corrupt("a line does not begin with its sequence number"))?;
+        let line = std::str::from_utf8(line)
+            .map_err(|error| Error::corrupt(format!("line {seq} is not UTF-8")).with_seq(seq).because(error))?;
+        Ok(Self { seq, line })
+    }
+
+    /// Its index in the trail, from 0.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The exact line, without its newline.
+    #[must_use]
+    pub fn line(&self) -> &'a str {
+        self.line
+    }
+
+    /// The line's hash in the trail's tree. Costs one SHA-256 of the line.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(self.line.as_bytes())
+    }
+
+    /// What it says. Costs one JSON parse.
+    ///
+    /// # Errors
+    /// `is_corrupt` where the line is not an entry.
+    pub fn parse(&self) -> Result<StoredEntry> {
+        serde_json::from_str(self.line)
+            .map_err(|error| Error::corrupt(format!("line {} is not an entry", self.seq)).with_seq(self.seq).because(error))
+    }
+}
+
+/// What a line says. Absent values are empty.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are the line's, described in docs/FORMAT.md")]
+pub struct StoredEntry {
+    pub seq: u64,
+    pub id: String,
+    pub timestamp: String,
+    pub level: String,
+    pub module: String,
+    pub action: String,
+    pub description: String,
+    pub user: String,
+    pub user_role: String,
+    pub on_behalf_of: String,
+    pub company_id: String,
+    pub branch_id: String,
+    pub entity_type: String,
+    pub entity_id: String,
+    pub reference_no: String,
+    #[serde(deserialize_with = "exact_amount")]
+    pub amount: Option<Amount>,
+    pub currency: String,
+    pub old_values: Value,
+    pub new_values: Value,
+    pub metadata: Map<String, Value>,
+    pub request_id: String,
+    pub session_id: String,
+    pub ip: String,
+    pub hostname: String,
+    pub method: String,
+    pub endpoint: String,
+    pub status: Option<u16>,
+    pub success: bool,
+    /// The library's own record, where the line is one.
+    #[serde(rename = "auditx")]
+    pub own_record: Option<Map<String, Value>>,
+}
+
+/// Digits as they stand in the line: a JSON number read as `f64` would lose some.
+fn exact_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Amount>, D::Error> {
+    let digits: Box<RawValue> = Deserialize::deserialize(deserializer)?;
+    Amount::parse(digits.get()).map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_canonical_sequence_number_is_one() {
+        assert_eq!(parse_seq(b"{\"seq\":0,\"id\""), Some(0));
+        assert_eq!(parse_seq(b"{\"seq\":18446744073709551615,"), Some(u64::MAX));
+        for line in
+            ["{\"seq\":01,", "{\"seq\":,", "{\"seq\":-1,", "{\"seq\":1e3,", "{\"seq\":18446744073709551616,", "{ \"seq\":1,", "{\"seq\":1}", ""]
+        {
+            assert_eq!(parse_seq(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_amount_reads_back_with_its_digits() {
+        let line = br#"{"seq":3,"description":"d","amount":1250000.10,"metadata":{"a":1},"success":true}"#;
+        let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
+        assert_eq!(entry.amount.unwrap().to_string(), "1250000.10");
+        assert_eq!((entry.seq, entry.description.as_str(), entry.success), (3, "d", true));
+        assert!(RecordedEntry::from_line(b"{\"seq\":3,nonsense").unwrap().parse().unwrap_err().is_corrupt());
+    }
+}

@@ -1,0 +1,86 @@
+//! Counters: one per way to succeed and one per way to fail, so that no loss is silent.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A count that only grows; read and written without ordering, since nothing is decided by it.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) accepted: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) fsyncs: Counter,
+    pub(crate) fsync_failures: Counter,
+    pub(crate) write_failures: Counter,
+    pub(crate) seals: Counter,
+    pub(crate) seal_failures: Counter,
+    pub(crate) compressed: Counter,
+    pub(crate) retired: Counter,
+    pub(crate) keeping_failures: Counter,
+    pub(crate) app_log_failures: Counter,
+}
+
+/// A snapshot of a logger's counters since it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Entries whose `record()` returned a receipt.
+    pub accepted: u64,
+    /// Entries whose `record()` returned an error.
+    pub rejected: u64,
+    /// Entries dropped without an error to their caller.
+    pub dropped: u64,
+    /// Lines in the trail, the library's own included: the next sequence number.
+    pub written: u64,
+    /// Lines that would survive a power loss: all below this sequence number.
+    pub durable: u64,
+    /// Bytes appended to segments.
+    pub bytes: u64,
+    /// Successful fdatasync calls.
+    pub fsyncs: u64,
+    /// Failed fdatasync calls; the first closes the trail to further entries.
+    pub fsync_failures: u64,
+    /// Failed or short writes to the active segment.
+    pub write_failures: u64,
+    /// Segments sealed.
+    pub seals: u64,
+    /// Attempts to seal that failed; the segment goes on growing.
+    pub seal_failures: u64,
+    /// Sealed segments compressed.
+    pub compressed: u64,
+    /// Sealed segments retired.
+    pub retired: u64,
+    /// Failures to compress or retire a segment; tried again at the next seal.
+    pub keeping_failures: u64,
+    /// Lines that could not be written to app.log.
+    pub app_log_failures: u64,
+    /// What stands behind the trail, each with its lag.
+    pub followers: Vec<FollowerMetrics>,
+}
+
+/// How far one follower is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FollowerMetrics {
+    /// Its name.
+    pub name: String,
+    /// The next sequence number it will take.
+    pub position: u64,
+    /// Lines it has yet to take.
+    pub lag: u64,
+    /// Failed attempts.
+    pub failures: u64,
+}

@@ -1,0 +1,162 @@
+//! The file system as the trail uses it: few operations behind a trait, so that a test can make each of them fail.
+//!
+//! Files are made 0640 and directories 0750 (the umask may narrow that); a symlink, FIFO, device or foreign owner in
+//! the place of a file of ours is refused.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+const FILE_MODE: u32 = 0o640;
+const DIRECTORY_MODE: u32 = 0o750;
+
+/// An open file that is only ever appended to.
+pub(crate) trait StorageFile: fmt::Debug + Send + Sync {
+    /// One write(2); may be short.
+    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// fdatasync(2): afterwards the bytes survive a power loss.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts the file, to take back half a write.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// What the trail needs of a file system.
+pub(crate) trait Storage: fmt::Debug + Send + Sync {
+    /// Opens for appending; with `create_new` the file must not exist, else it must.
+    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// fsync(2) of a directory: afterwards its renames and new files survive a power loss.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The operating system's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Disk;
+
+impl StorageFile for File {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self;
+        loop {
+            match file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+}
+
+impl Storage for Disk {
+    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
+        let mut options = own_options();
+        options.append(true).create_new(create_new);
+        Ok(Arc::new(open_own(path, &options)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+/// Options for a file of ours: its mode, no following of symlinks, no waiting on a FIFO.
+pub(crate) fn own_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.mode(FILE_MODE).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    options
+}
+
+/// Opens a regular file that belongs to this user.
+pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let owner = metadata.uid();
+    let us = rustix::process::geteuid().as_raw();
+    if owner != us {
+        return Err(io::Error::other(format!("it belongs to user {owner}, and we are user {us}")));
+    }
+    Ok(file)
+}
+
+/// Makes a directory and its parents.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
+}
+
+/// Puts `bytes` in the place of `path`: temporary file, fsync, rename, fsync of the directory.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut options = own_options();
+    options.write(true).create(true).truncate(true);
+    let mut file = open_own(&temporary, &options)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(directory) => Disk.sync_directory(directory),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_symlink_or_fifo_in_the_place_of_a_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("target");
+        fs::write(&target, b"").unwrap();
+        let link = directory.path().join("link");
+        symlink(&target, &link).unwrap();
+        assert!(Disk.open_append(&link, false).is_err());
+
+        let fifo = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        assert!(Disk.open_append(&fifo, false).is_err());
+    }
+
+    #[test]
+    fn files_and_directories_are_made_with_their_modes() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("a/b");
+        create_directory(&directory).unwrap();
+        let path = directory.join("file");
+        Disk.open_append(&path, true).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&directory) & !0o750, 0);
+        assert_eq!(mode(&path) & !0o640, 0);
+        replace_file(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+}

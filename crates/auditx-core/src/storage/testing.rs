@@ -1,0 +1,80 @@
+//! A disk for tests whose space, writes and syncs fail on demand.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{Disk, Storage, StorageFile};
+
+/// What goes wrong, and when; shared with the test.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// Bytes that may still be written before ENOSPC; a write that crosses it is short.
+    pub(crate) room: AtomicU64,
+    pub(crate) fail_sync: AtomicBool,
+    pub(crate) fail_rename: AtomicBool,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { room: AtomicU64::new(u64::MAX), fail_sync: AtomicBool::new(false), fail_rename: AtomicBool::new(false) }
+    }
+}
+
+/// The real disk with [`Faults`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FaultyDisk(pub(crate) Arc<Faults>);
+
+#[derive(Debug)]
+struct FaultyFile {
+    file: Arc<dyn StorageFile>,
+    faults: Arc<Faults>,
+}
+
+impl StorageFile for FaultyFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.faults.room.load(Ordering::SeqCst);
+        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if room != u64::MAX {
+            self.faults.room.fetch_sub(fits as u64, Ordering::SeqCst);
+        }
+        self.file.append(&bytes[..fits])
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.faults.fail_sync.load(Ordering::SeqCst) {
+            return Err(io::Error::other("injected fsync failure"));
+        }
+        self.file.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+}
+
+impl Storage for FaultyDisk {
+    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
+        let file = Disk.open_append(path, create_new)?;
+        Ok(Arc::new(FaultyFile { file, faults: self.0.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.0.fail_rename.load(Ordering::SeqCst) {
+            return Err(io::Error::other("injected rename failure"));
+        }
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_directory(path)
+    }
+}

@@ -1,0 +1,74 @@
+//! The `ci` task: every check a change must pass, in the order in which they fail fastest.
+//!
+//! Comes in: the checkout. Goes out: each step's heading, its output and its time; the first failure ends the
+//! run with the step's name.
+
+use std::time::Instant;
+
+use crate::command;
+use crate::docs;
+use crate::failure::Failure;
+use crate::test;
+use crate::workspace::{self, Workspace};
+
+struct Step {
+    name: &'static str,
+    run: fn(&Workspace) -> Result<(), Failure>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", run: format },
+    Step { name: "lint", run: lint },
+    Step { name: "test", run: test },
+    Step { name: "documentation", run: documentation },
+    Step { name: "documents", run: documents },
+];
+
+/// Runs the steps until one fails.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    command::refuse_arguments("ci", arguments)?;
+    let start = Instant::now();
+    for (index, step) in STEPS.iter().enumerate() {
+        println!("\n==== {}/{} {}", index + 1, STEPS.len(), step.name);
+        let step_start = Instant::now();
+        let outcome = (step.run)(workspace);
+        let seconds = step_start.elapsed().as_secs_f64();
+        if let Err(failure) = outcome {
+            return Err(Failure::new(format!("step `{}` failed after {seconds:.1} s: {failure}", step.name)));
+        }
+        println!("==== {} passed in {seconds:.1} s", step.name);
+    }
+    println!("\n==== all {} steps passed in {:.1} s", STEPS.len(), start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn format(workspace: &Workspace) -> Result<(), Failure> {
+    call(workspace.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lint(workspace: &Workspace) -> Result<(), Failure> {
+    let mut command = workspace.cargo(&["clippy", "--workspace", "--all-targets"]);
+    command.args(workspace.locked()).args(["--", "-D", "warnings"]);
+    call(command)
+}
+
+fn test(workspace: &Workspace) -> Result<(), Failure> {
+    crate::setup::run(workspace, &[])?;
+    call(test::command(workspace, &[]))
+}
+
+fn documentation(workspace: &Workspace) -> Result<(), Failure> {
+    let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+    command.args(workspace.locked()).env("RUSTDOCFLAGS", "-D warnings");
+    call(command)
+}
+
+fn documents(workspace: &Workspace) -> Result<(), Failure> {
+    docs::run(workspace, &[])
+}
+
+/// Incremental state costs time and disk in a run that builds everything once.
+fn call(mut command: std::process::Command) -> Result<(), Failure> {
+    println!("{}", workspace::spelled(&command));
+    workspace::run(command.env("CARGO_INCREMENTAL", "0"))
+}

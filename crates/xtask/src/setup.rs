@@ -1,0 +1,125 @@
+//! The `setup` task: what the tests need from outside the workspace.
+//!
+//! Comes in: the table below. Goes out: one line when everything is there, else an installation through apt,
+//! else an error that says what to install by hand. It never removes or upgrades anything.
+
+use std::process::{Command, Stdio};
+
+use crate::command;
+use crate::failure::Failure;
+use crate::workspace::{self, Workspace};
+
+/// Something the tests start.
+struct Tool {
+    name: &'static str,
+    /// The call that succeeds exactly when the tool works.
+    probe: &'static [&'static str],
+    /// The Debian package that brings it.
+    package: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { name: "jq", probe: &["jq", "--version"], package: "jq" },
+    Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
+];
+
+/// Makes sure that each tool of the table works.
+pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    command::refuse_arguments("setup", arguments)?;
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !works(tool.probe)).collect();
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    if let Some(tool) = missing.iter().find(|tool| !works(tool.probe)) {
+        return Err(Failure::new(format!(
+            "the package {} is installed, but `{}` still fails",
+            tool.package,
+            tool.probe.join(" ")
+        )));
+    }
+    let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
+    println!("setup: found {}", names.join(", "));
+    Ok(())
+}
+
+fn install(missing: &[&Tool]) -> Result<(), Failure> {
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    let by_hand = format!("install by hand: {}", packages.join(" "));
+    let prefix = administrator()
+        .ok_or_else(|| Failure::new(format!("not root, and `sudo -n` is refused; {by_hand}")))?;
+    if !works(&["apt-get", "--version"]) {
+        return Err(Failure::new(format!("no `apt-get` here; {by_hand}")));
+    }
+    println!("setup: installing {}", packages.join(", "));
+    let updated = apt(prefix, &["update", "-qq"]);
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(&packages);
+    // A failed update matters only if the package cannot be had from the lists that are there already.
+    apt(prefix, &arguments).map_err(|failure| match updated {
+        Ok(()) => Failure::new(format!("{failure}; {by_hand}")),
+        Err(update) => Failure::new(format!("{failure}, after {update}; {by_hand}")),
+    })
+}
+
+/// What has to stand before `apt-get`: nothing for root, `sudo -n` where that works without a question.
+fn administrator() -> Option<&'static [&'static str]> {
+    let identity = Command::new("id").arg("-u").output().ok()?;
+    if identity.stdout.trim_ascii() == b"0" {
+        return Some(&[]);
+    }
+    works(&["sudo", "-n", "true"]).then_some(&["sudo", "-n"])
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Result<(), Failure> {
+    // `env` because sudo passes no variables on, and a question asked by a package would hang a run.
+    let words: Vec<&str> =
+        [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
+    let (program, rest) = words.split_first().ok_or_else(|| Failure::new("no command"))?;
+    let mut command = Command::new(program);
+    command.args(rest).stdin(Stdio::null());
+    let output = command
+        .output()
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", workspace::spelled(&command))))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!(
+        "{} ended with {}: {}",
+        workspace::spelled(&command),
+        output.status,
+        complaint.trim()
+    )))
+}
+
+fn works(call: &[&str]) -> bool {
+    let Some((program, arguments)) = call.split_first() else { return false };
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_works_only_when_its_probe_succeeds() {
+        assert!(works(&["true"]));
+        assert!(!works(&["false"]));
+        assert!(!works(&["no-such-program-anywhere"]));
+        assert!(!works(&[]));
+    }
+
+    #[test]
+    fn every_probe_starts_the_tool_it_is_for() {
+        for tool in TOOLS {
+            assert_eq!(tool.probe.first(), Some(&tool.name));
+            assert!(!tool.package.is_empty());
+        }
+    }
+}
