@@ -1,1 +1,3 @@
-//! placeholder
+//! Tests across crates. The README's code compiles here.
+
+#![doc = include_str!("../../README.md")]

@@ -1,2 +1,3 @@
-//! placeholder
+//! Not written yet.
+
 fn main() {}

@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn digits_stay_as_given() {
-        for text in ["0", "-0", "-0.00", "1250000.10", "0.000", "123456789012345678901234567890.123456789", "-7"] {
+        for text in
+            ["0", "-0", "-0.00", "1250000.10", "0.000", "123456789012345678901234567890.123456789", "-7"]
+        {
             assert_eq!(Amount::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Amount::from(Decimal::new(125_000_010, 2)).to_string(), "1250000.10");
@@ -140,7 +142,9 @@ mod tests {
     #[test]
     fn anything_but_plain_digits_is_refused() {
         let long = "9".repeat(65);
-        for text in ["", "-", "+1", "01", "1.", ".5", "1e3", "1,250", " 1", "NaN", "٣", "1.2.3", "0x10", &long] {
+        for text in
+            ["", "-", "+1", "01", "1.", ".5", "1e3", "1,250", " 1", "NaN", "٣", "1.2.3", "0x10", &long]
+        {
             assert!(Amount::parse(text).unwrap_err().is_invalid(), "{text:?}");
         }
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {

@@ -29,12 +29,23 @@ pub(crate) struct AppLog {
 }
 
 impl AppLog {
-    pub(crate) fn new(directory: &Path, max_bytes: u64, clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        directory: &Path,
+        max_bytes: u64,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self { path: directory.join(FILE_NAME), max_bytes, clock, counters, open: Mutex::new(None) }
     }
 
     /// Writes one line. A failure is counted and reported nowhere else: there is nowhere else.
-    pub(crate) fn write(&self, level: LogLevel, message: &str, fields: &Map<String, Value>, rules: Option<&Rules>) {
+    pub(crate) fn write(
+        &self,
+        level: LogLevel,
+        message: &str,
+        fields: &Map<String, Value>,
+        rules: Option<&Rules>,
+    ) {
         let mut line = format!("{} | {level} | ", Timestamp::of(self.clock.now())).into_bytes();
         encode::plain_text(&mut line, message);
         if !fields.is_empty() {
@@ -125,8 +136,10 @@ mod tests {
         for number in 0..100 {
             log.write(LogLevel::Info, &format!("message {number} {}", "x".repeat(40)), &Map::new(), None);
         }
-        let mut names: Vec<_> =
-            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         assert_eq!(names, ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"]);
         assert!(fs::read_to_string(directory.path().join(FILE_NAME)).unwrap().contains("message 99"));

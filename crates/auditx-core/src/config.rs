@@ -36,7 +36,10 @@ pub(crate) struct Hook {
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hook").field("name", &self.name).field("from_start", &self.from_start).finish_non_exhaustive()
+        f.debug_struct("Hook")
+            .field("name", &self.name)
+            .field("from_start", &self.from_start)
+            .finish_non_exhaustive()
     }
 }
 
@@ -268,7 +271,10 @@ impl Config {
         policy::read_variable(&text, "AUDITX_COMPRESSION", &mut config.compression)?;
         policy::read_variable(&text, "AUDITX_DURABILITY", &mut config.durability)?;
         if let Some(age) = text("AUDITX_MAX_AGE")? {
-            config.max_age = Some(policy::parse_duration(&age).map_err(|error| policy::in_variable("AUDITX_MAX_AGE", &error))?);
+            config.max_age = Some(
+                policy::parse_duration(&age)
+                    .map_err(|error| policy::in_variable("AUDITX_MAX_AGE", &error))?,
+            );
         }
         Ok(config)
     }
@@ -294,7 +300,10 @@ impl Config {
                 return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));
             }
             if self.hooks[..place].iter().any(|earlier| earlier.name == hook.name) {
-                return Err(Error::invalid(format!("two on_audit hooks are named {:?}: each needs its own cursor", hook.name)));
+                return Err(Error::invalid(format!(
+                    "two on_audit hooks are named {:?}: each needs its own cursor",
+                    hook.name
+                )));
             }
         }
         Ok(())

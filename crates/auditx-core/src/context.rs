@@ -120,7 +120,10 @@ impl RequestContext {
     #[must_use]
     pub fn try_current() -> Option<Self> {
         // While the thread's locals are torn down there is no context any more: entries then say SYSTEM.
-        CURRENT.try_with(|current| current.try_borrow().ok().and_then(|current| current.clone())).ok().flatten()
+        CURRENT
+            .try_with(|current| current.try_borrow().ok().and_then(|current| current.clone()))
+            .ok()
+            .flatten()
     }
 
     /// Changes the current context; where there is none, this thread gets one until [`RequestContext::clear`].
@@ -188,7 +191,12 @@ impl RequestContext {
     /// Replaces the thread's slot and returns what was in it.
     fn install(context: Option<Self>) -> Option<Self> {
         CURRENT
-            .try_with(|current| current.try_borrow_mut().ok().and_then(|mut current| std::mem::replace(&mut *current, context)))
+            .try_with(|current| {
+                current
+                    .try_borrow_mut()
+                    .ok()
+                    .and_then(|mut current| std::mem::replace(&mut *current, context))
+            })
             .ok()
             .flatten()
     }
@@ -196,7 +204,8 @@ impl RequestContext {
 
 impl ContextFields {
     fn take_changes(&mut self, before: &Self, after: Self) {
-        let Self { user, user_role, company_id, branch_id, session_id, request_id, ip, extra, carried: _ } = after;
+        let Self { user, user_role, company_id, branch_id, session_id, request_id, ip, extra, carried: _ } =
+            after;
         let take = |live: &mut String, before: &String, after: String| {
             if *before != after {
                 *live = after;

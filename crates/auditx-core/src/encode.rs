@@ -8,7 +8,7 @@ mod limit;
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -118,8 +118,10 @@ impl Envelope {
     }
 
     fn metadata(&self, out: &mut Vec<u8>, entry: &Entry<'_>, context: &ContextFields) -> Result<()> {
-        let inherited =
-            context.extra.iter().filter(|(key, _)| !entry.metadata.iter().any(|(own, _)| own == key.as_str()));
+        let inherited = context
+            .extra
+            .iter()
+            .filter(|(key, _)| !entry.metadata.iter().any(|(own, _)| own == key.as_str()));
         let root = Path::root("metadata");
         let mut opened = false;
         let mut open = |out: &mut Vec<u8>, name: &str| {
@@ -165,7 +167,9 @@ fn plain_metadata(out: &mut Vec<u8>, value: &MetadataValue<'_>, rules: json::Rul
         MetadataValue::Text(text) => json::text(out, text),
         MetadataValue::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
         MetadataValue::Integer(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
-        MetadataValue::Unsigned(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
+        MetadataValue::Unsigned(value) => {
+            out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes())
+        }
         MetadataValue::Float(value) => json::float(out, *value),
         MetadataValue::Amount(amount) => out.extend_from_slice(amount.to_string().as_bytes()),
         MetadataValue::Address(ip) => json::text(out, &ip.to_string()),
@@ -174,7 +178,39 @@ fn plain_metadata(out: &mut Vec<u8>, value: &MetadataValue<'_>, rules: json::Rul
     Ok(())
 }
 
-fn first_of<'t>(texts: [&'t str; 3]) -> &'t str {
+/// Text for people: escaped as in JSON, without the quotes around it; quotes inside stay as they are.
+pub(crate) fn plain_text(out: &mut Vec<u8>, text: &str) {
+    for (index, part) in text.split('"').enumerate() {
+        if index > 0 {
+            out.push(b'"');
+        }
+        let start = out.len();
+        json::text(out, part);
+        out.pop();
+        out.remove(start);
+    }
+}
+
+/// One compact JSON object, redacted as metadata is.
+pub(crate) fn plain_fields(
+    out: &mut Vec<u8>,
+    fields: &Map<String, Value>,
+    rules: Option<&Rules>,
+) -> Result<()> {
+    for (index, (name, value)) in fields.iter().enumerate() {
+        out.push(if index == 0 { b'{' } else { b',' });
+        json::text(out, name);
+        out.push(b':');
+        match rules {
+            Some(rules) => json::redacted(out, value, rules, Path::root("metadata").join(name))?,
+            None => json::value(out, value, None)?,
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn first_of(texts: [&str; 3]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or("")
 }
 

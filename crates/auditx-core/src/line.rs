@@ -17,7 +17,8 @@ pub fn parse_seq(line: &[u8]) -> Option<u64> {
     let rest = line.strip_prefix(SEQ_PREFIX)?;
     let end = rest.iter().position(|&byte| byte == b',')?;
     let digits = &rest[..end];
-    let canonical = digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits.first() != Some(&b'0'));
+    let canonical =
+        digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits.first() != Some(&b'0'));
     if !canonical {
         return None;
     }
@@ -37,9 +38,11 @@ impl<'a> RecordedEntry<'a> {
     /// # Errors
     /// `is_corrupt` where the line is no UTF-8 or does not begin with its sequence number.
     pub fn from_line(line: &'a [u8]) -> Result<Self> {
-        let seq = parse_seq(line).ok_or_else(|| Error::corrupt("a line does not begin with its sequence number"))?;
-        let line = std::str::from_utf8(line)
-            .map_err(|error| Error::corrupt(format!("line {seq} is not UTF-8")).with_seq(seq).because(error))?;
+        let seq = parse_seq(line)
+            .ok_or_else(|| Error::corrupt("a line does not begin with its sequence number"))?;
+        let line = std::str::from_utf8(line).map_err(|error| {
+            Error::corrupt(format!("line {seq} is not UTF-8")).with_seq(seq).because(error)
+        })?;
         Ok(Self { seq, line })
     }
 
@@ -66,8 +69,9 @@ impl<'a> RecordedEntry<'a> {
     /// # Errors
     /// `is_corrupt` where the line is not an entry.
     pub fn parse(&self) -> Result<StoredEntry> {
-        serde_json::from_str(self.line)
-            .map_err(|error| Error::corrupt(format!("line {} is not an entry", self.seq)).with_seq(self.seq).because(error))
+        serde_json::from_str(self.line).map_err(|error| {
+            Error::corrupt(format!("line {} is not an entry", self.seq)).with_seq(self.seq).because(error)
+        })
     }
 }
 
@@ -125,9 +129,16 @@ mod tests {
     fn only_a_canonical_sequence_number_is_one() {
         assert_eq!(parse_seq(b"{\"seq\":0,\"id\""), Some(0));
         assert_eq!(parse_seq(b"{\"seq\":18446744073709551615,"), Some(u64::MAX));
-        for line in
-            ["{\"seq\":01,", "{\"seq\":,", "{\"seq\":-1,", "{\"seq\":1e3,", "{\"seq\":18446744073709551616,", "{ \"seq\":1,", "{\"seq\":1}", ""]
-        {
+        for line in [
+            "{\"seq\":01,",
+            "{\"seq\":,",
+            "{\"seq\":-1,",
+            "{\"seq\":1e3,",
+            "{\"seq\":18446744073709551616,",
+            "{ \"seq\":1,",
+            "{\"seq\":1}",
+            "",
+        ] {
             assert_eq!(parse_seq(line.as_bytes()), None, "{line}");
         }
     }

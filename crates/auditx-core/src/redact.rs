@@ -16,9 +16,30 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// Keys denied by default, in words. One entry each for spellings that run words together.
 const DEFAULT_DENY: &[&str] = &[
-    "password", "passwd", "pwd", "passphrase", "secret", "token", "jwt", "bearer", "api key", "apikey", "access key",
-    "private key", "credential", "credentials", "authorization", "cookie", "card number", "cardnumber", "pan", "cvv",
-    "cvc", "pin", "otp", "ssn",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "token",
+    "jwt",
+    "bearer",
+    "api key",
+    "apikey",
+    "access key",
+    "private key",
+    "credential",
+    "credentials",
+    "authorization",
+    "cookie",
+    "card number",
+    "cardnumber",
+    "pan",
+    "cvv",
+    "cvc",
+    "pin",
+    "otp",
+    "ssn",
 ];
 
 /// The parts of an entry that rules look into.
@@ -192,7 +213,8 @@ impl Rules {
             let mut rest = Words::of(key);
             loop {
                 let mut words = rest.clone();
-                if rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word))) {
+                if rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
+                {
                     return true;
                 }
                 if rest.next().is_none() {
@@ -266,20 +288,39 @@ mod tests {
     fn secrets_are_masked_in_any_spelling_and_their_neighbours_kept() {
         let rules = Redaction::default().compile().unwrap();
         for key in [
-            "password", "PASSWORD", "newPassword", "old_password", "x-api-key", "apiKey", "APIKEY", "accessToken",
-            "Set-Cookie", "cardNumber", "card_number", "pin", "pinCode", "client.secret", "PIN",
+            "password",
+            "PASSWORD",
+            "newPassword",
+            "old_password",
+            "x-api-key",
+            "apiKey",
+            "APIKEY",
+            "accessToken",
+            "Set-Cookie",
+            "cardNumber",
+            "card_number",
+            "pin",
+            "pinCode",
+            "client.secret",
+            "PIN",
         ] {
             assert_eq!(decide(&rules, key), Decision::Mask, "{key}");
         }
-        for key in ["shipping", "secretary", "tokens_used", "spinning", "number", "company", "description", ""] {
+        for key in
+            ["shipping", "secretary", "tokens_used", "spinning", "number", "company", "description", ""]
+        {
             assert_eq!(decide(&rules, key), Decision::Keep, "{key}");
         }
     }
 
     #[test]
     fn a_path_beats_a_key_and_allow_beats_deny() {
-        let rules =
-            Redaction::default().allow("token count").deny("metadata.customer.iban").allow("metadata.pin").compile().unwrap();
+        let rules = Redaction::default()
+            .allow("token count")
+            .deny("metadata.customer.iban")
+            .allow("metadata.pin")
+            .compile()
+            .unwrap();
         assert_eq!(decide(&rules, "token_count"), Decision::Keep);
         assert_eq!(decide(&rules, "pin"), Decision::Keep);
         assert_eq!(rules.decide(Path::root("old_values").join("pin")), Decision::Mask);
@@ -291,7 +332,8 @@ mod tests {
 
     #[test]
     fn hashed_values_stay_comparable() {
-        let rules = Redaction::default().hash("national id").hash_key(*b"sixteen bytes ok").compile().unwrap();
+        let rules =
+            Redaction::default().hash("national id").hash_key(*b"sixteen bytes ok").compile().unwrap();
         assert_eq!(decide(&rules, "nationalId"), Decision::Hash);
         assert_eq!(rules.hashed(b"12/XYZ"), rules.hashed(b"12/XYZ"));
         assert_ne!(rules.hashed(b"12/XYZ"), rules.hashed(b"12/XYA"));

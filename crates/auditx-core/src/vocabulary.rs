@@ -92,7 +92,9 @@ impl FromStr for LogLevel {
     /// In any case; an unknown level is `is_invalid`.
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
-            Error::invalid(format!("{text:?} is not a level; one of DEBUG INFO NORMAL WARNING ERROR CRITICAL AUDIT SECURITY"))
+            Error::invalid(format!(
+                "{text:?} is not a level; one of DEBUG INFO NORMAL WARNING ERROR CRITICAL AUDIT SECURITY"
+            ))
         })
     }
 }
@@ -238,7 +240,8 @@ vocabulary! {
 }
 
 fn is_word(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]

@@ -101,15 +101,18 @@ impl Default for RateLimit {
 
 /// Text like `100ms`, `90s`, `30d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration> {
-    humantime::parse_duration(text)
-        .map_err(|error| Error::invalid(format!("{text:?} is no duration like 100ms, 90s or 30d")).because(error))
+    humantime::parse_duration(text).map_err(|error| {
+        Error::invalid(format!("{text:?} is no duration like 100ms, 90s or 30d")).because(error)
+    })
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-pub(super) fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
     let text: Option<String> = Deserialize::deserialize(deserializer)?;
     text.map(|text| parse_duration(&text)).transpose().map_err(serde::de::Error::custom)
 }

@@ -3,7 +3,9 @@
 use super::*;
 
 fn from_pairs(pairs: &[(&str, &str)]) -> Result<Config> {
-    Config::from_variables(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+    Config::from_variables(|name| {
+        pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into())
+    })
 }
 
 #[test]

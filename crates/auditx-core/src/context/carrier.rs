@@ -89,7 +89,11 @@ impl RequestContext {
                     "carrier version {other:?} is unknown here (this is version {VERSION}): update the receiving process first"
                 )));
             }
-            None => return Err(Error::invalid(format!("a carrier needs the key {VERSION_KEY:?}: this map is none"))),
+            None => {
+                return Err(Error::invalid(format!(
+                    "a carrier needs the key {VERSION_KEY:?}: this map is none"
+                )));
+            }
         }
         let mut fields = ContextFields::default();
         for (key, field) in text_fields(&mut fields) {
@@ -97,13 +101,15 @@ impl RequestContext {
         }
         if let Some(ip) = map.remove(IP_KEY) {
             let parsed = ip.parse().map_err(|error| {
-                Error::invalid(format!("carrier key {IP_KEY:?} holds {ip:?}, which is no address")).because(error)
+                Error::invalid(format!("carrier key {IP_KEY:?} holds {ip:?}, which is no address"))
+                    .because(error)
             })?;
             fields.ip = Some(parsed);
         }
         if let Some(extra) = map.remove(EXTRA_KEY) {
-            fields.extra = serde_json::from_str(&extra)
-                .map_err(|error| Error::invalid(format!("carrier key {EXTRA_KEY:?} holds no JSON object")).because(error))?;
+            fields.extra = serde_json::from_str(&extra).map_err(|error| {
+                Error::invalid(format!("carrier key {EXTRA_KEY:?} holds no JSON object")).because(error)
+            })?;
         }
         fields.carried = map;
         let context = Self::new();

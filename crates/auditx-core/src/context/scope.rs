@@ -46,7 +46,7 @@ impl RequestContext {
     }
 
     /// Makes this context current while `run` runs: for `spawn_blocking`, threads and rayon.
-    pub fn in_fn<T>(&self, run: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    pub fn in_fn<T, F: FnOnce() -> T>(&self, run: F) -> impl FnOnce() -> T + use<T, F> {
         let context = self.clone();
         move || {
             let _scope = context.enter();

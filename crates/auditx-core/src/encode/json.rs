@@ -89,7 +89,13 @@ pub(super) fn redacted(out: &mut Vec<u8>, value: &Value, rules: &Rules, path: Pa
     nested_redacted(out, value, rules, path, 0)
 }
 
-fn nested_redacted(out: &mut Vec<u8>, value: &Value, rules: &Rules, path: Path<'_>, depth: usize) -> Result<()> {
+fn nested_redacted(
+    out: &mut Vec<u8>,
+    value: &Value,
+    rules: &Rules,
+    path: Path<'_>,
+    depth: usize,
+) -> Result<()> {
     match (rules.decide(path), value) {
         (Decision::Keep, _) => return nested(out, value, Some((rules, path)), depth),
         (Decision::Mask, _) => text(out, REDACTED),

@@ -13,7 +13,7 @@ fn envelope(redaction: Redaction) -> Envelope {
 }
 
 fn encode(entry: &Entry<'_>, context: &ContextFields) -> Result<Value> {
-    let mut out = b"{".to_vec();
+    let mut out = Vec::new();
     envelope(Redaction::default().hash("metadata.customer").hash_key(*b"0123456789abcdef")).encode(
         &mut out,
         entry,
@@ -22,7 +22,7 @@ fn encode(entry: &Entry<'_>, context: &ContextFields) -> Result<Value> {
         Timestamp::of(UNIX_EPOCH + Duration::from_secs(1)),
     )?;
     assert!(!out.contains(&b'\n'));
-    Ok(serde_json::from_slice(&out).unwrap())
+    Ok(serde_json::from_slice(&[b"{", out.as_slice()].concat()).unwrap())
 }
 
 fn entry(description: &str) -> Entry<'_> {
@@ -31,8 +31,7 @@ fn entry(description: &str) -> Entry<'_> {
 
 #[test]
 fn hostile_text_reads_back_as_given_and_stays_one_harmless_line() {
-    let hostile =
-        "q\" b\\ n\n r\r t\t esc\u{1b}[31m del\u{7f} c1\u{9b}31m nel\u{85} ls\u{2028} bidi\u{202e}\u{2066} bom\u{feff} 🦀 မြန်မာ \u{61c}";
+    let hostile = "q\" b\\ n\n r\r t\t esc\u{1b}[31m del\u{7f} c1\u{9b}31m nel\u{85} ls\u{2028} bidi\u{202e}\u{2066} bom\u{feff} 🦀 မြန်မာ \u{61c}";
     let mut out = Vec::new();
     json::text(&mut out, hostile);
     let text = String::from_utf8(out).unwrap();
@@ -77,7 +76,8 @@ fn an_entry_wins_over_its_context() {
 #[test]
 fn secrets_are_masked_at_any_depth_before_they_reach_the_line() {
     let mut own = entry("x");
-    own.new_values = Some(json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}}));
+    own.new_values =
+        Some(json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}}));
     own.put_metadata("cardNumber", "4111111111111111");
     own.put_metadata("nested", json!({"Authorization": "Bearer x", "ok": 1}));
     own.put_metadata("customer", "CUST-1");

@@ -18,7 +18,11 @@ pub(crate) struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { room: AtomicU64::new(u64::MAX), fail_sync: AtomicBool::new(false), fail_rename: AtomicBool::new(false) }
+        Self {
+            room: AtomicU64::new(u64::MAX),
+            fail_sync: AtomicBool::new(false),
+            fail_rename: AtomicBool::new(false),
+        }
     }
 }
 
