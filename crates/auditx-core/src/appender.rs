@@ -1,0 +1,247 @@
+//! The one place that grows a trail: sequence numbers, the active segment, sealing. Every journal drives it.
+//!
+//! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::{Clock, Timestamp};
+use crate::encode::Envelope;
+use crate::error::{Error, Result};
+use crate::line::SEQ_PREFIX;
+use crate::metrics::Counters;
+use crate::own_record::OwnRecord;
+use crate::segment::{ACTIVE, sealed_name};
+use crate::storage::{Storage, StorageFile};
+use crate::tree::{Hash, leaf_hash};
+
+/// After a failed seal the segment grows by this much before the next attempt.
+const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
+
+/// What an appender starts from; found by recovery.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) file: Arc<dyn StorageFile>,
+    /// Bytes in the active segment, all of them whole lines.
+    pub(crate) len: u64,
+    pub(crate) first_seq: u64,
+    pub(crate) next_seq: u64,
+    pub(crate) began: SystemTime,
+}
+
+/// What an appender works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Means {
+    pub(crate) directory: PathBuf,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) envelope: Arc<Envelope>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) max_file_bytes: u64,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// Entries that were refused since the last one that was written.
+#[derive(Debug)]
+struct Missed {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+    why: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Appender {
+    means: Means,
+    active: Start,
+    /// Lines that wait for the next write.
+    batch: Vec<u8>,
+    seal_at: u64,
+    missed: Option<Missed>,
+    poison: Option<Error>,
+}
+
+impl Appender {
+    pub(crate) fn new(means: Means, start: Start) -> Self {
+        let seal_at = means.max_file_bytes;
+        Self { means, active: start, batch: Vec::new(), seal_at, missed: None, poison: None }
+    }
+
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.active.next_seq
+    }
+
+    pub(crate) fn active_file(&self) -> Arc<dyn StorageFile> {
+        self.active.file.clone()
+    }
+
+    /// Refuses all further entries: what was written can no longer be trusted to stay.
+    pub(crate) fn poison(&mut self, error: &Error) {
+        self.poison.get_or_insert_with(|| error.duplicate());
+    }
+
+    /// Appends one entry with one write(2) and seals the segment when it is due.
+    pub(crate) fn append(&mut self, body: &[u8]) -> Result<(u64, Hash)> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.duplicate());
+        }
+        let before = self.active.next_seq;
+        self.stage_gap();
+        let recorded = self.stage(body);
+        if let Err(error) = self.write() {
+            self.active.next_seq = before;
+            self.note_missed(&error);
+            return Err(error);
+        }
+        self.missed = None;
+        if self.active.len >= self.seal_at {
+            self.try_seal();
+        }
+        Ok(recorded)
+    }
+
+    pub(crate) fn append_own(&mut self, record: &OwnRecord) -> Result<u64> {
+        let body = record.encode(&self.means.envelope, &*self.means.clock)?;
+        self.append(&body).map(|(seq, _)| seq)
+    }
+
+    /// Seals by age.
+    pub(crate) fn seal_if_old(&mut self) {
+        if self.poison.is_none() && self.age_deadline().is_some_and(|deadline| deadline <= self.means.clock.now()) {
+            self.try_seal();
+        }
+    }
+
+    /// When the active segment is to be sealed for its age; none where it holds nothing but its opening record.
+    pub(crate) fn age_deadline(&self) -> Option<SystemTime> {
+        let holds_entries = self.active.next_seq > self.active.first_seq + 1;
+        self.means.max_age.filter(|_| holds_entries).map(|age| self.active.began + age)
+    }
+
+    fn stage(&mut self, body: &[u8]) -> (u64, Hash) {
+        let seq = self.active.next_seq;
+        let start = self.batch.len();
+        self.batch.extend_from_slice(SEQ_PREFIX);
+        self.batch.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
+        self.batch.push(b',');
+        self.batch.extend_from_slice(body);
+        let hash = leaf_hash(&self.batch[start..]);
+        self.batch.push(b'\n');
+        self.active.next_seq += 1;
+        (seq, hash)
+    }
+
+    /// Loss is never silent: the first line after it says how much was lost, and why.
+    fn stage_gap(&mut self) {
+        let Some(missed) = &self.missed else { return };
+        let record =
+            OwnRecord::Gap { count: missed.count, first: missed.first, last: missed.last, why: missed.why.clone() };
+        // A record of ours always encodes: its fields are short.
+        if let Ok(body) = record.encode(&self.means.envelope, &*self.means.clock) {
+            self.stage(&body);
+        }
+    }
+
+    fn note_missed(&mut self, error: &Error) {
+        let now = Timestamp::of(self.means.clock.now());
+        let missed =
+            self.missed.get_or_insert_with(|| Missed { count: 0, first: now, last: now, why: error.to_string() });
+        missed.count += 1;
+        missed.last = now;
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let outcome = self.write_batch();
+        let bytes = self.batch.len() as u64;
+        self.batch.clear();
+        match outcome {
+            Ok(()) => {
+                self.active.len += bytes;
+                self.means.counters.bytes.add(bytes);
+                Ok(())
+            }
+            Err(error) => {
+                self.means.counters.write_failures.add(1);
+                let path = self.active_path();
+                let error = Error::storage("cannot append to the active segment", &path, error);
+                if let Err(undo) = self.active.file.set_len(self.active.len) {
+                    // Half a line that cannot be taken back: nothing may follow it.
+                    let poison = Error::storage("cannot take back half a line after a failed write", &path, undo);
+                    self.poison(&poison);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn write_batch(&self) -> io::Result<()> {
+        let mut rest = self.batch.as_slice();
+        while !rest.is_empty() {
+            match self.active.file.append(rest)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => rest = &rest[written..],
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals; where that fails the segment simply goes on growing, and the failure is counted.
+    fn try_seal(&mut self) {
+        match self.seal() {
+            Ok(()) => {
+                self.seal_at = self.means.max_file_bytes;
+                self.means.counters.seals.add(1);
+            }
+            Err(_) => {
+                self.seal_at = self.active.len + SEAL_RETRY_BYTES;
+                self.means.counters.seal_failures.add(1);
+            }
+        }
+    }
+
+    /// fdatasync, rename, create the next, fsync the directory; then the new segment says what was sealed.
+    fn seal(&mut self) -> Result<()> {
+        let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
+        let active = self.active_path();
+        let sealed = directory.join(sealed_name(self.active.first_seq));
+        let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
+        if let Err(error) = self.active.file.sync_data() {
+            // After a failed fdatasync the kernel may have dropped what it could not write: nothing may follow it.
+            let error = failed("cannot sync the segment to seal", &active, error);
+            self.poison(&error);
+            return Err(error);
+        }
+        storage.rename(&active, &sealed).map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
+        let file = match storage.open_append(&active, true) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = failed("cannot begin a new segment", &active, error);
+                if let Err(undo) = storage.rename(&sealed, &active) {
+                    // Without an active segment of its name the trail cannot be followed.
+                    self.poison(&failed("cannot take the seal back", &active, undo));
+                }
+                return Err(error);
+            }
+        };
+        let record = OwnRecord::Rotated {
+            segment: sealed_name(self.active.first_seq),
+            first_seq: self.active.first_seq,
+            last_seq: self.active.next_seq - 1,
+            bytes: self.active.len,
+        };
+        let next_seq = self.active.next_seq;
+        self.active = Start { file, len: 0, first_seq: next_seq, next_seq, began: self.means.clock.now() };
+        storage.sync_directory(&directory).map_err(|error| failed("cannot sync the directory", &directory, error))?;
+        self.seal_at = u64::MAX;
+        self.append_own(&record).map(drop)
+    }
+
+    fn active_path(&self) -> PathBuf {
+        self.means.directory.join(ACTIVE)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The files of a trail: their names, which ones there are, and reading lines out of them.
+
+mod reader;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::line::parse_seq;
+use crate::storage::{open_own, own_options};
+
+pub use reader::TrailReader;
+
+/// The active segment, the only one that grows.
+pub const ACTIVE: &str = "audit.jsonl";
+
+const PREFIX: &str = "audit-";
+const PLAIN_SUFFIX: &str = ".jsonl";
+const ZSTD_SUFFIX: &str = ".jsonl.zst";
+const SEQ_DIGITS: usize = 20;
+
+/// The library's own directory inside a trail.
+pub(crate) const OWN_DIR: &str = ".auditx";
+
+/// A sealed segment, named by the sequence number of its first line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealedSegment {
+    /// The sequence number of its first line.
+    pub first_seq: u64,
+    /// Whether it is a Zstandard file.
+    pub compressed: bool,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+pub(crate) fn sealed_name(first_seq: u64) -> String {
+    format!("{PREFIX}{first_seq:020}{PLAIN_SUFFIX}")
+}
+
+/// Only exact names: another family of files that begins alike is none of ours.
+fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let (digits, suffix) = rest.split_at_checked(SEQ_DIGITS)?;
+    let compressed = match suffix {
+        PLAIN_SUFFIX => false,
+        ZSTD_SUFFIX => true,
+        _ => return None,
+    };
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?.map(|first_seq| (first_seq, compressed))
+}
+
+/// The sealed segments in order. Where a plain and a compressed file stand side by side, a process died between the
+/// two: the plain one counts.
+///
+/// # Errors
+/// `is_storage` where the directory cannot be listed.
+pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
+    let unreadable = |error| Error::storage("cannot list the trail's directory", directory, error);
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if let Some((first_seq, compressed)) = entry.file_name().to_str().and_then(parse_sealed_name) {
+            segments.push(SealedSegment { first_seq, compressed, path: entry.path() });
+        }
+    }
+    segments.sort_by_key(|segment| (segment.first_seq, segment.compressed));
+    segments.dedup_by_key(|segment| segment.first_seq);
+    Ok(segments)
+}
+
+/// Opens a segment for reading from its beginning.
+pub(crate) fn open_segment(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead + Send>> {
+    const BUFFER: usize = 128 * 1024;
+    let file = open_own(path, own_options().read(true))?;
+    Ok(if compressed {
+        Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?))
+    } else {
+        Box::new(BufReader::with_capacity(BUFFER, file))
+    })
+}
+
+/// The sequence number of a plain segment's first line; none where it has no whole line yet.
+pub(crate) fn first_seq_of(path: &Path) -> Result<Option<u64>> {
+    let mut line = Vec::new();
+    let file = match open_own(path, own_options().read(true)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::storage("cannot open a segment", path, error)),
+    };
+    BufReader::new(file.take(crate::encode::MAX_LINE as u64))
+        .read_until(b'\n', &mut line)
+        .map_err(|error| Error::storage("cannot read a segment", path, error))?;
+    if line.pop() != Some(b'\n') {
+        return Ok(None);
+    }
+    parse_seq(&line).map(Some).ok_or_else(|| Error::corrupt("the first line of a segment has no sequence number").at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_names_are_segments() {
+        assert_eq!(parse_sealed_name(&sealed_name(1_048_576)), Some((1_048_576, false)));
+        assert_eq!(parse_sealed_name("audit-00000000000001048576.jsonl.zst"), Some((1_048_576, true)));
+        for name in [
+            "audit.jsonl", "audit-1.jsonl", "audit-000000000000010485760.jsonl", "audit-00000000000001048576.jsonl.tmp",
+            "audit-0000000000000104857x.jsonl", "audit-backup-00000000000001048576.jsonl", "audit-99999999999999999999.jsonl",
+        ] {
+            assert_eq!(parse_sealed_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_plain_segment_counts_before_its_compressed_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [sealed_name(5) + ".zst", sealed_name(5), sealed_name(0) + ".zst", "audit-old.jsonl".to_owned()] {
+            fs::write(directory.path().join(name), b"").unwrap();
+        }
+        let found: Vec<_> =
+            sealed_segments(directory.path()).unwrap().iter().map(|segment| (segment.first_seq, segment.compressed)).collect();
+        assert_eq!(found, [(0, true), (5, false)]);
+    }
+}
