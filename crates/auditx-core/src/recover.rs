@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub(crate) fn recover(means: &Means, origin: &str) -> Result<Recovered> {
     let active = directory.join(ACTIVE);
     let sealed = sealed_segments(directory)?;
     let mut records = Vec::new();
-    let torn = cut_torn_tail(&active)?;
+    let torn = find_torn_tail(&active)?;
 
     let (first_seq, next_seq) = match (first_seq_of(&active)?, sealed.last()) {
         (Some(first), _) => (first, last_seq_of_plain(&active)? + 1),
@@ -134,8 +134,8 @@ pub(crate) fn recover(means: &Means, origin: &str) -> Result<Recovered> {
     } else {
         check_identity(&identity_path)?;
     }
-    if let Some((torn_bytes, torn_file)) = torn {
-        records.push(OwnRecord::Recovered { torn_bytes, torn_file });
+    if let Some((torn, whole)) = torn {
+        records.push(move_torn_tail(&active, &torn, whole, next_seq)?);
     }
     let file = match means.storage.open_append(&active, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => means.storage.open_append(&active, true),
@@ -162,28 +162,32 @@ fn check_identity(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Moves bytes after the last newline of the active segment into a file of their own.
-fn cut_torn_tail(active: &Path) -> Result<Option<(u64, String)>> {
-    let failed = |error| Error::storage("cannot repair the torn tail of the active segment", active, error);
-    let mut file = match open_own(active, own_options().read(true).write(true)) {
+/// Bytes after the last newline of a file, and where they begin.
+fn find_torn_tail(active: &Path) -> Result<Option<(Vec<u8>, u64)>> {
+    let mut file = match open_own(active, own_options().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::storage("cannot open the active segment", active, error)),
     };
-    let (tail, keep) = tail_of(&mut file).map_err(failed)?;
-    let torn = match memchr::memrchr(b'\n', &tail) {
-        Some(newline) => tail.get(newline + 1..).unwrap_or_default(),
-        None => &tail,
+    let (tail, start) = tail_of(&mut file).map_err(|error| Error::storage("cannot read the active segment", active, error))?;
+    let torn = &tail[memchr::memrchr(b'\n', &tail).map_or(0, |newline| newline + 1)..];
+    let whole = start + (tail.len() - torn.len()) as u64;
+    Ok((!torn.is_empty()).then(|| (torn.to_vec(), whole)))
+}
+
+/// Moves them into a file of their own: nothing is thrown away.
+fn move_torn_tail(active: &Path, torn: &[u8], whole: u64, next_seq: u64) -> Result<OwnRecord> {
+    let free = |number: &u32| {
+        let name = if *number == 0 { format!("audit.torn-{next_seq}") } else { format!("audit.torn-{next_seq}.{number}") };
+        (!active.with_file_name(&name).exists()).then_some(name)
     };
-    if torn.is_empty() {
-        return Ok(None);
-    }
-    let whole = keep + (tail.len() - torn.len()) as u64;
-    let name = format!("audit.torn-{whole}-{}", id::new_id(crate::clock::Timestamp::of(SystemTime::now())).simple());
-    let torn_path: PathBuf = active.with_file_name(&name);
+    let torn_file = (0..).find_map(|number| free(&number)).unwrap_or_else(|| format!("audit.torn-{next_seq}"));
+    let torn_path = active.with_file_name(&torn_file);
     replace_file(&torn_path, torn).map_err(|error| Error::storage("cannot save the torn tail", &torn_path, error))?;
-    file.set_len(whole).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(Some((torn.len() as u64, name)))
+    open_own(active, own_options().write(true))
+        .and_then(|file| file.set_len(whole).and_then(|()| file.sync_all()))
+        .map_err(|error| Error::storage("cannot cut the torn tail off the active segment", active, error))?;
+    Ok(OwnRecord::Recovered { torn_bytes: torn.len() as u64, torn_file })
 }
 
 /// The end of a file, enough for one whole line and one torn one, and where it begins.
@@ -217,7 +221,7 @@ fn last_seq_of_sealed(path: &Path, compressed: bool) -> Result<u64> {
 }
 
 fn last_seq_in(tail: &[u8], path: &Path) -> Result<u64> {
-    let whole = tail.strip_suffix(b"\n").unwrap_or(tail);
+    let whole = memchr::memrchr(b'\n', tail).map_or(tail, |newline| &tail[..newline]);
     let start = memchr::memrchr(b'\n', whole).map_or(0, |newline| newline + 1);
     parse_seq(&whole[start..]).ok_or_else(|| {
         Error::corrupt("the last line of a segment has no sequence number: it was not written by auditx, or was altered").at(path)

@@ -46,6 +46,11 @@ impl TrailReader {
         Self { directory: directory.into(), next, open: None, finished: None, line: Vec::new(), given_out: false }
     }
 
+    /// Begins again at another line.
+    pub fn restart(&mut self, next: u64) {
+        *self = Self::new(std::mem::take(&mut self.directory), next);
+    }
+
     /// The sequence number of the line that comes next.
     #[must_use]
     pub fn position(&self) -> u64 {

@@ -1,0 +1,97 @@
+//! Where a follower stands: two slots written in turn, each with a generation and a checksum, so that a torn write
+//! leaves the other one.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::storage::{Disk, Storage, create_directory, open_own, own_options};
+
+/// A disk writes this much at once or not at all; neighbouring slots never share it.
+const SLOT_LEN: u64 = 4096;
+
+/// generation, position, crc32c of both; little-endian.
+const RECORD_LEN: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Cursor {
+    file: File,
+    generation: u64,
+    saved: Option<u64>,
+    position: u64,
+}
+
+impl Cursor {
+    pub(super) fn open(directory: &Path, name: &str) -> Result<Self> {
+        let path = directory.join(name);
+        let failed = |error| Error::storage("cannot open a follower's cursor", &path, error);
+        create_directory(directory).map_err(failed)?;
+        let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false)).map_err(failed)?;
+        Disk.sync_directory(directory).map_err(failed)?;
+        let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&file, slot)).max();
+        let (generation, saved) = newest.map_or((0, None), |(generation, position)| (generation, Some(position)));
+        Ok(Self { file, generation, saved, position: saved.unwrap_or(0) })
+    }
+
+    /// What was saved last; none for a new follower.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.saved
+    }
+
+    pub(super) fn is_behind(&self, position: u64) -> bool {
+        self.saved != Some(position)
+    }
+
+    pub(super) fn advance(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// Makes the position durable.
+    pub(super) fn save(&mut self) -> io::Result<()> {
+        let generation = self.generation + 1;
+        let mut record = [0; RECORD_LEN];
+        record[..8].copy_from_slice(&generation.to_le_bytes());
+        record[8..16].copy_from_slice(&self.position.to_le_bytes());
+        let crc = crc32c::crc32c(&record[..16]);
+        record[16..].copy_from_slice(&crc.to_le_bytes());
+        self.file.write_all_at(&record, generation % 2 * SLOT_LEN)?;
+        self.file.sync_data()?;
+        self.generation = generation;
+        self.saved = Some(self.position);
+        Ok(())
+    }
+}
+
+/// The slot's generation and position, if it is whole.
+fn read_slot(file: &File, slot: u64) -> Option<(u64, u64)> {
+    let mut record = [0; RECORD_LEN];
+    file.read_exact_at(&mut record, slot * SLOT_LEN).ok()?;
+    let number = |range: std::ops::Range<usize>| record[range].try_into().map(u64::from_le_bytes).ok();
+    let crc = record[16..].try_into().map(u32::from_le_bytes).ok()?;
+    (crc == crc32c::crc32c(&record[..16])).then_some((number(0..8)?, number(8..16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_remembers_and_a_torn_slot_costs_only_the_last_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut cursor = Cursor::open(directory.path(), "hook").unwrap();
+        assert_eq!(cursor.position(), None);
+        for position in [10, 20, 30] {
+            cursor.advance(position);
+            cursor.save().unwrap();
+        }
+        let cursor = Cursor::open(directory.path(), "hook").unwrap();
+        assert_eq!(cursor.position(), Some(30));
+        let newest_slot = cursor.generation % 2 * SLOT_LEN;
+        cursor.file.write_all_at(b"torn", newest_slot + 8).unwrap();
+        assert_eq!(Cursor::open(directory.path(), "hook").unwrap().position(), Some(20));
+    }
+}

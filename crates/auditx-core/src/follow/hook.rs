@@ -1,0 +1,21 @@
+//! An application's own reaction to entries.
+
+use std::sync::Arc;
+
+use super::Sink;
+use crate::config::{Hook, HookError};
+use crate::line::RecordedEntry;
+
+pub(super) struct HookSink(Arc<dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync>);
+
+impl HookSink {
+    pub(super) fn new(hook: &Hook) -> Self {
+        Self(hook.run.clone())
+    }
+}
+
+impl Sink for HookSink {
+    fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
+        (self.0)(entry)
+    }
+}

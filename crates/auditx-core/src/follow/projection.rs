@@ -1,0 +1,95 @@
+//! security.jsonl: the lines whose level is SECURITY or CRITICAL, bytes unchanged, each exactly once.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Sink;
+use crate::config::HookError;
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::line::{RecordedEntry, parse_seq};
+use crate::storage::{open_own, own_options};
+use crate::vocabulary::LogLevel;
+
+pub(crate) const FILE_NAME: &str = "security.jsonl";
+
+pub(super) struct Projection {
+    path: PathBuf,
+    file: File,
+    next_seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Level<'a> {
+    #[serde(borrow)]
+    level: &'a str,
+}
+
+impl Projection {
+    /// Continues after the last whole line; an unfinished one, which the trail still holds, is taken back.
+    pub(super) fn open(directory: &Path) -> Result<Self> {
+        let path = directory.join(FILE_NAME);
+        let file = open(&path).map_err(|error| Error::storage("cannot open the projection", &path, error))?;
+        let next_seq = repair(&file).map_err(|error| Error::storage("cannot repair the projection", &path, error))?;
+        Ok(Self { path, file, next_seq })
+    }
+
+    /// The sequence number after the last line that is there.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Somebody may have moved the file away to archive it; the next line then begins a new one.
+    fn follow_name(&mut self) -> io::Result<()> {
+        let ours = self.file.metadata()?.ino();
+        if std::fs::metadata(&self.path).map(|metadata| metadata.ino()).ok() != Some(ours) {
+            self.file = open(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Projection {
+    fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
+        let Level { level } = serde_json::from_str(entry.line())?;
+        if entry.seq() < self.next_seq || !level.parse::<LogLevel>().is_ok_and(LogLevel::is_sensitive) {
+            return Ok(());
+        }
+        self.follow_name()?;
+        let before = self.file.metadata()?.len();
+        if let Err(error) = self.file.write_all(format!("{}\n", entry.line()).as_bytes()) {
+            // The line will be written again whole.
+            self.file.set_len(before)?;
+            return Err(error.into());
+        }
+        self.next_seq = entry.seq() + 1;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), HookError> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    open_own(path, own_options().read(true).append(true).create(true))
+}
+
+fn repair(mut file: &File) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let start = len.saturating_sub(2 * MAX_LINE as u64 + 2);
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut tail)?;
+    let Some(end) = memchr::memrchr(b'\n', &tail) else {
+        file.set_len(start)?;
+        return Ok(0);
+    };
+    file.set_len(start + end as u64 + 1)?;
+    let line = &tail[memchr::memrchr(b'\n', &tail[..end]).map_or(0, |newline| newline + 1)..end];
+    Ok(parse_seq(line).map_or(0, |seq| seq + 1))
+}
