@@ -73,6 +73,10 @@ impl Appender {
         self.active.next_seq
     }
 
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.active.first_seq
+    }
+
     pub(crate) fn active_file(&self) -> Arc<dyn StorageFile> {
         self.active.file.clone()
     }
@@ -109,7 +113,9 @@ impl Appender {
 
     /// Seals by age.
     pub(crate) fn seal_if_old(&mut self) {
-        if self.poison.is_none() && self.age_deadline().is_some_and(|deadline| deadline <= self.means.clock.now()) {
+        if self.poison.is_none()
+            && self.age_deadline().is_some_and(|deadline| deadline <= self.means.clock.now())
+        {
             self.try_seal();
         }
     }
@@ -136,8 +142,12 @@ impl Appender {
     /// Loss is never silent: the first line after it says how much was lost, and why.
     fn stage_gap(&mut self) {
         let Some(missed) = &self.missed else { return };
-        let record =
-            OwnRecord::Gap { count: missed.count, first: missed.first, last: missed.last, why: missed.why.clone() };
+        let record = OwnRecord::Gap {
+            count: missed.count,
+            first: missed.first,
+            last: missed.last,
+            why: missed.why.clone(),
+        };
         // A record of ours always encodes: its fields are short.
         if let Ok(body) = record.encode(&self.means.envelope, &*self.means.clock) {
             self.stage(&body);
@@ -146,8 +156,12 @@ impl Appender {
 
     fn note_missed(&mut self, error: &Error) {
         let now = Timestamp::of(self.means.clock.now());
-        let missed =
-            self.missed.get_or_insert_with(|| Missed { count: 0, first: now, last: now, why: error.to_string() });
+        let missed = self.missed.get_or_insert_with(|| Missed {
+            count: 0,
+            first: now,
+            last: now,
+            why: error.to_string(),
+        });
         missed.count += 1;
         missed.last = now;
     }
@@ -168,7 +182,8 @@ impl Appender {
                 let error = Error::storage("cannot append to the active segment", &path, error);
                 if let Err(undo) = self.active.file.set_len(self.active.len) {
                     // Half a line that cannot be taken back: nothing may follow it.
-                    let poison = Error::storage("cannot take back half a line after a failed write", &path, undo);
+                    let poison =
+                        Error::storage("cannot take back half a line after a failed write", &path, undo);
                     self.poison(&poison);
                 }
                 Err(error)
@@ -213,7 +228,9 @@ impl Appender {
             self.poison(&error);
             return Err(error);
         }
-        storage.rename(&active, &sealed).map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
+        storage
+            .rename(&active, &sealed)
+            .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
         let file = match storage.open_append(&active, true) {
             Ok(file) => file,
             Err(error) => {
@@ -233,7 +250,9 @@ impl Appender {
         };
         let next_seq = self.active.next_seq;
         self.active = Start { file, len: 0, first_seq: next_seq, next_seq, began: self.means.clock.now() };
-        storage.sync_directory(&directory).map_err(|error| failed("cannot sync the directory", &directory, error))?;
+        storage
+            .sync_directory(&directory)
+            .map_err(|error| failed("cannot sync the directory", &directory, error))?;
         self.seal_at = u64::MAX;
         self.append_own(&record).map(drop)
     }

@@ -25,7 +25,7 @@ const DEFAULT_MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// An error of a hook; anything goes.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
-type HookFn = dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync;
+pub(crate) type HookFn = dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync;
 
 #[derive(Clone)]
 pub(crate) struct Hook {

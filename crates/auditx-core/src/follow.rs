@@ -11,8 +11,8 @@ mod projection;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
@@ -131,14 +131,22 @@ impl Followers {
             let mut hook_cursor = cursor(&hook.name)?;
             let begin = hook_cursor.position().unwrap_or(if hook.from_start { 0 } else { around.opened_at });
             hook_cursor.advance(begin);
-            hook_cursor.save().map_err(|error| Error::storage("cannot save a hook's cursor", &around.cursors, error))?;
+            hook_cursor
+                .save()
+                .map_err(|error| Error::storage("cannot save a hook's cursor", &around.cursors, error))?;
             let foreign = Progress::new(&hook.name, begin, durable, true, false);
             followers.spawn(around, foreign, Box::new(hook::HookSink::new(hook)), Some(hook_cursor))?;
         }
         Ok(followers)
     }
 
-    fn spawn(&mut self, around: &Surroundings, progress: Progress, sink: Box<dyn Sink>, cursor: Option<Cursor>) -> Result<()> {
+    fn spawn(
+        &mut self,
+        around: &Surroundings,
+        progress: Progress,
+        sink: Box<dyn Sink>,
+        cursor: Option<Cursor>,
+    ) -> Result<()> {
         let progress = Arc::new(progress);
         let follower = Follower {
             reader: TrailReader::new(&around.directory, progress.position()),
@@ -154,7 +162,9 @@ impl Followers {
         std::thread::Builder::new()
             .name(format!("auditx-{}", progress.name))
             .spawn(move || follower.run())
-            .map_err(|error| Error::storage("cannot start a follower's thread", Path::new(&progress.name), error))?;
+            .map_err(|error| {
+            Error::storage("cannot start a follower's thread", Path::new(&progress.name), error)
+        })?;
         self.all.push(progress);
         Ok(())
     }
@@ -191,14 +201,16 @@ impl Followers {
         self.watermark.notify();
         let ended = |progress: &Arc<Progress>| progress.ended.load(Ordering::SeqCst);
         // Whoever is late gives up after the entry at hand.
-        if self.watermark.wait_until(Some(deadline), "the followers", || self.all.iter().all(ended)).is_err() {
+        if self.watermark.wait_until(Some(deadline), "the followers", || self.all.iter().all(ended)).is_err()
+        {
             self.giving_up.store(true, Ordering::SeqCst);
             self.watermark.notify();
         }
     }
 
     fn wait(&self, deadline: Instant, done: impl Fn(&Progress) -> bool) -> Result<()> {
-        self.watermark.wait_until(Some(deadline), "the followers", || self.all.iter().all(|progress| done(progress)))
+        self.watermark
+            .wait_until(Some(deadline), "the followers", || self.all.iter().all(|progress| done(progress)))
     }
 }
 
@@ -246,7 +258,8 @@ impl Follower {
                 self.watermark.notify();
             }
             let behind = self.progress.position() < self.progress.gate.limit(&self.watermark);
-            let hopeless = self.progress.is_failing.load(Ordering::SeqCst) || self.giving_up.load(Ordering::SeqCst);
+            let hopeless =
+                self.progress.is_failing.load(Ordering::SeqCst) || self.giving_up.load(Ordering::SeqCst);
             if self.closing.load(Ordering::SeqCst) && (!behind || hopeless) {
                 self.save_cursor();
                 return;
@@ -294,7 +307,10 @@ impl Follower {
     fn note_failure(&self, seq: u64, error: &HookError) {
         self.progress.failures.fetch_add(1, Ordering::Relaxed);
         self.progress.is_failing.store(true, Ordering::SeqCst);
-        self.app_log.trouble(&format!("follower {} failed at line {seq} and will try again: {error}", self.progress.name));
+        self.app_log.trouble(&format!(
+            "follower {} failed at line {seq} and will try again: {error}",
+            self.progress.name
+        ));
     }
 
     fn save_cursor(&mut self) {
@@ -315,7 +331,8 @@ impl Follower {
             return;
         }
         self.watermark.wait_for_change(deadline, || {
-            self.progress.position() < self.progress.gate.limit(&self.watermark) || self.closing.load(Ordering::SeqCst)
+            self.progress.position() < self.progress.gate.limit(&self.watermark)
+                || self.closing.load(Ordering::SeqCst)
         });
     }
 

@@ -9,23 +9,33 @@
 //! # Ok::<(), auditx_core::Error>(())
 //! ```
 
-#![allow(dead_code, reason = "the logger that uses these modules is not written yet")]
-
-mod amount;
-mod app_log;
-mod clock;
-mod config;
-mod context;
-mod encode;
-mod entry;
 mod error;
+mod clock;
 mod id;
-mod line;
 mod metrics;
-mod redact;
 mod storage;
-mod tree;
 mod vocabulary;
+mod amount;
+mod entry;
+mod context;
+mod redact;
+mod tree;
+mod line;
+mod encode;
+mod config;
+mod app_log;
+mod own_record;
+mod segment;
+mod watermark;
+mod appender;
+mod journal;
+mod writer;
+mod recover;
+mod follow;
+mod keeper;
+mod rate_limit;
+mod receipt;
+mod logger;
 
 pub use amount::Amount;
 pub use clock::{Clock, SystemClock};
@@ -35,8 +45,16 @@ pub use config::{
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
 pub use entry::MetadataValue;
 pub use error::{Error, Result};
+pub use follow::console::for_people;
 pub use line::{RecordedEntry, StoredEntry, parse_seq};
+pub use logger::{
+    AuditLogger, Change, EntryBuilder, General, Inventory, Security, Service, Transaction, audit, configure,
+};
 pub use metrics::{FollowerMetrics, Metrics};
+pub use rate_limit::RateLimitState;
+pub use receipt::{Receipt, Recorded};
+pub use recover::lock_holder;
 pub use redact::{REDACTED, Redaction};
+pub use segment::{ACTIVE, SealedSegment, TrailReader, sealed_segments};
 pub use tree::{Hash, leaf_hash};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

@@ -33,6 +33,29 @@ pub(crate) struct Counters {
     pub(crate) app_log_failures: Counter,
 }
 
+impl Counters {
+    pub(crate) fn snapshot(&self, written: u64, durable: u64, followers: Vec<FollowerMetrics>) -> Metrics {
+        Metrics {
+            accepted: self.accepted.read(),
+            rejected: self.rejected.read(),
+            dropped: self.dropped.read(),
+            written,
+            durable,
+            bytes: self.bytes.read(),
+            fsyncs: self.fsyncs.read(),
+            fsync_failures: self.fsync_failures.read(),
+            write_failures: self.write_failures.read(),
+            seals: self.seals.read(),
+            seal_failures: self.seal_failures.read(),
+            compressed: self.compressed.read(),
+            retired: self.retired.read(),
+            keeping_failures: self.keeping_failures.read(),
+            app_log_failures: self.app_log_failures.read(),
+            followers,
+        }
+    }
+}
+
 /// A snapshot of a logger's counters since it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -61,7 +61,9 @@ impl OwnRecord {
             Self::Open { .. } => "Audit trail opened".to_owned(),
             Self::Close => "Audit trail closed".to_owned(),
             Self::Recovered { torn_bytes, torn_file } => {
-                format!("Audit trail recovered: {torn_bytes} bytes of an unfinished line moved to {torn_file}")
+                format!(
+                    "Audit trail recovered: {torn_bytes} bytes of an unfinished line moved to {torn_file}"
+                )
             }
             Self::Gap { count, why, .. } => format!("{count} entries could not be recorded: {why}"),
             Self::Rotated { segment, .. } => format!("Segment sealed as {segment}"),

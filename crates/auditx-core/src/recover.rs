@@ -44,7 +44,8 @@ pub(crate) struct Recovered {
 /// `is_locked`, naming the holder, where another writer has it.
 pub(crate) fn lock(directory: &Path, instance: &str) -> Result<Lock> {
     let own = directory.join(OWN_DIR);
-    create_directory(&own).map_err(|error| Error::storage("cannot make the trail's directory", &own, error))?;
+    create_directory(&own)
+        .map_err(|error| Error::storage("cannot make the trail's directory", &own, error))?;
     let path = own.join("lock");
     let mut file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
         .map_err(|error| Error::storage("cannot open the trail's lock", &path, error))?;
@@ -127,7 +128,8 @@ pub(crate) fn recover(means: &Means, origin: &str) -> Result<Recovered> {
         id::fill(&mut trail_id);
         let trail_id: String = trail_id.iter().map(|byte| format!("{byte:02x}")).collect();
         let identity = TrailIdentity { format: FORMAT_VERSION, trail_id, origin: origin.to_owned() };
-        let json = serde_json::to_vec_pretty(&identity).map_err(|error| Error::storage("cannot encode the trail's identity", &identity_path, error))?;
+        let json = serde_json::to_vec_pretty(&identity)
+            .map_err(|error| Error::storage("cannot encode the trail's identity", &identity_path, error))?;
         replace_file(&identity_path, &json)
             .map_err(|error| Error::storage("cannot write the trail's identity", &identity_path, error))?;
         records.push(OwnRecord::Genesis { trail_id: identity.trail_id, origin: identity.origin });
@@ -142,14 +144,19 @@ pub(crate) fn recover(means: &Means, origin: &str) -> Result<Recovered> {
         other => other,
     }
     .map_err(|error| Error::storage("cannot open the active segment", &active, error))?;
-    means.storage.sync_directory(directory).map_err(|error| Error::storage("cannot sync the directory", directory, error))?;
-    let metadata = fs::metadata(&active).map_err(|error| Error::storage("cannot examine the active segment", &active, error))?;
+    means
+        .storage
+        .sync_directory(directory)
+        .map_err(|error| Error::storage("cannot sync the directory", directory, error))?;
+    let metadata = fs::metadata(&active)
+        .map_err(|error| Error::storage("cannot examine the active segment", &active, error))?;
     let began = metadata.created().unwrap_or_else(|_| SystemTime::now());
     Ok(Recovered { start: Start { file, len: metadata.len(), first_seq, next_seq, began }, records })
 }
 
 fn check_identity(path: &Path) -> Result<()> {
-    let bytes = fs::read(path).map_err(|error| Error::storage("cannot read the trail's identity", path, error))?;
+    let bytes =
+        fs::read(path).map_err(|error| Error::storage("cannot read the trail's identity", path, error))?;
     let identity: TrailIdentity = serde_json::from_slice(&bytes)
         .map_err(|error| Error::corrupt("the trail's identity cannot be read").at(path).because(error))?;
     if identity.format != FORMAT_VERSION {
@@ -169,7 +176,8 @@ fn find_torn_tail(active: &Path) -> Result<Option<(Vec<u8>, u64)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::storage("cannot open the active segment", active, error)),
     };
-    let (tail, start) = tail_of(&mut file).map_err(|error| Error::storage("cannot read the active segment", active, error))?;
+    let (tail, start) = tail_of(&mut file)
+        .map_err(|error| Error::storage("cannot read the active segment", active, error))?;
     let torn = &tail[memchr::memrchr(b'\n', &tail).map_or(0, |newline| newline + 1)..];
     let whole = start + (tail.len() - torn.len()) as u64;
     Ok((!torn.is_empty()).then(|| (torn.to_vec(), whole)))
@@ -178,12 +186,18 @@ fn find_torn_tail(active: &Path) -> Result<Option<(Vec<u8>, u64)>> {
 /// Moves them into a file of their own: nothing is thrown away.
 fn move_torn_tail(active: &Path, torn: &[u8], whole: u64, next_seq: u64) -> Result<OwnRecord> {
     let free = |number: &u32| {
-        let name = if *number == 0 { format!("audit.torn-{next_seq}") } else { format!("audit.torn-{next_seq}.{number}") };
+        let name = if *number == 0 {
+            format!("audit.torn-{next_seq}")
+        } else {
+            format!("audit.torn-{next_seq}.{number}")
+        };
         (!active.with_file_name(&name).exists()).then_some(name)
     };
-    let torn_file = (0..).find_map(|number| free(&number)).unwrap_or_else(|| format!("audit.torn-{next_seq}"));
+    let torn_file =
+        (0..).find_map(|number| free(&number)).unwrap_or_else(|| format!("audit.torn-{next_seq}"));
     let torn_path = active.with_file_name(&torn_file);
-    replace_file(&torn_path, torn).map_err(|error| Error::storage("cannot save the torn tail", &torn_path, error))?;
+    replace_file(&torn_path, torn)
+        .map_err(|error| Error::storage("cannot save the torn tail", &torn_path, error))?;
     open_own(active, own_options().write(true))
         .and_then(|file| file.set_len(whole).and_then(|()| file.sync_all()))
         .map_err(|error| Error::storage("cannot cut the torn tail off the active segment", active, error))?;
@@ -201,8 +215,10 @@ fn tail_of(file: &mut File) -> io::Result<(Vec<u8>, u64)> {
 }
 
 fn last_seq_of_plain(path: &Path) -> Result<u64> {
-    let mut file = open_own(path, own_options().read(true)).map_err(|error| Error::storage("cannot open a segment", path, error))?;
-    let (tail, _) = tail_of(&mut file).map_err(|error| Error::storage("cannot read a segment", path, error))?;
+    let mut file = open_own(path, own_options().read(true))
+        .map_err(|error| Error::storage("cannot open a segment", path, error))?;
+    let (tail, _) =
+        tail_of(&mut file).map_err(|error| Error::storage("cannot read a segment", path, error))?;
     last_seq_in(&tail, path)
 }
 
@@ -224,6 +240,9 @@ fn last_seq_in(tail: &[u8], path: &Path) -> Result<u64> {
     let whole = memchr::memrchr(b'\n', tail).map_or(tail, |newline| &tail[..newline]);
     let start = memchr::memrchr(b'\n', whole).map_or(0, |newline| newline + 1);
     parse_seq(&whole[start..]).ok_or_else(|| {
-        Error::corrupt("the last line of a segment has no sequence number: it was not written by auditx, or was altered").at(path)
+        Error::corrupt(
+            "the last line of a segment has no sequence number: it was not written by auditx, or was altered",
+        )
+        .at(path)
     })
 }

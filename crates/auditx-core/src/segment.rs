@@ -48,7 +48,11 @@ fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
         ZSTD_SUFFIX => true,
         _ => return None,
     };
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?.map(|first_seq| (first_seq, compressed))
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
+        .map(|first_seq| (first_seq, compressed))
 }
 
 /// The sealed segments in order. Where a plain and a compressed file stand side by side, a process died between the
@@ -95,7 +99,9 @@ pub(crate) fn first_seq_of(path: &Path) -> Result<Option<u64>> {
     if line.pop() != Some(b'\n') {
         return Ok(None);
     }
-    parse_seq(&line).map(Some).ok_or_else(|| Error::corrupt("the first line of a segment has no sequence number").at(path))
+    parse_seq(&line)
+        .map(Some)
+        .ok_or_else(|| Error::corrupt("the first line of a segment has no sequence number").at(path))
 }
 
 #[cfg(test)]
@@ -107,8 +113,13 @@ mod tests {
         assert_eq!(parse_sealed_name(&sealed_name(1_048_576)), Some((1_048_576, false)));
         assert_eq!(parse_sealed_name("audit-00000000000001048576.jsonl.zst"), Some((1_048_576, true)));
         for name in [
-            "audit.jsonl", "audit-1.jsonl", "audit-000000000000010485760.jsonl", "audit-00000000000001048576.jsonl.tmp",
-            "audit-0000000000000104857x.jsonl", "audit-backup-00000000000001048576.jsonl", "audit-99999999999999999999.jsonl",
+            "audit.jsonl",
+            "audit-1.jsonl",
+            "audit-000000000000010485760.jsonl",
+            "audit-00000000000001048576.jsonl.tmp",
+            "audit-0000000000000104857x.jsonl",
+            "audit-backup-00000000000001048576.jsonl",
+            "audit-99999999999999999999.jsonl",
         ] {
             assert_eq!(parse_sealed_name(name), None, "{name}");
         }
@@ -117,11 +128,16 @@ mod tests {
     #[test]
     fn a_plain_segment_counts_before_its_compressed_copy() {
         let directory = tempfile::tempdir().unwrap();
-        for name in [sealed_name(5) + ".zst", sealed_name(5), sealed_name(0) + ".zst", "audit-old.jsonl".to_owned()] {
+        for name in
+            [sealed_name(5) + ".zst", sealed_name(5), sealed_name(0) + ".zst", "audit-old.jsonl".to_owned()]
+        {
             fs::write(directory.path().join(name), b"").unwrap();
         }
-        let found: Vec<_> =
-            sealed_segments(directory.path()).unwrap().iter().map(|segment| (segment.first_seq, segment.compressed)).collect();
+        let found: Vec<_> = sealed_segments(directory.path())
+            .unwrap()
+            .iter()
+            .map(|segment| (segment.first_seq, segment.compressed))
+            .collect();
         assert_eq!(found, [(0, true), (5, false)]);
     }
 }

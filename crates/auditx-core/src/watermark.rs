@@ -30,7 +30,12 @@ struct Waiters {
 
 impl Watermark {
     pub(crate) fn new(recovered: u64) -> Self {
-        Self { written: recovered.into(), durable: recovered.into(), wanted: recovered.into(), ..Self::default() }
+        Self {
+            written: recovered.into(),
+            durable: recovered.into(),
+            wanted: recovered.into(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -58,7 +63,8 @@ impl Watermark {
         self.durable.fetch_max(next_seq, Ordering::SeqCst);
         let durable = self.durable();
         let mut waiters = self.lock();
-        let (ready, waiting) = std::mem::take(&mut waiters.wakers).into_iter().partition(|(end, _)| *end <= durable);
+        let (ready, waiting) =
+            std::mem::take(&mut waiters.wakers).into_iter().partition(|(end, _)| *end <= durable);
         waiters.wakers = waiting;
         drop(waiters);
         self.changed.notify_all();
@@ -122,7 +128,12 @@ impl Watermark {
     }
 
     /// Waits for a condition that a publication can make true.
-    pub(crate) fn wait_until(&self, deadline: Option<Instant>, what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
+    pub(crate) fn wait_until(
+        &self,
+        deadline: Option<Instant>,
+        what: &str,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<()> {
         let mut waiters = self.lock();
         loop {
             if done() {
@@ -136,7 +147,9 @@ impl Watermark {
                 Some(left) if left.is_zero() => {
                     return Err(Error::new(Kind::TimedOut, format!("the time to wait for {what} is over")));
                 }
-                Some(left) => self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => {
+                    self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             };
         }
     }
@@ -149,7 +162,9 @@ impl Watermark {
         }
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             None => drop(self.changed.wait(waiters).unwrap_or_else(PoisonError::into_inner)),
-            Some(left) => drop(self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner)),
+            Some(left) => {
+                drop(self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner))
+            }
         }
     }
 

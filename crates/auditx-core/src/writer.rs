@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
-use crate::clock::Clock;
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::journal::Direct;
@@ -31,7 +30,6 @@ struct Shared {
     journal: Arc<Direct>,
     watermark: Arc<Watermark>,
     durability: Durability,
-    clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
     stopping: AtomicBool,
@@ -42,12 +40,17 @@ impl Writer {
         journal: Arc<Direct>,
         watermark: Arc<Watermark>,
         durability: Durability,
-        clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         app_log: Arc<AppLog>,
     ) -> Result<Self> {
-        let shared =
-            Arc::new(Shared { journal, watermark, durability, clock, counters, app_log, stopping: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            journal,
+            watermark,
+            durability,
+            counters,
+            app_log,
+            stopping: AtomicBool::new(false),
+        });
         let thread = std::thread::Builder::new()
             .name("auditx-writer".to_owned())
             .spawn({
@@ -101,7 +104,9 @@ impl Shared {
     fn is_sync_due(&self, unsynced_since: Option<Instant>) -> bool {
         self.watermark.is_sync_wanted()
             || match self.durability {
-                Durability::Interval(interval) => unsynced_since.is_some_and(|since| since.elapsed() >= interval),
+                Durability::Interval(interval) => {
+                    unsynced_since.is_some_and(|since| since.elapsed() >= interval)
+                }
                 Durability::EveryEntry => true,
                 Durability::Os => false,
             }
@@ -133,7 +138,11 @@ impl Shared {
             }
             Err(error) => {
                 self.counters.fsync_failures.add(1);
-                let error = Error::storage("cannot sync the active segment; the trail takes no more entries", "audit.jsonl", error);
+                let error = Error::storage(
+                    "cannot sync the active segment; the trail takes no more entries",
+                    "audit.jsonl",
+                    error,
+                );
                 self.journal.appender().poison(&error);
                 self.watermark.poison(&error);
                 self.app_log.trouble(&error.to_string());

@@ -43,7 +43,8 @@ impl Sink for ConsoleSink {
 pub fn for_people(entry: &StoredEntry) -> String {
     let dim = Style::new().dimmed();
     let level = style_of(&entry.level);
-    let mut line = format!("{dim}{}{dim:#} {level}{:<8}{level:#} ", entry.timestamp, entry.level).into_bytes();
+    let mut line =
+        format!("{dim}{}{dim:#} {level}{:<8}{level:#} ", entry.timestamp, entry.level).into_bytes();
     let mut part = |prefix: &str, text: &str| {
         if !text.is_empty() {
             line.extend_from_slice(prefix.as_bytes());

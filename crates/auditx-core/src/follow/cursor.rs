@@ -28,10 +28,12 @@ impl Cursor {
         let path = directory.join(name);
         let failed = |error| Error::storage("cannot open a follower's cursor", &path, error);
         create_directory(directory).map_err(failed)?;
-        let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false)).map_err(failed)?;
+        let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
+            .map_err(failed)?;
         Disk.sync_directory(directory).map_err(failed)?;
         let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&file, slot)).max();
-        let (generation, saved) = newest.map_or((0, None), |(generation, position)| (generation, Some(position)));
+        let (generation, saved) =
+            newest.map_or((0, None), |(generation, position)| (generation, Some(position)));
         Ok(Self { file, generation, saved, position: saved.unwrap_or(0) })
     }
 

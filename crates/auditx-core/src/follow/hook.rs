@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Sink;
-use crate::config::{Hook, HookError};
+use crate::config::{Hook, HookError, HookFn};
 use crate::line::RecordedEntry;
 
-pub(super) struct HookSink(Arc<dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync>);
+pub(super) struct HookSink(Arc<HookFn>);
 
 impl HookSink {
     pub(super) fn new(hook: &Hook) -> Self {

@@ -34,7 +34,8 @@ impl Projection {
     pub(super) fn open(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE_NAME);
         let file = open(&path).map_err(|error| Error::storage("cannot open the projection", &path, error))?;
-        let next_seq = repair(&file).map_err(|error| Error::storage("cannot repair the projection", &path, error))?;
+        let next_seq =
+            repair(&file).map_err(|error| Error::storage("cannot repair the projection", &path, error))?;
         Ok(Self { path, file, next_seq })
     }
 

@@ -35,7 +35,10 @@ struct Open {
 
 impl fmt::Debug for TrailReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrailReader").field("directory", &self.directory).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("TrailReader")
+            .field("directory", &self.directory)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,7 +46,14 @@ impl TrailReader {
     /// Begins at the line with this sequence number, or at the oldest one left if it has been retired.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>, next: u64) -> Self {
-        Self { directory: directory.into(), next, open: None, finished: None, line: Vec::new(), given_out: false }
+        Self {
+            directory: directory.into(),
+            next,
+            open: None,
+            finished: None,
+            line: Vec::new(),
+            given_out: false,
+        }
     }
 
     /// Begins again at another line.
@@ -96,7 +106,9 @@ impl TrailReader {
         let wrong = match parse_seq(&self.line) {
             Some(seq) if seq <= self.next => return Ok(seq),
             Some(seq) => format!("line {seq} stands where line {} must", self.next),
-            None => format!("the line in the place of line {} does not begin with a sequence number", self.next),
+            None => {
+                format!("the line in the place of line {} does not begin with a sequence number", self.next)
+            }
         };
         let path = self.open.as_ref().map_or(&self.directory, |open| &open.path);
         Err(Error::corrupt(wrong).at(path).with_seq(self.next))
@@ -127,8 +139,12 @@ impl TrailReader {
             match open_segment(&found.path, found.compressed) {
                 Ok(reader) => {
                     self.line.clear();
-                    self.open =
-                        Some(Open { reader, path: found.path, first_seq: found.first_seq, active_inode: found.active_inode });
+                    self.open = Some(Open {
+                        reader,
+                        path: found.path,
+                        first_seq: found.first_seq,
+                        active_inode: found.active_inode,
+                    });
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}

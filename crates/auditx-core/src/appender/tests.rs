@@ -1,0 +1,115 @@
+//! The appender on a disk whose space, writes and syncs fail on demand.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::recover::recover;
+use crate::redact::Redaction;
+use crate::segment::{OWN_DIR, sealed_segments};
+use crate::storage::create_directory;
+use crate::storage::testing::FaultyDisk;
+
+struct Bench {
+    directory: tempfile::TempDir,
+    disk: FaultyDisk,
+    appender: Appender,
+}
+
+fn bench(max_file_bytes: u64) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    create_directory(&directory.path().join(OWN_DIR)).unwrap();
+    let envelope = Envelope {
+        rules: Redaction::default().compile().unwrap(),
+        hostname: "h".into(),
+        default_currency: String::new(),
+    };
+    let means = Means {
+        directory: directory.path().to_path_buf(),
+        storage: Arc::new(disk.clone()),
+        envelope: Arc::new(envelope),
+        clock: Arc::new(SystemClock),
+        counters: Arc::default(),
+        max_file_bytes,
+        max_age: None,
+    };
+    let recovered = recover(&means, "origin").unwrap();
+    Bench { directory, disk, appender: Appender::new(means, recovered.start) }
+}
+
+impl Bench {
+    fn lines(&self) -> Vec<String> {
+        let mut reader = crate::segment::TrailReader::new(self.directory.path(), 0);
+        let mut lines = Vec::new();
+        while let Some((_, line)) = reader.next_line().unwrap() {
+            lines.push(String::from_utf8(line.to_vec()).unwrap());
+        }
+        lines
+    }
+
+    fn active(&self) -> Vec<u8> {
+        fs::read(self.directory.path().join(ACTIVE)).unwrap()
+    }
+}
+
+#[test]
+fn a_full_disk_costs_no_half_line_and_the_loss_is_recorded_when_space_returns() {
+    let mut bench = bench(1 << 20);
+    bench.appender.append(b"\"n\":0}").unwrap();
+    let before = bench.active();
+    bench.disk.0.room.store(5, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = bench.appender.append(b"\"n\":1}").unwrap_err();
+        assert!(error.is_storage() && error.path().is_some(), "{error}");
+    }
+    assert_eq!(bench.active(), before, "the half line was taken back");
+    bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    let (seq, _) = bench.appender.append(b"\"n\":2}").unwrap();
+    let lines = bench.lines();
+    assert_eq!(seq, 2);
+    assert_eq!(lines[0], "{\"seq\":0,\"n\":0}");
+    assert!(lines[1].contains("\"kind\":\"gap\"") && lines[1].contains("\"count\":3"), "{}", lines[1]);
+    assert_eq!(lines[2], "{\"seq\":2,\"n\":2}");
+}
+
+#[test]
+fn a_failed_fdatasync_at_a_seal_stops_the_trail() {
+    let mut bench = bench(10);
+    bench.disk.0.fail_sync.store(true, Ordering::SeqCst);
+    bench.appender.append(b"\"n\":0}").unwrap();
+    bench.disk.0.fail_sync.store(false, Ordering::SeqCst);
+    assert!(bench.appender.append(b"\"n\":1}").unwrap_err().is_storage());
+}
+
+#[test]
+fn a_seal_that_fails_lets_the_segment_grow() {
+    let mut bench = bench(10);
+    bench.disk.0.fail_rename.store(true, Ordering::SeqCst);
+    bench.appender.append(b"\"n\":0}").unwrap();
+    bench.appender.append(b"\"n\":1}").unwrap();
+    assert!(sealed_segments(bench.directory.path()).unwrap().is_empty());
+    assert_eq!(bench.lines().len(), 2);
+    assert_eq!(bench.appender.means.counters.seal_failures.read(), 1);
+}
+
+#[test]
+fn each_segment_begins_with_what_was_sealed_and_is_named_by_its_first_line() {
+    let mut bench = bench(300);
+    for number in 0..20 {
+        bench.appender.append(format!("\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(60)).as_bytes()).unwrap();
+    }
+    let sealed = sealed_segments(bench.directory.path()).unwrap();
+    assert!(sealed.len() > 3);
+    for (place, segment) in sealed.iter().enumerate() {
+        let text = fs::read_to_string(&segment.path).unwrap();
+        assert!(text.starts_with(&format!("{{\"seq\":{},", segment.first_seq)));
+        assert_eq!(text.contains("\"kind\":\"rotated\""), place > 0);
+    }
+    let lines = bench.lines();
+    for (seq, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("{{\"seq\":{seq},")));
+    }
+    assert_eq!(lines.iter().filter(|line| line.contains("\"n\":")).count(), 20);
+}

@@ -1,0 +1,385 @@
+//! The logger: opening a trail, recording into it, flushing and closing it.
+
+mod builder;
+mod changes;
+mod exit;
+mod global;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::app_log::AppLog;
+use crate::appender::{Appender, Means};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Durability};
+use crate::context::{ContextFields, RequestContext};
+use crate::encode::{self, Envelope};
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::follow::{Followers, Surroundings};
+use crate::id::new_id;
+use crate::journal::{Direct, Journal};
+use crate::keeper::{Duty, Keeper};
+use crate::metrics::{Counters, Metrics};
+use crate::own_record::OwnRecord;
+use crate::rate_limit::{RateLimitState, RateLimiter};
+use crate::receipt::Receipt;
+use crate::recover::{self, Lock};
+use crate::segment::OWN_DIR;
+use crate::storage::{Disk, Storage, create_directory};
+use crate::vocabulary::LogLevel;
+use crate::watermark::Watermark;
+use crate::writer::Writer;
+
+pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
+pub use global::{audit, configure};
+
+/// How long dropping the last handle of a logger, or leaving the process, waits for followers.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A handle to one open trail; clones share it. Dropping the last one closes the trail.
+///
+/// ```
+/// use auditx_core::{AuditLogger, Config};
+/// # let directory = tempfile::tempdir()?;
+/// # let log_dir = directory.path();
+///
+/// let acme = AuditLogger::open(Config::new(log_dir.join("tenant-acme")))?;
+/// let receipt = acme.log("Period closed").user("admin").record()?;
+/// let recorded = receipt.wait_durable()?;
+/// assert_eq!(recorded.seq, 2, "after the trail's own first two lines");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AuditLogger(Arc<Handle>);
+
+#[derive(Debug)]
+enum Handle {
+    Open(Arc<Core>),
+    /// The process-wide logger while it could not be opened: every call says why.
+    Unopened(Mutex<Error>),
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Self::Open(core) = self
+            && let Err(error) = core.close(DROP_TIMEOUT)
+        {
+            core.app_log.trouble(&format!("closing the trail: {error}"));
+        }
+    }
+}
+
+/// An open trail and the threads that serve it.
+#[derive(Debug)]
+struct Core {
+    envelope: Arc<Envelope>,
+    clock: Arc<dyn Clock>,
+    durability: Durability,
+    journal: Arc<Direct>,
+    watermark: Arc<Watermark>,
+    counters: Arc<Counters>,
+    app_log: Arc<AppLog>,
+    rate_limiter: RateLimiter,
+    followers: Followers,
+    running: Mutex<Option<Running>>,
+    trail_dir: std::path::PathBuf,
+}
+
+/// What ends at close.
+#[derive(Debug)]
+struct Running {
+    keeper: Option<Keeper>,
+    writer: Writer,
+    lock: Lock,
+}
+
+impl AuditLogger {
+    /// Opens the trail, or makes a new one.
+    ///
+    /// # Errors
+    /// `is_invalid` for a configuration that cannot work, `is_locked` where another writer has the trail, `is_storage`
+    /// where the directory cannot be used, `is_corrupt` where what is there is not a trail of ours.
+    pub fn open(config: Config) -> Result<Self> {
+        Self::open_on(config, Arc::new(Disk))
+    }
+
+    fn open_on(config: Config, storage: Arc<dyn Storage>) -> Result<Self> {
+        let core = Arc::new(Core::open(&config, storage)?);
+        exit::close_at_exit(&core);
+        Ok(Self(Arc::new(Handle::Open(core))))
+    }
+
+    /// Waits until everything recorded before this call is durable and shown by security.jsonl and the console.
+    ///
+    /// # Errors
+    /// `is_timed_out` where that takes longer, `is_storage` where the disk refused.
+    pub fn flush(&self, timeout: Duration) -> Result<()> {
+        self.core()?.flush(timeout)
+    }
+
+    /// The same as [`AuditLogger::flush`], and waits for every `on_audit` hook too.
+    ///
+    /// # Errors
+    /// As [`AuditLogger::flush`].
+    pub fn drain(&self, timeout: Duration) -> Result<()> {
+        self.core()?.drain(timeout)
+    }
+
+    /// Records the end of the trail, makes everything durable, lets followers finish and gives the trail free. Later
+    /// calls of `record` get `is_closed`; a second close does nothing.
+    ///
+    /// A hook that fails or hangs does not make this fail: it goes on from its cursor at the next open.
+    ///
+    /// # Errors
+    /// `is_timed_out` where the entries are not durable in time, `is_storage` where the disk refused.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        self.core()?.close(timeout)
+    }
+
+    /// The directory of the trail.
+    ///
+    /// # Errors
+    /// The error of opening, for a process-wide logger that could not be opened.
+    pub fn trail_dir(&self) -> Result<&Path> {
+        Ok(&self.core()?.trail_dir)
+    }
+
+    /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, Vec::new()), |core| core.metrics())
+    }
+
+    /// How an address stands in the window of failed security events.
+    ///
+    /// # Errors
+    /// The error of opening, for a process-wide logger that could not be opened.
+    pub fn check_rate_limit(&self, ip: IpAddr) -> Result<RateLimitState> {
+        self.core().map(|core| core.rate_limiter.check(ip, core.clock.now()))
+    }
+
+    /// Forgets an address's failures: after a successful login, say.
+    ///
+    /// # Errors
+    /// The error of opening, for a process-wide logger that could not be opened.
+    pub fn reset_rate_limit(&self, ip: IpAddr) -> Result<()> {
+        self.core().map(|core| core.rate_limiter.reset(ip))
+    }
+
+    /// A line for developers in app.log.
+    pub fn debug(&self, message: &str, fields: Value) {
+        self.app_log(LogLevel::Debug, message, fields);
+    }
+
+    /// A line for operators in app.log.
+    pub fn info(&self, message: &str, fields: Value) {
+        self.app_log(LogLevel::Info, message, fields);
+    }
+
+    /// A line in app.log about something to look at.
+    pub fn warning(&self, message: &str, fields: Value) {
+        self.app_log(LogLevel::Warning, message, fields);
+    }
+
+    /// A line in app.log about a failure.
+    pub fn error(&self, message: &str, fields: Value) {
+        self.app_log(LogLevel::Error, message, fields);
+    }
+
+    /// A line in app.log about something somebody must act on.
+    pub fn critical(&self, message: &str, fields: Value) {
+        self.app_log(LogLevel::Critical, message, fields);
+    }
+
+    /// Fields that are no JSON object appear under `value`. The request's id and user join them.
+    fn app_log(&self, level: LogLevel, message: &str, fields: Value) {
+        let Ok(core) = self.core() else { return };
+        let mut fields = match fields {
+            Value::Object(map) => map,
+            Value::Null => Map::new(),
+            value => Map::from_iter([("value".to_owned(), value)]),
+        };
+        if let Some(context) = RequestContext::try_current() {
+            let ContextFields { request_id, user, .. } = context.fields();
+            for (key, text) in [("request_id", request_id), ("user", user)] {
+                if !text.is_empty() {
+                    fields.entry(key).or_insert_with(|| json!(text));
+                }
+            }
+        }
+        core.app_log.write(level, message, &fields, Some(&core.envelope.rules));
+    }
+
+    /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
+    pub(crate) fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+        match self.core()?.record(entry, context) {
+            Err(error) if error.is_closed() => match global::successor_of(self) {
+                Some(successor) => successor.core()?.record(entry, context),
+                None => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Counts a failed security event; none where the logger could not be opened.
+    fn count_failure(&self, ip: IpAddr) -> Option<RateLimitState> {
+        self.core().ok().map(|core| core.rate_limiter.count(ip, core.clock.now()))
+    }
+
+    fn core(&self) -> Result<&Arc<Core>> {
+        match &*self.0 {
+            Handle::Open(core) => Ok(core),
+            Handle::Unopened(error) => Err(error.lock().unwrap_or_else(PoisonError::into_inner).duplicate()),
+        }
+    }
+}
+
+impl Core {
+    fn open(config: &Config, storage: Arc<dyn Storage>) -> Result<Self> {
+        config.check()?;
+        let trail_dir = config.trail_dir();
+        create_directory(&trail_dir)
+            .map_err(|error| Error::storage("cannot make the log directory", &trail_dir, error))?;
+        let lock = recover::lock(&trail_dir, &config.instance)?;
+        let hostname = match config.hostname.as_str() {
+            "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            name => name.to_owned(),
+        };
+        let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
+        let envelope = Arc::new(Envelope {
+            rules: config.redaction.compile()?,
+            hostname,
+            default_currency: config.default_currency.clone(),
+        });
+        let counters = Arc::new(Counters::default());
+        let app_log =
+            Arc::new(AppLog::new(&trail_dir, config.max_file_bytes, config.clock.clone(), counters.clone()));
+        let means = Means {
+            directory: trail_dir.clone(),
+            storage,
+            envelope: envelope.clone(),
+            clock: config.clock.clone(),
+            counters: counters.clone(),
+            max_file_bytes: config.max_file_bytes,
+            max_age: config.max_age,
+        };
+        let recovered = recover::recover(&means, &origin)?;
+        let opened_at = recovered.start.next_seq;
+        // Whatever stands in the files at open was not yet synced by us: the first sync covers it.
+        let watermark = Arc::new(Watermark::new(opened_at));
+        let journal = Arc::new(Direct::new(Appender::new(means, recovered.start), watermark.clone()));
+        for record in &recovered.records {
+            journal.push_own(record)?;
+        }
+        journal.push_own(&OwnRecord::Open { instance: config.instance.clone() })?;
+
+        let writer = Writer::start(
+            journal.clone(),
+            watermark.clone(),
+            config.durability,
+            counters.clone(),
+            app_log.clone(),
+        )?;
+        let around = Surroundings {
+            directory: trail_dir.clone(),
+            cursors: trail_dir.join(OWN_DIR).join("cursors"),
+            watermark: watermark.clone(),
+            app_log: app_log.clone(),
+            opened_at,
+            durability: config.durability,
+        };
+        let followers = Followers::start(&around, config.console, &config.hooks)?;
+        let keeper = Keeper::start(Duty {
+            directory: trail_dir.clone(),
+            compression: config.compression,
+            retention: config.retention,
+            journal: journal.clone(),
+            watermark: watermark.clone(),
+            followers: followers.progress(),
+            counters: counters.clone(),
+            app_log: app_log.clone(),
+        })?;
+        Ok(Self {
+            envelope,
+            clock: config.clock.clone(),
+            durability: config.durability,
+            journal,
+            watermark,
+            counters,
+            app_log,
+            rate_limiter: RateLimiter::new(config.rate_limit),
+            followers,
+            running: Mutex::new(Some(Running { keeper, writer, lock })),
+            trail_dir,
+        })
+    }
+
+    fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+        let now = Timestamp::of(self.clock.now());
+        let id = new_id(now);
+        let pushed = encode::with_buffer(|body| {
+            match context {
+                Some(context) => context.read(|fields| self.envelope.encode(body, entry, fields, id, now)),
+                None => self.envelope.encode(body, entry, &ContextFields::default(), id, now),
+            }?;
+            self.journal.push(body)
+        });
+        let position = match pushed {
+            Ok(position) => position,
+            Err(error) => {
+                self.counters.rejected.add(1);
+                return Err(error);
+            }
+        };
+        self.counters.accepted.add(1);
+        match self.durability {
+            Durability::EveryEntry => self.watermark.wait_durable(position.seq + 1, None)?,
+            Durability::Interval(_) if entry.level.is_sensitive() => {
+                self.watermark.want_durable(position.seq + 1)
+            }
+            _ => {}
+        }
+        Ok(Receipt::new(id, position, self.watermark.clone()))
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<()> {
+        let (end, deadline) = (self.watermark.written(), Instant::now() + timeout);
+        self.watermark.wait_durable(end, Some(deadline))?;
+        self.followers.wait_for_ours(end, deadline)
+    }
+
+    fn drain(&self, timeout: Duration) -> Result<()> {
+        let (end, deadline) = (self.watermark.written(), Instant::now() + timeout);
+        self.watermark.wait_durable(end, Some(deadline))?;
+        self.followers.wait_for_all(end, deadline)
+    }
+
+    fn close(&self, timeout: Duration) -> Result<()> {
+        let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + timeout;
+        // The keeper first: it records what it retires, and `close` is the last line.
+        if let Some(keeper) = &mut running.keeper {
+            keeper.stop();
+        }
+        let closed = self.journal.close();
+        let durable = self.watermark.wait_durable(self.watermark.written(), Some(deadline));
+        self.followers.close(deadline);
+        running.writer.stop();
+        drop(running.lock);
+        closed.and(durable)
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.counters.snapshot(self.watermark.written(), self.watermark.durable(), self.followers.metrics())
+    }
+}
+
+#[cfg(test)]
+mod tests;

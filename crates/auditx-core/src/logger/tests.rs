@@ -1,0 +1,363 @@
+//! The logger through its public calls.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use super::*;
+use crate::line::{RecordedEntry, StoredEntry};
+use crate::segment::TrailReader;
+use crate::vocabulary::{AuditAction, BusinessModule};
+use crate::{Compression, RateLimit, Redaction, Retention};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn entries(directory: &Path) -> Vec<StoredEntry> {
+    let mut reader = TrailReader::new(directory, 0);
+    let mut entries = Vec::new();
+    while let Some((_, line)) = reader.next_line().unwrap() {
+        entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+    }
+    entries
+}
+
+fn kinds(directory: &Path) -> Vec<String> {
+    let kind =
+        |entry: &StoredEntry| entry.own_record.as_ref().map(|own| own["kind"].as_str().unwrap().to_owned());
+    entries(directory).iter().map(|entry| kind(entry).unwrap_or_else(|| entry.description.clone())).collect()
+}
+
+fn text(path: std::path::PathBuf) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn a_trail_says_when_it_was_begun_opened_and_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        let receipt = logger.log(format!("round {round}")).record().unwrap();
+        receipt.wait_durable().unwrap();
+        logger.close(PATIENCE).unwrap();
+        assert!(logger.log("late").record().unwrap_err().is_closed());
+        logger.close(PATIENCE).unwrap();
+    }
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "round 0", "close", "open", "round 1", "close"]);
+}
+
+#[test]
+fn a_second_writer_is_refused_by_name_and_may_have_an_instance_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
+    assert!(error.is_locked());
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    let second = AuditLogger::open(Config::new(directory.path()).instance("worker-2")).unwrap();
+    second.log("x").record().unwrap();
+    assert_eq!(kinds(&directory.path().join("worker-2")), ["genesis", "open", "x"]);
+}
+
+#[test]
+fn a_torn_tail_is_kept_aside_and_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    logger.log("whole").record().unwrap();
+    logger.close(PATIENCE).unwrap();
+    let active = directory.path().join("audit.jsonl");
+    let torn = "{\"seq\":4,\"id\":\"01";
+    fs::write(&active, text(active.clone()) + torn).unwrap();
+
+    drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "whole", "close", "recovered", "open", "close"]);
+    assert_eq!(text(directory.path().join("audit.torn-4")), torn);
+}
+
+#[test]
+fn a_foreign_file_in_the_place_of_the_trail_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("audit.jsonl"), "not ours\n").unwrap();
+    let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
+    assert!(error.is_corrupt() && error.path().is_some(), "{error}");
+    assert_eq!(text(directory.path().join("audit.jsonl")), "not ours\n");
+}
+
+#[test]
+fn security_lines_are_projected_unchanged_and_once_across_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        logger.log_security(format!("denied {round}")).success(false).record().unwrap();
+        logger.log_security("fine").record().unwrap();
+        logger.flush(PATIENCE).unwrap();
+        assert!(text(directory.path().join("security.jsonl")).contains(&format!("denied {round}")));
+        if round == 1 {
+            // As after a kill: a torn last line, and a cursor that does not know of the line before.
+            logger.close(PATIENCE).unwrap();
+            fs::remove_dir_all(directory.path().join(".auditx/cursors")).unwrap();
+            let path = directory.path().join("security.jsonl");
+            fs::write(&path, text(path.clone()) + "{\"seq\":99,\"to").unwrap();
+        }
+    }
+    let trail: Vec<String> = text(directory.path().join("audit.jsonl"))
+        .lines()
+        .filter(|line| line.contains("denied"))
+        .map(str::to_owned)
+        .collect();
+    let projected: Vec<String> =
+        text(directory.path().join("security.jsonl")).lines().map(str::to_owned).collect();
+    assert_eq!(projected, trail);
+    assert_eq!(projected.len(), 3);
+}
+
+#[test]
+fn failures_of_one_address_become_critical_past_the_limit_and_keep_their_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path()).rate_limit(RateLimit::new(5, Duration::from_secs(60)));
+    let logger = AuditLogger::open(config).unwrap();
+    let ip: IpAddr = [192, 168, 1, 50].into();
+    let attack =
+        |ip| logger.log_security("Login failed").user("attacker").ip(ip).success(false).record().unwrap();
+    for _ in 0..7 {
+        attack(ip);
+    }
+    attack([192, 168, 1, 51].into());
+    assert!(logger.check_rate_limit(ip).unwrap().is_exceeded());
+    logger.reset_rate_limit(ip).unwrap();
+    attack(ip);
+    let logins: Vec<StoredEntry> =
+        entries(directory.path()).into_iter().filter(|entry| entry.module == "auth").collect();
+    let levels: Vec<&str> = logins.iter().map(|entry| entry.level.as_str()).collect();
+    assert_eq!(levels, [["SECURITY"; 5].as_slice(), &["CRITICAL"; 2], &["SECURITY"; 2]].concat());
+    assert!(logins.iter().all(|entry| entry.description == "Login failed" && entry.user == "attacker"));
+    assert_eq!(logins[6].metadata, *json!({"rate_limited": true, "failure_count": 7}).as_object().unwrap());
+}
+
+#[test]
+fn a_security_event_takes_the_user_it_can_get() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    logger.log_security("nobody").record().unwrap();
+    let _scope = RequestContext::new().user("admin").enter();
+    logger.log_security("from context").record().unwrap();
+    logger.log_security("own").user("clerk").record().unwrap();
+    let users: Vec<String> = entries(directory.path()).into_iter().skip(2).map(|entry| entry.user).collect();
+    assert_eq!(users, ["UNKNOWN", "admin", "clerk"]);
+}
+
+#[test]
+fn a_hook_that_fails_or_panics_loses_nothing_and_blocks_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let config = Config::new(directory.path()).on_audit("copy", {
+        let (seen, attempts) = (seen.clone(), attempts.clone());
+        move |entry| {
+            match attempts.fetch_add(1, Ordering::SeqCst) {
+                1 => return Err("database is away".into()),
+                2 => panic!("on purpose"),
+                _ => seen.lock().unwrap().push(entry.seq()),
+            }
+            Ok(())
+        }
+    });
+    let logger = AuditLogger::open(config).unwrap();
+    for _ in 0..10 {
+        logger.log("x").record().unwrap();
+    }
+    logger.drain(PATIENCE).unwrap();
+    assert_eq!(*seen.lock().unwrap(), (0..12).collect::<Vec<u64>>());
+    assert_eq!(
+        logger.metrics().followers.iter().find(|follower| follower.name == "copy").unwrap().failures,
+        2
+    );
+    let troubles = text(directory.path().join("app.log"));
+    assert!(troubles.contains("database is away") && troubles.contains("on purpose"), "{troubles}");
+}
+
+#[test]
+fn a_hook_goes_on_from_its_cursor_and_close_does_not_wait_for_one_that_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger =
+        AuditLogger::open(Config::new(directory.path()).on_audit("copy", |_| Err("away".into()))).unwrap();
+    logger.log("x").record().unwrap();
+    let begin = Instant::now();
+    logger.close(PATIENCE).unwrap();
+    assert!(begin.elapsed() < PATIENCE);
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let config = Config::new(directory.path()).on_audit("copy", {
+        let seen = seen.clone();
+        move |entry| {
+            seen.lock().unwrap().push(entry.seq());
+            Ok(())
+        }
+    });
+    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    assert_eq!(
+        *seen.lock().unwrap(),
+        (0..6).collect::<Vec<u64>>(),
+        "the whole first session, then the second"
+    );
+}
+
+#[test]
+fn a_new_hook_begins_now_unless_it_asks_for_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    AuditLogger::open(Config::new(directory.path())).unwrap().close(PATIENCE).unwrap();
+    let (now, all) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let push = |seen: &Arc<Mutex<Vec<u64>>>| {
+        let seen = seen.clone();
+        move |entry: &RecordedEntry<'_>| {
+            seen.lock().unwrap().push(entry.seq());
+            Ok(())
+        }
+    };
+    let config =
+        Config::new(directory.path()).on_audit("now", push(&now)).on_audit_from_start("all", push(&all));
+    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    assert_eq!(*now.lock().unwrap(), [3, 4]);
+    assert_eq!(*all.lock().unwrap(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn sealed_segments_are_compressed_and_read_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_535)).unwrap();
+    for number in 0..2_000 {
+        logger.log(format!("entry {number}")).record().unwrap();
+    }
+    wait_until(|| logger.metrics().compressed > 0 && logger.metrics().compressed == logger.metrics().seals);
+    let numbers: Vec<String> = entries(directory.path())
+        .into_iter()
+        .filter(|entry| entry.own_record.is_none())
+        .map(|entry| entry.description)
+        .collect();
+    assert_eq!(numbers, (0..2_000).map(|number| format!("entry {number}")).collect::<Vec<_>>());
+    logger.close(PATIENCE).unwrap();
+    drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+}
+
+#[test]
+fn retention_leaves_a_tombstone_and_waits_for_hooks() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let config = Config::new(directory.path())
+        .max_file_bytes(65_535)
+        .compression(Compression::None)
+        .retention(Retention::BackupCount(2))
+        .on_audit("slow", {
+            let gate = gate.clone();
+            move |_| if gate.load(Ordering::SeqCst) { Ok(()) } else { Err("not yet".into()) }
+        });
+    let logger = AuditLogger::open(config).unwrap();
+    for number in 0..2_000 {
+        logger.log(format!("entry {number}")).record().unwrap();
+    }
+    let seals = logger.metrics().seals;
+    assert!(seals > 4);
+    assert_eq!(logger.metrics().retired, 0);
+    gate.store(true, Ordering::SeqCst);
+    logger.drain(PATIENCE).unwrap();
+    for number in 0..400 {
+        logger.log(format!("later {number}")).record().unwrap();
+    }
+    wait_until(|| {
+        // Each seal rings the keeper; the hook passes the newest segments a moment later.
+        logger.log("tick").record().unwrap();
+        logger.metrics().retired > 0 && crate::segment::sealed_segments(directory.path()).unwrap().len() <= 3
+    });
+    logger.close(PATIENCE).unwrap();
+    let all = entries(directory.path());
+    assert!(all[0].seq > 0);
+    let retired: Vec<_> = all
+        .iter()
+        .filter_map(|entry| entry.own_record.as_ref().filter(|own| own["kind"] == "retired"))
+        .collect();
+    assert!(
+        retired.iter().any(|own| own["last_seq"] == all[0].seq - 1),
+        "the newest deletion has its tombstone"
+    );
+}
+
+#[test]
+fn changes_and_redaction_work_through_the_builder() {
+    #[derive(serde::Serialize)]
+    struct Customer {
+        name: &'static str,
+        credit_limit: u32,
+        password: &'static str,
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path()).redaction(Redaction::default().deny("iban"));
+    let logger = AuditLogger::open(config).unwrap();
+    let before = Customer { name: "Golden", credit_limit: 500_000, password: "a" };
+    let after = Customer { name: "Golden", credit_limit: 1_000_000, password: "b" };
+    logger
+        .log_change("Limit", BusinessModule::Crm, AuditAction::Update, "customer", "CUST-220")
+        .changes(&before, &after)
+        .unwrap()
+        .metadata("iban", "MM00")
+        .record()
+        .unwrap();
+    let entry = entries(directory.path()).pop().unwrap();
+    assert_eq!(entry.old_values, json!({"credit_limit": 500_000, "password": "[REDACTED]"}));
+    assert_eq!(entry.new_values, json!({"credit_limit": 1_000_000, "password": "[REDACTED]"}));
+    assert_eq!(entry.metadata["iban"], "[REDACTED]");
+}
+
+#[test]
+fn recording_while_the_context_is_edited_or_torn_down_neither_hangs_nor_panics() {
+    struct LogOnDrop(AuditLogger);
+    impl Drop for LogOnDrop {
+        fn drop(&mut self) {
+            self.0.log("from teardown").record().unwrap();
+        }
+    }
+    thread_local! {
+        static LATE: std::cell::RefCell<Option<LogOnDrop>> = const { std::cell::RefCell::new(None) };
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let context = RequestContext::new().user("admin");
+    let _scope = context.enter();
+    RequestContext::update(|fields| {
+        logger.log("inside update").record().unwrap();
+        fields.user = "changed".into();
+    });
+    std::thread::spawn({
+        let logger = logger.clone();
+        move || {
+            LATE.with(|late| *late.borrow_mut() = Some(LogOnDrop(logger.clone())));
+            logger.log("first").record().unwrap();
+        }
+    })
+    .join()
+    .unwrap();
+    assert_eq!(kinds(directory.path())[2..], ["inside update", "first", "from teardown"]);
+}
+
+#[test]
+fn every_entry_is_durable_when_record_returns_if_so_configured() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path()).durability(Durability::EveryEntry)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let receipt = logger.log("x").record().unwrap();
+                    let seq = receipt.wait_durable().unwrap().seq;
+                    assert!(logger.metrics().durable > seq);
+                }
+            });
+        }
+    });
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
+        std::thread::yield_now();
+    }
+}
