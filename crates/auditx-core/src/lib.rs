@@ -36,6 +36,7 @@ mod keeper;
 mod rate_limit;
 mod receipt;
 mod logger;
+mod exchange;
 
 pub use amount::Amount;
 pub use clock::{Clock, SystemClock};
@@ -45,6 +46,7 @@ pub use config::{
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
 pub use entry::MetadataValue;
 pub use error::{Error, Result};
+pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
 pub use follow::console::for_people;
 pub use line::{RecordedEntry, StoredEntry, parse_seq};
 pub use logger::{

@@ -29,6 +29,7 @@ use crate::own_record::OwnRecord;
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::Receipt;
 use crate::recover::{self, Lock};
+use crate::redact::Rules;
 use crate::segment::OWN_DIR;
 use crate::storage::{Disk, Storage, create_directory};
 use crate::vocabulary::LogLevel;
@@ -223,6 +224,21 @@ impl AuditLogger {
                 None => Err(error),
             },
             outcome => outcome,
+        }
+    }
+
+    /// The rules of redaction; the defaults where the logger could not be opened.
+    pub(crate) fn with_rules<T>(&self, use_rules: impl FnOnce(&Rules) -> T) -> T {
+        match self.core() {
+            Ok(core) => use_rules(&core.envelope.rules),
+            Err(_) => use_rules(&Rules::defaults()),
+        }
+    }
+
+    /// A trouble of the library itself, for app.log; nowhere to go where the logger could not be opened.
+    pub(crate) fn trouble(&self, message: &str) {
+        if let Ok(core) = self.core() {
+            core.app_log.trouble(message);
         }
     }
 

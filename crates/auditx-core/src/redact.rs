@@ -183,6 +183,11 @@ impl<'p> Path<'p> {
 }
 
 impl Rules {
+    /// The rules of [`Redaction::default`].
+    pub(crate) fn defaults() -> Self {
+        Redaction::default().compile().unwrap_or_else(|_| unreachable!("the default rules are words"))
+    }
+
     fn add(&mut self, text: &str, decision: Decision) -> Result<()> {
         if text.contains('.') {
             let path: Vec<String> = text.split('.').map(str::to_owned).collect();

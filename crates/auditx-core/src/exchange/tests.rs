@@ -1,0 +1,211 @@
+//! Each ending gives exactly one closing entry that says what happened.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::Config;
+use crate::line::{RecordedEntry, StoredEntry};
+use crate::logger::AuditLogger;
+use crate::segment::TrailReader;
+
+struct Pairs(Vec<(&'static str, Vec<u8>)>);
+
+impl Headers for Pairs {
+    fn each(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).for_each(|(_, value)| visit(value));
+    }
+}
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    http: HttpAudit,
+}
+
+fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let http = HttpAudit::builder()
+        .logger(logger)
+        .exclude(["/healthz"])
+        .trust_proxies(["10.0.0.1"])
+        .build()
+        .unwrap();
+    Fixture { directory, http }
+}
+
+impl Fixture {
+    fn begin(&self, method: &str, path: &str, headers: Vec<(&'static str, Vec<u8>)>) -> Exchange {
+        let headers = Pairs(headers);
+        let peer = Some([10, 0, 0, 1].into());
+        self.http.begin(&RequestFacts::new(method, path, &headers).query(Some("token=t&a=1")).peer(peer))
+    }
+
+    fn closing(&self) -> Vec<StoredEntry> {
+        closing(self.directory.path())
+    }
+}
+
+fn closing(directory: &Path) -> Vec<StoredEntry> {
+    let mut reader = TrailReader::new(directory, 0);
+    let mut entries = Vec::new();
+    while let Some((_, line)) = reader.next_line().unwrap() {
+        entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+    }
+    entries.into_iter().filter(|entry: &StoredEntry| entry.own_record.is_none()).collect()
+}
+
+type Ending = fn(Exchange);
+
+#[test]
+fn every_ending_gives_exactly_one_entry() {
+    let endings: [(&str, Ending, u16, &str, bool); 9] = [
+        (
+            "completed",
+            |mut exchange| {
+                exchange.respond(201, None);
+                exchange.sent(7);
+                exchange.complete();
+                exchange.complete();
+            },
+            201,
+            "AUDIT",
+            true,
+        ),
+        (
+            "completed",
+            |mut exchange| {
+                exchange.respond(404, Some(0));
+            },
+            404,
+            "WARNING",
+            false,
+        ),
+        (
+            "completed",
+            |mut exchange| {
+                exchange.respond(503, Some(3));
+                exchange.sent(3);
+            },
+            503,
+            "ERROR",
+            false,
+        ),
+        (
+            "completed",
+            |mut exchange| {
+                exchange.respond(304, None);
+                exchange.complete();
+            },
+            304,
+            "AUDIT",
+            true,
+        ),
+        ("client_aborted", drop, 499, "WARNING", false),
+        (
+            "body_aborted",
+            |mut exchange| {
+                exchange.respond(200, Some(10));
+                exchange.sent(4);
+            },
+            200,
+            "WARNING",
+            false,
+        ),
+        (
+            "body_error",
+            |mut exchange| {
+                exchange.respond(200, None);
+                exchange.fail_body(&"disk");
+            },
+            200,
+            "ERROR",
+            false,
+        ),
+        ("error", |mut exchange| exchange.fail(&"no route"), 500, "ERROR", false),
+        ("panicked", |mut exchange| exchange.panicked(&"on purpose"), 500, "ERROR", false),
+    ];
+    let fixture = fixture();
+    for (number, (outcome, end, status, level, success)) in endings.into_iter().enumerate() {
+        end(fixture.begin("POST", "/sales/invoice", Vec::new()));
+        let entries = fixture.closing();
+        assert_eq!(entries.len(), number + 1);
+        let entry = &entries[number];
+        assert_eq!(entry.metadata["outcome"], outcome);
+        assert_eq!(
+            (entry.status, entry.level.as_str(), entry.success),
+            (Some(status), level, success),
+            "{outcome}"
+        );
+        assert_eq!(
+            (entry.method.as_str(), entry.endpoint.as_str()),
+            ("POST", "/sales/invoice?token=[REDACTED]&a=1")
+        );
+        assert_eq!(entry.action, "CREATE");
+        assert!(entry.metadata["duration_ms"].as_f64().unwrap() >= 0.0);
+    }
+    assert_eq!(fixture.closing()[0].description, "HTTP POST /sales/invoice completed with 201");
+    assert_eq!(fixture.closing()[8].description, "HTTP Request Failed: POST /sales/invoice: on purpose");
+}
+
+#[test]
+fn what_handlers_learn_shows_in_the_closing_entry() {
+    let fixture = fixture();
+    let mut exchange = fixture.begin(
+        "GET",
+        "/x",
+        vec![("X-Request-ID", b"req-1".to_vec()), ("x-session-id", b"s3cr3t".to_vec())],
+    );
+    exchange.context().edit(|context| context.user = "admin".into());
+    exchange.respond(200, Some(0));
+    exchange.complete();
+    let entry = fixture.closing().pop().unwrap();
+    assert_eq!((entry.user.as_str(), entry.request_id.as_str()), ("admin", "req-1"));
+    assert!(entry.session_id.starts_with("sha256:") && !entry.session_id.contains("s3cr3t"));
+    assert_eq!(entry.ip, "10.0.0.1");
+}
+
+#[test]
+fn a_hostile_request_id_is_replaced_and_noted() {
+    let fixture = fixture();
+    let exchange = fixture.begin("GET", "/x", vec![("x-request-id", b"evil\x1b[31m\"}\n{".to_vec())]);
+    assert_eq!(exchange.request_id().len(), 36);
+    drop(exchange);
+    assert_eq!(fixture.closing().pop().unwrap().metadata["refused_request_id"], "evil\u{1b}[31m\"}\n{");
+}
+
+#[test]
+fn a_trusted_proxy_names_the_client_and_stays_in_the_metadata() {
+    let fixture = fixture();
+    drop(fixture.begin("GET", "/x", vec![("x-forwarded-for", b"6.6.6.6, 198.51.100.7".to_vec())]));
+    let entry = fixture.closing().pop().unwrap();
+    assert_eq!((entry.ip.as_str(), &entry.metadata["peer"]), ("198.51.100.7", &json!("10.0.0.1")));
+}
+
+#[test]
+fn excluded_requests_have_a_context_and_no_entry() {
+    let fixture = fixture();
+    let mut exchange = fixture.begin("GET", "/healthz", Vec::new());
+    assert!(!exchange.context().fields().request_id.is_empty());
+    exchange.respond(200, Some(0));
+    drop(exchange);
+    drop(fixture.begin("GET", "/healthz", Vec::new()));
+    assert!(fixture.closing().is_empty());
+}
+
+#[test]
+fn a_request_that_says_too_much_still_gets_its_entry() {
+    let fixture = fixture();
+    let exchange = fixture.begin(
+        "GET",
+        &format!("/{}", "p".repeat(100_000)),
+        vec![("x-request-id", vec![b'r'; 100_000])],
+    );
+    exchange.context().edit(|context| context.user = "u".repeat(70_000));
+    drop(exchange);
+    let entry = fixture.closing().pop().unwrap();
+    assert_eq!(entry.user, "SYSTEM");
+    assert!(entry.metadata["context_left_out"].as_str().unwrap().contains("largest field is user"));
+    assert_eq!(entry.metadata["endpoint_bytes"], (100_001 + "?token=[REDACTED]&a=1".len()).to_string());
+}
