@@ -5,6 +5,7 @@
 //! included.
 
 mod actix;
+mod audited;
 mod axum;
 mod load;
 mod logging;

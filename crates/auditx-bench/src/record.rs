@@ -4,6 +4,7 @@
 //! Rounds are interleaved (the first run of each subject, then the second of each), so that a machine that
 //! grows slower does so for all of them.
 
+mod auditx;
 mod run;
 mod slog_async;
 mod subject;

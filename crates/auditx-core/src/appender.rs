@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub(crate) struct Means {
     pub(crate) counters: Arc<Counters>,
     pub(crate) max_file_bytes: u64,
     pub(crate) max_age: Option<Duration>,
+    /// Rung at each seal.
+    pub(crate) sealed: Arc<Bell>,
 }
 
 /// Entries that were refused since the last one that was written.
@@ -77,8 +80,9 @@ impl Appender {
         self.active.first_seq
     }
 
-    pub(crate) fn active_file(&self) -> Arc<dyn StorageFile> {
-        self.active.file.clone()
+    /// The active file and the length it must have at least.
+    pub(crate) fn active_file(&self) -> (Arc<dyn StorageFile>, u64) {
+        (self.active.file.clone(), self.active.len)
     }
 
     /// Refuses all further entries: what was written can no longer be trusted to stay.
@@ -208,6 +212,7 @@ impl Appender {
             Ok(()) => {
                 self.seal_at = self.means.max_file_bytes;
                 self.means.counters.seals.add(1);
+                self.means.sealed.ring();
             }
             Err(_) => {
                 self.seal_at = self.active.len + SEAL_RETRY_BYTES;

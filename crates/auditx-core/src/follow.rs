@@ -214,6 +214,12 @@ impl Followers {
     }
 }
 
+impl Drop for Followers {
+    fn drop(&mut self) {
+        self.close(Instant::now());
+    }
+}
+
 impl Progress {
     fn new(name: &str, position: u64, gate: Gate, is_required: bool, is_ours: bool) -> Self {
         Self {

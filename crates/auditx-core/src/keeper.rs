@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use crate::app_log::AppLog;
+use crate::bell::Bell;
 use crate::config::{Compression, Retention};
 use crate::error::{Error, Result};
 use crate::follow::Progress;
@@ -24,7 +25,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 const TEMPORARY_SUFFIX: &str = ".zst.tmp";
 
-/// How often it looks without having heard of a seal: segments also grow old, and followers pass them later.
+/// How often retention looks without having heard of a seal: segments grow old, and followers pass them later.
 const ROUND: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct Duty {
     pub(crate) journal: Arc<Direct>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) followers: Vec<Arc<Progress>>,
+    pub(crate) sealed: Arc<Bell>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: Arc<AppLog>,
 }
@@ -50,8 +52,6 @@ pub(crate) struct Duty {
 struct Shared {
     duty: Duty,
     stopping: AtomicBool,
-    due: Mutex<bool>,
-    bell: Condvar,
 }
 
 impl Keeper {
@@ -60,8 +60,7 @@ impl Keeper {
         if duty.compression == Compression::None && duty.retention == Retention::KeepEverything {
             return Ok(None);
         }
-        let shared =
-            Arc::new(Shared { duty, stopping: false.into(), due: Mutex::new(true), bell: Condvar::new() });
+        let shared = Arc::new(Shared { duty, stopping: false.into() });
         let thread = std::thread::Builder::new()
             .name("auditx-keeper".to_owned())
             .spawn({
@@ -75,7 +74,7 @@ impl Keeper {
     /// Ends the thread after the segment at hand.
     pub(crate) fn stop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.ring();
+        self.shared.duty.sealed.ring();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -84,12 +83,13 @@ impl Keeper {
     }
 }
 
-impl Shared {
-    fn ring(&self) {
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_all();
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop();
     }
+}
 
+impl Shared {
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
@@ -100,19 +100,8 @@ impl Shared {
                 self.duty.counters.keeping_failures.add(1);
                 self.duty.app_log.trouble(&format!("sealed segments: {error}"));
             }
-            self.rest();
-        }
-    }
-
-    /// Until the trail has a new seal, or the round is over.
-    fn rest(&self) {
-        let seals = self.duty.counters.seals.read();
-        let mut left = ROUND;
-        let step = Duration::from_millis(250);
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        while !std::mem::take(&mut *due) && !left.is_zero() && self.duty.counters.seals.read() == seals {
-            due = self.bell.wait_timeout(due, step).unwrap_or_else(PoisonError::into_inner).0;
-            left = left.saturating_sub(step);
+            let ages = self.duty.retention != Retention::KeepEverything;
+            self.duty.sealed.wait(ages.then_some(ROUND));
         }
     }
 

@@ -26,6 +26,7 @@ mod config;
 mod app_log;
 mod own_record;
 mod segment;
+mod bell;
 mod watermark;
 mod appender;
 mod journal;

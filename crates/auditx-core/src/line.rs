@@ -5,8 +5,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::amount::Amount;
+use crate::clock::RFC3339_LEN;
 use crate::error::{Error, Result};
 use crate::tree::{Hash, leaf_hash};
+use crate::vocabulary::LogLevel;
 
 /// How every line begins; the sequence number follows.
 pub(crate) const SEQ_PREFIX: &[u8] = b"{\"seq\":";
@@ -56,6 +58,16 @@ impl<'a> RecordedEntry<'a> {
     #[must_use]
     pub fn line(&self) -> &'a str {
         self.line
+    }
+
+    /// The level, read from its fixed place in the line. Costs no parse.
+    #[must_use]
+    pub fn level(&self) -> Option<LogLevel> {
+        // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
+        const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
+        let comma = memchr::memchr(b',', self.line.as_bytes())?;
+        let rest = self.line.get(comma + 1 + BETWEEN..)?.strip_prefix(r#""level":""#)?;
+        rest.split('"').next()?.parse().ok()
     }
 
     /// The line's hash in the trail's tree. Costs one SHA-256 of the line.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
+use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Durability};
 use crate::context::{ContextFields, RequestContext};
@@ -275,6 +276,7 @@ impl Core {
         let counters = Arc::new(Counters::default());
         let app_log =
             Arc::new(AppLog::new(&trail_dir, config.max_file_bytes, config.clock.clone(), counters.clone()));
+        let sealed = Arc::new(Bell::default());
         let means = Means {
             directory: trail_dir.clone(),
             storage,
@@ -283,10 +285,10 @@ impl Core {
             counters: counters.clone(),
             max_file_bytes: config.max_file_bytes,
             max_age: config.max_age,
+            sealed: sealed.clone(),
         };
         let recovered = recover::recover(&means, &origin)?;
         let opened_at = recovered.start.next_seq;
-        // Whatever stands in the files at open was not yet synced by us: the first sync covers it.
         let watermark = Arc::new(Watermark::new(opened_at));
         let journal = Arc::new(Direct::new(Appender::new(means, recovered.start), watermark.clone()));
         for record in &recovered.records {
@@ -317,6 +319,7 @@ impl Core {
             journal: journal.clone(),
             watermark: watermark.clone(),
             followers: followers.progress(),
+            sealed,
             counters: counters.clone(),
             app_log: app_log.clone(),
         })?;

@@ -144,6 +144,8 @@ pub(crate) fn recover(means: &Means, origin: &str) -> Result<Recovered> {
         other => other,
     }
     .map_err(|error| Error::storage("cannot open the active segment", &active, error))?;
+    // A killed process left lines that are the kernel's but not yet the disk's.
+    file.sync_data().map_err(|error| Error::storage("cannot sync the active segment", &active, error))?;
     means
         .storage
         .sync_directory(directory)

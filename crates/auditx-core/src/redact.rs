@@ -118,7 +118,8 @@ impl Redaction {
         if !self.hash.is_empty() && self.hash_key.as_ref().is_none_or(|key| key.len() < 16) {
             return Err(Error::invalid("redaction rules that hash need a hash_key of at least 16 bytes"));
         }
-        let mut rules = Rules { keys: Vec::new(), paths: Vec::new(), hash_key: self.hash_key.clone() };
+        let mut rules =
+            Rules { keys: Vec::new(), starts: 0, paths: Vec::new(), hash_key: self.hash_key.clone() };
         for (decision, texts) in
             [(Decision::Keep, &self.allow), (Decision::Hash, &self.hash), (Decision::Mask, &self.deny)]
         {
@@ -145,6 +146,8 @@ pub(crate) enum Decision {
 /// The rules in the order in which they are asked: the first that holds decides.
 pub(crate) struct Rules {
     keys: Vec<(Vec<String>, Decision)>,
+    /// Which [`start_bit`]s the first words of the key rules have: most keys are let through by it alone.
+    starts: u64,
     paths: Vec<(Vec<String>, Decision)>,
     hash_key: Option<Vec<u8>>,
 }
@@ -202,6 +205,7 @@ impl Rules {
             if words.is_empty() {
                 return Err(Error::invalid(format!("redaction rule {text:?} names no word")));
             }
+            self.starts |= words.first().map_or(0, |word| start_bit(word));
             self.keys.push((words, decision));
         }
         Ok(())
@@ -214,20 +218,21 @@ impl Rules {
 
     /// For query strings, which have keys but no path.
     pub(crate) fn decide_key(&self, key: &str) -> Decision {
-        let holds = |rule: &[String]| {
-            let mut rest = Words::of(key);
-            loop {
-                let mut words = rest.clone();
-                if rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
-                {
-                    return true;
-                }
-                if rest.next().is_none() {
-                    return false;
-                }
+        let mut rest = Words::of(key);
+        let mut decided: Option<usize> = None;
+        loop {
+            let from_here = rest.clone();
+            let Some(word) = rest.next() else { break };
+            if self.starts & start_bit(word) != 0 {
+                let holds = |rule: &[String]| {
+                    let mut words = from_here.clone();
+                    rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
+                };
+                let found = self.keys.iter().position(|(rule, _)| holds(rule));
+                decided = [decided, found].into_iter().flatten().min();
             }
-        };
-        self.keys.iter().find(|(rule, _)| holds(rule)).map_or(Decision::Keep, |(_, decision)| *decision)
+        }
+        decided.map_or(Decision::Keep, |place| self.keys[place].1)
     }
 
     /// `hmac-sha256:` and the first 128 bits in hex.
@@ -245,6 +250,12 @@ impl Rules {
         }
         text
     }
+}
+
+/// One of 64 bits for the length and the first byte of a word, its case aside.
+fn start_bit(word: &str) -> u64 {
+    let first = word.bytes().next().unwrap_or(0).to_ascii_lowercase();
+    1 << ((usize::from(first) + 7 * word.len()) % 64)
 }
 
 /// The words of a key: split at anything but letters and digits, and where a lower-case letter or digit meets an

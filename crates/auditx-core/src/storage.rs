@@ -21,6 +21,8 @@ pub(crate) trait StorageFile: fmt::Debug + Send + Sync {
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
     /// fdatasync(2): afterwards the bytes survive a power loss.
     fn sync_data(&self) -> io::Result<()>;
+    /// Bytes in the file, whoever put or cut them.
+    fn len(&self) -> io::Result<u64>;
     /// Cuts the file, to take back half a write.
     fn set_len(&self, len: u64) -> io::Result<()>;
 }
@@ -52,6 +54,10 @@ impl StorageFile for File {
 
     fn sync_data(&self) -> io::Result<()> {
         File::sync_data(self)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

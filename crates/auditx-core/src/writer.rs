@@ -11,6 +11,7 @@ use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::journal::Direct;
 use crate::metrics::Counters;
+use crate::segment::ACTIVE;
 use crate::watermark::Watermark;
 
 /// How soon followers hear of a line that nobody waits for.
@@ -73,6 +74,12 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl Shared {
     fn run(&self) {
         let mut announced = self.watermark.written();
@@ -88,6 +95,7 @@ impl Shared {
             if dirty && (stopping || self.is_sync_due(unsynced_since)) {
                 unsynced_since = None;
                 if self.sync().is_err() {
+                    // Poisoned: nothing more will ever be synced.
                     return;
                 }
             } else if written > announced {
@@ -126,28 +134,31 @@ impl Shared {
 
     /// One fdatasync for every line written so far. Callers go on meanwhile.
     fn sync(&self) -> Result<()> {
-        let (file, next_seq) = {
+        let (file, len, next_seq) = {
             let appender = self.journal.appender();
-            (appender.active_file(), appender.next_seq())
+            let (file, len) = appender.active_file();
+            (file, len, appender.next_seq())
         };
-        match file.sync_data() {
-            Ok(()) => {
+        let fault = match file.sync_data().and_then(|()| file.len()) {
+            Ok(found) if found >= len => {
                 self.counters.fsyncs.add(1);
                 self.watermark.publish_durable(next_seq);
-                Ok(())
+                return Ok(());
             }
-            Err(error) => {
-                self.counters.fsync_failures.add(1);
-                let error = Error::storage(
-                    "cannot sync the active segment; the trail takes no more entries",
-                    "audit.jsonl",
-                    error,
-                );
-                self.journal.appender().poison(&error);
-                self.watermark.poison(&error);
-                self.app_log.trouble(&error.to_string());
-                Err(error)
-            }
-        }
+            Ok(found) => Error::corrupt(format!(
+                "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
+                 the trail takes no more entries"
+            )),
+            Err(error) => Error::storage(
+                "cannot sync the active segment; the trail takes no more entries",
+                ACTIVE,
+                error,
+            ),
+        };
+        self.counters.fsync_failures.add(1);
+        self.journal.appender().poison(&fault);
+        self.watermark.poison(&fault);
+        self.app_log.trouble(&fault.to_string());
+        Err(fault)
     }
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use memchr::memmem;
 
-use super::{actix, axum};
+use super::{actix, audited, axum};
 use crate::Outcome;
-use crate::output::{FILE, Lines};
+use crate::output::{FILE, Lines, TRAIL};
 
 /// The path that the load asks for; every server routes it with a parameter.
 pub(super) const PATH: &str = "/sales/invoice/42";
@@ -35,10 +35,14 @@ impl ServeOptions {
 pub(crate) enum SubjectName {
     #[value(name = "axum")]
     Axum,
+    #[value(name = "axum+auditx")]
+    AxumAuditx,
     #[value(name = "axum+trace")]
     AxumTrace,
     #[value(name = "actix")]
     Actix,
+    #[value(name = "actix+auditx")]
+    ActixAuditx,
     #[value(name = "actix+logger")]
     ActixLogger,
     #[value(name = "actix+tracing")]
@@ -50,8 +54,10 @@ impl SubjectName {
     pub(super) fn serve(self, directory: &Path) -> Outcome<()> {
         match self {
             Self::Axum => axum::bare(),
+            Self::AxumAuditx => audited::axum(directory),
             Self::AxumTrace => axum::with_trace(directory),
             Self::Actix => actix::bare(),
+            Self::ActixAuditx => audited::actix(directory),
             Self::ActixLogger => actix::with_logger(directory),
             Self::ActixTracing => actix::with_tracing(directory),
         }
@@ -64,6 +70,7 @@ impl SubjectName {
         }
         match self {
             Self::Axum | Self::Actix => None,
+            Self::AxumAuditx | Self::ActixAuditx => Some(TRAIL),
             Self::AxumTrace => {
                 marked(|line| memmem::find(line, br#""message":"finished processing request""#).is_some())
             }

@@ -138,14 +138,15 @@ mod tests {
     use crate::facts;
     use crate::output::FILE;
 
-    /// The names of the first line that a subject leaves, with the nested fact under its own name.
-    fn names_left_by(subject: SubjectName) -> Vec<String> {
+    /// The names of the first line for a caller that a subject leaves, with the nested fact under its own name.
+    fn names_left_by(subject: SubjectName, file: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let figures = time(subject.open(directory.path()).unwrap(), 2, 101).unwrap();
         assert_eq!(figures.entries, 101);
         assert_eq!(subject.lines().count(directory.path()).unwrap(), 101);
-        let text = std::fs::read_to_string(directory.path().join(FILE)).unwrap();
-        let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let text = std::fs::read_to_string(directory.path().join(file)).unwrap();
+        let own_line = text.lines().find(|line| (subject.lines().line)(line.as_bytes())).unwrap();
+        let line: serde_json::Value = serde_json::from_str(own_line).unwrap();
         let name = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
         let mut names: Vec<String> = line.as_object().unwrap().keys().map(name).collect();
         names.sort();
@@ -157,7 +158,15 @@ mod tests {
         let mut expected = facts::names();
         expected.sort();
         for subject in [SubjectName::TracingAppender, SubjectName::SlogAsync, SubjectName::Write] {
-            assert_eq!(names_left_by(subject), expected, "{subject}");
+            assert_eq!(names_left_by(subject, FILE), expected, "{subject}");
         }
+    }
+
+    #[test]
+    fn auditx_writes_the_same_facts_and_their_order_number() {
+        let mut expected = facts::names();
+        expected.push("seq".to_owned());
+        expected.sort();
+        assert_eq!(names_left_by(SubjectName::Auditx, "audit.jsonl"), expected);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{slog_async, tracing_appender, write};
+use super::{auditx, slog_async, tracing_appender, write};
 use crate::Outcome;
 use crate::output::{self, Lines};
 
@@ -28,6 +28,7 @@ pub(super) trait Subject: Sync {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SubjectName {
+    Auditx,
     TracingAppender,
     SlogAsync,
     Write,
@@ -36,6 +37,7 @@ pub(crate) enum SubjectName {
 impl SubjectName {
     pub(super) fn open(self, directory: &Path) -> Outcome<Box<dyn Subject>> {
         Ok(match self {
+            Self::Auditx => Box::new(auditx::Auditx::open(directory)?),
             Self::TracingAppender => Box::new(tracing_appender::TracingAppender::open(directory)?),
             Self::SlogAsync => Box::new(slog_async::SlogAsync::open(directory)?),
             Self::Write => Box::new(write::Write::open(directory)?),
@@ -45,6 +47,7 @@ impl SubjectName {
     /// What it leaves behind for each call.
     pub(super) fn lines(self) -> Lines {
         match self {
+            Self::Auditx => output::TRAIL,
             Self::TracingAppender | Self::SlogAsync | Self::Write => output::OBJECTS,
         }
     }

@@ -34,6 +34,7 @@ fn bench(max_file_bytes: u64) -> Bench {
         counters: Arc::default(),
         max_file_bytes,
         max_age: None,
+        sealed: Arc::default(),
     };
     let recovered = recover(&means, "origin").unwrap();
     Bench { directory, disk, appender: Appender::new(means, recovered.start) }

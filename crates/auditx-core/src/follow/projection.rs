@@ -5,15 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::Sink;
 use crate::config::HookError;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, parse_seq};
 use crate::storage::{open_own, own_options};
-use crate::vocabulary::LogLevel;
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
@@ -21,12 +18,6 @@ pub(super) struct Projection {
     path: PathBuf,
     file: File,
     next_seq: u64,
-}
-
-#[derive(Deserialize)]
-struct Level<'a> {
-    #[serde(borrow)]
-    level: &'a str,
 }
 
 impl Projection {
@@ -56,8 +47,8 @@ impl Projection {
 
 impl Sink for Projection {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
-        let Level { level } = serde_json::from_str(entry.line())?;
-        if entry.seq() < self.next_seq || !level.parse::<LogLevel>().is_ok_and(LogLevel::is_sensitive) {
+        let level = entry.level().ok_or("the line has no level in its place")?;
+        if entry.seq() < self.next_seq || !level.is_sensitive() {
             return Ok(());
         }
         self.follow_name()?;

@@ -354,6 +354,31 @@ fn every_entry_is_durable_when_record_returns_if_so_configured() {
     });
 }
 
+#[test]
+fn a_truncated_active_segment_is_refused_loudly() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    logger.log("x").record().unwrap().wait_durable().unwrap();
+    // As logrotate's copytruncate does.
+    fs::write(directory.path().join("audit.jsonl"), "").unwrap();
+    let error = logger.log("y").record().unwrap().wait_durable().unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("copytruncate"), "{error}");
+    assert!(logger.log("z").record().unwrap_err().is_corrupt());
+}
+
+#[test]
+fn a_logger_that_cannot_be_opened_leaves_nothing_running() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+    let cursors = directory.path().join(".auditx/cursors");
+    fs::remove_dir_all(&cursors).unwrap();
+    fs::write(&cursors, "in the way").unwrap();
+    assert!(AuditLogger::open(Config::new(directory.path())).unwrap_err().is_storage());
+    fs::remove_file(&cursors).unwrap();
+    drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "close", "open", "open", "close"]);
+}
+
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {

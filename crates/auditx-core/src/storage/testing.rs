@@ -56,6 +56,10 @@ impl StorageFile for FaultyFile {
         self.file.sync_data()
     }
 
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }

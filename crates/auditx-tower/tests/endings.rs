@@ -1,0 +1,256 @@
+//! How a response can end below the layer, without a server: errors, panics, bodies of every kind.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::convert::Infallible;
+use std::future::{pending, ready};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
+use auditx_tower::AuditLayer;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    logger: AuditLogger,
+    layer: AuditLayer,
+}
+
+fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let layer = AuditLayer::builder().logger(logger.clone()).build().unwrap();
+    Fixture { directory, logger, layer }
+}
+
+impl Fixture {
+    /// The one closing entry there must be.
+    fn closing(&self) -> StoredEntry {
+        let mut reader = TrailReader::new(self.directory.path(), 0);
+        let mut closing = Vec::new();
+        while let Some((_, line)) = reader.next_line().unwrap() {
+            closing.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+        }
+        closing.retain(|entry: &StoredEntry| !entry.method.is_empty());
+        assert_eq!(closing.len(), 1, "exactly one closing entry");
+        closing.remove(0)
+    }
+}
+
+fn get() -> Request<Empty<Bytes>> {
+    Request::get("/sales?token=t").body(Empty::new()).unwrap()
+}
+
+fn outcome(entry: &StoredEntry) -> (&str, Option<u16>, bool) {
+    (entry.metadata["outcome"].as_str().unwrap(), entry.status, entry.success)
+}
+
+async fn frames<B: Body<Data = Bytes>>(body: B) -> Vec<Result<Frame<Bytes>, B::Error>> {
+    let mut body = Box::pin(body);
+    let mut frames = Vec::new();
+    while let Some(frame) = body.frame().await {
+        frames.push(frame);
+    }
+    frames
+}
+
+#[tokio::test]
+async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
+    let fixture = fixture();
+    let service = fixture.layer.layer(service_fn(async |_| {
+        RequestContext::update(|context| context.user = "admin".into());
+        Ok::<_, Infallible>(Response::builder().status(201).body(Full::new(Bytes::from("created"))).unwrap())
+    }));
+    let response = service.oneshot(get()).await.unwrap();
+    assert_eq!(response.headers()["x-request-id"].len(), 36);
+    assert_eq!(response.body().size_hint().exact(), Some(7));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "created");
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("completed", Some(201), true));
+    assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
+    assert_eq!(entry.metadata["bytes"], 7);
+}
+
+#[tokio::test]
+async fn trailers_pass_and_count_as_no_bytes() {
+    let fixture = fixture();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let service = fixture.layer.layer(service_fn(async |_: Request<Empty<Bytes>>| {
+        let frames = [Frame::data(Bytes::from("abc")), Frame::trailers(trailers.clone())];
+        let stream = futures_util::stream::iter(frames.map(Ok::<_, Infallible>));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(stream)))
+    }));
+    let frames = frames(service.oneshot(get()).await.unwrap().into_body()).await;
+    assert_eq!(frames.len(), 2);
+    assert_eq!(frames[1].as_ref().unwrap().trailers_ref().unwrap()["grpc-status"], "0");
+    assert_eq!(fixture.closing().metadata["bytes"], 3);
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_is_recorded_and_passed_on() {
+    let fixture = fixture();
+    let service = fixture.layer.layer(service_fn(async |_: Request<Empty<Bytes>>| {
+        Err::<Response<Empty<Bytes>>, _>(std::io::Error::other("no route to host"))
+    }));
+    assert_eq!(service.oneshot(get()).await.unwrap_err().to_string(), "no route to host");
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("error", Some(500), false));
+    assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("ERROR", &"no route to host".into()));
+}
+
+#[tokio::test]
+async fn a_panic_in_call_or_poll_is_recorded_and_goes_on() {
+    for in_call in [true, false] {
+        let fixture = fixture();
+        let mut service = fixture.layer.layer(service_fn(move |_: Request<Empty<Bytes>>| {
+            assert!(!in_call, "in call");
+            async {
+                if true {
+                    panic!("in poll")
+                } else {
+                    Ok::<Response<Empty<Bytes>>, Infallible>(Response::default())
+                }
+            }
+        }));
+        let waker = std::task::Waker::noop();
+        let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut future = std::pin::pin!(service.call(get()));
+            future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
+        }));
+        assert!(panicked.is_err());
+        let entry = fixture.closing();
+        assert_eq!(outcome(&entry), ("panicked", Some(500), false));
+        assert_eq!(entry.metadata["error"], if in_call { "in call" } else { "in poll" });
+        assert!(RequestContext::try_current().is_none(), "the context left with the panic");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_the_context() {
+    struct RecordOnDrop(AuditLogger);
+    impl Drop for RecordOnDrop {
+        fn drop(&mut self) {
+            self.0.log("rolled back").record().unwrap();
+        }
+    }
+    let fixture = fixture();
+    let mut service = fixture.layer.layer(service_fn(|_: Request<Empty<Bytes>>| {
+        let guard = RecordOnDrop(fixture.logger.clone());
+        async move {
+            let _guard = guard;
+            pending::<Result<Response<Empty<Bytes>>, Infallible>>().await
+        }
+    }));
+    let mut future = Box::pin(service.call(get()));
+    assert!(future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+    drop(future);
+    let closing = fixture.closing();
+    assert_eq!(outcome(&closing), ("client_aborted", Some(499), false));
+    let text = std::fs::read_to_string(fixture.directory.path().join("audit.jsonl")).unwrap();
+    let rolled_back = text.lines().find(|line| line.contains("rolled back")).unwrap();
+    assert!(rolled_back.contains(&closing.request_id));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
+    type MakeBody = fn() -> Script;
+    let endings: [(&str, MakeBody, usize); 3] = [
+        ("body_error", || Script::new([Step::Data("ab"), Step::Fail]), 2),
+        ("panicked", || Script::new([Step::Data("ab"), Step::Panic]), 2),
+        ("body_aborted", || Script::new([Step::Data("ab"), Step::Data("cd")]), 1),
+    ];
+    for (expected, body, polls) in endings {
+        let fixture = fixture();
+        let service = fixture.layer.layer(service_fn(move |_: Request<Empty<Bytes>>| {
+            ready(Ok::<_, Infallible>(Response::new(body())))
+        }));
+        let mut body = Box::pin(service.oneshot(get()).await.unwrap().into_body());
+        for _ in 0..polls {
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| {
+                body.as_mut().poll_frame(&mut context).map(|_| ())
+            })));
+        }
+        drop(body);
+        let entry = fixture.closing();
+        assert_eq!(entry.metadata["outcome"], expected);
+        assert_eq!((entry.metadata["bytes"].as_u64(), entry.success), (Some(2), false));
+    }
+}
+
+#[tokio::test]
+async fn a_response_without_a_body_is_complete_at_once() {
+    for (method, status) in
+        [("HEAD", StatusCode::OK), ("GET", StatusCode::NO_CONTENT), ("GET", StatusCode::NOT_MODIFIED)]
+    {
+        let fixture = fixture();
+        let service = fixture.layer.layer(service_fn(move |_: Request<Empty<Bytes>>| {
+            let body = Full::new(Bytes::from("never sent"));
+            ready(Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap()))
+        }));
+        let request = Request::builder().method(method).uri("/x").body(Empty::new()).unwrap();
+        drop(service.oneshot(request).await.unwrap());
+        assert_eq!(fixture.closing().metadata["outcome"], "completed", "{method} {status}");
+    }
+}
+
+#[tokio::test]
+async fn the_context_is_current_while_the_body_is_polled() {
+    let fixture = fixture();
+    let seen = Arc::new(Mutex::new(String::new()));
+    let service = fixture.layer.layer(service_fn(|_: Request<Empty<Bytes>>| {
+        ready(Ok::<_, Infallible>(Response::new(Script::new([Step::See(seen.clone())]))))
+    }));
+    let response = service.oneshot(get()).await.unwrap();
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(frames(response.into_body()).await.len(), 1);
+    assert_eq!(*seen.lock().unwrap(), id);
+}
+
+/// A body that does as it is told.
+struct Script(std::vec::IntoIter<Step>);
+
+#[derive(Clone)]
+enum Step {
+    Data(&'static str),
+    Fail,
+    Panic,
+    See(Arc<Mutex<String>>),
+}
+
+impl Script {
+    fn new<const N: usize>(steps: [Step; N]) -> Self {
+        Self(Vec::from(steps).into_iter())
+    }
+}
+
+impl Body for Script {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.next().map(|step| match step {
+            Step::Data(text) => Ok(Frame::data(Bytes::from(text))),
+            Step::Fail => Err(std::io::Error::other("disk is gone")),
+            Step::Panic => panic!("on purpose"),
+            Step::See(seen) => {
+                *seen.lock().unwrap() = RequestContext::current().fields().request_id;
+                Ok(Frame::data(Bytes::from("seen")))
+            }
+        }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
