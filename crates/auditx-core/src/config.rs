@@ -299,6 +299,12 @@ impl Config {
             if !is_name(&hook.name) {
                 return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));
             }
+            if RESERVED_NAMES.contains(&hook.name.as_str()) {
+                return Err(Error::invalid(format!(
+                    "on_audit hook {:?} has the name of a follower of ours",
+                    hook.name
+                )));
+            }
             if self.hooks[..place].iter().any(|earlier| earlier.name == hook.name) {
                 return Err(Error::invalid(format!(
                     "two on_audit hooks are named {:?}: each needs its own cursor",
@@ -309,6 +315,9 @@ impl Config {
         Ok(())
     }
 }
+
+/// The followers every logger may have; see `follow`.
+const RESERVED_NAMES: [&str; 2] = ["security.jsonl", "console"];
 
 const NAME_RULE: &str = "must be 1 to 64 characters of [A-Za-z0-9._-] and not begin with a dot";
 

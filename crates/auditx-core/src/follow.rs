@@ -116,15 +116,15 @@ impl Followers {
         let cursor = |name: &str| Cursor::open(&around.cursors, name);
         let durable = if around.durability == Durability::Os { Gate::Written } else { Gate::Durable };
 
-        let mut security_cursor = cursor("security")?;
+        let mut security_cursor = cursor(projection::FILE_NAME)?;
         let projection = projection::Projection::open(&around.directory)?;
         let begin = security_cursor.position().unwrap_or(0).max(projection.next_seq());
         security_cursor.advance(begin);
-        let ours = Progress::new("security.jsonl", begin, durable, true, true);
+        let ours = Progress::new(projection::FILE_NAME, begin, durable, true, true);
         followers.spawn(around, ours, Box::new(projection), Some(security_cursor))?;
 
         if let Some(sink) = console::ConsoleSink::of(console) {
-            let ours = Progress::new("console", around.opened_at, Gate::Written, false, true);
+            let ours = Progress::new(console::NAME, around.opened_at, Gate::Written, false, true);
             followers.spawn(around, ours, Box::new(sink), None)?;
         }
         for hook in hooks {

@@ -66,6 +66,7 @@ fn what_cannot_work_is_refused_before_anything_is_opened() {
         Config::new("x").instance(".auditx"),
         Config::new("x").max_file_bytes(100),
         Config::new("x").on_audit("a/b", |_| Ok(())),
+        Config::new("x").on_audit("security.jsonl", |_| Ok(())),
         Config::new("x").on_audit("a", |_| Ok(())).on_audit("a", |_| Ok(())),
     ] {
         assert!(config.check().unwrap_err().is_invalid(), "{config:?}");

@@ -10,6 +10,8 @@ use crate::encode;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::vocabulary::LogLevel;
 
+pub(super) const NAME: &str = "console";
+
 pub(super) enum ConsoleSink {
     Stdout,
     Stderr,
