@@ -1,5 +1,6 @@
 //! What stands between callers and the trail.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::appender::Appender;
@@ -28,7 +29,8 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Direct {
     appender: Mutex<Appender>,
-    closed: std::sync::atomic::AtomicBool,
+    /// Read and written under the appender's lock.
+    closed: AtomicBool,
     watermark: Arc<Watermark>,
 }
 
@@ -43,9 +45,14 @@ impl Direct {
         self.appender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn open_appender(&self) -> Result<MutexGuard<'_, Appender>> {
+        let appender = self.appender();
+        if self.closed.load(Ordering::Relaxed) { Err(Error::closed()) } else { Ok(appender) }
+    }
+
     /// Records a line of the library's own.
     pub(crate) fn push_own(&self, record: &OwnRecord) -> Result<u64> {
-        let mut appender = self.appender();
+        let mut appender = self.open_appender()?;
         let seq = appender.append_own(record)?;
         self.watermark.publish_written(appender.next_seq());
         Ok(seq)
@@ -54,10 +61,7 @@ impl Direct {
 
 impl Journal for Direct {
     fn push(&self, body: &[u8]) -> Result<Position> {
-        let mut appender = self.appender();
-        if self.closed.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(Error::closed());
-        }
+        let mut appender = self.open_appender()?;
         let (seq, leaf_hash) = appender.append(body)?;
         self.watermark.publish_written(appender.next_seq());
         Ok(Position { seq, leaf_hash })
@@ -65,7 +69,7 @@ impl Journal for Direct {
 
     fn close(&self) -> Result<()> {
         let mut appender = self.appender();
-        if self.closed.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        if self.closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         let outcome = appender.append_own(&OwnRecord::Close);

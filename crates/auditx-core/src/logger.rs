@@ -383,7 +383,7 @@ impl Core {
             return Ok(());
         };
         let deadline = Instant::now() + timeout;
-        // The keeper first: it records what it retires, and `close` is the last line.
+        // The keeper first: what it is about to retire is recorded before `close`, or kept.
         if let Some(keeper) = &mut running.keeper {
             keeper.stop();
         }

@@ -108,8 +108,9 @@ mod tests {
         assert_eq!(limiter.check(ip(1), at(61)).count, 2);
         assert!(!limiter.check(ip(1), at(61)).is_exceeded());
         assert_eq!(limiter.check(ip(2), at(20)).count, 0);
+        assert_eq!(limiter.count(ip(1), at(75)).count, 2, "the failures at 20 and at 75");
         limiter.reset(ip(1));
-        assert_eq!(limiter.check(ip(1), at(61)).count, 0);
+        assert_eq!(limiter.check(ip(1), at(75)).count, 0);
     }
 
     #[test]

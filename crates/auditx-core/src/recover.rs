@@ -78,8 +78,9 @@ pub(crate) fn lock(directory: &Path, instance: &str) -> Result<Lock> {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file releases the lock in any case; the name is cleared so that nobody reads a stale one.
-        drop(self.file.set_len(0));
+        // Nobody is to read a stale name. Unlocking beats closing: a child forked by anybody at this moment has a copy of
+        // the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.
+        drop(self.file.set_len(0).and_then(|()| self.file.unlock()));
     }
 }
 
@@ -247,4 +248,24 @@ fn last_seq_in(tail: &[u8], path: &Path) -> Result<u64> {
         )
         .at(path)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_in_a_forked_child_does_not_keep_the_trail_locked() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = lock(directory.path(), "").unwrap();
+        let _copy = first.file.try_clone().unwrap();
+        assert!(lock(directory.path(), "").unwrap_err().is_locked());
+        assert_eq!(
+            lock_holder(directory.path()).unwrap().unwrap(),
+            format!("process {}", std::process::id())
+        );
+        drop(first);
+        assert_eq!(lock_holder(directory.path()).unwrap(), None);
+        drop(lock(directory.path(), "").unwrap());
+    }
 }

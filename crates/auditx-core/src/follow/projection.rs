@@ -48,7 +48,7 @@ impl Projection {
 impl Sink for Projection {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
         let level = entry.level().ok_or("the line has no level in its place")?;
-        if entry.seq() < self.next_seq || !level.is_sensitive() {
+        if !level.is_sensitive() {
             return Ok(());
         }
         self.follow_name()?;
@@ -58,7 +58,6 @@ impl Sink for Projection {
             self.file.set_len(before)?;
             return Err(error.into());
         }
-        self.next_seq = entry.seq() + 1;
         Ok(())
     }
 

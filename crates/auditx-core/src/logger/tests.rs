@@ -341,6 +341,8 @@ fn recording_while_the_context_is_edited_or_torn_down_neither_hangs_nor_panics()
 fn every_entry_is_durable_when_record_returns_if_so_configured() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).durability(Durability::EveryEntry)).unwrap();
+    logger.log("alone").record().unwrap();
+    assert_eq!(logger.metrics().durable, logger.metrics().written);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
