@@ -18,7 +18,7 @@ use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::{Storage, StorageFile};
 use crate::tree::{Hash, leaf_hash};
 
-/// After a failed seal the segment grows by this much before the next attempt.
+/// After a failed seal the segment grows by this much, or by another maximum age, before the next attempt.
 const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
 
 /// What an appender starts from; found by recovery.
@@ -117,17 +117,17 @@ impl Appender {
 
     /// Seals by age.
     pub(crate) fn seal_if_old(&mut self) {
-        if self.poison.is_none()
-            && self.age_deadline().is_some_and(|deadline| deadline <= self.means.clock.now())
-        {
+        if self.poison.is_none() && self.age_left() == Some(Duration::ZERO) {
             self.try_seal();
         }
     }
 
-    /// When the active segment is to be sealed for its age; none where it holds nothing but its opening record.
-    pub(crate) fn age_deadline(&self) -> Option<SystemTime> {
+    /// How long until the active segment is to be sealed for its age; none where it holds nothing but its opening
+    /// record.
+    pub(crate) fn age_left(&self) -> Option<Duration> {
         let holds_entries = self.active.next_seq > self.active.first_seq + 1;
-        self.means.max_age.filter(|_| holds_entries).map(|age| self.active.began + age)
+        let age = self.means.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
+        self.means.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
     }
 
     fn stage(&mut self, body: &[u8]) -> (u64, Hash) {
@@ -216,6 +216,7 @@ impl Appender {
             }
             Err(_) => {
                 self.seal_at = self.active.len + SEAL_RETRY_BYTES;
+                self.active.began = self.means.clock.now();
                 self.means.counters.seal_failures.add(1);
             }
         }

@@ -4,13 +4,12 @@ mod builder;
 mod changes;
 mod exit;
 mod global;
+mod messages;
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use serde_json::{Map, Value, json};
 
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
@@ -33,7 +32,6 @@ use crate::recover::{self, Lock};
 use crate::redact::Rules;
 use crate::segment::OWN_DIR;
 use crate::storage::{Disk, Storage, create_directory};
-use crate::vocabulary::LogLevel;
 use crate::watermark::Watermark;
 use crate::writer::Writer;
 
@@ -171,50 +169,6 @@ impl AuditLogger {
     /// The error of opening, for a process-wide logger that could not be opened.
     pub fn reset_rate_limit(&self, ip: IpAddr) -> Result<()> {
         self.core().map(|core| core.rate_limiter.reset(ip))
-    }
-
-    /// A line for developers in app.log.
-    pub fn debug(&self, message: &str, fields: Value) {
-        self.app_log(LogLevel::Debug, message, fields);
-    }
-
-    /// A line for operators in app.log.
-    pub fn info(&self, message: &str, fields: Value) {
-        self.app_log(LogLevel::Info, message, fields);
-    }
-
-    /// A line in app.log about something to look at.
-    pub fn warning(&self, message: &str, fields: Value) {
-        self.app_log(LogLevel::Warning, message, fields);
-    }
-
-    /// A line in app.log about a failure.
-    pub fn error(&self, message: &str, fields: Value) {
-        self.app_log(LogLevel::Error, message, fields);
-    }
-
-    /// A line in app.log about something somebody must act on.
-    pub fn critical(&self, message: &str, fields: Value) {
-        self.app_log(LogLevel::Critical, message, fields);
-    }
-
-    /// Fields that are no JSON object appear under `value`. The request's id and user join them.
-    fn app_log(&self, level: LogLevel, message: &str, fields: Value) {
-        let Ok(core) = self.core() else { return };
-        let mut fields = match fields {
-            Value::Object(map) => map,
-            Value::Null => Map::new(),
-            value => Map::from_iter([("value".to_owned(), value)]),
-        };
-        if let Some(context) = RequestContext::try_current() {
-            let ContextFields { request_id, user, .. } = context.fields();
-            for (key, text) in [("request_id", request_id), ("user", user)] {
-                if !text.is_empty() {
-                    fields.entry(key).or_insert_with(|| json!(text));
-                }
-            }
-        }
-        core.app_log.write(level, message, &fields, Some(&core.envelope.rules));
     }
 
     /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.

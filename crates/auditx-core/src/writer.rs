@@ -17,7 +17,7 @@ use crate::watermark::Watermark;
 /// How soon followers hear of a line that nobody waits for.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How often an idle writer looks whether a segment has grown old.
+/// How often an idle writer looks whether a segment has grown old, since clocks may be set.
 const AGE_CHECK: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -124,7 +124,11 @@ impl Shared {
         let written = self.watermark.written();
         let syncs_later = written > self.watermark.durable() && self.durability != Durability::Os;
         let idle = written == announced && !syncs_later;
-        let pause = if idle { self.journal.appender().age_deadline().map(|_| AGE_CHECK) } else { Some(TICK) };
+        let pause = if idle {
+            self.journal.appender().age_left().map(|left| left.min(AGE_CHECK))
+        } else {
+            Some(TICK)
+        };
         self.watermark.wait_for_work(pause.map(|pause| Instant::now() + pause), idle, || {
             self.stopping.load(Ordering::SeqCst)
                 || self.watermark.is_sync_wanted()

@@ -281,6 +281,34 @@ fn retention_leaves_a_tombstone_and_waits_for_hooks() {
 }
 
 #[test]
+fn a_segment_is_sealed_for_its_age_and_an_idle_one_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path()).max_age(Duration::from_millis(50))).unwrap();
+    logger.log("old").record().unwrap();
+    wait_until(|| logger.metrics().seals == 1);
+    let sealed = crate::segment::sealed_segments(directory.path()).unwrap();
+    assert_eq!(sealed[0].first_seq, 0);
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(logger.metrics().seals, 1, "a segment with nothing but its opening record is not sealed");
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
+}
+
+#[test]
+fn segments_are_retired_for_their_age() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path())
+        .max_file_bytes(65_535)
+        .retention(Retention::RetainFor(Duration::from_millis(1)));
+    let logger = AuditLogger::open(config).unwrap();
+    wait_until(|| {
+        logger.log("x").metadata("pad", "x".repeat(1_000)).record().unwrap();
+        logger.metrics().retired > 0
+    });
+    logger.close(PATIENCE).unwrap();
+    assert!(entries(directory.path())[0].seq > 0);
+}
+
+#[test]
 fn changes_and_redaction_work_through_the_builder() {
     #[derive(serde::Serialize)]
     struct Customer {
