@@ -1,1 +1,17 @@
-//! Not written yet.
+//! A slice of an ERP, small but real: what its services share, whatever framework serves them.
+//!
+//! Business code here records what it does by [`auditx_core::audit`] and never names a request: the middleware made the
+//! request's context current, [`accounts::sign_in`] said in it who acts, and each entry takes it from there.
+
+pub mod accounts;
+pub mod customers;
+pub mod erp;
+pub mod inventory;
+pub mod money;
+pub mod options;
+pub mod quick_start;
+pub mod refusal;
+pub mod reports;
+pub mod sales;
+pub mod sqlite_copy;
+pub mod stop;

@@ -1,3 +1,15 @@
-//! Tests across crates. The README's code compiles here.
+//! Tests across crates: what they share. The README's code compiles here.
+//!
+//! Everything here panics where something is not as a test needs it; nothing here is skipped or tried in hope.
 
 #![doc = include_str!("../../README.md")]
+
+pub mod child;
+pub mod clock;
+pub mod deadline;
+pub mod random;
+pub mod report;
+pub mod stop;
+pub mod tmpfs;
+pub mod tool;
+pub mod trail;

@@ -111,7 +111,8 @@ async fn an_error_of_an_inner_middleware_is_recorded_with_its_status_and_passed_
 #[actix_web::test]
 async fn a_panic_in_a_handler_is_recorded_and_goes_on() {
     let fixture = fixture();
-    let app = app!(fixture, || async { if true { panic!("in handler") } else { HttpResponse::Ok().finish() } });
+    let app =
+        app!(fixture, || async { if true { panic!("in handler") } else { HttpResponse::Ok().finish() } });
     let mut future = Box::pin(app.call(get()));
     let panicked = poll_fn(|cx| {
         Poll::Ready(

@@ -62,6 +62,8 @@ pub(crate) struct Appender {
     /// Lines that wait for the next write.
     batch: Vec<u8>,
     seal_at: u64,
+    /// Of the last seal, until it is written.
+    rotated: Option<OwnRecord>,
     missed: Option<Missed>,
     poison: Option<Error>,
 }
@@ -69,7 +71,7 @@ pub(crate) struct Appender {
 impl Appender {
     pub(crate) fn new(means: Means, start: Start) -> Self {
         let seal_at = means.max_file_bytes;
-        Self { means, active: start, batch: Vec::new(), seal_at, missed: None, poison: None }
+        Self { means, active: start, batch: Vec::new(), seal_at, rotated: None, missed: None, poison: None }
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -92,27 +94,25 @@ impl Appender {
 
     /// Appends one entry with one write(2) and seals the segment when it is due.
     pub(crate) fn append(&mut self, body: &[u8]) -> Result<(u64, Hash)> {
-        if let Some(poison) = &self.poison {
-            return Err(poison.duplicate());
+        let recorded = self.append_line(body);
+        if let (Err(error), None) = (&recorded, &self.poison) {
+            self.note_missed(error);
         }
-        let before = self.active.next_seq;
-        self.stage_gap();
-        let recorded = self.stage(body);
-        if let Err(error) = self.write() {
-            self.active.next_seq = before;
-            self.note_missed(&error);
-            return Err(error);
-        }
-        self.missed = None;
+        recorded
+    }
+
+    /// Appends a record of the library's own. One that is refused is no missing entry.
+    pub(crate) fn append_own(&mut self, record: &OwnRecord) -> Result<u64> {
+        let body = record.encode(&self.means.envelope, &*self.means.clock)?;
+        self.append_line(&body).map(|(seq, _)| seq)
+    }
+
+    fn append_line(&mut self, body: &[u8]) -> Result<(u64, Hash)> {
+        let recorded = self.write(|appender| appender.stage(body))?;
         if self.active.len >= self.seal_at {
             self.try_seal();
         }
         Ok(recorded)
-    }
-
-    pub(crate) fn append_own(&mut self, record: &OwnRecord) -> Result<u64> {
-        let body = record.encode(&self.means.envelope, &*self.means.clock)?;
-        self.append(&body).map(|(seq, _)| seq)
     }
 
     /// Seals by age.
@@ -143,18 +143,19 @@ impl Appender {
         (seq, hash)
     }
 
-    /// Loss is never silent: the first line after it says how much was lost, and why.
-    fn stage_gap(&mut self) {
-        let Some(missed) = &self.missed else { return };
-        let record = OwnRecord::Gap {
+    /// What must be said before anything else: that a segment was sealed, and how much was lost since the last line.
+    fn stage_pending(&mut self) {
+        let gap = self.missed.as_ref().map(|missed| OwnRecord::Gap {
             count: missed.count,
             first: missed.first,
             last: missed.last,
             why: missed.why.clone(),
-        };
-        // A record of ours always encodes: its fields are short.
-        if let Ok(body) = record.encode(&self.means.envelope, &*self.means.clock) {
-            self.stage(&body);
+        });
+        for record in self.rotated.clone().into_iter().chain(gap) {
+            // A record of ours always encodes: its fields are short.
+            if let Ok(body) = record.encode(&self.means.envelope, &*self.means.clock) {
+                self.stage(&body);
+            }
         }
     }
 
@@ -170,7 +171,14 @@ impl Appender {
         missed.last = now;
     }
 
-    fn write(&mut self) -> Result<()> {
+    /// Writes what is pending and what `stage` adds, all of it or nothing.
+    fn write<T>(&mut self, stage: impl FnOnce(&mut Self) -> T) -> Result<T> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.duplicate());
+        }
+        let before = self.active.next_seq;
+        self.stage_pending();
+        let staged = stage(self);
         let outcome = self.write_batch();
         let bytes = self.batch.len() as u64;
         self.batch.clear();
@@ -178,21 +186,24 @@ impl Appender {
             Ok(()) => {
                 self.active.len += bytes;
                 self.means.counters.bytes.add(bytes);
-                Ok(())
+                (self.rotated, self.missed) = (None, None);
+                Ok(staged)
             }
             Err(error) => {
-                self.means.counters.write_failures.add(1);
-                let path = self.active_path();
-                let error = Error::storage("cannot append to the active segment", &path, error);
-                if let Err(undo) = self.active.file.set_len(self.active.len) {
-                    // Half a line that cannot be taken back: nothing may follow it.
-                    let poison =
-                        Error::storage("cannot take back half a line after a failed write", &path, undo);
-                    self.poison(&poison);
-                }
-                Err(error)
+                self.active.next_seq = before;
+                Err(self.take_back(error))
             }
         }
+    }
+
+    fn take_back(&mut self, error: io::Error) -> Error {
+        self.means.counters.write_failures.add(1);
+        let path = self.active_path();
+        if let Err(undo) = self.active.file.set_len(self.active.len) {
+            // Half a line that cannot be taken back: nothing may follow it.
+            self.poison(&Error::storage("cannot take back half a line after a failed write", &path, undo));
+        }
+        Error::storage("cannot append to the active segment", &path, error)
     }
 
     fn write_batch(&self) -> io::Result<()> {
@@ -213,6 +224,8 @@ impl Appender {
                 self.seal_at = self.means.max_file_bytes;
                 self.means.counters.seals.add(1);
                 self.means.sealed.ring();
+                // Where it is refused it is told with the next line that is not.
+                drop(self.write(|_| ()));
             }
             Err(_) => {
                 self.seal_at = self.active.len + SEAL_RETRY_BYTES;
@@ -222,7 +235,7 @@ impl Appender {
         }
     }
 
-    /// fdatasync, rename, create the next, fsync the directory; then the new segment says what was sealed.
+    /// fdatasync, rename, create the next, fsync the directory. What is to be told of it is pending then.
     fn seal(&mut self) -> Result<()> {
         let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
         let active = self.active_path();
@@ -248,19 +261,20 @@ impl Appender {
                 return Err(error);
             }
         };
-        let record = OwnRecord::Rotated {
+        self.rotated = Some(OwnRecord::Rotated {
             segment: sealed_name(self.active.first_seq),
             first_seq: self.active.first_seq,
             last_seq: self.active.next_seq - 1,
             bytes: self.active.len,
-        };
+        });
         let next_seq = self.active.next_seq;
         self.active = Start { file, len: 0, first_seq: next_seq, next_seq, began: self.means.clock.now() };
-        storage
-            .sync_directory(&directory)
-            .map_err(|error| failed("cannot sync the directory", &directory, error))?;
-        self.seal_at = u64::MAX;
-        self.append_own(&record).map(drop)
+        storage.sync_directory(&directory).map_err(|error| {
+            // Whatever the new segment is given, the disk may never know its name.
+            let error = failed("cannot sync the directory", &directory, error);
+            self.poison(&error);
+            error
+        })
     }
 
     fn active_path(&self) -> PathBuf {

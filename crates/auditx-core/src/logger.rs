@@ -173,12 +173,15 @@ impl AuditLogger {
 
     /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
     pub(crate) fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
-        match self.core()?.record(entry, context) {
-            Err(error) if error.is_closed() => match global::successor_of(self) {
-                Some(successor) => successor.core()?.record(entry, context),
-                None => Err(error),
-            },
-            outcome => outcome,
+        let mut logger = self;
+        loop {
+            match logger.core()?.record(entry, context) {
+                // The successor may have been replaced in its turn by now.
+                Err(error) if error.is_closed() => {
+                    logger = global::successor_of(logger).ok_or(error)?;
+                }
+                outcome => return outcome,
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 mod reader;
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -58,9 +58,22 @@ fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
 /// The sealed segments in order. Where a plain and a compressed file stand side by side, a process died between the
 /// two: the plain one counts.
 ///
+/// Listing a directory is not atomic: a segment that is compressed meanwhile may be met under neither name. So it is
+/// listed twice; what vanished between being listed and being opened must be looked for again.
+///
 /// # Errors
 /// `is_storage` where the directory cannot be listed.
 pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
+    let earlier = list(directory)?;
+    let mut segments = list(directory)?;
+    segments.extend(earlier);
+    // Stable: of two that are alike in both, the one listed last stays.
+    segments.sort_by_key(|segment| segment.first_seq);
+    segments.dedup_by_key(|segment| segment.first_seq);
+    Ok(segments)
+}
+
+fn list(directory: &Path) -> Result<Vec<SealedSegment>> {
     let unreadable = |error| Error::storage("cannot list the trail's directory", directory, error);
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -76,25 +89,29 @@ pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
 
 /// Opens a segment for reading from its beginning.
 pub(crate) fn open_segment(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead + Send>> {
-    const BUFFER: usize = 128 * 1024;
     let file = open_own(path, own_options().read(true))?;
-    Ok(if compressed {
-        Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?))
-    } else {
-        Box::new(BufReader::with_capacity(BUFFER, file))
-    })
+    Ok(if compressed { buffered(zstd::Decoder::new(file)?) } else { buffered(file) })
+}
+
+fn buffered(source: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+    Box::new(BufReader::with_capacity(128 * 1024, source))
 }
 
 /// The sequence number of a plain segment's first line; none where it has no whole line yet.
 pub(crate) fn first_seq_of(path: &Path) -> Result<Option<u64>> {
+    match open_own(path, own_options().read(true)) {
+        Ok(file) => first_seq_in(&file, path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::storage("cannot open a segment", path, error)),
+    }
+}
+
+/// The same of an open one, which then stands at its beginning.
+fn first_seq_in(mut file: &File, path: &Path) -> Result<Option<u64>> {
     let mut line = Vec::new();
-    let file = match open_own(path, own_options().read(true)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::storage("cannot open a segment", path, error)),
-    };
     BufReader::new(file.take(crate::encode::MAX_LINE as u64))
         .read_until(b'\n', &mut line)
+        .and_then(|_| file.rewind())
         .map_err(|error| Error::storage("cannot read a segment", path, error))?;
     if line.pop() != Some(b'\n') {
         return Ok(None);

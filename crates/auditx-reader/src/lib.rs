@@ -1,1 +1,43 @@
-//! Not written yet.
+//! Reads audit trails: the last lines, new ones as they come, and what a directory holds.
+//!
+//! ```
+//! use auditx_core::{AuditLogger, Config};
+//! use auditx_reader::Lines;
+//! # let directory = tempfile::tempdir()?;
+//! # let log_dir = directory.path();
+//!
+//! let logger = AuditLogger::open(Config::new(log_dir))?;
+//! for number in 1..=30 {
+//!     logger.log(format!("Invoice {number} posted")).record()?;
+//! }
+//!
+//! let mut said = Vec::new();
+//! for line in Lines::last(log_dir, 3)? {
+//!     said.push(line?.parse()?.description);
+//! }
+//! assert_eq!(said, ["Invoice 28 posted", "Invoice 29 posted", "Invoice 30 posted"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything here opens files for reading only and creates nothing. It takes no part in the writer's lock, so a trail
+//! can be read while it is written, sealed, compressed and retired. What cannot be read is named with file and byte,
+//! and the rest is read.
+
+mod error;
+mod file;
+mod line;
+mod segment;
+mod listing;
+mod backwards;
+mod lines;
+mod inspect;
+#[cfg(test)]
+mod sample;
+
+pub use error::{Error, Result};
+pub use inspect::{
+    Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
+    inspect,
+};
+pub use line::Line;
+pub use lines::{Lines, Unfinished};

@@ -114,3 +114,25 @@ fn each_segment_begins_with_what_was_sealed_and_is_named_by_its_first_line() {
     }
     assert_eq!(lines.iter().filter(|line| line.contains("\"n\":")).count(), 20);
 }
+
+#[test]
+fn a_seal_on_a_full_disk_is_told_when_space_returns_and_is_no_missing_entry() {
+    let mut bench = bench(60);
+    let entry = format!("\"pad\":\"{}\"}}", "x".repeat(60));
+    let line = "{\"seq\":0,".len() + entry.len() + 1;
+    bench.disk.0.room.store(line as u64, Ordering::SeqCst);
+    bench.appender.append(entry.as_bytes()).unwrap();
+    bench.appender.append(b"\"n\":1}").unwrap_err();
+    assert!(bench.active().is_empty());
+    bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    assert_eq!(bench.appender.append(b"\"n\":2}").unwrap().0, 3);
+    let lines = bench.lines();
+    assert!(lines[1].contains("\"kind\":\"rotated\""), "{}", lines[1]);
+    assert!(lines[2].contains("\"kind\":\"gap\"") && lines[2].contains("\"count\":1,"), "{}", lines[2]);
+    assert_eq!(lines[3], "{\"seq\":3,\"n\":2}");
+    assert_eq!(
+        bench.appender.means.counters.seals.read(),
+        2,
+        "the long record of a seal is a segment's worth here"
+    );
+}

@@ -1,16 +1,18 @@
 //! Reading a trail's lines in order, across seals and compression, while it may still be growing.
 
+use std::fs::{self, File};
 use std::io::{self, BufRead};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs};
+use std::{fmt, mem};
 
-use super::{ACTIVE, first_seq_of, open_segment, sealed_segments};
+use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
+use crate::storage::{open_own, own_options};
 
-/// How often a file may vanish (sealed, compressed) between being listed and being opened before that is an error.
-const ATTEMPTS: usize = 5;
+/// How often the files may change (sealed, compressed, retired) between two looks at them before that is an error.
+const ATTEMPTS: usize = 20;
 
 /// Lines from one sequence number on.
 ///
@@ -19,8 +21,7 @@ pub struct TrailReader {
     directory: PathBuf,
     next: u64,
     open: Option<Open>,
-    /// The first sequence number of the segment last read to its end.
-    finished: Option<u64>,
+    finished: Option<Finished>,
     line: Vec<u8>,
     given_out: bool,
 }
@@ -31,6 +32,16 @@ struct Open {
     first_seq: u64,
     /// The inode while this is the active segment: tells whether it has been sealed since.
     active_inode: Option<u64>,
+}
+
+/// The segment last read to its end.
+#[derive(Clone, Copy)]
+struct Finished {
+    first_seq: u64,
+    /// What was to come next then.
+    next: u64,
+    /// It was read a second time, and had not grown.
+    is_certain: bool,
 }
 
 impl fmt::Debug for TrailReader {
@@ -58,7 +69,7 @@ impl TrailReader {
 
     /// Begins again at another line.
     pub fn restart(&mut self, next: u64) {
-        *self = Self::new(std::mem::take(&mut self.directory), next);
+        *self = Self::new(mem::take(&mut self.directory), next);
     }
 
     /// The sequence number of the line that comes next.
@@ -91,7 +102,7 @@ impl TrailReader {
     /// Reads up to the next newline; what is there of an unfinished line is kept for the next call.
     fn read_line(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        if std::mem::take(&mut self.given_out) {
+        if mem::take(&mut self.given_out) {
             self.line.clear();
         }
         open.reader
@@ -125,65 +136,181 @@ impl TrailReader {
                 false
             }
             _ => {
-                self.finished = self.open.take().map(|open| open.first_seq);
-                self.line.clear();
+                self.finish();
                 false
             }
         }
     }
 
-    /// Opens the segment that holds the next line, if it is there.
-    fn locate(&mut self) -> Result<bool> {
-        for attempt in 1.. {
-            let Some(found) = self.find()? else { return Ok(false) };
-            match open_segment(&found.path, found.compressed) {
-                Ok(reader) => {
-                    self.line.clear();
-                    self.open = Some(Open {
-                        reader,
-                        path: found.path,
-                        first_seq: found.first_seq,
-                        active_inode: found.active_inode,
-                    });
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
-                Err(error) => return Err(Error::storage("cannot open a segment", &found.path, error)),
-            }
-        }
-        Ok(false)
+    fn finish(&mut self) {
+        self.line.clear();
+        let Some(Open { first_seq, .. }) = self.open.take() else { return };
+        let is_certain =
+            self.finished.is_some_and(|last| (last.first_seq, last.next) == (first_seq, self.next));
+        self.finished = Some(Finished { first_seq, next: self.next, is_certain });
     }
 
-    fn find(&mut self) -> Result<Option<Found>> {
-        // The inode is taken first: if the file is sealed meanwhile, it no longer matches and the reader looks again.
-        let active = self.directory.join(ACTIVE);
-        let active_inode = inode_of(&active);
-        let mut candidates: Vec<Found> = sealed_segments(&self.directory)?
-            .into_iter()
-            .map(|sealed| Found {
-                path: sealed.path,
-                first_seq: sealed.first_seq,
-                compressed: sealed.compressed,
-                active_inode: None,
-            })
-            .collect();
-        if let (Some(first_seq), Some(_)) = (first_seq_of(&active)?, active_inode) {
-            candidates.push(Found { path: active, first_seq, compressed: false, active_inode });
+    /// Opens the segment that holds the next line, if it is there.
+    fn locate(&mut self) -> Result<bool> {
+        for _ in 0..ATTEMPTS {
+            let Some(segments) = Segments::look(&self.directory)? else { continue };
+            let Some(open) = self.choose(segments)? else { return Ok(false) };
+            match open {
+                Ok(open) => {
+                    self.line.clear();
+                    self.open = Some(open);
+                    return Ok(true);
+                }
+                Err((_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err((path, error)) => return Err(Error::storage("cannot open a segment", &path, error)),
+            }
         }
-        let Some(oldest) = candidates.first().map(|found| found.first_seq) else { return Ok(None) };
+        let error = io::Error::other("they change faster than they can be listed");
+        Err(Error::storage("cannot list the segments", &self.directory, error))
+    }
+
+    /// The newest segment that begins with the next line or before it.
+    fn choose(&mut self, segments: Segments) -> Result<Option<Result<Open, (PathBuf, io::Error)>>> {
+        let Segments { mut sealed, active } = segments;
+        let active_seq = active.as_ref().map(|active| active.first_seq);
+        let Some(oldest) = sealed.first().map(|sealed| sealed.first_seq).or(active_seq) else {
+            return Ok(None);
+        };
         self.next = self.next.max(oldest);
-        let found = candidates.into_iter().rev().find(|found| found.first_seq <= self.next);
-        Ok(found.filter(|found| Some(found.first_seq) != self.finished))
+        if let Some(active) = active
+            && active.first_seq <= self.next
+        {
+            return Ok(Some(Ok(active)));
+        }
+        let after = sealed.partition_point(|sealed| sealed.first_seq <= self.next);
+        let following = sealed.get(after).map(|sealed| sealed.first_seq).or(active_seq);
+        sealed.truncate(after);
+        let Some(found) = sealed.pop() else { return Ok(None) };
+        if let Some(finished) = self.finished
+            && finished.first_seq == found.first_seq
+        {
+            match following {
+                None => return Ok(None),
+                // A seal may have been taken back, and the segment have grown before it was sealed for good.
+                Some(_) if !finished.is_certain => {}
+                Some(following) => {
+                    let what = format!(
+                        "line {} is missing: the next segment begins with line {following}",
+                        self.next
+                    );
+                    return Err(Error::corrupt(what).at(&found.path).with_seq(self.next));
+                }
+            }
+        }
+        let opened = open_segment(&found.path, found.compressed);
+        Ok(Some(match opened {
+            Ok(reader) => {
+                Ok(Open { reader, path: found.path, first_seq: found.first_seq, active_inode: None })
+            }
+            Err(error) => Err((found.path, error)),
+        }))
     }
 }
 
-struct Found {
-    path: PathBuf,
-    first_seq: u64,
-    compressed: bool,
-    active_inode: Option<u64>,
+/// The segments of one moment.
+struct Segments {
+    sealed: Vec<SealedSegment>,
+    /// Held open, so that it stays the same file whatever its name becomes; none before it has a line.
+    active: Option<Open>,
+}
+
+impl Segments {
+    /// None where the active segment was sealed during the look: it may be missing among the sealed ones.
+    fn look(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(ACTIVE);
+        let unreadable = |error| Error::storage("cannot open the active segment", &path, error);
+        let file = match open_own(&path, own_options().read(true)) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(error)),
+        };
+        let inode = file.as_ref().map(File::metadata).transpose().map_err(unreadable)?.map(|data| data.ino());
+        let sealed = sealed_segments(directory)?;
+        if inode_of(&path) != inode {
+            return Ok(None);
+        }
+        let Some(file) = file else { return Ok(Some(Self { sealed, active: None })) };
+        let active = first_seq_in(&file, &path)?.map(|first_seq| Open {
+            reader: buffered(file),
+            path,
+            first_seq,
+            active_inode: inode,
+        });
+        Ok(Some(Self { sealed, active }))
+    }
 }
 
 fn inode_of(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
+    use super::*;
+    use crate::segment::sealed_name;
+
+    struct Sample(tempfile::TempDir);
+
+    impl Sample {
+        fn append(&self, seqs: std::ops::Range<u64>) {
+            let mut active =
+                OpenOptions::new().append(true).create(true).open(self.0.path().join(ACTIVE)).unwrap();
+            for seq in seqs {
+                writeln!(active, "{{\"seq\":{seq},\"n\":0}}").unwrap();
+            }
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            fs::rename(self.0.path().join(from), self.0.path().join(to)).unwrap();
+        }
+    }
+
+    fn read(reader: &mut TrailReader) -> Vec<u64> {
+        std::iter::from_fn(|| reader.next_line().unwrap().map(|(seq, _)| seq)).collect()
+    }
+
+    #[test]
+    fn a_seal_that_is_taken_back_hides_nothing_that_follows() {
+        let sample = Sample(tempfile::tempdir().unwrap());
+        let mut reader = TrailReader::new(sample.0.path(), 0);
+        sample.append(0..2);
+        assert_eq!(read(&mut reader), [0, 1]);
+        sample.rename(ACTIVE, &sealed_name(0));
+        assert_eq!(read(&mut reader), [] as [u64; 0]);
+        sample.rename(&sealed_name(0), ACTIVE);
+        sample.append(2..4);
+        assert_eq!(read(&mut reader), [2, 3]);
+
+        sample.rename(ACTIVE, &sealed_name(0));
+        assert_eq!(read(&mut reader), [] as [u64; 0]);
+        sample.rename(&sealed_name(0), ACTIVE);
+        sample.append(4..6);
+        sample.rename(ACTIVE, &sealed_name(0));
+        sample.append(6..7);
+        assert_eq!(read(&mut reader), [4, 5, 6], "it grew before it was sealed for good");
+    }
+
+    #[test]
+    fn a_segment_that_is_missing_in_the_middle_is_an_error_each_time() {
+        let sample = Sample(tempfile::tempdir().unwrap());
+        for seq in [0, 2, 4] {
+            sample.append(seq..seq + 2);
+            sample.rename(ACTIVE, &sealed_name(seq));
+        }
+        fs::remove_file(sample.0.path().join(sealed_name(2))).unwrap();
+        let mut reader = TrailReader::new(sample.0.path(), 0);
+        assert_eq!([reader.next_line().unwrap().unwrap().0, reader.next_line().unwrap().unwrap().0], [0, 1]);
+        for _ in 0..2 {
+            let error = reader.next_line().unwrap_err();
+            assert!(error.is_corrupt() && error.to_string().contains("line 2 is missing"), "{error}");
+        }
+    }
 }

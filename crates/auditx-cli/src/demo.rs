@@ -1,0 +1,174 @@
+//! `auditx demo`: every kind of entry once, recorded through the library's public calls, then shown.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use auditx_core::{
+    ACTIVE, AuditAction, BusinessModule, Config, DEFAULT_LOG_DIR, Error, LogLevel, RateLimit, Receipt,
+    RequestContext, StoredEntry, audit, configure, lock_holder,
+};
+use auditx_reader::Lines;
+use serde_json::json;
+
+use crate::failure::{Failure, Status};
+use crate::table;
+use crate::terminal::{self, harmless, shell_word};
+
+/// Records a login, business as usual and an attack, and shows them
+///
+/// It writes as an application would: into the trail in DIR, which is made
+/// where there is none, and grows where there is one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// The directory of the trail
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
+    dir: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx demo                      into ./logs
+  auditx demo --dir /tmp/trial     into a directory of your choice";
+
+/// How long the disk may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// More than the demo records, its own records and those of a seal included.
+const LINES: u64 = 64;
+
+const OFFICE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 10));
+const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 50));
+const ATTACKS: usize = 7;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let directory = &arguments.dir;
+    configure(Config::new(directory).default_currency("MMK")).map_err(|error| refusal(&error, directory))?;
+    let receipts = record()?;
+    audit().flush(PATIENCE)?;
+    // Read while the trail is still ours: nobody else's lines are among them.
+    let entries = read_back(directory, &receipts)?;
+    audit().close(PATIENCE)?;
+    show(directory, &entries)
+}
+
+fn refusal(error: &Error, directory: &Path) -> Failure {
+    if !error.is_locked() {
+        return Failure::said(harmless(&error.to_string()));
+    }
+    let holder = lock_holder(directory).ok().flatten().unwrap_or_else(|| "another process".to_owned());
+    let place = harmless(&directory.to_string_lossy());
+    Failure::said(format!(
+        "{place} is being written by {}: stop that one, or choose another directory with --dir",
+        harmless(&holder)
+    ))
+}
+
+fn record() -> Result<Vec<Receipt>, Error> {
+    let mut receipts = business()?;
+    for _ in 0..ATTACKS {
+        receipts.push(
+            audit()
+                .log_security("Login failed")
+                .user("attacker")
+                .ip(ATTACKER)
+                .success(false)
+                .reason("wrong password")
+                .record()?,
+        );
+    }
+    Ok(receipts)
+}
+
+/// The README's quick start.
+fn business() -> Result<Vec<Receipt>, Error> {
+    let _scope = RequestContext::new()
+        .user("admin")
+        .user_role("manager")
+        .company_id("CO-001")
+        .branch_id("BR-YGN")
+        .ip(OFFICE)
+        .enter();
+    let (sales, crm) = (BusinessModule::Sales, BusinessModule::Crm);
+    Ok(vec![
+        audit().log_security("User login successful").action(AuditAction::Login).record()?,
+        audit()
+            .log_transaction("Sales invoice posted", sales, AuditAction::Post, "SI-2026-0042", 1_250_000)
+            .entity("sales_invoice", "inv-42")
+            .party("Golden Trading Co.")
+            .record()?,
+        audit()
+            .log_inventory("Stock issued for sales order", AuditAction::Transfer, "SKU-1001", 50)
+            .product_name("LED Panel 24W")
+            .warehouse_id("WH-MAIN")
+            .reference_no("SI-2026-0042")
+            .record()?,
+        audit()
+            .log_service("Service job completed", AuditAction::Update, "SVC-889")
+            .customer_id("CUST-220")
+            .technician("U Kyaw")
+            .service_type("AC Maintenance")
+            .status_label("completed")
+            .amount(85_000)
+            .record()?,
+        audit()
+            .log_change("Customer credit limit updated", crm, AuditAction::Update, "customer", "CUST-220")
+            .old_values(json!({"credit_limit": 500_000}))
+            .new_values(json!({"credit_limit": 1_000_000}))
+            .record()?,
+    ])
+}
+
+/// What the trail says about the entries of these receipts.
+fn read_back(directory: &Path, receipts: &[Receipt]) -> Result<Vec<StoredEntry>, Failure> {
+    let mut recorded = Vec::with_capacity(receipts.len());
+    for receipt in receipts {
+        recorded.push(receipt.wait_durable()?.seq);
+    }
+    let mut entries = Vec::with_capacity(recorded.len());
+    for line in Lines::last(directory, LINES)? {
+        let line = line?;
+        if line.seq().is_some_and(|seq| recorded.contains(&seq)) {
+            entries.push(line.parse()?);
+        }
+    }
+    Ok(entries)
+}
+
+fn show(directory: &Path, entries: &[StoredEntry]) -> Result<Status, Failure> {
+    let place = harmless(&directory.to_string_lossy());
+    let sensitive = entries.iter().filter(|entry| is_sensitive(entry)).count();
+    let critical = entries.iter().filter(|entry| entry.level == LogLevel::Critical.as_str()).count();
+    let mut out = terminal::output();
+    writeln!(out, "Recorded {} entries into {place}:\n", entries.len())?;
+    writeln!(out, "{}\n", table::of_entries(entries, terminal::width(), terminal::has_colours()))?;
+    let RateLimit { limit, window, .. } = RateLimit::default();
+    writeln!(
+        out,
+        "The last {critical} are CRITICAL: more than {limit} failures of one address within {} s.",
+        window.as_secs()
+    )?;
+    writeln!(out, "Every entry is on the disk, as one line of JSON:\n")?;
+    writeln!(out, "  {place}/audit.jsonl     all of them, between the trail's own records")?;
+    writeln!(out, "  {place}/security.jsonl  the {sensitive} of level SECURITY or CRITICAL once more")?;
+    writeln!(out, "\nTry next:\n")?;
+    let (program, dir) = (program(), shell_word(directory));
+    let tail = format!("{program} tail --dir {dir} -f");
+    let doctor = format!("{program} doctor --dir {dir}");
+    writeln!(out, "  {tail}  # entries as they come")?;
+    writeln!(out, "  {doctor:<0$}  # what is there, and whether all is well", tail.len())?;
+    writeln!(out, "  jq 'select(.level == \"CRITICAL\")' {}", shell_word(&directory.join(ACTIVE)))?;
+    out.flush()?;
+    Ok(Status::Found)
+}
+
+fn is_sensitive(entry: &StoredEntry) -> bool {
+    entry.level.parse::<LogLevel>().is_ok_and(LogLevel::is_sensitive)
+}
+
+/// How this program was called, so that what is suggested can be typed: it may not be where the shell looks.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "auditx".to_owned(), |name| shell_word(Path::new(&name)))
+}

@@ -1,0 +1,207 @@
+//! An inspection as text for people.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use auditx_reader::{Finding, Inspection, SegmentState, Severity};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+
+use crate::failure::how_to_make;
+use crate::terminal::harmless;
+
+/// Of more segments than this only the first and the last ones are shown.
+const MOST_SEGMENTS: usize = 20;
+const FIRST_SEGMENTS: usize = 5;
+const LAST_SEGMENTS: usize = 10;
+
+const HEADINGS: [&str; 5] = ["Segment", "First seq", "Last seq", "Entries", "Bytes"];
+
+pub(super) fn write(
+    out: &mut impl Write,
+    inspection: &Inspection,
+    width: u16,
+    has_colours: bool,
+) -> io::Result<()> {
+    let place = harmless(&inspection.directory.to_string_lossy());
+    if inspection.is_trail() {
+        let origin = inspection.identity.as_ref().map_or("", |identity| &identity.origin);
+        let of = if origin.is_empty() { String::new() } else { format!(" of {}", harmless(origin)) };
+        writeln!(out, "{place} holds the audit trail{of}\n")?;
+        for (name, text) in facts(inspection) {
+            writeln!(out, "  {name:<11} {}", harmless(&text))?;
+        }
+        writeln!(out, "\n{}", segments(&inspection.segments, width, has_colours))?;
+    } else {
+        writeln!(out, "{place} holds no audit trail.{}", how_to_make(&inspection.directory))?;
+    }
+    if !inspection.trails_below.is_empty() {
+        writeln!(out, "\nTrails below it: {}", harmless(&inspection.trails_below.join(", ")))?;
+    }
+    verdict(out, inspection)
+}
+
+/// Name and text of each fact that is known.
+fn facts(inspection: &Inspection) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(identity) = &inspection.identity {
+        facts.push(("Trail", format!("{}, format {}", identity.trail_id, identity.format)));
+    }
+    facts.push(("Entries", entries(inspection)));
+    if let (Some(first), Some(last)) = (&inspection.first_timestamp, &inspection.last_timestamp) {
+        facts.push(("Recorded", format!("{first} to {last}")));
+    }
+    let writer =
+        inspection.writer.as_ref().map_or_else(|| "none now".to_owned(), |writer| format!("{writer}, now"));
+    facts.push(("Writer", writer));
+    facts.push(("History", history(inspection)));
+    for follower in &inspection.followers {
+        facts.push(("Follower", format!("{}: {}", follower.name, standing(follower.next_seq, inspection))));
+    }
+    if let Some(tail) = inspection.torn_tail
+        && inspection.writer.is_some()
+    {
+        facts.push(("Unfinished", format!("{} bytes of a line that is being written", tail.bytes)));
+    }
+    facts
+}
+
+fn entries(inspection: &Inspection) -> String {
+    let numbers = match (inspection.first_seq, inspection.last_seq) {
+        (Some(first), Some(last)) => format!(", seq {first} to {last}"),
+        _ => String::new(),
+    };
+    let unreadable = match inspection.unreadable_lines {
+        0 => String::new(),
+        count => format!(", and {} that cannot be read", counted(count, "line")),
+    };
+    format!("{}{numbers}{unreadable}", grouped(inspection.entries))
+}
+
+fn history(inspection: &Inspection) -> String {
+    let history = inspection.history;
+    let mut parts = vec![
+        format!("opened {}", counted(history.opened, "time")),
+        format!("closed {}", counted(history.closed, "time")),
+    ];
+    for (count, text) in [
+        (history.recovered, "repaired after a crash"),
+        (history.retired, "segments retired"),
+        (history.refused_entries, "entries refused by the disk"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{text}: {}", grouped(count)));
+        }
+    }
+    parts.join(", ")
+}
+
+fn standing(next_seq: Option<u64>, inspection: &Inspection) -> String {
+    let end = inspection.last_seq.map_or(0, |last| last + 1);
+    match next_seq {
+        None => "has not begun".to_owned(),
+        Some(next) if next >= end => "up to date".to_owned(),
+        Some(next) => format!("next line {next}, {} to go", grouped(end - next)),
+    }
+}
+
+fn segments(segments: &[SegmentState], width: u16, has_colours: bool) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .force_no_tty()
+        .set_header(HEADINGS.map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+    if has_colours {
+        table.enforce_styling().style_text_only();
+    }
+    let left_out = segments.len().saturating_sub(FIRST_SEGMENTS + LAST_SEGMENTS);
+    let is_long = segments.len() > MOST_SEGMENTS;
+    for (place, segment) in segments.iter().enumerate() {
+        if is_long && place == FIRST_SEGMENTS {
+            table.add_row([format!("… {left_out} more …")]);
+        }
+        if is_long && (FIRST_SEGMENTS..FIRST_SEGMENTS + left_out).contains(&place) {
+            continue;
+        }
+        let seq = |seq: Option<u64>| seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+        table.add_row([
+            harmless(&segment.file),
+            seq(segment.first_seq),
+            seq(segment.last_seq),
+            grouped(segment.entries),
+            grouped(segment.bytes),
+        ]);
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((2, 0));
+        if place > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn verdict(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
+    let (attention, notes): (Vec<&Finding>, Vec<&Finding>) =
+        inspection.findings.iter().partition(|finding| finding.severity == Severity::Attention);
+    if !attention.is_empty() {
+        let style = AnsiColor::Yellow.on_default().bold();
+        let count = attention.len() as u64;
+        let need = if count == 1 { "needs" } else { "need" };
+        writeln!(out, "\n{style}{} {need} attention:{style:#}", counted(count, "thing"))?;
+        list(out, &attention)?;
+    }
+    if !notes.is_empty() {
+        writeln!(out, "\nWorth knowing:")?;
+        list(out, &notes)?;
+    }
+    if !inspection.needs_attention() {
+        let style = AnsiColor::Green.on_default();
+        writeln!(out, "\n{style}All is well.{style:#}")?;
+    }
+    Ok(())
+}
+
+fn list(out: &mut impl Write, findings: &[&Finding]) -> io::Result<()> {
+    let dim = Style::new().dimmed();
+    for finding in findings {
+        let path = finding.path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        let offset = finding.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
+        writeln!(out, "\n  {}{offset}", harmless(&path))?;
+        writeln!(out, "    {}", harmless(&finding.what))?;
+        writeln!(out, "    {dim}to do: {}{dim:#}", harmless(&finding.advice))?;
+    }
+    Ok(())
+}
+
+/// `1 line`, `2 lines`
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(count))
+}
+
+/// `1,234,567`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_counted_in_words() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([counted(1, "line"), counted(2_000, "line")], ["1 line", "2,000 lines"]);
+    }
+}

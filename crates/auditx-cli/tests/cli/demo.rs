@@ -1,0 +1,163 @@
+//! `auditx demo`: what it records, and how it shows it.
+
+use std::fs;
+
+use auditx_core::{AuditLogger, Config};
+use serde_json::{Value, json};
+
+use crate::program::{auditx, command, ended, on_terminal};
+use crate::trail::{active_lines, directory};
+
+/// The application's entries among the lines.
+fn entries(lines: Vec<Value>) -> Vec<Value> {
+    lines.into_iter().filter(|line| line.get("auditx").is_none()).collect()
+}
+
+/// From the headings to the empty line after the last entry.
+fn table(out: &str) -> Vec<&str> {
+    out.lines().skip_while(|line| !line.contains("Seq")).take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
+    let directory = directory();
+    let demo = auditx(&["demo"], directory.path());
+    assert_eq!((demo.status, demo.err.as_str()), (Some(0), ""));
+
+    let lines = active_lines(directory.path());
+    let kinds: Vec<&str> = lines.iter().filter_map(|line| line["auditx"]["kind"].as_str()).collect();
+    assert_eq!(kinds, ["genesis", "open", "close"]);
+    let entries = entries(lines);
+    let told: Vec<_> =
+        entries.iter().map(|entry| [&entry["level"], &entry["module"], &entry["action"]]).collect();
+    let business = [
+        ["AUDIT", "auth", "LOGIN"],
+        ["AUDIT", "sales", "POST"],
+        ["AUDIT", "inventory", "TRANSFER"],
+        ["AUDIT", "service", "UPDATE"],
+        ["AUDIT", "crm", "UPDATE"],
+    ];
+    assert_eq!(told[..5], business);
+    assert_eq!(told[5..10], [["SECURITY", "auth", "LOGIN"]; 5]);
+    assert_eq!(told[10..], [["CRITICAL", "auth", "LOGIN"]; 2]);
+    for entry in &entries[..5] {
+        let context = ["user", "user_role", "company_id", "branch_id", "ip"].map(|name| &entry[name]);
+        assert_eq!(context, ["admin", "manager", "CO-001", "BR-YGN", "192.168.1.10"]);
+    }
+    for attack in &entries[5..] {
+        assert_eq!(["user", "ip"].map(|name| &attack[name]), ["attacker", "192.168.1.50"]);
+        assert_eq!((&attack["success"], attack.get("company_id")), (&json!(false), None));
+    }
+    assert_eq!(entries[9]["metadata"].get("rate_limited"), None);
+    for (attack, count) in entries[10..].iter().zip([6, 7]) {
+        assert_eq!(attack["metadata"]["rate_limited"], true);
+        assert_eq!(attack["metadata"]["failure_count"], count);
+        assert_eq!(attack["description"], "Login failed");
+    }
+    assert_eq!(["amount", "currency"].map(|name| &entries[1][name]), [&json!(1_250_000), &json!("MMK")]);
+    assert_eq!(["amount", "currency"].map(|name| &entries[3][name]), [&json!(85_000), &json!("MMK")]);
+    assert_eq!(entries[1]["metadata"], json!({"party": "Golden Trading Co."}));
+    assert_eq!(entries[2]["metadata"]["quantity"], 50);
+    assert_eq!(entries[3]["metadata"]["technician"], "U Kyaw");
+    assert_eq!(entries[4]["old_values"], json!({"credit_limit": 500_000}));
+    assert_eq!(entries[4]["new_values"], json!({"credit_limit": 1_000_000}));
+
+    let security = fs::read_to_string(directory.path().join("security.jsonl")).unwrap();
+    assert_eq!(security.lines().count(), 7);
+}
+
+#[test]
+fn the_table_fits_eighty_columns_in_a_pipe_and_says_the_same_every_time() {
+    let directory = directory();
+    let demo = auditx(&["demo"], directory.path());
+    let table = table(&demo.out);
+    assert!(table.iter().all(|line| line.chars().count() <= 80), "{}", demo.out);
+    assert!(!demo.out.contains('\u{1b}'), "no colours in a pipe");
+    // Without the time of day.
+    let shown: Vec<String> = table
+        .iter()
+        .map(|line| match line.get(5..13) {
+            Some(time) if time.contains(':') => line.replacen(time, "hh:mm:ss", 1),
+            _ => (*line).to_owned(),
+        })
+        .collect();
+    let expected = include_str!("demo.txt");
+    assert_eq!(shown.join("\n"), expected.trim_end());
+}
+
+#[test]
+fn what_to_try_next_can_be_typed_as_it_stands() {
+    let directory = directory();
+    let demo = auditx(&["demo"], directory.path());
+    let (_, next) = demo.out.split_once("Try next:").unwrap();
+    let commands: Vec<&str> = next.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let [tail, doctor, jq] = commands[..] else { panic!("{next}") };
+    assert!(tail.contains("auditx tail --dir ") && tail.contains(" -f"), "{tail}");
+    assert!(jq.starts_with("jq 'select(.level == \"CRITICAL\")' "), "{jq}");
+    let doctor = ended(std::process::Command::new("sh").args(["-c", doctor]));
+    assert_eq!(doctor.status, Some(0), "{}", doctor.out);
+}
+
+#[test]
+fn a_second_demo_appends_and_shows_only_its_own_entries() {
+    let directory = directory();
+    let first = auditx(&["demo"], directory.path());
+    let second = auditx(&["demo"], directory.path());
+    assert_eq!((first.status, second.status), (Some(0), Some(0)));
+    let lines = active_lines(directory.path());
+    let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (0..29).collect::<Vec<_>>(), "nothing was lost or repeated");
+    let shown = |out: &str| -> Vec<u64> {
+        let first_word = |line: &&str| line.split_whitespace().next().and_then(|word| word.parse().ok());
+        table(out)
+            .iter()
+            .filter(|line| line.len() > 5 && line[..3].trim() != "")
+            .filter_map(first_word)
+            .collect()
+    };
+    assert_eq!(shown(&first.out), (2..14).collect::<Vec<_>>());
+    assert_eq!(shown(&second.out), (16..28).collect::<Vec<_>>());
+    assert_eq!(entries(lines).len(), 24);
+}
+
+#[test]
+fn a_directory_that_somebody_writes_is_refused_by_name_and_left_alone() {
+    let directory = directory();
+    let _holder = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let before = active_lines(directory.path());
+    let demo = auditx(&["demo"], directory.path());
+    assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
+    let place = directory.path().display();
+    let holder = std::process::id();
+    assert_eq!(
+        demo.err,
+        format!(
+            "auditx: {place} is being written by process {holder}: stop that one, or choose another directory with --dir\n"
+        )
+    );
+    assert_eq!(active_lines(directory.path()), before);
+}
+
+#[test]
+fn a_terminal_gets_its_width_and_colours_unless_they_are_refused() {
+    let directory = directory();
+    let (status, shown) = on_terminal(&mut command(&["demo"], directory.path()), 120);
+    assert_eq!(status, Some(0));
+    assert!(shown.contains("\u{1b}[") && shown.contains("CRITICAL"), "{shown}");
+    assert!(shown.contains("SI-2026-0042, sales_invoice/inv-42, 1250000 MMK, Golden Trading Co."), "{shown}");
+
+    let (_, plain) = on_terminal(command(&["demo"], directory.path()).env("NO_COLOR", "1"), 80);
+    assert!(!plain.contains('\u{1b}') && plain.contains("CRITICAL"), "{plain}");
+    assert!(table(&plain).iter().all(|line| line.chars().count() <= 80), "{plain}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_an_error_in_words() {
+    let directory = directory();
+    let file = directory.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let demo = auditx(&["demo"], &file.join("logs"));
+    assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
+    assert!(demo.err.starts_with("auditx: cannot make the log directory"), "{}", demo.err);
+    assert!(!demo.err.contains("Error(") && !demo.err.contains("Os {"), "{}", demo.err);
+}

@@ -1,0 +1,153 @@
+//! `auditx doctor`: on trails that are well, alive, damaged, and where there is none.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use auditx_core::ACTIVE;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{auditx, command, on_terminal};
+use crate::trail::{closed, directory, logger, record};
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            fs::set_permissions(&target, entry.metadata().unwrap().permissions()).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn copied(from: &Path) -> TempDir {
+    let directory = directory();
+    copy(from, directory.path());
+    directory
+}
+
+fn in_json(directory: &Path) -> Value {
+    serde_json::from_str(&auditx(&["doctor", "--json"], directory).out).unwrap()
+}
+
+#[test]
+fn a_fresh_trail_is_well_and_its_facts_are_told() {
+    let directory = closed(100);
+    let doctor = auditx(&["doctor"], directory.path());
+    assert_eq!((doctor.status, doctor.err.as_str()), (Some(0), ""), "{}", doctor.out);
+    for fact in [
+        "holds the audit trail of ",
+        "Entries     10",
+        "Writer      none now",
+        "opened 1 time, closed 1 time",
+        "security.jsonl: up to date",
+        "audit-00000000000000000000.jsonl.zst",
+        "All is well.",
+    ] {
+        assert!(doctor.out.contains(fact), "{fact}: {}", doctor.out);
+    }
+    assert!(doctor.out.lines().all(|line| line.chars().count() <= 80), "{}", doctor.out);
+    assert!(!doctor.out.contains('\u{1b}'));
+
+    let json = in_json(directory.path());
+    assert_eq!(
+        (&json["healthy"], &json["findings"], &json["writer"]),
+        (&json!(true), &json!([]), &json!(null))
+    );
+    let segments = json["segments"].as_array().unwrap();
+    assert_eq!(segments.last().unwrap()["file"], ACTIVE);
+    let entries: u64 = segments.iter().map(|segment| segment["entries"].as_u64().unwrap()).sum();
+    assert_eq!(json["entries"], entries);
+    assert_eq!(json["last_seq"], entries - 1);
+}
+
+#[test]
+fn a_trail_being_written_names_its_writer() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    record(&logger, 100);
+    let doctor = auditx(&["doctor"], directory.path());
+    assert_eq!(doctor.status, Some(0), "{}", doctor.out);
+    assert!(
+        doctor.out.contains(&format!("Writer      process {}, now", std::process::id())),
+        "{}",
+        doctor.out
+    );
+    record(&logger, 1);
+}
+
+#[test]
+fn damage_is_named_with_file_and_byte_and_what_to_do() {
+    let original = closed(100);
+    let damaged = copied(original.path());
+    let active = damaged.path().join(ACTIVE);
+    let mut bytes = fs::read(&active).unwrap();
+    let second_line = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    bytes[second_line + 100] = 0xff;
+    fs::write(&active, bytes).unwrap();
+    let sealed = damaged.path().join("audit-00000000000000000000.jsonl.zst");
+    let whole = fs::read(&sealed).unwrap();
+    fs::write(&sealed, &whole[..whole.len() - 10]).unwrap();
+    fs::set_permissions(&sealed, fs::Permissions::from_mode(0o644)).unwrap();
+
+    let doctor = auditx(&["doctor"], damaged.path());
+    assert_eq!((doctor.status, doctor.err.as_str()), (Some(1), ""), "{}", doctor.out);
+    assert!(doctor.out.contains("3 things need attention:"), "{}", doctor.out);
+    for found in [
+        &format!("{}, byte {second_line}\n    not UTF-8, 100 bytes into the line\n", active.display()),
+        "the compressed segment is damaged",
+        &format!("to do: chmod 0640 {}", sealed.display()),
+    ] {
+        assert!(doctor.out.contains(found), "{found}: {}", doctor.out);
+    }
+    assert!(!doctor.out.contains("All is well"));
+    let json = in_json(damaged.path());
+    assert_eq!(json["healthy"], false);
+    let unreadable = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["kind"] == "unreadable-line")
+        .unwrap();
+    assert_eq!(unreadable["offset"], second_line);
+    assert_eq!(unreadable["path"], active.to_str().unwrap());
+
+    assert_eq!(auditx(&["doctor"], original.path()).status, Some(0), "the original is well");
+}
+
+#[test]
+fn a_directory_without_a_trail_says_how_to_make_one() {
+    let directory = directory();
+    let doctor = auditx(&["doctor"], directory.path());
+    assert_eq!((doctor.status, doctor.err.as_str()), (Some(1), ""));
+    assert!(doctor.out.contains("holds no audit trail"), "{}", doctor.out);
+    assert!(
+        doctor.out.contains(&format!("auditx demo --dir {}", directory.path().display())),
+        "{}",
+        doctor.out
+    );
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "looking makes nothing");
+
+    let missing = auditx(&["doctor"], &directory.path().join("none"));
+    assert_eq!((missing.status, missing.out.as_str()), (Some(2), ""));
+    assert!(missing.err.starts_with("auditx: there is no such directory "), "{}", missing.err);
+}
+
+#[test]
+fn colours_are_for_terminals_and_names_of_files_cannot_steer_them() {
+    let directory = closed(1);
+    let torn = directory.path().join("audit.torn-\u{1b}[31m");
+    fs::write(&torn, b"half a line").unwrap();
+    fs::set_permissions(&torn, fs::Permissions::from_mode(0o640)).unwrap();
+    let (status, shown) = on_terminal(&mut command(&["doctor"], directory.path()), 80);
+    assert_eq!(status, Some(1));
+    assert!(shown.contains("\u{1b}[") && !shown.contains("torn-\u{1b}"), "{shown:?}");
+    assert!(shown.contains("audit.torn-\\u{1b}[31m"), "{shown:?}");
+    let (_, plain) = on_terminal(command(&["doctor"], directory.path()).env("NO_COLOR", "1"), 80);
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}

@@ -1,0 +1,9 @@
+//! The command as people and programs call it: the real binary, on real trails, in pipes and on a terminal.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod demo;
+mod doctor;
+mod program;
+mod tail;
+mod trail;

@@ -1,0 +1,164 @@
+//! `auditx tail`: in pipes and on a terminal, once and along with a writer.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use auditx_core::ACTIVE;
+use serde_json::Value;
+
+use crate::program::{PATIENCE, Running, auditx, command, on_terminal, wait};
+use crate::trail::{closed, directory, logger, parsed, record};
+
+fn seqs(lines: &[Value]) -> Vec<u64> {
+    lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn it_shows_the_last_lines_as_stored_across_sealed_and_compressed_segments() {
+    let directory = closed(300);
+    let all = auditx(&["tail", "-n", "100000"], directory.path());
+    assert_eq!((all.status, all.err.as_str()), (Some(0), ""));
+    let lines = parsed(&all.out);
+    assert_eq!(seqs(&lines), (0..lines.len() as u64).collect::<Vec<_>>());
+    assert_eq!(lines.last().unwrap()["auditx"]["kind"], "close");
+    for count in [1, 10, 60, 250] {
+        let tail = auditx(&["tail", "-n", &count.to_string()], directory.path());
+        let end: Vec<&str> = all.out.lines().skip(lines.len() - count).collect();
+        assert_eq!(tail.out.lines().collect::<Vec<_>>(), end, "the last {count}");
+    }
+    let ten = auditx(&["tail"], directory.path());
+    assert_eq!(ten.out.lines().count(), 10);
+}
+
+#[test]
+fn it_follows_another_process_across_seals_and_ends_quietly_at_ctrl_c() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    let mut tail = Running::start(&mut command(&["tail", "-n", "100000", "-f"], directory.path()));
+    let writer = thread::spawn({
+        let logger = logger.clone();
+        move || record(&logger, 300)
+    });
+    let mut seen = Vec::new();
+    while seen.iter().filter(|line: &&Value| line["user"] == "admin").count() < 300 {
+        seen.push(serde_json::from_str(&tail.next_line()).unwrap());
+    }
+    writer.join().unwrap();
+    let sealed = seen.iter().filter(|line| line["auditx"]["kind"] == "rotated").count();
+    assert!(sealed >= 5, "{sealed} seals");
+    logger.log("one more").record().unwrap();
+    loop {
+        let line: Value = serde_json::from_str(&tail.next_line()).unwrap();
+        seen.push(line);
+        if seen.last().unwrap()["description"] == "one more" {
+            break;
+        }
+    }
+    assert_eq!(seqs(&seen), (0..seen.len() as u64).collect::<Vec<_>>(), "each line once");
+    tail.interrupt();
+    assert_eq!(tail.wait().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_quietly() {
+    let directory = closed(300);
+    for arguments in [&["tail", "-n", "100000"][..], &["tail", "-n", "100000", "-f"], &["tail", "-f"]] {
+        let mut tail = command(arguments, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let head =
+            Command::new("head").args(["-n", "1"]).stdin(tail.stdout.take().unwrap()).output().unwrap();
+        assert!(head.stdout.starts_with(b"{\"seq\":"));
+        assert_eq!(wait(&mut tail).code(), Some(0), "{arguments:?}, though nothing new was recorded");
+        let mut complaints = String::new();
+        std::io::Read::read_to_string(&mut tail.stderr.take().unwrap(), &mut complaints).unwrap();
+        assert_eq!(complaints, "");
+    }
+}
+
+#[test]
+fn people_get_a_readable_line_and_a_terminal_gets_colours() {
+    let directory = closed(1);
+    let table = auditx(&["tail", "-n", "1", "-o", "table"], directory.path());
+    assert!(
+        table.out.ends_with(" INFO     system.UPDATE  Audit trail closed  user=SYSTEM\n"),
+        "{}",
+        table.out
+    );
+    assert!(!table.out.contains('\u{1b}'));
+
+    let (status, shown) = on_terminal(&mut command(&["tail", "-n", "1"], directory.path()), 80);
+    assert_eq!(status, Some(0));
+    assert!(shown.contains("\u{1b}[") && shown.contains("Audit trail closed"), "{shown}");
+    let (_, plain) = on_terminal(command(&["tail", "-n", "1"], directory.path()).env("NO_COLOR", "1"), 80);
+    assert_eq!(plain, table.out);
+    let (_, raw) = on_terminal(&mut command(&["tail", "-n", "1", "-o", "raw"], directory.path()), 80);
+    assert!(raw.starts_with("{\"seq\":"), "{raw}");
+}
+
+#[test]
+fn what_an_entry_says_cannot_steer_the_terminal() {
+    let directory = directory();
+    let origin =
+        "{\"description\": \"\\u001b]0;owned\\u0007 \\u202e\", \"timestamp\": \"t\", \"user\": \"a\\nb\"}\n";
+    fs::write(directory.path().join(ACTIVE), origin).unwrap();
+    let (_, shown) = on_terminal(command(&["tail"], directory.path()).env("NO_COLOR", "1"), 80);
+    assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
+    assert_eq!(shown.lines().count(), 1);
+}
+
+#[test]
+fn unreadable_lines_are_reported_with_file_and_byte_and_the_rest_is_shown() {
+    let directory = directory();
+    let active = directory.path().join(ACTIVE);
+    let origin = "{\"timestamp\": \"2026-11-24T00:00:00+00:00\", \"description\": \"of the origin\"}";
+    let mut file = fs::File::create(&active).unwrap();
+    writeln!(file, "{{\"seq\":0,\"description\":\"good\",\"success\":true}}").unwrap();
+    let at = file.metadata().unwrap().len();
+    file.write_all(b"{\"seq\":1,\"description\":\"\xff\"}\n").unwrap();
+    write!(file, "{origin}\n{{\"seq\":2,\"unfin").unwrap();
+    let tail = auditx(&["tail"], directory.path());
+    assert_eq!(tail.status, Some(0));
+    assert_eq!(tail.out, format!("{{\"seq\":0,\"description\":\"good\",\"success\":true}}\n{origin}\n"));
+    let place = active.display();
+    let unfinished = fs::metadata(&active).unwrap().len() - 15;
+    assert_eq!(
+        tail.err.lines().collect::<Vec<_>>(),
+        [
+            format!("auditx: unreadable line: not UTF-8, 24 bytes into the line ({place}, byte {at})"),
+            format!(
+                "auditx: an unfinished line of 15 bytes ({place}, byte {unfinished}): the next process that opens the trail keeps it aside"
+            ),
+            "auditx: 1 line could not be read".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn nothing_found_is_status_one_and_no_directory_is_status_two() {
+    let directory = directory();
+    let nothing = auditx(&["tail"], directory.path());
+    assert_eq!((nothing.status, nothing.out.as_str()), (Some(1), ""));
+    assert!(nothing.err.starts_with("auditx: no entries in ") && nothing.err.contains("auditx demo --dir "));
+    let missing = auditx(&["tail"], &directory.path().join("none"));
+    assert_eq!((missing.status, missing.out.as_str()), (Some(2), ""));
+    assert!(missing.err.starts_with("auditx: there is no such directory "), "{}", missing.err);
+    let wrong = auditx(&["tail", "-n", "many"], directory.path());
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.err.starts_with("auditx: invalid value 'many' for '--lines <N>'"), "{}", wrong.err);
+}
+
+#[test]
+fn following_may_begin_before_the_trail_does() {
+    let directory = directory();
+    let tail = Running::start(&mut command(&["tail", "-f"], directory.path()));
+    let logger = logger(directory.path());
+    logger.log("the first").record().unwrap();
+    let lines: Vec<Value> = (0..3).map(|_| serde_json::from_str(&tail.next_line()).unwrap()).collect();
+    assert_eq!(seqs(&lines), [0, 1, 2]);
+    logger.close(PATIENCE).unwrap();
+}

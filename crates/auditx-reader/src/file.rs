@@ -1,0 +1,98 @@
+//! Opening a file of a trail: for reading, regular files only, never through a symbolic link, never waiting.
+//!
+//! Unlike a writer it takes files of any owner: an auditor reads what a service wrote.
+
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::error::{Error, Result};
+
+/// A file's place on a disk: the same as long as it is the same file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// Of whatever has this name now.
+    pub(crate) fn named(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+}
+
+/// Opens a regular file; none where there is none of that name.
+///
+/// # Errors
+/// `is_refused` for anything but a regular file, `is_storage` where the file system refuses.
+pub(crate) fn open(path: &Path) -> Result<Option<File>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    let outcome = options.open(path).and_then(|file| Ok((file.metadata()?, file)));
+    match outcome {
+        Ok((metadata, file)) if metadata.is_file() => Ok(Some(file)),
+        Ok((metadata, _)) => Err(refusal(metadata.file_type(), path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Opening a symbolic link, a socket or a locked-away file fails: the name says which it was.
+        Err(error) => match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.is_file() => Err(refusal(metadata.file_type(), path)),
+            _ => Err(Error::storage("cannot open the file", path, error)),
+        },
+    }
+}
+
+fn refusal(file_type: FileType, path: &Path) -> Error {
+    Error::refused(format!("{} stands in the place of a file", kind_of(file_type)), path)
+}
+
+/// What something is, in words.
+pub(crate) fn kind_of(file_type: FileType) -> &'static str {
+    if file_type.is_symlink() {
+        "a symbolic link"
+    } else if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_fifo() {
+        "a FIFO"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_file() {
+        "a regular file"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened_and_a_fifo_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, link, fifo, none] =
+            ["file", "link", "fifo", "none"].map(|name| directory.path().join(name));
+        fs::write(&file, b"x").unwrap();
+        symlink(&file, &link).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+
+        assert!(open(&file).unwrap().is_some());
+        assert!(open(&none).unwrap().is_none());
+        for (path, what) in
+            [(&*link, "a symbolic link"), (&*fifo, "a FIFO"), (directory.path(), "a directory")]
+        {
+            let error = open(path).unwrap_err();
+            assert!(error.is_refused() && error.to_string().starts_with(what), "{error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The files of a trail as files: what they are, whose they are, who may read them, and what was left lying about.
+
+use std::fs::{self, DirEntry, Metadata};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::file::kind_of;
+
+use super::finding::{Finding, FindingKind, Findings};
+use super::{Inspection, OWN_DIR};
+
+const FILE_MODE: u32 = 0o640;
+const DIRECTORY_MODE: u32 = 0o750;
+const PERMISSIONS: u32 = 0o777;
+
+const COMPRESSED_SUFFIX: &str = ".zst";
+
+/// What a name in a trail's directory stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Segment,
+    TornFile,
+    Temporary,
+    /// security.jsonl, app.log and what `.auditx` holds.
+    Other,
+    Foreign,
+}
+
+/// Checks the directory, its `.auditx` and the cursors in it. `is_quiet` where nobody writes the trail: only then are
+/// unfinished things left over.
+pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspection, findings: &mut Findings) {
+    let owner = fs::metadata(directory).ok().map(|metadata| metadata.uid());
+    let is_trail = inspection.is_trail();
+    let own = directory.join(OWN_DIR);
+    let mut check = Check { findings, owner, is_quiet };
+    if is_trail {
+        check.directory(directory);
+    }
+    for entry in entries(directory) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let role = role_of(&name);
+        if role == Role::Foreign {
+            if entry.path().join(OWN_DIR).join("trail.json").is_file() {
+                inspection.trails_below.push(name);
+            }
+        } else if is_trail {
+            check.file(&entry, role);
+        }
+    }
+    inspection.trails_below.sort();
+    for place in [own.clone(), own.join("cursors")] {
+        if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_dir()) {
+            check.directory(&place);
+        }
+        for entry in entries(&place) {
+            let name = entry.file_name();
+            let is_temporary = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
+            let is_directory = entry.file_type().is_ok_and(|file_type| file_type.is_dir());
+            if !is_directory {
+                check.file(&entry, if is_temporary { Role::Temporary } else { Role::Other });
+            }
+        }
+    }
+}
+
+struct Check<'a> {
+    findings: &'a mut Findings,
+    owner: Option<u32>,
+    is_quiet: bool,
+}
+
+impl Check<'_> {
+    fn directory(&mut self, path: &Path) {
+        if let Ok(metadata) = fs::metadata(path) {
+            self.mode(path, &metadata, DIRECTORY_MODE);
+            self.owner(path, &metadata);
+        }
+    }
+
+    fn file(&mut self, entry: &DirEntry, role: Role) {
+        let path = entry.path();
+        let Ok(metadata) = entry.metadata() else { return };
+        if !metadata.is_file() {
+            // A segment that is no file was refused when it was to be read.
+            if role != Role::Segment {
+                let what = format!("{} stands in the place of a file", kind_of(metadata.file_type()));
+                let advice = "find out who put it there, and move it away; auditx does not follow it";
+                self.findings.add(Finding::new(FindingKind::RefusedFile, what, &path, advice));
+            }
+            return;
+        }
+        self.mode(&path, &metadata, FILE_MODE);
+        self.owner(&path, &metadata);
+        match role {
+            Role::TornFile => {
+                let what =
+                    format!("{} bytes of an unfinished line, kept aside after a crash", metadata.len());
+                let advice = "look at it, then archive it elsewhere; its entry was never accepted";
+                self.findings.add(Finding::new(FindingKind::TornFile, what, &path, advice));
+            }
+            Role::Temporary if self.is_quiet => {
+                let what = "a temporary file, and nobody is writing it";
+                let advice = "remove it: whatever was to become of it is done again when it is needed";
+                self.findings.add(Finding::new(FindingKind::LeftoverTemporary, what, &path, advice));
+            }
+            Role::Segment if self.is_quiet && compressed(&path).is_file() => {
+                let what = "stands beside its compressed copy; the plain one counts";
+                let advice = "nothing: the next process that opens the trail compresses it again";
+                self.findings
+                    .add(Finding::new(FindingKind::DoubleSegment, what, &path, advice).for_information());
+            }
+            _ => {}
+        }
+    }
+
+    fn mode(&mut self, path: &Path, metadata: &Metadata, widest: u32) {
+        let mode = metadata.permissions().mode() & PERMISSIONS;
+        if mode & !widest != 0 {
+            let what = format!("has mode {mode:04o}, wider than {widest:04o}");
+            let advice = format!("chmod {:04o} {}", mode & widest, path.display());
+            self.findings.add(Finding::new(FindingKind::WideMode, what, path, advice));
+        }
+    }
+
+    fn owner(&mut self, path: &Path, metadata: &Metadata) {
+        if let Some(owner) = self.owner
+            && owner != metadata.uid()
+        {
+            let what = format!("belongs to user {}, and the directory to user {owner}", metadata.uid());
+            let advice = "find out who put it there: the process that writes the trail owns all of it";
+            self.findings.add(Finding::new(FindingKind::ForeignOwner, what, path, advice));
+        }
+    }
+}
+
+fn role_of(name: &str) -> Role {
+    if name.starts_with("audit") && name.ends_with(".tmp") {
+        Role::Temporary
+    } else if name.starts_with("audit.torn-") {
+        Role::TornFile
+    } else if name == auditx_core::ACTIVE || (name.starts_with("audit-") && name.contains(".jsonl")) {
+        Role::Segment
+    } else if name == "security.jsonl" || name == "app.log" || name.starts_with("app.log.") {
+        Role::Other
+    } else {
+        Role::Foreign
+    }
+}
+
+fn compressed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(COMPRESSED_SUFFIX);
+    name.into()
+}
+
+/// In no order. What cannot be listed has no entries: that the trail's own directory cannot be is an error earlier.
+fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
+    fs::read_dir(directory).into_iter().flatten().flatten()
+}

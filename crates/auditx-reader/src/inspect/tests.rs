@@ -1,0 +1,298 @@
+//! Inspecting trails that are well, alive, damaged, and no trails at all.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::Duration;
+
+use auditx_core::{AuditLogger, Compression, Config};
+
+use super::*;
+use crate::sample::{Sample, line, text};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn inspected(sample: &Sample) -> Inspection {
+    inspect(sample.directory(), &mut |_, _| {}).unwrap()
+}
+
+/// What was found, as words and without the sample's place.
+fn found(sample: &Sample) -> Vec<(FindingKind, String, String)> {
+    let place = |finding: &Finding| {
+        let path = finding.path.as_deref().unwrap().strip_prefix(sample.directory()).unwrap();
+        let offset = finding.offset.map(|offset| format!(" {offset}")).unwrap_or_default();
+        format!("{}{offset}", path.display())
+    };
+    let findings = inspected(sample).findings;
+    findings.iter().map(|finding| (finding.kind, finding.what.clone(), place(finding))).collect()
+}
+
+fn kinds(sample: &Sample) -> Vec<FindingKind> {
+    found(sample).into_iter().map(|(kind, _, _)| kind).collect()
+}
+
+/// A trail of the logger: several segments, all well.
+fn logged(compression: Compression) -> (Sample, AuditLogger) {
+    let sample = Sample::new();
+    fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o750)).unwrap();
+    let config = Config::new(sample.directory())
+        .max_file_bytes(65_535)
+        .compression(compression)
+        .origin("erp.example.com");
+    let logger = AuditLogger::open(config).unwrap();
+    for number in 0..100 {
+        logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
+    }
+    (sample, logger)
+}
+
+/// A trail made by hand, with an identity and a beginning as they must be.
+fn by_hand() -> Sample {
+    let sample = Sample::new();
+    fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o750)).unwrap();
+    fs::create_dir(sample.directory().join(OWN_DIR)).unwrap();
+    fs::write(
+        sample.directory().join(OWN_DIR).join("trail.json"),
+        r#"{"format": 1, "trail_id": "ab", "origin": "o"}"#,
+    )
+    .unwrap();
+    narrow(&sample);
+    sample
+}
+
+/// Takes away what the tests' own umask let through.
+fn narrow(sample: &Sample) {
+    let own = sample.directory().join(OWN_DIR);
+    for directory in [sample.directory(), &own] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let is_directory = fs::symlink_metadata(&path).unwrap().is_dir();
+            if fs::symlink_metadata(&path).unwrap().is_file() || is_directory {
+                let mode = if is_directory { 0o750 } else { 0o640 };
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
+    let (sample, logger) = logged(Compression::Zstd);
+    logger.close(PATIENCE).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings, []);
+    assert!(!inspection.needs_attention() && inspection.is_trail());
+    let identity = inspection.identity.as_ref().unwrap();
+    assert_eq!(
+        (identity.format, identity.origin.as_str(), identity.trail_id.len()),
+        (1, "erp.example.com", 32)
+    );
+    assert_eq!(inspection.writer, None);
+    assert!(inspection.segments.len() >= 3);
+    let mut next = 0;
+    for (place, segment) in inspection.segments.iter().enumerate() {
+        assert_eq!(segment.first_seq, Some(next));
+        next = segment.last_seq.unwrap() + 1;
+        assert_eq!(segment.entries, next - segment.first_seq.unwrap());
+        assert_eq!(segment.is_active, place == inspection.segments.len() - 1);
+        assert_eq!(segment.bytes, fs::metadata(sample.directory().join(&segment.file)).unwrap().len());
+    }
+    assert_eq!((inspection.first_seq, inspection.last_seq), (Some(0), Some(next - 1)));
+    assert_eq!(inspection.entries, next);
+    assert!(inspection.first_timestamp.as_ref().unwrap() <= inspection.last_timestamp.as_ref().unwrap());
+    let history = History { opened: 1, closed: 1, ..History::default() };
+    assert_eq!(inspection.history, history);
+    let follower = FollowerState { name: "security.jsonl".to_owned(), next_seq: Some(next) };
+    assert_eq!(inspection.followers, [follower]);
+}
+
+#[test]
+fn a_trail_being_written_names_its_writer_and_what_it_is_at_is_not_left_over() {
+    let (sample, _logger) = logged(Compression::None);
+    fs::write(sample.directory().join("audit-00000000000000000000.jsonl.zst.tmp"), b"half").unwrap();
+    sample.append(b"{\"seq\":999,\"half a li");
+    narrow(&sample);
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings, []);
+    assert_eq!(inspection.writer, Some(format!("process {}", std::process::id())));
+    assert_eq!(inspection.torn_tail.unwrap().bytes, 21);
+}
+
+#[test]
+fn what_a_dead_writer_left_is_named() {
+    let sample = by_hand();
+    sample.write_sealed(0, &text([line(0, 80)]));
+    let bytes = fs::read(sample.compress(0)).unwrap();
+    sample.write_sealed(0, &text([line(0, 80)]));
+    fs::write(sample.directory().join("audit-00000000000000000000.jsonl.zst"), bytes).unwrap();
+    fs::write(sample.directory().join("audit-00000000000000000000.jsonl.zst.tmp"), b"half").unwrap();
+    fs::write(sample.directory().join(".auditx/trail.tmp"), b"half").unwrap();
+    fs::write(sample.directory().join("audit.torn-1"), b"{\"seq\":1,\"us").unwrap();
+    sample.write_active(&[text([line(1, 80)]), b"{\"seq\":2".to_vec()].concat());
+    narrow(&sample);
+    let mut kinds = kinds(&sample);
+    kinds.sort_by_key(|kind| format!("{kind:?}"));
+    use FindingKind::{DoubleSegment, LeftoverTemporary, TornFile, TornTail};
+    assert_eq!(kinds, [DoubleSegment, LeftoverTemporary, LeftoverTemporary, TornFile, TornTail]);
+    let torn = found(&sample).into_iter().find(|(kind, _, _)| *kind == TornTail).unwrap();
+    assert_eq!(torn.1, "8 bytes of an unfinished line, and nobody is writing it");
+    assert_eq!(torn.2, "audit.jsonl 81");
+}
+
+#[test]
+fn unreadable_lines_gaps_and_repeats_are_found_with_file_and_offset() {
+    let sample = by_hand();
+    sample.write_sealed(0, &text([line(0, 80), b"{\"seq\":1,\"user\":\"\xff\"}".to_vec(), line(2, 80)]));
+    sample.compress(0);
+    sample.write_active(&text([line(5, 80), line(6, 80), line(5, 80), b"nonsense".to_vec(), line(7, 80)]));
+    narrow(&sample);
+    let name = "audit-00000000000000000000.jsonl.zst";
+    assert_eq!(
+        found(&sample),
+        [
+            (
+                FindingKind::UnreadableLine,
+                "not UTF-8, 17 bytes into the line".to_owned(),
+                format!("{name} 81"),
+            ),
+            (
+                FindingKind::Gap,
+                "lines 3 to 4 are missing before line 5".to_owned(),
+                "audit.jsonl 0".to_owned(),
+            ),
+            (FindingKind::Repeat, "line 5 stands where line 7 must".to_owned(), "audit.jsonl 162".to_owned(),),
+            (
+                FindingKind::UnreadableLine,
+                "no entry: expected ident, 2 bytes into the line".to_owned(),
+                "audit.jsonl 243".to_owned(),
+            ),
+        ]
+    );
+    let inspection = inspected(&sample);
+    assert_eq!((inspection.entries, inspection.unreadable_lines), (6, 2));
+    assert!(inspection.needs_attention());
+}
+
+#[test]
+fn links_and_fifos_and_damage_in_the_place_of_segments_are_named() {
+    let sample = by_hand();
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    sample.write_sealed(0, &text((0..100).map(|seq| line(seq, 800))));
+    let damaged = sample.compress(0);
+    let whole = fs::read(&damaged).unwrap();
+    fs::write(&damaged, &whole[..whole.len() / 2]).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(sample.sealed(100)).status().unwrap().success());
+    symlink(elsewhere.path(), sample.active()).unwrap();
+    symlink(elsewhere.path(), sample.directory().join("security.jsonl")).unwrap();
+    narrow(&sample);
+    let mut found: Vec<_> = found(&sample);
+    found.retain(|(kind, _, _)| *kind != FindingKind::Gap);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found[0].0, FindingKind::UnreadableFile);
+    assert!(found[0].1.starts_with("the compressed segment is damaged"), "{found:?}");
+    assert!(found[0].2.starts_with("audit-00000000000000000000.jsonl.zst "), "{found:?}");
+    let refused = |what: &str, place: &str| {
+        (FindingKind::RefusedFile, format!("{what} stands in the place of a file"), place.to_owned())
+    };
+    assert_eq!(found[1], refused("a FIFO", "audit-00000000000000000100.jsonl"));
+    assert_eq!(found[2], refused("a symbolic link", "audit.jsonl"));
+    assert_eq!(found[3], refused("a symbolic link", "security.jsonl"));
+}
+
+#[test]
+fn modes_wider_than_ours_are_named_with_the_command_that_narrows_them() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(sample.active(), fs::Permissions::from_mode(0o664)).unwrap();
+    let inspection = inspected(&sample);
+    let advice: Vec<_> = inspection.findings.iter().map(|finding| finding.advice.clone()).collect();
+    assert_eq!(
+        advice,
+        [
+            format!("chmod 0750 {}", sample.directory().display()),
+            format!("chmod 0640 {}", sample.active().display()),
+        ]
+    );
+    assert!(inspection.needs_attention());
+}
+
+#[test]
+fn a_beginning_that_was_retired_is_well_and_one_that_is_missing_is_not() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    fs::remove_file(sample.sealed(0)).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::MissingBeginning]);
+
+    let retired = by_hand();
+    let record = br#"{"seq":6,"description":"d","auditx":{"kind":"retired","first_seq":0,"last_seq":4}}"#;
+    retired.write_active(&text([line(5, 80), record.to_vec()]));
+    narrow(&retired);
+    assert_eq!(kinds(&retired), []);
+    assert_eq!(inspected(&retired).history.retired, 1);
+}
+
+#[test]
+fn a_foreign_identity_and_a_wrong_name_are_found() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    let trail = sample.directory().join(".auditx/trail.json");
+    fs::write(&trail, r#"{"format": 2, "trail_id": "other", "origin": "o"}"#).unwrap();
+    let second = fs::read_dir(sample.directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("/audit-"))
+        .max()
+        .unwrap();
+    fs::rename(&second, sample.sealed(90)).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Identity, FindingKind::Identity, FindingKind::WrongName]);
+    fs::write(&trail, "{").unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Identity, FindingKind::WrongName]);
+    fs::remove_file(&trail).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::WrongName, FindingKind::Identity]);
+}
+
+#[test]
+fn lines_of_the_origin_alone_are_a_note_and_among_ours_they_are_not() {
+    let sample = by_hand();
+    fs::remove_dir_all(sample.directory().join(OWN_DIR)).unwrap();
+    let origin = br#"{"timestamp": "2026-11-24T00:00:00", "level": "AUDIT", "description": "of the origin"}"#;
+    sample.write_active(&text([origin, origin]));
+    fs::set_permissions(sample.active(), fs::Permissions::from_mode(0o640)).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!((inspection.entries, inspection.unnumbered_entries, inspection.last_seq), (2, 2, None));
+    assert!(!inspection.needs_attention(), "{:?}", inspection.findings);
+
+    let sample = by_hand();
+    sample.write_active(&text([line(0, 80), origin.to_vec(), line(1, 80)]));
+    narrow(&sample);
+    assert_eq!(kinds(&sample), [FindingKind::Unnumbered]);
+    assert!(inspected(&sample).needs_attention());
+}
+
+#[test]
+fn a_directory_without_a_trail_says_so_and_names_the_trails_below_it() {
+    let sample = Sample::new();
+    let config = Config::new(sample.directory()).instance("worker-2");
+    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    let inspection = inspected(&sample);
+    assert!(!inspection.is_trail() && inspection.needs_attention());
+    assert_eq!(inspection.findings, []);
+    assert_eq!(inspection.trails_below, ["worker-2"]);
+    let none = inspect(&sample.directory().join("none"), &mut |_, _| {}).unwrap_err();
+    assert!(none.is_missing());
+}
+
+#[test]
+fn an_inspection_serialises_even_where_names_are_no_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let sample = Sample::new();
+    let directory = sample.directory().join(std::ffi::OsStr::from_bytes(b"bad-\xff"));
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(directory.join("audit.jsonl"), text([line(0, 80)])).unwrap();
+    let inspection = inspect(&directory, &mut |_, _| {}).unwrap();
+    let json = serde_json::to_value(&inspection).unwrap();
+    assert_eq!(json["segments"][0]["file"], "audit.jsonl");
+    assert!(json["directory"].as_str().unwrap().ends_with("bad-\u{fffd}"));
+    assert_eq!(json["findings"][0]["kind"], "identity");
+}

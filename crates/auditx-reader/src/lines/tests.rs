@@ -1,0 +1,295 @@
+//! Reading forwards, backwards and along with a writer, on trails made by hand and by the logger.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use auditx_core::{AuditLogger, Compression, Config};
+
+use super::*;
+use crate::sample::{Sample, line, text};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn bytes(lines: &mut Lines) -> Vec<Vec<u8>> {
+    lines.map(|line| line.unwrap().bytes().to_vec()).collect()
+}
+
+fn seqs(lines: &mut Lines) -> Vec<u64> {
+    lines.map(|line| line.unwrap().seq().unwrap()).collect()
+}
+
+/// Six segments, plain and compressed, with lines around the reader's blocks, unreadable ones and unfinished ones; and
+/// all its lines in order, as a plain reader finds them.
+fn mixed() -> (Sample, Vec<Vec<u8>>) {
+    let sample = Sample::new();
+    let mut all = Vec::new();
+    let mut seq = 0;
+    let lens = [1, 100, 4_000, 65_534, 65_535, 65_536, 70, 131_072, 20_000, 30_000, 64 * 1024 - 1, 5];
+    for segment in 0..6 {
+        let first_seq = seq;
+        let mut lines: Vec<Vec<u8>> = Vec::new();
+        for place in 0..7 {
+            lines.push(line(seq, lens[(segment * 5 + place) % lens.len()]));
+            seq += 1;
+        }
+        match segment {
+            1 => lines[3] = b"{\"seq\":10,\"user\":\"\xff\xfe\"}".to_vec(),
+            2 => lines[0] = br#"{"timestamp": "2026-11-24", "description": "of the origin"}"#.to_vec(),
+            3 => lines[6] = Vec::new(),
+            _ => {}
+        }
+        let mut bytes = text(&lines);
+        if segment == 4 || segment == 2 {
+            // A sealed segment that lost its end: what is left of the line is a line, though no entry.
+            bytes.pop();
+        }
+        if segment == 5 {
+            sample.write_active(&[&bytes[..], b"{\"seq\":42,\"unfinished"].concat());
+        } else {
+            sample.write_sealed(first_seq, &bytes);
+            if segment % 2 == 0 {
+                sample.compress(first_seq);
+            }
+        }
+        all.append(&mut lines);
+    }
+    (sample, all)
+}
+
+#[test]
+fn the_last_lines_are_the_end_of_all_lines_for_every_number_of_them() {
+    let (sample, all) = mixed();
+    let offsets: Vec<(PathBuf, u64)> = Lines::all(sample.directory())
+        .unwrap()
+        .map(|line| line.map(|line| (line.path().to_path_buf(), line.offset())).unwrap())
+        .collect();
+    assert_eq!(offsets.len(), all.len());
+    for count in 0..=all.len() + 2 {
+        let mut lines = Lines::last(sample.directory(), count as u64).unwrap();
+        let mut found = Vec::new();
+        for (line, place) in lines.by_ref().zip(&offsets[all.len().saturating_sub(count)..]) {
+            let line = line.unwrap();
+            assert_eq!((line.path(), line.offset()), (&*place.0, place.1));
+            found.push(line.bytes().to_vec());
+        }
+        assert_eq!(found, all[all.len().saturating_sub(count)..], "the last {count}");
+        assert!(lines.next().is_none());
+        assert_eq!(lines.unfinished().unwrap().bytes, 21);
+    }
+}
+
+#[test]
+fn unreadable_lines_say_where_they_are_and_the_rest_is_read() {
+    let (sample, all) = mixed();
+    let parsed: Vec<_> = Lines::all(sample.directory()).unwrap().map(|line| line.unwrap().parse()).collect();
+    let unreadable: Vec<_> = parsed.iter().filter_map(|entry| entry.as_ref().err()).collect();
+    assert_eq!(parsed.len(), all.len());
+    let whys: Vec<_> = unreadable.iter().map(|error| error.why()).collect();
+    assert_eq!(
+        whys,
+        [
+            "not UTF-8, 18 bytes into the line",
+            "the file ends in the middle of a line",
+            "an empty line",
+            "the file ends in the middle of a line",
+        ]
+    );
+    let first = unreadable[0];
+    let bytes = fs::read(first.path().unwrap()).unwrap();
+    let at = usize::try_from(first.offset().unwrap()).unwrap();
+    assert!(bytes[at..].starts_with(b"{\"seq\":10,\"user\":\"\xff"));
+}
+
+#[test]
+fn a_line_too_long_for_an_entry_is_passed_without_keeping_it() {
+    let sample = Sample::new();
+    let huge = vec![0; 3 * 1024 * 1024];
+    sample.write_active(&text([line(0, 10), huge, line(2, 10)]));
+    let lines: Vec<_> = Lines::all(sample.directory()).unwrap().map(Result::unwrap).collect();
+    assert!(lines[1].bytes().len() <= 1024 * 1024);
+    assert!(lines[1].parse().unwrap_err().to_string().contains("3145728 bytes"));
+    assert_eq!(lines[2].seq(), Some(2));
+}
+
+#[test]
+fn a_logger_is_followed_across_seals_and_compression_and_every_line_comes_once() {
+    let sample = Sample::new();
+    let config = Config::new(sample.directory()).max_file_bytes(65_535);
+    let logger = AuditLogger::open(config).unwrap();
+    let writer = std::thread::spawn({
+        let logger = logger.clone();
+        move || {
+            for number in 0..600 {
+                logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
+            }
+            logger.close(PATIENCE).unwrap();
+        }
+    });
+    let mut lines = Lines::last(sample.directory(), 1_000_000).unwrap();
+    let (mut next, mut said, deadline) = (0, Vec::new(), Instant::now() + PATIENCE);
+    while said.last().is_none_or(|last| last != "Audit trail closed") {
+        assert!(Instant::now() < deadline, "after line {next}");
+        while let Some(line) = lines.next_line().unwrap() {
+            assert_eq!(line.seq(), Some(next));
+            next += 1;
+            said.push(line.parse().unwrap().description);
+        }
+        std::thread::yield_now();
+    }
+    writer.join().unwrap();
+    assert_eq!(said.iter().filter(|text| text.starts_with("entry ")).count(), 600);
+    assert!(said.iter().filter(|text| text.starts_with("Segment sealed")).count() >= 10);
+    assert_eq!(seqs(&mut Lines::all(sample.directory()).unwrap()), (0..next).collect::<Vec<_>>());
+    let last = seqs(&mut Lines::last(sample.directory(), 300).unwrap());
+    assert_eq!(last, (next - 300..next).collect::<Vec<_>>());
+}
+
+#[test]
+fn half_a_line_that_was_taken_back_is_never_shown() {
+    let sample = Sample::new();
+    sample.write_active(&text([line(0, 80)]));
+    let mut lines = Lines::last(sample.directory(), 0).unwrap();
+    assert!(lines.next_line().unwrap().is_none());
+    let whole = text([line(1, 90)]);
+    sample.append(&vec![b'?'; whole.len()]);
+    assert!(lines.next_line().unwrap().is_none());
+    assert_eq!(lines.unfinished(), Some(Unfinished { offset: 81, bytes: 91 }));
+    let file = fs::OpenOptions::new().write(true).open(sample.active()).unwrap();
+    file.set_len(81).unwrap();
+    sample.append(&whole);
+    assert_eq!(seqs(&mut lines), [1]);
+    assert_eq!(lines.unfinished(), None);
+}
+
+#[test]
+fn a_segment_that_is_cut_while_it_is_read_is_an_error_and_the_end() {
+    let sample = Sample::new();
+    sample.write_active(&text([line(0, 80), line(1, 80)]));
+    let mut lines = Lines::all(sample.directory()).unwrap();
+    assert_eq!(seqs(&mut lines), [0, 1]);
+    sample.write_active(b"");
+    let error = lines.next_line().unwrap_err();
+    assert!(error.is_corrupt() && error.path() == Some(&sample.active()), "{error}");
+    assert!(lines.next().is_none());
+}
+
+#[test]
+fn a_seal_that_was_taken_back_repeats_nothing() {
+    let sample = Sample::new();
+    sample.write_active(&text([line(7, 80), line(8, 80)]));
+    let mut lines = Lines::all(sample.directory()).unwrap();
+    assert_eq!(seqs(&mut lines), [7, 8]);
+    fs::rename(sample.active(), sample.sealed(7)).unwrap();
+    assert!(lines.next().is_none());
+    fs::rename(sample.sealed(7), sample.active()).unwrap();
+    sample.append(&text([line(9, 80)]));
+    assert_eq!(seqs(&mut lines), [9]);
+    sample.seal(7);
+    sample.append(&text([line(10, 80)]));
+    sample.compress(7);
+    assert_eq!(seqs(&mut lines), [10]);
+}
+
+#[test]
+fn several_seals_between_two_looks_lose_nothing() {
+    let sample = Sample::new();
+    sample.write_active(&text([line(0, 80)]));
+    let mut lines = Lines::all(sample.directory()).unwrap();
+    assert_eq!(seqs(&mut lines), [0]);
+    for seq in 1..5 {
+        sample.append(&text([line(2 * seq - 1, 80)]));
+        sample.seal(if seq == 1 { 0 } else { 2 * seq - 2 });
+        sample.append(&text([line(2 * seq, 80)]));
+    }
+    sample.compress(2);
+    assert_eq!(seqs(&mut lines), (1..=8).collect::<Vec<_>>());
+}
+
+#[test]
+fn segments_compressed_or_retired_after_they_were_listed_are_no_error() {
+    let sample = Sample::new();
+    for seq in [0, 1, 2] {
+        sample.write_sealed(seq, &text([line(seq, 80)]));
+    }
+    sample.write_active(&text([line(3, 80)]));
+    let mut lines = Lines::all(sample.directory()).unwrap();
+    sample.compress(0);
+    fs::remove_file(sample.sealed(1)).unwrap();
+    assert_eq!(seqs(&mut lines), [0, 2, 3]);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_an_error_once_and_the_others_are_read() {
+    let sample = Sample::new();
+    for seq in [0, 1, 2, 60] {
+        let end = if seq == 2 { 60 } else { seq + 1 };
+        sample.write_sealed(seq, &text((seq..end).map(|seq| line(seq, 5_000))));
+    }
+    sample.write_active(&text([line(61, 80)]));
+    let damaged = sample.compress(2);
+    let whole = fs::read(&damaged).unwrap();
+    fs::write(&damaged, &whole[..whole.len() - 20]).unwrap();
+    fs::remove_file(sample.sealed(1)).unwrap();
+    symlink(sample.sealed(0), sample.sealed(1)).unwrap();
+
+    for lines in [Lines::all(sample.directory()), Lines::last(sample.directory(), 1_000)] {
+        let (mut errors, mut seqs) = (Vec::new(), Vec::new());
+        for line in lines.unwrap() {
+            match line {
+                Ok(line) => seqs.extend(line.seq()),
+                Err(error) => errors.push(error),
+            }
+        }
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].is_refused() && errors[0].path() == Some(&sample.sealed(1)), "{errors:?}");
+        assert!(errors[1].is_corrupt() && errors[1].path() == Some(&damaged), "{errors:?}");
+        assert!(seqs.starts_with(&[0]) && seqs.ends_with(&[60, 61]), "{seqs:?}");
+    }
+    assert_eq!(seqs(&mut Lines::last(sample.directory(), 2).unwrap()), [60, 61], "far from the damage");
+}
+
+#[test]
+fn a_symbolic_link_in_the_place_of_the_active_segment_is_refused_and_ends_it() {
+    let sample = Sample::new();
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    sample.write_sealed(0, &text([line(0, 80)]));
+    symlink(elsewhere.path(), sample.active()).unwrap();
+    let mut lines = Lines::last(sample.directory(), 5).unwrap();
+    assert_eq!(lines.next_line().unwrap().unwrap().seq(), Some(0));
+    assert!(lines.next_line().unwrap_err().is_refused());
+    assert!(lines.next().is_none());
+}
+
+#[test]
+fn a_trail_may_begin_after_its_reader_and_a_directory_must_be_there() {
+    let sample = Sample::new();
+    let mut lines = Lines::last(sample.directory(), 10).unwrap();
+    assert!(lines.next().is_none());
+    sample.write_active(&text([line(0, 80)]));
+    assert_eq!(seqs(&mut lines), [0]);
+    assert!(Lines::all(sample.directory().join("none")).unwrap_err().is_missing());
+}
+
+#[test]
+fn reading_changes_nothing_in_the_directory() {
+    let sample = Sample::new();
+    let config = Config::new(sample.directory()).compression(Compression::None);
+    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(sample.directory())
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let metadata = entry.metadata().unwrap();
+                (entry.file_name(), metadata.len(), metadata.modified().unwrap())
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    assert_eq!(bytes(&mut Lines::all(sample.directory()).unwrap()).len(), 3);
+    crate::inspect(sample.directory(), &mut |_, _| {}).unwrap();
+    assert_eq!(names(), before);
+}

@@ -1,0 +1,68 @@
+//! A trail made by hand for tests: every file and every byte of it as the test wants it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use auditx_core::ACTIVE;
+use tempfile::TempDir;
+
+/// Removed when it is dropped.
+pub(crate) struct Sample(TempDir);
+
+/// A readable line of at least `len` bytes, without its newline.
+pub(crate) fn line(seq: u64, len: usize) -> Vec<u8> {
+    let head = format!("{{\"seq\":{seq},\"timestamp\":\"2026-11-24T00:00:00.000000Z\",\"description\":\"");
+    let filling = len.saturating_sub(head.len() + 2);
+    format!("{head}{}\"}}", "x".repeat(filling)).into_bytes()
+}
+
+/// Lines with their newlines.
+pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8> {
+    lines.into_iter().flat_map(|line| [line.as_ref(), b"\n"].concat()).collect()
+}
+
+impl Sample {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn active(&self) -> PathBuf {
+        self.directory().join(ACTIVE)
+    }
+
+    pub(crate) fn sealed(&self, first_seq: u64) -> PathBuf {
+        self.directory().join(format!("audit-{first_seq:020}.jsonl"))
+    }
+
+    pub(crate) fn write_active(&self, bytes: &[u8]) {
+        fs::write(self.active(), bytes).unwrap();
+    }
+
+    pub(crate) fn append(&self, bytes: &[u8]) {
+        fs::OpenOptions::new().append(true).open(self.active()).unwrap().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn write_sealed(&self, first_seq: u64, bytes: &[u8]) {
+        fs::write(self.sealed(first_seq), bytes).unwrap();
+    }
+
+    /// Makes a sealed segment a compressed one, and says where it is.
+    pub(crate) fn compress(&self, first_seq: u64) -> PathBuf {
+        let plain = self.sealed(first_seq);
+        let compressed = PathBuf::from(format!("{}.zst", plain.display()));
+        fs::write(&compressed, zstd::encode_all(&*fs::read(&plain).unwrap(), 1).unwrap()).unwrap();
+        fs::remove_file(plain).unwrap();
+        compressed
+    }
+
+    /// What a writer does when it seals.
+    pub(crate) fn seal(&self, first_seq: u64) {
+        fs::rename(self.active(), self.sealed(first_seq)).unwrap();
+        self.write_active(b"");
+    }
+}

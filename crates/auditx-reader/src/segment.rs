@@ -1,0 +1,235 @@
+//! The lines of one segment, from its beginning or from any place in it. Plain files may still be growing.
+//!
+//! It holds one buffer and one line in memory, whatever the size of the file and of its lines.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use auditx_core::{SealedSegment, parse_seq};
+
+use crate::error::{Error, Result};
+use crate::file::{self, Place};
+use crate::line::{Flaw, Line};
+
+/// Our own lines are at most 65,535 bytes. The origin's have no limit, so this leaves room.
+const LONGEST: usize = 1024 * 1024;
+
+const BUFFER: usize = 128 * 1024;
+
+/// More than `{"seq":N,` with the largest N.
+const HEAD: usize = 64;
+
+/// One open segment.
+pub(crate) struct Segment {
+    path: Arc<Path>,
+    text: Text,
+    /// Where the next line begins.
+    offset: u64,
+    /// How many bytes stood after the last newline when the end was last met, and as many of them as are kept.
+    unfinished: (u64, Vec<u8>),
+}
+
+enum Text {
+    Plain(BufReader<File>),
+    Zstd(Box<BufReader<zstd::Decoder<'static, BufReader<File>>>>),
+}
+
+impl Segment {
+    /// Opens a sealed segment; none where it was retired meanwhile.
+    pub(crate) fn open_sealed(sealed: &SealedSegment) -> Result<Option<Self>> {
+        if let Some(file) = file::open(&sealed.path)? {
+            return if sealed.compressed {
+                Self::compressed(&sealed.path, file).map(Some)
+            } else {
+                Ok(Some(Self::plain(&sealed.path, file)))
+            };
+        }
+        if sealed.compressed {
+            return Ok(None);
+        }
+        // It may have been compressed since it was listed.
+        let mut compressed = sealed.path.clone().into_os_string();
+        compressed.push(".zst");
+        let compressed = PathBuf::from(compressed);
+        file::open(&compressed)?.map(|file| Self::compressed(&compressed, file)).transpose()
+    }
+
+    pub(crate) fn plain(path: &Path, file: File) -> Self {
+        Self {
+            path: path.into(),
+            text: Text::Plain(BufReader::with_capacity(BUFFER, file)),
+            offset: 0,
+            unfinished: (0, Vec::new()),
+        }
+    }
+
+    fn compressed(path: &Path, file: File) -> Result<Self> {
+        let decoder = zstd::Decoder::new(file)
+            .map_err(|error| Error::storage("cannot begin to decompress the segment", path, error))?;
+        let text = Text::Zstd(Box::new(BufReader::with_capacity(BUFFER, decoder)));
+        Ok(Self { path: path.into(), text, offset: 0, unfinished: (0, Vec::new()) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the next line begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes after the last newline, as of the last time [`Segment::next_line`] gave none.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.unfinished.0
+    }
+
+    /// The file, where it is a plain one.
+    pub(crate) fn plain_file(&self) -> Option<&File> {
+        match &self.text {
+            Text::Plain(reader) => Some(reader.get_ref()),
+            Text::Zstd(_) => None,
+        }
+    }
+
+    /// The place of the open file.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.plain_file().and_then(|file| file.metadata().ok()).map(|metadata| Place::of(&metadata))
+    }
+
+    /// The number of the first line of a plain file.
+    pub(crate) fn first_seq(&self) -> Option<u64> {
+        let mut head = [0; HEAD];
+        let len = self.plain_file()?.read_at(&mut head, 0).ok()?;
+        parse_seq(&head[..len])
+    }
+
+    /// Goes on at this offset of a plain file.
+    pub(crate) fn seek(&mut self, offset: u64) -> Result<()> {
+        if let Text::Plain(reader) = &mut self.text {
+            reader
+                .seek(SeekFrom::Start(offset))
+                .map_err(|error| Error::storage("cannot read the segment", &self.path, error))?;
+            self.offset = offset;
+        }
+        Ok(())
+    }
+
+    /// The next whole line, or none: at the end, or where a plain file has only part of one so far.
+    ///
+    /// # Errors
+    /// `is_corrupt` where a plain file is shorter than what was read of it, or a compressed one cannot be decompressed;
+    /// `is_storage` where the file cannot be read.
+    pub(crate) fn next_line(&mut self) -> Result<Option<Line>> {
+        if self.is_at_known_end()? {
+            return Ok(None);
+        }
+        let (bytes, len, is_whole) = self.read()?;
+        if is_whole {
+            let flaw = (len > LONGEST as u64).then_some(Flaw::TooLong(len));
+            let line = Line::new(self.path.clone(), self.offset, bytes, flaw);
+            self.offset += len + 1;
+            self.unfinished = (0, Vec::new());
+            return Ok(Some(line));
+        }
+        self.unfinished = (len, bytes);
+        if len > 0 {
+            // A writer may take half a line back and put another in its place: next time it is read anew.
+            self.seek(self.offset)?;
+        }
+        Ok(None)
+    }
+
+    /// Bytes after the last newline of a file that will not grow: a line that can be no entry, but is never passed over
+    /// in silence.
+    pub(crate) fn rest(&mut self) -> Option<Line> {
+        let (len, bytes) = std::mem::take(&mut self.unfinished);
+        let line = Line::new(self.path.clone(), self.offset, bytes, Some(Flaw::Unfinished));
+        self.offset += len;
+        (len > 0).then_some(line)
+    }
+
+    /// Passes over so many lines.
+    pub(crate) fn skip_lines(&mut self, count: u64) -> Result<()> {
+        for _ in 0..count {
+            let (_, len, _) = self.read()?;
+            self.offset += len + 1;
+        }
+        Ok(())
+    }
+
+    /// Counts the lines from here to the end, an unfinished one too, or to where the file is damaged.
+    pub(crate) fn count_lines(&mut self) -> u64 {
+        let mut count = 0;
+        while let Ok((_, len, is_whole)) = self.read()
+            && (is_whole || len > 0)
+        {
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether an idle file still has the length it had: asked often, so it costs one fstat(2).
+    fn is_at_known_end(&self) -> Result<bool> {
+        let Some(file) = self.plain_file() else { return Ok(false) };
+        let len = file
+            .metadata()
+            .map_err(|error| Error::storage("cannot examine the segment", &self.path, error))?
+            .len();
+        if len < self.offset {
+            let message = format!(
+                "the segment was cut to {len} bytes after {} had been read: something else than auditx truncates it",
+                self.offset
+            );
+            return Err(Error::corrupt(message, &self.path));
+        }
+        // Half a line may have been replaced by a whole one of the same length, so it is read again, unless it is so long
+        // that it can be no line of ours.
+        let unfinished = self.unfinished();
+        let is_settled = unfinished == 0 || unfinished > LONGEST as u64;
+        Ok(is_settled && len == self.offset + unfinished)
+    }
+
+    /// Up to the next newline: the bytes as far as they are kept, how many there were, and whether the newline came.
+    fn read(&mut self) -> Result<(Vec<u8>, u64, bool)> {
+        let outcome = match &mut self.text {
+            Text::Plain(reader) => read_line(reader),
+            Text::Zstd(reader) => read_line(reader),
+        };
+        outcome.map_err(|error| match self.text {
+            Text::Plain(_) => {
+                Error::storage("cannot read the segment", &self.path, error).at_byte(self.offset)
+            }
+            Text::Zstd(_) => Error::corrupt("the compressed segment is damaged", &self.path)
+                .at_byte(self.offset)
+                .because(error),
+        })
+    }
+}
+
+fn read_line(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, u64, bool)> {
+    let (mut line, mut len) = (Vec::new(), 0);
+    loop {
+        let available = match reader.fill_buf() {
+            Ok(available) => available,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if available.is_empty() {
+            return Ok((line, len, false));
+        }
+        let newline = memchr::memchr(b'\n', available);
+        let part = &available[..newline.unwrap_or(available.len())];
+        let room = LONGEST - line.len();
+        line.extend_from_slice(&part[..part.len().min(room)]);
+        len += part.len() as u64;
+        let used = part.len() + usize::from(newline.is_some());
+        reader.consume(used);
+        if newline.is_some() {
+            return Ok((line, len, true));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The service with actix-web.
+//!
+//! ```console
+//! $ cargo run -p auditx-examples --bin actix_erp
+//! $ curl -i -H 'Authorization: Bearer demo-9f27c1e4-thida' http://127.0.0.1:8080/me
+//! ```
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::JsonPayloadError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::{Data, Json, JsonConfig, Path, Query, ServiceConfig, get, post, put};
+use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, ResponseError};
+use auditx_actix::AuditMiddleware;
+use auditx_core::{Config, audit, configure};
+use auditx_examples::accounts::{Account, Me, sign_in};
+use auditx_examples::customers::{CreditLimit, Customer};
+use auditx_examples::erp::Erp;
+use auditx_examples::inventory::{Issue, Issued};
+use auditx_examples::options::{CLOSE_TIMEOUT, Options};
+use auditx_examples::refusal::Refusal;
+use auditx_examples::reports::Extent;
+use auditx_examples::sales::Invoice;
+use auditx_examples::stop;
+use clap::Parser;
+
+/// Reverse proxies keep connections for about a minute, and a disk that stalls must not look like a client that is slow.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    configure(Config::new(&options.log_dir).default_currency("MMK"))?;
+    let served = listen(&options);
+    // The runtime has ended, and with it every request: nothing is recorded after the trail's `close`.
+    audit().close(CLOSE_TIMEOUT)?;
+    served
+}
+
+#[actix_web::main]
+async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
+    let audited = AuditMiddleware::builder()
+        .exclude(["/healthz"])
+        .trust_proxies(options.trusted_proxies.iter().cloned())
+        .build()?;
+    let erp = Data::new(Erp::default());
+    let app =
+        move || App::new().app_data(erp.clone()).app_data(json()).configure(routes).wrap(audited.clone());
+
+    let server = HttpServer::new(app)
+        // So that a client that goes away is noticed while its handler still runs.
+        .h1_allow_half_closed(false)
+        .keep_alive(PATIENCE)
+        .client_request_timeout(PATIENCE)
+        .shutdown_signal(stop::requested()?)
+        .shutdown_timeout(options.grace)
+        .bind(options.addr)?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    Ok(server.run().await?)
+}
+
+/// What does not fit is refused without being repeated: serde's message quotes it, and it may be a secret in a wrong field.
+fn json() -> JsonConfig {
+    JsonConfig::default().error_handler(|error, _| {
+        let why = match error {
+            JsonPayloadError::Deserialize(error) => {
+                format!("not the expected JSON at line {} column {}", error.line(), error.column())
+            }
+            other => other.to_string(),
+        };
+        Failure(Refusal::Malformed(why)).into()
+    })
+}
+
+fn routes(app: &mut ServiceConfig) {
+    app.route("/healthz", get().to(async || "ok"))
+        .route("/me", get().to(me))
+        .route("/sales/invoice", post().to(post_invoice))
+        .route("/inventory/issue", post().to(issue_stock))
+        .route("/customers/{id}/credit-limit", put().to(set_credit_limit))
+        .route("/reports/stream", get().to(stock_movements))
+        .route("/reports/slow", get().to(valuation))
+        .route("/reports/release", post().to(release))
+        .route("/reports/fail", get().to(trial_balance))
+        .route("/reports/panic", get().to(cash_flow));
+}
+
+async fn me(_: SignedIn) -> Json<Me> {
+    Json(Me::from_context())
+}
+
+async fn post_invoice(
+    _: SignedIn,
+    erp: Data<Erp>,
+    Json(invoice): Json<Invoice>,
+) -> Result<HttpResponse, Failure> {
+    Ok(HttpResponse::Created().json(erp.sales.post(invoice)?))
+}
+
+async fn issue_stock(_: SignedIn, erp: Data<Erp>, Json(issue): Json<Issue>) -> Result<Json<Issued>, Failure> {
+    Ok(Json(erp.inventory.issue(&issue)?))
+}
+
+async fn set_credit_limit(
+    SignedIn(by): SignedIn,
+    erp: Data<Erp>,
+    id: Path<String>,
+    Json(limit): Json<CreditLimit>,
+) -> Result<Json<Customer>, Failure> {
+    Ok(Json(erp.customers.set_credit_limit(by, &id, &limit).await?))
+}
+
+async fn stock_movements(
+    _: SignedIn,
+    erp: Data<Erp>,
+    Query(extent): Query<Extent>,
+) -> Result<HttpResponse, Failure> {
+    Ok(HttpResponse::Ok().streaming(erp.reports.stock_movements(&extent)?))
+}
+
+async fn valuation(_: SignedIn, erp: Data<Erp>) -> Result<&'static str, Failure> {
+    Ok(erp.reports.valuation().await?)
+}
+
+async fn release(_: SignedIn, erp: Data<Erp>) -> HttpResponse {
+    erp.reports.release();
+    HttpResponse::NoContent().finish()
+}
+
+async fn trial_balance(_: SignedIn, erp: Data<Erp>) -> Result<&'static str, Failure> {
+    Ok(erp.reports.trial_balance()?)
+}
+
+async fn cash_flow(_: SignedIn, erp: Data<Erp>) -> &'static str {
+    erp.reports.cash_flow()
+}
+
+/// Whoever sends the request, known by their token; requests without one get no further.
+struct SignedIn(&'static Account);
+
+impl FromRequest for SignedIn {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        ready(sign_in(authorization).map(Self).map_err(Failure))
+    }
+}
+
+/// The closing entry's `metadata.error` is what this displays: the middleware finds it in the response.
+#[derive(Debug)]
+struct Failure(Refusal);
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).json(self.0.to_json())
+    }
+}

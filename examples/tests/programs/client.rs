@@ -1,0 +1,176 @@
+//! A client that says exactly the bytes a test wants said, over one connection that it keeps.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use auditx_examples::accounts::ACCOUNTS;
+use serde_json::Value;
+
+use crate::deadline::PATIENCE;
+
+/// A manager's token.
+pub(crate) const MANAGER: &str = ACCOUNTS[0].0;
+/// A clerk's token.
+pub(crate) const CLERK: &str = ACCOUNTS[1].0;
+
+/// A request as it goes over the wire.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self {
+            head: format!("{method} {path} HTTP/1.1\r\nHost: erp.test\r\n").into_bytes(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    pub(crate) fn post(path: &str, body: &Value) -> Self {
+        Self::new("POST", path).json(body)
+    }
+
+    pub(crate) fn put(path: &str, body: &Value) -> Self {
+        Self::new("PUT", path).json(body)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.head.extend_from_slice(name.as_bytes());
+        self.head.extend_from_slice(b": ");
+        self.head.extend_from_slice(value.as_ref());
+        self.head.extend_from_slice(b"\r\n");
+        self
+    }
+
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("Authorization", format!("Bearer {token}"))
+    }
+
+    pub(crate) fn id(self, id: &str) -> Self {
+        self.header("X-Request-ID", id)
+    }
+
+    fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        let len = self.body.len().to_string();
+        self.header("Content-Type", "application/json").header("Content-Length", len)
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [&self.head, b"\r\n".as_slice(), &self.body].concat()
+    }
+}
+
+/// A response as it came.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The id the service says the request has.
+    pub(crate) fn id(&self) -> &str {
+        self.header("x-request-id").expect("a response has its request's id")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Client(BufReader<TcpStream>);
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn ask(&mut self, request: &Request) -> Response {
+        self.try_ask(request).expect("the service answers")
+    }
+
+    /// The answer; none where the connection ends before it is whole.
+    pub(crate) fn try_ask(&mut self, request: &Request) -> Option<Response> {
+        self.0.get_mut().write_all(&request.to_bytes()).ok()?;
+        self.receive()
+    }
+
+    /// The next response, with its whole body; none where the connection ends before.
+    pub(crate) fn receive(&mut self) -> Option<Response> {
+        let mut response = self.receive_head()?;
+        if response.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.receive_chunk()? {
+                response.body.extend(chunk);
+            }
+        } else {
+            let len = response.header("content-length").map_or(0, |len| len.parse().unwrap());
+            response.body = self.receive_bytes(len)?;
+        }
+        Some(response)
+    }
+
+    /// The next response's head; its body stays on the wire.
+    pub(crate) fn receive_head(&mut self) -> Option<Response> {
+        let status = self.receive_line()?.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let line = self.receive_line()?;
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        Some(Response { status, headers, body: Vec::new() })
+    }
+
+    pub(crate) fn receive_bytes(&mut self, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        ended(self.0.read_exact(&mut bytes))?;
+        Some(bytes)
+    }
+
+    /// A chunk of a chunked body; none inside where it was the last.
+    fn receive_chunk(&mut self) -> Option<Option<Vec<u8>>> {
+        let len = usize::from_str_radix(&self.receive_line()?, 16).unwrap();
+        let chunk = self.receive_bytes(len)?;
+        assert_eq!(self.receive_line()?, "", "a chunk ends with a line's end");
+        Some((len > 0).then_some(chunk))
+    }
+
+    fn receive_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        ended(self.0.read_line(&mut line))?;
+        Some(line.strip_suffix("\r\n")?.to_owned())
+    }
+}
+
+/// None where the other side has gone. That it says nothing for too long is a failure.
+fn ended<T>(outcome: std::io::Result<T>) -> Option<T> {
+    match outcome {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let gone = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+            assert!(gone.contains(&error.kind()), "reading a response: {error}");
+            None
+        }
+    }
+}

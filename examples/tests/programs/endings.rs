@@ -1,0 +1,90 @@
+//! How requests end when the client stays: errors, panics, unknown and excluded paths.
+
+use crate::client::{MANAGER, Request};
+use crate::server::{Server, Service};
+use crate::trail;
+
+for_each_service! {
+    a_handler_that_panics_leaves_one_entry_and_the_service_goes_on,
+    a_handler_that_fails_is_an_error_with_its_reason,
+    an_unknown_path_is_a_warning,
+    an_excluded_path_leaves_no_entry_and_tricks_do_not_exclude,
+    pipelined_requests_have_one_entry_each,
+}
+
+fn a_handler_that_panics_leaves_one_entry_and_the_service_goes_on(service: Service) {
+    let server = Server::start(service);
+    let mut client = server.client();
+    assert_eq!(client.ask(&Request::get("/me").token(MANAGER)).status, 200);
+    let answer = client.try_ask(&Request::get("/reports/panic").token(MANAGER).id("panic"));
+    assert!(answer.is_none(), "the connection ends without a response: {answer:?}");
+    assert_eq!(server.ask(&Request::get("/me").token(MANAGER).id("after")).status, 200);
+    let entries = server.stop();
+    let closing = trail::closing(&entries, "panic");
+    assert_eq!(trail::ending(closing), ("ERROR", Some(500), false, "panicked"));
+    assert_eq!(closing.metadata["error"], "cash flow: the opening balance is missing");
+    assert_eq!(
+        closing.description,
+        "HTTP Request Failed: GET /reports/panic: cash flow: the opening balance is missing"
+    );
+    assert_eq!((closing.user.as_str(), closing.company_id.as_str()), ("thida", "CO-001"));
+    assert_eq!(trail::ending(trail::closing(&entries, "after")), ("AUDIT", Some(200), true, "completed"));
+    assert_eq!(trail::closings(&entries).len(), 3);
+}
+
+fn a_handler_that_fails_is_an_error_with_its_reason(service: Service) {
+    let server = Server::start(service);
+    let answer = server.ask(&Request::get("/reports/fail").token(MANAGER).id("fail"));
+    assert_eq!((answer.status, answer.id()), (500, "fail"));
+    assert_eq!(answer.json()["error"], "internal error", "the client is not told more");
+    let entries = server.stop();
+    let closing = trail::closing(&entries, "fail");
+    assert_eq!(trail::ending(closing), ("ERROR", Some(500), false, "completed"));
+    assert_eq!(closing.metadata["error"], "ledger 2026-07 is locked by the year-end run");
+    assert_eq!(closing.description, "HTTP GET /reports/fail completed with 500");
+}
+
+fn an_unknown_path_is_a_warning(service: Service) {
+    let server = Server::start(service);
+    assert_eq!(server.ask(&Request::get("/nowhere?page=2").id("lost")).status, 404);
+    let entries = server.stop();
+    let closing = trail::closing(&entries, "lost");
+    assert_eq!(trail::ending(closing), ("WARNING", Some(404), false, "completed"));
+    assert_eq!((closing.endpoint.as_str(), closing.user.as_str()), ("/nowhere?page=2", "SYSTEM"));
+    assert_eq!(closing.ip, "127.0.0.1");
+}
+
+fn an_excluded_path_leaves_no_entry_and_tricks_do_not_exclude(service: Service) {
+    let server = Server::start(service);
+    for path in ["/healthz", "/healthz?verbose=1", "/healthz/"] {
+        let answer = server.ask(&Request::get(path).id("probe"));
+        assert_eq!(answer.id(), "probe", "{path} has a context");
+    }
+    let tricks = ["/healthz/../me", "/healthz-private", "/healthz/%2e%2e/me", "/Healthz", "/docs"];
+    for path in tricks {
+        server.ask(&Request::get(path).token(MANAGER));
+    }
+    let entries = server.stop();
+    let endpoints: Vec<&str> =
+        trail::closings(&entries).iter().map(|closing| closing.endpoint.as_str()).collect();
+    assert_eq!(endpoints, tricks);
+}
+
+fn pipelined_requests_have_one_entry_each(service: Service) {
+    let server = Server::start(service);
+    let ids = ["first", "second", "third"];
+    let requests: Vec<u8> =
+        ids.iter().flat_map(|id| Request::get("/me").token(MANAGER).id(id).to_bytes()).collect();
+    let mut client = server.client();
+    client.send(&requests);
+    for id in ids {
+        let answer = client.receive().unwrap();
+        assert_eq!((answer.status, answer.id()), (200, id));
+        assert_eq!(answer.json()["request_id"], id);
+    }
+    let entries = server.stop();
+    for id in ids {
+        assert_eq!(trail::ending(trail::closing(&entries, id)), ("AUDIT", Some(200), true, "completed"));
+    }
+    assert_eq!(trail::closings(&entries).len(), ids.len());
+}

@@ -1,0 +1,29 @@
+//! The example programs as they are run: real processes, real connections, real kills.
+//!
+//! Every test of the two services is one function that runs against both; what it waits for, it sees in the trail.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+/// Makes a test of each function, once for each service.
+macro_rules! for_each_service {
+    ($($test:ident,)*) => {
+        mod axum {
+            $(#[test] fn $test() { super::$test($crate::server::Service::Axum) })*
+        }
+        mod actix {
+            $(#[test] fn $test() { super::$test($crate::server::Service::Actix) })*
+        }
+    };
+}
+
+mod client;
+mod deadline;
+mod server;
+mod trail;
+
+mod aborts;
+mod business;
+mod claims;
+mod copies;
+mod crowd;
+mod endings;
+mod stops;

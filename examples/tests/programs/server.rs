@@ -1,0 +1,139 @@
+//! A service as a process of its own, on a free port, with a log directory of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use auditx_core::StoredEntry;
+use auditx_examples::accounts::ACCOUNTS;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::client::{Client, Request, Response};
+use crate::deadline::wait_for;
+use crate::trail;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Axum,
+    Actix,
+}
+
+impl Service {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Axum => env!("CARGO_BIN_EXE_axum_erp"),
+            Self::Actix => env!("CARGO_BIN_EXE_actix_erp"),
+        }
+    }
+}
+
+/// A running service; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Process,
+    address: SocketAddr,
+    directory: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(service: Service) -> Self {
+        Self::start_with(service, &[])
+    }
+
+    pub(crate) fn start_with(service: Service, arguments: &[&str]) -> Self {
+        Self::start_in(service, arguments, tempfile::tempdir().unwrap())
+    }
+
+    /// Starts it on a directory that an earlier one has left.
+    pub(crate) fn start_in(service: Service, arguments: &[&str], directory: TempDir) -> Self {
+        let mut process = Process::start(
+            Command::new(service.program())
+                .args(["--addr", "127.0.0.1:0", "--log-dir"])
+                .arg(directory.path().join("logs"))
+                .args(arguments)
+                .stdout(Stdio::piped()),
+            directory.path(),
+        );
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| panic!("it says {line:?}")).parse().unwrap();
+        Self { process, address, directory }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn logs(&self) -> std::path::PathBuf {
+        self.directory.path().join("logs")
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends one request over a connection of its own.
+    pub(crate) fn ask(&self, request: &Request) -> Response {
+        self.client().ask(request)
+    }
+
+    /// Asks it to stop, as service managers do; returns whatever it has recorded in its life.
+    pub(crate) fn stop(mut self) -> Vec<StoredEntry> {
+        self.process.signal(Signal::TERM);
+        assert!(self.process.wait().success());
+        let entries = trail::read(&self.logs());
+        let last = entries.last().unwrap();
+        assert_eq!(trail::kind(last), Some("close"), "after {last:?}");
+        for (token, account) in &ACCOUNTS {
+            assert!(!trail::holds(&self.logs(), token.as_bytes()), "{}'s token is in the logs", account.user);
+        }
+        entries
+    }
+
+    /// Kills it; returns its directory.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.process.signal(Signal::KILL);
+        assert!(!self.process.wait().success());
+        self.directory
+    }
+}
+
+/// A process; killed when dropped. What it says on stderr is shown where the test fails.
+#[derive(Debug)]
+pub(crate) struct Process(Child, std::path::PathBuf);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command, directory: &Path) -> Self {
+        let stderr = directory.join("stderr");
+        let child = command.stderr(File::create(&stderr).unwrap()).spawn().unwrap();
+        Self(child, stderr)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        wait_for("the process's end", || self.0.try_wait().unwrap())
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.1).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it said on stderr: {}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
+        // It may have ended before; then there is nothing to kill.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}

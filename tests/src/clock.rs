@@ -1,0 +1,20 @@
+//! A clock that stands still, so that timestamps are exact.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auditx_core::Clock;
+
+/// It is always 2026-11-24T15:24:54.123456Z.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoppedClock;
+
+impl StoppedClock {
+    /// What it shows, as a line says it.
+    pub const TIMESTAMP: &'static str = "2026-11-24T15:24:54.123456Z";
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(1_795_533_894_123_456)
+    }
+}

@@ -1,0 +1,245 @@
+//! The exact lines of this format version, byte for byte. What was once written must always be readable, so these files
+//! stay for ever; a change here is a new format version. `AUDITX_BLESS=1` writes them anew.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use auditx_core::{
+    AuditAction, AuditLogger, BusinessModule, Compression, Config, RateLimit, RequestContext, Retention,
+};
+use auditx_tests::child::Child;
+use auditx_tests::clock::StoppedClock;
+use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::trail::{Line, entries, lines};
+use serde_json::json;
+
+fn config(directory: &Path) -> Config {
+    Config::new(directory)
+        .hostname("erp-1")
+        .origin("erp.example.com")
+        .default_currency("MMK")
+        .clock(StoppedClock)
+}
+
+/// Compares with the golden file, in which only what must differ from run to run has been replaced.
+fn assert_golden(name: &str, lines: &[&Line]) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/compat/v1").join(name);
+    let found: String = lines.iter().map(|line| redacted(line) + "\n").collect();
+    if std::env::var_os("AUDITX_BLESS").is_some_and(|value| value == "1") {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, found).unwrap();
+        return;
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(found, golden, "{name}: the lines this version writes, and those it must write");
+}
+
+fn redacted(line: &Line) -> String {
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let text = replace(&line.text, "\"id\":\"", "\"", "<id>", |id| {
+        let parts: Vec<&str> = id.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
+        assert!(is_hex(&parts.concat()) && parts[2].starts_with('7'), "{id} is a UUID of version 7");
+    });
+    let Some(kind) = line.kind() else { return text };
+    match kind {
+        "genesis" => replace(&text, "\"trail_id\":\"", "\"", "<trail id>", |id| {
+            assert!(id.len() == 32 && is_hex(id), "{id} has 128 bits");
+        }),
+        "open" => {
+            let text = replace(&text, "\"version\":\"", "\"", "<version>", |version| {
+                assert_eq!(version, env!("CARGO_PKG_VERSION"), "one version for the whole workspace");
+            });
+            replace(&text, "\"pid\":", ",", "\"<pid>\"", assert_own_pid)
+        }
+        "close" => replace(&text, "\"pid\":", "}", "\"<pid>\"", assert_own_pid),
+        _ => text,
+    }
+}
+
+fn assert_own_pid(pid: &str) {
+    assert_eq!(pid, std::process::id().to_string());
+}
+
+/// Replaces what stands between `begin` and `end`, having looked at it.
+fn replace(text: &str, begin: &str, end: &str, with: &str, look: impl FnOnce(&str)) -> String {
+    let (before, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {text}"));
+    let (value, after) = rest.split_once(end).unwrap_or_else(|| panic!("no end of {begin} in {text}"));
+    look(value);
+    format!("{before}{begin}{with}{end}{after}")
+}
+
+fn of_kind<'l>(lines: &'l [Line], kind: &str) -> Vec<&'l Line> {
+    lines.iter().filter(|line| line.kind() == Some(kind)).collect()
+}
+
+#[test]
+fn the_quick_start_writes_these_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let audit = AuditLogger::open(config(directory.path())).unwrap();
+    let _scope = RequestContext::new()
+        .user("admin")
+        .user_role("manager")
+        .company_id("CO-001")
+        .branch_id("BR-YGN")
+        .ip("192.168.1.10".parse().unwrap())
+        .enter();
+    audit.log_security("User login successful").action(AuditAction::Login).record().unwrap();
+    audit
+        .log_transaction(
+            "Sales invoice posted",
+            BusinessModule::Sales,
+            AuditAction::Post,
+            "SI-2026-0042",
+            1_250_000,
+        )
+        .entity("sales_invoice", "inv-42")
+        .party("Golden Trading Co.")
+        .record()
+        .unwrap();
+    audit
+        .log_inventory("Stock issued for sales order", AuditAction::Transfer, "SKU-1001", 50)
+        .product_name("LED Panel 24W")
+        .warehouse_id("WH-MAIN")
+        .reference_no("SI-2026-0042")
+        .record()
+        .unwrap();
+    audit
+        .log_service("Service job completed", AuditAction::Update, "SVC-889")
+        .customer_id("CUST-220")
+        .technician("U Kyaw")
+        .service_type("AC Maintenance")
+        .status_label("completed")
+        .amount(85_000)
+        .record()
+        .unwrap();
+    audit
+        .log_change(
+            "Customer credit limit updated",
+            BusinessModule::Crm,
+            AuditAction::Update,
+            "customer",
+            "CUST-220",
+        )
+        .old_values(json!({"credit_limit": 500_000}))
+        .new_values(json!({"credit_limit": 1_000_000}))
+        .record()
+        .unwrap();
+    audit.close(PATIENCE).unwrap();
+
+    let entries = entries(directory.path());
+    let names = ["security_success", "transaction", "inventory", "service", "change"];
+    assert_eq!(entries.len(), names.len());
+    for (name, line) in names.iter().zip(&entries) {
+        assert_golden(&format!("{name}.jsonl"), &[line]);
+    }
+}
+
+#[test]
+fn failed_logins_write_these_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path()).rate_limit(RateLimit::new(1, Duration::from_secs(60)));
+    let audit = AuditLogger::open(config).unwrap();
+    for _ in 0..2 {
+        audit
+            .log_security("Login failed")
+            .user("attacker")
+            .ip("192.168.1.50".parse().unwrap())
+            .success(false)
+            .reason("wrong password")
+            .record()
+            .unwrap();
+    }
+    audit.close(PATIENCE).unwrap();
+
+    let entries = entries(directory.path());
+    assert_eq!(entries.len(), 2);
+    assert_golden("security_failure.jsonl", &[&entries[0]]);
+    assert_golden("security_rate_limited.jsonl", &[&entries[1]]);
+}
+
+#[test]
+fn every_field_at_once_writes_this_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let audit = AuditLogger::open(config(directory.path())).unwrap();
+    audit
+        .log("HTTP POST /sales/invoice completed with 201")
+        .module(BusinessModule::other("manufacturing"))
+        .action(AuditAction::other("SHIP"))
+        .user("admin")
+        .user_role("manager")
+        .on_behalf_of("owner")
+        .company_id("CO-001")
+        .branch_id("BR-YGN")
+        .entity("sales_invoice", "inv-42")
+        .reference_no("SI-2026-0042")
+        .amount(auditx_core::Amount::parse("1250000.10").unwrap())
+        .currency("USD")
+        .old_values(json!({"state": "draft", "password": "old"}))
+        .new_values(json!({"state": "posted", "password": "new"}))
+        .metadata("party", "Golden \"Trading\" Co.\n\u{202e}")
+        .metadata("card_number", "4111111111111111")
+        .metadata("lines", json!([{"sku": "SKU-1001", "price": 0.5}, null, true, -7]))
+        .request_id("req-1")
+        .session_id("session-1")
+        .ip("2001:db8::1".parse().unwrap())
+        .method("POST")
+        .endpoint("/sales/invoice?draft=0")
+        .status(201)
+        .success(false)
+        .record()
+        .unwrap();
+    audit.close(PATIENCE).unwrap();
+    let entries = entries(directory.path());
+    assert_golden("every_field.jsonl", &[&entries[0]]);
+}
+
+#[test]
+fn the_librarys_own_records_are_these_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    // Two of these fill a segment whatever stands before them.
+    let long = "x".repeat(60_000);
+    let first_session = config(directory.path()).max_file_bytes(65_536).compression(Compression::None);
+    let audit = AuditLogger::open(first_session.clone()).unwrap();
+    for _ in 0..4 {
+        audit.log("Long text kept").metadata("text", &long).record().unwrap();
+    }
+    audit.close(PATIENCE).unwrap();
+    let first = lines(directory.path());
+    assert_golden("genesis.jsonl", &of_kind(&first, "genesis"));
+    assert_golden("open.jsonl", &of_kind(&first, "open"));
+    assert_golden("close.jsonl", &of_kind(&first, "close"));
+    // The first segment holds this process's id, and the number of its bytes depends on that; the second does not.
+    let rotated = of_kind(&first, "rotated");
+    assert_eq!(rotated.len(), 2);
+    assert_golden("rotated.jsonl", &rotated[1..]);
+
+    let mut active = fs::File::options().append(true).open(directory.path().join("audit.jsonl")).unwrap();
+    active.write_all(b"{\"seq\":9,\"id\":\"0199").unwrap();
+    let second_session = first_session.retention(Retention::BackupCount(0));
+    let audit = AuditLogger::open(second_session).unwrap();
+    wait_until("the retirement of both sealed segments", || audit.metrics().retired == 2);
+    audit.close(PATIENCE).unwrap();
+    let second = lines(directory.path());
+    assert_golden("recovered.jsonl", &of_kind(&second, "recovered"));
+    assert_golden("retired.jsonl", &of_kind(&second, "retired"));
+}
+
+#[test]
+fn a_gap_is_told_in_this_line() {
+    let directory = tempfile::tempdir().unwrap();
+    // A directory named from here, since the line names it.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ && exec \"$0\" trail", env!("CARGO_BIN_EXE_full_disk")])
+        .current_dir(directory.path());
+    let (status, _) = Child::start(&mut command).end();
+    assert!(status.success(), "{status}");
+    assert_golden("gap.jsonl", &of_kind(&lines(&directory.path().join("trail")), "gap"));
+}
