@@ -239,6 +239,12 @@ fn fill(disk: &Tmpfs) -> PathBuf {
     ballast
 }
 
+/// Gives it back at once: a file that is only removed stays while a child, not yet executing, has it open.
+fn make_room(ballast: &Path) {
+    fs::write(ballast, b"").unwrap();
+    fs::remove_file(ballast).unwrap();
+}
+
 #[test]
 fn a_read_only_disk_is_named() {
     let Some(disk) = small_disk(256 * 1024) else { return };
@@ -277,7 +283,7 @@ fn a_full_disk_refuses_entries_until_there_is_room_and_the_gap_is_told() {
     }
     let on_disk = fs::read_to_string(trail.join("audit.jsonl")).unwrap();
     assert!(on_disk.ends_with("}\n"), "half a line was taken back");
-    fs::remove_file(ballast).unwrap();
+    make_room(&ballast);
     logger.log("There is room again").record().unwrap();
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
@@ -318,7 +324,7 @@ fn a_disk_that_is_full_just_when_a_segment_is_sealed_tells_of_refused_entries_on
             refused += 1;
         }
     }
-    fs::remove_file(ballast).unwrap();
+    make_room(&ballast);
     logger.log("There is room again").record().unwrap();
     logger.close(PATIENCE).unwrap();
 
@@ -348,7 +354,7 @@ fn a_trail_opens_again_after_a_full_disk_refused_its_opening_and_its_closing() {
     assert!(logger.close(PATIENCE).unwrap_err().is_storage());
     assert_storage(AuditLogger::open(Config::new(&trail)), &trail);
     assert_storage(AuditLogger::open(Config::new(disk.path().join("another"))), disk.path());
-    fs::remove_file(ballast).unwrap();
+    make_room(&ballast);
     for trail in [&trail, &disk.path().join("another")] {
         let logger = open(trail);
         logger.log("afterwards").record().unwrap();
