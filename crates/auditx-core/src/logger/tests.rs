@@ -1,5 +1,8 @@
 //! The logger through its public calls.
 
+mod followers;
+mod segments;
+
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,6 +33,14 @@ fn kinds(directory: &Path) -> Vec<String> {
 
 fn text(path: std::path::PathBuf) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -83,34 +94,6 @@ fn a_foreign_file_in_the_place_of_the_trail_is_refused() {
 }
 
 #[test]
-fn security_lines_are_projected_unchanged_and_once_across_restarts() {
-    let directory = tempfile::tempdir().unwrap();
-    for round in 0..3 {
-        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-        logger.log_security(format!("denied {round}")).success(false).record().unwrap();
-        logger.log_security("fine").record().unwrap();
-        logger.flush(PATIENCE).unwrap();
-        assert!(text(directory.path().join("security.jsonl")).contains(&format!("denied {round}")));
-        if round == 1 {
-            // As after a kill: a torn last line, and a cursor that does not know of the line before.
-            logger.close(PATIENCE).unwrap();
-            fs::remove_dir_all(directory.path().join(".auditx/cursors")).unwrap();
-            let path = directory.path().join("security.jsonl");
-            fs::write(&path, text(path.clone()) + "{\"seq\":99,\"to").unwrap();
-        }
-    }
-    let trail: Vec<String> = text(directory.path().join("audit.jsonl"))
-        .lines()
-        .filter(|line| line.contains("denied"))
-        .map(str::to_owned)
-        .collect();
-    let projected: Vec<String> =
-        text(directory.path().join("security.jsonl")).lines().map(str::to_owned).collect();
-    assert_eq!(projected, trail);
-    assert_eq!(projected.len(), 3);
-}
-
-#[test]
 fn failures_of_one_address_become_critical_past_the_limit_and_keep_their_words() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path()).rate_limit(RateLimit::new(5, Duration::from_secs(60)));
@@ -143,169 +126,6 @@ fn a_security_event_takes_the_user_it_can_get() {
     logger.log_security("own").user("clerk").record().unwrap();
     let users: Vec<String> = entries(directory.path()).into_iter().skip(2).map(|entry| entry.user).collect();
     assert_eq!(users, ["UNKNOWN", "admin", "clerk"]);
-}
-
-#[test]
-fn a_hook_that_fails_or_panics_loses_nothing_and_blocks_nobody() {
-    let directory = tempfile::tempdir().unwrap();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let attempts = Arc::new(AtomicUsize::new(0));
-    let config = Config::new(directory.path()).on_audit("copy", {
-        let (seen, attempts) = (seen.clone(), attempts.clone());
-        move |entry| {
-            match attempts.fetch_add(1, Ordering::SeqCst) {
-                1 => return Err("database is away".into()),
-                2 => panic!("on purpose"),
-                _ => seen.lock().unwrap().push(entry.seq()),
-            }
-            Ok(())
-        }
-    });
-    let logger = AuditLogger::open(config).unwrap();
-    for _ in 0..10 {
-        logger.log("x").record().unwrap();
-    }
-    logger.drain(PATIENCE).unwrap();
-    assert_eq!(*seen.lock().unwrap(), (0..12).collect::<Vec<u64>>());
-    assert_eq!(
-        logger.metrics().followers.iter().find(|follower| follower.name == "copy").unwrap().failures,
-        2
-    );
-    let troubles = text(directory.path().join("app.log"));
-    assert!(troubles.contains("database is away") && troubles.contains("on purpose"), "{troubles}");
-}
-
-#[test]
-fn a_hook_goes_on_from_its_cursor_and_close_does_not_wait_for_one_that_fails() {
-    let directory = tempfile::tempdir().unwrap();
-    let logger =
-        AuditLogger::open(Config::new(directory.path()).on_audit("copy", |_| Err("away".into()))).unwrap();
-    logger.log("x").record().unwrap();
-    let begin = Instant::now();
-    logger.close(PATIENCE).unwrap();
-    assert!(begin.elapsed() < PATIENCE);
-
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let config = Config::new(directory.path()).on_audit("copy", {
-        let seen = seen.clone();
-        move |entry| {
-            seen.lock().unwrap().push(entry.seq());
-            Ok(())
-        }
-    });
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
-    assert_eq!(
-        *seen.lock().unwrap(),
-        (0..6).collect::<Vec<u64>>(),
-        "the whole first session, then the second"
-    );
-}
-
-#[test]
-fn a_new_hook_begins_now_unless_it_asks_for_everything() {
-    let directory = tempfile::tempdir().unwrap();
-    AuditLogger::open(Config::new(directory.path())).unwrap().close(PATIENCE).unwrap();
-    let (now, all) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-    let push = |seen: &Arc<Mutex<Vec<u64>>>| {
-        let seen = seen.clone();
-        move |entry: &RecordedEntry<'_>| {
-            seen.lock().unwrap().push(entry.seq());
-            Ok(())
-        }
-    };
-    let config =
-        Config::new(directory.path()).on_audit("now", push(&now)).on_audit_from_start("all", push(&all));
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
-    assert_eq!(*now.lock().unwrap(), [3, 4]);
-    assert_eq!(*all.lock().unwrap(), [0, 1, 2, 3, 4]);
-}
-
-#[test]
-fn sealed_segments_are_compressed_and_read_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_535)).unwrap();
-    for number in 0..2_000 {
-        logger.log(format!("entry {number}")).record().unwrap();
-    }
-    wait_until(|| logger.metrics().compressed > 0 && logger.metrics().compressed == logger.metrics().seals);
-    let numbers: Vec<String> = entries(directory.path())
-        .into_iter()
-        .filter(|entry| entry.own_record.is_none())
-        .map(|entry| entry.description)
-        .collect();
-    assert_eq!(numbers, (0..2_000).map(|number| format!("entry {number}")).collect::<Vec<_>>());
-    logger.close(PATIENCE).unwrap();
-    drop(AuditLogger::open(Config::new(directory.path())).unwrap());
-}
-
-#[test]
-fn retention_leaves_a_tombstone_and_waits_for_hooks() {
-    let directory = tempfile::tempdir().unwrap();
-    let gate = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let config = Config::new(directory.path())
-        .max_file_bytes(65_535)
-        .compression(Compression::None)
-        .retention(Retention::BackupCount(2))
-        .on_audit("slow", {
-            let gate = gate.clone();
-            move |_| if gate.load(Ordering::SeqCst) { Ok(()) } else { Err("not yet".into()) }
-        });
-    let logger = AuditLogger::open(config).unwrap();
-    for number in 0..2_000 {
-        logger.log(format!("entry {number}")).record().unwrap();
-    }
-    let seals = logger.metrics().seals;
-    assert!(seals > 4);
-    assert_eq!(logger.metrics().retired, 0);
-    gate.store(true, Ordering::SeqCst);
-    logger.drain(PATIENCE).unwrap();
-    for number in 0..400 {
-        logger.log(format!("later {number}")).record().unwrap();
-    }
-    wait_until(|| {
-        // Each seal rings the keeper; the hook passes the newest segments a moment later.
-        logger.log("tick").record().unwrap();
-        logger.metrics().retired > 0 && crate::segment::sealed_segments(directory.path()).unwrap().len() <= 3
-    });
-    logger.close(PATIENCE).unwrap();
-    let all = entries(directory.path());
-    assert!(all[0].seq > 0);
-    let retired: Vec<_> = all
-        .iter()
-        .filter_map(|entry| entry.own_record.as_ref().filter(|own| own["kind"] == "retired"))
-        .collect();
-    assert!(
-        retired.iter().any(|own| own["last_seq"] == all[0].seq - 1),
-        "the newest deletion has its tombstone"
-    );
-}
-
-#[test]
-fn a_segment_is_sealed_for_its_age_and_an_idle_one_is_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path()).max_age(Duration::from_millis(50))).unwrap();
-    logger.log("old").record().unwrap();
-    wait_until(|| logger.metrics().seals == 1);
-    let sealed = crate::segment::sealed_segments(directory.path()).unwrap();
-    assert_eq!(sealed[0].first_seq, 0);
-    logger.close(PATIENCE).unwrap();
-    assert_eq!(logger.metrics().seals, 1, "a segment with nothing but its opening record is not sealed");
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
-}
-
-#[test]
-fn segments_are_retired_for_their_age() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = Config::new(directory.path())
-        .max_file_bytes(65_535)
-        .retention(Retention::RetainFor(Duration::from_millis(1)));
-    let logger = AuditLogger::open(config).unwrap();
-    wait_until(|| {
-        logger.log("x").metadata("pad", "x".repeat(1_000)).record().unwrap();
-        logger.metrics().retired > 0
-    });
-    logger.close(PATIENCE).unwrap();
-    assert!(entries(directory.path())[0].seq > 0);
 }
 
 #[test]
@@ -407,12 +227,4 @@ fn a_logger_that_cannot_be_opened_leaves_nothing_running() {
     fs::remove_file(&cursors).unwrap();
     drop(AuditLogger::open(Config::new(directory.path())).unwrap());
     assert_eq!(kinds(directory.path()), ["genesis", "open", "close", "open", "open", "close"]);
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
-        std::thread::yield_now();
-    }
 }
