@@ -58,16 +58,20 @@ fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
 /// The sealed segments in order. Where a plain and a compressed file stand side by side, a process died between the
 /// two: the plain one counts.
 ///
-/// Listing a directory is not atomic: a segment that is compressed meanwhile may be met under neither name. So it is
-/// listed twice; what vanished between being listed and being opened must be looked for again.
+/// Listing a directory is not atomic: what is sealed or compressed meanwhile may be met under one name, the other, or
+/// neither. So it is listed twice. What was there before the second listing is in it, hence none is missing up to the
+/// newest segment of the first; newer ones are for the next call. One that is compressed or retired since is gone when it
+/// is opened, and must be looked for again.
 ///
 /// # Errors
 /// `is_storage` where the directory cannot be listed.
 pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
     let earlier = list(directory)?;
+    let Some(newest) = earlier.last().map(|segment| segment.first_seq) else { return Ok(earlier) };
     let mut segments = list(directory)?;
+    segments.retain(|segment| segment.first_seq <= newest);
     segments.extend(earlier);
-    // Stable: of two that are alike in both, the one listed last stays.
+    // Stable: of two that are alike, the one listed last stays.
     segments.sort_by_key(|segment| segment.first_seq);
     segments.dedup_by_key(|segment| segment.first_seq);
     Ok(segments)

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::line::parse_seq;
 use crate::storage::{open_own, own_options};
 
-/// How often the files may change (sealed, compressed, retired) between two looks at them before that is an error.
+/// How often a file may vanish (compressed, retired) between being listed and being opened before that is an error.
 const ATTEMPTS: usize = 20;
 
 /// Lines from one sequence number on.
@@ -152,96 +152,104 @@ impl TrailReader {
 
     /// Opens the segment that holds the next line, if it is there.
     fn locate(&mut self) -> Result<bool> {
-        for _ in 0..ATTEMPTS {
-            let Some(segments) = Segments::look(&self.directory)? else { continue };
-            let Some(open) = self.choose(segments)? else { return Ok(false) };
-            match open {
+        for attempt in 1.. {
+            let found = match self.find()? {
+                None => return Ok(false),
+                Some(Found::Active(open)) => Ok(open),
+                Some(Found::Sealed(sealed)) => open_segment(&sealed.path, sealed.compressed)
+                    .map(|reader| {
+                        let SealedSegment { first_seq, path, .. } = sealed.clone();
+                        Open { reader, path, first_seq, active_inode: None }
+                    })
+                    .map_err(|error| (sealed.path, error)),
+            };
+            match found {
                 Ok(open) => {
                     self.line.clear();
                     self.open = Some(open);
                     return Ok(true);
                 }
-                Err((_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err((_, error)) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
                 Err((path, error)) => return Err(Error::storage("cannot open a segment", &path, error)),
             }
         }
-        let error = io::Error::other("they change faster than they can be listed");
-        Err(Error::storage("cannot list the segments", &self.directory, error))
+        Ok(false)
     }
 
     /// The newest segment that begins with the next line or before it.
-    fn choose(&mut self, segments: Segments) -> Result<Option<Result<Open, (PathBuf, io::Error)>>> {
-        let Segments { mut sealed, active } = segments;
-        let active_seq = active.as_ref().map(|active| active.first_seq);
+    ///
+    /// The active one is opened first and stays the same file whatever its name becomes meanwhile: what was sealed before
+    /// it is then there to be listed.
+    fn find(&mut self) -> Result<Option<Found>> {
+        let active = Active::open(&self.directory)?;
+        if let Some(first_seq) = active.first_seq()?
+            && first_seq <= self.next
+        {
+            return Ok(active.into_open(first_seq).map(Found::Active));
+        }
+        let mut sealed = sealed_segments(&self.directory)?;
+        let active_seq = active.first_seq()?;
+        sealed.retain(|sealed| active_seq.is_none_or(|active_seq| sealed.first_seq < active_seq));
         let Some(oldest) = sealed.first().map(|sealed| sealed.first_seq).or(active_seq) else {
             return Ok(None);
         };
         self.next = self.next.max(oldest);
-        if let Some(active) = active
-            && active.first_seq <= self.next
+        if let Some(first_seq) = active_seq
+            && first_seq <= self.next
         {
-            return Ok(Some(Ok(active)));
+            return Ok(active.into_open(first_seq).map(Found::Active));
         }
         let after = sealed.partition_point(|sealed| sealed.first_seq <= self.next);
         let following = sealed.get(after).map(|sealed| sealed.first_seq).or(active_seq);
         sealed.truncate(after);
         let Some(found) = sealed.pop() else { return Ok(None) };
-        if let Some(finished) = self.finished
-            && finished.first_seq == found.first_seq
-        {
-            match following {
-                None => return Ok(None),
-                // A seal may have been taken back, and the segment have grown before it was sealed for good.
-                Some(_) if !finished.is_certain => {}
-                Some(following) => {
-                    let what = format!(
-                        "line {} is missing: the next segment begins with line {following}",
-                        self.next
-                    );
-                    return Err(Error::corrupt(what).at(&found.path).with_seq(self.next));
-                }
+        match (self.finished, following) {
+            (Some(finished), None) if finished.first_seq == found.first_seq => Ok(None),
+            (Some(finished), Some(following))
+                if finished.is_certain && finished.first_seq == found.first_seq =>
+            {
+                let what =
+                    format!("line {} is missing: the next segment begins with line {following}", self.next);
+                Err(Error::corrupt(what).at(&found.path).with_seq(self.next))
             }
+            // Once more, where it was finished and others follow: a seal may have been taken back, and the segment have
+            // grown before it was sealed for good.
+            _ => Ok(Some(Found::Sealed(found))),
         }
-        let opened = open_segment(&found.path, found.compressed);
-        Ok(Some(match opened {
-            Ok(reader) => {
-                Ok(Open { reader, path: found.path, first_seq: found.first_seq, active_inode: None })
-            }
-            Err(error) => Err((found.path, error)),
-        }))
     }
 }
 
-/// The segments of one moment.
-struct Segments {
-    sealed: Vec<SealedSegment>,
-    /// Held open, so that it stays the same file whatever its name becomes; none before it has a line.
-    active: Option<Open>,
+enum Found {
+    Active(Open),
+    Sealed(SealedSegment),
 }
 
-impl Segments {
-    /// None where the active segment was sealed during the look: it may be missing among the sealed ones.
-    fn look(directory: &Path) -> Result<Option<Self>> {
+/// The file that had the active segment's name when it was opened, if there was one.
+struct Active {
+    path: PathBuf,
+    file: Option<(File, u64)>,
+}
+
+impl Active {
+    fn open(directory: &Path) -> Result<Self> {
         let path = directory.join(ACTIVE);
-        let unreadable = |error| Error::storage("cannot open the active segment", &path, error);
-        let file = match open_own(&path, own_options().read(true)) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(error)),
-        };
-        let inode = file.as_ref().map(File::metadata).transpose().map_err(unreadable)?.map(|data| data.ino());
-        let sealed = sealed_segments(directory)?;
-        if inode_of(&path) != inode {
-            return Ok(None);
+        let opened = open_own(&path, own_options().read(true))
+            .and_then(|file| file.metadata().map(|metadata| (file, metadata.ino())));
+        match opened {
+            Ok(file) => Ok(Self { path, file: Some(file) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path, file: None }),
+            Err(error) => Err(Error::storage("cannot open the active segment", &path, error)),
         }
-        let Some(file) = file else { return Ok(Some(Self { sealed, active: None })) };
-        let active = first_seq_in(&file, &path)?.map(|first_seq| Open {
-            reader: buffered(file),
-            path,
-            first_seq,
-            active_inode: inode,
-        });
-        Ok(Some(Self { sealed, active }))
+    }
+
+    /// None before it has a line.
+    fn first_seq(&self) -> Result<Option<u64>> {
+        self.file.as_ref().map_or(Ok(None), |(file, _)| first_seq_in(file, &self.path))
+    }
+
+    fn into_open(self, first_seq: u64) -> Option<Open> {
+        let (file, inode) = self.file?;
+        Some(Open { reader: buffered(file), path: self.path, first_seq, active_inode: Some(inode) })
     }
 }
 
