@@ -1,14 +1,13 @@
 //! The body of a response: counts what goes out and tells the exchange how it ended.
 
 use std::error::Error as StdError;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::web::Bytes;
-use auditx_core::{Exchange, RequestContext};
+use auditx_core::Exchange;
 use pin_project_lite::pin_project;
 
 pin_project! {
@@ -17,27 +16,28 @@ pin_project! {
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
-        open: Option<Exchange>,
-        context: Option<RequestContext>,
+        exchange: Option<Exchange>,
     }
 
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             // The body goes first, inside its context: what its destructors record precedes the closing entry.
-            let _scope = this.context.as_ref().map(RequestContext::enter);
+            let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }
     }
 }
 
 impl<B: MessageBody> AuditBody<B> {
-    pub(crate) fn wrap(response: ServiceResponse<B>, exchange: Option<Exchange>) -> ServiceResponse<Self> {
+    pub(crate) fn wrap(
+        response: ServiceResponse<B>,
+        mut exchange: Option<Exchange>,
+    ) -> ServiceResponse<Self> {
         let status = response.status().as_u16();
         let error = response.response().error().map(ToString::to_string);
         response.map_body(|_, body| {
-            let context = exchange.as_ref().map(|exchange| exchange.context().clone());
-            let open = exchange.and_then(|mut exchange| {
+            if let Some(exchange) = &mut exchange {
                 let (expected, is_empty) = match body.size() {
                     BodySize::None => (Some(0), true),
                     BodySize::Sized(len) => (Some(len), len == 0),
@@ -47,13 +47,11 @@ impl<B: MessageBody> AuditBody<B> {
                 if let Some(error) = &error {
                     exchange.explain(error);
                 }
-                let ended = exchange.has_no_body() || is_empty;
-                if ended {
+                if exchange.has_no_body() || is_empty {
                     exchange.complete();
                 }
-                (!ended).then_some(exchange)
-            });
-            Self { inner: Some(body), open, context }
+            }
+            Self { inner: Some(body), exchange }
         })
     }
 }
@@ -68,24 +66,11 @@ impl<B: MessageBody> MessageBody for AuditBody<B> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let polled = {
-            let _scope = this.context.as_ref().map(RequestContext::enter);
-            catch_unwind(AssertUnwindSafe(|| inner.poll_next(cx)))
-        };
-        let polled = match polled {
-            Ok(polled) => polled,
-            Err(panic) => {
-                if let Some(mut exchange) = this.open.take() {
-                    exchange.panicked(&*panic);
-                }
-                resume_unwind(panic)
-            }
-        };
-        let next = match polled {
-            Poll::Ready(next) => next.map(|result| result.map_err(Into::into)),
-            Poll::Pending => return Poll::Pending,
-        };
-        if let Some(exchange) = this.open.as_mut() {
+        let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
+        let polled = Exchange::watch(this.exchange.as_mut(), || inner.poll_next(cx));
+        drop(scope);
+        let next = ready!(polled).map(|result| result.map_err(Into::into));
+        if let Some(exchange) = this.exchange.as_mut() {
             match &next {
                 Some(Ok(data)) => exchange.sent(data.len()),
                 Some(Err(error)) => exchange.fail_body(error),

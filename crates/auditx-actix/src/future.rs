@@ -1,7 +1,6 @@
 //! The future of a response: tells the exchange about the head, an error, a panic, or being dropped.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -42,16 +41,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = match catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.panicked(&*panic);
-                }
-                resume_unwind(panic)
-            }
-        };
-        match ready!(polled) {
+        match ready!(Exchange::watch(this.exchange.as_mut(), || this.inner.poll(cx))) {
             Ok(mut response) => {
                 if let Some(id) = this.request_id.take() {
                     response.headers_mut().insert(REQUEST_ID, id);

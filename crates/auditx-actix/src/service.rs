@@ -1,13 +1,12 @@
 //! The service: opens an exchange for each request and calls the inner service inside its context.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll};
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use auditx_core::{Headers, HttpAudit, RequestFacts};
+use auditx_core::{Exchange, Headers, HttpAudit, RequestFacts};
 
 use crate::body::AuditBody;
 use crate::future::AuditFuture;
@@ -63,16 +62,10 @@ where
             request.headers_mut().insert(REQUEST_ID, id.clone());
         }
         let context = exchange.context().clone();
-        let called = {
+        let future = Exchange::watch(Some(&mut exchange), || {
             let _scope = context.enter();
-            catch_unwind(AssertUnwindSafe(|| self.inner.call(request)))
-        };
-        match called {
-            Ok(future) => AuditFuture::new(context.scope(future), exchange, request_id),
-            Err(panic) => {
-                exchange.panicked(&*panic);
-                resume_unwind(panic)
-            }
-        }
+            self.inner.call(request)
+        });
+        AuditFuture::new(context.scope(future), exchange, request_id)
     }
 }

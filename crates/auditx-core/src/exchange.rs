@@ -9,9 +9,9 @@ mod exclude;
 mod request;
 mod settings;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use crate::context::RequestContext;
@@ -135,9 +135,15 @@ impl Exchange {
         self.close(Outcome::BodyError, Some(&error.to_string()));
     }
 
-    /// The application panicked; the caller resumes the panic.
-    pub fn panicked(&mut self, panic: &(dyn Any + Send)) {
-        self.close(Outcome::Panicked, Some(panic_text(panic)));
+    /// Runs a part of the application's work for this exchange, if it is still at hand. Where it panics the closing entry
+    /// says so, and the panic goes on.
+    pub fn watch<T>(exchange: Option<&mut Self>, work: impl FnOnce() -> T) -> T {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            if let Some(exchange) = exchange {
+                exchange.close(Outcome::Panicked, Some(panic_text(&*panic)));
+            }
+            resume_unwind(panic)
+        })
     }
 
     fn close(&mut self, outcome: Outcome, error: Option<&str>) {

@@ -4,7 +4,7 @@
 //! memory. Every follower takes every line in order and at least once; what it has taken is remembered by its cursor.
 
 pub(crate) mod console;
-mod cursor;
+pub(crate) mod cursor;
 mod hook;
 mod projection;
 

@@ -49,15 +49,17 @@ pub use entry::MetadataValue;
 pub use error::{Error, Result};
 pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
 pub use follow::console::for_people;
+pub use follow::cursor::saved_position;
 pub use line::{RecordedEntry, StoredEntry, parse_seq};
 pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, Security, Service, Transaction, audit, configure,
 };
 pub use metrics::{FollowerMetrics, Metrics};
+pub use own_record::FORMAT_VERSION;
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
 pub use recover::lock_holder;
 pub use redact::{REDACTED, Redaction};
-pub use segment::{ACTIVE, SealedSegment, TrailReader, sealed_segments};
+pub use segment::{ACTIVE, OWN_DIR, SealedSegment, TrailReader, sealed_segments};
 pub use tree::{Hash, leaf_hash};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

@@ -11,7 +11,7 @@ use crate::id::new_id;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The version of the format of lines and files.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 1;
 
 /// What the library has to say about the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ const ZSTD_SUFFIX: &str = ".jsonl.zst";
 const SEQ_DIGITS: usize = 20;
 
 /// The library's own directory inside a trail.
-pub(crate) const OWN_DIR: &str = ".auditx";
+pub const OWN_DIR: &str = ".auditx";
 
 /// A sealed segment, named by the sequence number of its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]

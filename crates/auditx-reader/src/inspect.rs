@@ -25,9 +25,6 @@ pub use finding::{Finding, FindingKind, Severity};
 pub use follower::FollowerState;
 pub use identity::Identity;
 
-/// The library's own directory inside a trail.
-const OWN_DIR: &str = ".auditx";
-
 /// What a directory holds. Serialises to the JSON of `auditx doctor --json`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]

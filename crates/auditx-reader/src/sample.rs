@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use auditx_core::ACTIVE;
 use tempfile::TempDir;
 
+use crate::segment::compressed_name;
+
 /// Removed when it is dropped.
 pub(crate) struct Sample(TempDir);
 
@@ -54,7 +56,7 @@ impl Sample {
     /// Makes a sealed segment a compressed one, and says where it is.
     pub(crate) fn compress(&self, first_seq: u64) -> PathBuf {
         let plain = self.sealed(first_seq);
-        let compressed = PathBuf::from(format!("{}.zst", plain.display()));
+        let compressed = compressed_name(&plain);
         fs::write(&compressed, zstd::encode_all(&*fs::read(&plain).unwrap(), 1).unwrap()).unwrap();
         fs::remove_file(plain).unwrap();
         compressed

@@ -51,9 +51,7 @@ impl Segment {
             return Ok(None);
         }
         // It may have been compressed since it was listed.
-        let mut compressed = sealed.path.clone().into_os_string();
-        compressed.push(".zst");
-        let compressed = PathBuf::from(compressed);
+        let compressed = compressed_name(&sealed.path);
         file::open(&compressed)?.map(|file| Self::compressed(&compressed, file)).transpose()
     }
 
@@ -208,6 +206,13 @@ impl Segment {
                 .because(error),
         })
     }
+}
+
+/// What a plain sealed segment is called once it is compressed.
+pub(crate) fn compressed_name(plain: &Path) -> PathBuf {
+    let mut name = plain.as_os_str().to_owned();
+    name.push(".zst");
+    name.into()
 }
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, u64, bool)> {

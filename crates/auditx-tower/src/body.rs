@@ -1,11 +1,10 @@
 //! The body of a response: counts what goes out and tells the exchange how it ended.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use auditx_core::{Exchange, RequestContext};
+use auditx_core::Exchange;
 use bytes::Buf;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -17,34 +16,30 @@ pin_project! {
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
-        open: Option<Exchange>,
-        context: Option<RequestContext>,
+        exchange: Option<Exchange>,
     }
 
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             // The body goes first, inside its context: what its destructors record precedes the closing entry.
-            let _scope = this.context.as_ref().map(RequestContext::enter);
+            let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }
     }
 }
 
 impl<B: Body> AuditBody<B> {
-    pub(crate) fn wrap(response: Response<B>, exchange: Option<Exchange>) -> Response<Self> {
+    pub(crate) fn wrap(response: Response<B>, mut exchange: Option<Exchange>) -> Response<Self> {
         let status = response.status().as_u16();
         response.map(|body| {
-            let context = exchange.as_ref().map(|exchange| exchange.context().clone());
-            let open = exchange.and_then(|mut exchange| {
+            if let Some(exchange) = &mut exchange {
                 exchange.respond(status, body.size_hint().exact());
-                let ended = exchange.has_no_body() || body.is_end_stream();
-                if ended {
+                if exchange.has_no_body() || body.is_end_stream() {
                     exchange.complete();
                 }
-                (!ended).then_some(exchange)
-            });
-            Self { inner: Some(body), open, context }
+            }
+            Self { inner: Some(body), exchange }
         })
     }
 }
@@ -63,20 +58,10 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let polled = {
-            let _scope = this.context.as_ref().map(RequestContext::enter);
-            catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll_frame(cx)))
-        };
-        let polled = match polled {
-            Ok(polled) => polled,
-            Err(panic) => {
-                if let Some(mut exchange) = this.open.take() {
-                    exchange.panicked(&*panic);
-                }
-                resume_unwind(panic)
-            }
-        };
-        if let (Some(exchange), Poll::Ready(frame)) = (this.open.as_mut(), &polled) {
+        let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
+        let polled = Exchange::watch(this.exchange.as_mut(), || inner.as_mut().poll_frame(cx));
+        drop(scope);
+        if let (Some(exchange), Poll::Ready(frame)) = (this.exchange.as_mut(), &polled) {
             match frame {
                 None => exchange.complete(),
                 Some(Err(error)) => exchange.fail_body(error),

@@ -4,9 +4,8 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use auditx_examples::accounts::ACCOUNTS;
+use auditx_tests::deadline::PATIENCE;
 use serde_json::Value;
-
-use crate::deadline::PATIENCE;
 
 /// A manager's token.
 pub(crate) const MANAGER: &str = ACCOUNTS[0].0;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use auditx_core::{AuditLogger, Config, TrailReader};
+use auditx_tests::deadline::{PATIENCE, wait_for};
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::deadline::{PATIENCE, wait_for};
 use crate::server::Process;
 use crate::trail;
 

@@ -16,7 +16,6 @@ macro_rules! for_each_service {
 }
 
 mod client;
-mod deadline;
 mod server;
 mod trail;
 

@@ -8,11 +8,11 @@ use std::process::{Child, Command, Stdio};
 
 use auditx_core::StoredEntry;
 use auditx_examples::accounts::ACCOUNTS;
+use auditx_tests::deadline::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, Request, Response};
-use crate::deadline::wait_for;
 use crate::trail;
 
 /// Which of the two.

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use auditx_core::{RecordedEntry, StoredEntry, TrailReader};
-
-use crate::deadline::wait_for;
+use auditx_tests::deadline::wait_for;
 
 /// Everything there is now.
 pub(crate) fn read(logs: &Path) -> Vec<StoredEntry> {

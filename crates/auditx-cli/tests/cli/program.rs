@@ -1,20 +1,13 @@
-//! Running the binary: to its end, along with the test, or on a terminal.
+//! Running the binary to its end, in pipes or on a terminal.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-
-/// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a call ended.
 #[derive(Debug)]
@@ -72,62 +65,4 @@ pub(crate) fn on_terminal(command: &mut Command, columns: u16) -> (Option<i32>, 
     }
     let status = child.wait().expect("the binary ends");
     (status.code(), String::from_utf8(shown).expect("what it shows is UTF-8").replace("\r\n", "\n"))
-}
-
-/// A call that runs along with the test, ended with it.
-pub(crate) struct Running {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
-        let out = child.stdout.take().expect("a pipe");
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            // Ends with the pipe, or with the test that no longer listens.
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    pub(crate) fn next_line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("another line in time")
-    }
-
-    /// Ctrl-C.
-    pub(crate) fn interrupt(&self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
-        kill_process(pid, Signal::INT).expect("a child can be interrupted");
-    }
-
-    pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait(&mut self.child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Waits for the end, but not for ever.
-pub(crate) fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return status;
-        }
-        assert!(Instant::now() < deadline, "the binary does not end");
-        thread::sleep(Duration::from_millis(5));
-    }
 }

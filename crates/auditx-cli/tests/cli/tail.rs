@@ -6,13 +6,21 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use auditx_core::ACTIVE;
+use auditx_tests::child::Child;
+use auditx_tests::deadline::{PATIENCE, wait_for};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{PATIENCE, Running, auditx, command, on_terminal, wait};
+use crate::program::{auditx, command, on_terminal};
 use crate::trail::{closed, directory, logger, parsed, record};
 
 fn seqs(lines: &[Value]) -> Vec<u64> {
     lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+}
+
+/// The next line that a following call shows.
+fn next(tail: &Child) -> Value {
+    serde_json::from_str(&tail.next_line().expect("it goes on")).unwrap()
 }
 
 #[test]
@@ -36,29 +44,28 @@ fn it_shows_the_last_lines_as_stored_across_sealed_and_compressed_segments() {
 fn it_follows_another_process_across_seals_and_ends_quietly_at_ctrl_c() {
     let directory = directory();
     let logger = logger(directory.path());
-    let mut tail = Running::start(&mut command(&["tail", "-n", "100000", "-f"], directory.path()));
+    let tail = Child::start(&mut command(&["tail", "-n", "100000", "-f"], directory.path()));
     let writer = thread::spawn({
         let logger = logger.clone();
         move || record(&logger, 300)
     });
     let mut seen = Vec::new();
     while seen.iter().filter(|line: &&Value| line["user"] == "admin").count() < 300 {
-        seen.push(serde_json::from_str(&tail.next_line()).unwrap());
+        seen.push(next(&tail));
     }
     writer.join().unwrap();
     let sealed = seen.iter().filter(|line| line["auditx"]["kind"] == "rotated").count();
     assert!(sealed >= 5, "{sealed} seals");
     logger.log("one more").record().unwrap();
     loop {
-        let line: Value = serde_json::from_str(&tail.next_line()).unwrap();
-        seen.push(line);
+        seen.push(next(&tail));
         if seen.last().unwrap()["description"] == "one more" {
             break;
         }
     }
     assert_eq!(seqs(&seen), (0..seen.len() as u64).collect::<Vec<_>>(), "each line once");
-    tail.interrupt();
-    assert_eq!(tail.wait().code(), Some(0));
+    tail.signal(Signal::INT);
+    assert_eq!(tail.end().0.code(), Some(0));
 }
 
 #[test]
@@ -73,7 +80,8 @@ fn a_reader_that_has_enough_ends_it_quietly() {
         let head =
             Command::new("head").args(["-n", "1"]).stdin(tail.stdout.take().unwrap()).output().unwrap();
         assert!(head.stdout.starts_with(b"{\"seq\":"));
-        assert_eq!(wait(&mut tail).code(), Some(0), "{arguments:?}, though nothing new was recorded");
+        let status = wait_for("the end of the command", || tail.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{arguments:?}, though nothing new was recorded");
         let mut complaints = String::new();
         std::io::Read::read_to_string(&mut tail.stderr.take().unwrap(), &mut complaints).unwrap();
         assert_eq!(complaints, "");
@@ -155,10 +163,10 @@ fn nothing_found_is_status_one_and_no_directory_is_status_two() {
 #[test]
 fn following_may_begin_before_the_trail_does() {
     let directory = directory();
-    let tail = Running::start(&mut command(&["tail", "-f"], directory.path()));
+    let tail = Child::start(command(&["tail", "-f"], directory.path()).stderr(Stdio::null()));
     let logger = logger(directory.path());
     logger.log("the first").record().unwrap();
-    let lines: Vec<Value> = (0..3).map(|_| serde_json::from_str(&tail.next_line()).unwrap()).collect();
+    let lines: Vec<Value> = (0..3).map(|_| next(&tail)).collect();
     assert_eq!(seqs(&lines), [0, 1, 2]);
     logger.close(PATIENCE).unwrap();
 }

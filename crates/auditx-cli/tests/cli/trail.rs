@@ -5,10 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use auditx_core::{ACTIVE, AuditLogger, Config};
+use auditx_tests::deadline::PATIENCE;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::program::PATIENCE;
 
 /// A directory with the modes a trail has.
 pub(crate) fn directory() -> TempDir {

@@ -28,7 +28,7 @@ pub enum SessionIds {
 #[derive(Debug, Clone)]
 pub struct HttpAudit(Arc<Settings>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
     logger: Option<AuditLogger>,
     pub(super) excluded: Vec<PathPattern>,
@@ -38,19 +38,24 @@ pub(super) struct Settings {
     pub(super) branch_header: Option<String>,
 }
 
-impl HttpAudit {
-    /// The defaults: the process-wide logger, no trusted proxies, the usual documentation paths excluded.
-    #[must_use]
-    pub fn new() -> Self {
-        let excluded = DEFAULT_EXCLUDED.iter().filter_map(|path| PathPattern::parse(path).ok()).collect();
-        Self(Arc::new(Settings {
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
             logger: None,
-            excluded,
+            excluded: DEFAULT_EXCLUDED.iter().filter_map(|path| PathPattern::parse(path).ok()).collect(),
             proxies: Vec::new(),
             session_ids: SessionIds::default(),
             company_header: None,
             branch_header: None,
-        }))
+        }
+    }
+}
+
+impl HttpAudit {
+    /// The defaults: the process-wide logger, no trusted proxies, the usual documentation paths excluded.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::default())
     }
 
     /// Settings of one's own.
@@ -77,12 +82,10 @@ impl Default for HttpAudit {
 /// Builds an adapter's middleware, `T`, from settings.
 #[derive(Debug)]
 pub struct HttpAuditBuilder<T> {
-    logger: Option<AuditLogger>,
-    excluded: Vec<String>,
+    settings: Settings,
+    /// In place of the default ones.
+    excluded: Option<Vec<String>>,
     proxies: Vec<String>,
-    session_ids: SessionIds,
-    company_header: Option<String>,
-    branch_header: Option<String>,
     builds: PhantomData<fn() -> T>,
 }
 
@@ -90,21 +93,13 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            logger: None,
-            excluded: DEFAULT_EXCLUDED.map(str::to_owned).to_vec(),
-            proxies: Vec::new(),
-            session_ids: SessionIds::default(),
-            company_header: None,
-            branch_header: None,
-            builds: PhantomData,
-        }
+        Self { settings: Settings::default(), excluded: None, proxies: Vec::new(), builds: PhantomData }
     }
 
     /// Default: the process-wide logger. Where entries go.
     #[must_use]
     pub fn logger(mut self, logger: AuditLogger) -> Self {
-        self.logger = Some(logger);
+        self.settings.logger = Some(logger);
         self
     }
 
@@ -115,7 +110,7 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
     /// A path with dot segments, empty segments or percent-encoding is never matched.
     #[must_use]
     pub fn exclude<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
-        self.excluded = paths.into_iter().map(Into::into).collect();
+        self.excluded = Some(paths.into_iter().map(Into::into).collect());
         self
     }
 
@@ -129,21 +124,21 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
     /// Default: [`SessionIds::Hashed`]. What becomes of the id in `X-Session-ID`.
     #[must_use]
     pub fn session_ids(mut self, session_ids: SessionIds) -> Self {
-        self.session_ids = session_ids;
+        self.settings.session_ids = session_ids;
         self
     }
 
     /// Default: none. The header whose value becomes the company: a claim of the client, until an extractor checks it.
     #[must_use]
     pub fn company_header(mut self, name: impl Into<String>) -> Self {
-        self.company_header = Some(name.into());
+        self.settings.company_header = Some(name.into());
         self
     }
 
     /// Default: none. The header whose value becomes the branch: a claim of the client, until an extractor checks it.
     #[must_use]
     pub fn branch_header(mut self, name: impl Into<String>) -> Self {
-        self.branch_header = Some(name.into());
+        self.settings.branch_header = Some(name.into());
         self
     }
 
@@ -152,16 +147,13 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
     /// # Errors
     /// `is_invalid` for a path that does not begin with a slash and for a network that is none.
     pub fn build(self) -> Result<T> {
-        let excluded = self.excluded.iter().map(|path| PathPattern::parse(path)).collect::<Result<_>>()?;
-        let proxies = self.proxies.iter().map(|network| parse_network(network)).collect::<Result<_>>()?;
-        let settings = Settings {
-            logger: self.logger,
-            excluded,
-            proxies,
-            session_ids: self.session_ids,
-            company_header: self.company_header,
-            branch_header: self.branch_header,
-        };
+        let mut settings = self.settings;
+        if let Some(excluded) = &self.excluded {
+            settings.excluded =
+                excluded.iter().map(|path| PathPattern::parse(path)).collect::<Result<_>>()?;
+        }
+        settings.proxies =
+            self.proxies.iter().map(|network| parse_network(network)).collect::<Result<_>>()?;
         Ok(T::from(HttpAudit(Arc::new(settings))))
     }
 }

@@ -58,6 +58,11 @@ fn closing(directory: &Path) -> Vec<StoredEntry> {
 
 type Ending = fn(Exchange);
 
+fn panic_in(mut exchange: Exchange) {
+    let work = AssertUnwindSafe(|| Exchange::watch(Some(&mut exchange), || panic!("on purpose")));
+    assert_eq!(catch_unwind(work).unwrap_err().downcast_ref(), Some(&"on purpose"), "the panic goes on");
+}
+
 #[test]
 fn every_ending_gives_exactly_one_entry() {
     let endings: [(&str, Ending, u16, &str, bool); 9] = [
@@ -124,7 +129,7 @@ fn every_ending_gives_exactly_one_entry() {
             false,
         ),
         ("error", |mut exchange| exchange.fail(&"no route"), 500, "ERROR", false),
-        ("panicked", |mut exchange| exchange.panicked(&"on purpose"), 500, "ERROR", false),
+        ("panicked", panic_in, 500, "ERROR", false),
     ];
     let fixture = fixture();
     for (number, (outcome, end, status, level, success)) in endings.into_iter().enumerate() {

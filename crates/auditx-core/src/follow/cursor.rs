@@ -31,9 +31,8 @@ impl Cursor {
         let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
             .map_err(failed)?;
         Disk.sync_directory(directory).map_err(failed)?;
-        let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&file, slot)).max();
         let (generation, saved) =
-            newest.map_or((0, None), |(generation, position)| (generation, Some(position)));
+            newest_slot(&file).map_or((0, None), |(generation, position)| (generation, Some(position)));
         Ok(Self { file, generation, saved, position: saved.unwrap_or(0) })
     }
 
@@ -64,6 +63,16 @@ impl Cursor {
         self.saved = Some(self.position);
         Ok(())
     }
+}
+
+/// What a cursor's file says: the sequence number of the line its follower takes next, as last saved.
+#[must_use]
+pub fn saved_position(cursor: &File) -> Option<u64> {
+    newest_slot(cursor).map(|(_, position)| position)
+}
+
+fn newest_slot(file: &File) -> Option<(u64, u64)> {
+    [0, 1].into_iter().filter_map(|slot| read_slot(file, slot)).max()
 }
 
 /// The slot's generation and position, if it is whole.

@@ -2,18 +2,19 @@
 
 use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use auditx_core::OWN_DIR;
 
 use crate::file::kind_of;
+use crate::segment::compressed_name;
 
+use super::Inspection;
 use super::finding::{Finding, FindingKind, Findings};
-use super::{Inspection, OWN_DIR};
 
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
 const PERMISSIONS: u32 = 0o777;
-
-const COMPRESSED_SUFFIX: &str = ".zst";
 
 /// What a name in a trail's directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Check<'_> {
                 let advice = "remove it: whatever was to become of it is done again when it is needed";
                 self.findings.add(Finding::new(FindingKind::LeftoverTemporary, what, &path, advice));
             }
-            Role::Segment if self.is_quiet && compressed(&path).is_file() => {
+            Role::Segment if self.is_quiet && compressed_name(&path).is_file() => {
                 let what = "stands beside its compressed copy; the plain one counts";
                 let advice = "nothing: the next process that opens the trail compresses it again";
                 self.findings
@@ -145,12 +146,6 @@ fn role_of(name: &str) -> Role {
     } else {
         Role::Foreign
     }
-}
-
-fn compressed(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(COMPRESSED_SUFFIX);
-    name.into()
 }
 
 /// In no order. What cannot be listed has no entries: that the trail's own directory cannot be is an error earlier.

@@ -1,20 +1,12 @@
 //! Where followers stand: their cursors, read without opening them for writing.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use auditx_core::{OWN_DIR, saved_position};
 use serde::Serialize;
 
 use crate::file;
-
-use super::OWN_DIR;
-
-/// Two slots this far apart, written in turn; see docs/FORMAT.md.
-const SLOT_LEN: u64 = 4096;
-
-/// generation, position, crc32c of both; little-endian.
-const RECORD_LEN: usize = 20;
 
 /// Where one follower stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,14 +33,5 @@ pub(super) fn read_all(directory: &Path) -> Vec<FollowerState> {
 }
 
 fn read(path: &Path) -> Option<u64> {
-    let file = file::open(path).ok()??;
-    let slot = |number: u64| {
-        let mut record = [0; RECORD_LEN];
-        file.read_exact_at(&mut record, number * SLOT_LEN).ok()?;
-        let (facts, checksum) = record.split_last_chunk::<4>()?;
-        let generation = u64::from_le_bytes(*facts.first_chunk()?);
-        let next_seq = u64::from_le_bytes(*facts.last_chunk()?);
-        (crc32c::crc32c(facts) == u32::from_le_bytes(*checksum)).then_some((generation, next_seq))
-    };
-    [0, 1].into_iter().filter_map(slot).max().map(|(_, next_seq)| next_seq)
+    saved_position(&file::open(path).ok()??)
 }

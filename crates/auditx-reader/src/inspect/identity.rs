@@ -3,17 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
+use auditx_core::{FORMAT_VERSION, OWN_DIR};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::file;
 use crate::listing::Listing;
 
-use super::OWN_DIR;
 use super::finding::{Finding, FindingKind, Findings};
-
-/// The newest format this version can read.
-const FORMAT: u32 = 1;
 
 /// The file holds a few short fields.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -64,8 +61,11 @@ pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings)
 }
 
 fn check_format(identity: &Identity, path: &Path, findings: &mut Findings) {
-    if identity.format != FORMAT {
-        let what = format!("the trail has format {}, and this auditx reads format {FORMAT}", identity.format);
+    if identity.format != FORMAT_VERSION {
+        let what = format!(
+            "the trail has format {}, and this auditx reads format {FORMAT_VERSION}",
+            identity.format
+        );
         findings.add(Finding::new(
             FindingKind::Identity,
             what,

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Compression, Config};
+use auditx_core::{AuditLogger, Compression, Config, OWN_DIR};
 
 use super::*;
 use crate::sample::{Sample, line, text};
