@@ -1,4 +1,4 @@
-//! The one place that grows a trail: sequence numbers, the active segment, sealing. Every journal drives it.
+//! The one place that grows a trail: sequence numbers, the active segment, the tree, sealing. Every journal drives it.
 //!
 //! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number.
 
@@ -13,10 +13,12 @@ use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::line::SEQ_PREFIX;
 use crate::metrics::Counters;
+use crate::notary::{Notary, Occasion};
 use crate::own_record::OwnRecord;
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::{Storage, StorageFile};
-use crate::tree::{Hash, leaf_hash};
+use crate::tiles::GrowingTree;
+use crate::tree::{CompactRange, Hash, leaf_hash};
 
 /// After a failed seal the segment grows by this much, or by another maximum age, before the next attempt.
 const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
@@ -59,8 +61,12 @@ struct Missed {
 pub(crate) struct Appender {
     means: Means,
     active: Start,
-    /// Lines that wait for the next write.
+    /// Over every line that is written.
+    tree: GrowingTree,
+    notary: Arc<Notary>,
+    /// Lines that wait for the next write, and their hashes.
     batch: Vec<u8>,
+    leaves: Vec<Hash>,
     seal_at: u64,
     /// Of the last seal, until it is written.
     rotated: Option<OwnRecord>,
@@ -69,9 +75,20 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    pub(crate) fn new(means: Means, start: Start) -> Self {
+    pub(crate) fn new(means: Means, start: Start, tree: GrowingTree, notary: Arc<Notary>) -> Self {
         let seal_at = means.max_file_bytes;
-        Self { means, active: start, batch: Vec::new(), seal_at, rotated: None, missed: None, poison: None }
+        Self {
+            means,
+            active: start,
+            tree,
+            notary,
+            batch: Vec::new(),
+            leaves: Vec::new(),
+            seal_at,
+            rotated: None,
+            missed: None,
+            poison: None,
+        }
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -85,6 +102,18 @@ impl Appender {
     /// The active file and the length it must have at least.
     pub(crate) fn active_file(&self) -> (Arc<dyn StorageFile>, u64) {
         (self.active.file.clone(), self.active.len)
+    }
+
+    /// The tree over all lines so far.
+    pub(crate) fn frontier(&self) -> &CompactRange {
+        self.tree.frontier()
+    }
+
+    /// Hands what the cache of nodes keeps back to the kernel.
+    pub(crate) fn flush_tiles(&mut self) {
+        if self.tree.flush().is_err() {
+            self.means.counters.tile_failures.add(1);
+        }
     }
 
     /// Refuses all further entries: what was written can no longer be trusted to stay.
@@ -139,6 +168,7 @@ impl Appender {
         self.batch.extend_from_slice(body);
         let hash = leaf_hash(&self.batch[start..]);
         self.batch.push(b'\n');
+        self.leaves.push(hash);
         self.active.next_seq += 1;
         (seq, hash)
     }
@@ -185,13 +215,23 @@ impl Appender {
         match outcome {
             Ok(()) => {
                 self.active.len += bytes;
+                self.grow_tree();
                 self.means.counters.bytes.add(bytes);
                 (self.rotated, self.missed) = (None, None);
                 Ok(staged)
             }
             Err(error) => {
                 self.active.next_seq = before;
+                self.leaves.clear();
                 Err(self.take_back(error))
+            }
+        }
+    }
+
+    fn grow_tree(&mut self) {
+        for leaf in self.leaves.drain(..) {
+            if self.tree.push(leaf).is_err() {
+                self.means.counters.tile_failures.add(1);
             }
         }
     }
@@ -235,7 +275,7 @@ impl Appender {
         }
     }
 
-    /// fdatasync, rename, create the next, fsync the directory. What is to be told of it is pending then.
+    /// fdatasync, checkpoint, rename, create the next, fsync the directory. What is to be told of it is pending then.
     fn seal(&mut self) -> Result<()> {
         let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
         let active = self.active_path();
@@ -247,6 +287,9 @@ impl Appender {
             self.poison(&error);
             return Err(error);
         }
+        // Whatever is sealed is signed: recovery looks for unsigned lines in the active segment only.
+        self.flush_tiles();
+        self.notary.sign(self.tree.frontier(), Occasion::Boundary)?;
         storage
             .rename(&active, &sealed)
             .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;

@@ -9,21 +9,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::c2sp::is_key_name;
 use crate::clock::{Clock, SystemClock};
 use crate::encode::MAX_LINE;
-use crate::error::{Error, Result};
+use crate::error::{Error, HookError, Result};
+use crate::key::{KeySource, Signer};
 use crate::line::RecordedEntry;
 use crate::redact::Redaction;
 
-pub use policy::{Compression, Console, Durability, RateLimit, Retention};
+pub use policy::{Cadence, Compression, Console, Durability, RateLimit, Retention};
 
 /// Where a logger writes when nothing is configured.
 pub const DEFAULT_LOG_DIR: &str = "logs";
 
 const DEFAULT_MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
-
-/// An error of a hook; anything goes.
-pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) type HookFn = dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync;
 
@@ -73,6 +72,8 @@ pub struct Config {
     pub(crate) redaction: Redaction,
     pub(crate) default_currency: String,
     pub(crate) rate_limit: RateLimit,
+    pub(crate) checkpoints: Cadence,
+    pub(crate) signing_key: KeySource,
     #[serde(skip)]
     pub(crate) hooks: Vec<Hook>,
     #[serde(skip, default = "system_clock")]
@@ -99,6 +100,8 @@ impl Default for Config {
             redaction: Redaction::default(),
             default_currency: String::new(),
             rate_limit: RateLimit::default(),
+            checkpoints: Cadence::default(),
+            signing_key: KeySource::default(),
             hooks: Vec::new(),
             clock: system_clock(),
         }
@@ -197,6 +200,27 @@ impl Config {
         self
     }
 
+    /// Default: each second or 1,024 entries while any arrive, a heartbeat each hour while none do. When checkpoints are
+    /// signed; they are in any case at seals and at `close`.
+    #[must_use]
+    pub fn checkpoints(mut self, cadence: Cadence) -> Self {
+        self.checkpoints = cadence;
+        self
+    }
+
+    /// Default: [`KeySource::Trail`]. The key that signs checkpoints.
+    #[must_use]
+    pub fn signing_key(mut self, source: KeySource) -> Self {
+        self.signing_key = source;
+        self
+    }
+
+    /// Default: none. Signs checkpoints with something of the application's own: a KMS, an HSM.
+    #[must_use]
+    pub fn signer(self, signer: impl Signer + 'static) -> Self {
+        self.signing_key(KeySource::Signer(Arc::new(signer)))
+    }
+
     /// Default: none. Calls `hook` with every entry recorded from the first open with this hook on.
     ///
     /// Hooks run on a thread of their own, after the entry is durable (under [`Durability::Os`]: written), in order and
@@ -235,7 +259,7 @@ impl Config {
 
     /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
     /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
-    /// `AUDITX_DURABILITY`, `AUDITX_DEFAULT_CURRENCY`. Values are spelled as in a configuration file.
+    /// `AUDITX_DURABILITY`, `AUDITX_DEFAULT_CURRENCY`, `AUDITX_SIGNING_KEY`. Values are spelled as in a configuration file.
     ///
     /// # Errors
     /// `is_invalid`, naming the variable, for a value that cannot be read.
@@ -270,6 +294,7 @@ impl Config {
         policy::read_variable(&text, "AUDITX_RETENTION", &mut config.retention)?;
         policy::read_variable(&text, "AUDITX_COMPRESSION", &mut config.compression)?;
         policy::read_variable(&text, "AUDITX_DURABILITY", &mut config.durability)?;
+        policy::read_variable(&text, "AUDITX_SIGNING_KEY", &mut config.signing_key)?;
         if let Some(age) = text("AUDITX_MAX_AGE")? {
             config.max_age = Some(
                 policy::parse_duration(&age)
@@ -295,6 +320,13 @@ impl Config {
                 self.max_file_bytes
             )));
         }
+        if !self.origin.is_empty() && !is_key_name(&self.origin) {
+            return Err(Error::invalid(format!(
+                "origin {:?} cannot name the signing key: it must not hold white space, control characters or `+`",
+                self.origin
+            )));
+        }
+        self.checkpoints.check()?;
         for (place, hook) in self.hooks.iter().enumerate() {
             if !is_name(&hook.name) {
                 return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));

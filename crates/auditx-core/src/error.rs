@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// Result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// An error of the application's own code, of a hook or a signer; anything goes.
+pub type HookError = Box<dyn StdError + Send + Sync>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Full,
@@ -20,6 +23,7 @@ pub(crate) enum Kind {
     Corrupt,
     Invalid,
     TimedOut,
+    Signing,
 }
 
 /// What went wrong, where, and what to do about it.
@@ -46,6 +50,10 @@ impl Error {
 
     pub(crate) fn corrupt(message: impl Into<String>) -> Self {
         Self::new(Kind::Corrupt, message)
+    }
+
+    pub(crate) fn signing(message: impl Into<String>) -> Self {
+        Self::new(Kind::Signing, message)
     }
 
     pub(crate) fn closed() -> Self {
@@ -122,6 +130,12 @@ impl Error {
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         self.0.kind == Kind::TimedOut
+    }
+
+    /// The key could not sign, or is not the one that signs this trail. Lines are kept, unsigned.
+    #[must_use]
+    pub fn is_signing(&self) -> bool {
+        self.0.kind == Kind::Signing
     }
 
     /// The file or directory concerned.

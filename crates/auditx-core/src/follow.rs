@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
-use crate::config::{Console, Durability, Hook, HookError};
-use crate::error::{Error, Result};
+use crate::config::{Console, Durability, Hook};
+use crate::error::{Error, HookError, Result};
 use crate::line::RecordedEntry;
 use crate::metrics::FollowerMetrics;
 use crate::segment::TrailReader;

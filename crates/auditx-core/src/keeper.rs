@@ -10,14 +10,18 @@ use std::time::{Duration, SystemTime};
 
 use crate::app_log::AppLog;
 use crate::bell::Bell;
+use crate::c2sp::{self, NodeIndex};
 use crate::config::{Compression, Retention};
 use crate::error::{Error, Result};
 use crate::follow::Progress;
 use crate::journal::Direct;
 use crate::metrics::Counters;
+use crate::notary::Notary;
 use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, open_segment, sealed_segments};
 use crate::storage::{Disk, Storage, open_own, own_options};
+use crate::tiles::Tiles;
+use crate::tree::CompactRange;
 use crate::watermark::Watermark;
 
 /// Fast, and within a few percent of what slower levels reach on JSON lines.
@@ -41,6 +45,7 @@ pub(crate) struct Duty {
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
     pub(crate) journal: Arc<Direct>,
+    pub(crate) notary: Arc<Notary>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) followers: Vec<Arc<Progress>>,
     pub(crate) sealed: Arc<Bell>,
@@ -135,12 +140,8 @@ impl Shared {
             }
             let name =
                 segment.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let record = OwnRecord::Retired {
-                segment: name,
-                first_seq: segment.first_seq,
-                last_seq: end.saturating_sub(1),
-                why,
-            };
+            let frontier = self.frontier(end)?;
+            let record = OwnRecord::Retired { segment: name, first_seq: segment.first_seq, frontier, why };
             let seq = self.duty.journal.push_own(&record)?;
             self.duty.watermark.wait_durable(seq + 1, None)?;
             Disk.remove(&segment.path)
@@ -149,6 +150,26 @@ impl Shared {
             self.duty.counters.retired.add(1);
         }
         Ok(())
+    }
+
+    /// The hashes that stand for the lines up to here once these are gone: from the cache, and held against what was signed.
+    fn frontier(&self, end: u64) -> Result<CompactRange> {
+        let differs = || {
+            Error::corrupt(format!(
+                "the tree up to line {end} is not the one that was signed: nothing is retired"
+            ))
+        };
+        let tiles = Tiles::open(&self.duty.directory);
+        let frontier = tiles.frontier(end).ok_or_else(differs)?;
+        let (Some(root), Some(latest)) = (frontier.root(), self.duty.notary.latest()) else {
+            return Err(differs());
+        };
+        let mut nodes = |wanted: &[NodeIndex]| {
+            wanted.iter().map(|(level, place)| tiles.node(*level, *place).ok_or_else(differs)).collect()
+        };
+        let path = c2sp::prove_consistency(end, latest.size(), &mut nodes)?;
+        let is_prefix = c2sp::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
+        if is_prefix { Ok(frontier) } else { Err(differs()) }
     }
 
     fn reason_to_retire(&self, segment: &SealedSegment, remaining: usize) -> Result<Option<String>> {

@@ -22,10 +22,18 @@ mod redact;
 mod tree;
 mod line;
 mod encode;
+mod c2sp;
+mod key;
+mod checkpoint;
+mod proof;
 mod config;
 mod app_log;
 mod own_record;
 mod segment;
+mod lock;
+mod identity;
+mod tiles;
+mod notary;
 mod bell;
 mod watermark;
 mod appender;
@@ -40,26 +48,30 @@ mod logger;
 mod exchange;
 
 pub use amount::Amount;
+pub use c2sp::{NodeIndex, SignatureFault};
+pub use checkpoint::SignedCheckpoint;
 pub use clock::{Clock, SystemClock};
-pub use config::{
-    Compression, Config, Console, DEFAULT_LOG_DIR, Durability, HookError, RateLimit, Retention,
-};
+pub use config::{Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, RateLimit, Retention};
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
 pub use entry::MetadataValue;
-pub use error::{Error, Result};
+pub use error::{Error, HookError, Result};
 pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
 pub use follow::console::for_people;
 pub use follow::cursor::saved_position;
-pub use line::{RecordedEntry, StoredEntry, parse_seq};
+pub use key::{KeySource, Signer, SigningKey, VerifierKey};
+pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
+pub use lock::lock_holder;
 pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, Security, Service, Transaction, audit, configure,
 };
 pub use metrics::{FollowerMetrics, Metrics};
+pub use notary::{checkpoint_history, checkpoint_path};
 pub use own_record::FORMAT_VERSION;
+pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
-pub use recover::lock_holder;
 pub use redact::{REDACTED, Redaction};
 pub use segment::{ACTIVE, OWN_DIR, SealedSegment, TrailReader, sealed_segments};
-pub use tree::{Hash, leaf_hash};
+pub use tiles::Tiles;
+pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, node_hash, to_hex};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

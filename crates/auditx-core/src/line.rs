@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::amount::Amount;
 use crate::clock::RFC3339_LEN;
 use crate::error::{Error, Result};
-use crate::tree::{Hash, leaf_hash};
+use crate::tree::{Hash, hash_from_hex, leaf_hash, to_hex};
 use crate::vocabulary::LogLevel;
 
 /// How every line begins; the sequence number follows.
@@ -25,6 +25,53 @@ pub fn parse_seq(line: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What a line is in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leaf {
+    /// The line's sequence number.
+    pub seq: u64,
+    /// The hash in the tree: of the line, or of the line that was erased.
+    pub hash: Hash,
+    /// Whether the line stands in the place of one that was erased.
+    pub is_erased: bool,
+}
+
+/// What a line without its newline is in the tree; none where it does not begin with its sequence number.
+///
+/// A line of exactly the form `{"seq":N,"erased":"<64 hex digits>"}` stands for the line with that hash. Costs one SHA-256 of
+/// any other.
+#[must_use]
+pub fn leaf_of(line: &[u8]) -> Option<Leaf> {
+    let seq = parse_seq(line)?;
+    Some(match erased_hash(line) {
+        Some(hash) => Leaf { seq, hash, is_erased: true },
+        None => Leaf { seq, hash: leaf_hash(line), is_erased: false },
+    })
+}
+
+const ERASED_PREFIX: &[u8] = b"\"erased\":\"";
+const ERASED_SUFFIX: &[u8] = b"\"}";
+
+/// The hash in the place of an erased line; none where the line is no such stub.
+#[must_use]
+pub fn erased_hash(line: &[u8]) -> Option<Hash> {
+    // Shorter than any entry: most lines are told apart by their length alone.
+    const LONGEST: usize = SEQ_PREFIX.len() + 20 + 1 + ERASED_PREFIX.len() + 64 + ERASED_SUFFIX.len();
+    if line.len() > LONGEST {
+        return None;
+    }
+    let rest = &line[memchr::memchr(b',', line)? + 1..];
+    let digits = rest.strip_prefix(ERASED_PREFIX)?.strip_suffix(ERASED_SUFFIX)?;
+    parse_seq(line)?;
+    hash_from_hex(std::str::from_utf8(digits).ok()?)
+}
+
+/// What is left of an erased line.
+pub(crate) fn erased_line(seq: u64, hash: &Hash) -> String {
+    format!("{{\"seq\":{seq},\"erased\":\"{}\"}}", to_hex(hash))
 }
 
 /// One recorded entry, as followers and hooks get it.
@@ -73,7 +120,7 @@ impl<'a> RecordedEntry<'a> {
     /// The line's hash in the trail's tree. Costs one SHA-256 of the line.
     #[must_use]
     pub fn leaf_hash(&self) -> Hash {
-        leaf_hash(self.line.as_bytes())
+        erased_hash(self.line.as_bytes()).unwrap_or_else(|| leaf_hash(self.line.as_bytes()))
     }
 
     /// What it says. Costs one JSON parse.
@@ -122,6 +169,8 @@ pub struct StoredEntry {
     pub endpoint: String,
     pub status: Option<u16>,
     pub success: bool,
+    /// The hash of the line that stood here before it was erased.
+    pub erased: String,
     /// The library's own record, where the line is one.
     #[serde(rename = "auditx")]
     pub own_record: Option<Map<String, Value>>,
@@ -153,6 +202,28 @@ mod tests {
         ] {
             assert_eq!(parse_seq(line.as_bytes()), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_stub_stands_for_the_line_it_replaced_and_nothing_else_does() {
+        let hash = leaf_hash(b"{\"seq\":7,\"user\":\"admin\"}");
+        let stub = erased_line(7, &hash);
+        assert_eq!(leaf_of(stub.as_bytes()), Some(Leaf { seq: 7, hash, is_erased: true }));
+        let entry = RecordedEntry::from_line(stub.as_bytes()).unwrap();
+        assert_eq!((entry.leaf_hash(), entry.parse().unwrap().erased), (hash, to_hex(&hash)));
+        let longest = erased_line(u64::MAX, &hash);
+        assert!(leaf_of(longest.as_bytes()).unwrap().is_erased);
+        for other in [
+            stub.replace("\":\"", "\": \""),
+            stub.replace('}', ",\"success\":true}"),
+            stub.replace("erased", "erase"),
+            format!("{stub} "),
+            stub.to_uppercase().replace("SEQ", "seq").replace("ERASED", "erased"),
+        ] {
+            let leaf = leaf_of(other.as_bytes()).unwrap();
+            assert_eq!((leaf.hash, leaf.is_erased), (leaf_hash(other.as_bytes()), false), "{other}");
+        }
+        assert_eq!(leaf_of(stub.replace("7", "07").as_bytes()), None);
     }
 
     #[test]

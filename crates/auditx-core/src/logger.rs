@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
 use crate::bell::Bell;
+use crate::checkpoint::SignedCheckpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Durability};
 use crate::context::{ContextFields, RequestContext};
@@ -24,16 +25,20 @@ use crate::follow::{Followers, Surroundings};
 use crate::id::new_id;
 use crate::journal::{Direct, Journal};
 use crate::keeper::{Duty, Keeper};
+use crate::key::VerifierKey;
+use crate::lock::{self, Lock};
 use crate::metrics::{Counters, Metrics};
+use crate::notary::Notary;
 use crate::own_record::OwnRecord;
+use crate::own_record::PreviousTrail;
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::Receipt;
-use crate::recover::{self, Lock};
+use crate::recover::{self, Founding, Recovered};
 use crate::redact::Rules;
 use crate::segment::OWN_DIR;
 use crate::storage::{Disk, Storage, create_directory};
 use crate::watermark::Watermark;
-use crate::writer::Writer;
+use crate::writer::{self, Writer};
 
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use global::{audit, configure};
@@ -82,6 +87,7 @@ struct Core {
     durability: Durability,
     journal: Arc<Direct>,
     watermark: Arc<Watermark>,
+    notary: Arc<Notary>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
     rate_limiter: RateLimiter,
@@ -109,7 +115,7 @@ impl AuditLogger {
     }
 
     fn open_on(config: Config, storage: Arc<dyn Storage>) -> Result<Self> {
-        let core = Arc::new(Core::open(&config, storage)?);
+        let core = Arc::new(Core::open(&config, storage, None)?);
         exit::close_at_exit(&core);
         Ok(Self(Arc::new(Handle::Open(core))))
     }
@@ -136,7 +142,8 @@ impl AuditLogger {
     /// A hook that fails or hangs does not make this fail: it goes on from its cursor at the next open.
     ///
     /// # Errors
-    /// `is_timed_out` where the entries are not durable in time, `is_storage` where the disk refused.
+    /// `is_timed_out` where the entries are not durable in time, `is_storage` where the disk refused, `is_signing` where the
+    /// last checkpoint could not be signed: the next open signs those lines.
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.core()?.close(timeout)
     }
@@ -149,10 +156,25 @@ impl AuditLogger {
         Ok(&self.core()?.trail_dir)
     }
 
+    /// The latest signed checkpoint: give it to somebody who cannot be reached from this machine, and nobody can take back
+    /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.core().ok()?.notary.latest()
+    }
+
+    /// The public key that checks this trail's checkpoints, for whoever is to verify it.
+    ///
+    /// # Errors
+    /// The error of opening, for a process-wide logger that could not be opened.
+    pub fn verifier_key(&self) -> Result<VerifierKey> {
+        Ok(self.core()?.notary.key())
+    }
+
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, Vec::new()), |core| core.metrics())
+        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, 0, Vec::new()), |core| core.metrics())
     }
 
     /// How an address stands in the window of failed security events.
@@ -214,12 +236,12 @@ impl AuditLogger {
 }
 
 impl Core {
-    fn open(config: &Config, storage: Arc<dyn Storage>) -> Result<Self> {
+    fn open(config: &Config, storage: Arc<dyn Storage>, previous: Option<PreviousTrail>) -> Result<Self> {
         config.check()?;
         let trail_dir = config.trail_dir();
         create_directory(&trail_dir)
             .map_err(|error| Error::storage("cannot make the log directory", &trail_dir, error))?;
-        let lock = recover::lock(&trail_dir, &config.instance)?;
+        let lock = lock::lock(&trail_dir, &config.instance)?;
         let hostname = match config.hostname.as_str() {
             "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             name => name.to_owned(),
@@ -244,22 +266,33 @@ impl Core {
             max_age: config.max_age,
             sealed: sealed.clone(),
         };
-        let recovered = recover::recover(&means, &origin)?;
-        let opened_at = recovered.start.next_seq;
+        let founding = Founding { origin, previous };
+        let Recovered { start, tree, notary, records, remark } =
+            recover::recover(&means, &config.signing_key, &founding)?;
+        if let Some(remark) = remark {
+            app_log.trouble(&remark);
+        }
+        let opened_at = start.next_seq;
         let watermark = Arc::new(Watermark::new(opened_at));
-        let journal = Arc::new(Direct::new(Appender::new(means, recovered.start), watermark.clone()));
-        for record in &recovered.records {
+        let appender = Appender::new(means, start, tree, notary.clone());
+        let journal = Arc::new(Direct::new(appender, watermark.clone()));
+        for record in &records {
             journal.push_own(record)?;
         }
-        journal.push_own(&OwnRecord::Open { instance: config.instance.clone() })?;
-
-        let writer = Writer::start(
-            journal.clone(),
-            watermark.clone(),
-            config.durability,
-            counters.clone(),
-            app_log.clone(),
-        )?;
+        let heartbeat = config.checkpoints.heartbeat;
+        journal.push_own(&OwnRecord::Open { instance: config.instance.clone(), heartbeat })?;
+        if let Some(latest) = notary.latest() {
+            journal.push_own(&OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() })?;
+        }
+        let writer = Writer::start(writer::Duty {
+            journal: journal.clone(),
+            watermark: watermark.clone(),
+            notary: notary.clone(),
+            durability: config.durability,
+            cadence: config.checkpoints,
+            counters: counters.clone(),
+            app_log: app_log.clone(),
+        })?;
         let around = Surroundings {
             directory: trail_dir.clone(),
             cursors: trail_dir.join(OWN_DIR).join("cursors"),
@@ -274,6 +307,7 @@ impl Core {
             compression: config.compression,
             retention: config.retention,
             journal: journal.clone(),
+            notary: notary.clone(),
             watermark: watermark.clone(),
             followers: followers.progress(),
             sealed,
@@ -286,6 +320,7 @@ impl Core {
             durability: config.durability,
             journal,
             watermark,
+            notary,
             counters,
             app_log,
             rate_limiter: RateLimiter::new(config.rate_limit),
@@ -347,13 +382,14 @@ impl Core {
         let closed = self.journal.close();
         let durable = self.watermark.wait_durable(self.watermark.written(), Some(deadline));
         self.followers.close(deadline);
-        running.writer.stop();
+        let signed = running.writer.stop();
         drop(running.lock);
-        closed.and(durable)
+        closed.and(durable).and(signed)
     }
 
     fn metrics(&self) -> Metrics {
-        self.counters.snapshot(self.watermark.written(), self.watermark.durable(), self.followers.metrics())
+        let (written, durable) = (self.watermark.written(), self.watermark.durable());
+        self.counters.snapshot(written, durable, self.notary.size(), self.followers.metrics())
     }
 }
 

@@ -30,17 +30,27 @@ pub(crate) struct Counters {
     pub(crate) compressed: Counter,
     pub(crate) retired: Counter,
     pub(crate) keeping_failures: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoint_failures: Counter,
+    pub(crate) tile_failures: Counter,
     pub(crate) app_log_failures: Counter,
 }
 
 impl Counters {
-    pub(crate) fn snapshot(&self, written: u64, durable: u64, followers: Vec<FollowerMetrics>) -> Metrics {
+    pub(crate) fn snapshot(
+        &self,
+        written: u64,
+        durable: u64,
+        signed: u64,
+        followers: Vec<FollowerMetrics>,
+    ) -> Metrics {
         Metrics {
             accepted: self.accepted.read(),
             rejected: self.rejected.read(),
             dropped: self.dropped.read(),
             written,
             durable,
+            signed,
             bytes: self.bytes.read(),
             fsyncs: self.fsyncs.read(),
             fsync_failures: self.fsync_failures.read(),
@@ -50,6 +60,9 @@ impl Counters {
             compressed: self.compressed.read(),
             retired: self.retired.read(),
             keeping_failures: self.keeping_failures.read(),
+            checkpoints: self.checkpoints.read(),
+            checkpoint_failures: self.checkpoint_failures.read(),
+            tile_failures: self.tile_failures.read(),
             app_log_failures: self.app_log_failures.read(),
             followers,
         }
@@ -70,6 +83,8 @@ pub struct Metrics {
     pub written: u64,
     /// Lines that would survive a power loss: all below this sequence number.
     pub durable: u64,
+    /// Lines that a signed checkpoint speaks of: all below this sequence number.
+    pub signed: u64,
     /// Bytes appended to segments.
     pub bytes: u64,
     /// Successful fdatasync calls.
@@ -88,6 +103,12 @@ pub struct Metrics {
     pub retired: u64,
     /// Failures to compress or retire a segment; tried again at the next seal.
     pub keeping_failures: u64,
+    /// Checkpoints signed and published.
+    pub checkpoints: u64,
+    /// Checkpoints that could not be signed or written; tried again, while lines are kept unsigned.
+    pub checkpoint_failures: u64,
+    /// Failed writes to the cache of tree nodes; what is missing there is made anew from the lines.
+    pub tile_failures: u64,
     /// Lines that could not be written to app.log.
     pub app_log_failures: u64,
     /// What stands behind the trail, each with its lag.

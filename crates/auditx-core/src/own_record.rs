@@ -1,5 +1,7 @@
 //! The library's own records: ordinary lines with a reserved top-level object that no caller can set.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, Timestamp};
@@ -8,21 +10,44 @@ use crate::encode::Envelope;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
+use crate::tree::{CompactRange, Hash, to_hex};
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The version of the format of lines and files.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What the library has to say about the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OwnRecord {
-    Genesis { trail_id: String, origin: String },
-    Open { instance: String },
+    Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
+    Open { instance: String, heartbeat: Duration },
     Close,
-    Recovered { torn_bytes: u64, torn_file: String },
+    Recovered { torn: Option<TornTail>, unsigned_lines: u64 },
     Gap { count: u64, first: Timestamp, last: Timestamp, why: String },
     Rotated { segment: String, first_seq: u64, last_seq: u64, bytes: u64 },
-    Retired { segment: String, first_seq: u64, last_seq: u64, why: String },
+    Checkpoint { size: u64, note: String },
+    Heartbeat,
+    Key { old: String, new: String },
+    Erased { seq: u64, leaf_hash: Hash, reason: String },
+    Retired { segment: String, first_seq: u64, frontier: CompactRange, why: String },
+}
+
+/// The trail that a new one takes the place of, because it no longer agreed with what had been signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PreviousTrail {
+    pub(crate) trail_id: String,
+    /// The last note that could be read.
+    pub(crate) note: String,
+    /// Where its files are now.
+    pub(crate) moved_to: String,
+    pub(crate) why: String,
+}
+
+/// An unfinished line, and the file it was moved to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TornTail {
+    pub(crate) bytes: u64,
+    pub(crate) file: String,
 }
 
 impl OwnRecord {
@@ -34,6 +59,10 @@ impl OwnRecord {
             Self::Recovered { .. } => "recovered",
             Self::Gap { .. } => "gap",
             Self::Rotated { .. } => "rotated",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::Heartbeat => "heartbeat",
+            Self::Key { .. } => "key",
+            Self::Erased { .. } => "erased",
             Self::Retired { .. } => "retired",
         }
     }
@@ -42,7 +71,7 @@ impl OwnRecord {
         match self {
             Self::Gap { .. } => LogLevel::Critical,
             Self::Recovered { .. } => LogLevel::Warning,
-            Self::Retired { .. } => LogLevel::Audit,
+            Self::Retired { .. } | Self::Erased { .. } | Self::Key { .. } => LogLevel::Audit,
             _ => LogLevel::Info,
         }
     }
@@ -50,7 +79,7 @@ impl OwnRecord {
     fn action(&self) -> AuditAction {
         match self {
             Self::Genesis { .. } | Self::Open { .. } => AuditAction::Create,
-            Self::Retired { .. } => AuditAction::Delete,
+            Self::Retired { .. } | Self::Erased { .. } => AuditAction::Delete,
             _ => AuditAction::Update,
         }
     }
@@ -60,13 +89,20 @@ impl OwnRecord {
             Self::Genesis { origin, .. } => format!("Audit trail of {origin} begun"),
             Self::Open { .. } => "Audit trail opened".to_owned(),
             Self::Close => "Audit trail closed".to_owned(),
-            Self::Recovered { torn_bytes, torn_file } => {
+            Self::Recovered { torn: Some(TornTail { bytes, file }), .. } => {
+                format!("Audit trail recovered: {bytes} bytes of an unfinished line moved to {file}")
+            }
+            Self::Recovered { torn: None, unsigned_lines } => {
                 format!(
-                    "Audit trail recovered: {torn_bytes} bytes of an unfinished line moved to {torn_file}"
+                    "Audit trail recovered: its last process ended before {unsigned_lines} lines were signed"
                 )
             }
             Self::Gap { count, why, .. } => format!("{count} entries could not be recorded: {why}"),
             Self::Rotated { segment, .. } => format!("Segment sealed as {segment}"),
+            Self::Checkpoint { size, .. } => format!("Checkpoint of the first {size} lines"),
+            Self::Heartbeat => "Audit trail idle".to_owned(),
+            Self::Key { .. } => "Signing key replaced".to_owned(),
+            Self::Erased { seq, reason, .. } => format!("Line {seq} erased: {reason}"),
             Self::Retired { segment, why, .. } => format!("Segment {segment} retired: {why}"),
         }
     }
@@ -74,15 +110,29 @@ impl OwnRecord {
     fn fields(&self) -> Value {
         let kind = self.kind();
         match self {
-            Self::Genesis { trail_id, origin } => {
-                json!({"kind": kind, "format": FORMAT_VERSION, "trail_id": trail_id, "origin": origin})
+            Self::Genesis { trail_id, origin, key, previous } => {
+                let mut fields = json!({
+                    "kind": kind, "format": FORMAT_VERSION, "trail_id": trail_id, "origin": origin, "key": key,
+                });
+                if let Some(PreviousTrail { trail_id, note, moved_to, why }) = previous {
+                    fields["previous"] = json!({
+                        "trail_id": trail_id, "note": note, "moved_to": moved_to, "why": why,
+                    });
+                }
+                fields
             }
-            Self::Open { instance } => json!({
+            Self::Open { instance, heartbeat } => json!({
                 "kind": kind, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "instance": instance,
+                "heartbeat_s": heartbeat.as_secs(),
             }),
             Self::Close => json!({"kind": kind, "pid": std::process::id()}),
-            Self::Recovered { torn_bytes, torn_file } => {
-                json!({"kind": kind, "torn_bytes": torn_bytes, "torn_file": torn_file})
+            Self::Recovered { torn, unsigned_lines } => {
+                let mut fields = json!({"kind": kind, "unsigned_lines": unsigned_lines});
+                if let Some(TornTail { bytes, file }) = torn {
+                    fields["torn_bytes"] = json!(bytes);
+                    fields["torn_file"] = json!(file);
+                }
+                fields
             }
             Self::Gap { count, first, last, why } => json!({
                 "kind": kind, "count": count, "first": first.to_string(), "last": last.to_string(), "why": why,
@@ -90,8 +140,17 @@ impl OwnRecord {
             Self::Rotated { segment, first_seq, last_seq, bytes } => json!({
                 "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": last_seq, "bytes": bytes,
             }),
-            Self::Retired { segment, first_seq, last_seq, why } => json!({
-                "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": last_seq, "why": why,
+            Self::Checkpoint { size, note } => json!({"kind": kind, "size": size, "note": note}),
+            Self::Heartbeat => json!({"kind": kind}),
+            Self::Key { old, new } => json!({"kind": kind, "old": old, "new": new}),
+            Self::Erased { seq, leaf_hash, reason } => {
+                json!({"kind": kind, "seq": seq, "leaf_hash": to_hex(leaf_hash), "reason": reason})
+            }
+            Self::Retired { segment, first_seq, frontier, why } => json!({
+                "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": frontier.end().saturating_sub(1),
+                "root": frontier.root().map(|root| to_hex(&root)),
+                "frontier": frontier.hashes().map(|hash| to_hex(hash)).collect::<Vec<_>>(),
+                "why": why,
             }),
         }
     }

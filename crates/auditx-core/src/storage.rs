@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,10 @@ use rustix::fs::OFlags;
 
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
+
+/// For keys: nobody else's business.
+const PRIVATE_FILE_MODE: u32 = 0o600;
+const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
 
 /// An open file that is only ever appended to.
 pub(crate) trait StorageFile: fmt::Debug + Send + Sync {
@@ -33,6 +37,8 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Puts `bytes` in the place of a file: temporary file, fsync, rename, fsync of the directory.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// fsync(2) of a directory: afterwards its renames and new files survive a power loss.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 }
@@ -80,6 +86,10 @@ impl Storage for Disk {
         fs::remove_file(path)
     }
 
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        replace_with(path, bytes, own_options())
+    }
+
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
@@ -87,9 +97,18 @@ impl Storage for Disk {
 
 /// Options for a file of ours: its mode, no following of symlinks, no waiting on a FIFO.
 pub(crate) fn own_options() -> OpenOptions {
+    options_with(FILE_MODE)
+}
+
+/// The same for a file that only this user may read.
+fn private_options() -> OpenOptions {
+    options_with(PRIVATE_FILE_MODE)
+}
+
+fn options_with(mode: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options.mode(FILE_MODE).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    options.mode(mode).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
     options
 }
 
@@ -108,20 +127,36 @@ pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
+/// The bytes of a file of ours.
+pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_own(path, own_options().read(true))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Makes a directory that only this user may enter, and its parents.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY_MODE).create(path)
+}
+
 /// Makes a directory and its parents.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }
 
-/// Puts `bytes` in the place of `path`: temporary file, fsync, rename, fsync of the directory.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut options = own_options();
-    options.write(true).create(true).truncate(true);
-    let mut file = open_own(&temporary, &options)?;
+/// Puts `bytes` in the place of a file that only this user may read.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, private_options())
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mut options: OpenOptions) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    let mut file = open_own(temporary, options.write(true).create(true).truncate(true))?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    fs::rename(temporary, path)?;
     match path.parent() {
         Some(directory) => Disk.sync_directory(directory),
         None => Ok(()),
@@ -162,7 +197,7 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&directory) & !0o750, 0);
         assert_eq!(mode(&path) & !0o640, 0);
-        replace_file(&path, b"new").unwrap();
+        Disk.replace(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 }

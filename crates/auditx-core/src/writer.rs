@@ -1,5 +1,5 @@
-//! The writer's thread: fdatasync for many at once, sealing by age, waking followers. Callers never wait for it
-//! unless they ask for durability.
+//! The writer's thread: fdatasync for many at once, checkpoints, sealing by age, heartbeats, waking followers. Callers never
+//! wait for it unless they ask for durability.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
-use crate::config::Durability;
+use crate::config::{Cadence, Durability};
 use crate::error::{Error, Result};
 use crate::journal::Direct;
 use crate::metrics::Counters;
+use crate::notary::{Notary, Occasion};
+use crate::own_record::OwnRecord;
 use crate::segment::ACTIVE;
+use crate::tree::CompactRange;
 use crate::watermark::Watermark;
 
 /// How soon followers hear of a line that nobody waits for.
@@ -20,133 +23,181 @@ const TICK: Duration = Duration::from_millis(5);
 /// How often an idle writer looks whether a segment has grown old, since clocks may be set.
 const AGE_CHECK: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
-pub(crate) struct Writer {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
+/// A checkpoint costs several fsyncs: however many entries come, there are at most this many in an interval.
+const CHECKPOINTS_PER_INTERVAL: u32 = 10;
 
 #[derive(Debug)]
-struct Shared {
-    journal: Arc<Direct>,
-    watermark: Arc<Watermark>,
-    durability: Durability,
-    counters: Arc<Counters>,
-    app_log: Arc<AppLog>,
-    stopping: AtomicBool,
+pub(crate) struct Writer {
+    duty: Arc<Duty>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+/// What the writer works with.
+#[derive(Debug)]
+pub(crate) struct Duty {
+    pub(crate) journal: Arc<Direct>,
+    pub(crate) watermark: Arc<Watermark>,
+    pub(crate) notary: Arc<Notary>,
+    pub(crate) durability: Durability,
+    pub(crate) cadence: Cadence,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) app_log: Arc<AppLog>,
 }
 
 impl Writer {
-    pub(crate) fn start(
-        journal: Arc<Direct>,
-        watermark: Arc<Watermark>,
-        durability: Durability,
-        counters: Arc<Counters>,
-        app_log: Arc<AppLog>,
-    ) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            journal,
-            watermark,
-            durability,
-            counters,
-            app_log,
-            stopping: AtomicBool::new(false),
-        });
+    /// Starts the thread. A trail without any checkpoint gets its first one before this returns: whoever takes the lines of
+    /// such a trail away can then not say that they were never signed.
+    pub(crate) fn start(duty: Duty) -> Result<Self> {
+        let (duty, stopping) = (Arc::new(duty), Arc::new(AtomicBool::new(false)));
+        let mut shift = Shift::new(duty.clone(), stopping.clone());
+        if duty.notary.size() == 0 {
+            shift.sync()?;
+            shift.sign(Occasion::Cadence)?;
+        }
         let thread = std::thread::Builder::new()
             .name("auditx-writer".to_owned())
-            .spawn({
-                let shared = shared.clone();
-                move || shared.run()
-            })
+            .spawn(move || shift.run())
             .map_err(|error| Error::storage("cannot start the writer's thread", "auditx-writer", error))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { duty, stopping, thread: Some(thread) })
     }
 
-    /// Syncs what is there and ends the thread.
-    pub(crate) fn stop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.watermark.wake_writer();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            self.shared.app_log.trouble("the writer's thread panicked");
+    /// Syncs and signs what is there and ends the thread.
+    ///
+    /// # Errors
+    /// What kept the last checkpoint from being made.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.duty.watermark.wake_writer();
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => {
+                self.duty.app_log.trouble("the writer's thread panicked");
+                Ok(())
+            }
         }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.stop();
+        // Whoever wants to know stops it first.
+        drop(self.stop());
     }
 }
 
-impl Shared {
-    fn run(&self) {
-        let mut announced = self.watermark.written();
-        let mut unsynced_since: Option<Instant> = None;
-        loop {
-            let stopping = self.stopping.load(Ordering::SeqCst);
-            self.journal.appender().seal_if_old();
-            let written = self.watermark.written();
-            let dirty = written > self.watermark.durable();
-            if dirty && unsynced_since.is_none() {
-                unsynced_since = Some(Instant::now());
-            }
-            if dirty && (stopping || self.is_sync_due(unsynced_since)) {
-                unsynced_since = None;
-                if self.sync().is_err() {
-                    // Poisoned: nothing more will ever be synced.
-                    return;
-                }
-            } else if written > announced {
-                self.watermark.notify();
-            }
-            announced = written;
-            if stopping && self.watermark.written() == self.watermark.durable() {
-                return;
-            }
-            self.rest(announced);
+/// The thread's own state.
+struct Shift {
+    duty: Arc<Duty>,
+    stopping: Arc<AtomicBool>,
+    /// Lines that followers were told of.
+    announced: u64,
+    /// Since when a line is not durable.
+    unsynced_since: Option<Instant>,
+    /// Since when a line is not signed.
+    unsigned_since: Option<Instant>,
+    /// The tree over what is durable.
+    durable: Option<CompactRange>,
+    /// When a checkpoint was last tried.
+    tried_at: Option<Instant>,
+    /// How many lines there were when a note was last recorded in the trail.
+    noted_at: u64,
+    /// When a line was last seen to be new.
+    busy_at: Instant,
+}
+
+impl Shift {
+    fn new(duty: Arc<Duty>, stopping: Arc<AtomicBool>) -> Self {
+        let written = duty.watermark.written();
+        Self {
+            duty,
+            stopping,
+            announced: written,
+            unsynced_since: None,
+            unsigned_since: None,
+            durable: None,
+            tried_at: None,
+            noted_at: written,
+            busy_at: Instant::now(),
         }
     }
 
-    fn is_sync_due(&self, unsynced_since: Option<Instant>) -> bool {
-        self.watermark.is_sync_wanted()
-            || match self.durability {
-                Durability::Interval(interval) => {
-                    unsynced_since.is_some_and(|since| since.elapsed() >= interval)
-                }
+    fn run(mut self) -> Result<()> {
+        loop {
+            let stopping = self.stopping.load(Ordering::SeqCst);
+            self.duty.journal.appender().seal_if_old();
+            self.beat();
+            let written = self.duty.watermark.written();
+            if written > self.announced {
+                self.busy_at = Instant::now();
+            }
+            let dirty = written > self.duty.watermark.durable();
+            note_since(&mut self.unsynced_since, dirty);
+            note_since(&mut self.unsigned_since, written > self.duty.notary.size());
+            if dirty && (stopping || self.is_sync_due()) {
+                self.record_note();
+                self.unsynced_since = None;
+                // Poisoned: nothing more will ever be synced.
+                self.sync()?;
+            } else if written > self.announced {
+                self.duty.watermark.notify();
+            }
+            self.announced = written;
+            let is_settled = self.duty.watermark.written() == self.duty.watermark.durable();
+            if stopping && is_settled {
+                return self.sign(Occasion::Boundary);
+            }
+            if self.is_checkpoint_due() {
+                // Said in app.log and counted; tried again after an interval.
+                drop(self.sign(Occasion::Cadence));
+            }
+            self.rest();
+        }
+    }
+
+    fn is_sync_due(&self) -> bool {
+        let waited =
+            |since: Option<Instant>, time: Duration| since.is_some_and(|since| since.elapsed() >= time);
+        self.duty.watermark.is_sync_wanted()
+            // Only durable lines are signed.
+            || waited(self.unsigned_since, self.duty.cadence.interval)
+            || match self.duty.durability {
+                Durability::Interval(interval) => waited(self.unsynced_since, interval),
                 Durability::EveryEntry => true,
                 Durability::Os => false,
             }
     }
 
-    fn rest(&self, announced: u64) {
-        let written = self.watermark.written();
-        let syncs_later = written > self.watermark.durable() && self.durability != Durability::Os;
-        let idle = written == announced && !syncs_later;
-        let pause = if idle {
-            self.journal.appender().age_left().map(|left| left.min(AGE_CHECK))
-        } else {
-            Some(TICK)
-        };
-        self.watermark.wait_for_work(pause.map(|pause| Instant::now() + pause), idle, || {
-            self.stopping.load(Ordering::SeqCst)
-                || self.watermark.is_sync_wanted()
-                || (idle && self.watermark.written() > announced)
-        });
+    /// Lines that are durable and not signed.
+    fn unsigned(&self) -> u64 {
+        self.duty.watermark.durable().saturating_sub(self.duty.notary.size())
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        self.unsigned() > 0 && self.until_checkpoint(self.unsigned()).is_none_or(|left| left.is_zero())
+    }
+
+    /// How long until a checkpoint of so many new lines may be made; none where none was tried yet.
+    fn until_checkpoint(&self, lines: u64) -> Option<Duration> {
+        let Cadence { interval, entries, .. } = self.duty.cadence;
+        let least = if lines >= entries { interval / CHECKPOINTS_PER_INTERVAL } else { interval };
+        self.tried_at.map(|tried| least.saturating_sub(tried.elapsed()))
     }
 
     /// One fdatasync for every line written so far. Callers go on meanwhile.
-    fn sync(&self) -> Result<()> {
-        let (file, len, next_seq) = {
-            let appender = self.journal.appender();
+    fn sync(&mut self) -> Result<()> {
+        let (file, len, next_seq, frontier) = {
+            let mut appender = self.duty.journal.appender();
+            appender.flush_tiles();
             let (file, len) = appender.active_file();
-            (file, len, appender.next_seq())
+            (file, len, appender.next_seq(), appender.frontier().clone())
         };
         let fault = match file.sync_data().and_then(|()| file.len()) {
             Ok(found) if found >= len => {
-                self.counters.fsyncs.add(1);
-                self.watermark.publish_durable(next_seq);
+                self.duty.counters.fsyncs.add(1);
+                self.duty.watermark.publish_durable(next_seq);
+                self.durable = Some(frontier);
                 return Ok(());
             }
             Ok(found) => Error::corrupt(format!(
@@ -159,10 +210,84 @@ impl Shared {
                 error,
             ),
         };
-        self.counters.fsync_failures.add(1);
-        self.journal.appender().poison(&fault);
-        self.watermark.poison(&fault);
-        self.app_log.trouble(&fault.to_string());
+        self.duty.counters.fsync_failures.add(1);
+        self.duty.journal.appender().poison(&fault);
+        self.duty.watermark.poison(&fault);
+        self.duty.app_log.trouble(&fault.to_string());
         Err(fault)
     }
+
+    /// Signs what is durable.
+    fn sign(&mut self, occasion: Occasion) -> Result<()> {
+        self.tried_at = Some(Instant::now());
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let outcome = self.duty.notary.sign(durable, occasion);
+        match &outcome {
+            Ok(()) => self.unsigned_since = None,
+            Err(error) => self.duty.app_log.trouble(&error.to_string()),
+        }
+        outcome
+    }
+
+    /// Records the latest note where one is due, before the lines are synced whose checkpoint comes next, so that it is
+    /// itself signed then.
+    fn record_note(&mut self) {
+        let written = self.duty.watermark.written();
+        if written < self.noted_at + self.duty.cadence.entries {
+            return;
+        }
+        let Some(latest) = self.duty.notary.latest() else { return };
+        let record = OwnRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
+        // One that is refused is recorded later: no entry depends on it.
+        if self.duty.journal.push_own(&record).is_ok() {
+            self.noted_at = self.duty.watermark.written();
+        }
+    }
+
+    /// Says that the trail is alive where nothing else has for a while.
+    fn beat(&mut self) {
+        if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.duty.cadence.heartbeat {
+            self.busy_at = Instant::now();
+            if let Err(error) = self.duty.journal.push_own(&OwnRecord::Heartbeat)
+                && !error.is_closed()
+            {
+                self.duty.app_log.trouble(&format!("cannot record a heartbeat: {error}"));
+            }
+        }
+    }
+
+    fn rest(&self) {
+        let watermark = &self.duty.watermark;
+        let written = watermark.written();
+        let syncs_later = written > watermark.durable() && self.duty.durability != Durability::Os;
+        let is_idle = written == self.announced && !syncs_later;
+        let pause = if is_idle { self.idle_pause() } else { TICK };
+        watermark.wait_for_work(Some(Instant::now() + pause), is_idle, || {
+            self.stopping.load(Ordering::SeqCst)
+                || watermark.is_sync_wanted()
+                || (is_idle && watermark.written() > self.announced)
+        });
+    }
+
+    /// Until something is due although nothing happens.
+    fn idle_pause(&self) -> Duration {
+        let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
+        let mut pause = left(self.busy_at, self.duty.cadence.heartbeat);
+        if let Some(age) = self.duty.journal.appender().age_left() {
+            pause = pause.min(age.min(AGE_CHECK));
+        }
+        if self.unsigned() > 0 {
+            pause = pause.min(self.until_checkpoint(self.unsigned()).unwrap_or(TICK));
+        }
+        let is_dirty = self.duty.watermark.written() > self.duty.watermark.durable();
+        if let Some(since) = self.unsigned_since.filter(|_| is_dirty) {
+            pause = pause.min(left(since, self.duty.cadence.interval));
+        }
+        pause.max(TICK)
+    }
+}
+
+/// Remembers since when something is so.
+fn note_since(since: &mut Option<Instant>, is_so: bool) {
+    *since = is_so.then(|| since.unwrap_or_else(Instant::now));
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::recover::recover;
+use crate::key::KeySource;
+use crate::recover::{Founding, Recovered, recover};
 use crate::redact::Redaction;
 use crate::segment::{OWN_DIR, sealed_segments};
 use crate::storage::create_directory;
@@ -36,8 +37,9 @@ fn bench(max_file_bytes: u64) -> Bench {
         max_age: None,
         sealed: Arc::default(),
     };
-    let recovered = recover(&means, "origin").unwrap();
-    Bench { directory, disk, appender: Appender::new(means, recovered.start) }
+    let founding = Founding { origin: "origin".to_owned(), previous: None };
+    let Recovered { start, tree, notary, .. } = recover(&means, &KeySource::Trail, &founding).unwrap();
+    Bench { directory, disk, appender: Appender::new(means, start, tree, notary) }
 }
 
 impl Bench {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Durability {
-    /// When the operating system likes, at seals, at `flush`, at `close`, and when a receipt is waited for.
+    /// When the operating system likes, at checkpoints, at seals, at `flush`, at `close`, and when a receipt is waited for.
     Os,
     /// At most this long after the entry was accepted.
     Interval(Duration),
@@ -96,6 +96,53 @@ impl RateLimit {
 impl Default for RateLimit {
     fn default() -> Self {
         Self { limit: 5, window: Duration::from_secs(60), addresses: 10_000 }
+    }
+}
+
+/// When checkpoints are signed while entries arrive, and how often an idle trail says that it is alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Cadence {
+    /// A durable entry is signed after at most this long. Default: 1 s.
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    /// So many new entries are signed at once, though at most ten times in an interval. As often, the latest checkpoint is
+    /// recorded in the trail itself. Default: 1,024.
+    pub entries: u64,
+    /// A trail without entries gets a `heartbeat` record and a checkpoint this often. Default: 1 h.
+    #[serde(deserialize_with = "duration")]
+    pub heartbeat: Duration,
+}
+
+impl Cadence {
+    /// A checkpoint after this time or this many entries.
+    #[must_use]
+    pub fn new(interval: Duration, entries: u64) -> Self {
+        Self { interval, entries, ..Self::default() }
+    }
+
+    /// Default: 1 h. How often an idle trail says that it is alive.
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    pub(crate) fn check(self) -> Result<()> {
+        if self.interval.is_zero() || self.entries == 0 || self.heartbeat < Duration::from_secs(1) {
+            return Err(Error::invalid(format!(
+                "checkpoints every {:?} or {} entries with a heartbeat each {:?}: none may be zero, and a heartbeat not below 1 s",
+                self.interval, self.entries, self.heartbeat
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(1), entries: 1_024, heartbeat: Duration::from_secs(3_600) }
     }
 }
 

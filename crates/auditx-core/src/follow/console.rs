@@ -5,8 +5,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::Sink;
-use crate::config::{Console, HookError};
+use crate::config::Console;
 use crate::encode;
+use crate::error::HookError;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::vocabulary::LogLevel;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Sink;
-use crate::config::{Hook, HookError, HookFn};
+use crate::config::{Hook, HookFn};
+use crate::error::HookError;
 use crate::line::RecordedEntry;
 
 pub(super) struct HookSink(Arc<HookFn>);

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Sink;
-use crate::config::HookError;
 use crate::encode::MAX_LINE;
+use crate::error::HookError;
 use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, parse_seq};
 use crate::storage::{open_own, own_options};

@@ -54,7 +54,10 @@ fn a_trail_says_when_it_was_begun_opened_and_closed() {
         assert!(logger.log("late").record().unwrap_err().is_closed());
         logger.close(PATIENCE).unwrap();
     }
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "round 0", "close", "open", "round 1", "close"]);
+    assert_eq!(
+        kinds(directory.path()),
+        ["genesis", "open", "round 0", "close", "open", "checkpoint", "round 1", "close"]
+    );
 }
 
 #[test]
@@ -80,7 +83,10 @@ fn a_torn_tail_is_kept_aside_and_recorded() {
     fs::write(&active, text(active.clone()) + torn).unwrap();
 
     drop(AuditLogger::open(Config::new(directory.path())).unwrap());
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "whole", "close", "recovered", "open", "close"]);
+    assert_eq!(
+        kinds(directory.path()),
+        ["genesis", "open", "whole", "close", "recovered", "open", "checkpoint", "close"]
+    );
     assert_eq!(text(directory.path().join("audit.torn-4")), torn);
 }
 
@@ -226,5 +232,8 @@ fn a_logger_that_cannot_be_opened_leaves_nothing_running() {
     assert!(AuditLogger::open(Config::new(directory.path())).unwrap_err().is_storage());
     fs::remove_file(&cursors).unwrap();
     drop(AuditLogger::open(Config::new(directory.path())).unwrap());
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "close", "open", "open", "close"]);
+    assert_eq!(
+        kinds(directory.path()),
+        ["genesis", "open", "close", "open", "checkpoint", "open", "checkpoint", "close"]
+    );
 }

@@ -14,6 +14,7 @@ pub(crate) struct Faults {
     pub(crate) room: AtomicU64,
     pub(crate) fail_sync: AtomicBool,
     pub(crate) fail_rename: AtomicBool,
+    pub(crate) fail_replace: AtomicBool,
 }
 
 impl Default for Faults {
@@ -22,6 +23,7 @@ impl Default for Faults {
             room: AtomicU64::new(u64::MAX),
             fail_sync: AtomicBool::new(false),
             fail_rename: AtomicBool::new(false),
+            fail_replace: AtomicBool::new(false),
         }
     }
 }
@@ -80,6 +82,13 @@ impl Storage for FaultyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         Disk.remove(path)
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.0.fail_replace.load(Ordering::SeqCst) {
+            return Err(io::Error::other("injected replace failure"));
+        }
+        Disk.replace(path, bytes)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

@@ -1,0 +1,173 @@
+//! Notes that must be taken, and each way in which one must not.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
+use super::*;
+use crate::key::SigningKey;
+
+const ORIGIN: &str = "erp.example.com/auditx/9f0c";
+
+struct Signed {
+    key: SigningKey,
+    verifier: VerifierKey,
+    checkpoint: SignedCheckpoint,
+}
+
+fn signed() -> Signed {
+    let key = SigningKey::generate();
+    let verifier = VerifierKey::new(ORIGIN, &key.public_key()).unwrap();
+    let checkpoint = SignedCheckpoint::sign(ORIGIN, 7, &[9; 32], &[&key]).unwrap();
+    Signed { key, verifier, checkpoint }
+}
+
+/// The same text with another line in the place of one of its lines.
+fn with_line(note: &str, number: usize, line: &str) -> String {
+    note.split('\n')
+        .enumerate()
+        .map(|(at, old)| if at == number { line } else { old })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_checkpoint_reads_back_and_verifies() {
+    let Signed { verifier, checkpoint, .. } = signed();
+    let read = SignedCheckpoint::parse(checkpoint.as_str().as_bytes()).unwrap();
+    assert_eq!((read.origin(), read.size(), *read.root()), (ORIGIN, 7, [9; 32]));
+    assert_eq!(read.to_string(), checkpoint.as_str());
+    assert_eq!(read.verify(std::slice::from_ref(&verifier)).unwrap(), [&verifier]);
+}
+
+#[test]
+fn every_other_spelling_is_refused() {
+    let Signed { checkpoint, .. } = signed();
+    let note = checkpoint.as_str();
+    let root = BASE64_STANDARD.encode([9; 32]);
+    for size in ["007", "+7", "0x7", "18446744073709551616", "-7", "", "7 "] {
+        assert!(
+            SignedCheckpoint::parse(with_line(note, 1, size).as_bytes()).unwrap_err().is_corrupt(),
+            "size {size:?}"
+        );
+    }
+    // Bits that no byte has, in the last digit before the padding.
+    let loose = root.replace("CQk=", "CQl=");
+    assert_ne!(loose, root);
+    for root in
+        [BASE64_STANDARD.encode([9; 31]), BASE64_STANDARD.encode([9; 33]), loose, root.replace('=', "")]
+    {
+        assert!(
+            SignedCheckpoint::parse(with_line(note, 2, &root).as_bytes()).unwrap_err().is_corrupt(),
+            "root {root}"
+        );
+    }
+    for (wrong, what) in [
+        (with_line(note, 2, &format!("{root}\nextension")), "an extension line"),
+        (format!("{note}\n"), "a trailing line"),
+        (format!("{note}x"), "trailing bytes"),
+        (note.trim_end().to_owned(), "no last newline"),
+        (with_line(note, 0, ""), "no origin"),
+        (with_line(note, 0, "erp\u{1}"), "a control character"),
+        (note.replace('\n', "\r\n"), "CRLF"),
+        (note.split("\n\n").next().unwrap().to_owned() + "\n\n", "its signature stripped"),
+        (String::new(), "nothing"),
+    ] {
+        assert!(SignedCheckpoint::parse(wrong.as_bytes()).unwrap_err().is_corrupt(), "{what}");
+    }
+    let long = [note.as_bytes(), &vec![b'x'; 70_000]].concat();
+    assert!(SignedCheckpoint::parse(&long).unwrap_err().is_corrupt());
+    assert!(SignedCheckpoint::parse(b"\xff\n").unwrap_err().is_corrupt());
+}
+
+#[test]
+fn no_single_bit_of_a_note_can_be_flipped() {
+    let Signed { verifier, checkpoint, .. } = signed();
+    let keys = [verifier];
+    let note = checkpoint.as_str().as_bytes();
+    for at in 0..note.len() * 8 {
+        let mut flipped = note.to_vec();
+        flipped[at / 8] ^= 1 << (at % 8);
+        assert!(SignedCheckpoint::parse(&flipped).is_err_or(|read| read.verify(&keys).is_err()), "bit {at}");
+    }
+}
+
+trait IsErrOr<T> {
+    fn is_err_or(self, otherwise: impl FnOnce(T) -> bool) -> bool;
+}
+
+impl<T, E> IsErrOr<T> for std::result::Result<T, E> {
+    fn is_err_or(self, otherwise: impl FnOnce(T) -> bool) -> bool {
+        self.map_or(true, otherwise)
+    }
+}
+
+#[test]
+fn only_the_given_keys_count_and_one_invalid_signature_of_theirs_is_enough() {
+    let Signed { key, verifier, checkpoint } = signed();
+    let (other, other_verifier) = {
+        let key = SigningKey::generate();
+        let verifier = VerifierKey::new(ORIGIN, &key.public_key()).unwrap();
+        (key, verifier)
+    };
+    assert_eq!(checkpoint.verify(&[]).unwrap_err(), SignatureFault::WrongKey);
+    assert_eq!(
+        checkpoint.verify(std::slice::from_ref(&other_verifier)).unwrap_err(),
+        SignatureFault::WrongKey
+    );
+    // The same key under another name is another log's.
+    let elsewhere = VerifierKey::new("crm.example.com/auditx/77", &key.public_key()).unwrap();
+    assert_eq!(checkpoint.verify(&[elsewhere]).unwrap_err(), SignatureFault::WrongKey);
+
+    let both = SignedCheckpoint::sign(ORIGIN, 7, &[9; 32], &[&key, &other]).unwrap();
+    assert_eq!(
+        both.verify(std::slice::from_ref(&verifier)).unwrap(),
+        [&verifier],
+        "an unknown one beside it is passed over"
+    );
+    let keys = [verifier.clone(), other_verifier];
+    assert_eq!(both.verify(&keys).unwrap().len(), 2);
+    // A valid one beside an invalid known one.
+    let foreign = SignedCheckpoint::sign(ORIGIN, 8, &[9; 32], &[&other]).unwrap();
+    let stolen = foreign.as_str().lines().last().unwrap();
+    let mixed = format!("{}{stolen}\n", checkpoint.as_str());
+    assert_eq!(
+        SignedCheckpoint::parse(mixed.as_bytes()).unwrap().verify(&keys).unwrap_err(),
+        SignatureFault::BadSignature
+    );
+    assert_eq!(checkpoint.verify(&[verifier.clone(), verifier]).unwrap_err(), SignatureFault::AmbiguousKey);
+}
+
+#[test]
+fn a_key_of_another_log_cannot_vouch_for_this_one() {
+    // Signed by a known key of another name: the note says it is of one log, the key is of another.
+    let key = SigningKey::generate();
+    let elsewhere = VerifierKey::new("crm.example.com/auditx/77", &key.public_key()).unwrap();
+    let head = c2sp::tree_head(ORIGIN, 7, &[9; 32]).unwrap();
+    let signature = key.sign(&head).unwrap();
+    let note = c2sp::signed(&head, &[(&elsewhere, signature)]).unwrap();
+    assert_eq!(
+        SignedCheckpoint::parse(&note).unwrap().verify(&[elsewhere]).unwrap_err(),
+        SignatureFault::WrongKey
+    );
+}
+
+#[derive(Debug)]
+struct Faulty(SigningKey, bool);
+
+impl Signer for Faulty {
+    fn public_key(&self) -> [u8; 32] {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], crate::error::HookError> {
+        if self.1 { Err("the HSM is on fire".into()) } else { self.0.sign(&message[1..]) }
+    }
+}
+
+#[test]
+fn a_signer_that_fails_or_signs_nonsense_is_an_error() {
+    for fails in [true, false] {
+        let error = SignedCheckpoint::sign(ORIGIN, 7, &[9; 32], &[&Faulty(SigningKey::generate(), fails)])
+            .unwrap_err();
+        assert!(error.is_signing(), "{error}");
+    }
+}

@@ -1,0 +1,62 @@
+//! What a trail says it is, beside its lines: `.auditx/trail.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::log_name;
+use crate::error::{Error, Result};
+use crate::id;
+use crate::own_record::FORMAT_VERSION;
+use crate::segment::OWN_DIR;
+use crate::storage::{Storage, read_own};
+use crate::tree::to_hex;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TrailIdentity {
+    pub(crate) format: u32,
+    pub(crate) trail_id: String,
+    pub(crate) origin: String,
+}
+
+impl TrailIdentity {
+    /// A trail that does not exist yet: 128 random bits name it.
+    pub(crate) fn new(origin: &str) -> Self {
+        let mut trail_id = [0; 16];
+        id::fill(&mut trail_id);
+        Self { format: FORMAT_VERSION, trail_id: to_hex(&trail_id), origin: origin.to_owned() }
+    }
+
+    /// The name under which its checkpoints are signed.
+    pub(crate) fn log_name(&self) -> String {
+        log_name(&self.origin, &self.trail_id)
+    }
+
+    pub(crate) fn read(trail: &Path) -> Result<Self> {
+        let path = path_of(trail);
+        let bytes = read_own(&path)
+            .map_err(|error| Error::storage("cannot read the trail's identity", &path, error))?;
+        let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::corrupt("the trail's identity cannot be read").at(&path).because(error)
+        })?;
+        if identity.format != FORMAT_VERSION {
+            return Err(Error::corrupt(format!(
+                "the trail has format {}, and this version writes format {FORMAT_VERSION}: it can be read, but not continued; begin a new trail",
+                identity.format
+            ))
+            .at(&path));
+        }
+        Ok(identity)
+    }
+
+    pub(crate) fn write(&self, trail: &Path, storage: &dyn Storage) -> Result<()> {
+        let path = path_of(trail);
+        let failed = |error| Error::storage("cannot write the trail's identity", &path, error);
+        let json = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        storage.replace(&path, &json).map_err(failed)
+    }
+}
+
+fn path_of(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join("trail.json")
+}

@@ -1,0 +1,157 @@
+//! Signs checkpoints and publishes them, each larger than the one before.
+//!
+//! Comes in: frontiers of lines that are durable; seeing to that is the caller's part. Goes out: `.auditx/checkpoint`, and a
+//! copy in `.auditx/checkpoints` at each boundary: seal, close, change of key.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::error::{Error, Result};
+use crate::key::{Signer, VerifierKey};
+use crate::metrics::Counters;
+use crate::segment::OWN_DIR;
+use crate::storage::{Storage, create_directory, read_own};
+use crate::tree::CompactRange;
+
+/// The latest checkpoint of the trail in this directory.
+#[must_use]
+pub fn checkpoint_path(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join("checkpoint")
+}
+
+/// Its checkpoints at boundaries, each named by its size.
+#[must_use]
+pub fn checkpoint_history(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join("checkpoints")
+}
+
+/// Why a checkpoint is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// It was time.
+    Cadence,
+    /// A segment, a session or a key ends here: the note is kept.
+    Boundary,
+}
+
+#[derive(Debug)]
+pub(crate) struct Notary {
+    trail: PathBuf,
+    storage: Arc<dyn Storage>,
+    counters: Arc<Counters>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    key: VerifierKey,
+    signer: Arc<dyn Signer>,
+    latest: Option<Arc<SignedCheckpoint>>,
+}
+
+impl Notary {
+    /// Goes on from the latest checkpoint, which must be of this signer.
+    pub(crate) fn new(
+        trail: &Path,
+        storage: Arc<dyn Storage>,
+        counters: Arc<Counters>,
+        (signer, key): (Arc<dyn Signer>, VerifierKey),
+        latest: Option<SignedCheckpoint>,
+    ) -> Result<Self> {
+        let history = checkpoint_history(trail);
+        create_directory(&history)
+            .map_err(|error| Error::storage("cannot make the directory of checkpoints", &history, error))?;
+        let state = State { key, signer, latest: latest.map(Arc::new) };
+        Ok(Self { trail: trail.to_path_buf(), storage, counters, state: Mutex::new(state) })
+    }
+
+    /// The public key that checks what it signs.
+    pub(crate) fn key(&self) -> VerifierKey {
+        self.lock().key.clone()
+    }
+
+    /// Lines that the latest checkpoint speaks of.
+    pub(crate) fn size(&self) -> u64 {
+        self.lock().latest.as_ref().map_or(0, |latest| latest.size())
+    }
+
+    pub(crate) fn latest(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.lock().latest.clone()
+    }
+
+    /// Signs the tree with this frontier, unless one at least as large is signed already.
+    ///
+    /// # Errors
+    /// `is_signing` where the key cannot, `is_storage` where the note cannot be written. Counted.
+    pub(crate) fn sign(&self, frontier: &CompactRange, occasion: Occasion) -> Result<()> {
+        let mut state = self.lock();
+        let size = frontier.end();
+        let known = state.latest.clone().filter(|latest| latest.size() >= size);
+        let outcome = match (known, occasion) {
+            (Some(_), Occasion::Cadence) => return Ok(()),
+            (Some(latest), Occasion::Boundary) => self.keep(&latest),
+            (None, _) => {
+                let made = self.make(frontier, state.key.name(), &[&*state.signer], occasion);
+                made.map(|made| state.latest = Some(Arc::new(made)))
+            }
+        };
+        if outcome.is_err() {
+            self.counters.checkpoint_failures.add(1);
+        }
+        outcome
+    }
+
+    /// Signs the boundary with the key so far and the next one, which signs from here on.
+    pub(crate) fn hand_over(&self, frontier: &CompactRange, next: Arc<dyn Signer>) -> Result<()> {
+        let mut state = self.lock();
+        let key = VerifierKey::new(state.key.name(), &next.public_key())?;
+        let made = self.make(frontier, key.name(), &[&*state.signer, &*next], Occasion::Boundary)?;
+        *state = State { key, signer: next, latest: Some(Arc::new(made)) };
+        Ok(())
+    }
+
+    fn make(
+        &self,
+        frontier: &CompactRange,
+        log_name: &str,
+        signers: &[&dyn Signer],
+        occasion: Occasion,
+    ) -> Result<SignedCheckpoint> {
+        let root =
+            frontier.root().ok_or_else(|| Error::corrupt("the tree does not begin with the first line"))?;
+        let made = SignedCheckpoint::sign(log_name, frontier.end(), &root, signers)?;
+        if occasion == Occasion::Boundary {
+            self.keep(&made)?;
+        }
+        self.write(&checkpoint_path(&self.trail), &made)?;
+        self.counters.checkpoints.add(1);
+        Ok(made)
+    }
+
+    /// One file for each would be millions in a year; those in between travel in the trail itself.
+    fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
+        self.write(&checkpoint_history(&self.trail).join(checkpoint.size().to_string()), checkpoint)
+    }
+
+    fn write(&self, path: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
+        self.storage
+            .replace(path, checkpoint.as_str().as_bytes())
+            .map_err(|error| Error::storage("cannot write the checkpoint", path, error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // It panics nowhere between two consistent states.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The latest checkpoint on disk, no signature of it checked; none where there is no file.
+pub(crate) fn read_latest(trail: &Path) -> Result<Option<SignedCheckpoint>> {
+    let path = checkpoint_path(trail);
+    match read_own(&path) {
+        Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(|error| error.at(&path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::storage("cannot read the checkpoint", &path, error)),
+    }
+}

@@ -1,0 +1,282 @@
+//! Proofs that travel: a line that was in a trail, or a trail that only grew. Each is a text that stands for itself and is
+//! checked with nothing but a public key.
+
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
+use crate::c2sp::{self, NodeIndex, SignatureFault};
+use crate::checkpoint::SignedCheckpoint;
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::key::VerifierKey;
+use crate::line::leaf_of;
+use crate::tree::Hash;
+
+/// How a C2SP tlog-proof begins.
+const INCLUSION_HEADER: &str = "c2sp.org/tlog-proof@v1";
+
+/// How our proof of consistency begins: C2SP has no file for one.
+const CONSISTENCY_HEADER: &str = "auditx/consistency-proof@v1";
+
+/// A tree of 2^64 lines has no longer path.
+const LONGEST_PATH: usize = 128;
+
+/// Why a proof proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofFault {
+    /// The checkpoint in it is not to be believed.
+    Signature(SignatureFault),
+    /// The line says another sequence number than the proof is for.
+    WrongIndex,
+    /// The two checkpoints are of different logs.
+    ForeignLog,
+    /// The hashes do not lead to the root of the checkpoint.
+    WrongPath,
+}
+
+impl fmt::Display for ProofFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signature(fault) => write!(f, "the checkpoint in it is not to be believed: {fault}"),
+            Self::WrongIndex => {
+                f.write_str("the line in it has another sequence number than the proof is for")
+            }
+            Self::ForeignLog => f.write_str("its two checkpoints are of different logs"),
+            Self::WrongPath => f.write_str("its hashes do not lead to the root that was signed"),
+        }
+    }
+}
+
+impl std::error::Error for ProofFault {}
+
+/// That a line stood in a trail at its place: the line, its index, the hashes up to the root, the signed checkpoint.
+///
+/// Its text is a C2SP tlog-proof with the line as extra data.
+#[derive(Debug)]
+pub struct InclusionProof {
+    line: Vec<u8>,
+    index: u64,
+    path: Vec<Hash>,
+    checkpoint: SignedCheckpoint,
+}
+
+impl InclusionProof {
+    /// Makes the proof for `line` at `index`. `read` is asked once for all the nodes it takes, in ascending order; they
+    /// need not be trusted, since what comes out is checked before it is given out.
+    ///
+    /// # Errors
+    /// What `read` says; `is_invalid` for an index beyond the checkpoint, `is_corrupt` where the nodes or the line are not
+    /// those that were signed.
+    pub fn make(
+        line: &[u8],
+        index: u64,
+        checkpoint: SignedCheckpoint,
+        read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
+    ) -> Result<Self> {
+        let path = c2sp::prove_inclusion(checkpoint.size(), index, read)?;
+        let proof = Self { line: line.to_vec(), index, path, checkpoint };
+        if proof.leads_to_root() {
+            return Ok(proof);
+        }
+        Err(Error::corrupt(format!(
+            "line {index} is not the one that was signed, or the nodes of the tree are not"
+        ))
+        .with_seq(index))
+    }
+
+    /// Reads a proof.
+    ///
+    /// # Errors
+    /// `is_corrupt`, saying what is wrong with its form.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let malformed = |what: &str| Error::corrupt(format!("this is no proof: {what}"));
+        let text = std::str::from_utf8(text).map_err(|_| malformed("it is not UTF-8"))?;
+        let (head, note) = text.split_once("\n\n").ok_or_else(|| malformed("it has no checkpoint"))?;
+        let mut lines = head.split('\n');
+        if lines.next() != Some(INCLUSION_HEADER) {
+            return Err(malformed(&format!("it does not begin with {INCLUSION_HEADER}")));
+        }
+        let extra = lines.next().and_then(|line| line.strip_prefix("extra "));
+        let extra = extra.ok_or_else(|| malformed("the line it is about is not in it"))?;
+        let line = BASE64_STANDARD.decode(extra).map_err(|_| malformed("its line is not in base64"))?;
+        if line.len() >= MAX_LINE {
+            return Err(malformed("its line is too long"));
+        }
+        let digits = lines.next().and_then(|line| line.strip_prefix("index "));
+        let index = digits
+            .and_then(|digits| digits.parse::<u64>().ok().filter(|index| index.to_string() == digits))
+            .ok_or_else(|| malformed("it has no index"))?;
+        let path = read_path(lines).ok_or_else(|| malformed("its hashes are not 32 bytes in base64 each"))?;
+        Ok(Self { line, index, path, checkpoint: SignedCheckpoint::parse(note.as_bytes())? })
+    }
+
+    /// The line it is about, without its newline; where the line was erased, what stands in its place.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// The line's index in the trail.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The checkpoint whose tree the line is in.
+    #[must_use]
+    pub fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.checkpoint
+    }
+
+    /// Whether the line's text was erased, so that only its hash is proved.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        leaf_of(&self.line).is_some_and(|leaf| leaf.is_erased)
+    }
+
+    /// Checks it with the keys of the trail it must be of. Costs one signature and a few hashes.
+    ///
+    /// # Errors
+    /// Why it proves nothing.
+    pub fn check(&self, keys: &[VerifierKey]) -> Result<(), ProofFault> {
+        self.checkpoint.verify(keys).map_err(ProofFault::Signature)?;
+        if leaf_of(&self.line).is_none_or(|leaf| leaf.seq != self.index) {
+            return Err(ProofFault::WrongIndex);
+        }
+        if self.leads_to_root() { Ok(()) } else { Err(ProofFault::WrongPath) }
+    }
+
+    fn leads_to_root(&self) -> bool {
+        let (size, root) = (self.checkpoint.size(), self.checkpoint.root());
+        leaf_of(&self.line)
+            .is_some_and(|leaf| c2sp::is_included(&self.path, size, root, self.index, &leaf.hash))
+    }
+}
+
+impl fmt::Display for InclusionProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{INCLUSION_HEADER}\nextra {}\nindex {}",
+            BASE64_STANDARD.encode(&self.line),
+            self.index
+        )?;
+        write_path(f, &self.path)?;
+        write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+/// That the trail of a newer checkpoint begins with all the lines of an older one.
+#[derive(Debug)]
+pub struct ConsistencyProof {
+    path: Vec<Hash>,
+    older: SignedCheckpoint,
+    newer: SignedCheckpoint,
+}
+
+impl ConsistencyProof {
+    /// Makes the proof; `read` as for [`InclusionProof::make`].
+    ///
+    /// # Errors
+    /// What `read` says; `is_invalid` where `older` is larger, empty or of another log, `is_corrupt` where the two
+    /// disagree, or the nodes are not those that were signed.
+    pub fn make(
+        older: SignedCheckpoint,
+        newer: SignedCheckpoint,
+        read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
+    ) -> Result<Self> {
+        if older.origin() != newer.origin() {
+            return Err(Error::invalid("the two checkpoints are of different logs"));
+        }
+        let path = c2sp::prove_consistency(older.size(), newer.size(), read)?;
+        let proof = Self { path, older, newer };
+        if proof.is_prefix() {
+            return Ok(proof);
+        }
+        Err(Error::corrupt(format!(
+            "the tree of {} lines does not begin with the tree of {} lines that was signed",
+            proof.newer.size(),
+            proof.older.size()
+        )))
+    }
+
+    /// Reads a proof.
+    ///
+    /// # Errors
+    /// `is_corrupt`, saying what is wrong with its form.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let malformed = |what: &str| Error::corrupt(format!("this is no proof: {what}"));
+        let text = std::str::from_utf8(text).map_err(|_| malformed("it is not UTF-8"))?;
+        let blocks: Vec<&str> = text.split("\n\n").collect();
+        let [head, older_head, older_signatures, newer_head, newer_signatures] = blocks[..] else {
+            return Err(malformed("it does not hold two checkpoints"));
+        };
+        let mut lines = head.split('\n');
+        if lines.next() != Some(CONSISTENCY_HEADER) {
+            return Err(malformed(&format!("it does not begin with {CONSISTENCY_HEADER}")));
+        }
+        let path = read_path(lines).ok_or_else(|| malformed("its hashes are not 32 bytes in base64 each"))?;
+        let older = SignedCheckpoint::parse(format!("{older_head}\n\n{older_signatures}\n").as_bytes())?;
+        let newer = SignedCheckpoint::parse(format!("{newer_head}\n\n{newer_signatures}").as_bytes())?;
+        Ok(Self { path, older, newer })
+    }
+
+    /// The checkpoint that came first.
+    #[must_use]
+    pub fn older(&self) -> &SignedCheckpoint {
+        &self.older
+    }
+
+    /// The checkpoint that came later.
+    #[must_use]
+    pub fn newer(&self) -> &SignedCheckpoint {
+        &self.newer
+    }
+
+    /// Checks it with the keys of the trail it must be of. Costs two signatures and a few hashes.
+    ///
+    /// # Errors
+    /// Why it proves nothing.
+    pub fn check(&self, keys: &[VerifierKey]) -> Result<(), ProofFault> {
+        self.older.verify(keys).map_err(ProofFault::Signature)?;
+        self.newer.verify(keys).map_err(ProofFault::Signature)?;
+        if self.older.origin() != self.newer.origin() {
+            return Err(ProofFault::ForeignLog);
+        }
+        if self.is_prefix() { Ok(()) } else { Err(ProofFault::WrongPath) }
+    }
+
+    fn is_prefix(&self) -> bool {
+        let of = |checkpoint: &SignedCheckpoint| (checkpoint.size(), *checkpoint.root());
+        let ((old_size, old_root), (size, root)) = (of(&self.older), of(&self.newer));
+        c2sp::is_consistent(&self.path, (old_size, &old_root), (size, &root))
+    }
+}
+
+impl fmt::Display for ConsistencyProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{CONSISTENCY_HEADER}")?;
+        write_path(f, &self.path)?;
+        write!(f, "\n{}\n{}", self.older, self.newer)
+    }
+}
+
+fn write_path(f: &mut fmt::Formatter<'_>, path: &[Hash]) -> fmt::Result {
+    path.iter().try_for_each(|hash| writeln!(f, "{}", BASE64_STANDARD.encode(hash)))
+}
+
+fn read_path<'l>(lines: impl Iterator<Item = &'l str>) -> Option<Vec<Hash>> {
+    let mut path = Vec::new();
+    for line in lines {
+        if path.len() == LONGEST_PATH {
+            return None;
+        }
+        path.push(BASE64_STANDARD.decode(line).ok()?.try_into().ok()?);
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The slow way to a frontier: every line read and hashed, where the cache is gone or disagrees.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::disagreement;
+use crate::checkpoint::SignedCheckpoint;
+use crate::error::{Error, Result};
+use crate::line::leaf_of;
+use crate::segment::TrailReader;
+use crate::tiles::{self, GrowingTree, Tiles};
+use crate::tree::{CompactRange, hash_from_hex};
+
+/// The frontier at the checkpoint, from the lines. Where they lead to the root that was signed, the cache is made anew.
+///
+/// # Errors
+/// `is_corrupt`, naming the first line that is not what was signed, as far as the cache can tell.
+pub(super) fn frontier(directory: &Path, latest: &SignedCheckpoint, tiles: &Tiles) -> Result<CompactRange> {
+    let size = latest.size();
+    let cache_is_right =
+        tiles.frontier(size).is_some_and(|frontier| frontier.root().as_ref() == Some(latest.root()));
+    let mut range: Option<CompactRange> = None;
+    let mut retired = None;
+    each_leaf(directory, |seq, line| {
+        let leaf = leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default();
+        if seq < size {
+            range.get_or_insert_with(|| CompactRange::new(seq)).push(leaf);
+            if cache_is_right && tiles.node(0, seq).is_some_and(|known| known != leaf) {
+                return Err(disagreement(format!("line {seq} is not what was signed"), seq));
+            }
+        }
+        if let Some(range) = &range
+            && range.begin() > 0
+            && let Some(frontier) = retired_frontier(line)
+            && frontier.end() == range.begin()
+        {
+            retired = Some(frontier);
+        }
+        Ok(())
+    })?;
+    let mut range = range.unwrap_or_else(|| CompactRange::new(0));
+    let begin = range.begin();
+    if begin > 0 {
+        let mut whole = retired.ok_or_else(|| {
+            disagreement(
+                format!(
+                    "the lines before line {begin} are missing, and no record says that they were retired"
+                ),
+                0,
+            )
+        })?;
+        whole.join(&range)?;
+        range = whole;
+    }
+    if range.root().as_ref() != Some(latest.root()) {
+        return Err(disagreement(
+            format!("the {size} lines that were signed are not the ones that are here"),
+            begin,
+        ));
+    }
+    if begin == 0 {
+        renew(directory, size)?;
+    }
+    Ok(range)
+}
+
+/// Writes the cache anew. Retired lines cannot be hashed again: without them it stays as it is.
+fn renew(directory: &Path, size: u64) -> Result<()> {
+    tiles::remove(directory)?;
+    let mut tree = GrowingTree::open(directory, CompactRange::new(0))?;
+    let failed = |error| Error::storage("cannot write the tiles", directory, error);
+    each_leaf(directory, |seq, line| {
+        let leaf = leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default();
+        if seq < size { tree.push(leaf).map_err(failed) } else { Ok(()) }
+    })?;
+    tree.flush().map_err(failed)
+}
+
+fn each_leaf(directory: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    let mut reader = TrailReader::new(directory, 0);
+    while let Some((seq, line)) = reader.next_line()? {
+        take(seq, line)?;
+    }
+    Ok(())
+}
+
+/// The frontier in a `retired` record; none where the line is another one.
+fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
+    memchr::memmem::find(line, br#""auditx":{"#)?;
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let record = &line["auditx"];
+    if record["kind"] != "retired" {
+        return None;
+    }
+    let hashes: Option<Vec<_>> =
+        record["frontier"].as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?)).collect();
+    CompactRange::frontier(record["last_seq"].as_u64()? + 1, &hashes?).ok()
+}

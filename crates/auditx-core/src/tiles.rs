@@ -1,0 +1,236 @@
+//! Node hashes on disk, so that a proof or an open needs a few of them instead of every line: a cache, rebuildable from
+//! the lines, never trusted. Whoever reads it checks what it says against a root that was signed.
+//!
+//! One file for each eighth level of the tree, `.auditx/tiles/0`, `1`, …: the hashes of that level side by side, 32 bytes
+//! each. Entry n of file k covers the 256^k lines from n × 256^k on. They are the full tiles of C2SP tlog-tiles, one after
+//! the other.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::segment::OWN_DIR;
+use crate::storage::{create_directory, open_own, own_options};
+use crate::tree::{CompactRange, Hash, node_hash};
+
+const DIRECTORY: &str = "tiles";
+
+/// Levels of the tree between two files.
+const HEIGHT: u8 = 8;
+
+/// Enough for 2^64 lines.
+const FILES: u8 = 8;
+
+const HASH_LEN: u64 = 32;
+
+/// What a file's writer keeps back at most: one tile.
+const PENDING: usize = 8 * 1024;
+
+fn directory_of(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join(DIRECTORY)
+}
+
+fn file_of(trail: &Path, file: u8) -> PathBuf {
+    directory_of(trail).join(file.to_string())
+}
+
+/// Reads nodes of a trail's tree.
+#[derive(Debug)]
+pub struct Tiles {
+    files: Vec<File>,
+}
+
+impl Tiles {
+    /// Opens what is there; without any files every node is absent.
+    #[must_use]
+    pub fn open(trail: &Path) -> Self {
+        let open = |file| File::open(file_of(trail, file)).ok().filter(|file| is_regular(file));
+        Self { files: (0..FILES).map_while(open).collect() }
+    }
+
+    /// A node of the tree, as the cache has it; none where it does not have it. Costs one pread(2) of at most 4 KiB.
+    #[must_use]
+    pub fn node(&self, level: u8, place: u64) -> Option<Hash> {
+        let file = self.files.get(usize::from(level / HEIGHT))?;
+        let within = level % HEIGHT;
+        let mut hashes = vec![Hash::default(); 1 << within];
+        let begin = place.checked_shl(u32::from(within))?.checked_mul(HASH_LEN)?;
+        file.read_exact_at(hashes.as_flattened_mut(), begin).ok()?;
+        while hashes.len() > 1 {
+            hashes = hashes.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
+        }
+        hashes.pop()
+    }
+
+    /// The frontier of the tree of `size` lines, as the cache has it.
+    #[must_use]
+    pub fn frontier(&self, size: u64) -> Option<CompactRange> {
+        let mut frontier = CompactRange::new(0);
+        for file in (0..FILES).rev() {
+            let end = size >> (file * HEIGHT);
+            for place in end >> HEIGHT << HEIGHT..end {
+                frontier.push_node(file * HEIGHT, self.node(file * HEIGHT, place)?, &mut |_, _, _| ());
+            }
+        }
+        Some(frontier)
+    }
+}
+
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+/// A growing tree: the frontier in memory, and the cache behind it.
+#[derive(Debug)]
+pub(crate) struct GrowingTree {
+    frontier: CompactRange,
+    files: Vec<TileFile>,
+}
+
+#[derive(Debug)]
+struct TileFile {
+    file: File,
+    /// Where the pending hashes belong.
+    place: u64,
+    pending: Vec<u8>,
+}
+
+impl GrowingTree {
+    /// Goes on from a frontier; what the cache holds beyond it is written over.
+    ///
+    /// # Errors
+    /// `is_storage` where the files of the cache cannot be opened.
+    pub(crate) fn open(trail: &Path, frontier: CompactRange) -> Result<Self> {
+        let directory = directory_of(trail);
+        create_directory(&directory)
+            .map_err(|error| Error::storage("cannot make the directory of tiles", &directory, error))?;
+        let open = |file: u8| {
+            let path = file_of(trail, file);
+            let opened = open_own(&path, own_options().write(true).create(true).truncate(false))
+                .map_err(|error| Error::storage("cannot open a file of tiles", &path, error))?;
+            let place = frontier.end() >> (file * HEIGHT);
+            Ok(TileFile { file: opened, place, pending: Vec::new() })
+        };
+        let files = (0..FILES).map(open).collect::<Result<_>>()?;
+        Ok(Self { frontier, files })
+    }
+
+    pub(crate) fn frontier(&self) -> &CompactRange {
+        &self.frontier
+    }
+
+    /// Adds a leaf. Costs one node hash on average, and one pwrite(2) in 256.
+    ///
+    /// # Errors
+    /// What the disk says: the tree has grown all the same, and only the cache lacks something.
+    pub(crate) fn push(&mut self, leaf: Hash) -> io::Result<()> {
+        let Self { frontier, files } = self;
+        frontier.push_node(0, leaf, &mut |level, _, hash| {
+            if level % HEIGHT == 0
+                && let Some(file) = files.get_mut(usize::from(level / HEIGHT))
+            {
+                file.pending.extend_from_slice(hash);
+            }
+        });
+        self.files
+            .iter_mut()
+            .try_for_each(|file| if file.pending.len() < PENDING { Ok(()) } else { file.flush() })
+    }
+
+    /// Hands everything to the kernel. It need not be durable: what a power loss takes is made anew from the lines.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.files.iter_mut().try_for_each(TileFile::flush)
+    }
+}
+
+impl TileFile {
+    fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let count = self.pending.len() as u64 / HASH_LEN;
+        let outcome = self.file.write_all_at(&self.pending, self.place * HASH_LEN);
+        // A hole in a cache is found by whoever reads it; keeping everything back would fill the memory instead.
+        self.place += count;
+        self.pending.clear();
+        outcome
+    }
+}
+
+/// Removes the cache, so that nothing of it is taken for a state it is not of.
+pub(crate) fn remove(trail: &Path) -> Result<()> {
+    let directory = directory_of(trail);
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::storage("cannot remove the tiles", &directory, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::leaf_hash;
+
+    fn leaf(number: u64) -> Hash {
+        leaf_hash(&number.to_le_bytes())
+    }
+
+    fn frontier_of(range: std::ops::Range<u64>) -> CompactRange {
+        let mut frontier = CompactRange::new(range.start);
+        range.for_each(|number| frontier.push(leaf(number)));
+        frontier
+    }
+
+    #[test]
+    fn frontiers_and_nodes_of_every_size_come_back_from_the_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tree = GrowingTree::open(directory.path(), CompactRange::new(0)).unwrap();
+        for number in 0..1000 {
+            tree.push(leaf(number)).unwrap();
+        }
+        tree.flush().unwrap();
+        let tiles = Tiles::open(directory.path());
+        for size in [0, 1, 2, 3, 255, 256, 257, 511, 512, 700, 999, 1000] {
+            assert_eq!(tiles.frontier(size), Some(frontier_of(0..size)), "size {size}");
+        }
+        assert_eq!(tiles.frontier(1001), None);
+        for (level, place) in [(0, 999), (3, 5), (7, 6), (8, 2), (9, 0)] {
+            let nodes = frontier_of(place << level..(place + 1) << level);
+            assert_eq!(tiles.node(level, place).as_ref(), nodes.hashes().next(), "{level} {place}");
+        }
+        assert_eq!(
+            [tiles.node(0, 1000), tiles.node(8, 3), tiles.node(16, 0), tiles.node(63, u64::MAX)],
+            [None; 4]
+        );
+    }
+
+    #[test]
+    fn a_tree_opened_again_writes_over_what_its_frontier_does_not_know() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tree = GrowingTree::open(directory.path(), CompactRange::new(0)).unwrap();
+        (0..600).for_each(|_| tree.push(leaf(7)).unwrap());
+        tree.flush().unwrap();
+        let begin = Tiles::open(directory.path()).frontier(0).unwrap();
+        let mut tree = GrowingTree::open(directory.path(), begin).unwrap();
+        (0..300).for_each(|number| tree.push(leaf(number)).unwrap());
+        tree.flush().unwrap();
+        let frontier = Tiles::open(directory.path()).frontier(300).unwrap();
+        let mut tree = GrowingTree::open(directory.path(), frontier).unwrap();
+        (300..600).for_each(|number| tree.push(leaf(number)).unwrap());
+        tree.flush().unwrap();
+        assert_eq!(tree.frontier(), &frontier_of(0..600));
+        assert_eq!(Tiles::open(directory.path()).frontier(600), Some(frontier_of(0..600)));
+    }
+
+    #[test]
+    fn without_files_there_are_no_nodes() {
+        let directory = tempfile::tempdir().unwrap();
+        let tiles = Tiles::open(directory.path());
+        assert_eq!((tiles.node(0, 0), tiles.frontier(0).map(|range| range.end())), (None, Some(0)));
+        remove(directory.path()).unwrap();
+    }
+}
