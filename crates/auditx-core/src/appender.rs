@@ -11,6 +11,7 @@ use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
+use crate::key::Signer;
 use crate::line::SEQ_PREFIX;
 use crate::metrics::Counters;
 use crate::notary::{Notary, Occasion};
@@ -159,6 +160,29 @@ impl Appender {
         self.means.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
     }
 
+    /// Why nothing can be appended any more, if so.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.poison.as_ref().map_or(Ok(()), |poison| Err(poison.duplicate()))
+    }
+
+    /// Seals whatever the active segment holds.
+    pub(crate) fn seal_now(&mut self) -> Result<()> {
+        self.check()?;
+        self.seal_and_tell()
+    }
+
+    /// Makes every line durable and signs it.
+    pub(crate) fn sign(&mut self) -> Result<()> {
+        self.sync("cannot sync the active segment")?;
+        self.notary.sign(self.tree.frontier(), Occasion::Boundary)
+    }
+
+    /// The same, with the key so far and the one that signs from here on.
+    pub(crate) fn hand_over(&mut self, next: Arc<dyn Signer>) -> Result<()> {
+        self.sync("cannot sync the active segment")?;
+        self.notary.hand_over(self.tree.frontier(), next)
+    }
+
     fn stage(&mut self, body: &[u8]) -> (u64, Hash) {
         let seq = self.active.next_seq;
         let start = self.batch.len();
@@ -203,9 +227,7 @@ impl Appender {
 
     /// Writes what is pending and what `stage` adds, all of it or nothing.
     fn write<T>(&mut self, stage: impl FnOnce(&mut Self) -> T) -> Result<T> {
-        if let Some(poison) = &self.poison {
-            return Err(poison.duplicate());
-        }
+        self.check()?;
         let before = self.active.next_seq;
         self.stage_pending();
         let staged = stage(self);
@@ -259,20 +281,32 @@ impl Appender {
 
     /// Seals; where that fails the segment simply goes on growing, and the failure is counted.
     fn try_seal(&mut self) {
-        match self.seal() {
-            Ok(()) => {
-                self.seal_at = self.means.max_file_bytes;
-                self.means.counters.seals.add(1);
-                self.means.sealed.ring();
-                // Where it is refused it is told with the next line that is not.
-                drop(self.write(|_| ()));
-            }
-            Err(_) => {
-                self.seal_at = self.active.len + SEAL_RETRY_BYTES;
-                self.active.began = self.means.clock.now();
-                self.means.counters.seal_failures.add(1);
-            }
+        if self.seal_and_tell().is_err() {
+            self.seal_at = self.active.len + SEAL_RETRY_BYTES;
+            self.active.began = self.means.clock.now();
+            self.means.counters.seal_failures.add(1);
         }
+    }
+
+    fn seal_and_tell(&mut self) -> Result<()> {
+        self.seal()?;
+        self.seal_at = self.means.max_file_bytes;
+        self.means.counters.seals.add(1);
+        self.means.sealed.ring();
+        // Where it is refused it is told with the next line that is not.
+        drop(self.write(|_| ()));
+        Ok(())
+    }
+
+    /// Makes every line durable. Hands what the cache of nodes keeps back to the kernel, too.
+    fn sync(&mut self, what: &str) -> Result<()> {
+        self.flush_tiles();
+        self.active.file.sync_data().map_err(|error| {
+            // After a failed fdatasync the kernel may have dropped what it could not write: nothing may follow it.
+            let error = Error::storage(what, self.active_path(), error);
+            self.poison(&error);
+            error
+        })
     }
 
     /// fdatasync, checkpoint, rename, create the next, fsync the directory. What is to be told of it is pending then.
@@ -281,14 +315,8 @@ impl Appender {
         let active = self.active_path();
         let sealed = directory.join(sealed_name(self.active.first_seq));
         let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
-        if let Err(error) = self.active.file.sync_data() {
-            // After a failed fdatasync the kernel may have dropped what it could not write: nothing may follow it.
-            let error = failed("cannot sync the segment to seal", &active, error);
-            self.poison(&error);
-            return Err(error);
-        }
+        self.sync("cannot sync the segment to seal")?;
         // Whatever is sealed is signed: recovery looks for unsigned lines in the active segment only.
-        self.flush_tiles();
         self.notary.sign(self.tree.frontier(), Occasion::Boundary)?;
         storage
             .rename(&active, &sealed)

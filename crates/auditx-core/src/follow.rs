@@ -6,7 +6,7 @@
 pub(crate) mod console;
 pub(crate) mod cursor;
 mod hook;
-mod projection;
+pub(crate) mod projection;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +84,7 @@ pub(crate) struct Followers {
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     pub(crate) directory: PathBuf,
-    pub(crate) cursors: PathBuf,
+    pub(crate) projection: Arc<projection::ProjectionLock>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) app_log: Arc<AppLog>,
     /// The next sequence number when the logger was opened: where a new hook begins.
@@ -113,11 +113,12 @@ impl Followers {
             giving_up: Arc::default(),
             all: Vec::new(),
         };
-        let cursor = |name: &str| Cursor::open(&around.cursors, name);
+        let cursors = cursor::cursors_of(&around.directory);
+        let cursor = |name: &str| Cursor::open(&cursors, name);
         let durable = if around.durability == Durability::Os { Gate::Written } else { Gate::Durable };
 
         let mut security_cursor = cursor(projection::FILE_NAME)?;
-        let projection = projection::Projection::open(&around.directory)?;
+        let projection = projection::Projection::open(&around.directory, around.projection.clone())?;
         let begin = security_cursor.position().unwrap_or(0).max(projection.next_seq());
         security_cursor.advance(begin);
         let ours = Progress::new(projection::FILE_NAME, begin, durable, true, true);
@@ -133,7 +134,7 @@ impl Followers {
             hook_cursor.advance(begin);
             hook_cursor
                 .save()
-                .map_err(|error| Error::storage("cannot save a hook's cursor", &around.cursors, error))?;
+                .map_err(|error| Error::storage("cannot save a hook's cursor", &cursors, error))?;
             let foreign = Progress::new(&hook.name, begin, durable, true, false);
             followers.spawn(around, foreign, Box::new(hook::HookSink::new(hook)), Some(hook_cursor))?;
         }
@@ -236,6 +237,10 @@ impl Progress {
 
     fn position(&self) -> u64 {
         self.position.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether retention may take away every line below `end` as far as this follower is concerned.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::appender::Appender;
 use crate::error::{Error, Result};
+use crate::key::Signer;
 use crate::own_record::OwnRecord;
 use crate::tree::Hash;
 use crate::watermark::Watermark;
@@ -56,6 +57,32 @@ impl Direct {
         let seq = appender.append_own(record)?;
         self.watermark.publish_written(appender.next_seq());
         Ok(seq)
+    }
+
+    /// Records a line of the library's own, makes it durable and signs it, before any other line follows.
+    pub(crate) fn push_signed(&self, record: &OwnRecord) -> Result<u64> {
+        self.settle(record, Appender::sign)
+    }
+
+    /// Records that another key signs from here on, and signs the boundary with both.
+    pub(crate) fn rotate_key(&self, record: &OwnRecord, next: Arc<dyn Signer>) -> Result<u64> {
+        self.settle(record, |appender| appender.hand_over(next))
+    }
+
+    fn settle(&self, record: &OwnRecord, sign: impl FnOnce(&mut Appender) -> Result<()>) -> Result<u64> {
+        let mut appender = self.open_appender()?;
+        let seq = appender.append_own(record)?;
+        let signed = sign(&mut appender);
+        self.watermark.publish_written(appender.next_seq());
+        signed.map(|()| seq)
+    }
+
+    /// Seals the active segment, whatever it holds.
+    pub(crate) fn seal(&self) -> Result<()> {
+        let mut appender = self.open_appender()?;
+        let sealed = appender.seal_now();
+        self.watermark.publish_written(appender.next_seq());
+        sealed
     }
 }
 

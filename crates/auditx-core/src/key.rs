@@ -14,11 +14,14 @@ use serde::Deserialize;
 use crate::c2sp::{self, NoteKey};
 use crate::error::{Error, HookError, Result};
 use crate::id;
-use crate::storage::{create_private_directory, read_own, replace_private};
+use crate::storage::{Disk, Storage, create_private_directory, read_own, replace_private};
 
 /// Where a trail keeps the key it made itself, below its own directory.
 const KEY_HOME: &str = "keys";
 const KEY_FILE: &str = "signing.pem";
+
+/// The next one, while it takes over.
+const STAGED_FILE: &str = "next.pem";
 
 /// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that never leaves a KMS or an HSM.
 ///
@@ -199,9 +202,41 @@ fn read_key(path: &Path) -> Result<SigningKey> {
     SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(path))
 }
 
-/// Puts the key in its trail's home, for this user only.
-pub(crate) fn save_in_home(own_directory: &Path, key: &SigningKey) -> Result<()> {
-    save_key(&home(own_directory), key)
+/// A trail's next key, kept beside the one it is to replace until both have signed the boundary.
+#[derive(Debug)]
+pub(crate) struct StagedKey {
+    key: SigningKey,
+    home: PathBuf,
+}
+
+/// Keeps a key for the trail to go on with: safe on disk before anything is signed with it.
+pub(crate) fn stage_in_home(own_directory: &Path, key: &SigningKey) -> Result<StagedKey> {
+    let home = home(own_directory);
+    save_key(&staged(&home), key)?;
+    Ok(StagedKey { key: key.clone(), home })
+}
+
+impl StagedKey {
+    /// The one that was left by a process that died while it replaced a key.
+    pub(crate) fn left_over(own_directory: &Path) -> Option<Self> {
+        let home = home(own_directory);
+        read_key(&staged(&home)).ok().map(|key| Self { key, home })
+    }
+
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Puts it in the place of the old one, which is gone then.
+    pub(crate) fn settle(self) -> Result<()> {
+        let failed = |error| Error::storage("cannot put the new signing key in its place", &self.home, error);
+        std::fs::rename(staged(&self.home), &self.home).map_err(failed)?;
+        Disk.sync_directory(self.home.parent().unwrap_or(Path::new("."))).map_err(failed)
+    }
+}
+
+fn staged(home: &Path) -> PathBuf {
+    home.with_file_name(STAGED_FILE)
 }
 
 fn save_key(path: &Path, key: &SigningKey) -> Result<()> {

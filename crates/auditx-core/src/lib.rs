@@ -58,11 +58,13 @@ pub use error::{Error, HookError, Result};
 pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
 pub use follow::console::for_people;
 pub use follow::cursor::saved_position;
+pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
 pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
 pub use lock::lock_holder;
 pub use logger::{
-    AuditLogger, Change, EntryBuilder, General, Inventory, Security, Service, Transaction, audit, configure,
+    AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
+    configure,
 };
 pub use metrics::{FollowerMetrics, Metrics};
 pub use notary::{checkpoint_history, checkpoint_path};

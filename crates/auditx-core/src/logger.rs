@@ -2,6 +2,7 @@
 
 mod builder;
 mod changes;
+mod custody;
 mod exit;
 mod global;
 mod messages;
@@ -21,10 +22,11 @@ use crate::context::{ContextFields, RequestContext};
 use crate::encode::{self, Envelope};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::follow::projection::ProjectionLock;
 use crate::follow::{Followers, Surroundings};
 use crate::id::new_id;
 use crate::journal::{Direct, Journal};
-use crate::keeper::{Duty, Keeper};
+use crate::keeper::{Housekeeping, Keeper};
 use crate::key::VerifierKey;
 use crate::lock::{self, Lock};
 use crate::metrics::{Counters, Metrics};
@@ -35,12 +37,12 @@ use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::Receipt;
 use crate::recover::{self, Founding, Recovered};
 use crate::redact::Rules;
-use crate::segment::OWN_DIR;
 use crate::storage::{Disk, Storage, create_directory};
 use crate::watermark::Watermark;
 use crate::writer::{self, Writer};
 
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
+pub use custody::KeyChange;
 pub use global::{audit, configure};
 
 /// How long dropping the last handle of a logger, or leaving the process, waits for followers.
@@ -92,6 +94,7 @@ struct Core {
     app_log: Arc<AppLog>,
     rate_limiter: RateLimiter,
     followers: Followers,
+    housekeeping: Arc<Housekeeping>,
     running: Mutex<Option<Running>>,
     trail_dir: std::path::PathBuf,
 }
@@ -293,27 +296,30 @@ impl Core {
             counters: counters.clone(),
             app_log: app_log.clone(),
         })?;
+        let projection = Arc::new(ProjectionLock::default());
         let around = Surroundings {
             directory: trail_dir.clone(),
-            cursors: trail_dir.join(OWN_DIR).join("cursors"),
+            projection: projection.clone(),
             watermark: watermark.clone(),
             app_log: app_log.clone(),
             opened_at,
             durability: config.durability,
         };
         let followers = Followers::start(&around, config.console, &config.hooks)?;
-        let keeper = Keeper::start(Duty {
+        let housekeeping = Arc::new(Housekeeping {
             directory: trail_dir.clone(),
             compression: config.compression,
             retention: config.retention,
             journal: journal.clone(),
             notary: notary.clone(),
-            watermark: watermark.clone(),
             followers: followers.progress(),
+            projection,
             sealed,
             counters: counters.clone(),
             app_log: app_log.clone(),
-        })?;
+            busy: Mutex::default(),
+        });
+        let keeper = Keeper::start(housekeeping.clone())?;
         Ok(Self {
             envelope,
             clock: config.clock.clone(),
@@ -325,6 +331,7 @@ impl Core {
             app_log,
             rate_limiter: RateLimiter::new(config.rate_limit),
             followers,
+            housekeeping,
             running: Mutex::new(Some(Running { keeper, writer, lock })),
             trail_dir,
         })

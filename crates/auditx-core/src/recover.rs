@@ -18,7 +18,7 @@ use crate::c2sp::SignatureFault;
 use crate::checkpoint::SignedCheckpoint;
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
-use crate::key::{KeySource, VerifierKey};
+use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
 use crate::notary::{Notary, checkpoint_path, read_latest};
 use crate::own_record::{OwnRecord, PreviousTrail};
 use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, sealed_segments};
@@ -102,12 +102,8 @@ fn resume(
 ) -> Result<Recovered> {
     let directory = &means.directory;
     let identity = TrailIdentity::read(directory)?;
-    let signer = keys.signer(&directory.join(OWN_DIR))?;
-    let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
-    let signed = match &latest {
-        Some(latest) => check_latest(latest, &key).map_err(|error| error.at(&checkpoint_path(directory)))?,
-        None => 0,
-    };
+    let (signer, key) = signer(directory, keys, &identity.log_name(), latest.as_ref())?;
+    let signed = latest.as_ref().map_or(0, SignedCheckpoint::size);
     let first_seq = match (first_seq, sealed.last()) {
         (Some(first_seq), _) => first_seq,
         (None, Some(last)) => tail::last_seq_of_sealed(&last.path, last.compressed)? + 1,
@@ -163,8 +159,36 @@ fn resume(
     })
 }
 
-/// Whether the key at hand signed the latest checkpoint of this very trail; gives its size.
-fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<u64> {
+/// The signer at hand, which must be the one that signed last.
+fn signer(
+    directory: &Path,
+    keys: &KeySource,
+    log_name: &str,
+    latest: Option<&SignedCheckpoint>,
+) -> Result<(Arc<dyn Signer>, VerifierKey)> {
+    let own = directory.join(OWN_DIR);
+    let signer = keys.signer(&own)?;
+    let key = VerifierKey::new(log_name, &signer.public_key())?;
+    let Some(latest) = latest else { return Ok((signer, key)) };
+    let outcome = check_latest(latest, &key);
+    if outcome.as_ref().is_err_and(Error::is_signing)
+        && matches!(keys, KeySource::Trail)
+        && let Some(staged) = StagedKey::left_over(&own)
+    {
+        // A process died after both keys had signed the boundary, and before the new one was in its place.
+        let key = VerifierKey::new(log_name, &staged.key().public_key())?;
+        if check_latest(latest, &key).is_ok() {
+            let signer = Arc::new(staged.key().clone());
+            staged.settle()?;
+            return Ok((signer, key));
+        }
+    }
+    outcome.map_err(|error| error.at(&checkpoint_path(directory)))?;
+    Ok((signer, key))
+}
+
+/// Whether the key at hand signed the latest checkpoint of this very trail.
+fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<()> {
     if latest.origin() != key.name() {
         return Err(disagreement(
             format!("the checkpoint is of the log {:?}, and the trail is {:?}", latest.origin(), key.name()),
@@ -172,7 +196,7 @@ fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<u64> {
         ));
     }
     match latest.verify(std::slice::from_ref(key)) {
-        Ok(_) => Ok(latest.size()),
+        Ok(_) => Ok(()),
         Err(SignatureFault::WrongKey) => Err(Error::signing(format!(
             "another key signed this trail than the one at hand, {key}; a key is replaced with `auditx key rotate`"
         ))),

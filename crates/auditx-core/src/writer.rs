@@ -14,6 +14,7 @@ use crate::metrics::Counters;
 use crate::notary::{Notary, Occasion};
 use crate::own_record::OwnRecord;
 use crate::segment::ACTIVE;
+use crate::storage::StorageFile;
 use crate::tree::CompactRange;
 use crate::watermark::Watermark;
 
@@ -187,34 +188,29 @@ impl Shift {
 
     /// One fdatasync for every line written so far. Callers go on meanwhile.
     fn sync(&mut self) -> Result<()> {
-        let (file, len, next_seq, frontier) = {
+        let (usable, file, len, next_seq, frontier) = {
             let mut appender = self.duty.journal.appender();
             appender.flush_tiles();
             let (file, len) = appender.active_file();
-            (file, len, appender.next_seq(), appender.frontier().clone())
+            (appender.check(), file, len, appender.next_seq(), appender.frontier().clone())
         };
-        let fault = match file.sync_data().and_then(|()| file.len()) {
-            Ok(found) if found >= len => {
+        // After a sync that failed at a seal, one that succeeds says nothing about what was to be synced then.
+        let outcome = usable.and_then(|()| sync_file(&*file, len));
+        match outcome {
+            Ok(()) => {
                 self.duty.counters.fsyncs.add(1);
                 self.duty.watermark.publish_durable(next_seq);
                 self.durable = Some(frontier);
-                return Ok(());
+                Ok(())
             }
-            Ok(found) => Error::corrupt(format!(
-                "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
-                 the trail takes no more entries"
-            )),
-            Err(error) => Error::storage(
-                "cannot sync the active segment; the trail takes no more entries",
-                ACTIVE,
-                error,
-            ),
-        };
-        self.duty.counters.fsync_failures.add(1);
-        self.duty.journal.appender().poison(&fault);
-        self.duty.watermark.poison(&fault);
-        self.duty.app_log.trouble(&fault.to_string());
-        Err(fault)
+            Err(fault) => {
+                self.duty.counters.fsync_failures.add(1);
+                self.duty.journal.appender().poison(&fault);
+                self.duty.watermark.poison(&fault);
+                self.duty.app_log.trouble(&fault.to_string());
+                Err(fault)
+            }
+        }
     }
 
     /// Signs what is durable.
@@ -290,4 +286,19 @@ impl Shift {
 /// Remembers since when something is so.
 fn note_since(since: &mut Option<Instant>, is_so: bool) {
     *since = is_so.then(|| since.unwrap_or_else(Instant::now));
+}
+
+fn sync_file(file: &dyn StorageFile, len: u64) -> Result<()> {
+    match file.sync_data().and_then(|()| file.len()) {
+        Ok(found) if found >= len => Ok(()),
+        Ok(found) => Err(Error::corrupt(format!(
+            "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
+             the trail takes no more entries"
+        ))),
+        Err(error) => Err(Error::storage(
+            "cannot sync the active segment; the trail takes no more entries",
+            ACTIVE,
+            error,
+        )),
+    }
 }

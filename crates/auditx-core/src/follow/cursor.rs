@@ -1,12 +1,13 @@
 //! Where a follower stands: two slots written in turn, each with a generation and a checksum, so that a torn write
 //! leaves the other one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::segment::OWN_DIR;
 use crate::storage::{Disk, Storage, create_directory, open_own, own_options};
 
 /// A disk writes this much at once or not at all; neighbouring slots never share it.
@@ -69,6 +70,30 @@ impl Cursor {
 #[must_use]
 pub fn saved_position(cursor: &File) -> Option<u64> {
     newest_slot(cursor).map(|(_, position)| position)
+}
+
+/// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.
+pub(crate) fn saved_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
+    let directory = cursors_of(trail);
+    let failed = |error| Error::storage("cannot read the followers' cursors", &directory, error);
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut positions = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let file = open_own(&entry.path(), own_options().read(true)).map_err(failed)?;
+        let position = newest_slot(&file).map_or(0, |(_, position)| position);
+        positions.push((entry.file_name().to_string_lossy().into_owned(), position));
+    }
+    positions.sort();
+    Ok(positions)
+}
+
+/// Where the followers of the trail in this directory keep their cursors.
+pub(crate) fn cursors_of(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join("cursors")
 }
 
 fn newest_slot(file: &File) -> Option<(u64, u64)> {

@@ -4,17 +4,29 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Sink;
 use crate::encode::MAX_LINE;
 use crate::error::HookError;
 use crate::error::{Error, Result};
-use crate::line::{RecordedEntry, parse_seq};
+use crate::line::{RecordedEntry, erased_hash, parse_seq};
 use crate::storage::{open_own, own_options};
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
+/// Held by whoever writes the file: the follower, or an erasure.
+#[derive(Debug, Default)]
+pub(crate) struct ProjectionLock(Mutex<()>);
+
+impl ProjectionLock {
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(super) struct Projection {
+    lock: Arc<ProjectionLock>,
     path: PathBuf,
     file: File,
     next_seq: u64,
@@ -22,12 +34,12 @@ pub(super) struct Projection {
 
 impl Projection {
     /// Continues after the last whole line; an unfinished one, which the trail still holds, is taken back.
-    pub(super) fn open(directory: &Path) -> Result<Self> {
+    pub(super) fn open(directory: &Path, lock: Arc<ProjectionLock>) -> Result<Self> {
         let path = directory.join(FILE_NAME);
         let file = open(&path).map_err(|error| Error::storage("cannot open the projection", &path, error))?;
         let next_seq =
             repair(&file).map_err(|error| Error::storage("cannot repair the projection", &path, error))?;
-        Ok(Self { path, file, next_seq })
+        Ok(Self { lock, path, file, next_seq })
     }
 
     /// The sequence number after the last line that is there.
@@ -47,10 +59,15 @@ impl Projection {
 
 impl Sink for Projection {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
+        if erased_hash(entry.line().as_bytes()).is_some() {
+            return Ok(());
+        }
         let level = entry.level().ok_or("the line has no level in its place")?;
         if !level.is_sensitive() {
             return Ok(());
         }
+        let lock = self.lock.clone();
+        let _held = lock.hold();
         self.follow_name()?;
         let before = self.file.metadata()?.len();
         if let Err(error) = self.file.write_all(format!("{}\n", entry.line()).as_bytes()) {

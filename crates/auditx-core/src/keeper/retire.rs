@@ -1,0 +1,121 @@
+//! Sealed segments that are no longer kept: first the record of it, signed, then the deletion.
+
+use std::fs;
+use std::time::SystemTime;
+
+use super::Housekeeping;
+use crate::c2sp::{self, NodeIndex};
+use crate::config::Retention;
+use crate::error::{Error, Result};
+use crate::follow::cursor;
+use crate::own_record::OwnRecord;
+use crate::segment::{SealedSegment, sealed_segments};
+use crate::storage::{Disk, Storage};
+use crate::tiles::Tiles;
+use crate::tree::CompactRange;
+
+/// What a call to retire segments did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retired {
+    /// The names of the segments that were removed, oldest first.
+    pub segments: Vec<String>,
+    /// The follower that has not read the next one yet, so that it stays.
+    pub held_by: Option<String>,
+}
+
+/// Who must have read a segment before it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// The hooks of this logger.
+    Ours,
+    /// Everybody who keeps a cursor in the trail.
+    Everybody,
+}
+
+impl Housekeeping {
+    /// Removes what `retention` no longer keeps. The record is durable and signed before the file goes: a segment is never
+    /// missing without a word.
+    pub(super) fn retire_for(&self, retention: Retention, readers: Readers) -> Result<Retired> {
+        let mut retired = Retired::default();
+        let segments = sealed_segments(&self.directory)?;
+        for (place, segment) in segments.iter().enumerate() {
+            let Some(why) = reason_to_retire(retention, segment, segments.len() - place)? else { break };
+            let end = match segments.get(place + 1) {
+                Some(next) => next.first_seq,
+                None => self.journal.appender().first_seq(),
+            };
+            retired.held_by = self.held_by(end, readers)?;
+            if retired.held_by.is_some() {
+                break;
+            }
+            let name =
+                segment.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            self.journal.push_signed(&OwnRecord::Retired {
+                segment: name.clone(),
+                first_seq: segment.first_seq,
+                frontier: self.frontier(end)?,
+                why,
+            })?;
+            Disk.remove(&segment.path)
+                .and_then(|()| Disk.sync_directory(&self.directory))
+                .map_err(|error| Error::storage("cannot remove a retired segment", &segment.path, error))?;
+            self.counters.retired.add(1);
+            retired.segments.push(name);
+        }
+        Ok(retired)
+    }
+
+    /// The first follower that has not passed this line.
+    fn held_by(&self, end: u64, readers: Readers) -> Result<Option<String>> {
+        if let Some(follower) = self.followers.iter().find(|follower| !follower.has_passed(end)) {
+            return Ok(Some(follower.name().to_owned()));
+        }
+        if readers == Readers::Ours {
+            return Ok(None);
+        }
+        let is_ours = |name: &str| self.followers.iter().any(|follower| follower.name() == name);
+        let saved = cursor::saved_positions(&self.directory)?;
+        Ok(saved.into_iter().find(|(name, position)| *position < end && !is_ours(name)).map(|(name, _)| name))
+    }
+
+    /// The hashes that stand for the lines up to here once these are gone: from the cache, and held against what was signed.
+    fn frontier(&self, end: u64) -> Result<CompactRange> {
+        let differs = || {
+            Error::corrupt(format!(
+                "the tree up to line {end} is not the one that was signed: nothing is retired"
+            ))
+        };
+        let tiles = Tiles::open(&self.directory);
+        let frontier = tiles.frontier(end).ok_or_else(differs)?;
+        let (Some(root), Some(latest)) = (frontier.root(), self.notary.latest()) else {
+            return Err(differs());
+        };
+        let mut nodes = |wanted: &[NodeIndex]| {
+            wanted.iter().map(|(level, place)| tiles.node(*level, *place).ok_or_else(differs)).collect()
+        };
+        let path = c2sp::prove_consistency(end, latest.size(), &mut nodes)?;
+        let is_prefix = c2sp::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
+        if is_prefix { Ok(frontier) } else { Err(differs()) }
+    }
+}
+
+fn reason_to_retire(
+    retention: Retention,
+    segment: &SealedSegment,
+    remaining: usize,
+) -> Result<Option<String>> {
+    match retention {
+        Retention::KeepEverything => Ok(None),
+        Retention::BackupCount(count) => {
+            Ok((remaining > count).then(|| format!("more than {count} sealed segments")))
+        }
+        Retention::RetainFor(age) => {
+            let sealed = fs::metadata(&segment.path)
+                .and_then(|metadata| metadata.modified())
+                .map_err(|error| Error::storage("cannot examine a sealed segment", &segment.path, error))?;
+            let is_old = SystemTime::now().duration_since(sealed).is_ok_and(|since| since > age);
+            Ok(is_old.then(|| format!("sealed longer than {} ago", humantime::format_duration(age))))
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What is done to a trail rather than in it: another key, a line erased, segments retired, a beginning anew.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{AuditLogger, Core, Handle, exit};
+use crate::config::{Config, Retention};
+use crate::error::{Error, Result};
+use crate::identity::TrailIdentity;
+use crate::keeper::Retired;
+use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
+use crate::lock;
+use crate::notary::checkpoint_path;
+use crate::own_record::{OwnRecord, PreviousTrail};
+use crate::segment::{ACTIVE, OWN_DIR, sealed_segments};
+use crate::storage::{Disk, Storage, create_directory};
+use crate::tree::Hash;
+
+/// One key in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyChange {
+    /// The key that signed up to here.
+    pub old: VerifierKey,
+    /// The key that signs from here on: give it to whoever verifies.
+    pub new: VerifierKey,
+}
+
+impl AuditLogger {
+    /// Replaces the signing key. The trail records both, and both sign the boundary, so that whoever pinned the old one can
+    /// follow.
+    ///
+    /// With [`KeySource::Trail`] a new key is made, and the old one is destroyed. With any other source, configure that
+    /// source before the next open.
+    ///
+    /// # Errors
+    /// `is_invalid` where the key is the same or cannot be read, `is_signing` where either cannot sign, `is_storage` where
+    /// the disk refused.
+    pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
+        let core = self.core()?;
+        let own = core.trail_dir.join(OWN_DIR);
+        let old = core.notary.key();
+        let staged = match next {
+            KeySource::Trail => Some(stage_in_home(&own, &SigningKey::generate())?),
+            _ => None,
+        };
+        let signer: Arc<dyn Signer> = match &staged {
+            Some(staged) => Arc::new(staged.key().clone()),
+            None => next.signer(&own)?,
+        };
+        let new = VerifierKey::new(old.name(), &signer.public_key())?;
+        if new == old {
+            return Err(Error::invalid("the next key is the one that signs already"));
+        }
+        let record = OwnRecord::Key { old: old.to_string(), new: new.to_string() };
+        core.journal.rotate_key(&record, signer)?;
+        if let Some(staged) = staged {
+            staged.settle()?;
+        }
+        Ok(KeyChange { old, new })
+    }
+
+    /// Erases the text of one line for a reason that is recorded, and keeps its hash: every proof goes on checking.
+    ///
+    /// Prefer never to store what may have to be erased (see [`crate::Redaction`]). What hooks have copied elsewhere, and
+    /// backups, are not within reach. Gives the hash that stands in the line's place.
+    ///
+    /// # Errors
+    /// `is_invalid` where there is no such line, it is a record of the trail's own, or erased already; `is_storage` where
+    /// the disk refused; call again then.
+    pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
+        self.core()?.housekeeping.erase(seq, reason)
+    }
+
+    /// Removes sealed segments that `retention` does not keep, oldest first, down to the first that somebody who keeps a
+    /// cursor in the trail has not read. Each leaves a signed `retired` record; what remains still proves.
+    ///
+    /// # Errors
+    /// `is_corrupt` where the tree is not what was signed, `is_storage` where the disk refused.
+    pub fn retire(&self, retention: Retention) -> Result<Retired> {
+        self.core()?.housekeeping.retire(retention)
+    }
+
+    /// Begins a new trail in the place of one that cannot be opened because it is not what was signed. The old one is moved
+    /// aside, whole, and the first record of the new one holds its last signed checkpoint. Gives where the old one is.
+    ///
+    /// # Errors
+    /// `is_invalid` where the trail can be opened: then nothing is lost.
+    pub fn begin_anew(config: Config) -> Result<(Self, PathBuf)> {
+        let why = match Self::open(config.clone()) {
+            Ok(logger) => {
+                drop(logger);
+                return Err(Error::invalid(
+                    "the trail agrees with its checkpoint and can be opened: there is nothing to recover",
+                ));
+            }
+            Err(error) if error.is_corrupt() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        let trail = config.trail_dir();
+        let lock = lock::lock(&trail, &config.instance)?;
+        let trail_id =
+            TrailIdentity::read(&trail).map_or_else(|_| "unknown".to_owned(), |identity| identity.trail_id);
+        let moved_to = set_aside(&trail, &trail_id)?;
+        drop(lock);
+        let note = fs::read(checkpoint_path(&moved_to)).unwrap_or_default();
+        let previous = PreviousTrail {
+            trail_id,
+            note: String::from_utf8_lossy(&note).into_owned(),
+            moved_to: moved_to
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            why,
+        };
+        let core = Arc::new(Core::open(&config, Arc::new(Disk), Some(previous))?);
+        exit::close_at_exit(&core);
+        Ok((Self(Arc::new(Handle::Open(core))), moved_to))
+    }
+}
+
+/// Moves a trail into a directory of its own below its place, where it can be examined as any other. Killed on the way, it
+/// goes on where it was: the checkpoint moves last, and without it nothing can be opened.
+fn set_aside(trail: &Path, trail_id: &str) -> Result<PathBuf> {
+    let target = trail.join(format!("audit.set-aside-{trail_id}"));
+    let (own, target_own) = (trail.join(OWN_DIR), target.join(OWN_DIR));
+    create_directory(&target_own)
+        .map_err(|error| Error::storage("cannot make a place for the old trail", &target, error))?;
+    let mut moves: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for segment in sealed_segments(trail)? {
+        if let Some(name) = segment.path.file_name() {
+            moves.push((segment.path.clone(), target.join(name)));
+        }
+    }
+    for name in [ACTIVE, "security.jsonl"] {
+        moves.push((trail.join(name), target.join(name)));
+    }
+    for name in ["cursors", "tiles", "checkpoints", "checkpoint"] {
+        moves.push((own.join(name), target_own.join(name)));
+    }
+    let identity = own.join("trail.json");
+    let copied = fs::copy(&identity, target_own.join("trail.json"));
+    ignore_absent(copied.map(drop))
+        .map_err(|error| Error::storage("cannot copy the identity", &identity, error))?;
+    for (from, to) in moves {
+        ignore_absent(fs::rename(&from, &to))
+            .map_err(|error| Error::storage("cannot move the old trail aside", &from, error))?;
+    }
+    for directory in [&target_own, &target, &own, trail] {
+        Disk.sync_directory(directory)
+            .map_err(|error| Error::storage("cannot sync the directory", directory, error))?;
+    }
+    Ok(target)
+}
+
+fn ignore_absent(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
