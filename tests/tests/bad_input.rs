@@ -304,7 +304,7 @@ fn a_full_disk_refuses_entries_until_there_is_room_and_the_gap_is_told() {
 }
 
 #[test]
-fn a_disk_that_is_full_just_when_a_segment_is_sealed_tells_of_refused_entries_only() {
+fn a_disk_that_is_full_just_when_a_segment_is_to_be_sealed_tells_of_refused_entries_only() {
     let Some(disk) = small_disk(512 * 1024) else { return };
     let trail = disk.path().join("trail");
     // Beyond the seal there is still room in the active segment's last page, and then nowhere.
@@ -329,17 +329,16 @@ fn a_disk_that_is_full_just_when_a_segment_is_sealed_tells_of_refused_entries_on
     logger.close(PATIENCE).unwrap();
 
     let lines = lines(&trail);
-    let sealed = auditx_core::sealed_segments(&trail).unwrap();
-    assert_eq!(sealed.len(), 1);
     let told: Vec<u64> = lines
         .iter()
         .filter(|line| line.kind() == Some("gap"))
         .map(|line| line.json["auditx"]["count"].as_u64().unwrap())
         .collect();
     assert_eq!(told.iter().sum::<u64>(), refused, "entries that callers know to be refused");
-    let rotated: Vec<&Line> = lines.iter().filter(|line| line.kind() == Some("rotated")).collect();
-    assert_eq!(rotated.len(), 1, "a sealed segment is told of");
-    assert_eq!(rotated[0].json["auditx"]["first_seq"], sealed[0].first_seq);
+    // A seal needs room for the checkpoint at its boundary: it waits, and the segment grows.
+    assert!(auditx_core::sealed_segments(&trail).unwrap().is_empty());
+    assert!(lines.iter().all(|line| line.kind() != Some("rotated")));
+    assert!(logger.metrics().seal_failures > 0);
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
     let reopened = lines(directory.path());
     assert_eq!(reopened[..closed.len()], closed[..]);
     let kinds: Vec<_> = reopened[closed.len()..].iter().map(Line::kind).collect();
-    assert_eq!(kinds, [Some("open"), Some("close")]);
+    assert_eq!(kinds, [Some("open"), Some("checkpoint"), Some("close")]);
 }
 
 #[test]

@@ -5,8 +5,11 @@
 
 use std::time::SystemTime;
 
+use auditx_core::{AuditAction, AuditLogger, BusinessModule};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
+
+use crate::Outcome;
 
 pub(crate) const DESCRIPTION: &str = "Sales invoice posted";
 pub(crate) const USER: &str = "admin";
@@ -57,6 +60,19 @@ pub(crate) struct Facts {
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata {
     pub(crate) party: &'static str,
+}
+
+/// Records the facts of the n-th call with the transaction helper of the quick start.
+pub(crate) fn record(logger: &AuditLogger, call: u64) -> Outcome<()> {
+    logger
+        .log_transaction(DESCRIPTION, BusinessModule::Sales, AuditAction::Post, REFERENCE_NO, amount(call))
+        .entity(ENTITY_TYPE, ENTITY_ID)
+        .party(PARTY)
+        .currency(CURRENCY)
+        .method(METHOD)
+        .endpoint(ENDPOINT)
+        .record()?;
+    Ok(())
 }
 
 /// The time at which the line is made. Subjects that ask the clock themselves do not pay for it twice.

@@ -8,10 +8,13 @@
 mod child;
 mod facts;
 mod http;
+mod open;
 mod output;
 mod quantile;
 mod record;
 mod report;
+mod tree;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,16 @@ enum Command {
     Record(record::Options),
     /// Requests per second through one server worker, and the server's CPU time per request
     Http(http::Options),
+    /// Seconds to verify a whole trail, beside one SHA-256 over the same bytes
+    Verify(verify::Options),
+    /// Milliseconds to open a trail that was closed in order
+    Open(open::Options),
+    /// Throughput of recording, beside the same program without hashing
+    Tree(tree::Options),
+    #[command(hide = true)]
+    VerifyRun(verify::RunOptions),
+    #[command(hide = true)]
+    OpenRun(open::RunOptions),
     #[command(hide = true)]
     RecordRun(record::RunOptions),
     #[command(hide = true)]
@@ -45,6 +58,11 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Record(options) => record::measure(&options),
         Command::Http(options) => http::measure(&options),
+        Command::Verify(options) => verify::measure(&options),
+        Command::Open(options) => open::measure(&options),
+        Command::Tree(options) => tree::measure(&options),
+        Command::VerifyRun(options) => verify::run(&options),
+        Command::OpenRun(options) => open::run(&options),
         Command::RecordRun(options) => record::run(&options),
         Command::Serve(options) => http::serve(&options),
         Command::Load(options) => http::load(&options),

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::{Outcome, child, quantile, report};
 use run::Run;
 pub(crate) use run::RunOptions;
-use subject::SubjectName;
+pub(crate) use subject::SubjectName;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -84,10 +84,26 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     report::print(&rows, options.json)
 }
 
+/// One run by another build of this program: median nanoseconds of a call, entries a second.
+pub(crate) fn run_at(
+    program: &Path,
+    subject: SubjectName,
+    threads: u64,
+    entries: u64,
+    parent: &Path,
+) -> Outcome<(f64, f64)> {
+    let run = one_by(program, subject, threads, entries, parent)?;
+    Ok((run.p50_ns, run.sealed_per_s))
+}
+
 fn one(subject: SubjectName, threads: u64, entries: u64, parent: &Path) -> Outcome<Run> {
+    one_by(&std::env::current_exe()?, subject, threads, entries, parent)
+}
+
+fn one_by(program: &Path, subject: SubjectName, threads: u64, entries: u64, parent: &Path) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
     let options = RunOptions { subject, threads, entries, dir: directory.path().to_owned() };
-    let mut run: Run = child::report(options.to_arguments())?;
+    let mut run: Run = child::report_of(child::command_of(program, options.to_arguments()))?;
     run.lines = subject.lines().count(directory.path())?;
     if run.lines == entries {
         return Ok(run);

@@ -15,6 +15,9 @@ use crate::tree::Hash;
 /// No note of ours comes near this.
 const MAX_NOTE: usize = 64 * 1024;
 
+/// `tlog_tiles` numbers all nodes of a tree, about twice as many as leaves, and panics where 64 bits do not hold that.
+const MOST_LINES: u64 = 1 << 62;
+
 /// The algorithm byte of Ed25519 in keys.
 pub(crate) const ED25519: u8 = 1;
 
@@ -70,6 +73,9 @@ impl ParsedNote {
             .map_err(|_| malformed("its text is no tree head of origin, size and root"))?;
         if !head.extension().is_empty() {
             return Err(malformed("lines follow its root"));
+        }
+        if head.size() > MOST_LINES {
+            return Err(malformed("it speaks of more lines than a trail can have"));
         }
         if head.to_bytes() != note.text() || note.to_bytes() != bytes {
             return Err(malformed("it is not spelled as it would be written"));

@@ -115,6 +115,13 @@ impl Config {
         Self { log_dir: log_dir.into(), ..Self::default() }
     }
 
+    /// Default: `logs`. The directory of the trail; made where it does not exist.
+    #[must_use]
+    pub fn log_dir(mut self, log_dir: impl Into<PathBuf>) -> Self {
+        self.log_dir = log_dir.into();
+        self
+    }
+
     /// Default: none. Opens the trail in a directory of this name below the log directory, so that several processes
     /// can share one place, each with a trail of its own. One to 64 characters of `[A-Za-z0-9._-]`.
     #[must_use]

@@ -57,7 +57,7 @@ pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
 pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
 pub use follow::console::for_people;
-pub use follow::cursor::saved_position;
+pub use follow::cursor::{CURSOR_LEN, saved_position};
 pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
 pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
@@ -68,7 +68,7 @@ pub use logger::{
 };
 pub use metrics::{FollowerMetrics, Metrics};
 pub use notary::{checkpoint_history, checkpoint_path};
-pub use own_record::FORMAT_VERSION;
+pub use own_record::{FORMAT_VERSION, retired_frontier};
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
 use crate::bell::Bell;
-use crate::checkpoint::SignedCheckpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Durability};
 use crate::context::{ContextFields, RequestContext};
@@ -27,7 +26,6 @@ use crate::follow::{Followers, Surroundings};
 use crate::id::new_id;
 use crate::journal::{Direct, Journal};
 use crate::keeper::{Housekeeping, Keeper};
-use crate::key::VerifierKey;
 use crate::lock::{self, Lock};
 use crate::metrics::{Counters, Metrics};
 use crate::notary::Notary;
@@ -157,21 +155,6 @@ impl AuditLogger {
     /// The error of opening, for a process-wide logger that could not be opened.
     pub fn trail_dir(&self) -> Result<&Path> {
         Ok(&self.core()?.trail_dir)
-    }
-
-    /// The latest signed checkpoint: give it to somebody who cannot be reached from this machine, and nobody can take back
-    /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
-    #[must_use]
-    pub fn checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
-        self.core().ok()?.notary.latest()
-    }
-
-    /// The public key that checks this trail's checkpoints, for whoever is to verify it.
-    ///
-    /// # Errors
-    /// The error of opening, for a process-wide logger that could not be opened.
-    pub fn verifier_key(&self) -> Result<VerifierKey> {
-        Ok(self.core()?.notary.key())
     }
 
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.

@@ -10,7 +10,7 @@ use crate::encode::Envelope;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
-use crate::tree::{CompactRange, Hash, to_hex};
+use crate::tree::{CompactRange, Hash, hash_from_hex, to_hex};
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The version of the format of lines and files.
@@ -166,4 +166,19 @@ impl OwnRecord {
         envelope.encode(&mut body, &entry, &ContextFields::default(), new_id(now), now)?;
         Ok(body)
     }
+}
+
+/// The hashes that stand for all lines up to the end of a retired segment, as its `retired` record has them; none where the
+/// line is another one. They are to be believed as far as the line is.
+#[must_use]
+pub fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
+    memchr::memmem::find(line, br#""auditx":{"#)?;
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let record = &line["auditx"];
+    if record["kind"] != "retired" {
+        return None;
+    }
+    let hashes: Option<Vec<_>> =
+        record["frontier"].as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?)).collect();
+    CompactRange::frontier(record["last_seq"].as_u64()?.checked_add(1)?, &hashes?).ok()
 }

@@ -140,14 +140,14 @@ fn resume(
             }
         }
     };
+    let records = tail.repair(directory, means)?.into_iter().collect();
     let mut tree = GrowingTree::open(directory, frontier)?;
-    for leaf in tail.unsigned.drain(..) {
+    for leaf in tail.unsigned {
         // What the cache then lacks is made anew when it is missed.
         if tree.push(leaf).is_err() {
             means.counters.tile_failures.add(1);
         }
     }
-    let records = tail.repair(directory, means)?.into_iter().collect();
     let notary =
         Notary::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), latest)?;
     Ok(Recovered {

@@ -46,7 +46,7 @@ impl Tiles {
     /// Opens what is there; without any files every node is absent.
     #[must_use]
     pub fn open(trail: &Path) -> Self {
-        let open = |file| File::open(file_of(trail, file)).ok().filter(|file| is_regular(file));
+        let open = |file| File::open(file_of(trail, file)).ok().filter(is_regular);
         Self { files: (0..FILES).map_while(open).collect() }
     }
 

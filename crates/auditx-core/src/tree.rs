@@ -152,7 +152,7 @@ impl CompactRange {
 
     /// Adds a complete subtree of 2^level leaves, which must begin at a multiple of that. `made` is told each node that
     /// comes to be, this one first: its level, its place in the level, and its hash.
-    pub(crate) fn push_node(&mut self, level: u8, hash: Hash, made: &mut impl FnMut(u8, u64, &Hash)) {
+    pub fn push_node(&mut self, level: u8, hash: Hash, made: &mut impl FnMut(u8, u64, &Hash)) {
         debug_assert!(
             self.end.trailing_zeros() >= u32::from(level),
             "a subtree begins at a multiple of its size"

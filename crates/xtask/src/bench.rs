@@ -3,6 +3,8 @@
 //! Comes in: a mode and its arguments. Goes out: what `auditx-bench` prints; standard output carries nothing
 //! else, so that `--json` can be piped.
 
+use std::path::PathBuf;
+
 use crate::command;
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
@@ -15,5 +17,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     }
     let mut command = workspace.cargo(&["run", "--release", "--package", "auditx-bench"]);
     command.args(workspace.locked()).arg("--").args(arguments);
+    if arguments.first().is_some_and(|mode| mode == "tree") {
+        command.arg("--stubbed").arg(build_stubbed(workspace)?);
+    }
     workspace::run(&mut command)
+}
+
+/// The same program without hashing: a build of its own, so that nothing that is published can be told to leave hashing out.
+fn build_stubbed(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let target = workspace.root().join("target/stubbed");
+    let mut command = workspace.cargo(&["build", "--release", "--package", "auditx-bench", "--target-dir"]);
+    command.arg(&target).args(workspace.locked()).env("RUSTFLAGS", "--cfg auditx_stub_hashing");
+    workspace::run(&mut command)?;
+    Ok(target.join("release/auditx-bench"))
 }

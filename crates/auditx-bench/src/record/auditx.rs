@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config, RequestContext};
+use auditx_core::{AuditLogger, Config, RequestContext};
 
 use super::subject::Subject;
 use crate::Outcome;
@@ -28,17 +28,7 @@ impl Auditx {
 
 impl Subject for Auditx {
     fn record(&self, call: u64) -> Outcome<()> {
-        let action = AuditAction::Post;
-        let amount = facts::amount(call);
-        self.logger
-            .log_transaction(facts::DESCRIPTION, BusinessModule::Sales, action, facts::REFERENCE_NO, amount)
-            .entity(facts::ENTITY_TYPE, facts::ENTITY_ID)
-            .party(facts::PARTY)
-            .currency(facts::CURRENCY)
-            .method(facts::METHOD)
-            .endpoint(facts::ENDPOINT)
-            .record()?;
-        Ok(())
+        facts::record(&self.logger, call)
     }
 
     fn drain(self: Box<Self>) -> Outcome<()> {

@@ -2,7 +2,7 @@
 //! leaves the other one.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,9 @@ const SLOT_LEN: u64 = 4096;
 
 /// generation, position, crc32c of both; little-endian.
 const RECORD_LEN: usize = 20;
+
+/// So much of a cursor's file [`saved_position`] looks at: up to the end of what the second slot holds.
+pub const CURSOR_LEN: u64 = SLOT_LEN + RECORD_LEN as u64;
 
 #[derive(Debug)]
 pub(super) struct Cursor {
@@ -32,8 +35,10 @@ impl Cursor {
         let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
             .map_err(failed)?;
         Disk.sync_directory(directory).map_err(failed)?;
+        // Not passed over: a cursor taken for a new one would have its follower repeat or miss entries.
+        let slots = read_slots(&file).map_err(failed)?;
         let (generation, saved) =
-            newest_slot(&file).map_or((0, None), |(generation, position)| (generation, Some(position)));
+            newest_slot(&slots).map_or((0, None), |(generation, position)| (generation, Some(position)));
         Ok(Self { file, generation, saved, position: saved.unwrap_or(0) })
     }
 
@@ -66,10 +71,11 @@ impl Cursor {
     }
 }
 
-/// What a cursor's file says: the sequence number of the line its follower takes next, as last saved.
+/// What a cursor's file says: the sequence number of the line its follower takes next, as last saved. Takes the file's
+/// bytes, of which the first [`CURSOR_LEN`] are enough.
 #[must_use]
-pub fn saved_position(cursor: &File) -> Option<u64> {
-    newest_slot(cursor).map(|(_, position)| position)
+pub fn saved_position(slots: &[u8]) -> Option<u64> {
+    newest_slot(slots).map(|(_, position)| position)
 }
 
 /// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.
@@ -84,7 +90,7 @@ pub(crate) fn saved_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let file = open_own(&entry.path(), own_options().read(true)).map_err(failed)?;
-        let position = newest_slot(&file).map_or(0, |(_, position)| position);
+        let position = saved_position(&read_slots(&file).map_err(failed)?).unwrap_or(0);
         positions.push((entry.file_name().to_string_lossy().into_owned(), position));
     }
     positions.sort();
@@ -96,14 +102,20 @@ pub(crate) fn cursors_of(trail: &Path) -> PathBuf {
     trail.join(OWN_DIR).join("cursors")
 }
 
-fn newest_slot(file: &File) -> Option<(u64, u64)> {
-    [0, 1].into_iter().filter_map(|slot| read_slot(file, slot)).max()
+fn read_slots(file: &File) -> io::Result<Vec<u8>> {
+    let mut slots = Vec::new();
+    file.take(CURSOR_LEN).read_to_end(&mut slots)?;
+    Ok(slots)
 }
 
-/// The slot's generation and position, if it is whole.
-fn read_slot(file: &File, slot: u64) -> Option<(u64, u64)> {
-    let mut record = [0; RECORD_LEN];
-    file.read_exact_at(&mut record, slot * SLOT_LEN).ok()?;
+fn newest_slot(slots: &[u8]) -> Option<(u64, u64)> {
+    let second = usize::try_from(SLOT_LEN).ok()?;
+    [0, second].into_iter().filter_map(|begin| read_slot(slots.get(begin..)?)).max()
+}
+
+/// The generation and position of a slot, if it is whole.
+fn read_slot(slot: &[u8]) -> Option<(u64, u64)> {
+    let (record, _) = slot.split_first_chunk::<RECORD_LEN>()?;
     let number = |range: std::ops::Range<usize>| record[range].try_into().map(u64::from_le_bytes).ok();
     let crc = record[16..].try_into().map(u32::from_le_bytes).ok()?;
     (crc == crc32c::crc32c(&record[..16])).then_some((number(0..8)?, number(8..16)?))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{AuditLogger, Core, Handle, exit};
+use crate::checkpoint::SignedCheckpoint;
 use crate::config::{Config, Retention};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
@@ -29,6 +30,21 @@ pub struct KeyChange {
 }
 
 impl AuditLogger {
+    /// The latest signed checkpoint: give it to somebody who cannot be reached from this machine, and nobody can take back
+    /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.core().ok()?.notary.latest()
+    }
+
+    /// The public key that checks this trail's checkpoints, for whoever is to verify it.
+    ///
+    /// # Errors
+    /// The error of opening, for a process-wide logger that could not be opened.
+    pub fn verifier_key(&self) -> Result<VerifierKey> {
+        Ok(self.core()?.notary.key())
+    }
+
     /// Replaces the signing key. The trail records both, and both sign the boundary, so that whoever pinned the old one can
     /// follow.
     ///
@@ -96,7 +112,8 @@ impl AuditLogger {
                     "the trail agrees with its checkpoint and can be opened: there is nothing to recover",
                 ));
             }
-            Err(error) if error.is_corrupt() => error.to_string(),
+            // An altered note can look like one of another key.
+            Err(error) if error.is_corrupt() || error.is_signing() => error.to_string(),
             Err(error) => return Err(error),
         };
         let trail = config.trail_dir();

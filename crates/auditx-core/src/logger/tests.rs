@@ -1,6 +1,9 @@
 //! The logger through its public calls.
 
+mod checkpoints;
+mod custody;
 mod followers;
+mod recovery;
 mod segments;
 
 use std::fs;

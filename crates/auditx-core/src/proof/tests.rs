@@ -12,6 +12,10 @@ struct Log {
     lines: Vec<String>,
 }
 
+fn place(index: u64) -> usize {
+    usize::try_from(index).unwrap()
+}
+
 impl Log {
     fn of(size: u64) -> Self {
         let key = SigningKey::generate();
@@ -23,7 +27,7 @@ impl Log {
 
     fn hash(&self, from: u64, to: u64) -> Hash {
         let mut range = CompactRange::new(0);
-        self.lines[from as usize..to as usize].iter().for_each(|line| range.push(leaf_hash(line.as_bytes())));
+        self.lines[place(from)..place(to)].iter().for_each(|line| range.push(leaf_hash(line.as_bytes())));
         range.root().unwrap()
     }
 
@@ -37,7 +41,7 @@ impl Log {
 
     fn proof(&self, index: u64) -> InclusionProof {
         let size = self.lines.len() as u64;
-        let line = self.lines[index as usize].as_bytes();
+        let line = self.lines[place(index)].as_bytes();
         InclusionProof::make(line, index, self.checkpoint(size), &mut |wanted| self.nodes(wanted)).unwrap()
     }
 }
@@ -49,7 +53,7 @@ fn every_line_of_small_trails_is_proved_and_every_prefix_is() {
         let keys = std::slice::from_ref(&log.verifier);
         for index in 0..size {
             let proof = InclusionProof::parse(log.proof(index).to_string().as_bytes()).unwrap();
-            assert_eq!((proof.index(), proof.line()), (index, log.lines[index as usize].as_bytes()));
+            assert_eq!((proof.index(), proof.line()), (index, log.lines[place(index)].as_bytes()));
             proof.check(keys).unwrap();
         }
         for old in 1..=size {
@@ -89,7 +93,7 @@ fn a_proof_with_anything_exchanged_proves_nothing() {
         assert_eq!(
             fault(&|proof| {
                 proof.index = index;
-                proof.line = log.lines[index as usize].clone().into_bytes();
+                proof.line = log.lines[place(index)].clone().into_bytes();
             }),
             ProofFault::WrongPath
         );

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::disagreement;
 use crate::checkpoint::SignedCheckpoint;
 use crate::error::{Error, Result};
 use crate::line::leaf_of;
+use crate::own_record::retired_frontier;
 use crate::segment::TrailReader;
 use crate::tiles::{self, GrowingTree, Tiles};
-use crate::tree::{CompactRange, hash_from_hex};
+use crate::tree::CompactRange;
 
 /// The frontier at the checkpoint, from the lines. Where they lead to the root that was signed, the cache is made anew.
 ///
@@ -83,17 +82,4 @@ fn each_leaf(directory: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -
         take(seq, line)?;
     }
     Ok(())
-}
-
-/// The frontier in a `retired` record; none where the line is another one.
-fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
-    memchr::memmem::find(line, br#""auditx":{"#)?;
-    let line: Value = serde_json::from_slice(line).ok()?;
-    let record = &line["auditx"];
-    if record["kind"] != "retired" {
-        return None;
-    }
-    let hashes: Option<Vec<_>> =
-        record["frontier"].as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?)).collect();
-    CompactRange::frontier(record["last_seq"].as_u64()? + 1, &hashes?).ok()
 }

@@ -1,9 +1,9 @@
 //! A disk for tests whose space, writes and syncs fail on demand.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::{Disk, Storage, StorageFile};
 
@@ -15,6 +15,15 @@ pub(crate) struct Faults {
     pub(crate) fail_sync: AtomicBool,
     pub(crate) fail_rename: AtomicBool,
     pub(crate) fail_replace: AtomicBool,
+    /// What was asked of the disk, in order.
+    pub(crate) operations: Mutex<Vec<String>>,
+}
+
+impl Faults {
+    fn note(&self, what: &str, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.operations.lock().unwrap().push(format!("{what} {name}"));
+    }
 }
 
 impl Default for Faults {
@@ -24,6 +33,7 @@ impl Default for Faults {
             fail_sync: AtomicBool::new(false),
             fail_rename: AtomicBool::new(false),
             fail_replace: AtomicBool::new(false),
+            operations: Mutex::default(),
         }
     }
 }
@@ -35,6 +45,7 @@ pub(crate) struct FaultyDisk(pub(crate) Arc<Faults>);
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn StorageFile>,
+    path: PathBuf,
     faults: Arc<Faults>,
 }
 
@@ -48,6 +59,7 @@ impl StorageFile for FaultyFile {
         if room != u64::MAX {
             self.faults.room.fetch_sub(fits as u64, Ordering::SeqCst);
         }
+        self.faults.note("append", &self.path);
         self.file.append(&bytes[..fits])
     }
 
@@ -55,6 +67,7 @@ impl StorageFile for FaultyFile {
         if self.faults.fail_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected fsync failure"));
         }
+        self.faults.note("sync", &self.path);
         self.file.sync_data()
     }
 
@@ -70,7 +83,7 @@ impl StorageFile for FaultyFile {
 impl Storage for FaultyDisk {
     fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
         let file = Disk.open_append(path, create_new)?;
-        Ok(Arc::new(FaultyFile { file, faults: self.0.clone() }))
+        Ok(Arc::new(FaultyFile { file, path: path.to_path_buf(), faults: self.0.clone() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -88,6 +101,7 @@ impl Storage for FaultyDisk {
         if self.0.fail_replace.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected replace failure"));
         }
+        self.0.note("replace", path);
         Disk.replace(path, bytes)
     }
 

@@ -1,0 +1,94 @@
+//! `open`: how long opening a trail takes that was closed in order, by the number of its entries.
+//!
+//! Comes in: numbers of entries and how often. Goes out: a row for each number: the median over interleaved opens, each in a
+//! process of its own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use auditx_core::{AuditLogger, Config};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::{Outcome, child, facts, quantile, report};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Numbers of entries
+    #[arg(long, value_delimiter = ',', default_value = "10000,1000000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    entries: Vec<u64>,
+    /// Opens of each trail; medians are reported
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Where to write; a directory of its own is made there for each trail [default: the temporary directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// One open, in a process of its own.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Run {
+    open_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    entries: u64,
+    open_ms: f64,
+    runs: u32,
+}
+
+/// Measures and prints the medians.
+pub(crate) fn measure(options: &Options) -> Outcome<()> {
+    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&parent)?;
+    let mut trails = Vec::new();
+    for entries in &options.entries {
+        eprintln!("making a trail of {entries} entries");
+        let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(&parent)?;
+        make(directory.path(), *entries)?;
+        trails.push((*entries, directory, Vec::new()));
+    }
+    for _ in 0..options.runs {
+        for (_, directory, times) in &mut trails {
+            let arguments: [OsString; 3] = ["open-run".into(), "--dir".into(), directory.path().into()];
+            let run: Run = child::report(arguments)?;
+            times.push(run.open_ms);
+        }
+    }
+    let row = |(entries, _, times): &(u64, tempfile::TempDir, Vec<f64>)| Row {
+        entries: *entries,
+        open_ms: (quantile::median(times.iter().copied()) * 100.0).round() / 100.0,
+        runs: options.runs,
+    };
+    report::print(&trails.iter().map(row).collect::<Vec<_>>(), options.json)
+}
+
+fn make(directory: &Path, entries: u64) -> Outcome<()> {
+    let logger = AuditLogger::open(Config::new(directory).hostname(facts::HOSTNAME))?;
+    for call in 0..entries {
+        facts::record(&logger, call)?;
+    }
+    Ok(logger.close(Duration::from_secs(120))?)
+}
+
+/// Opens a trail, prints how long that took, and closes it.
+pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
+    let begin = Instant::now();
+    let logger = AuditLogger::open(Config::new(&options.dir).hostname(facts::HOSTNAME))?;
+    let open_ms = begin.elapsed().as_secs_f64() * 1_000.0;
+    logger.close(Duration::from_secs(120))?;
+    println!("{}", serde_json::to_string(&Run { open_ms })?);
+    Ok(())
+}

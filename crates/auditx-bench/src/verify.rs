@@ -1,0 +1,187 @@
+//! `verify`: how long a whole trail takes to check, beside `openssl dgst -sha256` over the same bytes on one core.
+//!
+//! Comes in: sizes of trails and how often. Goes out: one row for each subject and size: medians over interleaved runs of
+//! whole processes, the peak of their memory, and the ratio to openssl. A run that does not find its trail intact fails the
+//! whole measurement. The files are warm: each is read once before the first run.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use auditx_core::{AuditLogger, Compression, Config, SignedCheckpoint, VerifierKey, checkpoint_path};
+use auditx_reader::{Answer, VerifyOptions};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::{Outcome, child, facts, quantile, report};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Sizes of the trails, in megabytes of lines
+    #[arg(long, value_delimiter = ',', default_value = "100,1000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    megabytes: Vec<u64>,
+    /// Runs of each subject; medians are reported
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Where to write; a directory of its own is made there for each trail [default: the temporary directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// One verification, in a process of its own.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[arg(long)]
+    dir: PathBuf,
+    #[arg(long)]
+    key: VerifierKey,
+    #[arg(long)]
+    threads: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Run {
+    lines: u64,
+    peak_kib: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    subject: String,
+    megabytes: u64,
+    lines: u64,
+    median_s: f64,
+    ratio: f64,
+    peak_mib: f64,
+    runs: u32,
+}
+
+/// Measures and prints the medians.
+pub(crate) fn measure(options: &Options) -> Outcome<()> {
+    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&parent)?;
+    let mut rows = Vec::new();
+    for megabytes in &options.megabytes {
+        let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(&parent)?;
+        eprintln!("making a trail of {megabytes} MB");
+        let key = make(directory.path(), megabytes * 1_000_000)?;
+        rows.extend(rows_of(directory.path(), &key, *megabytes, options.runs)?);
+    }
+    report::print(&rows, options.json)
+}
+
+fn rows_of(directory: &Path, key: &VerifierKey, megabytes: u64, runs: u32) -> Outcome<Vec<Row>> {
+    let segments = segments(directory)?;
+    digest(&segments)?;
+    let (mut openssl, mut two, mut one) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=runs {
+        eprintln!("run {round} of {runs}: {megabytes} MB");
+        openssl.push(digest(&segments)?);
+        two.push(verification(directory, key, 2)?);
+        one.push(verification(directory, key, 1)?);
+    }
+    let baseline = quantile::median(openssl.iter().map(Duration::as_secs_f64));
+    let lines = two.first().map_or(0, |(_, run)| run.lines);
+    let row = |subject: &str, median_s: f64, peak_kib: u64| Row {
+        subject: subject.to_owned(),
+        megabytes,
+        lines,
+        median_s: rounded(median_s),
+        ratio: rounded(median_s / baseline),
+        peak_mib: rounded(float(peak_kib) / 1024.0),
+        runs,
+    };
+    let of = |subject: &str, runs: &[(Duration, Run)]| {
+        let peak = runs.iter().map(|(_, run)| run.peak_kib).max().unwrap_or(0);
+        row(subject, quantile::median(runs.iter().map(|(time, _)| time.as_secs_f64())), peak)
+    };
+    Ok(vec![row("openssl-dgst", baseline, 0), of("verify-2-threads", &two), of("verify-1-thread", &one)])
+}
+
+/// A closed trail of plain segments with so many bytes of lines.
+fn make(directory: &Path, bytes: u64) -> Outcome<VerifierKey> {
+    let config = Config::new(directory).hostname(facts::HOSTNAME).compression(Compression::None);
+    let logger = AuditLogger::open(config)?;
+    let mut call = 0;
+    while logger.metrics().bytes < bytes {
+        for _ in 0..1_000 {
+            facts::record(&logger, call)?;
+            call += 1;
+        }
+    }
+    let key = logger.verifier_key()?;
+    logger.close(Duration::from_secs(120))?;
+    Ok(key)
+}
+
+fn segments(directory: &Path) -> Outcome<Vec<OsString>> {
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("audit")) {
+            segments.push(path.into_os_string());
+        }
+    }
+    segments.sort();
+    Ok(segments)
+}
+
+fn digest(segments: &[OsString]) -> Outcome<Duration> {
+    let begin = Instant::now();
+    let status = Command::new("openssl")
+        .args(["dgst", "-sha256"])
+        .args(segments)
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| format!("cannot start openssl: {error}"))?;
+    if status.success() { Ok(begin.elapsed()) } else { Err(format!("openssl ended with {status}").into()) }
+}
+
+fn verification(directory: &Path, key: &VerifierKey, threads: usize) -> Outcome<(Duration, Run)> {
+    let arguments: [OsString; 7] = [
+        "verify-run".into(),
+        "--dir".into(),
+        directory.into(),
+        "--key".into(),
+        key.to_string().into(),
+        "--threads".into(),
+        threads.to_string().into(),
+    ];
+    let begin = Instant::now();
+    let run = child::report(arguments)?;
+    Ok((begin.elapsed(), run))
+}
+
+/// Verifies once and prints how many lines it found and what memory it took.
+pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
+    let known = SignedCheckpoint::parse(&std::fs::read(checkpoint_path(&options.dir))?)?;
+    let settings = VerifyOptions::default().key(options.key.clone()).known(known).threads(options.threads);
+    let found = auditx_reader::verify(&options.dir, &settings, &mut |_, _| ())?;
+    if found.answer != Answer::Intact {
+        return Err(format!("the trail is not found intact: {found:?}").into());
+    }
+    let run = Run { lines: found.lines, peak_kib: peak_kib()? };
+    println!("{}", serde_json::to_string(&run)?);
+    Ok(())
+}
+
+/// The most memory that this process ever had resident.
+fn peak_kib() -> Outcome<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+fn rounded(figure: f64) -> f64 {
+    (figure * 1_000.0).round() / 1_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^53")]
+fn float(whole: u64) -> f64 {
+    whole as f64
+}

@@ -1,0 +1,159 @@
+//! Where a trail's signing key comes from, and the home it has where the trail keeps it itself.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Signer, SigningKey};
+use crate::error::{Error, Result};
+use crate::storage::{Disk, Storage, create_private_directory, read_own, replace_private};
+
+/// Where a trail keeps the key it made itself, below its own directory.
+const KEY_HOME: &str = "keys";
+const KEY_FILE: &str = "signing.pem";
+
+/// The next one, while it takes over.
+const STAGED_FILE: &str = "next.pem";
+
+/// Where the signing key comes from.
+///
+/// Spelled `trail`, `file:PATH`, `env:NAME` or `credential:NAME` in configuration files and `AUDITX_SIGNING_KEY`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum KeySource {
+    /// The trail's own directory, `.auditx/keys`; made there at the first open. Whoever can write the trail can then sign
+    /// it too: keep checkpoints elsewhere, or the key.
+    #[default]
+    Trail,
+    /// A file, as [`SigningKey`] is kept.
+    File(PathBuf),
+    /// The text of such a file in an environment variable.
+    Environment(String),
+    /// A systemd credential of this name (`LoadCredential=`, `LoadCredentialEncrypted=`).
+    Credential(String),
+    /// Something of the application's own.
+    Signer(Arc<dyn Signer>),
+}
+
+impl FromStr for KeySource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            None if text == "trail" => Ok(Self::Trail),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
+            Some(("credential", name)) if !name.is_empty() => Ok(Self::Credential(name.to_owned())),
+            _ => Err(Error::invalid(format!(
+                "{text:?} is not `trail`, `file:PATH`, `env:NAME` or `credential:NAME`"
+            ))),
+        }
+    }
+}
+
+impl TryFrom<String> for KeySource {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl KeySource {
+    /// The signer, for the trail whose own directory this is.
+    ///
+    /// # Errors
+    /// `is_invalid` where there is no key or it cannot be read as one, `is_storage` where its file cannot be read.
+    pub(crate) fn signer(&self, own_directory: &Path) -> Result<Arc<dyn Signer>> {
+        let key: SigningKey = match self {
+            Self::Signer(signer) => return Ok(signer.clone()),
+            Self::Trail => read_key(&home(own_directory))?,
+            Self::File(path) => read_key(path)?,
+            Self::Credential(name) => {
+                let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    Error::invalid(format!(
+                        "no credential {name:?} can be had: systemd sets CREDENTIALS_DIRECTORY for services with LoadCredential="
+                    ))
+                })?;
+                // systemd owns the directory and forbids writing it: the service's user need not own the file.
+                let path = Path::new(&directory).join(name);
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| Error::storage("cannot read the signing key", &path, error))?;
+                SigningKey::from_pem(&text).map_err(|error| error.at(&path))?
+            }
+            Self::Environment(name) => {
+                let text = std::env::var(name).map_err(|error| {
+                    Error::invalid(format!("no signing key in the variable {name}")).because(error)
+                })?;
+                SigningKey::from_pem(&text).map_err(|error| {
+                    Error::invalid(format!("the variable {name} holds no signing key")).because(error)
+                })?
+            }
+        };
+        Ok(Arc::new(key))
+    }
+
+    /// Makes a key where a new trail needs one and keeps it itself.
+    pub(crate) fn prepare(&self, own_directory: &Path) -> Result<()> {
+        if matches!(self, Self::Trail) && !home(own_directory).exists() {
+            save_key(&home(own_directory), &SigningKey::generate())?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn home(own_directory: &Path) -> PathBuf {
+    own_directory.join(KEY_HOME).join(KEY_FILE)
+}
+
+fn read_key(path: &Path) -> Result<SigningKey> {
+    let bytes = read_own(path).map_err(|error| Error::storage("cannot read the signing key", path, error))?;
+    SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(path))
+}
+
+/// A trail's next key, kept beside the one it is to replace until both have signed the boundary.
+#[derive(Debug)]
+pub(crate) struct StagedKey {
+    key: SigningKey,
+    home: PathBuf,
+}
+
+/// Keeps a key for the trail to go on with: safe on disk before anything is signed with it.
+pub(crate) fn stage_in_home(own_directory: &Path, key: &SigningKey) -> Result<StagedKey> {
+    let home = home(own_directory);
+    save_key(&staged(&home), key)?;
+    Ok(StagedKey { key: key.clone(), home })
+}
+
+impl StagedKey {
+    /// The one that was left by a process that died while it replaced a key.
+    pub(crate) fn left_over(own_directory: &Path) -> Option<Self> {
+        let home = home(own_directory);
+        read_key(&staged(&home)).ok().map(|key| Self { key, home })
+    }
+
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Puts it in the place of the old one, which is gone then.
+    pub(crate) fn settle(self) -> Result<()> {
+        let failed = |error| Error::storage("cannot put the new signing key in its place", &self.home, error);
+        std::fs::rename(staged(&self.home), &self.home).map_err(failed)?;
+        Disk.sync_directory(self.home.parent().unwrap_or(Path::new("."))).map_err(failed)
+    }
+}
+
+fn staged(home: &Path) -> PathBuf {
+    home.with_file_name(STAGED_FILE)
+}
+
+fn save_key(path: &Path, key: &SigningKey) -> Result<()> {
+    let failed = |error| Error::storage("cannot save the signing key", path, error);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    create_private_directory(directory).map_err(failed)?;
+    replace_private(path, key.to_pem().as_bytes()).map_err(failed)
+}

@@ -1,0 +1,247 @@
+//! When checkpoints are signed, over what, and what happens where they cannot be.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::key::{Signer, SigningKey};
+use crate::line::leaf_of;
+use crate::notary::{checkpoint_history, checkpoint_path};
+use crate::storage::testing::FaultyDisk;
+use crate::tree::{CompactRange, Hash};
+use crate::{Cadence, Durability, SignedCheckpoint, TrailReader};
+
+/// The root over the first `size` lines, from the files.
+pub(super) fn root_of(directory: &Path, size: u64) -> Hash {
+    let mut reader = TrailReader::new(directory, 0);
+    let mut range = CompactRange::new(0);
+    while range.end() < size {
+        let (_, line) = reader.next_line().unwrap().expect("as many lines as were signed");
+        range.push(leaf_of(line).unwrap().hash);
+    }
+    range.root().unwrap()
+}
+
+/// The latest checkpoint on disk: signed by the logger's key, over lines that are there.
+pub(super) fn checked(logger: &AuditLogger) -> SignedCheckpoint {
+    let directory = logger.trail_dir().unwrap();
+    let checkpoint = SignedCheckpoint::parse(&fs::read(checkpoint_path(directory)).unwrap()).unwrap();
+    checkpoint.verify(&[logger.verifier_key().unwrap()]).unwrap();
+    assert_eq!(*checkpoint.root(), root_of(directory, checkpoint.size()));
+    checkpoint
+}
+
+fn often() -> Cadence {
+    Cadence::new(Duration::from_millis(20), 1_000_000)
+}
+
+#[test]
+fn a_new_trail_is_signed_before_its_first_entry_and_its_genesis_names_the_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path()).origin("erp.example.com")).unwrap();
+    let checkpoint = checked(&logger);
+    assert_eq!(checkpoint.size(), 2);
+    let mut reader = TrailReader::new(directory.path(), 0);
+    let (_, line) = reader.next_line().unwrap().unwrap();
+    let genesis = RecordedEntry::from_line(line).unwrap().parse().unwrap().own_record.unwrap();
+    assert_eq!(genesis["key"], logger.verifier_key().unwrap().to_string());
+    assert_eq!(
+        checkpoint.origin(),
+        format!("erp.example.com/auditx/{}", genesis["trail_id"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn every_durability_signs_what_was_recorded_and_close_signs_everything() {
+    for durability in [Durability::Os, Durability::Interval(Duration::from_millis(1)), Durability::EveryEntry]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config::new(directory.path()).durability(durability).checkpoints(often());
+        let logger = AuditLogger::open(config).unwrap();
+        for number in 0..300 {
+            logger.log(format!("entry {number}")).record().unwrap();
+        }
+        wait_until(|| logger.metrics().signed == 302);
+        assert_eq!(checked(&logger).size(), 302, "{durability:?}");
+        let signed = logger.metrics().checkpoints;
+        logger.log("one more").record().unwrap();
+        wait_until(|| logger.metrics().signed == 303);
+        assert!(logger.metrics().checkpoints > signed);
+        logger.close(PATIENCE).unwrap();
+        assert_eq!(checked(&logger).size(), 304);
+        assert!(
+            checkpoint_history(directory.path()).join("304").is_file(),
+            "the end of a session is a boundary"
+        );
+    }
+}
+
+#[test]
+fn an_idle_trail_is_signed_once_and_beats() {
+    let directory = tempfile::tempdir().unwrap();
+    let cadence = often().heartbeat(Duration::from_secs(1));
+    let logger = AuditLogger::open(Config::new(directory.path()).checkpoints(cadence)).unwrap();
+    logger.log("x").record().unwrap();
+    wait_until(|| kinds(directory.path()).iter().filter(|kind| *kind == "heartbeat").count() == 2);
+    wait_until(|| logger.metrics().signed == 5);
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "x", "heartbeat", "heartbeat"]);
+    let checkpoints = logger.metrics().checkpoints;
+    assert!(checkpoints <= 4, "{checkpoints} checkpoints for one entry and two heartbeats");
+}
+
+#[test]
+fn a_count_of_entries_is_signed_early_and_the_note_travels_in_the_trail() {
+    let directory = tempfile::tempdir().unwrap();
+    let cadence = Cadence::new(Duration::from_secs(2), 100);
+    let config =
+        Config::new(directory.path()).checkpoints(cadence).durability(Durability::Interval(Duration::ZERO));
+    let logger = AuditLogger::open(config).unwrap();
+    let begin = Instant::now();
+    while logger.metrics().signed < 1_000 {
+        logger.log("x").record().unwrap();
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    logger.close(PATIENCE).unwrap();
+    let mut reader = TrailReader::new(directory.path(), 0);
+    let mut notes = 0;
+    while let Some((seq, line)) = reader.next_line().unwrap() {
+        let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
+        let Some(record) = entry.own_record.filter(|record| record["kind"] == "checkpoint") else { continue };
+        let note = SignedCheckpoint::parse(record["note"].as_str().unwrap().as_bytes()).unwrap();
+        note.verify(&[logger.verifier_key().unwrap()]).unwrap();
+        assert!(record["size"] == note.size() && note.size() <= seq);
+        assert_eq!(*note.root(), root_of(directory.path(), note.size()));
+        notes += 1;
+    }
+    assert!(notes >= 2, "{notes} notes");
+}
+
+#[test]
+fn each_seal_leaves_a_note_at_its_boundary() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path()).max_file_bytes(65_535).compression(crate::Compression::None);
+    let logger = AuditLogger::open(config).unwrap();
+    for _ in 0..200 {
+        logger.log("x".repeat(2_000)).record().unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    let sealed = crate::sealed_segments(directory.path()).unwrap();
+    assert!(sealed.len() > 3);
+    for segment in &sealed[1..] {
+        let note =
+            fs::read(checkpoint_history(directory.path()).join(segment.first_seq.to_string())).unwrap();
+        let note = SignedCheckpoint::parse(&note).unwrap();
+        note.verify(&[logger.verifier_key().unwrap()]).unwrap();
+        assert_eq!(
+            (note.size(), *note.root()),
+            (segment.first_seq, root_of(directory.path(), segment.first_seq))
+        );
+    }
+}
+
+/// A key that is not there for a while.
+#[derive(Debug, Clone)]
+struct Away {
+    key: SigningKey,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Signer for Away {
+    fn public_key(&self) -> [u8; 32] {
+        self.key.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> std::result::Result<[u8; 64], crate::HookError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            Err("the HSM is away".into())
+        } else {
+            self.key.sign(message)
+        }
+    }
+}
+
+#[test]
+fn while_the_key_is_away_entries_are_kept_and_signed_when_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let signer = Away { key: SigningKey::generate(), is_away: Arc::default() };
+    let config = Config::new(directory.path()).checkpoints(often()).signer(signer.clone());
+    let logger = AuditLogger::open(config.clone()).unwrap();
+    signer.is_away.store(true, Ordering::SeqCst);
+    logger.log("x").record().unwrap().wait_durable().unwrap();
+    wait_until(|| logger.metrics().checkpoint_failures >= 2);
+    assert_eq!(checked(&logger).size(), 2);
+    assert!(text(directory.path().join("app.log")).contains("the HSM is away"));
+    signer.is_away.store(false, Ordering::SeqCst);
+    wait_until(|| logger.metrics().signed == 3);
+    signer.is_away.store(true, Ordering::SeqCst);
+    assert!(logger.close(PATIENCE).unwrap_err().is_signing(), "close says that its end is not signed");
+    signer.is_away.store(false, Ordering::SeqCst);
+
+    let logger = AuditLogger::open(config).unwrap();
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(
+        kinds(directory.path()),
+        ["genesis", "open", "x", "close", "recovered", "open", "checkpoint", "close"]
+    );
+    assert_eq!(checked(&logger).size(), 8);
+}
+
+#[test]
+fn another_key_than_the_trails_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(AuditLogger::open(Config::new(directory.path()).signer(SigningKey::generate())).unwrap());
+    let error = AuditLogger::open(Config::new(directory.path()).signer(SigningKey::generate())).unwrap_err();
+    assert!(error.is_signing() && error.to_string().contains("another key"), "{error}");
+    assert!(
+        AuditLogger::open(Config::new(directory.path())).unwrap_err().is_storage(),
+        "no key in the trail"
+    );
+}
+
+#[test]
+fn a_checkpoint_is_published_only_after_its_lines_are_synced_and_it_is_on_disk_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let config = Config::new(directory.path()).checkpoints(often());
+    let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
+    logger.log("x").record().unwrap();
+    wait_until(|| logger.metrics().signed == 3);
+    let operations = disk.0.operations.lock().unwrap().clone();
+    let at = |what: &str, from: usize| {
+        from + operations[from..]
+            .iter()
+            .position(|operation| operation == what)
+            .unwrap_or_else(|| panic!("{what} in {operations:?}"))
+    };
+    // The first two lines, their fdatasync, their checkpoint; then the same of the third.
+    let mut place = 0;
+    for _ in 0..2 {
+        place = at("append audit.jsonl", place);
+        place = at("sync audit.jsonl", place);
+        place = at("replace checkpoint", place);
+    }
+
+    disk.0.fail_replace.store(true, Ordering::SeqCst);
+    logger.log("y").record().unwrap();
+    wait_until(|| logger.metrics().checkpoint_failures > 0);
+    assert_eq!(
+        (checked(&logger).size(), logger.metrics().signed),
+        (3, 3),
+        "what is not on disk is not published"
+    );
+    disk.0.fail_replace.store(false, Ordering::SeqCst);
+    wait_until(|| logger.metrics().signed == 4);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_signed() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let config = Config::new(directory.path()).checkpoints(often());
+    let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
+    disk.0.fail_sync.store(true, Ordering::SeqCst);
+    let receipt = logger.log("x").record().unwrap();
+    assert!(receipt.wait_durable().unwrap_err().is_storage());
+    disk.0.fail_sync.store(false, Ordering::SeqCst);
+    assert!(logger.close(PATIENCE).is_err());
+    assert_eq!(checked(&logger).size(), 2);
+}
