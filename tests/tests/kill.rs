@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config};
+use auditx_core::{
+    AuditLogger, CompactRange, Config, SignedCheckpoint, TrailReader, checkpoint_path, leaf_hash,
+};
 use auditx_tests::child::Child;
 use auditx_tests::deadline::PATIENCE;
 use auditx_tests::random::Random;
@@ -78,10 +80,12 @@ fn nothing_accepted_is_lost_or_repeated_by_fifty_kills() {
     let directory = tempfile::tempdir().unwrap();
     let mut all_recorded = Counts::new();
     let mut checked = 0;
+    let mut signed = CompactRange::new(0);
     for round in 0..ROUNDS {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
         let child = Child::start(command.arg(directory.path()).arg(round.to_string()));
         let reported = kill_at_random(child, &mut random);
+        assert_what_is_signed_is_there(directory.path(), &mut signed);
 
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         logger.close(PATIENCE).unwrap();
@@ -99,8 +103,29 @@ fn nothing_accepted_is_lost_or_repeated_by_fifty_kills() {
     assert_eq!(count_in_order(&lines), all_recorded, "what was there stays");
     assert!(lines.iter().filter(|line| line.kind() == Some("rotated")).count() > 10, "seals were under way");
     assert_projection_is_whole(directory.path(), &lines);
-    let torn = lines.iter().filter(|line| line.kind() == Some("recovered")).count();
+    let recovered: Vec<&Line> = lines.iter().filter(|line| line.kind() == Some("recovered")).collect();
+    let torn = recovered.iter().filter(|line| line.json["auditx"]["torn_bytes"].is_u64()).count();
+    assert!(recovered.len() > 10, "kills before the last lines were signed");
     eprintln!("{} lines in {ROUNDS} rounds, {torn} of them torn and set aside", lines.len());
+    assert_what_is_signed_is_there(directory.path(), &mut signed);
+    assert_eq!(signed.end(), checked, "closed, so everything is signed");
+}
+
+/// The checkpoint that a killed process left speaks of lines that are there, and of no others. `signed` is the tree up to
+/// the last one, from the files.
+fn assert_what_is_signed_is_there(directory: &Path, signed: &mut CompactRange) {
+    let Ok(note) = fs::read(checkpoint_path(directory)) else {
+        assert_eq!(signed.end(), 0, "a checkpoint does not go away");
+        return;
+    };
+    let checkpoint = SignedCheckpoint::parse(&note).expect("a checkpoint is never half written");
+    assert!(checkpoint.size() >= signed.end(), "{} lines were signed already", signed.end());
+    let mut reader = TrailReader::new(directory, signed.end());
+    while signed.end() < checkpoint.size() {
+        let (_, line) = reader.next_line().unwrap().expect("a line that was signed");
+        signed.push(leaf_hash(line));
+    }
+    assert_eq!(signed.root().as_ref(), Some(checkpoint.root()));
 }
 
 /// security.jsonl says each line of its levels once, unchanged and in order, kills or not.

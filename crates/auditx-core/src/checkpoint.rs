@@ -29,8 +29,12 @@ impl SignedCheckpoint {
         Ok(Self { note: ParsedNote::parse(note)?, text: text.to_owned() })
     }
 
-    /// Signs a tree head with each signer, all under the trail's name. Every signature is checked before it is believed.
-    pub(crate) fn sign(origin: &str, size: u64, root: &Hash, signers: &[&dyn Signer]) -> Result<Self> {
+    /// Signs a tree head with each signer, all under the log's name. Every signature is checked before it is believed. A logger
+    /// does this by itself; here it is for whoever makes or tests other logs of this form.
+    ///
+    /// # Errors
+    /// `is_invalid` where the name is none, `is_signing` where a signer cannot sign or signs nonsense.
+    pub fn sign(origin: &str, size: u64, root: &Hash, signers: &[&dyn Signer]) -> Result<Self> {
         let head = c2sp::tree_head(origin, size, root)?;
         let keys: Vec<VerifierKey> = signers
             .iter()

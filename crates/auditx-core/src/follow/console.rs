@@ -44,10 +44,10 @@ impl Sink for ConsoleSink {
 /// Control and bidirectional characters in it are escaped.
 #[must_use]
 pub fn for_people(entry: &StoredEntry) -> String {
-    let dim = Style::new().dimmed();
-    let level = style_of(&entry.level);
-    let mut line =
-        format!("{dim}{}{dim:#} {level}{:<8}{level:#} ", entry.timestamp, entry.level).into_bytes();
+    let (dim, colour) = (Style::new().dimmed(), style_of(&entry.level));
+    // A trail may have been forged: nothing in a line reaches the terminal as it is.
+    let (timestamp, level) = (escaped(&entry.timestamp), escaped(&entry.level));
+    let mut line = format!("{dim}{timestamp}{dim:#} {colour}{level:<8}{colour:#} ").into_bytes();
     let mut part = |prefix: &str, text: &str| {
         if !text.is_empty() {
             line.extend_from_slice(prefix.as_bytes());
@@ -74,6 +74,12 @@ pub fn for_people(entry: &StoredEntry) -> String {
     String::from_utf8_lossy(&line).into_owned()
 }
 
+fn escaped(text: &str) -> String {
+    let mut escaped = Vec::with_capacity(text.len() + 2);
+    encode::plain_text(&mut escaped, text);
+    String::from_utf8_lossy(&escaped).into_owned()
+}
+
 fn style_of(level: &str) -> Style {
     let colour = match level.parse::<LogLevel>() {
         Ok(LogLevel::Audit) => AnsiColor::Green,
@@ -85,4 +91,40 @@ fn style_of(level: &str) -> Style {
         _ => AnsiColor::Blue,
     };
     colour.on_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_of_a_forged_line_reaches_the_terminal_unescaped() {
+        let forged = "\u{1b}]0;title\u{7}\u{202e}\n";
+        let [mut entry, honest] = [forged, "x"].map(|text| {
+            let text = || text.to_owned();
+            StoredEntry {
+                timestamp: text(),
+                level: text(),
+                module: text(),
+                action: text(),
+                description: text(),
+                user: text(),
+                user_role: text(),
+                company_id: text(),
+                branch_id: text(),
+                reference_no: text(),
+                entity_type: text(),
+                entity_id: text(),
+                currency: text(),
+                ip: text(),
+                ..StoredEntry::default()
+            }
+        });
+        let controls = |entry: &StoredEntry| -> String {
+            for_people(entry).chars().filter(|c| c.is_control() || *c == '\u{202e}').collect()
+        };
+        assert_eq!(controls(&entry), controls(&honest), "its own colours and the newline");
+        entry.level = "AUDIT".to_owned();
+        assert!(for_people(&entry).contains("\\u001b]0;title\\u0007"), "{}", for_people(&entry));
+    }
 }

@@ -1,12 +1,13 @@
 //! Reading a trail's lines in order, across seals and compression, while it may still be growing.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fmt, mem};
 
 use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};
+use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
 use crate::storage::{open_own, own_options};
@@ -81,7 +82,8 @@ impl TrailReader {
     /// The next whole line without its newline, or none for now.
     ///
     /// # Errors
-    /// `is_storage` where a file cannot be read, `is_corrupt` where a line is not the one that must follow.
+    /// `is_storage` where a file cannot be read, `is_corrupt` where a line is not the one that must follow, or longer than
+    /// any line can be.
     pub fn next_line(&mut self) -> Result<Option<(u64, &[u8])>> {
         loop {
             if self.open.is_none() && !self.locate()? {
@@ -105,16 +107,26 @@ impl TrailReader {
         if mem::take(&mut self.given_out) {
             self.line.clear();
         }
+        // A damaged or forged segment may hold gigabytes without a newline, and a few bytes be decompressed to them.
+        let room = MAX_LINE.saturating_sub(self.line.len());
         open.reader
+            .by_ref()
+            .take(room as u64)
             .read_until(b'\n', &mut self.line)
             .map_err(|error| Error::storage("cannot read a segment", &open.path, error))?;
         self.given_out = self.line.last() == Some(&b'\n');
+        if !self.given_out && self.line.len() >= MAX_LINE {
+            let what = format!("what stands in the place of line {} is longer than any line", self.next);
+            return Err(Error::corrupt(what).at(&open.path).with_seq(self.next));
+        }
         Ok(self.given_out)
     }
 
     /// The line's number: the one that comes next, or one before it.
     fn check_line(&self) -> Result<u64> {
         let wrong = match parse_seq(&self.line) {
+            // Nothing could follow it.
+            Some(u64::MAX) => format!("no trail has a line {}", u64::MAX),
             Some(seq) if seq <= self.next => return Ok(seq),
             Some(seq) => format!("line {seq} stands where line {} must", self.next),
             None => {
@@ -304,6 +316,23 @@ mod tests {
         sample.rename(ACTIVE, &sealed_name(0));
         sample.append(6..7);
         assert_eq!(read(&mut reader), [4, 5, 6], "it grew before it was sealed for good");
+    }
+
+    #[test]
+    fn what_no_writer_wrote_is_an_error_each_time_and_is_not_kept() {
+        for (forged, reason) in [
+            (format!("{{\"seq\":0,\"user\":\"{}", "a".repeat(1_000_000)), "longer than any line"),
+            (format!("{{\"seq\":{},\"n\":0}}\n", u64::MAX), "no trail has"),
+        ] {
+            let sample = Sample(tempfile::tempdir().unwrap());
+            fs::write(sample.0.path().join(sealed_name(0)), &forged).unwrap();
+            let mut reader = TrailReader::new(sample.0.path(), 0);
+            for _ in 0..2 {
+                let error = reader.next_line().unwrap_err();
+                assert!(error.is_corrupt() && error.to_string().contains(reason), "{error}");
+                assert!(reader.line.capacity() < 4 * MAX_LINE);
+            }
+        }
     }
 
     #[test]
