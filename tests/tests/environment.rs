@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use auditx_core::{SignedCheckpoint, Signer, SigningKey, VerifierKey, checkpoint_path};
 use auditx_tests::trail::{Line, entries, lines};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_environment");
@@ -67,4 +69,48 @@ fn a_setting_that_cannot_be_read_is_named_and_nothing_is_recorded_elsewhere() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("AUDITX_MAX_FILE_BYTES"), "{text}");
     assert!(!directory.path().join("logs").exists());
+}
+
+#[test]
+fn the_signing_key_comes_from_where_the_environment_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate();
+    let credentials = directory.path().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::write(credentials.join("auditx"), key.to_pem()).unwrap();
+    let one_line: String = key.to_pem().lines().filter(|line| !line.starts_with('-')).collect();
+    let variables = [
+        ("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap()),
+        ("KEY_PEM", &key.to_pem()),
+        ("KEY_DER", &one_line),
+        ("KEY_BAD", "none"),
+    ];
+    let with = |source: &str, log_dir: &str| {
+        let settings = [("AUDITX_SIGNING_KEY", source), ("AUDITX_LOG_DIR", log_dir)];
+        run(directory.path(), &[&variables[..], &settings].concat())
+    };
+    let sources = ["env:KEY_PEM", "env:KEY_DER", "credential:auditx", "file:credentials/auditx"];
+    for (number, source) in sources.iter().enumerate() {
+        let log_dir = format!("trail-{number}");
+        let output = with(source, &log_dir);
+        assert!(output.status.success(), "{source}: {output:?}");
+        let trail = directory.path().join(log_dir);
+        let genesis = lines(&trail)[0].json["auditx"]["key"].as_str().unwrap().to_owned();
+        let verifier: VerifierKey = genesis.parse().unwrap();
+        assert_eq!(verifier.public_key(), key.public_key(), "{source}");
+        let note = SignedCheckpoint::parse(&fs::read(checkpoint_path(&trail)).unwrap()).unwrap();
+        note.verify(&[verifier]).unwrap();
+        assert!(!trail.join(".auditx/keys").exists(), "no key of the trail's own");
+    }
+    for (source, said) in [
+        ("env:KEY_BAD", "KEY_BAD"),
+        ("env:KEY_NONE", "KEY_NONE"),
+        ("credential:none", "none"),
+        ("file:none.pem", "none.pem"),
+        ("somewhere", "AUDITX_SIGNING_KEY"),
+    ] {
+        let output = with(source, "refused");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(said), "{source}: {text}");
+    }
 }

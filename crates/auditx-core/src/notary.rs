@@ -31,8 +31,10 @@ pub fn checkpoint_history(trail: &Path) -> PathBuf {
 pub(crate) enum Occasion {
     /// It was time.
     Cadence,
-    /// A segment, a session or a key ends here: the note is kept.
+    /// A segment or a session ends here: the note is kept, though nothing is lost where a power loss takes it.
     Boundary,
+    /// A key ends here: without the note nobody who pinned it could follow.
+    Handover,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl Notary {
         let known = state.latest.clone().filter(|latest| latest.size() >= size);
         let outcome = match (known, occasion) {
             (Some(_), Occasion::Cadence) => return Ok(()),
-            (Some(latest), Occasion::Boundary) => self.keep(&latest),
+            (Some(latest), _) => self.keep(&latest, occasion),
             (None, _) => {
                 let made = self.make(frontier, state.key.name(), &[&*state.signer], occasion);
                 made.map(|made| state.latest = Some(Arc::new(made)))
@@ -106,7 +108,7 @@ impl Notary {
     pub(crate) fn hand_over(&self, frontier: &CompactRange, next: Arc<dyn Signer>) -> Result<()> {
         let mut state = self.lock();
         let key = VerifierKey::new(state.key.name(), &next.public_key())?;
-        let made = self.make(frontier, key.name(), &[&*state.signer, &*next], Occasion::Boundary)?;
+        let made = self.make(frontier, key.name(), &[&*state.signer, &*next], Occasion::Handover)?;
         *state = State { key, signer: next, latest: Some(Arc::new(made)) };
         Ok(())
     }
@@ -121,23 +123,25 @@ impl Notary {
         let root =
             frontier.root().ok_or_else(|| Error::corrupt("the tree does not begin with the first line"))?;
         let made = SignedCheckpoint::sign(log_name, frontier.end(), &root, signers)?;
-        if occasion == Occasion::Boundary {
-            self.keep(&made)?;
-        }
-        self.write(&checkpoint_path(&self.trail), &made)?;
+        self.keep(&made, occasion)?;
+        let path = checkpoint_path(&self.trail);
+        self.storage
+            .replace(&path, made.as_str().as_bytes())
+            .map_err(|error| Error::storage("cannot write the checkpoint", &path, error))?;
         self.counters.checkpoints.add(1);
         Ok(made)
     }
 
     /// One file for each would be millions in a year; those in between travel in the trail itself.
-    fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
-        self.write(&checkpoint_history(&self.trail).join(checkpoint.size().to_string()), checkpoint)
-    }
-
-    fn write(&self, path: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
-        self.storage
-            .replace(path, checkpoint.as_str().as_bytes())
-            .map_err(|error| Error::storage("cannot write the checkpoint", path, error))
+    fn keep(&self, checkpoint: &SignedCheckpoint, occasion: Occasion) -> Result<()> {
+        let path = checkpoint_history(&self.trail).join(checkpoint.size().to_string());
+        let note = checkpoint.as_str().as_bytes();
+        match occasion {
+            Occasion::Cadence => Ok(()),
+            Occasion::Boundary => self.storage.put(&path, note),
+            Occasion::Handover => self.storage.replace(&path, note),
+        }
+        .map_err(|error| Error::storage("cannot keep the checkpoint", &path, error))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
@@ -39,6 +39,8 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Puts `bytes` in the place of a file: temporary file, fsync, rename, fsync of the directory.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// The same without any fsync: a power loss may leave the old file, none, or an empty one.
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// fsync(2) of a directory: afterwards its renames and new files survive a power loss.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 }
@@ -88,6 +90,11 @@ impl Storage for Disk {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         replace_with(path, bytes, own_options())
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let (temporary, _) = write_beside(path, bytes, own_options())?;
+        fs::rename(temporary, path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
@@ -149,18 +156,24 @@ pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, bytes, private_options())
 }
 
-fn replace_with(path: &Path, bytes: &[u8], mut options: OpenOptions) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = Path::new(&temporary);
-    let mut file = open_own(temporary, options.write(true).create(true).truncate(true))?;
-    file.write_all(bytes)?;
+fn replace_with(path: &Path, bytes: &[u8], options: OpenOptions) -> io::Result<()> {
+    let (temporary, file) = write_beside(path, bytes, options)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
     match path.parent() {
         Some(directory) => Disk.sync_directory(directory),
         None => Ok(()),
     }
+}
+
+/// Writes the bytes to a temporary file beside `path`.
+fn write_beside(path: &Path, bytes: &[u8], mut options: OpenOptions) -> io::Result<(PathBuf, File)> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let mut file = open_own(&temporary, options.write(true).create(true).truncate(true))?;
+    file.write_all(bytes)?;
+    Ok((temporary, file))
 }
 
 #[cfg(test)]

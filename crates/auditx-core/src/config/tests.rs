@@ -20,6 +20,7 @@ fn the_environment_changes_the_defaults() {
         ("AUDITX_COMPRESSION", "none"),
         ("AUDITX_DURABILITY", "20ms"),
         ("AUDITX_DEFAULT_CURRENCY", "MMK"),
+        ("AUDITX_SIGNING_KEY", "credential:auditx"),
     ])
     .unwrap();
     assert_eq!(config.trail_dir(), PathBuf::from("/var/log/erp/worker-2"));
@@ -30,6 +31,7 @@ fn the_environment_changes_the_defaults() {
     assert_eq!(config.compression, Compression::None);
     assert_eq!(config.durability, Durability::Interval(Duration::from_millis(20)));
     assert_eq!(config.default_currency, "MMK");
+    assert!(matches!(config.signing_key, KeySource::Credential(name) if name == "auditx"));
 }
 
 #[test]
@@ -40,6 +42,7 @@ fn a_bad_variable_is_named() {
         ("AUDITX_RETENTION", "backup-count=-1"),
         ("AUDITX_MAX_AGE", "long"),
         ("AUDITX_CONSOLE", "yes"),
+        ("AUDITX_SIGNING_KEY", "/etc/key.pem"),
     ] {
         let error = from_pairs(&[(name, value)]).unwrap_err();
         assert!(error.is_invalid() && error.to_string().contains(name), "{error}");
@@ -50,12 +53,18 @@ fn a_bad_variable_is_named() {
 fn a_configuration_file_can_carry_it() {
     let config: Config = serde_json::from_str(
         r#"{"log_dir": "x", "durability": "os", "retention": "retain-for=30d", "max_age": "6h",
-            "rate_limit": {"limit": 3, "window": "10s"}, "redaction": {"deny": ["iban"]}}"#,
+            "rate_limit": {"limit": 3, "window": "10s"}, "redaction": {"deny": ["iban"]},
+            "checkpoints": {"interval": "5s", "heartbeat": "10m"}, "signing_key": "file:/etc/auditx.pem"}"#,
     )
     .unwrap();
     assert_eq!(config.durability, Durability::Os);
     assert_eq!(config.retention, Retention::RetainFor(Duration::from_secs(30 * 86_400)));
     assert_eq!(config.rate_limit, RateLimit::new(3, Duration::from_secs(10)));
+    assert_eq!(
+        config.checkpoints,
+        Cadence::new(Duration::from_secs(5), 1_024).heartbeat(Duration::from_secs(600))
+    );
+    assert!(matches!(config.signing_key, KeySource::File(path) if path == "/etc/auditx.pem"));
     assert!(serde_json::from_str::<Config>(r#"{"log_dri": "x"}"#).is_err());
 }
 
@@ -65,6 +74,11 @@ fn what_cannot_work_is_refused_before_anything_is_opened() {
         Config::new("x").instance("../other"),
         Config::new("x").instance(".auditx"),
         Config::new("x").max_file_bytes(100),
+        Config::new("x").origin("our erp"),
+        Config::new("x").origin("a+b"),
+        Config::new("x").checkpoints(Cadence::new(Duration::ZERO, 1)),
+        Config::new("x").checkpoints(Cadence::new(Duration::from_secs(1), 0)),
+        Config::new("x").checkpoints(Cadence::default().heartbeat(Duration::from_millis(1))),
         Config::new("x").on_audit("a/b", |_| Ok(())),
         Config::new("x").on_audit("security.jsonl", |_| Ok(())),
         Config::new("x").on_audit("a", |_| Ok(())).on_audit("a", |_| Ok(())),

@@ -105,6 +105,11 @@ impl Storage for FaultyDisk {
         Disk.replace(path, bytes)
     }
 
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.note("put", path);
+        Disk.put(path, bytes)
+    }
+
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         Disk.sync_directory(path)
     }
