@@ -7,6 +7,8 @@
 pub mod child;
 pub mod clock;
 pub mod deadline;
+pub mod decoders;
+pub mod log;
 pub mod random;
 pub mod report;
 pub mod stop;

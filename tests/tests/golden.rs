@@ -80,6 +80,7 @@ fn redacted(line: &Line) -> String {
             let text = replace(&text, "\"version\":\"", "\"", "<version>", |version| {
                 assert_eq!(version, env!("CARGO_PKG_VERSION"), "one version for the whole workspace");
             });
+            let text = replace(&text, "\"key\":\"", "\"", "<key>", assert_key);
             replace(&text, "\"pid\":", ",", "\"<pid>\"", assert_own_pid)
         }
         "close" => replace(&text, "\"pid\":", "}", "\"<pid>\"", assert_own_pid),

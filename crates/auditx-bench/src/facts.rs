@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule};
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, RequestContext};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -60,6 +60,18 @@ pub(crate) struct Facts {
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata {
     pub(crate) party: &'static str,
+}
+
+/// The context of the request that the facts are part of.
+pub(crate) fn context() -> Outcome<RequestContext> {
+    Ok(RequestContext::new()
+        .user(USER)
+        .user_role(USER_ROLE)
+        .company_id(COMPANY_ID)
+        .branch_id(BRANCH_ID)
+        .request_id(REQUEST_ID)
+        .session_id(SESSION_ID)
+        .ip(IP.parse()?))
 }
 
 /// Records the facts of the n-th call with the transaction helper of the quick start.

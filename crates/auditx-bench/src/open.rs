@@ -77,6 +77,7 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
 
 fn make(directory: &Path, entries: u64) -> Outcome<()> {
     let logger = AuditLogger::open(Config::new(directory).hostname(facts::HOSTNAME))?;
+    let _scope = facts::context()?.enter();
     for call in 0..entries {
         facts::record(&logger, call)?;
     }

@@ -107,6 +107,7 @@ fn rows_of(directory: &Path, key: &VerifierKey, megabytes: u64, runs: u32) -> Ou
 fn make(directory: &Path, bytes: u64) -> Outcome<VerifierKey> {
     let config = Config::new(directory).hostname(facts::HOSTNAME).compression(Compression::None);
     let logger = AuditLogger::open(config)?;
+    let _scope = facts::context()?.enter();
     let mut call = 0;
     while logger.metrics().bytes < bytes {
         for _ in 0..1_000 {

@@ -1,31 +1,33 @@
-//! `auditx demo`: every kind of entry once, recorded through the library's public calls, then shown.
+//! `auditx demo`: every kind of entry once, recorded through the library's public calls, shown and verified.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use auditx_core::{
-    ACTIVE, AuditAction, BusinessModule, Config, DEFAULT_LOG_DIR, Error, LogLevel, RateLimit, Receipt,
-    RequestContext, StoredEntry, audit, configure, lock_holder,
+    ACTIVE, AuditAction, BusinessModule, Config, Error, LogLevel, RateLimit, Receipt, RequestContext,
+    SignedCheckpoint, StoredEntry, VerifierKey, audit, configure,
 };
-use auditx_reader::Lines;
+use auditx_reader::{Answer, Lines, Verification, VerifyOptions, verify};
 use serde_json::json;
 
 use crate::failure::{Failure, Status};
+use crate::number::counted;
+use crate::progress::Progress;
 use crate::table;
-use crate::terminal::{self, harmless, shell_word};
+use crate::terminal::{self, harmless, program, shell_word};
+use crate::trail::{Trail, refusal};
 
-/// Records a login, business as usual and an attack, and shows them
+/// Records a login, business as usual and an attack, shows and verifies them
 ///
 /// It writes as an application would: into the trail in DIR, which is made
 /// where there is none, and grows where there is one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The directory of the trail
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    trail: Trail,
 }
 
 const EXAMPLES: &str = "\
@@ -44,26 +46,29 @@ const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 50));
 const ATTACKS: usize = 7;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let directory = &arguments.dir;
-    configure(Config::new(directory).default_currency("MMK")).map_err(|error| refusal(&error, directory))?;
+    let directory = arguments.trail.directory();
+    configure(Config::new(directory).default_currency("MMK")).map_err(|error| {
+        refusal(&error, directory, "stop that one, or choose another directory with --dir")
+    })?;
     let receipts = record()?;
     audit().flush(PATIENCE)?;
     // Read while the trail is still ours: nobody else's lines are among them.
     let entries = read_back(directory, &receipts)?;
+    let key = audit().verifier_key()?;
     audit().close(PATIENCE)?;
-    show(directory, &entries)
+    let verification = verified(directory, &key)?;
+    show(directory, &entries)?;
+    conclude(directory, &verification, &key)
 }
 
-fn refusal(error: &Error, directory: &Path) -> Failure {
-    if !error.is_locked() {
-        return Failure::said(harmless(&error.to_string()));
+/// As somebody does who was given the key and the last checkpoint.
+fn verified(directory: &Path, key: &VerifierKey) -> Result<Verification, Failure> {
+    let mut options = VerifyOptions::new().key(key.clone());
+    if let Some(latest) = audit().checkpoint() {
+        options = options.known(SignedCheckpoint::parse(latest.as_str().as_bytes())?);
     }
-    let holder = lock_holder(directory).ok().flatten().unwrap_or_else(|| "another process".to_owned());
-    let place = harmless(&directory.to_string_lossy());
-    Failure::said(format!(
-        "{place} is being written by {}: stop that one, or choose another directory with --dir",
-        harmless(&holder)
-    ))
+    let mut progress = Progress::of("verifying");
+    Ok(verify(directory, &options, &mut |done, total| progress.tell(done, total))?)
 }
 
 fn record() -> Result<Vec<Receipt>, Error> {
@@ -137,7 +142,7 @@ fn read_back(directory: &Path, receipts: &[Receipt]) -> Result<Vec<StoredEntry>,
     Ok(entries)
 }
 
-fn show(directory: &Path, entries: &[StoredEntry]) -> Result<Status, Failure> {
+fn show(directory: &Path, entries: &[StoredEntry]) -> Result<(), Failure> {
     let place = harmless(&directory.to_string_lossy());
     let sensitive = entries.iter().filter(|entry| is_sensitive(entry)).count();
     let critical = entries.iter().filter(|entry| entry.level == LogLevel::Critical.as_str()).count();
@@ -153,22 +158,43 @@ fn show(directory: &Path, entries: &[StoredEntry]) -> Result<Status, Failure> {
     writeln!(out, "Every entry is on the disk, as one line of JSON:\n")?;
     writeln!(out, "  {place}/audit.jsonl     all of them, between the trail's own records")?;
     writeln!(out, "  {place}/security.jsonl  the {sensitive} of level SECURITY or CRITICAL once more")?;
+    Ok(out.flush()?)
+}
+
+/// What verifying came to, and what to try next.
+fn conclude(directory: &Path, verification: &Verification, key: &VerifierKey) -> Result<Status, Failure> {
+    let mut out = terminal::output();
+    let lines = counted(verification.lines, "line");
+    let status = match &verification.fault {
+        None if verification.answer == Answer::Intact => {
+            writeln!(
+                out,
+                "\nVerified: all {lines} are the ones that were signed, with this key:\n\n  {key}"
+            )?;
+            Status::Found
+        }
+        fault => {
+            let why = fault.as_ref().map(ToString::to_string).unwrap_or_default();
+            writeln!(out, "\nNOT verified: the {lines} are not all what was signed. {}", harmless(&why))?;
+            Status::Nothing
+        }
+    };
     writeln!(out, "\nTry next:\n")?;
     let (program, dir) = (program(), shell_word(directory));
-    let tail = format!("{program} tail --dir {dir} -f");
-    let doctor = format!("{program} doctor --dir {dir}");
-    writeln!(out, "  {tail}  # entries as they come")?;
-    writeln!(out, "  {doctor:<0$}  # what is there, and whether all is well", tail.len())?;
+    let commands = [
+        (format!("{program} tail --dir {dir} -f"), "entries as they come"),
+        (format!("{program} doctor --dir {dir}"), "what is there, and whether all is well"),
+        (format!("{program} verify --dir {dir}"), "with --key and a checkpoint kept elsewhere it is sure"),
+    ];
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    for (command, what) in &commands {
+        writeln!(out, "  {command:<width$}  # {what}")?;
+    }
     writeln!(out, "  jq 'select(.level == \"CRITICAL\")' {}", shell_word(&directory.join(ACTIVE)))?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(status)
 }
 
 fn is_sensitive(entry: &StoredEntry) -> bool {
     entry.level.parse::<LogLevel>().is_ok_and(LogLevel::is_sensitive)
-}
-
-/// How this program was called, so that what is suggested can be typed: it may not be where the shell looks.
-fn program() -> String {
-    std::env::args_os().next().map_or_else(|| "auditx".to_owned(), |name| shell_word(Path::new(&name)))
 }

@@ -2,16 +2,15 @@
 
 mod report;
 
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::io::Write;
 
-use auditx_core::DEFAULT_LOG_DIR;
 use auditx_reader::{Inspection, inspect};
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
+use crate::progress::Progress;
 use crate::terminal;
+use crate::trail::Trail;
 
 /// Says what a trail is, what is wrong with it, and what to do
 ///
@@ -20,9 +19,8 @@ use crate::terminal;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The directory of the trail
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    trail: Trail,
     /// Says it in JSON, for programs
     #[arg(long)]
     json: bool,
@@ -36,9 +34,6 @@ Examples:
 
 Exit status: 0 all is well, 1 something needs attention, 2 it could not look";
 
-/// A look that takes longer than this says how far it is.
-const UNTROUBLED: Duration = Duration::from_secs(1);
-
 #[derive(Serialize)]
 struct Json<'a> {
     healthy: bool,
@@ -47,43 +42,17 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let mut progress = Progress { began: Instant::now(), is_shown: false };
-    let outcome = inspect(&arguments.dir, &mut |done, total| progress.tell(done, total));
-    progress.clear();
-    let inspection = outcome?;
+    let inspection = {
+        let mut progress = Progress::of("examining");
+        inspect(arguments.trail.directory(), &mut |done, total| progress.tell(done, total))?
+    };
     let healthy = !inspection.needs_attention();
     let mut out = terminal::output();
     if arguments.json {
-        let json = serde_json::to_string_pretty(&Json { healthy, inspection: &inspection })
-            .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))?;
-        writeln!(out, "{json}")?;
+        terminal::write_json(&mut out, &Json { healthy, inspection: &inspection })?;
     } else {
         report::write(&mut out, &inspection, terminal::width(), terminal::has_colours())?;
     }
     out.flush()?;
     Ok(if healthy { Status::Found } else { Status::Nothing })
-}
-
-/// How far it is, on standard error, where that is a terminal.
-struct Progress {
-    began: Instant,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn tell(&mut self, done: u64, total: u64) {
-        if self.began.elapsed() < UNTROUBLED || !io::stderr().is_terminal() {
-            return;
-        }
-        self.is_shown = true;
-        let percent = (done * 100).checked_div(total).unwrap_or(100).min(100);
-        // Progress that cannot be shown is not missed.
-        drop(write!(io::stderr().lock(), "\rexamining … {percent} %"));
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            drop(write!(io::stderr().lock(), "\r\x1b[K"));
-        }
-    }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Status {
     Nothing,
     /// Could not do it.
     Error,
+    /// Nothing is wrong, and nobody can be sure.
+    Unconfirmed,
 }
 
 impl From<Status> for ExitCode {
@@ -24,6 +26,7 @@ impl From<Status> for ExitCode {
             Status::Found => 0,
             Status::Nothing => 1,
             Status::Error => 2,
+            Status::Unconfirmed => 3,
         })
     }
 }
@@ -93,7 +96,7 @@ impl From<auditx_core::Error> for Failure {
 impl From<auditx_reader::Error> for Failure {
     fn from(error: auditx_reader::Error) -> Self {
         let hint = match error.path() {
-            Some(path) if error.is_missing() => how_to_make(path),
+            Some(path) if error.is_missing() && !path.is_dir() => how_to_make(path),
             _ => String::new(),
         };
         Self::Said(format!("{}{hint}", harmless(&error.to_string())))

@@ -1,14 +1,29 @@
 //! The command `auditx`: shows what a trail holds, and how it is made.
 //!
 //! Comes in: a command line. Goes out: text on standard output, `auditx: …` on standard error where something failed,
-//! and an exit status: 0 found or well, 1 nothing found or not well, 2 an error. Only `demo` writes anything.
+//! and an exit status: 0 found or well, 1 nothing found or not well, 2 an error; `verify` has 3 where it cannot be sure.
+//! Only `demo`, `key rotate`, `recover`, `retire` and `erase` write a trail, each through the library.
 
 mod failure;
 mod terminal;
+mod number;
+mod progress;
 mod table;
+mod evidence;
+mod save;
+mod trail;
 mod demo;
 mod tail;
 mod doctor;
+mod verify;
+mod prove;
+mod check;
+mod checkpoint;
+mod keygen;
+mod key;
+mod recover;
+mod retire;
+mod erase;
 
 use std::process::ExitCode;
 
@@ -29,15 +44,28 @@ enum Command {
     Demo(demo::Arguments),
     Tail(tail::Arguments),
     Doctor(doctor::Arguments),
+    Verify(verify::Arguments),
+    Prove(prove::Arguments),
+    Check(check::Arguments),
+    Checkpoint(checkpoint::Arguments),
+    Keygen(keygen::Arguments),
+    Key(key::Arguments),
+    Recover(recover::Arguments),
+    Retire(retire::Arguments),
+    Erase(erase::Arguments),
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx demo                          records a dozen entries into ./logs and shows them
-  auditx tail --dir /var/log/erp -f    shows entries as they are recorded
-  auditx doctor --dir /var/log/erp     says what is there, and whether all is well
+  auditx demo                                    records a dozen entries into ./logs and shows them
+  auditx tail --dir /var/log/erp -f              shows entries as they are recorded
+  auditx doctor --dir /var/log/erp               says what is there, and whether all is well
+  auditx key show --dir /var/log/erp             prints the key that checks what was signed
+  auditx verify --dir /var/log/erp --key VKEY    says whether every line is the one that was signed
+  auditx prove 42 --dir /var/log/erp > proof     proves one line to somebody without the trail …
+  auditx check proof --key VKEY                  … who checks it with nothing but the key
 
-Exit status: 0 found or well, 1 nothing found or not well, 2 an error";
+Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
 fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
@@ -45,6 +73,15 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => demo::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Verify(arguments) => verify::run(arguments),
+            Command::Prove(arguments) => prove::run(arguments),
+            Command::Check(arguments) => check::run(arguments),
+            Command::Checkpoint(arguments) => checkpoint::run(arguments),
+            Command::Keygen(arguments) => keygen::run(arguments),
+            Command::Key(arguments) => key::run(arguments),
+            Command::Recover(arguments) => recover::run(arguments),
+            Command::Retire(arguments) => retire::run(arguments),
+            Command::Erase(arguments) => erase::run(arguments),
         },
         Err(answer) => Failure::of_command_line(&answer),
     };

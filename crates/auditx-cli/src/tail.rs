@@ -1,17 +1,17 @@
 //! `auditx tail`: the last lines of a trail, and new ones as they come.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auditx_core::{DEFAULT_LOG_DIR, for_people, lock_holder};
+use auditx_core::{for_people, lock_holder};
 use auditx_reader::{Error, Line, Lines};
 use clap::ValueEnum;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, how_to_make};
 use crate::terminal::{self, complain, harmless};
+use crate::trail::Trail;
 
 /// Shows the last lines of a trail, and with -f new ones as they come
 ///
@@ -21,9 +21,8 @@ use crate::terminal::{self, complain, harmless};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The directory of the trail
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    trail: Trail,
     /// How many lines
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     lines: u64,
@@ -64,17 +63,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 0, always)
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
-    let mut lines = Lines::last(&arguments.dir, arguments.lines)?;
+    let mut lines = Lines::last(arguments.trail.directory(), arguments.lines)?;
     let form =
         arguments.output.unwrap_or(if terminal::is_output_a_terminal() { Form::Table } else { Form::Raw });
     let mut tail = Tail { out: Output::of(form), shown: 0, unreadable: 0, has_failed: false };
     tail.show_all(&mut lines)?;
     if arguments.follow {
         if tail.shown + tail.unreadable == 0 && arguments.lines > 0 {
-            complain(&format!(
-                "waiting for the first entry in {}",
-                harmless(&arguments.dir.to_string_lossy())
-            ));
+            complain(&format!("waiting for the first entry in {}", arguments.trail.place()));
         }
         while !tail.has_failed && has_reader()? {
             tail.show_all(&mut lines)?;
@@ -149,7 +145,7 @@ impl Tail {
     /// A line without an end that nobody is writing was left by a process that was killed.
     fn tell_unfinished(&self, lines: &Lines, arguments: &Arguments) {
         if let Some(unfinished) = lines.unfinished()
-            && matches!(lock_holder(&arguments.dir), Ok(None))
+            && matches!(lock_holder(arguments.trail.directory()), Ok(None))
         {
             complain(&format!(
                 "an unfinished line of {} bytes ({}, byte {}): the next process that opens the trail keeps it aside",
@@ -176,8 +172,8 @@ impl Tail {
         if self.unreadable == 0 {
             complain(&format!(
                 "no entries in {}{}",
-                harmless(&arguments.dir.to_string_lossy()),
-                how_to_make(&arguments.dir)
+                arguments.trail.place(),
+                how_to_make(arguments.trail.directory())
             ));
         }
         Ok(Status::Nothing)

@@ -1,9 +1,12 @@
 //! What is known about where output goes, and how text is made harmless on its way there.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
+
+use crate::failure::Failure;
 
 /// Columns where nobody says how many there are.
 const DEFAULT_WIDTH: u16 = 80;
@@ -35,6 +38,40 @@ pub(crate) fn complain(message: &str) {
     drop(writeln!(anstream::stderr().lock(), "auditx: {message}"));
 }
 
+/// What a command found, as programs read it.
+pub(crate) fn write_json(out: &mut impl Write, found: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(found)
+        .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))?;
+    Ok(writeln!(out, "{json}")?)
+}
+
+/// A text that programs read, exactly as it is; a terminal gets it with what could steer it escaped.
+pub(crate) fn give(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if is_output_a_terminal() {
+        text.lines().try_for_each(|line| writeln!(out, "{}", harmless(line)))?;
+    } else {
+        out.write_all(text.as_bytes())?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Whether somebody is there to be asked.
+pub(crate) fn is_somebody_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on standard error; anything but a yes is a no.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    let mut answer = String::new();
+    write!(anstream::stderr().lock(), "{question} [y/N] ")?;
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::said(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Text from a file or a file's name, so that it cannot steer a terminal: control and bidirectional characters are
 /// escaped, line ends too.
 pub(crate) fn harmless(text: &str) -> String {
@@ -52,6 +89,11 @@ pub(crate) fn harmless(text: &str) -> String {
 fn is_hazard(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// How this program was called, so that what is suggested can be typed: it may not be where the shell looks.
+pub(crate) fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "auditx".to_owned(), |name| shell_word(Path::new(&name)))
 }
 
 /// A path as a word for a shell.

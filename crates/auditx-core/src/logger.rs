@@ -265,8 +265,11 @@ impl Core {
         for record in &records {
             journal.push_own(record)?;
         }
-        let heartbeat = config.checkpoints.heartbeat;
-        journal.push_own(&OwnRecord::Open { instance: config.instance.clone(), heartbeat })?;
+        journal.push_own(&OwnRecord::Open {
+            instance: config.instance.clone(),
+            key: notary.key().to_string(),
+            heartbeat: config.checkpoints.heartbeat,
+        })?;
         if let Some(latest) = notary.latest() {
             journal.push_own(&OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() })?;
         }

@@ -20,7 +20,7 @@ pub const FORMAT_VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OwnRecord {
     Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
-    Open { instance: String, heartbeat: Duration },
+    Open { instance: String, key: String, heartbeat: Duration },
     Close,
     Recovered { torn: Option<TornTail>, unsigned_lines: u64 },
     Gap { count: u64, first: Timestamp, last: Timestamp, why: String },
@@ -121,9 +121,9 @@ impl OwnRecord {
                 }
                 fields
             }
-            Self::Open { instance, heartbeat } => json!({
+            Self::Open { instance, key, heartbeat } => json!({
                 "kind": kind, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "instance": instance,
-                "heartbeat_s": heartbeat.as_secs(),
+                "key": key, "heartbeat_s": heartbeat.as_secs(),
             }),
             Self::Close => json!({"kind": kind, "pid": std::process::id()}),
             Self::Recovered { torn, unsigned_lines } => {

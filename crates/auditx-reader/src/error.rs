@@ -16,6 +16,7 @@ enum Kind {
     Refused,
     Corrupt,
     Unreadable,
+    Invalid,
 }
 
 /// What could not be read, where, and why.
@@ -75,6 +76,10 @@ impl Error {
         Self::new(Kind::Corrupt, message, path)
     }
 
+    pub(crate) fn invalid(message: impl Into<String>, path: &Path) -> Self {
+        Self::new(Kind::Invalid, message, path)
+    }
+
     pub(crate) fn unreadable(why: impl Into<String>, path: &Path, offset: u64) -> Self {
         Self::new(Kind::Unreadable, why, path).at_byte(offset)
     }
@@ -89,7 +94,7 @@ impl Error {
         self
     }
 
-    /// There is no such directory.
+    /// There is no such directory, or in it not what was asked for.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.0.kind == Kind::Missing
@@ -117,6 +122,12 @@ impl Error {
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.0.kind == Kind::Unreadable
+    }
+
+    /// A value given by the caller cannot be used; the message says which and why.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        self.0.kind == Kind::Invalid
     }
 
     /// The file or directory concerned.

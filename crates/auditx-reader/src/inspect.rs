@@ -46,6 +46,8 @@ pub struct Inspection {
     pub first_seq: Option<u64>,
     /// The sequence number of the last one.
     pub last_seq: Option<u64>,
+    /// How many lines the latest checkpoint speaks of; whether it is to be believed is not asked here.
+    pub signed: Option<u64>,
     /// When the first entry was recorded, as it says.
     pub first_timestamp: Option<String>,
     /// When the last one was.
@@ -108,6 +110,14 @@ pub struct History {
     pub recovered: u64,
     /// Sealed segments were retired.
     pub retired: u64,
+    /// The text of a line was erased.
+    pub erased: u64,
+    /// Another key was put in the place of the one that signed.
+    pub key_changes: u64,
+    /// A checkpoint was recorded; many more are signed.
+    pub checkpoints: u64,
+    /// An idle trail said that it is alive.
+    pub heartbeats: u64,
     /// Entries that the disk refused, and that were never recorded.
     pub refused_entries: u64,
 }
@@ -123,6 +133,7 @@ impl Inspection {
             unnumbered_entries: 0,
             first_seq: None,
             last_seq: None,
+            signed: None,
             first_timestamp: None,
             last_timestamp: None,
             segments: Vec::new(),
@@ -177,6 +188,10 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
 
     if let (Some(tail), true) = (inspection.torn_tail, is_quiet) {
         findings.torn_tail(directory, tail);
+    }
+    if inspection.is_trail() {
+        let known = (inspection.identity.as_ref(), inspection.last_seq);
+        inspection.signed = identity::read_signed(directory, known, is_quiet, &mut findings);
     }
     files::check(directory, is_quiet, &mut inspection, &mut findings);
     inspection.followers = follower::read_all(directory);

@@ -30,14 +30,26 @@ mod segment;
 mod listing;
 mod backwards;
 mod lines;
+mod find;
+mod keys;
+mod note;
+mod prove;
 mod inspect;
+mod verify;
 #[cfg(test)]
 mod sample;
 
 pub use error::{Error, Result};
+pub use find::find_line;
 pub use inspect::{
     Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
     inspect,
 };
+pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
+pub use note::latest_checkpoint;
+pub use prove::{prove, prove_consistency};
+pub use verify::{
+    Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
+};

@@ -64,7 +64,7 @@ impl Segment {
         }
     }
 
-    fn compressed(path: &Path, file: File) -> Result<Self> {
+    pub(crate) fn compressed(path: &Path, file: File) -> Result<Self> {
         let decoder = zstd::Decoder::new(file)
             .map_err(|error| Error::storage("cannot begin to decompress the segment", path, error))?;
         let text = Text::Zstd(Box::new(BufReader::with_capacity(BUFFER, decoder)));

@@ -4,7 +4,7 @@
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-use crate::{bench, ci, docs, setup, test};
+use crate::{bench, ci, docs, fuzz, setup, test};
 
 /// One command: what it is called, what may follow, and what it does.
 #[derive(Debug)]
@@ -48,10 +48,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        modes: &["record", "http"],
-        usage: "bench record|http [--json] [ARGS…]",
+        modes: &["record", "http", "verify", "open", "tree"],
+        usage: "bench record|http|verify|open|tree [--json] [ARGS…]",
         summary: "measure auditx beside its peers; ARGS go to auditx-bench",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        modes: &["note", "proof", "cursor", "segment"],
+        usage: "fuzz [--minutes N] [TARGET…]",
+        summary: "feed the decoders random input, two minutes each; needs a nightly compiler",
+        run: fuzz::run,
     },
 ];
 

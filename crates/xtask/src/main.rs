@@ -9,6 +9,7 @@ mod ci;
 mod command;
 mod docs;
 mod failure;
+mod fuzz;
 mod setup;
 mod test;
 mod workspace;

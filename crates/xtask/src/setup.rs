@@ -92,7 +92,8 @@ fn apt(prefix: &[&str], arguments: &[&str]) -> Result<(), Failure> {
     )))
 }
 
-fn works(call: &[&str]) -> bool {
+/// Whether this call succeeds.
+pub(crate) fn works(call: &[&str]) -> bool {
     let Some((program, arguments)) = call.split_first() else { return false };
     Command::new(program)
         .args(arguments)

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config, RequestContext};
+use auditx_core::{AuditLogger, Config};
 
 use super::subject::Subject;
 use crate::Outcome;
@@ -36,15 +36,7 @@ impl Subject for Auditx {
     }
 
     fn in_thread(&self, calls: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
-        let _scope = RequestContext::new()
-            .user(facts::USER)
-            .user_role(facts::USER_ROLE)
-            .company_id(facts::COMPANY_ID)
-            .branch_id(facts::BRANCH_ID)
-            .request_id(facts::REQUEST_ID)
-            .session_id(facts::SESSION_ID)
-            .ip(facts::IP.parse()?)
-            .enter();
+        let _scope = facts::context()?.enter();
         calls()
     }
 }

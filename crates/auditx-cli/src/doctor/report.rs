@@ -8,6 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 
 use crate::failure::how_to_make;
+use crate::number::{counted, grouped};
 use crate::terminal::harmless;
 
 /// Of more segments than this only the first and the last ones are shown.
@@ -51,6 +52,9 @@ fn facts(inspection: &Inspection) -> Vec<(&'static str, String)> {
     if let (Some(first), Some(last)) = (&inspection.first_timestamp, &inspection.last_timestamp) {
         facts.push(("Recorded", format!("{first} to {last}")));
     }
+    if let Some(signed) = inspection.signed {
+        facts.push(("Signed", format!("the first {}", counted(signed, "line"))));
+    }
     let writer =
         inspection.writer.as_ref().map_or_else(|| "none now".to_owned(), |writer| format!("{writer}, now"));
     facts.push(("Writer", writer));
@@ -87,6 +91,8 @@ fn history(inspection: &Inspection) -> String {
     for (count, text) in [
         (history.recovered, "repaired after a crash"),
         (history.retired, "segments retired"),
+        (history.erased, "lines erased"),
+        (history.key_changes, "signing key replaced"),
         (history.refused_entries, "entries refused by the disk"),
     ] {
         if count > 0 {
@@ -174,34 +180,4 @@ fn list(out: &mut impl Write, findings: &[&Finding]) -> io::Result<()> {
         writeln!(out, "    {dim}to do: {}{dim:#}", harmless(&finding.advice))?;
     }
     Ok(())
-}
-
-/// `1 line`, `2 lines`
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(count))
-}
-
-/// `1,234,567`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_and_counted_in_words() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([counted(1, "line"), counted(2_000, "line")], ["1 line", "2,000 lines"]);
-    }
 }

@@ -91,11 +91,25 @@ fn what_to_try_next_can_be_typed_as_it_stands() {
     let demo = auditx(&["demo"], directory.path());
     let (_, next) = demo.out.split_once("Try next:").unwrap();
     let commands: Vec<&str> = next.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let [tail, doctor, jq] = commands[..] else { panic!("{next}") };
+    let [tail, doctor, verify, jq] = commands[..] else { panic!("{next}") };
     assert!(tail.contains("auditx tail --dir ") && tail.contains(" -f"), "{tail}");
     assert!(jq.starts_with("jq 'select(.level == \"CRITICAL\")' "), "{jq}");
     let doctor = ended(std::process::Command::new("sh").args(["-c", doctor]));
     assert_eq!(doctor.status, Some(0), "{}", doctor.out);
+    let verify = ended(std::process::Command::new("sh").args(["-c", verify]));
+    assert_eq!(verify.status, Some(3), "{}", verify.out);
+}
+
+#[test]
+fn it_verifies_what_it_recorded_and_names_the_key() {
+    let directory = directory();
+    for lines in [15, 30] {
+        let demo = auditx(&["demo"], directory.path());
+        let key = auditx(&["key", "show"], directory.path()).out;
+        let verdict =
+            format!("\nVerified: all {lines} lines are the ones that were signed, with this key:\n\n  {key}");
+        assert!(demo.out.contains(&verdict), "{}", demo.out);
+    }
 }
 
 #[test]
@@ -106,7 +120,7 @@ fn a_second_demo_appends_and_shows_only_its_own_entries() {
     assert_eq!((first.status, second.status), (Some(0), Some(0)));
     let lines = active_lines(directory.path());
     let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
-    assert_eq!(seqs, (0..29).collect::<Vec<_>>(), "nothing was lost or repeated");
+    assert_eq!(seqs, (0..30).collect::<Vec<_>>(), "nothing was lost or repeated");
     let shown = |out: &str| -> Vec<u64> {
         let first_word = |line: &&str| line.split_whitespace().next().and_then(|word| word.parse().ok());
         table(out)
@@ -116,7 +130,7 @@ fn a_second_demo_appends_and_shows_only_its_own_entries() {
             .collect()
     };
     assert_eq!(shown(&first.out), (2..14).collect::<Vec<_>>());
-    assert_eq!(shown(&second.out), (16..28).collect::<Vec<_>>());
+    assert_eq!(shown(&second.out), (17..29).collect::<Vec<_>>());
     assert_eq!(entries(lines).len(), 24);
 }
 

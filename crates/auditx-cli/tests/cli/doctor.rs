@@ -6,30 +6,9 @@ use std::path::Path;
 
 use auditx_core::ACTIVE;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::program::{auditx, command, on_terminal};
-use crate::trail::{closed, directory, logger, record};
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
-            fs::set_permissions(&target, entry.metadata().unwrap().permissions()).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn copied(from: &Path) -> TempDir {
-    let directory = directory();
-    copy(from, directory.path());
-    directory
-}
+use crate::trail::{closed, copied, directory, logger, record};
 
 fn in_json(directory: &Path) -> Value {
     serde_json::from_str(&auditx(&["doctor", "--json"], directory).out).unwrap()

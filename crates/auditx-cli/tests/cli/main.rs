@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod custody;
 mod demo;
 mod doctor;
+mod key;
 mod program;
+mod proof;
+mod recover;
 mod tail;
 mod trail;
+mod verify;

@@ -1,7 +1,7 @@
 //! Running the binary to its end, in pipes or on a terminal.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,13 +17,33 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// A call whose surroundings are the same wherever the tests run.
+/// Whatever the surroundings of the tests say, the command is not to hear of it.
+const VARIABLES: [&str; 9] = [
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "AUDITX_LOG_DIR",
+    "AUDITX_INSTANCE",
+    "AUDITX_COMPRESSION",
+    "AUDITX_RETENTION",
+    "AUDITX_SIGNING_KEY",
+];
+
+/// A call about a trail, whose surroundings are the same wherever the tests run.
 pub(crate) fn command(arguments: &[&str], directory: &Path) -> Command {
+    let mut command = without_trail(arguments);
+    command.arg("--dir").arg(directory);
+    command
+}
+
+/// The same of a call that is about no trail.
+pub(crate) fn without_trail(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_auditx"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "AUDITX_LOG_DIR"] {
+    for name in VARIABLES {
         command.env_remove(name);
     }
-    command.env("TERM", "xterm-256color").args(arguments).arg("--dir").arg(directory).stdin(Stdio::null());
+    command.env("TERM", "xterm-256color").args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -41,8 +61,29 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
     }
 }
 
+/// Runs to the end with this on standard input.
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Ended {
+    let mut file = tempfile::tempfile().expect("a file without a name");
+    file.write_all(input).and_then(|()| file.rewind()).expect("the file holds the input");
+    ended(command.stdin(file))
+}
+
 /// Runs on a terminal of this width and gives what it showed there.
 pub(crate) fn on_terminal(command: &mut Command, columns: u16) -> (Option<i32>, String) {
+    let (terminal, other_end) = terminal(columns);
+    shown_on(terminal, command.stdout(other_end).stderr(Stdio::null()))
+}
+
+/// Runs with a person at a terminal who answers every question with this, and gives what they saw.
+pub(crate) fn asked_on_terminal(command: &mut Command, answer: &str) -> (Option<i32>, String) {
+    let (mut terminal, other_end) = terminal(80);
+    terminal.write_all(answer.as_bytes()).expect("the terminal takes what is typed");
+    let (input, errors) = (other_end.try_clone().expect("a copy"), other_end.try_clone().expect("a copy"));
+    shown_on(terminal, command.stdin(input).stderr(errors).stdout(other_end))
+}
+
+/// A terminal: the end where a person sits, and the one for the command.
+fn terminal(columns: u16) -> (File, File) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal of ours");
     let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
@@ -53,11 +94,14 @@ pub(crate) fn on_terminal(command: &mut Command, columns: u16) -> (Option<i32>, 
         .write(true)
         .open(std::ffi::OsStr::from_bytes(name.as_bytes()))
         .expect("the other end of the terminal");
-    let mut child = command.stdout(other_end).stderr(Stdio::null()).spawn().expect("the binary runs");
-    // The command still holds the other end: without it the terminal would end with the child.
-    command.stdout(Stdio::null());
+    (File::from(terminal), other_end)
+}
+
+fn shown_on(mut terminal: File, command: &mut Command) -> (Option<i32>, String) {
+    let mut child = command.spawn().expect("the binary runs");
+    // The command still holds the other end: with it the terminal would not end with the child.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut shown = Vec::new();
-    let mut terminal = File::from(terminal);
     let mut block = [0; 4096];
     // Reading from a terminal that nobody holds any more is an error, and the end.
     while let Ok(len @ 1..) = terminal.read(&mut block) {

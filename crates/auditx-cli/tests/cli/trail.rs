@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use auditx_core::{ACTIVE, AuditLogger, Config};
 use auditx_tests::deadline::PATIENCE;
@@ -36,6 +36,55 @@ pub(crate) fn closed(count: usize) -> TempDir {
     record(&logger, count);
     logger.close(PATIENCE).expect("a closed trail");
     directory
+}
+
+/// Another directory with the same files.
+pub(crate) fn copied(from: &Path) -> TempDir {
+    let directory = directory();
+    copy(from, directory.path());
+    directory
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry of it");
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            fs::create_dir(&target).expect("a directory beside");
+            let permissions = entry.metadata().expect("a directory").permissions();
+            fs::set_permissions(&target, permissions).expect("a directory of ours");
+            copy(&source, &target);
+        } else {
+            fs::copy(source, target).expect("a copy");
+        }
+    }
+}
+
+/// Every file below a directory, with its bytes; those of compressed ones as they were before.
+pub(crate) fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry of it").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+            continue;
+        }
+        let bytes = fs::read(&path).expect("a file of ours");
+        if path.extension().is_some_and(|extension| extension == "zst") {
+            found.push((path.clone(), zstd::decode_all(&*bytes).expect("a compressed segment")));
+        }
+        found.push((path, bytes));
+    }
+    found
+}
+
+/// Changes one letter of the first description in a plain file of lines, in a way that leaves all of it readable.
+pub(crate) fn tamper(path: &Path, line: usize) {
+    let text = fs::read_to_string(path).expect("a plain segment");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[line] = lines[line].replacen("\"description\":\"e", "\"description\":\"E", 1);
+    fs::write(path, lines.join("\n") + "\n").expect("a changed segment");
+    assert_ne!(fs::read_to_string(path).expect("the same"), text, "something was changed");
 }
 
 /// The lines of its active segment.

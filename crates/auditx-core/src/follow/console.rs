@@ -45,6 +45,9 @@ impl Sink for ConsoleSink {
 #[must_use]
 pub fn for_people(entry: &StoredEntry) -> String {
     let (dim, colour) = (Style::new().dimmed(), style_of(&entry.level));
+    if !entry.erased.is_empty() {
+        return format!("{dim}(erased)  line {}{dim:#}\n", entry.seq);
+    }
     // A trail may have been forged: nothing in a line reaches the terminal as it is.
     let (timestamp, level) = (escaped(&entry.timestamp), escaped(&entry.level));
     let mut line = format!("{dim}{timestamp}{dim:#} {colour}{level:<8}{colour:#} ").into_bytes();

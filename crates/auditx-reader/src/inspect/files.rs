@@ -14,7 +14,15 @@ use super::finding::{Finding, FindingKind, Findings};
 
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
+/// Keys are nobody else's business.
+const PRIVATE_FILE_MODE: u32 = 0o600;
+const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
+
 const PERMISSIONS: u32 = 0o777;
+
+/// What `.auditx` holds directories of.
+const OWN_DIRECTORIES: [&str; 3] = ["cursors", "checkpoints", "tiles"];
+const KEYS: &str = "keys";
 
 /// What a name in a trail's directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +35,7 @@ enum Role {
     Foreign,
 }
 
-/// Checks the directory, its `.auditx` and the cursors in it. `is_quiet` where nobody writes the trail: only then are
+/// Checks the directory, its `.auditx` and the directories in it. `is_quiet` where nobody writes the trail: only then are
 /// unfinished things left over.
 pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspection, findings: &mut Findings) {
     let owner = fs::metadata(directory).ok().map(|metadata| metadata.uid());
@@ -35,7 +43,7 @@ pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspectio
     let own = directory.join(OWN_DIR);
     let mut check = Check { findings, owner, is_quiet };
     if is_trail {
-        check.directory(directory);
+        check.directory(directory, DIRECTORY_MODE);
     }
     for entry in entries(directory) {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -45,23 +53,15 @@ pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspectio
                 inspection.trails_below.push(name);
             }
         } else if is_trail {
-            check.file(&entry, role);
+            check.file(&entry, role, FILE_MODE);
         }
     }
     inspection.trails_below.sort();
-    for place in [own.clone(), own.join("cursors")] {
-        if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_dir()) {
-            check.directory(&place);
-        }
-        for entry in entries(&place) {
-            let name = entry.file_name();
-            let is_temporary = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
-            let is_directory = entry.file_type().is_ok_and(|file_type| file_type.is_dir());
-            if !is_directory {
-                check.file(&entry, if is_temporary { Role::Temporary } else { Role::Other });
-            }
-        }
+    check.own_directory(&own, DIRECTORY_MODE, FILE_MODE);
+    for name in OWN_DIRECTORIES {
+        check.own_directory(&own.join(name), DIRECTORY_MODE, FILE_MODE);
     }
+    check.own_directory(&own.join(KEYS), PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE);
 }
 
 struct Check<'a> {
@@ -71,14 +71,29 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn directory(&mut self, path: &Path) {
+    /// A directory of the library's own and the files in it.
+    fn own_directory(&mut self, place: &Path, mode: u32, file_mode: u32) {
+        if fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_dir()) {
+            self.directory(place, mode);
+        }
+        for entry in entries(place) {
+            let name = entry.file_name();
+            let is_temporary = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
+            let is_directory = entry.file_type().is_ok_and(|file_type| file_type.is_dir());
+            if !is_directory {
+                self.file(&entry, if is_temporary { Role::Temporary } else { Role::Other }, file_mode);
+            }
+        }
+    }
+
+    fn directory(&mut self, path: &Path, widest: u32) {
         if let Ok(metadata) = fs::metadata(path) {
-            self.mode(path, &metadata, DIRECTORY_MODE);
+            self.mode(path, &metadata, widest);
             self.owner(path, &metadata);
         }
     }
 
-    fn file(&mut self, entry: &DirEntry, role: Role) {
+    fn file(&mut self, entry: &DirEntry, role: Role, widest: u32) {
         let path = entry.path();
         let Ok(metadata) = entry.metadata() else { return };
         if !metadata.is_file() {
@@ -90,7 +105,7 @@ impl Check<'_> {
             }
             return;
         }
-        self.mode(&path, &metadata, FILE_MODE);
+        self.mode(&path, &metadata, widest);
         self.owner(&path, &metadata);
         match role {
             Role::TornFile => {

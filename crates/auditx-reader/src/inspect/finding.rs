@@ -34,6 +34,8 @@ pub enum FindingKind {
     WrongName,
     /// `.auditx/trail.json` is missing, unreadable, of another format, or says something else than the first record.
     Identity,
+    /// The latest checkpoint is missing, or cannot be read.
+    Checkpoint,
     /// A line without an end at the end of the active segment.
     TornTail,
     /// An unfinished line that recovery kept aside.
@@ -42,7 +44,7 @@ pub enum FindingKind {
     LeftoverTemporary,
     /// A sealed segment both plain and compressed.
     DoubleSegment,
-    /// Others may read or write more than 0640 and 0750 let them.
+    /// Others may read or write more than 0640 and 0750 let them, or 0600 and 0700 where keys are.
     WideMode,
     /// A file of another owner than its directory.
     ForeignOwner,

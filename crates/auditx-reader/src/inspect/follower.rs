@@ -1,9 +1,10 @@
 //! Where followers stand: their cursors, read without opening them for writing.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{OWN_DIR, saved_position};
+use auditx_core::{CURSOR_LEN, OWN_DIR, saved_position};
 use serde::Serialize;
 
 use crate::file;
@@ -33,5 +34,7 @@ pub(super) fn read_all(directory: &Path) -> Vec<FollowerState> {
 }
 
 fn read(path: &Path) -> Option<u64> {
-    saved_position(&file::open(path).ok()??)
+    let mut slots = Vec::new();
+    file::open(path).ok()??.take(CURSOR_LEN).read_to_end(&mut slots).ok()?;
+    saved_position(&slots)
 }

@@ -3,17 +3,21 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{FORMAT_VERSION, OWN_DIR};
+use auditx_core::{FORMAT_VERSION, OWN_DIR, checkpoint_path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::file;
 use crate::listing::Listing;
+use crate::note::latest_checkpoint;
 
 use super::finding::{Finding, FindingKind, Findings};
 
 /// The file holds a few short fields.
 const MOST_BYTES: u64 = 64 * 1024;
+
+/// The version that had no tree and no checkpoints. Its trails stay readable, and nobody goes on with them.
+const FORMAT_WITHOUT_TREE: u32 = 1;
 
 /// What a trail says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,18 +65,40 @@ pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings)
 }
 
 fn check_format(identity: &Identity, path: &Path, findings: &mut Findings) {
-    if identity.format != FORMAT_VERSION {
-        let what = format!(
-            "the trail has format {}, and this auditx reads format {FORMAT_VERSION}",
-            identity.format
-        );
-        findings.add(Finding::new(
-            FindingKind::Identity,
-            what,
-            path,
-            "use the version of auditx that made it",
-        ));
+    if (FORMAT_WITHOUT_TREE..=FORMAT_VERSION).contains(&identity.format) {
+        return;
     }
+    let what = format!(
+        "the trail has format {}, and this auditx reads formats {FORMAT_WITHOUT_TREE} to {FORMAT_VERSION}",
+        identity.format
+    );
+    let advice = "use the version of auditx that made it";
+    findings.add(Finding::new(FindingKind::Identity, what, path, advice));
+}
+
+/// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.
+const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
+
+/// The latest checkpoint of a trail that must have one: how many lines it speaks of. Whether it is to be believed is a
+/// matter of verifying.
+pub(super) fn read_signed(
+    directory: &Path,
+    (identity, last_seq): (Option<&Identity>, Option<u64>),
+    is_quiet: bool,
+    findings: &mut Findings,
+) -> Option<u64> {
+    let has_tree = identity.is_some_and(|identity| identity.format > FORMAT_WITHOUT_TREE);
+    let is_due = has_tree && last_seq >= Some(LINES_BEFORE_FIRST_CHECKPOINT);
+    let why = match latest_checkpoint(directory) {
+        Ok(checkpoint) => return Some(checkpoint.size()),
+        // Its first one may still be on its way.
+        Err(error) if error.is_missing() && (!is_due || !is_quiet) => return None,
+        Err(error) if error.is_missing() => "is missing".to_owned(),
+        Err(error) => error.why(),
+    };
+    let advice = "run `auditx verify`; no process opens the trail without it: bring it back from a backup";
+    findings.add(Finding::new(FindingKind::Checkpoint, why, &checkpoint_path(directory), advice));
+    None
 }
 
 /// Whether the trail's first record names the same trail.

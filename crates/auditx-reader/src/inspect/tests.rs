@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Compression, Config, OWN_DIR};
+use auditx_core::{
+    AuditLogger, Compression, Config, FORMAT_VERSION, KeySource, OWN_DIR, Retention, checkpoint_path,
+};
 
 use super::*;
 use crate::sample::{Sample, line, text};
@@ -67,8 +69,9 @@ fn narrow(sample: &Sample) {
             let path = entry.unwrap().path();
             let is_directory = fs::symlink_metadata(&path).unwrap().is_dir();
             if fs::symlink_metadata(&path).unwrap().is_file() || is_directory {
-                let mode = if is_directory { 0o750 } else { 0o640 };
-                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                let mode = fs::metadata(&path).unwrap().permissions().mode();
+                let widest = if is_directory { 0o750 } else { 0o640 };
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode & widest)).unwrap();
             }
         }
     }
@@ -84,7 +87,7 @@ fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
     let identity = inspection.identity.as_ref().unwrap();
     assert_eq!(
         (identity.format, identity.origin.as_str(), identity.trail_id.len()),
-        (1, "erp.example.com", 32)
+        (FORMAT_VERSION, "erp.example.com", 32)
     );
     assert_eq!(inspection.writer, None);
     assert!(inspection.segments.len() >= 3);
@@ -99,8 +102,10 @@ fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
     assert_eq!((inspection.first_seq, inspection.last_seq), (Some(0), Some(next - 1)));
     assert_eq!(inspection.entries, next);
     assert!(inspection.first_timestamp.as_ref().unwrap() <= inspection.last_timestamp.as_ref().unwrap());
-    let history = History { opened: 1, closed: 1, ..History::default() };
-    assert_eq!(inspection.history, history);
+    assert_eq!(inspection.signed, Some(next));
+    let History { opened, closed, retired, checkpoints, .. } = inspection.history;
+    assert_eq!((opened, closed, retired), (1, 1, 0));
+    assert!(checkpoints <= inspection.entries);
     let follower = FollowerState { name: "security.jsonl".to_owned(), next_seq: Some(next) };
     assert_eq!(inspection.followers, [follower]);
 }
@@ -217,6 +222,59 @@ fn modes_wider_than_ours_are_named_with_the_command_that_narrows_them() {
 }
 
 #[test]
+fn keys_are_for_nobody_else_and_what_was_done_to_a_trail_is_counted() {
+    let (sample, logger) = logged(Compression::None);
+    logger.rotate_key(&KeySource::Trail).unwrap();
+    logger.erase(5, "asked for").unwrap();
+    logger.flush(PATIENCE).unwrap();
+    logger.retire(Retention::BackupCount(1)).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings, []);
+    let History { key_changes, erased, retired, .. } = inspection.history;
+    assert!(key_changes == 1 && erased == 1 && retired >= 1, "{:?}", inspection.history);
+
+    let keys = sample.directory().join(OWN_DIR).join("keys");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o750)).unwrap();
+    fs::set_permissions(keys.join("signing.pem"), fs::Permissions::from_mode(0o640)).unwrap();
+    let advice: Vec<_> = inspected(&sample).findings.into_iter().map(|finding| finding.advice).collect();
+    let chmod = |mode, path: &Path| format!("chmod {mode} {}", path.display());
+    assert_eq!(advice, [chmod("0700", &keys), chmod("0600", &keys.join("signing.pem"))]);
+}
+
+#[test]
+fn a_checkpoint_that_is_missing_or_none_is_found_and_a_trail_that_had_none_yet_is_well() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    let path = checkpoint_path(sample.directory());
+    fs::write(&path, "nonsense").unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Checkpoint]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Checkpoint]);
+    assert_eq!(inspected(&sample).signed, None);
+
+    let young = by_hand();
+    let identity = r#"{"format": 2, "trail_id": "ab", "origin": "o"}"#;
+    fs::write(young.directory().join(OWN_DIR).join("trail.json"), identity).unwrap();
+    young.write_active(&text([line(0, 80), line(1, 80)]));
+    narrow(&young);
+    assert_eq!(kinds(&young), []);
+}
+
+#[test]
+fn a_trail_that_was_set_aside_lies_below_the_new_one() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    fs::write(sample.active(), b"").unwrap();
+    let (logger, _) = AuditLogger::begin_anew(Config::new(sample.directory())).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings, []);
+    let [below] = &inspection.trails_below[..] else { panic!("{:?}", inspection.trails_below) };
+    assert!(below.starts_with("audit.set-aside-"), "{below}");
+}
+
+#[test]
 fn a_beginning_that_was_retired_is_well_and_one_that_is_missing_is_not() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
@@ -236,7 +294,7 @@ fn a_foreign_identity_and_a_wrong_name_are_found() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     let trail = sample.directory().join(".auditx/trail.json");
-    fs::write(&trail, r#"{"format": 2, "trail_id": "other", "origin": "o"}"#).unwrap();
+    fs::write(&trail, r#"{"format": 3, "trail_id": "other", "origin": "o"}"#).unwrap();
     let second = fs::read_dir(sample.directory())
         .unwrap()
         .map(|entry| entry.unwrap().path())

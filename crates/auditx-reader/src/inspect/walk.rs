@@ -204,12 +204,20 @@ impl Walk<'_> {
             Some("open") => history.opened += 1,
             Some("close") => history.closed += 1,
             Some("recovered") => history.recovered += 1,
-            Some("gap") => history.refused_entries += number("count").unwrap_or(1),
+            // Numbers in records may be forged: any is possible.
+            Some("gap") => {
+                let count = number("count").unwrap_or(1);
+                history.refused_entries = history.refused_entries.saturating_add(count);
+            }
             Some("retired") => {
                 history.retired += 1;
-                let end = number("last_seq").map(|last| last + 1);
+                let end = number("last_seq").and_then(|last| last.checked_add(1));
                 self.is_beginning_retired |= end.is_some() && end == self.beginning;
             }
+            Some("erased") => history.erased += 1,
+            Some("key") => history.key_changes += 1,
+            Some("checkpoint") => history.checkpoints += 1,
+            Some("heartbeat") => history.heartbeats += 1,
             Some("genesis") => {
                 let identity = self.inspection.identity.as_ref();
                 identity::check_genesis(identity, record, line.path(), self.findings);

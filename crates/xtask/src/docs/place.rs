@@ -7,7 +7,7 @@ use super::document::Document;
 use super::project::Project;
 
 /// The folders whose paths are spelled from the root, wherever a document lies.
-const ROOTED: &[&str] = &["crates/", "examples/", "tests/", "docs/", ".ci/", ".cargo/", ".github/"];
+const ROOTED: &[&str] = &["crates/", "examples/", "tests/", "fuzz/", "docs/", ".ci/", ".cargo/", ".github/"];
 
 /// Whether a relative link leads to a file, and its anchor to a heading.
 pub(super) fn link(

@@ -102,6 +102,8 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
             );
             assert_eq!(hash_from_hex(record["leaf_hash"].as_str().unwrap()), Some(before));
             assert!(checked(&logger).size() > record_seq);
+            let stub = entries(directory.path()).swap_remove(usize::try_from(seq).unwrap());
+            assert!(crate::for_people(&stub).contains(&format!("(erased)  line {seq}")));
             assert!(!entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(text_of)));
             assert!(!text(directory.path().join("security.jsonl")).contains(text_of));
         }

@@ -1,0 +1,41 @@
+//! How far a long look is: a bar on standard error, where that is a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A look that takes longer than this says how far it is.
+const UNTROUBLED: Duration = Duration::from_secs(1);
+
+const TEMPLATE: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {eta} to go";
+
+/// Told how many bytes of how many are done.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    is_shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn of(doing: &'static str) -> Self {
+        // It counts from the beginning, so that what it then says about the rest is right.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_message(doing);
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: bar.with_style(style), is_shown: false }
+    }
+
+    pub(crate) fn tell(&mut self, done: u64, total: u64) {
+        // A trail may grow meanwhile.
+        self.bar.set_length(total.max(done));
+        self.bar.set_position(done);
+        if !self.is_shown && self.bar.elapsed() >= UNTROUBLED {
+            self.is_shown = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,250 @@
+//! `auditx verify`: its four answers, on trails that are well, altered, taken back, and after everything that may be done
+//! to a trail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use auditx_core::{ACTIVE, AuditLogger, Cadence, Config};
+use auditx_tests::deadline::{PATIENCE, wait_until};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Ended, auditx, command, on_terminal};
+use crate::trail::{closed, copied, directory, logger, record, tamper};
+
+/// What an auditor has: the key from the owner, and a note that was kept.
+struct Auditor {
+    desk: TempDir,
+    key: String,
+}
+
+impl Auditor {
+    /// Is given the key and the latest checkpoint of this trail.
+    fn of(trail: &Path) -> Self {
+        let auditor = Self { desk: directory(), key: auditx(&["key", "show"], trail).out.trim().to_owned() };
+        auditor.keep_note(trail);
+        auditor
+    }
+
+    fn note(&self) -> PathBuf {
+        self.desk.path().join("note")
+    }
+
+    fn keep_note(&self, trail: &Path) {
+        let saved = auditx(&["checkpoint", "--save", self.note().to_str().unwrap()], trail);
+        assert_eq!(saved.status, Some(0), "{}", saved.err);
+    }
+
+    fn verify(&self, trail: &Path, more: &[&str]) -> Ended {
+        let note = self.note();
+        let known = ["verify", "--key", &self.key, "--known", note.to_str().unwrap()];
+        auditx(&[&known, more].concat(), trail)
+    }
+
+    #[track_caller]
+    fn finds_intact(&self, trail: &Path) -> String {
+        let found = self.verify(trail, &[]);
+        assert_eq!((found.status, found.err.as_str()), (Some(0), ""), "{}", found.out);
+        assert!(found.out.contains(" is intact: every line is the one that was signed."), "{}", found.out);
+        found.out
+    }
+
+    /// The first fault, in JSON.
+    #[track_caller]
+    fn finds_broken(&self, trail: &Path) -> Value {
+        let found = self.verify(trail, &["--json"]);
+        assert_eq!((found.status, found.err.as_str()), (Some(1), ""), "{}", found.out);
+        let json: Value = serde_json::from_str(&found.out).unwrap();
+        assert_eq!(json["answer"], "broken");
+        json["fault"].clone()
+    }
+}
+
+fn reasons(found: &Ended) -> Value {
+    let json: Value = serde_json::from_str(&found.out).unwrap();
+    json["reasons"].clone()
+}
+
+#[test]
+fn with_key_and_note_a_good_trail_is_intact_and_its_facts_are_told() {
+    let trail = closed(100);
+    let auditor = Auditor::of(trail.path());
+    let said = auditor.finds_intact(trail.path());
+    for fact in [
+        &*format!("Signed with  {}\n", auditor.key),
+        "Lines        1",
+        "recorded at 20",
+        "Known notes  agree: of 1",
+    ] {
+        assert!(said.contains(fact), "{fact}: {said}");
+    }
+    assert!(!said.contains("not proven") && !said.contains('\u{1b}'), "{said}");
+    let json: Value = serde_json::from_str(&auditor.verify(trail.path(), &["--json"]).out).unwrap();
+    assert_eq!((&json["answer"], &json["reasons"]), (&json!("intact"), &json!([])));
+    assert_eq!((&json["fault"], &json["signed"]), (&json!(null), &json["lines"]));
+
+    // Later than what the auditor knows.
+    let logger = logger(trail.path());
+    record(&logger, 10);
+    logger.close(PATIENCE).unwrap();
+    auditor.finds_intact(trail.path());
+}
+
+#[test]
+fn what_nobody_can_be_sure_of_is_said_with_what_would_help() {
+    let trail = closed(3);
+    let auditor = Auditor::of(trail.path());
+    let alone = auditx(&["verify"], trail.path());
+    assert_eq!((alone.status, alone.err.as_str()), (Some(3), ""));
+    for word in
+        ["not confirmed", "--key VKEY", "--known FILE", "auditx checkpoint --dir ", "the trail's own word"]
+    {
+        assert!(alone.out.contains(word), "{word}: {}", alone.out);
+    }
+    assert!(!alone.out.contains("intact") && !alone.out.contains("OK"), "{}", alone.out);
+    let note = auditor.note();
+    for (arguments, why) in [
+        (&["verify", "--json"][..], json!(["key-not-pinned", "freshness-unknown"])),
+        (&["verify", "--json", "--key", &auditor.key], json!(["freshness-unknown"])),
+        (&["verify", "--json", "--known", note.to_str().unwrap()], json!(["key-not-pinned"])),
+    ] {
+        let found = auditx(arguments, trail.path());
+        assert_eq!((found.status, reasons(&found)), (Some(3), why), "{arguments:?}");
+    }
+}
+
+#[test]
+fn lines_that_are_not_signed_yet_are_counted() {
+    let trail = closed(1);
+    let auditor = Auditor::of(trail.path());
+    let config = Config::new(trail.path()).checkpoints(Cadence::new(PATIENCE, 1_000_000));
+    let logger = AuditLogger::open(config).unwrap();
+    // What a process records first is signed at once, and then nothing for as long as it was told.
+    let first = logger.log("the first").record().unwrap().wait_durable().unwrap();
+    wait_until("its checkpoint", || logger.checkpoint().is_some_and(|latest| latest.size() > first.seq));
+    logger.log("one more").record().unwrap().wait_durable().unwrap();
+    let found = auditor.verify(trail.path(), &[]);
+    assert_eq!((found.status, found.err.as_str()), (Some(3), ""));
+    assert!(
+        found.out.contains("The end: 1 line not signed yet.") && found.out.contains("auditx recover"),
+        "{}",
+        found.out
+    );
+    assert_eq!(reasons(&auditor.verify(trail.path(), &["--json"])), json!(["tail-unsigned"]));
+    logger.close(PATIENCE).unwrap();
+    auditor.finds_intact(trail.path());
+}
+
+#[test]
+fn an_altered_line_is_named_with_its_number_its_file_and_its_byte() {
+    let trail = closed(5);
+    let auditor = Auditor::of(trail.path());
+    let active = trail.path().join(ACTIVE);
+    tamper(&active, 4);
+    let text = fs::read_to_string(&active).unwrap();
+    let offset: usize = text.lines().take(4).map(|line| line.len() + 1).sum();
+    let fault = auditor.finds_broken(trail.path());
+    let told = ["kind", "seq", "segment", "offset"].map(|name| fault[name].clone());
+    assert_eq!(told, [json!("altered"), json!(4), json!(ACTIVE), json!(offset)]);
+
+    let found = auditor.verify(trail.path(), &[]);
+    assert!(found.out.contains("is BROKEN: it is not what was signed."), "{}", found.out);
+    let place = format!("The first fault (altered):\n\n  line 4, {ACTIVE}, byte {offset}\n");
+    assert!(found.out.contains(&place), "{}", found.out);
+    assert!(found.out.contains("it is evidence"), "{}", found.out);
+    let (status, shown) = on_terminal(&mut command(&["verify"], trail.path()), 80);
+    assert_eq!(status, Some(1));
+    assert!(shown.contains("\u{1b}[") && shown.contains("BROKEN"), "{shown}");
+}
+
+#[test]
+fn a_trail_that_was_taken_back_is_only_seen_by_who_knows_a_later_note() {
+    let trail = closed(3);
+    let earlier = copied(trail.path());
+    let logger = logger(trail.path());
+    record(&logger, 3);
+    logger.close(PATIENCE).unwrap();
+    let auditor = Auditor::of(trail.path());
+    auditor.finds_intact(trail.path());
+    assert_eq!(auditor.finds_broken(earlier.path())["kind"], "truncated");
+    let unknowing = auditx(&["verify", "--json", "--key", &auditor.key], earlier.path());
+    assert_eq!((unknowing.status, reasons(&unknowing)), (Some(3), json!(["freshness-unknown"])));
+}
+
+#[test]
+fn a_key_that_signed_nothing_here_is_a_fault_and_what_is_of_another_trail_cannot_be_checked() {
+    let [trail, other] = [closed(1), closed(1)];
+    let [auditor, stranger] = [&trail, &other].map(|trail| Auditor::of(trail.path()));
+    let wrong = auditx(&["verify", "--key", &stranger.key, "--json"], trail.path());
+    let json: Value = serde_json::from_str(&wrong.out).unwrap();
+    assert_eq!((wrong.status, &json["answer"]), (Some(1), &json!("broken")), "{json}");
+
+    let note = stranger.note();
+    let foreign = auditx(&["verify", "--known", note.to_str().unwrap()], trail.path());
+    assert_eq!((foreign.status, foreign.out.as_str()), (Some(2), ""), "{}", foreign.err);
+    let key = trail.path().join(ACTIVE);
+    let key = key.to_str().unwrap();
+    for (arguments, why) in [
+        (&["verify", "--key", "nonsense"][..], "\"nonsense\" is no verifier key"),
+        (&["verify", "--key", key], "is no verifier key"),
+        (&["verify", "--known", key], "no signed checkpoint"),
+        (&["verify", "--known", "/nonexistent"], "cannot read /nonexistent"),
+    ] {
+        let refused = auditx(arguments, trail.path());
+        assert_eq!((refused.status, refused.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(refused.err.contains(why), "{arguments:?}: {}", refused.err);
+    }
+    let nothing = auditor.verify(directory().path(), &[]);
+    assert_eq!((nothing.status, nothing.out.as_str()), (Some(2), ""), "{}", nothing.err);
+    let missing = auditor.verify(&trail.path().join("none"), &[]);
+    assert_eq!(missing.status, Some(2));
+    assert!(missing.err.starts_with("auditx: there is no such directory "), "{}", missing.err);
+}
+
+#[test]
+fn a_rotated_key_is_followed_from_the_old_one_and_the_new_one_is_enough() {
+    let trail = closed(3);
+    let before = Auditor::of(trail.path());
+    assert_eq!(auditx(&["key", "rotate"], trail.path()).status, Some(0));
+    let logger = logger(trail.path());
+    record(&logger, 3);
+    logger.close(PATIENCE).unwrap();
+    let after = Auditor::of(trail.path());
+    assert_ne!(before.key, after.key);
+    for auditor in [&before, &after] {
+        let said = auditor.finds_intact(trail.path());
+        assert!(said.contains(&format!("Signed with  {}\n", after.key)), "{said}");
+    }
+}
+
+#[test]
+fn what_was_erased_and_what_was_retired_leaves_a_trail_intact() {
+    let trail = closed(200);
+    let auditor = Auditor::of(trail.path());
+    for arguments in [
+        &["erase", "150", "--reason", "asked for", "--yes"][..],
+        &["retire", "--keep", "2"],
+        &["erase", "199", "--reason", "asked for", "--yes"],
+    ] {
+        let done = auditx(arguments, trail.path());
+        assert_eq!(done.status, Some(0), "{arguments:?}: {}", done.err);
+        auditor.finds_intact(trail.path());
+    }
+    auditor.keep_note(trail.path());
+    let said = auditor.finds_intact(trail.path());
+    assert!(said.contains("were retired") && said.contains("erased"), "{said}");
+    fs::remove_dir_all(trail.path().join(".auditx/tiles")).unwrap();
+    auditor.finds_intact(trail.path());
+}
+
+#[test]
+fn a_trail_begun_anew_is_intact_and_the_one_set_aside_still_is_not() {
+    let trail = closed(5);
+    let auditor = Auditor::of(trail.path());
+    tamper(&trail.path().join(ACTIVE), 4);
+    assert_eq!(auditx(&["recover", "--accept-loss"], trail.path()).status, Some(0));
+    Auditor::of(trail.path()).finds_intact(trail.path());
+    let set_aside = fs::read_dir(trail.path()).unwrap().map(|entry| entry.unwrap().path());
+    let set_aside = set_aside.into_iter().find(|path| path.to_string_lossy().contains("set-aside")).unwrap();
+    assert_eq!(auditor.finds_broken(&set_aside)["seq"], 4);
+}

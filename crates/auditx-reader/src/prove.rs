@@ -1,0 +1,158 @@
+//! Proofs about a trail on disk, for people who do not have it.
+//!
+//! Comes in: a trail with its latest checkpoint. Goes out: a text that is checked with nothing but the public key. The cache
+//! of tree nodes is asked first and believed only as far as it leads to what was signed; else the nodes are computed from
+//! the lines. No signature is checked here: that is for whoever is given the proof.
+
+mod nodes;
+
+use std::path::Path;
+
+use auditx_core::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles};
+
+use crate::error::{Error, Result};
+use crate::find::find_line;
+use crate::line::Line;
+use crate::lines::Lines;
+use crate::note::latest_checkpoint;
+
+/// How a proof asks for the nodes it takes.
+type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
+
+/// What to do where a trail and its checkpoint disagree.
+const ADVICE: &str = "run `auditx verify` to see where";
+
+/// Proves that the line with this number stands in the trail, under its latest checkpoint. An erased line is proved by the
+/// hash that stands in its place.
+///
+/// Costs reading the line's segment up to it, and a few nodes from the trail's cache; where that is missing or wrong, one
+/// pass over all lines. Memory stays flat.
+///
+/// ```
+/// use auditx_core::{AuditLogger, Config, InclusionProof};
+/// # let directory = tempfile::tempdir()?;
+/// # let log_dir = directory.path();
+///
+/// let logger = AuditLogger::open(Config::new(log_dir))?;
+/// let receipt = logger.log("Stock counted").record()?;
+/// logger.close(std::time::Duration::from_secs(10))?;
+/// let proof = auditx_reader::prove(log_dir, receipt.wait_durable()?.seq)?.to_string();
+///
+/// // Anywhere else, with nothing but the text and the public key:
+/// InclusionProof::parse(proof.as_bytes())?.check(&[logger.verifier_key()?])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// `is_missing` where there is no trail or no checkpoint, or the line is not signed yet or not there any more; `is_corrupt`
+/// where the trail is not what was signed; `is_storage` or `is_refused` where it cannot be read.
+pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
+    let checkpoint = latest_checkpoint(directory)?;
+    if seq >= checkpoint.size() {
+        let message = format!(
+            "line {seq} is not signed yet: the latest checkpoint speaks of {} lines",
+            checkpoint.size()
+        );
+        return Err(Error::missing(message, directory));
+    }
+    let line = signed_line(directory, seq)?;
+    let made = with_nodes(directory, checkpoint.size(), |read| {
+        InclusionProof::make(line.bytes(), seq, copy(&checkpoint)?, read)
+    });
+    made.map_err(|error| match error {
+        Unmade::Reading(error) => error,
+        Unmade::Differs(_) => {
+            let message = format!(
+                "line {seq} cannot be proved: it, or other lines beside it, are not what was signed; {ADVICE}"
+            );
+            Error::corrupt(message, line.path()).at_byte(line.offset())
+        }
+    })
+}
+
+/// Proves that the trail of the newer checkpoint begins with all the lines of the older one. Both may be any of this trail;
+/// its own latest one is [`latest_checkpoint`](crate::latest_checkpoint).
+///
+/// Costs as [`prove`].
+///
+/// # Errors
+/// `is_invalid` where the two are of different logs, or the older one is empty or the larger; `is_corrupt` where they
+/// disagree, or the trail disagrees with them; `is_missing`, `is_storage` or `is_refused` where it cannot be read.
+pub fn prove_consistency(
+    directory: &Path,
+    older: SignedCheckpoint,
+    newer: SignedCheckpoint,
+) -> Result<ConsistencyProof> {
+    let (old_size, size) = (older.size(), newer.size());
+    let made = with_nodes(directory, size, |read| ConsistencyProof::make(copy(&older)?, copy(&newer)?, read));
+    made.map_err(|error| match error {
+        Unmade::Reading(error) => error,
+        Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
+        Unmade::Differs(_) => {
+            let message = format!(
+                "the trail does not show that its first {size} lines begin with the {old_size} lines that were signed before; {ADVICE}"
+            );
+            Error::corrupt(message, directory)
+        }
+    })
+}
+
+/// Why there is no proof.
+enum Unmade {
+    /// The trail cannot be read.
+    Reading(Error),
+    /// It could be read, and does not lead to what was signed.
+    Differs(auditx_core::Error),
+}
+
+/// Makes a proof with nodes from the cache, and where that does not do, with nodes from the lines.
+fn with_nodes<P>(
+    directory: &Path,
+    size: u64,
+    make: impl Fn(Read<'_>) -> auditx_core::Result<P>,
+) -> Result<P, Unmade> {
+    let tiles = Tiles::open(directory);
+    // One that is missing leaves fewer than were asked for, which makes no proof.
+    let mut cached = |wanted: &[NodeIndex]| {
+        Ok(wanted.iter().map_while(|(level, place)| tiles.node(*level, *place)).collect())
+    };
+    match make(&mut cached) {
+        Err(error) if !error.is_invalid() => {}
+        outcome => return outcome.map_err(Unmade::Differs),
+    }
+    let mut unreadable = None;
+    let mut computed = |wanted: &[NodeIndex]| {
+        let nodes = nodes::of_lines(directory, size, wanted);
+        Ok(nodes.unwrap_or_else(|error| {
+            unreadable = Some(error);
+            Vec::new()
+        }))
+    };
+    let outcome = make(&mut computed);
+    outcome.map_err(|error| unreadable.map_or(Unmade::Differs(error), Unmade::Reading))
+}
+
+/// The line of that number, which a checkpoint speaks of.
+fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
+    if let Some(line) = find_line(directory, seq)? {
+        return Ok(line);
+    }
+    let oldest = Lines::all(directory)?.find_map(|line| line.ok()?.seq());
+    Err(match oldest {
+        Some(oldest) if oldest > seq => {
+            let message = format!("line {seq} is not kept any more: the trail begins with line {oldest}");
+            Error::missing(message, directory)
+        }
+        _ => {
+            let message = format!("line {seq} was signed, and is not where it must be; {ADVICE}");
+            Error::corrupt(message, directory)
+        }
+    })
+}
+
+fn copy(checkpoint: &SignedCheckpoint) -> auditx_core::Result<SignedCheckpoint> {
+    SignedCheckpoint::parse(checkpoint.as_str().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Nodes of the tree from the lines themselves, where the cache cannot be relied on: one pass over the trail, whatever is
+//! wanted, and a few hashes in memory for each node.
+
+use std::path::Path;
+
+use auditx_core::{CompactRange, Hash, NodeIndex, leaf_of, retired_frontier};
+
+use super::ADVICE;
+use crate::error::{Error, Result};
+use crate::line::Line;
+use crate::lines::Lines;
+
+/// The nodes that are wanted, of the tree over the first `size` lines. What was retired is stood for by the hashes that the
+/// record of it has.
+///
+/// # Errors
+/// `is_corrupt` where lines are missing or not in order, and as reading does.
+pub(super) fn of_lines(directory: &Path, size: u64, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
+    let mut pass: Option<Pass> = None;
+    for line in Lines::all(directory)? {
+        let line = line?;
+        let seq = numbered(&line, pass.as_ref().map(|pass| pass.next))?;
+        let pass = pass.get_or_insert_with(|| Pass::new(seq, wanted));
+        if seq >= size && pass.is_beginning_known() {
+            break;
+        }
+        pass.take(&line, seq < size);
+    }
+    let pass = pass.unwrap_or_else(|| Pass::new(0, wanted));
+    if pass.next < size {
+        let message =
+            format!("the trail ends before line {}, and {size} lines were signed; {ADVICE}", pass.next);
+        return Err(Error::corrupt(message, directory));
+    }
+    pass.finish(directory)
+}
+
+/// The line's number, which must be the next one.
+fn numbered(line: &Line, next: Option<u64>) -> Result<u64> {
+    let wrong = match (line.seq(), next) {
+        (Some(seq), None) => return Ok(seq),
+        (Some(seq), Some(next)) if seq == next => return Ok(seq),
+        (Some(seq), Some(next)) => format!("line {seq} stands where line {next} must; {ADVICE}"),
+        (None, _) => format!("a line does not begin with its number; {ADVICE}"),
+    };
+    Err(Error::corrupt(wrong, line.path()).at_byte(line.offset()))
+}
+
+struct Pass {
+    /// The number of the oldest line.
+    first: u64,
+    /// The number of the line that comes next.
+    next: u64,
+    nodes: Vec<Node>,
+    /// The hashes that stand for the lines before the first.
+    retired: Option<CompactRange>,
+}
+
+/// One node that is wanted.
+struct Node {
+    begin: u64,
+    end: u64,
+    /// Over those of its lines that are there; counted from its own beginning, which changes no hash.
+    tail: CompactRange,
+}
+
+impl Pass {
+    fn new(first: u64, wanted: &[NodeIndex]) -> Self {
+        let node = |&(level, place): &NodeIndex| {
+            let (begin, end) = (place << level, (place + 1) << level);
+            Node { begin, end, tail: CompactRange::new(first.clamp(begin, end) - begin) }
+        };
+        Self { first, next: first, nodes: wanted.iter().map(node).collect(), retired: None }
+    }
+
+    fn is_beginning_known(&self) -> bool {
+        self.first == 0 || self.retired.is_some()
+    }
+
+    fn take(&mut self, line: &Line, is_signed: bool) {
+        let seq = self.next;
+        self.next += 1;
+        if !self.is_beginning_known() {
+            self.retired = retired_frontier(line.bytes()).filter(|retired| retired.end() == self.first);
+        }
+        let is_within = |node: &&mut Node| (node.begin..node.end).contains(&seq);
+        let mut wanting = self.nodes.iter_mut().filter(is_within).peekable();
+        if is_signed
+            && wanting.peek().is_some()
+            && let Some(leaf) = leaf_of(line.bytes())
+        {
+            wanting.for_each(|node| node.tail.push(leaf.hash));
+        }
+    }
+
+    fn finish(self, directory: &Path) -> Result<Vec<Hash>> {
+        let Self { first, nodes, retired, .. } = self;
+        let hash_of = |node: Node| node.hash(retired.as_ref());
+        nodes.into_iter().map(hash_of).collect::<Option<_>>().ok_or_else(|| {
+            let message = match retired {
+                None => format!(
+                    "the lines before line {first} are missing, and no record says that they were retired; {ADVICE}"
+                ),
+                Some(_) => format!(
+                    "the lines before line {first} were retired, and so were the hashes that this proof takes"
+                ),
+            };
+            Error::missing(message, directory)
+        })
+    }
+}
+
+impl Node {
+    fn hash(self, retired: Option<&CompactRange>) -> Option<Hash> {
+        let missing = self.tail.begin();
+        if missing == 0 {
+            return self.tail.root();
+        }
+        let within = self.begin..self.begin + missing;
+        let hashes: Vec<Hash> = subtrees(retired?)
+            .filter(|(begin, end, _)| within.contains(begin) && *end <= within.end)
+            .map(|(_, _, hash)| hash)
+            .collect();
+        let mut whole = CompactRange::frontier(missing, &hashes).ok()?;
+        whole.join(&self.tail).ok()?;
+        whole.root()
+    }
+}
+
+/// First line, line after the last, and hash of each subtree that a frontier consists of.
+fn subtrees(frontier: &CompactRange) -> impl Iterator<Item = (u64, u64, Hash)> {
+    let size = frontier.end();
+    let ones = (0..u64::BITS).rev().filter(move |level| size >> level & 1 == 1);
+    let mut begin = 0;
+    ones.zip(frontier.hashes()).map(move |(level, hash)| {
+        let end = begin + (1 << level);
+        (std::mem::replace(&mut begin, end), end, *hash)
+    })
+}

@@ -1,0 +1,338 @@
+//! What a whole trail comes to: pieces of it put together in order, on one thread.
+//!
+//! Comes in: [`Report`]s. Goes out: a [`Walked`], with the roots that were asked for and everything the trail says about
+//! itself. It judges nothing, except that lines and segments follow each other; at the first that does not it stops.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
+
+use super::files::SegmentFile;
+use super::keys::Rotation;
+use super::pulse::{Found, Pulse};
+use super::record::{Claim, Record};
+use super::scan::{KnownKeys, Notice, Piece, What};
+use super::subtrees::Subtrees;
+use super::workers::{Breakage, Report};
+use crate::error::Error;
+
+/// Lines whose hashes are kept, so that a recorded checkpoint, which speaks of a size a little earlier, is found in them.
+const KEPT_LINES: usize = 128 * 1024;
+
+/// More remarks on times than anybody reads.
+const MOST_FOUND: usize = 1_000;
+
+/// Where something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) seq: u64,
+    pub(super) segment: usize,
+    pub(super) offset: u64,
+}
+
+/// Where the trail could not be followed.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// The line that must stand there.
+    pub(super) place: Place,
+    /// Set where the segment cannot be read.
+    pub(super) breakage: Option<Breakage>,
+}
+
+/// A checkpoint that the trail records.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) place: Place,
+    pub(super) size: u64,
+    /// Whether the tree had that root; none where nobody knows yet.
+    pub(super) is_true: Option<bool>,
+    root: Hash,
+    /// Which of the keys that were met so far signed it.
+    signers: u64,
+    /// Kept where another key may have signed it.
+    pub(super) note: Option<SignedCheckpoint>,
+}
+
+/// What a trail says and is.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// The number of the first line, once there was one.
+    pub(super) first: Option<u64>,
+    /// The number that the next line would have.
+    pub(super) next: u64,
+    pub(super) roots: BTreeMap<u64, Hash>,
+    /// The tree of the lines before the first one; none where it is not known.
+    pub(super) begin: Option<CompactRange>,
+    pub(super) stop: Option<Stop>,
+    pub(super) torn_bytes: u64,
+    pub(super) is_vanished: bool,
+    pub(super) error: Option<Error>,
+    pub(super) genesis: Option<(String, Option<VerifierKey>)>,
+    pub(super) rotations: Vec<Rotation>,
+    pub(super) claims: Vec<Claimed>,
+    /// Erased lines, and their hashes.
+    pub(super) stubs: Vec<(Place, Hash)>,
+    /// The records of it: their lines, the lines erased, the hashes.
+    pub(super) erasures: Vec<(u64, u64, Hash)>,
+    /// The last record of what was retired before the first line: its line, and the tree.
+    pub(super) retirement: Option<(u64, CompactRange)>,
+    pub(super) unreadable: Option<(Place, &'static str)>,
+    pub(super) cache_differs_at: Option<u64>,
+    pub(super) found: Vec<Found>,
+    /// The keys that signed recorded checkpoints, in the order of the bits.
+    signatories: Vec<VerifierKey>,
+}
+
+impl Walked {
+    /// Whether this key signed the recorded checkpoint.
+    pub(super) fn is_signer(&self, claim: &Claimed, key: &VerifierKey) -> bool {
+        let bit = self.signatories.iter().position(|known| known == key);
+        bit.is_some_and(|bit| bit < 64 && claim.signers >> bit & 1 == 1)
+            || claim.note.as_ref().is_some_and(|note| super::keys::is_signer(note, key))
+    }
+}
+
+/// Takes reports in order.
+pub(super) struct Fold<'a> {
+    files: &'a [SegmentFile],
+    keys: &'a KnownKeys,
+    /// Sizes whose roots are wanted, ascending; those that were passed are taken away.
+    wanted: VecDeque<u64>,
+    tree: CompactRange,
+    /// The last pieces, each with the tree before it.
+    kept: VecDeque<(CompactRange, Subtrees)>,
+    kept_lines: usize,
+    pulse: Pulse,
+    walked: Walked,
+}
+
+impl<'a> Fold<'a> {
+    /// `begin` is the tree of retired lines, as far as anybody knows it.
+    pub(super) fn new(
+        files: &'a [SegmentFile],
+        keys: &'a KnownKeys,
+        wanted: impl IntoIterator<Item = u64>,
+        begin: Option<CompactRange>,
+    ) -> Self {
+        Self {
+            files,
+            keys,
+            wanted: wanted.into_iter().collect(),
+            tree: CompactRange::new(0),
+            kept: VecDeque::new(),
+            kept_lines: 0,
+            pulse: Pulse::default(),
+            walked: Walked { begin, ..Walked::default() },
+        }
+    }
+
+    pub(super) fn finish(self) -> Walked {
+        self.walked
+    }
+
+    /// Whether to go on.
+    pub(super) fn take(&mut self, report: Report) -> bool {
+        match report {
+            Report::Lines(piece) => return self.piece(*piece),
+            Report::Broken(breakage) => {
+                let (segment, offset) = (breakage.segment, breakage.offset);
+                let seq = if self.walked.first.is_some() || offset > 0 {
+                    self.walked.next
+                } else {
+                    self.files[segment].named.unwrap_or(0)
+                };
+                let place = Place { seq, segment, offset };
+                self.walked.stop = Some(Stop { place, breakage: Some(breakage) });
+            }
+            Report::Vanished => self.walked.is_vanished = true,
+            Report::Failed(error) => self.walked.error = Some(error),
+        }
+        false
+    }
+
+    fn piece(&mut self, piece: Piece) -> bool {
+        let Piece { segment, offset, .. } = piece;
+        if let Some(number) = piece.number {
+            let named = self.files[segment].named.filter(|_| offset == 0).unwrap_or(number);
+            let expected = match self.walked.first {
+                Some(_) => self.walked.next,
+                None => named.min(number),
+            };
+            if number != expected || named != expected {
+                return self.stop(expected, segment, offset);
+            }
+            if self.walked.first.is_none() {
+                self.begin(number);
+            }
+            self.walked.cache_differs_at = self.walked.cache_differs_at.or(piece.cache_differs_at);
+            self.grow(piece.subtrees);
+            self.times(&piece.notices, &piece.seconds);
+            for notice in piece.notices {
+                self.notice(segment, notice);
+            }
+        }
+        let end = match (piece.stop, piece.rest) {
+            (None, 0) => return true,
+            (None, rest) if self.files[segment].is_active() => {
+                self.walked.torn_bytes = rest;
+                return true;
+            }
+            (stop, _) => stop.unwrap_or(offset),
+        };
+        let expected = match self.walked.first {
+            Some(_) => self.walked.next,
+            None => self.files[segment].named.unwrap_or(0),
+        };
+        self.stop(expected, segment, end)
+    }
+
+    fn stop(&mut self, seq: u64, segment: usize, offset: u64) -> bool {
+        self.walked.stop = Some(Stop { place: Place { seq, segment, offset }, breakage: None });
+        false
+    }
+
+    /// The first line of the trail.
+    fn begin(&mut self, number: u64) {
+        self.walked.begin = self.walked.begin.take().filter(|tree| tree.end() == number);
+        if number == 0 {
+            self.walked.begin = Some(CompactRange::new(0));
+        }
+        self.tree = self.walked.begin.clone().unwrap_or_else(|| CompactRange::new(number));
+        (self.walked.first, self.walked.next) = (Some(number), number);
+        // Sizes before it cannot be had any more.
+        self.wanted.retain(|size| *size >= number);
+    }
+
+    fn grow(&mut self, subtrees: Subtrees) {
+        let end = subtrees.end();
+        while let Some(&size) = self.wanted.front()
+            && size <= end
+        {
+            self.wanted.pop_front();
+            if let Some(root) = tree_at(&self.tree, &subtrees, size).root() {
+                self.walked.roots.insert(size, root);
+            }
+        }
+        let before = self.tree.clone();
+        self.tree = tree_at(&before, &subtrees, end);
+        self.walked.next = end;
+        self.kept_lines += subtrees.leaves().len();
+        self.kept.push_back((before, subtrees));
+        while self.kept_lines > KEPT_LINES
+            && let Some((_, oldest)) = self.kept.pop_front()
+        {
+            self.kept_lines -= oldest.leaves().len();
+        }
+    }
+
+    fn times(&mut self, notices: &[Notice], seconds: &[(u64, u64)]) {
+        let opening = |notice: &Notice| match &notice.what {
+            What::Record(record) => match **record {
+                Record::Open { heartbeat } => Some((notice.seq, heartbeat)),
+                _ => None,
+            },
+            What::Stub(_) => None,
+        };
+        let mut opened = notices.iter().filter_map(opening).peekable();
+        for (seq, second) in seconds {
+            let mut is_opening = false;
+            while let Some((at, heartbeat)) = opened.next_if(|(at, _)| at <= seq) {
+                self.pulse.open(heartbeat);
+                is_opening = at == *seq;
+            }
+            if let Some(found) = self.pulse.beat(*seq, *second, is_opening)
+                && self.walked.found.len() < MOST_FOUND
+            {
+                self.walked.found.push(found);
+            }
+        }
+        opened.for_each(|(_, heartbeat)| self.pulse.open(heartbeat));
+    }
+
+    fn notice(&mut self, segment: usize, Notice { seq, offset, what }: Notice) {
+        let place = Place { seq, segment, offset };
+        let record = match what {
+            What::Stub(hash) => return self.walked.stubs.push((place, hash)),
+            What::Record(record) => *record,
+        };
+        match record {
+            Record::Genesis { log_name, key } if seq == 0 => {
+                key.iter().for_each(|key| self.keys.add(key));
+                self.walked.genesis = Some((log_name, key));
+            }
+            Record::Key { old, new } => {
+                self.keys.add(&new);
+                self.walked.rotations.push(Rotation { seq, old, new, is_settled: false });
+            }
+            Record::Erased { seq: erased, hash } => self.walked.erasures.push((seq, erased, hash)),
+            Record::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
+                self.walked.retirement = Some((seq, frontier));
+            }
+            Record::Checkpoint(claim) => self.claim(place, claim),
+            Record::Unreadable(what) => {
+                self.walked.unreadable.get_or_insert((place, what));
+            }
+            Record::Genesis { .. } | Record::Open { .. } | Record::Retired { .. } => {}
+        }
+    }
+
+    fn claim(&mut self, place: Place, Claim { note, signers }: Claim) {
+        if self.walked.first.is_some_and(|first| note.size() < first) {
+            // What it speaks of was retired.
+            return;
+        }
+        let is_true =
+            if note.size() > place.seq { Some(false) } else { self.had_root(note.size(), note.root()) };
+        let mut mask = 0;
+        for key in &signers {
+            mask |= self.bit_of(key);
+        }
+        let current = self.walked.rotations.last().map(|rotation| rotation.new.clone());
+        let current = current.or_else(|| self.walked.genesis.as_ref()?.1.clone());
+        // Who reads ahead may not know a key yet: the answer must not depend on that.
+        let is_sure = current.is_some_and(|key| signers.contains(&key) && self.bit_of(&key) != 0)
+            && self.walked.rotations.iter().all(|rotation| rotation.boundary() != note.size());
+        self.walked.claims.push(Claimed {
+            place,
+            size: note.size(),
+            root: *note.root(),
+            is_true,
+            signers: mask,
+            note: (!is_sure).then_some(note),
+        });
+    }
+
+    /// Whether the tree of this size had this root; none where the lines up to there are no longer at hand.
+    fn had_root(&self, size: u64, root: &Hash) -> Option<bool> {
+        let known = self.kept.iter().rfind(|(before, _)| before.end() <= size)?;
+        tree_at(&known.0, &known.1, size).root().map(|had| had == *root)
+    }
+
+    /// The bit of this key in [`Claimed::signers`]; none of it where there are too many keys.
+    fn bit_of(&mut self, key: &VerifierKey) -> u64 {
+        let signatories = &mut self.walked.signatories;
+        let bit = signatories.iter().position(|known| known == key).unwrap_or_else(|| {
+            signatories.push(key.clone());
+            signatories.len() - 1
+        });
+        u32::try_from(bit).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0)
+    }
+}
+
+/// The tree with so many of the lines that follow.
+fn tree_at(before: &CompactRange, subtrees: &Subtrees, size: u64) -> CompactRange {
+    let mut tree = before.clone();
+    for (level, hash) in subtrees.cover(size) {
+        tree.push_node(level, hash, &mut |_, _, _| ());
+    }
+    tree
+}
+
+impl Walked {
+    /// Fills in what a second look at the roots tells about recorded checkpoints.
+    pub(super) fn settle_claims(&mut self) {
+        for claim in self.claims.iter_mut().filter(|claim| claim.is_true.is_none()) {
+            claim.is_true = self.roots.get(&claim.size).map(|root| *root == claim.root);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Where a trail that is not what was signed begins to differ: every line read once more, one after the other.
+//!
+//! Only a broken trail is read so; it takes as long as it takes. Where the cache of tree nodes is what was signed, each
+//! line is held against it, else the numbers alone tell.
+
+use std::io::Seek;
+
+use auditx_core::{Hash, leaf_of};
+
+use super::classify::{Classifier, Seen, hash_as};
+use super::fault::{Fault, FaultKind};
+use super::files::{Opened, SegmentFile};
+use super::row::Row;
+use super::scan::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::segment::Segment;
+
+/// How far a line is looked for that was moved by lines put in before it.
+pub(super) const AHEAD: usize = 16;
+
+/// What is known about the trail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Localiser<'a> {
+    pub(super) files: &'a [SegmentFile],
+    /// The cache, where it is what was signed.
+    pub(super) row: Option<&'a Row>,
+    pub(super) signed: u64,
+    /// Lines from here on cannot be read.
+    pub(super) until: Option<u64>,
+}
+
+impl Localiser<'_> {
+    /// The hash that was signed of this line, where anybody knows it.
+    pub(super) fn known(&self, seq: u64) -> Option<Hash> {
+        self.row.filter(|_| seq < self.signed)?.hash(seq)
+    }
+
+    /// The first line that is not the one that must stand there; none where all are, as far as can be told.
+    ///
+    /// # Errors
+    /// `is_storage` where a file cannot be read.
+    pub(super) fn first_fault(&self) -> Result<Option<Fault>> {
+        let mut expected = self.beginning()?;
+        let mut stream = Stream::new(self.files);
+        let mut previous = None;
+        while let Some(seen) = stream.next()? {
+            let at = expected;
+            if self.until.is_some_and(|until| at >= until) {
+                return Ok(None);
+            }
+            if seen.is_torn {
+                break;
+            }
+            if !self.is_right(&seen, at) {
+                let mut ahead = Vec::new();
+                while ahead.len() < AHEAD
+                    && let Some(next) = stream.next()?
+                {
+                    ahead.push(next);
+                }
+                let classifier = Classifier {
+                    localiser: self,
+                    at,
+                    seen: &seen,
+                    previous: previous.as_ref(),
+                    ahead: &ahead,
+                };
+                return Ok(Some(classifier.fault()));
+            }
+            expected = at + 1;
+            previous = Some(seen);
+        }
+        let end = expected;
+        if end >= self.signed || self.until.is_some() {
+            return Ok(None);
+        }
+        let message =
+            format!("the trail ends before line {end}, and its checkpoint names {} lines", self.signed);
+        let fault = Fault::new(FaultKind::Truncated, message).at(end);
+        Ok(Some(match stream.end() {
+            Some((segment, offset)) => fault.within(segment, offset),
+            None => fault,
+        }))
+    }
+
+    /// The number of the line that the trail must begin with.
+    fn beginning(&self) -> Result<u64> {
+        let mut stream = Stream::new(self.files);
+        let Some(first) = stream.next()? else { return Ok(0) };
+        let (named, Some(number)) = (first.named, first.number) else {
+            return Ok(first.named.unwrap_or(0));
+        };
+        if let Some(named) = named {
+            return Ok(named.min(number));
+        }
+        let second = stream.next()?.filter(|second| second.line != first.line);
+        // Of a number that was altered the next line tells more.
+        let before = second.and_then(|second| second.number).map(|following| following.saturating_sub(1));
+        let was = |seq: u64| self.known(seq).is_some_and(|known| hash_as(&first.line, seq) == Some(known));
+        Ok(match before {
+            Some(before) if !was(number) && (was(before) || number > before) => before,
+            _ => number,
+        })
+    }
+
+    fn is_right(&self, seen: &Seen, at: u64) -> bool {
+        seen.is_whole
+            && seen.number == Some(at)
+            && seen.named.is_none_or(|named| named == at)
+            && seen.line.len() < MAX_LINE
+            && self.known(at).is_none_or(|known| leaf_of(&seen.line).is_some_and(|leaf| leaf.hash == known))
+    }
+}
+
+/// The lines of all segments.
+struct Stream<'a> {
+    files: &'a [SegmentFile],
+    next: usize,
+    open: Option<Segment>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(files: &'a [SegmentFile]) -> Self {
+        Self { files, next: 0, open: None }
+    }
+
+    fn next(&mut self) -> Result<Option<Seen>> {
+        loop {
+            if self.open.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            let Some(segment) = &mut self.open else { return Ok(None) };
+            let file = &self.files[self.next - 1];
+            let is_first = segment.offset() == 0;
+            let (line, is_whole) = match segment.next_line() {
+                Ok(Some(line)) => (line, true),
+                Ok(None) => match segment.rest() {
+                    Some(line) => (line, false),
+                    None if self.next == self.files.len() => return Ok(None),
+                    None => {
+                        self.open = None;
+                        continue;
+                    }
+                },
+                // What it is was said by whoever read it first.
+                Err(error) if error.is_corrupt() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            return Ok(Some(Seen {
+                number: auditx_core::parse_seq(line.bytes()),
+                segment: self.next - 1,
+                name: file.name(),
+                offset: line.offset(),
+                named: file.named.filter(|_| is_first),
+                is_first,
+                is_whole,
+                is_torn: !is_whole && file.is_active(),
+                line: line.bytes().to_vec(),
+            }));
+        }
+    }
+
+    fn open_next(&mut self) -> Result<bool> {
+        let Some(file) = self.files.get(self.next) else { return Ok(false) };
+        let failed = |error| Error::storage("cannot read the segment", file.path(), error);
+        self.open = match file.open()? {
+            Opened::Plain(opened, _) => {
+                let mut opened = opened.try_clone().map_err(failed)?;
+                opened.rewind().map_err(failed)?;
+                Some(Segment::plain(file.path(), opened))
+            }
+            Opened::Packed(opened) => Some(Segment::compressed(file.path(), opened)?),
+            Opened::Vanished | Opened::Refused(_) => None,
+        };
+        self.next += 1;
+        Ok(self.open.is_some())
+    }
+
+    /// Where the last line ended.
+    fn end(&self) -> Option<(String, u64)> {
+        let segment = self.open.as_ref()?;
+        Some((self.files[self.next - 1].name(), segment.offset() - segment.unfinished()))
+    }
+}

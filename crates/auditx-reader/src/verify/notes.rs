@@ -1,0 +1,113 @@
+//! What was signed, and what the trail says it is: the files in `.auditx`, read before any line.
+//!
+//! Whatever a checkpoint speaks of that is read first is on disk when the lines are read.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use auditx_core::{OWN_DIR, SignedCheckpoint, checkpoint_history, checkpoint_path};
+
+use super::fault::{Fault, FaultKind};
+use crate::error::{Error, Result};
+use crate::file;
+use crate::inspect::Identity;
+
+/// More than any note of ours, or an identity, has.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// How the signatures of a note begin.
+const SIGNATURE: &str = "\u{2014} ";
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Notes {
+    /// The latest checkpoint; none where there is no file.
+    pub(super) checkpoint: std::result::Result<Option<SignedCheckpoint>, Fault>,
+    /// Those kept at boundaries, by size.
+    pub(super) history: Vec<SignedCheckpoint>,
+    /// The names of those that cannot be read.
+    pub(super) unusable: Vec<String>,
+    /// The name of the log by `.auditx/trail.json`; none where that cannot be read.
+    pub(super) log_name: Option<String>,
+}
+
+impl Notes {
+    /// # Errors
+    /// `is_storage` where the file system refuses.
+    pub(super) fn read(directory: &Path) -> Result<Self> {
+        let checkpoint = read_checkpoint(&checkpoint_path(directory))?;
+        let mut notes = Self { checkpoint, history: Vec::new(), unusable: Vec::new(), log_name: None };
+        notes.read_history(&checkpoint_history(directory))?;
+        let identity = directory.join(OWN_DIR).join("trail.json");
+        let identity = read_small(&identity).ok().flatten();
+        let identity = identity.and_then(|bytes| serde_json::from_slice::<Identity>(&bytes).ok());
+        notes.log_name = identity.map(|identity| format!("{}/auditx/{}", identity.origin, identity.trail_id));
+        Ok(notes)
+    }
+
+    fn read_history(&mut self, directory: &Path) -> Result<()> {
+        let unreadable = |error| Error::storage("cannot list the checkpoints", directory, error);
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut named: Vec<(u64, PathBuf)> = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(unreadable)?;
+            match entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                Some(size) => named.push((size, entry.path())),
+                // What a writer is about to rename.
+                None if entry.path().extension().is_some_and(|extension| extension == "tmp") => {}
+                None => self.unusable.push(entry.file_name().to_string_lossy().into_owned()),
+            }
+        }
+        named.sort();
+        for (size, path) in named {
+            let note = read_small(&path).ok().flatten();
+            match note.and_then(|note| SignedCheckpoint::parse(&note).ok()) {
+                Some(note) if note.size() == size => self.history.push(note),
+                _ => self.unusable.push(size.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_checkpoint(path: &Path) -> Result<std::result::Result<Option<SignedCheckpoint>, Fault>> {
+    let bytes = match read_small(path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Ok(None)),
+        Err(error) if error.is_refused() => {
+            return Ok(Err(Fault::new(
+                FaultKind::NotAFile,
+                format!("the checkpoint cannot be read: {}", error.why()),
+            )));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match SignedCheckpoint::parse(&bytes) {
+        Ok(note) => Ok(Some(note)),
+        Err(_) if is_unsigned(&bytes) => {
+            Err(Fault::new(FaultKind::Unsigned, "there is no signature under the checkpoint"))
+        }
+        Err(error) => Err(Fault::new(FaultKind::MalformedCheckpoint, error.to_string())),
+    })
+}
+
+/// Whether this is a tree head with nothing under it.
+fn is_unsigned(note: &[u8]) -> bool {
+    std::str::from_utf8(note).is_ok_and(|text| {
+        text.trim_end().lines().count() == 3 && !text.lines().any(|line| line.starts_with(SIGNATURE))
+    })
+}
+
+fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
+    let Some(file) = file::open(path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::storage("cannot read the file", path, error))?;
+    Ok(Some(bytes))
+}

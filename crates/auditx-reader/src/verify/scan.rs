@@ -1,0 +1,303 @@
+//! The lines of one stretch of text: their hashes, and what few of them say that matters.
+//!
+//! Comes in: bytes of a segment, from the beginning of a line on. Goes out: a [`Piece`]. The first line that does not have
+//! the number that must follow ends it; what is wrong there is for others to find out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use auditx_core::{Hash, VerifierKey, erased_hash, parse_seq};
+
+use super::digest::{LEAF_PREFIX, sha256};
+use super::moment::Moments;
+use super::record::{self, Head, Record};
+use super::row::Row;
+use super::subtrees::Subtrees;
+use super::window::Window;
+
+/// The longest line, its newline included: what a writer takes at most.
+pub(super) const MAX_LINE: usize = 65_535;
+
+/// Longer than any stub of an erased line.
+const LONGEST_STUB: usize = 128;
+
+const SEQ_PREFIX: &[u8] = b"{\"seq\":";
+
+/// Consecutive lines of one segment, each with the number that follows the one before.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// Which segment, in the order of the trail.
+    pub(super) segment: usize,
+    /// Where the first line begins.
+    pub(super) offset: u64,
+    /// The number of the first line; none where there is no line, or the first one has no number.
+    pub(super) number: Option<u64>,
+    pub(super) subtrees: Subtrees,
+    pub(super) notices: Vec<Notice>,
+    /// The second of each line whose second is another than that of the line before.
+    pub(super) seconds: Vec<(u64, u64)>,
+    /// Where the line begins that cannot follow.
+    pub(super) stop: Option<u64>,
+    /// Bytes after the last newline of the segment.
+    pub(super) rest: u64,
+    /// The first line of which the cache of tree nodes has another hash.
+    pub(super) cache_differs_at: Option<u64>,
+    /// Bytes on disk that are done with it.
+    pub(super) bytes: u64,
+}
+
+/// A line that says something about the trail itself.
+#[derive(Debug)]
+pub(super) struct Notice {
+    pub(super) seq: u64,
+    pub(super) offset: u64,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Record(Box<Record>),
+    /// The line is gone, and this was its hash.
+    Stub(Hash),
+}
+
+/// The keys known so far, by everybody who reads.
+#[derive(Debug, Default)]
+pub(super) struct KnownKeys(Mutex<Arc<[VerifierKey]>>);
+
+impl KnownKeys {
+    pub(super) fn new(keys: &[VerifierKey]) -> Self {
+        Self(Mutex::new(keys.into()))
+    }
+
+    pub(super) fn add(&self, key: &VerifierKey) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !keys.contains(key) {
+            *keys = keys.iter().chain([key]).cloned().collect();
+        }
+    }
+
+    fn all(&self) -> Arc<[VerifierKey]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How every line must begin: `{"seq":N,`, with N counted up in place.
+#[derive(Debug)]
+struct Counter(Vec<u8>);
+
+impl Counter {
+    fn new(seq: u64) -> Self {
+        let mut text = SEQ_PREFIX.to_vec();
+        text.extend_from_slice(seq.to_string().as_bytes());
+        text.push(b',');
+        Self(text)
+    }
+
+    fn count(&mut self) {
+        for digit in self.0[SEQ_PREFIX.len()..].iter_mut().rev().skip(1) {
+            if *digit != b'9' {
+                *digit += 1;
+                return;
+            }
+            *digit = b'0';
+        }
+        self.0.insert(SEQ_PREFIX.len(), b'1');
+    }
+}
+
+/// The lines of one stretch, while they are read.
+#[derive(Debug)]
+pub(super) struct Scan {
+    piece: Piece,
+    next: Option<(u64, Counter)>,
+    moments: Moments,
+    leaves: Vec<Hash>,
+    /// Where the next line begins.
+    offset: u64,
+}
+
+impl Scan {
+    /// From the line on that begins at this offset of this segment.
+    pub(super) fn new(segment: usize, offset: u64) -> Self {
+        Self {
+            piece: Piece { segment, offset, ..Piece::default() },
+            next: None,
+            moments: Moments::default(),
+            leaves: Vec::new(),
+            offset,
+        }
+    }
+
+    /// Where the next line begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes of the lines so far.
+    pub(super) fn len(&self) -> u64 {
+        self.offset - self.piece.offset
+    }
+
+    /// Whether a line was met that cannot follow.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.piece.stop.is_some()
+    }
+
+    /// The line that comes next cannot be read.
+    pub(super) fn stop(&mut self) {
+        self.piece.stop = Some(self.offset);
+    }
+
+    /// Takes the whole lines in the window. What stands before each of them is written over.
+    pub(super) fn take(&mut self, window: &mut Window, keys: &KnownKeys) {
+        let text = window.with_byte_before();
+        let mut start = 1;
+        while let Some(len) = memchr::memchr(b'\n', &text[start..]) {
+            if !self.line(&mut text[start - 1..start + len], keys) {
+                self.stop();
+                break;
+            }
+            start += len + 1;
+            self.offset += len as u64 + 1;
+        }
+        window.pass(start - 1);
+    }
+
+    /// One line, with the byte before it; whether it can follow.
+    #[inline]
+    fn line(&mut self, text: &mut [u8], keys: &KnownKeys) -> bool {
+        let line = &text[1..];
+        if self.next.is_none() {
+            let first = parse_seq(line);
+            self.piece.number = first;
+            self.next = first.map(|first| (first, Counter::new(first)));
+        }
+        let Some((seq, counter)) = &mut self.next else { return false };
+        let Some(body) = line.strip_prefix(&*counter.0).filter(|_| line.len() < MAX_LINE) else {
+            return false;
+        };
+        if let Some(head) = Head::of(body) {
+            if let Some(second) = self.moments.changed(head.timestamp) {
+                self.piece.seconds.push((*seq, second));
+            }
+            if head.may_be_ours()
+                && let Some(record) = record::read(line, &keys.all())
+            {
+                let what = What::Record(Box::new(record));
+                self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what });
+            }
+        }
+        let stub = if line.len() <= LONGEST_STUB { erased_hash(line) } else { None };
+        if let Some(hash) = stub {
+            self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what: What::Stub(hash) });
+        }
+        self.leaves.push(stub.unwrap_or_else(|| {
+            text[0] = LEAF_PREFIX;
+            sha256(text)
+        }));
+        *seq += 1;
+        counter.count();
+        true
+    }
+
+    /// All lines taken. `rest` bytes follow them at the end of the segment; `bytes` on disk are done with.
+    pub(super) fn finish(self, rest: u64, bytes: u64, cache: &mut Cache<'_>) -> Piece {
+        let Self { mut piece, leaves, .. } = self;
+        (piece.rest, piece.bytes) = (rest, bytes);
+        piece.number = piece.number.filter(|_| !leaves.is_empty());
+        let first = piece.number.unwrap_or(0);
+        piece.cache_differs_at = cache.difference(first, &leaves);
+        piece.subtrees = Subtrees::new(first, leaves);
+        piece
+    }
+}
+
+/// The cache of hashes, which is held against the lines.
+#[derive(Debug)]
+pub(super) struct Cache<'a> {
+    row: Option<&'a Row>,
+    /// Lines from here on are in the cache as they please.
+    signed: u64,
+    buffer: Vec<Hash>,
+}
+
+impl<'a> Cache<'a> {
+    pub(super) fn new(row: Option<&'a Row>, signed: u64) -> Self {
+        Self { row, signed, buffer: Vec::new() }
+    }
+
+    fn difference(&mut self, first: u64, leaves: &[Hash]) -> Option<u64> {
+        let signed = usize::try_from(self.signed.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.row?.difference(first, &leaves[..leaves.len().min(signed)], &mut self.buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auditx_core::{leaf_hash, to_hex};
+
+    use super::*;
+
+    fn scan(text: &str) -> (Piece, usize) {
+        let (mut window, mut scan, mut source) = (Window::new(), Scan::new(3, 1_000), text.as_bytes());
+        while !scan.is_stopped() && window.fill_from(&mut source).unwrap() > 0 {
+            scan.take(&mut window, &KnownKeys::default());
+            if window.is_full() {
+                break;
+            }
+        }
+        (scan.finish(0, 0, &mut Cache::new(None, 0)), window.len())
+    }
+
+    #[test]
+    fn lines_are_hashed_as_long_as_their_numbers_follow() {
+        let lines = ["{\"seq\":9,\"a\":1}", "{\"seq\":10,\"a\":22}", "{\"seq\":11,}"];
+        let text = lines.join("\n") + "\n";
+        let hashes: Vec<Hash> = lines.iter().map(|line| leaf_hash(line.as_bytes())).collect();
+        let (piece, left) = scan(&(text.clone() + "{\"seq\":12,\"half"));
+        assert_eq!(
+            (piece.segment, piece.offset, piece.number, piece.stop, left),
+            (3, 1_000, Some(9), None, 15)
+        );
+        assert_eq!((piece.subtrees.end(), piece.subtrees.leaves()), (12, &*hashes));
+        for wrong in ["{\"seq\":13,\"a\":1}\n", "\n", "{\"seq\":12}\n", "{\"seq\":012,\n", " {\"seq\":12,\n"]
+        {
+            let (piece, _) = scan(&(text.clone() + wrong));
+            assert_eq!((piece.number, piece.stop), (Some(9), Some(1_000 + text.len() as u64)), "{wrong}");
+            assert_eq!(piece.subtrees.leaves(), hashes);
+        }
+        assert_eq!(scan("x\n").0.stop, Some(1_000));
+        assert_eq!(scan("{\"seq\":1,").0.stop, None);
+    }
+
+    #[test]
+    fn the_longest_line_is_one_and_a_longer_one_is_none() {
+        let line = |len: usize| format!("{{\"seq\":1,{}\n", "x".repeat(len - 10));
+        let (piece, left) = scan(&line(MAX_LINE));
+        assert_eq!((piece.subtrees.leaves().len(), piece.stop, left), (1, None, 0));
+        let (piece, _) = scan(&line(MAX_LINE + 1));
+        assert_eq!((piece.number, piece.stop), (None, Some(1_000)));
+    }
+
+    #[test]
+    fn a_counter_counts_in_decimal_from_any_number() {
+        for first in [0, 9, 98, 999, 123_456_789_998] {
+            let mut counter = Counter::new(first);
+            for seq in first..first + 20 {
+                assert_eq!(counter.0, format!("{{\"seq\":{seq},").into_bytes());
+                counter.count();
+            }
+        }
+    }
+
+    #[test]
+    fn a_stub_counts_as_the_line_that_it_replaced() {
+        let hash = leaf_hash(b"gone");
+        let (piece, _) = scan(&format!("{{\"seq\":5,\"erased\":\"{}\"}}\n", to_hex(&hash)));
+        assert_eq!(piece.subtrees.leaves(), [hash]);
+        let [Notice { seq: 5, offset: 1_000, what: What::Stub(stub) }] = piece.notices[..] else {
+            panic!("{piece:?}")
+        };
+        assert_eq!(stub, hash);
+    }
+}

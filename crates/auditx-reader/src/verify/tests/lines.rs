@@ -1,0 +1,262 @@
+//! Lines altered, deleted, put in, moved, with and without the cache of hashes at hand.
+
+use super::fixture::*;
+use super::*;
+
+use FaultKind::{Altered, Inserted, Missing, Reordered, Truncated};
+
+/// A trail of lines 0 to 12 with its lines changed.
+fn edited(edit: impl FnOnce(&mut Vec<String>)) -> Trail {
+    let trail = Trail::of(10);
+    trail.edit(edit);
+    trail
+}
+
+#[track_caller]
+fn check(trail: &Trail, with: (FaultKind, u64), without: (FaultKind, u64)) {
+    assert_eq!(trail.found(), (with.0, Some(with.1)), "with the cache");
+    assert_eq!(trail.found_without_tiles(), (without.0, Some(without.1)), "without it");
+}
+
+/// Nobody can tell which line it was: only that it is one of those before the checkpoint.
+const SOMEWHERE: (FaultKind, u64) = (Altered, 0);
+
+#[test]
+fn a_changed_value_is_an_altered_line_with_its_segment_and_offset() {
+    let trail = edited(|lines| lines[5] = lines[5].replace("entry 3", "entry 8"));
+    check(&trail, (Altered, 5), SOMEWHERE);
+    let before: usize = trail.lines()[..5].iter().map(|line| line.len() + 1).sum();
+    let fault = trail.fault();
+    assert_eq!((fault.segment.as_deref(), fault.offset), (Some("audit.jsonl"), Some(before as u64)));
+    assert_eq!(fault.to_string(), format!("line 5 is not what was signed (audit.jsonl, byte {before})"));
+    trail.forget_tiles();
+    assert_eq!(trail.fault().message, "a line between line 0 and line 12 is not what was signed");
+}
+
+#[test]
+fn white_space_and_the_order_of_keys_count() {
+    check(&edited(|lines| lines[4] = lines[4].replace(",\"level\"", ", \"level\"")), (Altered, 4), SOMEWHERE);
+    check(&edited(|lines| lines[4].push(' ')), (Altered, 4), SOMEWHERE);
+    let swap = |lines: &mut Vec<String>| {
+        lines[4] = lines[4].replace(
+            "\"level\":\"NORMAL\",\"module\":\"system\"",
+            "\"module\":\"system\",\"level\":\"NORMAL\"",
+        );
+    };
+    let trail = Trail::of(10);
+    let before = trail.lines();
+    trail.edit(swap);
+    assert_ne!(trail.lines(), before);
+    check(&trail, (Altered, 4), SOMEWHERE);
+}
+
+#[test]
+fn carriage_returns_byte_order_marks_and_nuls_are_alterations() {
+    check(&edited(|lines| lines[6].push('\r')), (Altered, 6), SOMEWHERE);
+    check(&edited(|lines| lines.iter_mut().for_each(|line| line.push('\r'))), (Altered, 0), SOMEWHERE);
+    check(&edited(|lines| lines[0].insert(0, '\u{feff}')), (Altered, 0), (Altered, 0));
+    check(&edited(|lines| lines[6].insert(0, '\0')), (Altered, 6), (Altered, 6));
+    check(&edited(|lines| lines[6].insert(30, '\0')), (Altered, 6), SOMEWHERE);
+}
+
+#[test]
+fn a_blank_line_was_put_in() {
+    for blank in ["", "\r", " "] {
+        check(&edited(|lines| lines.insert(6, blank.to_owned())), (Inserted, 6), (Inserted, 6));
+    }
+    check(&edited(|lines| lines.insert(0, String::new())), (Inserted, 0), (Inserted, 0));
+}
+
+#[test]
+fn a_deleted_line_is_missing_also_when_the_rest_is_renumbered() {
+    check(&edited(|lines| drop(lines.remove(6))), (Missing, 6), (Missing, 6));
+    check(&edited(|lines| drop(lines.drain(6..9))), (Missing, 6), (Missing, 6));
+    for count in 1..4 {
+        let trail = edited(|lines| {
+            lines.drain(6..6 + count);
+            renumber(lines);
+        });
+        let end = 13 - count as u64;
+        check(&trail, (Missing, 6), (Truncated, end));
+    }
+}
+
+#[test]
+fn a_deleted_beginning_is_missing() {
+    check(&edited(|lines| drop(lines.remove(0))), (Missing, 0), (Missing, 0));
+    let trail = edited(|lines| {
+        lines.remove(0);
+        renumber(lines);
+    });
+    check(&trail, (Missing, 0), (Truncated, 12));
+}
+
+#[test]
+fn a_deleted_end_is_truncated() {
+    check(&edited(|lines| drop(lines.pop())), (Truncated, 12), (Truncated, 12));
+    check(&edited(|lines| lines.truncate(4)), (Truncated, 4), (Truncated, 4));
+    check(&edited(Vec::clear), (Truncated, 0), (Truncated, 0));
+    let trail = edited(|lines| lines.truncate(7));
+    let fault = trail.fault();
+    assert_eq!(
+        (fault.segment.as_deref(), fault.offset),
+        (Some("audit.jsonl"), Some(trail.active().len() as u64))
+    );
+}
+
+#[test]
+fn a_line_cut_below_the_checkpoint_is_truncated() {
+    let trail = Trail::of(10);
+    let whole = trail.active();
+    for cut in [1, 2, 100] {
+        trail.set_active(&whole[..whole.len() - cut]);
+        check(&trail, (Truncated, 12), (Truncated, 12));
+    }
+}
+
+#[test]
+fn neighbours_swapped_are_reordered_also_when_they_are_renumbered() {
+    check(&edited(|lines| lines.swap(6, 7)), (Reordered, 6), (Reordered, 6));
+    check(&edited(|lines| lines.swap(11, 12)), (Reordered, 11), (Reordered, 11));
+    let trail = edited(|lines| {
+        lines.swap(6, 7);
+        renumber(lines);
+    });
+    check(&trail, (Reordered, 6), SOMEWHERE);
+}
+
+#[test]
+fn a_duplicated_line_was_put_in_also_when_the_rest_is_renumbered() {
+    let duplicate = |from: usize, to: usize| edited(|lines| lines.insert(to, lines[from].clone()));
+    check(&duplicate(6, 7), (Inserted, 7), (Inserted, 7));
+    check(&duplicate(2, 9), (Inserted, 9), (Inserted, 9));
+    check(&duplicate(12, 13), (Inserted, 13), (Inserted, 13));
+    let trail = edited(|lines| {
+        lines.insert(7, lines[6].clone());
+        renumber(lines);
+    });
+    check(&trail, (Inserted, 7), SOMEWHERE);
+}
+
+#[test]
+fn a_forged_line_was_put_in_also_when_the_rest_is_renumbered() {
+    for count in 1..4 {
+        let trail = edited(|lines| {
+            for _ in 0..count {
+                lines.insert(6, lines[4].replace("entry", "forgery"));
+            }
+            renumber(lines);
+        });
+        check(&trail, (Inserted, 6), SOMEWHERE);
+    }
+    check(&edited(|lines| lines.insert(6, "forgery".to_owned())), (Inserted, 6), (Inserted, 6));
+}
+
+#[test]
+fn two_objects_on_one_line_alter_the_first() {
+    let trail = edited(|lines| {
+        let second = lines.remove(7);
+        lines[6].push_str(&second);
+    });
+    check(&trail, (Altered, 6), (Altered, 6));
+    let last = edited(|lines| {
+        let second = lines.remove(12);
+        lines[11].push_str(&second);
+    });
+    check(&last, (Altered, 11), (Truncated, 12));
+}
+
+#[test]
+fn one_line_made_two_is_altered() {
+    let trail = edited(|lines| {
+        let rest = lines[6].split_off(80);
+        lines.insert(7, rest);
+    });
+    check(&trail, (Altered, 6), (Altered, 6));
+}
+
+#[test]
+fn every_other_spelling_of_a_number_alters_its_line() {
+    for number in ["06", "6e0", "-6", "18446744073709551616", "+6", "6.0", " 6", "\"6\"", ""] {
+        let trail =
+            edited(|lines| lines[6] = lines[6].replacen("\"seq\":6,", &format!("\"seq\":{number},"), 1));
+        check(&trail, (Altered, 6), (Altered, 6));
+    }
+    for number in ["5", "7", "8", "600"] {
+        let trail =
+            edited(|lines| lines[6] = lines[6].replacen("\"seq\":6,", &format!("\"seq\":{number},"), 1));
+        check(&trail, (Altered, 6), (Altered, 6));
+    }
+}
+
+#[test]
+fn the_number_of_the_last_line_altered_is_that() {
+    for number in ["11", "13", "3", "x", "012"] {
+        let trail =
+            edited(|lines| lines[12] = lines[12].replacen("\"seq\":12,", &format!("\"seq\":{number},"), 1));
+        assert_eq!(trail.found(), (Altered, Some(12)), "{number}");
+    }
+}
+
+#[test]
+fn a_line_longer_than_any_that_is_written_is_altered() {
+    let trail = edited(|lines| lines[6].insert_str(200, &"x".repeat(70_000)));
+    check(&trail, (Altered, 6), (Altered, 6));
+    let trail = edited(|lines| lines[6].insert_str(200, &"x".repeat(3_000_000)));
+    check(&trail, (Altered, 6), (Altered, 6));
+}
+
+#[test]
+fn lines_that_nobody_signed_yet_must_follow_all_the_same() {
+    let trail = Trail::of(10);
+    let added = |lines: &[&str]| {
+        let trail = trail.copy();
+        trail.edit(|all| all.extend(lines.iter().map(|line| (*line).to_owned())));
+        trail
+    };
+    let line = |seq: u64| format!("{{\"seq\":{seq},\"description\":\"forged\"}}");
+    let (a, b, c) = (line(13), line(14), line(15));
+    let verification = added(&[&a, &b, &c]).verify();
+    assert_eq!((verification.answer, verification.unsigned_lines), (Answer::Unconfirmed, 3));
+    check(&added(&[&a, &c]), (Missing, 14), (Missing, 14));
+    check(&added(&[&a, &a, &b]), (Inserted, 14), (Inserted, 14));
+    check(&added(&[&a, &c, &b]), (Reordered, 14), (Reordered, 14));
+    check(&added(&[&a, "", &b]), (Inserted, 14), (Inserted, 14));
+    check(&added(&[&a, "x", &c]), (Altered, 14), (Altered, 14));
+}
+
+#[test]
+fn the_earliest_of_several_faults_is_named() {
+    let trail = edited(|lines| {
+        lines.remove(9);
+        lines[4] = lines[4].replace("entry 2", "entry 9");
+    });
+    assert_eq!(trail.found(), (Altered, Some(4)));
+}
+
+#[test]
+fn without_the_cache_kept_and_recorded_checkpoints_bracket_the_line() {
+    let trail = Trail::of(3);
+    for _ in 0..3 {
+        let logger = trail.reopen();
+        (0..5).for_each(|number| record(&logger, number, 10));
+        logger.close(PATIENCE).unwrap();
+    }
+    let sizes: Vec<u64> = {
+        let notes = Notes::read(trail.path()).unwrap();
+        notes.history.iter().map(SignedCheckpoint::size).collect()
+    };
+    assert!(sizes.len() >= 4, "{sizes:?}");
+    let (begin, end) = (sizes[1], sizes[2]);
+    let target = usize::try_from(end - 2).unwrap();
+    trail.edit(|lines| lines[target] = lines[target].replace("entry", "forgery"));
+    assert_eq!(trail.found(), (Altered, Some(end - 2)));
+    trail.forget_tiles();
+    let fault = trail.fault();
+    assert_eq!((fault.kind, fault.seq), (Altered, Some(begin)));
+    let expected = format!("a line between line {begin} and line {} is not what was signed", end - 1);
+    assert_eq!(fault.message, expected);
+    // The same notes are recorded in the trail itself.
+    trail.forget_history();
+    assert_eq!(trail.fault().message, expected);
+}

@@ -1,0 +1,138 @@
+//! Trails whose oldest segments were retired.
+
+use std::fs;
+
+use auditx_core::{ACTIVE, Compression, Retention, SigningKey};
+
+use super::fixture::*;
+use super::*;
+
+use FaultKind::{Altered, Missing};
+
+/// Several segments, the oldest of them retired one by one.
+fn retired(compression: Compression) -> Trail {
+    let signing = SigningKey::generate();
+    let trail = Trail::with(
+        &signing,
+        |config| config.compression(Compression::None).max_file_bytes(65_535),
+        |logger| {
+            for number in 0..300 {
+                record(logger, number, 2_000);
+            }
+            for count in [5, 4, 3] {
+                logger.flush(PATIENCE).unwrap();
+                logger.retire(Retention::BackupCount(count)).unwrap();
+                record(logger, 0, 10);
+            }
+        },
+    );
+    if compression == Compression::Zstd {
+        trail.compress();
+    }
+    assert_eq!(trail.segments().len(), 4);
+    trail
+}
+
+#[test]
+fn a_trail_whose_beginning_was_retired_is_intact() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let trail = retired(compression);
+        let verification = trail.verify();
+        assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+        assert!(verification.first_seq > 32);
+        // Without the cache its record is found in the lines, which are then read once more.
+        trail.forget_tiles();
+        let verification = trail.verify();
+        assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+        assert_eq!(
+            verification.remarks.iter().map(|remark| remark.kind).collect::<Vec<_>>(),
+            [RemarkKind::WrongTiles]
+        );
+    }
+}
+
+#[test]
+fn without_a_pinned_key_a_trail_that_lost_its_first_line_has_no_signature_to_check() {
+    let trail = retired(Compression::None);
+    let verification = trail.verify_with(VerifyOptions::new);
+    assert_eq!(
+        verification.reasons,
+        [Reason::SignatureUnchecked, Reason::KeyNotPinned, Reason::FreshnessUnknown]
+    );
+    assert_eq!(verification.keys, []);
+}
+
+#[test]
+fn a_known_note_of_retired_lines_cannot_be_compared() {
+    let trail = retired(Compression::None);
+    let old = signed(&trail.key, 5, &[9; 32], &[&trail.signing]);
+    let options = || VerifyOptions::new().key(trail.key.clone()).known(parsed(&old));
+    let verification = trail.verify_with(options);
+    assert_eq!(
+        (verification.answer, &*verification.reasons),
+        (Answer::Unconfirmed, &[Reason::FreshnessUnknown][..])
+    );
+}
+
+#[test]
+fn one_segment_more_deleted_than_was_retired_is_missing() {
+    let trail = retired(Compression::None);
+    fs::remove_file(trail.file(&trail.segments()[0])).unwrap();
+    assert_eq!(trail.found(), (Missing, Some(0)));
+    assert_eq!(trail.found_without_tiles(), (Missing, Some(0)));
+}
+
+#[test]
+fn a_retirement_that_nobody_recorded_is_missing() {
+    let trail = Trail::of_segments(Compression::None);
+    fs::remove_file(trail.file(&trail.segments()[0])).unwrap();
+    assert_eq!(trail.found(), (Missing, Some(0)));
+}
+
+#[test]
+fn all_sealed_segments_retired_leave_the_active_one() {
+    let trail = Trail::with(
+        &SigningKey::generate(),
+        |config| config.compression(Compression::None).max_file_bytes(65_535),
+        |logger| {
+            (0..100).for_each(|number| record(logger, number, 2_000));
+            logger.flush(PATIENCE).unwrap();
+            logger.retire(Retention::BackupCount(0)).unwrap();
+        },
+    );
+    assert_eq!(trail.segments(), [ACTIVE]);
+    assert_eq!(trail.verify().answer, Answer::Intact);
+    trail.edit(|lines| lines[1] = lines[1].replace("success", "failure"));
+    let first = trail.verify().first_seq;
+    assert_eq!(trail.found(), (Altered, Some(first + 1)));
+}
+
+#[test]
+fn an_altered_line_of_what_is_left_is_named() {
+    let trail = retired(Compression::None);
+    let name = &trail.segments()[1];
+    let text = fs::read_to_string(trail.file(name)).unwrap();
+    let (place, line) = text.lines().enumerate().find(|(_, line)| line.contains("entry")).unwrap();
+    let seq = auditx_core::parse_seq(line.as_bytes()).unwrap();
+    fs::write(trail.file(name), text.replacen("entry", "forge", 1)).unwrap();
+    assert_eq!(trail.found(), (Altered, Some(seq)));
+    let first = trail.verify().first_seq;
+    assert!(place < 40 && seq > first);
+    // What can still be told is between which checkpoints: at its seal the segment before it was right.
+    let begin = text.lines().next().and_then(|line| auditx_core::parse_seq(line.as_bytes()));
+    assert_eq!(trail.found_without_tiles(), (Altered, begin));
+}
+
+#[test]
+fn a_record_of_retirement_with_another_tree_does_not_lead_to_the_root() {
+    let trail = retired(Compression::None);
+    trail.edit(|lines| {
+        for line in lines.iter_mut().filter(|line| line.contains("\"kind\":\"retired\"")) {
+            let at = line.find("\"frontier\":[\"").unwrap() + 13;
+            let digit = if &line[at..=at] == "0" { "1" } else { "0" };
+            line.replace_range(at..=at, digit);
+        }
+    });
+    let (kind, _) = trail.found_without_tiles();
+    assert_eq!(kind, Altered);
+}

@@ -1,0 +1,165 @@
+//! Notes without signatures, with wrong ones, of other keys and other logs.
+
+use std::fs;
+
+use auditx_core::{ACTIVE, Signer, SigningKey, checkpoint_path};
+
+use super::fixture::*;
+use super::*;
+
+use FaultKind::{BadSignature, ForeignLog, MalformedCheckpoint, NotAFile, Unsigned, WrongKey};
+
+#[test]
+fn a_trail_without_a_checkpoint_does_not_pass() {
+    let trail = Trail::of(5);
+    fs::remove_file(checkpoint_path(trail.path())).unwrap();
+    assert_eq!(trail.found(), (Unsigned, None));
+    fs::remove_dir_all(trail.own("")).unwrap();
+    assert_eq!(trail.found(), (Unsigned, None));
+    let verification = trail.verify_with(VerifyOptions::new);
+    assert_eq!(verification.fault.unwrap().kind, Unsigned);
+}
+
+#[test]
+fn a_checkpoint_whose_signature_was_stripped_does_not_pass() {
+    let trail = Trail::of(5);
+    let note = trail.note();
+    let head = note.split("\n\n").next().unwrap();
+    for stripped in [format!("{head}\n"), format!("{head}\n\n"), head.to_owned()] {
+        trail.set_note(&stripped);
+        assert_eq!(trail.found(), (Unsigned, None), "{stripped:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_none_does_not_pass() {
+    let trail = Trail::of(5);
+    let note = trail.note();
+    let size = parsed(&note).size();
+    let spelled =
+        |size: &str| note.replacen(&format!("\n{}\n", parsed(&note).size()), &format!("\n{size}\n"), 1);
+    let malformed = [
+        String::new(),
+        "x".to_owned(),
+        format!("{note}\n"),
+        note.replace('\n', "\r\n"),
+        spelled(&format!("0{size}")),
+        spelled(&format!("+{size}")),
+        spelled("18446744073709551616"),
+        "x".repeat(100_000),
+    ];
+    for malformed in malformed {
+        trail.set_note(&malformed);
+        assert_eq!(trail.found(), (MalformedCheckpoint, None), "{malformed:.80?}");
+    }
+    let path = checkpoint_path(trail.path());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(trail.found(), (NotAFile, None));
+}
+
+#[test]
+fn only_unknown_signatures_are_none_of_the_pinned_key() {
+    let trail = Trail::of(5);
+    let note = parsed(&trail.note());
+    let other = SigningKey::generate();
+    trail.set_note(&signed(&trail.key, note.size(), note.root(), &[&other]));
+    assert_eq!(trail.found(), (WrongKey, None));
+    assert_eq!(trail.verify_with(VerifyOptions::new).fault.unwrap().kind, WrongKey);
+    // Beside the known one it does no harm.
+    trail.set_note(&signed(&trail.key, note.size(), note.root(), &[&other, &trail.signing]));
+    assert_eq!(trail.verify().answer, Answer::Intact);
+}
+
+#[test]
+fn a_valid_signature_beside_an_invalid_known_one_does_not_pass() {
+    let trail = Trail::of(5);
+    let note = parsed(&trail.note());
+    let other = SigningKey::generate();
+    let other_key = VerifierKey::new(trail.key.name(), &Signer::public_key(&other)).unwrap();
+    let both = signed(&trail.key, note.size(), note.root(), &[&trail.signing, &other]);
+    let wrong = signed(&trail.key, note.size() + 1, note.root(), &[&other]);
+    let (good, bad) = (both.lines().last().unwrap(), wrong.lines().last().unwrap());
+    trail.set_note(&both.replace(good, bad));
+    let options = || trail.options().key(other_key.clone());
+    assert_eq!(trail.verify_with(options).fault.unwrap().kind, BadSignature);
+    assert_eq!(trail.verify().answer, Answer::Intact, "a key that nobody pinned is nobody's");
+}
+
+#[test]
+fn the_same_name_with_another_key_is_the_wrong_key() {
+    let trail = Trail::of(5);
+    let other = VerifierKey::new(trail.key.name(), &Signer::public_key(&SigningKey::generate())).unwrap();
+    let options = || VerifyOptions::new().key(other.clone());
+    assert_eq!(trail.verify_with(options).fault.unwrap().kind, WrongKey);
+    // One of several pinned keys is enough.
+    let options = || trail.options().key(other.clone());
+    assert_eq!(trail.verify_with(options).answer, Answer::Intact);
+}
+
+#[test]
+fn a_note_of_another_log_replayed_here_is_foreign() {
+    let trail = Trail::of(5);
+    let other = Trail::with(&trail.signing, |config| config, |logger| record(logger, 0, 10));
+    trail.set_note(&other.note());
+    assert_eq!(trail.found(), (ForeignLog, None));
+    // Even where nobody says which log it must be.
+    assert_eq!(trail.verify_with(VerifyOptions::new).fault.unwrap().kind, ForeignLog);
+}
+
+#[test]
+fn another_trail_in_the_place_of_this_one_is_foreign_to_the_pinned_key() {
+    let trail = Trail::of(5);
+    for signing in [trail.signing.clone(), SigningKey::generate()] {
+        let other = Trail::with(&signing, |config| config, |logger| record(logger, 0, 10));
+        let options = || trail.options();
+        assert_eq!(other.verify_with(options).fault.unwrap().kind, ForeignLog);
+    }
+}
+
+#[test]
+fn everything_forged_under_the_right_name_is_signed_with_the_wrong_key() {
+    let trail = Trail::of(5);
+    let forger = SigningKey::generate();
+    let forged_key = VerifierKey::new(trail.key.name(), &Signer::public_key(&forger)).unwrap();
+    // All lines, the key in genesis, every note.
+    trail.edit(|lines| {
+        lines[0] = lines[0].replace(&trail.key.to_string(), &forged_key.to_string());
+        lines[4] = lines[4].replace("entry", "forgery");
+    });
+    let lines = trail.lines();
+    trail.set_note(&signed(&trail.key, lines.len() as u64, &root_of(&lines), &[&forger]));
+    trail.forget_history();
+    trail.forget_tiles();
+    assert_eq!(trail.found(), (WrongKey, None));
+    let alone = trail.verify_with(VerifyOptions::new);
+    assert_eq!(
+        (alone.answer, alone.fault),
+        (Answer::Unconfirmed, None),
+        "whoever pins nothing cannot see it"
+    );
+    assert!(alone.reasons.contains(&Reason::KeyNotPinned));
+}
+
+#[test]
+fn a_first_line_of_another_log_that_was_signed_all_the_same_is_foreign() {
+    let trail = Trail::of(5);
+    trail.edit(|lines| lines[0] = lines[0].replace("\"trail_id\":\"", "\"trail_id\":\"00"));
+    trail.sign_again();
+    let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
+    let fault = verification.fault.unwrap();
+    assert_eq!((fault.kind, fault.seq), (ForeignLog, Some(0)));
+}
+
+#[test]
+fn an_identity_that_is_gone_is_remarked_on_and_one_of_another_trail_is_foreign() {
+    let trail = Trail::of(5);
+    let identity = fs::read_to_string(trail.own("trail.json")).unwrap();
+    fs::write(trail.own("trail.json"), identity.replace("\"trail_id\": \"", "\"trail_id\": \"00")).unwrap();
+    assert_eq!(trail.found(), (ForeignLog, None));
+    fs::remove_file(trail.own("trail.json")).unwrap();
+    let verification = trail.verify();
+    assert_eq!(verification.answer, Answer::Intact);
+    assert_eq!(verification.remarks[0].kind, RemarkKind::UnreadableIdentity);
+    assert!(trail.file(ACTIVE).exists());
+}

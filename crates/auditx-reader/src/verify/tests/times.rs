@@ -1,0 +1,78 @@
+//! Silences and clocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auditx_core::{Cadence, Clock, SigningKey};
+
+use super::fixture::*;
+use super::*;
+
+/// A clock that stands where it was set.
+#[derive(Debug, Clone)]
+struct Standing(Arc<AtomicU64>);
+
+impl Clock for Standing {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A trail with an entry at each of these seconds, and the kinds and lines that were remarked on.
+fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, Option<u64>)> {
+    let clock = Standing(Arc::new(AtomicU64::new(1_800_000_000)));
+    let trail = Trail::with(
+        &SigningKey::generate(),
+        |config| {
+            let cadence = Cadence::default().heartbeat(Duration::from_secs(600));
+            config.clock(clock.clone()).checkpoints(cadence)
+        },
+        |logger| {
+            for second in seconds {
+                clock.0.store(1_800_000_000 + second, Ordering::SeqCst);
+                record(logger, 0, 10);
+            }
+        },
+    );
+    let verification = trail.verify();
+    assert_eq!(verification.answer, Answer::Intact);
+    verification.remarks.into_iter().map(|remark| (remark.kind, remark.seq)).collect()
+}
+
+#[test]
+fn a_silence_of_more_than_two_heartbeats_is_remarked_on() {
+    assert_eq!(remarked(&[0, 1_200, 2_400, 3_600]), []);
+    assert_eq!(
+        remarked(&[0, 1_201, 1_300, 2_502]),
+        [(RemarkKind::MissingHeartbeat, Some(3)), (RemarkKind::MissingHeartbeat, Some(5)),]
+    );
+}
+
+#[test]
+fn time_that_runs_backwards_is_remarked_on() {
+    assert_eq!(remarked(&[100, 50, 40, 100]), [], "threads and corrections may do that much");
+    assert_eq!(
+        remarked(&[100, 39, 30, 100, 10]),
+        [(RemarkKind::TimeBackwards, Some(3)), (RemarkKind::TimeBackwards, Some(6)),]
+    );
+}
+
+#[test]
+fn between_sessions_nobody_has_to_say_anything() {
+    let trail = Trail::of(2);
+    trail.edit(|lines| {
+        for line in lines {
+            *line = line.replacen("\"timestamp\":\"20", "\"timestamp\":\"19", 1);
+            *line = line.replacen("\"timestamp\":\"192", "\"timestamp\":\"198", 1);
+        }
+    });
+    trail.sign_again();
+    let logger = trail.reopen();
+    record(&logger, 0, 10);
+    logger.close(PATIENCE).unwrap();
+    trail.forget_tiles();
+    let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
+    let kinds: Vec<RemarkKind> = verification.remarks.iter().map(|remark| remark.kind).collect();
+    assert_eq!((verification.fault, kinds), (None, vec![RemarkKind::WrongTiles]));
+}

@@ -1,0 +1,83 @@
+//! A whole trail read once, and again only where what it says about itself asks for roots that nobody thought of.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use auditx_core::Tiles;
+
+use super::VerifyOptions;
+use super::files::SegmentFile;
+use super::fold::{Fold, Walked};
+use super::notes::Notes;
+use super::row::Row;
+use super::scan::KnownKeys;
+use super::workers::{self, Report, Shared};
+use crate::error::Result;
+
+/// One look finds what was retired, the next one what checkpoints were recorded long after they were made.
+const LOOKS: usize = 3;
+
+/// Bytes on disk.
+pub(super) fn bytes(files: &[SegmentFile]) -> u64 {
+    files.iter().map(|file| file.path().symlink_metadata().map_or(0, |metadata| metadata.len())).sum()
+}
+
+/// Reads all lines; none where a segment was moved away meanwhile.
+///
+/// # Errors
+/// `is_storage` where a file cannot be read, or no thread be started.
+pub(super) fn walk(
+    directory: &Path,
+    options: &VerifyOptions,
+    notes: &Notes,
+    files: &[SegmentFile],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Option<Walked>> {
+    let row = Row::open(directory);
+    let signed =
+        notes.checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
+    let keys = KnownKeys::new(&options.keys);
+    let shared = Shared { files, keys: &keys, row: row.as_ref(), signed, stretch: options.stretch };
+    let kept = notes.history.iter().chain(&options.known).map(|note| note.size());
+    let mut wanted: BTreeSet<u64> = kept.chain([signed]).collect();
+    let oldest = files.first().and_then(|file| file.named);
+    // What the cache says of retired lines saves a look: the record of them comes last.
+    let mut begin =
+        oldest.filter(|first| *first > 0).and_then(|first| Tiles::open(directory).frontier(first));
+    let total = bytes(files);
+    let mut look = 1;
+    loop {
+        let mut fold = Fold::new(files, &keys, wanted.iter().copied(), begin.take());
+        let mut done = 0;
+        workers::read(shared, options.threads, |report| {
+            if let Report::Lines(piece) = &report {
+                done += piece.bytes;
+                progress(done.min(total), total);
+            }
+            fold.take(report)
+        })?;
+        let mut walked = fold.finish();
+        if let Some(error) = walked.error.take() {
+            return Err(error);
+        }
+        if walked.is_vanished {
+            return Ok(None);
+        }
+        walked.settle_claims();
+        if look == LOOKS || walked.stop.is_some() {
+            return Ok(Some(walked));
+        }
+        let retired = walked.retirement.as_ref().map(|(_, tree)| tree).filter(|_| walked.first > Some(0));
+        let is_other = retired.is_some() && walked.begin.as_ref() != retired;
+        let asked_for = walked.claims.iter().filter(|claim| claim.is_true.is_none()).map(|claim| claim.size);
+        let before = wanted.len();
+        wanted.extend(asked_for.filter(|_| !is_other));
+        // Both keys sign where one takes the other's place.
+        wanted.extend(walked.rotations.iter().map(super::keys::Rotation::boundary));
+        if !is_other && wanted.len() == before {
+            return Ok(Some(walked));
+        }
+        begin = retired.or(walked.begin.as_ref()).cloned();
+        look += 1;
+    }
+}

@@ -1,0 +1,119 @@
+//! A window on the text of a segment: a buffer that is filled at its end, read at its beginning, and used again and again.
+//!
+//! It is small, so that what was read stays in the processor's cache until it is hashed. It is never cleared: what is not
+//! filled is never read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use super::scan::MAX_LINE;
+
+/// How much is read at once.
+const READ: usize = 64 * 1024;
+
+/// Bytes of a text, from somewhere in it on.
+#[derive(Debug)]
+pub(super) struct Window {
+    bytes: Vec<u8>,
+    /// Before it there is always a byte that may be written over.
+    begin: usize,
+    end: usize,
+}
+
+impl Window {
+    pub(super) fn new() -> Self {
+        // Room to read while a line of any length is held.
+        Self { bytes: vec![0; 1 + MAX_LINE + READ], begin: 1, end: 1 }
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.begin, self.end) = (1, 1);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.end - self.begin
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.begin..self.end]
+    }
+
+    /// The bytes with the one before them.
+    pub(super) fn with_byte_before(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.begin - 1..self.end]
+    }
+
+    /// These many bytes were read.
+    pub(super) fn pass(&mut self, count: usize) {
+        self.begin = self.end.min(self.begin + count);
+    }
+
+    /// Forgets all but so many bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.begin + len);
+    }
+
+    /// Whether it holds more than any line, so that nothing more can be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() > MAX_LINE
+    }
+
+    /// Reads on from a file, not beyond `end`. Gives how many bytes; 0 also where the file ends.
+    pub(super) fn fill_at(&mut self, file: &File, at: u64, end: u64) -> io::Result<usize> {
+        let most = usize::try_from(end.saturating_sub(at)).unwrap_or(READ);
+        self.fill(most, |room| file.read_at(room, at))
+    }
+
+    /// Reads on from a stream. Gives how many bytes; 0 where it ends.
+    pub(super) fn fill_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        self.fill(READ, |room| source.read(room))
+    }
+
+    fn fill(
+        &mut self,
+        most: usize,
+        mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.bytes.len() - self.end < READ.min(most) {
+            self.bytes.copy_within(self.begin..self.end, 1);
+            (self.begin, self.end) = (1, 1 + self.len());
+        }
+        let room = &mut self.bytes[self.end..];
+        let room_len = room.len().min(READ).min(most);
+        loop {
+            match read(&mut room[..room_len]) {
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_in_steps_is_the_whole_text() {
+        let text: Vec<u8> = (0..=u8::MAX).cycle().take(1_000_000).collect();
+        let (mut window, mut source, mut seen) = (Window::new(), &*text, Vec::new());
+        for keep in [0, 1, 5, 300, MAX_LINE].into_iter().cycle() {
+            if window.fill_from(&mut source).unwrap() == 0 {
+                break;
+            }
+            let used = window.len().saturating_sub(keep);
+            seen.extend_from_slice(&window.unread()[..used]);
+            window.pass(used);
+            // Whoever hashes a line writes over the byte before it.
+            window.with_byte_before()[0] = 0;
+        }
+        seen.extend_from_slice(window.unread());
+        assert_eq!(seen.len(), text.len());
+        assert!(seen == text);
+    }
+}

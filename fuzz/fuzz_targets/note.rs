@@ -1,0 +1,5 @@
+//! Signed checkpoints and verifier keys.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| auditx_tests::decoders::note(bytes));

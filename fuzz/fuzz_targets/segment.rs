@@ -1,0 +1,5 @@
+//! Segments, plain and compressed.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| auditx_tests::decoders::segment(bytes));

@@ -1,0 +1,47 @@
+//! Proofs of inclusion and of consistency.
+
+use std::slice;
+
+use auditx_core::{ConsistencyProof, InclusionProof, ProofFault};
+
+use crate::log::{Notary, consistency_text, inclusion_text, path_of};
+
+const ORIGIN: &str = "erp.example.com/auditx/9f0c";
+
+/// What is a proof is spelled as it would be written. With its heads signed anew, so that its sizes and hashes are looked
+/// at whatever they are, it is refused for them or not at all.
+///
+/// # Panics
+/// Where that is not so.
+pub fn proof(bytes: &[u8]) {
+    if let Ok(proof) = InclusionProof::parse(bytes) {
+        assert_eq!(proof.to_string().as_bytes(), bytes);
+        inclusion(&proof);
+    }
+    if let Ok(proof) = ConsistencyProof::parse(bytes) {
+        assert_eq!(proof.to_string().as_bytes(), bytes);
+        consistency(&proof);
+    }
+}
+
+fn inclusion(proof: &InclusionProof) {
+    let notary = Notary::published(ORIGIN);
+    let note = notary.note(proof.checkpoint().size(), proof.checkpoint().root());
+    let text = inclusion_text(proof.line(), proof.index(), &path_of(proof), &note);
+    let resigned = InclusionProof::parse(text.as_bytes()).expect("only its signature is another");
+    match resigned.check(slice::from_ref(notary.verifier())) {
+        Ok(()) => assert!(proof.index() < proof.checkpoint().size()),
+        Err(fault) => assert!(matches!(fault, ProofFault::WrongIndex | ProofFault::WrongPath), "{fault}"),
+    }
+}
+
+fn consistency(proof: &ConsistencyProof) {
+    let notary = Notary::published(ORIGIN);
+    let [older, newer] = [proof.older(), proof.newer()].map(|head| notary.note(head.size(), head.root()));
+    let text = consistency_text(&path_of(proof), &older, &newer);
+    let resigned = ConsistencyProof::parse(text.as_bytes()).expect("only its signatures are others");
+    match resigned.check(slice::from_ref(notary.verifier())) {
+        Ok(()) => assert!(proof.older().size() <= proof.newer().size()),
+        Err(fault) => assert_eq!(fault, ProofFault::WrongPath),
+    }
+}
