@@ -9,10 +9,8 @@ use std::path::Path;
 
 use auditx_tests::decoders;
 
-/// Changes made to one file.
-const MUTATIONS: usize = 96;
-
-fn run(name: &str, decode: fn(&[u8])) {
+/// With so many changes made to each file.
+fn run(name: &str, changes: usize, decode: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/corpus").join(name);
     let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -20,7 +18,7 @@ fn run(name: &str, decode: fn(&[u8])) {
     for file in files {
         let seed = fs::read(&file).unwrap();
         check(&file, "as it is", &seed, decode);
-        for (what, mutated) in mutations(&seed) {
+        for (what, mutated) in mutations(&seed, changes) {
             check(&file, &what, &mutated, decode);
         }
     }
@@ -32,37 +30,45 @@ fn check(file: &Path, what: &str, bytes: &[u8], decode: fn(&[u8])) {
 }
 
 /// The same ones in every run, spread over the whole file.
-fn mutations(seed: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let step = seed.len().div_ceil(MUTATIONS).max(1);
-    seed.iter().enumerate().step_by(step).flat_map(move |(at, byte)| {
-        let mut flipped = seed.to_vec();
-        flipped[at] = byte ^ 1 << (at / step % 8);
-        let mut doubled = seed.to_vec();
-        doubled.insert(at, *byte);
-        [
-            (format!("bit {} of byte {at} flipped", at / step % 8), flipped),
-            (format!("cut to {at} bytes"), seed[..at].to_vec()),
-            (format!("byte {at} doubled"), doubled),
-        ]
+fn mutations(seed: &[u8], count: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let step = seed.len().div_ceil(count).max(1);
+    seed.iter().enumerate().step_by(step).enumerate().map(|(number, (at, byte))| {
+        let mut mutated = seed.to_vec();
+        let what = match number % 4 {
+            0 => {
+                mutated.truncate(at);
+                format!("cut to {at} bytes")
+            }
+            1 => {
+                mutated.insert(at, *byte);
+                format!("byte {at} doubled")
+            }
+            _ => {
+                let bit = number / 2 % 8;
+                mutated[at] ^= 1 << bit;
+                format!("bit {bit} of byte {at} flipped")
+            }
+        };
+        (what, mutated)
     })
 }
 
 #[test]
 fn notes_that_parse_are_spelled_as_they_would_be_written() {
-    run("note", decoders::note);
+    run("note", 400, decoders::note);
 }
 
 #[test]
 fn proofs_that_parse_are_spelled_as_they_would_be_written() {
-    run("proof", decoders::proof);
+    run("proof", 200, decoders::proof);
 }
 
 #[test]
 fn a_cursor_says_only_what_its_checksums_confirm() {
-    run("cursor", decoders::cursor);
+    run("cursor", 1_000, decoders::cursor);
 }
 
 #[test]
 fn whatever_a_segment_holds_its_readers_agree_and_end() {
-    run("segment", decoders::segment);
+    run("segment", 40, decoders::segment);
 }

@@ -12,9 +12,9 @@ mod digest;
 mod fault;
 mod files;
 mod fold;
+mod integrity;
 mod judge;
-mod keys;
-mod lines;
+mod later;
 mod localise;
 mod moment;
 mod notes;
@@ -23,6 +23,7 @@ mod record;
 mod row;
 mod scan;
 mod subtrees;
+mod timeline;
 mod trust;
 mod verification;
 mod walk;
@@ -43,8 +44,8 @@ use workers::STRETCH;
 pub use fault::{Fault, FaultKind};
 pub use verification::{Answer, Reason, Remark, RemarkKind, Signatory, Verification};
 
-/// How often a trail is looked at again that a writer changed in a way that looks like a fault.
-const ATTEMPTS: usize = 5;
+/// How often a trail is looked at that a writer changes meanwhile in ways that look like a fault.
+const LOOKS: usize = 20;
 
 /// What an auditor brings along.
 ///
@@ -129,7 +130,7 @@ struct Case<'a> {
 }
 
 /// Verifies the trail in `directory`. `progress` is told now and then, on this thread, how many bytes of how many on disk
-/// are done.
+/// are done; it begins anew where the trail must be read once more.
 ///
 /// Costs one SHA-256 of every line and one node, shared by the threads; memory stays flat. A trail that is not what was
 /// signed is read a second time.
@@ -151,60 +152,68 @@ pub fn verify(
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
-    let mut attempt = 1;
-    loop {
-        if let Some(verification) = look(directory, options, progress, attempt == ATTEMPTS)? {
-            return Ok(verification);
+    let mut suspicion = None;
+    for _ in 0..LOOKS {
+        match look(directory, options, progress, suspicion.as_ref())? {
+            Look::Done(verification) => return Ok(*verification),
+            Look::Again(suspected) => suspicion = suspected,
         }
-        attempt += 1;
     }
+    let why = "lines are erased and segments retired faster than they can be read";
+    Err(Error::storage("cannot verify the trail while it changes", directory, why))
 }
 
-/// One look at the trail; none where a writer changed it meanwhile and the next look will tell more.
+/// What one look at the trail came to.
+enum Look {
+    Done(Box<Verification>),
+    /// A writer may have changed it meanwhile: the next look tells more. What looks like a fault, and the first line then.
+    Again(Option<(Fault, Option<u64>)>),
+}
+
 fn look(
     directory: &Path,
     options: &VerifyOptions,
     progress: &mut dyn FnMut(u64, u64),
-    is_last: bool,
-) -> Result<Option<Verification>> {
+    suspicion: Option<&(Fault, Option<u64>)>,
+) -> Result<Look> {
     let notes = Notes::read(directory)?;
     let files = files::list(directory)?;
     if files.is_empty() && matches!(notes.checkpoint, Ok(None)) {
         return Err(Error::missing("there is no trail in the directory", directory));
     }
     let Some(walked) = walk::walk(directory, options, &notes, &files, progress)? else {
-        if is_last {
-            let why = "segments are moved away faster than they can be read";
-            return Err(Error::storage("cannot read the trail", directory, why));
-        }
-        return Ok(None);
+        return Ok(Look::Again(None));
     };
     let case = Case { directory, options, notes: &notes, files: &files, walked: &walked };
     let mut verification = Verification::of(directory.to_path_buf());
     describe(&case, &mut verification);
     let fault = judge::judge(&case, &mut verification)?;
-    if !is_last && fault.as_ref().is_some_and(|fault| may_be_a_race(&case, fault)) {
-        return Ok(None);
+    if let Some(fault) = &fault
+        && may_be_a_race(&case, fault)
+    {
+        let suspected = (fault.clone(), walked.first);
+        // Whatever excuses it was signed before it was seen for the first time, and is known by now.
+        if suspicion != Some(&suspected) {
+            return Ok(Look::Again(Some(suspected)));
+        }
     }
     remark(&case, &mut verification);
     if fault.is_none() {
         remark_on_cache(&case, &mut verification);
     }
     conclude(&case, &mut verification, fault);
-    Ok(Some(verification))
+    Ok(Look::Done(Box::new(verification)))
 }
 
 /// Whether what was erased or retired meanwhile would look like this: then a newer checkpoint was signed before.
 fn may_be_a_race(case: &Case<'_>, fault: &Fault) -> bool {
-    let was = match &case.notes.checkpoint {
-        Ok(was) => was.as_ref().map(SignedCheckpoint::as_str),
-        Err(_) => return false,
-    };
-    let is = Notes::read(case.directory).ok().and_then(|notes| notes.checkpoint.ok().flatten());
-    let is_of_that_kind = fault.kind == FaultKind::BadErasure
-        || fault.kind == FaultKind::Unsigned
+    let is_of_that_kind = matches!(fault.kind, FaultKind::BadErasure | FaultKind::Unsigned)
         || (fault.kind == FaultKind::Missing && fault.seq == Some(0));
-    is_of_that_kind && is.as_ref().map(SignedCheckpoint::as_str) != was
+    let Ok(was) = &case.notes.checkpoint else { return false };
+    let text = |note: &Option<SignedCheckpoint>| note.as_ref().map(|note| note.as_str().to_owned());
+    is_of_that_kind
+        && Notes::read(case.directory)
+            .is_ok_and(|notes| notes.checkpoint.is_ok_and(|is| text(&is) != text(was)))
 }
 
 fn describe(case: &Case<'_>, verification: &mut Verification) {
@@ -267,15 +276,14 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
     let is_signed = verification.signed.is_some();
     let reasons = [
         (Reason::SignatureUnchecked, is_signed && verification.keys.is_empty()),
-        (Reason::KeyNotPinned, !verification.keys.iter().any(|key| key.is_pinned)),
+        (Reason::KeyNotPinned, case.options.keys.is_empty()),
         (Reason::FreshnessUnknown, verification.known.is_empty()),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
     ];
     verification.reasons =
         reasons.into_iter().filter(|(_, applies)| *applies).map(|(reason, _)| reason).collect();
-    // Nothing is intact of which nothing is left.
-    let is_intact = verification.reasons.is_empty() && case.walked.stop.is_none();
+    let is_intact = verification.reasons.is_empty();
     verification.answer = if is_intact { Answer::Intact } else { Answer::Unconfirmed };
 }
 

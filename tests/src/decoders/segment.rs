@@ -31,7 +31,7 @@ fn read(name: &str, bytes: &[u8]) {
     let directory = directory();
     fs::write(directory.path().join(name), bytes).expect("a temporary directory takes a file");
     let (lines, is_whole) = lines(directory.path());
-    lines.iter().for_each(|line| entry(line));
+    lines.iter().for_each(entry);
     same_in_core(directory.path(), &lines);
     let inspection = inspect(directory.path(), &mut |_, _| ()).expect("what is wrong in a trail is no error");
     if is_whole {
@@ -56,7 +56,7 @@ fn verifies(directory: &Path, lines: &[Line]) {
     let notary = Notary::published("erp.example.com/auditx/9f0c");
     let own = directory.join(OWN_DIR);
     fs::create_dir(&own).expect("a temporary directory takes another");
-    for (size, root) in [(size, root), (size, Hash::default()), (size / 2 + 1, Hash::default())] {
+    for (size, root) in [(size, root), (size / 2 + 1, Hash::default())] {
         let note = notary.note(size, &root);
         fs::write(checkpoint_path(directory), &note).expect("a temporary directory takes a file");
         let known = SignedCheckpoint::parse(note.as_bytes()).expect("a note made by hand is one");
@@ -102,6 +102,7 @@ fn entry(line: &Line) {
         let text = for_people(&stored);
         let mut plain = StoredEntry::default();
         plain.level = stored.level.parse::<LogLevel>().map_or_else(|_| String::new(), |_| stored.level);
+        plain.erased = if stored.erased.is_empty() { String::new() } else { "0".repeat(64) };
         assert_eq!(controls(&text), controls(&for_people(&plain)), "its colours and its newline: {text:?}");
     }
 }

@@ -64,7 +64,7 @@ fn a_configuration_file_can_carry_it() {
         config.checkpoints,
         Cadence::new(Duration::from_secs(5), 1_024).heartbeat(Duration::from_secs(600))
     );
-    assert!(matches!(config.signing_key, KeySource::File(path) if path == "/etc/auditx.pem"));
+    assert!(matches!(config.signing_key, KeySource::File(path) if path.as_os_str() == "/etc/auditx.pem"));
     assert!(serde_json::from_str::<Config>(r#"{"log_dri": "x"}"#).is_err());
 }
 

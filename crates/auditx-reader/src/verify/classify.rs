@@ -107,7 +107,7 @@ impl Classifier<'_> {
 
     /// Whether it is the segment rather than its first line that does not belong here.
     fn is_misplaced(&self) -> bool {
-        let is_a_neighbour = [self.at, self.at + 1].map(Some).contains(&self.following());
+        let is_a_neighbour = [self.at, self.at.saturating_add(1)].map(Some).contains(&self.following());
         !self.is_well_named()
             || (self.seen.number.is_some() && self.seen.number != Some(self.at) && !is_a_neighbour)
     }
@@ -133,7 +133,8 @@ impl Classifier<'_> {
     fn renumbered(&self) -> Fault {
         let Self { at, seen, .. } = *self;
         let is_from = |line: &Seen, seq: u64| self.is_signed_as(line, seq);
-        let came_after = (at + 1..=at + AHEAD as u64).find(|seq| is_from(seen, *seq));
+        let came_after =
+            (at.saturating_add(1)..=at.saturating_add(AHEAD as u64)).find(|seq| is_from(seen, *seq));
         let goes_here = self.ahead.iter().find(|line| is_from(line, at));
         match (came_after, goes_here) {
             (Some(_), Some(_)) => self.here(
@@ -155,7 +156,7 @@ impl Classifier<'_> {
         let Some(number) = seen.number else {
             return if following == Some(at) { self.inserted() } else { self.altered() };
         };
-        if self.is_signed_as(seen, at) || following == Some(at + 1) {
+        if self.is_signed_as(seen, at) || following == Some(at.saturating_add(1)) {
             return self.altered();
         }
         let is_authentic = match self.localiser.known(number) {

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
-use super::keys::Rotation;
 use super::pulse::{Found, Pulse};
 use super::record::{Claim, Record};
 use super::scan::{KnownKeys, Notice, Piece, What};
 use super::subtrees::Subtrees;
+use super::timeline::Rotation;
 use super::workers::{Breakage, Report};
 use crate::error::Error;
 
@@ -63,6 +63,8 @@ pub(super) struct Walked {
     pub(super) roots: BTreeMap<u64, Hash>,
     /// The tree of the lines before the first one; none where it is not known.
     pub(super) begin: Option<CompactRange>,
+    /// The tree of the lines before the last segment.
+    pub(super) before_last: Option<CompactRange>,
     pub(super) stop: Option<Stop>,
     pub(super) torn_bytes: u64,
     pub(super) is_vanished: bool,
@@ -88,7 +90,7 @@ impl Walked {
     pub(super) fn is_signer(&self, claim: &Claimed, key: &VerifierKey) -> bool {
         let bit = self.signatories.iter().position(|known| known == key);
         bit.is_some_and(|bit| bit < 64 && claim.signers >> bit & 1 == 1)
-            || claim.note.as_ref().is_some_and(|note| super::keys::is_signer(note, key))
+            || claim.note.as_ref().is_some_and(|note| super::timeline::is_signer(note, key))
     }
 }
 
@@ -163,6 +165,9 @@ impl<'a> Fold<'a> {
             }
             if self.walked.first.is_none() {
                 self.begin(number);
+            }
+            if offset == 0 {
+                self.walked.before_last = Some(self.tree.clone());
             }
             self.walked.cache_differs_at = self.walked.cache_differs_at.or(piece.cache_differs_at);
             self.grow(piece.subtrees);

@@ -7,7 +7,7 @@ use auditx_core::SignedCheckpoint;
 use super::Case;
 use super::fault::{Fault, FaultKind};
 use super::fold::{Claimed, Place};
-use super::lines;
+use super::integrity;
 use super::trust::Trust;
 use super::verification::{RemarkKind, Verification};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub(super) fn judge(case: &Case<'_>, verification: &mut Verification) -> Result<
     if let Some(fault) = trust.fault.clone().filter(|_| is_pinned) {
         return Ok(Some(fault));
     }
-    if let Some(fault) = lines::fault(case, checkpoint, &trust)? {
+    if let Some(fault) = integrity::fault(case, checkpoint, &trust)? {
         return Ok(Some(fault));
     }
     let of_the_key = trust.fault.clone().or_else(|| trust.outdated.clone());

@@ -104,7 +104,9 @@ impl Localiser<'_> {
     }
 
     fn is_right(&self, seen: &Seen, at: u64) -> bool {
+        // The largest number has none after it, and is never right.
         seen.is_whole
+            && at < u64::MAX
             && seen.number == Some(at)
             && seen.named.is_none_or(|named| named == at)
             && seen.line.len() < MAX_LINE

@@ -172,7 +172,9 @@ impl Scan {
             self.piece.number = first;
             self.next = first.map(|first| (first, Counter::new(first)));
         }
-        let Some((seq, counter)) = &mut self.next else { return false };
+        // The largest number has none after it: no writer gets there.
+        let next = self.next.as_mut().filter(|(seq, _)| *seq < u64::MAX);
+        let Some((seq, counter)) = next else { return false };
         let Some(body) = line.strip_prefix(&*counter.0).filter(|_| line.len() < MAX_LINE) else {
             return false;
         };

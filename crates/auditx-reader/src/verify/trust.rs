@@ -8,7 +8,7 @@ use auditx_core::{SignatureFault, SignedCheckpoint, VerifierKey};
 use super::Case;
 use super::fault::{Fault, FaultKind};
 use super::fold::Walked;
-use super::keys::{Rotation, Timeline, signers};
+use super::timeline::{Rotation, Timeline, signers};
 use super::verification::Signatory;
 use crate::error::{Error, Result};
 
@@ -18,6 +18,8 @@ pub(super) struct Trust {
     pub(super) timeline: Timeline,
     /// The keys that may sign the latest checkpoint.
     accepted: Vec<VerifierKey>,
+    /// How many lines that one speaks of.
+    signed: u64,
     pub(super) signatories: Vec<Signatory>,
     /// What is wrong with the signature.
     pub(super) fault: Option<Fault>,
@@ -36,9 +38,9 @@ impl Trust {
             [] => timeline.in_force(checkpoint.size()),
             pinned => timeline.led_to(pinned),
         };
-        let mut trust = Self { timeline, accepted, ..Self::default() };
+        let mut trust = Self { timeline, accepted, signed: checkpoint.size(), ..Self::default() };
         match signers(checkpoint, &trust.accepted) {
-            Ok(signers) => trust.believe(&signers, checkpoint.size(), !pinned.is_empty()),
+            Ok(signers) => trust.believe(&signers, !pinned.is_empty()),
             Err(SignatureFault::WrongKey) if trust.accepted.is_empty() => {}
             Err(SignatureFault::AmbiguousKey) if !pinned.is_empty() => {
                 let what = "two of the pinned keys have the same name and id: pin one of them";
@@ -56,11 +58,11 @@ impl Trust {
         Ok(trust)
     }
 
-    fn believe(&mut self, signers: &[VerifierKey], size: u64, is_pinned: bool) {
+    fn believe(&mut self, signers: &[VerifierKey], is_pinned: bool) {
         if let [first, ..] = signers {
             self.timeline.or_first(first);
         }
-        let in_force = self.timeline.in_force(size);
+        let in_force = self.timeline.in_force(self.signed);
         if !signers.iter().any(|key| in_force.contains(key)) {
             let message = "the checkpoint is signed with a key that the trail had replaced by then";
             self.outdated = Some(Fault::new(FaultKind::WrongKey, message));
@@ -69,10 +71,15 @@ impl Trust {
         self.signatories = signers.iter().map(signatory).collect();
     }
 
-    /// All keys that signed for this trail at any time.
+    /// Whether a later checkpoint is signed by one of the keys that may sign the latest.
+    pub(super) fn may_sign(&self, later: &SignedCheckpoint) -> bool {
+        later.verify(&self.accepted).is_ok()
+    }
+
+    /// All keys that sign for this trail or did so once, by lines that are signed themselves.
     pub(super) fn keys(&self) -> Vec<VerifierKey> {
         let mut keys = self.accepted.clone();
-        for key in self.timeline.all() {
+        for key in self.timeline.up_to(self.signed) {
             if !keys.contains(key) {
                 keys.push(key.clone());
             }

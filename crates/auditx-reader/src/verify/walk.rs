@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use auditx_core::Tiles;
+use auditx_core::{CompactRange, Tiles};
 
 use super::VerifyOptions;
 use super::files::SegmentFile;
@@ -11,6 +11,7 @@ use super::fold::{Fold, Walked};
 use super::notes::Notes;
 use super::row::Row;
 use super::scan::KnownKeys;
+use super::timeline::Rotation;
 use super::workers::{self, Report, Shared};
 use crate::error::Result;
 
@@ -47,19 +48,9 @@ pub(super) fn walk(
     let total = bytes(files);
     let mut look = 1;
     loop {
-        let mut fold = Fold::new(files, &keys, wanted.iter().copied(), begin.take());
-        let mut done = 0;
-        workers::read(shared, options.threads, |report| {
-            if let Report::Lines(piece) = &report {
-                done += piece.bytes;
-                progress(done.min(total), total);
-            }
-            fold.take(report)
+        let mut walked = once(shared, options.threads, &wanted, begin.take(), &mut |done| {
+            progress(done.min(total), total)
         })?;
-        let mut walked = fold.finish();
-        if let Some(error) = walked.error.take() {
-            return Err(error);
-        }
         if walked.is_vanished {
             return Ok(None);
         }
@@ -73,11 +64,35 @@ pub(super) fn walk(
         let before = wanted.len();
         wanted.extend(asked_for.filter(|_| !is_other));
         // Both keys sign where one takes the other's place.
-        wanted.extend(walked.rotations.iter().map(super::keys::Rotation::boundary));
+        wanted.extend(walked.rotations.iter().map(Rotation::boundary));
         if !is_other && wanted.len() == before {
             return Ok(Some(walked));
         }
         begin = retired.or(walked.begin.as_ref()).cloned();
         look += 1;
     }
+}
+
+/// Reads all lines once, with the roots at these sizes. `progress` is told how many bytes are done.
+///
+/// # Errors
+/// `is_storage` where a file cannot be read, or no thread be started.
+pub(super) fn once(
+    shared: Shared<'_>,
+    threads: usize,
+    wanted: &BTreeSet<u64>,
+    begin: Option<CompactRange>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Walked> {
+    let mut fold = Fold::new(shared.files, shared.keys, wanted.iter().copied(), begin);
+    let mut done = 0;
+    workers::read(shared, threads, |report| {
+        if let Report::Lines(piece) = &report {
+            done += piece.bytes;
+            progress(done);
+        }
+        fold.take(report)
+    })?;
+    let mut walked = fold.finish();
+    walked.error.take().map_or(Ok(walked), Err)
 }

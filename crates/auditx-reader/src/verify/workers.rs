@@ -69,6 +69,7 @@ pub(super) fn read(shared: Shared<'_>, threads: usize, mut take: impl FnMut(Repo
             let name = format!("auditx-verify-{number}");
             let spawned =
                 thread::Builder::new().name(name.clone()).spawn_scoped(scope, || work(shared, &cutter));
+            // One thread does all of it, where there can be no more.
             if let (Err(error), 0) = (spawned, number) {
                 outcome = Err(Error::storage("cannot start a thread to verify", name.as_ref(), error));
                 return;
@@ -151,7 +152,19 @@ impl Cutter<'_> {
     }
 }
 
+/// Lets a thread that panics end it all: nobody is to wait for what it had to give.
+struct Ending<'c, 'a>(&'c Mutex<Cutter<'a>>);
+
+impl Drop for Ending<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
+        }
+    }
+}
+
 fn work(shared: Shared<'_>, cutter: &Mutex<Cutter<'_>>) {
+    let _ending = Ending(cutter);
     let mut worker = Worker { shared, window: Window::new(), cache: Cache::new(shared.row, shared.signed) };
     loop {
         let job = cutter.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -7,6 +7,15 @@ use auditx_core::{AuditLogger, Compression, Config, Retention, SigningKey};
 use super::fixture::*;
 use super::*;
 
+/// Ends the threads of a test, however it ends.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_trail_that_is_being_written_is_never_broken() {
     let directory = tempfile::tempdir().unwrap();
@@ -30,21 +39,20 @@ fn a_trail_that_is_being_written_is_never_broken() {
                 drop(logger.erase(written.load(Ordering::SeqCst).saturating_sub(60), "asked for"));
             }
         });
-        let mut known: Vec<String> = Vec::new();
+        // Also where an assertion fails: the scope waits for them.
+        let _ending = Ending(&is_over);
+        let mut known: Option<String> = None;
         for round in 0..60 {
             let mut options = VerifyOptions::new().key(key.clone()).threads(1 + round % 3).stretch(20_000);
-            for note in known.iter().rev().take(1) {
+            if let Some(note) = &known {
                 options = options.known(parsed(note));
             }
             let verification = verify(directory.path(), &options, &mut |_, _| {}).unwrap();
-            let is_well = verification.answer != Answer::Broken;
-            if !is_well {
-                is_over.store(true, Ordering::SeqCst);
-            }
-            assert!(is_well, "round {round}: {verification:?}");
-            known.extend(logger.checkpoint().map(|note| note.to_string()));
+            assert_ne!(verification.answer, Answer::Broken, "round {round}: {verification:?}");
+            let kinds: Vec<RemarkKind> = verification.remarks.iter().map(|remark| remark.kind).collect();
+            assert!(!kinds.contains(&RemarkKind::UnusableHistory), "round {round}: {verification:?}");
+            known = logger.checkpoint().map(|note| note.to_string());
         }
-        is_over.store(true, Ordering::SeqCst);
     });
     logger.close(PATIENCE).unwrap();
     let known = parsed(&logger.checkpoint().unwrap().to_string());
@@ -52,4 +60,66 @@ fn a_trail_that_is_being_written_is_never_broken() {
     let verification = verify(directory.path(), &options, &mut |_, _| {}).unwrap();
     assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
     assert!(verification.first_seq > 0 && verification.lines > 200);
+}
+
+/// A logger with several sealed segments, open, and its key.
+fn open_trail() -> (tempfile::TempDir, AuditLogger) {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path()).origin(ORIGIN).signer(SigningKey::generate());
+    let logger = AuditLogger::open(config.max_file_bytes(65_535).compression(Compression::None)).unwrap();
+    (0..300).for_each(|number| record(&logger, number, 2_000));
+    logger.flush(PATIENCE).unwrap();
+    (directory, logger)
+}
+
+/// What is found where this happens once the first lines have been read, and whether they were read again.
+fn while_reading(happens: impl FnOnce(&AuditLogger)) -> (Verification, bool) {
+    let (directory, logger) = open_trail();
+    let (mut happens, mut last, mut is_again) = (Some(happens), 0, false);
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).threads(1).stretch(1_024);
+    let verification = verify(directory.path(), &options, &mut |done, _| {
+        is_again |= done < last;
+        last = done;
+        if let Some(happens) = happens.take() {
+            happens(&logger);
+        }
+    });
+    (verification.unwrap(), is_again)
+}
+
+#[test]
+fn a_line_erased_while_the_trail_is_read_is_excused_by_its_record_at_the_end() {
+    let (verification, is_again) = while_reading(|logger| {
+        logger.erase(250, "asked for by the customer").unwrap();
+        logger.erase(260, "asked for by the customer").unwrap();
+    });
+    assert_eq!((verification.fault, verification.erased, is_again), (None, 2, false));
+}
+
+#[test]
+fn segments_retired_while_the_trail_is_read_begin_it_anew() {
+    let (verification, is_again) = while_reading(|logger| {
+        let retired = logger.retire(Retention::BackupCount(1)).unwrap();
+        assert!(retired.segments.len() > 5);
+    });
+    assert_eq!((verification.fault, is_again), (None, true));
+    assert!(verification.first_seq > 200);
+}
+
+#[test]
+fn a_stub_that_nothing_excuses_is_found_while_the_trail_grows() {
+    let (directory, logger) = open_trail();
+    let name = directory.path().join("audit-00000000000000000000.jsonl");
+    let text = std::fs::read_to_string(&name).unwrap();
+    let line = text.lines().nth(5).unwrap();
+    let hash = to_hex(&auditx_core::leaf_hash(line.as_bytes()));
+    std::fs::write(&name, text.replace(line, &format!("{{\"seq\":5,\"erased\":\"{hash}\"}}"))).unwrap();
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap());
+    let verification = verify(directory.path(), &options, &mut |_, _| {
+        // Each erasure signs another checkpoint.
+        drop(logger.erase(100, "asked for"));
+        drop(logger.erase(101, "asked for"));
+    });
+    let fault = verification.unwrap().fault.unwrap();
+    assert_eq!((fault.kind, fault.seq), (FaultKind::BadErasure, Some(5)));
 }

@@ -60,6 +60,21 @@ fn a_note_of_an_earlier_key_is_known_all_the_same() {
 }
 
 #[test]
+fn a_key_that_only_unsigned_lines_name_makes_no_note_known() {
+    let (trail, keys) = rotated();
+    let lines = trail.lines();
+    let stranger = SigningKey::generate();
+    let key = VerifierKey::new(trail.key.name(), &stranger.public_key()).unwrap();
+    let record = lines.iter().find(|line| line.contains("\"kind\":\"key\"")).unwrap();
+    let record = renumbered(record, lines.len());
+    let forged = record.replace(&keys[1].1.to_string(), &key.to_string());
+    trail.edit(|lines| lines.push(forged));
+    let known = signed(&trail.key, 5, &root_of(&lines[..5]), &[&stranger]);
+    let options = VerifyOptions::new().key(keys[2].1.clone()).known(parsed(&known));
+    assert!(verify(trail.path(), &options, &mut |_, _| {}).unwrap_err().is_invalid());
+}
+
+#[test]
 fn without_the_note_at_the_boundary_nobody_follows() {
     let (trail, keys) = rotated();
     trail.forget_history();

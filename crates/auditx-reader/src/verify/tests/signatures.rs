@@ -46,6 +46,9 @@ fn a_checkpoint_that_is_none_does_not_pass() {
         spelled(&format!("0{size}")),
         spelled(&format!("+{size}")),
         spelled("18446744073709551616"),
+        note.replacen("\n\n", "\nextension\n\n", 1),
+        note.replacen("=\n\n", "\n\n", 1),
+        format!("\u{1}{note}"),
         "x".repeat(100_000),
     ];
     for malformed in malformed {
@@ -84,6 +87,27 @@ fn a_valid_signature_beside_an_invalid_known_one_does_not_pass() {
     let options = || trail.options().key(other_key.clone());
     assert_eq!(trail.verify_with(options).fault.unwrap().kind, BadSignature);
     assert_eq!(trail.verify().answer, Answer::Intact, "a key that nobody pinned is nobody's");
+}
+
+#[test]
+fn a_signature_of_another_spelling_is_a_bad_one() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let trail = Trail::of(5);
+    let note = trail.note();
+    let blob = note.trim_end().rsplit(' ').next().unwrap();
+    let mut bytes = BASE64_STANDARD.decode(blob).unwrap();
+    // S + L, which lenient verifiers take for the same.
+    let order = [
+        0xed_u8, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, order) in bytes[36..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    trail.set_note(&note.replace(blob, &BASE64_STANDARD.encode(bytes)));
+    assert_eq!(trail.found(), (BadSignature, None));
 }
 
 #[test]

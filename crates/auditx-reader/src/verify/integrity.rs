@@ -2,12 +2,13 @@
 //!
 //! Comes in: a [`Case`]. Goes out: the first line that is wrong. The root alone tells whether there is one.
 
-use auditx_core::{CompactRange, SignedCheckpoint};
+use auditx_core::{CompactRange, Hash, SignedCheckpoint};
 
 use super::Case;
 use super::fault::{Fault, FaultKind};
 use super::fold::{Place, Stop};
 use super::judge::is_signed;
+use super::later;
 use super::localise::Localiser;
 use super::row::Row;
 use super::trust::Trust;
@@ -26,7 +27,13 @@ pub(super) fn fault(case: &Case<'_>, checkpoint: &SignedCheckpoint, trust: &Trus
             return Ok(Some(fault));
         }
         if walked.roots.get(&signed) == Some(checkpoint.root()) {
-            return Ok(bad_erasure(case, signed));
+            return match bad_erasure(case, signed, &[]) {
+                None => Ok(None),
+                Some(_) => {
+                    let later = later::erasures(case, checkpoint, trust)?;
+                    Ok(bad_erasure(case, signed, &later))
+                }
+            };
         }
     }
     let row = trusted_row(case, checkpoint);
@@ -38,7 +45,7 @@ pub(super) fn fault(case: &Case<'_>, checkpoint: &SignedCheckpoint, trust: &Trus
     if row.is_some() && found.is_some() {
         return Ok(found);
     }
-    let erasure = bad_erasure(case, signed).filter(|_| walked.stop.is_none());
+    let erasure = bad_erasure(case, signed, &[]).filter(|_| walked.stop.is_none());
     let inexact = erasure.or_else(|| bracket(case, checkpoint, trust));
     let broken = breakage.map(|(stop, breakage)| unreadable(case, stop, breakage));
     let stopped = walked.stop.as_ref().map(|Stop { place, .. }| somewhere(case, *place));
@@ -67,9 +74,11 @@ fn unretired(case: &Case<'_>, signed: u64) -> Option<Fault> {
     (!is_recorded).then_some(fault)
 }
 
-/// The first stub of a line for which there is no signed record, or another one.
-fn bad_erasure(case: &Case<'_>, signed: u64) -> Option<Fault> {
-    case.walked.stubs.iter().find_map(|(place, hash)| {
+/// The first stub of a line for which there is no signed record, or another one. `later` are erasures that were recorded
+/// and signed since.
+fn bad_erasure(case: &Case<'_>, signed: u64, later: &[(u64, Hash)]) -> Option<Fault> {
+    let mut stubs = case.walked.stubs.iter().filter(|(place, hash)| !later.contains(&(place.seq, *hash)));
+    stubs.find_map(|(place, hash)| {
         let mut records = case
             .walked
             .erasures

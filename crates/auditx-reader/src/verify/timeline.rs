@@ -58,20 +58,22 @@ impl Timeline {
     pub(super) fn in_force(&self, size: u64) -> Vec<VerifierKey> {
         let mut keys = Vec::new();
         for rotation in self.rotations.iter().rev().filter(|rotation| rotation.boundary() <= size) {
-            keys.push(rotation.new.clone());
+            // Changes that did not come about may name a key again.
+            if !keys.contains(&rotation.new) {
+                keys.push(rotation.new.clone());
+            }
             if rotation.is_settled && rotation.boundary() < size {
                 return keys;
             }
         }
-        keys.extend(self.first.clone());
-        // Changes that did not come about name a key that may be that of another one.
-        keys.dedup();
+        keys.extend(self.first.iter().filter(|first| !keys.contains(first)).cloned().collect::<Vec<_>>());
         keys
     }
 
-    /// All keys that ever were to sign.
-    pub(super) fn all(&self) -> impl Iterator<Item = &VerifierKey> {
-        self.first.iter().chain(self.rotations.iter().map(|rotation| &rotation.new))
+    /// All keys that were to sign by the first so many lines.
+    pub(super) fn up_to(&self, size: u64) -> impl Iterator<Item = &VerifierKey> {
+        let rotations = self.rotations.iter().filter(move |rotation| rotation.boundary() <= size);
+        self.first.iter().chain(rotations.map(|rotation| &rotation.new))
     }
 
     /// The pinned keys, and those that were put in their place one after the other, each with the signature of the one
