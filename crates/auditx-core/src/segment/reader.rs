@@ -90,7 +90,7 @@ impl TrailReader {
                 return Ok(None);
             }
             if self.read_line()? {
-                let seq = self.check_line()?;
+                let seq = self.check_line().inspect_err(|_| self.forget())?;
                 if seq == self.next {
                     self.next += 1;
                     return Ok(Some((seq, &self.line[..self.line.len() - 1])));
@@ -152,6 +152,12 @@ impl TrailReader {
                 false
             }
         }
+    }
+
+    /// Leaves the segment, so that the next call meets the same line again.
+    fn forget(&mut self) {
+        (self.open, self.given_out) = (None, false);
+        self.line.clear();
     }
 
     fn finish(&mut self) {

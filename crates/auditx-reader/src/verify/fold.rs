@@ -286,8 +286,7 @@ impl<'a> Fold<'a> {
             // What it speaks of was retired.
             return;
         }
-        let is_true =
-            if note.size() > place.seq { Some(false) } else { self.had_root(note.size(), note.root()) };
+        let is_true = self.had_root(note.size(), note.root());
         let mut mask = 0;
         for key in &signers {
             mask |= self.bit_of(key);

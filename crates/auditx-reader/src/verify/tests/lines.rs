@@ -190,6 +190,15 @@ fn every_other_spelling_of_a_number_alters_its_line() {
 }
 
 #[test]
+fn the_number_of_the_first_line_altered_is_that() {
+    for number in ["1", "2", "700", "x", "00"] {
+        let trail =
+            edited(|lines| lines[0] = lines[0].replacen("\"seq\":0,", &format!("\"seq\":{number},"), 1));
+        check(&trail, (Altered, 0), (Altered, 0));
+    }
+}
+
+#[test]
 fn the_number_of_the_last_line_altered_is_that() {
     for number in ["11", "13", "3", "x", "012"] {
         let trail =

@@ -266,6 +266,10 @@ fn a_cache_that_agrees_with_forged_lines_accuses_nobody_else() {
     let path = trail.own("tiles").join("0");
     let mut bytes = fs::read(&path).unwrap();
     bytes[4 * 32..5 * 32].copy_from_slice(&auditx_core::leaf_hash(trail.lines()[4].as_bytes()));
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(trail.found(), (Altered, Some(0)));
+    // Or another one, so that a line is accused that is what it was.
+    bytes[2 * 32] ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(trail.found(), (Altered, Some(0)));
 }
