@@ -12,6 +12,7 @@ use std::time::Duration;
 use auditx_core::{
     AuditLogger, CompactRange, Config, SignedCheckpoint, TrailReader, checkpoint_path, leaf_hash,
 };
+use auditx_reader::{Answer, VerifyOptions, verify};
 use auditx_tests::child::Child;
 use auditx_tests::deadline::PATIENCE;
 use auditx_tests::random::Random;
@@ -86,6 +87,11 @@ fn nothing_accepted_is_lost_or_repeated_by_fifty_kills() {
         let child = Child::start(command.arg(directory.path()).arg(round.to_string()));
         let reported = kill_at_random(child, &mut random);
         assert_what_is_signed_is_there(directory.path(), &mut signed);
+        if round % 10 == 9 {
+            // As it was left, before anybody repairs anything.
+            let answer = verify(directory.path(), &VerifyOptions::new(), &mut |_, _| ()).unwrap();
+            assert_eq!(answer.answer, Answer::Unconfirmed, "round {round}: {answer:?}");
+        }
 
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         logger.close(PATIENCE).unwrap();
@@ -109,6 +115,12 @@ fn nothing_accepted_is_lost_or_repeated_by_fifty_kills() {
     eprintln!("{} lines in {ROUNDS} rounds, {torn} of them torn and set aside", lines.len());
     assert_what_is_signed_is_there(directory.path(), &mut signed);
     assert_eq!(signed.end(), checked, "closed, so everything is signed");
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let latest = SignedCheckpoint::parse(&fs::read(checkpoint_path(directory.path())).unwrap()).unwrap();
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).known(latest);
+    let answer = verify(directory.path(), &options, &mut |_, _| ()).unwrap();
+    assert_eq!(answer.answer, Answer::Intact, "{answer:?}");
 }
 
 /// The checkpoint that a killed process left speaks of lines that are there, and of no others. `signed` is the tree up to
