@@ -1,4 +1,4 @@
-//! Reads audit trails: the last lines, new ones as they come, and what a directory holds.
+//! Reads audit trails: the last lines, new ones as they come, what a directory holds, and whether it is what was signed.
 //!
 //! ```
 //! use auditx_core::{AuditLogger, Config};

@@ -103,6 +103,7 @@ fn a_stub_beyond_what_is_signed_is_a_bad_erasure() {
     let trail = Trail::of(10);
     trail.edit(|lines| lines.push(stub(13, "a line")));
     both(&trail, 13);
+    assert_eq!(trail.fault().message, "line 13 was erased before it was signed");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Verifying while the trail is being written, sealed, compressed, erased in and retired.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use auditx_core::{AuditLogger, Compression, Config, Retention, SigningKey};
+use auditx_core::{ACTIVE, AuditLogger, Compression, Config, Retention, SigningKey, checkpoint_path};
 
 use super::fixture::*;
 use super::*;
@@ -106,14 +107,69 @@ fn segments_retired_while_the_trail_is_read_begin_it_anew() {
     assert!(verification.first_seq > 200);
 }
 
+/// A stub of line 5, as somebody could write it, in the place of the line.
+fn forge_stub(directory: &Path) -> String {
+    let name = directory.join("audit-00000000000000000000.jsonl");
+    let text = fs::read_to_string(&name).unwrap();
+    let line = text.lines().nth(5).unwrap();
+    let hash = to_hex(&auditx_core::leaf_hash(line.as_bytes()));
+    fs::write(&name, text.replace(line, &format!("{{\"seq\":5,\"erased\":\"{hash}\"}}"))).unwrap();
+    hash
+}
+
+#[test]
+fn a_record_that_was_forged_while_the_trail_is_read_excuses_nothing() {
+    let (directory, logger) = open_trail();
+    let hash = forge_stub(directory.path());
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap());
+    let mut is_forged = false;
+    let verification = verify(directory.path(), &options, &mut |_, _| {
+        if !is_forged {
+            // The record of a line that was read already is signed, and then says another line.
+            let of_another = to_hex(&logger.erase(6, "asked for").unwrap());
+            let active = directory.path().join(ACTIVE);
+            let text = fs::read_to_string(&active).unwrap();
+            let forged = text.replace(&of_another, &hash).replace("\"seq\":6", "\"seq\":5");
+            assert_ne!(forged, text);
+            fs::write(active, forged).unwrap();
+            is_forged = true;
+        }
+    });
+    assert_eq!(verification.unwrap().answer, Answer::Broken);
+}
+
+#[test]
+fn a_record_that_a_stranger_signed_while_the_trail_is_read_excuses_nothing() {
+    let trail = Trail::of(10);
+    let (stranger, lines) = (SigningKey::generate(), trail.lines());
+    let hash = to_hex(&auditx_core::leaf_hash(lines[4].as_bytes()));
+    trail.edit(|lines| lines[4] = format!("{{\"seq\":4,\"erased\":\"{hash}\"}}"));
+    let fields = format!("\"kind\":\"erased\",\"seq\":4,\"leaf_hash\":\"{hash}\"");
+    let record = renumbered(&lines[12], 13).replace("\"kind\":\"close\"", &fields);
+    let mut is_forged = false;
+    let verification = verify(trail.path(), &trail.options(), &mut |_, _| {
+        if !is_forged {
+            trail.edit(|lines| lines.push(record.clone()));
+            trail.set_note(&signed(&trail.key, 14, &root_of(&trail.lines()), &[&stranger]));
+            is_forged = true;
+        }
+    });
+    assert_eq!(verification.unwrap().fault.unwrap().kind, FaultKind::WrongKey);
+}
+
+#[test]
+fn a_checkpoint_that_comes_while_the_trail_is_read_is_looked_for_once_more() {
+    let trail = Trail::of(5);
+    let note = trail.note();
+    fs::remove_file(checkpoint_path(trail.path())).unwrap();
+    let verification = verify(trail.path(), &trail.options(), &mut |_, _| trail.set_note(&note)).unwrap();
+    assert_eq!(verification.answer, Answer::Intact);
+}
+
 #[test]
 fn a_stub_that_nothing_excuses_is_found_while_the_trail_grows() {
     let (directory, logger) = open_trail();
-    let name = directory.path().join("audit-00000000000000000000.jsonl");
-    let text = std::fs::read_to_string(&name).unwrap();
-    let line = text.lines().nth(5).unwrap();
-    let hash = to_hex(&auditx_core::leaf_hash(line.as_bytes()));
-    std::fs::write(&name, text.replace(line, &format!("{{\"seq\":5,\"erased\":\"{hash}\"}}"))).unwrap();
+    forge_stub(directory.path());
     let options = VerifyOptions::new().key(logger.verifier_key().unwrap());
     let verification = verify(directory.path(), &options, &mut |_, _| {
         // Each erasure signs another checkpoint.

@@ -90,6 +90,20 @@ fn a_retirement_that_nobody_recorded_is_missing() {
 }
 
 #[test]
+fn a_retirement_that_nobody_signed_is_missing() {
+    let trail = retired(Compression::None);
+    let record = trail.lines().into_iter().rfind(|line| line.contains("\"kind\":\"retired\"")).unwrap();
+    let size = auditx_core::parse_seq(record.as_bytes()).unwrap();
+    for (size, kind) in [(size + 1, None), (size, Some(Missing))] {
+        let root = Tiles::open(trail.path()).frontier(size).unwrap().root().unwrap();
+        trail.set_note(&signed(&trail.key, size, &root, &[&trail.signing]));
+        trail.forget_history();
+        let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
+        assert_eq!(verification.fault.map(|fault| fault.kind), kind);
+    }
+}
+
+#[test]
 fn all_sealed_segments_retired_leave_the_active_one() {
     let trail = Trail::with(
         &SigningKey::generate(),
