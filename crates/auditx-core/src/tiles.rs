@@ -46,7 +46,8 @@ impl Tiles {
     /// Opens what is there; without any files every node is absent.
     #[must_use]
     pub fn open(trail: &Path) -> Self {
-        let open = |file| File::open(file_of(trail, file)).ok().filter(is_regular);
+        // Of any owner: an auditor reads what a service wrote. A FIFO is not waited for.
+        let open = |file| own_options().read(true).open(file_of(trail, file)).ok().filter(is_regular);
         Self { files: (0..FILES).map_while(open).collect() }
     }
 
@@ -62,6 +63,18 @@ impl Tiles {
             hashes = hashes.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
         }
         hashes.pop()
+    }
+
+    /// The hashes of the lines from `begin` on, as the cache has them. Gives how many of `leaves` it has.
+    #[must_use]
+    pub fn leaves(&self, begin: u64, leaves: &mut [Hash]) -> usize {
+        let (Some(file), Some(offset)) = (self.files.first(), begin.checked_mul(HASH_LEN)) else { return 0 };
+        let bytes = leaves.as_flattened_mut();
+        let mut filled = 0;
+        while let Ok(read @ 1..) = file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            filled += read;
+        }
+        filled / size_of::<Hash>()
     }
 
     /// The frontier of the tree of `size` lines, as the cache has it.
@@ -198,6 +211,9 @@ mod tests {
             assert_eq!(tiles.frontier(size), Some(frontier_of(0..size)), "size {size}");
         }
         assert_eq!(tiles.frontier(1001), None);
+        let mut leaves = [Hash::default(); 5];
+        assert_eq!((tiles.leaves(997, &mut leaves), leaves[2]), (3, leaf(999)));
+        assert_eq!(tiles.leaves(u64::MAX, &mut leaves), 0);
         for (level, place) in [(0, 999), (3, 5), (7, 6), (8, 2), (9, 0)] {
             let nodes = frontier_of(place << level..(place + 1) << level);
             assert_eq!(tiles.node(level, place).as_ref(), nodes.hashes().next(), "{level} {place}");

@@ -1,52 +1,39 @@
-//! The lowest row of the cache of tree nodes, `.auditx/tiles/0`: the hash of every line, side by side.
+//! The lowest row of the cache of tree nodes: the hash of every line, side by side.
 //!
 //! It is never trusted as it is. Where all of it together leads to the root that was signed, it is what was signed, and
 //! tells which line is not.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use auditx_core::{CompactRange, Hash, OWN_DIR};
+use auditx_core::{CompactRange, Hash, Tiles};
 
 use super::subtrees::Subtrees;
-use crate::file;
-
-const HASH: u64 = 32;
 
 /// Hashes that are read at once.
 const BATCH: u64 = 4_096;
 
 /// The open row.
 #[derive(Debug)]
-pub(super) struct Row(File);
+pub(super) struct Row(Tiles);
 
 impl Row {
-    /// None where there is none that can be opened.
+    /// None where there is none.
     pub(super) fn open(directory: &Path) -> Option<Self> {
-        file::open(&directory.join(OWN_DIR).join("tiles").join("0")).ok().flatten().map(Self)
+        let tiles = Tiles::open(directory);
+        tiles.node(0, 0).is_some().then_some(Self(tiles))
     }
 
     /// The hash of one line, as the cache has it.
     pub(super) fn hash(&self, seq: u64) -> Option<Hash> {
-        let mut hash = Hash::default();
-        self.0.read_exact_at(&mut hash, seq.checked_mul(HASH)?).ok()?;
-        Some(hash)
+        self.0.node(0, seq)
     }
 
     /// The first of these lines of which it does not say the same. `buffer` is scratch.
     pub(super) fn difference(&self, begin: u64, leaves: &[Hash], buffer: &mut Vec<Hash>) -> Option<u64> {
         buffer.clear();
         buffer.resize(leaves.len(), Hash::default());
-        let bytes = buffer.as_flattened_mut();
-        let mut filled = 0;
         // What is not there is zero, and no hash of a line.
-        while let Some(offset) = begin.checked_mul(HASH)
-            && let Ok(read @ 1..) = self.0.read_at(&mut bytes[filled..], offset + filled as u64)
-        {
-            filled += read;
-        }
-        if buffer == leaves {
+        if self.0.leaves(begin, buffer) == leaves.len() && buffer == leaves {
             return None;
         }
         let at = buffer.iter().zip(leaves).position(|(cached, leaf)| cached != leaf);
@@ -60,8 +47,7 @@ impl Row {
             let count = (size - begin).min(BATCH);
             let Ok(len) = usize::try_from(count) else { return false };
             let mut leaves = vec![Hash::default(); len];
-            let Some(offset) = begin.checked_mul(HASH) else { return false };
-            if self.0.read_exact_at(leaves.as_flattened_mut(), offset).is_err() {
+            if self.0.leaves(begin, &mut leaves) < len {
                 return false;
             }
             for (level, hash) in Subtrees::new(begin, leaves).cover(begin + count) {
