@@ -11,6 +11,7 @@ use crate::storage::{Disk, Storage, open_own, own_options};
 /// Fast, and within a few percent of what slower levels reach on JSON lines.
 const ZSTD_LEVEL: i32 = 3;
 
+const DONE_SUFFIX: &str = ".zst";
 const TEMPORARY_SUFFIX: &str = ".zst.tmp";
 
 /// An encoder as every segment has it: one frame, with a checksum.
@@ -20,12 +21,19 @@ pub(super) fn encoder<'t, W: Write>(target: W) -> io::Result<zstd::Encoder<'t, W
     Ok(encoder)
 }
 
+/// The compressed file of a plain segment, and the one that is to become it.
+pub(super) fn copies_of(plain: &Path) -> [PathBuf; 2] {
+    [DONE_SUFFIX, TEMPORARY_SUFFIX].map(|suffix| {
+        let mut name = plain.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    })
+}
+
 /// To a temporary name, checked by decompressing, then renamed; only then the plain file goes. Its time stays, since
 /// retention counts from it.
 pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
-    let name = plain.to_string_lossy().into_owned();
-    let (temporary, done) =
-        (PathBuf::from(format!("{name}{TEMPORARY_SUFFIX}")), PathBuf::from(format!("{name}.zst")));
+    let [done, temporary] = copies_of(plain);
     let work = || -> io::Result<()> {
         let source = open_own(plain, own_options().read(true))?;
         let target = open_own(&temporary, own_options().write(true).create(true).truncate(true))?;

@@ -1,7 +1,7 @@
 //! Taking the text of one line away (GDPR, article 17) and leaving its hash, so that everything else still proves.
 //!
-//! First a record of it, durable and signed; then the line is replaced in its segment and in security.jsonl. Killed between
-//! the two, it is simply asked for again. What hooks have copied elsewhere is not within reach.
+//! First a record of it, durable and signed; then the line is replaced in its segment and in security.jsonl. Killed on the
+//! way, it is asked for again and goes on where it was. What hooks have copied elsewhere is not within reach.
 
 use std::fs;
 use std::io::{self, BufRead, Write};
@@ -10,9 +10,9 @@ use std::path::Path;
 use super::{Housekeeping, compress};
 use crate::error::{Error, Result};
 use crate::follow::projection;
-use crate::line::{RecordedEntry, erased_hash, erased_line, leaf_of, parse_seq};
+use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::own_record::OwnRecord;
-use crate::segment::{TrailReader, open_segment, sealed_segments};
+use crate::segment::{SealedSegment, TrailReader, open_segment, sealed_segments};
 use crate::storage::{Disk, Storage, open_own, own_options};
 use crate::tree::Hash;
 
@@ -25,53 +25,84 @@ impl Housekeeping {
                 "an erasure needs a reason: it is what the trail keeps in the place of the line",
             ));
         }
-        let leaf_hash = self.erasable(seq)?;
-        if seq >= self.journal.appender().first_seq() {
-            // The active segment is only ever appended to.
-            self.journal.seal()?;
+        let Leaf { hash, is_erased, .. } = self.erasable(seq)?;
+        let stub = erased_line(seq, &hash);
+        if !is_erased {
+            if seq >= self.journal.appender().first_seq() {
+                // The active segment is only ever appended to.
+                self.journal.seal()?;
+            }
+            self.journal.push_signed(&OwnRecord::Erased {
+                seq,
+                leaf_hash: hash,
+                reason: reason.to_owned(),
+            })?;
+            self.replace_in_segment(seq, &stub)?;
         }
-        self.journal.push_signed(&OwnRecord::Erased { seq, leaf_hash, reason: reason.to_owned() })?;
-        let stub = erased_line(seq, &leaf_hash);
-        self.replace_in_segment(seq, &stub)?;
-        let _still = self.projection.hold();
-        let path = self.directory.join(projection::FILE_NAME);
-        let replaced = rewrite(&path, false, seq, &stub)
-            .map_err(|error| Error::storage("cannot erase a line of the projection", &path, error))?;
-        if replaced { self.sync_directory() } else { Ok(()) }.map(|()| leaf_hash)
+        let was_copied = self.remove_copies(seq)?;
+        let was_projected = self.replace_in_projection(seq, &stub)?;
+        if is_erased && !was_copied && !was_projected {
+            return Err(Error::invalid(format!("line {seq} is erased already")));
+        }
+        self.sync_directory().map(|()| hash)
     }
 
-    /// The hash of a line that may be erased.
-    fn erasable(&self, seq: u64) -> Result<Hash> {
+    /// A line that may be erased, or was erased in its segment.
+    fn erasable(&self, seq: u64) -> Result<Leaf> {
         let mut reader = TrailReader::new(&self.directory, seq);
         let (found, line) = reader
             .next_line()?
             .filter(|(found, _)| *found == seq)
             .ok_or_else(|| Error::invalid(format!("the trail holds no line {seq}")))?;
-        if erased_hash(line).is_some() {
-            return Err(Error::invalid(format!("line {found} is erased already")));
-        }
         if RecordedEntry::from_line(line)?.parse()?.own_record.is_some() {
             return Err(Error::invalid(format!(
                 "line {found} is a record of the trail's own: it holds nobody's data, and without it nothing can be proved"
             )));
         }
-        leaf_of(line)
-            .map(|leaf| leaf.hash)
-            .ok_or_else(|| Error::corrupt(format!("line {found} cannot be read")))
+        leaf_of(line).ok_or_else(|| Error::corrupt(format!("line {found} cannot be read")))
+    }
+
+    /// The sealed segment that holds the line, which is the active one's no longer.
+    fn segment_of(&self, seq: u64) -> Result<SealedSegment> {
+        let segments = sealed_segments(&self.directory)?;
+        let found = segments.into_iter().rfind(|segment| segment.first_seq <= seq);
+        found.ok_or_else(|| Error::invalid(format!("the segment of line {seq} is not there")))
+    }
+
+    /// What a process that was killed while it compressed left beside a plain segment, which counts. Whether there was any.
+    fn remove_copies(&self, seq: u64) -> Result<bool> {
+        let segment = self.segment_of(seq)?;
+        if segment.compressed {
+            return Ok(false);
+        }
+        let mut was_there = false;
+        for copy in compress::copies_of(&segment.path) {
+            match fs::remove_file(&copy) {
+                Ok(()) => was_there = true,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(Error::storage("cannot remove a copy of an erased line", &copy, error));
+                }
+            }
+        }
+        Ok(was_there)
+    }
+
+    fn replace_in_projection(&self, seq: u64, stub: &str) -> Result<bool> {
+        let _held = self.projection.hold();
+        let path = self.directory.join(projection::FILE_NAME);
+        rewrite(&path, false, seq, stub)
+            .map_err(|error| Error::storage("cannot erase a line of the projection", &path, error))
     }
 
     fn replace_in_segment(&self, seq: u64, stub: &str) -> Result<()> {
-        let segments = sealed_segments(&self.directory)?;
-        let segment = segments
-            .iter()
-            .rfind(|segment| segment.first_seq <= seq)
-            .ok_or_else(|| Error::invalid(format!("the segment of line {seq} is not there")))?;
+        let segment = self.segment_of(seq)?;
         let failed = |error| Error::storage("cannot erase a line of a sealed segment", &segment.path, error);
         let replaced = rewrite(&segment.path, segment.compressed, seq, stub).map_err(failed)?;
         if !replaced {
             return Err(Error::corrupt(format!("line {seq} is not in its segment")).at(&segment.path));
         }
-        self.sync_directory()
+        Ok(())
     }
 
     fn sync_directory(&self) -> Result<()> {
@@ -80,7 +111,7 @@ impl Housekeeping {
     }
 }
 
-/// Writes the file anew with one line replaced; leaves it alone where it does not hold the line.
+/// Writes the file anew with one line replaced; leaves it alone where it does not hold the line, or the stub already.
 fn rewrite(path: &Path, compressed: bool, seq: u64, stub: &str) -> io::Result<bool> {
     let source = match open_segment(path, compressed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -120,7 +151,7 @@ fn copy(mut source: impl BufRead, target: &mut impl Write, seq: u64, stub: &str)
             return Ok(replaced);
         }
         if parse_seq(&line) == Some(seq) {
-            replaced = true;
+            replaced |= line.strip_suffix(b"\n") != Some(stub.as_bytes());
             writeln!(target, "{stub}")?;
         } else {
             target.write_all(&line)?;

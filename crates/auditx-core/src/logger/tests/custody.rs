@@ -123,6 +123,46 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
 }
 
 #[test]
+fn an_erasure_that_was_killed_halfway_is_finished_when_it_is_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
+    logger.log_security("Login failed").user("Daw Khin Secret").success(false).record().unwrap();
+    fill(&logger, 50);
+    logger.flush(PATIENCE).unwrap();
+    let projection = directory.path().join("security.jsonl");
+    let before = text(projection.clone());
+    let hash = logger.erase(2, "asked for").unwrap();
+    // The segment was rewritten, and the process died before the projection was.
+    fs::write(&projection, before).unwrap();
+    assert_eq!(logger.erase(2, "asked for").unwrap(), hash);
+    assert!(!text(projection).contains("Secret"));
+    assert!(
+        logger.erase(2, "asked for").unwrap_err().to_string().contains("already"),
+        "nothing is left to do"
+    );
+    logger.close(PATIENCE).unwrap();
+    checked(&logger);
+}
+
+#[test]
+fn an_erased_line_is_not_in_a_copy_that_a_killed_process_left_beside_its_segment_either() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
+    logger.log("by Daw Khin Secret").record().unwrap();
+    fill(&logger, 50);
+    logger.flush(PATIENCE).unwrap();
+    let plain = fs::read(directory.path().join("audit-00000000000000000000.jsonl")).unwrap();
+    let copies = ["audit-00000000000000000000.jsonl.zst", "audit-00000000000000000000.jsonl.zst.tmp"];
+    for copy in copies {
+        fs::write(directory.path().join(copy), zstd::encode_all(&*plain, 1).unwrap()).unwrap();
+    }
+    logger.erase(2, "asked for").unwrap();
+    for copy in copies {
+        assert!(!directory.path().join(copy).exists(), "{copy}");
+    }
+}
+
+#[test]
 fn what_is_retired_leaves_the_hashes_that_stand_for_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
