@@ -12,11 +12,12 @@ mod logging;
 mod server;
 mod subject;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 use load::Load;
 pub(crate) use load::LoadOptions;
@@ -29,22 +30,14 @@ const WARM_UP_SECONDS: f64 = 0.5;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    repetition: Repetition,
     /// Length of each run
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Runs of each subject; medians are reported
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
     /// Connections kept alive, each with one request under way
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
-    /// Where servers write; a directory of its own is made there for each run [default: the temporary
-    /// directory]
-    #[arg(long)]
-    dir: Option<PathBuf>,
     /// Only these subjects
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<SubjectName>,
@@ -88,16 +81,15 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     };
     let mut cases: Vec<(SubjectName, Vec<Run>)> =
         subjects.iter().map(|subject| (*subject, Vec::new())).collect();
-    let directory = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&directory)?;
-    for round in 1..=options.runs {
+    let directory = options.repetition.parent()?;
+    for round in 1..=options.repetition.runs {
         for (subject, runs) in &mut cases {
-            eprintln!("run {round} of {}: {subject}", options.runs);
+            eprintln!("run {round} of {}: {subject}", options.repetition.runs);
             runs.push(one(*subject, options, &directory)?);
         }
     }
     let rows: Vec<Row> = cases.iter().map(|(subject, runs)| row(*subject, runs)).collect();
-    report::print(&rows, options.json)
+    report::print(&rows, options.repetition.json)
 }
 
 fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {

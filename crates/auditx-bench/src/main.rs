@@ -12,6 +12,7 @@ mod open;
 mod output;
 mod quantile;
 mod record;
+mod repetition;
 mod report;
 mod tree;
 mod verify;

@@ -11,23 +11,17 @@ use auditx_core::{AuditLogger, Config};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::repetition::Repetition;
 use crate::{Outcome, child, facts, quantile, report};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    repetition: Repetition,
     /// Numbers of entries
     #[arg(long, value_delimiter = ',', default_value = "10000,1000000")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     entries: Vec<u64>,
-    /// Opens of each trail; medians are reported
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Where to write; a directory of its own is made there for each trail [default: the temporary directory]
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 /// One open, in a process of its own.
@@ -51,16 +45,14 @@ struct Row {
 
 /// Measures and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&parent)?;
     let mut trails = Vec::new();
     for entries in &options.entries {
         eprintln!("making a trail of {entries} entries");
-        let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(&parent)?;
+        let directory = options.repetition.directory()?;
         make(directory.path(), *entries)?;
         trails.push((*entries, directory, Vec::new()));
     }
-    for _ in 0..options.runs {
+    for _ in 0..options.repetition.runs {
         for (_, directory, times) in &mut trails {
             let arguments: [OsString; 3] = ["open-run".into(), "--dir".into(), directory.path().into()];
             let run: Run = child::report(arguments)?;
@@ -70,9 +62,9 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let row = |(entries, _, times): &(u64, tempfile::TempDir, Vec<f64>)| Row {
         entries: *entries,
         open_ms: (quantile::median(times.iter().copied()) * 100.0).round() / 100.0,
-        runs: options.runs,
+        runs: options.repetition.runs,
     };
-    report::print(&trails.iter().map(row).collect::<Vec<_>>(), options.json)
+    report::print(&trails.iter().map(row).collect::<Vec<_>>(), options.repetition.json)
 }
 
 fn make(directory: &Path, entries: u64) -> Outcome<()> {

@@ -11,11 +11,12 @@ mod subject;
 mod tracing_appender;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 use run::Run;
 pub(crate) use run::RunOptions;
@@ -23,9 +24,8 @@ pub(crate) use subject::SubjectName;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    repetition: Repetition,
     /// Calls in each run, over all its threads
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
@@ -33,12 +33,6 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     threads: Vec<u64>,
-    /// Runs of each subject; medians are reported
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Where to write; a directory of its own is made there for each run [default: the temporary directory]
-    #[arg(long)]
-    dir: Option<PathBuf>,
     /// Only these subjects
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<SubjectName>,
@@ -72,16 +66,15 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     for threads in &options.threads {
         cases.extend(subjects.iter().map(|subject| (*threads, *subject, Vec::new())));
     }
-    let directory = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&directory)?;
-    for round in 1..=options.runs {
+    let directory = options.repetition.parent()?;
+    for round in 1..=options.repetition.runs {
         for (threads, subject, runs) in &mut cases {
-            eprintln!("run {round} of {}: {subject}, {threads} threads", options.runs);
+            eprintln!("run {round} of {}: {subject}, {threads} threads", options.repetition.runs);
             runs.push(one(*subject, *threads, options.entries, &directory)?);
         }
     }
     let rows: Vec<Row> = cases.iter().map(|(threads, subject, runs)| row(*subject, *threads, runs)).collect();
-    report::print(&rows, options.json)
+    report::print(&rows, options.repetition.json)
 }
 
 /// One run by another build of this program: median nanoseconds of a call, entries a second.

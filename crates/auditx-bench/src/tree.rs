@@ -9,13 +9,13 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::record::{SubjectName, run_at};
+use crate::repetition::Repetition;
 use crate::{Outcome, quantile, report};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    repetition: Repetition,
     /// This program, built with RUSTFLAGS='--cfg auditx_stub_hashing'
     #[arg(long, value_name = "FILE")]
     stubbed: PathBuf,
@@ -26,12 +26,6 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     threads: Vec<u64>,
-    /// Runs of each build; medians are reported
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Where to write; a directory of its own is made there for each run [default: the temporary directory]
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,14 +40,13 @@ struct Row {
 
 /// Measures and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&parent)?;
+    let parent = options.repetition.parent()?;
     let this = std::env::current_exe()?;
     let mut rows = Vec::new();
     for threads in &options.threads {
         let (mut hashed, mut stubbed) = (Vec::new(), Vec::new());
-        for round in 1..=options.runs {
-            eprintln!("run {round} of {}: {threads} threads", options.runs);
+        for round in 1..=options.repetition.runs {
+            eprintln!("run {round} of {}: {threads} threads", options.repetition.runs);
             let one =
                 |program: &Path| run_at(program, SubjectName::Auditx, *threads, options.entries, &parent);
             hashed.push(one(&this)?);
@@ -70,9 +63,9 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
                 p50_ns: median(runs, |run| run.0).round(),
                 sealed_per_s: sealed_per_s.round(),
                 share_of_stubbed: (sealed_per_s / baseline * 1_000.0).round() / 1_000.0,
-                runs: options.runs,
+                runs: options.repetition.runs,
             });
         }
     }
-    report::print(&rows, options.json)
+    report::print(&rows, options.repetition.json)
 }

@@ -14,23 +14,17 @@ use auditx_reader::{Answer, VerifyOptions};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::repetition::Repetition;
 use crate::{Outcome, child, facts, quantile, report};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    repetition: Repetition,
     /// Sizes of the trails, in megabytes of lines
     #[arg(long, value_delimiter = ',', default_value = "100,1000")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     megabytes: Vec<u64>,
-    /// Runs of each subject; medians are reported
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Where to write; a directory of its own is made there for each trail [default: the temporary directory]
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 /// One verification, in a process of its own.
@@ -63,16 +57,14 @@ struct Row {
 
 /// Measures and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&parent)?;
     let mut rows = Vec::new();
     for megabytes in &options.megabytes {
-        let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(&parent)?;
+        let directory = options.repetition.directory()?;
         eprintln!("making a trail of {megabytes} MB");
         let key = make(directory.path(), megabytes * 1_000_000)?;
-        rows.extend(rows_of(directory.path(), &key, *megabytes, options.runs)?);
+        rows.extend(rows_of(directory.path(), &key, *megabytes, options.repetition.runs)?);
     }
-    report::print(&rows, options.json)
+    report::print(&rows, options.repetition.json)
 }
 
 fn rows_of(directory: &Path, key: &VerifierKey, megabytes: u64, runs: u32) -> Outcome<Vec<Row>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auditx_core::{
     ACTIVE, AuditAction, BusinessModule, Config, Error, LogLevel, RateLimit, Receipt, RequestContext,
-    SignedCheckpoint, StoredEntry, VerifierKey, audit, configure,
+    StoredEntry, VerifierKey, audit, configure,
 };
 use auditx_reader::{Answer, Lines, Verification, VerifyOptions, verify};
 use serde_json::json;
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn verified(directory: &Path, key: &VerifierKey) -> Result<Verification, Failure> {
     let mut options = VerifyOptions::new().key(key.clone());
     if let Some(latest) = audit().checkpoint() {
-        options = options.known(SignedCheckpoint::parse(latest.as_str().as_bytes())?);
+        options = options.known(latest);
     }
     let mut progress = Progress::of("verifying");
     Ok(verify(directory, &options, &mut |done, total| progress.tell(done, total))?)

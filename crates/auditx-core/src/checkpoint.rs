@@ -1,6 +1,7 @@
 //! A checkpoint: how many lines a trail had and the root of its tree then, signed (C2SP tlog-checkpoint in a signed note).
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::c2sp::{self, NoteKey, ParsedNote, SignatureFault};
 use crate::error::{Error, Result};
@@ -10,11 +11,11 @@ use crate::tree::Hash;
 /// A tree head and the signatures under it, as it stands in `.auditx/checkpoint`, in `checkpoint` records and in proofs.
 ///
 /// Parsing takes exactly what would be written: no extension lines, no other spelling of numbers or base64. It checks no
-/// signature: that is [`SignedCheckpoint::verify`].
-#[derive(Debug)]
+/// signature: that is [`SignedCheckpoint::verify`]. Clones share one note.
+#[derive(Debug, Clone)]
 pub struct SignedCheckpoint {
-    note: ParsedNote,
-    text: String,
+    note: Arc<ParsedNote>,
+    text: Arc<str>,
 }
 
 impl SignedCheckpoint {
@@ -26,7 +27,7 @@ impl SignedCheckpoint {
         let text = std::str::from_utf8(note).map_err(|error| {
             Error::corrupt("this is no signed checkpoint: it is not UTF-8").because(error)
         })?;
-        Ok(Self { note: ParsedNote::parse(note)?, text: text.to_owned() })
+        Ok(Self { note: Arc::new(ParsedNote::parse(note)?), text: text.into() })
     }
 
     /// Signs a tree head with each signer, all under the log's name. Every signature is checked before it is believed. A logger

@@ -17,7 +17,7 @@ use crate::entry::{Entry, MetadataValue};
 use crate::error::Result;
 use crate::redact::{Decision, Path, REDACTED, Rules};
 
-pub(crate) use limit::MAX_LINE;
+pub use limit::MAX_LINE;
 
 /// What every line of a logger shares.
 #[derive(Debug)]

@@ -53,6 +53,7 @@ pub use checkpoint::SignedCheckpoint;
 pub use clock::{Clock, SystemClock};
 pub use config::{Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, RateLimit, Retention};
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
+pub use encode::MAX_LINE;
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
 pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};

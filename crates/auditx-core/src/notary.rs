@@ -49,7 +49,7 @@ pub(crate) struct Notary {
 struct State {
     key: VerifierKey,
     signer: Arc<dyn Signer>,
-    latest: Option<Arc<SignedCheckpoint>>,
+    latest: Option<SignedCheckpoint>,
 }
 
 impl Notary {
@@ -64,7 +64,7 @@ impl Notary {
         let history = checkpoint_history(trail);
         create_directory(&history)
             .map_err(|error| Error::storage("cannot make the directory of checkpoints", &history, error))?;
-        let state = State { key, signer, latest: latest.map(Arc::new) };
+        let state = State { key, signer, latest };
         Ok(Self { trail: trail.to_path_buf(), storage, counters, state: Mutex::new(state) })
     }
 
@@ -75,10 +75,10 @@ impl Notary {
 
     /// Lines that the latest checkpoint speaks of.
     pub(crate) fn size(&self) -> u64 {
-        self.lock().latest.as_ref().map_or(0, |latest| latest.size())
+        self.lock().latest.as_ref().map_or(0, SignedCheckpoint::size)
     }
 
-    pub(crate) fn latest(&self) -> Option<Arc<SignedCheckpoint>> {
+    pub(crate) fn latest(&self) -> Option<SignedCheckpoint> {
         self.lock().latest.clone()
     }
 
@@ -95,7 +95,7 @@ impl Notary {
             (Some(latest), _) => self.keep(&latest, occasion),
             (None, _) => {
                 let made = self.make(frontier, state.key.name(), &[&*state.signer], occasion);
-                made.map(|made| state.latest = Some(Arc::new(made)))
+                made.map(|made| state.latest = Some(made))
             }
         };
         if outcome.is_err() {
@@ -109,7 +109,7 @@ impl Notary {
         let mut state = self.lock();
         let key = VerifierKey::new(state.key.name(), &next.public_key())?;
         let made = self.make(frontier, key.name(), &[&*state.signer, &*next], Occasion::Handover)?;
-        *state = State { key, signer: next, latest: Some(Arc::new(made)) };
+        *state = State { key, signer: next, latest: Some(made) };
         Ok(())
     }
 

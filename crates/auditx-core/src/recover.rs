@@ -134,7 +134,7 @@ fn resume(
                 Some(frontier) if suspect.is_none() => (frontier, None),
                 _ => {
                     let frontier = rebuild::frontier(directory, latest, &tiles)?;
-                    let remark = "the cache of tree nodes did not agree with the checkpoint and was made anew from the lines, which do";
+                    let remark = "the cache of tree nodes did not agree with the checkpoint; the lines do, and what can be of it is made anew from them";
                     (frontier, Some(remark.to_owned()))
                 }
             }

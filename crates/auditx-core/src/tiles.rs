@@ -147,9 +147,12 @@ impl GrowingTree {
                 file.pending.extend_from_slice(hash);
             }
         });
-        self.files
-            .iter_mut()
-            .try_for_each(|file| if file.pending.len() < PENDING { Ok(()) } else { file.flush() })
+        // The lowest row grows fastest by far.
+        if self.files.first().is_some_and(|file| file.pending.len() >= PENDING) {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Hands everything to the kernel. It need not be durable: what a power loss takes is made anew from the lines.

@@ -3,13 +3,16 @@
 //! Unlike a writer it takes files of any owner: an auditor reads what a service wrote.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
+
+/// More than any note of ours, or an identity, has.
+const MOST_SMALL_BYTES: u64 = 64 * 1024;
 
 /// A file's place on a disk: the same as long as it is the same file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,20 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
             _ => Err(Error::storage("cannot open the file", path, error)),
         },
     }
+}
+
+/// The bytes of a file of `.auditx`, a checkpoint or the identity; none where there is none of that name. Of what is longer
+/// than any of them the beginning, which is none of them either.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(MOST_SMALL_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::storage("cannot read the file", path, error))?;
+    Ok(Some(bytes))
 }
 
 fn refusal(file_type: FileType, path: &Path) -> Error {

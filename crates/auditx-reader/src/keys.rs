@@ -6,11 +6,8 @@ use auditx_core::VerifierKey;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::line::Line;
+use crate::line::{Line, OWN_RECORD};
 use crate::lines::Lines;
-
-/// User data never has this name, and in a string it would have backslashes.
-const RECORD: &[u8] = b"\"auditx\":{";
 
 /// A key that a trail names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +38,7 @@ pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
 }
 
 fn key_in(line: &Line) -> Result<Option<RecordedKey>> {
-    if memchr::memmem::find(line.bytes(), RECORD).is_none() {
+    if memchr::memmem::find(line.bytes(), OWN_RECORD).is_none() {
         return Ok(None);
     }
     // What cannot be read at all is a matter of verifying.

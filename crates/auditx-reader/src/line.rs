@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
+/// What only the trail's own records hold: user data never has this name, and in a string it would have backslashes.
+pub(crate) const OWN_RECORD: &[u8] = b"\"auditx\":{";
+
 /// One line, without its newline, and where it stands.
 #[derive(Debug, Clone)]
 pub struct Line {

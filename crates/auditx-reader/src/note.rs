@@ -1,15 +1,11 @@
 //! The latest checkpoint of a trail, read from beside its lines. No signature of it is checked here.
 
-use std::io::Read;
 use std::path::Path;
 
 use auditx_core::{SignedCheckpoint, checkpoint_path};
 
 use crate::error::{Error, Result};
 use crate::file;
-
-/// More than any note of ours has.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// The latest signed checkpoint of the trail in `directory`, as it stands there: whether to believe it is for whoever has
 /// the key ([`SignedCheckpoint::verify`]).
@@ -19,7 +15,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// `is_refused` or `is_storage` where it cannot be read.
 pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
     let path = checkpoint_path(directory);
-    let Some(file) = file::open(&path)? else {
+    let Some(note) = file::read_small(&path)? else {
         let message = if directory.exists() {
             "there is no checkpoint of a trail: nothing was signed here"
         } else {
@@ -27,9 +23,5 @@ pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
         };
         return Err(Error::missing(message, directory));
     };
-    let mut note = Vec::new();
-    file.take(MOST_BYTES)
-        .read_to_end(&mut note)
-        .map_err(|error| Error::storage("cannot read the checkpoint", &path, error))?;
     SignedCheckpoint::parse(&note).map_err(|error| Error::corrupt(error.to_string(), &path))
 }

@@ -57,7 +57,7 @@ pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
     }
     let line = signed_line(directory, seq)?;
     let made = with_nodes(directory, checkpoint.size(), |read| {
-        InclusionProof::make(line.bytes(), seq, copy(&checkpoint)?, read)
+        InclusionProof::make(line.bytes(), seq, checkpoint.clone(), read)
     });
     made.map_err(|error| match error {
         Unmade::Reading(error) => error,
@@ -84,7 +84,7 @@ pub fn prove_consistency(
     newer: SignedCheckpoint,
 ) -> Result<ConsistencyProof> {
     let (old_size, size) = (older.size(), newer.size());
-    let made = with_nodes(directory, size, |read| ConsistencyProof::make(copy(&older)?, copy(&newer)?, read));
+    let made = with_nodes(directory, size, |read| ConsistencyProof::make(older.clone(), newer.clone(), read));
     made.map_err(|error| match error {
         Unmade::Reading(error) => error,
         Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
@@ -148,10 +148,6 @@ fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
             Error::corrupt(message, directory)
         }
     })
-}
-
-fn copy(checkpoint: &SignedCheckpoint) -> auditx_core::Result<SignedCheckpoint> {
-    SignedCheckpoint::parse(checkpoint.as_str().as_bytes())
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ const LOOKS: usize = 20;
 /// What an auditor brings along.
 ///
 /// ```
-/// use auditx_core::{AuditLogger, Config, SignedCheckpoint};
+/// use auditx_core::{AuditLogger, Config};
 /// use auditx_reader::{Answer, VerifyOptions, verify};
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();
@@ -59,9 +59,8 @@ const LOOKS: usize = 20;
 /// let key = logger.verifier_key()?;
 /// logger.log("Period closed").record()?;
 /// logger.close(std::time::Duration::from_secs(10))?;
-/// let kept = logger.checkpoint().expect("closing signs").to_string();
+/// let known = logger.checkpoint().expect("closing signs");
 ///
-/// let known = SignedCheckpoint::parse(kept.as_bytes())?;
 /// let verification = verify(log_dir, &VerifyOptions::new().key(key).known(known), &mut |_, _| {})?;
 /// assert_eq!(verification.answer, Answer::Intact);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Kind, Result};
 
 /// The largest line, its sequence number and its final newline included (a record's length fits 16 bits).
-pub(crate) const MAX_LINE: usize = 65_535;
+pub const MAX_LINE: usize = 65_535;
 
 /// `{"seq":18446744073709551615,` and `\n`: whether an entry fits must not depend on when it is recorded.
 const AROUND_BODY: usize = 29;

@@ -33,7 +33,7 @@ impl AuditLogger {
     /// The latest signed checkpoint: give it to somebody who cannot be reached from this machine, and nobody can take back
     /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
     #[must_use]
-    pub fn checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
+    pub fn checkpoint(&self) -> Option<SignedCheckpoint> {
         self.core().ok()?.notary.latest()
     }
 

@@ -68,10 +68,6 @@ fn every_line_of_small_trails_is_proved_and_every_prefix_is() {
     }
 }
 
-fn copy(checkpoint: &SignedCheckpoint) -> SignedCheckpoint {
-    SignedCheckpoint::parse(checkpoint.as_str().as_bytes()).unwrap()
-}
-
 /// The proof with its parts exchanged.
 fn altered(proof: &InclusionProof, alter: impl FnOnce(&mut InclusionProof)) -> InclusionProof {
     let mut copy = InclusionProof::parse(proof.to_string().as_bytes()).unwrap();
@@ -108,7 +104,7 @@ fn a_proof_with_anything_exchanged_proves_nothing() {
     }
     for size in [26, 8, 6, 5, 1] {
         let signed = SignedCheckpoint::sign(ORIGIN, size, &log.hash(0, 13), &[&log.key]).unwrap();
-        assert_eq!(fault(&|proof| proof.checkpoint = copy(&signed)), ProofFault::WrongPath, "size {size}");
+        assert_eq!(fault(&|proof| proof.checkpoint = signed.clone()), ProofFault::WrongPath, "size {size}");
     }
     assert_eq!(fault(&|proof| proof.path.truncate(proof.path.len() - 1)), ProofFault::WrongPath);
     assert_eq!(fault(&|proof| proof.path.rotate_left(1)), ProofFault::WrongPath);

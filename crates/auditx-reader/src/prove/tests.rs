@@ -266,12 +266,12 @@ fn growth_is_proved_between_any_two_checkpoints() {
         kept.push(notes());
     }
     let trail = trail.closed();
-    kept.push(latest_checkpoint(trail.path()).unwrap().into());
+    kept.push(latest_checkpoint(trail.path()).unwrap());
     let keys = std::slice::from_ref(&trail.key);
     for has_cache in [true, false] {
         for (place, newer) in kept.iter().enumerate() {
             for older in &kept[..=place] {
-                let made = prove_consistency(trail.path(), copy(older).unwrap(), copy(newer).unwrap());
+                let made = prove_consistency(trail.path(), older.clone(), newer.clone());
                 let text = made.unwrap().to_string();
                 ConsistencyProof::parse(text.as_bytes()).unwrap().check(keys).unwrap();
             }
@@ -281,15 +281,15 @@ fn growth_is_proved_between_any_two_checkpoints() {
         }
     }
     let [first, .., last] = &kept[..] else { panic!("several checkpoints") };
-    let backwards = prove_consistency(trail.path(), copy(last).unwrap(), copy(first).unwrap()).unwrap_err();
+    let backwards = prove_consistency(trail.path(), last.clone(), first.clone()).unwrap_err();
     assert!(backwards.is_invalid(), "{backwards}");
     let other = Trail::of(50, Compression::None).closed();
     let theirs = latest_checkpoint(other.path()).unwrap();
-    let foreign = prove_consistency(trail.path(), copy(first).unwrap(), theirs).unwrap_err();
+    let foreign = prove_consistency(trail.path(), first.clone(), theirs).unwrap_err();
     assert!(foreign.is_invalid() && foreign.to_string().contains("different logs"), "{foreign}");
 
     // What came before the older one is in neither proof nor question.
     trail.alter(first.size() + 1);
-    let error = prove_consistency(trail.path(), copy(first).unwrap(), copy(last).unwrap()).unwrap_err();
+    let error = prove_consistency(trail.path(), first.clone(), last.clone()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("auditx verify"), "{error}");
 }

@@ -7,7 +7,7 @@ use auditx_core::{Hash, erased_hash, leaf_hash, parse_seq};
 
 use super::fault::{Fault, FaultKind};
 use super::localise::{AHEAD, Localiser};
-use super::scan::MAX_LINE;
+use auditx_core::MAX_LINE;
 
 /// A line as it was found.
 #[derive(Debug)]

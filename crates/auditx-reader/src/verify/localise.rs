@@ -11,9 +11,9 @@ use super::classify::{Classifier, Seen, hash_as};
 use super::fault::{Fault, FaultKind};
 use super::files::{Opened, SegmentFile};
 use super::row::Row;
-use super::scan::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::segment::Segment;
+use auditx_core::MAX_LINE;
 
 /// How far a line is looked for that was moved by lines put in before it.
 pub(super) const AHEAD: usize = 16;

@@ -3,7 +3,6 @@
 //! Whatever a checkpoint speaks of that is read first is on disk when the lines are read.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use auditx_core::{OWN_DIR, SignedCheckpoint, checkpoint_history, checkpoint_path};
@@ -12,9 +11,6 @@ use super::fault::{Fault, FaultKind};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::inspect::Identity;
-
-/// More than any note of ours, or an identity, has.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// How the signatures of a note begin.
 const SIGNATURE: &str = "\u{2014} ";
@@ -40,7 +36,7 @@ impl Notes {
         let mut notes = Self { checkpoint, history: Vec::new(), unusable: Vec::new(), log_name: None };
         notes.read_history(&checkpoint_history(directory))?;
         let identity = directory.join(OWN_DIR).join("trail.json");
-        let identity = read_small(&identity).ok().flatten();
+        let identity = file::read_small(&identity).ok().flatten();
         let identity = identity.and_then(|bytes| serde_json::from_slice::<Identity>(&bytes).ok());
         notes.log_name = identity.map(|identity| format!("{}/auditx/{}", identity.origin, identity.trail_id));
         Ok(notes)
@@ -65,7 +61,7 @@ impl Notes {
         }
         named.sort();
         for (size, path) in named {
-            let note = read_small(&path).ok().flatten();
+            let note = file::read_small(&path).ok().flatten();
             match note.and_then(|note| SignedCheckpoint::parse(&note).ok()) {
                 Some(note) if note.size() == size => self.history.push(note),
                 _ => self.unusable.push(size.to_string()),
@@ -76,7 +72,7 @@ impl Notes {
 }
 
 fn read_checkpoint(path: &Path) -> Result<std::result::Result<Option<SignedCheckpoint>, Fault>> {
-    let bytes = match read_small(path) {
+    let bytes = match file::read_small(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(Ok(None)),
         Err(error) if error.is_refused() => {
@@ -101,13 +97,4 @@ fn is_unsigned(note: &[u8]) -> bool {
     std::str::from_utf8(note).is_ok_and(|text| {
         text.trim_end().lines().count() == 3 && !text.lines().any(|line| line.starts_with(SIGNATURE))
     })
-}
-
-fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
-    let Some(file) = file::open(path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::storage("cannot read the file", path, error))?;
-    Ok(Some(bytes))
 }

@@ -3,8 +3,10 @@
 //! Comes in: lines. Goes out: what the few that are records of ours say. That a line is none of them is seen without
 //! parsing it: every line has its time and level at a fixed place.
 
-use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex};
+use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex, retired_frontier};
 use serde::Deserialize;
+
+use crate::line::OWN_RECORD;
 
 /// `2026-11-24T15:24:54.123456Z`
 pub(super) const TIMESTAMP: usize = 27;
@@ -19,9 +21,6 @@ const LONGEST_LEVEL: usize = 8;
 
 /// The module of every own record.
 const OURS: &[u8] = b",\"module\":\"system\"";
-
-/// User data never has this name, and in a string it would have backslashes.
-const RECORD: &[u8] = b"\"auditx\":{";
 
 /// What a record says.
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl<'l> Head<'l> {
         let Some(level) = self.rest.strip_prefix(BEFORE_LEVEL) else { return false };
         let end = level.iter().take(LONGEST_LEVEL + 1).position(|&byte| byte == b'"');
         end.is_some_and(|end| level[end + 1..].starts_with(OURS))
-            && memchr::memmem::find(self.rest, RECORD).is_some()
+            && memchr::memmem::find(self.rest, OWN_RECORD).is_some()
     }
 }
 
@@ -101,7 +100,10 @@ pub(super) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
         "checkpoint" => unreadable(claim(&fields, keys), "the checkpoint recorded here cannot be read"),
         "key" => unreadable(key(&fields), "the change of keys recorded here cannot be read"),
         "erased" => unreadable(erased(&fields), "the erasure recorded here cannot be read"),
-        "retired" => unreadable(retired(&fields), "the retirement recorded here cannot be read"),
+        "retired" => {
+            let record = retired_frontier(line).map(|frontier| Record::Retired { frontier });
+            unreadable(record, "the retirement recorded here cannot be read")
+        }
         _ => None,
     }
 }
@@ -126,8 +128,6 @@ struct Fields {
     new: String,
     seq: Option<u64>,
     leaf_hash: String,
-    last_seq: Option<u64>,
-    frontier: Vec<String>,
 }
 
 fn claim(fields: &Fields, keys: &[VerifierKey]) -> Option<Record> {
@@ -142,12 +142,6 @@ fn key(fields: &Fields) -> Option<Record> {
 
 fn erased(fields: &Fields) -> Option<Record> {
     Some(Record::Erased { seq: fields.seq?, hash: hash_from_hex(&fields.leaf_hash)? })
-}
-
-fn retired(fields: &Fields) -> Option<Record> {
-    let hashes: Option<Vec<Hash>> = fields.frontier.iter().map(|hash| hash_from_hex(hash)).collect();
-    let frontier = CompactRange::frontier(fields.last_seq?.checked_add(1)?, &hashes?).ok()?;
-    Some(Record::Retired { frontier })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::{Hash, VerifierKey, erased_hash, parse_seq};
+use auditx_core::{Hash, MAX_LINE, VerifierKey, erased_hash, parse_seq};
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::moment::Moments;
@@ -13,9 +13,6 @@ use super::record::{self, Head, Record};
 use super::row::Row;
 use super::subtrees::Subtrees;
 use super::window::Window;
-
-/// The longest line, its newline included: what a writer takes at most.
-pub(super) const MAX_LINE: usize = 65_535;
 
 /// Longer than any stub of an erased line.
 const LONGEST_STUB: usize = 128;

@@ -43,7 +43,9 @@ fn a_trail_that_is_being_written_is_never_broken() {
         // Also where an assertion fails: the scope waits for them.
         let _ending = Ending(&is_over);
         let mut known: Option<String> = None;
-        for round in 0..30 {
+        let is_enough =
+            |round| round >= 30 && written.load(Ordering::SeqCst) > 400 && logger.metrics().retired > 0;
+        for round in (0..).take_while(|round| !is_enough(*round)) {
             let mut options = VerifyOptions::new().key(key.clone()).threads(1 + round % 3).stretch(20_000);
             if let Some(note) = &known {
                 options = options.known(parsed(note));
