@@ -1,9 +1,12 @@
 //! The one place that grows a trail: sequence numbers, the active segment, the tree, sealing. Every journal drives it.
 //!
-//! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number.
+//! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number. Sealing costs
+//! a rename; making the sealed segment durable and signing it is left to whoever syncs.
+
+mod settle;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,15 +14,21 @@ use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
-use crate::key::Signer;
 use crate::line::SEQ_PREFIX;
 use crate::metrics::Counters;
-use crate::notary::{Notary, Occasion};
+use crate::history::Line;
+use crate::notary::Notary;
 use crate::own_record::OwnRecord;
-use crate::segment::{ACTIVE, sealed_name};
+use crate::segment::ACTIVE;
 use crate::storage::{Storage, StorageFile};
 use crate::tiles::GrowingTree;
-use crate::tree::{CompactRange, Hash, leaf_hash};
+use crate::tree::{Hash, leaf_hash};
+use crate::watermark::{Reach, Watermark};
+
+use settle::Sealed;
+
+/// One write(2) takes about this much at most.
+const BATCH: usize = 1024 * 1024;
 
 /// After a failed seal the segment grows by this much, or by another maximum age, before the next attempt.
 const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
@@ -35,6 +44,9 @@ pub(crate) struct Start {
     pub(crate) began: SystemTime,
 }
 
+/// Segments that wait for their fdatasync and their signature; with more of them the active one goes on growing.
+const MOST_UNSETTLED: usize = 32;
+
 /// What an appender works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Means {
@@ -45,34 +57,63 @@ pub(crate) struct Means {
     pub(crate) counters: Arc<Counters>,
     pub(crate) max_file_bytes: u64,
     pub(crate) max_age: Option<Duration>,
-    /// Rung at each seal.
+    /// Rung when a sealed segment is settled.
     pub(crate) sealed: Arc<Bell>,
+    /// Told of every line and of every failure.
+    pub(crate) watermark: Arc<Watermark>,
 }
 
 /// Entries that were refused since the last one that was written.
-#[derive(Debug)]
-struct Missed {
-    count: u64,
-    first: Timestamp,
-    last: Timestamp,
-    why: String,
+#[derive(Debug, Clone)]
+pub(crate) struct Missed {
+    pub(crate) count: u64,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) why: String,
 }
 
 #[derive(Debug)]
 pub(crate) struct Appender {
     means: Means,
     active: Start,
+    /// Every entry before this place in the journal is written.
+    place: u64,
+    /// Sealed, and neither durable for certain nor signed.
+    unsettled: Vec<Arc<Sealed>>,
     /// Over every line that is written.
     tree: GrowingTree,
     notary: Arc<Notary>,
-    /// Lines that wait for the next write, and their hashes.
-    batch: Vec<u8>,
-    leaves: Vec<Hash>,
+    staged: Staged,
     seal_at: u64,
-    /// Of the last seal, until it is written.
-    rotated: Option<OwnRecord>,
+    /// Of the last seals, until they are written.
+    rotated: Vec<OwnRecord>,
     missed: Option<Missed>,
     poison: Option<Error>,
+}
+
+/// Lines that wait for the next write.
+#[derive(Debug, Default)]
+struct Staged {
+    bytes: Vec<u8>,
+    /// Where each line ends, its newline included, and the place of its entry; none for lines of our own.
+    lines: Vec<(usize, Option<u64>)>,
+    leaves: Vec<Hash>,
+}
+
+impl Staged {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+        self.leaves.clear();
+    }
+
+    fn hash(&mut self) {
+        let mut begin = 0;
+        for (end, _) in &self.lines {
+            self.leaves.push(leaf_hash(&self.bytes[begin..end - 1]));
+            begin = *end;
+        }
+    }
 }
 
 impl Appender {
@@ -80,38 +121,34 @@ impl Appender {
         let seal_at = means.max_file_bytes;
         Self {
             means,
+            place: start.next_seq,
             active: start,
+            unsettled: Vec::new(),
             tree,
             notary,
-            batch: Vec::new(),
-            leaves: Vec::new(),
+            staged: Staged::default(),
             seal_at,
-            rotated: None,
+            rotated: Vec::new(),
             missed: None,
             poison: None,
         }
-    }
-
-    pub(crate) fn next_seq(&self) -> u64 {
-        self.active.next_seq
     }
 
     pub(crate) fn first_seq(&self) -> u64 {
         self.active.first_seq
     }
 
-    /// The active file and the length it must have at least.
-    pub(crate) fn active_file(&self) -> (Arc<dyn StorageFile>, u64) {
-        (self.active.file.clone(), self.active.len)
+    pub(crate) fn reach(&self) -> Reach {
+        Reach { lines: self.active.next_seq, place: self.place }
     }
 
-    /// The tree over all lines so far.
-    pub(crate) fn frontier(&self) -> &CompactRange {
-        self.tree.frontier()
+    /// Where the next entry's place is counted from, in a journal that counts otherwise than in lines.
+    pub(crate) fn count_from(&mut self, place: u64) {
+        self.place = place;
     }
 
     /// Hands what the cache of nodes keeps back to the kernel.
-    pub(crate) fn flush_tiles(&mut self) {
+    fn flush_tiles(&mut self) {
         if self.tree.flush().is_err() {
             self.means.counters.tile_failures.add(1);
         }
@@ -120,29 +157,71 @@ impl Appender {
     /// Refuses all further entries: what was written can no longer be trusted to stay.
     pub(crate) fn poison(&mut self, error: &Error) {
         self.poison.get_or_insert_with(|| error.duplicate());
+        self.means.watermark.poison(error);
     }
 
-    /// Appends one entry with one write(2) and seals the segment when it is due.
-    pub(crate) fn append(&mut self, body: &[u8]) -> Result<(u64, Hash)> {
-        let recorded = self.append_line(body);
-        if let (Err(error), None) = (&recorded, &self.poison) {
-            self.note_missed(error);
+    /// Appends one entry with one write(2) and seals the segment when it is due. Its place is the number of lines then.
+    pub(crate) fn append(&mut self, body: &[u8]) -> Result<u64> {
+        let mut next = Some(body);
+        let outcome = self.append_all(&mut |lines, out| {
+            next.take().map(|body| {
+                out.extend_from_slice(body);
+                lines + 1
+            })
+        });
+        match outcome {
+            Ok(_) => Ok(self.place),
+            Err(error) => {
+                if self.poison.is_none() {
+                    let now = Timestamp::of(self.means.clock.now());
+                    self.miss(Missed { count: 1, first: now, last: now, why: error.to_string() });
+                }
+                Err(error)
+            }
         }
-        recorded
+    }
+
+    /// Appends entries with one write(2), all of them or none, and seals the segment when it is due. `next` appends a body to
+    /// what it is given, which it must not look at, and names the entry's place; or says that there is none. It is told how
+    /// many lines come before. Gives how many entries it took: a full segment or a large batch ends early.
+    pub(crate) fn append_all(
+        &mut self,
+        next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>,
+    ) -> Result<usize> {
+        let taken = self.write(|appender| appender.stage_all(next))?;
+        if self.active.len >= self.seal_at {
+            self.try_seal();
+        }
+        Ok(taken)
     }
 
     /// Appends a record of the library's own. One that is refused is no missing entry.
     pub(crate) fn append_own(&mut self, record: &OwnRecord) -> Result<u64> {
         let body = record.encode(&self.means.envelope, &*self.means.clock)?;
-        self.append_line(&body).map(|(seq, _)| seq)
-    }
-
-    fn append_line(&mut self, body: &[u8]) -> Result<(u64, Hash)> {
-        let recorded = self.write(|appender| appender.stage(body))?;
+        let seq = self.write(|appender| {
+            appender.stage(&body);
+            appender.active.next_seq - 1
+        })?;
         if self.active.len >= self.seal_at {
             self.try_seal();
         }
-        Ok(recorded)
+        Ok(seq)
+    }
+
+    /// Entries that were refused; said with the next line.
+    pub(crate) fn miss(&mut self, more: Missed) {
+        match &mut self.missed {
+            Some(missed) => {
+                missed.count += more.count;
+                missed.last = more.last;
+            }
+            None => self.missed = Some(more),
+        }
+    }
+
+    /// Writes what is pending, if anything is.
+    pub(crate) fn append_pending(&mut self) -> Result<()> {
+        self.write(|_| ())
     }
 
     /// Seals by age.
@@ -165,45 +244,51 @@ impl Appender {
         self.poison.as_ref().map_or(Ok(()), |poison| Err(poison.duplicate()))
     }
 
-    /// Seals whatever the active segment holds.
-    pub(crate) fn seal_now(&mut self) -> Result<()> {
-        self.check()?;
-        self.seal_and_tell()
+    fn stage_all(&mut self, next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>) -> usize {
+        let mut taken = 0;
+        loop {
+            let begin = self.begin_line();
+            let Some(place) = next(self.active.next_seq, &mut self.staged.bytes) else {
+                self.staged.bytes.truncate(begin);
+                return taken;
+            };
+            self.end_line(Some(place));
+            taken += 1;
+            let staged = self.staged.bytes.len();
+            if staged >= BATCH || self.active.len + staged as u64 >= self.seal_at {
+                return taken;
+            }
+        }
     }
 
-    /// Makes every line durable and signs it.
-    pub(crate) fn sign(&mut self) -> Result<()> {
-        self.sync("cannot sync the active segment")?;
-        self.notary.sign(self.tree.frontier(), Occasion::Boundary)
+    fn stage(&mut self, body: &[u8]) {
+        self.begin_line();
+        self.staged.bytes.extend_from_slice(body);
+        self.end_line(None);
     }
 
-    /// The same, with the key so far and the one that signs from here on.
-    pub(crate) fn hand_over(&mut self, next: Arc<dyn Signer>) -> Result<()> {
-        self.sync("cannot sync the active segment")?;
-        self.notary.hand_over(self.tree.frontier(), next)
+    fn begin_line(&mut self) -> usize {
+        let bytes = &mut self.staged.bytes;
+        let begin = bytes.len();
+        bytes.extend_from_slice(SEQ_PREFIX);
+        bytes.extend_from_slice(itoa::Buffer::new().format(self.active.next_seq).as_bytes());
+        bytes.push(b',');
+        begin
     }
 
-    fn stage(&mut self, body: &[u8]) -> (u64, Hash) {
-        let seq = self.active.next_seq;
-        let start = self.batch.len();
-        self.batch.extend_from_slice(SEQ_PREFIX);
-        self.batch.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
-        self.batch.push(b',');
-        self.batch.extend_from_slice(body);
-        let hash = leaf_hash(&self.batch[start..]);
-        self.batch.push(b'\n');
-        self.leaves.push(hash);
+    fn end_line(&mut self, place: Option<u64>) {
+        self.staged.bytes.push(b'\n');
+        self.staged.lines.push((self.staged.bytes.len(), place));
         self.active.next_seq += 1;
-        (seq, hash)
     }
 
-    /// What must be said before anything else: that a segment was sealed, and how much was lost since the last line.
+    /// What must be said before anything else: that segments were sealed, and how much was lost since the last line.
     fn stage_pending(&mut self) {
-        let gap = self.missed.as_ref().map(|missed| OwnRecord::Gap {
-            count: missed.count,
-            first: missed.first,
-            last: missed.last,
-            why: missed.why.clone(),
+        let gap = self.missed.clone().map(|Missed { count, first, last, why }| OwnRecord::Gap {
+            count,
+            first,
+            last,
+            why,
         });
         for record in self.rotated.clone().into_iter().chain(gap) {
             // A record of ours always encodes: its fields are short.
@@ -213,48 +298,45 @@ impl Appender {
         }
     }
 
-    fn note_missed(&mut self, error: &Error) {
-        let now = Timestamp::of(self.means.clock.now());
-        let missed = self.missed.get_or_insert_with(|| Missed {
-            count: 0,
-            first: now,
-            last: now,
-            why: error.to_string(),
-        });
-        missed.count += 1;
-        missed.last = now;
-    }
-
     /// Writes what is pending and what `stage` adds, all of it or nothing.
     fn write<T>(&mut self, stage: impl FnOnce(&mut Self) -> T) -> Result<T> {
         self.check()?;
         let before = self.active.next_seq;
-        self.stage_pending();
+        if !self.rotated.is_empty() || self.missed.is_some() {
+            self.stage_pending();
+        }
         let staged = stage(self);
-        let outcome = self.write_batch();
-        let bytes = self.batch.len() as u64;
-        self.batch.clear();
+        let outcome = self.write_staged();
         match outcome {
             Ok(()) => {
+                let bytes = self.staged.bytes.len() as u64;
                 self.active.len += bytes;
-                self.grow_tree();
                 self.means.counters.bytes.add(bytes);
-                (self.rotated, self.missed) = (None, None);
-                Ok(staged)
+                self.grow_tree(before);
+                self.rotated.clear();
+                self.missed = None;
             }
-            Err(error) => {
-                self.active.next_seq = before;
-                self.leaves.clear();
-                Err(self.take_back(error))
-            }
+            Err(_) => self.active.next_seq = before,
         }
+        self.staged.clear();
+        outcome.map_err(|error| self.take_back(error)).map(|()| staged)
     }
 
-    fn grow_tree(&mut self) {
-        for leaf in self.leaves.drain(..) {
-            if self.tree.push(leaf).is_err() {
+    fn grow_tree(&mut self, first_seq: u64) {
+        self.staged.hash();
+        let Staged { lines, leaves, .. } = &self.staged;
+        for leaf in leaves {
+            if self.tree.push(*leaf).is_err() {
                 self.means.counters.tile_failures.add(1);
             }
+        }
+        let places = lines.iter().zip(leaves).zip(first_seq..);
+        let entries = places.filter_map(|(((_, place), leaf), seq)| {
+            place.map(|place| Line { place, seq, leaf_hash: *leaf })
+        });
+        self.means.watermark.history.note(entries);
+        if let Some(place) = lines.iter().rev().find_map(|(_, place)| *place) {
+            self.place = place;
         }
     }
 
@@ -268,8 +350,8 @@ impl Appender {
         Error::storage("cannot append to the active segment", &path, error)
     }
 
-    fn write_batch(&self) -> io::Result<()> {
-        let mut rest = self.batch.as_slice();
+    fn write_staged(&self) -> io::Result<()> {
+        let mut rest = self.staged.bytes.as_slice();
         while !rest.is_empty() {
             match self.active.file.append(rest)? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -277,75 +359,6 @@ impl Appender {
             }
         }
         Ok(())
-    }
-
-    /// Seals; where that fails the segment simply goes on growing, and the failure is counted.
-    fn try_seal(&mut self) {
-        if self.seal_and_tell().is_err() {
-            self.seal_at = self.active.len + SEAL_RETRY_BYTES;
-            self.active.began = self.means.clock.now();
-            self.means.counters.seal_failures.add(1);
-        }
-    }
-
-    fn seal_and_tell(&mut self) -> Result<()> {
-        self.seal()?;
-        self.seal_at = self.means.max_file_bytes;
-        self.means.counters.seals.add(1);
-        self.means.sealed.ring();
-        // Where it is refused it is told with the next line that is not.
-        drop(self.write(|_| ()));
-        Ok(())
-    }
-
-    /// Makes every line durable. Hands what the cache of nodes keeps back to the kernel, too.
-    fn sync(&mut self, what: &str) -> Result<()> {
-        self.flush_tiles();
-        self.active.file.sync_data().map_err(|error| {
-            // After a failed fdatasync the kernel may have dropped what it could not write: nothing may follow it.
-            let error = Error::storage(what, self.active_path(), error);
-            self.poison(&error);
-            error
-        })
-    }
-
-    /// fdatasync, checkpoint, rename, create the next, fsync the directory. What is to be told of it is pending then.
-    fn seal(&mut self) -> Result<()> {
-        let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
-        let active = self.active_path();
-        let sealed = directory.join(sealed_name(self.active.first_seq));
-        let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
-        self.sync("cannot sync the segment to seal")?;
-        // Whatever is sealed is signed: recovery looks for unsigned lines in the active segment only.
-        self.notary.sign(self.tree.frontier(), Occasion::Boundary)?;
-        storage
-            .rename(&active, &sealed)
-            .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
-        let file = match storage.open_append(&active, true) {
-            Ok(file) => file,
-            Err(error) => {
-                let error = failed("cannot begin a new segment", &active, error);
-                if let Err(undo) = storage.rename(&sealed, &active) {
-                    // Without an active segment of its name the trail cannot be followed.
-                    self.poison(&failed("cannot take the seal back", &active, undo));
-                }
-                return Err(error);
-            }
-        };
-        self.rotated = Some(OwnRecord::Rotated {
-            segment: sealed_name(self.active.first_seq),
-            first_seq: self.active.first_seq,
-            last_seq: self.active.next_seq - 1,
-            bytes: self.active.len,
-        });
-        let next_seq = self.active.next_seq;
-        self.active = Start { file, len: 0, first_seq: next_seq, next_seq, began: self.means.clock.now() };
-        storage.sync_directory(&directory).map_err(|error| {
-            // Whatever the new segment is given, the disk may never know its name.
-            let error = failed("cannot sync the directory", &directory, error);
-            self.poison(&error);
-            error
-        })
     }
 
     fn active_path(&self) -> PathBuf {

@@ -43,6 +43,14 @@ impl Timestamp {
         Self(u64::try_from(micros).unwrap_or(LAST_MICROS).min(LAST_MICROS))
     }
 
+    pub(crate) fn from_micros(micros: u64) -> Self {
+        Self(micros.min(LAST_MICROS))
+    }
+
+    pub(crate) fn micros(self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn millis(self) -> u64 {
         self.0 / 1_000
     }

@@ -16,13 +16,15 @@ use crate::error::{Error, HookError, Result};
 use crate::key::{KeySource, Signer};
 use crate::line::RecordedEntry;
 use crate::redact::Redaction;
+use crate::ring::is_capacity;
 
-pub use policy::{Cadence, Compression, Console, Durability, RateLimit, Retention};
+pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
 
 /// Where a logger writes when nothing is configured.
 pub const DEFAULT_LOG_DIR: &str = "logs";
 
 const DEFAULT_MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
+const DEFAULT_JOURNAL_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) type HookFn = dyn Fn(&RecordedEntry<'_>) -> Result<(), HookError> + Send + Sync;
 
@@ -69,6 +71,9 @@ pub struct Config {
     pub(crate) retention: Retention,
     pub(crate) compression: Compression,
     pub(crate) durability: Durability,
+    pub(crate) journal: JournalKind,
+    pub(crate) journal_bytes: u64,
+    pub(crate) on_full: OnFull,
     pub(crate) redaction: Redaction,
     pub(crate) default_currency: String,
     pub(crate) rate_limit: RateLimit,
@@ -97,6 +102,9 @@ impl Default for Config {
             retention: Retention::default(),
             compression: Compression::default(),
             durability: Durability::default(),
+            journal: JournalKind::default(),
+            journal_bytes: DEFAULT_JOURNAL_BYTES,
+            on_full: OnFull::default(),
             redaction: Redaction::default(),
             default_currency: String::new(),
             rate_limit: RateLimit::default(),
@@ -186,6 +194,27 @@ impl Config {
         self
     }
 
+    /// Default: [`JournalKind::Auto`]. What stands between `record()` and the trail.
+    #[must_use]
+    pub fn journal(mut self, journal: JournalKind) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    /// Default: 16 MiB. Room in the ring, on disk and in memory: a power of two from 256 KiB to 1 GiB.
+    #[must_use]
+    pub fn journal_bytes(mut self, bytes: u64) -> Self {
+        self.journal_bytes = bytes;
+        self
+    }
+
+    /// Default: [`OnFull::Wait`] of 10 s. What `record()` does while the journal is full.
+    #[must_use]
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.on_full = on_full;
+        self
+    }
+
     /// Default: the deny-list of secrets. What must never be stored.
     #[must_use]
     pub fn redaction(mut self, redaction: Redaction) -> Self {
@@ -266,7 +295,8 @@ impl Config {
 
     /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
     /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
-    /// `AUDITX_DURABILITY`, `AUDITX_DEFAULT_CURRENCY`, `AUDITX_SIGNING_KEY`. Values are spelled as in a configuration file.
+    /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`, `AUDITX_DEFAULT_CURRENCY`,
+    /// `AUDITX_SIGNING_KEY`. Values are spelled as in a configuration file.
     ///
     /// # Errors
     /// `is_invalid`, naming the variable, for a value that cannot be read.
@@ -301,6 +331,9 @@ impl Config {
         policy::read_variable(&text, "AUDITX_RETENTION", &mut config.retention)?;
         policy::read_variable(&text, "AUDITX_COMPRESSION", &mut config.compression)?;
         policy::read_variable(&text, "AUDITX_DURABILITY", &mut config.durability)?;
+        policy::read_variable(&text, "AUDITX_JOURNAL", &mut config.journal)?;
+        policy::read_variable(&text, "AUDITX_JOURNAL_BYTES", &mut config.journal_bytes)?;
+        policy::read_variable(&text, "AUDITX_ON_FULL", &mut config.on_full)?;
         policy::read_variable(&text, "AUDITX_SIGNING_KEY", &mut config.signing_key)?;
         if let Some(age) = text("AUDITX_MAX_AGE")? {
             config.max_age = Some(
@@ -331,6 +364,12 @@ impl Config {
             return Err(Error::invalid(format!(
                 "origin {:?} cannot name the signing key: it must not hold white space, control characters or `+`",
                 self.origin
+            )));
+        }
+        if !is_capacity(self.journal_bytes) {
+            return Err(Error::invalid(format!(
+                "journal_bytes {} is not a power of two from 256 KiB to 1 GiB",
+                self.journal_bytes
             )));
         }
         self.checkpoints.check()?;

@@ -32,6 +32,11 @@ impl TrailIdentity {
         log_name(&self.origin, &self.trail_id)
     }
 
+    /// The number that names it; zeros where it is not written as one.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.trail_id, 16).unwrap_or_default().to_be_bytes()
+    }
+
     pub(crate) fn read(trail: &Path) -> Result<Self> {
         let path = path_of(trail);
         let bytes = read_own(&path)

@@ -1,106 +1,190 @@
 //! What stands between callers and the trail.
+//!
+//! Comes in: encoded entries. Goes out: places, each before the next. Two journals drive the same [`SharedAppender`], so the
+//! same input gives the same lines: [`Direct`] writes under a lock, [`Ring`] hands over to a thread of its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod direct;
+mod drain;
+mod ring;
+mod room;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::appender::Appender;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::key::Signer;
 use crate::own_record::OwnRecord;
-use crate::tree::Hash;
 use crate::watermark::Watermark;
 
-/// Where an accepted entry stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) seq: u64,
-    pub(crate) leaf_hash: Hash,
-}
+pub(crate) use direct::Direct;
+pub(crate) use drain::Drain;
+pub(crate) use ring::{Ring, RingMeans};
+pub(crate) use room::Room;
 
-/// Takes encoded entries. Once `push` returned, the entry survives the death of the process.
-pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
-    fn push(&self, body: &[u8]) -> Result<Position>;
-    /// Records a last line and takes no more. A second call does nothing.
-    fn close(&self) -> Result<()>;
-}
-
-/// The simplest journal: under one lock, straight to the active segment with one write(2).
-///
-/// The bytes are the kernel's when `push` returns. It is the fallback where no ring can be had, and the test oracle.
+/// Why an entry was not accepted.
 #[derive(Debug)]
-pub(crate) struct Direct {
-    appender: Mutex<Appender>,
-    /// Read and written under the appender's lock.
-    closed: AtomicBool,
+pub(crate) enum Refusal {
+    /// There is no room now; there may be later.
+    Full,
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Takes encoded entries. Once `try_push` returned, the entry survives the death of the process.
+pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
+    /// Accepts an entry, or says why not; never waits for room. Gives its place.
+    fn try_push(&self, body: &[u8]) -> Result<u64, Refusal>;
+    /// Every entry accepted so far stands before this place.
+    fn reach(&self) -> u64;
+    /// Records a last line and takes no more. A second call does nothing.
+    ///
+    /// # Errors
+    /// `is_timed_out` where what was accepted could not be written in time: the next open does it.
+    fn close(&self, deadline: Instant) -> Result<()>;
+    /// Entries before this place are durable.
+    fn release(&self, _place: u64) {}
+    /// The disk failed: nothing more is accepted.
+    fn poison(&self) {}
+    /// Whether an fdatasync is due for want of room.
+    fn is_pressed(&self) -> bool {
+        false
+    }
+    /// Entries accepted since the journal began.
+    fn accepted(&self) -> u64;
+    /// Where those wait who found no room; none where there is always some.
+    fn room(&self) -> Option<&Room> {
+        None
+    }
+    /// Remembers an entry that was refused for want of room, so that the trail tells of it. Gives why there is none.
+    fn note_refused(&self) -> Error {
+        Error::new(Kind::Full, "the journal is full")
+    }
+}
+
+/// What a child process hears that was forked while the trail was open.
+fn forked() -> Error {
+    Error::new(
+        Kind::Locked,
+        "this process was forked off the one that opened the trail; open a trail of its own here, with Config::instance",
+    )
+}
+
+/// The appender behind its lock, and lines of the library's own.
+#[derive(Debug)]
+pub(crate) struct SharedAppender {
+    inner: Mutex<Inner>,
     watermark: Arc<Watermark>,
 }
 
-impl Direct {
+#[derive(Debug)]
+struct Inner {
+    appender: Appender,
+    closed: bool,
+}
+
+/// The lock, held.
+#[derive(Debug)]
+pub(crate) struct Held<'a>(MutexGuard<'a, Inner>);
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Appender;
+
+    fn deref(&self) -> &Appender {
+        &self.0.appender
+    }
+}
+
+impl std::ops::DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Appender {
+        &mut self.0.appender
+    }
+}
+
+impl SharedAppender {
     pub(crate) fn new(appender: Appender, watermark: Arc<Watermark>) -> Self {
-        Self { appender: Mutex::new(appender), closed: false.into(), watermark }
+        watermark.begin(appender.reach());
+        Self { inner: Mutex::new(Inner { appender, closed: false }), watermark }
     }
 
-    /// The appender, for the writer's work beside the callers.
-    pub(crate) fn appender(&self) -> MutexGuard<'_, Appender> {
+    pub(crate) fn watermark(&self) -> &Watermark {
+        &self.watermark
+    }
+
+    /// The appender, for whoever works beside the callers.
+    pub(crate) fn lock(&self) -> Held<'_> {
         // The appender panics nowhere between two consistent states.
-        self.appender.lock().unwrap_or_else(PoisonError::into_inner)
+        Held(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn open_appender(&self) -> Result<MutexGuard<'_, Appender>> {
-        let appender = self.appender();
-        if self.closed.load(Ordering::Relaxed) { Err(Error::closed()) } else { Ok(appender) }
+    fn lock_open(&self) -> Result<Held<'_>> {
+        let held = self.lock();
+        if held.0.closed { Err(Error::closed()) } else { Ok(held) }
+    }
+
+    /// Places are counted from here on as the journal counts them.
+    pub(crate) fn count_from(&self, place: u64) {
+        self.lock().count_from(place);
+        self.watermark.count_from(place);
+    }
+
+    /// Does something to the appender and publishes how far it is then.
+    fn with<T>(&self, work: impl FnOnce(&mut Appender) -> Result<T>) -> Result<T> {
+        let mut held = self.lock_open()?;
+        let outcome = work(&mut held);
+        self.watermark.publish_written(held.reach());
+        outcome
     }
 
     /// Records a line of the library's own.
     pub(crate) fn push_own(&self, record: &OwnRecord) -> Result<u64> {
-        let mut appender = self.open_appender()?;
-        let seq = appender.append_own(record)?;
-        self.watermark.publish_written(appender.next_seq());
-        Ok(seq)
+        self.with(|appender| appender.append_own(record))
     }
 
     /// Records a line of the library's own, makes it durable and signs it, before any other line follows.
     pub(crate) fn push_signed(&self, record: &OwnRecord) -> Result<u64> {
-        self.settle(record, Appender::sign)
+        self.with(|appender| {
+            let seq = appender.append_own(record)?;
+            appender.sign().map(|()| seq)
+        })
     }
 
     /// Records that another key signs from here on, and signs the boundary with both.
     pub(crate) fn rotate_key(&self, record: &OwnRecord, next: Arc<dyn Signer>) -> Result<u64> {
-        self.settle(record, |appender| appender.hand_over(next))
+        self.with(|appender| {
+            let seq = appender.append_own(record)?;
+            appender.hand_over(next).map(|()| seq)
+        })
     }
 
-    fn settle(&self, record: &OwnRecord, sign: impl FnOnce(&mut Appender) -> Result<()>) -> Result<u64> {
-        let mut appender = self.open_appender()?;
-        let seq = appender.append_own(record)?;
-        let signed = sign(&mut appender);
-        self.watermark.publish_written(appender.next_seq());
-        signed.map(|()| seq)
+    /// Makes every line durable and signs it.
+    pub(crate) fn sign(&self) -> Result<()> {
+        self.with(Appender::sign)
     }
 
-    /// Seals the active segment, whatever it holds.
+    /// Seals the active segment, whatever it holds, durable and signed.
     pub(crate) fn seal(&self) -> Result<()> {
-        let mut appender = self.open_appender()?;
-        let sealed = appender.seal_now();
-        self.watermark.publish_written(appender.next_seq());
-        sealed
-    }
-}
-
-impl Journal for Direct {
-    fn push(&self, body: &[u8]) -> Result<Position> {
-        let mut appender = self.open_appender()?;
-        let (seq, leaf_hash) = appender.append(body)?;
-        self.watermark.publish_written(appender.next_seq());
-        Ok(Position { seq, leaf_hash })
+        self.with(Appender::seal_now)
     }
 
+    /// Records the end of the session. A second call does nothing.
     fn close(&self) -> Result<()> {
-        let mut appender = self.appender();
-        if self.closed.swap(true, Ordering::Relaxed) {
+        let mut held = self.lock();
+        if std::mem::replace(&mut held.0.closed, true) {
             return Ok(());
         }
-        let outcome = appender.append_own(&OwnRecord::Close);
-        self.watermark.publish_written(appender.next_seq());
+        let outcome = held.append_own(&OwnRecord::Close);
+        self.watermark.publish_written(held.reach());
         outcome.map(drop)
+    }
+
+    /// Takes no more lines, and leaves the end of the session unsaid.
+    fn abandon(&self) {
+        self.lock().0.closed = true;
     }
 }

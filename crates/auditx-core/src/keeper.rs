@@ -16,10 +16,10 @@ use crate::config::{Compression, Retention};
 use crate::error::{Error, Result};
 use crate::follow::Progress;
 use crate::follow::projection::ProjectionLock;
-use crate::journal::Direct;
+use crate::journal::{Ring, SharedAppender};
 use crate::metrics::Counters;
 use crate::notary::Notary;
-use crate::segment::sealed_segments;
+use crate::segment::{SealedSegment, sealed_segments};
 
 use retire::Readers;
 pub use retire::Retired;
@@ -33,7 +33,9 @@ pub(crate) struct Housekeeping {
     pub(crate) directory: PathBuf,
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
-    pub(crate) journal: Arc<Direct>,
+    pub(crate) appender: Arc<SharedAppender>,
+    /// What may still hold the text of an entry.
+    pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) notary: Arc<Notary>,
     pub(crate) followers: Vec<Arc<Progress>>,
     pub(crate) projection: Arc<ProjectionLock>,
@@ -48,7 +50,18 @@ impl Housekeeping {
     /// Removes the sealed segments that `retention` does not keep and that everybody has read who keeps a cursor.
     pub(crate) fn retire(&self, retention: Retention) -> Result<Retired> {
         let _busy = self.occupy();
+        self.appender.sign()?;
         self.retire_for(retention, Readers::Everybody)
+    }
+
+    /// The sealed segments whose last line is signed, each with the number after it. Others are still being made durable, and
+    /// recovery may want to cut them.
+    fn signed_segments(&self) -> Result<Vec<(SealedSegment, u64)>> {
+        let sealed = sealed_segments(&self.directory)?;
+        let after_last = self.appender.lock().first_seq();
+        let ends: Vec<u64> = sealed.iter().skip(1).map(|next| next.first_seq).chain([after_last]).collect();
+        let signed = self.notary.size();
+        Ok(sealed.into_iter().zip(ends).take_while(|(_, end)| *end <= signed).collect())
     }
 
     fn occupy(&self) -> MutexGuard<'_, ()> {
@@ -59,7 +72,7 @@ impl Housekeeping {
         let _busy = self.occupy();
         self.retire_for(self.retention, Readers::Ours)?;
         if self.compression == Compression::Zstd {
-            for segment in sealed_segments(&self.directory)? {
+            for (segment, _) in self.signed_segments()? {
                 if stopping.load(Ordering::SeqCst) {
                     break;
                 }

@@ -13,6 +13,7 @@ mod error;
 mod clock;
 mod id;
 mod metrics;
+mod kill_point;
 mod storage;
 mod vocabulary;
 mod amount;
@@ -22,6 +23,7 @@ mod redact;
 mod tree;
 mod line;
 mod encode;
+mod ring;
 mod c2sp;
 mod key;
 mod checkpoint;
@@ -35,6 +37,7 @@ mod identity;
 mod tiles;
 mod notary;
 mod bell;
+mod history;
 mod watermark;
 mod appender;
 mod journal;
@@ -51,7 +54,10 @@ pub use amount::Amount;
 pub use c2sp::{NodeIndex, SignatureFault};
 pub use checkpoint::SignedCheckpoint;
 pub use clock::{Clock, SystemClock};
-pub use config::{Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, RateLimit, Retention};
+pub use config::{
+    Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, JournalKind, OnFull, RateLimit,
+    Retention,
+};
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
 pub use encode::MAX_LINE;
 pub use entry::MetadataValue;

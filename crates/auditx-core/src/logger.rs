@@ -1,5 +1,6 @@
 //! The logger: opening a trail, recording into it, flushing and closing it.
 
+mod accept;
 mod builder;
 mod changes;
 mod custody;
@@ -15,16 +16,13 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
 use crate::bell::Bell;
-use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Durability};
-use crate::context::{ContextFields, RequestContext};
-use crate::encode::{self, Envelope};
-use crate::entry::Entry;
+use crate::clock::Clock;
+use crate::config::{Config, Durability, OnFull};
+use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::follow::projection::ProjectionLock;
 use crate::follow::{Followers, Surroundings};
-use crate::id::new_id;
-use crate::journal::{Direct, Journal};
+use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
 use crate::keeper::{Housekeeping, Keeper};
 use crate::lock::{self, Lock};
 use crate::metrics::{Counters, Metrics};
@@ -32,8 +30,8 @@ use crate::notary::Notary;
 use crate::own_record::OwnRecord;
 use crate::own_record::PreviousTrail;
 use crate::rate_limit::{RateLimitState, RateLimiter};
-use crate::receipt::Receipt;
-use crate::recover::{self, Founding, Recovered};
+use crate::receipt::ReceiptSource;
+use crate::recover::{self, Founding, Recovered, Replay};
 use crate::redact::Rules;
 use crate::storage::{Disk, Storage, create_directory};
 use crate::watermark::Watermark;
@@ -85,7 +83,10 @@ struct Core {
     envelope: Arc<Envelope>,
     clock: Arc<dyn Clock>,
     durability: Durability,
-    journal: Arc<Direct>,
+    on_full: OnFull,
+    journal: Arc<dyn Journal>,
+    appender: Arc<SharedAppender>,
+    receipts: ReceiptSource,
     watermark: Arc<Watermark>,
     notary: Arc<Notary>,
     counters: Arc<Counters>,
@@ -95,6 +96,8 @@ struct Core {
     housekeeping: Arc<Housekeeping>,
     running: Mutex<Option<Running>>,
     trail_dir: std::path::PathBuf,
+    /// The process that opened it.
+    process: u32,
 }
 
 /// What ends at close.
@@ -102,6 +105,7 @@ struct Core {
 struct Running {
     keeper: Option<Keeper>,
     writer: Writer,
+    drain: Option<Drain>,
     lock: Lock,
 }
 
@@ -160,7 +164,7 @@ impl AuditLogger {
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, 0, Vec::new()), |core| core.metrics())
+        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, 0, 0, Vec::new()), |core| core.metrics())
     }
 
     /// How an address stands in the window of failed security events.
@@ -177,20 +181,6 @@ impl AuditLogger {
     /// The error of opening, for a process-wide logger that could not be opened.
     pub fn reset_rate_limit(&self, ip: IpAddr) -> Result<()> {
         self.core().map(|core| core.rate_limiter.reset(ip))
-    }
-
-    /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
-    pub(crate) fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
-        let mut logger = self;
-        loop {
-            match logger.core()?.record(entry, context) {
-                // The successor may have been replaced in its turn by now.
-                Err(error) if error.is_closed() => {
-                    logger = global::successor_of(logger).ok_or(error)?;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 
     /// The rules of redaction; the defaults where the logger could not be opened.
@@ -251,30 +241,48 @@ impl Core {
             max_file_bytes: config.max_file_bytes,
             max_age: config.max_age,
             sealed: sealed.clone(),
+            watermark: Arc::new(Watermark::default()),
         };
         let founding = Founding { origin, previous };
-        let Recovered { start, tree, notary, records, remark } =
-            recover::recover(&means, &config.signing_key, &founding)?;
+        let mut recovered = recover::recover(&means, &config.signing_key, &founding)?;
+        let mut replay = Replay::prepare(&trail_dir, &mut recovered)?;
+        let Recovered { start, tree, notary, records, remark, .. } = recovered;
         if let Some(remark) = remark {
             app_log.trouble(&remark);
         }
         let opened_at = start.next_seq;
-        let watermark = Arc::new(Watermark::new(opened_at));
-        let appender = Appender::new(means, start, tree, notary.clone());
-        let journal = Arc::new(Direct::new(appender, watermark.clone()));
+        let watermark = means.watermark.clone();
+        let appender = Arc::new(SharedAppender::new(Appender::new(means, start, tree, notary.clone()), watermark.clone()));
         for record in &records {
-            journal.push_own(record)?;
+            appender.push_own(record)?;
         }
-        journal.push_own(&OwnRecord::Open {
+        replay.run(&mut appender.lock())?;
+        let ring = replay.into_ring(&trail_dir, config.journal, config.journal_bytes)?;
+        appender.push_own(&OwnRecord::Open {
             instance: config.instance.clone(),
             key: notary.key().to_string(),
             heartbeat: config.checkpoints.heartbeat,
         })?;
         if let Some(latest) = notary.latest() {
-            journal.push_own(&OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() })?;
+            appender.push_own(&OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() })?;
         }
+        let means = RingMeans {
+            appender: appender.clone(),
+            clock: config.clock.clone(),
+            app_log: app_log.clone(),
+            durability: config.durability,
+        };
+        let ring = ring.map(|file| Arc::new(Ring::new(file, means)));
+        if let Some(ring) = &ring {
+            appender.count_from(ring.queue().head());
+        }
+        let journal: Arc<dyn Journal> = match &ring {
+            Some(ring) => ring.clone(),
+            None => Arc::new(Direct::new(appender.clone())),
+        };
         let writer = Writer::start(writer::Duty {
             journal: journal.clone(),
+            appender: appender.clone(),
             watermark: watermark.clone(),
             notary: notary.clone(),
             durability: config.durability,
@@ -282,6 +290,7 @@ impl Core {
             counters: counters.clone(),
             app_log: app_log.clone(),
         })?;
+        let drain = ring.clone().map(Drain::start).transpose()?;
         let projection = Arc::new(ProjectionLock::default());
         let around = Surroundings {
             directory: trail_dir.clone(),
@@ -296,7 +305,8 @@ impl Core {
             directory: trail_dir.clone(),
             compression: config.compression,
             retention: config.retention,
-            journal: journal.clone(),
+            appender: appender.clone(),
+            ring,
             notary: notary.clone(),
             followers: followers.progress(),
             projection,
@@ -310,7 +320,10 @@ impl Core {
             envelope,
             clock: config.clock.clone(),
             durability: config.durability,
+            on_full: config.on_full,
             journal,
+            appender,
+            receipts: ReceiptSource::new(watermark.clone(), trail_dir.clone()),
             watermark,
             notary,
             counters,
@@ -318,71 +331,58 @@ impl Core {
             rate_limiter: RateLimiter::new(config.rate_limit),
             followers,
             housekeeping,
-            running: Mutex::new(Some(Running { keeper, writer, lock })),
+            running: Mutex::new(Some(Running { keeper, writer, drain, lock })),
             trail_dir,
+            process: std::process::id(),
         })
     }
 
-    fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
-        let now = Timestamp::of(self.clock.now());
-        let id = new_id(now);
-        let pushed = encode::with_buffer(|body| {
-            match context {
-                Some(context) => context.read(|fields| self.envelope.encode(body, entry, fields, id, now)),
-                None => self.envelope.encode(body, entry, &ContextFields::default(), id, now),
-            }?;
-            self.journal.push(body)
-        });
-        let position = match pushed {
-            Ok(position) => position,
-            Err(error) => {
-                self.counters.rejected.add(1);
-                return Err(error);
-            }
-        };
-        self.counters.accepted.add(1);
-        match self.durability {
-            Durability::EveryEntry => self.watermark.wait_durable(position.seq + 1, None)?,
-            Durability::Interval(_) if entry.level.is_sensitive() => {
-                self.watermark.want_durable(position.seq + 1)
-            }
-            _ => {}
-        }
-        Ok(Receipt::new(id, position, self.watermark.clone()))
-    }
-
     fn flush(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = (self.watermark.written(), Instant::now() + timeout);
-        self.watermark.wait_durable(end, Some(deadline))?;
+        let (end, deadline) = self.settle(timeout)?;
         self.followers.wait_for_ours(end, deadline)
     }
 
     fn drain(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = (self.watermark.written(), Instant::now() + timeout);
-        self.watermark.wait_durable(end, Some(deadline))?;
+        let (end, deadline) = self.settle(timeout)?;
         self.followers.wait_for_all(end, deadline)
+    }
+
+    /// Waits until everything accepted so far is durable. Gives the number of lines then, and until when there is time.
+    fn settle(&self, timeout: Duration) -> Result<(u64, Instant)> {
+        let deadline = Instant::now() + timeout;
+        self.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
+        Ok((self.watermark.durable(), deadline))
     }
 
     fn close(&self, timeout: Duration) -> Result<()> {
         let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(());
         };
+        if std::process::id() != self.process {
+            // Forked off: neither the threads nor the trail are this process's.
+            std::mem::forget(running);
+            return Ok(());
+        }
         let deadline = Instant::now() + timeout;
         // The keeper first: what it is about to retire is recorded before `close`, or kept.
         if let Some(keeper) = &mut running.keeper {
             keeper.stop();
         }
-        let closed = self.journal.close();
-        let durable = self.watermark.wait_durable(self.watermark.written(), Some(deadline));
+        let closed = self.journal.close(deadline);
+        let durable = self.watermark.wait_durable_lines(self.watermark.written(), Some(deadline));
         self.followers.close(deadline);
         let signed = running.writer.stop();
+        if let Some(drain) = &mut running.drain {
+            drain.stop();
+        }
         drop(running.lock);
         closed.and(durable).and(signed)
     }
 
     fn metrics(&self) -> Metrics {
         let (written, durable) = (self.watermark.written(), self.watermark.durable());
-        self.counters.snapshot(written, durable, self.notary.size(), self.followers.metrics())
+        let accepted = self.journal.accepted();
+        self.counters.snapshot(accepted, written, durable, self.notary.size(), self.followers.metrics())
     }
 }
 

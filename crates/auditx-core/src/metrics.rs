@@ -18,7 +18,6 @@ impl Counter {
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) accepted: Counter,
     pub(crate) rejected: Counter,
     pub(crate) dropped: Counter,
     pub(crate) bytes: Counter,
@@ -39,13 +38,14 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn snapshot(
         &self,
+        accepted: u64,
         written: u64,
         durable: u64,
         signed: u64,
         followers: Vec<FollowerMetrics>,
     ) -> Metrics {
         Metrics {
-            accepted: self.accepted.read(),
+            accepted,
             rejected: self.rejected.read(),
             dropped: self.dropped.read(),
             written,

@@ -22,7 +22,7 @@ pub(crate) enum OwnRecord {
     Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
     Open { instance: String, key: String, heartbeat: Duration },
     Close,
-    Recovered { torn: Option<TornTail>, unsigned_lines: u64 },
+    Recovered { torn: Option<TornTail>, unsigned_lines: u64, replayed: u64 },
     Gap { count: u64, first: Timestamp, last: Timestamp, why: String },
     Rotated { segment: String, first_seq: u64, last_seq: u64, bytes: u64 },
     Checkpoint { size: u64, note: String },
@@ -89,13 +89,16 @@ impl OwnRecord {
             Self::Genesis { origin, .. } => format!("Audit trail of {origin} begun"),
             Self::Open { .. } => "Audit trail opened".to_owned(),
             Self::Close => "Audit trail closed".to_owned(),
-            Self::Recovered { torn: Some(TornTail { bytes, file }), .. } => {
-                format!("Audit trail recovered: {bytes} bytes of an unfinished line moved to {file}")
-            }
-            Self::Recovered { torn: None, unsigned_lines } => {
-                format!(
-                    "Audit trail recovered: its last process ended before {unsigned_lines} lines were signed"
-                )
+            Self::Recovered { torn, unsigned_lines, replayed } => {
+                let torn = torn
+                    .as_ref()
+                    .map(|TornTail { bytes, file }| format!("{bytes} bytes of an unfinished line moved to {file}"));
+                let replayed = (*replayed > 0)
+                    .then(|| format!("{replayed} accepted entries of its last process brought in from the journal"));
+                let unsigned = (torn.is_none() && replayed.is_none())
+                    .then(|| format!("its last process ended before {unsigned_lines} lines were signed"));
+                let parts: Vec<_> = [torn, replayed, unsigned].into_iter().flatten().collect();
+                format!("Audit trail recovered: {}", parts.join("; "))
             }
             Self::Gap { count, why, .. } => format!("{count} entries could not be recorded: {why}"),
             Self::Rotated { segment, .. } => format!("Segment sealed as {segment}"),
@@ -126,8 +129,11 @@ impl OwnRecord {
                 "key": key, "heartbeat_s": heartbeat.as_secs(),
             }),
             Self::Close => json!({"kind": kind, "pid": std::process::id()}),
-            Self::Recovered { torn, unsigned_lines } => {
+            Self::Recovered { torn, unsigned_lines, replayed } => {
                 let mut fields = json!({"kind": kind, "unsigned_lines": unsigned_lines});
+                if *replayed > 0 {
+                    fields["replayed"] = json!(replayed);
+                }
                 if let Some(TornTail { bytes, file }) = torn {
                     fields["torn_bytes"] = json!(bytes);
                     fields["torn_file"] = json!(file);

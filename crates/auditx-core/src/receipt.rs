@@ -1,16 +1,23 @@
 //! What `record()` returns: the entry's id, and on demand the proof that it is durable.
 
+use std::cell::RefCell;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use uuid::Uuid;
 
-use crate::error::Result;
-use crate::journal::Position;
-use crate::tree::Hash;
+use crate::error::{Error, Kind, Result};
+use crate::history::Found;
+use crate::segment::TrailReader;
+use crate::tree::{Hash, leaf_hash};
 use crate::watermark::Watermark;
+
+/// Trails that a thread keeps at hand; with more of them it begins again with the one it uses.
+const AT_HAND: usize = 8;
 
 /// A durable entry's place in the trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +33,59 @@ pub struct Recorded {
 #[derive(Debug, Clone)]
 pub struct Receipt {
     id: Uuid,
-    position: Position,
+    /// Behind it in the journal; none where the entry was dropped because the journal was full.
+    place: Option<u64>,
+    trail: Arc<Anchor>,
+}
+
+/// What receipts need of a trail.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiptSource {
+    number: u64,
     watermark: Arc<Watermark>,
+    directory: PathBuf,
+}
+
+/// A thread's own copy, so that threads do not fight over one counter of references.
+type Anchor = ReceiptSource;
+
+thread_local! {
+    static ANCHORS: RefCell<Vec<Arc<Anchor>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl ReceiptSource {
+    pub(crate) fn new(watermark: Arc<Watermark>, directory: PathBuf) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self { number: COUNT.fetch_add(1, Ordering::Relaxed), watermark, directory }
+    }
+
+    /// Costs no allocation after a thread's first entry.
+    #[inline]
+    pub(crate) fn receipt(&self, id: Uuid, place: Option<u64>) -> Receipt {
+        let kept = ANCHORS.try_with(|anchors| {
+            let mut anchors = anchors.try_borrow_mut().ok()?;
+            Some(match anchors.iter().find(|anchor| anchor.number == self.number) {
+                Some(anchor) => anchor.clone(),
+                None => self.anchor(&mut anchors),
+            })
+        });
+        // A thread that is being torn down keeps nothing.
+        let trail = kept.ok().flatten().unwrap_or_else(|| Arc::new(self.clone()));
+        Receipt { id, place, trail }
+    }
+
+    #[cold]
+    fn anchor(&self, anchors: &mut Vec<Arc<Anchor>>) -> Arc<Anchor> {
+        if anchors.len() == AT_HAND {
+            anchors.clear();
+        }
+        let anchor = Arc::new(self.clone());
+        anchors.push(anchor.clone());
+        anchor
+    }
 }
 
 impl Receipt {
-    pub(crate) fn new(id: Uuid, position: Position, watermark: Arc<Watermark>) -> Self {
-        Self { id, position, watermark }
-    }
-
     /// The entry's id.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -44,10 +95,11 @@ impl Receipt {
     /// Blocks until the entry would survive a power loss: fdatasync(2) returned after it was written.
     ///
     /// # Errors
-    /// `is_storage` where the disk refused.
+    /// `is_storage` where the disk refused, `is_full` where the entry was dropped under [`OnFull::Drop`](crate::OnFull::Drop).
     pub fn wait_durable(&self) -> Result<Recorded> {
-        self.watermark.wait_durable(self.end(), None)?;
-        Ok(self.recorded())
+        let place = self.place()?;
+        self.trail.watermark.wait_durable(place, None)?;
+        self.recorded(place)
     }
 
     /// The same for async code, on any runtime.
@@ -58,12 +110,30 @@ impl Receipt {
         Durable { receipt: self.clone() }
     }
 
-    fn end(&self) -> u64 {
-        self.position.seq + 1
+    /// The same, for those who need not know which line it became.
+    pub(crate) fn await_durable(&self) -> Result<()> {
+        self.trail.watermark.wait_durable(self.place()?, None)
     }
 
-    fn recorded(&self) -> Recorded {
-        Recorded { seq: self.position.seq, leaf_hash: self.position.leaf_hash }
+    fn place(&self) -> Result<u64> {
+        self.place.ok_or_else(|| Error::new(Kind::Full, "the entry was dropped: the journal was full"))
+    }
+
+    /// Which line it became. One that was asked for long after is looked for in the trail.
+    fn recorded(&self, place: u64) -> Result<Recorded> {
+        let begin = match self.trail.watermark.history.find(place) {
+            Found::Line(line) => return Ok(Recorded { seq: line.seq, leaf_hash: line.leaf_hash }),
+            Found::NotBefore(seq) => seq,
+        };
+        let id = format!(",\"id\":\"{}\"", self.id.hyphenated());
+        let mut reader = TrailReader::new(&self.trail.directory, begin);
+        while let Some((seq, line)) = reader.next_line()? {
+            let comma = memchr::memchr(b',', line).unwrap_or(line.len());
+            if line[comma..].starts_with(id.as_bytes()) {
+                return Ok(Recorded { seq, leaf_hash: leaf_hash(line) });
+            }
+        }
+        Err(Error::invalid("the entry is durable, but its line was erased or retired since"))
     }
 }
 
@@ -75,8 +145,9 @@ impl Future for Durable {
     type Output = Result<Recorded>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.receipt.watermark.poll_durable(self.receipt.end(), cx.waker()) {
-            Some(outcome) => Poll::Ready(outcome.map(|()| self.receipt.recorded())),
+        let place = self.receipt.place()?;
+        match self.receipt.trail.watermark.poll_durable(place, cx.waker()) {
+            Some(outcome) => Poll::Ready(outcome.and_then(|()| self.receipt.recorded(place))),
             None => Poll::Pending,
         }
     }

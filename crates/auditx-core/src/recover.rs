@@ -5,6 +5,7 @@
 //! checkpoint: such a one is evidence.
 
 mod rebuild;
+mod replay;
 mod tail;
 
 use std::fs;
@@ -25,6 +26,7 @@ use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, sealed_segmen
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
+pub(crate) use replay::Replay;
 use tail::Tail;
 
 /// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.
@@ -39,6 +41,8 @@ pub(crate) struct Recovered {
     pub(crate) records: Vec<OwnRecord>,
     /// What is to be said about it in app.log.
     pub(crate) remark: Option<String>,
+    /// Which trail this is.
+    pub(crate) trail_id: [u8; 16],
 }
 
 /// What the trail is to be, where it does not exist yet.
@@ -60,7 +64,7 @@ pub(crate) fn recover(means: &Means, keys: &KeySource, founding: &Founding) -> R
     if sealed.is_empty() && first_seq.is_none() && latest.is_none() {
         found(means, keys, founding)
     } else {
-        resume(means, keys, &sealed, first_seq, latest)
+        resume(means, keys, &sealed, latest)
     }
 }
 
@@ -74,14 +78,15 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
     identity.write(directory, &*means.storage)?;
     tiles::remove(directory)?;
+    let trail_id = identity.id();
     let mut records = vec![OwnRecord::Genesis {
         trail_id: identity.trail_id,
         origin: identity.origin,
         key: key.to_string(),
         previous: founding.previous.clone(),
     }];
-    let mut tail = Tail::read(directory, 0, None, 0)?;
-    records.extend(tail.repair(directory, means)?);
+    let mut tail = Tail::read(directory, &[], None, 0)?;
+    records.extend(tail.repair(directory, means)?.0);
     let notary = Notary::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), None)?;
     Ok(Recovered {
         start: start(means, 0, 0)?,
@@ -89,6 +94,7 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
         notary: Arc::new(notary),
         records,
         remark: None,
+        trail_id,
     })
 }
 
@@ -97,20 +103,14 @@ fn resume(
     means: &Means,
     keys: &KeySource,
     sealed: &[SealedSegment],
-    first_seq: Option<u64>,
     latest: Option<SignedCheckpoint>,
 ) -> Result<Recovered> {
     let directory = &means.directory;
     let identity = TrailIdentity::read(directory)?;
     let (signer, key) = signer(directory, keys, &identity.log_name(), latest.as_ref())?;
     let signed = latest.as_ref().map_or(0, SignedCheckpoint::size);
-    let first_seq = match (first_seq, sealed.last()) {
-        (Some(first_seq), _) => first_seq,
-        (None, Some(last)) => tail::last_seq_of_sealed(&last.path, last.compressed)? + 1,
-        (None, None) => 0,
-    };
     let tiles = Tiles::open(directory);
-    let mut tail = Tail::read(directory, first_seq, Some(&tiles), signed)?;
+    let mut tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     let next_seq = tail.next_seq;
     if latest.is_none() && next_seq > LINES_BEFORE_FIRST_CHECKPOINT {
         return Err(Error::corrupt(format!(
@@ -140,7 +140,8 @@ fn resume(
             }
         }
     };
-    let records = tail.repair(directory, means)?.into_iter().collect();
+    let (record, first_seq) = tail.repair(directory, means)?;
+    let records = record.into_iter().collect();
     let mut tree = GrowingTree::open(directory, frontier)?;
     for leaf in tail.unsigned {
         // What the cache then lacks is made anew when it is missed.
@@ -156,6 +157,7 @@ fn resume(
         notary: Arc::new(notary),
         records,
         remark,
+        trail_id: identity.id(),
     })
 }
 

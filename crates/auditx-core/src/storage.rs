@@ -108,7 +108,7 @@ pub(crate) fn own_options() -> OpenOptions {
 }
 
 /// The same for a file that only this user may read.
-fn private_options() -> OpenOptions {
+pub(crate) fn private_options() -> OpenOptions {
     options_with(PRIVATE_FILE_MODE)
 }
 

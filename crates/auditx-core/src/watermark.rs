@@ -1,19 +1,39 @@
 //! How far the trail is: written, durable, or poisoned; and everybody who waits for it.
+//!
+//! Two measures: *lines*, which followers and operators count, and *places* in the journal, which is all that is known of an
+//! entry when it is accepted. A place only grows, and is durable once every entry before it is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::thread::Thread;
 use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
+use crate::history::History;
 
-/// Counts of lines: every line with a lower sequence number is written, or durable.
+/// How far the trail is written, in both measures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Every line with a lower sequence number.
+    pub(crate) lines: u64,
+    /// Every entry before this place.
+    pub(crate) place: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Watermark {
     written: AtomicU64,
+    written_place: AtomicU64,
     durable: AtomicU64,
-    /// Everything below it has somebody waiting for its fdatasync.
+    durable_place: AtomicU64,
+    /// Every entry before this place has somebody waiting for its fdatasync.
     wanted: AtomicU64,
+    /// The same for lines.
+    wanted_lines: AtomicU64,
+    pub(crate) history: History,
+    /// The thread that writes what is accepted but not written yet, where there is one.
+    drain: OnceLock<Thread>,
     /// Whether the writer sleeps until somebody wakes it.
     writer_parked: AtomicBool,
     waiters: Mutex<Waiters>,
@@ -29,13 +49,25 @@ struct Waiters {
 }
 
 impl Watermark {
-    pub(crate) fn new(recovered: u64) -> Self {
-        Self {
-            written: recovered.into(),
-            durable: recovered.into(),
-            wanted: recovered.into(),
-            ..Self::default()
+    /// Before anything is accepted: how far the trail is. What was recovered is durable.
+    pub(crate) fn begin(&self, reach: Reach) {
+        for lines in [&self.written, &self.durable, &self.wanted_lines] {
+            lines.store(reach.lines, Ordering::SeqCst);
         }
+        self.count_from(reach.place);
+    }
+
+    /// Before anything is accepted: from where places are counted.
+    pub(crate) fn count_from(&self, place: u64) {
+        for places in [&self.written_place, &self.durable_place, &self.wanted] {
+            places.store(place, Ordering::SeqCst);
+        }
+    }
+
+    /// Names the thread that writes; it is woken when somebody waits for what it has yet to write.
+    pub(crate) fn drained_by(&self, thread: Thread) {
+        // There is one such thread in the life of a journal.
+        drop(self.drain.set(thread));
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -46,25 +78,53 @@ impl Watermark {
         self.durable.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody waits for lines that are not durable yet.
-    pub(crate) fn is_sync_wanted(&self) -> bool {
-        self.wanted.load(Ordering::SeqCst) > self.durable()
+    /// Every entry before it is written.
+    pub(crate) fn written_place(&self) -> u64 {
+        self.written_place.load(Ordering::SeqCst)
     }
 
-    /// Called by whoever wrote, in order. Costs a wake-up only when the writer sleeps.
-    pub(crate) fn publish_written(&self, next_seq: u64) {
-        self.written.store(next_seq, Ordering::SeqCst);
-        if self.writer_parked.load(Ordering::SeqCst) && self.writer_parked.swap(false, Ordering::SeqCst) {
+    /// Every entry before it is durable.
+    pub(crate) fn durable_place(&self) -> u64 {
+        self.durable_place.load(Ordering::SeqCst)
+    }
+
+    /// Whether something is written that is not durable.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.written() > self.durable() || self.written_place() > self.durable_place()
+    }
+
+    /// Whether somebody waits for an fdatasync of what is written.
+    pub(crate) fn is_sync_wanted(&self) -> bool {
+        let is_due = |wanted: &AtomicU64, written: u64, durable: u64| {
+            wanted.load(Ordering::SeqCst) > durable && written > durable
+        };
+        is_due(&self.wanted, self.written_place(), self.durable_place())
+            || is_due(&self.wanted_lines, self.written(), self.durable())
+    }
+
+    /// Whether somebody waits for an entry that is not written yet.
+    pub(crate) fn is_write_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst) > self.written_place()
+    }
+
+    /// Called by whoever wrote, in order. Costs a wake-up only when the writer sleeps or somebody waits.
+    pub(crate) fn publish_written(&self, reach: Reach) {
+        self.written.store(reach.lines, Ordering::SeqCst);
+        self.written_place.store(reach.place, Ordering::SeqCst);
+        let is_parked =
+            self.writer_parked.load(Ordering::SeqCst) && self.writer_parked.swap(false, Ordering::SeqCst);
+        if is_parked || self.is_sync_wanted() {
             self.wake_writer();
         }
     }
 
-    pub(crate) fn publish_durable(&self, next_seq: u64) {
-        self.durable.fetch_max(next_seq, Ordering::SeqCst);
-        let durable = self.durable();
+    pub(crate) fn publish_durable(&self, reach: Reach) {
+        self.durable.fetch_max(reach.lines, Ordering::SeqCst);
+        self.durable_place.fetch_max(reach.place, Ordering::SeqCst);
+        let durable = self.durable_place();
         let mut waiters = self.lock();
         let (ready, waiting) =
-            std::mem::take(&mut waiters.wakers).into_iter().partition(|(end, _)| *end <= durable);
+            std::mem::take(&mut waiters.wakers).into_iter().partition(|(place, _)| *place <= durable);
         waiters.wakers = waiting;
         drop(waiters);
         self.changed.notify_all();
@@ -92,38 +152,48 @@ impl Watermark {
         }
     }
 
-    /// Asks for an fdatasync of every line below `end`.
-    pub(crate) fn want_durable(&self, end: u64) {
-        self.wanted.fetch_max(end, Ordering::SeqCst);
-        self.wake_writer();
+    /// Asks for an fdatasync of every entry before `place`.
+    pub(crate) fn want_durable(&self, place: u64) {
+        self.wanted.fetch_max(place, Ordering::SeqCst);
+        match self.drain.get().filter(|_| self.written_place() < place) {
+            Some(drain) => drain.unpark(),
+            None => self.wake_writer(),
+        }
     }
 
-    /// Waits until every line below `end` is durable.
-    pub(crate) fn wait_durable(&self, end: u64, deadline: Option<Instant>) -> Result<()> {
-        if self.durable() >= end {
+    /// Waits until every entry before `place` is durable.
+    pub(crate) fn wait_durable(&self, place: u64, deadline: Option<Instant>) -> Result<()> {
+        if self.durable_place() >= place {
             return Ok(());
         }
-        self.want_durable(end);
-        self.wait_until(deadline, "the entries to become durable", || self.durable() >= end)
+        self.want_durable(place);
+        self.wait_until(deadline, "the entries to become durable", || self.durable_place() >= place)
+    }
+
+    /// Waits until every line below `lines` is durable; they are written already.
+    pub(crate) fn wait_durable_lines(&self, lines: u64, deadline: Option<Instant>) -> Result<()> {
+        self.wanted_lines.fetch_max(lines, Ordering::SeqCst);
+        self.wake_writer();
+        self.wait_until(deadline, "the trail to become durable", || self.durable() >= lines)
     }
 
     /// Durable already; or the waker is woken when that changes.
-    pub(crate) fn poll_durable(&self, end: u64, waker: &Waker) -> Option<Result<()>> {
-        if self.durable() >= end {
+    pub(crate) fn poll_durable(&self, place: u64, waker: &Waker) -> Option<Result<()>> {
+        if self.durable_place() >= place {
             return Some(Ok(()));
         }
         let mut waiters = self.lock();
-        if self.durable() >= end {
+        if self.durable_place() >= place {
             return Some(Ok(()));
         }
         if let Some(poison) = &waiters.poison {
             return Some(Err(poison.duplicate()));
         }
-        if !waiters.wakers.iter().any(|(other, known)| *other == end && known.will_wake(waker)) {
-            waiters.wakers.push((end, waker.clone()));
+        if !waiters.wakers.iter().any(|(other, known)| *other == place && known.will_wake(waker)) {
+            waiters.wakers.push((place, waker.clone()));
         }
         drop(waiters);
-        self.want_durable(end);
+        self.want_durable(place);
         None
     }
 

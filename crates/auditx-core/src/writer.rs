@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::config::{Cadence, Durability};
 use crate::error::{Error, Result};
-use crate::journal::Direct;
+use crate::journal::{Journal, SharedAppender};
 use crate::metrics::Counters;
 use crate::notary::{Notary, Occasion};
 use crate::own_record::OwnRecord;
-use crate::segment::ACTIVE;
-use crate::storage::StorageFile;
 use crate::tree::CompactRange;
 use crate::watermark::Watermark;
 
@@ -37,7 +35,8 @@ pub(crate) struct Writer {
 /// What the writer works with.
 #[derive(Debug)]
 pub(crate) struct Duty {
-    pub(crate) journal: Arc<Direct>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) appender: Arc<SharedAppender>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) notary: Arc<Notary>,
     pub(crate) durability: Durability,
@@ -127,13 +126,13 @@ impl Shift {
     fn run(mut self) -> Result<()> {
         loop {
             let stopping = self.stopping.load(Ordering::SeqCst);
-            self.duty.journal.appender().seal_if_old();
+            self.duty.appender.lock().seal_if_old();
             self.beat();
             let written = self.duty.watermark.written();
             if written > self.announced {
                 self.busy_at = Instant::now();
             }
-            let dirty = written > self.duty.watermark.durable();
+            let dirty = self.duty.watermark.is_dirty();
             note_since(&mut self.unsynced_since, dirty);
             note_since(&mut self.unsigned_since, written > self.duty.notary.size());
             if dirty && (stopping || self.is_sync_due()) {
@@ -161,6 +160,7 @@ impl Shift {
         let waited =
             |since: Option<Instant>, time: Duration| since.is_some_and(|since| since.elapsed() >= time);
         self.duty.watermark.is_sync_wanted()
+            || self.duty.journal.is_pressed()
             // Only durable lines are signed.
             || waited(self.unsigned_since, self.duty.cadence.interval)
             || match self.duty.durability {
@@ -188,25 +188,25 @@ impl Shift {
 
     /// One fdatasync for every line written so far. Callers go on meanwhile.
     fn sync(&mut self) -> Result<()> {
-        let (usable, file, len, next_seq, frontier) = {
-            let mut appender = self.duty.journal.appender();
-            appender.flush_tiles();
-            let (file, len) = appender.active_file();
-            (appender.check(), file, len, appender.next_seq(), appender.frontier().clone())
-        };
-        // After a sync that failed at a seal, one that succeeds says nothing about what was to be synced then.
-        let outcome = usable.and_then(|()| sync_file(&*file, len));
-        match outcome {
-            Ok(()) => {
+        let unsettled = self.duty.appender.lock().unsettled();
+        // After a sync that failed, one that succeeds says nothing about what was to be synced then.
+        let synced = unsettled.and_then(|unsettled| unsettled.sync().map(|()| unsettled));
+        match synced {
+            Ok(synced) => {
                 self.duty.counters.fsyncs.add(1);
-                self.duty.watermark.publish_durable(next_seq);
-                self.durable = Some(frontier);
+                self.duty.watermark.publish_durable(synced.reach);
+                self.duty.journal.release(synced.reach.place);
+                if let Err(error) = synced.sign_boundaries(&self.duty.notary) {
+                    self.duty.app_log.trouble(&error.to_string());
+                }
+                self.duty.appender.lock().settle(&synced);
+                self.durable = Some(synced.frontier);
                 Ok(())
             }
             Err(fault) => {
                 self.duty.counters.fsync_failures.add(1);
-                self.duty.journal.appender().poison(&fault);
-                self.duty.watermark.poison(&fault);
+                self.duty.appender.lock().poison(&fault);
+                self.duty.journal.poison();
                 self.duty.app_log.trouble(&fault.to_string());
                 Err(fault)
             }
@@ -235,7 +235,7 @@ impl Shift {
         let Some(latest) = self.duty.notary.latest() else { return };
         let record = OwnRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
         // One that is refused is recorded later: no entry depends on it.
-        if self.duty.journal.push_own(&record).is_ok() {
+        if self.duty.appender.push_own(&record).is_ok() {
             self.noted_at = self.duty.watermark.written();
         }
     }
@@ -244,7 +244,7 @@ impl Shift {
     fn beat(&mut self) {
         if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.duty.cadence.heartbeat {
             self.busy_at = Instant::now();
-            if let Err(error) = self.duty.journal.push_own(&OwnRecord::Heartbeat)
+            if let Err(error) = self.duty.appender.push_own(&OwnRecord::Heartbeat)
                 && !error.is_closed()
             {
                 self.duty.app_log.trouble(&format!("cannot record a heartbeat: {error}"));
@@ -261,6 +261,7 @@ impl Shift {
         watermark.wait_for_work(Some(Instant::now() + pause), is_idle, || {
             self.stopping.load(Ordering::SeqCst)
                 || watermark.is_sync_wanted()
+                || self.duty.journal.is_pressed()
                 || (is_idle && watermark.written() > self.announced)
         });
     }
@@ -269,13 +270,13 @@ impl Shift {
     fn idle_pause(&self) -> Duration {
         let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
         let mut pause = left(self.busy_at, self.duty.cadence.heartbeat);
-        if let Some(age) = self.duty.journal.appender().age_left() {
+        if let Some(age) = self.duty.appender.lock().age_left() {
             pause = pause.min(age.min(AGE_CHECK));
         }
         if self.unsigned() > 0 {
             pause = pause.min(self.until_checkpoint(self.unsigned()).unwrap_or(TICK));
         }
-        let is_dirty = self.duty.watermark.written() > self.duty.watermark.durable();
+        let is_dirty = self.duty.watermark.is_dirty();
         if let Some(since) = self.unsigned_since.filter(|_| is_dirty) {
             pause = pause.min(left(since, self.duty.cadence.interval));
         }
@@ -286,19 +287,4 @@ impl Shift {
 /// Remembers since when something is so.
 fn note_since(since: &mut Option<Instant>, is_so: bool) {
     *since = is_so.then(|| since.unwrap_or_else(Instant::now));
-}
-
-fn sync_file(file: &dyn StorageFile, len: u64) -> Result<()> {
-    match file.sync_data().and_then(|()| file.len()) {
-        Ok(found) if found >= len => Ok(()),
-        Ok(found) => Err(Error::corrupt(format!(
-            "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
-             the trail takes no more entries"
-        ))),
-        Err(error) => Err(Error::storage(
-            "cannot sync the active segment; the trail takes no more entries",
-            ACTIVE,
-            error,
-        )),
-    }
 }

@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
 use auditx_tower::AuditLayer;
@@ -32,6 +33,7 @@ fn fixture() -> Fixture {
 impl Fixture {
     /// The one closing entry there must be.
     fn closing(&self) -> StoredEntry {
+        self.logger.flush(Duration::from_secs(30)).unwrap();
         let mut reader = TrailReader::new(self.directory.path(), 0);
         let mut closing = Vec::new();
         while let Some((_, line)) = reader.next_line().unwrap() {

@@ -29,11 +29,22 @@ pub(crate) fn record(logger: &AuditLogger, count: usize) {
     }
 }
 
+/// Waits until every sealed segment is compressed.
+pub(crate) fn compressed(logger: &AuditLogger) {
+    logger.flush(PATIENCE).expect("a durable trail");
+    let begin = std::time::Instant::now();
+    while logger.metrics().compressed < logger.metrics().seals {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
+        std::thread::yield_now();
+    }
+}
+
 /// A trail of that many entries, closed.
 pub(crate) fn closed(count: usize) -> TempDir {
     let directory = directory();
     let logger = logger(directory.path());
     record(&logger, count);
+    compressed(&logger);
     logger.close(PATIENCE).expect("a closed trail");
     directory
 }

@@ -36,6 +36,7 @@ fn bench(max_file_bytes: u64) -> Bench {
         max_file_bytes,
         max_age: None,
         sealed: Arc::default(),
+        watermark: Arc::default(),
     };
     let founding = Founding { origin: "origin".to_owned(), previous: None };
     let Recovered { start, tree, notary, .. } = recover(&means, &KeySource::Trail, &founding).unwrap();
@@ -69,19 +70,20 @@ fn a_full_disk_costs_no_half_line_and_the_loss_is_recorded_when_space_returns() 
     }
     assert_eq!(bench.active(), before, "the half line was taken back");
     bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
-    let (seq, _) = bench.appender.append(b"\"n\":2}").unwrap();
+    let place = bench.appender.append(b"\"n\":2}").unwrap();
     let lines = bench.lines();
-    assert_eq!(seq, 2);
+    assert_eq!(place, 3, "the number of lines then");
     assert_eq!(lines[0], "{\"seq\":0,\"n\":0}");
     assert!(lines[1].contains("\"kind\":\"gap\"") && lines[1].contains("\"count\":3"), "{}", lines[1]);
     assert_eq!(lines[2], "{\"seq\":2,\"n\":2}");
 }
 
 #[test]
-fn a_failed_fdatasync_at_a_seal_stops_the_trail() {
+fn a_failed_fdatasync_of_a_sealed_segment_stops_the_trail() {
     let mut bench = bench(10);
     bench.disk.0.fail_sync.store(true, Ordering::SeqCst);
     bench.appender.append(b"\"n\":0}").unwrap();
+    assert!(bench.appender.sign().unwrap_err().is_storage());
     bench.disk.0.fail_sync.store(false, Ordering::SeqCst);
     assert!(bench.appender.append(b"\"n\":1}").unwrap_err().is_storage());
 }
@@ -127,7 +129,7 @@ fn a_seal_on_a_full_disk_is_told_when_space_returns_and_is_no_missing_entry() {
     bench.appender.append(b"\"n\":1}").unwrap_err();
     assert!(bench.active().is_empty());
     bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
-    assert_eq!(bench.appender.append(b"\"n\":2}").unwrap().0, 3);
+    assert_eq!(bench.appender.append(b"\"n\":2}").unwrap(), 4);
     let lines = bench.lines();
     assert!(lines[1].contains("\"kind\":\"rotated\""), "{}", lines[1]);
     assert!(lines[2].contains("\"kind\":\"gap\"") && lines[2].contains("\"count\":1,"), "{}", lines[2]);

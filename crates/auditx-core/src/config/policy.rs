@@ -28,6 +28,45 @@ impl Default for Durability {
     }
 }
 
+/// What `record()` does while the journal is full: entries come faster than the disk takes them, or the disk is full.
+///
+/// Spelled `reject`, `drop`, or the longest wait as a duration. Whatever is refused or dropped is counted, and a `gap` record in
+/// the trail tells how much and when. The direct journal has nothing that can be full; where it is used this does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum OnFull {
+    /// Waits for room at most so long, then is an error.
+    Wait {
+        /// The longest wait.
+        max: Duration,
+    },
+    /// Is an error at once.
+    Reject,
+    /// Goes on without the entry and without an error.
+    Drop,
+}
+
+impl Default for OnFull {
+    fn default() -> Self {
+        Self::Wait { max: Duration::from_secs(10) }
+    }
+}
+
+/// What stands between `record()` and the trail. Spelled `ring`, `direct` or `auto`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+#[non_exhaustive]
+pub enum JournalKind {
+    /// The ring on Linux, on file systems that keep promised space (ext4, XFS, tmpfs); elsewhere direct.
+    #[default]
+    Auto,
+    /// A memory-mapped ring and a thread that empties it; an error where it cannot be had.
+    Ring,
+    /// One write(2) for each entry, under a lock.
+    Direct,
+}
+
 /// Which sealed segments are retired. Each deletion leaves a `retired` record in the trail, and none happens before
 /// every hook has passed the segment.
 ///
@@ -209,6 +248,27 @@ spelled!(
         text => parse_duration(text).ok().map(Self::Interval),
     },
     "`os`, `every-entry` or a duration like 100ms"
+);
+
+spelled!(
+    OnFull,
+    |text| match text {
+        "reject" => Some(Self::Reject),
+        "drop" => Some(Self::Drop),
+        text => parse_duration(text).ok().map(|max| Self::Wait { max }),
+    },
+    "`reject`, `drop` or a duration like 10s"
+);
+
+spelled!(
+    JournalKind,
+    |text| match text {
+        "auto" => Some(Self::Auto),
+        "ring" => Some(Self::Ring),
+        "direct" => Some(Self::Direct),
+        _ => None,
+    },
+    "`auto`, `ring` or `direct`"
 );
 
 spelled!(

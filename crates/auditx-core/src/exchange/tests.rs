@@ -20,6 +20,7 @@ impl Headers for Pairs {
 
 struct Fixture {
     directory: tempfile::TempDir,
+    logger: AuditLogger,
     http: HttpAudit,
 }
 
@@ -27,12 +28,12 @@ fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     let http = HttpAudit::builder()
-        .logger(logger)
+        .logger(logger.clone())
         .exclude(["/healthz"])
         .trust_proxies(["10.0.0.1"])
         .build()
         .unwrap();
-    Fixture { directory, http }
+    Fixture { directory, logger, http }
 }
 
 impl Fixture {
@@ -43,6 +44,7 @@ impl Fixture {
     }
 
     fn closing(&self) -> Vec<StoredEntry> {
+        self.logger.flush(std::time::Duration::from_secs(30)).unwrap();
         closing(self.directory.path())
     }
 }

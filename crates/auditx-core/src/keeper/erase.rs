@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::{Housekeeping, compress};
 use crate::error::{Error, Result};
@@ -15,6 +16,9 @@ use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, TrailReader, open_segment, sealed_segments};
 use crate::storage::{Disk, Storage, open_own, own_options};
 use crate::tree::Hash;
+
+/// The journal's ring is overwritten as fast as the disk takes entries; nothing else takes longer than this.
+const SCRUB_LIMIT: Duration = Duration::from_secs(60);
 
 impl Housekeeping {
     /// Erases one line for this reason, which is recorded.
@@ -28,11 +32,11 @@ impl Housekeeping {
         let Leaf { hash, is_erased, .. } = self.erasable(seq)?;
         let stub = erased_line(seq, &hash);
         if !is_erased {
-            if seq >= self.journal.appender().first_seq() {
+            if seq >= self.appender.lock().first_seq() {
                 // The active segment is only ever appended to.
-                self.journal.seal()?;
+                self.appender.seal()?;
             }
-            self.journal.push_signed(&OwnRecord::Erased {
+            self.appender.push_signed(&OwnRecord::Erased {
                 seq,
                 leaf_hash: hash,
                 reason: reason.to_owned(),
@@ -44,7 +48,11 @@ impl Housekeeping {
         if is_erased && !was_copied && !was_projected {
             return Err(Error::invalid(format!("line {seq} is erased already")));
         }
-        self.sync_directory().map(|()| hash)
+        self.sync_directory()?;
+        if let Some(ring) = &self.ring {
+            ring.scrub(Instant::now() + SCRUB_LIMIT)?;
+        }
+        Ok(hash)
     }
 
     /// A line that may be erased, or was erased in its segment.

@@ -9,7 +9,7 @@ use crate::config::Retention;
 use crate::error::{Error, Result};
 use crate::follow::cursor;
 use crate::own_record::OwnRecord;
-use crate::segment::{SealedSegment, sealed_segments};
+use crate::segment::SealedSegment;
 use crate::storage::{Disk, Storage};
 use crate::tiles::Tiles;
 use crate::tree::CompactRange;
@@ -38,20 +38,17 @@ impl Housekeeping {
     /// missing without a word.
     pub(super) fn retire_for(&self, retention: Retention, readers: Readers) -> Result<Retired> {
         let mut retired = Retired::default();
-        let segments = sealed_segments(&self.directory)?;
-        for (place, segment) in segments.iter().enumerate() {
+        let segments = self.signed_segments()?;
+        for (place, (segment, end)) in segments.iter().enumerate() {
             let Some(why) = reason_to_retire(retention, segment, segments.len() - place)? else { break };
-            let end = match segments.get(place + 1) {
-                Some(next) => next.first_seq,
-                None => self.journal.appender().first_seq(),
-            };
+            let end = *end;
             retired.held_by = self.held_by(end, readers)?;
             if retired.held_by.is_some() {
                 break;
             }
             let name =
                 segment.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            self.journal.push_signed(&OwnRecord::Retired {
+            self.appender.push_signed(&OwnRecord::Retired {
                 segment: name.clone(),
                 first_seq: segment.first_seq,
                 frontier: self.frontier(end)?,

@@ -244,26 +244,35 @@ impl<'a, K> EntryBuilder<'a, K> {
     ///
     /// # Errors
     /// `is_too_large` over 65,535 bytes, `is_invalid` for words or values that cannot be stored, `is_storage` where the
-    /// disk refused, `is_closed` after `close`. The entry is then not recorded.
-    pub fn record(mut self) -> Result<Receipt> {
+    /// disk refused, `is_full` where the journal had no room in time, `is_closed` after `close`. The entry is then not recorded.
+    pub fn record(self) -> Result<Receipt> {
         let context = RequestContext::try_current();
-        if self.is_security {
-            self.judge(context.as_ref());
-        }
-        if let Some(level) = self.level {
-            self.entry.level = level;
-        }
-        self.logger.record(&self.entry, context.as_ref())
+        let finished = self.finished(context.as_ref());
+        finished.logger.record(&finished.entry, context.as_ref())
     }
 
     /// The same for async code: where `record` would block, this awaits.
     ///
-    /// The direct journal never has to wait for room, so this completes at once.
+    /// It waits for room in a full journal, and under [`Durability::EveryEntry`](crate::Durability::EveryEntry) for the disk.
+    /// Dropped while it waits, it has recorded nothing, or everything. Needs no runtime.
     ///
     /// # Errors
     /// As [`EntryBuilder::record`].
     pub async fn record_async(self) -> Result<Receipt> {
-        self.record()
+        let context = RequestContext::try_current();
+        let entry = self.finished(context.as_ref());
+        entry.logger.record_async(&entry.entry, context.as_ref()).await
+    }
+
+    /// With what only the moment of recording can tell.
+    fn finished(mut self, context: Option<&RequestContext>) -> Self {
+        if self.is_security {
+            self.judge(context);
+        }
+        if let Some(level) = self.level {
+            self.entry.level = level;
+        }
+        self
     }
 
     /// The level of a security event, and its address's failures.

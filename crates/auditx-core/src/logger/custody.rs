@@ -71,7 +71,7 @@ impl AuditLogger {
             return Err(Error::invalid("the next key is the one that signs already"));
         }
         let record = OwnRecord::Key { old: old.to_string(), new: new.to_string() };
-        core.journal.rotate_key(&record, signer)?;
+        core.appender.rotate_key(&record, signer)?;
         if let Some(staged) = staged {
             staged.settle()?;
         }
@@ -154,7 +154,7 @@ fn set_aside(trail: &Path, trail_id: &str) -> Result<PathBuf> {
     for name in [ACTIVE, "security.jsonl"] {
         moves.push((trail.join(name), target.join(name)));
     }
-    for name in ["cursors", "tiles", "checkpoints", "checkpoint"] {
+    for name in ["ring", "cursors", "tiles", "checkpoints", "checkpoint"] {
         moves.push((own.join(name), target_own.join(name)));
     }
     let identity = own.join("trail.json");

@@ -15,6 +15,7 @@ use super::*;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::segment::TrailReader;
 use crate::vocabulary::{AuditAction, BusinessModule};
+use crate::context::RequestContext;
 use crate::{Compression, RateLimit, Redaction, Retention};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,6 +73,7 @@ fn a_second_writer_is_refused_by_name_and_may_have_an_instance_of_its_own() {
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     let second = AuditLogger::open(Config::new(directory.path()).instance("worker-2")).unwrap();
     second.log("x").record().unwrap();
+    second.flush(PATIENCE).unwrap();
     assert_eq!(kinds(&directory.path().join("worker-2")), ["genesis", "open", "x"]);
 }
 
@@ -117,6 +119,7 @@ fn failures_of_one_address_become_critical_past_the_limit_and_keep_their_words()
     assert!(logger.check_rate_limit(ip).unwrap().is_exceeded());
     logger.reset_rate_limit(ip).unwrap();
     attack(ip);
+    logger.flush(PATIENCE).unwrap();
     let logins: Vec<StoredEntry> =
         entries(directory.path()).into_iter().filter(|entry| entry.module == "auth").collect();
     let levels: Vec<&str> = logins.iter().map(|entry| entry.level.as_str()).collect();
@@ -133,6 +136,7 @@ fn a_security_event_takes_the_user_it_can_get() {
     let _scope = RequestContext::new().user("admin").enter();
     logger.log_security("from context").record().unwrap();
     logger.log_security("own").user("clerk").record().unwrap();
+    logger.flush(PATIENCE).unwrap();
     let users: Vec<String> = entries(directory.path()).into_iter().skip(2).map(|entry| entry.user).collect();
     assert_eq!(users, ["UNKNOWN", "admin", "clerk"]);
 }
@@ -157,6 +161,7 @@ fn changes_and_redaction_work_through_the_builder() {
         .metadata("iban", "MM00")
         .record()
         .unwrap();
+    logger.flush(PATIENCE).unwrap();
     let entry = entries(directory.path()).pop().unwrap();
     assert_eq!(entry.old_values, json!({"credit_limit": 500_000, "password": "[REDACTED]"}));
     assert_eq!(entry.new_values, json!({"credit_limit": 1_000_000, "password": "[REDACTED]"}));
@@ -191,6 +196,7 @@ fn recording_while_the_context_is_edited_or_torn_down_neither_hangs_nor_panics()
     })
     .join()
     .unwrap();
+    logger.flush(PATIENCE).unwrap();
     assert_eq!(kinds(directory.path())[2..], ["inside update", "first", "from teardown"]);
 }
 

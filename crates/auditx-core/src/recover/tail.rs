@@ -1,16 +1,17 @@
-//! The end of the active segment: the lines that no checkpoint speaks of yet, and what a crash left behind them.
+//! The end of the trail: the lines that no checkpoint speaks of yet, and what a crash left behind them. They stand in the active
+//! segment, and in sealed ones that a crash overtook before they were signed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::appender::Means;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{leaf_of, parse_seq};
 use crate::own_record::{OwnRecord, TornTail};
-use crate::segment::{ACTIVE, open_segment};
+use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::storage::{open_own, own_options};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
@@ -21,43 +22,89 @@ const RECHECKED: u64 = 256;
 /// Searching by halves ends in a window of this size, which is then read line by line.
 const WINDOW: u64 = 256 * 1024;
 
+/// One file of the tail.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    first_seq: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Tail {
+    /// Those that may hold lines no checkpoint speaks of: sealed segments, and the active one last.
+    parts: Vec<Part>,
     /// The number of lines that are whole.
     pub(super) next_seq: u64,
     /// The hashes of those that no checkpoint speaks of.
     pub(super) unsigned: Vec<Hash>,
     /// The first signed line that is not what the cache says.
     pub(super) suspect: Option<u64>,
-    /// Where the first line ends that is none, and how far the file goes.
-    torn: Option<(u64, u64)>,
+    /// In which part the first line begins that is none, where, and how far that file goes.
+    torn: Option<(usize, u64, u64)>,
 }
 
 impl Tail {
-    /// Reads the end of the active segment, whose first line has this number. All below `signed` are signed.
-    pub(super) fn read(directory: &Path, first_seq: u64, tiles: Option<&Tiles>, signed: u64) -> Result<Self> {
-        let path = directory.join(ACTIVE);
-        let mut tail = Self { next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
+    /// Reads the end of a trail with these sealed segments. All lines below `signed` are signed.
+    pub(super) fn read(
+        directory: &Path,
+        sealed: &[SealedSegment],
+        tiles: Option<&Tiles>,
+        signed: u64,
+    ) -> Result<Self> {
+        let active = directory.join(ACTIVE);
+        let active_first = first_seq_of(&active)?;
+        let mut parts = Vec::new();
+        for (place, segment) in sealed.iter().enumerate() {
+            let end = sealed.get(place + 1).map(|next| next.first_seq).or(active_first);
+            // What is compressed was signed before.
+            if !segment.compressed && end.is_none_or(|end| end > signed) {
+                parts.push(Part { path: segment.path.clone(), first_seq: segment.first_seq });
+            }
+        }
+        let first_seq = match (parts.first(), active_first, sealed.last()) {
+            (Some(part), _, _) => part.first_seq,
+            (None, Some(first_seq), _) => first_seq,
+            (None, None, Some(last)) => last_seq_of_sealed(&last.path, last.compressed)? + 1,
+            (None, None, None) => 0,
+        };
+        if first_seq > signed && !sealed.is_empty() {
+            return Err(super::disagreement(
+                format!("the trail goes on at line {first_seq}, and its checkpoint names {signed} lines"),
+                signed,
+            ));
+        }
+        parts.push(Part { path: active, first_seq: active_first.unwrap_or(first_seq) });
+        let mut tail = Self { parts, next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
+        for part in 0..tail.parts.len() {
+            tail.read_part(part, tiles, signed)?;
+            if tail.torn.is_some() {
+                break;
+            }
+        }
+        Ok(tail)
+    }
+
+    fn read_part(&mut self, part: usize, tiles: Option<&Tiles>, signed: u64) -> Result<()> {
+        let path = self.parts[part].path.clone();
         let file = match open_own(&path, own_options().read(true)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(tail),
-            Err(error) => return Err(Error::storage("cannot open the active segment", &path, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::storage("cannot open a segment", &path, error)),
         };
-        let wanted = signed.saturating_sub(RECHECKED).max(first_seq);
-        tail.walk(file, wanted, tiles, signed)
-            .map_err(|error| Error::storage("cannot read the active segment", &path, error))?
-            .map_err(|error| error.at(&path))?;
-        Ok(tail)
+        self.walk(part, file, tiles, signed)
+            .map_err(|error| Error::storage("cannot read a segment", &path, error))?
+            .map_err(|error| error.at(&path))
     }
 
     fn walk(
         &mut self,
+        part: usize,
         mut file: File,
-        wanted: u64,
         tiles: Option<&Tiles>,
         signed: u64,
     ) -> io::Result<Result<()>> {
         let len = file.metadata()?.len();
+        let wanted = signed.saturating_sub(RECHECKED).max(self.next_seq);
         let (begin, seq) = find(&file, len, wanted, self.next_seq)?;
         self.next_seq = seq;
         file.seek(SeekFrom::Start(begin))?;
@@ -76,7 +123,7 @@ impl Tail {
                     return Ok(Err(super::disagreement(what, self.next_seq)));
                 }
                 // A power loss can leave zeros or half lines anywhere after the last fdatasync, and whole lines behind them.
-                self.torn = Some((offset, len));
+                self.torn = Some((part, offset, len));
                 return Ok(Ok(()));
             };
             if leaf.seq >= signed {
@@ -90,14 +137,56 @@ impl Tail {
         }
     }
 
-    /// Moves what follows the last whole line into a file of its own: nothing is thrown away. Gives what there is to say.
-    pub(super) fn repair(&mut self, directory: &Path, means: &Means) -> Result<Option<OwnRecord>> {
+    /// Moves what follows the last whole line into files of its own: nothing is thrown away. Gives what there is to say, and
+    /// the number of the first line of what is then the active segment.
+    pub(super) fn repair(&mut self, directory: &Path, means: &Means) -> Result<(Option<OwnRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
-        let torn = match self.torn.take() {
-            None => None,
-            Some((begin, end)) => Some(move_away(directory, means, begin, end, self.next_seq)?),
+        let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
+        let (torn, first_seq) = match self.torn.take() {
+            None => (None, active),
+            Some((part, begin, end)) => {
+                let mut torn = self.move_later_parts(directory, means, part)?;
+                let first_seq = self.move_rest(directory, means, (part, begin, end), &mut torn)?;
+                (Some(torn), first_seq)
+            }
         };
-        Ok((torn.is_some() || unsigned_lines > 0).then_some(OwnRecord::Recovered { torn, unsigned_lines }))
+        let record = (torn.is_some() || unsigned_lines > 0)
+            .then_some(OwnRecord::Recovered { torn, unsigned_lines, replayed: 0 });
+        Ok((record, first_seq))
+    }
+
+    /// Moves whole files away that follow a torn one; the last first, so that being killed leaves no hole in between.
+    fn move_later_parts(&self, directory: &Path, means: &Means, part: usize) -> Result<TornTail> {
+        let mut torn = TornTail { bytes: 0, file: free_name(directory, self.next_seq) };
+        for later in self.parts[part + 1..].iter().rev() {
+            torn.bytes += move_whole(directory, means, &later.path, self.next_seq)?;
+        }
+        Ok(torn)
+    }
+
+    /// Moves away what follows the last whole line in its own file, which then is the active one.
+    fn move_rest(
+        &self,
+        directory: &Path,
+        means: &Means,
+        (part, begin, end): (usize, u64, u64),
+        torn: &mut TornTail,
+    ) -> Result<u64> {
+        let Part { path, first_seq } = &self.parts[part];
+        let active = directory.join(ACTIVE);
+        if begin == 0 && *path != active {
+            torn.bytes += move_whole(directory, means, path, self.next_seq)?;
+            return Ok(self.next_seq);
+        }
+        torn.bytes += move_away(directory, means, path, begin..end, self.next_seq)?;
+        if *path != active {
+            means
+                .storage
+                .rename(path, &active)
+                .and_then(|()| means.storage.sync_directory(directory))
+                .map_err(|error| Error::storage("cannot make a torn segment the active one", path, error))?;
+        }
+        Ok(if begin == 0 { self.next_seq } else { *first_seq })
     }
 
     fn unsigned_lines(&self) -> u64 {
@@ -139,34 +228,58 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
         .and_then(|newline| Some((offset + newline as u64 + 1, parse_seq(&block[newline + 1..])?))))
 }
 
-fn move_away(directory: &Path, means: &Means, begin: u64, end: u64, next_seq: u64) -> Result<TornTail> {
-    let active = directory.join(ACTIVE);
+fn free_name(directory: &Path, next_seq: u64) -> String {
     let name_of = |number: u32| match number {
         0 => format!("audit.torn-{next_seq}"),
         number => format!("audit.torn-{next_seq}.{number}"),
     };
-    let free = (0..).map(name_of).find(|name| !directory.join(name).exists());
-    let torn_file = free.unwrap_or_else(|| name_of(0));
-    let torn_path = directory.join(&torn_file);
-    let failed = |what: &str, error| Error::storage(what, &active, error);
-    let bytes = end - begin;
-    let file = open_own(&active, own_options().read(true).write(true))
-        .map_err(|error| failed("cannot open the active segment", error))?;
+    (0..).map(name_of).find(|name| !directory.join(name).exists()).unwrap_or_else(|| name_of(0))
+}
+
+/// Gives a whole file the name of a torn one; one that is not there has no bytes.
+fn move_whole(directory: &Path, means: &Means, path: &Path, next_seq: u64) -> Result<u64> {
+    let failed = |error| Error::storage("cannot move a segment away", path, error);
+    let bytes = match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed(error)),
+    };
+    let torn = directory.join(free_name(directory, next_seq));
+    means
+        .storage
+        .rename(path, &torn)
+        .and_then(|()| means.storage.sync_directory(directory))
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+fn move_away(
+    directory: &Path,
+    means: &Means,
+    path: &Path,
+    range: std::ops::Range<u64>,
+    next_seq: u64,
+) -> Result<u64> {
+    let torn_path = directory.join(free_name(directory, next_seq));
+    let failed = |what: &str, error| Error::storage(what, path, error);
+    let bytes = range.end - range.start;
+    let file = open_own(path, own_options().read(true).write(true))
+        .map_err(|error| failed("cannot open the torn segment", error))?;
     let mut torn = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut torn, begin)
-        .map_err(|error| failed("cannot read the torn tail of the active segment", error))?;
+    file.read_exact_at(&mut torn, range.start)
+        .map_err(|error| failed("cannot read the torn tail of a segment", error))?;
     means
         .storage
         .replace(&torn_path, &torn)
         .map_err(|error| Error::storage("cannot save the torn tail", &torn_path, error))?;
-    file.set_len(begin)
+    file.set_len(range.start)
         .and_then(|()| file.sync_all())
-        .map_err(|error| failed("cannot cut the torn tail off the active segment", error))?;
-    Ok(TornTail { bytes, file: torn_file })
+        .map_err(|error| failed("cannot cut the torn tail off a segment", error))?;
+    Ok(bytes)
 }
 
 /// The number of a sealed segment's last line.
-pub(super) fn last_seq_of_sealed(path: &Path, compressed: bool) -> Result<u64> {
+fn last_seq_of_sealed(path: &Path, compressed: bool) -> Result<u64> {
     let failed = |error| Error::storage("cannot read a sealed segment", path, error);
     let mut reader = open_segment(path, compressed).map_err(failed)?;
     let (mut line, mut last) = (Vec::new(), Vec::new());

@@ -28,6 +28,7 @@ impl Trail {
         let key = logger.verifier_key().unwrap();
         let trail = Self { directory, logger, key };
         trail.record(entries);
+        trail.logger.flush(PATIENCE).unwrap();
         trail
     }
 
@@ -35,6 +36,16 @@ impl Trail {
         for number in 0..entries {
             self.logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
         }
+    }
+
+    /// Closed once every sealed segment is compressed, where that is wanted.
+    fn closed_compressed(self) -> Self {
+        let begin = std::time::Instant::now();
+        while self.logger.metrics().compressed < self.logger.metrics().seals {
+            assert!(begin.elapsed() < PATIENCE, "{:?}", self.logger.metrics());
+            std::thread::yield_now();
+        }
+        self.closed()
     }
 
     fn closed(self) -> Self {
@@ -85,7 +96,7 @@ fn opened(directory: &Path, compression: Compression) -> AuditLogger {
 
 #[test]
 fn every_line_is_proved_with_the_cache_and_without_it() {
-    let trail = Trail::of(300, Compression::Zstd).closed();
+    let trail = Trail::of(300, Compression::Zstd).closed_compressed();
     assert!(sealed_segments(trail.path()).unwrap().iter().any(|segment| segment.compressed));
     let size = trail.size();
     assert!(size > 300);

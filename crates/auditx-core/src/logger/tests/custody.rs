@@ -106,6 +106,8 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
             assert!(crate::for_people(&stub).contains(&format!("(erased)  line {seq}")));
             assert!(!entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(text_of)));
             assert!(!text(directory.path().join("security.jsonl")).contains(text_of));
+            let ring = fs::read(directory.path().join(".auditx/ring")).unwrap();
+            assert!(memchr::memmem::find(&ring, text_of.as_bytes()).is_none(), "nor in the journal");
         }
         assert!(entries(directory.path()).len() as u64 > hash);
         assert!(logger.erase(2, "again").unwrap_err().to_string().contains("already"));

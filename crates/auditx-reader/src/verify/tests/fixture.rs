@@ -45,6 +45,9 @@ impl Trail {
         let config = |config: Config| config.max_file_bytes(65_535).compression(compression);
         let trail = Self::with(&SigningKey::generate(), config, |logger| {
             (0..150).for_each(|number| record(logger, number, 2_000));
+            if compression == Compression::Zstd {
+                until_compressed(logger);
+            }
         });
         if compression == Compression::Zstd {
             trail.compress();
@@ -211,6 +214,16 @@ pub(super) fn json(verification: &Verification) -> String {
 
 pub(super) fn record(logger: &AuditLogger, number: usize, len: usize) {
     logger.log(format!("entry {number} {}", "x".repeat(len))).record().unwrap();
+}
+
+/// Waits until every sealed segment is compressed.
+pub(in crate::verify) fn until_compressed(logger: &AuditLogger) {
+    logger.flush(PATIENCE).unwrap();
+    let begin = std::time::Instant::now();
+    while logger.metrics().compressed < logger.metrics().seals {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
+        std::thread::yield_now();
+    }
 }
 
 pub(super) fn parsed(note: &str) -> SignedCheckpoint {

@@ -1,0 +1,193 @@
+//! Sealing, and what comes after it: making sealed segments and the active one durable, and signing the boundaries.
+//!
+//! A seal is a rename. The fdatasync of a whole segment and the signature take milliseconds, so they are done later, by whoever
+//! syncs, and without the appender's lock; recovery looks for unsigned lines in sealed segments too.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Appender, MOST_UNSETTLED, SEAL_RETRY_BYTES, Start};
+use crate::error::{Error, Result};
+use crate::key::Signer;
+use crate::kill_point::kill_point;
+use crate::notary::{Notary, Occasion};
+use crate::own_record::OwnRecord;
+use crate::segment::{ACTIVE, sealed_name};
+use crate::storage::{Storage, StorageFile};
+use crate::tree::CompactRange;
+use crate::watermark::Reach;
+
+/// A segment that was sealed: its file, and the tree up to its end.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    file: Arc<dyn StorageFile>,
+    len: u64,
+    frontier: CompactRange,
+}
+
+/// All that is not durable yet, as of one moment.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    sealed: Vec<Arc<Sealed>>,
+    file: Arc<dyn StorageFile>,
+    len: u64,
+    pub(crate) reach: Reach,
+    pub(crate) frontier: CompactRange,
+    storage: Arc<dyn Storage>,
+    directory: PathBuf,
+}
+
+impl Unsettled {
+    /// fdatasync for each segment, oldest first, so that what is durable has no hole.
+    ///
+    /// # Errors
+    /// `is_storage` where the disk refused: the kernel may have dropped what it could not write. `is_corrupt` where
+    /// somebody else cut a file.
+    pub(crate) fn sync(&self) -> Result<()> {
+        for segment in &self.sealed {
+            sync_file(&*segment.file, segment.len)?;
+        }
+        if !self.sealed.is_empty() {
+            self.storage
+                .sync_directory(&self.directory)
+                .map_err(|error| Error::storage("cannot sync the directory", &self.directory, error))?;
+        }
+        sync_file(&*self.file, self.len)
+    }
+
+    /// Signs the boundaries of the segments that were synced. One that cannot be signed is signed later, with what follows.
+    ///
+    /// # Errors
+    /// Why a boundary could not be signed.
+    pub(crate) fn sign_boundaries(&self, notary: &Notary) -> Result<()> {
+        self.sealed.iter().try_for_each(|segment| notary.sign(&segment.frontier, Occasion::Boundary))
+    }
+}
+
+fn sync_file(file: &dyn StorageFile, len: u64) -> Result<()> {
+    match file.sync_data().and_then(|()| file.len()) {
+        Ok(found) if found >= len => Ok(()),
+        Ok(found) => Err(Error::corrupt(format!(
+            "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
+             the trail takes no more entries"
+        ))),
+        Err(error) => Err(Error::storage(
+            "cannot sync the active segment; the trail takes no more entries",
+            ACTIVE,
+            error,
+        )),
+    }
+}
+
+impl Appender {
+    /// What is to be synced now.
+    pub(crate) fn unsettled(&mut self) -> Result<Unsettled> {
+        self.flush_tiles();
+        self.check()?;
+        Ok(Unsettled {
+            sealed: self.unsettled.clone(),
+            file: self.active.file.clone(),
+            len: self.active.len,
+            reach: self.reach(),
+            frontier: self.tree.frontier().clone(),
+            storage: self.means.storage.clone(),
+            directory: self.means.directory.clone(),
+        })
+    }
+
+    /// Forgets the segments that were synced, and tells whoever waits for sealed ones.
+    pub(crate) fn settle(&mut self, synced: &Unsettled) {
+        let before = self.unsettled.len();
+        self.unsettled.retain(|segment| !synced.sealed.iter().any(|other| Arc::ptr_eq(other, segment)));
+        if self.unsettled.len() < before {
+            self.means.sealed.ring();
+        }
+    }
+
+    /// Makes every line durable, and signs the boundaries of sealed segments.
+    fn sync(&mut self) -> Result<Unsettled> {
+        let unsettled = self.unsettled()?;
+        unsettled.sync().inspect_err(|error| self.poison(error))?;
+        unsettled.sign_boundaries(&self.notary)?;
+        self.settle(&unsettled);
+        Ok(unsettled)
+    }
+
+    /// Makes every line durable and signs it.
+    pub(crate) fn sign(&mut self) -> Result<()> {
+        let synced = self.sync()?;
+        self.notary.sign(&synced.frontier, Occasion::Boundary)
+    }
+
+    /// The same, with the key so far and the one that signs from here on.
+    pub(crate) fn hand_over(&mut self, next: Arc<dyn Signer>) -> Result<()> {
+        let synced = self.sync()?;
+        self.notary.hand_over(&synced.frontier, next)
+    }
+
+    /// Seals whatever the active segment holds, durable and signed.
+    pub(crate) fn seal_now(&mut self) -> Result<()> {
+        self.check()?;
+        self.seal_and_tell()?;
+        self.sign()
+    }
+
+    /// Seals; where that fails the segment simply goes on growing, and the failure is counted.
+    pub(super) fn try_seal(&mut self) {
+        if self.unsettled.len() < MOST_UNSETTLED && self.seal_and_tell().is_ok() {
+            return;
+        }
+        if self.unsettled.len() < MOST_UNSETTLED {
+            self.means.counters.seal_failures.add(1);
+        }
+        self.seal_at = self.active.len + SEAL_RETRY_BYTES;
+        self.active.began = self.means.clock.now();
+    }
+
+    fn seal_and_tell(&mut self) -> Result<()> {
+        self.seal()?;
+        self.seal_at = self.means.max_file_bytes;
+        self.means.counters.seals.add(1);
+        // Where it is refused it is told with the next line that is not.
+        drop(self.append_pending());
+        Ok(())
+    }
+
+    /// Renames the active segment and creates the next. What is to be told of it is pending then.
+    fn seal(&mut self) -> Result<()> {
+        let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
+        let active = self.active_path();
+        let sealed = directory.join(sealed_name(self.active.first_seq));
+        let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
+        storage
+            .rename(&active, &sealed)
+            .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
+        kill_point("seal: renamed");
+        let file = match storage.open_append(&active, true) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = failed("cannot begin a new segment", &active, error);
+                if let Err(undo) = storage.rename(&sealed, &active) {
+                    // Without an active segment of its name the trail cannot be followed.
+                    self.poison(&failed("cannot take the seal back", &active, undo));
+                }
+                return Err(error);
+            }
+        };
+        kill_point("seal: begun anew");
+        self.rotated.push(OwnRecord::Rotated {
+            segment: sealed_name(self.active.first_seq),
+            first_seq: self.active.first_seq,
+            last_seq: self.active.next_seq - 1,
+            bytes: self.active.len,
+        });
+        let next_seq = self.active.next_seq;
+        let began = self.means.clock.now();
+        let next = Start { file, len: 0, first_seq: next_seq, next_seq, began };
+        let full = std::mem::replace(&mut self.active, next);
+        let frontier = self.tree.frontier().clone();
+        self.unsettled.push(Arc::new(Sealed { file: full.file, len: full.len, frontier }));
+        Ok(())
+    }
+}

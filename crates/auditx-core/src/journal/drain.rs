@@ -1,0 +1,258 @@
+//! The thread that empties the ring into the trail, in the order of reservation, many entries with one write(2).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{Journal, Ring};
+use crate::appender::Missed;
+use crate::clock::Timestamp;
+use crate::config::Durability;
+use crate::error::{Error, Result};
+use crate::kill_point::kill_point;
+use crate::ring::Next;
+
+/// The shortest and the longest rest while entries come now and then.
+const SHORT_REST: Duration = Duration::from_micros(50);
+const LONG_REST: Duration = Duration::from_millis(5);
+
+/// Without any entry for this long it sleeps until it is woken.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A thread that reserved room and does not finish is waited for, and reported after this long.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// After a failed write it is tried again, each time later.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Pages ahead of the callers are touched, so that they do not wait for page faults.
+const AHEAD: u64 = 256 * 1024;
+
+/// A batch of more than this shows that entries come fast.
+const BUSY: u64 = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Drain {
+    ring: Arc<Ring>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drain {
+    pub(crate) fn start(ring: Arc<Ring>) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut shift = Shift::new(ring.clone(), stopping.clone());
+        let thread = std::thread::Builder::new()
+            .name("auditx-drain".to_owned())
+            .spawn(move || shift.run())
+            .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
+        ring.drained_by(thread.thread().clone());
+        Ok(Self { ring, stopping, thread: Some(thread) })
+    }
+
+    /// Ends the thread. What it has not written stays in the ring for the next open.
+    pub(crate) fn stop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                self.ring.means.app_log.trouble("the drain's thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The thread's own state.
+struct Shift {
+    ring: Arc<Ring>,
+    stopping: Arc<AtomicBool>,
+    /// Everything before this position is in the trail.
+    position: u64,
+    touched: u64,
+    rest: Duration,
+    busy_at: Instant,
+    stalled_since: Option<Instant>,
+    pause: Option<Duration>,
+}
+
+impl Shift {
+    fn new(ring: Arc<Ring>, stopping: Arc<AtomicBool>) -> Self {
+        let position = ring.queue().head();
+        Self {
+            ring,
+            stopping,
+            position,
+            touched: position,
+            rest: SHORT_REST,
+            busy_at: Instant::now(),
+            stalled_since: None,
+            pause: None,
+        }
+    }
+
+    fn run(&mut self) {
+        self.ring.queue().populate();
+        while !self.stopping.load(Ordering::SeqCst) {
+            let before = self.position;
+            match self.take() {
+                Ok(()) => self.recovered(),
+                Err(error) => {
+                    if self.failed(&error) {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            self.touch_ahead();
+            let taken = self.position - before;
+            if taken > 0 {
+                self.busy_at = Instant::now();
+            }
+            if taken < BUSY {
+                self.rest(taken > 0);
+            } else {
+                self.rest = SHORT_REST;
+            }
+        }
+    }
+
+    /// Takes what is there into the trail, as much as one write takes.
+    fn take(&mut self) -> Result<()> {
+        let ring = self.ring.clone();
+        let (queue, refused) = (ring.queue(), ring.refused());
+        let next = queue.next(self.position);
+        self.watch(next);
+        if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
+            return Ok(());
+        }
+        let stop_at = refused.as_ref().map_or(u64::MAX, |(at, _)| *at);
+        let due = refused.filter(|(at, _)| self.position >= *at).map(|(_, missed)| missed);
+        let stop_at = if due.is_some() { u64::MAX } else { stop_at };
+
+        let mut appender = ring.means.appender.lock();
+        let told = due.as_ref().map_or(0, |missed| missed.count);
+        if let Some(missed) = due {
+            appender.miss(missed);
+        }
+        let (mut at, mut damaged) = (self.position, 0);
+        let mut feed = |_, out: &mut Vec<u8>| {
+            while at < stop_at {
+                match queue.next(at) {
+                    Next::Skip { end } => at = end,
+                    Next::Entry { len, end } => {
+                        let begin = out.len();
+                        let is_sound = queue.copy(at, len, out);
+                        at = end;
+                        if is_sound {
+                            return Some(end);
+                        }
+                        out.truncate(begin);
+                        damaged += 1;
+                    }
+                    Next::Empty | Next::Unfinished => return None,
+                }
+            }
+            None
+        };
+        let taken = appender.append_all(&mut feed)?;
+        if told > 0 {
+            ring.told_of(told);
+        }
+        if damaged > 0 {
+            appender.miss(scribbled_on(damaged, Timestamp::of(self.ring.means.clock.now())));
+        }
+        kill_point("drain: written");
+        appender.count_from(at);
+        self.ring.means.appender.watermark().publish_written(appender.reach());
+        self.ring.taken.fetch_add(taken as u64, Ordering::SeqCst);
+        drop(appender);
+        self.position = at;
+        if self.ring.means.durability == Durability::Os {
+            self.ring.queue().release(at);
+            self.ring.room.notify();
+        }
+        kill_point("drain: published");
+        Ok(())
+    }
+
+    /// Reports a thread that reserved room and does not finish. It is waited for: what follows it must come after it.
+    fn watch(&mut self, next: Next) {
+        if next != Next::Unfinished {
+            self.stalled_since = None;
+            return;
+        }
+        let since = *self.stalled_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= STALLED && since.elapsed() < STALLED + LONG_REST * 2 {
+            self.ring.means.app_log.trouble(&format!(
+                "a thread that is recording an entry (position {}) has not finished for a second; entries after it wait",
+                self.position
+            ));
+        }
+    }
+
+    /// Whether nothing can ever be written again.
+    fn failed(&mut self, error: &Error) -> bool {
+        let is_news = self.ring.trouble().replace(error.duplicate()).is_none();
+        if is_news {
+            self.ring.means.app_log.trouble(&format!("entries wait in the journal: {error}"));
+        }
+        if self.ring.means.appender.lock().check().is_err() {
+            self.ring.poison();
+            return true;
+        }
+        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
+        self.pause = Some(pause);
+        self.ring.room.notify();
+        std::thread::park_timeout(pause);
+        false
+    }
+
+    fn recovered(&mut self) {
+        if self.pause.take().is_some() {
+            *self.ring.trouble() = None;
+            self.ring.means.app_log.trouble("entries are written again");
+        }
+    }
+
+    fn touch_ahead(&mut self) {
+        let queue = self.ring.queue();
+        let tail = queue.tail();
+        let to = (tail + AHEAD).min(queue.head() + queue.capacity());
+        let from = self.touched.max(tail);
+        if to > from {
+            queue.touch(from, to);
+            self.touched = to;
+        }
+    }
+
+    fn rest(&mut self, has_taken: bool) {
+        let ring = self.ring.clone();
+        // Those who wait with a deadline look at the clock.
+        ring.room.notify();
+        if ring.means.appender.watermark().is_write_wanted() {
+            std::thread::yield_now();
+            return;
+        }
+        let is_idle = !has_taken && self.busy_at.elapsed() >= IDLE;
+        if is_idle && ring.queue().park(self.position) {
+            std::thread::park_timeout(Duration::from_secs(60));
+            ring.queue().unpark();
+            self.rest = SHORT_REST;
+        } else {
+            std::thread::park_timeout(self.rest);
+            self.rest = (self.rest * 2).min(LONG_REST);
+        }
+    }
+}
+
+fn scribbled_on(count: u64, now: Timestamp) -> Missed {
+    Missed { count, first: now, last: now, why: "their bytes were changed in the journal's memory".to_owned() }
+}

@@ -1,0 +1,239 @@
+//! The journal over the ring: callers copy their entry into mapped memory, and a thread of its own writes the trail.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+use super::{Journal, Refusal, Room, SharedAppender, forked};
+use crate::app_log::AppLog;
+use crate::appender::Missed;
+use crate::clock::{Clock, Timestamp};
+use crate::config::Durability;
+use crate::error::{Error, Kind, Result};
+use crate::ring::{Map, Next, Queue, Refused, RingFile, Wake};
+
+/// What the journal works with.
+#[derive(Debug)]
+pub(crate) struct RingMeans {
+    pub(crate) appender: Arc<SharedAppender>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) app_log: Arc<AppLog>,
+    pub(crate) durability: Durability,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ring {
+    file: RingFile,
+    pub(super) means: RingMeans,
+    pub(super) room: Room,
+    /// Entries written to the trail since the ring began.
+    pub(super) taken: AtomicU64,
+    /// Held while refused entries are counted or told of.
+    refusals: Mutex<()>,
+    /// Why nothing can be written at the moment.
+    trouble: Mutex<Option<Error>>,
+    drain: std::sync::OnceLock<Thread>,
+}
+
+impl Ring {
+    pub(crate) fn new(file: RingFile, means: RingMeans) -> Self {
+        Self {
+            file,
+            means,
+            room: Room::default(),
+            taken: AtomicU64::new(0),
+            refusals: Mutex::default(),
+            trouble: Mutex::default(),
+            drain: std::sync::OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn queue(&self) -> &Queue<Map> {
+        &self.file.queue
+    }
+
+    pub(super) fn drained_by(&self, thread: Thread) {
+        self.means.appender.watermark().drained_by(thread.clone());
+        // There is one such thread in the life of a journal.
+        drop(self.drain.set(thread));
+    }
+
+    fn wake_drain(&self) {
+        if let Some(thread) = self.drain.get() {
+            thread.unpark();
+        }
+    }
+
+    /// The thread that drains sleeps until it is woken: only one caller wakes it.
+    #[cold]
+    fn wake(&self, wake: Wake) {
+        match wake {
+            Wake::No => {}
+            Wake::Parked | Wake::HalfFull => self.wake_drain(),
+        }
+    }
+
+    pub(super) fn trouble(&self) -> MutexGuard<'_, Option<Error>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_refusals(&self) -> MutexGuard<'_, ()> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was refused behind this position, if everything before it is written; and where the first of them would stand.
+    pub(super) fn refused(&self) -> Option<(u64, Missed)> {
+        if !self.queue().has_refused() {
+            return None;
+        }
+        let _held = self.lock_refusals();
+        let (count, first, last, at) = self.queue().refused();
+        let missed = Missed {
+            count,
+            first: Timestamp::from_micros(first),
+            last: Timestamp::from_micros(last),
+            why: match &*self.trouble() {
+                Some(error) => error.to_string(),
+                None => "the journal was full".to_owned(),
+            },
+        };
+        Some((at, missed))
+    }
+
+    /// So many refused entries are told of in the trail.
+    pub(super) fn told_of(&self, count: u64) {
+        let _held = self.lock_refusals();
+        self.queue().tell_refused(count);
+    }
+
+    /// Overwrites everything that was ever in the ring, and makes that durable: nothing erased stays readable in it.
+    ///
+    /// # Errors
+    /// `is_timed_out` where there was no room in time, `is_storage` where the disk refused.
+    pub(crate) fn scrub(&self, deadline: Instant) -> Result<()> {
+        const STEP: u64 = 16 * 1024;
+        for _ in 0..=self.queue().capacity() / STEP {
+            let attempt = || match self.queue().push_zeros(STEP) {
+                Err(Refused::Full) => {
+                    self.wake_drain();
+                    self.means.appender.watermark().want_durable(self.queue().tail());
+                    None
+                }
+                other => Some(other),
+            };
+            self.room.wait(deadline, attempt).ok_or_else(|| {
+                Error::new(Kind::TimedOut, "the journal's ring could not be overwritten in time")
+            })?
+            .map_err(|_| Error::closed())?;
+        }
+        self.means.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
+        self.file.flush()
+    }
+}
+
+impl Journal for Ring {
+    fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
+        if !self.queue().is_ours() {
+            return Err(forked().into());
+        }
+        match self.queue().push(body) {
+            Ok(pushed) => {
+                if pushed.wake != Wake::No {
+                    self.wake(pushed.wake);
+                }
+                Ok(pushed.end)
+            }
+            Err(Refused::Full) => {
+                self.wake_drain();
+                Err(Refusal::Full)
+            }
+            Err(Refused::Closed) => Err(Error::closed().into()),
+            Err(Refused::Poisoned) => match self.means.appender.lock().check() {
+                Err(error) => Err(error.into()),
+                Ok(()) => Err(Error::closed().into()),
+            },
+        }
+    }
+
+    fn reach(&self) -> u64 {
+        self.queue().tail()
+    }
+
+    fn close(&self, deadline: Instant) -> Result<()> {
+        let end = self.queue().close();
+        self.wake_drain();
+        let watermark = self.means.appender.watermark();
+        let written = watermark.wait_until(Some(deadline), "the journal to be written", || {
+            watermark.written_place() >= end
+        });
+        match written {
+            Ok(()) => self.means.appender.close(),
+            Err(error) => {
+                self.means.appender.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn release(&self, place: u64) {
+        self.queue().release(place);
+        self.room.notify();
+    }
+
+    fn poison(&self) {
+        self.queue().poison();
+        self.room.notify();
+    }
+
+    fn is_pressed(&self) -> bool {
+        let watermark = self.means.appender.watermark();
+        self.means.durability != Durability::Os
+            && watermark.written_place() - watermark.durable_place() > self.queue().capacity() / 4
+    }
+
+    fn accepted(&self) -> u64 {
+        loop {
+            let taken = self.taken.load(Ordering::SeqCst);
+            let mut at = self.means.appender.watermark().written_place();
+            let mut waiting = 0;
+            while let Some(end) = match self.queue().next(at) {
+                Next::Entry { end, .. } => {
+                    waiting += 1;
+                    Some(end)
+                }
+                Next::Skip { end } => Some(end),
+                Next::Empty | Next::Unfinished => None,
+            } {
+                at = end;
+            }
+            if self.taken.load(Ordering::SeqCst) == taken {
+                return taken + waiting;
+            }
+        }
+    }
+
+    fn room(&self) -> Option<&Room> {
+        Some(&self.room)
+    }
+
+    fn note_refused(&self) -> Error {
+        let now = Timestamp::of(self.means.clock.now());
+        {
+            let _held = self.lock_refusals();
+            self.queue().note_refused(now.micros());
+        }
+        self.wake_drain();
+        match &*self.trouble() {
+            Some(error) => error.duplicate(),
+            None => Error::new(
+                Kind::Full,
+                format!(
+                    "the journal of {} bytes is full: entries come faster than the disk takes them",
+                    self.queue().capacity()
+                ),
+            ),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From a stated entry to a receipt: encoding, the journal, and what to do while that is full.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::{AuditLogger, Core, global};
+use crate::clock::Timestamp;
+use crate::config::{Durability, OnFull};
+use crate::context::{ContextFields, RequestContext};
+use crate::encode;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::id::new_id;
+use crate::journal::Refusal;
+use crate::receipt::Receipt;
+use crate::vocabulary::LogLevel;
+
+/// What became of an encoded entry.
+enum Attempt {
+    Accepted(u64),
+    /// Its bytes, for the next attempt.
+    Full(Vec<u8>),
+}
+
+impl AuditLogger {
+    /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
+    pub(crate) fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+        let mut logger = self;
+        loop {
+            match logger.core()?.record(entry, context) {
+                // The successor may have been replaced in its turn by now.
+                Err(error) if error.is_closed() => {
+                    logger = global::successor_of(logger).ok_or(error)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The same; where that blocks, this awaits.
+    pub(crate) async fn record_async(
+        &self,
+        entry: &Entry<'_>,
+        context: Option<&RequestContext>,
+    ) -> Result<Receipt> {
+        let mut logger = self;
+        loop {
+            match logger.core()?.record_async(entry, context).await {
+                Err(error) if error.is_closed() => {
+                    logger = global::successor_of(logger).ok_or(error)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+impl Core {
+    fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+        let (id, place) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
+            Ok(place) => Ok(Some(place)),
+            Err(Refusal::Full) => self.push_late(body),
+            Err(Refusal::Error(error)) => Err(error),
+        })?;
+        let receipt = self.accepted(id, place, entry.level);
+        if self.durability == Durability::EveryEntry && place.is_some() {
+            receipt.await_durable()?;
+        }
+        Ok(receipt)
+    }
+
+    async fn record_async(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+        let (id, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
+            Ok(place) => Ok(Attempt::Accepted(place)),
+            Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
+            Err(Refusal::Error(error)) => Err(error),
+        })?;
+        let place = match attempt {
+            Attempt::Accepted(place) => Some(place),
+            Attempt::Full(body) => self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?,
+        };
+        let receipt = self.accepted(id, place, entry.level);
+        if self.durability == Durability::EveryEntry && place.is_some() {
+            receipt.durable().await?;
+        }
+        Ok(receipt)
+    }
+
+    /// Encodes into this thread's buffer and hands it on.
+    #[inline]
+    fn encoded<T>(
+        &self,
+        entry: &Entry<'_>,
+        context: Option<&RequestContext>,
+        push: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<(Uuid, T)> {
+        let now = Timestamp::of(self.clock.now());
+        let id = new_id(now);
+        let pushed = encode::with_buffer(|body| {
+            match context {
+                Some(context) => context.read(|fields| self.envelope.encode(body, entry, fields, id, now)),
+                None => self.envelope.encode(body, entry, &ContextFields::default(), id, now),
+            }?;
+            push(body)
+        });
+        match pushed {
+            Ok(pushed) => Ok((id, pushed)),
+            Err(error) => {
+                self.counters.rejected.add(1);
+                Err(error)
+            }
+        }
+    }
+
+    #[inline]
+    fn accepted(&self, id: Uuid, place: Option<u64>, level: LogLevel) -> Receipt {
+        if let (Durability::Interval(_), Some(place)) = (self.durability, place)
+            && level.is_sensitive()
+        {
+            self.watermark.want_durable(place);
+        }
+        self.receipts.receipt(id, place)
+    }
+
+    /// How long to wait for room; none where the entry is not to wait.
+    fn patience(&self) -> Duration {
+        match self.on_full {
+            OnFull::Wait { max } => max,
+            OnFull::Reject | OnFull::Drop => Duration::ZERO,
+        }
+    }
+
+    /// None where the entry is dropped.
+    #[cold]
+    fn push_late(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(room) = self.journal.room() else { return self.refuse() };
+        match room.wait(Instant::now() + self.patience(), || self.retry(body)) {
+            Some(outcome) => outcome.map(Some),
+            None => self.refuse(),
+        }
+    }
+
+    async fn push_late_async(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(room) = self.journal.room() else { return self.refuse() };
+        match room.wait_async(Instant::now() + self.patience(), || self.retry(body)).await {
+            Some(outcome) => outcome.map(Some),
+            None => self.refuse(),
+        }
+    }
+
+    fn retry(&self, body: &[u8]) -> Option<Result<u64>> {
+        match self.journal.try_push(body) {
+            Ok(place) => Some(Ok(place)),
+            Err(Refusal::Error(error)) => Some(Err(error)),
+            Err(Refusal::Full) => None,
+        }
+    }
+
+    /// The trail will tell of it; whether the caller hears of it is his configuration's to say.
+    fn refuse(&self) -> Result<Option<u64>> {
+        let error: Error = self.journal.note_refused();
+        if self.on_full == OnFull::Drop {
+            self.counters.dropped.add(1);
+            return Ok(None);
+        }
+        Err(error)
+    }
+}

@@ -1,0 +1,167 @@
+//! What a process accepted and did not write before it ended, brought into the trail.
+//!
+//! Comes in: what the ring held, and a trail that was found sound. Goes out: the same entries as lines, each once: an entry
+//! whose id stands in the trail already was written before the process ended. May itself be killed at any point and be run
+//! again, since the ring is emptied last.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use super::{OwnRecord, Recovered};
+use crate::appender::Appender;
+use crate::clock::Timestamp;
+use crate::config::JournalKind;
+use crate::error::{Error, Result};
+use crate::kill_point::kill_point;
+use crate::line::SEQ_PREFIX;
+use crate::ring::{Opened, RingFile, refusal};
+use crate::segment::{ACTIVE, OWN_DIR, open_segment, sealed_segments};
+
+/// How the body of every line begins.
+const ID_PREFIX: &[u8] = b"\"id\":\"";
+const ID_LEN: usize = 36;
+
+/// What only records of the library's own hold.
+const OWN_MARK: &[u8] = b",\"auditx\":{\"kind\":";
+
+type Id = [u8; ID_LEN];
+
+#[derive(Debug)]
+pub(crate) struct Replay {
+    left: Opened,
+    entries: Vec<Vec<u8>>,
+    trail_id: [u8; 16],
+}
+
+impl Replay {
+    /// Looks for accepted entries that the trail lacks, and makes the records of recovery tell of them.
+    ///
+    /// # Errors
+    /// `is_storage` where the ring or the end of the trail cannot be read.
+    pub(crate) fn prepare(directory: &Path, recovered: &mut Recovered) -> Result<Self> {
+        let mut left = RingFile::salvage(&directory.join(OWN_DIR), recovered.trail_id)?;
+        let mut entries = std::mem::take(&mut left.salvaged.entries);
+        retain_missing(directory, &mut entries, left.capacity)?;
+        let count = entries.len() as u64;
+        if count > 0 {
+            let known = recovered.records.iter_mut().find_map(|record| match record {
+                OwnRecord::Recovered { replayed, .. } => Some(replayed),
+                _ => None,
+            });
+            match known {
+                Some(replayed) => *replayed = count,
+                None => recovered.records.push(OwnRecord::Recovered {
+                    torn: None,
+                    unsigned_lines: 0,
+                    replayed: count,
+                }),
+            }
+        }
+        if let Some((count, first, last)) = left.refused {
+            let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
+            let why = "the journal was full".to_owned();
+            recovered.records.push(OwnRecord::Gap { count, first, last, why });
+        }
+        let remark = left.remark.take();
+        recovered.remark = match (recovered.remark.take(), remark) {
+            (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+            (one, other) => one.or(other),
+        };
+        Ok(Self { left, entries, trail_id: recovered.trail_id })
+    }
+
+    /// Appends them and makes the whole trail durable.
+    ///
+    /// # Errors
+    /// `is_storage` where the disk refused: they stay where they are.
+    pub(crate) fn run(&mut self, appender: &mut Appender) -> Result<()> {
+        if self.entries.is_empty() && self.left.refused.is_none() {
+            return Ok(());
+        }
+        kill_point("replay: begun");
+        let mut waiting = self.entries.iter();
+        let mut next = |lines, out: &mut Vec<u8>| {
+            waiting.next().map(|body| {
+                out.extend_from_slice(body);
+                lines + 1
+            })
+        };
+        while appender.append_all(&mut next)? > 0 {
+            kill_point("replay: written");
+        }
+        appender.unsettled()?.sync()?;
+        kill_point("replay: synced");
+        Ok(())
+    }
+
+    /// The ring for the session that begins, emptied; none where entries go directly to the trail.
+    ///
+    /// # Errors
+    /// `is_storage` where the space cannot be had, `is_invalid` where a ring was asked for and cannot be trusted here.
+    pub(crate) fn into_ring(self, directory: &Path, kind: JournalKind, capacity: u64) -> Result<Option<RingFile>> {
+        let own = directory.join(OWN_DIR);
+        let unfit = match kind {
+            JournalKind::Direct => Some(None),
+            _ if !cfg!(target_os = "linux") => Some(Some("this is not Linux".to_owned())),
+            _ => refusal(&own).map(Some),
+        };
+        match (unfit, kind) {
+            (Some(Some(why)), JournalKind::Ring) => {
+                Err(Error::invalid(format!("a ring was asked for, but {why}")).at(directory))
+            }
+            (Some(_), _) => RingFile::remove(&own).map(|()| None),
+            (None, _) => RingFile::begin(&own, capacity, self.trail_id, &self.left).map(Some),
+        }
+    }
+}
+
+/// Takes away the entries whose ids stand in the trail: lines of the last `capacity` bytes of entries, all that the ring could
+/// hold.
+fn retain_missing(directory: &Path, entries: &mut Vec<Vec<u8>>, capacity: u64) -> Result<()> {
+    let mut missing: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
+    if missing.is_empty() {
+        entries.clear();
+        return Ok(());
+    }
+    let mut files: Vec<_> = sealed_segments(directory)?.into_iter().map(|s| (s.path, s.compressed)).collect();
+    files.push((directory.join(ACTIVE), false));
+    let mut left = capacity;
+    for (path, compressed) in files.iter().rev() {
+        left = left.saturating_sub(strike_out(path, *compressed, &mut missing)?);
+        if left == 0 || missing.is_empty() {
+            break;
+        }
+    }
+    entries.retain(|body| id_of(body).is_some_and(|id| missing.remove(&id)));
+    Ok(())
+}
+
+/// Takes away the ids of a segment's lines. Gives the bytes of its entries.
+fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Result<u64> {
+    let failed = |error| Error::storage("cannot read a segment", path, error);
+    if !fs::exists(path).map_err(failed)? {
+        return Ok(0);
+    }
+    let mut reader = open_segment(path, compressed).map_err(failed)?;
+    let (mut line, mut bytes) = (Vec::new(), 0);
+    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        if let Some(id) = body_of(&line).and_then(id_of) {
+            missing.remove(&id);
+        }
+        if memchr::memmem::find(&line, OWN_MARK).is_none() {
+            bytes += line.len() as u64;
+        }
+        line.clear();
+    }
+    Ok(bytes)
+}
+
+fn body_of(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(SEQ_PREFIX)?;
+    Some(&rest[memchr::memchr(b',', rest)? + 1..])
+}
+
+fn id_of(body: &[u8]) -> Option<Id> {
+    body.strip_prefix(ID_PREFIX)?.first_chunk().copied()
+}

@@ -1,0 +1,204 @@
+//! The ring's file: `.auditx/ring`. Made with every block allocated, since a full disk must not reach a mapping.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate, statfs};
+
+use super::layout::{
+    CONTROL, FLAGS, HEAD, HEADER_LEN, Header, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
+};
+use super::map::Map;
+use super::queue::Queue;
+use super::salvage::{Salvaged, Wreck};
+use crate::error::{Error, Result};
+use crate::id;
+use crate::storage::{Disk, Storage, open_own, private_options};
+
+const FILE_NAME: &str = "ring";
+
+/// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4, XFS, tmpfs.
+const ALLOWED: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
+
+/// Why a ring cannot be trusted in this directory; none where it can.
+pub(crate) fn refusal(directory: &Path) -> Option<String> {
+    match statfs(directory) {
+        Ok(found) => {
+            let kind = u64::try_from(found.f_type).unwrap_or(0);
+            (!ALLOWED.contains(&kind)).then(|| {
+                format!("its file system (type {kind:#x}) is not one that keeps promised space: ext4, XFS, tmpfs")
+            })
+        }
+        Err(error) => Some(format!("its file system cannot be asked: {error}")),
+    }
+}
+
+/// What an earlier use of the ring left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    pub(crate) salvaged: Salvaged,
+    /// Entries that were refused and that no record speaks of yet: how many, and the first and the last moment.
+    pub(crate) refused: Option<(u64, u64, u64)>,
+    /// What is to be said about it in app.log.
+    pub(crate) remark: Option<String>,
+    pub(crate) capacity: u64,
+    /// Whether the file can be used again as it is.
+    reusable: bool,
+}
+
+/// The ring in use.
+#[derive(Debug)]
+pub(crate) struct RingFile {
+    pub(crate) queue: Queue<Map>,
+}
+
+impl RingFile {
+    /// Reads what is left in the ring of this trail. Changes nothing, but for a file that is not its ring: that is put aside.
+    ///
+    /// # Errors
+    /// `is_storage` where the file cannot be read.
+    pub(crate) fn salvage(own: &Path, trail_id: [u8; 16]) -> Result<Opened> {
+        let path = own.join(FILE_NAME);
+        let failed = |error| Error::storage("cannot read the journal's ring", &path, error);
+        let mut bytes = Vec::new();
+        match open_own(&path, private_options().read(true)) {
+            Ok(mut file) => file.read_to_end(&mut bytes).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::default()),
+            Err(error) => return Err(failed(error)),
+        };
+        let wreck = Wreck::new(&bytes).filter(|wreck| wreck.header().trail_id == trail_id);
+        let Some(wreck) = wreck else {
+            let aside = put_aside(own, &path)?;
+            let remark = format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
+            return Ok(Opened { remark: Some(remark), ..Opened::default() });
+        };
+        let header = wreck.header();
+        let same_boot = header.boot_id == boot_id() && header.boot_id != [0; 16];
+        let salvaged = if same_boot { wreck.walk() } else { wreck.scan() };
+        let expected = CONTROL as u64 + header.capacity;
+        let is_whole = bytes.len() as u64 == expected;
+        let remark = (!is_whole).then(|| {
+            format!("the journal's ring has {} bytes instead of {expected}: somebody cut it", bytes.len())
+        });
+        let count = wreck.refused(REFUSED);
+        let refused = (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
+        Ok(Opened { salvaged, refused, remark, capacity: header.capacity, reusable: is_whole })
+    }
+
+    /// Begins anew behind everything an earlier use left; nothing of that is found again.
+    ///
+    /// # Errors
+    /// `is_storage` where the space cannot be had or the file cannot be mapped.
+    pub(crate) fn begin(own: &Path, capacity: u64, trail_id: [u8; 16], left: &Opened) -> Result<Self> {
+        let path = own.join(FILE_NAME);
+        let failed = |what: &str, error: io::Error| Error::storage(what, &path, error);
+        let len = CONTROL as u64 + capacity;
+        let has_length = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.len() == len);
+        if !left.reusable || !has_length(&path) {
+            make(own, &path, len).map_err(|error| failed("cannot make the journal's ring", error))?;
+        }
+        let file = open_own(&path, private_options().read(true).write(true))
+            .map_err(|error| failed("cannot open the journal's ring", error))?;
+        let salt = {
+            let mut bytes = [0; 8];
+            id::fill(&mut bytes);
+            u64::from_ne_bytes(bytes)
+        };
+        let header = Header { capacity, salt, trail_id, boot_id: boot_id() };
+        write_control(&file, &header, left.salvaged.end)
+            .map_err(|error| failed("cannot write the journal's ring", error))?;
+        let map = usize::try_from(len).map_err(io::Error::other).and_then(|len| Map::new(&file, len));
+        let map = map.map_err(|error| failed("cannot map the journal's ring", error))?;
+        Ok(Self { queue: Queue::new(map, capacity, salt) })
+    }
+
+    /// Removes a ring whose entries are durable in the trail.
+    ///
+    /// # Errors
+    /// `is_storage` where it cannot be removed.
+    pub(crate) fn remove(own: &Path) -> Result<()> {
+        let path = own.join(FILE_NAME);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::storage("cannot remove the journal's ring", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// msync(2): afterwards nothing older is on the disk.
+    ///
+    /// # Errors
+    /// `is_storage` where the disk refused.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", FILE_NAME, error))
+    }
+
+    /// Whether something is left in the ring of the trail with this directory of ours. Reads a page.
+    pub(crate) fn is_empty(own: &Path) -> bool {
+        let mut control = [0; CONTROL];
+        let read = open_own(&own.join(FILE_NAME), private_options().read(true))
+            .and_then(|file| file.read_exact_at(&mut control, 0));
+        let word = |at: usize| {
+            let bytes = control.get(at * WORD..(at + 1) * WORD).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0, u64::from_ne_bytes) & !FLAGS
+        };
+        read.is_err() || (word(HEAD) == word(TAIL) && word(REFUSED) == 0)
+    }
+}
+
+fn put_aside(own: &Path, path: &Path) -> Result<PathBuf> {
+    let name = |number: u32| own.join(format!("{FILE_NAME}.aside-{number}"));
+    let aside = (0..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
+    fs::rename(path, &aside)
+        .map_err(|error| Error::storage("cannot put a foreign ring aside", path, error))?;
+    Ok(aside)
+}
+
+/// Zeros beside its place first: a crash leaves the whole file or none.
+fn make(own: &Path, path: &Path, len: u64) -> io::Result<()> {
+    const CHUNK: usize = 1 << 20;
+    let temporary = own.join(format!("{FILE_NAME}.tmp"));
+    let mut file = open_own(&temporary, private_options().write(true).create(true).truncate(true))?;
+    let made = (|| {
+        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        let zeros = vec![0; CHUNK];
+        let mut left = len;
+        while left > 0 {
+            let part = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            file.write_all(&zeros[..part])?;
+            left -= part as u64;
+        }
+        file.sync_all()
+    })();
+    if let Err(error) = made {
+        // What little space there is belongs to somebody else.
+        drop(fs::remove_file(&temporary));
+        return Err(error);
+    }
+    fs::rename(&temporary, path)?;
+    Disk.sync_directory(own)
+}
+
+/// Nothing to salvage, at a position that no record carries. Positions first: a header that is lost then costs nothing.
+fn write_control(file: &File, header: &Header, position: u64) -> io::Result<()> {
+    let position = position.to_ne_bytes();
+    for word in [TAIL, HEAD] {
+        file.write_all_at(&position, (word * WORD) as u64)?;
+    }
+    for word in [REFUSED, REFUSED_FIRST, REFUSED_LAST, REFUSED_AT] {
+        file.write_all_at(&[0; WORD], (word * WORD) as u64)?;
+    }
+    let mut page = [0; HEADER_LEN];
+    page.copy_from_slice(&header.encode());
+    file.write_all_at(&page, 0)?;
+    file.sync_data()
+}
+
+/// Which boot of this machine this is; zeros where nobody says.
+fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    uuid::Uuid::try_parse(text.trim()).map(uuid::Uuid::into_bytes).unwrap_or_default()
+}

@@ -1,0 +1,147 @@
+//! How the ring's file is laid out. All numbers are in the machine's byte order: the file never leaves its machine.
+//!
+//! ```text
+//! page 0    +0x000  header: magic, version, capacity, salt, trail id, boot id, crc
+//!           +0x080  tail      reserved up to here, in bytes since the beginning of time; top bits: closed, poisoned, parked
+//!           +0x100  head      released up to here
+//!           +0x180  refused   entries that were refused and that no gap record speaks of yet
+//!           +0x188  refused_first, refused_last   when, in microseconds since 1970
+//!           +0x198  refused_at   the position at which the first of them would have stood
+//! page 1…   records, 64-byte aligned, at 4096 + (position mod capacity)
+//!
+//! record    u64 position | state     CLAIMED 1, COMMITTED 2, PAD 3
+//!           u32 length, u32 crc      of salt, position, length and payload
+//!           payload, padded to 64
+//! ```
+
+/// Bytes before the records.
+pub(super) const CONTROL: usize = 4_096;
+pub(super) const CONTROL_WORDS: usize = CONTROL / WORD;
+
+pub(super) const WORD: usize = 8;
+
+/// Records begin at multiples of this: a cache line, and room for the state in a position's low bits.
+pub(super) const ALIGN: u64 = 64;
+
+/// Bytes of a record before its payload.
+pub(super) const RECORD_HEADER: u64 = 16;
+
+pub(super) const TAIL: usize = 0x080 / WORD;
+pub(super) const HEAD: usize = 0x100 / WORD;
+pub(super) const REFUSED: usize = 0x180 / WORD;
+pub(super) const REFUSED_FIRST: usize = 0x188 / WORD;
+pub(super) const REFUSED_LAST: usize = 0x190 / WORD;
+pub(super) const REFUSED_AT: usize = 0x198 / WORD;
+
+/// In `tail`: nothing is accepted any more.
+pub(super) const CLOSED: u64 = 1 << 63;
+/// In `tail`: nothing is accepted any more, because the disk failed.
+pub(super) const POISONED: u64 = 1 << 62;
+/// In `tail`: the drain sleeps until it is woken, by whoever takes this bit away.
+pub(super) const PARKED: u64 = 1 << 61;
+pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED;
+
+/// In the low bits of a record's first word.
+pub(super) const CLAIMED: u64 = 1;
+pub(super) const COMMITTED: u64 = 2;
+pub(super) const PAD: u64 = 3;
+pub(super) const STATE: u64 = ALIGN - 1;
+
+/// The least a ring can have: several of the longest entries.
+pub(super) const MIN_CAPACITY: u64 = 256 * 1024;
+/// The most: a record's length must fit 32 bits, and nobody wants to replay more.
+pub(super) const MAX_CAPACITY: u64 = 1 << 30;
+
+/// Bytes a payload of this length takes in the ring.
+pub(super) const fn record_size(len: usize) -> u64 {
+    (RECORD_HEADER + len as u64).next_multiple_of(ALIGN)
+}
+
+/// A record's second word.
+pub(super) const fn pack(len: u32, crc: u32) -> u64 {
+    len as u64 | (crc as u64) << 32
+}
+
+pub(super) const fn unpack(word: u64) -> (u32, u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
+    (word as u32, (word >> 32) as u32)
+}
+
+/// What a record's crc covers before its payload.
+pub(super) fn seeded(salt: u64, position: u64, len: u32) -> crc32fast::Hasher {
+    let mut seed = [0; 20];
+    seed[..8].copy_from_slice(&salt.to_ne_bytes());
+    seed[8..16].copy_from_slice(&position.to_ne_bytes());
+    seed[16..].copy_from_slice(&len.to_ne_bytes());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&seed);
+    hasher
+}
+
+pub(super) const HEADER_LEN: usize = 96;
+const MAGIC: [u8; 16] = *b"auditx ring\r\n\x1a\n\0";
+const VERSION: u64 = 1;
+
+/// What the first bytes of the file say. Written when nobody else uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) capacity: u64,
+    pub(super) salt: u64,
+    pub(super) trail_id: [u8; 16],
+    /// Which boot of the machine the ring was last used in.
+    pub(super) boot_id: [u8; 16],
+}
+
+impl Header {
+    pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..16].copy_from_slice(&MAGIC);
+        bytes[16..24].copy_from_slice(&VERSION.to_ne_bytes());
+        bytes[24..32].copy_from_slice(&self.capacity.to_ne_bytes());
+        bytes[32..40].copy_from_slice(&self.salt.to_ne_bytes());
+        bytes[40..56].copy_from_slice(&self.trail_id);
+        bytes[56..72].copy_from_slice(&self.boot_id);
+        let crc = crc32fast::hash(&bytes[..72]);
+        bytes[72..76].copy_from_slice(&crc.to_ne_bytes());
+        bytes
+    }
+
+    /// None where the bytes are not such a header.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.get(..HEADER_LEN)?;
+        let number = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let crc = u32::from_ne_bytes(bytes[72..76].try_into().ok()?);
+        let header = Self {
+            capacity: number(24)?,
+            salt: number(32)?,
+            trail_id: bytes[40..56].try_into().ok()?,
+            boot_id: bytes[56..72].try_into().ok()?,
+        };
+        let is_ours = bytes[..16] == MAGIC && number(16)? == VERSION && crc == crc32fast::hash(&bytes[..72]);
+        (is_ours && is_capacity(header.capacity)).then_some(header)
+    }
+}
+
+/// Whether a ring can have so many bytes.
+pub(crate) fn is_capacity(capacity: u64) -> bool {
+    capacity.is_power_of_two() && (MIN_CAPACITY..=MAX_CAPACITY).contains(&capacity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_reads_back_and_any_changed_bit_of_it_does_not() {
+        let header = Header { capacity: 1 << 20, salt: 7, trail_id: [3; 16], boot_id: [4; 16] };
+        let bytes = header.encode();
+        assert_eq!(Header::decode(&bytes), Some(header));
+        for bit in 0..76 * 8 {
+            let mut changed = bytes;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Header::decode(&changed), None, "bit {bit}");
+        }
+        assert_eq!(Header::decode(&bytes[..HEADER_LEN - 1]), None);
+        assert_eq!(Header::decode(&Header { capacity: 1 << 10, ..header }.encode()), None);
+    }
+}

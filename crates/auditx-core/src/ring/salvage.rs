@@ -1,0 +1,137 @@
+//! What a ring that nobody uses any more still holds: the accepted entries that were never released.
+//!
+//! Comes in: the file's bytes, whatever became of them. Goes out: whole entries in the order of their positions. It invents
+//! nothing: what does not carry its own position and the right crc is no entry.
+
+use super::layout::{
+    ALIGN, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
+    seeded, unpack,
+};
+
+/// Positions count bytes: no ring gets there in a thousand years.
+const LAST_POSITION: u64 = 1 << 60;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Salvaged {
+    /// Their bytes, in order.
+    pub(crate) entries: Vec<Vec<u8>>,
+    /// Beyond every position that any record carries.
+    pub(crate) end: u64,
+}
+
+pub(super) struct Wreck<'b> {
+    header: Header,
+    bytes: &'b [u8],
+}
+
+/// One record that is what it says.
+struct Record<'b> {
+    state: u64,
+    /// Bytes up to the next record.
+    size: u64,
+    payload: &'b [u8],
+}
+
+impl<'b> Wreck<'b> {
+    /// None where the bytes do not begin with a header.
+    pub(super) fn new(bytes: &'b [u8]) -> Option<Self> {
+        Some(Self { header: Header::decode(bytes)?, bytes })
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn word(&self, offset: usize) -> Option<u64> {
+        Some(u64::from_ne_bytes(self.bytes.get(offset..offset + WORD)?.try_into().ok()?))
+    }
+
+    fn control(&self, word: usize) -> Option<u64> {
+        self.word(word * WORD).map(|value| value & !FLAGS).filter(|value| *value < LAST_POSITION)
+    }
+
+    pub(super) fn refused(&self, word: usize) -> u64 {
+        self.word(word * WORD).unwrap_or(0)
+    }
+
+    /// After the death of a process: every record between head and tail is there, or was never finished.
+    pub(super) fn walk(&self) -> Salvaged {
+        let (Some(head), Some(tail)) = (self.control(HEAD), self.control(TAIL)) else { return self.scan() };
+        if !(head..=head + self.header.capacity).contains(&tail) || head % ALIGN != 0 {
+            return self.scan();
+        }
+        let mut entries = Vec::new();
+        let mut at = head;
+        while at < tail {
+            let Some(record) = self.record(at).filter(|record| at + record.size <= tail) else {
+                // A thread died between reserving and claiming: what follows was accepted all the same.
+                at += ALIGN;
+                continue;
+            };
+            if record.state == COMMITTED {
+                entries.push(record.payload.to_vec());
+            }
+            at += record.size;
+        }
+        Salvaged { entries, end: tail.next_multiple_of(ALIGN) }
+    }
+
+    /// After a power loss: some pages are older than others, those of head and tail too.
+    pub(super) fn scan(&self) -> Salvaged {
+        let head = self.control(HEAD).unwrap_or(0);
+        let mut found = Vec::new();
+        let mut end = self.control(TAIL).unwrap_or(0).max(head);
+        for offset in (0..self.header.capacity).step_by(64) {
+            let Some(word) = self.word(self.place(offset)) else { break };
+            let position = word & !STATE;
+            if position >= LAST_POSITION || position & (self.header.capacity - 1) != offset {
+                continue;
+            }
+            let Some(record) = self.record(position) else { continue };
+            end = end.max(position + record.size);
+            if record.state == COMMITTED && position >= head {
+                found.push((position, record.payload));
+            }
+        }
+        found.sort_unstable_by_key(|(position, _)| *position);
+        let entries = found.into_iter().map(|(_, payload)| payload.to_vec()).collect();
+        Salvaged { entries, end: end.next_multiple_of(ALIGN) }
+    }
+
+    fn place(&self, position: u64) -> usize {
+        CONTROL + usize::try_from(position & (self.header.capacity - 1)).unwrap_or(usize::MAX - CONTROL)
+    }
+
+    fn record(&self, position: u64) -> Option<Record<'b>> {
+        let offset = self.place(position);
+        let word = self.word(offset)?;
+        if word & !STATE != position {
+            return None;
+        }
+        let (len, crc) = unpack(self.word(offset + WORD)?);
+        let state = word & STATE;
+        let size = match state {
+            PAD => u64::from(len),
+            CLAIMED | COMMITTED => record_size(len as usize),
+            _ => return None,
+        };
+        let to_wrap = self.header.capacity - (position & (self.header.capacity - 1));
+        if size == 0 || size % ALIGN != 0 || size > to_wrap {
+            return None;
+        }
+        let mut payload: &[u8] = &[];
+        if state == COMMITTED {
+            let begin = offset + usize::try_from(RECORD_HEADER).ok()?;
+            payload = self.bytes.get(begin..begin + len as usize)?;
+            let mut hasher = seeded(self.header.salt, position, len);
+            hasher.update(payload);
+            if hasher.finalize() != crc {
+                return None;
+            }
+        }
+        Some(Record { state, size, payload })
+    }
+}
+
+#[cfg(test)]
+mod tests;
