@@ -82,5 +82,5 @@ pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
 pub use segment::{ACTIVE, OWN_DIR, SealedSegment, TrailReader, sealed_segments};
 pub use tiles::Tiles;
-pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, node_hash, to_hex};
+pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

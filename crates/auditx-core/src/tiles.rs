@@ -25,7 +25,7 @@ const FILES: u8 = 8;
 
 const HASH_LEN: u64 = 32;
 
-/// What a file's writer keeps back at most: one tile.
+/// How much pending makes a file's writer write: one tile.
 const PENDING: usize = 8 * 1024;
 
 fn directory_of(trail: &Path) -> PathBuf {
@@ -137,10 +137,18 @@ impl GrowingTree {
     /// Adds a leaf. Costs one node hash on average, and one pwrite(2) in 256.
     ///
     /// # Errors
-    /// What the disk says: the tree has grown all the same, and only the cache lacks something.
+    /// As for [`extend`](Self::extend).
     pub(crate) fn push(&mut self, leaf: Hash) -> io::Result<()> {
+        self.extend(&[leaf])
+    }
+
+    /// Adds leaves. Costs one node hash each on average, two of them side by side, and a pwrite(2) for each file at most.
+    ///
+    /// # Errors
+    /// What the disk says: the tree has grown all the same, and only the cache lacks something.
+    pub(crate) fn extend(&mut self, leaves: &[Hash]) -> io::Result<()> {
         let Self { frontier, files } = self;
-        frontier.push_node(0, leaf, &mut |level, _, hash| {
+        frontier.extend(leaves, &mut |level, _, hash| {
             if level % HEIGHT == 0
                 && let Some(file) = files.get_mut(usize::from(level / HEIGHT))
             {
@@ -225,6 +233,30 @@ mod tests {
             [tiles.node(0, 1000), tiles.node(8, 3), tiles.node(16, 0), tiles.node(63, u64::MAX)],
             [None; 4]
         );
+    }
+
+    #[test]
+    fn leaves_added_at_once_leave_the_files_that_single_ones_leave() {
+        let leaves: Vec<Hash> = (0..3_000).map(leaf).collect();
+        let [singly, together] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let mut tree = GrowingTree::open(singly.path(), CompactRange::new(0)).unwrap();
+        leaves.iter().for_each(|leaf| tree.push(*leaf).unwrap());
+        tree.flush().unwrap();
+        let mut grown = GrowingTree::open(together.path(), CompactRange::new(0)).unwrap();
+        let (mut rest, mut counts) = (&leaves[..], [1, 0, 2, 7, 300, 1_000].into_iter().cycle());
+        while !rest.is_empty() {
+            let (next, after) = rest.split_at(rest.len().min(counts.next().unwrap()));
+            grown.extend(next).unwrap();
+            rest = after;
+        }
+        grown.flush().unwrap();
+        assert_eq!(grown.frontier(), tree.frontier());
+        for file in 0..FILES {
+            let [expected, actual] =
+                [&singly, &together].map(|trail| fs::read(file_of(trail.path(), file)).unwrap());
+            assert_eq!(actual.len(), 32 * (3_000 >> (file * HEIGHT).min(63)), "file {file}");
+            assert!(actual == expected, "file {file}");
+        }
     }
 
     #[test]

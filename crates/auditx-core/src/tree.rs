@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+#[cfg(not(auditx_stub_hashing))]
+mod lanes;
+
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
 
@@ -38,6 +41,27 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     hasher.finalize().into()
 }
 
+/// Appends the [`leaf_hash`] of each line, in order (RFC 6962, section 2.1).
+///
+/// Two lines are hashed side by side where the processor has SHA extensions: many lines at once cost little more than half
+/// of what they cost one by one. Lines of unlike lengths lose nothing by it.
+///
+/// ```
+/// let mut hashes = Vec::new();
+/// auditx_core::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
+/// assert_eq!(hashes, [auditx_core::leaf_hash(b"first"), auditx_core::leaf_hash(b"second")]);
+/// ```
+#[cfg(not(auditx_stub_hashing))]
+pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
+    lanes::hash(lanes::Messages::Leaves(&mut lines.into_iter()), hashes);
+}
+
+/// Appends the [`node_hash`] of each pair, in order: two at a time, like [`leaf_hashes`].
+#[cfg(not(auditx_stub_hashing))]
+pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
+    lanes::hash(lanes::Messages::Nodes(pairs), hashes);
+}
+
 /// What the measurement of hashing's cost compares with: no hashing at all.
 #[cfg(auditx_stub_hashing)]
 #[must_use]
@@ -50,6 +74,18 @@ pub fn leaf_hash(_line: &[u8]) -> Hash {
 #[must_use]
 pub fn node_hash(_left: &Hash, _right: &Hash) -> Hash {
     [NODE_PREFIX; 32]
+}
+
+/// What the measurement of hashing's cost compares with: no hashing at all.
+#[cfg(auditx_stub_hashing)]
+pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
+    hashes.extend(lines.into_iter().map(leaf_hash));
+}
+
+/// What the measurement of hashing's cost compares with: no hashing at all.
+#[cfg(auditx_stub_hashing)]
+pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
+    hashes.extend(pairs.iter().map(|[left, right]| node_hash(left, right)));
 }
 
 /// Lower-case hexadecimal digits, as lines hold hashes.
@@ -168,6 +204,42 @@ impl CompactRange {
             made(level, place, &hash);
         }
         self.nodes.push((level, hash));
+    }
+
+    /// Adds leaves: the same nodes as by as many single pushes, in little more than half the time where many are added at once,
+    /// as [`node_hashes`] says. `made` is told each node that comes to be, all of one level before those of the next.
+    pub fn extend(&mut self, leaves: &[Hash], made: &mut impl FnMut(u8, u64, &Hash)) {
+        if let [leaf] = leaves {
+            // Without a row of its own.
+            return self.push_node(0, *leaf, made);
+        }
+        let (mut level, mut first) = (0, self.end);
+        self.end += leaves.len() as u64;
+        let (mut row, mut above) = (leaves.to_vec(), Vec::new());
+        let mut rest = Vec::new();
+        while !row.is_empty() {
+            (first..).zip(&row).for_each(|(place, hash)| made(level, place, hash));
+            if first & 1 == 1 {
+                match self.nodes.pop_if(|(other, _)| *other == level) {
+                    Some((_, left)) => {
+                        row.insert(0, left);
+                        first -= 1;
+                    }
+                    // Its sibling is not of this range.
+                    None => {
+                        self.nodes.push((level, row.remove(0)));
+                        first += 1;
+                    }
+                }
+            }
+            let (pairs, odd) = row.as_chunks::<2>();
+            node_hashes(pairs, &mut above);
+            rest.extend(odd.iter().map(|hash| (level, *hash)));
+            (level, first) = (level + 1, first >> 1);
+            (row, above) = (above, row);
+            above.clear();
+        }
+        self.nodes.extend(rest.into_iter().rev());
     }
 
     /// Adds the range that begins where this one ends. Costs a few hashes, however long the ranges are.

@@ -59,6 +59,45 @@ fn wherever_a_trail_is_cut_its_parts_join_to_the_same_tree() {
     assert!(CompactRange::frontier(3, &leaves[..3]).unwrap_err().is_corrupt());
 }
 
+/// The range with more leaves, and what it told of its nodes: level by level.
+fn grown(
+    mut range: CompactRange,
+    grow: impl FnOnce(&mut CompactRange, &mut dyn FnMut(u8, u64, &Hash)),
+) -> (CompactRange, Vec<(u8, u64, Hash)>) {
+    let mut made = Vec::new();
+    grow(&mut range, &mut |level, place, hash| made.push((level, place, *hash)));
+    made.sort_by_key(|(level, ..)| *level);
+    (range, made)
+}
+
+#[test]
+fn many_leaves_at_once_make_the_nodes_that_single_ones_make() {
+    let leaves: Vec<Hash> = (0..700_u32).map(|number| leaf_hash(&number.to_le_bytes())).collect();
+    let counts = (0..=33).chain([64, 65, 257, 600]);
+    for (start, count) in (0..70).flat_map(|start| counts.clone().map(move |count| (start, count))) {
+        let added = &leaves[start..start + count];
+        // From the first leaf on, from the middle of what is there, and with nothing there yet.
+        for begin in [0, start / 2, start] {
+            let before = range(begin as u64, &leaves[begin..start]);
+            let singly = grown(before.clone(), |range, mut made| {
+                added.iter().for_each(|leaf| range.push_node(0, *leaf, &mut made));
+            });
+            let together = grown(before, |range, mut made| range.extend(added, &mut made));
+            assert!(together == singly, "{count} leaves after {begin}..{start}");
+        }
+    }
+}
+
+#[test]
+fn the_published_tree_grown_at_once_has_the_published_root() {
+    let leaves = published_leaves();
+    for (size, root) in ROOTS {
+        let mut whole = CompactRange::new(0);
+        whole.extend(&leaves[..size], &mut |_, _, _| ());
+        assert_eq!(to_hex(&whole.root().unwrap()), root, "size {size}");
+    }
+}
+
 #[test]
 fn hashes_in_hexadecimal_have_one_spelling() {
     let hash = leaf_hash(b"x");
