@@ -63,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 0, always)
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
+    arguments.trail.bring_in()?;
     let mut lines = Lines::last(arguments.trail.directory(), arguments.lines)?;
     let form =
         arguments.output.unwrap_or(if terminal::is_output_a_terminal() { Form::Table } else { Form::Raw });

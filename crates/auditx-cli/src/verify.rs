@@ -50,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     for path in &arguments.known {
         options = options.known(evidence::note(path)?);
     }
+    arguments.trail.bring_in()?;
     let directory = arguments.trail.directory();
     let verification = {
         let mut progress = Progress::of("verifying");

@@ -3,6 +3,7 @@
 //! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number. Sealing costs
 //! a rename; making the sealed segment durable and signing it is left to whoever syncs.
 
+mod rewind;
 mod settle;
 
 use std::io;
@@ -22,7 +23,7 @@ use crate::own_record::OwnRecord;
 use crate::segment::ACTIVE;
 use crate::storage::{Storage, StorageFile};
 use crate::tiles::GrowingTree;
-use crate::tree::{Hash, leaf_hash};
+use crate::tree::{CompactRange, Hash, leaf_hashes};
 use crate::watermark::{Reach, Watermark};
 
 use settle::Sealed;
@@ -80,6 +81,8 @@ pub(crate) struct Appender {
     place: u64,
     /// Sealed, and neither durable for certain nor signed.
     unsettled: Vec<Arc<Sealed>>,
+    /// What is durable for certain.
+    synced: Synced,
     /// Over every line that is written.
     tree: GrowingTree,
     notary: Arc<Notary>,
@@ -89,6 +92,16 @@ pub(crate) struct Appender {
     rotated: Vec<OwnRecord>,
     missed: Option<Missed>,
     poison: Option<Error>,
+}
+
+/// How far the trail was when it was last synced.
+#[derive(Debug, Clone)]
+struct Synced {
+    /// Of the segment that was active then, and its length.
+    first_seq: u64,
+    len: u64,
+    reach: Reach,
+    frontier: CompactRange,
 }
 
 /// Lines that wait for the next write.
@@ -109,19 +122,28 @@ impl Staged {
 
     fn hash(&mut self) {
         let mut begin = 0;
-        for (end, _) in &self.lines {
-            self.leaves.push(leaf_hash(&self.bytes[begin..end - 1]));
+        let lines = self.lines.iter().map(|(end, _)| {
+            let line = &self.bytes[begin..end - 1];
             begin = *end;
-        }
+            line
+        });
+        leaf_hashes(lines, &mut self.leaves);
     }
 }
 
 impl Appender {
     pub(crate) fn new(means: Means, start: Start, tree: GrowingTree, notary: Arc<Notary>) -> Self {
         let seal_at = means.max_file_bytes;
+        let synced = Synced {
+            first_seq: start.first_seq,
+            len: start.len,
+            reach: Reach { lines: start.next_seq, place: start.next_seq },
+            frontier: tree.frontier().clone(),
+        };
         Self {
             means,
             place: start.next_seq,
+            synced,
             active: start,
             unsettled: Vec::new(),
             tree,
@@ -145,6 +167,7 @@ impl Appender {
     /// Where the next entry's place is counted from, in a journal that counts otherwise than in lines.
     pub(crate) fn count_from(&mut self, place: u64) {
         self.place = place;
+        self.synced.reach.place = self.synced.reach.place.min(place);
     }
 
     /// Hands what the cache of nodes keeps back to the kernel.
@@ -325,10 +348,8 @@ impl Appender {
     fn grow_tree(&mut self, first_seq: u64) {
         self.staged.hash();
         let Staged { lines, leaves, .. } = &self.staged;
-        for leaf in leaves {
-            if self.tree.push(*leaf).is_err() {
-                self.means.counters.tile_failures.add(1);
-            }
+        if self.tree.extend(leaves).is_err() {
+            self.means.counters.tile_failures.add(1);
         }
         let places = lines.iter().zip(leaves).zip(first_seq..);
         let entries = places.filter_map(|(((_, place), leaf), seq)| {

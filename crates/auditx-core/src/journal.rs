@@ -51,6 +51,10 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
     fn release(&self, _place: u64) {}
     /// The disk failed: nothing more is accepted.
     fn poison(&self) {}
+    /// From which place on it still holds what it accepted; none where it holds nothing.
+    fn holds_since(&self) -> Option<u64> {
+        None
+    }
     /// Whether an fdatasync is due for want of room.
     fn is_pressed(&self) -> bool {
         false

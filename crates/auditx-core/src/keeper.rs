@@ -24,6 +24,10 @@ use crate::segment::{SealedSegment, sealed_segments};
 use retire::Readers;
 pub use retire::Retired;
 
+/// nice(2)
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;
+
 /// How often retention looks without having heard of a seal: segments grow old, and followers pass them later.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -132,6 +136,10 @@ impl Drop for Keeper {
 }
 
 fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
+    // Nobody waits for it: the application and the trail come first. On Linux this is the thread's own priority; where it is
+    // refused everything goes on as before.
+    #[cfg(target_os = "linux")]
+    rustix::process::setpriority_process(None, LOWEST_PRIORITY).unwrap_or(());
     while !stopping.load(Ordering::SeqCst) {
         if let Err(error) = housekeeping.round(stopping) {
             housekeeping.counters.keeping_failures.add(1);

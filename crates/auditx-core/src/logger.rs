@@ -7,6 +7,7 @@ mod custody;
 mod exit;
 mod global;
 mod messages;
+mod open;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,28 +15,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
-use crate::appender::{Appender, Means};
-use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::config::{Config, Durability, OnFull};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
-use crate::follow::projection::ProjectionLock;
-use crate::follow::{Followers, Surroundings};
-use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
+use crate::follow::Followers;
+use crate::journal::{Drain, Journal, SharedAppender};
 use crate::keeper::{Housekeeping, Keeper};
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::metrics::{Counters, Metrics};
 use crate::notary::Notary;
-use crate::own_record::OwnRecord;
-use crate::own_record::PreviousTrail;
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
-use crate::recover::{self, Founding, Recovered, Replay};
 use crate::redact::Rules;
-use crate::storage::{Disk, Storage, create_directory};
+use crate::storage::{Disk, Storage};
 use crate::watermark::Watermark;
-use crate::writer::{self, Writer};
+use crate::writer::Writer;
 
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use custody::KeyChange;
@@ -212,131 +207,6 @@ impl AuditLogger {
 }
 
 impl Core {
-    fn open(config: &Config, storage: Arc<dyn Storage>, previous: Option<PreviousTrail>) -> Result<Self> {
-        config.check()?;
-        let trail_dir = config.trail_dir();
-        create_directory(&trail_dir)
-            .map_err(|error| Error::storage("cannot make the log directory", &trail_dir, error))?;
-        let lock = lock::lock(&trail_dir, &config.instance)?;
-        let hostname = match config.hostname.as_str() {
-            "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            name => name.to_owned(),
-        };
-        let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
-        let envelope = Arc::new(Envelope {
-            rules: config.redaction.compile()?,
-            hostname,
-            default_currency: config.default_currency.clone(),
-        });
-        let counters = Arc::new(Counters::default());
-        let app_log =
-            Arc::new(AppLog::new(&trail_dir, config.max_file_bytes, config.clock.clone(), counters.clone()));
-        let sealed = Arc::new(Bell::default());
-        let means = Means {
-            directory: trail_dir.clone(),
-            storage,
-            envelope: envelope.clone(),
-            clock: config.clock.clone(),
-            counters: counters.clone(),
-            max_file_bytes: config.max_file_bytes,
-            max_age: config.max_age,
-            sealed: sealed.clone(),
-            watermark: Arc::new(Watermark::default()),
-        };
-        let founding = Founding { origin, previous };
-        let mut recovered = recover::recover(&means, &config.signing_key, &founding)?;
-        let mut replay = Replay::prepare(&trail_dir, &mut recovered)?;
-        let Recovered { start, tree, notary, records, remark, .. } = recovered;
-        if let Some(remark) = remark {
-            app_log.trouble(&remark);
-        }
-        let opened_at = start.next_seq;
-        let watermark = means.watermark.clone();
-        let appender = Arc::new(SharedAppender::new(Appender::new(means, start, tree, notary.clone()), watermark.clone()));
-        for record in &records {
-            appender.push_own(record)?;
-        }
-        replay.run(&mut appender.lock())?;
-        let ring = replay.into_ring(&trail_dir, config.journal, config.journal_bytes)?;
-        appender.push_own(&OwnRecord::Open {
-            instance: config.instance.clone(),
-            key: notary.key().to_string(),
-            heartbeat: config.checkpoints.heartbeat,
-        })?;
-        if let Some(latest) = notary.latest() {
-            appender.push_own(&OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() })?;
-        }
-        let means = RingMeans {
-            appender: appender.clone(),
-            clock: config.clock.clone(),
-            app_log: app_log.clone(),
-            durability: config.durability,
-        };
-        let ring = ring.map(|file| Arc::new(Ring::new(file, means)));
-        if let Some(ring) = &ring {
-            appender.count_from(ring.queue().head());
-        }
-        let journal: Arc<dyn Journal> = match &ring {
-            Some(ring) => ring.clone(),
-            None => Arc::new(Direct::new(appender.clone())),
-        };
-        let writer = Writer::start(writer::Duty {
-            journal: journal.clone(),
-            appender: appender.clone(),
-            watermark: watermark.clone(),
-            notary: notary.clone(),
-            durability: config.durability,
-            cadence: config.checkpoints,
-            counters: counters.clone(),
-            app_log: app_log.clone(),
-        })?;
-        let drain = ring.clone().map(Drain::start).transpose()?;
-        let projection = Arc::new(ProjectionLock::default());
-        let around = Surroundings {
-            directory: trail_dir.clone(),
-            projection: projection.clone(),
-            watermark: watermark.clone(),
-            app_log: app_log.clone(),
-            opened_at,
-            durability: config.durability,
-        };
-        let followers = Followers::start(&around, config.console, &config.hooks)?;
-        let housekeeping = Arc::new(Housekeeping {
-            directory: trail_dir.clone(),
-            compression: config.compression,
-            retention: config.retention,
-            appender: appender.clone(),
-            ring,
-            notary: notary.clone(),
-            followers: followers.progress(),
-            projection,
-            sealed,
-            counters: counters.clone(),
-            app_log: app_log.clone(),
-            busy: Mutex::default(),
-        });
-        let keeper = Keeper::start(housekeeping.clone())?;
-        Ok(Self {
-            envelope,
-            clock: config.clock.clone(),
-            durability: config.durability,
-            on_full: config.on_full,
-            journal,
-            appender,
-            receipts: ReceiptSource::new(watermark.clone(), trail_dir.clone()),
-            watermark,
-            notary,
-            counters,
-            app_log,
-            rate_limiter: RateLimiter::new(config.rate_limit),
-            followers,
-            housekeeping,
-            running: Mutex::new(Some(Running { keeper, writer, drain, lock })),
-            trail_dir,
-            process: std::process::id(),
-        })
-    }
-
     fn flush(&self, timeout: Duration) -> Result<()> {
         let (end, deadline) = self.settle(timeout)?;
         self.followers.wait_for_ours(end, deadline)

@@ -26,7 +26,7 @@ use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, sealed_segmen
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
-pub(crate) use replay::Replay;
+pub(crate) use replay::{Replay, missing_from};
 use tail::Tail;
 
 /// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.

@@ -99,6 +99,8 @@ struct Shift {
     unsigned_since: Option<Instant>,
     /// The tree over what is durable.
     durable: Option<CompactRange>,
+    /// Whether the last sync failed, and its lines were written anew.
+    has_rewound: bool,
     /// When a checkpoint was last tried.
     tried_at: Option<Instant>,
     /// How many lines there were when a note was last recorded in the trail.
@@ -117,6 +119,7 @@ impl Shift {
             unsynced_since: None,
             unsigned_since: None,
             durable: None,
+            has_rewound: false,
             tried_at: None,
             noted_at: written,
             busy_at: Instant::now(),
@@ -201,14 +204,40 @@ impl Shift {
                 }
                 self.duty.appender.lock().settle(&synced);
                 self.durable = Some(synced.frontier);
+                self.has_rewound = false;
                 Ok(())
             }
             Err(fault) => {
                 self.duty.counters.fsync_failures.add(1);
+                self.duty.app_log.trouble(&fault.to_string());
+                if !std::mem::replace(&mut self.has_rewound, true) && self.rewind(&fault) {
+                    return Ok(());
+                }
                 self.duty.appender.lock().poison(&fault);
                 self.duty.journal.poison();
-                self.duty.app_log.trouble(&fault.to_string());
                 Err(fault)
+            }
+        }
+    }
+
+    /// Goes back to what is durable, where the journal still holds the rest and hands it out again. Once: a disk that refuses
+    /// a second time is not to be believed.
+    fn rewind(&mut self, fault: &Error) -> bool {
+        let mut appender = self.duty.appender.lock();
+        if !fault.is_storage() || !self.duty.journal.holds_since().is_some_and(|place| appender.can_rewind(place)) {
+            return false;
+        }
+        let outcome = appender.rewind();
+        self.duty.watermark.publish_written(appender.reach());
+        drop(appender);
+        match outcome {
+            Ok(()) => {
+                self.duty.app_log.trouble("what was not durable is written anew from the journal");
+                true
+            }
+            Err(error) => {
+                self.duty.app_log.trouble(&error.to_string());
+                false
             }
         }
     }

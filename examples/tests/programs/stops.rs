@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use auditx_core::{AuditLogger, Config};
 use serde_json::json;
 
 use crate::client::{CLERK, Client, MANAGER, Request};
@@ -56,6 +57,8 @@ fn a_killed_service_leaves_everything_it_answered_and_the_next_goes_on(service: 
         (directory, answered)
     });
     let logs = directory.path().join("logs");
+    // As any `auditx` command does.
+    AuditLogger::bring_in(&Config::new(&logs)).unwrap();
     let killed = trail::read(&logs);
     assert!(killed.iter().all(|entry| trail::kind(entry) != Some("close")), "it was killed");
     assert!(answered.len() > CLIENTS);

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Appender, MOST_UNSETTLED, SEAL_RETRY_BYTES, Start};
+use super::{Appender, MOST_UNSETTLED, SEAL_RETRY_BYTES, Start, Synced};
 use crate::error::{Error, Result};
 use crate::key::Signer;
 use crate::kill_point::kill_point;
@@ -31,6 +31,7 @@ pub(super) struct Sealed {
 pub(crate) struct Unsettled {
     sealed: Vec<Arc<Sealed>>,
     file: Arc<dyn StorageFile>,
+    first_seq: u64,
     len: u64,
     pub(crate) reach: Reach,
     pub(crate) frontier: CompactRange,
@@ -88,6 +89,7 @@ impl Appender {
         Ok(Unsettled {
             sealed: self.unsettled.clone(),
             file: self.active.file.clone(),
+            first_seq: self.active.first_seq,
             len: self.active.len,
             reach: self.reach(),
             frontier: self.tree.frontier().clone(),
@@ -98,6 +100,11 @@ impl Appender {
 
     /// Forgets the segments that were synced, and tells whoever waits for sealed ones.
     pub(crate) fn settle(&mut self, synced: &Unsettled) {
+        if synced.reach.lines > self.synced.reach.lines {
+            let Unsettled { first_seq, len, reach, frontier, .. } = synced;
+            self.synced =
+                Synced { first_seq: *first_seq, len: *len, reach: *reach, frontier: frontier.clone() };
+        }
         let before = self.unsettled.len();
         self.unsettled.retain(|segment| !synced.sealed.iter().any(|other| Arc::ptr_eq(other, segment)));
         if self.unsettled.len() < before {
@@ -109,8 +116,8 @@ impl Appender {
     fn sync(&mut self) -> Result<Unsettled> {
         let unsettled = self.unsettled()?;
         unsettled.sync().inspect_err(|error| self.poison(error))?;
-        unsettled.sign_boundaries(&self.notary)?;
         self.settle(&unsettled);
+        unsettled.sign_boundaries(&self.notary)?;
         Ok(unsettled)
     }
 

@@ -77,6 +77,8 @@ struct Shift {
     /// Everything before this position is in the trail.
     position: u64,
     touched: u64,
+    /// Entries before this position were counted.
+    counted: u64,
     rest: Duration,
     busy_at: Instant,
     stalled_since: Option<Instant>,
@@ -91,6 +93,7 @@ impl Shift {
             stopping,
             position,
             touched: position,
+            counted: position,
             rest: SHORT_REST,
             busy_at: Instant::now(),
             stalled_since: None,
@@ -112,7 +115,7 @@ impl Shift {
                 }
             }
             self.touch_ahead();
-            let taken = self.position - before;
+            let taken = self.position.saturating_sub(before);
             if taken > 0 {
                 self.busy_at = Instant::now();
             }
@@ -128,6 +131,8 @@ impl Shift {
     fn take(&mut self) -> Result<()> {
         let ring = self.ring.clone();
         let (queue, refused) = (ring.queue(), ring.refused());
+        // Behind an fdatasync that failed it is less than before.
+        self.position = ring.means.appender.watermark().written_place();
         let next = queue.next(self.position);
         self.watch(next);
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
@@ -138,11 +143,14 @@ impl Shift {
         let stop_at = if due.is_some() { u64::MAX } else { stop_at };
 
         let mut appender = ring.means.appender.lock();
+        if appender.reach().place != self.position {
+            return Ok(());
+        }
         let told = due.as_ref().map_or(0, |missed| missed.count);
         if let Some(missed) = due {
             appender.miss(missed);
         }
-        let (mut at, mut damaged) = (self.position, 0);
+        let (mut at, mut damaged, mut fresh, counted) = (self.position, 0, 0, self.counted);
         let mut feed = |_, out: &mut Vec<u8>| {
             while at < stop_at {
                 match queue.next(at) {
@@ -152,6 +160,7 @@ impl Shift {
                         let is_sound = queue.copy(at, len, out);
                         at = end;
                         if is_sound {
+                            fresh += u64::from(end > counted);
                             return Some(end);
                         }
                         out.truncate(begin);
@@ -162,7 +171,7 @@ impl Shift {
             }
             None
         };
-        let taken = appender.append_all(&mut feed)?;
+        appender.append_all(&mut feed)?;
         if told > 0 {
             ring.told_of(told);
         }
@@ -172,7 +181,8 @@ impl Shift {
         kill_point("drain: written");
         appender.count_from(at);
         self.ring.means.appender.watermark().publish_written(appender.reach());
-        self.ring.taken.fetch_add(taken as u64, Ordering::SeqCst);
+        self.counted = self.counted.max(at);
+        ring.taken.fetch_add(fresh, Ordering::SeqCst);
         drop(appender);
         self.position = at;
         if self.ring.means.durability == Durability::Os {

@@ -182,6 +182,10 @@ impl Journal for Ring {
         self.room.notify();
     }
 
+    fn holds_since(&self) -> Option<u64> {
+        Some(self.queue().head())
+    }
+
     fn poison(&self) {
         self.queue().poison();
         self.room.notify();

@@ -4,7 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::open::Inheritance;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
 use crate::config::{Config, Retention};
@@ -15,9 +17,13 @@ use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
 use crate::lock;
 use crate::notary::checkpoint_path;
 use crate::own_record::{OwnRecord, PreviousTrail};
+use crate::recover::missing_from;
 use crate::segment::{ACTIVE, OWN_DIR, sealed_segments};
 use crate::storage::{Disk, Storage, create_directory};
 use crate::tree::Hash;
+
+/// Whatever was accepted before comes first; the disk has this long.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// One key in the place of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +62,7 @@ impl AuditLogger {
     /// the disk refused.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
         let core = self.core()?;
+        core.settle(SETTLE_LIMIT)?;
         let own = core.trail_dir.join(OWN_DIR);
         let old = core.notary.key();
         let staged = match next {
@@ -87,7 +94,9 @@ impl AuditLogger {
     /// `is_invalid` where there is no such line, it is a record of the trail's own, or erased already; `is_storage` where
     /// the disk refused; call again then.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
-        self.core()?.housekeeping.erase(seq, reason)
+        let core = self.core()?;
+        core.settle(SETTLE_LIMIT)?;
+        core.housekeeping.erase(seq, reason)
     }
 
     /// Removes sealed segments that `retention` does not keep, oldest first, down to the first that somebody who keeps a
@@ -96,7 +105,9 @@ impl AuditLogger {
     /// # Errors
     /// `is_corrupt` where the tree is not what was signed, `is_storage` where the disk refused.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
-        self.core()?.housekeeping.retire(retention)
+        let core = self.core()?;
+        core.settle(SETTLE_LIMIT)?;
+        core.housekeeping.retire(retention)
     }
 
     /// Begins a new trail in the place of one that cannot be opened because it is not what was signed. The old one is moved
@@ -118,8 +129,11 @@ impl AuditLogger {
         };
         let trail = config.trail_dir();
         let lock = lock::lock(&trail, &config.instance)?;
-        let trail_id =
-            TrailIdentity::read(&trail).map_or_else(|_| "unknown".to_owned(), |identity| identity.trail_id);
+        let (trail_id, entries) = match TrailIdentity::read(&trail) {
+            // Evidence is not added to: what was accepted for the old trail becomes lines of the new one.
+            Ok(identity) => (identity.trail_id.clone(), missing_from(&trail, identity.id())?.1),
+            Err(_) => ("unknown".to_owned(), Vec::new()),
+        };
         let moved_to = set_aside(&trail, &trail_id)?;
         drop(lock);
         let note = fs::read(checkpoint_path(&moved_to)).unwrap_or_default();
@@ -132,7 +146,7 @@ impl AuditLogger {
                 .unwrap_or_default(),
             why,
         };
-        let core = Arc::new(Core::open(&config, Arc::new(Disk), Some(previous))?);
+        let core = Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
         exit::close_at_exit(&core);
         Ok((Self(Arc::new(Handle::Open(core))), moved_to))
     }

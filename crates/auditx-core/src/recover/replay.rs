@@ -39,10 +39,15 @@ impl Replay {
     ///
     /// # Errors
     /// `is_storage` where the ring or the end of the trail cannot be read.
-    pub(crate) fn prepare(directory: &Path, recovered: &mut Recovered) -> Result<Self> {
-        let mut left = RingFile::salvage(&directory.join(OWN_DIR), recovered.trail_id)?;
-        let mut entries = std::mem::take(&mut left.salvaged.entries);
-        retain_missing(directory, &mut entries, left.capacity)?;
+    pub(crate) fn prepare(
+        directory: &Path,
+        recovered: &mut Recovered,
+        inherited: Vec<Vec<u8>>,
+    ) -> Result<Self> {
+        let (left, missing) = missing_from(directory, recovered.trail_id)?;
+        let mut entries = inherited;
+        entries.extend(missing);
+        let mut left = left;
         let count = entries.len() as u64;
         if count > 0 {
             let known = recovered.records.iter_mut().find_map(|record| match record {
@@ -69,6 +74,16 @@ impl Replay {
             (one, other) => one.or(other),
         };
         Ok(Self { left, entries, trail_id: recovered.trail_id })
+    }
+
+    /// How many entries were brought in.
+    pub(crate) fn count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Of the ring they were found in.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.left.capacity
     }
 
     /// Appends them and makes the whole trail durable.
@@ -99,7 +114,12 @@ impl Replay {
     ///
     /// # Errors
     /// `is_storage` where the space cannot be had, `is_invalid` where a ring was asked for and cannot be trusted here.
-    pub(crate) fn into_ring(self, directory: &Path, kind: JournalKind, capacity: u64) -> Result<Option<RingFile>> {
+    pub(crate) fn begin_ring(
+        &self,
+        directory: &Path,
+        kind: JournalKind,
+        capacity: u64,
+    ) -> Result<Option<RingFile>> {
         let own = directory.join(OWN_DIR);
         let unfit = match kind {
             JournalKind::Direct => Some(None),
@@ -114,6 +134,17 @@ impl Replay {
             (None, _) => RingFile::begin(&own, capacity, self.trail_id, &self.left).map(Some),
         }
     }
+}
+
+/// What the ring of a trail still holds, and the entries among it that are in no line.
+///
+/// # Errors
+/// `is_storage` where the ring or the end of the trail cannot be read.
+pub(crate) fn missing_from(directory: &Path, trail_id: [u8; 16]) -> Result<(Opened, Vec<Vec<u8>>)> {
+    let mut left = RingFile::salvage(&directory.join(OWN_DIR), trail_id)?;
+    let mut entries = std::mem::take(&mut left.salvaged.entries);
+    retain_missing(directory, &mut entries, left.capacity)?;
+    Ok((left, entries))
 }
 
 /// Takes away the entries whose ids stand in the trail: lines of the last `capacity` bytes of entries, all that the ring could

@@ -1,0 +1,56 @@
+//! After an fdatasync that failed: back to what is durable for certain, in a new file. The kernel may have dropped what it could
+//! not write and call it clean (Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020), so nothing
+//! that was not synced before is believed; the journal still holds it, and it is written again.
+
+use std::fs;
+
+use super::{Appender, Start, Synced};
+use crate::error::{Error, Result};
+use crate::own_record::OwnRecord;
+use crate::segment::{sealed_name, sealed_segments};
+use crate::tiles::GrowingTree;
+
+impl Appender {
+    /// Whether everything that is not durable stands behind this place of the journal, which still holds it.
+    pub(crate) fn can_rewind(&self, released: u64) -> bool {
+        self.poison.is_none() && released <= self.synced.reach.place
+    }
+
+    /// Puts a copy of the durable lines in the place of the active segment and goes on from there.
+    ///
+    /// # Errors
+    /// `is_storage` where that fails as well: nothing may follow then.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        let Synced { first_seq, len, reach, frontier } = self.synced.clone();
+        let lost = self.active.next_seq - reach.lines;
+        let active = self.active_path();
+        let directory = self.means.directory.clone();
+        let from =
+            if first_seq == self.active.first_seq { active.clone() } else { directory.join(sealed_name(first_seq)) };
+        let failed = |what: &str, error| Error::storage(what, &from, error);
+        let mut durable = fs::read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
+        durable.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        let storage = self.means.storage.clone();
+        storage.replace(&active, &durable).map_err(|error| failed("cannot write the durable lines anew", error))?;
+        for segment in sealed_segments(&directory)? {
+            // What was sealed since is written again.
+            if segment.first_seq >= first_seq {
+                storage
+                    .remove(&segment.path)
+                    .map_err(|error| failed("cannot remove a segment that is written anew", error))?;
+            }
+        }
+        storage.sync_directory(&directory).map_err(|error| failed("cannot sync the directory", error))?;
+        let file = storage
+            .open_append(&active, false)
+            .map_err(|error| failed("cannot open the active segment", error))?;
+        let began = self.active.began;
+        self.active = Start { file, len, first_seq, next_seq: reach.lines, began };
+        self.place = reach.place;
+        self.tree = GrowingTree::open(&directory, frontier)?;
+        self.unsettled.clear();
+        self.rotated.clear();
+        self.means.watermark.history.forget_after(reach.place);
+        self.append_own(&OwnRecord::Recovered { torn: None, unsigned_lines: lost, replayed: 0 }).map(drop)
+    }
+}

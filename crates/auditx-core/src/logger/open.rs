@@ -1,0 +1,249 @@
+//! Opening: the ground that is laid before anything is recorded, and the threads that then work on it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::{AuditLogger, Core, Running};
+use crate::app_log::AppLog;
+use crate::appender::{Appender, Means};
+use crate::bell::Bell;
+use crate::config::{Config, JournalKind};
+use crate::encode::Envelope;
+use crate::error::{Error, Result};
+use crate::follow::projection::ProjectionLock;
+use crate::follow::{Followers, Surroundings};
+use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
+use crate::keeper::{Housekeeping, Keeper};
+use crate::lock::{self, Lock, lock_holder};
+use crate::metrics::Counters;
+use crate::notary::Notary;
+use crate::own_record::{OwnRecord, PreviousTrail};
+use crate::rate_limit::RateLimiter;
+use crate::receipt::ReceiptSource;
+use crate::recover::{self, Founding, Recovered, Replay};
+use crate::ring::RingFile;
+use crate::segment::OWN_DIR;
+use crate::storage::{Disk, Storage, create_directory};
+use crate::watermark::Watermark;
+use crate::writer::{self, Writer};
+
+/// What a new trail takes over from the one whose place it takes.
+#[derive(Debug)]
+pub(super) struct Inheritance {
+    pub(super) trail: PreviousTrail,
+    /// Entries that were accepted for it and are in no line of it.
+    pub(super) entries: Vec<Vec<u8>>,
+}
+
+/// A trail that was found sound, with everything in it that was ever accepted.
+struct Ground {
+    lock: Lock,
+    directory: PathBuf,
+    envelope: Arc<Envelope>,
+    counters: Arc<Counters>,
+    app_log: Arc<AppLog>,
+    sealed: Arc<Bell>,
+    watermark: Arc<Watermark>,
+    notary: Arc<Notary>,
+    appender: Arc<SharedAppender>,
+    replay: Replay,
+    /// Lines that were there before this process wrote any.
+    opened_at: u64,
+}
+
+impl Ground {
+    fn lay(config: &Config, storage: Arc<dyn Storage>, previous: Option<Inheritance>) -> Result<Self> {
+        config.check()?;
+        let directory = config.trail_dir();
+        create_directory(&directory)
+            .map_err(|error| Error::storage("cannot make the log directory", &directory, error))?;
+        let lock = lock::lock(&directory, &config.instance)?;
+        let hostname = match config.hostname.as_str() {
+            "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            name => name.to_owned(),
+        };
+        let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
+        let envelope = Arc::new(Envelope {
+            rules: config.redaction.compile()?,
+            hostname,
+            default_currency: config.default_currency.clone(),
+        });
+        let (counters, sealed) = (Arc::new(Counters::default()), Arc::new(Bell::default()));
+        let watermark = Arc::new(Watermark::default());
+        let clock = config.clock.clone();
+        let app_log = Arc::new(AppLog::new(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
+        let means = Means {
+            directory: directory.clone(),
+            storage,
+            envelope: envelope.clone(),
+            clock,
+            counters: counters.clone(),
+            max_file_bytes: config.max_file_bytes,
+            max_age: config.max_age,
+            sealed: sealed.clone(),
+            watermark: watermark.clone(),
+        };
+        let (previous, inherited) = match previous {
+            Some(Inheritance { trail, entries }) => (Some(trail), entries),
+            None => (None, Vec::new()),
+        };
+        let founding = Founding { origin, previous };
+        let mut recovered = recover::recover(&means, &config.signing_key, &founding)?;
+        let mut replay = Replay::prepare(&directory, &mut recovered, inherited)?;
+        let Recovered { start, tree, notary, records, remark, .. } = recovered;
+        if let Some(remark) = remark {
+            app_log.trouble(&remark);
+        }
+        let opened_at = start.next_seq;
+        let appender = Appender::new(means, start, tree, notary.clone());
+        let appender = Arc::new(SharedAppender::new(appender, watermark.clone()));
+        for record in &records {
+            appender.push_own(record)?;
+        }
+        replay.run(&mut appender.lock())?;
+        Ok(Self {
+            lock,
+            directory,
+            envelope,
+            counters,
+            app_log,
+            sealed,
+            watermark,
+            notary,
+            appender,
+            replay,
+            opened_at,
+        })
+    }
+
+    /// Says in the trail that a session begins.
+    fn begin_session(&self, config: &Config) -> Result<()> {
+        self.appender.push_own(&OwnRecord::Open {
+            instance: config.instance.clone(),
+            key: self.notary.key().to_string(),
+            heartbeat: config.checkpoints.heartbeat,
+        })?;
+        if let Some(latest) = self.notary.latest() {
+            let record = OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() };
+            self.appender.push_own(&record)?;
+        }
+        Ok(())
+    }
+
+    fn ring(&self, config: &Config) -> Result<Option<Arc<Ring>>> {
+        let file = self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes)?;
+        let means = RingMeans {
+            appender: self.appender.clone(),
+            clock: config.clock.clone(),
+            app_log: self.app_log.clone(),
+            durability: config.durability,
+        };
+        let ring = file.map(|file| Arc::new(Ring::new(file, means)));
+        if let Some(ring) = &ring {
+            self.appender.count_from(ring.queue().head());
+        }
+        Ok(ring)
+    }
+
+    fn writer(&self, config: &Config, journal: Arc<dyn Journal>) -> Result<Writer> {
+        Writer::start(writer::Duty {
+            journal,
+            appender: self.appender.clone(),
+            watermark: self.watermark.clone(),
+            notary: self.notary.clone(),
+            durability: config.durability,
+            cadence: config.checkpoints,
+            counters: self.counters.clone(),
+            app_log: self.app_log.clone(),
+        })
+    }
+
+    fn surroundings(&self, config: &Config, projection: Arc<ProjectionLock>) -> Surroundings {
+        Surroundings {
+            directory: self.directory.clone(),
+            projection,
+            watermark: self.watermark.clone(),
+            app_log: self.app_log.clone(),
+            opened_at: self.opened_at,
+            durability: config.durability,
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn open(
+        config: &Config,
+        storage: Arc<dyn Storage>,
+        previous: Option<Inheritance>,
+    ) -> Result<Self> {
+        let ground = Ground::lay(config, storage, previous)?;
+        let ring = ground.ring(config)?;
+        ground.begin_session(config)?;
+        let journal: Arc<dyn Journal> = match &ring {
+            Some(ring) => ring.clone(),
+            None => Arc::new(Direct::new(ground.appender.clone())),
+        };
+        let writer = ground.writer(config, journal.clone())?;
+        let drain = ring.clone().map(Drain::start).transpose()?;
+        let projection = Arc::new(ProjectionLock::default());
+        let around = ground.surroundings(config, projection.clone());
+        let followers = Followers::start(&around, config.console, &config.hooks)?;
+        let Ground { lock, directory, envelope, counters, app_log, sealed, watermark, notary, appender, .. } =
+            ground;
+        let housekeeping = Arc::new(Housekeeping {
+            directory: directory.clone(),
+            compression: config.compression,
+            retention: config.retention,
+            appender: appender.clone(),
+            ring,
+            notary: notary.clone(),
+            followers: followers.progress(),
+            projection,
+            sealed,
+            counters: counters.clone(),
+            app_log: app_log.clone(),
+            busy: Mutex::default(),
+        });
+        let keeper = Keeper::start(housekeeping.clone())?;
+        Ok(Self {
+            envelope,
+            clock: config.clock.clone(),
+            durability: config.durability,
+            on_full: config.on_full,
+            journal,
+            appender,
+            receipts: ReceiptSource::new(watermark.clone(), directory.clone()),
+            watermark,
+            notary,
+            counters,
+            app_log,
+            rate_limiter: RateLimiter::new(config.rate_limit),
+            followers,
+            housekeeping,
+            running: Mutex::new(Some(Running { keeper, writer, drain, lock })),
+            trail_dir: directory,
+            process: std::process::id(),
+        })
+    }
+}
+
+impl AuditLogger {
+    /// Brings what a process accepted and did not write before it was killed into its trail, without beginning a session
+    /// there. Gives the number of entries; 0 where nothing waits, or where a process that lives is about to write it. Opening
+    /// the trail does the same; this is for those who only want to read. Costs reading one page where nothing waits.
+    ///
+    /// # Errors
+    /// Those of [`AuditLogger::open`]. The entries then wait on.
+    pub fn bring_in(config: &Config) -> Result<u64> {
+        let trail = config.trail_dir();
+        if RingFile::is_empty(&trail.join(OWN_DIR)) || lock_holder(&trail)?.is_some() {
+            return Ok(0);
+        }
+        let ground = Ground::lay(config, Arc::new(Disk), None)?;
+        let count = ground.replay.count();
+        let capacity = ground.replay.capacity();
+        ground.appender.sign()?;
+        drop(ground.replay.begin_ring(&ground.directory, JournalKind::Auto, capacity)?);
+        Ok(count)
+    }
+}
