@@ -82,6 +82,8 @@ fn forked() -> Error {
 /// The appender behind its lock, and lines of the library's own.
 #[derive(Debug)]
 pub(crate) struct SharedAppender {
+    /// Held by whoever comes next: a thread that takes the lock again and again, as the drain does, lets the others in.
+    next: Mutex<()>,
     inner: Mutex<Inner>,
     watermark: Arc<Watermark>,
 }
@@ -113,7 +115,7 @@ impl std::ops::DerefMut for Held<'_> {
 impl SharedAppender {
     pub(crate) fn new(appender: Appender, watermark: Arc<Watermark>) -> Self {
         watermark.begin(appender.reach());
-        Self { inner: Mutex::new(Inner { appender, closed: false }), watermark }
+        Self { next: Mutex::default(), inner: Mutex::new(Inner { appender, closed: false }), watermark }
     }
 
     pub(crate) fn watermark(&self) -> &Watermark {
@@ -122,6 +124,7 @@ impl SharedAppender {
 
     /// The appender, for whoever works beside the callers.
     pub(crate) fn lock(&self) -> Held<'_> {
+        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         // The appender panics nowhere between two consistent states.
         Held(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }

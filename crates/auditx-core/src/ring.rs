@@ -8,6 +8,8 @@
 //! and nothing needs to be zeroed.
 
 mod file;
+#[cfg(test)]
+pub(crate) mod forking;
 mod layout;
 mod map;
 mod queue;

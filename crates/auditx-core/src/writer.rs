@@ -10,6 +10,7 @@ use crate::app_log::AppLog;
 use crate::config::{Cadence, Durability};
 use crate::error::{Error, Result};
 use crate::journal::{Journal, SharedAppender};
+use crate::kill_point::kill_point;
 use crate::metrics::Counters;
 use crate::notary::{Notary, Occasion};
 use crate::own_record::OwnRecord;
@@ -196,9 +197,13 @@ impl Shift {
         let synced = unsettled.and_then(|unsettled| unsettled.sync().map(|()| unsettled));
         match synced {
             Ok(synced) => {
+                kill_point("sync: done");
                 self.duty.counters.fsyncs.add(1);
-                self.duty.watermark.publish_durable(synced.reach);
+                // Whoever is told that an entry is durable finds its room free.
                 self.duty.journal.release(synced.reach.place);
+                kill_point("sync: released");
+                self.duty.watermark.publish_durable(synced.reach);
+                kill_point("sync: published");
                 if let Err(error) = synced.sign_boundaries(&self.duty.notary) {
                     self.duty.app_log.trouble(&error.to_string());
                 }
@@ -247,6 +252,7 @@ impl Shift {
         self.tried_at = Some(Instant::now());
         let Some(durable) = &self.durable else { return Ok(()) };
         let outcome = self.duty.notary.sign(durable, occasion);
+        kill_point("sync: signed");
         match &outcome {
             Ok(()) => self.unsigned_since = None,
             Err(error) => self.duty.app_log.trouble(&error.to_string()),

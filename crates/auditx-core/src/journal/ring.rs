@@ -29,8 +29,8 @@ pub(crate) struct Ring {
     pub(super) room: Room,
     /// Entries written to the trail since the ring began.
     pub(super) taken: AtomicU64,
-    /// Held while refused entries are counted or told of.
-    refusals: Mutex<()>,
+    /// Why the first of the refused entries was. Held while they are counted or told of.
+    refusals: Mutex<String>,
     /// Why nothing can be written at the moment.
     trouble: Mutex<Option<Error>>,
     drain: std::sync::OnceLock<Thread>,
@@ -79,7 +79,7 @@ impl Ring {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_refusals(&self) -> MutexGuard<'_, ()> {
+    fn lock_refusals(&self) -> MutexGuard<'_, String> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,18 +88,10 @@ impl Ring {
         if !self.queue().has_refused() {
             return None;
         }
-        let _held = self.lock_refusals();
+        let why = self.lock_refusals();
         let (count, first, last, at) = self.queue().refused();
-        let missed = Missed {
-            count,
-            first: Timestamp::from_micros(first),
-            last: Timestamp::from_micros(last),
-            why: match &*self.trouble() {
-                Some(error) => error.to_string(),
-                None => "the journal was full".to_owned(),
-            },
-        };
-        Some((at, missed))
+        let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
+        Some((at, Missed { count, first, last, why: why.clone() }))
     }
 
     /// So many refused entries are told of in the trail.
@@ -224,20 +216,22 @@ impl Journal for Ring {
 
     fn note_refused(&self) -> Error {
         let now = Timestamp::of(self.means.clock.now());
+        let capacity = self.queue().capacity();
+        let error = match &*self.trouble() {
+            Some(error) => error.duplicate(),
+            None => {
+                let what = "is full: entries come faster than the disk takes them";
+                Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
+            }
+        };
         {
-            let _held = self.lock_refusals();
+            let mut why = self.lock_refusals();
+            if !self.queue().has_refused() {
+                *why = error.to_string();
+            }
             self.queue().note_refused(now.micros());
         }
         self.wake_drain();
-        match &*self.trouble() {
-            Some(error) => error.duplicate(),
-            None => Error::new(
-                Kind::Full,
-                format!(
-                    "the journal of {} bytes is full: entries come faster than the disk takes them",
-                    self.queue().capacity()
-                ),
-            ),
-        }
+        error
     }
 }

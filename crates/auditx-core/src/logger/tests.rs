@@ -3,6 +3,9 @@
 mod checkpoints;
 mod custody;
 mod followers;
+mod full;
+mod journals;
+mod kill_points;
 mod recovery;
 mod segments;
 
@@ -37,6 +40,19 @@ fn kinds(directory: &Path) -> Vec<String> {
 
 fn text(path: std::path::PathBuf) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy_all(&path, &target);
+        } else {
+            fs::copy(&path, target).unwrap();
+        }
+    }
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {

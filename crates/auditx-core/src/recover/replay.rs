@@ -44,10 +44,9 @@ impl Replay {
         recovered: &mut Recovered,
         inherited: Vec<Vec<u8>>,
     ) -> Result<Self> {
-        let (left, missing) = missing_from(directory, recovered.trail_id)?;
+        let (mut left, missing) = missing_from(directory, recovered.trail_id)?;
         let mut entries = inherited;
         entries.extend(missing);
-        let mut left = left;
         let count = entries.len() as u64;
         if count > 0 {
             let known = recovered.records.iter_mut().find_map(|record| match record {
@@ -62,11 +61,6 @@ impl Replay {
                     replayed: count,
                 }),
             }
-        }
-        if let Some((count, first, last)) = left.refused {
-            let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
-            let why = "the journal was full".to_owned();
-            recovered.records.push(OwnRecord::Gap { count, first, last, why });
         }
         let remark = left.remark.take();
         recovered.remark = match (recovered.remark.take(), remark) {
@@ -104,6 +98,11 @@ impl Replay {
         };
         while appender.append_all(&mut next)? > 0 {
             kill_point("replay: written");
+        }
+        if let Some((count, first, last)) = self.left.refused {
+            let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
+            let why = "the journal was full".to_owned();
+            appender.append_own(&OwnRecord::Gap { count, first, last, why })?;
         }
         appender.unsettled()?.sync()?;
         kill_point("replay: synced");

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statfs};
 
 use super::layout::{
-    CONTROL, FLAGS, HEAD, HEADER_LEN, Header, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
+    CONTROL, FLAGS, HEAD, Header, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
 };
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{Salvaged, Wreck};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::kill_point::kill_point;
 use crate::storage::{Disk, Storage, open_own, private_options};
 
 const FILE_NAME: &str = "ring";
@@ -191,9 +192,9 @@ fn write_control(file: &File, header: &Header, position: u64) -> io::Result<()> 
     for word in [REFUSED, REFUSED_FIRST, REFUSED_LAST, REFUSED_AT] {
         file.write_all_at(&[0; WORD], (word * WORD) as u64)?;
     }
-    let mut page = [0; HEADER_LEN];
-    page.copy_from_slice(&header.encode());
-    file.write_all_at(&page, 0)?;
+    kill_point("ring: positions written");
+    file.write_all_at(&header.encode(), 0)?;
+    kill_point("ring: header written");
     file.sync_data()
 }
 

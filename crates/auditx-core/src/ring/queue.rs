@@ -113,10 +113,29 @@ impl<M: Memory> Queue<M> {
         let mut hasher = seeded(self.salt, start, len);
         hasher.update(body);
         store_bytes(&record[2..], body);
+        kill_point("ring: copied");
         record[1].store(pack(len, hasher.finalize()), Relaxed);
         record[0].store(start | COMMITTED, Release);
         kill_point("ring: committed");
         Ok(Pushed { end, wake })
+    }
+
+    /// Claims room as a thread does that then stalls; what is returned lets it finish.
+    #[cfg(test)]
+    pub(crate) fn stall(&self, body: &'static [u8]) -> impl FnOnce(&Self) + use<M> {
+        let Ok(Reserved { start, .. }) = self.reserve(record_size(body.len())) else { panic!("no room") };
+        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let record = self.record(start);
+        record[1].store(pack(len, 0), Relaxed);
+        record[0].store(start | CLAIMED, Release);
+        move |queue: &Self| {
+            let record = queue.record(start);
+            let mut hasher = seeded(queue.salt, start, len);
+            hasher.update(body);
+            store_bytes(&record[2..], body);
+            record[1].store(pack(len, hasher.finalize()), Relaxed);
+            record[0].store(start | COMMITTED, Release);
+        }
     }
 
     /// Reserves room for a record that does not wrap around.

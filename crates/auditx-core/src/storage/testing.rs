@@ -13,6 +13,8 @@ pub(crate) struct Faults {
     /// Bytes that may still be written before ENOSPC; a write that crosses it is short.
     pub(crate) room: AtomicU64,
     pub(crate) fail_sync: AtomicBool,
+    /// So many syncs of files fail from now on.
+    pub(crate) failing_syncs: AtomicU64,
     pub(crate) fail_rename: AtomicBool,
     pub(crate) fail_replace: AtomicBool,
     /// What was asked of the disk, in order.
@@ -31,6 +33,7 @@ impl Default for Faults {
         Self {
             room: AtomicU64::new(u64::MAX),
             fail_sync: AtomicBool::new(false),
+            failing_syncs: AtomicU64::new(0),
             fail_rename: AtomicBool::new(false),
             fail_replace: AtomicBool::new(false),
             operations: Mutex::default(),
@@ -64,7 +67,9 @@ impl StorageFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.faults.fail_sync.load(Ordering::SeqCst) {
+        let left = &self.faults.failing_syncs;
+        let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if fails || self.faults.fail_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected fsync failure"));
         }
         self.faults.note("sync", &self.path);
