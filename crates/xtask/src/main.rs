@@ -12,6 +12,7 @@ mod failure;
 mod fuzz;
 mod setup;
 mod test;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;

@@ -20,6 +20,8 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     Tool { name: "jq", probe: &["jq", "--version"], package: "jq" },
+    // Makes system calls of the tests' programs fail.
+    Tool { name: "strace", probe: &["strace", "--version"], package: "strace" },
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
 ];
 

@@ -6,7 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config};
+use auditx_core::{AuditLogger, Config, JournalKind};
 use auditx_tests::clock::StoppedClock;
 use auditx_tests::report::say;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,6 +18,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, directory] = arguments.as_slice() else { panic!("usage: full_disk DIRECTORY") };
     let config = Config::new(directory).hostname("erp-1").origin("erp.example.com").clock(StoppedClock);
+    // With a ring, entries wait in it instead of being refused.
+    let config = config.journal(JournalKind::Direct);
     let logger = AuditLogger::open(config).expect("the trail opens");
     let active = logger.trail_dir().expect("it is open").join("audit.jsonl");
     let unlimited = getrlimit(Resource::Fsize);

@@ -167,6 +167,9 @@ impl Appender {
         let active = self.active_path();
         let sealed = directory.join(sealed_name(self.active.first_seq));
         let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
+        if std::fs::exists(&sealed).unwrap_or(true) {
+            return Err(Error::corrupt("a sealed segment of this name is there already").at(&sealed));
+        }
         storage
             .rename(&active, &sealed)
             .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;

@@ -131,7 +131,11 @@ impl Ground {
     }
 
     fn ring(&self, config: &Config) -> Result<Option<Arc<Ring>>> {
-        let file = self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes)?;
+        let (file, remark) =
+            self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes)?;
+        if let Some(remark) = remark {
+            self.app_log.trouble(&remark);
+        }
         let means = RingMeans {
             appender: self.appender.clone(),
             clock: config.clock.clone(),

@@ -25,6 +25,8 @@ const ID_LEN: usize = 36;
 /// What only records of the library's own hold.
 const OWN_MARK: &[u8] = b",\"auditx\":{\"kind\":";
 
+const WITHOUT_RING: &str = "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
+
 type Id = [u8; ID_LEN];
 
 #[derive(Debug)]
@@ -109,16 +111,17 @@ impl Replay {
         Ok(())
     }
 
-    /// The ring for the session that begins, emptied; none where entries go directly to the trail.
+    /// The ring for the session that begins, emptied; none where entries go directly to the trail, and then why, if somebody
+    /// might wonder.
     ///
     /// # Errors
-    /// `is_storage` where the space cannot be had, `is_invalid` where a ring was asked for and cannot be trusted here.
+    /// `is_storage` where a ring was asked for and the space cannot be had, `is_invalid` where a ring was asked for and cannot be trusted here.
     pub(crate) fn begin_ring(
         &self,
         directory: &Path,
         kind: JournalKind,
         capacity: u64,
-    ) -> Result<Option<RingFile>> {
+    ) -> Result<(Option<RingFile>, Option<String>)> {
         let own = directory.join(OWN_DIR);
         let unfit = match kind {
             JournalKind::Direct => Some(None),
@@ -129,8 +132,18 @@ impl Replay {
             (Some(Some(why)), JournalKind::Ring) => {
                 Err(Error::invalid(format!("a ring was asked for, but {why}")).at(directory))
             }
-            (Some(_), _) => RingFile::remove(&own).map(|()| None),
-            (None, _) => RingFile::begin(&own, capacity, self.trail_id, &self.left).map(Some),
+            (Some(why), _) => {
+                RingFile::remove(&own)?;
+                Ok((None, why.map(|why| format!("{WITHOUT_RING}{why}"))))
+            }
+            (None, _) => match RingFile::begin(&own, capacity, self.trail_id, &self.left) {
+                // A trail without a ring beats none.
+                Err(error) if kind == JournalKind::Auto && error.is_storage() => {
+                    RingFile::remove(&own)?;
+                    Ok((None, Some(format!("{WITHOUT_RING}{error}"))))
+                }
+                outcome => outcome.map(|file| (Some(file), None)),
+            },
         }
     }
 }

@@ -81,6 +81,12 @@ impl Tail {
                 break;
             }
         }
+        if active_first.is_none()
+            && let Some(active) = tail.parts.last_mut()
+        {
+            // A process died between the two halves of a seal.
+            active.first_seq = tail.next_seq;
+        }
         Ok(tail)
     }
 

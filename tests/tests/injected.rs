@@ -1,0 +1,121 @@
+//! System calls that fail, injected by strace(1) into real processes; and how many there are where there must be none.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use auditx_core::{AuditLogger, Config, JournalKind};
+use auditx_reader::{Answer, VerifyOptions, verify};
+use auditx_tests::deadline::PATIENCE;
+use auditx_tests::trail::{Line, entries, lines};
+
+const COUNT: u64 = 400;
+
+/// What a process said that recorded under strace with this injection.
+struct Said {
+    accepted: Vec<u64>,
+    durable: Vec<u64>,
+    refused: Option<String>,
+    done: bool,
+}
+
+/// Only calls on the active segment fail. They are counted for each thread: opening makes two fdatasyncs of its own.
+fn steady(directory: &Path, injection: &str) -> Said {
+    let log = directory.with_extension("strace");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .arg("-P")
+        .arg(directory.join("audit.jsonl"))
+        .args(["-e", "trace=fdatasync,write", "-e", injection])
+        .arg(env!("CARGO_BIN_EXE_steady"))
+        .arg(directory)
+        .arg(COUNT.to_string())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start strace ({error}): run `cargo xtask setup`"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let numbers = |what: &str| {
+        text.lines().filter_map(|line| line.strip_prefix(what)?.parse().ok()).collect::<Vec<u64>>()
+    };
+    assert!(text.starts_with("opened\n"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read_to_string(&log).unwrap().contains("INJECTED"), "nothing failed");
+    Said {
+        accepted: numbers("accepted "),
+        durable: numbers("durable "),
+        refused: text.lines().find(|line| line.starts_with("refused ")).map(str::to_owned),
+        done: text.ends_with("done\n"),
+    }
+}
+
+/// After the next open everything accepted is there, once and in order, and the trail verifies.
+fn assert_everything_is_there(directory: &Path, said: &Said) -> Vec<Line> {
+    let logger = AuditLogger::open(Config::new(directory).journal(JournalKind::Ring)).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let found: Vec<u64> = entries(directory).iter().map(|line| line.description().parse().unwrap()).collect();
+    assert_eq!(found[..said.accepted.len()], said.accepted);
+    assert!(found.len() <= said.accepted.len() + 1);
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).known(logger.checkpoint().unwrap());
+    let answer = verify(directory, &options, &mut |_, _| ()).unwrap();
+    assert_eq!(answer.answer, Answer::Intact, "{answer:?}");
+    lines(directory)
+}
+
+#[test]
+fn one_fdatasync_that_fails_costs_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    for when in [3, 6, 11] {
+        let directory = root.path().join(when.to_string());
+        let said = steady(&directory, &format!("inject=fdatasync:error=EIO:when={when}"));
+        assert!(said.done && said.refused.is_none(), "{when}: {:?}", said.refused);
+        assert_eq!(said.durable.len(), 16, "every receipt that was waited for");
+        let lines = assert_everything_is_there(&directory, &said);
+        let app_log = fs::read_to_string(directory.join("app.log")).unwrap();
+        assert!(app_log.contains("written anew from the journal"), "{when}: {app_log}");
+        assert!(lines.iter().any(|line| line.kind() == Some("recovered")));
+    }
+}
+
+#[test]
+fn a_disk_that_goes_on_failing_is_said_and_the_ring_keeps_what_was_accepted() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("trail");
+    let said = steady(&directory, "inject=fdatasync:error=EIO:when=5+");
+    assert!(!said.done && said.refused.as_ref().unwrap().contains("cannot sync"), "{:?}", said.refused);
+    assert!(!said.accepted.is_empty() && said.durable.len() < 16);
+    assert_everything_is_there(&directory, &said);
+}
+
+#[test]
+fn writes_that_fail_for_a_while_are_waited_out() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("trail");
+    let said = steady(&directory, "inject=write:error=ENOSPC:when=4..9");
+    assert!(said.done && said.refused.is_none(), "{:?}", said.refused);
+    let lines = assert_everything_is_there(&directory, &said);
+    assert!(lines.iter().all(|line| line.kind() != Some("gap")), "nothing was refused");
+    let app_log = fs::read_to_string(directory.join("app.log")).unwrap();
+    assert!(app_log.contains("entries wait in the journal") && app_log.contains("written again"), "{app_log}");
+}
+
+#[test]
+fn recording_makes_no_system_call() {
+    let root = tempfile::tempdir().unwrap();
+    let log = root.path().join("strace");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_hot_path"))
+        .arg(root.path().join("trail"))
+        .arg("5000")
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    let log = fs::read_to_string(&log).unwrap();
+    let main = log.split(' ').next().unwrap();
+    let own: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix(main)).map(str::trim_start).collect();
+    let said = |what: &str| own.iter().position(|call| call.starts_with("write(1") && call.contains(what)).unwrap();
+    let (begin, end) = (said("begin"), said("end"));
+    assert_eq!(own[begin + 1..end], [""; 0], "between 5,000 entries");
+}
