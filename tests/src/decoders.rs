@@ -5,9 +5,11 @@
 mod cursor;
 mod note;
 mod proof;
+mod ring;
 mod segment;
 
 pub use cursor::cursor;
 pub use note::note;
 pub use proof::proof;
+pub use ring::ring;
 pub use segment::segment;

@@ -72,3 +72,8 @@ fn a_cursor_says_only_what_its_checksums_confirm() {
 fn whatever_a_segment_holds_its_readers_agree_and_end() {
     run("segment", 40, decoders::segment);
 }
+
+#[test]
+fn whatever_became_of_a_ring_recovery_invents_and_repeats_nothing() {
+    run("ring", 12, decoders::ring);
+}

@@ -15,7 +15,7 @@ use crate::appender::Appender;
 use crate::error::{Error, Kind, Result};
 use crate::key::Signer;
 use crate::own_record::OwnRecord;
-use crate::watermark::Watermark;
+use crate::watermark::{Reach, Watermark};
 
 pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;
@@ -47,8 +47,8 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// `is_timed_out` where what was accepted could not be written in time: the next open does it.
     fn close(&self, deadline: Instant) -> Result<()>;
-    /// Entries before this place are durable.
-    fn release(&self, _place: u64) {}
+    /// So much of the trail is durable.
+    fn release(&self, _reach: Reach) {}
     /// The disk failed: nothing more is accepted.
     fn poison(&self) {}
     /// From which place on it still holds what it accepted; none where it holds nothing.

@@ -59,9 +59,9 @@ pub(crate) struct Founding {
 pub(crate) fn recover(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recovered> {
     let directory = &means.directory;
     let sealed = sealed_segments(directory)?;
-    let first_seq = first_seq_of(&directory.join(ACTIVE))?;
     let latest = read_latest(directory)?;
-    if sealed.is_empty() && first_seq.is_none() && latest.is_none() {
+    // Where nothing else says that there is a trail, a file that does not begin as one is somebody else's.
+    if sealed.is_empty() && latest.is_none() && first_seq_of(&directory.join(ACTIVE))?.is_none() {
         found(means, keys, founding)
     } else {
         resume(means, keys, &sealed, latest)

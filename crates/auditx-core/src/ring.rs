@@ -16,6 +16,8 @@ mod queue;
 mod salvage;
 mod word;
 
+#[cfg(test)]
+pub(crate) use file::of_another_boot;
 pub(crate) use file::{Opened, RingFile, refusal};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;

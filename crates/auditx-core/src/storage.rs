@@ -177,6 +177,8 @@ fn write_beside(path: &Path, bytes: &[u8], mut options: OpenOptions) -> io::Resu
 }
 
 #[cfg(test)]
+pub(crate) mod power;
+#[cfg(test)]
 pub(crate) mod testing;
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Shift {
                 kill_point("sync: done");
                 self.duty.counters.fsyncs.add(1);
                 // Whoever is told that an entry is durable finds its room free.
-                self.duty.journal.release(synced.reach.place);
+                self.duty.journal.release(synced.reach);
                 kill_point("sync: released");
                 self.duty.watermark.publish_durable(synced.reach);
                 kill_point("sync: published");

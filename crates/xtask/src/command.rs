@@ -62,7 +62,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        modes: &["note", "proof", "cursor", "segment"],
+        modes: &["note", "proof", "cursor", "segment", "ring"],
         usage: "fuzz [--minutes N] [TARGET…]",
         summary: "feed the decoders random input, two minutes each; needs a nightly compiler",
         run: fuzz::run,

@@ -180,14 +180,14 @@ impl Shift {
         }
         kill_point("drain: written");
         appender.count_from(at);
-        self.ring.means.appender.watermark().publish_written(appender.reach());
+        let reach = appender.reach();
+        ring.means.appender.watermark().publish_written(reach);
         self.counted = self.counted.max(at);
         ring.taken.fetch_add(fresh, Ordering::SeqCst);
         drop(appender);
         self.position = at;
         if self.ring.means.durability == Durability::Os {
-            self.ring.queue().release(at);
-            self.ring.room.notify();
+            self.ring.release(reach);
         }
         kill_point("drain: published");
         Ok(())

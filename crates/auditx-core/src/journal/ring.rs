@@ -11,6 +11,7 @@ use crate::appender::Missed;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
 use crate::error::{Error, Kind, Result};
+use crate::watermark::Reach;
 use crate::ring::{Map, Next, Queue, Refused, RingFile, Wake};
 
 /// What the journal works with.
@@ -169,8 +170,8 @@ impl Journal for Ring {
         }
     }
 
-    fn release(&self, place: u64) {
-        self.queue().release(place);
+    fn release(&self, reach: Reach) {
+        self.queue().release(reach.place, reach.lines);
         self.room.notify();
     }
 

@@ -132,7 +132,7 @@ impl Ground {
 
     fn ring(&self, config: &Config) -> Result<Option<Arc<Ring>>> {
         let (file, remark) =
-            self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes)?;
+            self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes, self.lines())?;
         if let Some(remark) = remark {
             self.app_log.trouble(&remark);
         }
@@ -147,6 +147,10 @@ impl Ground {
             self.appender.count_from(ring.queue().head());
         }
         Ok(ring)
+    }
+
+    fn lines(&self) -> u64 {
+        self.appender.lock().reach().lines
     }
 
     fn writer(&self, config: &Config, journal: Arc<dyn Journal>) -> Result<Writer> {
@@ -247,7 +251,7 @@ impl AuditLogger {
         let count = ground.replay.count();
         let capacity = ground.replay.capacity();
         ground.appender.sign()?;
-        drop(ground.replay.begin_ring(&ground.directory, JournalKind::Auto, capacity)?);
+        drop(ground.replay.begin_ring(&ground.directory, JournalKind::Auto, capacity, ground.lines())?);
         Ok(count)
     }
 }

@@ -6,6 +6,7 @@ mod followers;
 mod full;
 mod journals;
 mod kill_points;
+mod power;
 mod recovery;
 mod segments;
 

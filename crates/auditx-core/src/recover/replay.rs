@@ -16,14 +16,11 @@ use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::line::SEQ_PREFIX;
 use crate::ring::{Opened, RingFile, refusal};
-use crate::segment::{ACTIVE, OWN_DIR, open_segment, sealed_segments};
+use crate::segment::{ACTIVE, OWN_DIR, first_seq_of, open_segment, sealed_segments};
 
 /// How the body of every line begins.
 const ID_PREFIX: &[u8] = b"\"id\":\"";
 const ID_LEN: usize = 36;
-
-/// What only records of the library's own hold.
-const OWN_MARK: &[u8] = b",\"auditx\":{\"kind\":";
 
 const WITHOUT_RING: &str = "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
 
@@ -121,6 +118,7 @@ impl Replay {
         directory: &Path,
         kind: JournalKind,
         capacity: u64,
+        lines: u64,
     ) -> Result<(Option<RingFile>, Option<String>)> {
         let own = directory.join(OWN_DIR);
         let unfit = match kind {
@@ -136,7 +134,7 @@ impl Replay {
                 RingFile::remove(&own)?;
                 Ok((None, why.map(|why| format!("{WITHOUT_RING}{why}"))))
             }
-            (None, _) => match RingFile::begin(&own, capacity, self.trail_id, &self.left) {
+            (None, _) => match RingFile::begin(&own, capacity, self.trail_id, &self.left, lines) {
                 // A trail without a ring beats none.
                 Err(error) if kind == JournalKind::Auto && error.is_storage() => {
                     RingFile::remove(&own)?;
@@ -155,49 +153,45 @@ impl Replay {
 pub(crate) fn missing_from(directory: &Path, trail_id: [u8; 16]) -> Result<(Opened, Vec<Vec<u8>>)> {
     let mut left = RingFile::salvage(&directory.join(OWN_DIR), trail_id)?;
     let mut entries = std::mem::take(&mut left.salvaged.entries);
-    retain_missing(directory, &mut entries, left.capacity)?;
+    retain_missing(directory, &mut entries, left.salvaged.lines)?;
     Ok((left, entries))
 }
 
-/// Takes away the entries whose ids stand in the trail: lines of the last `capacity` bytes of entries, all that the ring could
-/// hold.
-fn retain_missing(directory: &Path, entries: &mut Vec<Vec<u8>>, capacity: u64) -> Result<()> {
+/// Takes away the entries whose ids stand in the trail, from the segment on that holds line `from`.
+fn retain_missing(directory: &Path, entries: &mut Vec<Vec<u8>>, from: u64) -> Result<()> {
     let mut missing: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
     if missing.is_empty() {
         entries.clear();
         return Ok(());
     }
-    let mut files: Vec<_> = sealed_segments(directory)?.into_iter().map(|s| (s.path, s.compressed)).collect();
-    files.push((directory.join(ACTIVE), false));
-    let mut left = capacity;
-    for (path, compressed) in files.iter().rev() {
-        left = left.saturating_sub(strike_out(path, *compressed, &mut missing)?);
-        if left == 0 || missing.is_empty() {
+    strike_out(&directory.join(ACTIVE), false, &mut missing)?;
+    let mut later = first_seq_of(&directory.join(ACTIVE))?;
+    for segment in sealed_segments(directory)?.iter().rev() {
+        if later.is_some_and(|later| later <= from) || missing.is_empty() {
             break;
         }
+        strike_out(&segment.path, segment.compressed, &mut missing)?;
+        later = Some(segment.first_seq);
     }
     entries.retain(|body| id_of(body).is_some_and(|id| missing.remove(&id)));
     Ok(())
 }
 
-/// Takes away the ids of a segment's lines. Gives the bytes of its entries.
-fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Result<u64> {
+/// Takes away the ids of a segment's lines.
+fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Result<()> {
     let failed = |error| Error::storage("cannot read a segment", path, error);
     if !fs::exists(path).map_err(failed)? {
-        return Ok(0);
+        return Ok(());
     }
     let mut reader = open_segment(path, compressed).map_err(failed)?;
-    let (mut line, mut bytes) = (Vec::new(), 0);
+    let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
         if let Some(id) = body_of(&line).and_then(id_of) {
             missing.remove(&id);
         }
-        if memchr::memmem::find(&line, OWN_MARK).is_none() {
-            bytes += line.len() as u64;
-        }
         line.clear();
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn body_of(line: &[u8]) -> Option<&[u8]> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statfs};
 
 use super::layout::{
-    CONTROL, FLAGS, HEAD, Header, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
+    CONTROL, FLAGS, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
 };
 use super::map::Map;
 use super::queue::Queue;
@@ -88,11 +88,17 @@ impl RingFile {
         Ok(Opened { salvaged, refused, remark, capacity: header.capacity, reusable: is_whole })
     }
 
-    /// Begins anew behind everything an earlier use left; nothing of that is found again.
+    /// Begins anew behind everything an earlier use left; nothing of that is found again. The trail has so many lines.
     ///
     /// # Errors
     /// `is_storage` where the space cannot be had or the file cannot be mapped.
-    pub(crate) fn begin(own: &Path, capacity: u64, trail_id: [u8; 16], left: &Opened) -> Result<Self> {
+    pub(crate) fn begin(
+        own: &Path,
+        capacity: u64,
+        trail_id: [u8; 16],
+        left: &Opened,
+        lines: u64,
+    ) -> Result<Self> {
         let path = own.join(FILE_NAME);
         let failed = |what: &str, error: io::Error| Error::storage(what, &path, error);
         let len = CONTROL as u64 + capacity;
@@ -108,7 +114,7 @@ impl RingFile {
             u64::from_ne_bytes(bytes)
         };
         let header = Header { capacity, salt, trail_id, boot_id: boot_id() };
-        write_control(&file, &header, left.salvaged.end)
+        write_control(&file, &header, left.salvaged.end, lines)
             .map_err(|error| failed("cannot write the journal's ring", error))?;
         let map = usize::try_from(len).map_err(io::Error::other).and_then(|len| Map::new(&file, len));
         let map = map.map_err(|error| failed("cannot map the journal's ring", error))?;
@@ -184,11 +190,12 @@ fn make(own: &Path, path: &Path, len: u64) -> io::Result<()> {
 }
 
 /// Nothing to salvage, at a position that no record carries. Positions first: a header that is lost then costs nothing.
-fn write_control(file: &File, header: &Header, position: u64) -> io::Result<()> {
+fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io::Result<()> {
     let position = position.to_ne_bytes();
     for word in [TAIL, HEAD] {
         file.write_all_at(&position, (word * WORD) as u64)?;
     }
+    file.write_all_at(&lines.to_ne_bytes(), (LINES * WORD) as u64)?;
     for word in [REFUSED, REFUSED_FIRST, REFUSED_LAST, REFUSED_AT] {
         file.write_all_at(&[0; WORD], (word * WORD) as u64)?;
     }
@@ -202,4 +209,12 @@ fn write_control(file: &File, header: &Header, position: u64) -> io::Result<()> 
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     uuid::Uuid::try_parse(text.trim()).map(uuid::Uuid::into_bytes).unwrap_or_default()
+}
+
+/// Makes a ring look as after the machine was started again.
+#[cfg(test)]
+pub(crate) fn of_another_boot(ring: &mut [u8]) {
+    let header = Header::decode(ring).expect("a ring");
+    let encoded = Header { boot_id: [7; 16], ..header }.encode();
+    ring[..encoded.len()].copy_from_slice(&encoded);
 }

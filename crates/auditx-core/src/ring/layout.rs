@@ -4,6 +4,7 @@
 //! page 0    +0x000  header: magic, version, capacity, salt, trail id, boot id, crc
 //!           +0x080  tail      reserved up to here, in bytes since the beginning of time; top bits: closed, poisoned, parked
 //!           +0x100  head      released up to here
+//!           +0x108  lines     of the trail when head was there, or before
 //!           +0x180  refused   entries that were refused and that no gap record speaks of yet
 //!           +0x188  refused_first, refused_last   when, in microseconds since 1970
 //!           +0x198  refused_at   the position at which the first of them would have stood
@@ -28,6 +29,7 @@ pub(super) const RECORD_HEADER: u64 = 16;
 
 pub(super) const TAIL: usize = 0x080 / WORD;
 pub(super) const HEAD: usize = 0x100 / WORD;
+pub(super) const LINES: usize = 0x108 / WORD;
 pub(super) const REFUSED: usize = 0x180 / WORD;
 pub(super) const REFUSED_FIRST: usize = 0x188 / WORD;
 pub(super) const REFUSED_LAST: usize = 0x190 / WORD;

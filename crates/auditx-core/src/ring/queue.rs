@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::layout::{
-    ALIGN, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, PAD, PARKED, POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST,
+    ALIGN, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST,
     REFUSED_LAST, STATE, TAIL, WORD, pack, record_size, seeded, unpack,
 };
 use super::map::Map;
@@ -244,9 +244,11 @@ impl<M: Memory> Queue<M> {
         hasher.finalize() == crc
     }
 
-    /// For the one that drains: everything before this position may be overwritten.
-    pub(crate) fn release(&self, position: u64) {
+    /// For the one that drains: everything before this position may be overwritten; it stands in this many lines of the trail. The
+    /// number of lines is never ahead of the position: recovery looks for entries from that line on.
+    pub(crate) fn release(&self, position: u64, lines: u64) {
         self.control(HEAD).store(position, Release);
+        self.control(LINES).store(lines, Release);
     }
 
     /// For the one that drains: announces that it sleeps until it is woken. False where something was pushed meanwhile. Whoever

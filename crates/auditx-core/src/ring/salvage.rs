@@ -4,7 +4,7 @@
 //! nothing: what does not carry its own position and the right crc is no entry.
 
 use super::layout::{
-    ALIGN, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
+    ALIGN, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
     seeded, unpack,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Salvaged {
     pub(crate) entries: Vec<Vec<u8>>,
     /// Beyond every position that any record carries.
     pub(crate) end: u64,
+    /// Where any of them stands in the trail, it is in no line before this one.
+    pub(crate) lines: u64,
 }
 
 pub(super) struct Wreck<'b> {
@@ -50,6 +52,10 @@ impl<'b> Wreck<'b> {
         self.word(word * WORD).map(|value| value & !FLAGS).filter(|value| *value < LAST_POSITION)
     }
 
+    fn lines(&self) -> u64 {
+        self.control(LINES).unwrap_or(0)
+    }
+
     pub(super) fn refused(&self, word: usize) -> u64 {
         self.word(word * WORD).unwrap_or(0)
     }
@@ -73,7 +79,7 @@ impl<'b> Wreck<'b> {
             }
             at += record.size;
         }
-        Salvaged { entries, end: tail.next_multiple_of(ALIGN) }
+        Salvaged { entries, end: tail.next_multiple_of(ALIGN), lines: self.lines() }
     }
 
     /// After a power loss: some pages are older than others, those of head and tail too.
@@ -95,7 +101,7 @@ impl<'b> Wreck<'b> {
         }
         found.sort_unstable_by_key(|(position, _)| *position);
         let entries = found.into_iter().map(|(_, payload)| payload.to_vec()).collect();
-        Salvaged { entries, end: end.next_multiple_of(ALIGN) }
+        Salvaged { entries, end: end.next_multiple_of(ALIGN), lines: self.lines() }
     }
 
     fn place(&self, position: u64) -> usize {

@@ -29,7 +29,7 @@ fn drain<M: Memory>(queue: &Queue<M>, at: &mut u64) -> Vec<Vec<u8>> {
             Next::Empty | Next::Unfinished => break,
         }
     }
-    queue.release(*at);
+    queue.release(*at, 0);
     taken
 }
 

@@ -1,0 +1,147 @@
+//! A disk for tests that separates what is written from what is synced: cutting the power leaves all of the one and any part of
+//! the other.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Disk, Storage, StorageFile};
+
+const SECTOR: usize = 512;
+
+/// The real disk, and what of it would survive.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PowerDisk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Synced lengths by inode.
+    synced: HashMap<u64, u64>,
+    /// Changes of names that no sync of the directory has followed.
+    names: Vec<Named>,
+}
+
+#[derive(Debug, Clone)]
+enum Named {
+    Renamed { from: PathBuf, to: PathBuf },
+    Created(PathBuf),
+}
+
+#[derive(Debug)]
+struct PowerFile {
+    file: Arc<dyn StorageFile>,
+    inode: u64,
+    disk: PowerDisk,
+}
+
+impl StorageFile for PowerFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let _state = self.disk.state();
+        // Short writes, as disks may give.
+        self.file.append(&bytes[..bytes.len().min(40_000)])
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let len = self.file.len()?;
+        state.synced.insert(self.inode, len);
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let _state = self.disk.state();
+        self.file.set_len(len)
+    }
+}
+
+impl Storage for PowerDisk {
+    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
+        let mut state = self.state();
+        let file = Disk.open_append(path, create_new)?;
+        if create_new {
+            state.names.push(Named::Created(path.to_owned()));
+        }
+        let inode = fs::metadata(path)?.ino();
+        Ok(Arc::new(PowerFile { file, inode, disk: self.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.names.push(Named::Renamed { from: from.to_owned(), to: to.to_owned() });
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let _state = self.state();
+        Disk.replace(path, bytes)
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let _state = self.state();
+        Disk.put(path, bytes)
+    }
+
+    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        self.state().names.clear();
+        Ok(())
+    }
+}
+
+impl PowerDisk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// What a power cut at this moment may leave of the segments in `from`, in `to`; `copy` copies everything else while nothing
+    /// is written, `below` chooses.
+    pub(crate) fn cut(&self, from: &Path, to: &Path, copy: impl FnOnce(), below: &mut dyn FnMut(usize) -> usize) {
+        let state = self.state();
+        copy();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !(name.starts_with("audit") && name.ends_with(".jsonl")) {
+                continue;
+            }
+            let inode = fs::metadata(&path).unwrap().ino();
+            let synced = state.synced.get(&inode).copied().unwrap_or(0);
+            let bytes = torn(fs::read(&path).unwrap(), usize::try_from(synced).unwrap(), below);
+            fs::write(to.join(name), bytes).unwrap();
+        }
+        // Changes of names are journaled in order: some last ones are lost.
+        let kept = below(state.names.len() + 1);
+        for change in state.names[kept..].iter().rev() {
+            let there = |path: &Path| to.join(path.file_name().unwrap());
+            match change {
+                Named::Renamed { from, to } => fs::rename(there(to), there(from)).unwrap(),
+                Named::Created(path) => fs::remove_file(there(path)).unwrap(),
+            }
+        }
+    }
+}
+
+/// The synced part, and behind it some of the sectors that were only written.
+fn torn(mut bytes: Vec<u8>, synced: usize, below: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
+    let written = bytes.len() - synced;
+    bytes.truncate(synced + below(written + 1));
+    let mut at = synced.next_multiple_of(SECTOR);
+    while at < bytes.len() {
+        if below(6) == 0 {
+            let end = (at + SECTOR).min(bytes.len());
+            bytes[at..end].fill(0);
+        }
+        at += SECTOR;
+    }
+    bytes
+}
