@@ -233,6 +233,9 @@ impl Appender {
 
     /// Entries that were refused; said with the next line.
     pub(crate) fn miss(&mut self, more: Missed) {
+        if more.count == 0 {
+            return;
+        }
         match &mut self.missed {
             Some(missed) => {
                 missed.count += more.count;

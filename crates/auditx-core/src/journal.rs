@@ -14,6 +14,7 @@ use std::time::Instant;
 use crate::appender::Appender;
 use crate::error::{Error, Kind, Result};
 use crate::key::Signer;
+use crate::metrics::JournalLoad;
 use crate::own_record::OwnRecord;
 use crate::watermark::{Reach, Watermark};
 
@@ -59,8 +60,8 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
     fn is_pressed(&self) -> bool {
         false
     }
-    /// Entries accepted since the journal began.
-    fn accepted(&self) -> u64;
+    /// How much went in and what of it still waits.
+    fn load(&self) -> JournalLoad;
     /// Where those wait who found no room; none where there is always some.
     fn room(&self) -> Option<&Room> {
         None

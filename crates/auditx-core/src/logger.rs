@@ -23,7 +23,7 @@ use crate::follow::Followers;
 use crate::journal::{Drain, Journal, SharedAppender};
 use crate::keeper::{Housekeeping, Keeper};
 use crate::lock::Lock;
-use crate::metrics::{Counters, Metrics};
+use crate::metrics::{Counters, JournalLoad, Metrics};
 use crate::notary::Notary;
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
@@ -159,7 +159,7 @@ impl AuditLogger {
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, 0, 0, Vec::new()), |core| core.metrics())
+        self.core().map_or_else(|_| Counters::default().snapshot(JournalLoad::default(), 0, 0, 0, Vec::new()), |core| core.metrics())
     }
 
     /// How an address stands in the window of failed security events.
@@ -251,8 +251,7 @@ impl Core {
 
     fn metrics(&self) -> Metrics {
         let (written, durable) = (self.watermark.written(), self.watermark.durable());
-        let accepted = self.journal.accepted();
-        self.counters.snapshot(accepted, written, durable, self.notary.size(), self.followers.metrics())
+        self.counters.snapshot(self.journal.load(), written, durable, self.notary.size(), self.followers.metrics())
     }
 }
 

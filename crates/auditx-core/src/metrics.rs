@@ -16,6 +16,18 @@ impl Counter {
     }
 }
 
+/// What a journal holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct JournalLoad {
+    /// Entries accepted since it began.
+    pub(crate) accepted: u64,
+    /// Those of them that are not written to the trail yet.
+    pub(crate) waiting: u64,
+    /// Bytes in use, and how many there are; none where it holds nothing.
+    pub(crate) fill: u64,
+    pub(crate) capacity: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) rejected: Counter,
@@ -38,14 +50,17 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn snapshot(
         &self,
-        accepted: u64,
+        journal: JournalLoad,
         written: u64,
         durable: u64,
         signed: u64,
         followers: Vec<FollowerMetrics>,
     ) -> Metrics {
         Metrics {
-            accepted,
+            accepted: journal.accepted,
+            waiting: journal.waiting,
+            journal_fill: journal.fill,
+            journal_bytes: journal.capacity,
             rejected: self.rejected.read(),
             dropped: self.dropped.read(),
             written,
@@ -79,6 +94,12 @@ pub struct Metrics {
     pub rejected: u64,
     /// Entries dropped without an error to their caller.
     pub dropped: u64,
+    /// Entries that are accepted and not yet written to the trail.
+    pub waiting: u64,
+    /// Bytes in use in the journal's ring: entries that are not written yet, or not durable.
+    pub journal_fill: u64,
+    /// Bytes of the journal's ring; 0 where entries are written directly.
+    pub journal_bytes: u64,
     /// Lines in the trail, the library's own included: the next sequence number.
     pub written: u64,
     /// Lines that would survive a power loss: all below this sequence number.

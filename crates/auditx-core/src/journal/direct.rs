@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Journal, Refusal, SharedAppender, forked};
 use crate::error::{Error, Result};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, JournalLoad};
 
 /// The bytes are the kernel's when `try_push` returns. It is the fallback where no ring can be had, and the test oracle.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl Journal for Direct {
         self.appender.watermark().written_place()
     }
 
-    fn accepted(&self) -> u64 {
-        self.accepted.read()
+    fn load(&self) -> JournalLoad {
+        JournalLoad { accepted: self.accepted.read(), ..JournalLoad::default() }
     }
 
     fn close(&self, _deadline: Instant) -> Result<(), Error> {

@@ -81,7 +81,10 @@ struct Shift {
     counted: u64,
     rest: Duration,
     busy_at: Instant,
-    stalled_since: Option<Instant>,
+    /// Refused entries that the appender knows of and the trail does not yet.
+    handed: u64,
+    /// Since when a thread does not finish, and whether that was reported.
+    stalled: Option<(Instant, bool)>,
     pause: Option<Duration>,
 }
 
@@ -96,7 +99,8 @@ impl Shift {
             counted: position,
             rest: SHORT_REST,
             busy_at: Instant::now(),
-            stalled_since: None,
+            handed: 0,
+            stalled: None,
             pause: None,
         }
     }
@@ -146,8 +150,10 @@ impl Shift {
         if appender.reach().place != self.position {
             return Ok(());
         }
-        let told = due.as_ref().map_or(0, |missed| missed.count);
-        if let Some(missed) = due {
+        if let Some(mut missed) = due {
+            // A write that failed has told the appender, and nobody else.
+            missed.count -= self.handed;
+            self.handed += missed.count;
             appender.miss(missed);
         }
         let (mut at, mut damaged, mut fresh, counted) = (self.position, 0, 0, self.counted);
@@ -172,8 +178,8 @@ impl Shift {
             None
         };
         appender.append_all(&mut feed)?;
-        if told > 0 {
-            ring.told_of(told);
+        if self.handed > 0 {
+            ring.told_of(std::mem::take(&mut self.handed));
         }
         if damaged > 0 {
             appender.miss(scribbled_on(damaged, Timestamp::of(self.ring.means.clock.now())));
@@ -196,11 +202,11 @@ impl Shift {
     /// Reports a thread that reserved room and does not finish. It is waited for: what follows it must come after it.
     fn watch(&mut self, next: Next) {
         if next != Next::Unfinished {
-            self.stalled_since = None;
+            self.stalled = None;
             return;
         }
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= STALLED && since.elapsed() < STALLED + LONG_REST * 2 {
+        let (since, is_reported) = self.stalled.get_or_insert_with(|| (Instant::now(), false));
+        if since.elapsed() >= STALLED && !std::mem::replace(is_reported, true) {
             self.ring.means.app_log.trouble(&format!(
                 "a thread that is recording an entry (position {}) has not finished for a second; entries after it wait",
                 self.position

@@ -11,6 +11,7 @@ use crate::appender::Missed;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
 use crate::error::{Error, Kind, Result};
+use crate::metrics::JournalLoad;
 use crate::watermark::Reach;
 use crate::ring::{Map, Next, Queue, Refused, RingFile, Wake};
 
@@ -190,25 +191,21 @@ impl Journal for Ring {
             && watermark.written_place() - watermark.durable_place() > self.queue().capacity() / 4
     }
 
-    fn accepted(&self) -> u64 {
+    fn load(&self) -> JournalLoad {
+        let queue = self.queue();
+        // The drain moves both while it holds the lock.
+        let held = self.means.appender.lock();
+        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), held.reach().place);
+        let mut waiting = 0;
         loop {
-            let taken = self.taken.load(Ordering::SeqCst);
-            let mut at = self.means.appender.watermark().written_place();
-            let mut waiting = 0;
-            while let Some(end) = match self.queue().next(at) {
-                Next::Entry { end, .. } => {
-                    waiting += 1;
-                    Some(end)
-                }
-                Next::Skip { end } => Some(end),
-                Next::Empty | Next::Unfinished => None,
-            } {
-                at = end;
-            }
-            if self.taken.load(Ordering::SeqCst) == taken {
-                return taken + waiting;
+            match queue.next(at) {
+                Next::Entry { end, .. } => (at, waiting) = (end, waiting + 1),
+                Next::Skip { end } => at = end,
+                Next::Empty | Next::Unfinished => break,
             }
         }
+        let fill = queue.tail().saturating_sub(queue.head());
+        JournalLoad { accepted: taken + waiting, waiting, fill, capacity: queue.capacity() }
     }
 
     fn room(&self) -> Option<&Room> {
