@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, RequestContext};
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Receipt, RequestContext};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -75,16 +75,22 @@ pub(crate) fn context() -> Outcome<RequestContext> {
 }
 
 /// Records the facts of the n-th call with the transaction helper of the quick start.
+#[inline]
 pub(crate) fn record(logger: &AuditLogger, call: u64) -> Outcome<()> {
-    logger
+    receipt(logger, call).map(drop)
+}
+
+/// The same, with what it gives.
+#[inline]
+pub(crate) fn receipt(logger: &AuditLogger, call: u64) -> Outcome<Receipt> {
+    Ok(logger
         .log_transaction(DESCRIPTION, BusinessModule::Sales, AuditAction::Post, REFERENCE_NO, amount(call))
         .entity(ENTITY_TYPE, ENTITY_ID)
         .party(PARTY)
         .currency(CURRENCY)
         .method(METHOD)
         .endpoint(ENDPOINT)
-        .record()?;
-    Ok(())
+        .record()?)
 }
 
 /// The time at which the line is made. Subjects that ask the clock themselves do not pay for it twice.

@@ -6,9 +6,11 @@
 //! whole measurement. Linux only.
 
 mod child;
+mod durable;
 mod facts;
 mod http;
 mod open;
+mod performance;
 mod output;
 mod quantile;
 mod record;
@@ -35,6 +37,10 @@ struct Arguments {
 enum Command {
     /// Latency of one recording call, and entries per second until all are in the file
     Record(record::Options),
+    /// Receipts per second, and how long one takes, beside one fdatasync for each line
+    Durable(durable::Options),
+    /// Both of the above, as a page
+    Performance(performance::Options),
     /// Requests per second through one server worker, and the server's CPU time per request
     Http(http::Options),
     /// Seconds to verify a whole trail, beside one SHA-256 over the same bytes
@@ -58,6 +64,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Record(options) => record::measure(&options),
+        Command::Durable(options) => durable::measure(&options),
+        Command::Performance(options) => performance::measure(&options),
         Command::Http(options) => http::measure(&options),
         Command::Verify(options) => verify::measure(&options),
         Command::Open(options) => open::measure(&options),

@@ -5,6 +5,7 @@
 //! grows slower does so for all of them.
 
 mod auditx;
+mod memory;
 mod run;
 mod slog_async;
 mod subject;
@@ -26,9 +27,21 @@ pub(crate) use subject::SubjectName;
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// Calls in each run, over all its threads
+    /// How the calls come
+    #[arg(long, value_delimiter = ',', default_value = "burst")]
+    load: Vec<Load>,
+    /// Calls in each burst, over all its threads
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
+    /// Calls in each sustained run
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    sustained_entries: u64,
+    /// Calls a second of the fixed rate, over all threads
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: u64,
+    /// How long the fixed rate is kept up
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
     /// Numbers of calling threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
@@ -38,17 +51,74 @@ pub(crate) struct Options {
     subjects: Vec<SubjectName>,
 }
 
+/// How calls come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Load {
+    /// As fast as possible, for less than a second
+    Burst,
+    /// As fast as possible, for as long as no buffer can hide anything
+    Sustained,
+    /// At a fixed rate; latencies are counted from the moment a call was due
+    FixedRate,
+}
+
+/// Medians over the runs of one case.
 #[derive(Debug, Serialize)]
-struct Row {
-    subject: String,
+pub(crate) struct Row {
+    pub(crate) load: Load,
+    pub(crate) subject: SubjectName,
+    pub(crate) threads: u64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
+    pub(crate) p999_ns: u64,
+    pub(crate) max_ns: u64,
+    /// Of calls at a fixed rate by themselves.
+    pub(crate) call_p999_ns: u64,
+    pub(crate) sealed_per_s: u64,
+    pub(crate) resident_kib: u64,
+    pub(crate) file_kib: u64,
+    pub(crate) entries: u64,
+    pub(crate) lines: u64,
+    pub(crate) runs: u32,
+}
+
+/// What is run again and again.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    load: Load,
     threads: u64,
-    p50_ns: u64,
-    p99_ns: u64,
-    p999_ns: u64,
-    sealed_per_s: u64,
+    subject: SubjectName,
     entries: u64,
-    lines: u64,
-    runs: u32,
+    rate: Option<u64>,
+}
+
+impl Options {
+    fn cases(&self) -> Vec<Case> {
+        let subjects = match self.subjects.as_slice() {
+            [] => SubjectName::value_variants(),
+            chosen => chosen,
+        };
+        let mut cases = Vec::new();
+        for load in &self.load {
+            let (entries, rate) = match load {
+                Load::Burst => (self.entries, None),
+                Load::Sustained => (self.sustained_entries, None),
+                Load::FixedRate => (self.rate * self.seconds, Some(self.rate)),
+            };
+            for threads in &self.threads {
+                let case = |subject: &SubjectName| Case {
+                    load: *load,
+                    threads: *threads,
+                    subject: *subject,
+                    entries,
+                    rate,
+                };
+                cases.extend(subjects.iter().map(case));
+            }
+        }
+        cases
+    }
 }
 
 /// Runs a measurement.
@@ -58,23 +128,22 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
 
 /// Measures every subject and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let subjects = match options.subjects.as_slice() {
-        [] => SubjectName::value_variants(),
-        chosen => chosen,
-    };
-    let mut cases: Vec<(u64, SubjectName, Vec<Run>)> = Vec::new();
-    for threads in &options.threads {
-        cases.extend(subjects.iter().map(|subject| (*threads, *subject, Vec::new())));
-    }
+    report::print(&rows(options)?, options.repetition.json)
+}
+
+/// Measures every subject.
+pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
+    let mut cases: Vec<(Case, Vec<Run>)> =
+        options.cases().into_iter().map(|case| (case, Vec::new())).collect();
     let directory = options.repetition.parent()?;
     for round in 1..=options.repetition.runs {
-        for (threads, subject, runs) in &mut cases {
-            eprintln!("run {round} of {}: {subject}, {threads} threads", options.repetition.runs);
-            runs.push(one(*subject, *threads, options.entries, &directory)?);
+        for (case, runs) in &mut cases {
+            let Case { load, threads, subject, .. } = case;
+            eprintln!("run {round} of {}: {subject}, {load:?}, {threads} threads", options.repetition.runs);
+            runs.push(one(case, &directory)?);
         }
     }
-    let rows: Vec<Row> = cases.iter().map(|(threads, subject, runs)| row(*subject, *threads, runs)).collect();
-    report::print(&rows, options.repetition.json)
+    Ok(cases.iter().map(|(case, runs)| row(case, runs)).collect())
 }
 
 /// One run by another build of this program: median nanoseconds of a call, entries a second.
@@ -85,17 +154,19 @@ pub(crate) fn run_at(
     entries: u64,
     parent: &Path,
 ) -> Outcome<(f64, f64)> {
-    let run = one_by(program, subject, threads, entries, parent)?;
+    let case = Case { load: Load::Burst, threads, subject, entries, rate: None };
+    let run = one_by(program, &case, parent)?;
     Ok((run.p50_ns, run.sealed_per_s))
 }
 
-fn one(subject: SubjectName, threads: u64, entries: u64, parent: &Path) -> Outcome<Run> {
-    one_by(&std::env::current_exe()?, subject, threads, entries, parent)
+fn one(case: &Case, parent: &Path) -> Outcome<Run> {
+    one_by(&std::env::current_exe()?, case, parent)
 }
 
-fn one_by(program: &Path, subject: SubjectName, threads: u64, entries: u64, parent: &Path) -> Outcome<Run> {
+fn one_by(program: &Path, case: &Case, parent: &Path) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
-    let options = RunOptions { subject, threads, entries, dir: directory.path().to_owned() };
+    let Case { subject, threads, entries, rate, .. } = *case;
+    let options = RunOptions { subject, threads, entries, rate, dir: directory.path().to_owned() };
     let mut run: Run = child::report_of(child::command_of(program, options.to_arguments()))?;
     run.lines = subject.lines().count(directory.path())?;
     if run.lines == entries {
@@ -104,15 +175,25 @@ fn one_by(program: &Path, subject: SubjectName, threads: u64, entries: u64, pare
     Err(format!("{subject} was called {entries} times and left {} lines", run.lines).into())
 }
 
-fn row(subject: SubjectName, threads: u64, runs: &[Run]) -> Row {
+fn row(case: &Case, runs: &[Run]) -> Row {
     let median = |figure: fn(&Run) -> f64| whole(quantile::median(runs.iter().map(figure)));
+    let of_memory = |figure: fn(&Run) -> u64| {
+        let mut figures: Vec<u64> = runs.iter().map(figure).collect();
+        figures.sort_unstable();
+        quantile::per_mille(&figures, 500)
+    };
     Row {
-        subject: subject.to_string(),
-        threads,
+        load: case.load,
+        subject: case.subject,
+        threads: case.threads,
         p50_ns: median(|run| run.p50_ns),
         p99_ns: median(|run| run.p99_ns),
         p999_ns: median(|run| run.p999_ns),
+        max_ns: median(|run| run.max_ns),
+        call_p999_ns: median(|run| run.call_p999_ns),
         sealed_per_s: median(|run| run.sealed_per_s),
+        resident_kib: of_memory(|run| run.memory.resident),
+        file_kib: of_memory(|run| run.memory.file),
         entries: runs.first().map_or(0, |run| run.entries),
         lines: runs.first().map_or(0, |run| run.lines),
         runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::memory::Memory;
 use super::subject::{Subject, SubjectName};
 use crate::{Outcome, quantile};
 
@@ -22,6 +23,9 @@ pub(crate) struct RunOptions {
     pub(super) threads: u64,
     #[arg(long)]
     pub(super) entries: u64,
+    /// Calls a second over all threads, on a schedule; as fast as possible without
+    #[arg(long)]
+    pub(super) rate: Option<u64>,
     #[arg(long)]
     pub(super) dir: PathBuf,
 }
@@ -29,7 +33,7 @@ pub(crate) struct RunOptions {
 impl RunOptions {
     /// The arguments that say the same to another process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
-        vec![
+        let mut arguments: Vec<OsString> = vec![
             "record-run".into(),
             self.subject.to_string().into(),
             "--threads".into(),
@@ -38,7 +42,11 @@ impl RunOptions {
             self.entries.to_string().into(),
             "--dir".into(),
             self.dir.clone().into(),
-        ]
+        ];
+        if let Some(rate) = self.rate {
+            arguments.extend(["--rate".into(), rate.to_string().into()]);
+        }
+        arguments
     }
 }
 
@@ -48,7 +56,11 @@ pub(super) struct Run {
     pub(super) p50_ns: f64,
     pub(super) p99_ns: f64,
     pub(super) p999_ns: f64,
+    pub(super) max_ns: f64,
+    /// The slowest calls of a schedule by themselves.
+    pub(super) call_p999_ns: f64,
     pub(super) sealed_per_s: f64,
+    pub(super) memory: Memory,
     pub(super) entries: u64,
     /// Counted by the parent, in the files.
     #[serde(default)]
@@ -58,15 +70,16 @@ pub(super) struct Run {
 /// Runs one subject and prints its figures.
 pub(super) fn run(options: &RunOptions) -> Outcome<()> {
     let subject = options.subject.open(&options.dir)?;
-    let figures = time(subject, options.threads, options.entries)?;
+    let figures = time(subject, options.threads, options.entries, options.rate)?;
     println!("{}", serde_json::to_string(&figures)?);
     Ok(())
 }
 
-fn time(subject: Box<dyn Subject>, threads: u64, entries: u64) -> Outcome<Run> {
+fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>) -> Outcome<Run> {
     let shares: Vec<u64> =
         (0..threads).map(|thread| entries / threads + u64::from(thread < entries % threads)).collect();
     let barrier = Barrier::new(shares.len());
+    let schedule = rate.map(|rate| Schedule::of(rate, threads));
     let measured: Vec<Outcome<Thread>> = std::thread::scope(|scope| {
         let spawned: Vec<_> = shares
             .iter()
@@ -74,7 +87,7 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64) -> Outcome<Run> {
             .map(|(at, share)| {
                 let (subject, barrier) = (&*subject, &barrier);
                 let first = shares[..at].iter().sum();
-                scope.spawn(move || Thread::run(subject, first, *share, barrier))
+                scope.spawn(move || Thread::run(subject, first, *share, barrier, schedule))
             })
             .collect();
         spawned
@@ -84,15 +97,28 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64) -> Outcome<Run> {
     });
     let measured = measured.into_iter().collect::<Outcome<Vec<Thread>>>()?;
     let start = measured.iter().map(|thread| thread.start).min().ok_or("no threads")?;
-    subject.drain()?;
-    let elapsed = start.elapsed();
-
-    let mut latencies: Vec<u64> = measured.into_iter().flat_map(|thread| thread.latencies).collect();
-    latencies.sort_unstable();
+    subject.wait()?;
+    let (mut elapsed, mut memory) = (start.elapsed(), Memory::of_this_process()?);
+    if !subject.can_wait() {
+        subject.drain()?;
+        elapsed = start.elapsed();
+        memory = Memory::of_this_process()?;
+    } else {
+        subject.drain()?;
+    }
+    let sorted = |of: fn(&Thread) -> &Vec<u64>| {
+        let mut all: Vec<u64> = measured.iter().flat_map(|thread| of(thread).iter().copied()).collect();
+        all.sort_unstable();
+        all
+    };
+    let (latencies, calls) = (sorted(|thread| &thread.latencies), sorted(|thread| &thread.calls));
     Ok(Run {
         p50_ns: float(quantile::per_mille(&latencies, 500)),
         p99_ns: float(quantile::per_mille(&latencies, 990)),
         p999_ns: float(quantile::per_mille(&latencies, 999)),
+        max_ns: float(quantile::per_mille(&latencies, 1_000)),
+        call_p999_ns: float(quantile::per_mille(&calls, 999)),
+        memory,
         sealed_per_s: float(entries) / elapsed.as_secs_f64(),
         entries,
         lines: 0,
@@ -101,25 +127,67 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64) -> Outcome<Run> {
 
 struct Thread {
     start: Instant,
+    /// From the moment a call was due; without a schedule from its beginning.
     latencies: Vec<u64>,
+    /// Of the calls themselves, where there is a schedule.
+    calls: Vec<u64>,
+}
+
+/// When the calls of a thread are due. A call that is late does not move the next one: what waits behind a slow call is counted
+/// as slow, too (Gil Tene's coordinated omission).
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    interval: Duration,
+}
+
+impl Schedule {
+    fn of(rate: u64, threads: u64) -> Self {
+        Self { interval: Duration::from_nanos(1_000_000_000 * threads / rate.max(1)) }
+    }
+
+    /// Spins until a call is due; gives when that was.
+    fn wait(self, start: Instant, call: usize) -> Instant {
+        let due = start + self.interval * u32::try_from(call).unwrap_or(u32::MAX);
+        while Instant::now() < due {
+            std::hint::spin_loop();
+        }
+        due
+    }
 }
 
 impl Thread {
-    fn run(subject: &dyn Subject, first: u64, calls: u64, barrier: &Barrier) -> Outcome<Self> {
+    fn run(
+        subject: &dyn Subject,
+        first: u64,
+        calls: u64,
+        barrier: &Barrier,
+        schedule: Option<Schedule>,
+    ) -> Outcome<Self> {
         // Filled, not only reserved: a page fault in the middle would count as the subject's.
         let mut latencies = vec![u64::MAX; usize::try_from(calls)?];
+        let mut alone = vec![u64::MAX; if schedule.is_some() { latencies.len() } else { 0 }];
         let mut start = Instant::now();
         subject.in_thread(&mut || {
             barrier.wait();
             start = Instant::now();
-            for (latency, call) in latencies.iter_mut().zip(first..) {
+            let Some(schedule) = schedule else {
+                for (latency, call) in latencies.iter_mut().zip(first..) {
+                    let before = Instant::now();
+                    subject.record(call)?;
+                    *latency = nanoseconds(before.elapsed());
+                }
+                return Ok(());
+            };
+            for (place, (latency, alone)) in latencies.iter_mut().zip(&mut alone).enumerate() {
+                let due = schedule.wait(start, place);
                 let before = Instant::now();
-                subject.record(call)?;
-                *latency = nanoseconds(before.elapsed());
+                subject.record(first + place as u64)?;
+                let after = Instant::now();
+                (*latency, *alone) = (nanoseconds(after - due), nanoseconds(after - before));
             }
             Ok(())
         })?;
-        Ok(Self { start, latencies })
+        Ok(Self { start, latencies, calls: alone })
     }
 }
 
@@ -141,7 +209,7 @@ mod tests {
     /// The names of the first line for a caller that a subject leaves, with the nested fact under its own name.
     fn names_left_by(subject: SubjectName, file: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
-        let figures = time(subject.open(directory.path()).unwrap(), 2, 101).unwrap();
+        let figures = time(subject.open(directory.path()).unwrap(), 2, 101, None).unwrap();
         assert_eq!(figures.entries, 101);
         assert_eq!(subject.lines().count(directory.path()).unwrap(), 101);
         let text = std::fs::read_to_string(directory.path().join(file)).unwrap();
@@ -160,6 +228,17 @@ mod tests {
         for subject in [SubjectName::TracingAppender, SubjectName::SlogAsync, SubjectName::Write] {
             assert_eq!(names_left_by(subject, FILE), expected, "{subject}");
         }
+    }
+
+    #[test]
+    fn what_is_late_is_late_for_the_calls_behind_it_too() {
+        let schedule = Schedule::of(1_000, 2);
+        assert_eq!(schedule.interval, Duration::from_millis(2));
+        let start = Instant::now() - Duration::from_millis(100);
+        let due = schedule.wait(start, 3);
+        assert_eq!(due - start, Duration::from_millis(6));
+        assert!(due.elapsed() >= Duration::from_millis(94), "it was due long ago");
+        assert!(schedule.wait(Instant::now(), 2).elapsed() < Duration::from_secs(1));
     }
 
     #[test]

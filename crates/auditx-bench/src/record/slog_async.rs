@@ -16,6 +16,9 @@ use crate::Outcome;
 use crate::facts::Facts;
 use crate::output::FILE;
 
+pub(super) const SETUP: &str =
+    "slog-json through `Async` with `OverflowStrategy::Block` and its default queue, one write(2) a line";
+
 pub(super) struct SlogAsync {
     logger: Logger,
     guard: AsyncGuard,

@@ -6,7 +6,10 @@
 use std::fmt;
 use std::path::Path;
 
+use auditx_core::{Config, Durability, JournalKind};
 use clap::ValueEnum;
+
+use serde::Serialize;
 
 use super::{auditx, slog_async, tracing_appender, write};
 use crate::Outcome;
@@ -18,7 +21,17 @@ pub(super) trait Subject: Sync {
     fn record(&self, call: u64) -> Outcome<()>;
 
     /// Returns when everything recorded so far is in the file.
+    fn wait(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Ends it; everything recorded is in the file then.
     fn drain(self: Box<Self>) -> Outcome<()>;
+
+    /// Whether [`Subject::wait`] says when everything is in the file; else only its end does.
+    fn can_wait(&self) -> bool {
+        false
+    }
 
     /// Runs a thread's calls, inside whatever the subject keeps for a thread or a request.
     fn in_thread(&self, calls: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
@@ -26,9 +39,12 @@ pub(super) trait Subject: Sync {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum SubjectName {
     Auditx,
+    AuditxOs,
+    AuditxDirect,
     TracingAppender,
     SlogAsync,
     Write,
@@ -37,17 +53,39 @@ pub(crate) enum SubjectName {
 impl SubjectName {
     pub(super) fn open(self, directory: &Path) -> Outcome<Box<dyn Subject>> {
         Ok(match self {
-            Self::Auditx => Box::new(auditx::Auditx::open(directory)?),
+            Self::Auditx | Self::AuditxOs | Self::AuditxDirect => {
+                Box::new(auditx::Auditx::open(self.configured(Config::new(directory)))?)
+            }
             Self::TracingAppender => Box::new(tracing_appender::TracingAppender::open(directory)?),
             Self::SlogAsync => Box::new(slog_async::SlogAsync::open(directory)?),
             Self::Write => Box::new(write::Write::open(directory)?),
         })
     }
 
+    /// How the document describes its set-up.
+    pub(crate) fn setup(self) -> &'static str {
+        match self {
+            Self::Auditx => auditx::SETUP,
+            Self::AuditxOs => auditx::SETUP_OS,
+            Self::AuditxDirect => auditx::SETUP_DIRECT,
+            Self::TracingAppender => tracing_appender::SETUP,
+            Self::SlogAsync => slog_async::SETUP,
+            Self::Write => write::SETUP,
+        }
+    }
+
+    fn configured(self, config: Config) -> Config {
+        match self {
+            Self::AuditxOs => config.durability(Durability::Os),
+            Self::AuditxDirect => config.journal(JournalKind::Direct),
+            _ => config,
+        }
+    }
+
     /// What it leaves behind for each call.
     pub(super) fn lines(self) -> Lines {
         match self {
-            Self::Auditx => output::TRAIL,
+            Self::Auditx | Self::AuditxOs | Self::AuditxDirect => output::TRAIL,
             Self::TracingAppender | Self::SlogAsync | Self::Write => output::OBJECTS,
         }
     }

@@ -17,6 +17,9 @@ use crate::Outcome;
 use crate::facts::Facts;
 use crate::output::FILE;
 
+pub(super) const SETUP: &str =
+    "a flattened JSON layer on `NonBlockingBuilder::default().lossy(false)`; no target, no spans";
+
 /// Far longer than any queue takes to empty; only a worker that hangs reaches it.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 

@@ -1,0 +1,94 @@
+//! What recording is to cost, held against one run.
+
+use crate::durable;
+use crate::record::{Load, Row, SubjectName};
+
+#[derive(Debug)]
+pub(super) struct Goal {
+    pub(super) what: &'static str,
+    pub(super) measured: String,
+    pub(super) reached: bool,
+}
+
+pub(super) fn of(recorded: &[Row], resolved: &[durable::Row]) -> Vec<Goal> {
+    use SubjectName::{Auditx, AuditxOs, TracingAppender};
+    let row = |load, subject, threads| {
+        recorded.iter().find(|row| row.load == load && row.subject == subject && row.threads == threads)
+    };
+    let burst = |subject, threads, of: fn(&Row) -> u64| row(Load::Burst, subject, threads).map_or(0, of);
+    let (p50, p99) = (burst(Auditx, 1, |row| row.p50_ns), burst(Auditx, 1, |row| row.p99_ns));
+    let faster = ratio(burst(TracingAppender, 1, |row| row.p50_ns), p50);
+    let late = row(Load::FixedRate, Auditx, 1).map_or(0, |row| row.p999_ns);
+    let sealed = burst(AuditxOs, 2, |row| row.sealed_per_s);
+    let default = burst(Auditx, 2, |row| row.sealed_per_s);
+    let beside = ratio(sealed, burst(TracingAppender, 2, |row| row.sealed_per_s));
+    let durable =
+        |outstanding| resolved.iter().find(|row| row.subject == "auditx" && row.outstanding == outstanding);
+    let many = durable(256).map_or(0, |row| row.entries_per_s);
+    let one = durable(1).map_or(0.0, |row| row.ratio);
+    let known = |figure: u64| figure > 0;
+    vec![
+        Goal {
+            what: "`record()` p50 ≤ 300 ns (one thread, burst)",
+            measured: format!("{p50} ns"),
+            reached: known(p50) && p50 <= 300,
+        },
+        Goal {
+            what: "p50 ≥ 8 × faster than tracing-appender",
+            measured: format!("{faster:.1} ×"),
+            reached: faster >= 8.0,
+        },
+        Goal { what: "p99 ≤ 1 µs", measured: format!("{p99} ns"), reached: known(p99) && p99 <= 1_000 },
+        Goal {
+            what: "p99.9 ≤ 10 µs at the fixed rate, from the schedule",
+            measured: format!("{late} ns"),
+            reached: known(late) && late <= 10_000,
+        },
+        Goal {
+            what: "sealed ≥ 1.5 million entries/s with two producers (`Os`, as the peers)",
+            measured: format!("{sealed}/s (default: {default}/s)"),
+            reached: sealed >= 1_500_000,
+        },
+        Goal {
+            what: "sealed ≥ 4 × tracing-appender",
+            measured: format!("{beside:.1} ×"),
+            reached: beside >= 4.0,
+        },
+        Goal {
+            what: "durable, 256 receipts open: ≥ 300,000 entries/s",
+            measured: format!("{many}/s"),
+            reached: many >= 300_000,
+        },
+        Goal {
+            what: "one receipt open: p50 ≤ 2.5 × one fdatasync",
+            measured: format!("{one} ×"),
+            reached: one > 0.0 && one <= 2.5,
+        },
+    ]
+}
+
+fn ratio(one: u64, other: u64) -> f64 {
+    float(one) / float(other.max(1))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
+fn float(whole: u64) -> f64 {
+    whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_measured_reaches_nothing() {
+        let goals = of(&[], &[]);
+        assert_eq!(goals.len(), 8);
+        assert!(goals.iter().all(|goal| !goal.reached), "{goals:?}");
+    }
+
+    #[test]
+    fn a_ratio_is_the_first_to_the_second() {
+        assert!((ratio(8, 2) - 4.0).abs() < f64::EPSILON);
+    }
+}
