@@ -32,6 +32,7 @@ use crate::storage::{Disk, Storage};
 use crate::watermark::Watermark;
 use crate::writer::Writer;
 
+pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use custody::KeyChange;
 pub use global::{audit, configure};
@@ -159,7 +160,8 @@ impl AuditLogger {
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(|_| Counters::default().snapshot(0, 0, 0, 0, Vec::new()), |core| core.metrics())
+        self.core()
+            .map_or_else(|_| Counters::default().snapshot(0, 0, 0, 0, Vec::new()), |core| core.metrics())
     }
 
     /// How an address stands in the window of failed security events.
