@@ -27,7 +27,7 @@ pub struct Amount(Digits);
 
 #[derive(Clone)]
 enum Digits {
-    Integer(i128),
+    Integer(i64),
     Decimal(Decimal),
     Text(Box<str>),
 }
@@ -44,7 +44,7 @@ impl Amount {
                 "amount {shown:?} is not a plain decimal number like -1250000.10 of at most {MAX_LEN} characters"
             )));
         }
-        Ok(Self(match text.parse::<i128>() {
+        Ok(Self(match text.parse::<i64>() {
             Ok(integer) if text != "-0" => Digits::Integer(integer),
             _ => Digits::Text(text.into()),
         }))
@@ -59,6 +59,15 @@ impl Amount {
             return Err(Error::invalid(format!("amount {value} is not a finite number")));
         }
         Self::parse(&value.to_string())
+    }
+
+    /// Where it is a whole number as most are.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<i64> {
+        match self.0 {
+            Digits::Integer(value) => Some(value),
+            _ => None,
+        }
     }
 }
 
@@ -115,7 +124,8 @@ macro_rules! from_integers {
     ($($integer:ty),*) => {
         $(impl From<$integer> for Amount {
             fn from(value: $integer) -> Self {
-                Self(Digits::Integer(i128::from(value)))
+                // A decimal holds 96 bits, and writes whole numbers as integers are written.
+                Self(i64::try_from(value).map_or_else(|_| Digits::Decimal(value.into()), Digits::Integer))
             }
         })*
     };

@@ -11,6 +11,7 @@ mod scope;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -60,7 +61,15 @@ pub struct ContextFields {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
-    shared: Arc<Mutex<ContextFields>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    fields: Mutex<ContextFields>,
+    /// Stands for what the fields say, for those who remember it; 0 since a change until the next who asks. Written under
+    /// the lock only. Read without it: who must see a change comes after the change's unlocking, and hence after its 0.
+    version: AtomicU64,
 }
 
 macro_rules! text_setters {
@@ -68,7 +77,8 @@ macro_rules! text_setters {
         $($(#[$doc])*
         #[must_use]
         pub fn $field(self, $field: impl Into<String>) -> Self {
-            self.lock().$field = $field.into();
+            let text: String = $field.into();
+            self.change(|fields| fields.$field = text);
             self
         })*
     };
@@ -99,14 +109,15 @@ impl RequestContext {
     /// From which address.
     #[must_use]
     pub fn ip(self, ip: IpAddr) -> Self {
-        self.lock().ip = Some(ip);
+        self.change(|fields| fields.ip = Some(ip));
         self
     }
 
     /// A free key-value that joins the metadata of every entry.
     #[must_use]
     pub fn extra(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.lock().extra.insert(key.into(), value.into());
+        let (key, value) = (key.into(), value.into());
+        self.change(|fields| drop(fields.extra.insert(key, value)));
         self
     }
 
@@ -145,7 +156,7 @@ impl RequestContext {
             Some(current) if Arc::ptr_eq(&current.shared, &context.shared) => {}
             Some(current) => {
                 let fields = context.fields();
-                *current.lock() = fields;
+                current.replace(fields);
             }
             None => drop(Self::install(Some(context.clone()))),
         }
@@ -154,7 +165,7 @@ impl RequestContext {
     /// Empties the current context and, outside any scope, forgets it. Call it where a pooled thread's job ends.
     pub fn clear() {
         if let Some(current) = Self::install(None) {
-            *current.lock() = ContextFields::default();
+            current.replace(ContextFields::default());
             if scope::is_inside() {
                 Self::install(Some(current));
             }
@@ -169,7 +180,7 @@ impl RequestContext {
         let before = self.fields();
         let mut after = before.clone();
         edit(&mut after);
-        self.lock().take_changes(&before, after);
+        self.change(|fields| fields.take_changes(&before, after));
     }
 
     /// A copy of what it says now.
@@ -183,9 +194,51 @@ impl RequestContext {
         read(&self.lock())
     }
 
+    /// Equal versions of whatever contexts say the same.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.shared.version.load(Ordering::Relaxed)
+    }
+
+    /// As [`RequestContext::read`], with the version of what is read.
+    pub(crate) fn read_version<T>(&self, read: impl FnOnce(&ContextFields, u64) -> T) -> T {
+        /// No two contexts ever have the same; 2^64 of them will not be.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let fields = self.lock();
+        let version = match self.version() {
+            0 => NEXT.fetch_add(1, Ordering::Relaxed),
+            known => known,
+        };
+        self.shared.version.store(version, Ordering::Relaxed);
+        read(&fields, version)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ContextFields)) {
+        let mut fields = self.lock();
+        self.shared.version.store(0, Ordering::Relaxed);
+        change(&mut fields);
+    }
+
+    fn replace(&self, fields: ContextFields) {
+        self.change(|old| *old = fields);
+    }
+
     fn lock(&self) -> MutexGuard<'_, ContextFields> {
         // Nothing panics while holding this lock, and half a set of facts beats none.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.fields.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `read` with the context this code runs in. `read` must not run foreign code, which could not enter another context.
+    #[inline]
+    pub(crate) fn with_current<T>(read: impl FnOnce(Option<&Self>) -> T) -> T {
+        let mut read = Some(read);
+        let mut run = |context: Option<&Self>| read.take().map(|read| read(context));
+        let done =
+            CURRENT.try_with(|current| current.try_borrow().ok().and_then(|current| run(current.as_ref())));
+        match done {
+            Ok(Some(done)) => done,
+            _ => run(None).expect("read has not run yet: there was no context to borrow"),
+        }
     }
 
     /// Replaces the thread's slot and returns what was in it.

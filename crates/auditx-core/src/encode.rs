@@ -2,20 +2,26 @@
 //!
 //! Field order is fixed; absent values are left out; redaction happens on the way. No code of the caller's runs here.
 
+mod inherited;
 mod json;
 mod limit;
+mod metadata;
+mod pen;
+mod scalar;
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::context::{ContextFields, DEFAULT_USER};
-use crate::entry::{Entry, MetadataValue};
+use crate::context::RequestContext;
+use crate::entry::Entry;
 use crate::error::Result;
-use crate::redact::{Decision, Path, REDACTED, Rules};
+use crate::redact::{Decisions, Path, Rules};
+use inherited::{Field, Inherited};
+use pen::{Buffer, room_for};
+use scalar::{address, amount, hyphenated};
 
 pub use limit::MAX_LINE;
 
@@ -27,155 +33,176 @@ pub(crate) struct Envelope {
     pub(crate) default_currency: String,
 }
 
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// What a thread encodes with, and keeps from line to line.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    buffer: Buffer,
+    inherited: Inherited,
+    decisions: Decisions,
 }
 
-/// Lends this thread's buffer, emptied; a new one while the thread is torn down or the buffer is lent already.
-pub(crate) fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let mut work = Some(work);
-    let mut run = |buffer: &mut Vec<u8>| {
-        buffer.clear();
-        work.take().map(|work| work(buffer))
-    };
-    let lent = BUFFER.try_with(|buffer| buffer.try_borrow_mut().ok().and_then(|mut buffer| run(&mut buffer)));
-    match lent {
-        Ok(Some(done)) => done,
-        _ => run(&mut Vec::new()).expect("work has not run yet: the buffer could not be lent"),
+impl Desk {
+    /// The body that was encoded last.
+    #[inline]
+    pub(crate) fn body(&self) -> &[u8] {
+        self.buffer.written()
     }
 }
 
+thread_local! {
+    static DESK: RefCell<Option<Box<Desk>>> = const { RefCell::new(None) };
+}
+
+/// Lends this thread's desk; a new one while the thread is torn down or the desk is lent already.
+#[inline]
+pub(crate) fn with_desk<T>(work: impl FnOnce(&mut Desk) -> T) -> T {
+    let mut work = Some(work);
+    let mut run = |desk: &mut Desk| work.take().map(|work| work(desk));
+    let lent = DESK
+        .try_with(|desk| desk.try_borrow_mut().ok().and_then(|mut desk| run(desk.get_or_insert_default())));
+    match lent {
+        Ok(Some(done)) => done,
+        _ => run(&mut Desk::default()).expect("work has not run yet: the desk could not be lent"),
+    }
+}
+
+/// For the keys, the quotes and everything of a size that does not depend on the caller. A module or an action of an
+/// application's own has 64 bytes, an amount too.
+const ROOM: usize = 1_024;
+
 impl Envelope {
-    /// Appends the line's body to `out`.
+    /// Makes the line's body on the desk.
     ///
     /// # Errors
     /// `is_invalid` for words that are none and JSON nested too deeply, `is_too_large` for what exceeds a line.
+    #[inline]
     pub(crate) fn encode(
         &self,
-        out: &mut Vec<u8>,
+        desk: &mut Desk,
         entry: &Entry<'_>,
-        context: &ContextFields,
+        context: Option<&RequestContext>,
         id: Uuid,
         now: Timestamp,
     ) -> Result<()> {
         entry.module.check()?;
         entry.action.check()?;
-        out.extend_from_slice(b"\"id\":\"");
-        let mut id_text = Uuid::encode_buffer();
-        out.extend_from_slice(id.hyphenated().encode_lower(&mut id_text).as_bytes());
-        out.extend_from_slice(b"\",\"timestamp\":\"");
-        out.extend_from_slice(&now.rfc3339());
-        out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(entry.level.as_str().as_bytes());
-        out.push(b'"');
-        field(out, "module", entry.module.as_str());
-        field(out, "action", entry.action.as_str());
-        field(out, "description", &entry.description);
-        field(out, "user", first_of([&entry.user, &context.user, DEFAULT_USER]));
-        field(out, "user_role", first_of([&entry.user_role, &context.user_role, ""]));
-        field(out, "on_behalf_of", &entry.on_behalf_of);
-        field(out, "company_id", first_of([&entry.company_id, &context.company_id, ""]));
-        field(out, "branch_id", first_of([&entry.branch_id, &context.branch_id, ""]));
-        field(out, "entity_type", &entry.entity_type);
-        field(out, "entity_id", &entry.entity_id);
-        field(out, "reference_no", &entry.reference_no);
-        if let Some(amount) = &entry.amount {
-            out.extend_from_slice(b",\"amount\":");
-            out.extend_from_slice(amount.to_string().as_bytes());
-            field(out, "currency", first_of([&entry.currency, &self.default_currency, ""]));
-        }
-        self.snapshot(out, "old_values", entry.old_values.as_ref())?;
-        self.snapshot(out, "new_values", entry.new_values.as_ref())?;
-        self.metadata(out, entry, context)?;
-        field(out, "request_id", first_of([&entry.request_id, &context.request_id, ""]));
-        field(out, "session_id", first_of([&entry.session_id, &context.session_id, ""]));
-        address(out, "ip", entry.ip.or(context.ip));
-        field(out, "hostname", &self.hostname);
-        field(out, "method", &entry.method);
-        field(out, "endpoint", &entry.endpoint);
-        if let Some(status) = entry.status {
-            out.extend_from_slice(b",\"status\":");
-            out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
-        }
-        out.extend_from_slice(if entry.success { b",\"success\":true" } else { b",\"success\":false" });
-        if let Some(own) = &entry.own_record {
-            out.extend_from_slice(b",\"auditx\":");
-            json::value(out, own, None)?;
-        }
-        out.push(b'}');
-        limit::check(out)
+        let Desk { buffer, inherited, decisions } = desk;
+        buffer.clear();
+        inherited.with(context, |inherited, extra| {
+            self.head(buffer, entry, inherited, (id, now));
+            if entry.old_values.is_some() || entry.new_values.is_some() {
+                self.snapshot(buffer, "old_values", entry.old_values.as_ref())?;
+                self.snapshot(buffer, "new_values", entry.new_values.as_ref())?;
+            }
+            metadata::write(buffer, &entry.metadata, extra, (&self.rules, decisions))?;
+            self.tail(buffer, entry, inherited)
+        })?;
+        limit::check(buffer.written())
     }
 
-    fn snapshot(&self, out: &mut Vec<u8>, name: &str, values: Option<&Value>) -> Result<()> {
+    /// Up to the currency.
+    fn head(
+        &self,
+        buffer: &mut Buffer,
+        entry: &Entry<'_>,
+        inherited: &Inherited,
+        (id, now): (Uuid, Timestamp),
+    ) {
+        let texts = [
+            &entry.description,
+            &entry.user,
+            &entry.user_role,
+            &entry.on_behalf_of,
+            &entry.company_id,
+            &entry.branch_id,
+            &entry.entity_type,
+            &entry.entity_id,
+            &entry.reference_no,
+        ];
+        let currency = first_of([&entry.currency, &self.default_currency]);
+        let room =
+            texts.into_iter().fold(room_for(currency), |room, text| room.saturating_add(room_for(text)));
+        let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
+        let pen = pen.put(b"\"id\":\"").put(&hyphenated(id)).put(b"\",\"timestamp\":\"").put(&now.rfc3339());
+        let pen = pen.put(b"\",\"level\":\"").word(entry.level.as_str().as_bytes());
+        let pen = pen.put(b"\",\"module\":\"").word(entry.module.as_str().as_bytes());
+        let pen = pen.put(b"\",\"action\":\"").word(entry.action.as_str().as_bytes()).put(b"\"");
+        let pen = pen.field(b",\"description\":\"", &entry.description);
+        let pen = if entry.user.is_empty() && entry.user_role.is_empty() {
+            inherited.copy(pen, Field::User, Field::UserRole)
+        } else {
+            let pen = inherited.field(pen, b",\"user\":\"", &entry.user, Field::User);
+            inherited.field(pen, b",\"user_role\":\"", &entry.user_role, Field::UserRole)
+        };
+        let pen = pen.field(b",\"on_behalf_of\":\"", &entry.on_behalf_of);
+        let pen = if entry.company_id.is_empty() && entry.branch_id.is_empty() {
+            inherited.copy(pen, Field::Company, Field::Branch)
+        } else {
+            let pen = inherited.field(pen, b",\"company_id\":\"", &entry.company_id, Field::Company);
+            inherited.field(pen, b",\"branch_id\":\"", &entry.branch_id, Field::Branch)
+        };
+        let pen = pen.field(b",\"entity_type\":\"", &entry.entity_type);
+        let pen = pen.field(b",\"entity_id\":\"", &entry.entity_id);
+        let pen = pen.field(b",\"reference_no\":\"", &entry.reference_no);
+        let pen = match &entry.amount {
+            Some(value) => amount(pen.put(b",\"amount\":"), value).field(b",\"currency\":\"", currency),
+            None => pen,
+        };
+        let left = pen.left();
+        buffer.put_down(left);
+    }
+
+    /// From the request on.
+    fn tail(&self, buffer: &mut Buffer, entry: &Entry<'_>, inherited: &Inherited) -> Result<()> {
+        let texts = [&entry.request_id, &entry.session_id, &entry.method, &entry.endpoint];
+        let room = texts
+            .into_iter()
+            .fold(room_for(&self.hostname), |room, text| room.saturating_add(room_for(text)));
+        let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
+        let pen = if entry.request_id.is_empty() && entry.session_id.is_empty() && entry.ip.is_none() {
+            inherited.copy(pen, Field::Request, Field::Ip)
+        } else {
+            let pen = inherited.field(pen, b",\"request_id\":\"", &entry.request_id, Field::Request);
+            let pen = inherited.field(pen, b",\"session_id\":\"", &entry.session_id, Field::Session);
+            if entry.ip.is_some() {
+                address(pen, entry.ip)
+            } else {
+                inherited.copy(pen, Field::Ip, Field::Ip)
+            }
+        };
+        let pen = pen.field(b",\"hostname\":\"", &self.hostname);
+        let pen = pen.field(b",\"method\":\"", &entry.method).field(b",\"endpoint\":\"", &entry.endpoint);
+        let pen = match entry.status {
+            Some(status) => pen.put(b",\"status\":").integer(status),
+            None => pen,
+        };
+        let pen = if entry.success { pen.put(b",\"success\":true") } else { pen.put(b",\"success\":false") };
+        let left = match &entry.own_record {
+            None => pen.put(b"}").left(),
+            Some(own) => {
+                let left = pen.put(b",\"auditx\":").left();
+                buffer.put_down(left);
+                buffer.append(|out| json::value(out, own, None))?;
+                buffer.pen(1).put(b"}").left()
+            }
+        };
+        buffer.put_down(left);
+        Ok(())
+    }
+
+    #[cold]
+    fn snapshot(&self, buffer: &mut Buffer, name: &str, values: Option<&Value>) -> Result<()> {
         match values {
             None | Some(Value::Null) => Ok(()),
             Some(Value::Object(map)) if map.is_empty() => Ok(()),
-            Some(values) => {
-                key(out, name);
+            Some(values) => buffer.append(|out| {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
                 json::value(out, values, Some((&self.rules, Path::root(name))))
-            }
+            }),
         }
     }
-
-    fn metadata(&self, out: &mut Vec<u8>, entry: &Entry<'_>, context: &ContextFields) -> Result<()> {
-        let inherited = context
-            .extra
-            .iter()
-            .filter(|(key, _)| !entry.metadata.iter().any(|(own, _)| own == key.as_str()));
-        let root = Path::root("metadata");
-        let mut opened = false;
-        let mut open = |out: &mut Vec<u8>, name: &str| {
-            out.extend_from_slice(if opened { b"," } else { b",\"metadata\":{" });
-            opened = true;
-            json::text(out, name);
-            out.push(b':');
-        };
-        for (name, value) in &entry.metadata {
-            open(out, name);
-            self.metadata_value(out, root.join(name), value)?;
-        }
-        for (name, value) in inherited {
-            open(out, name);
-            json::redacted(out, value, &self.rules, root.join(name))?;
-        }
-        if opened {
-            out.push(b'}');
-        }
-        Ok(())
-    }
-
-    fn metadata_value(&self, out: &mut Vec<u8>, path: Path<'_>, value: &MetadataValue<'_>) -> Result<()> {
-        match self.rules.decide(path) {
-            Decision::Mask => json::text(out, REDACTED),
-            Decision::Hash => {
-                let mut plain = Vec::new();
-                match value {
-                    // Text is hashed without its quotes, so that it compares equal to the same text elsewhere.
-                    MetadataValue::Text(text) => plain.extend_from_slice(text.as_bytes()),
-                    other => plain_metadata(&mut plain, other, None)?,
-                }
-                json::text(out, &self.rules.hashed(&plain));
-            }
-            Decision::Keep => plain_metadata(out, value, Some((&self.rules, path)))?,
-        }
-        Ok(())
-    }
-}
-
-fn plain_metadata(out: &mut Vec<u8>, value: &MetadataValue<'_>, rules: json::RulesAt<'_>) -> Result<()> {
-    match value {
-        MetadataValue::Text(text) => json::text(out, text),
-        MetadataValue::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-        MetadataValue::Integer(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
-        MetadataValue::Unsigned(value) => {
-            out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes())
-        }
-        MetadataValue::Float(value) => json::float(out, *value),
-        MetadataValue::Amount(amount) => out.extend_from_slice(amount.to_string().as_bytes()),
-        MetadataValue::Address(ip) => json::text(out, &ip.to_string()),
-        MetadataValue::Json(value) => json::value(out, value, rules)?,
-    }
-    Ok(())
 }
 
 /// Text for people: escaped as in JSON, without the quotes around it; quotes inside stay as they are.
@@ -210,29 +237,14 @@ pub(crate) fn plain_fields(
     Ok(())
 }
 
-fn first_of(texts: [&str; 3]) -> &str {
-    texts.into_iter().find(|text| !text.is_empty()).unwrap_or("")
+#[inline]
+fn first_of([first, second]: [&str; 2]) -> &str {
+    if first.is_empty() { second } else { first }
 }
 
-fn key(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn field(out: &mut Vec<u8>, name: &str, text: &str) {
-    if !text.is_empty() {
-        key(out, name);
-        json::text(out, text);
-    }
-}
-
-fn address(out: &mut Vec<u8>, name: &str, ip: Option<IpAddr>) {
-    if let Some(ip) = ip {
-        key(out, name);
-        json::text(out, &ip.to_string());
-    }
-}
-
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,10 @@ use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 /// Text of an entry; the empty text is absent from the line.
 pub(crate) type Text<'a> = Cow<'a, str>;
 
-/// More than any helper or the HTTP exchange sets; further ones spill to the heap.
-const INLINE_METADATA: usize = 8;
+/// As many as the helpers set; further ones spill to the heap. More of them would make every entry larger to move.
+const INLINE_METADATA: usize = 4;
+
+pub(crate) type MetadataPairs<'a> = SmallVec<[(Text<'a>, MetadataValue<'a>); INLINE_METADATA]>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
@@ -34,7 +36,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) currency: Text<'a>,
     pub(crate) old_values: Option<Value>,
     pub(crate) new_values: Option<Value>,
-    pub(crate) metadata: SmallVec<[(Text<'a>, MetadataValue<'a>); INLINE_METADATA]>,
+    pub(crate) metadata: MetadataPairs<'a>,
     pub(crate) request_id: Text<'a>,
     pub(crate) session_id: Text<'a>,
     pub(crate) ip: Option<IpAddr>,
@@ -47,6 +49,7 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    #[inline]
     pub(crate) fn new(description: impl Into<Text<'a>>, module: BusinessModule, action: AuditAction) -> Self {
         const ABSENT: Text<'static> = Cow::Borrowed("");
         Self {
@@ -79,6 +82,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Adds or replaces one key of the metadata; an empty text takes the key away.
+    #[inline]
     pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
         let (key, value) = (key.into(), value.into());
         let place = self.metadata.iter().position(|(existing, _)| *existing == key);
@@ -114,6 +118,7 @@ pub enum MetadataValue<'a> {
 }
 
 impl MetadataValue<'_> {
+    #[inline]
     fn is_absent(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -128,6 +133,7 @@ impl MetadataValue<'_> {
 macro_rules! metadata_from {
     ($($from:ty => |$value:ident| $made:expr,)*) => {
         $(impl<'a> From<$from> for MetadataValue<'a> {
+            #[inline]
             fn from($value: $from) -> Self {
                 $made
             }

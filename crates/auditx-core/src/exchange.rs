@@ -18,6 +18,7 @@ use crate::context::RequestContext;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::follow::panic_text;
+use crate::logger::Within;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 pub use request::{Headers, RequestFacts};
@@ -153,7 +154,7 @@ impl Exchange {
         let error = error.map(|error| shortened(error, MAX_ERROR_LEN));
         let entry = self.closing_entry(outcome, error.as_deref());
         let logger = self.http.logger();
-        let recorded = match logger.record(&entry, Some(&self.context)) {
+        let recorded = match logger.record(&entry, Within::Given(&self.context)) {
             // A handler filled the context beyond what a line takes: the request still gets its entry.
             Err(too_large) if too_large.is_too_large() => self.record_bare(entry, &too_large.to_string()),
             other => other.map(drop),
@@ -170,7 +171,7 @@ impl Exchange {
     fn record_bare(&self, mut entry: Entry<'_>, why: &str) -> Result<()> {
         entry.put_metadata("context_left_out", why.to_owned());
         let bare = RequestContext::new().request_id(self.request_id.as_str());
-        self.http.logger().record(&entry, Some(&bare)).map(drop)
+        self.http.logger().record(&entry, Within::Given(&bare)).map(drop)
     }
 
     fn closing_entry<'e>(&'e self, outcome: Outcome, error: Option<&'e str>) -> Entry<'e> {

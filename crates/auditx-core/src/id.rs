@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use uuid::{Builder, Uuid};
 
 use crate::clock::Timestamp;
@@ -9,39 +11,71 @@ use crate::clock::Timestamp;
 /// Random bits of one id.
 const BITS_LEN: usize = 10;
 
-/// Enough for some four hundred ids, so that asking the kernel does not show.
-const POOL_LEN: usize = 4_090;
+const SEED_LEN: usize = 32;
+
+/// The next seed and the bits of 22 ids are what the generator makes at a time (256 bytes): a refill takes about as long as
+/// a dozen ids, and no call stalls.
+const POOL_LEN: usize = 22 * BITS_LEN;
 
 struct Pool {
+    /// Of the next refill; none before the first.
+    seed: Option<[u8; SEED_LEN]>,
     bytes: [u8; POOL_LEN],
     used: usize,
 }
 
-thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_LEN], used: POOL_LEN }) };
+impl Pool {
+    const fn empty() -> Self {
+        Self { seed: None, bytes: [0; POOL_LEN], used: POOL_LEN }
+    }
 }
 
-/// The random bits come from the kernel: nobody can guess an id, nor hence an erased line from its leaf hash.
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool::empty()) };
+}
+
+/// Nobody can guess an id, nor hence an erased line from its leaf hash.
+///
+/// The random bits come from a generator of the thread's own, seeded by the kernel once. A child that was forked off has its
+/// parent's seed and would give its parent's ids, but cannot record: the journal refuses it.
+#[inline]
 pub(crate) fn new_id(now: Timestamp) -> Uuid {
     // A thread being torn down has no pool left and asks the kernel each time.
-    let bits = POOL.try_with(|pool| pool.borrow_mut().take()).unwrap_or_else(|_| {
-        let mut bits = [0; BITS_LEN];
-        fill(&mut bits);
-        bits
-    });
+    let bits = POOL.try_with(|pool| pool.borrow_mut().take()).unwrap_or_else(|_| Pool::empty().take());
     Builder::from_unix_timestamp_millis(now.millis(), &bits).into_uuid()
 }
 
 impl Pool {
+    #[inline]
     fn take(&mut self) -> [u8; BITS_LEN] {
-        if self.used + BITS_LEN > POOL_LEN {
-            fill(&mut self.bytes);
-            self.used = 0;
+        if let Some(bits) = self.next() {
+            return bits;
         }
-        let mut bits = [0; BITS_LEN];
-        bits.copy_from_slice(&self.bytes[self.used..self.used + BITS_LEN]);
+        self.refill();
+        self.next().expect("a pool that was filled has bits for an id")
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<[u8; BITS_LEN]> {
+        let bits = *self.bytes.get(self.used..)?.first_chunk()?;
         self.used += BITS_LEN;
-        bits
+        Some(bits)
+    }
+
+    /// Each seed is used once and overwritten: who reads this memory learns no id that was given before.
+    #[cold]
+    fn refill(&mut self) {
+        let seed = self.seed.unwrap_or_else(|| {
+            let mut seed = [0; SEED_LEN];
+            fill(&mut seed);
+            seed
+        });
+        let mut generator = ChaCha12Rng::from_seed(seed);
+        let mut next_seed = [0; SEED_LEN];
+        generator.fill_bytes(&mut next_seed);
+        generator.fill_bytes(&mut self.bytes);
+        self.seed = Some(next_seed);
+        self.used = 0;
     }
 }
 
@@ -61,8 +95,22 @@ mod tests {
     #[test]
     fn ids_are_version_7_and_never_repeat() {
         let now = Timestamp::of(SystemTime::now());
-        let ids: HashSet<Uuid> = (0..10_000).map(|_| new_id(now)).collect();
-        assert_eq!(ids.len(), 10_000);
+        let others = std::thread::spawn(move || (0..10_000).map(|_| new_id(now)).collect::<Vec<_>>());
+        let mut ids: HashSet<Uuid> = (0..10_000).map(|_| new_id(now)).collect();
+        ids.extend(others.join().unwrap());
+        assert_eq!(ids.len(), 20_000);
         assert!(ids.iter().all(|id| id.get_version_num() == 7));
+    }
+
+    #[test]
+    fn a_refill_uses_each_seed_once() {
+        let mut pool = Pool::empty();
+        let mut seeds = HashSet::new();
+        let mut bits = HashSet::new();
+        for _ in 0..100 {
+            pool.refill();
+            assert!(seeds.insert(pool.seed));
+            assert!(bits.insert(pool.bytes));
+        }
     }
 }

@@ -32,6 +32,7 @@ use crate::storage::{Disk, Storage};
 use crate::watermark::Watermark;
 use crate::writer::Writer;
 
+pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use custody::KeyChange;
 pub use global::{audit, configure};

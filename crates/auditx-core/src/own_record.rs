@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, Timestamp};
-use crate::context::ContextFields;
-use crate::encode::Envelope;
+use crate::encode::{Envelope, with_desk};
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
@@ -90,11 +89,12 @@ impl OwnRecord {
             Self::Open { .. } => "Audit trail opened".to_owned(),
             Self::Close => "Audit trail closed".to_owned(),
             Self::Recovered { torn, unsigned_lines, replayed } => {
-                let torn = torn
-                    .as_ref()
-                    .map(|TornTail { bytes, file }| format!("{bytes} bytes of an unfinished line moved to {file}"));
-                let replayed = (*replayed > 0)
-                    .then(|| format!("{replayed} accepted entries of its last process brought in from the journal"));
+                let torn = torn.as_ref().map(|TornTail { bytes, file }| {
+                    format!("{bytes} bytes of an unfinished line moved to {file}")
+                });
+                let replayed = (*replayed > 0).then(|| {
+                    format!("{replayed} accepted entries of its last process brought in from the journal")
+                });
                 let unsigned = (torn.is_none() && replayed.is_none())
                     .then(|| format!("its last process ended before {unsigned_lines} lines were signed"));
                 let parts: Vec<_> = [torn, replayed, unsigned].into_iter().flatten().collect();
@@ -168,9 +168,10 @@ impl OwnRecord {
         entry.success = !matches!(self, Self::Gap { .. });
         entry.own_record = Some(self.fields());
         let now = Timestamp::of(clock.now());
-        let mut body = Vec::new();
-        envelope.encode(&mut body, &entry, &ContextFields::default(), new_id(now), now)?;
-        Ok(body)
+        with_desk(|desk| {
+            envelope.encode(desk, &entry, None, new_id(now), now)?;
+            Ok(desk.body().to_vec())
+        })
     }
 }
 

@@ -3,13 +3,18 @@
 //! A key is a sequence of words (`card_number`, `cardNumber`, `X-Card-Number`); a rule names words, and holds wherever
 //! they stand in a key side by side. `pin` therefore masks `pin`, `user_pin` and `pinCode`, and leaves `shipping` alone.
 
+mod recent;
+
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::error::{Error, Result};
+
+pub(crate) use recent::Decisions;
 
 /// What stands in the line in place of a denied value.
 pub const REDACTED: &str = "[REDACTED]";
@@ -118,8 +123,10 @@ impl Redaction {
         if !self.hash.is_empty() && self.hash_key.as_ref().is_none_or(|key| key.len() < 16) {
             return Err(Error::invalid("redaction rules that hash need a hash_key of at least 16 bytes"));
         }
-        let mut rules =
-            Rules { keys: Vec::new(), starts: 0, paths: Vec::new(), hash_key: self.hash_key.clone() };
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let hash_key = self.hash_key.clone();
+        let mut rules = Rules { number, keys: Vec::new(), starts: 0, paths: Vec::new(), hash_key };
         for (decision, texts) in
             [(Decision::Keep, &self.allow), (Decision::Hash, &self.hash), (Decision::Mask, &self.deny)]
         {
@@ -145,6 +152,8 @@ pub(crate) enum Decision {
 
 /// The rules in the order in which they are asked: the first that holds decides.
 pub(crate) struct Rules {
+    /// No others of this process have it.
+    number: u64,
     keys: Vec<(Vec<String>, Decision)>,
     /// Which [`start_bit`]s the first words of the key rules have: most keys are let through by it alone.
     starts: u64,

@@ -113,7 +113,7 @@ impl RequestContext {
         }
         fields.carried = map;
         let context = Self::new();
-        *context.lock() = fields;
+        context.replace(fields);
         Ok(context)
     }
 }

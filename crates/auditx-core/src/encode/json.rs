@@ -1,5 +1,8 @@
 //! JSON as it stands in a line: compact, one line, valid UTF-8, harmless on a terminal, acceptable to `jsonb`.
 
+use std::fmt;
+use std::io::Write;
+
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -37,46 +40,56 @@ fn is_hazard(c: char) -> bool {
         '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Where the first byte stands that cannot be copied without a look at its character.
+pub(super) fn first_stop(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| STOPS[usize::from(byte)])
+}
+
 /// A quoted string. Escapes read back as what was given; only U+0000, which `jsonb` refuses, becomes U+FFFD.
 pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text;
-    while let Some(stop) = rest.bytes().position(|byte| STOPS[usize::from(byte)]) {
+    while let Some(stop) = first_stop(rest) {
         let (run, tail) = rest.split_at(stop);
         out.extend_from_slice(run.as_bytes());
         let mut chars = tail.chars();
         let Some(c) = chars.next() else { break };
-        escape(out, c);
+        out.extend_from_slice(escape(c, &mut [0; 6]));
         rest = chars.as_str();
     }
     out.extend_from_slice(rest.as_bytes());
     out.push(b'"');
 }
 
-fn escape(out: &mut Vec<u8>, c: char) {
+/// One character as it stands in a line; `room` is for those that have to be made.
+pub(super) fn escape(c: char, room: &mut [u8; 6]) -> &[u8] {
     match c {
-        '"' => out.extend_from_slice(b"\\\""),
-        '\\' => out.extend_from_slice(b"\\\\"),
-        '\n' => out.extend_from_slice(b"\\n"),
-        '\r' => out.extend_from_slice(b"\\r"),
-        '\t' => out.extend_from_slice(b"\\t"),
-        '\0' => out.extend_from_slice("\u{fffd}".as_bytes()),
+        '"' => b"\\\"",
+        '\\' => b"\\\\",
+        '\n' => b"\\n",
+        '\r' => b"\\r",
+        '\t' => b"\\t",
+        '\0' => "\u{fffd}".as_bytes(),
         c if u32::from(c) < 0x20 || c == '\u{7f}' || is_hazard(c) => {
-            out.extend_from_slice(b"\\u");
-            for shift in [12, 8, 4, 0] {
-                out.push(HEX[(u32::from(c) >> shift & 0xf) as usize]);
-            }
+            let digit = |shift: u32| HEX[(u32::from(c) >> shift & 0xf) as usize];
+            *room = [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)];
+            room
         }
-        c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        c => c.encode_utf8(room).as_bytes(),
     }
 }
 
 /// A number where JSON has one, else text.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
     match serde_json::Number::from_f64(value) {
-        Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Some(number) => displayed(out, &number),
         None => text(out, &value.to_string()),
     }
+}
+
+/// What needs no quotes and no escapes.
+pub(super) fn displayed(out: &mut Vec<u8>, value: &impl fmt::Display) {
+    write!(out, "{value}").expect("a Vec takes what is written");
 }
 
 /// Any JSON value, its members redacted.
@@ -119,7 +132,7 @@ fn nested(out: &mut Vec<u8>, value: &Value, rules: RulesAt<'_>, depth: usize) ->
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Number(number) => displayed(out, number),
         Value::String(string) => text(out, string),
         Value::Array(items) => {
             out.push(b'[');

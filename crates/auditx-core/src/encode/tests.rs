@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::json;
 
 use super::*;
-use crate::redact::Redaction;
+use crate::context::ContextFields;
+use crate::redact::{REDACTED, Redaction};
 use crate::vocabulary::{AuditAction, BusinessModule};
 
 fn envelope(redaction: Redaction) -> Envelope {
@@ -13,16 +14,19 @@ fn envelope(redaction: Redaction) -> Envelope {
 }
 
 fn encode(entry: &Entry<'_>, context: &ContextFields) -> Result<Value> {
-    let mut out = Vec::new();
+    let mut desk = Desk::default();
+    let shared = RequestContext::new();
+    shared.edit(|fields| *fields = context.clone());
     envelope(Redaction::default().hash("metadata.customer").hash_key(*b"0123456789abcdef")).encode(
-        &mut out,
+        &mut desk,
         entry,
-        context,
+        Some(&shared),
         Uuid::nil(),
         Timestamp::of(UNIX_EPOCH + Duration::from_secs(1)),
     )?;
+    let out = desk.body();
     assert!(!out.contains(&b'\n'));
-    Ok(serde_json::from_slice(&[b"{", out.as_slice()].concat()).unwrap())
+    Ok(serde_json::from_slice(&[b"{", out].concat()).unwrap())
 }
 
 fn entry(description: &str) -> Entry<'_> {
@@ -135,10 +139,16 @@ fn json_nested_too_deeply_is_refused() {
 }
 
 #[test]
-fn the_buffer_may_be_lent_twice() {
-    with_buffer(|outer| {
-        outer.push(1);
-        with_buffer(|inner| assert!(inner.is_empty()));
-        assert_eq!(outer, &[1]);
+fn the_desk_may_be_lent_twice() {
+    let body_of = |desk: &mut Desk, description: &str| {
+        envelope(Redaction::default())
+            .encode(desk, &entry(description), None, Uuid::nil(), Timestamp::of(UNIX_EPOCH))
+            .unwrap();
+        desk.body().to_vec()
+    };
+    with_desk(|outer| {
+        let body = body_of(outer, "outer");
+        with_desk(|inner| assert_ne!(body_of(inner, "inner"), body));
+        assert_eq!(outer.body(), body);
     });
 }

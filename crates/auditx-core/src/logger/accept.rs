@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{AuditLogger, Core, global};
 use crate::clock::Timestamp;
 use crate::config::{Durability, OnFull};
-use crate::context::{ContextFields, RequestContext};
+use crate::context::RequestContext;
 use crate::encode;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -15,6 +15,14 @@ use crate::id::new_id;
 use crate::journal::Refusal;
 use crate::receipt::Receipt;
 use crate::vocabulary::LogLevel;
+
+/// The context that an entry is recorded in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Within<'c> {
+    /// The one this code runs in, if any.
+    Current,
+    Given(&'c RequestContext),
+}
 
 /// What became of an encoded entry.
 enum Attempt {
@@ -25,7 +33,7 @@ enum Attempt {
 
 impl AuditLogger {
     /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
-    pub(crate) fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+    pub(crate) fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let mut logger = self;
         loop {
             match logger.core()?.record(entry, context) {
@@ -39,11 +47,7 @@ impl AuditLogger {
     }
 
     /// The same; where that blocks, this awaits.
-    pub(crate) async fn record_async(
-        &self,
-        entry: &Entry<'_>,
-        context: Option<&RequestContext>,
-    ) -> Result<Receipt> {
+    pub(crate) async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let mut logger = self;
         loop {
             match logger.core()?.record_async(entry, context).await {
@@ -57,7 +61,7 @@ impl AuditLogger {
 }
 
 impl Core {
-    fn record(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+    fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let (id, place) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
             Ok(place) => Ok(Some(place)),
             Err(Refusal::Full) => self.push_late(body),
@@ -70,7 +74,7 @@ impl Core {
         Ok(receipt)
     }
 
-    async fn record_async(&self, entry: &Entry<'_>, context: Option<&RequestContext>) -> Result<Receipt> {
+    async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let (id, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
             Ok(place) => Ok(Attempt::Accepted(place)),
             Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
@@ -78,7 +82,9 @@ impl Core {
         })?;
         let place = match attempt {
             Attempt::Accepted(place) => Some(place),
-            Attempt::Full(body) => self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?,
+            Attempt::Full(body) => {
+                self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
+            }
         };
         let receipt = self.accepted(id, place, entry.level);
         if self.durability == Durability::EveryEntry && place.is_some() {
@@ -87,22 +93,24 @@ impl Core {
         Ok(receipt)
     }
 
-    /// Encodes into this thread's buffer and hands it on.
+    /// Encodes on this thread's desk and hands it on.
     #[inline]
     fn encoded<T>(
         &self,
         entry: &Entry<'_>,
-        context: Option<&RequestContext>,
+        context: Within<'_>,
         push: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<(Uuid, T)> {
         let now = Timestamp::of(self.clock.now());
         let id = new_id(now);
-        let pushed = encode::with_buffer(|body| {
+        let pushed = encode::with_desk(|desk| {
             match context {
-                Some(context) => context.read(|fields| self.envelope.encode(body, entry, fields, id, now)),
-                None => self.envelope.encode(body, entry, &ContextFields::default(), id, now),
+                Within::Current => RequestContext::with_current(|context| {
+                    self.envelope.encode(desk, entry, context, id, now)
+                }),
+                Within::Given(context) => self.envelope.encode(desk, entry, Some(context), id, now),
             }?;
-            push(body)
+            push(desk.body())
         });
         match pushed {
             Ok(pushed) => Ok((id, pushed)),

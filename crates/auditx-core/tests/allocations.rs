@@ -1,0 +1,94 @@
+//! What recording costs the heap: nothing, once a thread has recorded its first entries.
+#![expect(unsafe_code, reason = "a global allocator that counts hands each call on to the system's")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config, RequestContext};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread being torn down counts no more.
+    COUNT.try_with(|count| count.set(count.get() + 1)).unwrap_or(());
+}
+
+// SAFETY: the system's allocator keeps the contract; this one adds a count, which allocates nothing: the thread's cell is
+// initialised at compile time and needs no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(place, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread by `calls` calls.
+fn allocations(calls: u64, mut call: impl FnMut(u64)) -> u64 {
+    let before = COUNT.get();
+    (0..calls).for_each(&mut call);
+    COUNT.get() - before
+}
+
+#[test]
+fn a_helper_with_borrowed_facts_allocates_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let _scope = RequestContext::new()
+        .user("admin")
+        .user_role("manager")
+        .company_id("CO-001")
+        .branch_id("BR-YGN")
+        .request_id("7c1a9b1f5a7c0e2d")
+        .session_id("s-5e0f2c9a")
+        .ip("192.168.1.10".parse().unwrap())
+        .enter();
+    let address = "2001:db8::17".parse().unwrap();
+    let call = |n: u64| {
+        logger
+            .log_transaction(
+                "Sales \"invoice\" တင်ပြီး",
+                BusinessModule::Sales,
+                AuditAction::Post,
+                "SI-2026-0042",
+                n,
+            )
+            .entity("sales_invoice", "inv-42")
+            .party("Golden Trading Co.")
+            .metadata("paid", rust_decimal::Decimal::new(125_000_010, 2))
+            .metadata("from", address)
+            .metadata("lines", n)
+            .currency("MMK")
+            .method("POST")
+            .endpoint("/sales/invoice")
+            .record()
+            .unwrap();
+        logger.log_security("Signed in").ip(address).record().unwrap();
+        logger
+            .log_inventory("Stock moved", AuditAction::Transfer, "PRD-7", -3)
+            .product_name("Rice, 50 kg")
+            .warehouse_id("WH-1")
+            .record()
+            .unwrap();
+    };
+    allocations(1_000, call);
+    assert_eq!(allocations(10_000, call), 0);
+}
