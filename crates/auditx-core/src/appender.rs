@@ -178,9 +178,14 @@ impl Appender {
     }
 
     /// Refuses all further entries: what was written can no longer be trusted to stay.
-    pub(crate) fn poison(&mut self, error: &Error) {
-        self.poison.get_or_insert_with(|| error.duplicate());
+    fn poison(&mut self, error: &Error) {
+        self.close_to(error);
         self.means.watermark.poison(error);
+    }
+
+    /// The same, without telling anybody who waits.
+    pub(crate) fn close_to(&mut self, error: &Error) {
+        self.poison.get_or_insert_with(|| error.duplicate());
     }
 
     /// Appends one entry with one write(2) and seals the segment when it is due. Its place is the number of lines then.

@@ -218,8 +218,10 @@ impl Shift {
                 if !std::mem::replace(&mut self.has_rewound, true) && self.rewind(&fault) {
                     return Ok(());
                 }
-                self.duty.appender.lock().poison(&fault);
+                // Whoever is told of it must find the journal closed; and find out why.
+                self.duty.appender.lock().close_to(&fault);
                 self.duty.journal.poison();
+                self.duty.watermark.poison(&fault);
                 Err(fault)
             }
         }

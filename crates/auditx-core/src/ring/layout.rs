@@ -10,8 +10,8 @@
 //!           +0x198  refused_at   the position at which the first of them would have stood
 //! page 1…   records, 64-byte aligned, at 4096 + (position mod capacity)
 //!
-//! record    u64 position | state     CLAIMED 1, COMMITTED 2, PAD 3
-//!           u32 length, u32 crc      of salt, position, length and payload
+//! record    u64 position | state     CLAIMED 1, COMMITTED 2, PAD 3, CHECKED 4
+//!           u32 length, u32 crc      of salt, position, length and payload; only where CHECKED
 //!           payload, padded to 64
 //! ```
 
@@ -47,6 +47,9 @@ pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED;
 pub(super) const CLAIMED: u64 = 1;
 pub(super) const COMMITTED: u64 = 2;
 pub(super) const PAD: u64 = 3;
+/// Committed, and its crc computed: by the drain, since only a power loss can tear a page, and nothing that a power loss could
+/// find on the disk has not been drained long before.
+pub(super) const CHECKED: u64 = 4;
 pub(super) const STATE: u64 = ALIGN - 1;
 
 /// The least a ring can have: several of the longest entries.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::layout::{
-    ALIGN, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST,
+    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST,
     REFUSED_LAST, STATE, TAIL, WORD, pack, record_size, seeded, unpack,
 };
 use super::map::Map;
@@ -99,8 +99,8 @@ impl<M: Memory> Queue<M> {
         self.control(HEAD).load(Acquire)
     }
 
-    /// Copies an entry into the ring. When this returns it is accepted. Costs one compare-and-swap, one copy and one crc; no
-    /// system call.
+    /// Copies an entry into the ring. When this returns it is accepted. Costs one compare-and-swap and one copy; no system
+    /// call.
     pub(crate) fn push(&self, body: &[u8]) -> Result<Pushed, Refused> {
         let size = record_size(body.len());
         let Reserved { start, end, wake } = self.reserve(size)?;
@@ -110,11 +110,8 @@ impl<M: Memory> Queue<M> {
         record[1].store(pack(len, 0), Relaxed);
         record[0].store(start | CLAIMED, Release);
         kill_point("ring: claimed");
-        let mut hasher = seeded(self.salt, start, len);
-        hasher.update(body);
         store_bytes(&record[2..], body);
         kill_point("ring: copied");
-        record[1].store(pack(len, hasher.finalize()), Relaxed);
         record[0].store(start | COMMITTED, Release);
         kill_point("ring: committed");
         Ok(Pushed { end, wake })
@@ -130,10 +127,7 @@ impl<M: Memory> Queue<M> {
         record[0].store(start | CLAIMED, Release);
         move |queue: &Self| {
             let record = queue.record(start);
-            let mut hasher = seeded(queue.salt, start, len);
-            hasher.update(body);
             store_bytes(&record[2..], body);
-            record[1].store(pack(len, hasher.finalize()), Relaxed);
             record[0].store(start | COMMITTED, Release);
         }
     }
@@ -226,22 +220,29 @@ impl<M: Memory> Queue<M> {
         }
         let (len, _) = unpack(record[1].load(Relaxed));
         match word & STATE {
-            COMMITTED => Next::Entry { len: len as usize, end: position + record_size(len as usize) },
+            COMMITTED | CHECKED => Next::Entry { len: len as usize, end: position + record_size(len as usize) },
             PAD => Next::Skip { end: position + u64::from(len) },
             _ => Next::Unfinished,
         }
     }
 
-    /// Appends the entry at a position to `out`; false where its crc is another.
+    /// For the one that drains: appends the entry at a position to `out`, and notes its crc in the ring. False where a crc was
+    /// noted before and the bytes are others.
     pub(crate) fn copy(&self, position: u64, len: usize, out: &mut Vec<u8>) -> bool {
         let record = self.record(position);
         let begin = out.len();
         out.resize(begin + len, 0);
         load_bytes(&record[2..], &mut out[begin..]);
-        let (len, crc) = unpack(record[1].load(Relaxed));
+        let (len, noted) = unpack(record[1].load(Relaxed));
         let mut hasher = seeded(self.salt, position, len);
         hasher.update(&out[begin..]);
-        hasher.finalize() == crc
+        let crc = hasher.finalize();
+        if record[0].load(Relaxed) & STATE == CHECKED {
+            return noted == crc;
+        }
+        record[1].store(pack(len, crc), Relaxed);
+        record[0].store(position | CHECKED, Release);
+        true
     }
 
     /// For the one that drains: everything before this position may be overwritten; it stands in this many lines of the trail. The

@@ -1,10 +1,10 @@
 //! What a ring that nobody uses any more still holds: the accepted entries that were never released.
 //!
 //! Comes in: the file's bytes, whatever became of them. Goes out: whole entries in the order of their positions. It invents
-//! nothing: what does not carry its own position and the right crc is no entry.
+//! nothing: what does not carry its own position is no entry, nor, after a power loss, what does not carry its crc.
 
 use super::layout::{
-    ALIGN, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
+    ALIGN, CHECKED, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
     seeded, unpack,
 };
 
@@ -74,7 +74,8 @@ impl<'b> Wreck<'b> {
                 at += ALIGN;
                 continue;
             };
-            if record.state == COMMITTED {
+            // The memory is the one it was committed in: without a crc it is whole all the same.
+            if matches!(record.state, COMMITTED | CHECKED) {
                 entries.push(record.payload.to_vec());
             }
             at += record.size;
@@ -95,7 +96,7 @@ impl<'b> Wreck<'b> {
             }
             let Some(record) = self.record(position) else { continue };
             end = end.max(position + record.size);
-            if record.state == COMMITTED && position >= head {
+            if record.state == CHECKED && position >= head {
                 found.push((position, record.payload));
             }
         }
@@ -118,7 +119,7 @@ impl<'b> Wreck<'b> {
         let state = word & STATE;
         let size = match state {
             PAD => u64::from(len),
-            CLAIMED | COMMITTED => record_size(len as usize),
+            CLAIMED | COMMITTED | CHECKED => record_size(len as usize),
             _ => return None,
         };
         let to_wrap = self.header.capacity - (position & (self.header.capacity - 1));
@@ -126,12 +127,12 @@ impl<'b> Wreck<'b> {
             return None;
         }
         let mut payload: &[u8] = &[];
-        if state == COMMITTED {
+        if matches!(state, COMMITTED | CHECKED) {
             let begin = offset + usize::try_from(RECORD_HEADER).ok()?;
             payload = self.bytes.get(begin..begin + len as usize)?;
             let mut hasher = seeded(self.header.salt, position, len);
             hasher.update(payload);
-            if hasher.finalize() != crc {
+            if state == CHECKED && hasher.finalize() != crc {
                 return None;
             }
         }

@@ -111,6 +111,7 @@ fn a_closed_ring_takes_nothing_more_and_keeps_what_it_has() {
 fn changed_bytes_are_no_entry() {
     let queue = heap(CAPACITY);
     queue.push(b"twelve bytes").unwrap();
+    assert!(queue.copy(0, 12, &mut Vec::new()));
     queue.record(0)[2].fetch_add(1, StdOrdering::Relaxed);
     assert!(!queue.copy(0, 12, &mut Vec::new()));
 }
