@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -116,4 +117,28 @@ fn an_abort_loses_no_accepted_entry() {
     let (status, reported, lines) = leave("abort", |_| ());
     assert_eq!(status.signal(), Some(6));
     assert_eq!(count_in_order(&lines), reported);
+}
+
+#[test]
+fn a_ring_that_somebody_cuts_under_a_process_ends_that_process_and_the_next_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
+    let child = Child::start(command.arg(directory.path()).arg("0"));
+    for _ in 0..50 {
+        child.next_line().expect("it records");
+    }
+    let ring = directory.path().join(".auditx/ring");
+    fs::File::options().write(true).open(&ring).unwrap().set_len(4_096).unwrap();
+    let (status, said) = child.end();
+    assert_eq!(status.signal(), Some(7), "{status}: memory without a file behind it is no memory");
+    let whole: Vec<Report> = said.iter().map(|line| line.parse().unwrap()).collect();
+    assert!(!whole.is_empty());
+
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    logger.log("round 9 thread 9 entry 0").record().unwrap();
+    logger.close(PATIENCE).unwrap();
+    let lines = lines(directory.path());
+    assert_eq!(count_in_order(&lines)[&(9, 9)], 1, "what was written before is whole, and the trail goes on");
+    let app_log = fs::read_to_string(directory.path().join("app.log")).unwrap();
+    assert!(app_log.contains("somebody cut it"), "{app_log}");
 }

@@ -28,12 +28,19 @@ use cursor::Cursor;
 /// Cursors are made durable at most this often: a stale one costs a repetition, never a gap.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The clock is looked at once in so many lines.
+const LINES_PER_LOOK: u64 = 64;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a follower does with the lines.
 trait Sink: Send {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError>;
+    /// Whether a line can be told from its bytes to be of no interest: most are, to some, and there are many.
+    fn passes_over(&self, _line: &[u8]) -> bool {
+        false
+    }
     /// Makes what was taken durable; called before the cursor is.
     fn settle(&mut self) -> Result<(), HookError> {
         Ok(())
@@ -288,7 +295,7 @@ impl Follower {
                 Ok(Some(seq)) => {
                     self.progress.is_failing.store(false, Ordering::SeqCst);
                     self.progress.position.store(seq + 1, Ordering::SeqCst);
-                    if self.saved_at.elapsed() >= CURSOR_INTERVAL {
+                    if seq % LINES_PER_LOOK == 0 && self.saved_at.elapsed() >= CURSOR_INTERVAL {
                         self.save_cursor();
                     }
                     return true;
@@ -309,6 +316,9 @@ impl Follower {
 
     fn attempt(&mut self) -> Result<Option<u64>, HookError> {
         let Some((seq, line)) = self.reader.next_line()? else { return Ok(None) };
+        if self.sink.passes_over(line) {
+            return Ok(Some(seq));
+        }
         let entry = RecordedEntry::from_line(line)?;
         catch_unwind(AssertUnwindSafe(|| self.sink.take(&entry)))
             .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()))?;

@@ -110,11 +110,7 @@ impl<'a> RecordedEntry<'a> {
     /// The level, read from its fixed place in the line. Costs no parse.
     #[must_use]
     pub fn level(&self) -> Option<LogLevel> {
-        // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
-        const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
-        let comma = memchr::memchr(b',', self.line.as_bytes())?;
-        let rest = self.line.get(comma + 1 + BETWEEN..)?.strip_prefix(r#""level":""#)?;
-        rest.split('"').next()?.parse().ok()
+        level_of(self.line.as_bytes())
     }
 
     /// The line's hash in the trail's tree. Costs one SHA-256 of the line.
@@ -132,6 +128,15 @@ impl<'a> RecordedEntry<'a> {
             Error::corrupt(format!("line {} is not an entry", self.seq)).with_seq(self.seq).because(error)
         })
     }
+}
+
+/// The level of a line, read from its fixed place.
+pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
+    // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
+    const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
+    let comma = memchr::memchr(b',', line)?;
+    let rest = line.get(comma + 1 + BETWEEN..)?.strip_prefix(br#""level":""#)?;
+    std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()?.parse().ok()
 }
 
 /// What a line says. Absent values are empty.

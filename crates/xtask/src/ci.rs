@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step { name: "format", run: format },
     Step { name: "lint", run: lint },
     Step { name: "test", run: test },
+    Step { name: "miri", run: interpret },
     Step { name: "documentation", run: documentation },
     Step { name: "documents", run: documents },
 ];
@@ -55,6 +56,10 @@ fn lint(workspace: &Workspace) -> Result<(), Failure> {
 fn test(workspace: &Workspace) -> Result<(), Failure> {
     crate::setup::run(workspace, &[])?;
     call(test::command(workspace, &[]))
+}
+
+fn interpret(workspace: &Workspace) -> Result<(), Failure> {
+    crate::miri::run(workspace, &[])
 }
 
 fn documentation(workspace: &Workspace) -> Result<(), Failure> {

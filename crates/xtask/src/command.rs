@@ -4,7 +4,7 @@
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-use crate::{bench, ci, docs, fuzz, setup, test, torture};
+use crate::{bench, ci, docs, fuzz, miri, setup, test, torture};
 
 /// One command: what it is called, what may follow, and what it does.
 #[derive(Debug)]
@@ -52,6 +52,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         usage: "bench record|durable|performance|http|verify|open|tree [--json] [ARGS…]",
         summary: "measure auditx beside its peers; ARGS go to auditx-bench",
         run: bench::run,
+    },
+    Command {
+        name: "miri",
+        modes: &[],
+        usage: "miri",
+        summary: "interpret the ring's tests, where a nightly compiler has Miri",
+        run: miri::run,
     },
     Command {
         name: "torture",

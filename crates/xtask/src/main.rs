@@ -10,6 +10,7 @@ mod command;
 mod docs;
 mod failure;
 mod fuzz;
+mod miri;
 mod setup;
 mod test;
 mod torture;

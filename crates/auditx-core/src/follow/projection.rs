@@ -10,7 +10,7 @@ use super::Sink;
 use crate::encode::MAX_LINE;
 use crate::error::HookError;
 use crate::error::{Error, Result};
-use crate::line::{RecordedEntry, erased_hash, parse_seq};
+use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
 use crate::storage::{open_own, own_options};
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
@@ -58,6 +58,10 @@ impl Projection {
 }
 
 impl Sink for Projection {
+    fn passes_over(&self, line: &[u8]) -> bool {
+        level_of(line).is_some_and(|level| !level.is_sensitive())
+    }
+
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
         if erased_hash(entry.line().as_bytes()).is_some() {
             return Ok(());

@@ -37,7 +37,7 @@ fn drain<M: Memory>(queue: &Queue<M>, at: &mut u64) -> Vec<Vec<u8>> {
 fn entries_come_out_as_they_went_in_lap_after_lap() {
     let queue = heap(CAPACITY);
     let mut at = 0;
-    for lap in 0..200_u32 {
+    for lap in 0..if cfg!(miri) { 30 } else { 200_u32 } {
         let bodies: Vec<Vec<u8>> =
             (0..3_u32).map(|n| vec![u8::try_from(lap).unwrap(); ((lap * 37 + n * 61) % 200) as usize]).collect();
         for body in &bodies {
@@ -131,7 +131,7 @@ fn more_than_half_full_wakes_the_drain_and_so_does_its_sleep() {
 fn touching_pages_changes_nothing() {
     let queue = heap(16 * 1_024);
     let mut at = 0;
-    for number in 0..100_u8 {
+    for number in 0..if cfg!(miri) { 40 } else { 100_u8 } {
         queue.push(&[number; 500]).unwrap();
         queue.touch(0, 16 * 1_024);
         assert_eq!(drain(&queue, &mut at), [vec![number; 500]]);
@@ -141,7 +141,7 @@ fn touching_pages_changes_nothing() {
 #[test]
 fn threads_keep_their_own_order() {
     const THREADS: u64 = 3;
-    const EACH: u64 = if cfg!(miri) { 40 } else { 20_000 };
+    const EACH: u64 = if cfg!(miri) { 20 } else { 20_000 };
     let queue = heap(CAPACITY);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
