@@ -37,7 +37,7 @@ pub fn config(directory: &Path, round: u64) -> Config {
     Config::new(directory)
         .max_file_bytes(65_536)
         .journal(journal)
-        .journal_bytes(if round % 2 == 0 { 256 * 1024 } else { 1024 * 1024 })
+        .journal_bytes(if round.is_multiple_of(2) { 256 * 1024 } else { 1024 * 1024 })
         .durability(durability)
 }
 

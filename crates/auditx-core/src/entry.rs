@@ -82,6 +82,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Adds or replaces one key of the metadata; an empty text takes the key away.
+    #[inline]
     pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
         let (key, value) = (key.into(), value.into());
         let place = self.metadata.iter().position(|(existing, _)| *existing == key);
