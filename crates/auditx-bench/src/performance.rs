@@ -78,7 +78,11 @@ fn page(
     resolved: &[durable::Row],
 ) -> Outcome<String> {
     let mut page = String::from(HEAD);
-    writeln!(page, "{machine}\n- {} interleaved runs of each case; medians\n", options.runs)?;
+    let (runs, short) = (options.runs, if options.short { " --short" } else { "" });
+    writeln!(
+        page,
+        "{machine}\n- `cargo xtask bench performance --runs {runs}{short}`; runs are interleaved, figures are medians\n"
+    )?;
     page.push_str("## Goals\n\n| goal | measured | |\n|---|---|---|\n");
     for goal in goals::of(recorded, resolved) {
         writeln!(
@@ -127,8 +131,7 @@ fn name(subject: SubjectName) -> String {
 const HEAD: &str = "\
 # How fast it records
 
-Written by a run of `cargo xtask bench performance --out docs/PERFORMANCE.md`; every number below was measured in it. Compare what stands in
-one page, and nothing across machines.
+Written by a run; every number below was measured in it, or says what it ran on. Compare what stands in one page, and nothing across machines.
 
 ";
 

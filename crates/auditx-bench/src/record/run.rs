@@ -79,7 +79,6 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>
     let shares: Vec<u64> =
         (0..threads).map(|thread| entries / threads + u64::from(thread < entries % threads)).collect();
     let barrier = Barrier::new(shares.len());
-    let schedule = rate.map(|rate| Schedule::of(rate, threads));
     let measured: Vec<Outcome<Thread>> = std::thread::scope(|scope| {
         let spawned: Vec<_> = shares
             .iter()
@@ -87,6 +86,7 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>
             .map(|(at, share)| {
                 let (subject, barrier) = (&*subject, &barrier);
                 let first = shares[..at].iter().sum();
+                let schedule = rate.map(|rate| Schedule::of(rate, threads, at as u64));
                 scope.spawn(move || Thread::run(subject, first, *share, barrier, schedule))
             })
             .collect();
@@ -138,16 +138,19 @@ struct Thread {
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
     interval: Duration,
+    /// Threads take turns.
+    phase: Duration,
 }
 
 impl Schedule {
-    fn of(rate: u64, threads: u64) -> Self {
-        Self { interval: Duration::from_nanos(1_000_000_000 * threads / rate.max(1)) }
+    fn of(rate: u64, threads: u64, thread: u64) -> Self {
+        let interval = Duration::from_nanos(1_000_000_000 * threads / rate.max(1));
+        Self { interval, phase: Duration::from_nanos(1_000_000_000 * thread / rate.max(1)) }
     }
 
     /// Spins until a call is due; gives when that was.
     fn wait(self, start: Instant, call: usize) -> Instant {
-        let due = start + self.interval * u32::try_from(call).unwrap_or(u32::MAX);
+        let due = start + self.phase + self.interval * u32::try_from(call).unwrap_or(u32::MAX);
         while Instant::now() < due {
             std::hint::spin_loop();
         }
@@ -232,8 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_late_is_late_for_the_calls_behind_it_too() {
-        let schedule = Schedule::of(1_000, 2);
-        assert_eq!(schedule.interval, Duration::from_millis(2));
+        let schedule = Schedule::of(1_000, 2, 0);
+        assert_eq!((schedule.interval, schedule.phase), (Duration::from_millis(2), Duration::ZERO));
+        assert_eq!(Schedule::of(1_000, 2, 1).phase, Duration::from_millis(1));
         let start = Instant::now() - Duration::from_millis(100);
         let due = schedule.wait(start, 3);
         assert_eq!(due - start, Duration::from_millis(6));

@@ -44,10 +44,11 @@ impl Drain {
     pub(crate) fn start(ring: Arc<Ring>) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let mut shift = Shift::new(ring.clone(), stopping.clone());
-        let thread = std::thread::Builder::new()
-            .name("auditx-drain".to_owned())
-            .spawn(move || shift.run())
-            .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
+        let thread =
+            std::thread::Builder::new()
+                .name("auditx-drain".to_owned())
+                .spawn(move || shift.run())
+                .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
         ring.drained_by(thread.thread().clone());
         Ok(Self { ring, stopping, thread: Some(thread) })
     }
@@ -157,13 +158,20 @@ impl Shift {
             appender.miss(missed);
         }
         let (mut at, mut damaged, mut fresh, counted) = (self.position, 0, 0, self.counted);
+        // Under `Os` room is free again at once, and nothing is promised for a power loss.
+        let is_checked = ring.means.durability != Durability::Os;
         let mut feed = |_, out: &mut Vec<u8>| {
             while at < stop_at {
                 match queue.next(at) {
                     Next::Skip { end } => at = end,
                     Next::Entry { len, end } => {
                         let begin = out.len();
-                        let is_sound = queue.copy(at, len, out);
+                        let is_sound = if is_checked {
+                            queue.copy_checked(at, len, out)
+                        } else {
+                            queue.copy(at, len, out);
+                            true
+                        };
                         at = end;
                         if is_sound {
                             fresh += u64::from(end > counted);
@@ -270,5 +278,10 @@ impl Shift {
 }
 
 fn scribbled_on(count: u64, now: Timestamp) -> Missed {
-    Missed { count, first: now, last: now, why: "their bytes were changed in the journal's memory".to_owned() }
+    Missed {
+        count,
+        first: now,
+        last: now,
+        why: "their bytes were changed in the journal's memory".to_owned(),
+    }
 }

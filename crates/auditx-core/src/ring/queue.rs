@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::layout::{
-    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST,
-    REFUSED_LAST, STATE, TAIL, WORD, pack, record_size, seeded, unpack,
+    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED,
+    RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, STATE, TAIL, WORD, pack, record_size,
+    seeded, unpack,
 };
 use super::map::Map;
 use super::word::{Memory, Word};
@@ -220,19 +221,25 @@ impl<M: Memory> Queue<M> {
         }
         let (len, _) = unpack(record[1].load(Relaxed));
         match word & STATE {
-            COMMITTED | CHECKED => Next::Entry { len: len as usize, end: position + record_size(len as usize) },
+            COMMITTED | CHECKED => {
+                Next::Entry { len: len as usize, end: position + record_size(len as usize) }
+            }
             PAD => Next::Skip { end: position + u64::from(len) },
             _ => Next::Unfinished,
         }
     }
 
-    /// For the one that drains: appends the entry at a position to `out`, and notes its crc in the ring. False where a crc was
-    /// noted before and the bytes are others.
-    pub(crate) fn copy(&self, position: u64, len: usize, out: &mut Vec<u8>) -> bool {
-        let record = self.record(position);
+    /// For the one that drains: appends the entry at a position to `out`.
+    pub(crate) fn copy(&self, position: u64, len: usize, out: &mut Vec<u8>) {
         let begin = out.len();
         out.resize(begin + len, 0);
-        load_bytes(&record[2..], &mut out[begin..]);
+        load_bytes(&self.record(position)[2..], &mut out[begin..]);
+    }
+
+    /// The same, and notes its crc in the ring. False where a crc was noted before and the bytes are others.
+    pub(crate) fn copy_checked(&self, position: u64, len: usize, out: &mut Vec<u8>) -> bool {
+        let (record, begin) = (self.record(position), out.len());
+        self.copy(position, len, out);
         let (len, noted) = unpack(record[1].load(Relaxed));
         let mut hasher = seeded(self.salt, position, len);
         hasher.update(&out[begin..]);

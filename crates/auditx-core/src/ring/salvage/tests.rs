@@ -32,7 +32,7 @@ impl Wrecked {
         loop {
             match self.queue.next(at) {
                 Next::Entry { len, end } => {
-                    assert!(self.queue.copy(at, len, &mut Vec::new()));
+                    assert!(self.queue.copy_checked(at, len, &mut Vec::new()));
                     at = end;
                 }
                 Next::Skip { end } => at = end,
