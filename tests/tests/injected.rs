@@ -56,7 +56,8 @@ fn assert_everything_is_there(directory: &Path, said: &Said) -> Vec<Line> {
     let found: Vec<u64> = entries(directory).iter().map(|line| line.description().parse().unwrap()).collect();
     assert_eq!(found[..said.accepted.len()], said.accepted);
     assert!(found.len() <= said.accepted.len() + 1);
-    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).known(logger.checkpoint().unwrap());
+    let options =
+        VerifyOptions::new().key(logger.verifier_key().unwrap()).known(logger.checkpoint().unwrap());
     let answer = verify(directory, &options, &mut |_, _| ()).unwrap();
     assert_eq!(answer.answer, Answer::Intact, "{answer:?}");
     lines(directory)
@@ -96,7 +97,10 @@ fn writes_that_fail_for_a_while_are_waited_out() {
     let lines = assert_everything_is_there(&directory, &said);
     assert!(lines.iter().all(|line| line.kind() != Some("gap")), "nothing was refused");
     let app_log = fs::read_to_string(directory.join("app.log")).unwrap();
-    assert!(app_log.contains("entries wait in the journal") && app_log.contains("written again"), "{app_log}");
+    assert!(
+        app_log.contains("entries wait in the journal") && app_log.contains("written again"),
+        "{app_log}"
+    );
 }
 
 #[test]
@@ -114,8 +118,10 @@ fn recording_makes_no_system_call() {
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     let log = fs::read_to_string(&log).unwrap();
     let main = log.split(' ').next().unwrap();
-    let own: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix(main)).map(str::trim_start).collect();
-    let said = |what: &str| own.iter().position(|call| call.starts_with("write(1") && call.contains(what)).unwrap();
+    let own: Vec<&str> =
+        log.lines().filter_map(|line| line.strip_prefix(main)).map(str::trim_start).collect();
+    let said =
+        |what: &str| own.iter().position(|call| call.starts_with("write(1") && call.contains(what)).unwrap();
     let (begin, end) = (said("begin"), said("end"));
     assert_eq!(own[begin + 1..end], [""; 0], "between 5,000 entries");
 }

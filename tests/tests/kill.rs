@@ -10,9 +10,7 @@ use std::process::{Command, ExitStatus};
 use auditx_core::{AuditLogger, Config};
 use auditx_tests::child::Child;
 use auditx_tests::deadline::PATIENCE;
-use auditx_tests::kill_loop::{
-    Counts, KillLoop, assert_reported_is_recorded, count_in_order, count_reports,
-};
+use auditx_tests::kill_loop::{Counts, KillLoop, assert_reported_is_recorded, count_in_order, count_reports};
 use auditx_tests::random::Random;
 use auditx_tests::report::Report;
 use auditx_tests::trail::{Line, lines};

@@ -15,9 +15,9 @@ use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
+use crate::history::Line;
 use crate::line::SEQ_PREFIX;
 use crate::metrics::Counters;
-use crate::history::Line;
 use crate::notary::Notary;
 use crate::own_record::OwnRecord;
 use crate::segment::ACTIVE;
@@ -360,9 +360,8 @@ impl Appender {
             self.means.counters.tile_failures.add(1);
         }
         let places = lines.iter().zip(leaves).zip(first_seq..);
-        let entries = places.filter_map(|(((_, place), leaf), seq)| {
-            place.map(|place| Line { place, seq, leaf_hash: *leaf })
-        });
+        let entries = places
+            .filter_map(|(((_, place), leaf), seq)| place.map(|place| Line { place, seq, leaf_hash: *leaf }));
         self.means.watermark.history.note(entries);
         if let Some(place) = lines.iter().rev().find_map(|(_, place)| *place) {
             self.place = place;

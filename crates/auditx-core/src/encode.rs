@@ -238,7 +238,7 @@ pub(crate) fn plain_fields(
 }
 
 #[inline]
-fn first_of<'t>([first, second]: [&'t str; 2]) -> &'t str {
+fn first_of([first, second]: [&str; 2]) -> &str {
     if first.is_empty() { second } else { first }
 }
 

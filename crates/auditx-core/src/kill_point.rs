@@ -29,7 +29,8 @@ mod armed {
             && left.fetch_sub(1, Ordering::SeqCst) == 1
         {
             let us = rustix::process::getpid();
-            rustix::process::kill_process(us, rustix::process::Signal::KILL).expect("a process may kill itself");
+            rustix::process::kill_process(us, rustix::process::Signal::KILL)
+                .expect("a process may kill itself");
         }
     }
 }

@@ -160,7 +160,10 @@ impl AuditLogger {
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(|_| Counters::default().snapshot(JournalLoad::default(), 0, 0, 0, Vec::new()), |core| core.metrics())
+        self.core().map_or_else(
+            |_| Counters::default().snapshot(JournalLoad::default(), 0, 0, 0, Vec::new()),
+            |core| core.metrics(),
+        )
     }
 
     /// How an address stands in the window of failed security events.
@@ -252,7 +255,13 @@ impl Core {
 
     fn metrics(&self) -> Metrics {
         let (written, durable) = (self.watermark.written(), self.watermark.durable());
-        self.counters.snapshot(self.journal.load(), written, durable, self.notary.size(), self.followers.metrics())
+        self.counters.snapshot(
+            self.journal.load(),
+            written,
+            durable,
+            self.notary.size(),
+            self.followers.metrics(),
+        )
     }
 }
 

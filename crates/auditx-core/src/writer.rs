@@ -231,7 +231,9 @@ impl Shift {
     /// a second time is not to be believed.
     fn rewind(&mut self, fault: &Error) -> bool {
         let mut appender = self.duty.appender.lock();
-        if !fault.is_storage() || !self.duty.journal.holds_since().is_some_and(|place| appender.can_rewind(place)) {
+        if !fault.is_storage()
+            || !self.duty.journal.holds_since().is_some_and(|place| appender.can_rewind(place))
+        {
             return false;
         }
         let outcome = appender.rewind();

@@ -20,7 +20,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         return Ok(());
     }
     let mut command = Command::new("cargo");
-    command.args(["+nightly", "miri", "test", "--package", "auditx-core", "--lib", "--target-dir", "target/miri"]);
+    command.args([
+        "+nightly",
+        "miri",
+        "test",
+        "--package",
+        "auditx-core",
+        "--lib",
+        "--target-dir",
+        "target/miri",
+    ]);
     command.args(workspace.locked()).arg("ring::queue").current_dir(workspace.root());
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(variable);

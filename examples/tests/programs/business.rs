@@ -33,7 +33,9 @@ fn an_invoice_keeps_the_digits_of_its_amount(service: Service) {
         let answer = server.ask(&invoice(reference_no, amount.clone()));
         assert_eq!((answer.status, &answer.json()["amount"]), (201, &json!(digits)), "{reference_no}");
         let id = &answer.json()["entry_id"];
-        trail::wait_for_entry(&server.logs(), "the entry that the answer names", |entry| id == &json!(entry.id));
+        trail::wait_for_entry(&server.logs(), "the entry that the answer names", |entry| {
+            id == &json!(entry.id)
+        });
     }
     let entries = server.stop();
     for (reference_no, _, digits) in amounts {

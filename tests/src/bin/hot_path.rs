@@ -1,6 +1,8 @@
 //! Records on its main thread between two things it says, for whoever counts its system calls: `hot_path DIRECTORY COUNT`.
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config, Durability, JournalKind, RequestContext};
+use auditx_core::{
+    AuditAction, AuditLogger, BusinessModule, Config, Durability, JournalKind, RequestContext,
+};
 use auditx_tests::report::say;
 
 fn main() {

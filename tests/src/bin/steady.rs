@@ -10,7 +10,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, directory, count] = arguments.as_slice() else { panic!("usage: steady DIRECTORY COUNT") };
     let count: u64 = count.parse().expect("the count is a number");
-    let config = Config::new(directory).journal(JournalKind::Ring).journal_bytes(256 * 1024).max_file_bytes(65_536);
+    let config =
+        Config::new(directory).journal(JournalKind::Ring).journal_bytes(256 * 1024).max_file_bytes(65_536);
     let logger = AuditLogger::open(config).expect("the trail opens");
     say(&"opened");
     for number in 0..count {

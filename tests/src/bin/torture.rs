@@ -11,7 +11,8 @@ use auditx_tests::random::Random;
 const ROUNDS_OF_A_TRAIL: u64 = 100;
 
 fn main() {
-    let minutes: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("usage: torture MINUTES");
+    let minutes: u64 =
+        std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("usage: torture MINUTES");
     let deadline = Instant::now() + Duration::from_secs(minutes * 60);
     let program = std::env::current_exe().expect("this program has a path");
     let writer = program.with_file_name("kill_writer");

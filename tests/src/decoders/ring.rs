@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Cadence, Compression, Config, JournalKind, SignedCheckpoint, checkpoint_path};
+use auditx_core::{
+    AuditLogger, Cadence, Compression, Config, JournalKind, SignedCheckpoint, checkpoint_path,
+};
 use auditx_reader::{Answer, VerifyOptions, verify};
 use tempfile::TempDir;
 
@@ -57,7 +59,8 @@ fn recover(directory: &Path) {
     // What was signed may have been changed: then it refuses, and changes nothing.
     let Ok(logger) = AuditLogger::open(config(directory)) else { return };
     logger.close(Duration::from_secs(60)).expect("a trail that opened closes");
-    let numbers: Vec<u64> = entries(directory).iter().filter_map(|line| line.description().parse().ok()).collect();
+    let numbers: Vec<u64> =
+        entries(directory).iter().filter_map(|line| line.description().parse().ok()).collect();
     let once: BTreeSet<u64> = numbers.iter().copied().collect();
     assert_eq!(once.len(), numbers.len(), "repeated: {numbers:?}");
     assert!(once.last().is_none_or(|last| *last < ENTRIES), "invented: {numbers:?}");

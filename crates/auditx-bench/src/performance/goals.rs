@@ -87,6 +87,41 @@ mod tests {
         assert!(goals.iter().all(|goal| !goal.reached), "{goals:?}");
     }
 
+    fn row(load: Load, subject: SubjectName, threads: u64, p50_ns: u64, sealed_per_s: u64) -> Row {
+        Row {
+            load,
+            subject,
+            threads,
+            p50_ns,
+            p99_ns: 1_000,
+            p999_ns: 10_000,
+            max_ns: 0,
+            call_p999_ns: 0,
+            sealed_per_s,
+            resident_kib: 0,
+            file_kib: 0,
+            entries: 1,
+            lines: 1,
+            runs: 1,
+        }
+    }
+
+    #[test]
+    fn goals_are_reached_at_their_limits_and_not_beyond() {
+        let rows = |p50, sealed| {
+            [
+                row(Load::Burst, SubjectName::Auditx, 1, p50, 1),
+                row(Load::FixedRate, SubjectName::Auditx, 1, 1, 1),
+                row(Load::Burst, SubjectName::AuditxOs, 2, 1, sealed),
+                row(Load::Burst, SubjectName::TracingAppender, 1, 2_400, 1),
+                row(Load::Burst, SubjectName::TracingAppender, 2, 1, 375_000),
+            ]
+        };
+        let reached = |rows: &[Row]| of(rows, &[]).iter().map(|goal| goal.reached).collect::<Vec<_>>();
+        assert_eq!(reached(&rows(300, 1_500_000)), [true, true, true, true, true, true, false, false]);
+        assert_eq!(reached(&rows(301, 1_499_999)), [false, false, true, true, false, false, false, false]);
+    }
+
     #[test]
     fn a_ratio_is_the_first_to_the_second() {
         assert!((ratio(8, 2) - 4.0).abs() < f64::EPSILON);

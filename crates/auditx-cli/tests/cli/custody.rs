@@ -49,7 +49,10 @@ fn an_erased_text_is_nowhere_and_every_proof_goes_on_checking() {
         let (trail, seq) = with_secret(before, after);
         let key = auditx(&["key", "show"], trail.path()).out.trim().to_owned();
         let places = places_of_secret(trail.path());
-        assert!(places.contains(&"security.jsonl".to_owned()) && places.contains(&"ring".to_owned()), "{places:?}");
+        assert!(
+            places.contains(&"security.jsonl".to_owned()) && places.contains(&"ring".to_owned()),
+            "{places:?}"
+        );
         assert_eq!(places.iter().any(|place| place.ends_with(".zst")), after > 0);
 
         let number = seq.to_string();

@@ -25,13 +25,18 @@ impl Appender {
         let lost = self.active.next_seq - reach.lines;
         let active = self.active_path();
         let directory = self.means.directory.clone();
-        let from =
-            if first_seq == self.active.first_seq { active.clone() } else { directory.join(sealed_name(first_seq)) };
+        let from = if first_seq == self.active.first_seq {
+            active.clone()
+        } else {
+            directory.join(sealed_name(first_seq))
+        };
         let failed = |what: &str, error| Error::storage(what, &from, error);
         let mut durable = fs::read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
         durable.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         let storage = self.means.storage.clone();
-        storage.replace(&active, &durable).map_err(|error| failed("cannot write the durable lines anew", error))?;
+        storage
+            .replace(&active, &durable)
+            .map_err(|error| failed("cannot write the durable lines anew", error))?;
         for segment in sealed_segments(&directory)? {
             // What was sealed since is written again.
             if segment.first_seq >= first_seq {

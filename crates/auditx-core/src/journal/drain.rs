@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
-use crate::ring::Next;
+use crate::ring::{Map, Next, Queue};
 
 /// The shortest and the longest rest while entries come now and then.
 const SHORT_REST: Duration = Duration::from_micros(50);
@@ -143,10 +143,11 @@ impl Shift {
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
             return Ok(());
         }
-        let stop_at = refused.as_ref().map_or(u64::MAX, |(at, _)| *at);
-        let due = refused.filter(|(at, _)| self.position >= *at).map(|(_, missed)| missed);
-        let stop_at = if due.is_some() { u64::MAX } else { stop_at };
-
+        let (due, stop_at) = match refused {
+            Some((at, missed)) if self.position >= at => (Some(missed), u64::MAX),
+            Some((at, _)) => (None, at),
+            None => (None, u64::MAX),
+        };
         let mut appender = ring.means.appender.lock();
         if appender.reach().place != self.position {
             return Ok(());
@@ -157,35 +158,17 @@ impl Shift {
             self.handed += missed.count;
             appender.miss(missed);
         }
-        let (mut at, mut damaged, mut fresh, counted) = (self.position, 0, 0, self.counted);
-        // Under `Os` room is free again at once, and nothing is promised for a power loss.
-        let is_checked = ring.means.durability != Durability::Os;
-        let mut feed = |_, out: &mut Vec<u8>| {
-            while at < stop_at {
-                match queue.next(at) {
-                    Next::Skip { end } => at = end,
-                    Next::Entry { len, end } => {
-                        let begin = out.len();
-                        let is_sound = if is_checked {
-                            queue.copy_checked(at, len, out)
-                        } else {
-                            queue.copy(at, len, out);
-                            true
-                        };
-                        at = end;
-                        if is_sound {
-                            fresh += u64::from(end > counted);
-                            return Some(end);
-                        }
-                        out.truncate(begin);
-                        damaged += 1;
-                    }
-                    Next::Empty | Next::Unfinished => return None,
-                }
-            }
-            None
+        let mut batch = Batch {
+            queue,
+            at: self.position,
+            stop_at,
+            counted: self.counted,
+            is_checked: ring.means.durability != Durability::Os,
+            fresh: 0,
+            damaged: 0,
         };
-        appender.append_all(&mut feed)?;
+        appender.append_all(&mut |_, out| batch.next(out))?;
+        let Batch { at, fresh, damaged, .. } = batch;
         if self.handed > 0 {
             ring.told_of(std::mem::take(&mut self.handed));
         }
@@ -274,6 +257,46 @@ impl Shift {
             std::thread::park_timeout(self.rest);
             self.rest = (self.rest * 2).min(LONG_REST);
         }
+    }
+}
+
+/// Entries on their way into one write.
+struct Batch<'q> {
+    queue: &'q Queue<Map>,
+    at: u64,
+    stop_at: u64,
+    counted: u64,
+    /// Whether crcs are noted. Under `Os` room is free again at once, and nothing is promised for a power loss.
+    is_checked: bool,
+    /// Entries that were not counted before.
+    fresh: u64,
+    damaged: u64,
+}
+
+impl Batch<'_> {
+    /// Appends the next entry to `out`; gives the place behind it.
+    fn next(&mut self, out: &mut Vec<u8>) -> Option<u64> {
+        while self.at < self.stop_at {
+            let (len, end) = match self.queue.next(self.at) {
+                Next::Entry { len, end } => (len, end),
+                Next::Skip { end } => {
+                    self.at = end;
+                    continue;
+                }
+                Next::Empty | Next::Unfinished => return None,
+            };
+            let position = std::mem::replace(&mut self.at, end);
+            if !self.is_checked {
+                self.queue.copy(position, len, out);
+            } else if !self.queue.copy_checked(position, len, out) {
+                out.truncate(out.len() - len);
+                self.damaged += 1;
+                continue;
+            }
+            self.fresh += u64::from(end > self.counted);
+            return Some(end);
+        }
+        None
     }
 }
 

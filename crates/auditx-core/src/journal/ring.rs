@@ -12,8 +12,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
-use crate::watermark::Reach;
 use crate::ring::{Map, Next, Queue, Refused, RingFile, Wake};
+use crate::watermark::Reach;
 
 /// What the journal works with.
 #[derive(Debug)]
@@ -117,10 +117,12 @@ impl Ring {
                 }
                 other => Some(other),
             };
-            self.room.wait(deadline, attempt).ok_or_else(|| {
-                Error::new(Kind::TimedOut, "the journal's ring could not be overwritten in time")
-            })?
-            .map_err(|_| Error::closed())?;
+            self.room
+                .wait(deadline, attempt)
+                .ok_or_else(|| {
+                    Error::new(Kind::TimedOut, "the journal's ring could not be overwritten in time")
+                })?
+                .map_err(|_| Error::closed())?;
         }
         self.means.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
         self.file.flush()
@@ -159,9 +161,8 @@ impl Journal for Ring {
         let end = self.queue().close();
         self.wake_drain();
         let watermark = self.means.appender.watermark();
-        let written = watermark.wait_until(Some(deadline), "the journal to be written", || {
-            watermark.written_place() >= end
-        });
+        let written = watermark
+            .wait_until(Some(deadline), "the journal to be written", || watermark.written_place() >= end);
         match written {
             Ok(()) => self.means.appender.close(),
             Err(error) => {

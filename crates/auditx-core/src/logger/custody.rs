@@ -146,7 +146,8 @@ impl AuditLogger {
                 .unwrap_or_default(),
             why,
         };
-        let core = Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
+        let core =
+            Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
         exit::close_at_exit(&core);
         Ok((Self(Arc::new(Handle::Open(core))), moved_to))
     }

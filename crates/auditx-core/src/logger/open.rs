@@ -71,7 +71,8 @@ impl Ground {
         let (counters, sealed) = (Arc::new(Counters::default()), Arc::new(Bell::default()));
         let watermark = Arc::new(Watermark::default());
         let clock = config.clock.clone();
-        let app_log = Arc::new(AppLog::new(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
+        let app_log =
+            Arc::new(AppLog::new(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
         let means = Means {
             directory: directory.clone(),
             storage,
@@ -196,8 +197,9 @@ impl Core {
         let projection = Arc::new(ProjectionLock::default());
         let around = ground.surroundings(config, projection.clone());
         let followers = Followers::start(&around, config.console, &config.hooks)?;
-        let Ground { lock, directory, envelope, counters, app_log, sealed, watermark, notary, appender, .. } =
-            ground;
+        let Ground {
+            lock, directory, envelope, counters, app_log, sealed, watermark, notary, appender, ..
+        } = ground;
         let housekeeping = Arc::new(Housekeeping {
             directory: directory.clone(),
             compression: config.compression,
@@ -249,7 +251,7 @@ impl AuditLogger {
         }
         let ground = Ground::lay(config, Arc::new(Disk), None)?;
         let count = ground.replay.count();
-        let capacity = ground.replay.capacity();
+        let capacity = ground.replay.capacity().unwrap_or(config.journal_bytes);
         ground.appender.sign()?;
         drop(ground.replay.begin_ring(&ground.directory, JournalKind::Auto, capacity, ground.lines())?);
         Ok(count)

@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use super::*;
+use crate::context::RequestContext;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::segment::TrailReader;
 use crate::vocabulary::{AuditAction, BusinessModule};
-use crate::context::RequestContext;
 use crate::{Compression, RateLimit, Redaction, Retention};
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -22,7 +22,8 @@ use crate::segment::{ACTIVE, OWN_DIR, first_seq_of, open_segment, sealed_segment
 const ID_PREFIX: &[u8] = b"\"id\":\"";
 const ID_LEN: usize = 36;
 
-const WITHOUT_RING: &str = "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
+const WITHOUT_RING: &str =
+    "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
 
 type Id = [u8; ID_LEN];
 
@@ -74,8 +75,8 @@ impl Replay {
         self.entries.len() as u64
     }
 
-    /// Of the ring they were found in.
-    pub(crate) fn capacity(&self) -> u64 {
+    /// Of the ring they were found in, if it was one.
+    pub(crate) fn capacity(&self) -> Option<u64> {
         self.left.capacity
     }
 

@@ -127,7 +127,8 @@ impl Tail {
                 return Ok(Ok(()));
             }
             let leaf = line.strip_suffix(b"\n").filter(|line| is_whole(line)).and_then(leaf_of);
-            let is_expected = |leaf: &Leaf| leaf.seq == self.next_seq && (leaf.seq < signed || is_json(&line));
+            let is_expected =
+                |leaf: &Leaf| leaf.seq == self.next_seq && (leaf.seq < signed || is_json(&line));
             let Some(leaf) = leaf.filter(is_expected) else {
                 if self.next_seq < signed && line.last() == Some(&b'\n') {
                     let what = format!("what stands in the place of line {} is not that line", self.next_seq);
@@ -161,8 +162,11 @@ impl Tail {
                 (Some(torn), first_seq)
             }
         };
-        let record = (torn.is_some() || unsigned_lines > 0)
-            .then_some(OwnRecord::Recovered { torn, unsigned_lines, replayed: 0 });
+        let record = (torn.is_some() || unsigned_lines > 0).then_some(OwnRecord::Recovered {
+            torn,
+            unsigned_lines,
+            replayed: 0,
+        });
         Ok((record, first_seq))
     }
 

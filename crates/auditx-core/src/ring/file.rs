@@ -29,7 +29,9 @@ pub(crate) fn refusal(directory: &Path) -> Option<String> {
         Ok(found) => {
             let kind = u64::try_from(found.f_type).unwrap_or(0);
             (!ALLOWED.contains(&kind)).then(|| {
-                format!("its file system (type {kind:#x}) is not one that keeps promised space: ext4, XFS, tmpfs")
+                format!(
+                    "its file system (type {kind:#x}) is not one that keeps promised space: ext4, XFS, tmpfs"
+                )
             })
         }
         Err(error) => Some(format!("its file system cannot be asked: {error}")),
@@ -44,7 +46,8 @@ pub(crate) struct Opened {
     pub(crate) refused: Option<(u64, u64, u64)>,
     /// What is to be said about it in app.log.
     pub(crate) remark: Option<String>,
-    pub(crate) capacity: u64,
+    /// None where there was no ring of this trail.
+    pub(crate) capacity: Option<u64>,
     /// Whether the file can be used again as it is.
     reusable: bool,
 }
@@ -72,7 +75,8 @@ impl RingFile {
         let wreck = Wreck::new(&bytes).filter(|wreck| wreck.header().trail_id == trail_id);
         let Some(wreck) = wreck else {
             let aside = put_aside(own, &path)?;
-            let remark = format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
+            let remark =
+                format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
             return Ok(Opened { remark: Some(remark), ..Opened::default() });
         };
         let header = wreck.header();
@@ -85,7 +89,7 @@ impl RingFile {
         });
         let count = wreck.refused(REFUSED);
         let refused = (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
-        Ok(Opened { salvaged, refused, remark, capacity: header.capacity, reusable: is_whole })
+        Ok(Opened { salvaged, refused, remark, capacity: Some(header.capacity), reusable: is_whole })
     }
 
     /// Begins anew behind everything an earlier use left; nothing of that is found again. The trail has so many lines.

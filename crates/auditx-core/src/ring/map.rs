@@ -67,8 +67,7 @@ impl Parent {
     fn new() -> io::Result<Self> {
         let page = MmapRaw::from(MmapMut::map_anon(WORD)?);
         // SAFETY: the page is ours and holds nothing yet.
-        let advised =
-            unsafe { madvise(page.as_mut_ptr().cast(), page.len(), Inheritance::LinuxWipeOnFork) };
+        let advised = unsafe { madvise(page.as_mut_ptr().cast(), page.len(), Inheritance::LinuxWipeOnFork) };
         // Kernels before 4.14 do not know this advice: there a child is not told from its parent.
         advised.unwrap_or(());
         let parent = Self { page };

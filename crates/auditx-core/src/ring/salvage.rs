@@ -4,8 +4,8 @@
 //! nothing: what does not carry its own position is no entry, nor, after a power loss, what does not carry its crc.
 
 use super::layout::{
-    ALIGN, CHECKED, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL, WORD, record_size,
-    seeded, unpack,
+    ALIGN, CHECKED, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL,
+    WORD, record_size, seeded, unpack,
 };
 
 /// Positions count bytes: no ring gets there in a thousand years.

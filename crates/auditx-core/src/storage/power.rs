@@ -105,7 +105,13 @@ impl PowerDisk {
 
     /// What a power cut at this moment may leave of the segments in `from`, in `to`; `copy` copies everything else while nothing
     /// is written, `below` chooses.
-    pub(crate) fn cut(&self, from: &Path, to: &Path, copy: impl FnOnce(), below: &mut dyn FnMut(usize) -> usize) {
+    pub(crate) fn cut(
+        &self,
+        from: &Path,
+        to: &Path,
+        copy: impl FnOnce(),
+        below: &mut dyn FnMut(usize) -> usize,
+    ) {
         let state = self.state();
         copy();
         for entry in fs::read_dir(from).unwrap() {

@@ -68,7 +68,11 @@ fn a_full_journal_refuses_at_once_where_it_is_to_and_the_trail_tells_how_often()
     logger.close(PATIENCE).unwrap();
     let (numbers, gaps) = found(directory.path());
     assert_eq!(numbers, (0..=accepted).collect::<Vec<_>>());
-    assert_eq!(gaps, [(usize::try_from(accepted).unwrap(), 5)], "after what was there, before what came later");
+    assert_eq!(
+        gaps,
+        [(usize::try_from(accepted).unwrap(), 5)],
+        "after what was there, before what came later"
+    );
     assert!(text(directory.path().join("audit.jsonl")).contains("cannot append to the active segment"));
 }
 
@@ -124,11 +128,10 @@ fn a_task_waits_for_room_without_blocking_its_thread() {
     let mut waiting = None;
     for number in 0..1_000_u64 {
         let text = number.to_string();
-        let mut task =
-            Box::pin({
-                let logger = logger.clone();
-                async move { logger.log(text).metadata("pad", "x".repeat(2_000)).record_async().await }
-            });
+        let mut task = Box::pin({
+            let logger = logger.clone();
+            async move { logger.log(text).metadata("pad", "x".repeat(2_000)).record_async().await }
+        });
         match task.as_mut().poll(&mut context) {
             Poll::Ready(receipt) => drop(receipt.unwrap()),
             Poll::Pending => {
@@ -140,7 +143,9 @@ fn a_task_waits_for_room_without_blocking_its_thread() {
     let (number, mut task) = waiting.expect("the ring fills up");
     // Dropped while it waits: that one is not recorded.
     let given_up = {
-        let mut given_up = Box::pin(async { logger.log("given up").metadata("pad", "x".repeat(2_000)).record_async().await });
+        let mut given_up = Box::pin(async {
+            logger.log("given up").metadata("pad", "x".repeat(2_000)).record_async().await
+        });
         assert!(given_up.as_mut().poll(&mut context).is_pending());
         given_up
     };

@@ -13,7 +13,8 @@ const KINDS: [JournalKind; 2] = [JournalKind::Ring, JournalKind::Direct];
 fn recorded_by(kind: JournalKind) -> Vec<Vec<String>> {
     const THREADS: usize = 4;
     let directory = tempfile::tempdir().unwrap();
-    let config = Config::new(directory.path()).journal(kind).journal_bytes(256 * 1024).max_file_bytes(100_000);
+    let config =
+        Config::new(directory.path()).journal(kind).journal_bytes(256 * 1024).max_file_bytes(100_000);
     let logger = AuditLogger::open(config).unwrap();
     let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
@@ -109,7 +110,8 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
         let config = Config::new(directory.path()).journal(JournalKind::Ring).max_file_bytes(65_535);
         let config = config.compression(Compression::None);
         let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
-        let record = |number: usize| logger.log(number.to_string()).metadata("pad", "x".repeat(1_000)).record();
+        let record =
+            |number: usize| logger.log(number.to_string()).metadata("pad", "x".repeat(1_000)).record();
         record(0).unwrap().wait_durable().unwrap();
         disk.0.failing_syncs.store(failures, Ordering::SeqCst);
         // Enough for several segments, so that what was sealed meanwhile is written anew as well.

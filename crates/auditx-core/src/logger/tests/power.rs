@@ -95,7 +95,8 @@ fn cut_once(seed: u64) {
         logger.close(PATIENCE).unwrap();
         (durable, accepted)
     });
-    let logger = AuditLogger::open(config(left.path())).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let logger =
+        AuditLogger::open(config(left.path())).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     logger.close(PATIENCE).unwrap();
     let mut found: HashMap<String, Vec<u64>> = HashMap::new();
     for entry in entries(left.path()).into_iter().filter(|entry| entry.own_record.is_none()) {
@@ -106,7 +107,10 @@ fn cut_once(seed: u64) {
         assert!(numbers.is_sorted_by(|one, other| one < other), "seed {seed}: {numbers:?}");
         let kept = u64::try_from(numbers.iter().filter(|number| **number < durable[thread]).count()).unwrap();
         assert_eq!(kept, durable[thread], "seed {seed}: thread {thread} had so many durable receipts");
-        assert!(numbers.last().is_none_or(|last| *last < accepted[thread]), "seed {seed}: nothing is invented");
+        assert!(
+            numbers.last().is_none_or(|last| *last < accepted[thread]),
+            "seed {seed}: nothing is invented"
+        );
     }
     assert!(found.is_empty(), "seed {seed}: {found:?}");
     assert_eq!(checked(&logger).size(), entries(left.path()).len() as u64);

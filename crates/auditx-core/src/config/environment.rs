@@ -1,0 +1,57 @@
+//! A configuration from environment variables.
+
+use super::{Config, policy};
+use crate::error::{Error, Result};
+
+impl Config {
+    /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
+    /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
+    /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`, `AUDITX_DEFAULT_CURRENCY`,
+    /// `AUDITX_SIGNING_KEY`. Values are spelled as in a configuration file.
+    ///
+    /// # Errors
+    /// `is_invalid`, naming the variable, for a value that cannot be read.
+    pub fn from_env() -> Result<Self> {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    pub(super) fn from_variables(read: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Self> {
+        let mut config = Self::default();
+        let text = |name: &str| match read(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => value
+                .into_string()
+                .map(Some)
+                .map_err(|value| Error::invalid(format!("{name} is not Unicode: {}", value.display()))),
+        };
+        if let Some(log_dir) = read("AUDITX_LOG_DIR").filter(|value| !value.is_empty()) {
+            config.log_dir = log_dir.into();
+        }
+        for (name, setting) in [
+            ("AUDITX_INSTANCE", &mut config.instance),
+            ("AUDITX_ORIGIN", &mut config.origin),
+            ("AUDITX_HOSTNAME", &mut config.hostname),
+            ("AUDITX_DEFAULT_CURRENCY", &mut config.default_currency),
+        ] {
+            if let Some(value) = text(name)? {
+                *setting = value;
+            }
+        }
+        policy::read_variable(&text, "AUDITX_CONSOLE", &mut config.console)?;
+        policy::read_variable(&text, "AUDITX_MAX_FILE_BYTES", &mut config.max_file_bytes)?;
+        policy::read_variable(&text, "AUDITX_RETENTION", &mut config.retention)?;
+        policy::read_variable(&text, "AUDITX_COMPRESSION", &mut config.compression)?;
+        policy::read_variable(&text, "AUDITX_DURABILITY", &mut config.durability)?;
+        policy::read_variable(&text, "AUDITX_JOURNAL", &mut config.journal)?;
+        policy::read_variable(&text, "AUDITX_JOURNAL_BYTES", &mut config.journal_bytes)?;
+        policy::read_variable(&text, "AUDITX_ON_FULL", &mut config.on_full)?;
+        policy::read_variable(&text, "AUDITX_SIGNING_KEY", &mut config.signing_key)?;
+        if let Some(age) = text("AUDITX_MAX_AGE")? {
+            config.max_age = Some(
+                policy::parse_duration(&age)
+                    .map_err(|error| policy::in_variable("AUDITX_MAX_AGE", &error))?,
+            );
+        }
+        Ok(config)
+    }
+}
