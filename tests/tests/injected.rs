@@ -123,5 +123,10 @@ fn recording_makes_no_system_call() {
     let said =
         |what: &str| own.iter().position(|call| call.starts_with("write(1") && call.contains(what)).unwrap();
     let (begin, end) = (said("begin"), said("end"));
-    assert_eq!(own[begin + 1..end], [""; 0], "between 5,000 entries");
+    let between: Vec<&&str> = own[begin + 1..end]
+        .iter()
+        // strace writes a call in two lines where another thread's came in between: this is the end of `begin`.
+        .filter(|call| !call.starts_with("<... write resumed>"))
+        .collect();
+    assert!(between.is_empty(), "between 5,000 entries: {between:?}");
 }

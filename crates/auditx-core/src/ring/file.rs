@@ -5,8 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate, statfs};
-
 use super::layout::{
     CONTROL, FLAGS, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
 };
@@ -21,11 +19,19 @@ use crate::storage::{Disk, Storage, open_own, private_options};
 const FILE_NAME: &str = "ring";
 
 /// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4, XFS, tmpfs.
+#[cfg(target_os = "linux")]
 const ALLOWED: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
 
 /// Why a ring cannot be trusted in this directory; none where it can.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn refusal(_directory: &Path) -> Option<String> {
+    Some("this is not Linux".to_owned())
+}
+
+/// Why a ring cannot be trusted in this directory; none where it can.
+#[cfg(target_os = "linux")]
 pub(crate) fn refusal(directory: &Path) -> Option<String> {
-    match statfs(directory) {
+    match rustix::fs::statfs(directory) {
         Ok(found) => {
             let kind = u64::try_from(found.f_type).unwrap_or(0);
             (!ALLOWED.contains(&kind)).then(|| {
@@ -174,7 +180,8 @@ fn make(own: &Path, path: &Path, len: u64) -> io::Result<()> {
     let temporary = own.join(format!("{FILE_NAME}.tmp"));
     let mut file = open_own(&temporary, private_options().write(true).create(true).truncate(true))?;
     let made = (|| {
-        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        #[cfg(target_os = "linux")]
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len)?;
         let zeros = vec![0; CHUNK];
         let mut left = len;
         while left > 0 {

@@ -6,8 +6,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
-use rustix::mm::{Advice as Inheritance, madvise};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
 
 use super::layout::WORD;
 use super::word::Memory;
@@ -35,7 +34,8 @@ impl Map {
     /// Makes every page writable now, so that callers do not wait for page faults later.
     pub(crate) fn populate(&self) {
         // Kernels before 5.14 do not know this advice; the pages are then made ready when they are touched.
-        drop(self.map.advise(Advice::PopulateWrite));
+        #[cfg(target_os = "linux")]
+        drop(self.map.advise(memmap2::Advice::PopulateWrite));
     }
 
     /// msync(2): afterwards the file on disk is what the memory was.
@@ -66,10 +66,14 @@ struct Parent {
 impl Parent {
     fn new() -> io::Result<Self> {
         let page = MmapRaw::from(MmapMut::map_anon(WORD)?);
-        // SAFETY: the page is ours and holds nothing yet.
-        let advised = unsafe { madvise(page.as_mut_ptr().cast(), page.len(), Inheritance::LinuxWipeOnFork) };
-        // Kernels before 4.14 do not know this advice: there a child is not told from its parent.
-        advised.unwrap_or(());
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::mm::{Advice, madvise};
+            // SAFETY: the page is ours and holds nothing yet.
+            let advised = unsafe { madvise(page.as_mut_ptr().cast(), page.len(), Advice::LinuxWipeOnFork) };
+            // Kernels before 4.14 do not know this advice: there a child is not told from its parent.
+            advised.unwrap_or(());
+        }
         let parent = Self { page };
         parent.word().store(1, Ordering::Relaxed);
         Ok(parent)
