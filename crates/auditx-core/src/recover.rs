@@ -143,11 +143,9 @@ fn resume(
     let (record, first_seq) = tail.repair(directory, means)?;
     let records = record.into_iter().collect();
     let mut tree = GrowingTree::open(directory, frontier)?;
-    for leaf in tail.unsigned {
-        // What the cache then lacks is made anew when it is missed.
-        if tree.push(leaf).is_err() {
-            means.counters.tile_failures.add(1);
-        }
+    // What the cache then lacks is made anew when it is missed.
+    if tree.extend(&tail.unsigned).is_err() {
+        means.counters.tile_failures.add(1);
     }
     let notary =
         Notary::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), latest)?;

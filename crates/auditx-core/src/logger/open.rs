@@ -58,10 +58,7 @@ impl Ground {
         create_directory(&directory)
             .map_err(|error| Error::storage("cannot make the log directory", &directory, error))?;
         let lock = lock::lock(&directory, &config.instance)?;
-        let hostname = match config.hostname.as_str() {
-            "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            name => name.to_owned(),
-        };
+        let hostname = hostname(config);
         let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
         let envelope = Arc::new(Envelope {
             rules: config.redaction.compile()?,
@@ -176,6 +173,13 @@ impl Ground {
             opened_at: self.opened_at,
             durability: config.durability,
         }
+    }
+}
+
+fn hostname(config: &Config) -> String {
+    match config.hostname.as_str() {
+        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        name => name.to_owned(),
     }
 }
 

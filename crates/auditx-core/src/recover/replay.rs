@@ -113,7 +113,8 @@ impl Replay {
     /// might wonder.
     ///
     /// # Errors
-    /// `is_storage` where a ring was asked for and the space cannot be had, `is_invalid` where a ring was asked for and cannot be trusted here.
+    /// `is_storage` where a ring was asked for and the space cannot be had, `is_invalid` where it was asked for and cannot be
+    /// trusted here.
     pub(crate) fn begin_ring(
         &self,
         directory: &Path,
@@ -153,6 +154,12 @@ impl Replay {
 pub(crate) fn missing_from(directory: &Path, trail_id: [u8; 16]) -> Result<(Opened, Vec<Vec<u8>>)> {
     let mut left = RingFile::salvage(&directory.join(OWN_DIR), trail_id)?;
     let mut entries = std::mem::take(&mut left.salvaged.entries);
+    let found = entries.len();
+    entries.retain(|body| is_entry(body));
+    if entries.len() < found {
+        let remark = format!("{} records in the journal's ring are no entries", found - entries.len());
+        left.remark = Some(left.remark.map_or_else(|| remark.clone(), |known| format!("{known}; {remark}")));
+    }
     retain_missing(directory, &mut entries, left.salvaged.lines)?;
     Ok((left, entries))
 }
@@ -192,6 +199,12 @@ fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Resul
         line.clear();
     }
     Ok(())
+}
+
+/// Whether it can be a line: memory that something else wrote to could hold anything.
+fn is_entry(body: &[u8]) -> bool {
+    let object = [b"{", body].concat();
+    memchr::memchr(b'\n', body).is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&object).is_ok()
 }
 
 fn body_of(line: &[u8]) -> Option<&[u8]> {
