@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::json::{self, RulesAt};
 use super::pen::{Buffer, Pen, room_for};
 use super::scalar::{amount, ip};
-use crate::entry::{MetadataPairs, MetadataValue};
+use crate::entry::{MetadataValue, Pairs};
 use crate::error::Result;
 use crate::redact::{Decision, Decisions, Path, REDACTED, Rules};
 
@@ -16,12 +16,12 @@ const ROOM: usize = 80;
 
 pub(super) fn write(
     buffer: &mut Buffer,
-    own: &MetadataPairs<'_>,
+    own: &Pairs<'_>,
     extra: &BTreeMap<String, Value>,
     (rules, decisions): (&Rules, &mut Decisions),
 ) -> Result<()> {
     let mut opened = false;
-    for (name, value) in own {
+    for (name, value) in own.iter() {
         open(buffer, &mut opened, name);
         match decisions.decide(rules, name) {
             Decision::Keep => plain(buffer, value, Some((rules, Path::root("metadata").join(name))))?,

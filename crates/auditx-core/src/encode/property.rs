@@ -217,7 +217,7 @@ fn assert_reads_as_stated(body: &[u8], entry: &Entry<'_>, context: &ContextField
     ] {
         assert_eq!(line.get(name).unwrap_or(&json!("")), &stated, "{name}");
     }
-    for (key, value) in &entry.metadata {
+    for (key, value) in entry.metadata.iter() {
         if let (MetadataValue::Text(text), true) =
             (value, line["metadata"][kept(key).as_str().unwrap()] != "[REDACTED]")
         {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -60,6 +61,7 @@ impl AuditLogger {
     }
 
     /// Money that moved or is owed: an invoice posted, a payment, a refund.
+    #[inline(always)]
     pub fn log_transaction<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -121,6 +123,7 @@ impl AuditLogger {
 macro_rules! text_setters {
     ($($(#[$doc:meta])* $field:ident,)*) => {
         $($(#[$doc])*
+        #[inline(always)]
         pub fn $field(mut self, $field: impl Into<Cow<'a, str>>) -> Self {
             self.entry.$field = $field.into();
             self
@@ -129,6 +132,7 @@ macro_rules! text_setters {
 }
 
 impl<'a, K> EntryBuilder<'a, K> {
+    #[inline(always)]
     fn new(
         logger: &'a AuditLogger,
         description: impl Into<Cow<'a, str>>,
@@ -183,6 +187,7 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// To which record.
+    #[inline(always)]
     pub fn entity(
         mut self,
         entity_type: impl Into<Cow<'a, str>>,
@@ -194,6 +199,7 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// How much money. From integers, `Decimal`, or [`Amount::parse`]; never through binary floating point.
+    #[inline(always)]
     pub fn amount(mut self, amount: impl Into<Amount>) -> Self {
         self.entry.amount = Some(amount.into());
         self
@@ -223,9 +229,13 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// One more fact. A key set twice has its last value; an empty value takes the key away.
-    pub fn metadata(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
-        self.entry.put_metadata(key, value);
-        self
+    #[inline(always)]
+    pub fn metadata(self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        // A drop while unwinding would be a call that learns the entry's address; see `Pairs::put`.
+        let mut builder = ManuallyDrop::new(self);
+        builder.entry.metadata.put(key, value);
+        ManuallyDrop::into_inner(builder)
     }
 
     /// What the record said before.
@@ -298,6 +308,7 @@ impl<'a, K> EntryBuilder<'a, K> {
 
 impl<'a> EntryBuilder<'a, Transaction> {
     /// The other party: `metadata.party`.
+    #[inline(always)]
     pub fn party(self, party: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("party", party.into())
     }
