@@ -34,13 +34,13 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
     /// Calls in each sustained run
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
     sustained_entries: u64,
     /// Calls a second of the fixed rate, over all threads
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
     /// How long the fixed rate is kept up
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Numbers of calling threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]

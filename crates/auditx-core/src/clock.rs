@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
+use crate::digits::pair;
+
 /// A source of wall-clock time; the system's unless [`Config::clock`](crate::Config::clock) says otherwise.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The time now.
@@ -39,8 +41,9 @@ thread_local! {
 
 impl Timestamp {
     pub(crate) fn of(time: SystemTime) -> Self {
-        let micros = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros();
-        Self(u64::try_from(micros).unwrap_or(LAST_MICROS).min(LAST_MICROS))
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let seconds = since.as_secs().saturating_mul(1_000_000);
+        Self(seconds.saturating_add(since.subsec_micros().into()).min(LAST_MICROS))
     }
 
     pub(crate) fn from_micros(micros: u64) -> Self {
@@ -56,23 +59,38 @@ impl Timestamp {
     }
 
     pub(crate) fn rfc3339(self) -> [u8; RFC3339_LEN] {
-        let second = self.0 / 1_000_000;
-        let mut text = match SECOND.try_with(Cell::get) {
-            Ok((cached, text)) if cached == second => text,
-            _ => {
-                let text = write_second(second);
-                // A thread that is being torn down has no cache left and formats anew.
-                SECOND.try_with(|cell| cell.set((second, text))).unwrap_or(());
-                text
-            }
-        };
-        let mut micros = self.0 % 1_000_000;
-        for place in (20..26).rev() {
-            text[place] = digit(micros % 10);
-            micros /= 10;
-        }
+        let mut text = [0; RFC3339_LEN];
+        self.write_rfc3339(&mut text);
         text
     }
+
+    #[inline]
+    pub(crate) fn write_rfc3339(self, text: &mut [u8; RFC3339_LEN]) {
+        let (second, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        // Copied where it stands: by way of the stack it would cost more than all of the digits.
+        let written = SECOND.try_with(|cell| {
+            let (cached, known) = cell.get();
+            if cached == second {
+                *text = known;
+            }
+            cached == second
+        });
+        if !written.unwrap_or(false) {
+            *text = remember(second);
+        }
+        let [.., a, b, c, d, e, f, _] = text;
+        [*a, *b] = pair(micros / 10_000);
+        [*c, *d] = pair(micros / 100);
+        [*e, *f] = pair(micros);
+    }
+}
+
+#[cold]
+fn remember(second: u64) -> [u8; RFC3339_LEN] {
+    let text = write_second(second);
+    // A thread that is being torn down has no cache left and formats anew.
+    SECOND.try_with(|cell| cell.set((second, text))).unwrap_or(());
+    text
 }
 
 impl fmt::Display for Timestamp {

@@ -10,6 +10,7 @@ mod pen;
 mod scalar;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -89,18 +90,32 @@ impl Envelope {
         let Desk { buffer, inherited, decisions } = desk;
         buffer.clear();
         inherited.with(context, |inherited, extra| {
-            self.head(buffer, entry, inherited, (id, now));
-            if entry.old_values.is_some() || entry.new_values.is_some() {
-                self.snapshot(buffer, "old_values", entry.old_values.as_ref())?;
-                self.snapshot(buffer, "new_values", entry.new_values.as_ref())?;
-            }
-            metadata::write(buffer, &entry.metadata, extra, (&self.rules, decisions))?;
-            self.tail(buffer, entry, inherited)
+            self.body(buffer, entry, (inherited, extra), decisions, (id, now))
         })?;
         limit::check(buffer.written())
     }
 
+    /// One function with its parts inlined into it, and called from several places.
+    #[inline(never)]
+    fn body(
+        &self,
+        buffer: &mut Buffer,
+        entry: &Entry<'_>,
+        (inherited, extra): (&Inherited, &BTreeMap<String, Value>),
+        decisions: &mut Decisions,
+        stamp: (Uuid, Timestamp),
+    ) -> Result<()> {
+        self.head(buffer, entry, inherited, stamp);
+        if entry.old_values.is_some() || entry.new_values.is_some() {
+            self.snapshot(buffer, "old_values", entry.old_values.as_ref())?;
+            self.snapshot(buffer, "new_values", entry.new_values.as_ref())?;
+        }
+        metadata::write(buffer, &entry.metadata, extra, (&self.rules, decisions))?;
+        self.tail(buffer, entry, inherited)
+    }
+
     /// Up to the currency.
+    #[inline(always)]
     fn head(
         &self,
         buffer: &mut Buffer,
@@ -108,7 +123,9 @@ impl Envelope {
         inherited: &Inherited,
         (id, now): (Uuid, Timestamp),
     ) {
-        let texts = [
+        let currency = first_of([&entry.currency, &self.default_currency]);
+        let room = room_for([
+            currency,
             &entry.description,
             &entry.user,
             &entry.user_role,
@@ -118,12 +135,10 @@ impl Envelope {
             &entry.entity_type,
             &entry.entity_id,
             &entry.reference_no,
-        ];
-        let currency = first_of([&entry.currency, &self.default_currency]);
-        let room =
-            texts.into_iter().fold(room_for(currency), |room, text| room.saturating_add(room_for(text)));
+        ]);
         let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
-        let pen = pen.put(b"\"id\":\"").put(&hyphenated(id)).put(b"\",\"timestamp\":\"").put(&now.rfc3339());
+        let pen = pen.put(b"\"id\":\"").filled(|place| hyphenated(place, id));
+        let pen = pen.put(b"\",\"timestamp\":\"").filled(|place| now.write_rfc3339(place));
         let pen = pen.put(b"\",\"level\":\"").word(entry.level.as_str().as_bytes());
         let pen = pen.put(b"\",\"module\":\"").word(entry.module.as_str().as_bytes());
         let pen = pen.put(b"\",\"action\":\"").word(entry.action.as_str().as_bytes()).put(b"\"");
@@ -153,11 +168,10 @@ impl Envelope {
     }
 
     /// From the request on.
+    #[inline(always)]
     fn tail(&self, buffer: &mut Buffer, entry: &Entry<'_>, inherited: &Inherited) -> Result<()> {
-        let texts = [&entry.request_id, &entry.session_id, &entry.method, &entry.endpoint];
-        let room = texts
-            .into_iter()
-            .fold(room_for(&self.hostname), |room, text| room.saturating_add(room_for(text)));
+        let room =
+            room_for([&entry.request_id, &entry.session_id, &self.hostname, &entry.method, &entry.endpoint]);
         let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
         let pen = if entry.request_id.is_empty() && entry.session_id.is_empty() && entry.ip.is_none() {
             inherited.copy(pen, Field::Request, Field::Ip)
@@ -173,7 +187,7 @@ impl Envelope {
         let pen = pen.field(b",\"hostname\":\"", &self.hostname);
         let pen = pen.field(b",\"method\":\"", &entry.method).field(b",\"endpoint\":\"", &entry.endpoint);
         let pen = match entry.status {
-            Some(status) => pen.put(b",\"status\":").integer(status),
+            Some(status) => pen.put(b",\"status\":").unsigned(status.into()),
             None => pen,
         };
         let pen = if entry.success { pen.put(b",\"success\":true") } else { pen.put(b",\"success\":false") };

@@ -1,22 +1,20 @@
 //! One fact to record, as its caller states it: borrowed text, no allocation for `&str`.
 
+mod pairs;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
-use smallvec::SmallVec;
 
 use crate::amount::Amount;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
+pub(crate) use pairs::Pairs;
+
 /// Text of an entry; the empty text is absent from the line.
 pub(crate) type Text<'a> = Cow<'a, str>;
-
-/// As many as the helpers set; further ones spill to the heap. More of them would make every entry larger to move.
-const INLINE_METADATA: usize = 4;
-
-pub(crate) type MetadataPairs<'a> = SmallVec<[(Text<'a>, MetadataValue<'a>); INLINE_METADATA]>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
@@ -36,7 +34,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) currency: Text<'a>,
     pub(crate) old_values: Option<Value>,
     pub(crate) new_values: Option<Value>,
-    pub(crate) metadata: MetadataPairs<'a>,
+    pub(crate) metadata: Pairs<'a>,
     pub(crate) request_id: Text<'a>,
     pub(crate) session_id: Text<'a>,
     pub(crate) ip: Option<IpAddr>,
@@ -49,7 +47,7 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(description: impl Into<Text<'a>>, module: BusinessModule, action: AuditAction) -> Self {
         const ABSENT: Text<'static> = Cow::Borrowed("");
         Self {
@@ -69,7 +67,7 @@ impl<'a> Entry<'a> {
             currency: ABSENT,
             old_values: None,
             new_values: None,
-            metadata: SmallVec::new(),
+            metadata: Pairs::new(),
             request_id: ABSENT,
             session_id: ABSENT,
             ip: None,
@@ -82,16 +80,9 @@ impl<'a> Entry<'a> {
     }
 
     /// Adds or replaces one key of the metadata; an empty text takes the key away.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
-        let (key, value) = (key.into(), value.into());
-        let place = self.metadata.iter().position(|(existing, _)| *existing == key);
-        match (place, value.is_absent()) {
-            (Some(place), true) => drop(self.metadata.remove(place)),
-            (Some(place), false) => self.metadata[place].1 = value,
-            (None, true) => {}
-            (None, false) => self.metadata.push((key, value)),
-        }
+        self.metadata.put(key.into(), value.into());
     }
 }
 
@@ -172,7 +163,7 @@ mod tests {
         entry.put_metadata("a", 2);
         entry.put_metadata("c", true);
         entry.put_metadata("c", Value::Null);
-        assert_eq!(entry.metadata.len(), 1);
-        assert!(matches!(entry.metadata[0].1, MetadataValue::Integer(2)));
+        let metadata: Vec<_> = entry.metadata.iter().collect();
+        assert!(matches!(metadata[..], [(_, MetadataValue::Integer(2))]));
     }
 }

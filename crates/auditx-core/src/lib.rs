@@ -10,6 +10,7 @@
 //! ```
 
 mod error;
+mod digits;
 mod clock;
 mod id;
 mod metrics;

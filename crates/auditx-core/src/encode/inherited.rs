@@ -82,16 +82,16 @@ impl Inherited {
             return;
         }
         self.rendered.clear();
-        let texts = [
+        let user = first_of([&fields.user, DEFAULT_USER]);
+        let room = room_for([
+            user,
             &fields.user_role,
             &fields.company_id,
             &fields.branch_id,
             &fields.request_id,
             &fields.session_id,
-        ];
-        let user = first_of([&fields.user, DEFAULT_USER]);
-        let room = ROOM + room_for(user) + texts.into_iter().map(|text| room_for(text)).sum::<usize>();
-        let pen = self.rendered.pen(room);
+        ]);
+        let pen = self.rendered.pen(ROOM.saturating_add(room));
         let begun = pen.left();
         let pen = pen.field(b",\"user\":\"", user);
         self.ends[Field::User as usize] = begun - pen.left();

@@ -4,6 +4,7 @@
 //! call to call by value, so that the place it writes at stays in a register.
 
 use super::json;
+use crate::digits;
 
 /// The most bytes one byte of text can become: `\u001b`.
 const WIDEST: usize = 6;
@@ -64,10 +65,11 @@ impl Buffer {
     }
 }
 
-/// Room for `text` as a JSON string, however many escapes it takes; the quotes not included.
+/// Room for `texts` as JSON strings, however many escapes they take; the quotes not included.
 #[inline]
-pub(super) fn room_for(text: &str) -> usize {
-    text.len().saturating_mul(WIDEST)
+pub(super) fn room_for<const N: usize>(texts: [&str; N]) -> usize {
+    let len = texts.into_iter().fold(0, |len: usize, text| len.saturating_add(text.len()));
+    len.saturating_mul(WIDEST)
 }
 
 /// Where the next byte goes. Each method needs room, which was made for the whole of what is written; without it they panic.
@@ -101,22 +103,23 @@ impl<'r> Pen<'r> {
         self.past(bytes.len())
     }
 
-    /// As it is, mostly short.
-    #[inline]
+    /// As it is, mostly of 4 to 16 bytes.
+    #[inline(always)]
     pub(super) fn word(self, bytes: &[u8]) -> Self {
-        copied(&mut self.rest[..bytes.len()], bytes);
-        self.past(bytes.len())
+        let (place, rest) = self.rest.split_at_mut(bytes.len());
+        match bytes.len() {
+            4..8 => drop(both_ends::<4>(place, bytes)),
+            8..=16 => drop(both_ends::<8>(place, bytes)),
+            _ => place.copy_from_slice(bytes),
+        }
+        Self { rest }
     }
 
     /// Escaped as JSON strings are, without quotes.
     #[inline]
     pub(super) fn text(self, text: &str) -> Self {
         let bytes = text.as_bytes();
-        if copied(&mut self.rest[..bytes.len()], bytes) == 0 {
-            self.past(bytes.len())
-        } else {
-            self.escaped(text)
-        }
+        if copied(self.rest, bytes) { self.past(bytes.len()) } else { self.escaped(text) }
     }
 
     /// `start`, which ends with a quote, `text`, a quote; nothing at all where the text is empty.
@@ -141,8 +144,24 @@ impl<'r> Pen<'r> {
     }
 
     #[inline]
-    pub(super) fn integer(self, value: impl itoa::Integer) -> Self {
-        self.word(itoa::Buffer::new().format(value).as_bytes())
+    pub(super) fn unsigned(self, value: u64) -> Self {
+        let (place, rest) = self.rest.split_at_mut(digits::count(value));
+        digits::write(place, value);
+        Self { rest }
+    }
+
+    #[inline]
+    pub(super) fn signed(self, value: i64) -> Self {
+        let pen = if value < 0 { self.put(b"-") } else { self };
+        pen.unsigned(value.unsigned_abs())
+    }
+
+    /// What `write` writes, of a size the compiler knows.
+    #[inline(always)]
+    pub(super) fn filled<const N: usize>(self, write: impl FnOnce(&mut [u8; N])) -> Self {
+        let (place, rest) = self.rest.split_first_chunk_mut().expect("room was made for all that is written");
+        write(place);
+        Self { rest }
     }
 }
 
@@ -150,61 +169,66 @@ const fn all(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// Not 0 where one of the eight is no printable ASCII character, or a quote or a backslash.
+/// Eight bytes, of which one has its highest bit set if one is no printable ASCII character, or a quote or a backslash.
 ///
 /// Carries and borrows cross into a neighbour only from a byte that is reported itself.
 #[inline(always)]
-fn hazards(eight: [u8; 8]) -> u64 {
-    let word = u64::from_ne_bytes(eight);
-    let control = word.wrapping_sub(all(0x20));
+fn hazards(word: u64) -> u64 {
+    // A quote becomes 0x20 here, and what is below 0x20 stays there.
+    let control_or_quote = (word ^ all(2)).wrapping_sub(all(0x21));
     let delete = word.wrapping_add(all(1));
-    let quote = (word ^ all(b'"')).wrapping_sub(all(1));
     let backslash = (word ^ all(b'\\')).wrapping_sub(all(1));
-    (word | control | delete | quote | backslash) & all(0x80)
+    word | control_or_quote | delete | backslash
 }
 
+/// Two words, since that is what a vector register holds.
 #[inline(always)]
-fn hazards_of_16(sixteen: &[u8; 16]) -> u64 {
+fn hazards_of_16(sixteen: &[u8; 16]) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = *sixteen;
-    hazards([a, b, c, d, e, f, g, h]) | hazards(rest)
+    [hazards(u64::from_ne_bytes([a, b, c, d, e, f, g, h])), hazards(u64::from_ne_bytes(rest))]
 }
 
-/// Copies and looks at the same bytes: 0 where all of them may stand in a JSON string as they are. Lengths that are no
+/// Copies and looks at the same bytes: whether all of them may stand in a JSON string as they are. Lengths that are no
 /// multiple of a step have their last step overlap the one before.
-#[inline(always)]
-fn copied(target: &mut [u8], source: &[u8]) -> u64 {
-    if let (Some(last), Some(last_place)) = (source.last_chunk::<16>(), target.last_chunk_mut::<16>()) {
-        *last_place = *last;
+#[inline(never)]
+fn copied(target: &mut [u8], source: &[u8]) -> bool {
+    let target = &mut target[..source.len()];
+    let found = if let (Some(last), Some(place)) = (source.last_chunk(), target.last_chunk_mut()) {
+        *place = *last;
         let mut found = hazards_of_16(last);
         for (place, step) in target.as_chunks_mut::<16>().0.iter_mut().zip(source.as_chunks::<16>().0) {
             *place = *step;
-            found |= hazards_of_16(step);
+            let [a, b] = hazards_of_16(step);
+            found = [found[0] | a, found[1] | b];
         }
-        return found;
-    }
-    if let Some(found) = both_ends::<8>(target, source, hazards) {
-        return found;
-    }
-    let padded = |[a, b, c, d]: [u8; 4]| hazards([a, b, c, d, b' ', b' ', b' ', b' ']);
-    if let Some(found) = both_ends::<4>(target, source, padded) {
-        return found;
-    }
-    let mut found = 0;
-    for (place, byte) in target.iter_mut().zip(source) {
-        *place = *byte;
-        found |= padded([*byte, b' ', b' ', b' ']);
-    }
-    found
+        found[0] | found[1]
+    } else if let Some([first, last]) = both_ends(target, source) {
+        hazards(u64::from_ne_bytes(first)) | hazards(u64::from_ne_bytes(last))
+    } else if let Some([first, last]) = both_ends(target, source) {
+        let word = |four| u64::from(u32::from_ne_bytes(four));
+        hazards(word(first) << 32 | word(last))
+    } else if let Some([first, middle, last]) = up_to_three(target, source) {
+        hazards(u64::from_ne_bytes([first, middle, last, b' ', b' ', b' ', b' ', b' ']))
+    } else {
+        0
+    };
+    found & all(0x80) == 0
 }
 
 #[inline(always)]
-fn both_ends<const N: usize>(
-    target: &mut [u8],
-    source: &[u8],
-    hazards: impl Fn([u8; N]) -> u64,
-) -> Option<u64> {
-    let (first, last) = (source.first_chunk::<N>()?, source.last_chunk::<N>()?);
-    *target.first_chunk_mut::<N>()? = *first;
-    *target.last_chunk_mut::<N>()? = *last;
-    Some(hazards(*first) | hazards(*last))
+fn both_ends<const N: usize>(target: &mut [u8], source: &[u8]) -> Option<[[u8; N]; 2]> {
+    let (first, last) = (source.first_chunk()?, source.last_chunk()?);
+    *target.first_chunk_mut()? = *first;
+    *target.last_chunk_mut()? = *last;
+    Some([*first, *last])
+}
+
+#[inline(always)]
+fn up_to_three(target: &mut [u8], source: &[u8]) -> Option<[u8; 3]> {
+    let middle = source.len() / 2;
+    let three = [*source.first()?, *source.get(middle)?, *source.last()?];
+    [*target.first_mut()?, _, _] = three;
+    [_, *target.get_mut(middle)?, _] = three;
+    [_, _, *target.last_mut()?] = three;
+    Some(three)
 }

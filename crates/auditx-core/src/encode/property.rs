@@ -217,7 +217,7 @@ fn assert_reads_as_stated(body: &[u8], entry: &Entry<'_>, context: &ContextField
     ] {
         assert_eq!(line.get(name).unwrap_or(&json!("")), &stated, "{name}");
     }
-    for (key, value) in &entry.metadata {
+    for (key, value) in entry.metadata.iter() {
         if let (MetadataValue::Text(text), true) =
             (value, line["metadata"][kept(key).as_str().unwrap()] != "[REDACTED]")
         {
@@ -266,7 +266,7 @@ fn every_byte_at_every_place_of_a_text_is_seen() {
             for c in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{feff}', '🦀']) {
                 let text: String = (0..length).map(|at| if at == place { c } else { 'x' }).collect();
                 buffer.clear();
-                let left = buffer.pen(room_for(&text) + 2).put(b"\"").text(&text).put(b"\"").left();
+                let left = buffer.pen(room_for([&text]) + 2).put(b"\"").text(&text).put(b"\"").left();
                 buffer.put_down(left);
                 assert_eq!(String::from_utf8_lossy(buffer.written()), reference::quoted(&text));
             }

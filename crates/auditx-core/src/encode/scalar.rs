@@ -14,7 +14,7 @@ const LONGEST: usize = 64;
 #[inline]
 pub(super) fn amount<'r>(pen: Pen<'r>, value: &Amount) -> Pen<'r> {
     match value.whole() {
-        Some(whole) => pen.integer(whole),
+        Some(whole) => pen.signed(whole),
         None => displayed(pen, value),
     }
 }
@@ -37,8 +37,8 @@ pub(super) fn ip(pen: Pen<'_>, address: IpAddr) -> Pen<'_> {
 }
 
 fn ip_v4(pen: Pen<'_>, address: Ipv4Addr) -> Pen<'_> {
-    let [a, b, c, d] = address.octets();
-    pen.integer(a).put(b".").integer(b).put(b".").integer(c).put(b".").integer(d)
+    let [a, b, c, d] = address.octets().map(u64::from);
+    pen.unsigned(a).put(b".").unsigned(b).put(b".").unsigned(c).put(b".").unsigned(d)
 }
 
 /// Through the formatting machinery, but not the heap.
@@ -53,46 +53,27 @@ fn displayed(pen: Pen<'_>, value: impl std::fmt::Display) -> Pen<'_> {
 
 /// `019ab5d2-5f6a-7c3e-8b1d-2f4a6c8e0b1d`
 #[inline]
-pub(super) fn hyphenated(id: Uuid) -> [u8; 36] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = id.into_bytes();
-    let ([a, b, c, d], [e, f, g, h]) = (hex([a, b, c, d]), hex([e, f, g, h]));
-    let ([i, j, k, l], [m, n, o, p]) = (hex([i, j, k, l]), hex([m, n, o, p]));
-    let mut text = [b'-'; 36];
-    for (place, pair) in [
-        (0, a),
-        (2, b),
-        (4, c),
-        (6, d),
-        (9, e),
-        (11, f),
-        (14, g),
-        (16, h),
-        (19, i),
-        (21, j),
-        (24, k),
-        (26, l),
-    ] {
-        text[place..place + 2].copy_from_slice(&pair);
+pub(super) fn hyphenated(text: &mut [u8; 36], id: Uuid) {
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    for (byte, place) in id.into_bytes().into_iter().zip(PLACES) {
+        [text[place], text[place + 1]] = HEX_PAIRS[usize::from(byte)];
     }
-    for (place, pair) in [(28, m), (30, n), (32, o), (34, p)] {
-        text[place..place + 2].copy_from_slice(&pair);
+    for dash in [8, 13, 18, 23] {
+        text[dash] = b'-';
     }
-    text
 }
 
-/// Four bytes as eight digits, all of them at once.
-#[inline]
-fn hex(bytes: [u8; 4]) -> [[u8; 2]; 4] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from(u32::from_be_bytes(bytes));
-    let spread = (word | word << 16) & 0x0000_ffff_0000_ffff;
-    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
-    let nibbles = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    let letters = (nibbles + 6 * EACH) >> 4 & EACH;
-    let digits = nibbles + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'0' - 10);
-    let [a, b, c, d, e, f, g, h] = digits.to_be_bytes();
-    [[a, b], [c, d], [e, f], [g, h]]
-}
+/// `00` to `ff`.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    let digits = *b"0123456789abcdef";
+    let mut pairs = [*b"00"; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte / 16], digits[byte % 16]];
+        byte += 1;
+    }
+    pairs
+};
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +85,9 @@ mod tests {
             let id = Uuid::from_bytes(std::array::from_fn(|place| {
                 first.wrapping_add(u8::try_from(place).unwrap().wrapping_mul(29))
             }));
-            assert_eq!(hyphenated(id).as_slice(), id.to_string().as_bytes());
+            let mut text = [0; 36];
+            hyphenated(&mut text, id);
+            assert_eq!(text.as_slice(), id.to_string().as_bytes());
         }
     }
 }

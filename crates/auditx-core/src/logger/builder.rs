@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -53,7 +54,6 @@ pub struct EntryBuilder<'a, K> {
 
 impl AuditLogger {
     /// Any fact, in the system module, level NORMAL and action READ unless set otherwise.
-    #[inline]
     pub fn log<'a>(&'a self, description: impl Into<Cow<'a, str>>) -> EntryBuilder<'a, General> {
         let mut builder = EntryBuilder::new(self, description, BusinessModule::System, AuditAction::Read);
         builder.entry.level = LogLevel::Normal;
@@ -61,7 +61,7 @@ impl AuditLogger {
     }
 
     /// Money that moved or is owed: an invoice posted, a payment, a refund.
-    #[inline]
+    #[inline(always)]
     pub fn log_transaction<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -74,7 +74,6 @@ impl AuditLogger {
     }
 
     /// Stock that moved. `quantity` is exact, in `unit` (default `pcs`).
-    #[inline]
     pub fn log_inventory<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -89,7 +88,6 @@ impl AuditLogger {
     }
 
     /// A service job that went on.
-    #[inline]
     pub fn log_service<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -100,7 +98,6 @@ impl AuditLogger {
     }
 
     /// A record that was changed; say from what to what with `old_values` and `new_values`, or with `changes`.
-    #[inline]
     pub fn log_change<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -116,7 +113,6 @@ impl AuditLogger {
     ///
     /// Success has level AUDIT. Failure (`.success(false)`) has level SECURITY and is counted per client address; past the
     /// limit it becomes CRITICAL, with `metadata.rate_limited` and `metadata.failure_count`, and keeps its description.
-    #[inline]
     pub fn log_security<'a>(&'a self, description: impl Into<Cow<'a, str>>) -> EntryBuilder<'a, Security> {
         let mut builder = EntryBuilder::new(self, description, BusinessModule::Auth, AuditAction::Login);
         builder.is_security = true;
@@ -127,7 +123,7 @@ impl AuditLogger {
 macro_rules! text_setters {
     ($($(#[$doc:meta])* $field:ident,)*) => {
         $($(#[$doc])*
-        #[inline]
+        #[inline(always)]
         pub fn $field(mut self, $field: impl Into<Cow<'a, str>>) -> Self {
             self.entry.$field = $field.into();
             self
@@ -136,7 +132,7 @@ macro_rules! text_setters {
 }
 
 impl<'a, K> EntryBuilder<'a, K> {
-    #[inline]
+    #[inline(always)]
     fn new(
         logger: &'a AuditLogger,
         description: impl Into<Cow<'a, str>>,
@@ -173,28 +169,25 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// Which part of the business.
-    #[inline]
     pub fn module(mut self, module: BusinessModule) -> Self {
         self.entry.module = module;
         self
     }
 
     /// What was done.
-    #[inline]
     pub fn action(mut self, action: AuditAction) -> Self {
         self.entry.action = action;
         self
     }
 
     /// How much it matters.
-    #[inline]
     pub fn level(mut self, level: LogLevel) -> Self {
         self.level = Some(level);
         self
     }
 
     /// To which record.
-    #[inline]
+    #[inline(always)]
     pub fn entity(
         mut self,
         entity_type: impl Into<Cow<'a, str>>,
@@ -206,55 +199,52 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// How much money. From integers, `Decimal`, or [`Amount::parse`]; never through binary floating point.
-    #[inline]
+    #[inline(always)]
     pub fn amount(mut self, amount: impl Into<Amount>) -> Self {
         self.entry.amount = Some(amount.into());
         self
     }
 
     /// From which address.
-    #[inline]
     pub fn ip(mut self, ip: IpAddr) -> Self {
         self.entry.ip = Some(ip);
         self
     }
 
     /// The HTTP status.
-    #[inline]
     pub fn status(mut self, status: u16) -> Self {
         self.entry.status = Some(status);
         self
     }
 
     /// Default: true. Whether it succeeded.
-    #[inline]
     pub fn success(mut self, success: bool) -> Self {
         self.entry.success = success;
         self
     }
 
     /// Why, in words: `metadata.reason`.
-    #[inline]
     pub fn reason(self, reason: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("reason", reason.into())
     }
 
     /// One more fact. A key set twice has its last value; an empty value takes the key away.
-    #[inline]
-    pub fn metadata(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
-        self.entry.put_metadata(key, value);
-        self
+    #[inline(always)]
+    pub fn metadata(self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        // A drop while unwinding would be a call that learns the entry's address; see `Pairs::put`.
+        let mut builder = ManuallyDrop::new(self);
+        builder.entry.metadata.put(key, value);
+        ManuallyDrop::into_inner(builder)
     }
 
     /// What the record said before.
-    #[inline]
     pub fn old_values(mut self, values: impl Into<Value>) -> Self {
         self.entry.old_values = Some(values.into());
         self
     }
 
     /// What the record says now.
-    #[inline]
     pub fn new_values(mut self, values: impl Into<Value>) -> Self {
         self.entry.new_values = Some(values.into());
         self
@@ -284,7 +274,6 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     /// With what only the moment of recording can tell.
-    #[inline]
     fn finish(&mut self) {
         if self.is_security {
             self.judge();
@@ -319,7 +308,7 @@ impl<'a, K> EntryBuilder<'a, K> {
 
 impl<'a> EntryBuilder<'a, Transaction> {
     /// The other party: `metadata.party`.
-    #[inline]
+    #[inline(always)]
     pub fn party(self, party: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("party", party.into())
     }
@@ -327,19 +316,16 @@ impl<'a> EntryBuilder<'a, Transaction> {
 
 impl<'a> EntryBuilder<'a, Inventory> {
     /// The product's name: `metadata.product_name`.
-    #[inline]
     pub fn product_name(self, name: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("product_name", name.into())
     }
 
     /// Default: `pcs`. The unit of the quantity: `metadata.unit`.
-    #[inline]
     pub fn unit(self, unit: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("unit", unit.into())
     }
 
     /// The warehouse: `metadata.warehouse_id`.
-    #[inline]
     pub fn warehouse_id(self, id: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("warehouse_id", id.into())
     }
@@ -347,25 +333,21 @@ impl<'a> EntryBuilder<'a, Inventory> {
 
 impl<'a> EntryBuilder<'a, Service> {
     /// The customer: `metadata.customer_id`.
-    #[inline]
     pub fn customer_id(self, id: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("customer_id", id.into())
     }
 
     /// Who does the work: `metadata.technician`.
-    #[inline]
     pub fn technician(self, name: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("technician", name.into())
     }
 
     /// The kind of work: `metadata.service_type`.
-    #[inline]
     pub fn service_type(self, service_type: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("service_type", service_type.into())
     }
 
     /// How the job stands: `metadata.status`.
-    #[inline]
     pub fn status_label(self, label: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("status", label.into())
     }
