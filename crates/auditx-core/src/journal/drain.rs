@@ -14,7 +14,7 @@ use crate::kill_point::kill_point;
 use crate::ring::{Map, Next, Queue};
 
 /// The shortest and the longest rest while entries come now and then.
-const SHORT_REST: Duration = Duration::from_micros(50);
+const SHORT_REST: Duration = Duration::from_micros(100);
 const LONG_REST: Duration = Duration::from_millis(5);
 
 /// Without any entry for this long it sleeps until it is woken.
@@ -255,7 +255,8 @@ impl Shift {
             self.rest = SHORT_REST;
         } else {
             std::thread::park_timeout(self.rest);
-            self.rest = (self.rest * 2).min(LONG_REST);
+            // What comes now and then is fetched soon, so that whoever waits for it then waits for the disk only.
+            self.rest = if has_taken { SHORT_REST } else { (self.rest * 2).min(LONG_REST) };
         }
     }
 }
