@@ -124,8 +124,13 @@ fn page(
     Ok(page)
 }
 
+/// As people say it: the set-up of auditx is no crate's name.
 fn name(subject: SubjectName) -> String {
-    format!("{subject}")
+    match subject {
+        SubjectName::AuditxOs => "auditx, `Os`".to_owned(),
+        SubjectName::AuditxDirect => "auditx, `Direct`".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 const HEAD: &str = "\
