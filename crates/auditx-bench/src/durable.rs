@@ -14,8 +14,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::facts::{self, Facts};
+use crate::output::FILE;
+use crate::quantile::{self, float, nanoseconds, whole};
 use crate::repetition::Repetition;
-use crate::{Outcome, quantile, report};
+use crate::{Outcome, report};
 
 /// Far longer than a journal takes to drain.
 const CLOSE_LIMIT: Duration = Duration::from_secs(120);
@@ -90,12 +92,7 @@ impl Case {
     fn run(self, directory: &Path, waits: u64) -> Outcome<Run> {
         match self {
             Self::Receipts(outstanding) => receipts(directory, outstanding, waits * outstanding),
-            Self::ByHand => by_hand(directory, waits, |file, line| {
-                serde_json::to_writer(&mut *line, &Facts::of(0))?;
-                line.push(b'\n');
-                file.write_all(line)?;
-                Ok(file.sync_data()?)
-            }),
+            Self::ByHand => by_hand(directory, waits),
             Self::Fdatasync => fdatasync(directory, waits),
         }
     }
@@ -130,18 +127,18 @@ fn receipts(directory: &Path, outstanding: u64, entries: u64) -> Outcome<Run> {
     Ok(Run { latencies, elapsed })
 }
 
-fn by_hand(
-    directory: &Path,
-    entries: u64,
-    record: impl Fn(&mut File, &mut Vec<u8>) -> Outcome<()>,
-) -> Outcome<Run> {
-    let mut file = File::options().create(true).append(true).open(directory.join("lines.log"))?;
+/// What a careful programmer writes who needs each line on the disk.
+fn by_hand(directory: &Path, entries: u64) -> Outcome<Run> {
+    let mut file = File::options().create(true).append(true).open(directory.join(FILE))?;
     let (mut latencies, mut line) = (Vec::new(), Vec::new());
     let start = Instant::now();
-    for _ in 0..entries {
-        line.clear();
+    for call in 0..entries {
         let begin = Instant::now();
-        record(&mut file, &mut line)?;
+        line.clear();
+        serde_json::to_writer(&mut line, &Facts::of(call))?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        file.sync_data()?;
         latencies.push(nanoseconds(begin.elapsed()));
     }
     Ok(Run { latencies, elapsed: start.elapsed() })
@@ -149,7 +146,7 @@ fn by_hand(
 
 /// fdatasync alone, each after so many appended bytes that a line has.
 fn fdatasync(directory: &Path, count: u64) -> Outcome<Run> {
-    let mut file = File::options().create(true).append(true).open(directory.join("lines.log"))?;
+    let mut file = File::options().create(true).append(true).open(directory.join(FILE))?;
     let mut latencies = Vec::new();
     let start = Instant::now();
     for _ in 0..count {
@@ -190,26 +187,8 @@ fn median(runs: &[Run], per_mille: usize) -> f64 {
     }))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
-fn float(whole: u64) -> f64 {
-    whole as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures are positive and far from the limit"
-)]
-fn whole(figure: f64) -> u64 {
-    figure.round() as u64
-}
-
 fn rounded(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

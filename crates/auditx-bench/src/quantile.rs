@@ -1,7 +1,9 @@
-//! Quantiles of a run, and medians over runs.
+//! Quantiles of a run, medians over runs, and the numbers they are made of.
 //!
 //! Comes in: exact figures, one for each call. Goes out: nearest-rank quantiles; nothing is bucketed or
 //! smoothed.
+
+use std::time::Duration;
 
 /// The smallest figure that at least this many per mille of all figures do not exceed; zero when there are
 /// none.
@@ -20,6 +22,27 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
         odd if odd.len() % 2 == 1 => odd[middle],
         even => f64::midpoint(even[middle - 1], even[middle]),
     }
+}
+
+/// A count or a time as what ratios are made of.
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
+pub(crate) fn float(whole: u64) -> f64 {
+    whole as f64
+}
+
+/// A median as what tables show.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures are positive and far from the limit"
+)]
+pub(crate) fn whole(figure: f64) -> u64 {
+    figure.round() as u64
+}
+
+/// A time as what is counted.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::quantile::{self, whole};
 use crate::repetition::Repetition;
-use crate::{Outcome, child, quantile, report};
+use crate::{Outcome, child, report};
 use run::Run;
 pub(crate) use run::RunOptions;
 pub(crate) use subject::SubjectName;
@@ -198,13 +199,4 @@ fn row(case: &Case, runs: &[Run]) -> Row {
         lines: runs.first().map_or(0, |run| run.lines),
         runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures are positive and far from the limit"
-)]
-fn whole(figure: f64) -> u64 {
-    figure.round() as u64
 }

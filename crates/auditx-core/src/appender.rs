@@ -170,6 +170,11 @@ impl Appender {
         self.synced.reach.place = self.synced.reach.place.min(place);
     }
 
+    /// Nothing before this place is left to be written.
+    pub(crate) fn pass(&mut self, place: u64) {
+        self.place = place;
+    }
+
     /// Hands what the cache of nodes keeps back to the kernel.
     fn flush_tiles(&mut self) {
         if self.tree.flush().is_err() {

@@ -21,4 +21,4 @@ pub(crate) use file::of_another_boot;
 pub(crate) use file::{Opened, RingFile, refusal};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
-pub(crate) use queue::{Next, Queue, Refused, Wake};
+pub(crate) use queue::{Next, Queue, Refused};

@@ -119,6 +119,13 @@ fn options_with(mode: u32) -> OpenOptions {
     options
 }
 
+/// `name` in this directory, or the first of `name.1`, `name.2`, … that is not taken.
+pub(crate) fn free_path(directory: &Path, name: &str) -> PathBuf {
+    let numbered = (1..).map(|number: u64| format!("{name}.{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered).map(|name| directory.join(name));
+    names.find(|path| !path.exists()).unwrap_or_else(|| directory.join(name))
+}
+
 /// Opens a regular file that belongs to this user.
 pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
     let file = options.open(path)?;

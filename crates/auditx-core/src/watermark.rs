@@ -70,6 +70,13 @@ impl Watermark {
         drop(self.drain.set(thread));
     }
 
+    /// Wakes it, where there is one.
+    pub(crate) fn wake_drain(&self) {
+        if let Some(drain) = self.drain.get() {
+            drain.unpark();
+        }
+    }
+
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
     }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use auditx_core::ACTIVE;
+use auditx_core::{ACTIVE, AuditLogger};
 use tempfile::TempDir;
 
 use crate::segment::compressed_name;
@@ -22,6 +23,17 @@ pub(crate) fn line(seq: u64, len: usize) -> Vec<u8> {
 /// Lines with their newlines.
 pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8> {
     lines.into_iter().flat_map(|line| [line.as_ref(), b"\n"].concat()).collect()
+}
+
+/// Waits until a logger that records nothing more has compressed every sealed segment.
+pub(crate) fn until_compressed(logger: &AuditLogger) {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    logger.flush(PATIENCE).unwrap();
+    let begin = Instant::now();
+    while logger.metrics().compressed < logger.metrics().seals {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
+        std::thread::yield_now();
+    }
 }
 
 impl Sample {

@@ -1,6 +1,7 @@
 //! What recording is to cost, held against one run.
 
 use crate::durable;
+use crate::quantile::float;
 use crate::record::{Load, Row, SubjectName};
 
 #[derive(Debug)]
@@ -69,11 +70,6 @@ pub(super) fn of(recorded: &[Row], resolved: &[durable::Row]) -> Vec<Goal> {
 
 fn ratio(one: u64, other: u64) -> f64 {
     float(one) / float(other.max(1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
-fn float(whole: u64) -> f64 {
-    whole as f64
 }
 
 #[cfg(test)]

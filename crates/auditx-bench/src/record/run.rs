@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use super::subject::{Subject, SubjectName};
-use crate::{Outcome, quantile};
+use crate::Outcome;
+use crate::quantile::{self, float, nanoseconds};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
@@ -192,15 +193,6 @@ impl Thread {
         })?;
         Ok(Self { start, latencies, calls: alone })
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
-fn float(whole: u64) -> f64 {
-    whole as f64
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use auditx_core::{ACTIVE, AuditLogger, Config};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::{PATIENCE, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,11 +32,9 @@ pub(crate) fn record(logger: &AuditLogger, count: usize) {
 /// Waits until every sealed segment is compressed.
 pub(crate) fn compressed(logger: &AuditLogger) {
     logger.flush(PATIENCE).expect("a durable trail");
-    let begin = std::time::Instant::now();
-    while logger.metrics().compressed < logger.metrics().seals {
-        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
-        std::thread::yield_now();
-    }
+    wait_until("the compression of every sealed segment", || {
+        logger.metrics().compressed == logger.metrics().seals
+    });
 }
 
 /// A trail of that many entries, closed.

@@ -6,6 +6,7 @@ use std::fs;
 
 use super::{Appender, Start, Synced};
 use crate::error::{Error, Result};
+use crate::kill_point::kill_point;
 use crate::own_record::OwnRecord;
 use crate::segment::{sealed_name, sealed_segments};
 use crate::tiles::GrowingTree;
@@ -37,14 +38,16 @@ impl Appender {
         storage
             .replace(&active, &durable)
             .map_err(|error| failed("cannot write the durable lines anew", error))?;
+        kill_point("rewind: copied");
         for segment in sealed_segments(&directory)? {
-            // What was sealed since is written again.
+            // What was sealed since is written again. Killed here, recovery puts it aside.
             if segment.first_seq >= first_seq {
                 storage
                     .remove(&segment.path)
                     .map_err(|error| failed("cannot remove a segment that is written anew", error))?;
             }
         }
+        kill_point("rewind: removed");
         storage.sync_directory(&directory).map_err(|error| failed("cannot sync the directory", error))?;
         let file = storage
             .open_append(&active, false)

@@ -49,7 +49,7 @@ impl Drain {
                 .name("auditx-drain".to_owned())
                 .spawn(move || shift.run())
                 .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
-        ring.drained_by(thread.thread().clone());
+        ring.means.appender.watermark().drained_by(thread.thread().clone());
         Ok(Self { ring, stopping, thread: Some(thread) })
     }
 
@@ -176,7 +176,7 @@ impl Shift {
             appender.miss(scribbled_on(damaged, Timestamp::of(self.ring.means.clock.now())));
         }
         kill_point("drain: written");
-        appender.count_from(at);
+        appender.pass(at);
         let reach = appender.reach();
         ring.means.appender.watermark().publish_written(reach);
         self.counted = self.counted.max(at);
@@ -241,7 +241,7 @@ impl Shift {
     }
 
     fn rest(&mut self, has_taken: bool) {
-        let ring = self.ring.clone();
+        let ring = &self.ring;
         // Those who wait with a deadline look at the clock.
         ring.room.notify();
         if ring.means.appender.watermark().is_write_wanted() {

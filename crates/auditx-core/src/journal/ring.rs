@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
 use std::time::Instant;
 
 use super::{Journal, Refusal, Room, SharedAppender, forked};
@@ -12,7 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
-use crate::ring::{Map, Next, Queue, Refused, RingFile, Wake};
+use crate::ring::{Map, Next, Queue, Refused, RingFile};
 use crate::watermark::Reach;
 
 /// What the journal works with.
@@ -35,7 +34,6 @@ pub(crate) struct Ring {
     refusals: Mutex<String>,
     /// Why nothing can be written at the moment.
     trouble: Mutex<Option<Error>>,
-    drain: std::sync::OnceLock<Thread>,
 }
 
 impl Ring {
@@ -47,7 +45,6 @@ impl Ring {
             taken: AtomicU64::new(0),
             refusals: Mutex::default(),
             trouble: Mutex::default(),
-            drain: std::sync::OnceLock::new(),
         }
     }
 
@@ -56,25 +53,9 @@ impl Ring {
         &self.file.queue
     }
 
-    pub(super) fn drained_by(&self, thread: Thread) {
-        self.means.appender.watermark().drained_by(thread.clone());
-        // There is one such thread in the life of a journal.
-        drop(self.drain.set(thread));
-    }
-
-    fn wake_drain(&self) {
-        if let Some(thread) = self.drain.get() {
-            thread.unpark();
-        }
-    }
-
-    /// The thread that drains sleeps until it is woken: only one caller wakes it.
     #[cold]
-    fn wake(&self, wake: Wake) {
-        match wake {
-            Wake::No => {}
-            Wake::Parked | Wake::HalfFull => self.wake_drain(),
-        }
+    fn wake_drain(&self) {
+        self.means.appender.watermark().wake_drain();
     }
 
     pub(super) fn trouble(&self) -> MutexGuard<'_, Option<Error>> {
@@ -136,8 +117,8 @@ impl Journal for Ring {
         }
         match self.queue().push(body) {
             Ok(pushed) => {
-                if pushed.wake != Wake::No {
-                    self.wake(pushed.wake);
+                if pushed.wake {
+                    self.wake_drain();
                 }
                 Ok(pushed.end)
             }
@@ -189,7 +170,8 @@ impl Journal for Ring {
     fn is_pressed(&self) -> bool {
         let watermark = self.means.appender.watermark();
         self.means.durability != Durability::Os
-            && watermark.written_place() - watermark.durable_place() > self.queue().capacity() / 4
+            && watermark.written_place().saturating_sub(watermark.durable_place())
+                > self.queue().capacity() / 4
     }
 
     fn load(&self) -> JournalLoad {

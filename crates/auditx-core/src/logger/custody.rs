@@ -22,7 +22,7 @@ use crate::segment::{ACTIVE, OWN_DIR, sealed_segments};
 use crate::storage::{Disk, Storage, create_directory};
 use crate::tree::Hash;
 
-/// Whatever was accepted before comes first; the disk has this long.
+/// How long the disk has to take what was accepted before.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// One key in the place of another.
@@ -61,8 +61,7 @@ impl AuditLogger {
     /// `is_invalid` where the key is the same or cannot be read, `is_signing` where either cannot sign, `is_storage` where
     /// the disk refused.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
-        let core = self.core()?;
-        core.settle(SETTLE_LIMIT)?;
+        let core = self.settled()?;
         let own = core.trail_dir.join(OWN_DIR);
         let old = core.notary.key();
         let staged = match next {
@@ -94,9 +93,7 @@ impl AuditLogger {
     /// `is_invalid` where there is no such line, it is a record of the trail's own, or erased already; `is_storage` where
     /// the disk refused; call again then.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
-        let core = self.core()?;
-        core.settle(SETTLE_LIMIT)?;
-        core.housekeeping.erase(seq, reason)
+        self.settled()?.housekeeping.erase(seq, reason)
     }
 
     /// Removes sealed segments that `retention` does not keep, oldest first, down to the first that somebody who keeps a
@@ -105,9 +102,14 @@ impl AuditLogger {
     /// # Errors
     /// `is_corrupt` where the tree is not what was signed, `is_storage` where the disk refused.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
+        self.settled()?.housekeeping.retire(retention)
+    }
+
+    /// What is done to a trail comes after everything that was accepted before.
+    fn settled(&self) -> Result<&Arc<Core>> {
         let core = self.core()?;
         core.settle(SETTLE_LIMIT)?;
-        core.housekeeping.retire(retention)
+        Ok(core)
     }
 
     /// Begins a new trail in the place of one that cannot be opened because it is not what was signed. The old one is moved

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::line::{Leaf, leaf_of, parse_seq};
 use crate::own_record::{OwnRecord, TornTail};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
-use crate::storage::{open_own, own_options};
+use crate::storage::{free_path, open_own, own_options};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
@@ -33,6 +33,8 @@ struct Part {
 pub(super) struct Tail {
     /// Those that may hold lines no checkpoint speaks of: sealed segments, and the active one last.
     parts: Vec<Part>,
+    /// Sealed segments whose lines the active one holds anew: a process died while it went back to what was durable.
+    superseded: Vec<PathBuf>,
     /// The number of lines that are whole.
     pub(super) next_seq: u64,
     /// The hashes of those that no checkpoint speaks of.
@@ -57,6 +59,10 @@ impl Tail {
             Err(error) if error.is_corrupt() && (signed > 0 || !sealed.is_empty()) => None,
             other => other?,
         };
+        let kept =
+            sealed.partition_point(|segment| active_first.is_none_or(|active| segment.first_seq < active));
+        let (sealed, superseded) = sealed.split_at(kept);
+        let superseded = superseded.iter().map(|segment| segment.path.clone()).collect();
         let mut parts = Vec::new();
         for (place, segment) in sealed.iter().enumerate() {
             let end = sealed.get(place + 1).map(|next| next.first_seq).or(active_first);
@@ -78,7 +84,8 @@ impl Tail {
             ));
         }
         parts.push(Part { path: active, first_seq: active_first.unwrap_or(first_seq) });
-        let mut tail = Self { parts, next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
+        let mut tail =
+            Self { parts, superseded, next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
         for part in 0..tail.parts.len() {
             tail.read_part(part, tiles, signed)?;
             if tail.torn.is_some() {
@@ -154,14 +161,18 @@ impl Tail {
     pub(super) fn repair(&mut self, directory: &Path, means: &Means) -> Result<(Option<OwnRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
-        let (torn, first_seq) = match self.torn.take() {
-            None => (None, active),
+        let mut torn = TornTail { bytes: 0, file: name_of(&torn_path(directory, self.next_seq)) };
+        for superseded in &self.superseded {
+            torn.bytes += move_whole(directory, means, superseded, self.next_seq)?;
+        }
+        let first_seq = match self.torn.take() {
+            None => active,
             Some((part, begin, end)) => {
-                let mut torn = self.move_later_parts(directory, means, part)?;
-                let first_seq = self.move_rest(directory, means, (part, begin, end), &mut torn)?;
-                (Some(torn), first_seq)
+                self.move_later_parts(directory, means, part, &mut torn)?;
+                self.move_rest(directory, means, (part, begin, end), &mut torn)?
             }
         };
+        let torn = (torn.bytes > 0).then_some(torn);
         let record = (torn.is_some() || unsigned_lines > 0).then_some(OwnRecord::Recovered {
             torn,
             unsigned_lines,
@@ -171,12 +182,17 @@ impl Tail {
     }
 
     /// Moves whole files away that follow a torn one; the last first, so that being killed leaves no hole in between.
-    fn move_later_parts(&self, directory: &Path, means: &Means, part: usize) -> Result<TornTail> {
-        let mut torn = TornTail { bytes: 0, file: free_name(directory, self.next_seq) };
+    fn move_later_parts(
+        &self,
+        directory: &Path,
+        means: &Means,
+        part: usize,
+        torn: &mut TornTail,
+    ) -> Result<()> {
         for later in self.parts[part + 1..].iter().rev() {
             torn.bytes += move_whole(directory, means, &later.path, self.next_seq)?;
         }
-        Ok(torn)
+        Ok(())
     }
 
     /// Moves away what follows the last whole line in its own file, which then is the active one.
@@ -249,12 +265,13 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
         .and_then(|newline| Some((offset + newline as u64 + 1, parse_seq(&block[newline + 1..])?))))
 }
 
-fn free_name(directory: &Path, next_seq: u64) -> String {
-    let name_of = |number: u32| match number {
-        0 => format!("audit.torn-{next_seq}"),
-        number => format!("audit.torn-{next_seq}.{number}"),
-    };
-    (0..).map(name_of).find(|name| !directory.join(name).exists()).unwrap_or_else(|| name_of(0))
+/// Where the torn lines from this number on are kept.
+fn torn_path(directory: &Path, next_seq: u64) -> PathBuf {
+    free_path(directory, &format!("audit.torn-{next_seq}"))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Gives a whole file the name of a torn one; one that is not there has no bytes.
@@ -265,7 +282,7 @@ fn move_whole(directory: &Path, means: &Means, path: &Path, next_seq: u64) -> Re
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(failed(error)),
     };
-    let torn = directory.join(free_name(directory, next_seq));
+    let torn = torn_path(directory, next_seq);
     means
         .storage
         .rename(path, &torn)
@@ -281,7 +298,7 @@ fn move_away(
     range: std::ops::Range<u64>,
     next_seq: u64,
 ) -> Result<u64> {
-    let torn_path = directory.join(free_name(directory, next_seq));
+    let torn_path = torn_path(directory, next_seq);
     let failed = |what: &str, error| Error::storage(what, path, error);
     let bytes = range.end - range.start;
     let file = open_own(path, own_options().read(true).write(true))

@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::layout::{
-    CONTROL, FLAGS, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
+    CONTROL, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
 };
 use super::map::Map;
 use super::queue::Queue;
@@ -14,7 +14,7 @@ use super::salvage::{Salvaged, Wreck};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
-use crate::storage::{Disk, Storage, open_own, private_options};
+use crate::storage::{Disk, Storage, free_path, open_own, private_options};
 
 const FILE_NAME: &str = "ring";
 
@@ -72,30 +72,39 @@ impl RingFile {
     pub(crate) fn salvage(own: &Path, trail_id: [u8; 16]) -> Result<Opened> {
         let path = own.join(FILE_NAME);
         let failed = |error| Error::storage("cannot read the journal's ring", &path, error);
-        let mut bytes = Vec::new();
-        match open_own(&path, private_options().read(true)) {
-            Ok(mut file) => file.read_to_end(&mut bytes).map_err(failed)?,
+        let mut file = match open_own(&path, private_options().read(true)) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::default()),
             Err(error) => return Err(failed(error)),
         };
-        let wreck = Wreck::new(&bytes).filter(|wreck| wreck.header().trail_id == trail_id);
-        let Some(wreck) = wreck else {
-            let aside = put_aside(own, &path)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(CONTROL as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let header = Wreck::new(&bytes).map(|wreck| *wreck.header());
+        let Some(header) = header.filter(|header| header.trail_id == trail_id) else {
+            let aside = free_path(own, &format!("{FILE_NAME}.aside"));
+            fs::rename(&path, &aside)
+                .map_err(|error| Error::storage("cannot put a foreign ring aside", &path, error))?;
             let remark =
                 format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
             return Ok(Opened { remark: Some(remark), ..Opened::default() });
         };
-        let header = wreck.header();
-        let same_boot = header.boot_id == boot_id() && header.boot_id != [0; 16];
-        let salvaged = if same_boot { wreck.walk() } else { wreck.scan() };
         let expected = CONTROL as u64 + header.capacity;
-        let is_whole = bytes.len() as u64 == expected;
-        let remark = (!is_whole).then(|| {
-            format!("the journal's ring has {} bytes instead of {expected}: somebody cut it", bytes.len())
-        });
-        let count = wreck.refused(REFUSED);
-        let refused = (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
-        Ok(Opened { salvaged, refused, remark, capacity: Some(header.capacity), reusable: is_whole })
+        let remark = (len != expected)
+            .then(|| format!("the journal's ring has {len} bytes instead of {expected}: somebody cut it"));
+        let mut left = Opened {
+            remark,
+            capacity: Some(header.capacity),
+            reusable: len == expected,
+            ..Opened::default()
+        };
+        if Wreck::new(&bytes).is_none_or(|wreck| !wreck.is_spent(is_this_boot(&header))) {
+            file.read_to_end(&mut bytes).map_err(failed)?;
+        }
+        if let Some(wreck) = Wreck::new(&bytes) {
+            left.take_from(&wreck);
+        }
+        Ok(left)
     }
 
     /// Begins anew behind everything an earlier use left; nothing of that is found again. The trail has so many lines.
@@ -153,25 +162,34 @@ impl RingFile {
         self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", FILE_NAME, error))
     }
 
-    /// Whether something is left in the ring of the trail with this directory of ours. Reads a page.
+    /// Whether nothing is left in the ring of the trail with this directory of ours, or there is none. Reads a page.
     pub(crate) fn is_empty(own: &Path) -> bool {
         let mut control = [0; CONTROL];
         let read = open_own(&own.join(FILE_NAME), private_options().read(true))
             .and_then(|file| file.read_exact_at(&mut control, 0));
-        let word = |at: usize| {
-            let bytes = control.get(at * WORD..(at + 1) * WORD).and_then(|bytes| bytes.try_into().ok());
-            bytes.map_or(0, u64::from_ne_bytes) & !FLAGS
-        };
-        read.is_err() || (word(HEAD) == word(TAIL) && word(REFUSED) == 0)
+        let wreck = Wreck::new(&control);
+        read.is_err() || wreck.is_some_and(|wreck| wreck.is_spent(is_this_boot(wreck.header())))
     }
 }
 
-fn put_aside(own: &Path, path: &Path) -> Result<PathBuf> {
-    let name = |number: u32| own.join(format!("{FILE_NAME}.aside-{number}"));
-    let aside = (0..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
-    fs::rename(path, &aside)
-        .map_err(|error| Error::storage("cannot put a foreign ring aside", path, error))?;
-    Ok(aside)
+impl Opened {
+    fn take_from(&mut self, wreck: &Wreck<'_>) {
+        let same_boot = is_this_boot(wreck.header());
+        self.salvaged = if wreck.is_spent(same_boot) {
+            wreck.nothing()
+        } else if same_boot {
+            wreck.walk()
+        } else {
+            wreck.scan()
+        };
+        let count = wreck.refused(REFUSED);
+        self.refused =
+            (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
+    }
+}
+
+fn is_this_boot(header: &Header) -> bool {
+    header.boot_id == boot_id() && header.boot_id != [0; 16]
 }
 
 /// Zeros beside its place first: a crash leaves the whole file or none.

@@ -17,25 +17,15 @@ use crate::kill_point::kill_point;
 pub(crate) struct Pushed {
     /// The position behind it.
     pub(crate) end: u64,
-    pub(crate) wake: Wake,
+    /// Whether the drain must be told: it sleeps until it is woken, or more than half is full.
+    pub(crate) wake: bool,
 }
 
 /// Room for one record.
 struct Reserved {
     start: u64,
     end: u64,
-    wake: Wake,
-}
-
-/// Whether the drain must be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// It comes by itself.
-    No,
-    /// It sleeps until it is woken.
-    Parked,
-    /// More than half is full.
-    HalfFull,
+    wake: bool,
 }
 
 /// Why an entry was not accepted. Nothing was reserved.
@@ -103,34 +93,34 @@ impl<M: Memory> Queue<M> {
     /// Copies an entry into the ring. When this returns it is accepted. Costs one compare-and-swap and one copy; no system
     /// call.
     pub(crate) fn push(&self, body: &[u8]) -> Result<Pushed, Refused> {
-        let size = record_size(body.len());
-        let Reserved { start, end, wake } = self.reserve(size)?;
+        let Reserved { start, end, wake } = self.reserve(record_size(body.len()))?;
         kill_point("ring: reserved");
-        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let record = self.record(start);
-        record[1].store(pack(len, 0), Relaxed);
-        record[0].store(start | CLAIMED, Release);
+        self.claim(start, body.len());
         kill_point("ring: claimed");
+        self.commit(start, body);
+        kill_point("ring: committed");
+        Ok(Pushed { end, wake })
+    }
+
+    fn claim(&self, start: u64, len: usize) {
+        let record = self.record(start);
+        record[1].store(pack(u32::try_from(len).unwrap_or(u32::MAX), 0), Relaxed);
+        record[0].store(start | CLAIMED, Release);
+    }
+
+    fn commit(&self, start: u64, body: &[u8]) {
+        let record = self.record(start);
         store_bytes(&record[2..], body);
         kill_point("ring: copied");
         record[0].store(start | COMMITTED, Release);
-        kill_point("ring: committed");
-        Ok(Pushed { end, wake })
     }
 
     /// Claims room as a thread does that then stalls; what is returned lets it finish.
     #[cfg(test)]
     pub(crate) fn stall(&self, body: &'static [u8]) -> impl FnOnce(&Self) + use<M> {
         let Ok(Reserved { start, .. }) = self.reserve(record_size(body.len())) else { panic!("no room") };
-        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let record = self.record(start);
-        record[1].store(pack(len, 0), Relaxed);
-        record[0].store(start | CLAIMED, Release);
-        move |queue: &Self| {
-            let record = queue.record(start);
-            store_bytes(&record[2..], body);
-            record[0].store(start | COMMITTED, Release);
-        }
+        self.claim(start, body.len());
+        move |queue: &Self| queue.commit(start, body)
     }
 
     /// Reserves room for a record that does not wrap around.
@@ -153,11 +143,7 @@ impl<M: Memory> Queue<M> {
                     if pad > 0 {
                         self.fill(tail, pad);
                     }
-                    let wake = match found & PARKED {
-                        0 if end - head > self.capacity / 2 => Wake::HalfFull,
-                        0 => Wake::No,
-                        _ => Wake::Parked,
-                    };
+                    let wake = found & PARKED != 0 || end - head > self.capacity / 2;
                     return Ok(Reserved { start: tail + pad, end, wake });
                 }
                 Err(now) => found = now,
@@ -319,7 +305,7 @@ fn store_bytes<W: Word>(words: &[W], bytes: &[u8]) {
     }
 }
 
-pub(super) fn load_bytes<W: Word>(words: &[W], bytes: &mut [u8]) {
+fn load_bytes<W: Word>(words: &[W], bytes: &mut [u8]) {
     let (whole, rest) = bytes.as_chunks_mut::<WORD>();
     for (word, chunk) in words.iter().zip(whole.iter_mut()) {
         *chunk = word.load(Relaxed).to_ne_bytes();

@@ -4,8 +4,8 @@
 //! nothing: what does not carry its own position is no entry, nor, after a power loss, what does not carry its crc.
 
 use super::layout::{
-    ALIGN, CHECKED, CLAIMED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, STATE, TAIL,
-    WORD, record_size, seeded, unpack,
+    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER,
+    REFUSED, STATE, TAIL, WORD, record_size, seeded, unpack,
 };
 
 /// Positions count bytes: no ring gets there in a thousand years.
@@ -58,6 +58,22 @@ impl<'b> Wreck<'b> {
 
     pub(super) fn refused(&self, word: usize) -> u64 {
         self.word(word * WORD).unwrap_or(0)
+    }
+
+    /// Whether the control page alone says that nothing is left: nothing is reserved that was not released, and the page is no
+    /// older than the rest. Closing marks it last of all; in the same boot the kernel has no other.
+    pub(super) fn is_spent(&self, same_boot: bool) -> bool {
+        let is_closed = self.word(TAIL * WORD).is_some_and(|tail| tail & CLOSED != 0);
+        (same_boot || is_closed)
+            && self.control(HEAD).is_some()
+            && self.control(HEAD) == self.control(TAIL)
+            && self.refused(REFUSED) == 0
+    }
+
+    /// What a spent one leaves.
+    pub(super) fn nothing(&self) -> Salvaged {
+        let end = self.control(TAIL).unwrap_or(0).next_multiple_of(ALIGN);
+        Salvaged { entries: Vec::new(), end, lines: self.lines() }
     }
 
     /// After the death of a process: every record between head and tail is there, or was never finished.
@@ -126,13 +142,15 @@ impl<'b> Wreck<'b> {
         if size == 0 || size % ALIGN != 0 || size > to_wrap {
             return None;
         }
-        let mut payload: &[u8] = &[];
-        if matches!(state, COMMITTED | CHECKED) {
-            let begin = offset + usize::try_from(RECORD_HEADER).ok()?;
-            payload = self.bytes.get(begin..begin + len as usize)?;
+        if !matches!(state, COMMITTED | CHECKED) {
+            return Some(Record { state, size, payload: &[] });
+        }
+        let begin = offset + usize::try_from(RECORD_HEADER).ok()?;
+        let payload = self.bytes.get(begin..begin + len as usize)?;
+        if state == CHECKED {
             let mut hasher = seeded(self.header.salt, position, len);
             hasher.update(payload);
-            if state == CHECKED && hasher.finalize() != crc {
+            if hasher.finalize() != crc {
                 return None;
             }
         }

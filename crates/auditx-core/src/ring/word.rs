@@ -64,6 +64,7 @@ pub(crate) trait Memory: Send + Sync {
     fn words(&self) -> &[Self::Word];
 }
 
+#[cfg(test)]
 impl Memory for Box<[AtomicU64]> {
     type Word = AtomicU64;
 

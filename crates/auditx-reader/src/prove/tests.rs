@@ -11,6 +11,7 @@ use auditx_core::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::sample::until_compressed;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,13 +39,9 @@ impl Trail {
         }
     }
 
-    /// Closed once every sealed segment is compressed, where that is wanted.
+    /// Closed once every sealed segment is compressed.
     fn closed_compressed(self) -> Self {
-        let begin = std::time::Instant::now();
-        while self.logger.metrics().compressed < self.logger.metrics().seals {
-            assert!(begin.elapsed() < PATIENCE, "{:?}", self.logger.metrics());
-            std::thread::yield_now();
-        }
+        until_compressed(&self.logger);
         self.closed()
     }
 

@@ -160,8 +160,8 @@ fn somebody_elses_ring_is_put_aside_and_a_cut_one_is_made_anew() {
     AuditLogger::open(config()).unwrap().close(PATIENCE).unwrap();
     fs::write(own.join("ring"), "no ring").unwrap();
     AuditLogger::open(config()).unwrap().close(PATIENCE).unwrap();
-    assert_eq!(text(own.join("ring.aside-0")), "no ring");
-    assert!(text(directory.path().join("app.log")).contains("ring.aside-0"));
+    assert_eq!(text(own.join("ring.aside")), "no ring");
+    assert!(text(directory.path().join("app.log")).contains("ring.aside"));
 
     let logger = AuditLogger::open(config()).unwrap();
     logger.close(PATIENCE).unwrap();

@@ -6,8 +6,12 @@ use std::process::{Command, Stdio};
 use super::checkpoints::checked;
 use super::*;
 use crate::config::JournalKind;
+use crate::storage::testing::FaultyDisk;
 
 const ENTRIES: usize = 400;
+/// After this entry a sync fails where going back is what a process is to die in. Some segments are sealed before the next one.
+const FAILING_SYNC: usize = 200;
+
 const CHILD: &str = "AUDITX_TEST_CHILD_OF";
 const KILL_AT: &str = "AUDITX_TEST_KILL_AT";
 
@@ -24,12 +28,15 @@ fn config(directory: &Path) -> Config {
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(CHILD) else { return };
-    let logger = AuditLogger::open(config(Path::new(&directory))).unwrap();
-    println!("opened");
+    let disk = FaultyDisk::default();
+    let logger = AuditLogger::open_on(config(Path::new(&directory)), Arc::new(disk.clone())).unwrap();
     for number in 0..ENTRIES {
         let receipt = logger.log(number.to_string()).metadata("pad", "x".repeat(300)).record().unwrap();
         println!("accepted {number}");
-        if number % 50 == 49 {
+        if number == FAILING_SYNC && std::env::var(KILL_AT).is_ok_and(|place| place.starts_with("rewind")) {
+            disk.0.failing_syncs.store(1, Ordering::SeqCst);
+        }
+        if number % 200 == 199 {
             receipt.wait_durable().unwrap();
         }
     }
@@ -100,6 +107,11 @@ fn dying_while_the_ring_is_drained_loses_and_repeats_nothing() {
 #[test]
 fn dying_around_an_fdatasync_loses_and_repeats_nothing() {
     die_at(&["sync: done#2", "sync: published#2", "sync: released#2", "sync: signed#1"]);
+}
+
+#[test]
+fn dying_while_going_back_after_a_failed_fdatasync_loses_and_repeats_nothing() {
+    die_at(&["rewind: copied#1", "rewind: removed#1"]);
 }
 
 #[test]

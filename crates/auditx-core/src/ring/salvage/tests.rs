@@ -227,3 +227,18 @@ fn arbitrary_bytes_behind_a_header_are_no_entries() {
     assert_eq!(walked(&bytes).entries, Vec::<Vec<u8>>::new());
     assert_eq!(Wreck::new(&bytes).unwrap().scan().entries, Vec::<Vec<u8>>::new());
 }
+
+#[test]
+fn a_control_page_says_that_nothing_is_left_only_where_it_can_know() {
+    let spent = |bytes: &[u8], same_boot| Wreck::new(bytes).unwrap().is_spent(same_boot);
+    let ring = Wrecked::new();
+    ring.push(1, 100);
+    assert!(!spent(&ring.bytes(), true));
+    let mut at = 0;
+    ring.drain(&mut at);
+    assert!(spent(&ring.bytes(), true));
+    assert!(!spent(&ring.bytes(), false), "the page may be older than the records");
+    ring.queue.close();
+    assert!(spent(&ring.bytes()[..CONTROL], false), "it was written after everything else was released");
+    assert_eq!(Wreck::new(&ring.bytes()).unwrap().nothing().end, at);
+}

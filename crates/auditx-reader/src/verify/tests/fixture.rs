@@ -11,6 +11,8 @@ use auditx_core::{
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 
+use crate::sample::until_compressed;
+
 use super::*;
 
 pub(super) const ORIGIN: &str = "erp.example.com";
@@ -214,16 +216,6 @@ pub(super) fn json(verification: &Verification) -> String {
 
 pub(super) fn record(logger: &AuditLogger, number: usize, len: usize) {
     logger.log(format!("entry {number} {}", "x".repeat(len))).record().unwrap();
-}
-
-/// Waits until every sealed segment is compressed.
-pub(in crate::verify) fn until_compressed(logger: &AuditLogger) {
-    logger.flush(PATIENCE).unwrap();
-    let begin = std::time::Instant::now();
-    while logger.metrics().compressed < logger.metrics().seals {
-        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
-        std::thread::yield_now();
-    }
 }
 
 pub(super) fn parsed(note: &str) -> SignedCheckpoint {
