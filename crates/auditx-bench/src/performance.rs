@@ -101,7 +101,7 @@ fn page(
             let alone = if load == Load::FixedRate { row.call_p999_ns.to_string() } else { String::new() };
             writeln!(
                 page,
-                "| {name} | {} | {} | {} | {} | {} | {alone} | {} | {} | {} |",
+                "| {name} | {} | {} | {} | {} | {} | {alone} | {} | {} | {} | {} |",
                 row.threads,
                 row.p50_ns,
                 row.p99_ns,
@@ -109,7 +109,8 @@ fn page(
                 row.max_ns,
                 row.sealed_per_s,
                 row.resident_kib,
-                row.file_kib
+                row.file_kib,
+                row.stolen_ms
             )?;
         }
     }
@@ -136,7 +137,9 @@ fn name(subject: SubjectName) -> String {
 const HEAD: &str = "\
 # How fast it records
 
-Written by a run; every number below was measured in it, or says what it ran on. Compare what stands in one page, and nothing across machines.
+Written by a run; every number below was measured in it, or says what it ran on. Compare what stands in one page, and nothing across machines. `stolen`
+is what the kernel counted as taken by the machine's host from all processors together: no program runs meanwhile, and whatever
+was due meanwhile is late.
 
 ";
 
@@ -162,8 +165,8 @@ const LOADS: [(Load, &str, &str); 3] = [
 ];
 
 const TABLE: &str = "\
-| subject | threads | p50 ns | p99 ns | p99.9 ns | max ns | p99.9 ns alone | sealed/s | resident KiB | of it files KiB |
-|---|---|---|---|---|---|---|---|---|---|
+| subject | threads | p50 ns | p99 ns | p99.9 ns | max ns | p99.9 ns alone | sealed/s | resident KiB | of it files KiB | stolen ms |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 const DURABLE: &str = "

@@ -8,6 +8,7 @@ mod auditx;
 mod memory;
 mod run;
 mod slog_async;
+mod stolen;
 mod subject;
 mod tracing_appender;
 mod write;
@@ -79,6 +80,8 @@ pub(crate) struct Row {
     pub(crate) sealed_per_s: u64,
     pub(crate) resident_kib: u64,
     pub(crate) file_kib: u64,
+    /// By the machine's host, from all processors together.
+    pub(crate) stolen_ms: u64,
     pub(crate) entries: u64,
     pub(crate) lines: u64,
     pub(crate) runs: u32,
@@ -178,7 +181,7 @@ fn one_by(program: &Path, case: &Case, parent: &Path) -> Outcome<Run> {
 
 fn row(case: &Case, runs: &[Run]) -> Row {
     let median = |figure: fn(&Run) -> f64| whole(quantile::median(runs.iter().map(figure)));
-    let of_memory = |figure: fn(&Run) -> u64| {
+    let middle = |figure: fn(&Run) -> u64| {
         let mut figures: Vec<u64> = runs.iter().map(figure).collect();
         figures.sort_unstable();
         quantile::per_mille(&figures, 500)
@@ -193,8 +196,9 @@ fn row(case: &Case, runs: &[Run]) -> Row {
         max_ns: median(|run| run.max_ns),
         call_p999_ns: median(|run| run.call_p999_ns),
         sealed_per_s: median(|run| run.sealed_per_s),
-        resident_kib: of_memory(|run| run.memory.resident),
-        file_kib: of_memory(|run| run.memory.file),
+        resident_kib: middle(|run| run.memory.resident),
+        file_kib: middle(|run| run.memory.file),
+        stolen_ms: middle(|run| run.stolen_ms),
         entries: runs.first().map_or(0, |run| run.entries),
         lines: runs.first().map_or(0, |run| run.lines),
         runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),

@@ -31,6 +31,8 @@ pub(crate) struct Watermark {
     wanted: AtomicU64,
     /// The same for lines.
     wanted_lines: AtomicU64,
+    /// Whether somebody waited for what became durable last.
+    in_demand: AtomicBool,
     pub(crate) history: History,
     /// The thread that writes what is accepted but not written yet, where there is one.
     drain: OnceLock<Thread>,
@@ -109,6 +111,12 @@ impl Watermark {
             || is_due(&self.wanted_lines, self.written(), self.durable())
     }
 
+    /// Whether somebody waited for what became durable last. What was accepted since is then likely to be waited for as well, and
+    /// is synced without being asked for: the disk is not idle while callers are busy.
+    pub(crate) fn is_in_demand(&self) -> bool {
+        self.in_demand.load(Ordering::SeqCst)
+    }
+
     /// Whether somebody waits for an entry that is not written yet.
     pub(crate) fn is_write_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst) > self.written_place()
@@ -126,6 +134,9 @@ impl Watermark {
     }
 
     pub(crate) fn publish_durable(&self, reach: Reach) {
+        let is_in_demand = self.wanted.load(Ordering::SeqCst) > self.durable_place()
+            || self.wanted_lines.load(Ordering::SeqCst) > self.durable();
+        self.in_demand.store(is_in_demand, Ordering::SeqCst);
         self.durable.fetch_max(reach.lines, Ordering::SeqCst);
         self.durable_place.fetch_max(reach.place, Ordering::SeqCst);
         let durable = self.durable_place();
@@ -138,6 +149,9 @@ impl Watermark {
         let ready: Vec<(u64, Waker)> = ready;
         for (_, waker) in ready {
             waker.wake();
+        }
+        if is_in_demand {
+            self.wake_drain();
         }
     }
 

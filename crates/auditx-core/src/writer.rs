@@ -164,6 +164,7 @@ impl Shift {
         let waited =
             |since: Option<Instant>, time: Duration| since.is_some_and(|since| since.elapsed() >= time);
         self.duty.watermark.is_sync_wanted()
+            || self.duty.watermark.is_in_demand()
             || self.duty.journal.is_pressed()
             // Only durable lines are signed.
             || waited(self.unsigned_since, self.duty.cadence.interval)
@@ -297,11 +298,12 @@ impl Shift {
         let syncs_later = written > watermark.durable() && self.duty.durability != Durability::Os;
         let is_idle = written == self.announced && !syncs_later;
         let pause = if is_idle { self.idle_pause() } else { TICK };
-        watermark.wait_for_work(Some(Instant::now() + pause), is_idle, || {
+        let wakes_when_written = is_idle || watermark.is_in_demand();
+        watermark.wait_for_work(Some(Instant::now() + pause), wakes_when_written, || {
             self.stopping.load(Ordering::SeqCst)
                 || watermark.is_sync_wanted()
                 || self.duty.journal.is_pressed()
-                || (is_idle && watermark.written() > self.announced)
+                || (wakes_when_written && watermark.written() > self.announced)
         });
     }
 

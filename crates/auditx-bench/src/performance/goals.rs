@@ -96,6 +96,7 @@ mod tests {
             sealed_per_s,
             resident_kib: 0,
             file_kib: 0,
+            stolen_ms: 0,
             entries: 1,
             lines: 1,
             runs: 1,

@@ -13,6 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
+use super::stolen::stolen_ms;
 use super::subject::{Subject, SubjectName};
 use crate::Outcome;
 use crate::quantile::{self, float, nanoseconds};
@@ -62,6 +63,8 @@ pub(super) struct Run {
     pub(super) call_p999_ns: f64,
     pub(super) sealed_per_s: f64,
     pub(super) memory: Memory,
+    /// By the machine's host, from all processors together, until everything was written.
+    pub(super) stolen_ms: u64,
     pub(super) entries: u64,
     /// Counted by the parent, in the files.
     #[serde(default)]
@@ -80,6 +83,7 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>
     let shares: Vec<u64> =
         (0..threads).map(|thread| entries / threads + u64::from(thread < entries % threads)).collect();
     let barrier = Barrier::new(shares.len());
+    let stolen = stolen_ms();
     let measured: Vec<Outcome<Thread>> = std::thread::scope(|scope| {
         let spawned: Vec<_> = shares
             .iter()
@@ -120,6 +124,7 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>
         max_ns: float(quantile::per_mille(&latencies, 1_000)),
         call_p999_ns: float(quantile::per_mille(&calls, 999)),
         memory,
+        stolen_ms: stolen_ms() - stolen,
         sealed_per_s: float(entries) / elapsed.as_secs_f64(),
         entries,
         lines: 0,

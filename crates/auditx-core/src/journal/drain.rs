@@ -81,6 +81,8 @@ struct Shift {
     /// Entries before this position were counted.
     counted: u64,
     rest: Duration,
+    /// What was durable when it last rested.
+    durable: u64,
     busy_at: Instant,
     /// Refused entries that the appender knows of and the trail does not yet.
     handed: u64,
@@ -99,6 +101,7 @@ impl Shift {
             touched: position,
             counted: position,
             rest: SHORT_REST,
+            durable: position,
             busy_at: Instant::now(),
             handed: 0,
             stalled: None,
@@ -244,9 +247,15 @@ impl Shift {
         let ring = &self.ring;
         // Those who wait with a deadline look at the clock.
         ring.room.notify();
-        if ring.means.appender.watermark().is_write_wanted() {
+        let watermark = ring.means.appender.watermark();
+        if watermark.is_write_wanted() {
             std::thread::yield_now();
             return;
+        }
+        // Those who waited for it go on now, and what they record is to be written while the next fdatasync runs.
+        let durable = watermark.durable_place();
+        if std::mem::replace(&mut self.durable, durable) != durable && watermark.is_in_demand() {
+            self.rest = SHORT_REST;
         }
         let is_idle = !has_taken && self.busy_at.elapsed() >= IDLE;
         if is_idle && ring.queue().park(self.position) {
