@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::ServiceResponse;
 use actix_web::web::Bytes;
 use auditx_core::Exchange;
 use pin_project_lite::pin_project;
@@ -16,6 +15,8 @@ pin_project! {
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
+        // In the place of the application's body, where a request is refused.
+        problem: Option<Bytes>,
         exchange: Option<Exchange>,
     }
 
@@ -29,30 +30,13 @@ pin_project! {
     }
 }
 
-impl<B: MessageBody> AuditBody<B> {
-    pub(crate) fn wrap(
-        response: ServiceResponse<B>,
-        mut exchange: Option<Exchange>,
-    ) -> ServiceResponse<Self> {
-        let status = response.status().as_u16();
-        let error = response.response().error().map(ToString::to_string);
-        response.map_body(|_, body| {
-            if let Some(exchange) = &mut exchange {
-                let (expected, is_empty) = match body.size() {
-                    BodySize::None => (Some(0), true),
-                    BodySize::Sized(len) => (Some(len), len == 0),
-                    BodySize::Stream => (None, false),
-                };
-                exchange.respond(status, expected);
-                if let Some(error) = &error {
-                    exchange.explain(error);
-                }
-                if exchange.has_no_body() || is_empty {
-                    exchange.complete();
-                }
-            }
-            Self { inner: Some(body), exchange }
-        })
+impl<B> AuditBody<B> {
+    pub(crate) fn of(inner: B, exchange: Option<Exchange>) -> Self {
+        Self { inner: Some(inner), problem: None, exchange }
+    }
+
+    pub(crate) fn problem(body: String, exchange: Option<Exchange>) -> Self {
+        Self { inner: None, problem: Some(body.into()), exchange }
     }
 }
 
@@ -60,11 +44,22 @@ impl<B: MessageBody> MessageBody for AuditBody<B> {
     type Error = Box<dyn StdError>;
 
     fn size(&self) -> BodySize {
-        self.inner.as_ref().map_or(BodySize::None, MessageBody::size)
+        match (&self.problem, &self.inner) {
+            (Some(problem), _) => BodySize::Sized(problem.len() as u64),
+            (None, Some(inner)) => inner.size(),
+            (None, None) => BodySize::None,
+        }
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let mut this = self.project();
+        if let Some(problem) = this.problem.take() {
+            if let Some(exchange) = this.exchange.as_mut() {
+                exchange.sent(problem.len());
+                exchange.complete();
+            }
+            return Poll::Ready(Some(Ok(problem)));
+        }
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
         let polled = Exchange::watch(this.exchange.as_mut(), || inner.poll_next(cx));

@@ -1,38 +1,69 @@
-//! The future of a response: tells the exchange about the head, an error, a panic, or being dropped.
+//! The future of a response: tells the exchange about the head, an error, a panic, or being dropped; holds the head back until
+//! what was recorded is on disk, where that is wanted.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::header::HeaderValue;
-use auditx_core::{Exchange, Scoped};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use auditx_core::{Exchange, Problem, ResponseFacts, Scoped};
 use pin_project_lite::pin_project;
 
 use crate::body::AuditBody;
-use crate::service::REQUEST_ID;
+use crate::headers::{HeadersOf, REQUEST_ID};
 
 pin_project! {
     /// The response of an audited service.
-    #[derive(Debug)]
-    pub struct AuditFuture<F> {
+    pub struct AuditFuture<F, B> {
         // Dropped first, inside its context: what its destructors record precedes the closing entry.
         #[pin]
-        inner: Scoped<F>,
+        state: State<F, B>,
         exchange: Option<Exchange>,
         request_id: Option<HeaderValue>,
     }
 }
 
-impl<F> AuditFuture<F> {
-    pub(crate) fn new(inner: Scoped<F>, exchange: Exchange, request_id: Option<HeaderValue>) -> Self {
-        Self { inner, exchange: Some(exchange), request_id }
+pin_project! {
+    #[project = StateProjection]
+    enum State<F, B> {
+        Running { #[pin] inner: Scoped<F> },
+        Held { response: Option<ServiceResponse<B>> },
+        Refused { refused: Option<(HttpRequest, Problem)> },
     }
 }
 
-impl<F, B> Future for AuditFuture<F>
+impl<F, B> fmt::Debug for AuditFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditFuture").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+impl<F, B> AuditFuture<F, B> {
+    pub(crate) fn running(
+        inner: Scoped<F>,
+        exchange: Option<Exchange>,
+        request_id: Option<HeaderValue>,
+    ) -> Self {
+        Self { state: State::Running { inner }, exchange, request_id }
+    }
+
+    pub(crate) fn refused(
+        request: ServiceRequest,
+        problem: Problem,
+        exchange: Option<Exchange>,
+        request_id: Option<HeaderValue>,
+    ) -> Self {
+        let (request, _) = request.into_parts();
+        Self { state: State::Refused { refused: Some((request, problem)) }, exchange, request_id }
+    }
+}
+
+impl<F, B> Future for AuditFuture<F, B>
 where
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
     B: MessageBody,
@@ -40,23 +71,83 @@ where
     type Output = Result<ServiceResponse<AuditBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match ready!(Exchange::watch(this.exchange.as_mut(), || this.inner.poll(cx))) {
-            Ok(mut response) => {
-                if let Some(id) = this.request_id.take() {
-                    response.headers_mut().insert(REQUEST_ID, id);
+        let mut this = self.project();
+        let mut response = loop {
+            match this.state.as_mut().project() {
+                StateProjection::Running { inner } => {
+                    match ready!(Exchange::watch(this.exchange.as_mut(), || inner.poll(cx))) {
+                        Ok(response) => this.state.set(State::Held { response: Some(response) }),
+                        Err(error) => {
+                            // actix makes the response from the error further out: its status is known, its body is not ours.
+                            if let Some(exchange) = this.exchange {
+                                let status = error.as_response_error().status_code().as_u16();
+                                exchange.respond(&ResponseFacts::new(status));
+                                exchange.fail(&error);
+                            }
+                            return Poll::Ready(Err(error));
+                        }
+                    }
                 }
-                let exchange = this.exchange.take();
-                Poll::Ready(Ok(AuditBody::wrap(response, exchange)))
-            }
-            Err(error) => {
-                // actix makes the response from the error further out: its status is known, its body is not ours.
-                if let Some(exchange) = this.exchange {
-                    exchange.respond(error.as_response_error().status_code().as_u16(), None);
-                    exchange.fail(&error);
+                StateProjection::Held { response } => {
+                    let Some(head) = response else { unreachable!("polled after it was ready") };
+                    let released = match this.exchange {
+                        Some(exchange) => ready!(exchange.poll_head(cx, |exchange| tell(exchange, head))),
+                        None => Ok(()),
+                    };
+                    let Some(response) = response.take() else { unreachable!("just looked at") };
+                    let exchange = this.exchange.take();
+                    break match released {
+                        Ok(()) => response.map_body(|_, body| AuditBody::of(body, exchange)),
+                        Err(problem) => refusal(response.into_parts().0, &problem, exchange),
+                    };
                 }
-                Poll::Ready(Err(error))
+                StateProjection::Refused { refused } => {
+                    let Some((request, problem)) = refused.take() else {
+                        unreachable!("polled after it was ready")
+                    };
+                    if let Some(exchange) = this.exchange.as_mut() {
+                        exchange.respond(&ResponseFacts::new(problem.status()));
+                        exchange.explain(&problem.reason());
+                    }
+                    break refusal(request, &problem, this.exchange.take());
+                }
             }
+        };
+        if let Some(id) = this.request_id.take() {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
+        Poll::Ready(Ok(response))
     }
+}
+
+/// What is known of the response.
+fn tell<B: MessageBody>(exchange: &mut Exchange, response: &ServiceResponse<B>) {
+    let (expected, is_empty) = match response.response().body().size() {
+        BodySize::None => (Some(0), true),
+        BodySize::Sized(len) => (Some(len), len == 0),
+        BodySize::Stream => (None, false),
+    };
+    if let Some(route) = response.request().match_pattern() {
+        exchange.matched(&route);
+    }
+    if let Some(error) = response.response().error() {
+        exchange.explain(&error);
+    }
+    let headers = HeadersOf(response.headers());
+    let facts = ResponseFacts::new(response.status().as_u16());
+    exchange.respond(&facts.expected_bytes(expected).headers(&headers));
+    if exchange.has_no_body() || is_empty {
+        exchange.complete();
+    }
+}
+
+fn refusal<B>(
+    request: HttpRequest,
+    problem: &Problem,
+    exchange: Option<Exchange>,
+) -> ServiceResponse<AuditBody<B>> {
+    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut response = HttpResponse::with_body(status, AuditBody::problem(problem.to_json(), exchange));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+    ServiceResponse::new(request, response)
 }

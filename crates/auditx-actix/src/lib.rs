@@ -23,11 +23,14 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod extract;
 mod future;
+mod headers;
 mod middleware;
 mod service;
 
 pub use body::AuditBody;
+pub use extract::{AuditContext, Problem, RequestId};
 pub use future::AuditFuture;
 pub use middleware::{AuditMiddleware, AuditTransform};
 pub use service::AuditService;

@@ -2,16 +2,16 @@
 
 use std::task::{Context, Poll};
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use auditx_core::{Exchange, Headers, HttpAudit, RequestFacts};
+use actix_web::http::header::HeaderValue;
+use actix_web::{Error, HttpMessage};
+use auditx_core::{Exchange, HttpAudit, RequestContext, RequestFacts};
 
 use crate::body::AuditBody;
+use crate::extract::AuditContext;
 use crate::future::AuditFuture;
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::headers::{HeadersOf, REQUEST_ID};
 
 /// A service whose requests are audited; made by [`AuditMiddleware`](crate::AuditMiddleware).
 #[derive(Debug)]
@@ -26,14 +26,6 @@ impl<S> AuditService<S> {
     }
 }
 
-struct HeadersOf<'h>(&'h HeaderMap);
-
-impl Headers for HeadersOf<'_> {
-    fn each(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
-        self.0.get_all(name).for_each(|value| visit(value.as_bytes()));
-    }
-}
-
 impl<S, B> Service<ServiceRequest> for AuditService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -41,31 +33,53 @@ where
 {
     type Response = ServiceResponse<AuditBody<B>>;
     type Error = Error;
-    type Future = AuditFuture<S::Future>;
+    type Future = AuditFuture<S::Future, B>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let mut exchange = {
-            let headers = HeadersOf(request.headers());
-            let query = request.uri().query();
-            let facts = RequestFacts::new(request.method().as_str(), request.uri().path(), &headers)
-                .query(query)
-                .peer(request.peer_addr().map(|peer| peer.ip()));
-            self.http.begin(&facts)
-        };
+        let within = request.extensions().get().cloned();
+        if let Some(AuditContext(context)) = within {
+            return self.call_within(&context, request);
+        }
+        let mut exchange = self.begin(&request);
         // Whatever stands further in reads the id where it always does.
         let request_id = HeaderValue::from_str(exchange.request_id()).ok();
         if let Some(id) = &request_id {
             request.headers_mut().insert(REQUEST_ID, id.clone());
         }
+        if let Some(problem) = exchange.refusal() {
+            return AuditFuture::refused(request, problem, Some(exchange), request_id);
+        }
         let context = exchange.context().clone();
+        request.extensions_mut().insert(AuditContext(context.clone()));
         let future = Exchange::watch(Some(&mut exchange), || {
             let _scope = context.enter();
             self.inner.call(request)
         });
-        AuditFuture::new(context.scope(future), exchange, request_id)
+        AuditFuture::running(context.scope(future), Some(exchange), request_id)
+    }
+}
+
+impl<S> AuditService<S> {
+    fn begin(&self, request: &ServiceRequest) -> Exchange {
+        let headers = HeadersOf(request.headers());
+        let facts = RequestFacts::new(request.method().as_str(), request.uri().path(), &headers)
+            .query(request.uri().query())
+            .peer(request.peer_addr().map(|peer| peer.ip()));
+        self.http.begin(&facts)
+    }
+
+    /// A request that an outer middleware audits already: it gets this one's settings.
+    fn call_within<B>(&self, context: &RequestContext, request: ServiceRequest) -> AuditFuture<S::Future, B>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    {
+        match self.http.govern(context) {
+            Some(problem) => AuditFuture::refused(request, problem, None, None),
+            None => AuditFuture::running(context.scope(self.inner.call(request)), None, None),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! and cannot leak into the next task on the same thread. Spawned tasks, threads and blocking pools do not inherit
 //! it: wrap what they run in [`RequestContext::in_task`] or [`RequestContext::in_fn`].
 
+mod attachment;
 mod carrier;
 mod scope;
 
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use attachment::Attachments;
 pub use carrier::Carrier;
 pub use scope::{ContextGuard, Scoped};
 
@@ -70,6 +72,7 @@ struct Shared {
     /// Stands for what the fields say, for those who remember it; 0 since a change until the next who asks. Written under
     /// the lock only. Read without it: who must see a change comes after the change's unlocking, and hence after its 0.
     version: AtomicU64,
+    attachments: Attachments,
 }
 
 macro_rules! text_setters {
@@ -89,6 +92,12 @@ impl RequestContext {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that says this from the start.
+    pub(crate) fn of(fields: ContextFields) -> Self {
+        let shared = Shared { fields: Mutex::new(fields), ..Shared::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     text_setters! {

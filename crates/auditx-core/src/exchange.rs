@@ -5,31 +5,41 @@
 //! the exchange is dropped, so there is never no entry and never a second one.
 
 mod client;
+mod closing;
+mod endpoint;
 mod exclude;
+mod grpc;
+mod problem;
 mod request;
+mod response;
 mod settings;
+mod trace;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::context::RequestContext;
-use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::Error;
 use crate::follow::panic_text;
-use crate::logger::Within;
-use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
+use crate::receipt::{AllDurable, Pledges};
 
+use endpoint::Endpoint;
+use grpc::GrpcCall;
+pub use problem::Problem;
 pub use request::{Headers, RequestFacts};
-pub use settings::{HttpAudit, HttpAuditBuilder, SessionIds};
+pub use response::ResponseFacts;
+use settings::Governing;
+pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
 
 /// Errors of handlers and bodies are told up to this many bytes.
 const MAX_ERROR_LEN: usize = 4_096;
 
-/// The status of a client that went away before there was one (nginx's convention).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
-const INTERNAL_SERVER_ERROR: u16 = 500;
+const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +50,7 @@ enum Outcome {
     BodyError,
     Error,
     Panicked,
+    Upgraded,
 }
 
 impl Outcome {
@@ -51,6 +62,7 @@ impl Outcome {
             Self::BodyError => "body_error",
             Self::Error => "error",
             Self::Panicked => "panicked",
+            Self::Upgraded => "upgraded",
         }
     }
 }
@@ -68,14 +80,19 @@ pub struct Exchange {
     http: HttpAudit,
     context: RequestContext,
     request_id: String,
-    method: String,
-    path: String,
-    endpoint: String,
+    method: Cow<'static, str>,
+    endpoint: Endpoint,
+    route: Option<String>,
     notes: Vec<(&'static str, String)>,
     began: Instant,
     head: Option<Head>,
+    grpc: Option<GrpcCall>,
     bytes: u64,
+    /// What the head of the response waits for.
+    pledged: Option<AllDurable>,
     is_open: bool,
+    /// Why the entry at the request's arrival could not be recorded.
+    unrecorded: Option<Error>,
 }
 
 impl fmt::Debug for Exchange {
@@ -100,14 +117,91 @@ impl Exchange {
         &self.request_id
     }
 
-    /// The head of the response is known. `expected_bytes` is the exact length of its body, where that is known.
-    pub fn respond(&mut self, status: u16, expected_bytes: Option<u64>) {
+    /// The pattern of the route that the request took, like `/customers/{id}`: `metadata.route`.
+    pub fn matched(&mut self, route: &str) {
+        self.route = Some(route.to_owned());
+    }
+
+    /// What to answer instead of calling the application: under [`OnFailure::Closed`], where the trail takes no entries now.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Problem> {
+        self.governed(|http| {
+            if http.settings().on_failure == OnFailure::Open {
+                return None;
+            }
+            let failed = self.unrecorded.as_ref().map(Problem::from);
+            let problem = failed.or_else(|| http.logger().ready().err().map(Problem::from));
+            problem.map(|problem| problem.of_request(&self.request_id))
+        })
+    }
+
+    /// Ready once the head of the response may go out: at once, or with `durable(true)` when everything recorded in the request's
+    /// context is on disk. `tell` is called once, to say what is known of the response; see [`Exchange::respond`].
+    ///
+    /// # Errors
+    /// What to answer instead where the disk refused: 503.
+    pub fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        tell: impl FnOnce(&mut Self),
+    ) -> Poll<Result<(), Problem>> {
+        ready!(self.poll_pledged(cx))?;
+        if self.head.is_none() {
+            tell(self);
+            // The closing entry of a response without a body is recorded by now.
+            ready!(self.poll_pledged(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_pledged(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
+        loop {
+            if let Some(pledged) = &mut self.pledged
+                && let Err(error) = ready!(Pin::new(pledged).poll(cx))
+            {
+                return Poll::Ready(Err(self.not_durable(&error)));
+            }
+            self.pledged = self.context.attached::<Pledges>().and_then(|pledges| pledges.take());
+            if self.pledged.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn not_durable(&mut self, error: &Error) -> Problem {
+        self.pledged = None;
+        let problem = Problem::not_durable(error).of_request(&self.request_id);
+        self.respond(&ResponseFacts::new(problem.status()));
+        self.fail(error);
+        problem
+    }
+
+    /// The head of the response is known.
+    ///
+    /// A switch of protocols (101, or 2xx to CONNECT; RFC 9110, RFC 8441) closes the exchange: what is said over the new protocol is
+    /// no response any more. So does any head under [`EmitAt::Headers`].
+    pub fn respond(&mut self, response: &ResponseFacts<'_>) {
+        let ResponseFacts { status, expected_bytes, headers } = *response;
         self.head = Some(Head { status, after: self.began.elapsed(), expected_bytes });
+        self.grpc = headers.and_then(GrpcCall::of);
+        let is_tunnel = self.method == "CONNECT" && (200..300).contains(&status);
+        if status == SWITCHING_PROTOCOLS || is_tunnel {
+            self.close(Outcome::Upgraded, None);
+        } else if self.governed(|http| http.settings().emit_at) == EmitAt::Headers {
+            self.close(Outcome::Completed, None);
+        }
     }
 
     /// Bytes of the body went out.
     pub fn sent(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// The body's trailers went out: how a gRPC call ended.
+    pub fn trailers(&mut self, trailers: &dyn Headers) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.read(trailers);
+        }
     }
 
     /// Whether the response has no body to wait for, by the rules of HTTP (RFC 9110: HEAD, 204, 304).
@@ -147,78 +241,12 @@ impl Exchange {
         })
     }
 
-    fn close(&mut self, outcome: Outcome, error: Option<&str>) {
-        if !std::mem::replace(&mut self.is_open, false) {
-            return;
+    /// The settings of the innermost layer that the request went through.
+    fn governed<T>(&self, read: impl FnOnce(&HttpAudit) -> T) -> T {
+        match self.context.attached::<Governing>() {
+            Some(governing) => read(&governing.0),
+            None => read(&self.http),
         }
-        let error = error.map(|error| shortened(error, MAX_ERROR_LEN));
-        let entry = self.closing_entry(outcome, error.as_deref());
-        let logger = self.http.logger();
-        let recorded = match logger.record(&entry, Within::Given(&self.context)) {
-            // A handler filled the context beyond what a line takes: the request still gets its entry.
-            Err(too_large) if too_large.is_too_large() => self.record_bare(entry, &too_large.to_string()),
-            other => other.map(drop),
-        };
-        if let Err(refused) = recorded {
-            logger.trouble(&format!(
-                "the closing entry of request {} was not recorded: {refused}",
-                self.request_id
-            ));
-        }
-    }
-
-    /// The closing entry without anything the application added.
-    fn record_bare(&self, mut entry: Entry<'_>, why: &str) -> Result<()> {
-        entry.put_metadata("context_left_out", why.to_owned());
-        let bare = RequestContext::new().request_id(self.request_id.as_str());
-        self.http.logger().record(&entry, Within::Given(&bare)).map(drop)
-    }
-
-    fn closing_entry<'e>(&'e self, outcome: Outcome, error: Option<&'e str>) -> Entry<'e> {
-        let (method, path) = (&self.method, &self.path);
-        let sent_status = self.head.map(|head| head.status);
-        let (status, level) = match outcome {
-            Outcome::ClientAborted => (CLIENT_CLOSED_REQUEST, LogLevel::Warning),
-            Outcome::BodyAborted => (sent_status.unwrap_or(CLIENT_CLOSED_REQUEST), LogLevel::Warning),
-            Outcome::BodyError => (sent_status.unwrap_or(INTERNAL_SERVER_ERROR), LogLevel::Error),
-            Outcome::Completed | Outcome::Error => {
-                let status = sent_status.unwrap_or(INTERNAL_SERVER_ERROR);
-                (status, level_of(status))
-            }
-            Outcome::Panicked => (INTERNAL_SERVER_ERROR, LogLevel::Error),
-        };
-        let description = match (outcome, error) {
-            (Outcome::Completed, _) => format!("HTTP {method} {path} completed with {status}"),
-            (Outcome::ClientAborted, _) => {
-                format!("HTTP {method} {path} aborted by the client before a response")
-            }
-            (Outcome::BodyAborted, _) => {
-                format!(
-                    "HTTP {method} {path} aborted by the client after {} bytes of the response",
-                    self.bytes
-                )
-            }
-            (_, error) => format!("HTTP Request Failed: {method} {path}: {}", error.unwrap_or("unknown")),
-        };
-        let mut entry = Entry::new(description, BusinessModule::System, action_of(method));
-        entry.level = level;
-        entry.success = outcome == Outcome::Completed && (200..400).contains(&status);
-        entry.method = Cow::Borrowed(method);
-        entry.endpoint = Cow::Borrowed(&self.endpoint);
-        entry.status = Some(status);
-        entry.put_metadata("duration_ms", millis(self.began.elapsed()));
-        if let Some(head) = self.head {
-            entry.put_metadata("ttfb_ms", millis(head.after));
-            entry.put_metadata("bytes", self.bytes);
-        }
-        entry.put_metadata("outcome", outcome.as_str());
-        if let Some(error) = error {
-            entry.put_metadata("error", error);
-        }
-        for (key, note) in &self.notes {
-            entry.put_metadata(*key, note);
-        }
-        entry
     }
 }
 
@@ -233,28 +261,6 @@ impl Drop for Exchange {
             Some(_) => self.close(Outcome::BodyAborted, None),
         }
     }
-}
-
-fn level_of(status: u16) -> LogLevel {
-    match status {
-        500.. => LogLevel::Error,
-        400.. => LogLevel::Warning,
-        _ => LogLevel::Audit,
-    }
-}
-
-fn action_of(method: &str) -> AuditAction {
-    match method {
-        "POST" => AuditAction::Create,
-        "PUT" | "PATCH" => AuditAction::Update,
-        "DELETE" => AuditAction::Delete,
-        _ => AuditAction::Read,
-    }
-}
-
-/// Milliseconds with microseconds behind the point.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// At most `len` bytes, cut between characters; the rest is named by its size.

@@ -50,6 +50,11 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
     fn close(&self, deadline: Instant) -> Result<()>;
     /// So much of the trail is durable.
     fn release(&self, _reach: Reach) {}
+    /// Whether an entry would be accepted now.
+    ///
+    /// # Errors
+    /// What `try_push` would say.
+    fn ready(&self) -> Result<()>;
     /// The disk failed: nothing more is accepted.
     fn poison(&self) {}
     /// From which place on it still holds what it accepted; none where it holds nothing.
@@ -139,6 +144,11 @@ impl SharedAppender {
     pub(crate) fn count_from(&self, place: u64) {
         self.lock().count_from(place);
         self.watermark.count_from(place);
+    }
+
+    /// Whether lines are taken.
+    fn ready(&self) -> Result<()> {
+        self.lock_open()?.check()
     }
 
     /// Does something to the appender and publishes how far it is then.

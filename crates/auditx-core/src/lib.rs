@@ -63,7 +63,10 @@ pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestCon
 pub use encode::MAX_LINE;
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
-pub use exchange::{Exchange, Headers, HttpAudit, HttpAuditBuilder, RequestFacts, SessionIds};
+pub use exchange::{
+    EmitAt, Exchange, Headers, HttpAudit, HttpAuditBuilder, OnFailure, Problem, ProxyHeader, RequestFacts,
+    ResponseFacts, SessionIds,
+};
 pub use follow::console::for_people;
 pub use follow::cursor::{CURSOR_LEN, saved_position};
 pub use keeper::Retired;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use uuid::Uuid;
@@ -134,6 +134,51 @@ impl Receipt {
             }
         }
         Err(Error::invalid("the entry is durable, but its line was erased or retired since"))
+    }
+}
+
+/// The receipts of one context's entries whose durability somebody will wait for: of each trail the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Pledges(Mutex<Vec<Receipt>>);
+
+impl Pledges {
+    pub(crate) fn add(&self, receipt: &Receipt) {
+        let mut receipts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was dropped has no place, and is never made up for by a later one.
+        let earlier = receipts.iter_mut().find(|other| {
+            other.trail.number == receipt.trail.number && other.place.is_some() && receipt.place.is_some()
+        });
+        match earlier {
+            Some(earlier) if earlier.place < receipt.place => *earlier = receipt.clone(),
+            Some(_) => {}
+            None => receipts.push(receipt.clone()),
+        }
+    }
+
+    /// Resolves once all that were added so far are durable; none where there are none, or no longer any.
+    pub(crate) fn take(&self) -> Option<AllDurable> {
+        let receipts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        (!receipts.is_empty()).then_some(AllDurable(receipts))
+    }
+}
+
+/// Resolves once every entry of a request is durable.
+#[derive(Debug)]
+pub(crate) struct AllDurable(Vec<Receipt>);
+
+impl Future for AllDurable {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while let Some(receipt) = self.0.last() {
+            let place = receipt.place()?;
+            match receipt.trail.watermark.poll_durable(place, cx.waker()) {
+                Some(outcome) => outcome?,
+                None => return Poll::Pending,
+            }
+            self.0.pop();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

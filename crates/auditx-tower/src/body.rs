@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use auditx_core::Exchange;
-use bytes::Buf;
-use http::Response;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+use crate::headers::HeadersOf;
 
 pin_project! {
     /// A body whose end closes the exchange. Data, trailers and size hints pass unchanged.
@@ -16,6 +17,8 @@ pin_project! {
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
+        // In the place of the application's body, where a request is refused.
+        problem: Option<Bytes>,
         exchange: Option<Exchange>,
     }
 
@@ -29,24 +32,20 @@ pin_project! {
     }
 }
 
-impl<B: Body> AuditBody<B> {
-    pub(crate) fn wrap(response: Response<B>, mut exchange: Option<Exchange>) -> Response<Self> {
-        let status = response.status().as_u16();
-        response.map(|body| {
-            if let Some(exchange) = &mut exchange {
-                exchange.respond(status, body.size_hint().exact());
-                if exchange.has_no_body() || body.is_end_stream() {
-                    exchange.complete();
-                }
-            }
-            Self { inner: Some(body), exchange }
-        })
+impl<B> AuditBody<B> {
+    pub(crate) fn of(inner: B, exchange: Option<Exchange>) -> Self {
+        Self { inner: Some(inner), problem: None, exchange }
+    }
+
+    pub(crate) fn problem(body: Bytes, exchange: Option<Exchange>) -> Self {
+        Self { inner: None, problem: Some(body), exchange }
     }
 }
 
 impl<B> Body for AuditBody<B>
 where
     B: Body,
+    B::Data: From<Bytes>,
     B::Error: fmt::Display,
 {
     type Data = B::Data;
@@ -57,6 +56,13 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
+        if let Some(problem) = this.problem.take() {
+            if let Some(exchange) = this.exchange.as_mut() {
+                exchange.sent(problem.len());
+                exchange.complete();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(problem.into()))));
+        }
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
         let polled = Exchange::watch(this.exchange.as_mut(), || inner.as_mut().poll_frame(cx));
@@ -67,6 +73,9 @@ where
                 Some(Err(error)) => exchange.fail_body(error),
                 Some(Ok(frame)) => {
                     exchange.sent(frame.data_ref().map_or(0, Buf::remaining));
+                    if let Some(trailers) = frame.trailers_ref() {
+                        exchange.trailers(&HeadersOf(trailers));
+                    }
                     // A server need not ask again once the body says that this was its last frame.
                     if inner.is_end_stream() {
                         exchange.complete();
@@ -78,10 +87,14 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.problem.is_none() && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match (&self.problem, &self.inner) {
+            (Some(problem), _) => SizeHint::with_exact(problem.len() as u64),
+            (None, Some(inner)) => inner.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 }

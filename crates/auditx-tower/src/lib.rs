@@ -24,11 +24,14 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod extract;
 mod future;
+mod headers;
 mod layer;
 mod service;
 
 pub use body::AuditBody;
+pub use extract::{AuditContext, Problem, RequestId};
 pub use future::AuditFuture;
 pub use layer::AuditLayer;
 pub use service::AuditService;

@@ -4,24 +4,68 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Walks the addresses in `X-Forwarded-For` from the right to the first that is no trusted proxy.
+use super::settings::ProxyHeader;
+
+/// Walks the hops that proxies named, from the right to the first that is no trusted proxy.
 ///
 /// A peer that is not trusted is the client, whatever it claims. Text that is no address ends the walk: what stands left
 /// of it was vouched for by nobody.
-pub(super) fn client_address(peer: IpAddr, forwarded_for: &[String], proxies: &[IpNet]) -> IpAddr {
+pub(super) fn client_address(
+    peer: IpAddr,
+    values: &[String],
+    header: ProxyHeader,
+    proxies: &[IpNet],
+) -> IpAddr {
     let is_trusted = |ip: IpAddr| proxies.iter().any(|network| network.contains(&ip));
-    let mut client = peer.to_canonical();
-    let hops = forwarded_for.iter().rev().flat_map(|value| value.rsplit(','));
-    for hop in hops {
+    let mut client = peer;
+    for hop in values.iter().rev().flat_map(|value| hops(value, header)) {
         if !is_trusted(client) {
             break;
         }
-        match parse_hop(hop.trim()) {
+        match parse_hop(hop) {
             Some(ip) => client = ip,
             None => break,
         }
     }
     client
+}
+
+/// The hops that one value of the header names, from the right.
+fn hops(value: &str, header: ProxyHeader) -> Vec<&str> {
+    match header {
+        ProxyHeader::XForwardedFor => value.rsplit(',').map(str::trim).collect(),
+        // A value that is none by the standard is one hop that is no address.
+        ProxyHeader::Forwarded => forwarded(value).unwrap_or_else(|| vec![""]),
+    }
+}
+
+/// The `for` of each element of `Forwarded` (RFC 7239), from the right; none where it is not written as the standard wants it. One
+/// quotation mark too many could otherwise hide what the proxy appended.
+fn forwarded(value: &str) -> Option<Vec<&str>> {
+    let mut elements = vec![""];
+    let mut rest = value.trim_start();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let (given, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').filter(|(text, _)| !text.contains('\\'))?,
+            None => after.split_at(after.find([',', ';', ' ', '\t', '"', '=']).unwrap_or(after.len())),
+        };
+        if name.trim().eq_ignore_ascii_case("for") {
+            *elements.last_mut()? = given;
+        }
+        let after = after.trim_start();
+        rest = match after.chars().next() {
+            None => "",
+            Some(';') => after[1..].trim_start(),
+            Some(',') => {
+                elements.push("");
+                after[1..].trim_start()
+            }
+            Some(_) => return None,
+        };
+    }
+    elements.reverse();
+    Some(elements)
 }
 
 /// An address, with or without a port and brackets.
@@ -35,10 +79,15 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn client(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
+    fn client_by(header: ProxyHeader, peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
         let forwarded: Vec<String> = forwarded.iter().map(|&value| value.to_owned()).collect();
         let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().unwrap()).collect();
-        client_address(peer.parse().unwrap(), &forwarded, &proxies).to_string()
+        let peer: IpAddr = peer.parse().unwrap();
+        client_address(peer.to_canonical(), &forwarded, header, &proxies).to_string()
+    }
+
+    fn client(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
+        client_by(ProxyHeader::XForwardedFor, peer, forwarded, proxies)
     }
 
     #[test]
@@ -57,5 +106,43 @@ mod tests {
         assert_eq!(client("10.0.0.1", &[], proxies), "10.0.0.1");
         assert_eq!(client("::ffff:10.0.0.1", &["[2001:db8::1]:443"], proxies), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &["198.51.100.7:1234"], proxies), "198.51.100.7");
+    }
+
+    #[test]
+    fn forwarded_is_read_as_the_standard_writes_it() {
+        let client = |forwarded: &[&str]| {
+            client_by(ProxyHeader::Forwarded, "10.0.0.1", forwarded, &["10.0.0.0/8", "fd00::/8"])
+        };
+        assert_eq!(client(&["for=192.0.2.60;proto=http;by=203.0.113.43"]), "192.0.2.60");
+        assert_eq!(client(&["For=\"[2001:db8:cafe::17]:4711\""]), "2001:db8:cafe::17");
+        assert_eq!(client(&["for=6.6.6.6, for=192.0.2.43 , for=10.0.0.7"]), "192.0.2.43");
+        assert_eq!(client(&["for=6.6.6.6", "proto=https; for=\"192.0.2.43:8080\""]), "192.0.2.43");
+        assert_eq!(
+            client(&["for=192.0.2.43, for=unknown"]),
+            "10.0.0.1",
+            "nobody is named: the proxy is all that is known"
+        );
+        assert_eq!(client(&["for=192.0.2.43, for=_hidden, for=10.0.0.7"]), "10.0.0.7");
+        assert_eq!(client(&["for=192.0.2.43, proto=https"]), "10.0.0.1");
+        assert_eq!(client(&[""]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_forged_quotation_mark_hides_nothing_and_names_nobody() {
+        let client =
+            |forwarded: &str| client_by(ProxyHeader::Forwarded, "10.0.0.1", &[forwarded], &["10.0.0.0/8"]);
+        for forged in [
+            "for=\"6.6.6.6, for=192.0.2.43",
+            "for=6.6.6.6;x=\", for=\"[2001:db8::1]:80\"",
+            "for=\"6.6.6.6\\\", for=\"192.0.2.43\"",
+            "for=6.6.6.6 for=192.0.2.43",
+            "6.6.6.6, for=192.0.2.43",
+        ] {
+            assert!(
+                ["10.0.0.1", "192.0.2.43"].contains(&client(forged).as_str()),
+                "{forged}: {}",
+                client(forged)
+            );
+        }
     }
 }

@@ -2,30 +2,29 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 use super::client::client_address;
-use super::settings::{HttpAudit, SessionIds};
-use super::{Exchange, shortened};
+use super::endpoint::Endpoint;
+use super::settings::{Governing, HttpAudit, OnFailure, SessionIds};
+use super::trace::trace_id;
+use super::{Exchange, Problem, shortened};
 use crate::clock::Timestamp;
-use crate::context::RequestContext;
+use crate::context::{ContextFields, RequestContext};
 use crate::id::new_id;
-use crate::redact::{Decision, REDACTED, Rules};
+use crate::receipt::Pledges;
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 const SESSION_ID_HEADER: &str = "x-session-id";
-const FORWARDED_FOR_HEADER: &str = "x-forwarded-for";
+const TRACEPARENT_HEADER: &str = "traceparent";
 
 const MAX_REQUEST_ID: usize = 128;
 
 /// Headers that become part of an entry are taken up to this length.
 const MAX_CLAIM: usize = 256;
-
-/// Longer endpoints would crowd out the facts; the entry says how long it was.
-const MAX_ENDPOINT: usize = 8_192;
 
 /// A request's headers, in whatever form a framework has them.
 pub trait Headers {
@@ -40,6 +39,7 @@ pub struct RequestFacts<'r> {
     path: &'r str,
     query: Option<&'r str>,
     peer: Option<IpAddr>,
+    route: Option<&'r str>,
     headers: &'r dyn Headers,
 }
 
@@ -56,7 +56,7 @@ impl<'r> RequestFacts<'r> {
     /// The method, the path as it came (not decoded), and the headers.
     #[must_use]
     pub fn new(method: &'r str, path: &'r str, headers: &'r dyn Headers) -> Self {
-        Self { method, path, query: None, peer: None, headers }
+        Self { method, path, query: None, peer: None, route: None, headers }
     }
 
     /// Default: none. What stands behind the question mark.
@@ -73,17 +73,11 @@ impl<'r> RequestFacts<'r> {
         self
     }
 
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        let mut first = None;
-        self.headers.each(name, &mut |value| {
-            first.get_or_insert_with(|| value.to_vec());
-        });
-        first
-    }
-
-    fn claim(&self, name: Option<&String>) -> Option<String> {
-        let value = self.first(name?)?;
-        Some(shortened(&String::from_utf8_lossy(&value), MAX_CLAIM).into_owned())
+    /// Default: unknown. The pattern of the route it takes, where the framework knows it by now; see [`Exchange::matched`].
+    #[must_use]
+    pub fn route(mut self, route: Option<&'r str>) -> Self {
+        self.route = route;
+        self
     }
 }
 
@@ -92,62 +86,132 @@ impl HttpAudit {
     #[must_use]
     pub fn begin(&self, request: &RequestFacts<'_>) -> Exchange {
         let settings = self.settings();
+        let (request_id, refused) = id_of(request);
         let mut notes = Vec::new();
-        let mut context = RequestContext::new();
-
-        let request_id = match request.first(REQUEST_ID_HEADER) {
-            Some(id) if is_request_id(&id) => String::from_utf8_lossy(&id).into_owned(),
-            refused => {
-                let refused =
-                    refused.map(|id| shortened(&String::from_utf8_lossy(&id), MAX_CLAIM).into_owned());
-                notes.extend(refused.map(|id| ("refused_request_id", id)));
-                new_id(Timestamp::of(SystemTime::now())).hyphenated().to_string()
+        notes.extend(refused.map(|refused| ("refused_request_id", refused)));
+        let mut fields = ContextFields { request_id: request_id.clone(), ..ContextFields::default() };
+        self.take_claims(request, &mut fields);
+        if let Some(peer) = request.peer.map(|peer| peer.to_canonical()) {
+            let client = self.client_of(request, peer);
+            if client != peer {
+                notes.push(("peer", peer.to_string()));
             }
-        };
-        context = context.request_id(request_id.as_str());
-        if let Some(session) = request.first(SESSION_ID_HEADER).filter(|session| !session.is_empty()) {
-            context = context.session_id(match settings.session_ids {
-                SessionIds::Hashed => session_hash(&session),
-                SessionIds::Raw => shortened(&String::from_utf8_lossy(&session), MAX_CLAIM).into_owned(),
-            });
+            fields.ip = Some(client);
         }
-        if let Some(company) = request.claim(settings.company_header.as_ref()) {
-            context = context.company_id(company);
+        let endpoint = self.logger().with_rules(|rules| Endpoint::new(request.path, request.query, rules));
+        if endpoint.is_cut() {
+            notes.push(("endpoint_bytes", endpoint.whole_len.to_string()));
         }
-        if let Some(branch) = request.claim(settings.branch_header.as_ref()) {
-            context = context.branch_id(branch);
-        }
-        if let Some(peer) = request.peer {
-            let mut forwarded = Vec::new();
-            if !settings.proxies.is_empty() {
-                request.headers.each(FORWARDED_FOR_HEADER, &mut |value| {
-                    forwarded.push(String::from_utf8_lossy(value).into_owned());
-                });
-            }
-            let client = client_address(peer, &forwarded, &settings.proxies);
-            if client != peer.to_canonical() {
-                notes.push(("peer", peer.to_canonical().to_string()));
-            }
-            context = context.ip(client);
-        }
-        let endpoint = self.logger().with_rules(|rules| endpoint(request.path, request.query, rules));
-        if endpoint.len() > MAX_ENDPOINT {
-            notes.push(("endpoint_bytes", endpoint.len().to_string()));
-        }
-        Exchange {
-            is_open: !settings.excluded.iter().any(|pattern| pattern.covers(request.path)),
+        let mut exchange = Exchange {
             http: self.clone(),
-            context,
+            context: RequestContext::of(fields),
             request_id,
-            method: request.method.to_owned(),
-            path: shortened(request.path, MAX_ENDPOINT / 4).into_owned(),
-            endpoint: shortened(&endpoint, MAX_ENDPOINT).into_owned(),
+            method: method(request.method),
+            endpoint,
+            route: request.route.map(str::to_owned),
             notes,
             began: Instant::now(),
             head: None,
+            grpc: None,
             bytes: 0,
+            pledged: None,
+            is_open: true,
+            unrecorded: None,
+        };
+        if settings.durable {
+            exchange.context.attach(Arc::<Pledges>::default());
+        }
+        if settings.start_record && !settings.excludes(&exchange.endpoint) {
+            exchange.unrecorded = exchange.open().err();
+        }
+        exchange
+    }
+
+    /// A layer further in has settings of its own: which requests are left out, what happens where the trail takes no entries,
+    /// whether the response waits for the disk, when the closing entry is written, and to which logger. The outermost layer still
+    /// writes the one closing entry, and has settled who is asking. Gives what to answer instead of calling the application.
+    #[must_use]
+    pub fn govern(&self, context: &RequestContext) -> Option<Problem> {
+        let settings = self.settings();
+        if settings.durable && context.attached::<Pledges>().is_none() {
+            context.attach(Arc::<Pledges>::default());
+        }
+        context.attach(Arc::new(Governing(self.clone())));
+        if settings.on_failure == OnFailure::Open {
+            return None;
+        }
+        let problem = self.logger().ready().err().map(Problem::from)?;
+        Some(problem.of_request(&context.read(|fields| fields.request_id.clone())))
+    }
+
+    /// What headers say of the session, the trace, the company and the branch.
+    fn take_claims(&self, request: &RequestFacts<'_>, fields: &mut ContextFields) {
+        let settings = self.settings();
+        let session = first(request.headers, SESSION_ID_HEADER, |session| match settings.session_ids {
+            _ if session.is_empty() => String::new(),
+            SessionIds::Hashed => session_hash(session),
+            SessionIds::Raw => claim(session),
+        });
+        fields.session_id = session.unwrap_or_default();
+        let trace = first(request.headers, TRACEPARENT_HEADER, |value| trace_id(value).map(str::to_owned));
+        if let Some(trace) = trace.flatten() {
+            fields.extra.insert("trace_id".to_owned(), trace.into());
+        }
+        let claimed = |header: &Option<String>| {
+            header.as_ref().and_then(|name| first(request.headers, name, claim)).unwrap_or_default()
+        };
+        fields.company_id = claimed(&settings.company_header);
+        fields.branch_id = claimed(&settings.branch_header);
+    }
+
+    fn client_of(&self, request: &RequestFacts<'_>, peer: IpAddr) -> IpAddr {
+        let settings = self.settings();
+        if settings.proxies.is_empty() {
+            return peer;
+        }
+        let mut values = Vec::new();
+        request.headers.each(settings.proxy_header.name(), &mut |value| {
+            values.push(String::from_utf8_lossy(value).into_owned());
+        });
+        client_address(peer, &values, settings.proxy_header, &settings.proxies)
+    }
+}
+
+/// The request's id, and what was refused in its place.
+fn id_of(request: &RequestFacts<'_>) -> (String, Option<String>) {
+    let given = first(request.headers, REQUEST_ID_HEADER, |id| {
+        if is_request_id(id) { Ok(String::from_utf8_lossy(id).into_owned()) } else { Err(claim(id)) }
+    });
+    match given {
+        Some(Ok(id)) => (id, None),
+        refused => {
+            let id = new_id(Timestamp::of(SystemTime::now())).hyphenated().to_string();
+            (id, refused.and_then(Result::err))
         }
     }
+}
+
+/// The value of a header, no longer than it may be.
+fn claim(value: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(value), MAX_CLAIM).into_owned()
+}
+
+/// What `read` makes of the header's first value.
+pub(super) fn first<T>(headers: &dyn Headers, name: &str, mut read: impl FnMut(&[u8]) -> T) -> Option<T> {
+    let mut first = None;
+    headers.each(name, &mut |value| {
+        first.get_or_insert_with(|| read(value));
+    });
+    first
+}
+
+/// Most requests use one of a few.
+fn method(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    KNOWN
+        .iter()
+        .find(|known| **known == name)
+        .map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
 }
 
 fn is_request_id(id: &[u8]) -> bool {
@@ -168,54 +232,9 @@ fn session_hash(session: &[u8]) -> String {
     text
 }
 
-/// Path and query, with denied query values masked.
-fn endpoint(path: &str, query: Option<&str>, rules: &Rules) -> String {
-    let Some(query) = query else { return path.to_owned() };
-    let mut text = String::with_capacity(path.len() + query.len() + 1);
-    text.push_str(path);
-    for (index, pair) in query.split('&').enumerate() {
-        text.push(if index == 0 { '?' } else { '&' });
-        let (key, value) = pair.split_once('=').map_or((pair, None), |(key, value)| (key, Some(value)));
-        text.push_str(key);
-        if let Some(value) = value {
-            text.push('=');
-            match rules.decide_key(&decoded(key)) {
-                Decision::Keep => text.push_str(value),
-                Decision::Mask => text.push_str(REDACTED),
-                Decision::Hash => text.push_str(&rules.hashed(decoded(value).as_bytes())),
-            }
-        }
-    }
-    text
-}
-
-/// As a form's reader takes it, so that `%74oken` is a token too.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::Redaction;
-
-    #[test]
-    fn secrets_in_a_query_are_masked_however_their_key_is_spelled() {
-        let rules = Redaction::default().compile().unwrap();
-        let seen = |query| endpoint("/x", Some(query), &rules);
-        assert_eq!(seen("a=1&token=abc&b"), "/x?a=1&token=[REDACTED]&b");
-        assert_eq!(
-            seen("%74oken=abc&api%5Fkey=k&access-token=t"),
-            "/x?%74oken=[REDACTED]&api%5Fkey=[REDACTED]&access-token=[REDACTED]"
-        );
-        assert_eq!(seen("tokens_used=5&%zz=1"), "/x?tokens_used=5&%zz=1");
-        assert_eq!(seen(""), "/x?");
-        assert_eq!(endpoint("/x", None, &rules), "/x");
-    }
 
     #[test]
     fn a_request_id_is_taken_only_if_it_is_harmless() {

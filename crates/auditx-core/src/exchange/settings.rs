@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::endpoint::Endpoint;
 use super::exclude::PathPattern;
 use crate::error::{Error, Result};
 use crate::logger::{AuditLogger, audit};
@@ -24,6 +25,54 @@ pub enum SessionIds {
     Raw,
 }
 
+/// What happens to a request where the trail takes no entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// It is served: availability first. What cannot be recorded is said in app.log and counted.
+    #[default]
+    Open,
+    /// It is answered with 503 before its handler runs: nothing happens that is not recorded.
+    Closed,
+}
+
+/// When the closing entry is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmitAt {
+    /// When the response's body has ended, one way or another.
+    #[default]
+    End,
+    /// When the response's head is known: for streams that never end. How the body went is not said then.
+    Headers,
+}
+
+/// In which header trusted proxies say whom they speak for.
+///
+/// A proxy writes one and passes the other on as the client sent it, so only the one that it writes may be believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl ProxyHeader {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// Settings of a layer further in, kept with the request's context.
+#[derive(Debug)]
+pub(super) struct Governing(pub(super) HttpAudit);
+
 /// How requests are audited; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpAudit(Arc<Settings>);
@@ -31,11 +80,23 @@ pub struct HttpAudit(Arc<Settings>);
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     logger: Option<AuditLogger>,
-    pub(super) excluded: Vec<PathPattern>,
+    excluded: Vec<PathPattern>,
     pub(super) proxies: Vec<IpNet>,
+    pub(super) proxy_header: ProxyHeader,
     pub(super) session_ids: SessionIds,
     pub(super) company_header: Option<String>,
     pub(super) branch_header: Option<String>,
+    pub(super) start_record: bool,
+    pub(super) emit_at: EmitAt,
+    pub(super) on_failure: OnFailure,
+    pub(super) durable: bool,
+}
+
+impl Settings {
+    /// Whether the request gets no closing entry.
+    pub(super) fn excludes(&self, endpoint: &Endpoint) -> bool {
+        endpoint.whole_path().is_some_and(|path| self.excluded.iter().any(|pattern| pattern.covers(path)))
+    }
 }
 
 impl Default for Settings {
@@ -44,9 +105,14 @@ impl Default for Settings {
             logger: None,
             excluded: DEFAULT_EXCLUDED.iter().filter_map(|path| PathPattern::parse(path).ok()).collect(),
             proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
             session_ids: SessionIds::default(),
             company_header: None,
             branch_header: None,
+            start_record: false,
+            emit_at: EmitAt::default(),
+            on_failure: OnFailure::default(),
+            durable: false,
         }
     }
 }
@@ -114,10 +180,47 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         self
     }
 
-    /// Default: none. Networks (`10.0.0.0/8`) or addresses of reverse proxies whose `X-Forwarded-For` is believed.
+    /// Default: none. Networks (`10.0.0.0/8`) or addresses of reverse proxies that are believed when they say whom they speak for,
+    /// in the header that [`proxy_header`](Self::proxy_header) names.
     #[must_use]
     pub fn trust_proxies<P: Into<String>>(mut self, networks: impl IntoIterator<Item = P>) -> Self {
         self.proxies = networks.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Default: [`ProxyHeader::XForwardedFor`]. The header that the trusted proxies write.
+    #[must_use]
+    pub fn proxy_header(mut self, header: ProxyHeader) -> Self {
+        self.settings.proxy_header = header;
+        self
+    }
+
+    /// Default: false. Whether a request leaves an entry when it arrives, too, so that a kill in its midst leaves a trace.
+    #[must_use]
+    pub fn start_record(mut self, start_record: bool) -> Self {
+        self.settings.start_record = start_record;
+        self
+    }
+
+    /// Default: [`EmitAt::End`]. When the closing entry is written.
+    #[must_use]
+    pub fn emit_at(mut self, emit_at: EmitAt) -> Self {
+        self.settings.emit_at = emit_at;
+        self
+    }
+
+    /// Default: [`OnFailure::Open`]. What happens to a request where the trail takes no entries.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.settings.on_failure = on_failure;
+        self
+    }
+
+    /// Default: false. Whether the head of a response is held until every entry recorded in the request's context is on disk;
+    /// requests under way together share an fdatasync. Where the disk refuses the client gets 503.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.settings.durable = durable;
         self
     }
 

@@ -71,7 +71,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "completed",
             |mut exchange| {
-                exchange.respond(201, None);
+                exchange.respond(&ResponseFacts::new(201));
                 exchange.sent(7);
                 exchange.complete();
                 exchange.complete();
@@ -83,7 +83,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "completed",
             |mut exchange| {
-                exchange.respond(404, Some(0));
+                exchange.respond(&ResponseFacts::new(404).expected_bytes(Some(0)));
             },
             404,
             "WARNING",
@@ -92,7 +92,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "completed",
             |mut exchange| {
-                exchange.respond(503, Some(3));
+                exchange.respond(&ResponseFacts::new(503).expected_bytes(Some(3)));
                 exchange.sent(3);
             },
             503,
@@ -102,7 +102,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "completed",
             |mut exchange| {
-                exchange.respond(304, None);
+                exchange.respond(&ResponseFacts::new(304));
                 exchange.complete();
             },
             304,
@@ -113,7 +113,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "body_aborted",
             |mut exchange| {
-                exchange.respond(200, Some(10));
+                exchange.respond(&ResponseFacts::new(200).expected_bytes(Some(10)));
                 exchange.sent(4);
             },
             200,
@@ -123,7 +123,7 @@ fn every_ending_gives_exactly_one_entry() {
         (
             "body_error",
             |mut exchange| {
-                exchange.respond(200, None);
+                exchange.respond(&ResponseFacts::new(200));
                 exchange.fail_body(&"disk");
             },
             200,
@@ -165,7 +165,7 @@ fn what_handlers_learn_shows_in_the_closing_entry() {
         vec![("X-Request-ID", b"req-1".to_vec()), ("x-session-id", b"s3cr3t".to_vec())],
     );
     exchange.context().edit(|context| context.user = "admin".into());
-    exchange.respond(200, Some(0));
+    exchange.respond(&ResponseFacts::new(200).expected_bytes(Some(0)));
     exchange.complete();
     let entry = fixture.closing().pop().unwrap();
     assert_eq!((entry.user.as_str(), entry.request_id.as_str()), ("admin", "req-1"));
@@ -195,7 +195,7 @@ fn excluded_requests_have_a_context_and_no_entry() {
     let fixture = fixture();
     let mut exchange = fixture.begin("GET", "/healthz", Vec::new());
     assert!(!exchange.context().fields().request_id.is_empty());
-    exchange.respond(200, Some(0));
+    exchange.respond(&ResponseFacts::new(200).expected_bytes(Some(0)));
     drop(exchange);
     drop(fixture.begin("GET", "/healthz", Vec::new()));
     assert!(fixture.closing().is_empty());
@@ -216,3 +216,5 @@ fn a_request_that_says_too_much_still_gets_its_entry() {
     assert!(entry.metadata["context_left_out"].as_str().unwrap().contains("largest field is user"));
     assert_eq!(entry.metadata["endpoint_bytes"], (100_001 + "?token=[REDACTED]&a=1".len()).to_string());
 }
+
+mod policy;

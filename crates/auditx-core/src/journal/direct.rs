@@ -1,11 +1,13 @@
 //! The simplest journal: under one lock, straight to the active segment with one write(2).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{Journal, Refusal, SharedAppender, forked};
 use crate::error::{Error, Result};
 use crate::metrics::{Counter, JournalLoad};
+use crate::own_record::OwnRecord;
 
 /// The bytes are the kernel's when `try_push` returns. It is the fallback where no ring can be had, and the test oracle.
 #[derive(Debug)]
@@ -13,11 +15,18 @@ pub(crate) struct Direct {
     appender: Arc<SharedAppender>,
     process: u32,
     accepted: Counter,
+    /// Whether the last entry was refused.
+    is_failing: AtomicBool,
 }
 
 impl Direct {
     pub(crate) fn new(appender: Arc<SharedAppender>) -> Self {
-        Self { appender, process: std::process::id(), accepted: Counter::default() }
+        Self {
+            appender,
+            process: std::process::id(),
+            accepted: Counter::default(),
+            is_failing: AtomicBool::new(false),
+        }
     }
 }
 
@@ -26,9 +35,23 @@ impl Journal for Direct {
         if std::process::id() != self.process {
             return Err(forked().into());
         }
-        let place = self.appender.with(|appender| appender.append(body))?;
+        let appended = self.appender.with(|appender| appender.append(body));
+        if self.is_failing.load(Ordering::Relaxed) != appended.is_err() {
+            self.is_failing.store(appended.is_err(), Ordering::Relaxed);
+        }
+        let place = appended?;
         self.accepted.add(1);
         Ok(place)
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.appender.ready()?;
+        if self.is_failing.load(Ordering::Relaxed) {
+            // Nothing shows that the disk takes lines again but a line that it took.
+            self.appender.push_own(&OwnRecord::Heartbeat)?;
+            self.is_failing.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn reach(&self) -> u64 {

@@ -9,10 +9,14 @@ use crate::app_log::AppLog;
 use crate::appender::Missed;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
+use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, Refused, RingFile};
 use crate::watermark::Reach;
+
+/// Room for the largest entry, wherever in the ring it would begin.
+const READY_BYTES: u64 = 2 * MAX_LINE as u64;
 
 /// What the journal works with.
 #[derive(Debug)]
@@ -60,6 +64,27 @@ impl Ring {
 
     pub(super) fn trouble(&self) -> MutexGuard<'_, Option<Error>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is taken any more.
+    fn why_shut(&self, refused: Refused) -> Error {
+        let poison = match refused {
+            Refused::Poisoned => self.means.appender.lock().check().err(),
+            Refused::Closed | Refused::Full => None,
+        };
+        poison.unwrap_or_else(Error::closed)
+    }
+
+    /// Why there is no room.
+    fn why_full(&self) -> Error {
+        match &*self.trouble() {
+            Some(error) => error.duplicate(),
+            None => {
+                let capacity = self.queue().capacity();
+                let what = "is full: entries come faster than the disk takes them";
+                Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
+            }
+        }
     }
 
     fn lock_refusals(&self) -> MutexGuard<'_, String> {
@@ -126,12 +151,18 @@ impl Journal for Ring {
                 self.wake_drain();
                 Err(Refusal::Full)
             }
-            Err(Refused::Closed) => Err(Error::closed().into()),
-            Err(Refused::Poisoned) => match self.means.appender.lock().check() {
-                Err(error) => Err(error.into()),
-                Ok(()) => Err(Error::closed().into()),
-            },
+            Err(shut) => Err(self.why_shut(shut).into()),
         }
+    }
+
+    fn ready(&self) -> Result<()> {
+        if !self.queue().is_ours() {
+            return Err(forked());
+        }
+        let queue = self.queue();
+        queue.check_open().map_err(|refused| self.why_shut(refused))?;
+        let free = queue.capacity().saturating_sub(queue.tail().saturating_sub(queue.head()));
+        if free >= READY_BYTES { Ok(()) } else { Err(self.why_full()) }
     }
 
     fn reach(&self) -> u64 {
@@ -197,14 +228,7 @@ impl Journal for Ring {
 
     fn note_refused(&self) -> Error {
         let now = Timestamp::of(self.means.clock.now());
-        let capacity = self.queue().capacity();
-        let error = match &*self.trouble() {
-            Some(error) => error.duplicate(),
-            None => {
-                let what = "is full: entries come faster than the disk takes them";
-                Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
-            }
-        };
+        let error = self.why_full();
         {
             let mut why = self.lock_refusals();
             if !self.queue().has_refused() {

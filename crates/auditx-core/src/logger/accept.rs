@@ -1,5 +1,6 @@
 //! From a stated entry to a receipt: encoding, the journal, and what to do while that is full.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::id::new_id;
 use crate::journal::Refusal;
-use crate::receipt::Receipt;
+use crate::receipt::{Pledges, Receipt};
 use crate::vocabulary::LogLevel;
 
 /// The context that an entry is recorded in.
@@ -22,6 +23,13 @@ pub(crate) enum Within<'c> {
     /// The one this code runs in, if any.
     Current,
     Given(&'c RequestContext),
+}
+
+/// An entry on its way.
+struct Stated {
+    id: Uuid,
+    /// Where its receipt is to be kept, because somebody will wait for it.
+    pledges: Option<Arc<Pledges>>,
 }
 
 /// What became of an encoded entry.
@@ -46,6 +54,23 @@ impl AuditLogger {
         }
     }
 
+    /// Whether an entry would be accepted now: for health checks, and for work that must not begin unrecorded.
+    ///
+    /// # Errors
+    /// What `record` would say: `is_full` where the journal has no room at the moment, `is_storage` where the disk refuses,
+    /// `is_closed` after [`AuditLogger::close`].
+    pub fn ready(&self) -> Result<()> {
+        let mut logger = self;
+        loop {
+            match logger.core()?.journal.ready() {
+                Err(error) if error.is_closed() => {
+                    logger = global::successor_of(logger).ok_or(error)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// The same; where that blocks, this awaits.
     pub(crate) async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let mut logger = self;
@@ -62,12 +87,12 @@ impl AuditLogger {
 
 impl Core {
     fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (id, place) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
+        let (stated, place) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
             Ok(place) => Ok(Some(place)),
             Err(Refusal::Full) => self.push_late(body),
             Err(Refusal::Error(error)) => Err(error),
         })?;
-        let receipt = self.accepted(id, place, entry.level);
+        let receipt = self.accepted(stated, place, entry.level);
         if self.durability == Durability::EveryEntry && place.is_some() {
             receipt.await_durable()?;
         }
@@ -75,7 +100,7 @@ impl Core {
     }
 
     async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (id, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
+        let (stated, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
             Ok(place) => Ok(Attempt::Accepted(place)),
             Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
             Err(Refusal::Error(error)) => Err(error),
@@ -86,7 +111,7 @@ impl Core {
                 self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
             }
         };
-        let receipt = self.accepted(id, place, entry.level);
+        let receipt = self.accepted(stated, place, entry.level);
         if self.durability == Durability::EveryEntry && place.is_some() {
             receipt.durable().await?;
         }
@@ -100,20 +125,22 @@ impl Core {
         entry: &Entry<'_>,
         context: Within<'_>,
         push: impl FnOnce(&[u8]) -> Result<T>,
-    ) -> Result<(Uuid, T)> {
+    ) -> Result<(Stated, T)> {
         let now = Timestamp::of(self.clock.now());
         let id = new_id(now);
         let pushed = encode::with_desk(|desk| {
-            match context {
-                Within::Current => RequestContext::with_current(|context| {
-                    self.envelope.encode(desk, entry, context, id, now)
-                }),
-                Within::Given(context) => self.envelope.encode(desk, entry, Some(context), id, now),
+            let mut state = |context: Option<&RequestContext>| {
+                self.envelope.encode(desk, entry, context, id, now)?;
+                Ok(context.and_then(RequestContext::attached::<Pledges>))
+            };
+            let pledges = match context {
+                Within::Current => RequestContext::with_current(state),
+                Within::Given(context) => state(Some(context)),
             }?;
-            push(desk.body())
+            Ok((Stated { id, pledges }, push(desk.body())?))
         });
         match pushed {
-            Ok(pushed) => Ok((id, pushed)),
+            Ok(pushed) => Ok(pushed),
             Err(error) => {
                 self.counters.rejected.add(1);
                 Err(error)
@@ -122,13 +149,17 @@ impl Core {
     }
 
     #[inline]
-    fn accepted(&self, id: Uuid, place: Option<u64>, level: LogLevel) -> Receipt {
+    fn accepted(&self, Stated { id, pledges }: Stated, place: Option<u64>, level: LogLevel) -> Receipt {
         if let (Durability::Interval(_), Some(place)) = (self.durability, place)
             && level.is_sensitive()
         {
             self.watermark.want_durable(place);
         }
-        self.receipts.receipt(id, place)
+        let receipt = self.receipts.receipt(id, place);
+        if let Some(pledges) = pledges {
+            pledges.add(&receipt);
+        }
+        receipt
     }
 
     /// How long to wait for room; none where the entry is not to wait.

@@ -255,6 +255,15 @@ impl<M: Memory> Queue<M> {
         self.control(TAIL).fetch_and(!PARKED, AcqRel);
     }
 
+    /// Whether anything is taken at all.
+    pub(crate) fn check_open(&self) -> Result<(), Refused> {
+        match self.control(TAIL).load(Acquire) {
+            tail if tail & POISONED != 0 => Err(Refused::Poisoned),
+            tail if tail & CLOSED != 0 => Err(Refused::Closed),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes no more. Gives where the last entry ends: whatever was reserved before is still accepted.
     pub(crate) fn close(&self) -> u64 {
         self.control(TAIL).fetch_or(CLOSED, AcqRel) & !FLAGS

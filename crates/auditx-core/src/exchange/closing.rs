@@ -1,0 +1,165 @@
+//! The entries of an exchange: the closing one, and the one at the request's arrival where that is wanted.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{Exchange, HttpAudit, MAX_ERROR_LEN, Outcome, shortened};
+use crate::context::RequestContext;
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::logger::Within;
+use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
+
+/// The status of a client that went away before there was one (nginx's convention).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+const INTERNAL_SERVER_ERROR: u16 = 500;
+
+impl Exchange {
+    /// Records that the request arrived.
+    pub(super) fn open(&self) -> Result<()> {
+        let description = format!("HTTP {} {} started", self.method, self.endpoint.path());
+        let mut entry = self.entry(description);
+        entry.level = LogLevel::Normal;
+        entry.put_metadata("outcome", "started");
+        self.http.logger().record(&entry, Within::Given(&self.context)).map(drop)
+    }
+
+    /// Records how it ended; the first who knows is the one who says.
+    pub(super) fn close(&mut self, outcome: Outcome, error: Option<&str>) {
+        if !std::mem::replace(&mut self.is_open, false) {
+            return;
+        }
+        self.governed(|http| {
+            if !http.settings().excludes(&self.endpoint) {
+                self.record(http, outcome, error);
+            }
+        });
+    }
+
+    fn record(&self, http: &HttpAudit, outcome: Outcome, error: Option<&str>) {
+        let error = error.map(|error| shortened(error, MAX_ERROR_LEN));
+        let entry = self.closing_entry(outcome, error.as_deref());
+        let recorded = match http.logger().record(&entry, Within::Given(&self.context)) {
+            // A handler filled the context beyond what a line takes: the request still gets its entry.
+            Err(too_large) if too_large.is_too_large() => {
+                self.record_bare(http, entry, &too_large.to_string())
+            }
+            other => other.map(drop),
+        };
+        if let Err(refused) = recorded {
+            http.logger().trouble(&format!(
+                "the closing entry of request {} was not recorded: {refused}",
+                self.request_id
+            ));
+        }
+    }
+
+    /// The closing entry without anything the application added.
+    fn record_bare(&self, http: &HttpAudit, mut entry: Entry<'_>, why: &str) -> Result<()> {
+        entry.put_metadata("context_left_out", why.to_owned());
+        let bare = RequestContext::new().request_id(self.request_id.as_str());
+        http.logger().record(&entry, Within::Given(&bare)).map(drop)
+    }
+
+    fn closing_entry<'e>(&'e self, outcome: Outcome, error: Option<&'e str>) -> Entry<'e> {
+        let (status, level, success) = self.verdict(outcome);
+        let mut entry = self.entry(self.description(outcome, status, error));
+        (entry.level, entry.success, entry.status) = (level, success, Some(status));
+        entry.put_metadata("duration_ms", millis(self.began.elapsed()));
+        if let Some(head) = self.head {
+            entry.put_metadata("ttfb_ms", millis(head.after));
+            entry.put_metadata("bytes", self.bytes);
+        }
+        if let Some(route) = &self.route {
+            entry.put_metadata("route", route);
+        }
+        entry.put_metadata("outcome", outcome.as_str());
+        if let Some(grpc) = &self.grpc {
+            entry.put_metadata("grpc_status", u64::from(grpc.status()));
+        }
+        let message = self.grpc.as_ref().and_then(|grpc| grpc.message.as_deref());
+        if let Some(error) = error.or(message) {
+            entry.put_metadata("error", error);
+        }
+        for (key, note) in &self.notes {
+            entry.put_metadata(*key, note);
+        }
+        entry
+    }
+
+    fn entry<'e>(&'e self, description: String) -> Entry<'e> {
+        let mut entry = Entry::new(description, BusinessModule::System, action_of(&self.method));
+        entry.method = Cow::Borrowed(&self.method);
+        entry.endpoint = Cow::Borrowed(self.endpoint.as_str());
+        entry
+    }
+
+    /// Status, level and success.
+    fn verdict(&self, outcome: Outcome) -> (u16, LogLevel, bool) {
+        let sent = self.head.map(|head| head.status);
+        match (outcome, &self.grpc) {
+            (Outcome::ClientAborted, _) => (CLIENT_CLOSED_REQUEST, LogLevel::Warning, false),
+            (Outcome::BodyAborted, _) => (sent.unwrap_or(CLIENT_CLOSED_REQUEST), LogLevel::Warning, false),
+            (Outcome::BodyError, _) => (sent.unwrap_or(INTERNAL_SERVER_ERROR), LogLevel::Error, false),
+            (Outcome::Panicked, _) => (INTERNAL_SERVER_ERROR, LogLevel::Error, false),
+            (Outcome::Error, _) => {
+                let status = sent.unwrap_or(INTERNAL_SERVER_ERROR);
+                (status, level_of(status), false)
+            }
+            (Outcome::Completed, Some(grpc)) if sent == Some(200) => (200, grpc.level(), grpc.is_ok()),
+            (Outcome::Completed, _) => {
+                let status = sent.unwrap_or(INTERNAL_SERVER_ERROR);
+                (status, level_of(status), (200..400).contains(&status))
+            }
+            (Outcome::Upgraded, _) => {
+                let status = sent.unwrap_or(INTERNAL_SERVER_ERROR);
+                (status, level_of(status), status < 400)
+            }
+        }
+    }
+
+    fn description(&self, outcome: Outcome, status: u16, error: Option<&str>) -> String {
+        let (method, path) = (&self.method, self.endpoint.path());
+        match outcome {
+            Outcome::Completed => match &self.grpc {
+                Some(grpc) => {
+                    format!("HTTP {method} {path} completed with {status}, grpc-status {}", grpc.status())
+                }
+                None => format!("HTTP {method} {path} completed with {status}"),
+            },
+            Outcome::Upgraded => format!("HTTP {method} {path} upgraded with {status}"),
+            Outcome::ClientAborted => {
+                format!("HTTP {method} {path} aborted by the client before a response")
+            }
+            Outcome::BodyAborted => {
+                let bytes = self.bytes;
+                format!("HTTP {method} {path} aborted by the client after {bytes} bytes of the response")
+            }
+            Outcome::BodyError | Outcome::Error | Outcome::Panicked => {
+                format!("HTTP Request Failed: {method} {path}: {}", error.unwrap_or("unknown"))
+            }
+        }
+    }
+}
+
+fn level_of(status: u16) -> LogLevel {
+    match status {
+        500.. => LogLevel::Error,
+        400.. => LogLevel::Warning,
+        _ => LogLevel::Audit,
+    }
+}
+
+fn action_of(method: &str) -> AuditAction {
+    match method {
+        "POST" => AuditAction::Create,
+        "PUT" | "PATCH" => AuditAction::Update,
+        "DELETE" => AuditAction::Delete,
+        _ => AuditAction::Read,
+    }
+}
+
+/// Milliseconds with microseconds behind the point.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
