@@ -42,6 +42,13 @@ impl<B> AuditBody<B> {
     }
 }
 
+impl<B> Default for AuditBody<B> {
+    /// An empty body that belongs to no request: layers further out answer with it.
+    fn default() -> Self {
+        Self { inner: None, problem: None, exchange: None }
+    }
+}
+
 impl<B> Body for AuditBody<B>
 where
     B: Body,

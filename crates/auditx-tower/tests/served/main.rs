@@ -1,0 +1,10 @@
+//! The layer under real servers with real clients: beside other middleware, under upgrades, streams and gRPC.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod composition;
+mod durable;
+mod grpc;
+mod routes;
+mod server;
+mod streams;
+mod upgrades;
