@@ -12,6 +12,7 @@ pub mod kill_loop;
 pub mod log;
 pub mod random;
 pub mod report;
+pub mod served;
 pub mod stop;
 pub mod tmpfs;
 pub mod tool;

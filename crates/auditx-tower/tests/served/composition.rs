@@ -18,7 +18,8 @@ use tower_http::request_id::{MakeRequestUuid, RequestId};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::server::{Trail, ask, serve};
+use crate::server::{layer, serve};
+use auditx_tests::served::{Trail, ask};
 
 /// Repetitive enough to be worth compressing.
 const REPORT: usize = 20_000;
@@ -41,7 +42,7 @@ fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str) {
 fn recommended(trail: &Trail) -> Router {
     routes().layer(
         ServiceBuilder::new()
-            .layer(trail.layer())
+            .layer(layer(trail))
             .set_x_request_id(MakeRequestUuid)
             .layer(TraceLayer::new_for_http())
             .propagate_x_request_id()
@@ -95,7 +96,7 @@ async fn what_stands_outside_answers_unseen_or_ends_the_request() {
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, MOMENT))
         .layer(CorsLayer::permissive())
-        .layer(trail.layer());
+        .layer(layer(&trail));
     let address = serve(routes().layer(outside)).await;
 
     let preflight = [("origin", "https://shop.test"), ("access-control-request-method", "GET")];
@@ -111,7 +112,7 @@ async fn what_stands_outside_answers_unseen_or_ends_the_request() {
 #[tokio::test]
 async fn below_compression_bytes_are_those_of_the_application() {
     let trail = Trail::new();
-    let layers = ServiceBuilder::new().layer(CompressionLayer::new()).layer(trail.layer());
+    let layers = ServiceBuilder::new().layer(CompressionLayer::new()).layer(layer(&trail));
     let address = serve(routes().layer(layers)).await;
     let zipped = ask(address, "GET", "/report", &[("accept-encoding", "gzip")]).await;
     assert!(zipped.body().len() < 1_000);
@@ -131,7 +132,7 @@ async fn a_panic_while_the_body_flows_is_recorded_and_ends_the_connection() {
         Body::from_stream(chunks)
     };
     use futures_util::StreamExt as _;
-    let address = serve(Router::new().route("/ledger", get(report)).layer(trail.layer())).await;
+    let address = serve(Router::new().route("/ledger", get(report)).layer(layer(&trail))).await;
     let cut = ask(address, "GET", "/ledger", &[]).await;
     assert!(!cut.0.ends_with(b"0\r\n\r\n"), "the client sees that it is not whole");
     let entry = trail.wait_for_closings(1).await.remove(0);

@@ -7,7 +7,8 @@ use auditx_tower::AuditLayer;
 use axum::Router;
 use axum::routing::post;
 
-use crate::server::{ask, serve};
+use crate::server::serve;
+use auditx_tests::served::ask;
 
 #[tokio::test]
 async fn an_answer_comes_after_its_entries_are_on_disk_and_many_share_an_fdatasync() {

@@ -6,7 +6,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 
-use crate::server::Trail;
+use crate::server::layer;
+use auditx_tests::served::Trail;
 
 fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str, Option<u64>) {
     let grpc = entry.metadata.get("grpc_status").and_then(serde_json::Value::as_u64);
@@ -20,7 +21,7 @@ async fn calls_succeed_or_fail_by_their_grpc_status() {
     reporter.set_service_status("erp.Stock", tonic_health::ServingStatus::Serving).await;
     let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = incoming.local_addr().unwrap();
-    let server = Server::builder().layer(trail.layer()).add_service(health);
+    let server = Server::builder().layer(layer(&trail)).add_service(health);
     tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() });
 
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();

@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use crate::server::{Trail, ask, serve};
+use crate::server::{layer, layer_with, serve};
+use auditx_tests::served::{Trail, ask};
 
 #[tokio::test]
 async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_pattern() {
@@ -22,7 +23,7 @@ async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_patter
         id
     };
     let customers = Router::new().route("/{id}/statement", get(handler));
-    let app = Router::new().nest("/customers", customers).layer(trail.layer());
+    let app = Router::new().nest("/customers", customers).layer(layer(&trail));
     let address = serve(app).await;
     let answer = ask(address, "GET", "/customers/C-7/statement?token=t", &[("x-request-id", "seven")]).await;
     assert_eq!(answer.body(), b"seven");
@@ -48,11 +49,11 @@ async fn extractors_work_without_the_layer() {
 async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
     let (everywhere, payments) = (Trail::new(), Trail::new());
     let pay = post(async || RequestContext::update(|context| context.user = "kyaw".into()));
-    let strict = payments.layer_with(|layer| layer.on_failure(OnFailure::Closed).durable(true));
+    let strict = layer_with(&payments, |layer| layer.on_failure(OnFailure::Closed).durable(true));
     let app = Router::new()
         .nest("/payments", Router::new().route("/", pay).layer(strict))
         .route("/me", get(async || "me"))
-        .layer(everywhere.layer());
+        .layer(layer(&everywhere));
     let address = serve(app).await;
 
     assert_eq!(ask(address, "POST", "/payments", &[]).await.status(), 200);
@@ -76,7 +77,7 @@ async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler
         let handler = async move || {
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         };
-        let layer = trail.layer_with(|layer| layer.on_failure(on_failure));
+        let layer = layer_with(&trail, |layer| layer.on_failure(on_failure));
         let address = serve(Router::new().route("/", post(handler)).layer(layer)).await;
         assert_eq!(ask(address, "POST", "/", &[]).await.status(), 200);
         trail.logger.close(Duration::from_secs(60)).unwrap();
@@ -106,7 +107,7 @@ async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the
     };
     let app = Router::new().route("/void", post(void)).with_state(closed.logger.clone());
     let large = Router::new().route("/large", post(too_large)).with_state(trail.logger.clone());
-    let address = serve(app.merge(large).layer(trail.layer())).await;
+    let address = serve(app.merge(large).layer(layer(&trail))).await;
     let answer = ask(address, "POST", "/void", &[]).await;
     assert_eq!(answer.status(), 503);
     assert!(!String::from_utf8_lossy(answer.body()).contains("the trail is closed"));

@@ -1,72 +1,23 @@
-//! A router behind a real listener, with a trail of its own, and a client that says exactly what it is told.
+//! A router behind a real listener.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config, HttpAuditBuilder, RecordedEntry, StoredEntry, TrailReader};
+use auditx_core::HttpAuditBuilder;
+use auditx_tests::served::Trail;
 use auditx_tower::AuditLayer;
 use axum::Router;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A trail for one test.
-pub(crate) struct Trail {
-    directory: tempfile::TempDir,
-    pub(crate) logger: AuditLogger,
+/// The layer, with the trail's logger.
+pub(crate) fn layer(trail: &Trail) -> AuditLayer {
+    layer_with(trail, |builder| builder)
 }
 
-impl Trail {
-    pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-        Self { directory, logger }
-    }
-
-    pub(crate) fn layer(&self) -> AuditLayer {
-        self.layer_with(|builder| builder)
-    }
-
-    pub(crate) fn layer_with(
-        &self,
-        settings: impl FnOnce(HttpAuditBuilder<AuditLayer>) -> HttpAuditBuilder<AuditLayer>,
-    ) -> AuditLayer {
-        settings(AuditLayer::builder().logger(self.logger.clone())).build().unwrap()
-    }
-
-    /// What was recorded, but not by the library itself.
-    pub(crate) fn entries(&self) -> Vec<StoredEntry> {
-        self.logger.flush(PATIENCE).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut entries = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
-        }
-        entries.retain(|entry: &StoredEntry| entry.own_record.is_none());
-        entries
-    }
-
-    pub(crate) fn closings(&self) -> Vec<StoredEntry> {
-        let mut entries = self.entries();
-        entries.retain(|entry| !entry.method.is_empty());
-        entries
-    }
-
-    /// So many closing entries, once they are there; more would be too many.
-    pub(crate) async fn wait_for_closings(&self, count: usize) -> Vec<StoredEntry> {
-        tokio::time::timeout(PATIENCE, async {
-            while self.closings().len() < count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
-        .expect("the closing entries are there in time");
-        let closings = self.closings();
-        assert_eq!(closings.len(), count, "{closings:?}");
-        closings
-    }
+pub(crate) fn layer_with(
+    trail: &Trail,
+    settings: impl FnOnce(HttpAuditBuilder<AuditLayer>) -> HttpAuditBuilder<AuditLayer>,
+) -> AuditLayer {
+    settings(AuditLayer::builder().logger(trail.logger.clone())).build().unwrap()
 }
 
 /// Serves it on a free port until the test's runtime ends.
@@ -77,59 +28,4 @@ pub(crate) async fn serve(router: Router) -> SocketAddr {
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
     });
     address
-}
-
-/// An answer as it came over the wire.
-pub(crate) struct Answer(pub(crate) Vec<u8>);
-
-impl Answer {
-    fn split(&self) -> (&[u8], &[u8]) {
-        let end = self.0.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
-        (&self.0[..end], &self.0[end + 4..])
-    }
-
-    pub(crate) fn status(&self) -> u16 {
-        let (head, _) = self.split();
-        std::str::from_utf8(&head[9..12]).unwrap().parse().unwrap()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        let head = String::from_utf8_lossy(self.split().0).into_owned();
-        head.lines().find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        })
-    }
-
-    pub(crate) fn body(&self) -> &[u8] {
-        self.split().1
-    }
-}
-
-/// Sends a request over a connection of its own; takes what comes until the server closes it.
-pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut stream = send(address, method, path, headers).await;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    Answer(answer)
-}
-
-/// Sends a request.
-pub(crate) async fn send(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: erp.test\r\n");
-    if !headers.iter().any(|(name, _)| *name == "connection") {
-        request.push_str("connection: close\r\n");
-    }
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
 }

@@ -10,7 +10,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{iter, pending};
 use tokio::io::AsyncReadExt;
 
-use crate::server::{Trail, ask, send, serve};
+use crate::server::{layer, layer_with, serve};
+use auditx_tests::served::{Trail, ask, send};
 
 /// One event, and then nothing for ever.
 async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
@@ -20,7 +21,7 @@ async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry() {
     let trail = Trail::new();
-    let address = serve(Router::new().route("/feed", get(feed)).layer(trail.layer())).await;
+    let address = serve(Router::new().route("/feed", get(feed)).layer(layer(&trail))).await;
     let mut stream = send(address, "GET", "/feed", &[]).await;
     let mut seen = Vec::new();
     while !seen.windows(11).any(|bytes| bytes == b"stock moved") {
@@ -36,7 +37,7 @@ async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry()
 #[tokio::test]
 async fn with_entries_at_the_head_an_endless_stream_has_its_entry_while_it_flows() {
     let trail = Trail::new();
-    let layer = trail.layer_with(|layer| layer.emit_at(EmitAt::Headers).start_record(true));
+    let layer = layer_with(&trail, |layer| layer.emit_at(EmitAt::Headers).start_record(true));
     let address = serve(Router::new().route("/feed", get(feed)).layer(layer)).await;
     let stream = send(address, "GET", "/feed", &[]).await;
     let entries = trail.wait_for_closings(2).await;
@@ -55,7 +56,7 @@ async fn a_body_that_fails_midway_is_an_error_with_the_status_that_was_sent() {
         let parts = [Ok(bytes::Bytes::from("half")), Err(std::io::Error::other("disk is gone"))];
         axum::body::Body::from_stream(iter(parts))
     };
-    let address = serve(Router::new().route("/report", get(report)).layer(trail.layer())).await;
+    let address = serve(Router::new().route("/report", get(report)).layer(layer(&trail))).await;
     ask(address, "GET", "/report", &[]).await;
     let entry = trail.wait_for_closings(1).await.remove(0);
     assert_eq!((entry.status, entry.success, entry.level.as_str()), (Some(200), false, "ERROR"));

@@ -9,7 +9,8 @@ use axum::response::Response;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::server::{Trail, ask, send, serve};
+use crate::server::{layer, serve};
+use auditx_tests::served::{Trail, ask, send};
 
 /// Records each message, and says how many there were.
 async fn take_orders(mut socket: WebSocket, logger: AuditLogger) {
@@ -50,7 +51,7 @@ fn frame(text: &str) -> Vec<u8> {
 async fn an_upgrade_closes_the_exchange_and_what_is_said_later_has_its_context() {
     let trail = Trail::new();
     let app = Router::new().route("/orders", get(orders)).with_state(trail.logger.clone());
-    let address = serve(app.layer(trail.layer())).await;
+    let address = serve(app.layer(layer(&trail))).await;
     let mut stream = send(address, "GET", "/orders", &HANDSHAKE).await;
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
