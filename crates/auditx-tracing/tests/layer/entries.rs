@@ -171,3 +171,14 @@ fn entries_are_lines_too_where_asked_and_only_lines_where_they_are_off() {
     off.run(off.layer(), || info!(target: "audit", amount = "1,250", "x"));
     assert_eq!((off.entries().len(), off.line().fields["amount"].as_str().unwrap()), (0, "1,250"));
 }
+
+#[test]
+fn only_the_exact_target_makes_an_entry() {
+    let fixture = Fixture::new();
+    fixture.run(fixture.layer().entries(true), || {
+        info!(target: "audit::deeper", "a module");
+        info!(target: "auditx_tower", "another crate");
+        info!(target: "Audit", "another spelling");
+    });
+    assert_eq!((fixture.entries().len(), fixture.messages().len()), (0, 3));
+}

@@ -207,7 +207,7 @@ fn lines_of_many_threads_stay_whole() {
             scope.spawn(move || {
                 tracing::dispatcher::with_default(&dispatch, || {
                     let _scope = RequestContext::new().user(thread.to_string()).enter();
-                    let _span = info_span!("worker", thread).entered();
+                    let _span = info_span!("worker", thread = %thread).entered();
                     for number in 0..200 {
                         info!(number, "x");
                     }
@@ -217,7 +217,7 @@ fn lines_of_many_threads_stay_whole() {
     });
     let lines = fixture.lines();
     assert_eq!((lines.len(), shared.lines(), shared.skipped(), counts.lines()), (1600, 1600, 0, 0));
-    assert!(lines.iter().all(|line| line.fields["user"] == line.fields["spans"][0]["thread"].to_string()));
+    assert!(lines.iter().all(|line| line.fields["user"] == line.fields["spans"][0]["thread"]));
 }
 
 #[test]
