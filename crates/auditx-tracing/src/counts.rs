@@ -45,8 +45,8 @@ impl Counts {
         read(&self.0.failed)
     }
 
-    /// Other events that went nowhere: said while this very thread was writing another one, or while the process-wide logger
-    /// was first set up.
+    /// Other events that went nowhere: said while this very thread was writing another one, or while there was no
+    /// process-wide logger, since it was first set up or could not be opened.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         read(&self.0.skipped)

@@ -153,6 +153,10 @@ impl AuditTracingLayer {
         (target, mut fields): (&str, Map<String, Value>),
         spans: Vec<Value>,
     ) {
+        if logger.trail_dir().is_err() {
+            // The process-wide logger could not be opened; there is no app.log.
+            return self.counts.add_skipped();
+        }
         put_own(&mut fields, "target", target);
         if !spans.is_empty() {
             put_own(&mut fields, "spans", spans);
