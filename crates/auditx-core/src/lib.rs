@@ -15,6 +15,7 @@ mod clock;
 mod id;
 mod metrics;
 mod kill_point;
+mod callback;
 mod storage;
 mod vocabulary;
 mod amount;
@@ -53,6 +54,7 @@ mod exchange;
 
 pub use amount::Amount;
 pub use c2sp::{NodeIndex, SignatureFault};
+pub use callback::in_callback;
 pub use checkpoint::SignedCheckpoint;
 pub use clock::{Clock, SystemClock};
 pub use config::{
@@ -75,7 +77,7 @@ pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq
 pub use lock::lock_holder;
 pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
-    configure,
+    configure, try_audit,
 };
 pub use metrics::{FollowerMetrics, Metrics};
 pub use notary::{checkpoint_history, checkpoint_path};

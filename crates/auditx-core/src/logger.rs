@@ -35,7 +35,7 @@ use crate::writer::Writer;
 pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use custody::KeyChange;
-pub use global::{audit, configure};
+pub use global::{audit, configure, try_audit};
 
 /// How long dropping the last handle of a logger, or leaving the process, waits for followers.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Sink;
+use crate::callback::calling;
 use crate::config::{Hook, HookFn};
 use crate::error::HookError;
 use crate::line::RecordedEntry;
@@ -17,6 +18,6 @@ impl HookSink {
 
 impl Sink for HookSink {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
-        (self.0)(entry)
+        calling(|| (self.0)(entry))
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Signer, SigningKey};
-use crate::error::{Error, Result};
+use crate::callback::calling;
+use crate::error::{Error, HookError, Result};
 use crate::storage::{Disk, Storage, create_private_directory, read_own, replace_private};
 
 /// Where a trail keeps the key it made itself, below its own directory.
@@ -69,7 +70,7 @@ impl KeySource {
     /// `is_invalid` where there is no key or it cannot be read as one, `is_storage` where its file cannot be read.
     pub(crate) fn signer(&self, own_directory: &Path) -> Result<Arc<dyn Signer>> {
         let key: SigningKey = match self {
-            Self::Signer(signer) => return Ok(signer.clone()),
+            Self::Signer(signer) => return Ok(Arc::new(Foreign(signer.clone()))),
             Self::Trail => read_key(&home(own_directory))?,
             Self::File(path) => read_key(path)?,
             Self::Credential(name) => {
@@ -102,6 +103,20 @@ impl KeySource {
             save_key(&home(own_directory), &SigningKey::generate())?;
         }
         Ok(())
+    }
+}
+
+/// A signer of the application's own, called as such.
+#[derive(Debug)]
+struct Foreign(Arc<dyn Signer>);
+
+impl Signer for Foreign {
+    fn public_key(&self) -> [u8; 32] {
+        calling(|| self.0.public_key())
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], HookError> {
+        calling(|| self.0.sign(message))
     }
 }
 

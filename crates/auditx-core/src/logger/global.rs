@@ -4,8 +4,8 @@
 //! recording thread nothing to share. A process configures a handful of times at most.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::{AuditLogger, DROP_TIMEOUT, Handle};
@@ -30,6 +30,15 @@ static GLOBAL: Mutex<Global> =
 
 /// Changes whenever the logger does, so that a thread knows whether the one it remembers is still the one.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// The logger, for those who must not wait until `configure` is done; locked for no longer than it takes to look.
+static CURRENT: RwLock<Option<&'static AuditLogger>> = RwLock::new(None);
+
+/// Calls of `configure` that are at work, or wait for their turn.
+static CONFIGURING: AtomicUsize = AtomicUsize::new(0);
+
+/// How soon [`try_audit`] looks again while another thread opens the logger.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 thread_local! {
     static REMEMBERED: Cell<(u64, Option<&'static AuditLogger>)> = const { Cell::new((0, None)) };
@@ -58,12 +67,49 @@ pub fn audit() -> &'static AuditLogger {
     logger
 }
 
+/// The process-wide logger as it is, for code that may run while [`configure`] does: the same as [`audit`], but never waits
+/// for `configure`, which may itself be waiting for a [`Signer`](crate::Signer) that this very code serves.
+///
+/// While `configure` replaces a logger this is still the old one; while it sets the first one up there is none.
+#[must_use]
+pub fn try_audit() -> Option<&'static AuditLogger> {
+    loop {
+        if let Some(logger) = *CURRENT.read().unwrap_or_else(PoisonError::into_inner) {
+            return Some(logger);
+        }
+        match GLOBAL.try_lock() {
+            Ok(mut global) => return Some(global.logger_or_open()),
+            Err(TryLockError::Poisoned(global)) => return Some(global.into_inner().logger_or_open()),
+            Err(TryLockError::WouldBlock) if CONFIGURING.load(Ordering::SeqCst) > 0 => return None,
+            // Another thread opens it from the environment, which calls none of the application's code.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_AGAIN),
+        }
+    }
+}
+
+/// A call of `configure`, from before it locks until after it unlocks.
+struct Configuring;
+
+impl Configuring {
+    fn begin() -> Self {
+        CONFIGURING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Configuring {
+    fn drop(&mut self) {
+        CONFIGURING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Sets the process-wide logger up. May be called again: the old trail is flushed and closed, and entries recorded
 /// meanwhile land in the one or the other.
 ///
 /// # Errors
 /// As [`AuditLogger::open`]; the logger there was then goes on.
 pub fn configure(config: Config) -> Result<()> {
+    let _configuring = Configuring::begin();
     let mut global = lock();
     let old = global.logger;
     let is_same_place =
@@ -121,6 +167,7 @@ impl Global {
         let logger: &'static AuditLogger = Box::leak(Box::new(logger));
         self.retired.extend(self.logger.replace(logger));
         self.config = Some(config);
+        *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
         GENERATION.fetch_add(1, Ordering::AcqRel);
         logger
     }

@@ -104,3 +104,45 @@ fn a_new_hook_begins_now_unless_it_asks_for_everything() {
     assert_eq!(*now.lock().unwrap(), [3, 4, 5]);
     assert_eq!(*all.lock().unwrap(), [0, 1, 2, 3, 4, 5]);
 }
+
+/// Notes whether it is called as a callback.
+#[derive(Debug)]
+struct Curious(crate::SigningKey, Arc<Mutex<Vec<bool>>>);
+
+impl crate::Signer for Curious {
+    fn public_key(&self) -> [u8; 32] {
+        self.1.lock().unwrap().push(crate::in_callback());
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> std::result::Result<[u8; 64], crate::HookError> {
+        self.1.lock().unwrap().push(crate::in_callback());
+        self.0.sign(message)
+    }
+}
+
+#[test]
+fn hooks_and_signers_know_that_they_are_called_even_after_one_panicked() {
+    let directory = tempfile::tempdir().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let attempts = AtomicUsize::new(0);
+    let config = Config::new(directory.path())
+        .signer(Curious(crate::SigningKey::generate(), seen.clone()))
+        .on_audit("curious", {
+            let seen = seen.clone();
+            move |_| {
+                seen.lock().unwrap().push(crate::in_callback());
+                assert!(attempts.fetch_add(1, Ordering::SeqCst) > 0, "on purpose");
+                Ok(())
+            }
+        });
+    let logger = AuditLogger::open(config).unwrap();
+    logger.log("x").record().unwrap();
+    logger.drain(PATIENCE).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() > 5 && seen.iter().all(|&inside| inside), "{seen:?}");
+    assert!(!crate::in_callback());
+    let panicked = std::panic::catch_unwind(|| crate::callback::calling(|| panic!("on purpose")));
+    assert!(panicked.is_err() && !crate::in_callback());
+}

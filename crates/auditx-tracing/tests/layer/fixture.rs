@@ -1,0 +1,100 @@
+//! A trail in a directory of its own, and what stands in it afterwards.
+
+use std::time::Duration;
+
+use auditx_core::{AuditLogger, Config, RecordedEntry, StoredEntry, TrailReader};
+use auditx_tracing::AuditTracingLayer;
+use serde_json::{Map, Value};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, registry};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Fixture {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) logger: AuditLogger,
+}
+
+/// A line of app.log.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) level: String,
+    pub(crate) message: String,
+    pub(crate) fields: Map<String, Value>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    pub(crate) fn with(configure: impl FnOnce(Config) -> Config) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(configure(Config::new(directory.path()))).unwrap();
+        Self { directory, logger }
+    }
+
+    pub(crate) fn layer(&self) -> AuditTracingLayer {
+        AuditTracingLayer::new().logger(self.logger.clone())
+    }
+
+    /// Runs with a subscriber that has this layer only.
+    pub(crate) fn run<T>(
+        &self,
+        layer: impl Layer<Registry> + Send + Sync + 'static,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        tracing::subscriber::with_default(registry().with(layer), work)
+    }
+
+    pub(crate) fn app_log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("app.log")).unwrap_or_default()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.app_log().lines().map(Line::parse).collect()
+    }
+
+    /// The only line there is.
+    pub(crate) fn line(&self) -> Line {
+        let mut lines = self.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    }
+
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.lines().into_iter().map(|line| line.message).collect()
+    }
+
+    /// The application's entries.
+    pub(crate) fn entries(&self) -> Vec<StoredEntry> {
+        self.logger.flush(PATIENCE).unwrap();
+        let mut reader = TrailReader::new(self.directory.path(), 0);
+        let mut entries = Vec::new();
+        while let Some((_, line)) = reader.next_line().unwrap() {
+            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+        }
+        entries.retain(|entry: &StoredEntry| entry.own_record.is_none());
+        entries
+    }
+
+    /// The only entry there is.
+    pub(crate) fn entry(&self) -> StoredEntry {
+        let mut entries = self.entries();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries.remove(0)
+    }
+}
+
+impl Line {
+    fn parse(line: &str) -> Self {
+        let (_time, rest) = line.split_once(" | ").unwrap();
+        let (level, rest) = rest.split_once(" | ").unwrap();
+        let (message, fields) = rest.rsplit_once(" | ").unwrap();
+        Self {
+            level: level.to_owned(),
+            message: message.to_owned(),
+            fields: serde_json::from_str(fields).unwrap(),
+        }
+    }
+}
