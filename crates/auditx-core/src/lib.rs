@@ -51,6 +51,7 @@ mod rate_limit;
 mod receipt;
 mod logger;
 mod exchange;
+pub mod testing;
 
 pub use amount::Amount;
 pub use c2sp::{NodeIndex, SignatureFault};
