@@ -9,6 +9,8 @@ pub mod erp;
 pub mod inventory;
 pub mod money;
 pub mod options;
+pub mod poem_audit;
+pub mod poem_server;
 pub mod quick_start;
 pub mod refusal;
 pub mod reports;
