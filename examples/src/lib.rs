@@ -17,3 +17,11 @@ pub mod reports;
 pub mod sales;
 pub mod sqlite_copy;
 pub mod stop;
+
+// Their code is compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/DATABASES.md")]
+mod databases {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/OTHER_FRAMEWORKS.md")]
+mod other_frameworks {}
