@@ -7,7 +7,7 @@ use crate::inventory::Inventory;
 use crate::reports::Reports;
 use crate::sales::Sales;
 
-/// What the handlers of either framework share.
+/// What the handlers of every framework share.
 #[derive(Debug, Default)]
 pub struct Erp {
     /// Invoices.

@@ -9,9 +9,19 @@ pub mod erp;
 pub mod inventory;
 pub mod money;
 pub mod options;
+pub mod poem_audit;
+pub mod poem_server;
 pub mod quick_start;
 pub mod refusal;
 pub mod reports;
 pub mod sales;
 pub mod sqlite_copy;
 pub mod stop;
+
+// Their code is compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/DATABASES.md")]
+mod databases {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/OTHER_FRAMEWORKS.md")]
+mod other_frameworks {}

@@ -1,4 +1,4 @@
-//! The command line of the two services.
+//! The command line of the services.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,76 +1,17 @@
 //! The copy in SQLite: every line once, whatever happens to the database and to the process.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+mod fixture;
+mod parked;
 
-use auditx_core::{AuditLogger, Config, TrailReader};
+use std::fs;
+
+use auditx_core::{AuditLogger, Config};
 use auditx_tests::deadline::{PATIENCE, wait_for};
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::process::Signal;
-use tempfile::TempDir;
 
-use crate::server::Process;
 use crate::trail;
-
-/// A trail and a database for it.
-struct Fixture {
-    directory: TempDir,
-    database: PathBuf,
-}
-
-fn fixture() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let database = directory.path().join("audit.db");
-    Fixture { directory, database }
-}
-
-impl Fixture {
-    fn logs(&self) -> PathBuf {
-        self.directory.path().join("logs")
-    }
-
-    fn start(&self, wait: &str) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sqlite_sync"));
-        command
-            .arg("--log-dir")
-            .arg(self.logs())
-            .arg("--database")
-            .arg(&self.database)
-            .args(["--wait", wait]);
-        Process::start(command.stdout(Stdio::null()), self.directory.path())
-    }
-
-    fn run(&self) {
-        let mut process = self.start(&PATIENCE.as_secs().to_string());
-        assert!(process.wait().success(), "{}", process.stderr());
-    }
-
-    /// Waits until the logger says that the hook failed, for this reason.
-    fn wait_for_failure(&self, reason: &str) {
-        wait_for("the hook's failure", || {
-            let told = fs::read_to_string(self.logs().join("app.log")).unwrap_or_default();
-            told.lines()
-                .any(|line| line.contains("follower sqlite failed") && line.contains(reason))
-                .then_some(())
-        });
-    }
-
-    /// The trail's lines, which must be exactly the database's rows.
-    fn compare(&self) -> usize {
-        let mut reader = TrailReader::new(self.logs(), 0);
-        let mut lines = Vec::new();
-        while let Some((seq, line)) = reader.next_line().unwrap() {
-            lines.push((i64::try_from(seq).unwrap(), String::from_utf8(line.to_vec()).unwrap()));
-        }
-        let database = Connection::open(&self.database).unwrap();
-        let mut rows = database.prepare("SELECT seq, data_json FROM audit ORDER BY rowid").unwrap();
-        let rows: Vec<(i64, String)> =
-            rows.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
-        assert_eq!(rows, lines);
-        lines.len()
-    }
-}
+use fixture::fixture;
 
 #[test]
 fn a_copy_has_every_line_once_however_often_it_runs() {
@@ -119,7 +60,7 @@ fn a_locked_database_delays_the_copy_and_loses_nothing() {
     let mut other = Connection::open(&fixture.database).unwrap();
     let lock = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
     let mut process = fixture.start("3600");
-    fixture.wait_for_failure("database is locked");
+    fixture.wait_for_failures("database is locked", 1);
     drop(lock);
     assert!(process.wait().success(), "{}", process.stderr());
     fixture.compare();
@@ -131,7 +72,7 @@ fn a_database_whose_place_is_missing_delays_the_copy_and_loses_nothing() {
     let mounted = fixture.directory.path().join("not-mounted-yet");
     fixture.database = mounted.join("audit.db");
     let mut process = fixture.start("3600");
-    fixture.wait_for_failure("unable to open database file");
+    fixture.wait_for_failures("unable to open database file", 1);
     fs::create_dir(&mounted).unwrap();
     assert!(process.wait().success(), "{}", process.stderr());
     fixture.compare();
@@ -193,7 +134,40 @@ fn a_database_of_another_trail_is_refused_loudly() {
     fs::remove_dir_all(fixture.logs()).unwrap();
     AuditLogger::open(Config::new(fixture.logs())).unwrap().close(PATIENCE).unwrap();
     let mut process = fixture.start("3600");
-    fixture.wait_for_failure("the database holds another trail's line 0");
+    fixture.wait_for_failures("the database holds another trail's line 0", 1);
     process.signal(Signal::TERM);
     assert!(!process.wait().success());
+}
+
+#[test]
+fn a_database_of_another_trail_that_is_shorter_is_not_filled_up() {
+    let (other, fixture) = (fixture(), fixture());
+    other.run();
+    fixture.run();
+    fixture.run();
+    fs::copy(&other.database, &fixture.database).unwrap();
+    let mut process = fixture.start("3600");
+    fixture.wait_for_failures("the database holds another trail's line", 1);
+    process.signal(Signal::TERM);
+    assert!(!process.wait().success());
+    fs::copy(&fixture.database, &other.database).unwrap();
+    other.compare();
+}
+
+#[test]
+fn a_line_that_was_erased_is_still_the_same_line() {
+    let fixture = fixture();
+    fixture.run();
+    let logger = AuditLogger::open(Config::new(fixture.logs())).unwrap();
+    let entries = trail::read(&fixture.logs());
+    for sale in entries.iter().filter(|entry| ["sales", "service"].contains(&entry.module.as_str())) {
+        logger.erase(sale.seq, "a test").unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    // The follower begins anew and meets what is left of the two lines.
+    fs::remove_file(fixture.logs().join(".auditx/cursors/sqlite")).unwrap();
+    fixture.run();
+    fs::remove_file(&fixture.database).unwrap();
+    fixture.run();
+    fixture.compare();
 }

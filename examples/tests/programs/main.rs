@@ -1,6 +1,6 @@
 //! The example programs as they are run: real processes, real connections, real kills.
 //!
-//! Every test of the two services is one function that runs against both; what it waits for, it sees in the trail.
+//! Every test of the services is one function that runs against each; what it waits for, it sees in the trail.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 /// Makes a test of each function, once for each service.
@@ -11,6 +11,9 @@ macro_rules! for_each_service {
         }
         mod actix {
             $(#[test] fn $test() { super::$test($crate::server::Service::Actix) })*
+        }
+        mod poem {
+            $(#[test] fn $test() { super::$test($crate::server::Service::Poem) })*
         }
     };
 }

@@ -15,11 +15,12 @@ use tempfile::TempDir;
 use crate::client::{Client, Request, Response};
 use crate::trail;
 
-/// Which of the two.
+/// Which of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Axum,
     Actix,
+    Poem,
 }
 
 impl Service {
@@ -27,6 +28,7 @@ impl Service {
         match self {
             Self::Axum => env!("CARGO_BIN_EXE_axum_erp"),
             Self::Actix => env!("CARGO_BIN_EXE_actix_erp"),
+            Self::Poem => env!("CARGO_BIN_EXE_poem_erp"),
         }
     }
 }

@@ -1,0 +1,260 @@
+//! How a response can end below the hooks for poem, without a server: bodies of every kind, errors, panics.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::future::pending;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
+use auditx_examples::poem_audit::PoemAudit;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use http_body::{Body as _, Frame};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use poem::endpoint::make;
+use poem::http::uri::Scheme;
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Body, Endpoint, EndpointExt, Request, Response, Route};
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    logger: AuditLogger,
+    audit: PoemAudit,
+}
+
+fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let audit = PoemAudit::builder().logger(logger.clone()).build().unwrap();
+    Fixture { directory, logger, audit }
+}
+
+impl Fixture {
+    fn entries(&self) -> Vec<StoredEntry> {
+        self.logger.flush(Duration::from_secs(30)).unwrap();
+        let mut reader = TrailReader::new(self.directory.path(), 0);
+        let mut entries = Vec::new();
+        while let Some((_, line)) = reader.next_line().unwrap() {
+            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+        }
+        entries
+    }
+
+    /// The one closing entry there must be.
+    fn closing(&self) -> StoredEntry {
+        let mut closing = self.entries();
+        closing.retain(|entry| !entry.method.is_empty());
+        assert_eq!(closing.len(), 1, "exactly one closing entry");
+        closing.remove(0)
+    }
+}
+
+/// As poem's server makes one; its builder for tests leaves the original URI out.
+fn request(method: Method, uri: &str) -> Request {
+    let (head, ()) = poem::http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();
+    let head = (head, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP);
+    Request::from_parts(head.into(), Body::empty())
+}
+
+fn get() -> Request {
+    request(Method::GET, "/sales?token=t")
+}
+
+fn outcome(entry: &StoredEntry) -> (&str, Option<u16>, bool) {
+    (entry.metadata["outcome"].as_str().unwrap(), entry.status, entry.success)
+}
+
+/// Calls `make_chunk` for each chunk, while the body is polled.
+fn streamed(chunks: usize, make_chunk: impl Fn(usize) -> io::Result<&'static str> + Send + 'static) -> Body {
+    Body::from_bytes_stream(stream::iter(0..chunks).map(move |number| make_chunk(number).map(Bytes::from)))
+}
+
+#[tokio::test]
+async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
+    let fixture = fixture();
+    let app = make(|_| async {
+        RequestContext::update(|context| context.user = "admin".into());
+        (StatusCode::CREATED, "created")
+    });
+    let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
+    assert_eq!(response.header("x-request-id").unwrap().len(), 36);
+    let body: BoxBody<Bytes, io::Error> = response.take_body().into();
+    assert_eq!(body.size_hint().exact(), Some(7));
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "created");
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("completed", Some(201), true));
+    assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
+    assert_eq!(entry.metadata["bytes"], 7);
+}
+
+#[tokio::test]
+async fn trailers_pass_and_count_as_no_bytes() {
+    let fixture = fixture();
+    let app = make(|_| async {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        let frames = [Frame::data(Bytes::from("abc")), Frame::trailers(trailers)];
+        let body = StreamBody::new(stream::iter(frames.map(Ok::<_, io::Error>)));
+        Response::builder().body(BoxBody::new(body))
+    });
+    let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
+    let body: BoxBody<Bytes, io::Error> = response.take_body().into();
+    assert_eq!(body.collect().await.unwrap().trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(fixture.closing().metadata["bytes"], 3);
+}
+
+#[tokio::test]
+async fn the_context_is_current_while_the_body_streams_and_not_behind_it() {
+    let fixture = fixture();
+    let logger = fixture.logger.clone();
+    let app = make(move |_| {
+        let logger = logger.clone();
+        async move {
+            RequestContext::update(|context| context.user = "thida".into());
+            streamed(3, move |_| {
+                logger.log("Chunk made").record().map_err(io::Error::other)?;
+                Ok("chunk")
+            })
+        }
+    });
+    let mut request = get();
+    request.headers_mut().insert("x-request-id", HeaderValue::from_static("streamed"));
+    let mut response = app.with(fixture.audit.clone()).call(request).await.unwrap();
+    assert_eq!(RequestContext::current().fields().request_id, "");
+    assert_eq!(response.take_body().into_bytes().await.unwrap().len(), 15);
+    let entries = fixture.entries();
+    let chunks: Vec<_> = entries.iter().filter(|entry| entry.description == "Chunk made").collect();
+    assert_eq!(chunks.len(), 3);
+    assert!(chunks.iter().all(|entry| (&*entry.user, &*entry.request_id) == ("thida", "streamed")));
+    let closing = fixture.closing();
+    assert!(chunks.iter().all(|entry| entry.seq < closing.seq), "the closing entry comes last");
+    assert_eq!(outcome(&closing), ("completed", Some(200), true));
+}
+
+#[tokio::test]
+async fn no_body_is_waited_for_where_http_has_none() {
+    for (method, status) in [
+        (Method::HEAD, StatusCode::OK),
+        (Method::GET, StatusCode::NO_CONTENT),
+        (Method::GET, StatusCode::NOT_MODIFIED),
+    ] {
+        let fixture = fixture();
+        // Nobody will ask this body for anything.
+        let app = make(move |_| async move { (status, streamed(9, |_| Ok("unsent"))) });
+        drop(app.with(fixture.audit.clone()).call(request(method.clone(), "/sales")).await.unwrap());
+        let entry = fixture.closing();
+        assert_eq!(outcome(&entry), ("completed", Some(status.as_u16()), true), "{method} {status}");
+        assert_eq!((entry.method.as_str(), &entry.metadata["bytes"]), (method.as_str(), &0.into()));
+    }
+}
+
+#[tokio::test]
+async fn an_error_becomes_the_response_it_stands_for_and_says_why() {
+    let fixture = fixture();
+    let app = make(|_| async {
+        Err::<(), _>(poem::Error::from_string("no route to the ledger", StatusCode::BAD_GATEWAY))
+    });
+    let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
+    assert_eq!(
+        (response.status(), response.header("x-request-id").unwrap().len()),
+        (StatusCode::BAD_GATEWAY, 36)
+    );
+    assert_eq!(response.take_body().into_string().await.unwrap(), "no route to the ledger");
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("completed", Some(502), false));
+    assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("ERROR", &"no route to the ledger".into()));
+}
+
+#[tokio::test]
+async fn an_error_in_the_body_is_a_body_error() {
+    let fixture = fixture();
+    let app = make(|_| async {
+        streamed(2, |number| if number == 0 { Ok("half") } else { Err(io::Error::other("the disk is gone")) })
+    });
+    let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
+    response.take_body().into_bytes().await.unwrap_err();
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("body_error", Some(200), false));
+    assert_eq!((&entry.metadata["error"], &entry.metadata["bytes"]), (&"the disk is gone".into(), &4.into()));
+}
+
+#[tokio::test]
+async fn a_panic_is_recorded_and_goes_on() {
+    let fixture = fixture();
+    let in_handler = make(|_| async {
+        if true {
+            panic!("in the handler")
+        }
+    })
+    .with(fixture.audit.clone());
+    AssertUnwindSafe(in_handler.call(get())).catch_unwind().await.unwrap_err();
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("panicked", Some(500), false));
+    assert_eq!(entry.metadata["error"], "in the handler");
+
+    let fixture = self::fixture();
+    let in_body = make(|_| async { streamed(1, |_| panic!("in the body")) }).with(fixture.audit.clone());
+    let body = in_body.call(get()).await.unwrap().take_body();
+    AssertUnwindSafe(body.into_bytes()).catch_unwind().await.unwrap_err();
+    let entry = fixture.closing();
+    assert_eq!(outcome(&entry), ("panicked", Some(500), false));
+    assert_eq!(entry.metadata["error"], "in the body");
+}
+
+/// Records when it is dropped.
+struct Farewell(AuditLogger, Arc<Mutex<bool>>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        *self.1.lock().unwrap() = self.0.log("Farewell").record().is_ok();
+    }
+}
+
+#[tokio::test]
+async fn what_destructors_record_stands_in_the_context_and_before_the_closing_entry() {
+    for in_body in [false, true] {
+        let fixture = fixture();
+        let (logger, recorded) = (fixture.logger.clone(), Arc::<Mutex<bool>>::default());
+        let seen = recorded.clone();
+        let app = make(move |_| {
+            let farewell = Farewell(logger.clone(), recorded.clone());
+            async move {
+                if !in_body {
+                    pending::<()>().await;
+                }
+                streamed(9, move |_| {
+                    let _kept = &farewell;
+                    Ok("chunk")
+                })
+            }
+        })
+        .with(fixture.audit.clone());
+        let mut call = Box::pin(app.call(get()));
+        let answer = call.as_mut().now_or_never();
+        assert_eq!(answer.is_some(), in_body);
+        drop(answer);
+        drop(call);
+        assert!(*seen.lock().unwrap());
+        let (closing, entries) = (fixture.closing(), fixture.entries());
+        let farewell = entries.iter().find(|entry| entry.description == "Farewell").unwrap();
+        assert_eq!(farewell.request_id, closing.request_id);
+        assert!(farewell.seq < closing.seq);
+        let expected =
+            if in_body { ("body_aborted", Some(200), false) } else { ("client_aborted", Some(499), false) };
+        assert_eq!(outcome(&closing), expected);
+    }
+}
+
+#[tokio::test]
+async fn nested_routes_are_named_by_their_whole_path() {
+    let fixture = fixture();
+    let inner = Route::new().at("/invoice", make(|_| async { "ok" })).with(fixture.audit.clone());
+    let app = Route::new().nest("/sales", inner);
+    let request = request(Method::GET, "/sales/invoice?page=2");
+    assert_eq!(app.call(request).await.unwrap().into_body().into_string().await.unwrap(), "ok");
+    assert_eq!(fixture.closing().endpoint, "/sales/invoice?page=2");
+}

@@ -1,0 +1,216 @@
+//! Lines that the database refuses for good: parked once, said once, and in nobody's way.
+
+use std::fs;
+
+use auditx_core::{AuditLogger, Config};
+use auditx_tests::deadline::{PATIENCE, wait_until};
+use rusqlite::{Connection, TransactionBehavior};
+use rustix::process::Signal;
+
+use super::fixture::{Fixture, fixture};
+
+const REFUSE_SERVICE: &str = "
+    CREATE TRIGGER no_service BEFORE INSERT ON audit WHEN new.module = 'service'
+    BEGIN SELECT raise(ABORT, 'service jobs are not kept here'); END";
+
+/// More often than a line is refused before it is parked.
+const OFTEN: usize = 6;
+
+fn trigger(when: &str, action: &str) -> String {
+    format!(
+        "CREATE TRIGGER t {when} INSERT ON audit WHEN new.module = 'service' BEGIN SELECT raise({action}); END"
+    )
+}
+
+/// A new database whose table has this in place of its last column's end.
+fn begin_anew_with(fixture: &Fixture, before: &str, constraint: &str) {
+    let (_, schema) = fixture.query("SELECT 0, sql FROM sqlite_schema WHERE name = 'audit'").remove(0);
+    let changed =
+        schema.replace("data_json    TEXT NOT NULL", &format!("data_json TEXT NOT NULL, {constraint}"));
+    assert_ne!(schema, changed);
+    fs::remove_file(&fixture.database).unwrap();
+    fixture.execute(&format!("{before}; {changed}"));
+}
+
+/// One run without the cause, one with it: the parked lines are those of service jobs, and everything else is a row.
+fn service_jobs_are_parked(prepare: impl FnOnce(&Fixture), expected: usize, reason: &str) {
+    let fixture = fixture();
+    fixture.run();
+    prepare(&fixture);
+    fixture.run();
+    fixture.compare_with_parked();
+    let parked = fixture.parked();
+    assert_eq!(parked.len(), expected, "{reason}: {parked:?}");
+    assert!(parked.iter().all(|(_, said)| said.contains(reason)), "{reason}: {parked:?}");
+    let services = fixture.query("SELECT seq, line FROM audit_parked");
+    assert!(services.iter().all(|(_, line)| line.contains("\"module\":\"service\"")), "{services:?}");
+    assert_eq!(
+        fixture.told(&["the copy in SQLite goes on without a line", reason]),
+        expected,
+        "said once each"
+    );
+    fixture.run();
+    assert_eq!(fixture.parked()[..expected], parked, "what is parked stays as it was");
+    fixture.compare_with_parked();
+}
+
+#[test]
+fn a_row_that_a_trigger_refuses_is_parked_once_and_the_rest_arrives() {
+    for (when, action, reason) in [
+        ("BEFORE", "ABORT, 'not kept here'", "not kept here"),
+        ("AFTER", "FAIL, 'not kept here'", "not kept here"),
+        ("BEFORE", "ROLLBACK, 'not kept here'", "not kept here"),
+        ("BEFORE", "IGNORE", "a trigger ignored it"),
+    ] {
+        // Emptied, so that the first run's line is refused in the midst of a transaction that fills the table up.
+        let sql = format!("DELETE FROM audit; {}", trigger(when, action));
+        service_jobs_are_parked(|fixture| fixture.execute(&sql), 2, reason);
+    }
+}
+
+#[test]
+fn a_row_that_a_constraint_refuses_is_parked_once_and_the_rest_arrives() {
+    // These tables are made anew, so the first run's line is refused when the database is filled up.
+    for (before, constraint, reason) in [
+        ("", "CHECK (module <> 'service')", "CHECK constraint failed"),
+        (
+            "",
+            "kind INTEGER GENERATED ALWAYS AS (CASE module WHEN 'service' THEN 'text' ELSE 1 END) STORED",
+            "cannot store TEXT value in INTEGER column",
+        ),
+        (
+            "CREATE TABLE modules (name TEXT PRIMARY KEY) STRICT;
+             INSERT INTO modules VALUES ('auth'), ('sales'), ('inventory'), ('crm'), ('system')",
+            "FOREIGN KEY (module) REFERENCES modules (name)",
+            "FOREIGN KEY constraint failed",
+        ),
+    ] {
+        service_jobs_are_parked(|fixture| begin_anew_with(fixture, before, constraint), 2, reason);
+    }
+}
+
+#[test]
+fn a_row_that_an_index_of_the_users_refuses_is_not_taken_for_a_known_one() {
+    let index = "CREATE UNIQUE INDEX one_job ON audit (module) WHERE module = 'service'";
+    service_jobs_are_parked(|fixture| fixture.execute(index), 1, "UNIQUE constraint failed");
+}
+
+#[test]
+fn a_database_that_cannot_be_written_parks_nothing_however_long_it_takes() {
+    let locked = fixture();
+    locked.run();
+    let mut other = Connection::open(&locked.database).unwrap();
+    let lock = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
+    let mut process = locked.start("3600");
+    locked.wait_for_failures("database is locked", OFTEN);
+    drop(lock);
+    assert!(process.wait().success(), "{}", process.stderr());
+    locked.compare();
+
+    let broken = fixture();
+    fs::write(&broken.database, "not a database, but long enough to be taken for one\n".repeat(100)).unwrap();
+    let mut process = broken.start("3600");
+    broken.wait_for_failures("file is not a database", OFTEN);
+    fs::remove_file(&broken.database).unwrap();
+    assert!(process.wait().success(), "{}", process.stderr());
+    broken.compare();
+}
+
+#[test]
+fn what_is_not_surely_about_the_row_parks_nothing() {
+    for (cause, reason, remedy) in [
+        (
+            "ALTER TABLE audit RENAME COLUMN user TO account",
+            "has no column named user",
+            "ALTER TABLE audit RENAME COLUMN account TO user",
+        ),
+        (
+            "CREATE TRIGGER t BEFORE INSERT ON audit BEGIN SELECT json(new.description); END",
+            "malformed JSON",
+            "DROP TRIGGER t",
+        ),
+    ] {
+        let fixture = fixture();
+        fixture.run();
+        fixture.execute(cause);
+        let mut process = fixture.start("3600");
+        fixture.wait_for_failures(reason, OFTEN);
+        fixture.execute(remedy);
+        assert!(process.wait().success(), "{}", process.stderr());
+        fixture.compare();
+    }
+}
+
+#[test]
+fn a_refusal_whose_cause_goes_away_soon_parks_nothing() {
+    let fixture = fixture();
+    fixture.run();
+    fixture.execute(REFUSE_SERVICE);
+    let mut process = fixture.start("3600");
+    fixture.wait_for_failures("service jobs are not kept here", 1);
+    fixture.execute("DROP TRIGGER no_service");
+    assert!(process.wait().success(), "{}", process.stderr());
+    fixture.compare();
+}
+
+#[test]
+fn a_parked_line_is_brought_in_once_its_cause_is_gone() {
+    let fixture = fixture();
+    fixture.run();
+    fixture.execute(REFUSE_SERVICE);
+    fixture.run();
+    let parked = fixture.parked();
+    assert_eq!(parked.len(), 1);
+
+    // Whoever writes the trail goes on meanwhile.
+    let logger = AuditLogger::open(Config::new(fixture.logs())).unwrap();
+    assert!(!fixture.retry_parked(), "it says that a line stays parked");
+    assert_eq!(fixture.parked(), parked);
+    fixture.execute("DROP TRIGGER no_service");
+    assert!(fixture.retry_parked());
+    assert!(fixture.retry_parked(), "nothing is left to do");
+    logger.close(PATIENCE).unwrap();
+
+    fixture.run();
+    fixture.compare();
+}
+
+#[test]
+fn a_process_killed_between_refusals_and_parking_loses_and_doubles_nothing() {
+    let fixture = fixture();
+    fixture.run();
+    fixture.execute(REFUSE_SERVICE);
+    let refused = || fixture.told(&["follower sqlite failed", "service jobs are not kept here"]);
+    for refusals in [1, 2, 3, 3] {
+        let (before, lines) = (refused(), fixture.lines().len());
+        let mut process = fixture.start("3600");
+        // An earlier run's line may be the one that is refused; this run's own entries are in the trail all the same.
+        wait_until("refusals and entries", || {
+            refused() >= before + refusals && fixture.lines().len() >= lines + 6
+        });
+        process.signal(Signal::KILL);
+        process.wait();
+        assert!(fixture.parked().len() <= fixture.lines().len() - fixture.rows().len());
+    }
+    fixture.run();
+    fixture.compare_with_parked();
+    assert_eq!(fixture.parked().len(), 5, "a service job of each run since the trigger");
+    fixture.execute("DROP TRIGGER no_service");
+    assert!(fixture.retry_parked());
+    fixture.compare();
+}
+
+#[test]
+fn another_trails_line_is_never_parked() {
+    let fixture = fixture();
+    fixture.run();
+    fixture.execute(REFUSE_SERVICE);
+    fixture.run();
+    let (rows, parked) = (fixture.rows(), fixture.parked());
+    fs::remove_dir_all(fixture.logs()).unwrap();
+    let mut process = fixture.start("3600");
+    fixture.wait_for_failures("the database holds another trail's line 0", OFTEN);
+    process.signal(Signal::TERM);
+    assert!(!process.wait().success());
+    assert_eq!((fixture.rows(), fixture.parked()), (rows, parked));
+}
