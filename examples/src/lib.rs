@@ -4,6 +4,7 @@
 //! request's context current, [`accounts::sign_in`] said in it who acts, and each entry takes it from there.
 
 pub mod accounts;
+pub mod axum_edge;
 pub mod customers;
 pub mod erp;
 pub mod inventory;
