@@ -8,11 +8,17 @@ pub mod axum_edge;
 pub mod customers;
 pub mod erp;
 pub mod inventory;
+pub mod jobs;
 pub mod money;
 pub mod options;
+pub mod queue;
 pub mod quick_start;
 pub mod refusal;
 pub mod reports;
 pub mod sales;
 pub mod sqlite_copy;
 pub mod stop;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/JOBS.md")]
+mod jobs_page {}

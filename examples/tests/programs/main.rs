@@ -16,6 +16,7 @@ macro_rules! for_each_service {
 }
 
 mod client;
+mod redis;
 mod server;
 mod trail;
 
@@ -25,4 +26,5 @@ mod claims;
 mod copies;
 mod crowd;
 mod endings;
+mod jobs;
 mod stops;
