@@ -68,12 +68,16 @@ impl Office {
     }
 
     fn worker(&self, name: &str, arguments: &[&str]) -> Child {
+        self.worker_with("ledger.csv", name, arguments)
+    }
+
+    fn worker_with(&self, ledger: &str, name: &str, arguments: &[&str]) -> Child {
         let worker = Child::start(
             Command::new(env!("CARGO_BIN_EXE_jobs_worker"))
                 .args(["--name", name, "--redis", &self.redis.url(), "--heartbeat", "1", "--log-dir"])
                 .arg(self.path("logs"))
                 .arg("--ledger")
-                .arg(self.path("ledger.csv"))
+                .arg(self.path(ledger))
                 .arg("--reports")
                 .arg(self.path("reports"))
                 .args(arguments),
@@ -191,6 +195,26 @@ fn a_worker_killed_in_the_middle_of_a_job_leaves_it_to_the_next() {
     AuditLogger::bring_in(&Config::new(office.path("logs")).instance("worker-1")).unwrap();
     let left = trail::read(&office.trail_of("worker-1"));
     assert_eq!(history(&left, &job), [(1, "Report export begun")]);
+}
+
+#[test]
+fn a_job_that_takes_longer_than_three_heartbeats_stays_with_its_worker() {
+    let office = Office::new();
+    office.withhold_ledger();
+    let (web, busy) = (office.web(), office.worker("worker-1", &[]));
+    let long = job_of(&web.ask(&export(MANAGER, "long")));
+    office.wait_for("worker-1", &long, "Report export begun");
+    // Its attempts are one, two and three seconds apart: that is the other worker's clock.
+    let other = office.worker_with("no-such-ledger.csv", "worker-2", &["--attempts", "4"]);
+    let hopeless = job_of(&web.ask(&export(CLERK, "hopeless")));
+    office.wait_for("worker-2", &hopeless, "Report export given up");
+    office.release_ledger();
+    office.wait_for("worker-1", &long, "Report exported");
+    let worked = stop(busy, &office.trail_of("worker-1"));
+    assert_eq!(history(&worked, &long), [(1, "Report export begun"), (1, "Report exported")]);
+    assert_eq!(history(&worked, &hopeless), [], "a worker has one job at a time");
+    let worked = stop(other, &office.trail_of("worker-2"));
+    assert_eq!(history(&worked, &long), []);
 }
 
 #[test]
