@@ -4,13 +4,16 @@
 //! request's context current, [`accounts::sign_in`] said in it who acts, and each entry takes it from there.
 
 pub mod accounts;
+pub mod axum_edge;
 pub mod customers;
 pub mod erp;
 pub mod inventory;
+pub mod jobs;
 pub mod money;
 pub mod options;
 pub mod poem_audit;
 pub mod poem_server;
+pub mod queue;
 pub mod quick_start;
 pub mod refusal;
 pub mod reports;
@@ -25,3 +28,6 @@ mod databases {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/OTHER_FRAMEWORKS.md")]
 mod other_frameworks {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/JOBS.md")]
+mod jobs_page {}

@@ -22,6 +22,8 @@ pub enum Refusal {
     Conflict(String),
     /// It failed inside.
     Failed(String),
+    /// What it needs is not there now.
+    Unavailable(String),
     /// It could not be recorded, hence it was not done.
     NotRecorded(auditx_core::Error),
 }
@@ -37,7 +39,7 @@ impl Refusal {
             Self::NotFound(_) => 404,
             Self::Conflict(_) => 409,
             Self::Failed(_) => 500,
-            Self::NotRecorded(_) => 503,
+            Self::Unavailable(_) | Self::NotRecorded(_) => 503,
         }
     }
 
@@ -46,7 +48,7 @@ impl Refusal {
     pub fn to_json(&self) -> Value {
         let told = match self {
             Self::Failed(_) => "internal error".to_owned(),
-            Self::NotRecorded(_) => "try again later".to_owned(),
+            Self::Unavailable(_) | Self::NotRecorded(_) => "try again later".to_owned(),
             other => other.to_string(),
         };
         json!({ "error": told })
@@ -61,7 +63,8 @@ impl fmt::Display for Refusal {
             | Self::Forbidden(why)
             | Self::NotFound(why)
             | Self::Conflict(why)
-            | Self::Failed(why) => f.write_str(why),
+            | Self::Failed(why)
+            | Self::Unavailable(why) => f.write_str(why),
             Self::NotRecorded(error) => write!(f, "it could not be recorded: {error}"),
         }
     }

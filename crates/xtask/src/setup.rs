@@ -23,6 +23,8 @@ const TOOLS: &[Tool] = &[
     // Makes system calls of the tests' programs fail.
     Tool { name: "strace", probe: &["strace", "--version"], package: "strace" },
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
+    // The queue of the background jobs; each test starts its own.
+    Tool { name: "redis-server", probe: &["redis-server", "--version"], package: "redis-server" },
 ];
 
 /// Makes sure that each tool of the table works.

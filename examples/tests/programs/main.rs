@@ -19,6 +19,7 @@ macro_rules! for_each_service {
 }
 
 mod client;
+mod redis;
 mod server;
 mod trail;
 
@@ -28,4 +29,5 @@ mod claims;
 mod copies;
 mod crowd;
 mod endings;
+mod jobs;
 mod stops;

@@ -15,12 +15,13 @@ use tempfile::TempDir;
 use crate::client::{Client, Request, Response};
 use crate::trail;
 
-/// Which of the three.
+/// Which of them; the first three do the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Axum,
     Actix,
     Poem,
+    Jobs,
 }
 
 impl Service {
@@ -29,6 +30,7 @@ impl Service {
             Self::Axum => env!("CARGO_BIN_EXE_axum_erp"),
             Self::Actix => env!("CARGO_BIN_EXE_actix_erp"),
             Self::Poem => env!("CARGO_BIN_EXE_poem_erp"),
+            Self::Jobs => env!("CARGO_BIN_EXE_jobs_web"),
         }
     }
 }
@@ -36,6 +38,7 @@ impl Service {
 /// A running service; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
+    service: Service,
     process: Process,
     address: SocketAddr,
     directory: TempDir,
@@ -64,7 +67,7 @@ impl Server {
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on http://");
         let address = address.unwrap_or_else(|| panic!("it says {line:?}")).parse().unwrap();
-        Self { process, address, directory }
+        Self { service, process, address, directory }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -72,7 +75,9 @@ impl Server {
     }
 
     pub(crate) fn logs(&self) -> std::path::PathBuf {
-        self.directory.path().join("logs")
+        let logs = self.directory.path().join("logs");
+        // The one with workers beside it.
+        if self.service == Service::Jobs { logs.join("web") } else { logs }
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -1,0 +1,84 @@
+//! A Redis of a test's own: on a free port of this machine, in memory only, with a password that no other test has.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use auditx_tests::deadline::{PATIENCE, wait_for};
+use tempfile::TempDir;
+
+/// A running Redis; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    process: Child,
+    port: u16,
+    password: String,
+    /// Where it would put files; removed with it.
+    _directory: TempDir,
+}
+
+impl RedisServer {
+    /// On any free port.
+    pub(crate) fn start() -> Self {
+        loop {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            drop(listener);
+            // Between the two, somebody else may have taken the port.
+            if let Some(server) = Self::try_start_on(port) {
+                return server;
+            }
+        }
+    }
+
+    /// Where one has been before, and with nothing in it.
+    pub(crate) fn start_on(port: u16) -> Self {
+        wait_for("a free port", || Self::try_start_on(port))
+    }
+
+    fn try_start_on(port: u16) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        // Known to whoever knows the port, so that a Redis that comes back is the same for its clients.
+        let password = format!("{}-{port}", std::process::id());
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", &password])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start redis-server ({error}): run `cargo xtask setup`"));
+        let mut server = Self { process, port, password, _directory: directory };
+        wait_for("an answer of Redis", || {
+            if server.process.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            server.answers().then_some(true)
+        })
+        .then_some(server)
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else { return false };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let asked = stream.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes());
+        let mut answer = BufReader::new(stream).lines().map_while(Result::ok);
+        asked.is_ok() && answer.next().as_deref() == Some("+OK") && answer.next().as_deref() == Some("+PONG")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
