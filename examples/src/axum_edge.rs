@@ -18,21 +18,25 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::accounts::{Account, sign_in};
+use crate::faulty::Period;
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::stop;
 
+/// The layer that routes are audited by.
+///
+/// # Errors
+/// Where the options name no proxy.
+pub fn audited(options: &Options) -> auditx_core::Result<AuditLayer> {
+    AuditLayer::builder().exclude(["/healthz"]).trust_proxies(options.trusted_proxies.iter().cloned()).build()
+}
+
 /// Serves these routes until the process is told to stop.
 ///
 /// # Errors
-/// Where it cannot listen, or the options name no proxy.
+/// Where it cannot listen.
 pub async fn listen(routes: Router, options: &Options) -> Result<(), Box<dyn Error>> {
-    let audited = AuditLayer::builder()
-        .exclude(["/healthz"])
-        .trust_proxies(options.trusted_proxies.iter().cloned())
-        .build()?;
-    let app = routes.layer(audited).into_make_service_with_connect_info::<SocketAddr>();
-
+    let app = routes.into_make_service_with_connect_info::<SocketAddr>();
     let (stop, told_to_stop) = (stop::requested()?, stop::requested()?);
     let listener = TcpListener::bind(options.addr).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -53,6 +57,14 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         Ok(Self(sign_in(authorization)?))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Period {
+    type Rejection = Failure;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self::of_request())
     }
 }
 

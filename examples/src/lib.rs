@@ -5,8 +5,10 @@
 
 pub mod accounts;
 pub mod axum_edge;
+pub mod counter;
 pub mod customers;
 pub mod erp;
+pub mod faulty;
 pub mod inventory;
 pub mod jobs;
 pub mod money;

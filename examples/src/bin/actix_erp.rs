@@ -10,24 +10,34 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::error::JsonPayloadError;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::{ErrorRequestTimeout, JsonPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::web::{Data, Json, JsonConfig, Path, Query, ServiceConfig, get, post, put};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::rt::spawn;
+use actix_web::web::{
+    Data, Json, JsonConfig, Path, Payload as Body, Query, ServiceConfig, get, post, put, scope,
+};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, ResponseError};
-use auditx_actix::AuditMiddleware;
+use actix_ws::{Message, MessageStream, Session};
+use auditx_actix::{AuditContext, AuditMiddleware};
 use auditx_core::{Config, audit, configure};
 use auditx_examples::accounts::{Account, Me, sign_in};
+use auditx_examples::counter;
 use auditx_examples::customers::{CreditLimit, Customer};
 use auditx_examples::erp::Erp;
+use auditx_examples::faulty::Period;
 use auditx_examples::inventory::{Issue, Issued};
 use auditx_examples::options::{CLOSE_TIMEOUT, Options};
 use auditx_examples::refusal::Refusal;
-use auditx_examples::reports::Extent;
+use auditx_examples::reports::{Extent, IMPATIENCE};
 use auditx_examples::sales::Invoice;
 use auditx_examples::stop;
 use clap::Parser;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
 
 /// Reverse proxies keep connections for about a minute, and a disk that stalls must not look like a client that is slow.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -48,8 +58,18 @@ async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
         .trust_proxies(options.trusted_proxies.iter().cloned())
         .build()?;
     let erp = Data::new(Erp::default());
-    let app =
-        move || App::new().app_data(erp.clone()).app_data(json()).configure(routes).wrap(audited.clone());
+    let app = move || {
+        // Outside the middleware: where time is up the request is dropped, and its closing entry says so.
+        let hasty = scope("/hasty")
+            .route("/valuation", get().to(valuation))
+            .wrap(audited.clone())
+            .wrap(from_fn(impatient));
+        App::new()
+            .app_data(erp.clone())
+            .app_data(json())
+            .service(hasty)
+            .service(scope("").configure(routes).wrap(audited.clone()))
+    };
 
     let server = HttpServer::new(app)
         // So that a client that goes away is noticed while its handler still runs.
@@ -58,7 +78,7 @@ async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
         .client_request_timeout(PATIENCE)
         .shutdown_signal(stop::requested()?)
         .shutdown_timeout(options.grace)
-        .bind(options.addr)?;
+        .bind_auto_h2c(options.addr)?;
     for address in server.addrs() {
         println!("listening on http://{address}");
     }
@@ -88,7 +108,21 @@ fn routes(app: &mut ServiceConfig) {
         .route("/reports/slow", get().to(valuation))
         .route("/reports/release", post().to(release))
         .route("/reports/fail", get().to(trial_balance))
-        .route("/reports/panic", get().to(cash_flow));
+        .route("/reports/panic", get().to(cash_flow))
+        .route("/reports/panic/extractor", get().to(async |_: Year| "never"))
+        .route("/reports/panic/body", get().to(ledger))
+        .route("/reports/estimate", get().to(estimate))
+        .route("/inventory/counter", get().to(count_stock));
+}
+
+async fn impatient<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    match timeout(IMPATIENCE, next.call(request)).await {
+        Ok(answered) => answered,
+        Err(_) => Err(ErrorRequestTimeout("it takes too long")),
+    }
 }
 
 async fn me(_: SignedIn) -> Json<Me> {
@@ -137,6 +171,36 @@ async fn trial_balance(_: SignedIn, erp: Data<Erp>) -> Result<&'static str, Fail
     Ok(erp.reports.trial_balance()?)
 }
 
+async fn ledger(_: SignedIn, erp: Data<Erp>) -> Result<HttpResponse, Failure> {
+    Ok(HttpResponse::Ok().streaming(erp.reports.ledger()?))
+}
+
+async fn estimate(_: SignedIn, erp: Data<Erp>) -> Result<&'static str, Failure> {
+    Ok(erp.reports.estimate().await?)
+}
+
+/// The context does not follow an upgraded connection by itself: it is handed over.
+async fn count_stock(
+    _: SignedIn,
+    AuditContext(context): AuditContext,
+    request: HttpRequest,
+    body: Body,
+) -> actix_web::Result<HttpResponse> {
+    let (response, session, messages) = actix_ws::handle(&request, body)?;
+    spawn(context.in_task(take_counts(session, messages)));
+    Ok(response)
+}
+
+async fn take_counts(mut session: Session, mut messages: MessageStream) {
+    while let Some(Ok(message)) = messages.next().await {
+        let Message::Text(count) = message else { continue };
+        let answer = counter::take(&count).unwrap_or_else(|refusal| refusal.to_string());
+        if session.text(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn cash_flow(_: SignedIn, erp: Data<Erp>) -> &'static str {
     erp.reports.cash_flow()
 }
@@ -151,6 +215,19 @@ impl FromRequest for SignedIn {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         ready(sign_in(authorization).map(Self).map_err(Failure))
+    }
+}
+
+/// The period a report is for.
+struct Year;
+
+impl FromRequest for Year {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Period = Period::of_request();
+        ready(Ok(Self))
     }
 }
 

@@ -11,18 +11,25 @@ use std::sync::Arc;
 use auditx_core::{Config, audit, configure};
 use auditx_examples::accounts::Me;
 use auditx_examples::axum_edge::{self, Failure, SignedIn};
+use auditx_examples::counter;
 use auditx_examples::customers::{CreditLimit, Customer};
 use auditx_examples::erp::Erp;
+use auditx_examples::faulty::Period;
 use auditx_examples::inventory::{Issue, Issued};
 use auditx_examples::options::{CLOSE_TIMEOUT, Options};
-use auditx_examples::reports::Extent;
+use auditx_examples::reports::{Extent, IMPATIENCE};
 use auditx_examples::sales::{Invoice, Posted};
+use auditx_tower::AuditContext;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
+use axum::response::Response;
+use axum::routing::{any, get, post, put};
 use clap::Parser;
+use tower::ServiceBuilder;
+use tower_http::timeout::TimeoutLayer;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
@@ -35,10 +42,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[tokio::main]
 async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
-    axum_edge::listen(routes(), options).await
+    let (audited, books) = (axum_edge::audited(options)?, Arc::new(Erp::default()));
+    // Outside the audit layer: where time is up the request is dropped, and its closing entry says so.
+    let impatient = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, IMPATIENCE))
+        .layer(audited.clone());
+    let app = routes().layer(audited).merge(hasty_routes().layer(impatient));
+    axum_edge::listen(app.with_state(books), options).await
 }
 
-fn routes() -> Router {
+fn hasty_routes() -> Router<Arc<Erp>> {
+    Router::new().route("/hasty/valuation", get(valuation))
+}
+
+fn routes() -> Router<Arc<Erp>> {
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/me", get(me))
@@ -50,7 +67,10 @@ fn routes() -> Router {
         .route("/reports/release", post(release))
         .route("/reports/fail", get(trial_balance))
         .route("/reports/panic", get(cash_flow))
-        .with_state(Arc::new(Erp::default()))
+        .route("/reports/panic/extractor", get(async |_: Period| "never"))
+        .route("/reports/panic/body", get(ledger))
+        .route("/reports/estimate", get(estimate))
+        .route("/inventory/counter", any(count_stock))
 }
 
 type Books = State<Arc<Erp>>;
@@ -103,6 +123,33 @@ async fn release(_: SignedIn, State(erp): Books) -> StatusCode {
 
 async fn trial_balance(_: SignedIn, State(erp): Books) -> Result<&'static str, Failure> {
     Ok(erp.reports.trial_balance()?)
+}
+
+async fn ledger(_: SignedIn, State(erp): Books) -> Result<Body, Failure> {
+    Ok(Body::from_stream(erp.reports.ledger()?))
+}
+
+async fn estimate(_: SignedIn, State(erp): Books) -> Result<&'static str, Failure> {
+    Ok(erp.reports.estimate().await?)
+}
+
+/// The context does not follow an upgraded connection by itself: it is handed over.
+async fn count_stock(
+    _: SignedIn,
+    AuditContext(context): AuditContext,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade.on_upgrade(move |socket| context.in_task(take_counts(socket)))
+}
+
+async fn take_counts(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let Message::Text(count) = message else { continue };
+        let answer = counter::take(&count).unwrap_or_else(|refusal| refusal.to_string());
+        if socket.send(Message::Text(answer.into())).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn cash_flow(_: SignedIn, State(erp): Books) -> &'static str {

@@ -47,7 +47,8 @@ async fn serve(options: &WebOptions) -> Result<(), Box<dyn Error>> {
         .route("/healthz", get(async || "ok"))
         .route("/reports/export", post(export))
         .with_state(Queue::at(&options.redis)?);
-    axum_edge::listen(routes, &options.service).await
+    let audited = axum_edge::audited(&options.service)?;
+    axum_edge::listen(routes.layer(audited), &options.service).await
 }
 
 async fn export(

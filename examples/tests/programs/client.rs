@@ -101,6 +101,39 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
+    /// The same connection, for a thread that only sends.
+    pub(crate) fn try_clone(&self) -> Self {
+        Self(BufReader::new(self.0.get_ref().try_clone().unwrap()))
+    }
+
+    /// Sends as much as the other side takes.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
+        ended(self.0.get_mut().write_all(bytes));
+    }
+
+    /// Says that nothing more comes, and goes on listening.
+    pub(crate) fn finish_sending(&mut self) {
+        self.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Goes away with a reset instead of a goodbye.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(std::time::Duration::ZERO)).unwrap();
+    }
+
+    /// Takes no more at once than a slow network does.
+    pub(crate) fn slow_down(&mut self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(self.0.get_ref(), 4_096).unwrap();
+    }
+
+    /// What comes, until the other side ends.
+    pub(crate) fn receive_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset ends it as well as a goodbye.
+        ended(self.0.read_to_end(&mut bytes));
+        bytes
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
     }

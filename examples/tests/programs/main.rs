@@ -18,12 +18,25 @@ macro_rules! for_each_service {
     };
 }
 
+/// The same for the two whose adapters are the library's own.
+macro_rules! for_axum_and_actix {
+    ($($test:ident,)*) => {
+        mod axum {
+            $(#[test] fn $test() { super::$test($crate::server::Service::Axum) })*
+        }
+        mod actix {
+            $(#[test] fn $test() { super::$test($crate::server::Service::Actix) })*
+        }
+    };
+}
+
 mod client;
 mod redis;
 mod server;
 mod trail;
 
 mod aborts;
+mod abuse;
 mod business;
 mod claims;
 mod copies;
