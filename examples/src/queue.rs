@@ -7,14 +7,15 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apalis::prelude::{
-    AbortError, Attempt, BackendExt, BoxDynError, Codec, TaskBuilder, TaskId, TaskSink, WorkerBuilder,
-    WorkerBuilderExt, WorkerError,
+    AbortError, Attempt, BackendExt, BoxDynError, Codec, PollSnapshot, PollStrategy, TaskBuilder, TaskId,
+    TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError,
 };
 use apalis_redis::{Client, Config, RedisStorage};
-use tokio::time::timeout;
+use tokio::time::{Interval, interval, timeout};
 
 use crate::refusal::Refusal;
 
@@ -110,7 +111,7 @@ where
     let storage = RedisStorage::<Vec<u8>>::new(connection)
         .with_config(config)
         .with_codec(AsItIs)
-        .poll_with_interval(POLL_INTERVAL);
+        .poll_with_strategy(Regularly(interval(POLL_INTERVAL)));
     WorkerBuilder::new(unique(worker))
         .backend(storage)
         .concurrency(1)
@@ -123,6 +124,17 @@ where
             Ok::<(), io::Error>(())
         })
         .await
+}
+
+/// When a worker looks for a job. The interval that apalis brings does not poll the timer it has just set: now and then nobody
+/// wakes the worker any more, and it finds its next job only by the next heartbeat.
+struct Regularly(Interval);
+
+impl PollStrategy for Regularly {
+    fn poll_drive(&mut self, context: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        while self.0.poll_tick(context).is_ready() {}
+        Poll::Pending
+    }
 }
 
 /// A worker that comes back after a kill is another one for apalis, which would let it wait until the killed one counts as
