@@ -170,3 +170,38 @@ impl Codec<Vec<u8>> for AsItIs {
         Ok(bytes.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use auditx_tests::deadline::wait_until;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_looks_once_each_time_it_is_woken_is_woken_again() {
+        let runtime = Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let woken = Arc::new(Count::default());
+        let waker = Arc::clone(&woken).into();
+        let mut strategy = Regularly(interval(Duration::from_millis(1)));
+        for times in 0..5 {
+            wait_until("the next look", || woken.0.load(Ordering::SeqCst) >= times);
+            let looked = strategy.poll_drive(&mut Context::from_waker(&waker), &PollSnapshot::new());
+            assert!(looked.is_pending());
+        }
+    }
+}
