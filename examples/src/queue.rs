@@ -7,14 +7,15 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apalis::prelude::{
-    AbortError, Attempt, BackendExt, BoxDynError, Codec, TaskBuilder, TaskId, TaskSink, WorkerBuilder,
-    WorkerBuilderExt, WorkerError,
+    AbortError, Attempt, BackendExt, BoxDynError, Codec, PollSnapshot, PollStrategy, TaskBuilder, TaskId,
+    TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError,
 };
 use apalis_redis::{Client, Config, RedisStorage};
-use tokio::time::timeout;
+use tokio::time::{Interval, interval, timeout};
 
 use crate::refusal::Refusal;
 
@@ -110,7 +111,7 @@ where
     let storage = RedisStorage::<Vec<u8>>::new(connection)
         .with_config(config)
         .with_codec(AsItIs)
-        .poll_with_interval(POLL_INTERVAL);
+        .poll_with_strategy(Regularly(interval(POLL_INTERVAL)));
     WorkerBuilder::new(unique(worker))
         .backend(storage)
         .concurrency(1)
@@ -123,6 +124,17 @@ where
             Ok::<(), io::Error>(())
         })
         .await
+}
+
+/// When a worker looks for a job. The interval that apalis brings does not poll the timer it has just set: now and then nobody
+/// wakes the worker any more, and it finds its next job only by the next heartbeat.
+struct Regularly(Interval);
+
+impl PollStrategy for Regularly {
+    fn poll_drive(&mut self, context: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        while self.0.poll_tick(context).is_ready() {}
+        Poll::Pending
+    }
 }
 
 /// A worker that comes back after a kill is another one for apalis, which would let it wait until the killed one counts as
@@ -156,5 +168,40 @@ impl Codec<Vec<u8>> for AsItIs {
 
     fn decode(&self, bytes: &Vec<u8>) -> Result<Vec<u8>, Infallible> {
         Ok(bytes.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use auditx_tests::deadline::wait_until;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_looks_once_each_time_it_is_woken_is_woken_again() {
+        let runtime = Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let woken = Arc::new(Count::default());
+        let waker = Arc::clone(&woken).into();
+        let mut strategy = Regularly(interval(Duration::from_millis(1)));
+        for times in 0..5 {
+            wait_until("the next look", || woken.0.load(Ordering::SeqCst) >= times);
+            let looked = strategy.poll_drive(&mut Context::from_waker(&waker), &PollSnapshot::new());
+            assert!(looked.is_pending());
+        }
     }
 }

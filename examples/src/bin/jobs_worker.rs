@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 /// Exports reports in the background. Any number of workers may run, each under a name of its own.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_override_self = true)]
 struct Options {
     /// Its name, and the name of its trail below the log directory: one process at a time.
     #[arg(long, default_value = "worker-1")]

@@ -121,11 +121,6 @@ impl Client {
         rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(std::time::Duration::ZERO)).unwrap();
     }
 
-    /// Takes no more at once than a slow network does.
-    pub(crate) fn slow_down(&mut self) {
-        rustix::net::sockopt::set_socket_recv_buffer_size(self.0.get_ref(), 4_096).unwrap();
-    }
-
     /// What comes, until the other side ends.
     pub(crate) fn receive_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -178,6 +173,19 @@ impl Client {
         let mut bytes = vec![0; len];
         ended(self.0.read_exact(&mut bytes))?;
         Some(bytes)
+    }
+
+    /// The rest of a chunked body, with something else to do before each chunk; gives its length.
+    pub(crate) fn receive_chunks(&mut self, mut meanwhile: impl FnMut(usize)) -> usize {
+        let mut len = 0;
+        for number in 0.. {
+            meanwhile(number);
+            match self.receive_chunk().unwrap() {
+                Some(chunk) => len += chunk.len(),
+                None => break,
+            }
+        }
+        len
     }
 
     /// A chunk of a chunked body; none inside where it was the last.

@@ -68,16 +68,12 @@ impl Office {
     }
 
     fn worker(&self, name: &str, arguments: &[&str]) -> Child {
-        self.worker_with("ledger.csv", name, arguments)
-    }
-
-    fn worker_with(&self, ledger: &str, name: &str, arguments: &[&str]) -> Child {
         let worker = Child::start(
             Command::new(env!("CARGO_BIN_EXE_jobs_worker"))
                 .args(["--name", name, "--redis", &self.redis.url(), "--heartbeat", "1", "--log-dir"])
                 .arg(self.path("logs"))
                 .arg("--ledger")
-                .arg(self.path(ledger))
+                .arg(self.path("ledger.csv"))
                 .arg("--reports")
                 .arg(self.path("reports"))
                 .args(arguments),
@@ -174,6 +170,18 @@ fn a_worker_records_what_it_does_under_the_request_that_asked_for_it() {
 }
 
 #[test]
+fn a_free_worker_takes_jobs_between_heartbeats() {
+    let office = Office::new();
+    office.write_ledger();
+    let (web, worker) = (office.web(), office.worker("worker-1", &["--heartbeat", "3600"]));
+    for number in 0..20 {
+        let job = job_of(&web.ask(&export(MANAGER, &number.to_string())));
+        office.wait_for("worker-1", &job, "Report exported");
+    }
+    stop(worker, &office.trail_of("worker-1"));
+}
+
+#[test]
 fn a_worker_killed_in_the_middle_of_a_job_leaves_it_to_the_next() {
     let office = Office::new();
     office.withhold_ledger();
@@ -205,7 +213,7 @@ fn a_job_that_takes_longer_than_three_heartbeats_stays_with_its_worker() {
     let long = job_of(&web.ask(&export(MANAGER, "long")));
     office.wait_for("worker-1", &long, "Report export begun");
     // Its attempts are one, two and three seconds apart: that is the other worker's clock.
-    let other = office.worker_with("no-such-ledger.csv", "worker-2", &["--attempts", "4"]);
+    let other = office.worker("worker-2", &["--attempts", "4", "--ledger", "no-such-ledger.csv"]);
     let hopeless = job_of(&web.ask(&export(CLERK, "hopeless")));
     office.wait_for("worker-2", &hopeless, "Report export given up");
     office.release_ledger();

@@ -9,7 +9,7 @@ use crate::trail;
 
 for_axum_and_actix! {
     a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not,
-    a_half_closed_connection_leaves_one_entry,
+    a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answered,
     a_reset_in_the_head_is_no_request,
     a_reset_in_the_body_leaves_one_entry,
     ten_thousand_pipelined_requests_leave_as_many_entries,
@@ -57,22 +57,25 @@ fn a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not(service: S
     }
 }
 
-fn a_half_closed_connection_leaves_one_entry(service: Service) {
+fn a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answered(service: Service) {
     let server = Server::start(service);
     let ids = ids("half");
+    let mut answered = Vec::new();
     for id in &ids {
         let mut client = server.client();
         client.send(&me(id).to_bytes());
         client.finish_sending();
-        // Answered or taken for gone: servers differ, and so may two requests.
-        client.receive_to_end();
+        // A server may answer, drop the request, or, as hyper does, not even begin with one whose client is taken for gone.
+        answered.extend((!client.receive_to_end().is_empty()).then_some(id));
     }
     still_answers(&server);
     let closings = closings_of(server);
-    assert_eq!(closings.len(), CLIENTS);
-    for id in &ids {
-        let (_, _, _, outcome) = trail::ending(trail::closing(&closings, id));
+    for closing in &closings {
+        let (_, _, _, outcome) = trail::ending(trail::closing(&closings, &closing.request_id));
         assert!(["completed", "client_aborted"].contains(&outcome), "{outcome}");
+    }
+    for id in answered {
+        trail::closing(&closings, id);
     }
 }
 
@@ -170,19 +173,23 @@ fn bytes_that_are_no_text_leave_at_most_one_entry_and_never_break_a_line(service
 }
 
 fn a_hundred_megabytes_read_slowly_are_one_completed_request(service: Service) {
-    const CHUNKS: usize = 1_500;
+    const CHUNKS: usize = 1_600;
     let server = Server::start(service);
     let mut client = server.client();
-    client.slow_down();
     client.send(
         &Request::get(&format!("/reports/stream?chunks={CHUNKS}")).token(MANAGER).id("long").to_bytes(),
     );
-    let answer = client.receive().unwrap();
-    assert!(answer.body.len() >= 100_000_000, "{}", answer.body.len());
-    still_answers(&server);
+    assert_eq!(client.receive_head().unwrap().status, 200);
+    // While others are served, this one takes nothing, and the service has to hold what it would send.
+    let len = client.receive_chunks(|number| {
+        if number % 100 == 0 {
+            still_answers(&server);
+        }
+    });
+    assert!(len >= 100_000_000, "{len}");
     let closings = closings_of(server);
     assert_eq!(closings.len(), 1);
     let closing = trail::closing(&closings, "long");
     assert_eq!(trail::ending(closing), ("AUDIT", Some(200), true, "completed"));
-    assert_eq!(closing.metadata["bytes"], answer.body.len());
+    assert_eq!(closing.metadata["bytes"], len);
 }
