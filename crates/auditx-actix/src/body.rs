@@ -17,7 +17,7 @@ pin_project! {
         inner: Option<B>,
         // In the place of the application's body, where a request is refused.
         problem: Option<Bytes>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
     }
 
     impl<B> PinnedDrop for AuditBody<B> {
@@ -31,11 +31,11 @@ pin_project! {
 }
 
 impl<B> AuditBody<B> {
-    pub(crate) fn of(inner: B, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn of(inner: B, exchange: Option<Box<Exchange>>) -> Self {
         Self { inner: Some(inner), problem: None, exchange }
     }
 
-    pub(crate) fn problem(body: String, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn problem(body: String, exchange: Option<Box<Exchange>>) -> Self {
         Self { inner: None, problem: Some(body.into()), exchange }
     }
 }
@@ -62,7 +62,7 @@ impl<B: MessageBody> MessageBody for AuditBody<B> {
         }
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
-        let polled = Exchange::watch(this.exchange.as_mut(), || inner.poll_next(cx));
+        let polled = Exchange::watch(this.exchange.as_deref_mut(), || inner.poll_next(cx));
         drop(scope);
         let next = ready!(polled).map(|result| result.map_err(Into::into));
         if let Some(exchange) = this.exchange.as_mut() {

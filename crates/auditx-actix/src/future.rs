@@ -23,7 +23,7 @@ pin_project! {
         // Dropped first, inside its context: what its destructors record precedes the closing entry.
         #[pin]
         state: State<F, B>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     }
 }
@@ -46,7 +46,7 @@ impl<F, B> fmt::Debug for AuditFuture<F, B> {
 impl<F, B> AuditFuture<F, B> {
     pub(crate) fn running(
         inner: Scoped<F>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     ) -> Self {
         Self { state: State::Running { inner }, exchange, request_id }
@@ -55,7 +55,7 @@ impl<F, B> AuditFuture<F, B> {
     pub(crate) fn refused(
         request: ServiceRequest,
         problem: Problem,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     ) -> Self {
         let (request, _) = request.into_parts();
@@ -75,7 +75,7 @@ where
         let mut response = loop {
             match this.state.as_mut().project() {
                 StateProjection::Running { inner } => {
-                    match ready!(Exchange::watch(this.exchange.as_mut(), || inner.poll(cx))) {
+                    match ready!(Exchange::watch(this.exchange.as_deref_mut(), || inner.poll(cx))) {
                         Ok(response) => this.state.set(State::Held { response: Some(response) }),
                         Err(error) => {
                             // actix makes the response from the error further out: its status is known, its body is not ours.
@@ -144,7 +144,7 @@ fn tell<B: MessageBody>(exchange: &mut Exchange, response: &ServiceResponse<B>) 
 fn refusal<B>(
     request: HttpRequest,
     problem: &Problem,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 ) -> ServiceResponse<AuditBody<B>> {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = HttpResponse::with_body(status, AuditBody::problem(problem.to_json(), exchange));

@@ -19,7 +19,7 @@ pin_project! {
         inner: Option<B>,
         // In the place of the application's body, where a request is refused.
         problem: Option<Bytes>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
     }
 
     impl<B> PinnedDrop for AuditBody<B> {
@@ -33,11 +33,11 @@ pin_project! {
 }
 
 impl<B> AuditBody<B> {
-    pub(crate) fn of(inner: B, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn of(inner: B, exchange: Option<Box<Exchange>>) -> Self {
         Self { inner: Some(inner), problem: None, exchange }
     }
 
-    pub(crate) fn problem(body: Bytes, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn problem(body: Bytes, exchange: Option<Box<Exchange>>) -> Self {
         Self { inner: None, problem: Some(body), exchange }
     }
 }
@@ -72,7 +72,7 @@ where
         }
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
-        let polled = Exchange::watch(this.exchange.as_mut(), || inner.as_mut().poll_frame(cx));
+        let polled = Exchange::watch(this.exchange.as_deref_mut(), || inner.as_mut().poll_frame(cx));
         drop(scope);
         if let (Some(exchange), Poll::Ready(frame)) = (this.exchange.as_mut(), &polled) {
             match frame {

@@ -23,7 +23,7 @@ pin_project! {
         // Dropped first, inside its context: what its destructors record precedes the closing entry.
         #[pin]
         state: State<F, R>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     }
 }
@@ -41,7 +41,7 @@ pin_project! {
 impl<F, R> AuditFuture<F, R> {
     pub(crate) fn running(
         inner: Scoped<F>,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     ) -> Self {
         Self { state: State::Running { inner }, exchange, request_id }
@@ -49,7 +49,7 @@ impl<F, R> AuditFuture<F, R> {
 
     pub(crate) fn refused(
         problem: Problem,
-        exchange: Option<Exchange>,
+        exchange: Option<Box<Exchange>>,
         request_id: Option<HeaderValue>,
     ) -> Self {
         Self { state: State::Refused { problem: Some(problem) }, exchange, request_id }
@@ -71,7 +71,7 @@ where
         let mut response = loop {
             match this.state.as_mut().project() {
                 StateProjection::Running { inner } => {
-                    match ready!(Exchange::watch(this.exchange.as_mut(), || inner.poll(cx))) {
+                    match ready!(Exchange::watch(this.exchange.as_deref_mut(), || inner.poll(cx))) {
                         Ok(response) => this.state.set(State::Held { response: Some(response) }),
                         Err(error) => {
                             if let Some(exchange) = this.exchange {
@@ -121,7 +121,7 @@ fn tell<R: Body>(exchange: &mut Exchange, response: &Response<R>) {
     }
 }
 
-fn refusal<B>(problem: Option<Problem>, exchange: Option<Exchange>) -> Response<AuditBody<B>> {
+fn refusal<B>(problem: Option<Problem>, exchange: Option<Box<Exchange>>) -> Response<AuditBody<B>> {
     let (status, body) =
         problem.map_or((503, String::new()), |problem| (problem.status(), problem.to_json()));
     let mut response = Response::new(AuditBody::problem(Bytes::from(body), exchange));

@@ -23,6 +23,11 @@
 
 #![forbid(unsafe_code)]
 
+// Its code is compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/HTTP.md")]
+mod page {}
+
 mod body;
 mod extract;
 mod future;

@@ -59,7 +59,8 @@ where
         if let Some(AuditContext(context)) = request.extensions().get().cloned() {
             return self.call_within(context, request);
         }
-        let mut exchange = self.begin(&request);
+        // Boxed: it is handed on several times before the body has it.
+        let mut exchange = Box::new(self.begin(&request));
         // Whatever stands further in (handlers, tower-http's request ids) reads the id where it always does.
         let request_id = HeaderValue::from_str(exchange.request_id()).ok();
         if let Some(id) = &request_id {

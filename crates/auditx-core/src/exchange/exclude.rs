@@ -23,14 +23,16 @@ impl PathPattern {
     /// Compares with the path as it came. Anything a router further in might read differently never matches.
     pub(super) fn covers(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
-        let is_tricky =
-            |segment: &str| segment == "." || segment == ".." || segment.contains(['%', '\\', ';']);
         let trimmed = rest.strip_suffix('/').unwrap_or(rest);
-        if trimmed.split('/').any(|segment| segment.is_empty() || is_tricky(segment)) {
-            return false;
-        }
         let mut segments = trimmed.split('/');
-        self.0.iter().all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment))
+        let is_covered = self
+            .0
+            .iter()
+            .all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment));
+        let is_tricky =
+            |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(['%', '\\', ';']);
+        // Most paths are not covered: those that are, are looked at a second time.
+        is_covered && !trimmed.split('/').any(is_tricky)
     }
 }
 

@@ -13,8 +13,11 @@ use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::ring::{Map, Next, Queue};
 
-/// The shortest and the longest rest while entries come now and then.
+/// The rest between two looks while somebody waits for receipts: then the next fdatasync finds written what was accepted meanwhile.
 const SHORT_REST: Duration = Duration::from_micros(100);
+/// The rest while entries come and nobody waits: each look costs a switch of threads, however little it finds. Whoever begins to wait
+/// wakes the drain.
+const USUAL_REST: Duration = Duration::from_millis(1);
 const LONG_REST: Duration = Duration::from_millis(5);
 
 /// Without any entry for this long it sleeps until it is woken.
@@ -264,8 +267,11 @@ impl Shift {
             self.rest = SHORT_REST;
         } else {
             std::thread::park_timeout(self.rest);
-            // What comes now and then is fetched soon, so that whoever waits for it then waits for the disk only.
-            self.rest = if has_taken { SHORT_REST } else { (self.rest * 2).min(LONG_REST) };
+            self.rest = match has_taken {
+                true if watermark.is_in_demand() => SHORT_REST,
+                true => USUAL_REST,
+                false => (self.rest * 2).min(LONG_REST),
+            };
         }
     }
 }
