@@ -125,7 +125,7 @@ impl Exchange {
                 Some(grpc) => {
                     format!("HTTP {method} {path} completed with {status}, grpc-status {}", grpc.status())
                 }
-                None => format!("HTTP {method} {path} completed with {status}"),
+                None => completed(method, &path, status),
             },
             Outcome::Upgraded => format!("HTTP {method} {path} upgraded with {status}"),
             Outcome::ClientAborted => {
@@ -140,6 +140,12 @@ impl Exchange {
             }
         }
     }
+}
+
+/// What nearly every entry says, without the machinery of formatting.
+fn completed(method: &str, path: &str, status: u16) -> String {
+    let mut digits = itoa::Buffer::new();
+    ["HTTP ", method, " ", path, " completed with ", digits.format(status)].concat()
 }
 
 fn level_of(status: u16) -> LogLevel {

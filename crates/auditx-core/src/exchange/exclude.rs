@@ -2,9 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// A path to exclude, in segments; `*` stands for one.
+/// A path to exclude; in a segment of its own, `*` stands for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PathPattern(Vec<String>);
+pub(super) enum PathPattern {
+    /// Most are: slash, segment, slash, segment.
+    Plain(String),
+    Segments(Vec<String>),
+}
 
 impl PathPattern {
     pub(super) fn parse(text: &str) -> Result<Self> {
@@ -17,23 +21,37 @@ impl PathPattern {
                 "excluded path {text:?} must name plain segments, like /healthz or /internal/*/probe"
             )));
         }
-        Ok(Self(rest.split('/').map(str::to_owned).collect()))
+        if rest.split('/').any(|segment| segment == "*") {
+            return Ok(Self::Segments(rest.split('/').map(str::to_owned).collect()));
+        }
+        Ok(Self::Plain(format!("/{rest}")))
     }
 
     /// Compares with the path as it came. Anything a router further in might read differently never matches.
     pub(super) fn covers(&self, path: &str) -> bool {
-        let Some(rest) = path.strip_prefix('/') else { return false };
-        let trimmed = rest.strip_suffix('/').unwrap_or(rest);
-        let mut segments = trimmed.split('/');
-        let is_covered = self
-            .0
-            .iter()
-            .all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment));
-        let is_tricky =
-            |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(['%', '\\', ';']);
-        // Most paths are not covered: those that are, are looked at a second time.
-        is_covered && !trimmed.split('/').any(is_tricky)
+        self.begins(path) && !is_tricky(path)
     }
+
+    fn begins(&self, path: &str) -> bool {
+        match self {
+            Self::Plain(plain) => path
+                .strip_prefix(plain.as_str())
+                .is_some_and(|after| after.is_empty() || after.starts_with('/')),
+            Self::Segments(wanted) => {
+                let mut segments = path.strip_prefix('/').unwrap_or("").split('/');
+                wanted
+                    .iter()
+                    .all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment))
+            }
+        }
+    }
+}
+
+/// Whether a router may make another path of it.
+fn is_tricky(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return true };
+    let trimmed = rest.strip_suffix('/').unwrap_or(rest);
+    trimmed.split('/').any(|segment| matches!(segment, "" | "." | "..") || segment.contains(['%', '\\', ';']))
 }
 
 #[cfg(test)]
