@@ -5,10 +5,11 @@ use std::future::pending;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
+use auditx_core::testing::TestTrail;
+use auditx_core::{AuditLogger, RequestContext, StoredEntry};
 use auditx_examples::poem_audit::PoemAudit;
+use auditx_tests::served::only_closing;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use http_body::{Body as _, Frame};
@@ -21,36 +22,14 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Body, Endpoint, EndpointExt, Request, Response, Route};
 
 struct Fixture {
-    directory: tempfile::TempDir,
-    logger: AuditLogger,
+    trail: TestTrail,
     audit: PoemAudit,
 }
 
 fn fixture() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-    let audit = PoemAudit::builder().logger(logger.clone()).build().unwrap();
-    Fixture { directory, logger, audit }
-}
-
-impl Fixture {
-    fn entries(&self) -> Vec<StoredEntry> {
-        self.logger.flush(Duration::from_secs(30)).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut entries = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
-        }
-        entries
-    }
-
-    /// The one closing entry there must be.
-    fn closing(&self) -> StoredEntry {
-        let mut closing = self.entries();
-        closing.retain(|entry| !entry.method.is_empty());
-        assert_eq!(closing.len(), 1, "exactly one closing entry");
-        closing.remove(0)
-    }
+    let trail = TestTrail::new();
+    let audit = PoemAudit::builder().logger(trail.logger().clone()).build().unwrap();
+    Fixture { trail, audit }
 }
 
 /// As poem's server makes one; its builder for tests leaves the original URI out.
@@ -85,7 +64,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
     let body: BoxBody<Bytes, io::Error> = response.take_body().into();
     assert_eq!(body.size_hint().exact(), Some(7));
     assert_eq!(body.collect().await.unwrap().to_bytes(), "created");
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("completed", Some(201), true));
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
     assert_eq!(entry.metadata["bytes"], 7);
@@ -104,13 +83,13 @@ async fn trailers_pass_and_count_as_no_bytes() {
     let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
     let body: BoxBody<Bytes, io::Error> = response.take_body().into();
     assert_eq!(body.collect().await.unwrap().trailers().unwrap()["grpc-status"], "0");
-    assert_eq!(fixture.closing().metadata["bytes"], 3);
+    assert_eq!(only_closing(&fixture.trail).metadata["bytes"], 3);
 }
 
 #[tokio::test]
 async fn the_context_is_current_while_the_body_streams_and_not_behind_it() {
     let fixture = fixture();
-    let logger = fixture.logger.clone();
+    let logger = fixture.trail.logger().clone();
     let app = make(move |_| {
         let logger = logger.clone();
         async move {
@@ -126,11 +105,11 @@ async fn the_context_is_current_while_the_body_streams_and_not_behind_it() {
     let mut response = app.with(fixture.audit.clone()).call(request).await.unwrap();
     assert_eq!(RequestContext::current().fields().request_id, "");
     assert_eq!(response.take_body().into_bytes().await.unwrap().len(), 15);
-    let entries = fixture.entries();
+    let entries = fixture.trail.entries();
     let chunks: Vec<_> = entries.iter().filter(|entry| entry.description == "Chunk made").collect();
     assert_eq!(chunks.len(), 3);
     assert!(chunks.iter().all(|entry| (&*entry.user, &*entry.request_id) == ("thida", "streamed")));
-    let closing = fixture.closing();
+    let closing = only_closing(&fixture.trail);
     assert!(chunks.iter().all(|entry| entry.seq < closing.seq), "the closing entry comes last");
     assert_eq!(outcome(&closing), ("completed", Some(200), true));
 }
@@ -146,7 +125,7 @@ async fn no_body_is_waited_for_where_http_has_none() {
         // Nobody will ask this body for anything.
         let app = make(move |_| async move { (status, streamed(9, |_| Ok("unsent"))) });
         drop(app.with(fixture.audit.clone()).call(request(method.clone(), "/sales")).await.unwrap());
-        let entry = fixture.closing();
+        let entry = only_closing(&fixture.trail);
         assert_eq!(outcome(&entry), ("completed", Some(status.as_u16()), true), "{method} {status}");
         assert_eq!((entry.method.as_str(), &entry.metadata["bytes"]), (method.as_str(), &0.into()));
     }
@@ -164,7 +143,7 @@ async fn an_error_becomes_the_response_it_stands_for_and_says_why() {
         (StatusCode::BAD_GATEWAY, 36)
     );
     assert_eq!(response.take_body().into_string().await.unwrap(), "no route to the ledger");
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("completed", Some(502), false));
     assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("ERROR", &"no route to the ledger".into()));
 }
@@ -177,7 +156,7 @@ async fn an_error_in_the_body_is_a_body_error() {
     });
     let mut response = app.with(fixture.audit.clone()).call(get()).await.unwrap();
     response.take_body().into_bytes().await.unwrap_err();
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("body_error", Some(200), false));
     assert_eq!((&entry.metadata["error"], &entry.metadata["bytes"]), (&"the disk is gone".into(), &4.into()));
 }
@@ -192,7 +171,7 @@ async fn a_panic_is_recorded_and_goes_on() {
     })
     .with(fixture.audit.clone());
     AssertUnwindSafe(in_handler.call(get())).catch_unwind().await.unwrap_err();
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("panicked", Some(500), false));
     assert_eq!(entry.metadata["error"], "in the handler");
 
@@ -200,7 +179,7 @@ async fn a_panic_is_recorded_and_goes_on() {
     let in_body = make(|_| async { streamed(1, |_| panic!("in the body")) }).with(fixture.audit.clone());
     let body = in_body.call(get()).await.unwrap().take_body();
     AssertUnwindSafe(body.into_bytes()).catch_unwind().await.unwrap_err();
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("panicked", Some(500), false));
     assert_eq!(entry.metadata["error"], "in the body");
 }
@@ -218,7 +197,7 @@ impl Drop for Farewell {
 async fn what_destructors_record_stands_in_the_context_and_before_the_closing_entry() {
     for in_body in [false, true] {
         let fixture = fixture();
-        let (logger, recorded) = (fixture.logger.clone(), Arc::<Mutex<bool>>::default());
+        let (logger, recorded) = (fixture.trail.logger().clone(), Arc::<Mutex<bool>>::default());
         let seen = recorded.clone();
         let app = make(move |_| {
             let farewell = Farewell(logger.clone(), recorded.clone());
@@ -239,7 +218,7 @@ async fn what_destructors_record_stands_in_the_context_and_before_the_closing_en
         drop(answer);
         drop(call);
         assert!(*seen.lock().unwrap());
-        let (closing, entries) = (fixture.closing(), fixture.entries());
+        let (closing, entries) = (only_closing(&fixture.trail), fixture.trail.entries());
         let farewell = entries.iter().find(|entry| entry.description == "Farewell").unwrap();
         assert_eq!(farewell.request_id, closing.request_id);
         assert!(farewell.seq < closing.seq);
@@ -256,5 +235,5 @@ async fn nested_routes_are_named_by_their_whole_path() {
     let app = Route::new().nest("/sales", inner);
     let request = request(Method::GET, "/sales/invoice?page=2");
     assert_eq!(app.call(request).await.unwrap().into_body().into_string().await.unwrap(), "ok");
-    assert_eq!(fixture.closing().endpoint, "/sales/invoice?page=2");
+    assert_eq!(only_closing(&fixture.trail).endpoint, "/sales/invoice?page=2");
 }

@@ -1,74 +1,84 @@
-//! For tests of middleware: a trail of its own, and a client over a real socket that says exactly what it is told.
+//! For tests of middleware: its closing entries, and a client over a real socket that says exactly what it is told.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config, RecordedEntry, StoredEntry, TrailReader};
+use auditx_core::StoredEntry;
+use auditx_core::testing::TestTrail;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A trail for one test.
-#[derive(Debug)]
-pub struct Trail {
-    directory: tempfile::TempDir,
-    /// Writes to it.
-    pub logger: AuditLogger,
+/// The closing entries so far.
+#[must_use]
+pub fn closings(trail: &TestTrail) -> Vec<StoredEntry> {
+    let mut entries = trail.entries();
+    entries.retain(|entry| !entry.method.is_empty());
+    entries
 }
 
-impl Default for Trail {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The one closing entry there must be.
+#[must_use]
+pub fn only_closing(trail: &TestTrail) -> StoredEntry {
+    let mut closings = closings(trail);
+    assert_eq!(closings.len(), 1, "exactly one closing entry: {closings:?}");
+    closings.remove(0)
 }
 
-impl Trail {
-    /// A new one, in a directory that goes with it.
-    #[must_use]
-    pub fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-        Self { directory, logger }
-    }
-
-    /// What was recorded, but not by the library itself.
-    #[must_use]
-    pub fn entries(&self) -> Vec<StoredEntry> {
-        self.logger.flush(PATIENCE).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut entries = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
+/// So many closing entries, once they are there; more would be too many.
+pub async fn wait_for_closings(trail: &TestTrail, count: usize) -> Vec<StoredEntry> {
+    let arrived = tokio::time::timeout(PATIENCE, async {
+        while closings(trail).len() < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        entries.retain(|entry: &StoredEntry| entry.own_record.is_none());
-        entries
-    }
+    });
+    arrived.await.expect("the closing entries are there in time");
+    let closings = closings(trail);
+    assert_eq!(closings.len(), count, "{closings:?}");
+    closings
+}
 
-    /// The closing entries so far.
-    #[must_use]
-    pub fn closings(&self) -> Vec<StoredEntry> {
-        let mut entries = self.entries();
-        entries.retain(|entry| !entry.method.is_empty());
-        entries
-    }
+/// What a browser says to open a WebSocket, with the request's id `ws-1`.
+pub const HANDSHAKE: [(&str, &str); 5] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("X-Request-ID", "ws-1"),
+];
 
-    /// So many closing entries, once they are there; more would be too many.
-    pub async fn wait_for_closings(&self, count: usize) -> Vec<StoredEntry> {
-        tokio::time::timeout(PATIENCE, async {
-            while self.closings().len() < count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
-        .expect("the closing entries are there in time");
-        let closings = self.closings();
-        assert_eq!(closings.len(), count, "{closings:?}");
-        closings
+/// A text frame from a client, masked with zeros (RFC 6455).
+#[must_use]
+pub fn text_frame(text: &str) -> Vec<u8> {
+    const SHORTEST_LONG: u8 = 126;
+    let len = u8::try_from(text.len()).unwrap();
+    assert!(len < SHORTEST_LONG, "longer ones have another head");
+    [&[0x81, 0x80 | len, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+/// Opens a WebSocket with [`HANDSHAKE`].
+pub async fn open_websocket(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = send(address, "GET", path, &HANDSHAKE).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0);
     }
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
+    stream
+}
+
+/// Says something over a WebSocket; gives the short text that comes back.
+pub async fn say(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(&text_frame(text)).await.unwrap();
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).await.unwrap();
+    let mut answer = vec![0; head[1].into()];
+    stream.read_exact(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
 }
 
 /// An answer as it came over the wire.
@@ -117,7 +127,7 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str
 pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: erp.test\r\n");
-    if !headers.iter().any(|(name, _)| *name == "connection") {
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
         request.push_str("connection: close\r\n");
     }
     for (name, value) in headers {

@@ -6,7 +6,6 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::body::{BodySize, MessageBody, to_bytes};
@@ -17,41 +16,17 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, web};
 use auditx_actix::AuditMiddleware;
-use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
-
-struct Fixture {
-    directory: tempfile::TempDir,
-    logger: AuditLogger,
-}
-
-fn fixture() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-    Fixture { directory, logger }
-}
-
-impl Fixture {
-    /// The one closing entry there must be.
-    fn closing(&self) -> StoredEntry {
-        self.logger.flush(Duration::from_secs(30)).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut closing = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            closing.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
-        }
-        closing.retain(|entry: &StoredEntry| !entry.method.is_empty());
-        assert_eq!(closing.len(), 1, "exactly one closing entry");
-        closing.remove(0)
-    }
-}
+use auditx_core::testing::TestTrail;
+use auditx_core::{AuditLogger, RequestContext, StoredEntry};
+use auditx_tests::served::only_closing;
 
 /// An audited application with one handler for everything.
 macro_rules! app {
-    ($fixture:expr, $handler:expr) => {
+    ($trail:expr, $handler:expr) => {
         init_service(
             App::new()
                 .default_service(web::to($handler))
-                .wrap(AuditMiddleware::builder().logger($fixture.logger.clone()).build().unwrap()),
+                .wrap(AuditMiddleware::builder().logger($trail.logger().clone()).build().unwrap()),
         )
         .await
     };
@@ -67,8 +42,8 @@ fn get() -> Request {
 
 #[actix_web::test]
 async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
-    let fixture = fixture();
-    let app = app!(fixture, || async {
+    let trail = TestTrail::new();
+    let app = app!(trail, || async {
         RequestContext::update(|context| context.user = "admin".into());
         HttpResponse::Created().body("created")
     });
@@ -77,7 +52,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
     let body = response.into_body();
     assert_eq!(body.size(), BodySize::Sized(7));
     assert_eq!(to_bytes(body).await.unwrap(), "created");
-    let entry = fixture.closing();
+    let entry = only_closing(&trail);
     assert_eq!(outcome(&entry), ("completed", Some(201), true));
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
     assert_eq!((entry.ip.as_str(), &entry.metadata["bytes"]), ("192.0.2.7", &7.into()));
@@ -85,36 +60,35 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
 
 #[actix_web::test]
 async fn a_handlers_error_is_a_response_whose_reason_is_recorded() {
-    let fixture = fixture();
-    let app = app!(fixture, || async {
+    let trail = TestTrail::new();
+    let app = app!(trail, || async {
         Err::<HttpResponse, _>(InternalError::new("ledger is locked", StatusCode::INTERNAL_SERVER_ERROR))
     });
     drop(to_bytes(app.call(get()).await.unwrap().into_body()).await);
-    let entry = fixture.closing();
+    let entry = only_closing(&trail);
     assert_eq!(outcome(&entry), ("completed", Some(500), false));
     assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("ERROR", &"ledger is locked".into()));
 }
 
 #[actix_web::test]
 async fn an_error_of_an_inner_middleware_is_recorded_with_its_status_and_passed_on() {
-    let fixture = fixture();
+    let trail = TestTrail::new();
     let app = init_service(
         App::new()
             .wrap_fn(|_, _| ready(Err::<actix_web::dev::ServiceResponse, _>(ErrorForbidden("not yours"))))
-            .wrap(AuditMiddleware::builder().logger(fixture.logger.clone()).build().unwrap()),
+            .wrap(AuditMiddleware::builder().logger(trail.logger().clone()).build().unwrap()),
     )
     .await;
     assert_eq!(app.call(get()).await.unwrap_err().to_string(), "not yours");
-    let entry = fixture.closing();
+    let entry = only_closing(&trail);
     assert_eq!(outcome(&entry), ("error", Some(403), false));
     assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("WARNING", &"not yours".into()));
 }
 
 #[actix_web::test]
 async fn a_panic_in_a_handler_is_recorded_and_goes_on() {
-    let fixture = fixture();
-    let app =
-        app!(fixture, || async { if true { panic!("in handler") } else { HttpResponse::Ok().finish() } });
+    let trail = TestTrail::new();
+    let app = app!(trail, || async { if true { panic!("in handler") } else { HttpResponse::Ok().finish() } });
     let mut future = Box::pin(app.call(get()));
     let panicked = poll_fn(|cx| {
         Poll::Ready(
@@ -123,7 +97,7 @@ async fn a_panic_in_a_handler_is_recorded_and_goes_on() {
     })
     .await;
     assert!(panicked);
-    let entry = fixture.closing();
+    let entry = only_closing(&trail);
     assert_eq!(outcome(&entry), ("panicked", Some(500), false));
     assert_eq!(entry.metadata["error"], "in handler");
     assert!(RequestContext::try_current().is_none(), "the context left with the panic");
@@ -137,9 +111,9 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
             self.0.log("rolled back").record().unwrap();
         }
     }
-    let fixture = fixture();
-    let logger = fixture.logger.clone();
-    let app = app!(fixture, move || {
+    let trail = TestTrail::new();
+    let logger = trail.logger().clone();
+    let app = app!(trail, move || {
         let guard = RecordOnDrop(logger.clone());
         async move {
             let _guard = guard;
@@ -153,9 +127,9 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
     })
     .await;
     drop(future);
-    let closing = fixture.closing();
+    let closing = only_closing(&trail);
     assert_eq!(outcome(&closing), ("client_aborted", Some(499), false));
-    let text = std::fs::read_to_string(fixture.directory.path().join("audit.jsonl")).unwrap();
+    let text = std::fs::read_to_string(trail.directory().join("audit.jsonl")).unwrap();
     let rolled_back = text.lines().find(|line| line.contains("rolled back")).unwrap();
     assert!(rolled_back.contains(&closing.request_id));
 }
@@ -169,8 +143,8 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
         ("body_aborted", || Script::new([Step::Data("ab"), Step::Data("cd")]), 1),
     ];
     for (expected, body, polls) in endings {
-        let fixture = fixture();
-        let app = app!(fixture, move || async move { HttpResponse::Ok().body(body()) });
+        let trail = TestTrail::new();
+        let app = app!(trail, move || async move { HttpResponse::Ok().body(body()) });
         let mut body = Box::pin(app.call(get()).await.unwrap().into_body());
         for _ in 0..polls {
             let mut context = Context::from_waker(Waker::noop());
@@ -178,7 +152,7 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
                 .unwrap_or(false);
         }
         drop(body);
-        let entry = fixture.closing();
+        let entry = only_closing(&trail);
         assert_eq!(entry.metadata["outcome"], expected);
         assert_eq!((entry.metadata["bytes"].as_u64(), entry.success), (Some(2), false));
     }
@@ -187,22 +161,22 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
 #[actix_web::test]
 async fn a_response_without_a_body_is_complete_at_once() {
     for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
-        let fixture = fixture();
+        let trail = TestTrail::new();
         let app =
             app!(
-                fixture,
+                trail,
                 move || async move { HttpResponse::build(status).body(Script::new([Step::Data("x")])) }
             );
         drop(app.call(get()).await.unwrap());
-        assert_eq!(fixture.closing().metadata["outcome"], "completed", "{status}");
+        assert_eq!(only_closing(&trail).metadata["outcome"], "completed", "{status}");
     }
 }
 
 #[actix_web::test]
 async fn the_context_is_current_while_the_body_is_polled() {
-    let fixture = fixture();
+    let trail = TestTrail::new();
     let seen = Arc::new(Mutex::new(String::new()));
-    let app = app!(fixture, {
+    let app = app!(trail, {
         let seen = seen.clone();
         move || {
             let seen = seen.clone();

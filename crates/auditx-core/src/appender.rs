@@ -5,6 +5,7 @@
 
 mod rewind;
 mod settle;
+mod staged;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,17 +17,17 @@ use crate::clock::{Clock, Timestamp};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::history::Line;
-use crate::line::SEQ_PREFIX;
 use crate::metrics::Counters;
 use crate::notary::Notary;
 use crate::own_record::OwnRecord;
 use crate::segment::ACTIVE;
 use crate::storage::{Storage, StorageFile};
 use crate::tiles::GrowingTree;
-use crate::tree::{CompactRange, Hash, leaf_hashes};
+use crate::tree::CompactRange;
 use crate::watermark::{Reach, Watermark};
 
 use settle::Sealed;
+use staged::Staged;
 
 /// One write(2) takes about this much at most.
 const BATCH: usize = 1024 * 1024;
@@ -102,33 +103,6 @@ struct Synced {
     len: u64,
     reach: Reach,
     frontier: CompactRange,
-}
-
-/// Lines that wait for the next write.
-#[derive(Debug, Default)]
-struct Staged {
-    bytes: Vec<u8>,
-    /// Where each line ends, its newline included, and the place of its entry; none for lines of our own.
-    lines: Vec<(usize, Option<u64>)>,
-    leaves: Vec<Hash>,
-}
-
-impl Staged {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.lines.clear();
-        self.leaves.clear();
-    }
-
-    fn hash(&mut self) {
-        let mut begin = 0;
-        let lines = self.lines.iter().map(|(end, _)| {
-            let line = &self.bytes[begin..end - 1];
-            begin = *end;
-            line
-        });
-        leaf_hashes(lines, &mut self.leaves);
-    }
 }
 
 impl Appender {
@@ -283,7 +257,7 @@ impl Appender {
     fn stage_all(&mut self, next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>) -> usize {
         let mut taken = 0;
         loop {
-            let begin = self.begin_line();
+            let begin = self.staged.begin_line(self.active.next_seq);
             let Some(place) = next(self.active.next_seq, &mut self.staged.bytes) else {
                 self.staged.bytes.truncate(begin);
                 return taken;
@@ -298,23 +272,13 @@ impl Appender {
     }
 
     fn stage(&mut self, body: &[u8]) {
-        self.begin_line();
+        self.staged.begin_line(self.active.next_seq);
         self.staged.bytes.extend_from_slice(body);
         self.end_line(None);
     }
 
-    fn begin_line(&mut self) -> usize {
-        let bytes = &mut self.staged.bytes;
-        let begin = bytes.len();
-        bytes.extend_from_slice(SEQ_PREFIX);
-        bytes.extend_from_slice(itoa::Buffer::new().format(self.active.next_seq).as_bytes());
-        bytes.push(b',');
-        begin
-    }
-
     fn end_line(&mut self, place: Option<u64>) {
-        self.staged.bytes.push(b'\n');
-        self.staged.lines.push((self.staged.bytes.len(), place));
+        self.staged.end_line(place);
         self.active.next_seq += 1;
     }
 

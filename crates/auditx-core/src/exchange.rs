@@ -125,14 +125,7 @@ impl Exchange {
     /// What to answer instead of calling the application: under [`OnFailure::Closed`], where the trail takes no entries now.
     #[must_use]
     pub fn refusal(&self) -> Option<Problem> {
-        self.governed(|http| {
-            if http.settings().on_failure == OnFailure::Open {
-                return None;
-            }
-            let failed = self.unrecorded.as_ref().map(Problem::from);
-            let problem = failed.or_else(|| http.logger().ready().err().map(Problem::from));
-            problem.map(|problem| problem.of_request(&self.request_id))
-        })
+        self.http.refusal(self.unrecorded.as_ref(), &self.request_id)
     }
 
     /// Ready once the head of the response may go out: at once, or with `durable(true)` when everything recorded in the request's

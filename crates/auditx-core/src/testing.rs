@@ -49,9 +49,14 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 /// A trail for one test; gone when dropped.
 #[derive(Debug)]
 pub struct TestTrail {
-    directory: PathBuf,
-    logger: Option<AuditLogger>,
+    // Closed first: then nobody makes files any more.
+    logger: AuditLogger,
+    directory: Directory,
 }
+
+/// Removed when dropped.
+#[derive(Debug)]
+struct Directory(PathBuf);
 
 impl TestTrail {
     /// A new one, with defaults that suit a test: what `record()` accepted is readable when it returns, nothing is compressed, the
@@ -81,22 +86,19 @@ impl TestTrail {
             .hostname("test-host");
         let opened = AuditLogger::open(settings(config));
         let logger = opened.unwrap_or_else(|error| panic!("a trail for a test could not be opened: {error}"));
-        Self { directory, logger: Some(logger) }
+        Self { logger, directory: Directory(directory) }
     }
 
     /// Its logger: hand it to what is tested, or to the HTTP middleware.
-    ///
-    /// # Panics
-    /// Never before the trail is dropped.
     #[must_use]
     pub fn logger(&self) -> &AuditLogger {
-        self.logger.as_ref().expect("it is taken out only when the trail is dropped")
+        &self.logger
     }
 
     /// Where its files are.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.directory
+        &self.directory.0
     }
 
     /// From now on nothing is recorded, and `record()` says `is_closed`: how does the application take it?
@@ -104,7 +106,7 @@ impl TestTrail {
     /// # Panics
     /// Where the trail does not close.
     pub fn refuse(&self) {
-        self.logger().close(CLOSE_LIMIT).unwrap_or_else(|error| panic!("the trail does not close: {error}"));
+        self.logger.close(CLOSE_LIMIT).unwrap_or_else(|error| panic!("the trail does not close: {error}"));
     }
 
     /// What was recorded so far, in order; the library's own records apart.
@@ -113,11 +115,11 @@ impl TestTrail {
     /// Where the trail cannot be read.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
-        let ready = self.logger().flush(CLOSE_LIMIT);
+        let ready = self.logger.flush(CLOSE_LIMIT);
         if let Err(error) = ready.or_else(|error| if error.is_closed() { Ok(()) } else { Err(error) }) {
             panic!("the trail does not come to rest: {error}");
         }
-        let mut reader = TrailReader::new(&self.directory, 0);
+        let mut reader = TrailReader::new(self.directory(), 0);
         let mut entries = Vec::new();
         loop {
             let line = reader.next_line().unwrap_or_else(|error| panic!("the trail cannot be read: {error}"));
@@ -196,12 +198,11 @@ impl Default for TestTrail {
     }
 }
 
-impl Drop for TestTrail {
+impl Drop for Directory {
     fn drop(&mut self) {
-        // A clone that lives on writes to files that have no name any more.
-        drop(self.logger.take());
-        if let Err(error) = fs::remove_dir_all(&self.directory) {
-            eprintln!("a test's trail stays in {}: {error}", self.directory.display());
+        // A clone of the logger that lives on writes to files that have no name any more.
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("a test's trail stays in {}: {error}", self.0.display());
         }
     }
 }

@@ -7,9 +7,10 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use auditx_core::{AuditLogger, Config, RecordedEntry, RequestContext, StoredEntry, TrailReader};
+use auditx_core::testing::TestTrail;
+use auditx_core::{AuditLogger, RequestContext, StoredEntry};
+use auditx_tests::served::only_closing;
 use auditx_tower::AuditLayer;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -18,31 +19,14 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 struct Fixture {
-    directory: tempfile::TempDir,
-    logger: AuditLogger,
+    trail: TestTrail,
     layer: AuditLayer,
 }
 
 fn fixture() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-    let layer = AuditLayer::builder().logger(logger.clone()).build().unwrap();
-    Fixture { directory, logger, layer }
-}
-
-impl Fixture {
-    /// The one closing entry there must be.
-    fn closing(&self) -> StoredEntry {
-        self.logger.flush(Duration::from_secs(30)).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut closing = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            closing.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
-        }
-        closing.retain(|entry: &StoredEntry| !entry.method.is_empty());
-        assert_eq!(closing.len(), 1, "exactly one closing entry");
-        closing.remove(0)
-    }
+    let trail = TestTrail::new();
+    let layer = AuditLayer::builder().logger(trail.logger().clone()).build().unwrap();
+    Fixture { trail, layer }
 }
 
 fn get() -> Request<Empty<Bytes>> {
@@ -73,7 +57,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
     assert_eq!(response.headers()["x-request-id"].len(), 36);
     assert_eq!(response.body().size_hint().exact(), Some(7));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "created");
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("completed", Some(201), true));
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
     assert_eq!(entry.metadata["bytes"], 7);
@@ -92,7 +76,7 @@ async fn trailers_pass_and_count_as_no_bytes() {
     let frames = frames(service.oneshot(get()).await.unwrap().into_body()).await;
     assert_eq!(frames.len(), 2);
     assert_eq!(frames[1].as_ref().unwrap().trailers_ref().unwrap()["grpc-status"], "0");
-    assert_eq!(fixture.closing().metadata["bytes"], 3);
+    assert_eq!(only_closing(&fixture.trail).metadata["bytes"], 3);
 }
 
 #[tokio::test]
@@ -102,7 +86,7 @@ async fn an_error_of_the_service_is_recorded_and_passed_on() {
         Err::<Response<Empty<Bytes>>, _>(std::io::Error::other("no route to host"))
     }));
     assert_eq!(service.oneshot(get()).await.unwrap_err().to_string(), "no route to host");
-    let entry = fixture.closing();
+    let entry = only_closing(&fixture.trail);
     assert_eq!(outcome(&entry), ("error", Some(500), false));
     assert_eq!((entry.level.as_str(), &entry.metadata["error"]), ("ERROR", &"no route to host".into()));
 }
@@ -127,7 +111,7 @@ async fn a_panic_in_call_or_poll_is_recorded_and_goes_on() {
             future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
         }));
         assert!(panicked.is_err());
-        let entry = fixture.closing();
+        let entry = only_closing(&fixture.trail);
         assert_eq!(outcome(&entry), ("panicked", Some(500), false));
         assert_eq!(entry.metadata["error"], if in_call { "in call" } else { "in poll" });
         assert!(RequestContext::try_current().is_none(), "the context left with the panic");
@@ -144,7 +128,7 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
     }
     let fixture = fixture();
     let mut service = fixture.layer.layer(service_fn(|_: Request<Empty<Bytes>>| {
-        let guard = RecordOnDrop(fixture.logger.clone());
+        let guard = RecordOnDrop(fixture.trail.logger().clone());
         async move {
             let _guard = guard;
             pending::<Result<Response<Empty<Bytes>>, Infallible>>().await
@@ -153,9 +137,9 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
     let mut future = Box::pin(service.call(get()));
     assert!(future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
     drop(future);
-    let closing = fixture.closing();
+    let closing = only_closing(&fixture.trail);
     assert_eq!(outcome(&closing), ("client_aborted", Some(499), false));
-    let text = std::fs::read_to_string(fixture.directory.path().join("audit.jsonl")).unwrap();
+    let text = std::fs::read_to_string(fixture.trail.directory().join("audit.jsonl")).unwrap();
     let rolled_back = text.lines().find(|line| line.contains("rolled back")).unwrap();
     assert!(rolled_back.contains(&closing.request_id));
 }
@@ -181,7 +165,7 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
             })));
         }
         drop(body);
-        let entry = fixture.closing();
+        let entry = only_closing(&fixture.trail);
         assert_eq!(entry.metadata["outcome"], expected);
         assert_eq!((entry.metadata["bytes"].as_u64(), entry.success), (Some(2), false));
     }
@@ -199,7 +183,7 @@ async fn a_response_without_a_body_is_complete_at_once() {
         }));
         let request = Request::builder().method(method).uri("/x").body(Empty::new()).unwrap();
         drop(service.oneshot(request).await.unwrap());
-        assert_eq!(fixture.closing().metadata["outcome"], "completed", "{method} {status}");
+        assert_eq!(only_closing(&fixture.trail).metadata["outcome"], "completed", "{method} {status}");
     }
 }
 

@@ -7,7 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::{Compress, ErrorHandlerResponse, ErrorHandlers, Logger, NormalizePath};
 use actix_web::web::get;
 use auditx_core::StoredEntry;
-use auditx_tests::served::{Trail, ask};
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, wait_for_closings};
 
 use crate::{audited, serve};
 
@@ -39,7 +40,7 @@ fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerRespon
 
 #[actix_web::test]
 async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went_over_the_wire() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let audit = audited(&trail);
     let address = serve!(|app| app
         .route("/report", get().to(report))
@@ -53,7 +54,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
 
     let zipped = ask(address, "GET", "/report/", &[("accept-encoding", "gzip")]).await;
     assert_eq!(zipped.header("content-encoding").as_deref(), Some("gzip"));
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(200), true, "completed"));
     let bytes = entry.metadata["bytes"].as_u64().unwrap();
     assert!(bytes > 0 && bytes < 1_000, "compressed, as the client got it: {bytes}");
@@ -64,7 +65,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
     assert!(sorry.body().ends_with(b"we are sorry"));
     assert_eq!(ask(address, "GET", "/broken", &[]).await.status(), 500);
     assert_eq!(ask(address, "GET", "/nowhere", &[]).await.status(), 404);
-    let closings = trail.wait_for_closings(4).await;
+    let closings = wait_for_closings(&trail, 4).await;
     assert_eq!(ending(&closings[1]), (Some(403), false, "completed"));
     assert_eq!(closings[1].metadata["bytes"], "we are sorry".len());
     assert_eq!(ending(&closings[2]), (Some(500), false, "completed"));
@@ -74,7 +75,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
 
 #[actix_web::test]
 async fn below_compression_bytes_are_those_of_the_application_and_pages_put_on_later_are_not_seen() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let audit = audited(&trail);
     let address = serve!(|app| app
         .route("/report", get().to(report))
@@ -85,7 +86,7 @@ async fn below_compression_bytes_are_those_of_the_application_and_pages_put_on_l
     let zipped = ask(address, "GET", "/report", &[("accept-encoding", "gzip")]).await;
     assert!(zipped.body().len() < 1_000);
     ask(address, "GET", "/refused", &[]).await;
-    let closings = trail.wait_for_closings(2).await;
+    let closings = wait_for_closings(&trail, 2).await;
     assert_eq!(
         (closings[0].metadata["bytes"].as_u64(), ending(&closings[0]).2),
         (Some(REPORT as u64), "completed")

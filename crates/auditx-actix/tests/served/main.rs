@@ -25,16 +25,16 @@ use serve;
 
 use auditx_actix::{AuditMiddleware, AuditTransform};
 use auditx_core::HttpAuditBuilder;
-use auditx_tests::served::Trail;
+use auditx_core::testing::TestTrail;
 
 /// The middleware, with the trail's logger.
-fn audited(trail: &Trail) -> AuditTransform {
+fn audited(trail: &TestTrail) -> AuditTransform {
     audited_with(trail, |builder| builder)
 }
 
 fn audited_with(
-    trail: &Trail,
+    trail: &TestTrail,
     settings: impl FnOnce(HttpAuditBuilder<AuditTransform>) -> HttpAuditBuilder<AuditTransform>,
 ) -> AuditTransform {
-    settings(AuditMiddleware::builder().logger(trail.logger.clone())).build().unwrap()
+    settings(AuditMiddleware::builder().logger(trail.logger().clone())).build().unwrap()
 }

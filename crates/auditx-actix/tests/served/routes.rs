@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use actix_web::web::{Data, get, post, scope};
 use auditx_actix::{AuditContext, AuditMiddleware, Problem, RequestId};
+use auditx_core::testing::TestTrail;
 use auditx_core::{AuditLogger, Config, Durability, OnFailure, RequestContext};
-use auditx_tests::served::{Trail, ask};
+use auditx_tests::served::{ask, wait_for_closings};
 use serde_json::{Value, json};
 
 use crate::{audited, audited_with, serve};
@@ -25,15 +26,15 @@ async fn statement(
 
 #[actix_web::test]
 async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_pattern() {
-    let trail = Trail::new();
-    let (audit, logger) = (audited(&trail), Data::new(trail.logger.clone()));
+    let trail = TestTrail::new();
+    let (audit, logger) = (audited(&trail), Data::new(trail.logger().clone()));
     let address = serve!(|app| app
         .app_data(logger.clone())
         .service(scope("/customers").route("/{id}/statement", get().to(statement)))
         .wrap(audit.clone()));
     let answer = ask(address, "GET", "/customers/C-7/statement?token=t", &[("x-request-id", "seven")]).await;
     assert_eq!(answer.body(), b"seven");
-    let closing = trail.wait_for_closings(1).await.remove(0);
+    let closing = wait_for_closings(&trail, 1).await.remove(0);
     let entries = trail.entries();
     let inner = entries.iter().find(|entry| entry.description == "in a task").unwrap();
     assert_eq!((inner.user.as_str(), inner.request_id.as_str()), ("thida", "seven"));
@@ -48,7 +49,7 @@ async fn a_middleware_on_a_scope_governs_it_and_there_is_one_entry() {
         RequestContext::update(|context| context.user = "kyaw".into());
         "paid"
     }
-    let (everywhere, payments) = (Trail::new(), Trail::new());
+    let (everywhere, payments) = (TestTrail::new(), TestTrail::new());
     let strict = audited_with(&payments, |layer| layer.on_failure(OnFailure::Closed).durable(true));
     let audit = audited(&everywhere);
     let address = serve!(|app| app
@@ -57,11 +58,11 @@ async fn a_middleware_on_a_scope_governs_it_and_there_is_one_entry() {
         .wrap(audit.clone()));
     assert_eq!(ask(address, "POST", "/payments", &[]).await.body(), b"paid");
     assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200);
-    let entry = payments.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&payments, 1).await.remove(0);
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("kyaw", "/payments"));
-    assert_eq!(everywhere.wait_for_closings(1).await[0].endpoint, "/me");
+    assert_eq!(wait_for_closings(&everywhere, 1).await[0].endpoint, "/me");
 
-    payments.logger.close(Duration::from_secs(60)).unwrap();
+    payments.refuse();
     let refused = ask(address, "POST", "/payments", &[("x-request-id", "late")]).await;
     assert_eq!((refused.status(), refused.header("x-request-id").as_deref()), (503, Some("late")));
     assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "the rest goes on");
@@ -70,7 +71,7 @@ async fn a_middleware_on_a_scope_governs_it_and_there_is_one_entry() {
 #[actix_web::test]
 async fn where_the_trail_takes_nothing_a_closed_middleware_refuses_before_the_handler_runs() {
     for (on_failure, expected, runs_in_all) in [(OnFailure::Closed, 503, 1), (OnFailure::Open, 200, 2)] {
-        let trail = Trail::new();
+        let trail = TestTrail::new();
         let runs = Arc::new(AtomicU32::new(0));
         let count = runs.clone();
         let audit = audited_with(&trail, |layer| layer.on_failure(on_failure));
@@ -83,7 +84,7 @@ async fn where_the_trail_takes_nothing_a_closed_middleware_refuses_before_the_ha
             app.route("/", post().to(handler)).wrap(audit.clone())
         });
         assert_eq!(ask(address, "POST", "/", &[]).await.status(), 200);
-        trail.logger.close(Duration::from_secs(60)).unwrap();
+        trail.refuse();
         let answer = ask(address, "POST", "/", &[("x-request-id", "late")]).await;
         assert_eq!((answer.status(), answer.header("x-request-id").as_deref()), (expected, Some("late")));
         assert_eq!(runs.load(Ordering::SeqCst), runs_in_all);
@@ -101,16 +102,16 @@ async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the
         books.log("Invoice voided").record()?;
         Ok("voided")
     }
-    let (trail, closed) = (Trail::new(), Trail::new());
-    closed.logger.close(Duration::from_secs(60)).unwrap();
-    let (audit, books) = (audited(&trail), Data::new(closed.logger.clone()));
+    let (trail, closed) = (TestTrail::new(), TestTrail::new());
+    closed.refuse();
+    let (audit, books) = (audited(&trail), Data::new(closed.logger().clone()));
     let address =
         serve!(|app| app.app_data(books.clone()).route("/void", post().to(void)).wrap(audit.clone()));
     let answer = ask(address, "POST", "/void", &[]).await;
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"));
     assert!(!String::from_utf8_lossy(answer.body()).contains("the trail is closed"));
-    assert_eq!(trail.wait_for_closings(1).await[0].metadata["error"], "the trail is closed");
+    assert_eq!(wait_for_closings(&trail, 1).await[0].metadata["error"], "the trail is closed");
 }
 
 #[actix_web::test]

@@ -25,18 +25,14 @@ impl RequestContext {
         is_used.store(true, Ordering::Release);
     }
 
-    /// Whether anything is kept.
-    #[inline]
-    pub(crate) fn has_attachments(&self) -> bool {
-        self.shared.attachments.is_used.load(Ordering::Acquire)
-    }
-
     /// What is kept of this type.
+    #[inline]
     pub(crate) fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        if !self.has_attachments() {
+        let Attachments { is_used, kept } = &self.shared.attachments;
+        if !is_used.load(Ordering::Acquire) {
             return None;
         }
-        let kept = self.shared.attachments.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find_map(|value| value.clone().downcast().ok())
     }
 }

@@ -14,6 +14,7 @@ use super::trace::trace_id;
 use super::{Exchange, Problem, shortened};
 use crate::clock::Timestamp;
 use crate::context::{ContextFields, RequestContext};
+use crate::error::Error;
 use crate::id::new_id;
 use crate::receipt::Pledges;
 
@@ -137,11 +138,21 @@ impl HttpAudit {
             context.attach(Arc::<Pledges>::default());
         }
         context.attach(Arc::new(Governing(self.clone())));
-        if settings.on_failure == OnFailure::Open {
+        let request_id = context.read(|fields| fields.request_id.clone());
+        self.refusal(None, &request_id)
+    }
+
+    /// What to answer instead of calling the application, where nothing may go unrecorded. `unrecorded` is why the request's arrival
+    /// was not.
+    pub(super) fn refusal(&self, unrecorded: Option<&Error>, request_id: &str) -> Option<Problem> {
+        if self.settings().on_failure == OnFailure::Open {
             return None;
         }
-        let problem = self.logger().ready().err().map(Problem::from)?;
-        Some(problem.of_request(&context.read(|fields| fields.request_id.clone())))
+        let problem = match unrecorded {
+            Some(error) => Problem::from(error),
+            None => Problem::from(self.logger().ready().err()?),
+        };
+        Some(problem.of_request(request_id))
     }
 
     /// What headers say of the session, the trace, the company and the branch.

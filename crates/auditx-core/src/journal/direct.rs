@@ -36,9 +36,7 @@ impl Journal for Direct {
             return Err(forked().into());
         }
         let appended = self.appender.with(|appender| appender.append(body));
-        if self.is_failing.load(Ordering::Relaxed) != appended.is_err() {
-            self.is_failing.store(appended.is_err(), Ordering::Relaxed);
-        }
+        self.is_failing.store(appended.is_err(), Ordering::Relaxed);
         let place = appended?;
         self.accepted.add(1);
         Ok(place)

@@ -267,10 +267,12 @@ impl Shift {
             self.rest = SHORT_REST;
         } else {
             std::thread::park_timeout(self.rest);
-            self.rest = match has_taken {
-                true if watermark.is_in_demand() => SHORT_REST,
-                true => USUAL_REST,
-                false => (self.rest * 2).min(LONG_REST),
+            self.rest = if !has_taken {
+                (self.rest * 2).min(LONG_REST)
+            } else if watermark.is_in_demand() {
+                SHORT_REST
+            } else {
+                USUAL_REST
             };
         }
     }

@@ -40,12 +40,16 @@ enum Attempt {
 }
 
 impl AuditLogger {
-    /// Records in the current context; a process-wide logger that was replaced meanwhile hands over to its successor.
+    /// Records in the current context.
     pub(crate) fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
+        self.by_successors(|core| core.record(entry, context))
+    }
+
+    /// The same; where that blocks, this awaits.
+    pub(crate) async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let mut logger = self;
         loop {
-            match logger.core()?.record(entry, context) {
-                // The successor may have been replaced in its turn by now.
+            match logger.core()?.record_async(entry, context).await {
                 Err(error) if error.is_closed() => {
                     logger = global::successor_of(logger).ok_or(error)?;
                 }
@@ -60,22 +64,14 @@ impl AuditLogger {
     /// What `record` would say: `is_full` where the journal has no room at the moment, `is_storage` where the disk refuses,
     /// `is_closed` after [`AuditLogger::close`].
     pub fn ready(&self) -> Result<()> {
-        let mut logger = self;
-        loop {
-            match logger.core()?.journal.ready() {
-                Err(error) if error.is_closed() => {
-                    logger = global::successor_of(logger).ok_or(error)?;
-                }
-                outcome => return outcome,
-            }
-        }
+        self.by_successors(|core| core.journal.ready())
     }
 
-    /// The same; where that blocks, this awaits.
-    pub(crate) async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
+    /// A process-wide logger that was replaced meanwhile hands over to its successor, which may have been replaced in its turn.
+    fn by_successors<T>(&self, ask: impl Fn(&Core) -> Result<T>) -> Result<T> {
         let mut logger = self;
         loop {
-            match logger.core()?.record_async(entry, context).await {
+            match ask(logger.core()?) {
                 Err(error) if error.is_closed() => {
                     logger = global::successor_of(logger).ok_or(error)?;
                 }
@@ -139,13 +135,7 @@ impl Core {
             }?;
             Ok((Stated { id, pledges }, push(desk.body())?))
         });
-        match pushed {
-            Ok(pushed) => Ok(pushed),
-            Err(error) => {
-                self.counters.rejected.add(1);
-                Err(error)
-            }
-        }
+        pushed.inspect_err(|_| self.counters.rejected.add(1))
     }
 
     #[inline]

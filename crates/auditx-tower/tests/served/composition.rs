@@ -19,7 +19,8 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::server::{layer, serve};
-use auditx_tests::served::{Trail, ask};
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, wait_for_closings};
 
 /// Repetitive enough to be worth compressing.
 const REPORT: usize = 20_000;
@@ -39,7 +40,7 @@ fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str) {
     (entry.status, entry.success, entry.metadata["outcome"].as_str().unwrap())
 }
 
-fn recommended(trail: &Trail) -> Router {
+fn recommended(trail: &TestTrail) -> Router {
     routes().layer(
         ServiceBuilder::new()
             .layer(layer(trail))
@@ -55,12 +56,12 @@ fn recommended(trail: &Trail) -> Router {
 
 #[tokio::test]
 async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went_over_the_wire() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let address = serve(recommended(&trail)).await;
 
     let zipped = ask(address, "GET", "/report", &[("accept-encoding", "gzip")]).await;
     assert_eq!(zipped.header("content-encoding").as_deref(), Some("gzip"));
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(200), true, "completed"));
     let bytes = entry.metadata["bytes"].as_u64().unwrap();
     assert!(bytes > 0 && bytes < 1_000, "compressed, as the client got it: {bytes}");
@@ -75,7 +76,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
     let preflight = [("origin", "https://shop.test"), ("access-control-request-method", "GET")];
     assert_eq!(ask(address, "OPTIONS", "/report", &preflight).await.status(), 200);
 
-    let closings = trail.wait_for_closings(6).await;
+    let closings = wait_for_closings(&trail, 6).await;
     assert_eq!(ending(&closings[3]), (Some(408), false, "completed"));
     assert_eq!(
         ending(&closings[4]),
@@ -91,7 +92,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
 
 #[tokio::test]
 async fn what_stands_outside_answers_unseen_or_ends_the_request() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let outside = ServiceBuilder::new()
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, MOMENT))
@@ -103,7 +104,7 @@ async fn what_stands_outside_answers_unseen_or_ends_the_request() {
     assert_eq!(ask(address, "OPTIONS", "/report", &preflight).await.status(), 200);
     assert_eq!(ask(address, "GET", "/slow", &[]).await.status(), 408);
     assert_eq!(ask(address, "GET", "/panic", &[]).await.status(), 500);
-    let closings = trail.wait_for_closings(2).await;
+    let closings = wait_for_closings(&trail, 2).await;
     assert_eq!(ending(&closings[0]), (Some(499), false, "client_aborted"), "it was dropped");
     assert_eq!(ending(&closings[1]), (Some(500), false, "panicked"));
     assert_eq!(closings[1].metadata["error"], "the opening balance is missing");
@@ -111,18 +112,18 @@ async fn what_stands_outside_answers_unseen_or_ends_the_request() {
 
 #[tokio::test]
 async fn below_compression_bytes_are_those_of_the_application() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let layers = ServiceBuilder::new().layer(CompressionLayer::new()).layer(layer(&trail));
     let address = serve(routes().layer(layers)).await;
     let zipped = ask(address, "GET", "/report", &[("accept-encoding", "gzip")]).await;
     assert!(zipped.body().len() < 1_000);
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!((entry.metadata["bytes"].as_u64(), ending(&entry).2), (Some(REPORT as u64), "completed"));
 }
 
 #[tokio::test]
 async fn a_panic_while_the_body_flows_is_recorded_and_ends_the_connection() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let report = async || {
         RequestContext::update(|context| context.user = "thida".into());
         let chunks = futures_util::stream::iter(0..2).map(|number| match number {
@@ -135,7 +136,7 @@ async fn a_panic_while_the_body_flows_is_recorded_and_ends_the_connection() {
     let address = serve(Router::new().route("/ledger", get(report)).layer(layer(&trail))).await;
     let cut = ask(address, "GET", "/ledger", &[]).await;
     assert!(!cut.0.ends_with(b"0\r\n\r\n"), "the client sees that it is not whole");
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(500), false, "panicked"));
     assert_eq!((entry.user.as_str(), &entry.metadata["error"]), ("thida", &"the ledger has a hole".into()));
 }

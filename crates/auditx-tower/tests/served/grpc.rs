@@ -7,7 +7,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 
 use crate::server::layer;
-use auditx_tests::served::Trail;
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::wait_for_closings;
 
 fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str, Option<u64>) {
     let grpc = entry.metadata.get("grpc_status").and_then(serde_json::Value::as_u64);
@@ -16,7 +17,7 @@ fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str, Option<u64>) {
 
 #[tokio::test]
 async fn calls_succeed_or_fail_by_their_grpc_status() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let (reporter, health) = health_reporter();
     reporter.set_service_status("erp.Stock", tonic_health::ServingStatus::Serving).await;
     let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -29,7 +30,7 @@ async fn calls_succeed_or_fail_by_their_grpc_status() {
     let service = |name: &str| HealthCheckRequest { service: name.to_owned() };
     client.check(service("erp.Stock")).await.unwrap();
     assert_eq!(client.check(service("erp.Nothing")).await.unwrap_err().code(), tonic::Code::NotFound);
-    let closings = trail.wait_for_closings(2).await;
+    let closings = wait_for_closings(&trail, 2).await;
     assert_eq!(ending(&closings[0]), (Some(200), true, "completed", Some(0)));
     assert_eq!(closings[0].endpoint, "/grpc.health.v1.Health/Check");
     assert_eq!(ending(&closings[1]), (Some(200), false, "completed", Some(5)));
@@ -39,6 +40,6 @@ async fn calls_succeed_or_fail_by_their_grpc_status() {
     let mut watched = client.watch(service("erp.Stock")).await.unwrap().into_inner();
     assert!(watched.message().await.unwrap().is_some());
     drop(watched);
-    let left = trail.wait_for_closings(3).await.remove(2);
+    let left = wait_for_closings(&trail, 3).await.remove(2);
     assert_eq!(ending(&left), (Some(200), false, "body_aborted", Some(2)), "a stream that was reset");
 }

@@ -1,7 +1,5 @@
 //! What handlers get, and settings of single routes.
 
-use std::time::Duration;
-
 use auditx_core::{OnFailure, RequestContext};
 use auditx_tower::{AuditContext, Problem, RequestId};
 use axum::Router;
@@ -10,12 +8,13 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::server::{layer, layer_with, serve};
-use auditx_tests::served::{Trail, ask};
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, wait_for_closings};
 
 #[tokio::test]
 async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_pattern() {
-    let trail = Trail::new();
-    let logger = trail.logger.clone();
+    let trail = TestTrail::new();
+    let logger = trail.logger().clone();
     let handler = async move |AuditContext(context): AuditContext, RequestId(id): RequestId| {
         context.edit(|context| context.user = "thida".into());
         let task = context.in_task(async move { logger.log("in a task").record().map(drop) });
@@ -28,7 +27,7 @@ async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_patter
     let answer = ask(address, "GET", "/customers/C-7/statement?token=t", &[("x-request-id", "seven")]).await;
     assert_eq!(answer.body(), b"seven");
     assert_eq!(ask(address, "GET", "/nowhere", &[]).await.status(), 404);
-    let closings = trail.wait_for_closings(2).await;
+    let closings = wait_for_closings(&trail, 2).await;
     let entries = trail.entries();
     let inner = entries.iter().find(|entry| entry.description == "in a task").unwrap();
     assert_eq!((inner.user.as_str(), inner.request_id.as_str()), ("thida", "seven"));
@@ -47,7 +46,7 @@ async fn extractors_work_without_the_layer() {
 
 #[tokio::test]
 async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
-    let (everywhere, payments) = (Trail::new(), Trail::new());
+    let (everywhere, payments) = (TestTrail::new(), TestTrail::new());
     let pay = post(async || RequestContext::update(|context| context.user = "kyaw".into()));
     let strict = layer_with(&payments, |layer| layer.on_failure(OnFailure::Closed).durable(true));
     let app = Router::new()
@@ -58,11 +57,11 @@ async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
 
     assert_eq!(ask(address, "POST", "/payments", &[]).await.status(), 200);
     assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200);
-    let entry = payments.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&payments, 1).await.remove(0);
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("kyaw", "/payments"));
-    assert_eq!(everywhere.wait_for_closings(1).await[0].endpoint, "/me");
+    assert_eq!(wait_for_closings(&everywhere, 1).await[0].endpoint, "/me");
 
-    payments.logger.close(Duration::from_secs(60)).unwrap();
+    payments.refuse();
     let refused = ask(address, "POST", "/payments", &[("x-request-id", "late")]).await;
     assert_eq!((refused.status(), refused.header("x-request-id").as_deref()), (503, Some("late")));
     assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "the rest goes on");
@@ -71,7 +70,7 @@ async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
 #[tokio::test]
 async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler_runs() {
     for (on_failure, expected) in [(OnFailure::Closed, 503), (OnFailure::Open, 200)] {
-        let trail = Trail::new();
+        let trail = TestTrail::new();
         let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = runs.clone();
         let handler = async move || {
@@ -80,7 +79,7 @@ async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler
         let layer = layer_with(&trail, |layer| layer.on_failure(on_failure));
         let address = serve(Router::new().route("/", post(handler)).layer(layer)).await;
         assert_eq!(ask(address, "POST", "/", &[]).await.status(), 200);
-        trail.logger.close(Duration::from_secs(60)).unwrap();
+        trail.refuse();
 
         let answer = ask(address, "POST", "/", &[("x-request-id", "late")]).await;
         assert_eq!((answer.status(), answer.header("x-request-id").as_deref()), (expected, Some("late")));
@@ -95,8 +94,8 @@ async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler
 
 #[tokio::test]
 async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the_trail_learns() {
-    let (trail, closed) = (Trail::new(), Trail::new());
-    closed.logger.close(Duration::from_secs(60)).unwrap();
+    let (trail, closed) = (TestTrail::new(), TestTrail::new());
+    closed.refuse();
     let void = async |State(books): State<auditx_core::AuditLogger>| -> Result<&'static str, Problem> {
         books.log("Invoice voided").record()?;
         Ok("voided")
@@ -105,14 +104,14 @@ async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the
         books.log("x".repeat(70_000)).record()?;
         Ok(())
     };
-    let app = Router::new().route("/void", post(void)).with_state(closed.logger.clone());
-    let large = Router::new().route("/large", post(too_large)).with_state(trail.logger.clone());
+    let app = Router::new().route("/void", post(void)).with_state(closed.logger().clone());
+    let large = Router::new().route("/large", post(too_large)).with_state(trail.logger().clone());
     let address = serve(app.merge(large).layer(layer(&trail))).await;
     let answer = ask(address, "POST", "/void", &[]).await;
     assert_eq!(answer.status(), 503);
     assert!(!String::from_utf8_lossy(answer.body()).contains("the trail is closed"));
     assert_eq!(ask(address, "POST", "/large", &[]).await.status(), 413);
-    let closings = trail.wait_for_closings(2).await;
+    let closings = wait_for_closings(&trail, 2).await;
     assert_eq!(closings[0].metadata["error"], "the trail is closed");
     assert!(closings[1].metadata["error"].as_str().unwrap().contains("largest field is description"));
 }

@@ -3,21 +3,21 @@
 use std::net::SocketAddr;
 
 use auditx_core::HttpAuditBuilder;
-use auditx_tests::served::Trail;
+use auditx_core::testing::TestTrail;
 use auditx_tower::AuditLayer;
 use axum::Router;
 use tokio::net::TcpListener;
 
 /// The layer, with the trail's logger.
-pub(crate) fn layer(trail: &Trail) -> AuditLayer {
+pub(crate) fn layer(trail: &TestTrail) -> AuditLayer {
     layer_with(trail, |builder| builder)
 }
 
 pub(crate) fn layer_with(
-    trail: &Trail,
+    trail: &TestTrail,
     settings: impl FnOnce(HttpAuditBuilder<AuditLayer>) -> HttpAuditBuilder<AuditLayer>,
 ) -> AuditLayer {
-    settings(AuditLayer::builder().logger(trail.logger.clone())).build().unwrap()
+    settings(AuditLayer::builder().logger(trail.logger().clone())).build().unwrap()
 }
 
 /// Serves it on a free port until the test's runtime ends.

@@ -11,7 +11,8 @@ use futures_util::stream::{iter, pending};
 use tokio::io::AsyncReadExt;
 
 use crate::server::{layer, layer_with, serve};
-use auditx_tests::served::{Trail, ask, send};
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, closings, send, wait_for_closings};
 
 /// One event, and then nothing for ever.
 async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
@@ -20,45 +21,45 @@ async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible
 
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let address = serve(Router::new().route("/feed", get(feed)).layer(layer(&trail))).await;
     let mut stream = send(address, "GET", "/feed", &[]).await;
     let mut seen = Vec::new();
     while !seen.windows(11).any(|bytes| bytes == b"stock moved") {
         assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
     }
-    assert!(trail.closings().is_empty(), "it still flows");
+    assert!(closings(&trail).is_empty(), "it still flows");
     drop(stream);
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!((entry.status, &entry.metadata["outcome"]), (Some(200), &"body_aborted".into()));
     assert_eq!(entry.metadata["bytes"], "data: stock moved\n\n".len());
 }
 
 #[tokio::test]
 async fn with_entries_at_the_head_an_endless_stream_has_its_entry_while_it_flows() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let layer = layer_with(&trail, |layer| layer.emit_at(EmitAt::Headers).start_record(true));
     let address = serve(Router::new().route("/feed", get(feed)).layer(layer)).await;
     let stream = send(address, "GET", "/feed", &[]).await;
-    let entries = trail.wait_for_closings(2).await;
+    let entries = wait_for_closings(&trail, 2).await;
     assert_eq!(entries[0].description, "HTTP GET /feed started");
     assert_eq!(entries[1].description, "HTTP GET /feed completed with 200");
     drop(stream);
     // Another request shows that the first is over and left nothing more.
     ask(address, "GET", "/nowhere", &[]).await;
-    trail.wait_for_closings(4).await;
+    wait_for_closings(&trail, 4).await;
 }
 
 #[tokio::test]
 async fn a_body_that_fails_midway_is_an_error_with_the_status_that_was_sent() {
-    let trail = Trail::new();
+    let trail = TestTrail::new();
     let report = async || {
         let parts = [Ok(bytes::Bytes::from("half")), Err(std::io::Error::other("disk is gone"))];
         axum::body::Body::from_stream(iter(parts))
     };
     let address = serve(Router::new().route("/report", get(report)).layer(layer(&trail))).await;
     ask(address, "GET", "/report", &[]).await;
-    let entry = trail.wait_for_closings(1).await.remove(0);
+    let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!((entry.status, entry.success, entry.level.as_str()), (Some(200), false, "ERROR"));
     assert_eq!(entry.metadata["outcome"], "body_error");
     assert!(entry.metadata["error"].as_str().unwrap().contains("disk is gone"));

@@ -5,7 +5,7 @@ use auditx_tracing::INVALID_FACTS;
 use serde_json::{Value, json};
 use tracing::{debug, error, info, warn};
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::Fixture;
 
 #[test]
 fn every_fact_goes_to_its_place_and_the_rest_to_the_metadata() {
@@ -71,7 +71,7 @@ fn what_no_field_says_comes_from_the_context_and_the_event() {
         info!(target: "audit", "three");
         debug!(target: "audit", module = "manufacturing", action = "ship", "four");
     });
-    let entries = fixture.entries();
+    let entries = fixture.trail.entries();
     let levels: Vec<&str> = entries.iter().map(|entry| entry.level.as_str()).collect();
     assert_eq!(levels, ["ERROR", "WARNING", "AUDIT", "DEBUG"]);
     assert!(entries.iter().all(|entry| entry.user == "admin" && entry.request_id == "r-7" && entry.success));
@@ -90,7 +90,7 @@ fn amounts_of_every_kind_keep_their_digits() {
         info!(target: "audit", amount = %"0.10", "");
     });
     let amounts: Vec<String> =
-        fixture.entries().into_iter().map(|entry| entry.amount.unwrap().to_string()).collect();
+        fixture.trail.entries().into_iter().map(|entry| entry.amount.unwrap().to_string()).collect();
     assert_eq!(amounts, ["85000", "-7", "18446744073709551615", "12.5", "0.10"]);
 }
 
@@ -139,7 +139,7 @@ fn facts_that_cannot_be_read_are_kept_as_given_and_explained() {
 #[test]
 fn an_entry_that_is_refused_is_reported_with_all_it_said_and_counted() {
     let fixture = Fixture::new();
-    fixture.logger.close(PATIENCE).unwrap();
+    fixture.trail.refuse();
     let layer = fixture.layer().entries(true);
     let counts = layer.counts();
     fixture.run(layer, || info!(target: "audit", amount = 5, token = "t", "Invoice voided"));
@@ -158,7 +158,7 @@ fn an_entry_that_is_too_large_is_reported() {
     let layer = fixture.layer().entries(true);
     let counts = layer.counts();
     fixture.run(layer, || info!(target: "audit", scan = "x".repeat(70_000), "Scanned"));
-    assert_eq!((fixture.entries().len(), counts.failed()), (0, 1));
+    assert_eq!((fixture.trail.entries().len(), counts.failed()), (0, 1));
     assert!(fixture.line().fields["not_recorded"].as_str().unwrap().contains("65"), "{:?}", fixture.line());
 }
 
@@ -169,7 +169,7 @@ fn entries_are_lines_too_where_asked_and_only_lines_where_they_are_off() {
     assert_eq!((both.entry().description.as_str(), both.line().message.as_str()), ("x", "x"));
     let off = Fixture::new();
     off.run(off.layer(), || info!(target: "audit", amount = "1,250", "x"));
-    assert_eq!((off.entries().len(), off.line().fields["amount"].as_str().unwrap()), (0, "1,250"));
+    assert_eq!((off.trail.entries().len(), off.line().fields["amount"].as_str().unwrap()), (0, "1,250"));
 }
 
 #[test]
@@ -180,5 +180,5 @@ fn only_the_exact_target_makes_an_entry() {
         info!(target: "auditx_tower", "another crate");
         info!(target: "Audit", "another spelling");
     });
-    assert_eq!((fixture.entries().len(), fixture.messages().len()), (0, 3));
+    assert_eq!((fixture.trail.entries().len(), fixture.messages().len()), (0, 3));
 }

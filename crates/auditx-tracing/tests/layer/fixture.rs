@@ -1,18 +1,14 @@
-//! A trail in a directory of its own, and what stands in it afterwards.
+//! A trail of its own, and what stands in it and in app.log afterwards.
 
-use std::time::Duration;
-
-use auditx_core::{AuditLogger, Config, RecordedEntry, StoredEntry, TrailReader};
+use auditx_core::StoredEntry;
+use auditx_core::testing::TestTrail;
 use auditx_tracing::AuditTracingLayer;
 use serde_json::{Map, Value};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, registry};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
 pub(crate) struct Fixture {
-    pub(crate) directory: tempfile::TempDir,
-    pub(crate) logger: AuditLogger,
+    pub(crate) trail: TestTrail,
 }
 
 /// A line of app.log.
@@ -25,17 +21,11 @@ pub(crate) struct Line {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self::with(|config| config)
-    }
-
-    pub(crate) fn with(configure: impl FnOnce(Config) -> Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let logger = AuditLogger::open(configure(Config::new(directory.path()))).unwrap();
-        Self { directory, logger }
+        Self { trail: TestTrail::new() }
     }
 
     pub(crate) fn layer(&self) -> AuditTracingLayer {
-        AuditTracingLayer::new().logger(self.logger.clone())
+        AuditTracingLayer::new().logger(self.trail.logger().clone())
     }
 
     /// Runs with a subscriber that has this layer only.
@@ -48,7 +38,7 @@ impl Fixture {
     }
 
     pub(crate) fn app_log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("app.log")).unwrap_or_default()
+        std::fs::read_to_string(self.trail.directory().join("app.log")).unwrap_or_default()
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
@@ -66,21 +56,9 @@ impl Fixture {
         self.lines().into_iter().map(|line| line.message).collect()
     }
 
-    /// The application's entries.
-    pub(crate) fn entries(&self) -> Vec<StoredEntry> {
-        self.logger.flush(PATIENCE).unwrap();
-        let mut reader = TrailReader::new(self.directory.path(), 0);
-        let mut entries = Vec::new();
-        while let Some((_, line)) = reader.next_line().unwrap() {
-            entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
-        }
-        entries.retain(|entry: &StoredEntry| entry.own_record.is_none());
-        entries
-    }
-
     /// The only entry there is.
     pub(crate) fn entry(&self) -> StoredEntry {
-        let mut entries = self.entries();
+        let mut entries = self.trail.entries();
         assert_eq!(entries.len(), 1, "{entries:?}");
         entries.remove(0)
     }

@@ -141,7 +141,7 @@ fn levels_never_hide_what_is_to_become_an_entry() {
         info!(target: "auditx_tower", "another target");
         info!(target: "audit::deeper", "another one");
     });
-    let recorded: Vec<String> = fixture.entries().into_iter().map(|entry| entry.description).collect();
+    let recorded: Vec<String> = fixture.trail.entries().into_iter().map(|entry| entry.description).collect();
     assert_eq!(recorded, ["first", "second"]);
     assert_eq!(fixture.messages(), [""; 0]);
 }
