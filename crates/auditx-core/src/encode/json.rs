@@ -81,9 +81,10 @@ pub(super) fn escape(c: char, room: &mut [u8; 6]) -> &[u8] {
 
 /// A number where JSON has one, else text.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    match serde_json::Number::from_f64(value) {
-        Some(number) => displayed(out, &number),
-        None => text(out, &value.to_string()),
+    if value.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    } else {
+        text(out, &value.to_string());
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::client::client_address;
 use super::endpoint::Endpoint;
@@ -196,7 +197,8 @@ fn id_of(request: &RequestFacts<'_>) -> (String, Option<String>) {
     match given {
         Some(Ok(id)) => (id, None),
         refused => {
-            let id = new_id(Timestamp::of(SystemTime::now())).hyphenated().to_string();
+            let id = new_id(Timestamp::of(SystemTime::now())).hyphenated();
+            let id = id.encode_lower(&mut Uuid::encode_buffer()).to_owned();
             (id, refused.and_then(Result::err))
         }
     }

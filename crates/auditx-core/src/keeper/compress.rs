@@ -1,8 +1,9 @@
 //! Sealed segments as Zstandard files.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::segment::open_segment;
@@ -11,6 +12,13 @@ use crate::storage::{Disk, Storage, open_own, own_options};
 /// On lines of a trail not only the fastest but the smallest: lines repeat their predecessors at some distance, which levels 2 to 4
 /// find less often.
 const ZSTD_LEVEL: i32 = 1;
+
+/// How much is compressed at a stretch.
+const PIECE: usize = 64 * 1024;
+
+/// How long it may work before it rests as long. A scheduler gives even the lowest priority whole ticks of 4 ms where every processor is
+/// in use, and the requests of that processor wait; this is short beside what they take anyway.
+const STRETCH: Duration = Duration::from_micros(100);
 
 const DONE_SUFFIX: &str = ".zst";
 const TEMPORARY_SUFFIX: &str = ".zst.tmp";
@@ -39,11 +47,22 @@ pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
         let source = open_own(plain, own_options().read(true))?;
         let target = open_own(&temporary, own_options().write(true).create(true).truncate(true))?;
         let mut encoder = encoder(&target)?;
-        io::copy(&mut &source, &mut encoder)?;
+        let mut pace = Pace::begin();
+        let mut pieces = BufReader::with_capacity(PIECE, &source);
+        loop {
+            let piece = pieces.fill_buf()?;
+            if piece.is_empty() {
+                break;
+            }
+            encoder.write_all(piece)?;
+            let len = piece.len();
+            pieces.consume(len);
+            pace.rest();
+        }
         encoder.finish()?.flush()?;
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
-        if !is_same(plain, &temporary)? {
+        if !is_same(plain, &temporary, &mut pace)? {
             return Err(io::Error::other("what was compressed does not decompress to the same bytes"));
         }
         fs::rename(&temporary, &done)?;
@@ -54,11 +73,12 @@ pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
     work().map_err(|error| Error::storage("cannot compress a sealed segment", plain, error))
 }
 
-fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
+fn is_same(plain: &Path, compressed: &Path, pace: &mut Pace) -> io::Result<bool> {
     let mut left: Box<dyn BufRead + Send> = open_segment(plain, false)?;
     let mut right = zstd::Decoder::new(File::open(compressed)?)?;
     let mut theirs = Vec::new();
     loop {
+        pace.rest();
         let ours = left.fill_buf()?;
         theirs.resize(ours.len().max(1), 0);
         if ours.is_empty() {
@@ -70,6 +90,26 @@ fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
             Ok(()) => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Work that leaves the processor to others half of the time, in short turns.
+struct Pace {
+    since: Instant,
+}
+
+impl Pace {
+    fn begin() -> Self {
+        Self { since: Instant::now() }
+    }
+
+    /// Rests as long as was worked, once that is worth it.
+    fn rest(&mut self) {
+        let worked = self.since.elapsed();
+        if worked >= STRETCH {
+            std::thread::sleep(worked);
+            self.since = Instant::now();
         }
     }
 }
