@@ -57,13 +57,8 @@ impl Error {
 
     /// What the core says about the file system; it names the path itself.
     pub(crate) fn from_core(error: auditx_core::Error) -> Self {
-        let mut own = Self(Box::new(Inner {
-            kind: Kind::Storage,
-            message: error.to_string(),
-            path: None,
-            offset: None,
-            source: None,
-        }));
+        let mut own = Self::unusable(error.to_string());
+        own.0.kind = Kind::Storage;
         own.0.path = error.path().map(Path::to_path_buf);
         own
     }
@@ -78,6 +73,12 @@ impl Error {
 
     pub(crate) fn invalid(message: impl Into<String>, path: &Path) -> Self {
         Self::new(Kind::Invalid, message, path)
+    }
+
+    /// A value that cannot be used, whatever the trail.
+    pub(crate) fn unusable(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner { kind: Kind::Invalid, message, path: None, offset: None, source: None }))
     }
 
     pub(crate) fn unreadable(why: impl Into<String>, path: &Path, offset: u64) -> Self {

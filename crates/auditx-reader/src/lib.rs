@@ -26,6 +26,11 @@
 //! and the rest is read.
 
 mod error;
+mod field;
+mod json;
+mod moment;
+mod row;
+mod query;
 mod file;
 mod line;
 mod segment;
@@ -33,6 +38,7 @@ mod listing;
 mod backwards;
 mod lines;
 mod find;
+mod search;
 mod keys;
 mod note;
 mod prove;
@@ -42,16 +48,22 @@ mod verify;
 mod sample;
 
 pub use error::{Error, Result};
+pub use field::Field;
 pub use find::find_line;
 pub use inspect::{
     Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
     inspect,
 };
+pub use json::Json;
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
+pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{prove, prove_consistency};
+pub use query::Query;
+pub use row::Row;
+pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use verify::{
     Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
 };

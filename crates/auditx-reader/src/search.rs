@@ -1,0 +1,297 @@
+//! Asking a whole trail: which entries, in which order, how many; across segments, while it is written.
+//!
+//! Comes in: a directory and what is wanted. Goes out: the entries found, in the trail's order or the other way round, and a
+//! [`Summary`] that counts what could not be read.
+
+mod complaints;
+mod cursor;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::moment::Moment;
+use crate::query::Query;
+use crate::row::Row;
+
+pub use complaints::Complaints;
+pub use cursor::Cursor;
+
+/// Which file of a trail is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// Every entry.
+    #[default]
+    Audit,
+    /// `security.jsonl`: the entries whose level is SECURITY or CRITICAL.
+    Security,
+}
+
+/// In which order entries come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As they were written.
+    #[default]
+    OldestFirst,
+    /// From the end, which ends early where only so many are wanted.
+    NewestFirst,
+}
+
+/// An entry that was asked for, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'l> {
+    /// What it says.
+    pub row: &'l Row<'l>,
+    /// Its file.
+    pub path: &'l Path,
+    /// Where its line begins; in a compressed file, in its decompressed text.
+    pub offset: u64,
+}
+
+/// How a search went.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Entries found.
+    pub found: u64,
+    /// What could not be read.
+    pub complaints: Complaints,
+    /// Where to go on with [`Search::after`]; none where there is no more.
+    pub next: Option<Cursor>,
+}
+
+/// What is wanted of a trail.
+///
+/// ```
+/// use auditx_core::{AuditLogger, Config};
+/// use auditx_reader::{Order, Search};
+/// use std::ops::ControlFlow;
+/// # let directory = tempfile::tempdir()?;
+/// # let log_dir = directory.path();
+///
+/// let logger = AuditLogger::open(Config::new(log_dir))?;
+/// logger.log("Stock counted").record()?.wait_durable()?;
+/// let mut said = Vec::new();
+/// Search::new(log_dir).order(Order::NewestFirst).each(|found| {
+///     said.push(found.row.text(auditx_reader::Field::Description).into_owned());
+///     ControlFlow::Continue(())
+/// })?;
+/// assert!(said.contains(&"Stock counted".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Search {
+    directory: PathBuf,
+    source: Source,
+    query: Query,
+    since: Option<Moment>,
+    until: Option<Moment>,
+    order: Order,
+    limit: Option<u64>,
+    after: Option<Cursor>,
+    uses_index: bool,
+    is_strict: bool,
+    threads: usize,
+}
+
+impl Search {
+    /// Every entry of this trail, oldest first.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            source: Source::default(),
+            query: Query::everything(),
+            since: None,
+            until: None,
+            order: Order::default(),
+            limit: None,
+            after: None,
+            uses_index: true,
+            is_strict: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Which file is asked.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Which entries are wanted.
+    #[must_use]
+    pub fn query(mut self, query: Query) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Only entries of this moment and later.
+    #[must_use]
+    pub fn since(mut self, since: Moment) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    /// Only entries before this moment.
+    #[must_use]
+    pub fn until(mut self, until: Moment) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// In which order.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// At most so many.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Goes on where an earlier search with the same order ended.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Reads everything, whatever the index of a segment says of it. The answer is the same.
+    #[must_use]
+    pub fn without_index(mut self) -> Self {
+        self.uses_index = false;
+        self
+    }
+
+    /// Examines every line, also those that cannot hold what is wanted: each unreadable line is then a complaint. Otherwise lines
+    /// are passed over that lack a word of the question, as long as they are UTF-8, begin with `{` and end with `}`.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
+    /// How many threads read; by default as many as there are processors.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Writes each entry as `render` makes it, in order. `render` runs on several threads; `out` on this one, with the text of many
+    /// entries at once.
+    ///
+    /// # Errors
+    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed, and what `out` refuses. What cannot be
+    /// read of the trail is told in the summary.
+    pub fn write(
+        &self,
+        render: impl Fn(&Found<'_>, &mut Vec<u8>) + Sync,
+        mut out: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Summary, SearchError> {
+        let mut text = Vec::new();
+        let mut failure = None;
+        let summary = self.each(|found| {
+            text.clear();
+            render(&found, &mut text);
+            match out(&text) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        match failure {
+            Some(error) => Err(SearchError::Output(error)),
+            None => Ok(summary),
+        }
+    }
+
+    /// Visits each entry in order on this thread.
+    ///
+    /// # Errors
+    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+    pub fn each(&self, mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>) -> Result<Summary> {
+        let mut summary = Summary::default();
+        for line in crate::lines::Lines::all(&self.directory)? {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    summary.complaints.add(error);
+                    continue;
+                }
+            };
+            match Row::read(line.bytes()) {
+                Ok(row) => {
+                    if !self.query.matches(&row) {
+                        continue;
+                    }
+                    summary.found += 1;
+                    if visit(Found { row: &row, path: line.path(), offset: line.offset() }).is_break() {
+                        break;
+                    }
+                }
+                Err(why) => summary.complaints.add(Error::unreadable(why, line.path(), line.offset())),
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Sums entries up in any order: `step` runs on several threads, each with a value that `begin` made.
+    ///
+    /// # Errors
+    /// As [`Search::each`].
+    pub fn fold<T: Send>(
+        &self,
+        begin: impl Fn() -> T + Sync,
+        step: impl Fn(&mut T, &Found<'_>) + Sync,
+    ) -> Result<(Vec<T>, Summary)> {
+        let mut value = begin();
+        let summary = self.each(|found| {
+            step(&mut value, &found);
+            ControlFlow::Continue(())
+        })?;
+        Ok((vec![value], summary))
+    }
+}
+
+/// Why a search ended early.
+#[derive(Debug)]
+pub enum SearchError {
+    /// The trail could not be listed.
+    Trail(Error),
+    /// The output took no more.
+    Output(io::Error),
+}
+
+impl From<Error> for SearchError {
+    fn from(error: Error) -> Self {
+        Self::Trail(error)
+    }
+}
+
+impl std::fmt::Display for SearchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Trail(error) => error.fmt(f),
+            Self::Output(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SearchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Trail(error) => Some(error),
+            Self::Output(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a search ended, as text that a program may keep.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// The line after which a search goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// By its number.
+    Seq(u64),
+    /// One of the origin's, which have no numbers: by file and byte.
+    Place {
+        /// The file's name.
+        file: String,
+        /// Where the line begins.
+        offset: u64,
+    },
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seq(seq) => write!(f, "seq:{seq}"),
+            Self::Place { file, offset } => write!(f, "byte:{offset}:{file}"),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = match text.split_once(':') {
+            Some(("seq", seq)) => seq.parse().ok().map(Self::Seq),
+            Some(("byte", place)) => place.split_once(':').and_then(|(offset, file)| {
+                Some(Self::Place { file: file.to_owned(), offset: offset.parse().ok()? })
+            }),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            Error::unusable(format!("{text:?} is no cursor: give the one that an earlier search ended with"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back() {
+        let place = Cursor::Place { file: "audit.jsonl".to_owned(), offset: 7 };
+        for cursor in [Cursor::Seq(42), place] {
+            assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        }
+        for nonsense in ["", "42", "seq:", "seq:-1", "byte:7", "byte:x:audit.jsonl"] {
+            assert!(nonsense.parse::<Cursor>().unwrap_err().is_invalid(), "{nonsense}");
+        }
+    }
+}
