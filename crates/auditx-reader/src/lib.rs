@@ -26,10 +26,7 @@
 //! and the rest is read.
 
 mod error;
-mod field;
-mod json;
 mod moment;
-mod row;
 mod query;
 mod file;
 mod line;
@@ -47,14 +44,13 @@ mod verify;
 #[cfg(test)]
 mod sample;
 
+pub use auditx_core::{Field, Json, Row};
 pub use error::{Error, Result};
-pub use field::Field;
 pub use find::find_line;
 pub use inspect::{
     Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
     inspect,
 };
-pub use json::Json;
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
@@ -62,7 +58,6 @@ pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{prove, prove_consistency};
 pub use query::Query;
-pub use row::Row;
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use verify::{
     Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,

@@ -39,7 +39,7 @@ pub enum Field {
 
 /// What JSON type a field's value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Text,
     Number,
     Bool,
@@ -86,7 +86,7 @@ impl Field {
 
     /// Its name in the line.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Seq => "seq",
             Self::Id => "id",
@@ -161,7 +161,7 @@ impl Field {
     }
 
     #[inline]
-    pub(crate) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> Kind {
         match self {
             Self::Seq | Self::Amount | Self::Status => Kind::Number,
             Self::Success => Kind::Bool,
