@@ -61,7 +61,7 @@ pub use lines::{Lines, Unfinished};
 pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{prove, prove_consistency};
-pub use query::Query;
+pub use query::{Query, QueryError};
 pub use row::Row;
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use verify::{
