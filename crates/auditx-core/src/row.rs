@@ -7,10 +7,9 @@ use std::borrow::Cow;
 
 use crate::line::parse_seq;
 
-pub use field::Field;
-use field::Kind;
-pub use json::Json;
-use json::{Walker, Wrong, is_plain, next_quote, unescaped};
+pub use field::{Field, FieldKind};
+pub use json::{Json, unescaped};
+use json::{Walker, Wrong, is_plain, next_quote};
 
 /// A field's name as it stands in a line, `"user":`, to be compared as one number.
 struct Key {
@@ -127,13 +126,13 @@ impl<'l> Row<'l> {
             let begin = at;
             let first = *bytes.get(begin)?;
             at = match (Field::ALL[place].kind(), first) {
-                (Kind::Text | Kind::Any, b'"') => next_quote(bytes, begin + 1)? + 1,
-                (Kind::Number | Kind::Any, b'-' | b'0'..=b'9') => {
+                (FieldKind::Text | FieldKind::Any, b'"') => next_quote(bytes, begin + 1)? + 1,
+                (FieldKind::Number | FieldKind::Any, b'-' | b'0'..=b'9') => {
                     let mut walker = Walker { bytes, at: begin };
                     walker.number().ok()?;
                     walker.at
                 }
-                (Kind::Bool, b't' | b'f') | (Kind::Object, b'{') | (Kind::Any, _) => {
+                (FieldKind::Bool, b't' | b'f') | (FieldKind::Object, b'{') | (FieldKind::Any, _) => {
                     let mut walker = Walker { bytes, at: begin };
                     walker.value(1).ok()?;
                     walker.at
@@ -196,11 +195,11 @@ impl<'l> Row<'l> {
         }
         let first = self.line.as_bytes()[begin];
         let is_right = match field.kind() {
-            Kind::Text => first == b'"',
-            Kind::Number => first.is_ascii_digit() || first == b'-',
-            Kind::Bool => first == b't' || first == b'f',
-            Kind::Object => first == b'{',
-            Kind::Any => true,
+            FieldKind::Text => first == b'"',
+            FieldKind::Number => first.is_ascii_digit() || first == b'-',
+            FieldKind::Bool => first == b't' || first == b'f',
+            FieldKind::Object => first == b'{',
+            FieldKind::Any => true,
         };
         if !is_right {
             // The origin writes absent values as null.
@@ -226,6 +225,12 @@ impl<'l> Row<'l> {
     #[must_use]
     pub fn line(&self) -> &'l str {
         self.line
+    }
+
+    /// The line as an object: also with the fields that the format does not have.
+    #[must_use]
+    pub fn object(&self) -> Json<'l> {
+        Json::of(self.line.trim_matches([' ', '\t', '\r', '\n']))
     }
 
     /// Its number in the trail; none of the origin's lines.

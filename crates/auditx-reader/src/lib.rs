@@ -57,7 +57,7 @@ pub use lines::{Lines, Unfinished};
 pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{prove, prove_consistency};
-pub use query::Query;
+pub use query::{Query, QueryError};
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use verify::{
     Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,

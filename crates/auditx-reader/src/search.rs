@@ -20,10 +20,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use auditx_core::Row;
+
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::query::Query;
-use auditx_core::Row;
 
 pub use complaints::Complaints;
 pub use cursor::Cursor;
@@ -75,8 +76,7 @@ pub struct Summary {
 /// What is wanted of a trail.
 ///
 /// ```
-/// use auditx_core::{AuditLogger, Config};
-/// use auditx_reader::{Order, Search};
+/// /// use auditx_reader::{Order, Search};
 /// use std::ops::ControlFlow;
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();

@@ -319,8 +319,13 @@ impl<'t> Iterator for Parts<'t> {
     }
 }
 
-/// Text between quotation marks that was walked, without its escapes.
-pub(crate) fn unescaped(raw: &str) -> Cow<'_, str> {
+/// What stands between the quotation marks of JSON text, without its escapes.
+///
+/// ```
+/// assert_eq!(auditx_core::unescaped(r"caf\u00e9"), "café");
+/// ```
+#[must_use]
+pub fn unescaped(raw: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }

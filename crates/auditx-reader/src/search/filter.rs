@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use auditx_core::{Field, Row};
+
 use super::needle::Searchers;
 use super::prune::{Bounds, State};
 use super::text::{Block, LONGEST};
 use super::{Cursor, Found, Order};
 use crate::error::Error;
 use crate::query::Query;
-use auditx_core::Field;
-use auditx_core::Row;
 
 /// Told of entries in order.
 pub(super) type Visit<'v> = dyn FnMut(&Found<'_>) -> ControlFlow<()> + 'v;
