@@ -322,3 +322,6 @@ impl std::error::Error for SearchError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
