@@ -1,8 +1,6 @@
 //! How fast a segment's text becomes its index. Run by whoever changes it: `cargo test --release -p auditx-core --test index_speed
 //! -- --ignored --nocapture`.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::hint::black_box;
 use std::time::Instant;
 
