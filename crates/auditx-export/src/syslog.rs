@@ -116,10 +116,8 @@ fn word(out: &mut Vec<u8>, text: &str, longest: usize) {
     if text.is_empty() {
         out.push(b'-');
     }
-    out.extend(text.chars().take(longest).map(|c| match u8::try_from(c) {
-        Ok(byte @ b'!'..=b'~') => byte,
-        _ => b'_',
-    }));
+    let graphic = |c: char| u8::try_from(c).ok().filter(u8::is_ascii_graphic);
+    out.extend(text.chars().take(longest).map(|c| graphic(c).unwrap_or(b'_')));
 }
 
 fn structured(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
