@@ -7,6 +7,7 @@ mod ecs;
 mod golden;
 mod ocsf;
 mod otlp;
+mod page;
 mod random;
 mod roundtrip;
 mod syslog;
