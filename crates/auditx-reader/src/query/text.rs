@@ -6,7 +6,7 @@ use std::str::Chars;
 
 use memchr::memchr2;
 
-use crate::json::unescaped;
+use auditx_core::unescaped;
 
 /// How letters compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
