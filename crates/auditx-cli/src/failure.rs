@@ -103,6 +103,15 @@ impl From<auditx_reader::Error> for Failure {
     }
 }
 
+impl From<auditx_reader::SearchError> for Failure {
+    fn from(error: auditx_reader::SearchError) -> Self {
+        match error {
+            auditx_reader::SearchError::Trail(error) => error.into(),
+            auditx_reader::SearchError::Output(error) => error.into(),
+        }
+    }
+}
+
 /// How to get a trail where there is none.
 pub(crate) fn how_to_make(directory: &Path) -> String {
     format!(

@@ -12,6 +12,18 @@ mod table;
 mod evidence;
 mod save;
 mod trail;
+mod paint;
+mod cell;
+mod harmless_json;
+mod change;
+mod fields;
+mod columns;
+mod diff;
+mod form;
+mod question;
+mod summary;
+mod around;
+mod query;
 mod demo;
 mod tail;
 mod doctor;
@@ -42,6 +54,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Arguments),
+    Query(query::Arguments),
     Tail(tail::Arguments),
     Doctor(doctor::Arguments),
     Verify(verify::Arguments),
@@ -71,6 +84,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
+            Command::Query(arguments) => query::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),

@@ -1,0 +1,192 @@
+//! What is asked of a trail: the query, the flags beside it, and from when to when.
+
+use std::time::Duration;
+
+use auditx_reader::{Moment, Query, Search, Source};
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::trail::Trail;
+
+/// Which entries. Repeating a flag is OR, different flags AND, and what a flag is given is taken literally.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Question {
+    /// Words, "phrases", user:admin, -module:sales, amount:>1000000, changed:credit_limit, OR, ( ), …
+    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    words: Vec<String>,
+    #[command(flatten)]
+    period: Period,
+    /// Of this user
+    #[arg(long, help_heading = "Which entries")]
+    user: Vec<String>,
+    /// Of this module: sales, crm, …
+    #[arg(long, help_heading = "Which entries")]
+    module: Vec<String>,
+    /// Of this action: CREATE, POST, …
+    #[arg(long, help_heading = "Which entries")]
+    action: Vec<String>,
+    /// Of this level: AUDIT, SECURITY, …
+    #[arg(long, help_heading = "Which entries")]
+    level: Vec<String>,
+    /// Of this company
+    #[arg(long, help_heading = "Which entries")]
+    company: Vec<String>,
+    /// Of this branch
+    #[arg(long, help_heading = "Which entries")]
+    branch: Vec<String>,
+    /// About this record
+    #[arg(long, value_name = "TYPE/ID", help_heading = "Which entries")]
+    entity: Vec<String>,
+    /// With this reference number
+    #[arg(long = "ref", value_name = "REFERENCE", help_heading = "Which entries")]
+    reference: Vec<String>,
+    /// Of this request
+    #[arg(long, value_name = "ID", help_heading = "Which entries")]
+    request: Vec<String>,
+    /// Of this session, as the trail has it
+    #[arg(long, value_name = "ID", help_heading = "Which entries")]
+    session: Vec<String>,
+    /// From this address
+    #[arg(long, help_heading = "Which entries")]
+    ip: Vec<String>,
+    /// Only what succeeded
+    #[arg(long, conflicts_with = "failed", help_heading = "Which entries")]
+    success: bool,
+    /// Only what failed
+    #[arg(long, help_heading = "Which entries")]
+    failed: bool,
+    /// Which file of the trail: all entries, or those that security.jsonl repeats
+    #[arg(long, value_name = "FILE", value_enum, default_value_t = File::Audit, help_heading = "Which entries")]
+    source: File,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// From when to when.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Period {
+    /// From this time on: RFC 3339, a date, 2h, today, yesterday
+    #[arg(long, value_name = "TIME", help_heading = "Which entries")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", help_heading = "Which entries")]
+    until: Option<String>,
+}
+
+/// How the trail is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    /// Examines every line, and fails where one cannot be read
+    #[arg(long, help_heading = "Reading")]
+    pub(crate) strict: bool,
+    /// Reads everything, whatever the index says; the answer is the same
+    #[arg(long, help_heading = "Reading")]
+    no_index: bool,
+    /// How many threads read [default: one for each processor]
+    #[arg(long, value_name = "N", help_heading = "Reading")]
+    threads: Option<usize>,
+}
+
+/// Which file of a trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum File {
+    Audit,
+    Security,
+}
+
+impl Question {
+    /// The search for it, oldest first and without a limit.
+    pub(crate) fn search(&self, trail: &Trail) -> Result<Search, Failure> {
+        let now = Moment::now();
+        let source = match self.source {
+            File::Audit => Source::Audit,
+            File::Security => Source::Security,
+        };
+        let search = self.reading.of(Search::new(trail.directory())).source(source).query(self.query(now)?);
+        self.period.of(search, now)
+    }
+
+    /// Whether every line is to be examined.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.reading.strict
+    }
+
+    fn query(&self, _now: Moment) -> Result<Query, Failure> {
+        // A flag that does not exist is no word to look for.
+        if let Some(word) = self.words.iter().find(|word| word.starts_with("--")) {
+            return Err(Failure::said(format!(
+                "there is no option {word}; put it in quotation marks to search for it"
+            )));
+        }
+        Ok(Query::everything())
+    }
+
+    /// The question in words, as it was asked.
+    pub(crate) fn text(&self) -> String {
+        self.words.join(" ")
+    }
+}
+
+impl Period {
+    /// The same search, only from when to when.
+    pub(crate) fn of(&self, mut search: Search, now: Moment) -> Result<Search, Failure> {
+        if let Some(since) = &self.since {
+            search = search.since(moment(since, now)?);
+        }
+        if let Some(until) = &self.until {
+            search = search.until(moment(until, now)?);
+        }
+        Ok(search)
+    }
+}
+
+impl Reading {
+    /// The same search, read so.
+    pub(crate) fn of(&self, mut search: Search) -> Search {
+        if self.strict {
+            search = search.strict();
+        }
+        if self.no_index {
+            search = search.without_index();
+        }
+        match self.threads {
+            Some(threads) => search.threads(threads),
+            None => search,
+        }
+    }
+}
+
+/// A time in words.
+pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
+    let day = Duration::from_secs(86_400);
+    let known = match text {
+        "now" => Some(now),
+        "today" => Some(now.day()),
+        "yesterday" => Some(now.day().before(day)),
+        _ => Moment::parse(text).or_else(|| Moment::parse_date(text)),
+    };
+    known.or_else(|| span(text).ok().map(|span| now.before(span))).ok_or_else(|| {
+        Failure::said(format!(
+            "{text:?} is no time: give RFC 3339 (2026-11-24T15:24:54Z), a date, 2h for two hours ago, today or yesterday"
+        ))
+    })
+}
+
+/// A length of time: `90s`, `15m`, `2h`, `1d`, `1w`.
+pub(crate) fn span(text: &str) -> Result<Duration, Failure> {
+    let read = || {
+        let (at, _) = text.char_indices().last()?;
+        let (number, unit) = text.split_at(at);
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return None,
+        };
+        let count = number.parse::<u64>().ok().filter(|count| *count > 0)?;
+        Some(Duration::from_secs(count.checked_mul(seconds)?))
+    };
+    read().ok_or_else(|| Failure::said(format!("{text:?} is no length of time: give 90s, 15m, 2h, 1d or 1w")))
+}
