@@ -1,0 +1,124 @@
+//! CSV records (RFC 4180): quoted where they must be, and safe to open in a spreadsheet.
+//!
+//! Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers do not. Control characters and those
+//! that reorder text stand as `\n` or `\uXXXX`, in letters, so a record is always one line.
+
+use crate::column::Column;
+use crate::exporter::Settings;
+use crate::json::stored;
+use crate::text::Style;
+use crate::view::View;
+
+static CELL: Style = Style::new(
+    b"\"",
+    |c| match c {
+        '"' => Some("\"\""),
+        '\n' => Some("\\n"),
+        '\r' => Some("\\r"),
+        '\t' => Some("\\t"),
+        _ => None,
+    },
+    "\\u",
+);
+
+/// The names of the columns.
+pub(crate) fn header(out: &mut Vec<u8>, settings: &Settings) {
+    record(out, settings, |out, column| out.extend_from_slice(column.as_str().as_bytes()));
+}
+
+/// One record, ended by CR LF.
+pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
+    record(out, settings, |out, column| cell(out, view, column));
+}
+
+fn record(out: &mut Vec<u8>, settings: &Settings, mut cell: impl FnMut(&mut Vec<u8>, Column)) {
+    for (index, &column) in settings.columns.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        cell(out, column);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn cell(out: &mut Vec<u8>, view: &View<'_>, column: Column) {
+    let entry = view.entry;
+    match column {
+        Column::Seq => number(out, view.seq()),
+        Column::Id => text(out, &entry.id),
+        Column::Timestamp => text(out, &entry.timestamp),
+        Column::Level => text(out, &entry.level),
+        Column::Module => text(out, &entry.module),
+        Column::Action => text(out, &entry.action),
+        Column::Description => text(out, &entry.description),
+        Column::User => text(out, &entry.user),
+        Column::UserRole => text(out, &entry.user_role),
+        Column::OnBehalfOf => text(out, &entry.on_behalf_of),
+        Column::CompanyId => text(out, &entry.company_id),
+        Column::BranchId => text(out, &entry.branch_id),
+        Column::EntityType => text(out, &entry.entity_type),
+        Column::EntityId => text(out, &entry.entity_id),
+        Column::ReferenceNo => text(out, &entry.reference_no),
+        // Digits, a point and a minus: nothing to quote, and a number to whoever opens it.
+        Column::Amount => {
+            out.extend(entry.amount.iter().flat_map(|amount| amount.to_string().into_bytes()));
+        }
+        Column::Currency => text(out, &entry.currency),
+        Column::OldValues => json(out, view.old_values().as_deref()),
+        Column::NewValues => json(out, view.new_values().as_deref()),
+        Column::Metadata => json(out, view.metadata().as_deref()),
+        Column::RequestId => text(out, &entry.request_id),
+        Column::SessionId => text(out, &entry.session_id),
+        Column::Ip => text(out, &entry.ip),
+        Column::Hostname => text(out, view.hostname),
+        Column::Method => text(out, &entry.method),
+        Column::Endpoint => text(out, &entry.endpoint),
+        Column::Status => number(out, entry.status),
+        Column::Success => match view.success() {
+            Some(true) => out.extend_from_slice(b"true"),
+            Some(false) => out.extend_from_slice(b"false"),
+            None => {}
+        },
+        Column::Erased => text(out, &entry.erased),
+        Column::OwnRecord => json(out, view.own_record().as_deref()),
+        Column::LeafHash => text(out, &view.leaf_hash().unwrap_or_default()),
+    }
+}
+
+fn number(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
+    if let Some(number) = number {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+}
+
+fn json(out: &mut Vec<u8>, json: Option<&str>) {
+    if let Some(json) = json {
+        let mut compact = Vec::with_capacity(json.len());
+        stored(&mut compact, json);
+        text(out, &String::from_utf8_lossy(&compact));
+    }
+}
+
+/// Quoted also where only some programs need it: a semicolon parts cells where the comma is the decimal sign.
+fn text(out: &mut Vec<u8>, text: &str) {
+    let is_guarded = looks_like_a_formula(text);
+    let is_quoted = text.bytes().any(|byte| matches!(byte, b'"' | b',' | b';'))
+        || text.starts_with(' ')
+        || text.ends_with(' ');
+    if is_quoted {
+        out.push(b'"');
+    }
+    if is_guarded {
+        out.push(b'\'');
+    }
+    CELL.write(out, text);
+    if is_quoted {
+        out.push(b'"');
+    }
+}
+
+/// Apostrophes before one are looked through: whoever takes a guard off must not take one that was there.
+fn looks_like_a_formula(text: &str) -> bool {
+    const FIRSTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    text.trim_start_matches('\'').starts_with(FIRSTS)
+}

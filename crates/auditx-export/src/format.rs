@@ -1,0 +1,76 @@
+//! What an exporter can write, and how each is called.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// A schema, as bytes a collector reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// [OCSF](https://schema.ocsf.io/1.6.0) events, one compact JSON object a line.
+    Ocsf,
+    /// [ECS](https://www.elastic.co/guide/en/ecs/current/index.html) documents, one compact JSON object a line.
+    Ecs,
+    /// `CEF:0` records, one a line, without a syslog header.
+    Cef,
+    /// RFC 5424 messages, ended by a newline or with their length before them.
+    Syslog,
+    /// OTLP logs in JSON: each line is a whole `ExportLogsServiceRequest`, as OTLP/HTTP and a collector's file receiver take it.
+    OtlpJson,
+    /// RFC 4180 records behind a line of column names.
+    Csv,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 6] =
+        [Self::Ocsf, Self::Ecs, Self::Cef, Self::Syslog, Self::OtlpJson, Self::Csv];
+
+    /// How it is called on a command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cef => "cef",
+            Self::Syslog => "syslog",
+            Self::OtlpJson => "otlp-json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    /// In any case; another word is `is_invalid`.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| Error::unknown("format", text, Self::ALL.map(Self::as_str)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_parse_in_any_case_and_display_as_they_are_called() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
+        }
+        let error = "leef".parse::<Format>().unwrap_err();
+        assert!(error.is_invalid());
+        assert_eq!(error.to_string(), r#""leef" is no format; one of ocsf ecs cef syslog otlp-json csv"#);
+    }
+}

@@ -1,0 +1,104 @@
+//! The classes and activities of OCSF that entries are mapped to.
+
+use crate::view::{Subject, View, first_of};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Base,
+    EventLog,
+    Finding,
+    Authentication,
+    Entity,
+    Api,
+}
+
+/// An activity that no class has a number for.
+const OTHER: u64 = 99;
+
+impl Class {
+    pub(super) fn of(view: &View<'_>) -> Self {
+        match view.subject {
+            Subject::Erased | Subject::Other => Self::Base,
+            Subject::Trail(_) => Self::EventLog,
+            Subject::RateLimit => Self::Finding,
+            Subject::Logon | Subject::Logoff => Self::Authentication,
+            Subject::Request => Self::Api,
+            Subject::Record => Self::Entity,
+        }
+    }
+
+    pub(super) fn uid(self) -> u64 {
+        match self {
+            Self::Base => 0,
+            Self::EventLog => 1008,
+            Self::Finding => 2004,
+            Self::Authentication => 3002,
+            Self::Entity => 3004,
+            Self::Api => 6003,
+        }
+    }
+
+    pub(super) fn category(self) -> u64 {
+        self.uid() / 1_000
+    }
+
+    /// Of its category, and its own.
+    pub(super) fn captions(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Base => ("Uncategorized", "Base Event"),
+            Self::EventLog => ("System Activity", "Event Log Activity"),
+            Self::Finding => ("Findings", "Detection Finding"),
+            Self::Authentication => ("Identity & Access Management", "Authentication"),
+            Self::Entity => ("Identity & Access Management", "Entity Management"),
+            Self::Api => ("Application Activity", "API Activity"),
+        }
+    }
+
+    /// Its number and its name; of another activity the trail's own word.
+    pub(super) fn activity<'a>(self, view: &View<'a>) -> (u64, &'a str) {
+        match (self, view.subject) {
+            (_, Subject::Erased) => (0, "Unknown"),
+            (_, Subject::Trail(kind)) => match kind {
+                "retired" => (2, "Delete"),
+                "export" => (3, "Export"),
+                "rotated" => (5, "Rotate"),
+                "open" => (6, "Start"),
+                "close" => (7, "Stop"),
+                other => (OTHER, first_of([other, "unknown"])),
+            },
+            (_, Subject::RateLimit) => (1, "Create"),
+            (_, Subject::Logon) => (1, "Logon"),
+            (_, Subject::Logoff) => (2, "Logoff"),
+            (Self::Base, _) => (OTHER, view.code()[1]),
+            _ => match view.entry.action.as_str() {
+                "CREATE" | "IMPORT" => (1, "Create"),
+                "READ" | "EXPORT" => (2, "Read"),
+                "UPDATE" | "APPROVE" | "REJECT" | "VOID" | "POST" | "PAYMENT" | "REFUND" | "TRANSFER"
+                | "ADJUST" => (3, "Update"),
+                "DELETE" => (4, "Delete"),
+                _ => (OTHER, view.code()[1]),
+            },
+        }
+    }
+
+    /// Whether its attributes say which record, and what it said before and after.
+    pub(super) fn has_entity(self) -> bool {
+        self == Self::Entity
+    }
+
+    /// Whether `http_request` and `http_response` are attributes of it.
+    pub(super) fn has_http(self) -> bool {
+        matches!(self, Self::Authentication | Self::Entity | Self::Api)
+    }
+
+    /// Whether it says where the actor was.
+    pub(super) fn has_source(self) -> bool {
+        self != Self::Base
+    }
+}
+
+/// Names of numbers.
+pub(super) mod captions {
+    /// By `severity_id`.
+    pub(crate) const SEVERITIES: [&str; 6] = ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
+}

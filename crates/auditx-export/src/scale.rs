@@ -1,0 +1,66 @@
+//! How grave a level is on the scale of each schema.
+
+use auditx_core::LogLevel;
+
+/// 0 unknown, 1 informational, 2 low, 3 medium, 4 high, 5 critical.
+pub(crate) fn ocsf(level: Option<LogLevel>) -> u64 {
+    match level {
+        None => 0,
+        Some(LogLevel::Warning) => 2,
+        Some(LogLevel::Error) => 3,
+        Some(LogLevel::Security) => 4,
+        Some(LogLevel::Critical) => 5,
+        Some(_) => 1,
+    }
+}
+
+/// CEF's 0 to 10, which is ECS's `event.severity` here too.
+pub(crate) fn tenths(level: Option<LogLevel>) -> u64 {
+    match level {
+        Some(LogLevel::Debug) => 0,
+        Some(LogLevel::Normal) => 2,
+        Some(LogLevel::Audit) => 3,
+        Some(LogLevel::Warning) => 5,
+        Some(LogLevel::Error) => 6,
+        Some(LogLevel::Security) => 8,
+        Some(LogLevel::Critical) => 10,
+        Some(_) | None => 1,
+    }
+}
+
+/// RFC 5424, section 6.2.1: 7 debug down to 2 critical.
+pub(crate) fn syslog(level: Option<LogLevel>) -> u64 {
+    match level {
+        Some(LogLevel::Debug) => 7,
+        Some(LogLevel::Audit) => 5,
+        Some(LogLevel::Warning) => 4,
+        Some(LogLevel::Error | LogLevel::Security) => 3,
+        Some(LogLevel::Critical) => 2,
+        Some(_) | None => 6,
+    }
+}
+
+/// OpenTelemetry's `SeverityNumber`: 5 debug, 9 info, 13 warn, 17 error, 21 fatal; 0 unspecified.
+pub(crate) fn otel(level: Option<LogLevel>) -> u64 {
+    match level {
+        None => 0,
+        Some(LogLevel::Debug) => 5,
+        Some(LogLevel::Warning) => 13,
+        Some(LogLevel::Error | LogLevel::Security) => 17,
+        Some(LogLevel::Critical) => 21,
+        Some(_) => 9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_scale_puts_a_graver_level_lower() {
+        let rises = |scale: fn(Option<LogLevel>) -> u64| {
+            LogLevel::ALL.windows(2).all(|pair| scale(Some(pair[0])) <= scale(Some(pair[1])))
+        };
+        assert!(rises(ocsf) && rises(tenths) && rises(otel) && rises(|level| 7 - syslog(level)));
+    }
+}

@@ -1,0 +1,78 @@
+//! Text into each format's bytes: what the format escapes, and what would harm whoever looks at it.
+
+/// What one format does to text.
+pub(crate) struct Style {
+    /// Bytes that end a run which can be copied as it is.
+    stops: [bool; 256],
+    /// What stands for a character of the format's own.
+    special: fn(char) -> Option<&'static str>,
+    /// What comes before the four hex digits of a character that is harmful.
+    hazard: &'static str,
+}
+
+impl Style {
+    pub(crate) const fn new(
+        own: &[u8],
+        special: fn(char) -> Option<&'static str>,
+        hazard: &'static str,
+    ) -> Self {
+        let mut stops = [false; 256];
+        let mut byte = 0;
+        while byte < 0x20 {
+            stops[byte] = true;
+            byte += 1;
+        }
+        // DEL, and the first bytes of the harmful characters beyond ASCII.
+        let firsts = [0x7f, 0xc2, 0xd8, 0xe2, 0xef];
+        byte = 0;
+        while byte < firsts.len() {
+            stops[firsts[byte]] = true;
+            byte += 1;
+        }
+        byte = 0;
+        while byte < own.len() {
+            stops[own[byte] as usize] = true;
+            byte += 1;
+        }
+        Self { stops, special, hazard }
+    }
+
+    /// Appends the text. Costs one pass.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, text: &str) {
+        let mut rest = text;
+        while let Some(stop) = rest.bytes().position(|byte| self.stops[usize::from(byte)]) {
+            let (run, tail) = rest.split_at(stop);
+            out.extend_from_slice(run.as_bytes());
+            let mut chars = tail.chars();
+            let Some(c) = chars.next() else { break };
+            self.character(out, c);
+            rest = chars.as_str();
+        }
+        out.extend_from_slice(rest.as_bytes());
+    }
+
+    fn character(&self, out: &mut Vec<u8>, c: char) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        if let Some(written) = (self.special)(c) {
+            out.extend_from_slice(written.as_bytes());
+        } else if is_hazard(c) {
+            out.extend_from_slice(self.hazard.as_bytes());
+            out.extend([12, 8, 4, 0].map(|shift| HEX[(u32::from(c) >> shift & 0xf) as usize]));
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
+/// Breaks lines, steers a terminal or reorders text: the characters that a line of the trail holds only escaped.
+pub(crate) fn is_hazard(c: char) -> bool {
+    matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// At most so many bytes of the text, cut between characters.
+pub(crate) fn shortened(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}

@@ -1,0 +1,208 @@
+//! An entry as the mappers look at it: what it is about, and what follows from its fields alone.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use auditx_core::{Leaf, LogLevel, StoredEntry, leaf_of, to_hex};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::moment::Moment;
+
+/// What an entry is about, which decides its class in every schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject<'a> {
+    /// An erased line's stub.
+    Erased,
+    /// The trail itself: the kind of an own record.
+    Trail(&'a str),
+    /// More failures of one address than the rate limit allows.
+    RateLimit,
+    Logon,
+    Logoff,
+    /// An HTTP request.
+    Request,
+    /// A business record: an invoice, a product, a customer.
+    Record,
+    /// None of these: a plain statement.
+    Other,
+}
+
+/// One entry, with what the mappers have in common.
+pub(crate) struct View<'a> {
+    pub(crate) entry: &'a StoredEntry,
+    line: &'a [u8],
+    /// None where the line is not the entry's JSON: then the entry alone is believed.
+    stored: Option<Stored<'a>>,
+    pub(crate) subject: Subject<'a>,
+    pub(crate) level: Option<LogLevel>,
+    /// None where the line says none that can be read.
+    pub(crate) time: Option<Moment>,
+    /// None where the line says none, or something that is no address.
+    pub(crate) address: Option<IpAddr>,
+    /// The entry's, else what the exporter was told.
+    pub(crate) hostname: &'a str,
+}
+
+/// Values with their digits as they stand in the line: a number read as `f64` would lose some.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stored<'a> {
+    seq: Option<u64>,
+    success: Option<bool>,
+    #[serde(borrow)]
+    old_values: Option<&'a RawValue>,
+    #[serde(borrow)]
+    new_values: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, rename = "auditx")]
+    own_record: Option<&'a RawValue>,
+}
+
+impl<'a> View<'a> {
+    /// Costs a pass over the line.
+    pub(crate) fn new(line: &'a [u8], entry: &'a StoredEntry, default_hostname: &'a str) -> Self {
+        Self {
+            entry,
+            line,
+            stored: serde_json::from_slice(line).ok(),
+            subject: subject(entry),
+            level: entry.level.parse().ok(),
+            time: Moment::parse(&entry.timestamp),
+            address: entry.ip.parse().ok(),
+            hostname: first_of([&entry.hostname, default_hostname]),
+        }
+    }
+
+    /// Its index in the trail; none in a line of the Python origin.
+    pub(crate) fn seq(&self) -> Option<u64> {
+        self.stored.as_ref().map_or(Some(self.entry.seq), |stored| stored.seq)
+    }
+
+    /// The line's hash in the trail's tree, in hex; none where the line is in no tree. Costs one SHA-256.
+    pub(crate) fn leaf_hash(&self) -> Option<String> {
+        leaf_of(self.line).map(|Leaf { hash, .. }| to_hex(&hash))
+    }
+
+    /// None where the line does not say: an erased line's stub, and some lines of the Python origin.
+    pub(crate) fn success(&self) -> Option<bool> {
+        match &self.stored {
+            _ if self.subject == Subject::Erased => None,
+            Some(stored) => stored.success.map(|_| self.entry.success),
+            None => Some(self.entry.success),
+        }
+    }
+
+    /// `success`, `failure` or `unknown`, the word of ECS, CEF and OTel alike.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.success() {
+            Some(true) => "success",
+            Some(false) => "failure",
+            None => "unknown",
+        }
+    }
+
+    /// The JSON of the record before; none where there was none.
+    pub(crate) fn old_values(&self) -> Option<Cow<'a, str>> {
+        self.json(|stored| stored.old_values, || self.entry.old_values.to_string())
+    }
+
+    /// The JSON of the record after; none where there is none.
+    pub(crate) fn new_values(&self) -> Option<Cow<'a, str>> {
+        self.json(|stored| stored.new_values, || self.entry.new_values.to_string())
+    }
+
+    /// The JSON of the free key-values; none where there are none.
+    pub(crate) fn metadata(&self) -> Option<Cow<'a, str>> {
+        self.json(|stored| stored.metadata, || Value::from(self.entry.metadata.clone()).to_string())
+    }
+
+    /// The JSON of an own record.
+    pub(crate) fn own_record(&self) -> Option<Cow<'a, str>> {
+        let own_record = || self.entry.own_record.clone().map_or(Value::Null, Value::from).to_string();
+        self.json(|stored| stored.own_record, own_record)
+    }
+
+    fn json(
+        &self,
+        stored: impl FnOnce(&Stored<'a>) -> Option<&'a RawValue>,
+        parsed: impl FnOnce() -> String,
+    ) -> Option<Cow<'a, str>> {
+        let json: Cow<'a, str> = match &self.stored {
+            Some(line) => stored(line)?.get().into(),
+            None => parsed().into(),
+        };
+        let is_empty = json == "null" || json.strip_prefix('{').is_some_and(|rest| rest.trim() == "}");
+        (!is_empty).then_some(json)
+    }
+
+    /// Why, where the metadata says it: `reason`, or a request's `error`.
+    pub(crate) fn reason(&self) -> &'a str {
+        first_of(["reason", "error"].map(|name| self.metadata_text(name)))
+    }
+
+    /// W3C Trace Context: 32 hex digits, or empty.
+    pub(crate) fn trace_id(&self) -> &'a str {
+        let id = self.metadata_text("trace_id");
+        let is_id = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_id { id } else { "" }
+    }
+
+    fn metadata_text(&self, name: &str) -> &'a str {
+        self.entry.metadata.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What kind of entry it is in two words: the module and the action; for the trail's own records `auditx` and their kind.
+    pub(crate) fn code(&self) -> [&'a str; 2] {
+        let or_unknown = |word| first_of([word, "unknown"]);
+        match self.subject {
+            Subject::Erased => ["auditx", "erased_line"],
+            Subject::Trail(kind) => ["auditx", or_unknown(kind)],
+            _ => [or_unknown(&self.entry.module), or_unknown(&self.entry.action)],
+        }
+    }
+
+    /// What it says for people; of a stub, that it is one.
+    pub(crate) fn message(&self) -> &'a str {
+        let stub = if self.subject == Subject::Erased { "A line was erased here" } else { "" };
+        first_of([&self.entry.description, stub])
+    }
+
+    /// A request's path, and its query without the question mark.
+    pub(crate) fn path_and_query(&self) -> (&'a str, &'a str) {
+        self.entry.endpoint.split_once('?').unwrap_or((&self.entry.endpoint, ""))
+    }
+}
+
+fn subject(entry: &StoredEntry) -> Subject<'_> {
+    if !entry.erased.is_empty() {
+        return Subject::Erased;
+    }
+    if let Some(own) = &entry.own_record {
+        return Subject::Trail(own.get("kind").and_then(Value::as_str).unwrap_or_default());
+    }
+    if entry.metadata.get("rate_limited") == Some(&Value::Bool(true)) {
+        return Subject::RateLimit;
+    }
+    // What a request did is its closing entry's action too, so a request comes before a record; a login comes before both.
+    match entry.action.as_str() {
+        "LOGIN" => Subject::Logon,
+        "LOGOUT" => Subject::Logoff,
+        _ if !entry.method.is_empty() || !entry.endpoint.is_empty() => Subject::Request,
+        _ if is_of_a_record(entry) => Subject::Record,
+        _ => Subject::Other,
+    }
+}
+
+fn is_of_a_record(entry: &StoredEntry) -> bool {
+    [&entry.entity_type, &entry.entity_id, &entry.reference_no].iter().any(|text| !text.is_empty())
+        || !entry.old_values.is_null()
+        || !entry.new_values.is_null()
+}
+
+/// The first that says something.
+pub(crate) fn first_of<const N: usize>(texts: [&str; N]) -> &str {
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
