@@ -1,10 +1,11 @@
-//! How entries look on their way out: a table for people, JSON, the changes of fields, or the bytes as stored.
+//! How entries look on their way out: a table for people, JSON, CSV, the changes of fields, or the bytes as stored.
 //!
 //! Comes in: rows, on several threads. Goes out: their text; and on one thread what stands before, between and behind them.
 
 use std::io::{self, Write};
 
-use auditx_reader::{Found, Row};
+use auditx_export::{Column, Exporter, Format};
+use auditx_reader::Found;
 use clap::ValueEnum;
 
 use crate::columns::{Columns, Days};
@@ -12,7 +13,8 @@ use crate::diff;
 use crate::failure::Failure;
 use crate::fields::{self, FieldPath};
 use crate::harmless_json;
-use crate::terminal;
+use crate::mapper::Mapper;
+use crate::terminal::{self, harmless};
 
 /// How entries look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +25,8 @@ pub(crate) enum Form {
     Json,
     /// One JSON object a line
     Ndjson,
+    /// For spreadsheets; text that they would take for a formula has an apostrophe before it
+    Csv,
     /// Which fields were changed, from what to what
     Diff,
     /// The bytes as stored
@@ -60,6 +64,7 @@ impl Looks {
             Form::Table => Kind::Table(Columns::of_fields(&fields, terminal::table_width(), has_colours)),
             Form::Json => Kind::Objects { fields, is_array: true },
             Form::Ndjson => Kind::Objects { fields, is_array: false },
+            Form::Csv => Kind::Csv(csv(&fields)?),
             Form::Diff => Kind::Diff,
             Form::Raw => Kind::Raw { is_escaped: is_terminal },
         };
@@ -81,6 +86,7 @@ enum Kind {
         fields: Vec<FieldPath>,
         is_array: bool,
     },
+    Csv(Mapper),
     Diff,
     /// Escaped where it would steer a terminal.
     Raw {
@@ -91,11 +97,7 @@ enum Kind {
 impl Sheet {
     /// The text of one entry, for [`Pages::write`].
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
-        self.row(found.row, out);
-    }
-
-    /// The same of a row.
-    pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let row = found.row;
         match &self.kind {
             Kind::Table(columns) => columns.row(row, out),
             Kind::Objects { fields, is_array } => {
@@ -107,6 +109,7 @@ impl Sheet {
                 }
                 out.extend_from_slice(if *is_array { b"" } else { b"\n" });
             }
+            Kind::Csv(mapper) => mapper.render(found, out),
             Kind::Diff => diff::entry(row, self.has_colours, out),
             Kind::Raw { is_escaped } => {
                 if *is_escaped {
@@ -159,22 +162,46 @@ impl<W: Write> Pages<'_, W> {
                 // Each has a comma before it, the first one too.
                 text = &text[1..];
             }
-            Kind::Objects { .. } | Kind::Diff | Kind::Raw { .. } => {}
+            Kind::Csv(mapper) if is_first => mapper.header(&mut self.text),
+            Kind::Objects { .. } | Kind::Csv(_) | Kind::Diff | Kind::Raw { .. } => {}
         }
         self.out.write_all(&self.text)?;
         self.out.write_all(text)
     }
 
-    /// What stands behind all of them.
-    pub(crate) fn end(mut self) -> io::Result<()> {
-        if let Kind::Objects { is_array: true, .. } = self.sheet.kind {
-            self.out.write_all(if self.has_begun { b"\n]\n" } else { b"[]\n" })?;
+    /// What stands behind all of them. Where some could not be shown it is said on standard error, and the answer is no.
+    pub(crate) fn end(mut self) -> io::Result<bool> {
+        match &self.sheet.kind {
+            Kind::Objects { is_array: true, .. } => {
+                self.out.write_all(if self.has_begun { b"\n]\n" } else { b"[]\n" })?;
+            }
+            Kind::Csv(mapper) if !self.has_begun => {
+                // Whoever reads it finds its columns, and no rows.
+                self.text.clear();
+                mapper.header(&mut self.text);
+                self.out.write_all(&self.text)?;
+            }
+            _ => {}
         }
-        self.out.flush()
+        self.out.flush()?;
+        Ok(match &self.sheet.kind {
+            Kind::Csv(mapper) => mapper.tell(),
+            _ => true,
+        })
     }
 
     /// Everything so far is on its way.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// CSV with these columns, or all of them.
+fn csv(fields: &[FieldPath]) -> Result<Mapper, Failure> {
+    let mut columns = Vec::with_capacity(fields.len());
+    for path in fields {
+        let column = path.name().parse::<Column>();
+        columns.push(column.map_err(|error| Failure::said(harmless(&error.to_string())))?);
+    }
+    Ok(Mapper::new(Exporter::new(Format::Csv).columns(columns)))
 }

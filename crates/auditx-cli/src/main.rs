@@ -19,6 +19,7 @@ mod change;
 mod fields;
 mod columns;
 mod diff;
+mod mapper;
 mod form;
 mod question;
 mod summary;

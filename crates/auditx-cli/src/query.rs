@@ -87,11 +87,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let sheet = arguments.looks.sheet(around.and_then(|around| around.seq()))?;
     let mut pages = sheet.pages(io::stdout().lock());
     let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
-    pages.end()?;
+    let is_whole = pages.end()?;
     if let Some(next) = &summary.next {
         complain(&format!("there is more: go on with --after {next}"));
     }
-    conclude(arguments, &summary)
+    let status = conclude(arguments, &summary)?;
+    Ok(if is_whole { status } else { Status::Error })
 }
 
 fn count(arguments: &Arguments, search: &auditx_reader::Search) -> Result<Status, Failure> {

@@ -84,12 +84,13 @@ impl Line {
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|error| format!("not UTF-8, {} bytes into the line", error.valid_up_to()))?;
-        if self.seq().is_some() {
-            serde_json::from_str(text).map_err(|error| why(&error))
-        } else {
-            read_foreign(text)
-        }
+        stored(text, self.seq().is_some())
     }
+}
+
+/// The entry in a line's text.
+pub(crate) fn stored(text: &str, has_seq: bool) -> Result<StoredEntry, String> {
+    if has_seq { serde_json::from_str(text).map_err(|error| why(&error)) } else { read_foreign(text) }
 }
 
 /// A line that does not begin with its number: the origin's. Absent values may be null there, and `success` may be
