@@ -1,6 +1,5 @@
 //! `--fields`: names of what is to be seen of an entry.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use auditx_reader::{Field, Json, Row};
@@ -82,7 +81,7 @@ pub(crate) fn object(row: &Row<'_>, fields: &[FieldPath], out: &mut Vec<u8>) {
         if out.len() > begin {
             out.push(b',');
         }
-        quoted(&Cow::Borrowed(path.name()), out);
+        quoted(path.name(), out);
         out.push(b':');
         value(found, out);
     }

@@ -65,7 +65,7 @@ impl Looks {
             Form::Json => Kind::Objects { fields, is_array: true },
             Form::Ndjson => Kind::Objects { fields, is_array: false },
             Form::Csv => Kind::Csv(csv(&fields)?),
-            Form::Diff => Kind::Diff,
+            Form::Diff => Kind::Diff { has_record: true },
             Form::Raw => Kind::Raw { is_escaped: is_terminal },
         };
         Ok(Sheet { kind, has_colours })
@@ -87,7 +87,11 @@ enum Kind {
         is_array: bool,
     },
     Csv(Mapper),
-    Diff,
+    Diff {
+        has_record: bool,
+    },
+    /// An entry and its changes as one object.
+    Changes,
     /// Escaped where it would steer a terminal.
     Raw {
         is_escaped: bool,
@@ -95,6 +99,11 @@ enum Kind {
 }
 
 impl Sheet {
+    /// The entries about one record.
+    pub(crate) fn of_history(is_json: bool, has_colours: bool) -> Self {
+        Self { kind: if is_json { Kind::Changes } else { Kind::Diff { has_record: false } }, has_colours }
+    }
+
     /// The text of one entry, for [`Pages::write`].
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
         let row = found.row;
@@ -110,7 +119,11 @@ impl Sheet {
                 out.extend_from_slice(if *is_array { b"" } else { b"\n" });
             }
             Kind::Csv(mapper) => mapper.render(found, out),
-            Kind::Diff => diff::entry(row, self.has_colours, out),
+            Kind::Diff { has_record } => diff::entry(row, *has_record, self.has_colours, out),
+            Kind::Changes => {
+                out.extend_from_slice(b",\n");
+                diff::object(row, out);
+            }
             Kind::Raw { is_escaped } => {
                 if *is_escaped {
                     harmless_json::text(row.line(), out);
@@ -157,13 +170,13 @@ impl<W: Write> Pages<'_, W> {
                     text = b"";
                 }
             }
-            Kind::Objects { is_array: true, .. } if is_first => {
+            Kind::Objects { is_array: true, .. } | Kind::Changes if is_first => {
                 self.text.push(b'[');
                 // Each has a comma before it, the first one too.
                 text = &text[1..];
             }
             Kind::Csv(mapper) if is_first => mapper.header(&mut self.text),
-            Kind::Objects { .. } | Kind::Csv(_) | Kind::Diff | Kind::Raw { .. } => {}
+            _ => {}
         }
         self.out.write_all(&self.text)?;
         self.out.write_all(text)
@@ -172,7 +185,7 @@ impl<W: Write> Pages<'_, W> {
     /// What stands behind all of them. Where some could not be shown it is said on standard error, and the answer is no.
     pub(crate) fn end(mut self) -> io::Result<bool> {
         match &self.sheet.kind {
-            Kind::Objects { is_array: true, .. } => {
+            Kind::Objects { is_array: true, .. } | Kind::Changes => {
                 self.out.write_all(if self.has_begun { b"\n]\n" } else { b"[]\n" })?;
             }
             Kind::Csv(mapper) if !self.has_begun => {

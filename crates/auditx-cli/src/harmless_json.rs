@@ -1,7 +1,5 @@
 //! JSON of a trail on its way to somebody: the same values, and nothing in the text that could steer a terminal or reorder it.
 
-use std::borrow::Cow;
-
 use auditx_reader::Json;
 
 use crate::terminal::is_hazard;
@@ -38,7 +36,7 @@ pub(crate) fn value(value: Json<'_>, out: &mut Vec<u8>) {
 }
 
 /// Text as a JSON string.
-pub(crate) fn quoted(plain: &Cow<'_, str>, out: &mut Vec<u8>) {
+pub(crate) fn quoted(plain: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for c in plain.chars() {
         match c {
@@ -71,7 +69,7 @@ mod tests {
         assert_eq!(parsed(&safe), parsed(json));
 
         let mut out = Vec::new();
-        quoted(&Cow::Borrowed("a\"\\\n"), &mut out);
+        quoted("a\"\\\n", &mut out);
         assert_eq!(out, br#""a\"\\\u000a""#);
     }
 }

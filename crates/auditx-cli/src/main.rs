@@ -25,6 +25,9 @@ mod question;
 mod summary;
 mod around;
 mod query;
+mod history;
+mod stats;
+mod export;
 mod demo;
 mod tail;
 mod doctor;
@@ -56,6 +59,9 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Query(query::Arguments),
+    History(history::Arguments),
+    Stats(stats::Arguments),
+    Export(export::Arguments),
     Tail(tail::Arguments),
     Doctor(doctor::Arguments),
     Verify(verify::Arguments),
@@ -86,6 +92,9 @@ fn main() -> ExitCode {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
             Command::Query(arguments) => query::run(arguments),
+            Command::History(arguments) => history::run(arguments),
+            Command::Stats(arguments) => stats::run(arguments),
+            Command::Export(arguments) => export::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),

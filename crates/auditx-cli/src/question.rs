@@ -156,6 +156,14 @@ impl Reading {
     }
 }
 
+/// Every entry about a record.
+pub(crate) fn about(record: &str) -> Result<Query, Failure> {
+    match record.split_once('/') {
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(Query::everything()),
+        _ => Err(Failure::said(format!("{record:?} is no record: give TYPE/ID, as customer/CUST-220"))),
+    }
+}
+
 /// A time in words.
 pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
     let day = Duration::from_secs(86_400);

@@ -93,6 +93,12 @@ mod tests {
         for column in Column::ALL {
             assert_eq!(column.to_string().parse::<Column>().unwrap(), *column);
         }
-        assert!("price".parse::<Column>().unwrap_err().to_string().starts_with("\"price\" is no column; one of seq id "));
+        assert!(
+            "price"
+                .parse::<Column>()
+                .unwrap_err()
+                .to_string()
+                .starts_with("\"price\" is no column; one of seq id ")
+        );
     }
 }

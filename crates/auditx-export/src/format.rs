@@ -25,8 +25,7 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] =
-        [Self::Ocsf, Self::Ecs, Self::Cef, Self::Syslog, Self::OtlpJson, Self::Csv];
+    pub const ALL: [Self; 6] = [Self::Ocsf, Self::Ecs, Self::Cef, Self::Syslog, Self::OtlpJson, Self::Csv];
 
     /// How it is called on a command line.
     #[must_use]

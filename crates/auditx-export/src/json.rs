@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn stored_json_keeps_digits_and_escapes_and_loses_only_spaces_between_tokens() {
         let mut out = Vec::new();
-        stored(&mut out, "{ \"a b\" : 1.10 ,\t\"q\\\"\\\\\" : [ 0.30000000000000004 , \"x \u{202e}\u{7f} y\" ] }");
+        stored(
+            &mut out,
+            "{ \"a b\" : 1.10 ,\t\"q\\\"\\\\\" : [ 0.30000000000000004 , \"x \u{202e}\u{7f} y\" ] }",
+        );
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"a b":1.10,"q\"\\":[0.30000000000000004,"x \u202e\u007f y"]}"#

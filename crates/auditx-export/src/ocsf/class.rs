@@ -100,5 +100,6 @@ impl Class {
 /// Names of numbers.
 pub(super) mod captions {
     /// By `severity_id`.
-    pub(crate) const SEVERITIES: [&str; 6] = ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
+    pub(crate) const SEVERITIES: [&str; 6] =
+        ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
 }
