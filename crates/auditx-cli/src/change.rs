@@ -80,7 +80,7 @@ mod tests {
         changes(&row)
             .iter()
             .map(|change| format!("{}: {} {}", change.field, text(change.old), text(change.new)))
-            .map(|told| told.replace("Some(", "").replace(')', "").replace('"', ""))
+            .map(|told| told.replace("Some(", "").replace([')', '"'], ""))
             .collect()
     }
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use auditx_export::{Exporter, Format, Framing};
-use auditx_reader::Search;
+use auditx_reader::{Moment, Search};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, Status};
 use crate::mapper::Mapper;
-use crate::question::Question;
+use crate::question::{Question, Scope};
 use crate::save::NewFile;
 use crate::summary;
 use crate::terminal::complain;
@@ -22,6 +22,8 @@ use crate::trail::Trail;
 pub(crate) struct Arguments {
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     trail: Trail,
     /// The schema
@@ -64,7 +66,7 @@ where
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
-    let search = arguments.question.search(&arguments.trail)?;
+    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
     let mapper = Mapper::new(arguments.exporter());
     let status = match &arguments.output {
         None => write(arguments, &search, &mapper, &mut io::stdout().lock())?,
@@ -95,7 +97,7 @@ fn write(
     mapper.footer(&mut edge);
     out.write_all(&edge)?;
     out.flush()?;
-    Ok(summary::tell(&summary, arguments.question.is_strict()))
+    Ok(summary::tell(&summary, arguments.scope.is_strict()))
 }
 
 impl Arguments {

@@ -135,6 +135,11 @@ impl Sheet {
         }
     }
 
+    /// Whether something stands behind the last entry.
+    pub(crate) fn has_end(&self) -> bool {
+        matches!(self.kind, Kind::Objects { is_array: true, .. } | Kind::Changes)
+    }
+
     /// An output for it.
     pub(crate) fn pages<W: Write>(&self, out: W) -> Pages<'_, W> {
         Pages { sheet: self, out, has_begun: false, days: Days::default(), text: Vec::new() }

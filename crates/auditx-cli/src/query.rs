@@ -2,13 +2,13 @@
 
 use std::io;
 
-use auditx_reader::{Cursor, Order, Summary};
+use auditx_reader::{Cursor, Moment, Order, Summary};
 use clap::ValueEnum;
 
 use crate::around::Around;
 use crate::failure::{Failure, Status, how_to_make};
 use crate::form::Looks;
-use crate::question::Question;
+use crate::question::{Question, Scope};
 use crate::summary;
 use crate::terminal::{self, complain};
 use crate::trail::Trail;
@@ -23,6 +23,8 @@ use crate::trail::Trail;
 pub(crate) struct Arguments {
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     around: Around,
     #[command(flatten)]
@@ -67,7 +69,7 @@ Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
     let around = arguments.around.found(&arguments.trail)?;
-    let mut search = arguments.question.search(&arguments.trail)?;
+    let mut search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
     if let Some(around) = &around {
         search = around.narrow(search);
     }
@@ -102,7 +104,7 @@ fn count(arguments: &Arguments, search: &auditx_reader::Search) -> Result<Status
 }
 
 fn conclude(arguments: &Arguments, summary: &Summary) -> Result<Status, Failure> {
-    let status = summary::tell(summary, arguments.question.is_strict());
+    let status = summary::tell(summary, arguments.scope.is_strict());
     if status == Status::Nothing && !arguments.count && summary.complaints.lines() == 0 {
         let trail = &arguments.trail;
         let hint = if trail.is_there() { String::new() } else { how_to_make(trail.directory()) };

@@ -6,6 +6,7 @@ use auditx_reader::{Moment, Query, Search, Source};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
+use crate::terminal::harmless;
 use crate::trail::Trail;
 
 /// Which entries. Repeating a flag is OR, different flags AND, and what a flag is given is taken literally.
@@ -14,8 +15,6 @@ pub(crate) struct Question {
     /// Words, "phrases", user:admin, -module:sales, amount:>1000000, changed:credit_limit, OR, ( ), …
     #[arg(value_name = "QUERY", allow_hyphen_values = true)]
     words: Vec<String>,
-    #[command(flatten)]
-    period: Period,
     /// Of this user
     #[arg(long, help_heading = "Which entries")]
     user: Vec<String>,
@@ -55,6 +54,13 @@ pub(crate) struct Question {
     /// Only what failed
     #[arg(long, help_heading = "Which entries")]
     failed: bool,
+}
+
+/// Which part of a trail, and how it is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scope {
+    #[command(flatten)]
+    period: Period,
     /// Which file of the trail: all entries, or those that security.jsonl repeats
     #[arg(long, value_name = "FILE", value_enum, default_value_t = File::Audit, help_heading = "Which entries")]
     source: File,
@@ -95,35 +101,89 @@ enum File {
 }
 
 impl Question {
+    /// What an entry has to answer.
+    pub(crate) fn query(&self, _now: Moment) -> Result<Query, Failure> {
+        // A flag that does not exist is no word to look for.
+        if let Some(word) = self.words.iter().find(|word| word.starts_with("--")) {
+            let advice = "put it in quotation marks to search for it";
+            return Err(Failure::said(format!("there is no option {}; {advice}", harmless(word))));
+        }
+        Ok(Query::everything())
+    }
+
+    /// Whether nothing is asked for in particular.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.words.is_empty()
+            && self.flags().all(|(_, values)| values.is_empty())
+            && !self.success
+            && !self.failed
+    }
+
+    /// The question as it was asked, for people.
+    pub(crate) fn text(&self) -> String {
+        let mut parts = self.words.clone();
+        for (flag, values) in self.flags() {
+            parts.extend(values.iter().map(|value| format!("--{flag} {value:?}")));
+        }
+        parts.extend(self.success.then(|| "--success".to_owned()));
+        parts.extend(self.failed.then(|| "--failed".to_owned()));
+        parts.join(" ")
+    }
+
+    fn flags(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        [
+            ("user", &self.user),
+            ("module", &self.module),
+            ("action", &self.action),
+            ("level", &self.level),
+            ("company", &self.company),
+            ("branch", &self.branch),
+            ("entity", &self.entity),
+            ("ref", &self.reference),
+            ("request", &self.request),
+            ("session", &self.session),
+            ("ip", &self.ip),
+        ]
+        .into_iter()
+        .map(|(flag, values)| (flag, values.as_slice()))
+    }
+}
+
+impl Scope {
     /// The search for it, oldest first and without a limit.
-    pub(crate) fn search(&self, trail: &Trail) -> Result<Search, Failure> {
-        let now = Moment::now();
+    pub(crate) fn search(&self, trail: &Trail, question: &Question, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, question.query(now)?, now)
+    }
+
+    fn search_for(&self, trail: &Trail, query: Query, now: Moment) -> Result<Search, Failure> {
         let source = match self.source {
             File::Audit => Source::Audit,
             File::Security => Source::Security,
         };
-        let search = self.reading.of(Search::new(trail.directory())).source(source).query(self.query(now)?);
-        self.period.of(search, now)
+        let search = Search::new(trail.directory()).source(source).query(query);
+        self.period.of(self.reading.of(search), now)
+    }
+
+    /// The search for everything in it, whatever is asked.
+    pub(crate) fn whole(&self, trail: &Trail, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, Query::everything(), now)
+    }
+
+    /// What it leaves of a trail, for people: times as they were at that moment.
+    pub(crate) fn text(&self, now: Moment) -> Result<String, Failure> {
+        let mut parts = Vec::new();
+        for (flag, value) in [("since", &self.period.since), ("until", &self.period.until)] {
+            if let Some(value) = value {
+                parts.push(format!("--{flag} {}", moment(value, now)?));
+            }
+        }
+        parts.extend((self.source == File::Security).then(|| "--source security".to_owned()));
+        Ok(parts.join(" "))
     }
 
     /// Whether every line is to be examined.
     pub(crate) fn is_strict(&self) -> bool {
         self.reading.strict
-    }
-
-    fn query(&self, _now: Moment) -> Result<Query, Failure> {
-        // A flag that does not exist is no word to look for.
-        if let Some(word) = self.words.iter().find(|word| word.starts_with("--")) {
-            return Err(Failure::said(format!(
-                "there is no option {word}; put it in quotation marks to search for it"
-            )));
-        }
-        Ok(Query::everything())
-    }
-
-    /// The question in words, as it was asked.
-    pub(crate) fn text(&self) -> String {
-        self.words.join(" ")
     }
 }
 

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
+use auditx_reader::Moment;
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
 use crate::fields::FieldPath;
 use crate::number::counted;
-use crate::question::{Question, span};
+use crate::question::{Question, Scope, span};
 use crate::summary;
 use crate::terminal::{self, complain};
 use crate::trail::Trail;
@@ -28,6 +29,8 @@ use tally::{Group, Plan, Tallies, Tally};
 pub(crate) struct Arguments {
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     trail: Trail,
     /// By these fields: user,action,metadata.party [default: level, where there is no --bucket]
@@ -67,7 +70,7 @@ const MOST_SPANS: i64 = 2_000;
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
     let plan = arguments.plan()?;
-    let search = arguments.question.search(&arguments.trail)?;
+    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
     let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
     let mut groups = Tallies::merged(parts);
     sort(&mut groups);
@@ -79,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     } else if summary.found > 0 {
         arguments.show(&plan, groups)?;
     }
-    let status = summary::tell(&summary, arguments.question.is_strict());
+    let status = summary::tell(&summary, arguments.scope.is_strict());
     if status == Status::Nothing && summary.complaints.lines() == 0 {
         complain(&format!("nothing found in {}", arguments.trail.place()));
     }
@@ -161,7 +164,7 @@ fn largest(groups: Vec<(Group, Tally)>, top: usize) -> (Vec<(Group, Tally)>, Lef
 /// Spans in which nothing happened belong to the picture.
 fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group, Tally)> {
     let moments = || groups.iter().filter_map(|(group, _)| group.bucket);
-    let (Some(first), Some(last)) = (moments().next(), moments().last()) else { return groups };
+    let (Some(first), Some(last)) = (moments().next(), moments().next_back()) else { return groups };
     let step = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
     if (last.micros() - first.micros()) / step > MOST_SPANS {
         return groups;

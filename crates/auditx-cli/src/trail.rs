@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Trail {
     /// The directory of the trail
-    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
+    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR", hide_env_values = true)]
     directory: PathBuf,
 }
 

@@ -6,7 +6,7 @@ use auditx_core::{StoredEntry, parse_seq};
 
 use crate::field::{Field, Kind};
 use crate::json::{Json, Walker, Wrong, unescaped};
-use crate::line::stored;
+use crate::stored::stored;
 
 /// One entry, as it stands in its line. Costs one walk over the line and no allocation.
 ///

@@ -16,6 +16,9 @@ const BAR: Style = AnsiColor::Cyan.on_default();
 /// A bar shorter than this compares nothing.
 const SHORTEST_BAR: usize = 10;
 
+/// One longer than this compares no better.
+const LONGEST_BAR: usize = 60;
+
 /// A value of a group goes no further than this.
 const WIDEST: usize = 28;
 
@@ -71,7 +74,7 @@ impl Table {
             + count
             + GAP
             + if sums > 0 { sums + GAP } else { 0 };
-        let bar = width.saturating_sub(taken);
+        let bar = width.saturating_sub(taken).min(LONGEST_BAR);
         Self { values, count, sums, bar: if bar < SHORTEST_BAR { 0 } else { bar }, most, has_colours }
     }
 
