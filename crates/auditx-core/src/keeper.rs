@@ -1,7 +1,9 @@
-//! What happens to sealed segments: compression and retirement on a thread of their own, erasure on request.
+//! What happens to sealed segments: an index, compression and retirement on a thread of their own, erasure on request.
 
 mod compress;
 mod erase;
+mod index;
+mod pace;
 mod retire;
 
 use std::path::PathBuf;
@@ -20,7 +22,9 @@ use crate::journal::{Ring, SharedAppender};
 use crate::metrics::Counters;
 use crate::notary::Notary;
 use crate::segment::{SealedSegment, sealed_segments};
+use crate::storage::Storage;
 
+pub(crate) use index::Indexed;
 use retire::Readers;
 pub use retire::Retired;
 
@@ -35,6 +39,7 @@ const ROUND: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
     pub(crate) directory: PathBuf,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
     pub(crate) appender: Arc<SharedAppender>,
@@ -46,16 +51,16 @@ pub(crate) struct Housekeeping {
     pub(crate) sealed: Arc<Bell>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: Arc<AppLog>,
-    /// Held while a sealed segment is being replaced or removed.
-    pub(crate) busy: Mutex<()>,
+    /// Held while a sealed segment is being indexed, replaced or removed.
+    pub(crate) busy: Mutex<Indexed>,
 }
 
 impl Housekeeping {
     /// Removes the sealed segments that `retention` does not keep and that everybody has read who keeps a cursor.
     pub(crate) fn retire(&self, retention: Retention) -> Result<Retired> {
-        let _busy = self.occupy();
+        let mut indexed = self.occupy();
         self.appender.sign()?;
-        self.retire_for(retention, Readers::Everybody)
+        self.retire_for(retention, Readers::Everybody, &mut indexed)
     }
 
     /// The sealed segments whose last line is signed, each with the number after it. Others are still being made durable, and
@@ -68,22 +73,23 @@ impl Housekeeping {
         Ok(sealed.into_iter().zip(ends).take_while(|(_, end)| *end <= signed).collect())
     }
 
-    fn occupy(&self) -> MutexGuard<'_, ()> {
+    fn occupy(&self) -> MutexGuard<'_, Indexed> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn round(&self, stopping: &AtomicBool) -> Result<()> {
-        let _busy = self.occupy();
-        self.retire_for(self.retention, Readers::Ours)?;
-        if self.compression == Compression::Zstd {
-            for (segment, _) in self.signed_segments()? {
-                if stopping.load(Ordering::SeqCst) {
-                    break;
-                }
-                if !segment.compressed {
-                    compress::compress(&segment.path, &self.directory)?;
-                    self.counters.compressed.add(1);
-                }
+        let mut indexed = self.occupy();
+        self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
+        let mut takes_indexes = true;
+        for (segment, _) in self.signed_segments()? {
+            if stopping.load(Ordering::SeqCst) {
+                break;
+            }
+            // Before it is compressed: then nothing need be decompressed for it.
+            takes_indexes = takes_indexes && self.index(&segment, &mut indexed);
+            if self.compression == Compression::Zstd && !segment.compressed {
+                compress::compress(&segment.path, &self.directory)?;
+                self.counters.compressed.add(1);
             }
         }
         Ok(())
@@ -99,13 +105,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; none where sealed segments stay as they are.
-    pub(crate) fn start(housekeeping: Arc<Housekeeping>) -> Result<Option<Self>> {
-        if housekeeping.compression == Compression::None
-            && housekeeping.retention == Retention::KeepEverything
-        {
-            return Ok(None);
-        }
+    pub(crate) fn start(housekeeping: Arc<Housekeeping>) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new()
             .name("auditx-keeper".to_owned())
@@ -114,7 +114,7 @@ impl Keeper {
                 move || run(&housekeeping, &stopping)
             })
             .map_err(|error| Error::storage("cannot start the keeper's thread", "auditx-keeper", error))?;
-        Ok(Some(Self { housekeeping, stopping, thread: Some(thread) }))
+        Ok(Self { housekeeping, stopping, thread: Some(thread) })
     }
 
     /// Ends the thread after the segment at hand.

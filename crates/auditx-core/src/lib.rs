@@ -74,7 +74,7 @@ pub use follow::console::for_people;
 pub use follow::cursor::{CURSOR_LEN, saved_position};
 pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
-pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
+pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq, time_of};
 pub use lock::lock_holder;
 pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
@@ -87,7 +87,9 @@ pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
-pub use segment::{ACTIVE, OWN_DIR, SealedSegment, TrailReader, sealed_segments};
+pub use segment::{
+    ACTIVE, IndexBlock, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader, sealed_segments,
+};
 pub use tiles::Tiles;
 pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

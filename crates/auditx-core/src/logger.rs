@@ -99,7 +99,7 @@ struct Core {
 /// What ends at close.
 #[derive(Debug)]
 struct Running {
-    keeper: Option<Keeper>,
+    keeper: Keeper,
     writer: Writer,
     drain: Option<Drain>,
     lock: Lock,
@@ -239,9 +239,7 @@ impl Core {
         }
         let deadline = Instant::now() + timeout;
         // The keeper first: what it is about to retire is recorded before `close`, or kept.
-        if let Some(keeper) = &mut running.keeper {
-            keeper.stop();
-        }
+        running.keeper.stop();
         let closed = self.journal.close(deadline);
         let durable = self.watermark.wait_durable_lines(self.watermark.written(), Some(deadline));
         self.followers.close(deadline);

@@ -38,6 +38,7 @@ pub(crate) struct Counters {
     pub(crate) write_failures: Counter,
     pub(crate) seals: Counter,
     pub(crate) seal_failures: Counter,
+    pub(crate) indexed: Counter,
     pub(crate) compressed: Counter,
     pub(crate) retired: Counter,
     pub(crate) keeping_failures: Counter,
@@ -72,6 +73,7 @@ impl Counters {
             write_failures: self.write_failures.read(),
             seals: self.seals.read(),
             seal_failures: self.seal_failures.read(),
+            indexed: self.indexed.read(),
             compressed: self.compressed.read(),
             retired: self.retired.read(),
             keeping_failures: self.keeping_failures.read(),
@@ -118,11 +120,13 @@ pub struct Metrics {
     pub seals: u64,
     /// Attempts to seal that failed; the segment goes on growing.
     pub seal_failures: u64,
+    /// Skip indexes of sealed segments written.
+    pub indexed: u64,
     /// Sealed segments compressed.
     pub compressed: u64,
     /// Sealed segments retired.
     pub retired: u64,
-    /// Failures to compress or retire a segment; tried again at the next seal.
+    /// Failures to index, compress or retire a segment; tried again at the next seal.
     pub keeping_failures: u64,
     /// Checkpoints signed and published.
     pub checkpoints: u64,

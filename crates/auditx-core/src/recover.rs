@@ -22,7 +22,7 @@ use crate::identity::TrailIdentity;
 use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
 use crate::notary::{Notary, checkpoint_path, read_latest};
 use crate::own_record::{OwnRecord, PreviousTrail};
-use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, sealed_segments};
+use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
@@ -78,6 +78,7 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
     identity.write(directory, &*means.storage)?;
     tiles::remove(directory)?;
+    index::remove_all(directory)?;
     let trail_id = identity.id();
     let mut records = vec![OwnRecord::Genesis {
         trail_id: identity.trail_id,

@@ -1,5 +1,6 @@
 //! The files of a trail: their names, which ones there are, and reading lines out of them.
 
+pub(crate) mod index;
 mod reader;
 
 use std::fs::{self, File};
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::line::parse_seq;
 use crate::storage::{open_own, own_options};
 
+pub use index::{IndexBlock, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
 
 /// The active segment, the only one that grows.

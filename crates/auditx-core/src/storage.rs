@@ -126,14 +126,19 @@ pub(crate) fn free_path(directory: &Path, name: &str) -> PathBuf {
     names.find(|path| !path.exists()).unwrap_or_else(|| directory.join(name))
 }
 
-/// Opens a regular file that belongs to this user.
-pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
+/// Opens a regular file, whoever it belongs to.
+pub(crate) fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
     let file = options.open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let owner = metadata.uid();
+    Ok(file)
+}
+
+/// Opens a regular file that belongs to this user.
+pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let file = open_regular(path, options)?;
+    let owner = file.metadata()?.uid();
     let us = rustix::process::geteuid().as_raw();
     if owner != us {
         return Err(io::Error::other(format!("it belongs to user {owner}, and we are user {us}")));

@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
+use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::segment::open_segment;
 use crate::storage::{Disk, Storage, open_own, own_options};
@@ -15,10 +15,6 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// How much is compressed at a stretch.
 const PIECE: usize = 64 * 1024;
-
-/// How long it may work before it rests as long. A scheduler gives even the lowest priority whole ticks of 4 ms where every processor is
-/// in use, and the requests of that processor wait; this is short beside what they take anyway.
-const STRETCH: Duration = Duration::from_micros(100);
 
 const DONE_SUFFIX: &str = ".zst";
 const TEMPORARY_SUFFIX: &str = ".zst.tmp";
@@ -90,26 +86,6 @@ fn is_same(plain: &Path, compressed: &Path, pace: &mut Pace) -> io::Result<bool>
             Ok(()) => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Work that leaves the processor to others half of the time, in short turns.
-struct Pace {
-    since: Instant,
-}
-
-impl Pace {
-    fn begin() -> Self {
-        Self { since: Instant::now() }
-    }
-
-    /// Rests as long as was worked, once that is worth it.
-    fn rest(&mut self) {
-        let worked = self.since.elapsed();
-        if worked >= STRETCH {
-            std::thread::sleep(worked);
-            self.since = Instant::now();
         }
     }
 }

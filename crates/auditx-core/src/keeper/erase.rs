@@ -1,19 +1,21 @@
 //! Taking the text of one line away (GDPR, article 17) and leaving its hash, so that everything else still proves.
 //!
-//! First a record of it, durable and signed; then the line is replaced in its segment and in security.jsonl. Killed on the
-//! way, it is asked for again and goes on where it was. What hooks have copied elsewhere is not within reach.
+//! First a record of it, durable and signed; then the line is replaced in its segment, whose index is made anew, and in
+//! security.jsonl. Killed on the way, it is asked for again and goes on where it was. What hooks have copied elsewhere is not
+//! within reach.
 
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Housekeeping, compress};
+use super::{Housekeeping, Indexed, compress};
 use crate::error::{Error, Result};
 use crate::follow::projection;
+use crate::kill_point::kill_point;
 use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::own_record::OwnRecord;
-use crate::segment::{SealedSegment, TrailReader, open_segment, sealed_segments};
+use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
 use crate::storage::{Disk, Storage, open_own, own_options};
 use crate::tree::Hash;
 
@@ -23,7 +25,7 @@ const SCRUB_LIMIT: Duration = Duration::from_secs(60);
 impl Housekeeping {
     /// Erases one line for this reason, which is recorded.
     pub(crate) fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
-        let _busy = self.occupy();
+        let mut indexed = self.occupy();
         if reason.trim().is_empty() {
             return Err(Error::invalid(
                 "an erasure needs a reason: it is what the trail keeps in the place of the line",
@@ -41,7 +43,7 @@ impl Housekeeping {
                 leaf_hash: hash,
                 reason: reason.to_owned(),
             })?;
-            self.replace_in_segment(seq, &stub)?;
+            self.replace_in_segment(seq, &stub, &mut indexed)?;
         }
         let was_copied = self.remove_copies(seq)?;
         let was_projected = self.replace_in_projection(seq, &stub)?;
@@ -103,13 +105,21 @@ impl Housekeeping {
             .map_err(|error| Error::storage("cannot erase a line of the projection", &path, error))
     }
 
-    fn replace_in_segment(&self, seq: u64, stub: &str) -> Result<()> {
+    fn replace_in_segment(&self, seq: u64, stub: &str, indexed: &mut Indexed) -> Result<()> {
         let segment = self.segment_of(seq)?;
+        // First, so that there is none of a text that is no longer there.
+        indexed.forget(&segment);
+        index::remove(&self.directory, segment.first_seq)?;
+        kill_point("erase: index removed");
         let failed = |error| Error::storage("cannot erase a line of a sealed segment", &segment.path, error);
         let replaced = rewrite(&segment.path, segment.compressed, seq, stub).map_err(failed)?;
         if !replaced {
             return Err(Error::corrupt(format!("line {seq} is not in its segment")).at(&segment.path));
         }
+        kill_point("erase: segment replaced");
+        self.sync_directory()?;
+        // Where it cannot be made now, the next round tries again.
+        self.index(&segment, indexed);
         Ok(())
     }
 

@@ -3,13 +3,14 @@
 use std::fs;
 use std::time::SystemTime;
 
-use super::Housekeeping;
+use super::{Housekeeping, Indexed};
 use crate::c2sp::{self, NodeIndex};
 use crate::config::Retention;
 use crate::error::{Error, Result};
 use crate::follow::cursor;
+use crate::kill_point::kill_point;
 use crate::own_record::OwnRecord;
-use crate::segment::SealedSegment;
+use crate::segment::{SealedSegment, index};
 use crate::storage::{Disk, Storage};
 use crate::tiles::Tiles;
 use crate::tree::CompactRange;
@@ -36,7 +37,12 @@ pub(super) enum Readers {
 impl Housekeeping {
     /// Removes what `retention` no longer keeps. The record is durable and signed before the file goes: a segment is never
     /// missing without a word.
-    pub(super) fn retire_for(&self, retention: Retention, readers: Readers) -> Result<Retired> {
+    pub(super) fn retire_for(
+        &self,
+        retention: Retention,
+        readers: Readers,
+        indexed: &mut Indexed,
+    ) -> Result<Retired> {
         let mut retired = Retired::default();
         let segments = self.signed_segments()?;
         for (place, (segment, end)) in segments.iter().enumerate() {
@@ -54,6 +60,10 @@ impl Housekeeping {
                 frontier: self.frontier(end)?,
                 why,
             })?;
+            // First, since nobody would look for it without its segment.
+            indexed.forget(segment);
+            index::remove(&self.directory, segment.first_seq)?;
+            kill_point("retire: index removed");
             Disk.remove(&segment.path)
                 .and_then(|()| Disk.sync_directory(&self.directory))
                 .map_err(|error| Error::storage("cannot remove a retired segment", &segment.path, error))?;

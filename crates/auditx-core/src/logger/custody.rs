@@ -171,7 +171,7 @@ fn set_aside(trail: &Path, trail_id: &str) -> Result<PathBuf> {
     for name in [ACTIVE, "security.jsonl"] {
         moves.push((trail.join(name), target.join(name)));
     }
-    for name in ["ring", "cursors", "tiles", "checkpoints", "checkpoint"] {
+    for name in ["ring", "cursors", "tiles", "index", "checkpoints", "checkpoint"] {
         moves.push((own.join(name), target_own.join(name)));
     }
     let identity = own.join("trail.json");

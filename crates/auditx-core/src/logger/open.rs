@@ -189,7 +189,7 @@ impl Core {
         storage: Arc<dyn Storage>,
         previous: Option<Inheritance>,
     ) -> Result<Self> {
-        let ground = Ground::lay(config, storage, previous)?;
+        let ground = Ground::lay(config, storage.clone(), previous)?;
         let ring = ground.ring(config)?;
         ground.begin_session(config)?;
         let journal: Arc<dyn Journal> = match &ring {
@@ -206,6 +206,7 @@ impl Core {
         } = ground;
         let housekeeping = Arc::new(Housekeeping {
             directory: directory.clone(),
+            storage,
             compression: config.compression,
             retention: config.retention,
             appender: appender.clone(),

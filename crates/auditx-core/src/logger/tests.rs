@@ -4,6 +4,7 @@ mod checkpoints;
 mod custody;
 mod followers;
 mod full;
+mod indexes;
 mod journals;
 mod kill_points;
 mod power;

@@ -21,7 +21,7 @@ const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
 const PERMISSIONS: u32 = 0o777;
 
 /// What `.auditx` holds directories of.
-const OWN_DIRECTORIES: [&str; 3] = ["cursors", "checkpoints", "tiles"];
+const OWN_DIRECTORIES: [&str; 4] = ["cursors", "checkpoints", "tiles", "index"];
 const KEYS: &str = "keys";
 
 /// What a name in a trail's directory stands for.

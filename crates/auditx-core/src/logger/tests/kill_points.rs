@@ -45,17 +45,24 @@ fn child() {
 
 /// Runs the child until it dies; gives the numbers it said, and whether it was killed.
 fn run_until(directory: &Path, place: &str) -> (Vec<usize>, bool) {
+    let (said, was_killed) = run_child("logger::tests::kill_points::child", CHILD, directory, place);
+    let numbers = said.lines().filter_map(|line| line.split("accepted ").nth(1)?.parse().ok()).collect();
+    (numbers, was_killed)
+}
+
+/// Runs one test of this program as a child that finds its directory in this variable; gives what it said, and whether it was
+/// killed.
+pub(super) fn run_child(test: &str, variable: &str, directory: &Path, place: &str) -> (String, bool) {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "logger::tests::kill_points::child", "--nocapture", "--test-threads=1"])
-        .env(CHILD, directory)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(variable, directory)
         .env(KILL_AT, place)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers = said.lines().filter_map(|line| line.split("accepted ").nth(1)?.parse().ok()).collect();
     assert!(output.status.success() || output.status.signal() == Some(9), "{place}: {said}");
-    (numbers, output.status.signal() == Some(9))
+    (said, output.status.signal() == Some(9))
 }
 
 /// Every accepted number is there once and in order, and the trail is signed whole.

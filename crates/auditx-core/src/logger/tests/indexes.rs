@@ -1,0 +1,220 @@
+//! The skip indexes of sealed segments, from the seal to the retirement, and where a process dies in between.
+
+use super::kill_points::run_child;
+use super::*;
+use crate::segment::{SegmentIndex, open_segment, sealed_segments};
+
+const CHILD: &str = "AUDITX_TEST_INDEXING_CHILD_OF";
+
+fn config(directory: &Path, compression: Compression) -> Config {
+    Config::new(directory).max_file_bytes(65_535).compression(compression)
+}
+
+fn fill(logger: &AuditLogger, count: usize) {
+    for number in 0..count {
+        logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
+    }
+    logger.flush(PATIENCE).unwrap();
+}
+
+/// How many segments have an index. Whichever is there is the right one.
+fn indexed(directory: &Path) -> usize {
+    let count = |segment: &crate::SealedSegment| {
+        let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
+        let text = open_segment(&segment.path, segment.compressed).unwrap();
+        assert_eq!(index, SegmentIndex::of(text).unwrap(), "{}", segment.path.display());
+        if !segment.compressed {
+            assert!(index.is_of(&fs::File::open(&segment.path).unwrap()).unwrap());
+        }
+        1
+    };
+    sealed_segments(directory).unwrap().iter().map(count).sum()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let Ok(listed) = fs::read_dir(directory.join(".auditx/index")) else { return Vec::new() };
+    let mut names: Vec<_> = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Waits until every sealed segment has its index, and nothing else is where the indexes are.
+fn wait_until_all_are_indexed(directory: &Path) {
+    let expected = |directory| -> Vec<String> {
+        let segments = sealed_segments(directory).unwrap();
+        segments.iter().map(|segment| format!("{:020}.idx", segment.first_seq)).collect()
+    };
+    wait_until(|| names(directory) == expected(directory));
+}
+
+fn close(logger: &AuditLogger) {
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(logger.metrics().keeping_failures, 0);
+}
+
+#[test]
+fn every_sealed_segment_gets_its_index_compressed_or_not() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
+        fill(&logger, 200);
+        wait_until(|| logger.metrics().indexed == logger.metrics().seals);
+        wait_until_all_are_indexed(directory.path());
+        close(&logger);
+        let segments = sealed_segments(directory.path()).unwrap();
+        assert!(segments.len() > 4);
+        assert_eq!(indexed(directory.path()), segments.len());
+    }
+}
+
+#[test]
+fn an_index_that_is_missing_damaged_or_of_another_text_is_made_anew_by_the_next_process() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
+        fill(&logger, 200);
+        wait_until_all_are_indexed(directory.path());
+        wait_until(|| {
+            compression == Compression::None || logger.metrics().compressed == logger.metrics().seals
+        });
+        close(&logger);
+        let files: Vec<_> = names(directory.path())
+            .iter()
+            .map(|name| directory.path().join(".auditx/index").join(name))
+            .collect();
+        fs::remove_file(&files[0]).unwrap();
+        fs::write(&files[1], "damaged").unwrap();
+        if compression == Compression::None {
+            let other = text(sealed_segments(directory.path()).unwrap()[2].path.clone()).replace("xxx", "xx");
+            fs::write(&files[2], SegmentIndex::of(other.as_bytes()).unwrap().encode()).unwrap();
+        }
+        fs::rename(&files[4], &files[3]).unwrap();
+        let count = files.len();
+        let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
+        wait_until_all_are_indexed(directory.path());
+        let made = if compression == Compression::None { 5 } else { 4 };
+        wait_until(|| logger.metrics().indexed == made);
+        close(&logger);
+        assert_eq!(indexed(directory.path()), count);
+    }
+}
+
+#[test]
+fn the_index_of_a_segment_follows_an_erasure_and_goes_with_its_retirement() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
+        fill(&logger, 200);
+        wait_until_all_are_indexed(directory.path());
+        logger.erase(5, "request of the person").unwrap();
+        assert!(indexed(directory.path()) > 4, "at once");
+        let first = &sealed_segments(directory.path()).unwrap()[0];
+        let index = SegmentIndex::read(directory.path(), first).unwrap().unwrap();
+        assert_eq!(
+            index.times(),
+            crate::TimeRange::UNBOUNDED,
+            "nobody knows when what was erased was recorded"
+        );
+        let retired = logger.retire(Retention::BackupCount(2)).unwrap();
+        assert!(retired.segments.len() > 2);
+        wait_until_all_are_indexed(directory.path());
+        close(&logger);
+        assert_eq!((indexed(directory.path()), names(directory.path()).len()), (2, 2));
+    }
+}
+
+#[test]
+fn where_no_index_can_be_written_the_trail_goes_on_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path(), Compression::Zstd)).unwrap();
+    let place = directory.path().join(".auditx/index");
+    fs::write(&place, "in the way").unwrap();
+    fill(&logger, 200);
+    wait_until(|| logger.metrics().compressed == logger.metrics().seals);
+    assert!(logger.metrics().keeping_failures > 0);
+    let said = text(directory.path().join("app.log"));
+    assert!(said.contains("cannot write the index of a segment") && said.contains("whole segment"), "{said}");
+    logger.erase(5, "request of the person").unwrap();
+    assert!(!logger.retire(Retention::BackupCount(2)).unwrap().segments.is_empty());
+    fs::remove_file(&place).unwrap();
+    fill(&logger, 50);
+    wait_until_all_are_indexed(directory.path());
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(indexed(directory.path()), sealed_segments(directory.path()).unwrap().len());
+}
+
+#[test]
+fn a_segment_that_is_damaged_is_told_of_once_and_the_others_get_their_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
+    fill(&logger, 200);
+    wait_until_all_are_indexed(directory.path());
+    close(&logger);
+    let path = sealed_segments(directory.path()).unwrap()[1].path.clone();
+    fs::write(&path, text(path.clone()).replacen("\"seq\":", "\"sec\":", 1)).unwrap();
+    fs::remove_dir_all(directory.path().join(".auditx/index")).unwrap();
+    let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
+    let count = sealed_segments(directory.path()).unwrap().len() - 1;
+    wait_until(|| names(directory.path()).len() == count);
+    fill(&logger, 100);
+    wait_until(|| names(directory.path()).len() == sealed_segments(directory.path()).unwrap().len() - 1);
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(logger.metrics().keeping_failures, 1);
+    assert_eq!(text(directory.path().join("app.log")).matches("is not that line").count(), 1);
+}
+
+#[test]
+fn a_new_trail_takes_over_no_index_of_an_earlier_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
+    fill(&logger, 100);
+    wait_until_all_are_indexed(directory.path());
+    close(&logger);
+    // As somebody does who begins again by hand.
+    for segment in sealed_segments(directory.path()).unwrap() {
+        fs::remove_file(segment.path).unwrap();
+    }
+    fs::remove_file(directory.path().join("audit.jsonl")).unwrap();
+    fs::remove_file(crate::checkpoint_path(directory.path())).unwrap();
+    let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
+    assert_eq!(names(directory.path()), [] as [&str; 0]);
+    close(&logger);
+}
+
+/// What the child does: it seals, erases and retires.
+#[test]
+fn child() {
+    let Ok(directory) = std::env::var(CHILD) else { return };
+    let directory = Path::new(&directory);
+    let logger = AuditLogger::open(config(directory, Compression::Zstd)).unwrap();
+    fill(&logger, 200);
+    wait_until_all_are_indexed(directory);
+    logger.erase(5, "request of the person").unwrap();
+    logger.retire(Retention::BackupCount(2)).unwrap();
+    logger.close(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_leaves_no_index_or_the_right_one() {
+    for place in [
+        "index: made#1",
+        "index: made#3",
+        "erase: index removed#1",
+        "erase: segment replaced#1",
+        "retire: index removed#1",
+        "retire: index removed#2",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (said, was_killed) = run_child("logger::tests::indexes::child", CHILD, directory.path(), place);
+        assert!(was_killed, "{place} is never passed: {said}");
+        indexed(directory.path());
+        let logger = AuditLogger::open(config(directory.path(), Compression::Zstd)).unwrap();
+        wait_until_all_are_indexed(directory.path());
+        // It may be retired already, or erased.
+        drop(logger.erase(5, "request of the person"));
+        logger.retire(Retention::BackupCount(2)).unwrap();
+        wait_until_all_are_indexed(directory.path());
+        close(&logger);
+        assert_eq!(indexed(directory.path()), 2, "{place}");
+    }
+}

@@ -1,0 +1,260 @@
+//! The skip index of a sealed segment, `.auditx/index/<first seq>.idx`: which stretches of it can hold lines of which time, so
+//! that a query for one hour of a month reads one hour.
+//!
+//! Comes in: a segment's text. Goes out: an index bound to exactly these bytes. Nobody has to believe it: it is a cache, made
+//! anew from the lines, and nothing is proved with it. What is in doubt may have any time, so that pruning never hides a line.
+
+mod codec;
+mod scan;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::{OWN_DIR, SealedSegment};
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::storage::{Disk, Storage, create_directory, open_regular, own_options};
+use crate::tree::Hash;
+
+const DIRECTORY: &str = "index";
+
+/// The longest file that is read: an index of half a terabyte of text.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// From the earliest moment to the latest, both included, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimeRange {
+    /// The smallest timestamp; `i64::MIN` where a time could not be read.
+    pub min: i64,
+    /// The largest timestamp; `i64::MAX` where a time could not be read.
+    pub max: i64,
+}
+
+impl TimeRange {
+    /// Of lines of which any may have any time.
+    pub const UNBOUNDED: Self = Self { min: i64::MIN, max: i64::MAX };
+
+    /// Of no line: everything that is included widens it.
+    const NOTHING: Self = Self { min: i64::MAX, max: i64::MIN };
+
+    fn include(&mut self, other: Self) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    fn is_valid(self) -> bool {
+        let is_half_open = (self.min == i64::MIN) != (self.max == i64::MAX);
+        self.min <= self.max && !is_half_open
+    }
+
+    /// Whether a line from `since` on and before `until` may be among them; a limit that is none is no limit.
+    #[must_use]
+    pub fn may_hold(self, since: Option<i64>, until: Option<i64>) -> bool {
+        self == Self::UNBOUNDED
+            || since.is_none_or(|since| self.max >= since) && until.is_none_or(|until| self.min < until)
+    }
+}
+
+/// A stretch of whole lines of a segment, about 256 KiB of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexBlock {
+    /// Where it begins in the segment's plain text, in bytes.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len: u32,
+    /// How many lines it has; at least one.
+    pub lines: u32,
+    /// When its lines were recorded, as they say.
+    pub times: TimeRange,
+    /// CRC-32 (IEEE) of its bytes.
+    pub crc: u32,
+}
+
+/// Which block of a sealed segment holds lines of which time.
+///
+/// ```
+/// use auditx_core::SegmentIndex;
+///
+/// let text = "{\"seq\":7,\"timestamp\":\"2026-11-24T15:24:54.000001Z\"}\n";
+/// let index = SegmentIndex::of(text.as_bytes())?;
+/// assert_eq!((index.first_seq(), index.lines(), index.text_len()), (7, 1, text.len() as u64));
+/// assert_eq!(index.times().min, 1_795_533_894_000_001);
+/// assert!(!index.blocks()[0].times.may_hold(Some(1_795_533_894_000_002), None));
+/// # Ok::<(), auditx_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentIndex {
+    first_seq: u64,
+    lines: u64,
+    text_len: u64,
+    digest: Hash,
+    last_leaf: Hash,
+    times: TimeRange,
+    blocks: Vec<IndexBlock>,
+}
+
+impl SegmentIndex {
+    /// The index of this segment in the trail's directory; none where there is none. Files of any owner are read: an auditor
+    /// reads what a service wrote.
+    ///
+    /// An erasure removes the index before it replaces the segment. So whoever opens the segment first, then calls this, and
+    /// then finds the same file (device and inode) under the segment's name has an index of what is open. For a plain segment
+    /// [`SegmentIndex::is_of`] tells it as well. Costs reading the file and one SHA-256 of it.
+    ///
+    /// # Errors
+    /// `is_corrupt` where it is damaged or of another segment, `is_storage` where it cannot be read. Read the whole segment
+    /// then, as where there is none; the next process that opens the trail makes it anew.
+    pub fn read(directory: &Path, segment: &SealedSegment) -> Result<Option<Self>> {
+        let path = path_of(directory, segment.first_seq);
+        let failed = |error| Error::storage("cannot read the index of a segment", &path, error);
+        let file = match open_regular(&path, own_options().read(true)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = Vec::new();
+        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+        let index = Self::decode(&bytes).map_err(|error| error.at(&path))?;
+        if index.first_seq != segment.first_seq {
+            let what = format!("this is the index of the segment that begins with line {}", index.first_seq);
+            return Err(Error::corrupt(what).at(&path));
+        }
+        Ok(Some(index))
+    }
+
+    /// Whether a plain segment is still the text this was made of, as far as its first number, its length and its last line
+    /// tell: whatever the library itself does to a segment changes one of them. Costs two small reads and one SHA-256 of a
+    /// line, whatever the segment's size. A compressed segment can only be held against [`SegmentIndex::digest`].
+    ///
+    /// # Errors
+    /// `is_storage` where the file cannot be read.
+    pub fn is_of(&self, plain: &File) -> Result<bool> {
+        self.is_of_file(plain).map_err(|error| {
+            Error::storage(
+                "cannot hold a segment against its index",
+                super::sealed_name(self.first_seq),
+                error,
+            )
+        })
+    }
+
+    fn is_of_file(&self, plain: &File) -> io::Result<bool> {
+        const LONGEST_PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
+        let len = plain.metadata()?.len();
+        if len != self.text_len {
+            return Ok(false);
+        }
+        let tail_len = len.min(MAX_LINE as u64 + 1);
+        let tail = read_range(plain, len - tail_len, tail_len)?;
+        let tail = tail.strip_suffix(b"\n").unwrap_or(&tail);
+        let last_line = &tail[memchr::memrchr(b'\n', tail).map_or(0, |end| end + 1)..];
+        let head = read_range(plain, 0, len.min(LONGEST_PREFIX as u64))?;
+        Ok(parse_seq(&head) == Some(self.first_seq)
+            && leaf_of(last_line).is_some_and(|leaf| leaf.hash == self.last_leaf))
+    }
+
+    /// The sequence number of the segment's first line; those of the others follow without a gap.
+    #[must_use]
+    pub fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// How many lines it has; at least one.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Bytes of its plain text.
+    #[must_use]
+    pub fn text_len(&self) -> u64 {
+        self.text_len
+    }
+
+    /// SHA-256 of its plain text, newlines and all.
+    #[must_use]
+    pub fn digest(&self) -> &Hash {
+        &self.digest
+    }
+
+    /// What its last line is in the tree.
+    #[must_use]
+    pub fn last_leaf(&self) -> &Hash {
+        &self.last_leaf
+    }
+
+    /// When its lines were recorded, as they say.
+    #[must_use]
+    pub fn times(&self) -> TimeRange {
+        self.times
+    }
+
+    /// The whole text, in order, without a gap.
+    #[must_use]
+    pub fn blocks(&self) -> &[IndexBlock] {
+        &self.blocks
+    }
+
+    /// Puts it in its place: afterwards it survives a power loss, and at no moment half of it is there.
+    ///
+    /// # Errors
+    /// `is_storage` where the disk refused.
+    pub(crate) fn write(&self, directory: &Path, storage: &dyn Storage) -> Result<()> {
+        let path = path_of(directory, self.first_seq);
+        create_directory(&directory_of(directory))
+            .and_then(|()| storage.replace(&path, &self.encode()))
+            .map_err(|error| Error::storage("cannot write the index of a segment", &path, error))
+    }
+}
+
+fn read_range(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+/// Removes the index of the segment that begins with this line, for good: a power loss does not bring it back.
+///
+/// # Errors
+/// `is_storage` where the disk refused.
+pub(crate) fn remove(trail: &Path, first_seq: u64) -> Result<()> {
+    let path = path_of(trail, first_seq);
+    match fs::remove_file(&path) {
+        Ok(()) => Disk.sync_directory(&directory_of(trail)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Error::storage("cannot remove the index of a segment", &path, error))
+}
+
+/// Removes all of them: those of a trail whose place another one takes.
+///
+/// # Errors
+/// `is_storage` where the disk refused.
+pub(crate) fn remove_all(trail: &Path) -> Result<()> {
+    let directory = directory_of(trail);
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::storage("cannot remove the indexes of segments", &directory, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn directory_of(trail: &Path) -> PathBuf {
+    trail.join(OWN_DIR).join(DIRECTORY)
+}
+
+fn path_of(trail: &Path, first_seq: u64) -> PathBuf {
+    directory_of(trail).join(format!("{first_seq:020}.idx"))
+}
+
+#[cfg(test)]
+mod tests;

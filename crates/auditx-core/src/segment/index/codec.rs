@@ -1,0 +1,125 @@
+//! The index as bytes, little-endian, as docs/FORMAT.md describes them.
+
+use sha2::{Digest, Sha256};
+
+use super::{IndexBlock, SegmentIndex, TimeRange};
+use crate::error::{Error, Result};
+use crate::tree::Hash;
+
+const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
+const VERSION: u32 = 1;
+const HEADER_LEN: usize = 128;
+const BLOCK_LEN: usize = 36;
+const DIGEST_LEN: usize = 32;
+
+impl SegmentIndex {
+    /// The bytes of its file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_LEN + self.blocks.len() * BLOCK_LEN + DIGEST_LEN);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        // Blocks of less than 64 KiB are only ever the last: so many would be a segment of a petabyte.
+        bytes.extend(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for number in [self.first_seq, self.lines, self.text_len] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(self.times.min.to_le_bytes());
+        bytes.extend(self.times.max.to_le_bytes());
+        bytes.extend(self.digest);
+        bytes.extend(self.last_leaf);
+        for block in &self.blocks {
+            bytes.extend(block.offset.to_le_bytes());
+            bytes.extend(block.len.to_le_bytes());
+            bytes.extend(block.lines.to_le_bytes());
+            bytes.extend(block.times.min.to_le_bytes());
+            bytes.extend(block.times.max.to_le_bytes());
+            bytes.extend(block.crc.to_le_bytes());
+        }
+        let digest = Sha256::digest(&bytes);
+        bytes.extend(digest);
+        bytes
+    }
+
+    /// Reads what [`SegmentIndex::encode`] gives; nothing else is one.
+    ///
+    /// # Errors
+    /// `is_corrupt` where a byte is another one, or the numbers contradict each other.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let damaged =
+            |what: &str| Error::corrupt(format!("the index of a segment is not to be used: {what}"));
+        let (signed, digest) =
+            bytes.split_last_chunk::<DIGEST_LEN>().ok_or_else(|| damaged("it is too short"))?;
+        let body = signed.strip_prefix(&MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
+        if Hash::from(Sha256::digest(signed)) != *digest {
+            return Err(damaged("its bytes are not those that were written"));
+        }
+        let mut fields = Fields(body);
+        let version = fields.u32().unwrap_or(0);
+        if version != VERSION {
+            return Err(damaged(&format!("it has version {version}, and this is version {VERSION}")));
+        }
+        let index = read(&mut fields).filter(|_| fields.0.is_empty());
+        index.filter(Self::is_consistent).ok_or_else(|| damaged("its numbers contradict each other"))
+    }
+
+    /// The blocks are the whole text, one after the other, and together what is said of the whole.
+    fn is_consistent(&self) -> bool {
+        let (mut offset, mut lines, mut times) = (0_u64, 0_u64, TimeRange::NOTHING);
+        for block in &self.blocks {
+            if block.offset != offset
+                || block.lines == 0
+                || block.len < block.lines
+                || !block.times.is_valid()
+            {
+                return false;
+            }
+            offset += u64::from(block.len);
+            lines += u64::from(block.lines);
+            times.include(block.times);
+        }
+        let is_whole = (offset, lines, times) == (self.text_len, self.lines, self.times);
+        is_whole && lines > 0 && self.first_seq.checked_add(lines).is_some()
+    }
+}
+
+fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
+    let count = fields.u32()?;
+    let (first_seq, lines, text_len) = (fields.u64()?, fields.u64()?, fields.u64()?);
+    let times = fields.times()?;
+    let (digest, last_leaf) = (fields.take()?, fields.take()?);
+    let mut blocks = Vec::new();
+    for _ in 0..count {
+        blocks.push(IndexBlock {
+            offset: fields.u64()?,
+            len: fields.u32()?,
+            lines: fields.u32()?,
+            times: fields.times()?,
+            crc: fields.u32()?,
+        });
+    }
+    Some(SegmentIndex { first_seq, lines, text_len, digest, last_leaf, times, blocks })
+}
+
+/// What is left to read.
+struct Fields<'b>(&'b [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn times(&mut self) -> Option<TimeRange> {
+        Some(TimeRange { min: i64::from_le_bytes(self.take()?), max: i64::from_le_bytes(self.take()?) })
+    }
+}

@@ -1,0 +1,120 @@
+//! An index made of a segment's text, read once from its beginning to its end.
+
+use std::io::{self, BufRead, Read};
+
+use sha2::{Digest, Sha256};
+
+use super::{IndexBlock, SegmentIndex, TimeRange};
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Kind, Result};
+use crate::line::{leaf_of, parse_seq, time_of};
+
+/// A block ends with the first line that reaches this length: small beside what a disk reads in a millisecond, and some hundred
+/// lines, so that an index is a ten-thousandth of its segment.
+const BLOCK_BYTES: u64 = 256 * 1024;
+
+impl SegmentIndex {
+    /// Reads the plain text of a segment to its end. Memory stays flat: one block of about 256 KiB. Costs one SHA-256 of the
+    /// text, and a JSON parse of each line whose time is not in the place where the library writes it.
+    ///
+    /// # Errors
+    /// `is_corrupt` where the text is no segment's: empty, a line without its number, out of its place, or longer than any line
+    /// can be. `is_storage` where it cannot be read.
+    pub fn of(mut text: impl BufRead) -> Result<Self> {
+        let mut scan = Scan::default();
+        let mut block = Vec::new();
+        loop {
+            read_block(&mut text, &mut block).map_err(|error| {
+                Error::new(Kind::Storage, "cannot read the text of a segment").because(error)
+            })?;
+            if block.is_empty() {
+                return scan.finish();
+            }
+            scan.take(&block)?;
+        }
+    }
+}
+
+/// The next whole lines; what follows the last newline of all is a line too.
+fn read_block(text: &mut impl BufRead, block: &mut Vec<u8>) -> io::Result<()> {
+    block.clear();
+    text.by_ref().take(BLOCK_BYTES).read_to_end(block)?;
+    if block.last().is_some_and(|byte| *byte != b'\n') {
+        // A damaged or forged segment may hold gigabytes without a newline.
+        text.by_ref().take(MAX_LINE as u64).read_until(b'\n', block)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Scan {
+    hasher: Sha256,
+    /// The number of the first line, once there is one.
+    first_seq: Option<u64>,
+    lines: u64,
+    text_len: u64,
+    last_line: Vec<u8>,
+    blocks: Vec<IndexBlock>,
+}
+
+impl Scan {
+    fn take(&mut self, block: &[u8]) -> Result<()> {
+        self.hasher.update(block);
+        let whole = block.strip_suffix(b"\n").unwrap_or(block);
+        let (mut lines, mut times, mut begin) = (0, TimeRange::NOTHING, 0);
+        for end in memchr::memchr_iter(b'\n', whole).chain([whole.len()]) {
+            let line = &whole[begin..end];
+            self.check(line)?;
+            times.include(
+                time_of(line).map_or(TimeRange::UNBOUNDED, |time| TimeRange { min: time, max: time }),
+            );
+            (lines, begin) = (lines + 1, end + 1);
+            self.lines += 1;
+        }
+        let last = memchr::memrchr(b'\n', whole).map_or(0, |end| end + 1);
+        self.last_line.clear();
+        self.last_line.extend_from_slice(&whole[last..]);
+        let len =
+            u32::try_from(block.len()).map_err(|_| Error::corrupt("a block of a segment is too long"))?;
+        self.blocks.push(IndexBlock {
+            offset: self.text_len,
+            len,
+            lines,
+            times,
+            crc: crc32fast::hash(block),
+        });
+        self.text_len += u64::from(len);
+        Ok(())
+    }
+
+    /// Each line stands in its place, so that a reader may count them.
+    fn check(&mut self, line: &[u8]) -> Result<()> {
+        let seq = parse_seq(line).filter(|_| line.len() < MAX_LINE);
+        let first_seq = self.first_seq.or(seq).unwrap_or(0);
+        let expected = first_seq.checked_add(self.lines);
+        if seq.is_none() || seq != expected {
+            let place = expected.unwrap_or(u64::MAX);
+            let what = format!("what stands in the place of line {place} of a segment is not that line");
+            return Err(Error::corrupt(what).with_seq(place));
+        }
+        self.first_seq = Some(first_seq);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<SegmentIndex> {
+        let (Some(first_seq), Some(last)) = (self.first_seq, leaf_of(&self.last_line)) else {
+            return Err(Error::corrupt("a segment without a line"));
+        };
+        let mut times = TimeRange::NOTHING;
+        self.blocks.iter().for_each(|block| times.include(block.times));
+        Ok(SegmentIndex {
+            first_seq,
+            lines: self.lines,
+            text_len: self.text_len,
+            digest: self.hasher.finalize().into(),
+            last_leaf: last.hash,
+            times,
+            blocks: self.blocks,
+        })
+    }
+}
