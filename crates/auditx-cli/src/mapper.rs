@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use auditx_export::Exporter;
-use auditx_reader::Found;
+use auditx_reader::{Found, stored_entry};
 
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
@@ -41,7 +41,7 @@ impl Mapper {
 
     /// One entry; nothing where it cannot be had, which [`Mapper::tell`] tells.
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
-        match found.row.stored() {
+        match stored_entry(found.row) {
             Ok(entry) => self.exporter.entry(found.row.line().as_bytes(), &entry, out),
             Err(why) => self.refuse(&why, found),
         }

@@ -29,8 +29,8 @@ mod error;
 mod field;
 mod json;
 mod moment;
-mod stored;
 mod row;
+mod stored;
 mod query;
 mod file;
 mod line;
@@ -65,6 +65,7 @@ pub use prove::{Prover, prove, prove_consistency};
 pub use query::Query;
 pub use row::Row;
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
+pub use stored::stored_entry;
 pub use verify::{
     Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
 };

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use auditx_core::{StoredEntry, parse_seq};
+use auditx_core::parse_seq;
 
 use crate::field::{Field, Kind};
 use crate::json::{Json, Walker, Wrong, unescaped};
-use crate::stored::stored;
 
 /// One entry, as it stands in its line. Costs one walk over the line and no allocation.
 ///
@@ -158,14 +157,6 @@ impl<'l> Row<'l> {
         self.get(field).and_then(Json::text).unwrap_or_default()
     }
 
-    /// All that it says, as a value of its own. Costs one JSON parse.
-    ///
-    /// # Errors
-    /// Why it cannot be had, in words: an amount with an exponent, which this library does not write.
-    pub fn stored(&self) -> Result<StoredEntry, String> {
-        stored(self.line, self.seq.is_some())
-    }
-
     /// Whether it says that what it tells of succeeded. The origin's lines may leave it out, which is no failure.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -193,9 +184,7 @@ mod tests {
         assert_eq!(row.raw(Field::Amount), Some("1e2"));
         assert_eq!(row.get(Field::Metadata).unwrap().member("user"), Some(Json::Text("x")));
         assert_eq!((row.has(Field::Level), row.text(Field::Level).as_ref()), (false, ""));
-        assert!(row.stored().unwrap_err().contains("amount"), "an exponent");
         let own = Row::read(br#"{"seq":7,"id":"i","success":false}"#).unwrap();
-        assert_eq!((own.stored().unwrap().seq, own.stored().unwrap().id), (7, "i".to_owned()));
         assert_eq!((own.seq(), own.is_success(), own.text(Field::Seq).as_ref()), (Some(7), false, "7"));
     }
 

@@ -5,6 +5,16 @@ use std::collections::BTreeMap;
 use auditx_core::StoredEntry;
 use serde_json::value::RawValue;
 
+use crate::row::Row;
+
+/// All that a row says, as a value of its own. Costs one JSON parse.
+///
+/// # Errors
+/// Why it cannot be had, in words: an amount with an exponent, which this library does not write.
+pub fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, String> {
+    stored(row.line(), row.seq().is_some())
+}
+
 /// The entry in a line's text.
 pub(crate) fn stored(text: &str, has_seq: bool) -> Result<StoredEntry, String> {
     if has_seq { serde_json::from_str(text).map_err(|error| why(&error)) } else { read_foreign(text) }
@@ -31,4 +41,21 @@ fn why(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let words = text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]);
     format!("no entry: {words}, {} bytes into the line", error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_an_entry_of_the_core_unless_its_amount_has_an_exponent() {
+        let row = Row::read_text(r#"{"seq":7,"id":"i","amount":1.50,"success":false}"#).unwrap();
+        let entry = stored_entry(&row).unwrap();
+        assert_eq!(
+            (entry.seq, entry.id.as_str(), entry.amount.unwrap().to_string()),
+            (7, "i", "1.50".to_owned())
+        );
+        let row = Row::read_text(r#"{"seq":7,"id":"i","amount":1e2}"#).unwrap();
+        assert!(stored_entry(&row).unwrap_err().contains("amount"));
+    }
 }

@@ -11,7 +11,7 @@ use auditx_tests::deadline::{PATIENCE, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{auditx, command, on_terminal};
+use crate::program::{auditx, command, ended, on_terminal};
 use crate::trail::{closed, directory, logger, parsed, record};
 
 fn seqs(lines: &[Value]) -> Vec<u64> {
@@ -91,12 +91,9 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 #[test]
 fn people_get_a_readable_line_and_a_terminal_gets_colours() {
     let directory = closed(1);
-    let table = auditx(&["tail", "-n", "1", "-o", "table"], directory.path());
-    assert!(
-        table.out.ends_with(" INFO     system.UPDATE  Audit trail closed  user=SYSTEM\n"),
-        "{}",
-        table.out
-    );
+    let table = ended(command(&["tail", "-n", "1", "-o", "table"], directory.path()).env("COLUMNS", "80"));
+    assert!(table.out.starts_with("   Seq  UTC       Level"), "{}", table.out);
+    assert!(table.out.ends_with("  INFO      SYSTEM      UPDATE    Audit trail closed\n"), "{}", table.out);
     assert!(!table.out.contains('\u{1b}'));
 
     let (status, shown) = on_terminal(&mut command(&["tail", "-n", "1"], directory.path()), 80);
@@ -116,7 +113,7 @@ fn what_an_entry_says_cannot_steer_the_terminal() {
     fs::write(directory.path().join(ACTIVE), origin).unwrap();
     let (_, shown) = on_terminal(command(&["tail"], directory.path()).env("NO_COLOR", "1"), 80);
     assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
-    assert_eq!(shown.lines().count(), 1);
+    assert_eq!(shown.lines().count(), 3, "heading, day and entry: {shown:?}");
 }
 
 #[test]
