@@ -1,6 +1,6 @@
 //! `--around`: what happened shortly before and after an entry or a time.
 
-use auditx_reader::{Field, Moment, Row, Search, find_line};
+use auditx_reader::{Field, Moment, Query, Row, Search, find_line};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
@@ -103,6 +103,12 @@ impl Neighbourhood {
     /// The number of the line that it is around.
     pub(crate) fn seq(&self) -> Option<u64> {
         self.seq
+    }
+
+    /// What an entry there has in common with it.
+    pub(crate) fn query(&self) -> Query {
+        let is = |(field, value): &(Field, String)| Query::is(*field, [value.as_str()]);
+        self.common.iter().map(is).fold(Query::everything(), Query::and)
     }
 
     /// The same search, only there.

@@ -100,7 +100,7 @@ Examples:
 Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse() {
+    let outcome = match Arguments::try_parse_from(question::without_false_flags(std::env::args_os())) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
             Command::Query(arguments) => query::run(arguments),

@@ -57,19 +57,25 @@ Examples:
   auditx query --user admin --since today            what somebody did today
   auditx query --failed --module auth --count        how many logins failed
   auditx query 'ref:SI-2026-* amount:>1000000'       papers by pattern, large amounts
+  auditx query module:sales -action:VOID             all of sales but what was voided
   auditx query changed:credit_limit -o diff          who changed a field, from what to what
   auditx query --around 1042 --window 5m --same user what else the same user did then
   auditx query --order desc -n 20                    the last twenty, newest first
   auditx query -o csv --fields timestamp,user,amount > amounts.csv
 
-A query that begins with a minus stands behind two: auditx query -- -module:sales
+A word that is to be left out stands behind two minuses: auditx query -- -invoice
 
 Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
+    let now = Moment::now();
     let around = arguments.around.found(&arguments.trail)?;
-    let mut search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    let mut query = arguments.question.query(now)?;
+    if let Some(around) = &around {
+        query = query.and(around.query());
+    }
+    let mut search = arguments.scope.search_for(&arguments.trail, query, now)?;
     if let Some(around) = &around {
         search = around.narrow(search);
     }

@@ -1,19 +1,19 @@
 //! What is asked of a trail: the query, the flags beside it, and from when to when.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
-use auditx_reader::{Moment, Query, Search, Source};
+use auditx_reader::{Field, Moment, Query, Search, Source, moment_of};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
-use crate::terminal::harmless;
 use crate::trail::Trail;
 
 /// Which entries. Repeating a flag is OR, different flags AND, and what a flag is given is taken literally.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Question {
     /// Words, "phrases", user:admin, -module:sales, amount:>1000000, changed:credit_limit, OR, ( ), …
-    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    #[arg(value_name = "QUERY")]
     words: Vec<String>,
     /// Of this user
     #[arg(long, help_heading = "Which entries")]
@@ -54,6 +54,21 @@ pub(crate) struct Question {
     /// Only what failed
     #[arg(long, help_heading = "Which entries")]
     failed: bool,
+}
+
+/// A command line in which what is to be left out of a question, `-module:sales`, is no flag: in brackets, which change nothing.
+pub(crate) fn without_false_flags(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    words.map(|word| match word.to_str() {
+        Some(text) if is_left_out(text) => format!("({text})").into(),
+        _ => word,
+    })
+}
+
+fn is_left_out(word: &str) -> bool {
+    word.starts_with('-')
+        && !word.starts_with("--")
+        && word.contains(':')
+        && Query::parse(word, Moment::now()).is_ok()
 }
 
 /// Which part of a trail, and how it is read.
@@ -102,19 +117,21 @@ enum File {
 
 impl Question {
     /// What an entry has to answer.
-    pub(crate) fn query(&self, _now: Moment) -> Result<Query, Failure> {
-        // A flag that does not exist is no word to look for.
-        if let Some(word) = self.words.iter().find(|word| word.starts_with("--")) {
-            let advice = "put it in quotation marks to search for it";
-            return Err(Failure::said(format!("there is no option {}; {advice}", harmless(word))));
+    pub(crate) fn query(&self, now: Moment) -> Result<Query, Failure> {
+        let mut query = Query::parse(&self.words.join(" "), now)?;
+        for (_, field, values) in self.flags() {
+            query = query.and(wanted(field, values)?);
         }
-        Ok(Query::everything())
+        if self.success || self.failed {
+            query = query.and(Query::success(self.success));
+        }
+        Ok(query)
     }
 
     /// Whether nothing is asked for in particular.
     pub(crate) fn is_everything(&self) -> bool {
         self.words.is_empty()
-            && self.flags().all(|(_, values)| values.is_empty())
+            && self.flags().all(|(_, _, values)| values.is_empty())
             && !self.success
             && !self.failed
     }
@@ -122,7 +139,7 @@ impl Question {
     /// The question as it was asked, for people.
     pub(crate) fn text(&self) -> String {
         let mut parts = self.words.clone();
-        for (flag, values) in self.flags() {
+        for (flag, _, values) in self.flags() {
             parts.extend(values.iter().map(|value| format!("--{flag} {value:?}")));
         }
         parts.extend(self.success.then(|| "--success".to_owned()));
@@ -130,22 +147,22 @@ impl Question {
         parts.join(" ")
     }
 
-    fn flags(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+    fn flags(&self) -> impl Iterator<Item = (&'static str, Option<Field>, &[String])> {
         [
-            ("user", &self.user),
-            ("module", &self.module),
-            ("action", &self.action),
-            ("level", &self.level),
-            ("company", &self.company),
-            ("branch", &self.branch),
-            ("entity", &self.entity),
-            ("ref", &self.reference),
-            ("request", &self.request),
-            ("session", &self.session),
-            ("ip", &self.ip),
+            ("user", Some(Field::User), &self.user),
+            ("module", Some(Field::Module), &self.module),
+            ("action", Some(Field::Action), &self.action),
+            ("level", Some(Field::Level), &self.level),
+            ("company", Some(Field::CompanyId), &self.company),
+            ("branch", Some(Field::BranchId), &self.branch),
+            ("entity", None, &self.entity),
+            ("ref", Some(Field::ReferenceNo), &self.reference),
+            ("request", Some(Field::RequestId), &self.request),
+            ("session", Some(Field::SessionId), &self.session),
+            ("ip", Some(Field::Ip), &self.ip),
         ]
         .into_iter()
-        .map(|(flag, values)| (flag, values.as_slice()))
+        .map(|(flag, field, values)| (flag, field, values.as_slice()))
     }
 }
 
@@ -155,7 +172,8 @@ impl Scope {
         self.search_for(trail, question.query(now)?, now)
     }
 
-    fn search_for(&self, trail: &Trail, query: Query, now: Moment) -> Result<Search, Failure> {
+    /// The search for a query.
+    pub(crate) fn search_for(&self, trail: &Trail, query: Query, now: Moment) -> Result<Search, Failure> {
         let source = match self.source {
             File::Audit => Source::Audit,
             File::Security => Source::Security,
@@ -216,24 +234,27 @@ impl Reading {
     }
 }
 
+/// Entries in which the field is one of the values; without a field, those about one of these records.
+fn wanted(field: Option<Field>, values: &[String]) -> Result<Query, Failure> {
+    if let Some(field) = field {
+        return Ok(Query::is(field, values));
+    }
+    let mut records = values.iter().map(|record| about(record));
+    let Some(first) = records.next() else { return Ok(Query::everything()) };
+    records.try_fold(first?, |query, record| Ok(query.or(record?)))
+}
+
 /// Every entry about a record.
 pub(crate) fn about(record: &str) -> Result<Query, Failure> {
     match record.split_once('/') {
-        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(Query::everything()),
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(Query::entity(kind, Some(id))),
         _ => Err(Failure::said(format!("{record:?} is no record: give TYPE/ID, as customer/CUST-220"))),
     }
 }
 
 /// A time in words.
 pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
-    let day = Duration::from_secs(86_400);
-    let known = match text {
-        "now" => Some(now),
-        "today" => Some(now.day()),
-        "yesterday" => Some(now.day().before(day)),
-        _ => Moment::parse(text).or_else(|| Moment::parse_date(text)),
-    };
-    known.or_else(|| span(text).ok().map(|span| now.before(span))).ok_or_else(|| {
+    moment_of(text, now).ok_or_else(|| {
         Failure::said(format!(
             "{text:?} is no time: give RFC 3339 (2026-11-24T15:24:54Z), a date, 2h for two hours ago, today or yesterday"
         ))

@@ -62,7 +62,7 @@ pub use lines::{Lines, Unfinished};
 pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
-pub use query::Query;
+pub use query::{Query, QueryError, moment_of};
 pub use row::Row;
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;

@@ -23,7 +23,7 @@ pub struct Moment(i64);
 impl Moment {
     /// So many microseconds after 1970 began.
     #[must_use]
-    pub fn from_micros(micros: i64) -> Self {
+    pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 

@@ -1,21 +1,244 @@
-//! What entries are asked for.
+//! What entries are asked for: the language of questions, one for the command, a dashboard and an API.
+//!
+//! Comes in: text as people type it (docs/QUERY.md), or values as flags hold them. Goes out: yes or no for an entry, and for a
+//! search what can be known beforehand. It reads no file.
 
+mod error;
+mod number;
+mod text;
+mod time;
+mod ast;
+mod names;
+mod scanner;
+mod target;
+mod value;
+mod parser;
+mod display;
+mod matching;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::field::Field;
+use crate::moment::Moment;
 use crate::row::Row;
 
+use ast::{Node, Term, Test};
+use scanner::{Item, Operator, Piece};
+use target::Target;
+use text::{Case, Literal as Text, Word};
+
+pub use error::QueryError;
+#[expect(unused_imports, reason = "the search is to use them")]
+pub(crate) use plan::{Literal, Needle, Plan};
+
 /// A question that an entry answers with yes or no.
-#[derive(Debug, Clone, Default)]
-pub struct Query {}
+///
+/// ```
+/// use auditx_reader::{Field, Moment, Query, Row};
+///
+/// let query = Query::parse("invoice user:admin,clerk amount:>=1000 -module:sales", Moment::now())?;
+/// let line = r#"{"seq":4,"description":"Invoice posted","user":"admin","amount":1e3,"success":true}"#;
+/// let row = Row::read_text(line).expect("an entry");
+/// assert!(query.matches(&row));
+/// assert!(!query.clone().and(Query::is(Field::Action, ["VOID"])).matches(&row));
+/// assert_eq!(query.to_string(), "invoice user:admin,clerk amount:>=1000 -module:sales");
+/// # Ok::<(), auditx_reader::QueryError>(())
+/// ```
+///
+/// Shown as text, it reads back as an equal question, if that text is no longer and no deeper than [`Query::parse`] takes: times
+/// that were counted from now stand as moments.
+#[derive(Clone, PartialEq)]
+pub struct Query(Node);
 
 impl Query {
+    /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h` and `today` are
+    /// counted from `now`, in UTC. Text of blanks alone asks for every entry.
+    ///
+    /// # Errors
+    /// What is wrong, and under which character.
+    pub fn parse(text: &str, now: Moment) -> Result<Self, QueryError> {
+        parser::parse(text, now).map(Self).map_err(|problem| problem.within(text))
+    }
+
     /// Every entry.
     #[must_use]
     pub fn everything() -> Self {
-        Self::default()
+        Self(Node::Everything)
     }
 
-    /// Whether the entry is asked for.
+    /// Entries whose field is one of these, as `field:"value"` has it: a value is taken literally, whatever characters it has.
+    /// One that such a field cannot hold is in no entry. Without values: every entry.
     #[must_use]
-    pub fn matches(&self, _row: &Row<'_>) -> bool {
-        true
+    pub fn is<V: Into<String>>(field: Field, values: impl IntoIterator<Item = V>) -> Self {
+        let target = Target::of(field);
+        let nodes: Vec<_> = values
+            .into_iter()
+            .map(|value| {
+                let items = [literal(value.into())];
+                value::node(&target, &items, Moment::now()).unwrap_or_else(|_| Node::nothing())
+            })
+            .collect();
+        // Several values of one field are one term.
+        let mut tests = Vec::new();
+        for node in &nodes {
+            match node {
+                Node::Term(Term::Field(_, more)) => tests.extend(more.iter().cloned()),
+                _ => return Self::one_of(nodes),
+            }
+        }
+        if tests.is_empty() { Self::everything() } else { Self(Node::Term(Term::Field(field, tests))) }
+    }
+
+    /// The same for a field as a question names it, with members: `meta.party`, `old.address.city`, `ref`.
+    ///
+    /// # Errors
+    /// Where no field is called so, or cannot hold such a value.
+    pub fn named<V: Into<String>>(
+        name: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Self, QueryError> {
+        let parse = || {
+            let text = format!("{name}:");
+            let mut scanner = scanner::Scanner { text: &text, at: 0 };
+            let parts = scanner.name()?.filter(|_| scanner.rest().is_empty());
+            let Some(parts) = parts else {
+                return Err(error::Problem::new(0..name.len(), "a field's name is due, such as meta.party"));
+            };
+            let target = Target::resolve(&parts)?;
+            let items: Vec<_> = values.into_iter().map(|value| literal(value.into())).collect();
+            if items.is_empty() {
+                return Ok(Node::Everything);
+            }
+            value::node(&target, &items, Moment::now())
+        };
+        parse().map(Self).map_err(|mut problem| {
+            problem.span = problem.span.start.min(name.len())..problem.span.end.min(name.len());
+            problem.within(name)
+        })
+    }
+
+    /// Entries about this record; without an id, about every record of this type.
+    #[must_use]
+    pub fn entity(kind: &str, id: Option<&str>) -> Self {
+        let is = |field, text: &str| {
+            let text = Text { text: text.into(), case: Case::Exact };
+            Node::Term(Term::Field(field, vec![Test::Equal(text)]))
+        };
+        let id = id.map(|id| is(Field::EntityId, id));
+        Self(Node::all([is(Field::EntityType, kind)].into_iter().chain(id)))
+    }
+
+    /// Entries in which every one of these words, with blanks between them, is found; each is taken literally.
+    #[must_use]
+    pub fn words(text: &str) -> Self {
+        Self(Node::all(text.split_whitespace().map(|word| Node::Term(Term::Word(Word::new(word))))))
+    }
+
+    /// Entries in which this text is found as it is, blanks included.
+    #[must_use]
+    pub fn phrase(text: &str) -> Self {
+        if text.is_empty() { Self::everything() } else { Self(Node::Term(Term::Word(Word::new(text)))) }
+    }
+
+    /// Entries that say they succeeded, or failed.
+    #[must_use]
+    pub fn success(success: bool) -> Self {
+        Self(Node::Term(Term::Success(success)))
+    }
+
+    /// Entries of this moment and later; no earlier than the year 0000.
+    #[must_use]
+    pub fn since(moment: Moment) -> Self {
+        Self(Node::since(moment))
+    }
+
+    /// Entries before this moment; no later than the year 9999.
+    #[must_use]
+    pub fn until(moment: Moment) -> Self {
+        Self(Node::until(moment))
+    }
+
+    /// What both ask for.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(Node::all([self.0, other.0]))
+    }
+
+    /// What one of the two asks for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(Node::any([self.0, other.0]))
+    }
+
+    /// What this does not ask for.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "beside `and` and `or`; `!query` would stand alone")]
+    pub fn not(self) -> Self {
+        Self(self.0.not())
+    }
+
+    /// Whether the entry is asked for. Costs no allocation where the line has no escapes.
+    #[must_use]
+    pub fn matches(&self, row: &Row<'_>) -> bool {
+        self.0.matches(row)
+    }
+
+    /// Whether a line can be one that is asked for, by its bytes alone: no is certain, yes is not. For one line; a search looks
+    /// through many at once.
+    #[must_use]
+    pub fn may_match(&self, line: &[u8]) -> bool {
+        self.plan().admits(line)
+    }
+
+    /// What a search can know beforehand.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::of(&self.0)
+    }
+
+    fn one_of(nodes: Vec<Node>) -> Self {
+        if nodes.is_empty() { Self::everything() } else { Self(Node::any(nodes)) }
+    }
+}
+
+/// A time as questions have it: RFC 3339, a date, `2h`, `today`, `yesterday`, `now`. Of a day it is the beginning; those that are
+/// counted from `now` are in UTC.
+#[must_use]
+pub fn moment_of(text: &str, now: Moment) -> Option<Moment> {
+    time::Time::parse(text, now).map(time::Time::begin)
+}
+
+fn literal(text: String) -> Item<'static> {
+    let value = Piece { text: text.into(), is_quoted: true, span: 0..0 };
+    Item { operator: Operator::Is, value }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self::everything()
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == Node::Everything { Ok(()) } else { self.0.fmt(f) }
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query({})", self.0)
+    }
+}
+
+impl FromStr for Query {
+    type Err = QueryError;
+
+    /// As [`Query::parse`], with times counted from now.
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        Self::parse(text, Moment::now())
     }
 }

@@ -1,0 +1,130 @@
+//! What is wrong with a question, and under which character.
+
+use std::fmt;
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthStr;
+
+/// So much of a line is shown before the place, and after it, in characters.
+const SHOWN: usize = 60;
+
+/// Text that is no question. Shown over several lines: what is wrong, the text, and a mark under the place.
+///
+/// ```
+/// use auditx_reader::{Moment, Query};
+///
+/// let error = Query::parse("usr:admin", Moment::now()).unwrap_err();
+/// assert_eq!((error.at(), error.len()), (0, 3));
+/// assert!(error.to_string().starts_with(
+///     "no field is called \"usr\": did you mean \"user\"?\n  usr:admin\n  ^^^"
+/// ));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryError {
+    query: Box<str>,
+    span: Range<usize>,
+    message: Box<str>,
+    help: Option<Box<str>>,
+}
+
+/// A problem before the whole text is known to it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { span, message: message.into(), help: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn within(self, query: &str) -> QueryError {
+        QueryError {
+            query: query.into(),
+            span: self.span,
+            message: self.message.into(),
+            help: self.help.map(Into::into),
+        }
+    }
+}
+
+impl QueryError {
+    /// Where the wrong part begins, in bytes.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.span.start
+    }
+
+    /// How many bytes it is long; 0 where something is missing.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "the length of a place, which is no collection")]
+    pub fn len(&self) -> usize {
+        self.span.len()
+    }
+
+    /// What is wrong, in one line.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What could be written instead, where more is to be said than the message does.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range { start, end } = self.span;
+        let begin = self.query[..start].rfind('\n').map_or(0, |at| at + 1);
+        let finish = self.query[start..].find('\n').map_or(self.query.len(), |at| start + at);
+        let (before, is_cut) = tail(&self.query[begin..start]);
+        let (within, rest) = self.query[start..finish].split_at(end.min(finish) - start);
+        let within = head(within);
+        let shown = |text: &str| text.chars().map(visible).collect::<String>();
+        let before = format!("{}{}", if is_cut { "…" } else { "" }, shown(before));
+        let within = shown(within);
+        writeln!(f, "{}", self.message)?;
+        writeln!(f, "  {before}{within}{}", shown(head(rest)))?;
+        write!(f, "  {}{}", " ".repeat(before.width()), "^".repeat(within.width().max(1)))?;
+        self.help.iter().try_for_each(|help| write!(f, "\n{help}"))
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+/// The last characters, and whether there were more.
+fn tail(text: &str) -> (&str, bool) {
+    match text.char_indices().rev().nth(SHOWN) {
+        Some((at, c)) => (&text[at + c.len_utf8()..], true),
+        None => (text, false),
+    }
+}
+
+fn head(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).map_or(text, |(at, _)| &text[..at])
+}
+
+/// What a terminal obeys instead of showing it stands as one character that is seen.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}

@@ -1,0 +1,188 @@
+//! What fields are called in a question: as in a line, and as people type them.
+
+use std::fmt;
+
+use super::text::Case;
+use crate::field::{Field, Kind};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A value at the top of the line.
+    Field(Field),
+    /// A value within one, by its path.
+    Member(Field),
+    /// `auditx.kind`
+    Kind,
+    /// `TYPE/ID`
+    Entity,
+    Changed,
+    Success,
+    Time,
+    Since,
+    Until,
+}
+
+/// The first name of each is the one that a question is written back with.
+const NAMES: [(&str, Name); 51] = [
+    ("action", Name::Field(Field::Action)),
+    ("amount", Name::Field(Field::Amount)),
+    ("auditx", Name::Member(Field::Auditx)),
+    ("behalf", Name::Field(Field::OnBehalfOf)),
+    ("on_behalf_of", Name::Field(Field::OnBehalfOf)),
+    ("branch", Name::Field(Field::BranchId)),
+    ("branch_id", Name::Field(Field::BranchId)),
+    ("changed", Name::Changed),
+    ("company", Name::Field(Field::CompanyId)),
+    ("company_id", Name::Field(Field::CompanyId)),
+    ("currency", Name::Field(Field::Currency)),
+    ("entity", Name::Entity),
+    ("entity_id", Name::Field(Field::EntityId)),
+    ("erased", Name::Field(Field::Erased)),
+    ("host", Name::Field(Field::Hostname)),
+    ("hostname", Name::Field(Field::Hostname)),
+    ("id", Name::Field(Field::Id)),
+    ("ip", Name::Field(Field::Ip)),
+    ("kind", Name::Kind),
+    ("level", Name::Field(Field::Level)),
+    ("meta", Name::Member(Field::Metadata)),
+    ("metadata", Name::Member(Field::Metadata)),
+    ("method", Name::Field(Field::Method)),
+    ("module", Name::Field(Field::Module)),
+    ("new", Name::Member(Field::NewValues)),
+    ("new_values", Name::Member(Field::NewValues)),
+    ("old", Name::Member(Field::OldValues)),
+    ("old_values", Name::Member(Field::OldValues)),
+    ("path", Name::Field(Field::Endpoint)),
+    ("endpoint", Name::Field(Field::Endpoint)),
+    ("ref", Name::Field(Field::ReferenceNo)),
+    ("reference", Name::Field(Field::ReferenceNo)),
+    ("reference_no", Name::Field(Field::ReferenceNo)),
+    ("request", Name::Field(Field::RequestId)),
+    ("request_id", Name::Field(Field::RequestId)),
+    ("role", Name::Field(Field::UserRole)),
+    ("user_role", Name::Field(Field::UserRole)),
+    ("seq", Name::Field(Field::Seq)),
+    ("session", Name::Field(Field::SessionId)),
+    ("session_id", Name::Field(Field::SessionId)),
+    ("since", Name::Since),
+    ("status", Name::Field(Field::Status)),
+    ("success", Name::Success),
+    ("text", Name::Field(Field::Description)),
+    ("description", Name::Field(Field::Description)),
+    ("time", Name::Time),
+    ("timestamp", Name::Time),
+    ("type", Name::Field(Field::EntityType)),
+    ("entity_type", Name::Field(Field::EntityType)),
+    ("until", Name::Until),
+    ("user", Name::Field(Field::User)),
+];
+
+impl Name {
+    /// In either case.
+    pub(super) fn find(text: &str) -> Option<Self> {
+        NAMES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, name)| name)
+    }
+
+    /// The name of a field as an argument of a builder.
+    pub(super) fn of(field: Field) -> Self {
+        match field {
+            Field::Timestamp => Self::Time,
+            Field::Success => Self::Success,
+            Field::OldValues | Field::NewValues | Field::Metadata | Field::Auditx => Self::Member(field),
+            field => Self::Field(field),
+        }
+    }
+
+    /// The one that was perhaps meant: at most two letters are wrong, and half of them right.
+    pub(super) fn nearest(text: &str) -> Option<&'static str> {
+        let text: String = text.chars().take(32).collect::<String>().to_ascii_lowercase();
+        NAMES
+            .into_iter()
+            .map(|(name, _)| (distance(&text, name), name))
+            .filter(|(distance, name)| *distance <= 2 && distance * 2 <= name.len())
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, name)| name)
+    }
+
+    /// All of them, as a list for people.
+    pub(super) fn list() -> String {
+        let is_first = |(text, name): &(&str, Name)| name.to_string() == *text;
+        let names: Vec<_> = NAMES.into_iter().filter(is_first).map(|(text, _)| text).collect();
+        names.join(", ")
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = NAMES.into_iter().find(|(_, name)| name == self).map_or("", |(text, _)| text);
+        f.write_str(own)
+    }
+}
+
+/// How the letters of a field's text compare.
+pub(super) fn case_of(field: Field) -> Case {
+    match field {
+        Field::Level | Field::Module | Field::Action | Field::Method | Field::Currency => Case::Ascii,
+        _ => Case::Exact,
+    }
+}
+
+pub(super) fn is_number(field: Field) -> bool {
+    field.kind() == Kind::Number
+}
+
+/// How many letters must be put in, left out or replaced (Levenshtein), two that changed places counting as one.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    rows[0] = (0..=other.len()).collect();
+    for i in 1..=one.len() {
+        for j in 1..=other.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[one.len()][other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_line_and_those_people_type_are_found() {
+        for field in Field::ALL {
+            let found = Name::find(field.name()).unwrap();
+            assert_eq!(found, Name::of(field), "{field:?}");
+            assert_eq!(Name::find(&found.to_string()), Some(found));
+        }
+        assert_eq!(Name::find("Reference"), Some(Name::Field(Field::ReferenceNo)));
+        assert_eq!(Name::find("users"), None);
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_and_nothing_far() {
+        for (typed, meant) in [
+            ("usr", Some("user")),
+            ("USRE", Some("user")),
+            ("refrence", Some("reference")),
+            ("compnay", Some("company")),
+            ("amont", Some("amount")),
+            ("http", None),
+            ("12", None),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(Name::nearest(typed), meant, "{typed}");
+        }
+        assert!(Name::list().starts_with("action, amount, auditx, behalf, branch,"));
+    }
+}

@@ -1,0 +1,181 @@
+//! Words, brackets, OR and NOT: from the text of a question to its tree.
+//!
+//! ```text
+//! any   = all { "OR" all }
+//! all   = one { [ "AND" ] one }
+//! one   = ( "-" | "NOT" ) one | "(" any ")" | phrase | word | name ":" value { "," value }
+//! ```
+
+use std::ops::Range;
+
+use super::ast::{Node, Term};
+use super::error::Problem;
+use super::scanner::Scanner;
+use super::target::Target;
+use super::text::{Case, Pattern, Word};
+use super::value;
+use crate::moment::Moment;
+
+/// A question longer than this is a program's mistake, and each entry would pay for it.
+pub(super) const MAX_LEN: usize = 16 * 1024;
+
+/// As deep as brackets and denials go.
+const MAX_DEPTH: usize = 64;
+
+/// Each may grow to [`value::MAX_EXPRESSION`] bytes.
+const MAX_EXPRESSIONS: usize = 16;
+
+pub(super) fn parse(text: &str, now: Moment) -> Result<Node, Problem> {
+    if text.len() > MAX_LEN {
+        let start = (0..=MAX_LEN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        return Err(Problem::new(start..text.len(), format!("a query longer than {MAX_LEN} bytes")));
+    }
+    let mut parser = Parser { scanner: Scanner { text, at: 0 }, now, depth: 0, expressions: 0 };
+    parser.scanner.skip_space();
+    if parser.scanner.peek().is_none() {
+        return Ok(Node::Everything);
+    }
+    let node = parser.any()?;
+    match parser.scanner.peek() {
+        None => Ok(node),
+        Some(_) => Err(Problem::new(parser.scanner.here(), "a bracket that closes nothing")),
+    }
+}
+
+struct Parser<'q> {
+    scanner: Scanner<'q>,
+    now: Moment,
+    depth: usize,
+    expressions: usize,
+}
+
+/// A word that wants a term behind it.
+type After = Option<(Range<usize>, &'static str)>;
+
+impl Parser<'_> {
+    fn any(&mut self) -> Result<Node, Problem> {
+        let mut nodes = vec![self.all(None)?];
+        while self.scanner.keyword() == Some("OR") {
+            let after = self.pass("OR");
+            nodes.push(self.all(after)?);
+        }
+        Ok(Node::any(nodes))
+    }
+
+    fn all(&mut self, after: After) -> Result<Node, Problem> {
+        let mut nodes = vec![self.one(after)?];
+        loop {
+            self.scanner.skip_space();
+            if matches!(self.scanner.peek(), None | Some(')')) || self.scanner.keyword() == Some("OR") {
+                return Ok(Node::all(nodes));
+            }
+            let after = if self.scanner.keyword() == Some("AND") { self.pass("AND") } else { None };
+            nodes.push(self.one(after)?);
+        }
+    }
+
+    fn one(&mut self, after: After) -> Result<Node, Problem> {
+        self.scanner.skip_space();
+        let next = self.scanner.peek();
+        let keyword = self.scanner.keyword().filter(|keyword| *keyword != "NOT");
+        match (next, keyword, after) {
+            (None | Some(')'), _, Some((span, word))) | (_, Some(_), Some((span, word))) => {
+                Err(Problem::new(span, format!("a term is due after {word}")))
+            }
+            (None, _, None) => Err(Problem::new(self.scanner.here(), "a term is due here")),
+            (Some(')'), ..) => Err(Problem::new(self.scanner.here(), "a bracket that closes nothing")),
+            (_, Some(word), None) => {
+                let span = self.scanner.at..self.scanner.at + word.len();
+                Err(Problem::new(span, format!("a term is due before {word}"))
+                    .help(format!("the word itself is \"{word}\"")))
+            }
+            (Some('('), ..) => self.brackets(),
+            (Some('-'), ..) => self.denied("-"),
+            _ if self.scanner.keyword() == Some("NOT") => self.denied("NOT"),
+            (Some('"'), ..) => self.phrase(),
+            _ => self.term(),
+        }
+    }
+
+    fn pass(&mut self, word: &'static str) -> After {
+        let start = self.scanner.at;
+        self.scanner.take(word);
+        Some((start..self.scanner.at, word))
+    }
+
+    fn deeper<T>(
+        &mut self,
+        span: Range<usize>,
+        within: impl FnOnce(&mut Self) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Problem::new(span, format!("nested deeper than {MAX_DEPTH} times")));
+        }
+        self.depth += 1;
+        let outcome = within(self);
+        self.depth -= 1;
+        outcome
+    }
+
+    fn brackets(&mut self) -> Result<Node, Problem> {
+        let open = self.scanner.here();
+        self.scanner.take("(");
+        self.scanner.skip_space();
+        match self.scanner.peek() {
+            Some(')') => {
+                return Err(Problem::new(open.start..self.scanner.at + 1, "brackets with nothing in them"));
+            }
+            None => return Err(unclosed(open)),
+            Some(_) => {}
+        }
+        let node = self.deeper(open.clone(), Self::any)?;
+        if self.scanner.take(")") { Ok(node) } else { Err(unclosed(open)) }
+    }
+
+    fn denied(&mut self, word: &'static str) -> Result<Node, Problem> {
+        let after = self.pass(word);
+        let span = self.scanner.at - word.len()..self.scanner.at;
+        if word == "-" && self.scanner.peek().is_none_or(char::is_whitespace) {
+            return Err(
+                Problem::new(span, "a term is due right after -").help("the character itself is \"-\"")
+            );
+        }
+        Ok(self.deeper(span, |parser| parser.one(after))?.not())
+    }
+
+    fn phrase(&mut self) -> Result<Node, Problem> {
+        let phrase = self.scanner.quoted()?;
+        self.scanner.end_of_term()?;
+        if phrase.text.is_empty() {
+            return Err(Problem::new(phrase.span, "a text is due between the quotation marks"));
+        }
+        Ok(Node::Term(Term::Word(Word::new(&phrase.text))))
+    }
+
+    fn term(&mut self) -> Result<Node, Problem> {
+        let start = self.scanner.at;
+        let Some(name) = self.scanner.name()? else {
+            let word = self.scanner.word();
+            self.scanner.end_of_term()?;
+            return Ok(match Pattern::parse(&word.text, Case::Folded) {
+                Some(pattern) if pattern.is_any() => Node::Everything,
+                Some(pattern) => Node::Term(Term::WordLike(pattern)),
+                None => Node::Term(Term::Word(Word::new(&word.text))),
+            });
+        };
+        let target = Target::resolve(&name)?;
+        let items = self.scanner.items()?;
+        let node = value::node(&target, &items, self.now)?;
+        let span = start..self.scanner.at;
+        self.expressions += value::expressions(&node);
+        if self.expressions > MAX_EXPRESSIONS {
+            return Err(Problem::new(span, format!("more than {MAX_EXPRESSIONS} regular expressions")));
+        }
+        // Written back, it has brackets of its own.
+        if node.is_list() { self.deeper(span, |_| Ok(node)) } else { Ok(node) }
+    }
+}
+
+fn unclosed(open: Range<usize>) -> Problem {
+    Problem::new(open, "a bracket that is not closed")
+}
