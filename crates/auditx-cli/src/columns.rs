@@ -267,10 +267,21 @@ pub(crate) fn joined(
     let Some(value) = row.get(first) else {
         return row.get(second).map_or(0, |value| cell::value(value, width, out));
     };
+    let before = out.len();
     let used = cell::value(value, width, out);
-    let Some(value) = row.get(second).filter(|_| used + 1 < width) else { return used };
-    out.push(between);
-    used + 1 + cell::value(value, width - used - 1, out)
+    let Some(value) = row.get(second) else { return used };
+    if used + 1 < width {
+        out.push(between);
+        return used + 1 + cell::value(value, width - used - 1, out);
+    }
+    // The first alone would look like all of it.
+    out.truncate(before);
+    let used = if width > 1 { cell::value(row.get(first).unwrap_or(value), width - 1, out) } else { 0 };
+    if !out.ends_with("…".as_bytes()) {
+        out.extend_from_slice("…".as_bytes());
+        return used + 1;
+    }
+    used
 }
 
 fn amount(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {

@@ -41,6 +41,9 @@ fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>
         part(&|out| joined(row, Field::EntityType, b'/', Field::EntityId, COLUMNS, out));
     }
     part(&|out| text(Field::Description, out));
+    if row.has(Field::Erased) {
+        part(&|out| paint(has_colours, DIM, out, |out| cell::plain("(erased)", COLUMNS, out)));
+    }
     out.push(b'\n');
 }
 

@@ -53,6 +53,21 @@ fn a_row_says_that_it_failed_was_erased_or_is_not_ours() {
 }
 
 #[test]
+fn a_type_without_its_id_is_never_shown_as_the_whole_record() {
+    let row = Row::read_text(LINE).unwrap();
+    for (width, shown) in [
+        (20, "sales_invoice/inv-42"),
+        (17, "sales_invoice/in…"),
+        (14, "sales_invoice…"),
+        (13, "sales_invoi…"),
+    ] {
+        let mut out = Vec::new();
+        let used = joined(&row, Field::EntityType, b'/', Field::EntityId, width, &mut out);
+        assert_eq!((String::from_utf8(out).unwrap().as_str(), used), (shown, shown.chars().count()));
+    }
+}
+
+#[test]
 fn no_row_is_wider_than_was_asked_for() {
     let long = LINE
         .replace("admin", &"日本語".repeat(30))

@@ -46,8 +46,8 @@ pub(super) fn day(row: &Row<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Of a row whose time cannot be read.
-const NO_DAY: &str = "no date   ";
+/// Of a row without a time that can be read, such as an erased line: it stands among those of the day before it.
+const NO_DAY: &str = "          ";
 
 /// `2026-11-24T15:24:54.123456Z`, as this library writes it.
 fn is_usual(time: &str) -> bool {
@@ -70,7 +70,7 @@ impl Days {
     pub(crate) fn pass(&mut self, rows: &[u8], has_colours: bool, out: &mut Vec<u8>) {
         for row in rows.split_inclusive(|byte| *byte == b'\n') {
             let Some((day, row)) = row.split_first_chunk::<DATE>() else { continue };
-            if self.last != Some(*day) {
+            if self.last != Some(*day) && day != NO_DAY.as_bytes() {
                 self.last = Some(*day);
                 paint(has_colours, BOLD, out, |out| out.extend_from_slice(day.trim_ascii_end()));
                 out.push(b'\n');

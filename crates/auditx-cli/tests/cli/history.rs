@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::program::auditx;
+use crate::program::{auditx, ended, without_trail};
 use crate::shop::{SHOP, golden, hostile_trail, trail_of};
 
 #[test]
@@ -46,6 +46,7 @@ fn hostile_fields_are_harmless() {
     let trail = hostile_trail();
     let shown = auditx(&["query", "-o", "diff", "nested"], trail.path()).out;
     assert!(shown.contains(r"=x\u{202e}: 1 → \u{1b}2"), "{shown}");
-    let history = auditx(&["history", "--", "-1/=1"], trail.path());
+    let mut history = without_trail(&["history", "--dir"]);
+    let history = ended(history.arg(trail.path()).args(["--", "-1/=1"]));
     assert_eq!(history.status, Some(0), "{}", history.err);
 }

@@ -185,7 +185,7 @@ fn compressed_segments_and_a_trail_that_is_being_written_are_read_alike() {
     for arguments in [&["--no-index"][..], &["--threads", "1"], &["--threads", "4"], &["--strict"]] {
         assert_eq!(count(&[&["--user", "admin"], arguments].concat()).out, "200\n", "{arguments:?}");
     }
-    assert_eq!(count(&["entry 199"]).out, "1\n");
+    assert_eq!(count(&["\"entry 149 \""]).out, "1\n");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_formula_in_a_csv_is_text() {
     assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{}", csv.out);
     assert!(csv.out.contains("'=cmd|"), "{}", csv.out);
     assert_eq!(csv.status, Some(2), "an entry was left out");
-    assert!(csv.err.contains("left out: ") && csv.err.ends_with("1 line left out\n"), "{}", csv.err);
+    assert!(csv.err.contains("left out: ") && csv.err.contains("1 line left out\n"), "{}", csv.err);
 }
 
 #[test]
