@@ -9,6 +9,7 @@ mod child;
 mod durable;
 mod facts;
 mod http;
+mod make;
 mod open;
 mod performance;
 mod output;
@@ -49,6 +50,8 @@ enum Command {
     Open(open::Options),
     /// Throughput of recording, beside the same program without hashing
     Tree(tree::Options),
+    /// A large trail as an ERP would leave it
+    Make(make::Options),
     #[command(hide = true)]
     VerifyRun(verify::RunOptions),
     #[command(hide = true)]
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::measure(&options),
         Command::Open(options) => open::measure(&options),
         Command::Tree(options) => tree::measure(&options),
+        Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),
         Command::OpenRun(options) => open::run(&options),
         Command::RecordRun(options) => record::run(&options),

@@ -15,6 +15,7 @@ use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
 
 use crate::failure::{Failure, Status};
 use crate::number::counted;
+use crate::progress::watched;
 use crate::question::{Question, Scope};
 use crate::summary;
 use crate::terminal::{self, complain, harmless};
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (directory, now) = (arguments.trail.directory(), Moment::now());
     let prover = Prover::open(directory)?;
     let search = arguments.scope.search(&arguments.trail, &arguments.question, now)?;
+    let search = watched(search, "packing");
     let mut archive = Archive::create(&arguments.output)?;
     let (range, _) = Range::of(&arguments.scope.whole(&arguments.trail, now)?)?;
     let (selected, summary) = write_entries(&mut archive, &search)?;
@@ -65,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Ok(Status::Nothing);
     }
     let unproved = write_proofs(&mut archive, &search, &prover, &selected)?;
+    drop(search);
     write_checkpoint(&mut archive, arguments, prover.checkpoint())?;
     archive.text("README.txt", INSTRUCTIONS)?;
     let manifest = Manifest {

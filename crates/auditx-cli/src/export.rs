@@ -10,10 +10,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, Status};
 use crate::mapper::Mapper;
+use crate::progress::watched;
 use crate::question::{Question, Scope};
 use crate::save::NewFile;
 use crate::summary;
-use crate::terminal::complain;
+use crate::terminal::{self, complain};
 use crate::trail::Trail;
 
 /// Writes the entries that are asked for in the schema of a SIEM
@@ -67,6 +68,8 @@ where
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
     let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    let is_shown = arguments.output.is_none() && terminal::is_output_a_terminal();
+    let search = if is_shown { search } else { watched(search, "exporting") };
     let mapper = Mapper::new(arguments.exporter());
     let status = match &arguments.output {
         None => write(arguments, &search, &mapper, &mut io::stdout().lock())?,

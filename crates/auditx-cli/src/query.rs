@@ -2,12 +2,13 @@
 
 use std::io;
 
-use auditx_reader::{Cursor, Moment, Order, Summary};
+use auditx_reader::{Cursor, Moment, Order, Search, Summary};
 use clap::ValueEnum;
 
 use crate::around::Around;
 use crate::failure::{Failure, Status, how_to_make};
 use crate::form::Looks;
+use crate::progress::watched;
 use crate::question::{Question, Scope};
 use crate::summary;
 use crate::terminal::{self, complain};
@@ -79,8 +80,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if let Some(around) = &around {
         search = around.narrow(search);
     }
+    if arguments.count || !terminal::is_output_a_terminal() {
+        search = watched(search, "searching");
+    }
     if arguments.count {
-        return count(arguments, &search);
+        return count(arguments, search);
     }
     search = search.order(match arguments.order {
         Direction::Asc => Order::OldestFirst,
@@ -103,8 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     Ok(if is_whole { status } else { Status::Error })
 }
 
-fn count(arguments: &Arguments, search: &auditx_reader::Search) -> Result<Status, Failure> {
+fn count(arguments: &Arguments, search: Search) -> Result<Status, Failure> {
     let (_, summary) = search.fold(|| (), |(), _| ())?;
+    // Its progress is taken from the terminal before the number comes.
+    drop(search);
     terminal::give(&format!("{}\n", summary.found))?;
     conclude(arguments, &summary)
 }

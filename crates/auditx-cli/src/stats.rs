@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::failure::{Failure, Status};
 use crate::fields::FieldPath;
 use crate::number::counted;
+use crate::progress::watched;
 use crate::question::{Question, Scope, span};
 use crate::summary;
 use crate::terminal::{self, complain};
@@ -71,7 +72,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
     let plan = arguments.plan()?;
     let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    let search = watched(search, "counting");
     let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
+    // Its progress is taken from the terminal before the chart comes.
+    drop(search);
     let mut groups = Tallies::merged(parts);
     sort(&mut groups);
     if arguments.json {

@@ -24,6 +24,7 @@ mod context;
 mod redact;
 mod tree;
 mod line;
+mod row;
 mod encode;
 mod ring;
 mod c2sp;
@@ -87,6 +88,7 @@ pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
+pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
     ACTIVE, IndexBlock, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader, sealed_segments,
 };

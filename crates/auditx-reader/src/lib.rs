@@ -26,10 +26,7 @@
 //! and the rest is read.
 
 mod error;
-mod field;
-mod json;
 mod moment;
-mod row;
 mod stored;
 mod query;
 mod file;
@@ -48,14 +45,13 @@ mod verify;
 #[cfg(test)]
 mod sample;
 
+pub use auditx_core::{Field, Json, Row};
 pub use error::{Error, Result};
-pub use field::Field;
 pub use find::find_line;
 pub use inspect::{
     Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
     inspect,
 };
-pub use json::Json;
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
@@ -63,7 +59,6 @@ pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
 pub use query::{Query, QueryError, moment_of};
-pub use row::Row;
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;
 pub use verify::{

@@ -6,10 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{StoredEntry, parse_seq};
+use auditx_core::{Row, StoredEntry, parse_seq};
 
 use crate::error::{Error, Result};
-use crate::row::Row;
 use crate::stored::stored;
 
 /// What only the trail's own records hold: user data never has this name, and in a string it would have backslashes.

@@ -22,9 +22,9 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::field::Field;
+use auditx_core::{Field, Row};
+
 use crate::moment::Moment;
-use crate::row::Row;
 
 use ast::{Node, Term, Test};
 use scanner::{Item, Operator, Piece};
@@ -32,7 +32,6 @@ use target::Target;
 use text::{Case, Literal as Text, Word};
 
 pub use error::QueryError;
-#[expect(unused_imports, reason = "the search is to use them")]
 pub(crate) use plan::{Literal, Needle, Plan};
 
 /// A question that an entry answers with yes or no.

@@ -5,18 +5,30 @@
 
 mod complaints;
 mod cursor;
+mod span;
+mod prune;
+mod needle;
+mod units;
+mod text;
+mod filter;
+mod crew;
+mod run;
 
+use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use auditx_core::Row;
 
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::query::Query;
-use crate::row::Row;
 
 pub use complaints::Complaints;
 pub use cursor::Cursor;
+use run::Making;
 
 /// Which file of a trail is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,8 +76,7 @@ pub struct Summary {
 /// What is wanted of a trail.
 ///
 /// ```
-/// use auditx_core::{AuditLogger, Config};
-/// use auditx_reader::{Order, Search};
+/// /// use auditx_reader::{Order, Search};
 /// use std::ops::ControlFlow;
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();
@@ -73,11 +84,11 @@ pub struct Summary {
 /// let logger = AuditLogger::open(Config::new(log_dir))?;
 /// logger.log("Stock counted").record()?.wait_durable()?;
 /// let mut said = Vec::new();
-/// Search::new(log_dir).order(Order::NewestFirst).each(|found| {
+/// Search::new(log_dir).order(Order::NewestFirst).limit(1).each(|found| {
 ///     said.push(found.row.text(auditx_reader::Field::Description).into_owned());
 ///     ControlFlow::Continue(())
 /// })?;
-/// assert!(said.contains(&"Stock counted".to_owned()));
+/// assert_eq!(said, ["Stock counted"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -93,6 +104,7 @@ pub struct Search {
     uses_index: bool,
     is_strict: bool,
     threads: usize,
+    progress: Option<Tell>,
 }
 
 impl Search {
@@ -111,6 +123,7 @@ impl Search {
             uses_index: true,
             is_strict: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            progress: None,
         }
     }
 
@@ -185,6 +198,13 @@ impl Search {
         self
     }
 
+    /// Told how many bytes of how many are done, on the thread that searches.
+    #[must_use]
+    pub fn progress(mut self, tell: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Tell(Arc::new(tell)));
+        self
+    }
+
     /// Writes each entry as `render` makes it, in order. `render` runs on several threads; `out` on this one, with the text of many
     /// entries at once.
     ///
@@ -196,20 +216,25 @@ impl Search {
         render: impl Fn(&Found<'_>, &mut Vec<u8>) + Sync,
         mut out: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Summary, SearchError> {
-        let mut text = Vec::new();
-        let mut failure = None;
-        let summary = self.each(|found| {
-            text.clear();
-            render(&found, &mut text);
-            match out(&text) {
+        let mut refusal = None;
+        let making = Making { begin: &|| (), make: &|(), found, text| render(found, text), marks: false };
+        let (_, summary) = self.run(&making, |findings, taken| {
+            let text = match findings.marks.get(taken) {
+                Some(_) => &findings.text[..taken.checked_sub(1).map_or(0, |last| findings.marks[last].end)],
+                None => &findings.text,
+            };
+            if text.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            match out(text) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
-                    failure = Some(error);
+                    refusal = Some(error);
                     ControlFlow::Break(())
                 }
             }
         })?;
-        match failure {
+        match refusal {
             Some(error) => Err(SearchError::Output(error)),
             None => Ok(summary),
         }
@@ -220,32 +245,28 @@ impl Search {
     /// # Errors
     /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
     pub fn each(&self, mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>) -> Result<Summary> {
-        let mut summary = Summary::default();
-        for line in crate::lines::Lines::all(&self.directory)? {
-            let line = match line {
-                Ok(line) => line,
-                Err(error) => {
-                    summary.complaints.add(error);
-                    continue;
-                }
-            };
-            match Row::read(line.bytes()) {
-                Ok(row) => {
-                    if !self.query.matches(&row) {
-                        continue;
-                    }
-                    summary.found += 1;
-                    if visit(Found { row: &row, path: line.path(), offset: line.offset() }).is_break() {
-                        break;
-                    }
-                }
-                Err(why) => summary.complaints.add(Error::unreadable(why, line.path(), line.offset())),
-            }
-        }
+        let mut found = 0;
+        let making = Making {
+            begin: &|| (),
+            make: &|(), found, text| text.extend_from_slice(found.row.line().as_bytes()),
+            marks: true,
+        };
+        let (_, mut summary) = self.run(&making, |findings, taken| {
+            let mut begin = 0;
+            findings.marks.iter().take(taken).try_for_each(|mark| {
+                let line = &findings.text[std::mem::replace(&mut begin, mark.end)..mark.end];
+                found += 1;
+                // It was read before.
+                Row::read(line).map_or(ControlFlow::Continue(()), |row| {
+                    visit(Found { row: &row, path: &mark.path, offset: mark.offset })
+                })
+            })
+        })?;
+        summary.found = found;
         Ok(summary)
     }
 
-    /// Sums entries up in any order: `step` runs on several threads, each with a value that `begin` made.
+    /// Sums entries up in any order: `step` runs on several threads, each with a value that `begin` made. A limit is not observed.
     ///
     /// # Errors
     /// As [`Search::each`].
@@ -254,12 +275,18 @@ impl Search {
         begin: impl Fn() -> T + Sync,
         step: impl Fn(&mut T, &Found<'_>) + Sync,
     ) -> Result<(Vec<T>, Summary)> {
-        let mut value = begin();
-        let summary = self.each(|found| {
-            step(&mut value, &found);
-            ControlFlow::Continue(())
-        })?;
-        Ok((vec![value], summary))
+        let all = Self { limit: None, ..self.clone() };
+        let making = Making { begin: &begin, make: &|value, found, _| step(value, found), marks: false };
+        all.run(&making, |_, _| ControlFlow::Continue(()))
+    }
+}
+
+#[derive(Clone)]
+struct Tell(Arc<dyn Fn(u64, u64) + Send + Sync>);
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
     }
 }
 
@@ -278,8 +305,8 @@ impl From<Error> for SearchError {
     }
 }
 
-impl std::fmt::Display for SearchError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for SearchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trail(error) => error.fmt(f),
             Self::Output(error) => error.fmt(f),

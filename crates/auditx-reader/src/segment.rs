@@ -93,6 +93,23 @@ impl Segment {
         }
     }
 
+    /// The file by itself, to be read otherwise, and its path.
+    ///
+    /// # Errors
+    /// `is_storage` where the system has no further handle for it.
+    pub(crate) fn into_file(self) -> Result<(Arc<Path>, File)> {
+        let file = match self.text {
+            Text::Plain(reader) => reader.into_inner(),
+            Text::Zstd(reader) => reader
+                .get_ref()
+                .get_ref()
+                .get_ref()
+                .try_clone()
+                .map_err(|error| Error::storage("cannot examine the segment", &self.path, error))?,
+        };
+        Ok((self.path, file))
+    }
+
     /// The place of the open file.
     pub(crate) fn place(&self) -> Option<Place> {
         self.plain_file().and_then(|file| file.metadata().ok()).map(|metadata| Place::of(&metadata))

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::StoredEntry;
+use auditx_core::{Row, StoredEntry};
 use serde_json::value::RawValue;
-
-use crate::row::Row;
 
 /// All that a row says, as a value of its own. Costs one JSON parse.
 ///

@@ -5,6 +5,7 @@
 //! anew from the lines, and nothing is proved with it. What is in doubt may have any time, so that pruning never hides a line.
 
 mod codec;
+mod keys;
 mod scan;
 
 use std::fs::{self, File};
@@ -16,13 +17,16 @@ use super::{OWN_DIR, SealedSegment};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::row::Field;
 use crate::storage::{Disk, Storage, create_directory, open_regular, own_options};
 use crate::tree::Hash;
 
+use keys::KeyFilter;
+
 const DIRECTORY: &str = "index";
 
-/// The longest file that is read: an index of half a terabyte of text.
-const MOST_BYTES: u64 = 64 << 20;
+/// The longest file that is read: an index of some 25 gigabytes of text.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// From the earliest moment to the latest, both included, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl TimeRange {
 }
 
 /// A stretch of whole lines of a segment, about 256 KiB of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexBlock {
     /// Where it begins in the segment's plain text, in bytes.
@@ -73,6 +77,21 @@ pub struct IndexBlock {
     pub times: TimeRange,
     /// CRC-32 (IEEE) of its bytes.
     pub crc: u32,
+    /// How many of its lines are no entries. Nothing is known of what they hold.
+    pub unreadable: u32,
+    /// What identifies its entries.
+    keys: KeyFilter,
+}
+
+impl IndexBlock {
+    /// Whether a line of it may be an entry with this value of this field; true of fields whose values are not noted. A value is
+    /// noted as text without escapes.
+    #[must_use]
+    pub fn may_hold(&self, field: Field, value: &str) -> bool {
+        !keys::is_noted(field)
+            || self.unreadable > 0
+            || self.keys.may_hold(keys::key(field, value, &mut Vec::new()))
+    }
 }
 
 /// Which block of a sealed segment holds lines of which time.

@@ -5,9 +5,10 @@ use std::fmt;
 
 use regex::Regex;
 
+use auditx_core::Field;
+
 use super::number::Number;
 use super::text::{Literal, Pattern, Word};
-use crate::field::Field;
 use crate::moment::Moment;
 
 #[derive(Debug, Clone, PartialEq)]

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use memchr::memchr;
 
+use auditx_core::{Field, FieldKind, Json, Row, unescaped};
+
 use super::ast::{Node, Term, Test};
 use super::number::is_same;
 use super::text::Word;
-use crate::field::{Field, Kind};
-use crate::json::{Json, unescaped};
 use crate::moment::Moment;
-use crate::row::Row;
 
 impl Node {
     pub(super) fn matches(&self, row: &Row<'_>) -> bool {
@@ -91,7 +90,7 @@ fn text_of(value: Option<Json<'_>>) -> Option<Cow<'_, str>> {
 
 /// The origin writes absent values as null, where the format's own lines leave them out.
 fn value_of<'l>(row: &Row<'l>, field: Field) -> Option<Json<'l>> {
-    row.get(field).filter(|value| !(field.kind() == Kind::Any && *value == Json::Null))
+    row.get(field).filter(|value| !(field.kind() == FieldKind::Any && *value == Json::Null))
 }
 
 fn time_of(row: &Row<'_>) -> Option<Moment> {
@@ -110,7 +109,7 @@ fn is_present(value: Json<'_>) -> bool {
 }
 
 fn whole<'l>(row: &Row<'l>) -> Json<'l> {
-    Json::of(row.line().trim_matches([' ', '\t', '\r', '\n']))
+    row.object()
 }
 
 fn has_word(row: &Row<'_>, word: &Word) -> bool {

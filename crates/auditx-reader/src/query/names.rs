@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use auditx_core::{Field, FieldKind};
+
 use super::text::Case;
-use crate::field::{Field, Kind};
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub(super) fn case_of(field: Field) -> Case {
 }
 
 pub(super) fn is_number(field: Field) -> bool {
-    field.kind() == Kind::Number
+    field.kind() == FieldKind::Number
 }
 
 /// How many letters must be put in, left out or replaced (Levenshtein), two that changed places counting as one.

@@ -9,9 +9,10 @@
 //!
 //! Numbers have many spellings of one quantity and are never looked for by their digits.
 
+use auditx_core::Field;
+
 use super::ast::{Keys, Node, Term, Test};
 use super::text::{Case, Literal as Text, Piece, is_alone};
-use crate::field::Field;
 use crate::moment::Moment;
 
 /// What every entry asked for obeys.
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     /// None is at this moment or later.
     pub(crate) until: Option<Moment>,
     pub(crate) needle: Needle,
+    /// Every entry has one of these values: what the index of a segment is asked for.
+    pub(crate) keys: Option<Vec<(Field, String)>>,
 }
 
 /// Which lines can be one asked for.
@@ -45,7 +48,7 @@ impl Plan {
     pub(super) fn of(node: &Node) -> Self {
         let (since, until) = times(node);
         let needle = choose(node).map_or(Needle::Any, |choice| Needle::OneOf(choice.literals));
-        Self { since, until, needle }
+        Self { since, until, needle, keys: keys(node).map(|(_, keys)| keys) }
     }
 
     /// Whether a line may be one asked for, by its bytes alone.
@@ -91,6 +94,26 @@ fn times(node: &Node) -> (Option<Moment>, Option<Moment>) {
             )
         }
         Node::Everything | Node::Not(_) | Node::Term(_) => (None, None),
+    }
+}
+
+/// Values of fields of which every entry asked for has one, and how few entries they promise.
+fn keys(node: &Node) -> Option<(usize, Vec<(Field, String)>)> {
+    match node {
+        Node::All(nodes) => nodes.iter().filter_map(keys).max_by_key(|(rank, _)| *rank),
+        Node::Any(nodes) => nodes.iter().map(keys).reduce(|one, other| {
+            let ((rank, mut keys), (other, more)) = (one?, other?);
+            keys.extend(more);
+            Some((rank.min(other), keys))
+        })?,
+        Node::Term(Term::Field(field, tests)) => {
+            let key = |test: &Test| match test {
+                Test::Equal(text) if !text.text.is_empty() => Some((*field, text.text.to_string())),
+                _ => None,
+            };
+            Some((rank(*field), tests.iter().map(key).collect::<Option<_>>()?))
+        }
+        Node::Everything | Node::Not(_) | Node::Term(_) => None,
     }
 }
 
@@ -148,13 +171,17 @@ fn of_term(term: &Term) -> Option<Choice> {
     }
 }
 
-fn of_field(field: Field, test: &Test) -> Option<Choice> {
-    let rank = match field {
+fn rank(field: Field) -> usize {
+    match field {
         Field::EntityId | Field::ReferenceNo | Field::RequestId | Field::SessionId | Field::Id => IDENTIFIER,
         Field::Level | Field::Module | Field::Action | Field::Method | Field::Currency => CLASS,
         Field::EntityType | Field::CompanyId | Field::BranchId | Field::UserRole => CLASS,
         _ => NAME,
-    };
+    }
+}
+
+fn of_field(field: Field, test: &Test) -> Option<Choice> {
+    let rank = rank(field);
     match test {
         Test::Equal(text) => equal(text, rank),
         Test::Like(pattern) => longest(&pattern.pieces, pattern.case, true, rank),

@@ -1,10 +1,11 @@
 //! What a name before a colon stands for.
 
+use auditx_core::Field;
+
 use super::ast::{Keys, Path};
 use super::error::Problem;
 use super::names::Name;
 use super::scanner::Piece;
-use crate::field::Field;
 
 /// A name that was found, and how it was typed.
 #[derive(Debug)]

@@ -7,9 +7,10 @@ mod plans;
 mod random;
 mod samples;
 
+use auditx_core::Row;
+
 use super::Query;
 use crate::moment::Moment;
-use crate::row::Row;
 
 fn now() -> Moment {
     Moment::parse("2026-11-24T15:24:54Z").unwrap()

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 
+use auditx_core::Field;
+
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;
 use super::names::{Name, case_of, is_number};
@@ -13,7 +15,6 @@ use super::scanner::{Item, Operator, Piece};
 use super::target::Target;
 use super::text::{Case, Literal, Pattern, Word};
 use super::time::Time;
-use crate::field::Field;
 use crate::moment::Moment;
 
 /// So many bytes may a regular expression take once it is compiled.

@@ -1,8 +1,12 @@
 //! Where a search ended, as text that a program may keep.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
+use auditx_core::ACTIVE;
+
+use super::Order;
 use crate::error::{Error, Result};
 
 /// The line after which a search goes on.
@@ -17,6 +21,40 @@ pub enum Cursor {
         /// Where the line begins.
         offset: u64,
     },
+}
+
+impl Cursor {
+    /// Of a line.
+    pub(super) fn of(seq: Option<u64>, path: &Path, offset: u64) -> Self {
+        match seq {
+            Some(seq) => Self::Seq(seq),
+            None => Self::Place { file: plain_name(path), offset },
+        }
+    }
+
+    /// Whether a line comes later in this order. Lines without a number, which only the origin wrote, precede those with one.
+    pub(super) fn is_before(&self, seq: Option<u64>, path: &Path, offset: u64, order: Order) -> bool {
+        let is_later = match (self, seq) {
+            (Self::Seq(own), Some(seq)) => seq.cmp(own),
+            (Self::Seq(_), None) => std::cmp::Ordering::Less,
+            (Self::Place { .. }, Some(_)) => std::cmp::Ordering::Greater,
+            (Self::Place { file, offset: own }, None) => {
+                let name = plain_name(path);
+                // The active file comes behind all sealed ones, whose names are in order.
+                (name == ACTIVE, &name, offset).cmp(&(file == ACTIVE, file, *own))
+            }
+        };
+        match order {
+            Order::OldestFirst => is_later.is_gt(),
+            Order::NewestFirst => is_later.is_lt(),
+        }
+    }
+}
+
+/// The file's name before it was compressed.
+fn plain_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".zst").unwrap_or(&name).to_owned()
 }
 
 impl fmt::Display for Cursor {

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::keys::KeyFilter;
 use super::{IndexBlock, SegmentIndex, TimeRange};
 use crate::error::{Error, Result};
 use crate::tree::Hash;
@@ -9,7 +10,7 @@ use crate::tree::Hash;
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
 const VERSION: u32 = 1;
 const HEADER_LEN: usize = 128;
-const BLOCK_LEN: usize = 36;
+const BLOCK_LEN: usize = 44;
 const DIGEST_LEN: usize = 32;
 
 impl SegmentIndex {
@@ -35,6 +36,11 @@ impl SegmentIndex {
             bytes.extend(block.times.min.to_le_bytes());
             bytes.extend(block.times.max.to_le_bytes());
             bytes.extend(block.crc.to_le_bytes());
+            bytes.extend(block.unreadable.to_le_bytes());
+            bytes.extend(u32::try_from(block.keys.0.len()).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        for words in self.blocks.iter().flat_map(|block| block.keys.0.iter().flatten()) {
+            bytes.extend(words.to_le_bytes());
         }
         let digest = Sha256::digest(&bytes);
         bytes.extend(digest);
@@ -70,6 +76,8 @@ impl SegmentIndex {
             if block.offset != offset
                 || block.lines == 0
                 || block.len < block.lines
+                || block.unreadable > block.lines
+                || block.keys.0.is_empty()
                 || !block.times.is_valid()
             {
                 return false;
@@ -88,7 +96,7 @@ fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
     let (first_seq, lines, text_len) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let times = fields.times()?;
     let (digest, last_leaf) = (fields.take()?, fields.take()?);
-    let mut blocks = Vec::new();
+    let (mut blocks, mut buckets) = (Vec::new(), Vec::new());
     for _ in 0..count {
         blocks.push(IndexBlock {
             offset: fields.u64()?,
@@ -96,7 +104,19 @@ fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
             lines: fields.u32()?,
             times: fields.times()?,
             crc: fields.u32()?,
+            unreadable: fields.u32()?,
+            keys: KeyFilter(Vec::new()),
         });
+        buckets.push(fields.u32()?);
+    }
+    for (block, count) in blocks.iter_mut().zip(buckets) {
+        for _ in 0..count {
+            let mut bucket = [0; 8];
+            for word in &mut bucket {
+                *word = fields.u32()?;
+            }
+            block.keys.0.push(bucket);
+        }
     }
     Some(SegmentIndex { first_seq, lines, text_len, digest, last_leaf, times, blocks })
 }

@@ -4,18 +4,20 @@ use std::io::{self, BufRead, Read};
 
 use sha2::{Digest, Sha256};
 
+use super::keys::{self, KeyFilter};
 use super::{IndexBlock, SegmentIndex, TimeRange};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::line::{leaf_of, parse_seq, time_of};
+use crate::row::Row;
 
 /// A block ends with the first line that reaches this length: small beside what a disk reads in a millisecond, and some hundred
-/// lines, so that an index is a ten-thousandth of its segment.
+/// lines.
 const BLOCK_BYTES: u64 = 256 * 1024;
 
 impl SegmentIndex {
     /// Reads the plain text of a segment to its end. Memory stays flat: one block of about 256 KiB. Costs one SHA-256 of the
-    /// text, and a JSON parse of each line whose time is not in the place where the library writes it.
+    /// text and one walk over each line.
     ///
     /// # Errors
     /// `is_corrupt` where the text is no segment's: empty, a line without its number, out of its place, or longer than any line
@@ -54,6 +56,9 @@ struct Scan {
     lines: u64,
     text_len: u64,
     last_line: Vec<u8>,
+    /// Of the block at hand.
+    keys: Vec<u64>,
+    scratch: Vec<u8>,
     blocks: Vec<IndexBlock>,
 }
 
@@ -61,13 +66,18 @@ impl Scan {
     fn take(&mut self, block: &[u8]) -> Result<()> {
         self.hasher.update(block);
         let whole = block.strip_suffix(b"\n").unwrap_or(block);
-        let (mut lines, mut times, mut begin) = (0, TimeRange::NOTHING, 0);
+        let (mut lines, mut unreadable, mut times, mut begin) = (0, 0, TimeRange::NOTHING, 0);
+        self.keys.clear();
         for end in memchr::memchr_iter(b'\n', whole).chain([whole.len()]) {
             let line = &whole[begin..end];
             self.check(line)?;
             times.include(
                 time_of(line).map_or(TimeRange::UNBOUNDED, |time| TimeRange { min: time, max: time }),
             );
+            match Row::read(line) {
+                Ok(row) => keys::note(&row, &mut self.keys, &mut self.scratch),
+                Err(_) => unreadable += 1,
+            }
             (lines, begin) = (lines + 1, end + 1);
             self.lines += 1;
         }
@@ -82,6 +92,8 @@ impl Scan {
             lines,
             times,
             crc: crc32fast::hash(block),
+            unreadable,
+            keys: KeyFilter::of(&mut self.keys),
         });
         self.text_len += u64::from(len);
         Ok(())

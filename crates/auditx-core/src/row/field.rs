@@ -39,11 +39,13 @@ pub enum Field {
 
 /// What JSON type a field's value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[expect(missing_docs, reason = "they are JSON's")]
+pub enum FieldKind {
     Text,
     Number,
     Bool,
     Object,
+    /// Whatever the application stored.
     Any,
 }
 
@@ -86,7 +88,7 @@ impl Field {
 
     /// Its name in the line.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Seq => "seq",
             Self::Id => "id",
@@ -160,14 +162,16 @@ impl Field {
         })
     }
 
+    /// What JSON type its value has.
+    #[must_use]
     #[inline]
-    pub(crate) fn kind(self) -> Kind {
+    pub fn kind(self) -> FieldKind {
         match self {
-            Self::Seq | Self::Amount | Self::Status => Kind::Number,
-            Self::Success => Kind::Bool,
-            Self::Metadata | Self::Auditx => Kind::Object,
-            Self::OldValues | Self::NewValues => Kind::Any,
-            _ => Kind::Text,
+            Self::Seq | Self::Amount | Self::Status => FieldKind::Number,
+            Self::Success => FieldKind::Bool,
+            Self::Metadata | Self::Auditx => FieldKind::Object,
+            Self::OldValues | Self::NewValues => FieldKind::Any,
+            _ => FieldKind::Text,
         }
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Strict as RFC 8259 has it. Text that was walked once is known to be JSON, and is looked at again without checks.
 
+mod plain;
+
 use std::borrow::Cow;
+
+pub(crate) use plain::{is_plain, next_quote};
 
 /// As deep as `serde_json` goes.
 const MAX_DEPTH: u32 = 128;
@@ -87,14 +91,14 @@ impl<'t> Walker<'t> {
     fn stop_of_string(&mut self) -> Option<u8> {
         const EACH: u64 = u64::from_ne_bytes([1; 8]);
         const HIGH: u64 = EACH << 7;
-        let zero_in = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
+        let zeros_in = |word: u64| word.wrapping_sub(EACH) & !word;
+        while let Some(chunk) = self.bytes[self.at..].first_chunk() {
             let word = u64::from_le_bytes(*chunk);
-            let controls = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
+            let controls = word.wrapping_sub(EACH * 0x20) & !word;
+            let quotes = zeros_in(word ^ (EACH * u64::from(b'"')));
+            let backslashes = zeros_in(word ^ (EACH * u64::from(b'\\')));
             // The lowest mark is exact; those above it may be carries.
-            let stops = zero_in(word ^ (EACH * u64::from(b'"')))
-                | zero_in(word ^ (EACH * u64::from(b'\\')))
-                | controls;
+            let stops = (quotes | backslashes | controls) & HIGH;
             if stops != 0 {
                 self.at += (stops.trailing_zeros() / 8) as usize;
                 return self.peek();
@@ -161,7 +165,7 @@ impl<'t> Walker<'t> {
         Ok((begin, self.at))
     }
 
-    fn literal(&mut self, literal: &[u8]) -> Result<()> {
+    pub(crate) fn literal(&mut self, literal: &[u8]) -> Result<()> {
         if !self.bytes[self.at..].starts_with(literal) {
             return self.wrong("a value is due");
         }
@@ -169,7 +173,7 @@ impl<'t> Walker<'t> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<()> {
+    pub(crate) fn number(&mut self) -> Result<()> {
         self.at += usize::from(self.peek() == Some(b'-'));
         if self.peek() == Some(b'0') {
             self.at += 1;
@@ -315,8 +319,13 @@ impl<'t> Iterator for Parts<'t> {
     }
 }
 
-/// Text between quotation marks that was walked, without its escapes.
-pub(crate) fn unescaped(raw: &str) -> Cow<'_, str> {
+/// What stands between the quotation marks of JSON text, without its escapes.
+///
+/// ```
+/// assert_eq!(auditx_core::unescaped(r"caf\u00e9"), "café");
+/// ```
+#[must_use]
+pub fn unescaped(raw: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }

@@ -1,16 +1,74 @@
 //! A line's fields where they lie, found in one pass without building anything.
 
+mod field;
+mod json;
+
 use std::borrow::Cow;
 
-use auditx_core::parse_seq;
+use crate::line::parse_seq;
 
-use crate::field::{Field, Kind};
-use crate::json::{Json, Walker, Wrong, unescaped};
+pub use field::{Field, FieldKind};
+pub use json::{Json, unescaped};
+use json::{Walker, Wrong, is_plain, next_quote};
+
+/// A field's name as it stands in a line, `"user":`, to be compared as one number.
+struct Key {
+    text: u128,
+    mask: u128,
+    len: usize,
+}
+
+/// In the order of the line.
+const KEYS: [Key; Field::COUNT] = {
+    let mut keys = [const { Key { text: 0, mask: 0, len: 0 } }; Field::COUNT];
+    let mut place = 0;
+    while place < Field::COUNT {
+        keys[place] = Key::of(Field::ALL[place].name());
+        place += 1;
+    }
+    keys
+};
+
+impl Key {
+    const fn of(name: &str) -> Self {
+        let name = name.as_bytes();
+        let len = name.len() + 3;
+        let mut text = [0; 16];
+        text[0] = b'"';
+        let mut at = 0;
+        while at < name.len() {
+            text[at + 1] = name[at];
+            at += 1;
+        }
+        text[len - 2] = b'"';
+        text[len - 1] = b':';
+        Self { text: u128::from_le_bytes(text), mask: u128::MAX >> (8 * (16 - len)), len }
+    }
+}
+
+/// The first bytes of a text as one number.
+struct Beginning(u128);
+
+impl Beginning {
+    #[inline(always)]
+    fn of(bytes: &[u8], at: usize) -> Self {
+        let rest = bytes.get(at..).unwrap_or_default();
+        Self(u128::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; 16];
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        })))
+    }
+
+    #[inline(always)]
+    fn is(&self, key: &Key) -> bool {
+        (self.0 ^ key.text) & key.mask == 0
+    }
+}
 
 /// One entry, as it stands in its line. Costs one walk over the line and no allocation.
 ///
-/// What it refuses is what [`Line::parse`](crate::Line::parse) refuses: a field of another type than the format has, a field that
-/// stands there twice, text that is no JSON.
+/// It refuses text that is no JSON, a field of another type than the format has, and a field that stands there twice.
 #[derive(Debug, Clone)]
 pub struct Row<'l> {
     line: &'l str,
@@ -43,11 +101,51 @@ impl<'l> Row<'l> {
     pub fn read_text(line: &'l str) -> Result<Self, String> {
         let mut row =
             Self { line, seq: parse_seq(line.as_bytes()), present: 0, spans: [(0, 0); Field::COUNT] };
-        row.walk().map_err(|Wrong { what, at }| format!("no entry: {what}, {at} bytes into the line"))?;
+        if row.walk_plain().is_none() {
+            row.present = 0;
+            row.walk().map_err(|Wrong { what, at }| format!("no entry: {what}, {at} bytes into the line"))?;
+        }
         if row.seq.is_none() && !row.has(Field::Timestamp) && !row.has(Field::Description) {
             return Err("JSON, but no entry: it has neither timestamp nor description".to_owned());
         }
         Ok(row)
+    }
+
+    /// The usual line: compact, its fields in the order of the format, without a backslash. None where it is another, or none at
+    /// all.
+    fn walk_plain(&mut self) -> Option<()> {
+        let bytes = self.line.as_bytes();
+        if bytes.first() != Some(&b'{') || !is_plain(bytes) {
+            return None;
+        }
+        let (mut at, mut next) = (1, 0);
+        loop {
+            let begin_of = Beginning::of(bytes, at);
+            let place = next + KEYS.get(next..)?.iter().position(|key| begin_of.is(key))?;
+            (at, next) = (at + KEYS[place].len, place + 1);
+            let begin = at;
+            let first = *bytes.get(begin)?;
+            at = match (Field::ALL[place].kind(), first) {
+                (FieldKind::Text | FieldKind::Any, b'"') => next_quote(bytes, begin + 1)? + 1,
+                (FieldKind::Number | FieldKind::Any, b'-' | b'0'..=b'9') => {
+                    let mut walker = Walker { bytes, at: begin };
+                    walker.number().ok()?;
+                    walker.at
+                }
+                (FieldKind::Bool, b't' | b'f') | (FieldKind::Object, b'{') | (FieldKind::Any, _) => {
+                    let mut walker = Walker { bytes, at: begin };
+                    walker.value(1).ok()?;
+                    walker.at
+                }
+                _ => return None,
+            };
+            self.put(place, (begin, at));
+            match *bytes.get(at)? {
+                b',' => at += 1,
+                b'}' => return (at + 1 == bytes.len()).then_some(()),
+                _ => return None,
+            }
+        }
     }
 
     fn walk(&mut self) -> Result<(), Wrong> {
@@ -97,11 +195,11 @@ impl<'l> Row<'l> {
         }
         let first = self.line.as_bytes()[begin];
         let is_right = match field.kind() {
-            Kind::Text => first == b'"',
-            Kind::Number => first.is_ascii_digit() || first == b'-',
-            Kind::Bool => first == b't' || first == b'f',
-            Kind::Object => first == b'{',
-            Kind::Any => true,
+            FieldKind::Text => first == b'"',
+            FieldKind::Number => first.is_ascii_digit() || first == b'-',
+            FieldKind::Bool => first == b't' || first == b'f',
+            FieldKind::Object => first == b'{',
+            FieldKind::Any => true,
         };
         if !is_right {
             // The origin writes absent values as null.
@@ -111,17 +209,28 @@ impl<'l> Row<'l> {
                 Err(Wrong { what: "a field of another type than it has", at: begin })
             };
         }
-        self.present |= bit;
-        // A line is far shorter than 4 GiB.
-        let place = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        self.spans[field as usize] = (place(begin), place(end));
+        self.put(field as usize, (begin, end));
         Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, place: usize, (begin, end): (usize, usize)) {
+        self.present |= 1 << place;
+        // A line is far shorter than 4 GiB.
+        let short = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        self.spans[place] = (short(begin), short(end));
     }
 
     /// The line, without its newline.
     #[must_use]
     pub fn line(&self) -> &'l str {
         self.line
+    }
+
+    /// The line as an object: also with the fields that the format does not have.
+    #[must_use]
+    pub fn object(&self) -> Json<'l> {
+        Json::of(self.line.trim_matches([' ', '\t', '\r', '\n']))
     }
 
     /// Its number in the trail; none of the origin's lines.

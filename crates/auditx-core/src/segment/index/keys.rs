@@ -1,0 +1,124 @@
+//! Which values may stand in a block: what identifies an entry, in a split block Bloom filter as Apache Parquet defines it
+//! (<https://parquet.apache.org/docs/file-format/bloomfilter/>).
+//!
+//! A filter may say yes of a value that is not there, once in some two hundred times, and never no of one that is.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh64::xxh64;
+
+use crate::row::{Field, Row};
+
+/// The fields whose values are noted: what people look entries up by.
+const NOTED: [Field; 12] = [
+    Field::Id,
+    Field::Level,
+    Field::Module,
+    Field::Action,
+    Field::User,
+    Field::OnBehalfOf,
+    Field::EntityType,
+    Field::EntityId,
+    Field::ReferenceNo,
+    Field::RequestId,
+    Field::SessionId,
+    Field::Ip,
+];
+
+/// Bits for each value.
+const BITS_PER_KEY: usize = 12;
+
+const WORDS: usize = 8;
+const BUCKET_BITS: usize = 32 * WORDS;
+
+const SALTS: [u32; WORDS] =
+    [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
+
+/// The values of one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyFilter(pub(super) Vec<[u32; WORDS]>);
+
+/// Whether this field's values are noted.
+pub(super) fn is_noted(field: Field) -> bool {
+    NOTED.contains(&field)
+}
+
+/// XXH64, without a seed, of the field's name, a zero byte and the value; the words of vocabularies in lower case.
+pub(super) fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
+    let value = match field {
+        Field::Level | Field::Module | Field::Action => Cow::Owned(value.to_ascii_lowercase()),
+        _ => Cow::Borrowed(value),
+    };
+    bytes.clear();
+    bytes.extend_from_slice(field.name().as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(value.as_bytes());
+    xxh64(bytes, 0)
+}
+
+/// Notes the keys of an entry.
+pub(super) fn note(row: &Row<'_>, keys: &mut Vec<u64>, bytes: &mut Vec<u8>) {
+    for field in NOTED.into_iter().filter(|field| row.has(*field)) {
+        keys.push(key(field, &row.text(field), bytes));
+    }
+}
+
+impl KeyFilter {
+    /// Of these keys; they are put in order.
+    pub(super) fn of(keys: &mut Vec<u64>) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let buckets = (keys.len() * BITS_PER_KEY).div_ceil(BUCKET_BITS).max(1);
+        let mut filter = Self(vec![[0; WORDS]; buckets]);
+        for key in keys {
+            let (bucket, mask) = filter.place(*key);
+            for (word, bit) in filter.0[bucket].iter_mut().zip(mask) {
+                *word |= bit;
+            }
+        }
+        filter
+    }
+
+    /// Whether this key may be among them.
+    pub(super) fn may_hold(&self, key: u64) -> bool {
+        let (bucket, mask) = self.place(key);
+        self.0.get(bucket).is_none_or(|words| words.iter().zip(mask).all(|(word, bit)| word & bit != 0))
+    }
+
+    /// The bucket, by the upper half of the key, and a bit of each of its words, by the lower.
+    fn place(&self, key: u64) -> (usize, [u32; WORDS]) {
+        let [upper, lower] = [key >> 32, key & u64::from(u32::MAX)];
+        let bucket = (upper * self.0.len() as u64) >> 32;
+        let lower = u32::try_from(lower).unwrap_or(0);
+        (usize::try_from(bucket).unwrap_or(0), SALTS.map(|salt| 1 << (lower.wrapping_mul(salt) >> 27)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_may_be_there_and_little_else() {
+        let mut bytes = Vec::new();
+        let mut keys: Vec<u64> =
+            (0..2_000).map(|number| key(Field::EntityId, &format!("inv-{number}"), &mut bytes)).collect();
+        let filter = KeyFilter::of(&mut keys.clone());
+        assert!(keys.iter().all(|key| filter.may_hold(*key)));
+        keys = (2_000..22_000)
+            .map(|number| key(Field::EntityId, &format!("inv-{number}"), &mut bytes))
+            .collect();
+        let wrong = keys.iter().filter(|key| filter.may_hold(**key)).count();
+        assert!(wrong < 200, "{wrong} of 20,000");
+        assert!(!KeyFilter::of(&mut Vec::new()).may_hold(keys[0]));
+    }
+
+    #[test]
+    fn a_key_is_of_its_field_and_vocabularies_have_no_case() {
+        let mut bytes = Vec::new();
+        let mut key = |field, value| key(field, value, &mut bytes);
+        assert_ne!(key(Field::User, "x"), key(Field::EntityId, "x"));
+        assert_ne!(key(Field::User, "Aung"), key(Field::User, "aung"));
+        assert_eq!(key(Field::Level, "SECURITY"), key(Field::Level, "security"));
+    }
+}
