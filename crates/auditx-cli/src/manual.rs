@@ -11,7 +11,7 @@ use crate::terminal::{self, harmless};
 
 /// Writes the manual: pages for man(1), or one Markdown document
 #[derive(Debug, clap::Args)]
-#[command(hide = true, after_help = EXAMPLES, verbatim_doc_comment)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// Writes a page for each command into DIR
     #[arg(long, value_name = "DIR", required_unless_present = "markdown")]
