@@ -167,3 +167,35 @@ fn following_may_begin_before_the_trail_does() {
     assert_eq!(seqs(&lines), [0, 1, 2]);
     logger.close(PATIENCE).unwrap();
 }
+
+#[test]
+fn a_question_narrows_the_past_and_what_comes_and_no_line_is_shown_twice() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    let say = |user: &str, count: usize| {
+        for number in 0..count {
+            logger.log(format!("{user} {number}")).user(user).record().unwrap().wait_durable().unwrap();
+        }
+    };
+    say("clerk", 5);
+    say("admin", 5);
+    say("clerk", 2);
+    let said = |out: &str| -> Vec<String> {
+        parsed(out).iter().map(|line| line["description"].as_str().unwrap().to_owned()).collect()
+    };
+    let last = auditx(&["tail", "-n", "4", "--user", "clerk"], directory.path());
+    assert_eq!(said(&last.out), ["clerk 3", "clerk 4", "clerk 0", "clerk 1"], "oldest first");
+
+    let tail = Child::start(&mut command(&["tail", "-n", "1", "-f", "user:admin"], directory.path()));
+    assert_eq!(next(&tail)["description"], "admin 4");
+    say("clerk", 3);
+    say("admin", 1);
+    assert_eq!(next(&tail)["description"], "admin 0");
+    tail.signal(Signal::INT);
+    assert_eq!(tail.end().0.code(), Some(0));
+
+    let none = auditx(&["tail", "--user", "nobody"], directory.path());
+    assert_eq!((none.status, none.out.as_str()), (Some(1), ""));
+    let array = auditx(&["tail", "-f", "-o", "json"], directory.path());
+    assert_eq!(array.status, Some(2), "an array that never ends");
+}
