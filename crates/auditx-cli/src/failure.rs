@@ -103,6 +103,23 @@ impl From<auditx_reader::Error> for Failure {
     }
 }
 
+/// What is wrong with a query, over several lines.
+impl From<auditx_reader::QueryError> for Failure {
+    fn from(error: auditx_reader::QueryError) -> Self {
+        let lines: Vec<String> = error.to_string().lines().map(harmless).collect();
+        Self::Said(lines.join("\n"))
+    }
+}
+
+impl From<auditx_reader::SearchError> for Failure {
+    fn from(error: auditx_reader::SearchError) -> Self {
+        match error {
+            auditx_reader::SearchError::Trail(error) => error.into(),
+            auditx_reader::SearchError::Output(error) => error.into(),
+        }
+    }
+}
+
 /// How to get a trail where there is none.
 pub(crate) fn how_to_make(directory: &Path) -> String {
     format!(

@@ -12,8 +12,25 @@ mod table;
 mod evidence;
 mod save;
 mod trail;
-mod demo;
+mod paint;
+mod cell;
+mod harmless_json;
+mod change;
+mod fields;
+mod columns;
+mod diff;
+mod mapper;
+mod form;
+mod question;
+mod summary;
+mod around;
+mod query;
 mod tail;
+mod history;
+mod stats;
+mod export;
+mod bundle;
+mod demo;
 mod doctor;
 mod verify;
 mod prove;
@@ -24,6 +41,8 @@ mod key;
 mod recover;
 mod retire;
 mod erase;
+mod completions;
+mod manual;
 
 use std::process::ExitCode;
 
@@ -42,6 +61,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Arguments),
+    Query(query::Arguments),
+    History(history::Arguments),
+    Stats(stats::Arguments),
+    Export(export::Arguments),
+    Bundle(bundle::Arguments),
     Tail(tail::Arguments),
     Doctor(doctor::Arguments),
     Verify(verify::Arguments),
@@ -53,24 +77,37 @@ enum Command {
     Recover(recover::Arguments),
     Retire(retire::Arguments),
     Erase(erase::Arguments),
+    Completions(completions::Arguments),
+    Man(manual::Arguments),
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx demo                                    records a dozen entries into ./logs and shows them
-  auditx tail --dir /var/log/erp -f              shows entries as they are recorded
-  auditx doctor --dir /var/log/erp               says what is there, and whether all is well
-  auditx key show --dir /var/log/erp             prints the key that checks what was signed
-  auditx verify --dir /var/log/erp --key VKEY    says whether every line is the one that was signed
-  auditx prove 42 --dir /var/log/erp > proof     proves one line to somebody without the trail …
-  auditx check proof --key VKEY                  … who checks it with nothing but the key
+  auditx demo                                      records a dozen entries into ./logs and shows them
+  auditx query --user admin --since today          who did what, when and where
+  auditx query --failed -o csv > failures.csv      the same for a spreadsheet; also json, ndjson, diff, raw
+  auditx history customer/CUST-220                 one record's life: who changed which field
+  auditx stats --by user,action --since 7d         how much of what
+  auditx tail --dir /var/log/erp -f                shows entries as they are recorded
+  auditx export --format ocsf -o entries.jsonl     for a SIEM
+  auditx bundle --ref SI-2026-0042 -o case.zip     for an auditor: entries, proofs, and how to check them
+  auditx doctor --dir /var/log/erp                 says what is there, and whether all is well
+  auditx key show --dir /var/log/erp               prints the key that checks what was signed
+  auditx verify --dir /var/log/erp --key VKEY      says whether every line is the one that was signed
+  auditx prove 42 --dir /var/log/erp > proof       proves one line to somebody without the trail …
+  auditx check proof --key VKEY                    … who checks it with nothing but the key
 
 Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse() {
+    let outcome = match Arguments::try_parse_from(question::without_false_flags(std::env::args_os())) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
+            Command::Query(arguments) => query::run(arguments),
+            Command::History(arguments) => history::run(arguments),
+            Command::Stats(arguments) => stats::run(arguments),
+            Command::Export(arguments) => export::run(arguments),
+            Command::Bundle(arguments) => bundle::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),
@@ -82,6 +119,8 @@ fn main() -> ExitCode {
             Command::Recover(arguments) => recover::run(arguments),
             Command::Retire(arguments) => retire::run(arguments),
             Command::Erase(arguments) => erase::run(arguments),
+            Command::Completions(arguments) => completions::run(arguments),
+            Command::Man(arguments) => manual::run(arguments),
         },
         Err(answer) => Failure::of_command_line(&answer),
     };

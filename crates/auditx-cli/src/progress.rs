@@ -1,7 +1,9 @@
 //! How far a long look is: a bar on standard error, where that is a terminal.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use auditx_reader::Search;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A look that takes longer than this says how far it is.
@@ -32,6 +34,14 @@ impl Progress {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
+}
+
+/// A search that says how far it is. Where its results go to a terminal they say it themselves.
+pub(crate) fn watched(search: Search, doing: &'static str) -> Search {
+    let progress = Mutex::new(Progress::of(doing));
+    search.progress(move |done, total| {
+        progress.lock().unwrap_or_else(PoisonError::into_inner).tell(done, total);
+    })
 }
 
 impl Drop for Progress {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -14,20 +14,66 @@ const PRIVATE_MODE: u32 = 0o600;
 
 /// Writes a file, or puts it in the place of one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let temporary = temporary_for(path);
-    let work = || -> io::Result<()> {
-        if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(io::Error::other("something that is no regular file has this name"));
-        }
-        write_new(OpenOptions::new().write(true).create_new(true), &temporary, bytes)?;
-        fs::rename(&temporary, path)?;
-        sync_directory_of(path)
-    };
-    work().map_err(|error| {
-        // It may never have been made; what counts is the error there was.
-        drop(fs::remove_file(&temporary));
-        failed(path, &error)
-    })
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).map_err(|error| failed(path, &error))?;
+    file.finish()
+}
+
+/// A file that is being written, and gets its name when it is whole. Left before that, nothing of it remains.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: BufWriter<File>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+        let begin = || -> io::Result<Self> {
+            if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+                return Err(io::Error::other("something that is no regular file has this name"));
+            }
+            let temporary = temporary_for(path);
+            let file = OpenOptions::new().write(true).read(true).create_new(true).open(&temporary)?;
+            Ok(Self { file: BufWriter::new(file), temporary, path: path.to_owned() })
+        };
+        begin().map_err(|error| failed(path, &error))
+    }
+
+    /// Safe on disk, and in the place of what had its name before.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let path = self.path.clone();
+        let mut work = || -> io::Result<()> {
+            self.file.flush()?;
+            self.file.get_ref().sync_all()?;
+            fs::rename(&self.temporary, &self.path)?;
+            sync_directory_of(&self.path)
+        };
+        work().map_err(|error| failed(&path, &error))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for NewFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Once it has its name there is none any more; where that failed, the error is told already.
+        drop(fs::remove_file(&self.temporary));
+    }
 }
 
 /// Writes a file that only this user may read, where there is none of that name yet.

@@ -1,19 +1,22 @@
-//! `auditx tail`: the last lines of a trail, and new ones as they come.
+//! `auditx tail`: the last entries of a trail, and new ones as they come.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auditx_core::{for_people, lock_holder};
-use auditx_reader::{Error, Line, Lines};
-use clap::ValueEnum;
+use auditx_core::lock_holder;
+use auditx_reader::{Error, Found, Line, Lines, Moment, Order, Query, Search};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, how_to_make};
-use crate::terminal::{self, complain, harmless};
+use crate::form::{Looks, Pages, Sheet};
+use crate::question::Question;
+use crate::summary;
+use crate::terminal::{complain, harmless};
 use crate::trail::Trail;
 
-/// Shows the last lines of a trail, and with -f new ones as they come
+/// Shows the last entries of a trail, and with -f new ones as they come
 ///
 /// It only reads, beside whatever process writes, across sealed and compressed
 /// segments. Lines that cannot be read are reported on standard error, with file
@@ -22,34 +25,27 @@ use crate::trail::Trail;
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
     trail: Trail,
-    /// How many lines
+    /// How many entries
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     lines: u64,
-    /// Goes on with new lines as they come, until Ctrl-C
+    /// Goes on with new entries as they come, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// How lines look [default: table on a terminal, raw in a pipe]
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<Form>,
-}
-
-/// How lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// A line for people: time, level, what, who, where
-    Table,
-    /// The bytes as stored
-    Raw,
+    #[command(flatten)]
+    looks: Looks,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx tail                                  the last ten lines of ./logs
+  auditx tail                                  the last ten entries of ./logs
   auditx tail --dir /var/log/erp -n 100 -f     the last hundred, and new ones as they come
-  auditx tail -n 1000 | jq 'select(.success == false)'
+  auditx tail -f --failed --module auth        failed logins, as they happen
+  auditx tail -n 1000 | jq 'select(.amount > 1000000)'
 
-Exit status: 0 lines found, 1 none, 2 an error";
+Exit status: 0 entries found, 1 none, 2 an error";
 
 /// How often a trail is looked at while it is idle: two system calls each.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -64,10 +60,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
     arguments.trail.bring_in()?;
-    let mut lines = Lines::last(arguments.trail.directory(), arguments.lines)?;
-    let form =
-        arguments.output.unwrap_or(if terminal::is_output_a_terminal() { Form::Table } else { Form::Raw });
-    let mut tail = Tail { out: Output::of(form), shown: 0, unreadable: 0, has_failed: false };
+    let sheet = arguments.looks.sheet(None)?;
+    if arguments.follow && sheet.has_end() {
+        return Err(Failure::said("-o json is one array, and following has no end: use -o ndjson"));
+    }
+    let query = arguments.question.query(Moment::now())?;
+    let pages = sheet.pages(BufWriter::new(io::stdout().lock()));
+    let mut tail =
+        Tail { sheet: &sheet, pages, query, shown: 0, unreadable: 0, has_failed: false, newest: None };
+    let mut lines = if arguments.question.is_everything() {
+        Lines::last(arguments.trail.directory(), arguments.lines)?
+    } else {
+        // What is recorded while the past is searched is new, and not shown twice.
+        let lines = Lines::last(arguments.trail.directory(), 0)?;
+        tail.show_last(arguments)?;
+        lines
+    };
     tail.show_all(&mut lines)?;
     if arguments.follow {
         if tail.shown + tail.unreadable == 0 && arguments.lines > 0 {
@@ -93,22 +101,49 @@ fn has_reader() -> Result<bool, Failure> {
     }
 }
 
-struct Tail {
-    out: Output,
+struct Tail<'s> {
+    sheet: &'s Sheet,
+    pages: Pages<'s, BufWriter<io::StdoutLock<'static>>>,
+    query: Query,
     shown: u64,
     unreadable: u64,
     has_failed: bool,
+    /// The number of the line shown last.
+    newest: Option<u64>,
 }
 
-impl Tail {
+impl Tail<'_> {
+    /// The last that answer the question, oldest first.
+    fn show_last(&mut self, arguments: &Arguments) -> Result<(), Failure> {
+        if arguments.lines == 0 {
+            return Ok(());
+        }
+        let search = Search::new(arguments.trail.directory())
+            .query(self.query.clone())
+            .order(Order::NewestFirst)
+            .limit(arguments.lines);
+        let mut newest_first = Vec::new();
+        let summary = search.each(|found| {
+            let mut text = Vec::new();
+            self.sheet.render(&found, &mut text);
+            self.newest = self.newest.max(found.row.seq());
+            newest_first.push(text);
+            ControlFlow::Continue(())
+        })?;
+        self.has_failed |= summary::tell(&summary, false) == Status::Error;
+        self.shown += summary.found;
+        newest_first.iter().rev().try_for_each(|text| self.pages.write(text))?;
+        Ok(self.pages.flush()?)
+    }
+
     /// Everything there is for now.
     fn show_all(&mut self, lines: &mut Lines) -> Result<(), Failure> {
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => self.show(&line)?,
-                Ok(None) => return Ok(self.out.flush()?),
+                Ok(None) => return Ok(self.pages.flush()?),
                 Err(error) => {
-                    self.out.flush()?;
+                    self.pages.flush()?;
                     self.has_failed = true;
                     complain(&harmless(&error.to_string()));
                 }
@@ -117,27 +152,26 @@ impl Tail {
     }
 
     fn show(&mut self, line: &Line) -> Result<(), Failure> {
-        match line.parse() {
-            Ok(entry) => {
-                self.shown += 1;
-                match &mut self.out {
-                    Output::Table(out) => out.write_all(for_people(&entry).as_bytes())?,
-                    Output::Raw(out) => {
-                        out.write_all(line.bytes())?;
-                        out.write_all(b"\n")?;
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => self.tell_unreadable(&error),
+        let row = match line.row() {
+            Ok(row) => row,
+            Err(error) => return self.tell_unreadable(&error),
+        };
+        let is_new = self.newest.is_none() || row.seq() > self.newest;
+        if is_new && self.query.matches(&row) {
+            self.shown += 1;
+            let mut text = Vec::new();
+            let found = Found { row: &row, path: line.path(), offset: line.offset() };
+            self.sheet.render(&found, &mut text);
+            self.pages.write(&text)?;
         }
+        Ok(())
     }
 
     /// In its place among the others.
     fn tell_unreadable(&mut self, error: &Error) -> Result<(), Failure> {
         self.unreadable += 1;
         if self.unreadable <= MOST_REPORTED {
-            self.out.flush()?;
+            self.pages.flush()?;
             complain(&format!("unreadable line: {}", harmless(&error.to_string())));
         }
         Ok(())
@@ -157,7 +191,8 @@ impl Tail {
         }
     }
 
-    fn sum_up(&self, arguments: &Arguments) -> Result<Status, Failure> {
+    fn sum_up(mut self, arguments: &Arguments) -> Result<Status, Failure> {
+        self.has_failed |= !self.pages.end()?;
         match self.unreadable {
             0 => {}
             1 => complain("1 line could not be read"),
@@ -171,34 +206,14 @@ impl Tail {
             return Ok(Status::Found);
         }
         if self.unreadable == 0 {
-            complain(&format!(
-                "no entries in {}{}",
-                arguments.trail.place(),
-                how_to_make(arguments.trail.directory())
-            ));
+            let trail = &arguments.trail;
+            let (what, hint) = if arguments.question.is_everything() {
+                ("no entries", how_to_make(trail.directory()))
+            } else {
+                ("nothing found", String::new())
+            };
+            complain(&format!("{what} in {}{hint}", trail.place()));
         }
         Ok(Status::Nothing)
-    }
-}
-
-/// Where lines go, and how they look there.
-enum Output {
-    Table(BufWriter<anstream::AutoStream<io::StdoutLock<'static>>>),
-    Raw(BufWriter<io::StdoutLock<'static>>),
-}
-
-impl Output {
-    fn of(form: Form) -> Self {
-        match form {
-            Form::Table => Self::Table(BufWriter::new(terminal::output())),
-            Form::Raw => Self::Raw(BufWriter::new(io::stdout().lock())),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Table(out) => out.flush(),
-            Self::Raw(out) => out.flush(),
-        }
     }
 }

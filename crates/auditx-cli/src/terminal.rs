@@ -11,6 +11,9 @@ use crate::failure::Failure;
 /// Columns where nobody says how many there are.
 const DEFAULT_WIDTH: u16 = 80;
 
+/// Columns of a table that goes to no terminal.
+const WIDTH_ELSEWHERE: u16 = 120;
+
 /// Standard output, which passes colours on to a terminal and takes them out elsewhere (`NO_COLOR`, `CLICOLOR_FORCE`).
 pub(crate) fn output() -> AutoStream<io::StdoutLock<'static>> {
     anstream::stdout().lock()
@@ -30,6 +33,21 @@ pub(crate) fn width() -> u16 {
     let of_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
     let of_environment = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     of_terminal.filter(|&columns| columns > 0).or_else(of_environment).unwrap_or(DEFAULT_WIDTH)
+}
+
+/// Whether they are to reach it, as the command line has it; where it says nothing, as [`has_colours`].
+pub(crate) fn wants_colours(choice: clap::ColorChoice) -> bool {
+    match choice {
+        clap::ColorChoice::Always => true,
+        clap::ColorChoice::Never => false,
+        clap::ColorChoice::Auto => has_colours(),
+    }
+}
+
+/// Columns for a table: the terminal's; elsewhere those `COLUMNS` says, else enough for every column.
+pub(crate) fn table_width() -> u16 {
+    let is_known = is_output_a_terminal() || std::env::var_os("COLUMNS").is_some();
+    if is_known { width() } else { WIDTH_ELSEWHERE }
 }
 
 /// `auditx: message` on standard error.
@@ -86,7 +104,7 @@ pub(crate) fn harmless(text: &str) -> String {
     safe
 }
 
-fn is_hazard(c: char) -> bool {
+pub(crate) fn is_hazard(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

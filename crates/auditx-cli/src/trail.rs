@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Trail {
     /// The directory of the trail
-    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR")]
+    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR", hide_env_values = true)]
     directory: PathBuf,
 }
 
@@ -71,11 +71,16 @@ impl Trail {
         Ok(logger)
     }
 
-    /// Opening makes a trail where there is none, which is not what a maintenance command is called for.
-    pub(crate) fn must_be_there(&self) -> Result<(), Failure> {
+    /// Whether there is a trail.
+    pub(crate) fn is_there(&self) -> bool {
         let identity = self.directory.join(OWN_DIR).join("trail.json");
         let marks = [identity, checkpoint_path(&self.directory), self.directory.join(ACTIVE)];
-        if marks.iter().any(|mark| mark.exists()) {
+        marks.iter().any(|mark| mark.exists())
+    }
+
+    /// Opening makes a trail where there is none, which is not what a maintenance command is called for.
+    pub(crate) fn must_be_there(&self) -> Result<(), Failure> {
+        if self.is_there() {
             return Ok(());
         }
         Err(Failure::said(format!("no audit trail in {}{}", self.place(), how_to_make(&self.directory))))

@@ -27,6 +27,7 @@
 
 mod error;
 mod moment;
+mod stored;
 mod query;
 mod file;
 mod line;
@@ -56,9 +57,10 @@ pub use line::Line;
 pub use lines::{Lines, Unfinished};
 pub use moment::Moment;
 pub use note::latest_checkpoint;
-pub use prove::{prove, prove_consistency};
-pub use query::{Query, QueryError};
+pub use prove::{Prover, prove, prove_consistency};
+pub use query::{Query, QueryError, moment_of};
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
+pub use stored::stored_entry;
 pub use verify::{
     Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
 };

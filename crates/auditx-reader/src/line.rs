@@ -3,14 +3,13 @@
 //! Reading is tolerant: a line that is no entry is an error of that line alone, with its file and its offset. Lines of
 //! the origin, the Python package, have no sequence number and spaces after their colons; they are entries too.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{StoredEntry, parse_seq};
-use serde_json::value::RawValue;
+use auditx_core::{Row, StoredEntry, parse_seq};
 
 use crate::error::{Error, Result};
+use crate::stored::stored;
 
 /// What only the trail's own records hold: user data never has this name, and in a string it would have backslashes.
 pub(crate) const OWN_RECORD: &[u8] = b"\"auditx\":{";
@@ -70,49 +69,36 @@ impl Line {
         self.read().map_err(|why| Error::unreadable(why, &self.path, self.offset))
     }
 
+    /// Its fields where they lie. Costs one walk over the line.
+    ///
+    /// # Errors
+    /// As [`Line::parse`].
+    pub fn row(&self) -> Result<Row<'_>> {
+        let row = self.whole().and_then(Row::read);
+        row.map_err(|why| Error::unreadable(why, &self.path, self.offset))
+    }
+
     fn read(&self) -> Result<StoredEntry, String> {
-        match self.flaw {
-            Some(Flaw::TooLong(len)) => {
-                return Err(format!("a line of {len} bytes is too long for an entry"));
-            }
-            Some(Flaw::Unfinished) => return Err("the file ends in the middle of a line".to_owned()),
-            None if self.bytes.is_empty() => return Err("an empty line".to_owned()),
-            None if self.bytes.starts_with(&[0]) => {
-                return Err("NUL bytes, as a file system leaves them after a power loss".to_owned());
-            }
-            None => {}
+        let bytes = self.whole()?;
+        if bytes.is_empty() {
+            return Err("an empty line".to_owned());
+        }
+        if bytes.starts_with(&[0]) {
+            return Err("NUL bytes, as a file system leaves them after a power loss".to_owned());
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|error| format!("not UTF-8, {} bytes into the line", error.valid_up_to()))?;
-        if self.seq().is_some() {
-            serde_json::from_str(text).map_err(|error| why(&error))
-        } else {
-            read_foreign(text)
+        stored(text, self.seq().is_some())
+    }
+
+    /// The bytes, where they are all that the line has.
+    fn whole(&self) -> Result<&[u8], String> {
+        match self.flaw {
+            Some(Flaw::TooLong(len)) => Err(format!("a line of {len} bytes is too long for an entry")),
+            Some(Flaw::Unfinished) => Err("the file ends in the middle of a line".to_owned()),
+            None => Ok(&self.bytes),
         }
     }
-}
-
-/// A line that does not begin with its number: the origin's. Absent values may be null there, and `success` may be
-/// absent, which is no failure.
-fn read_foreign(text: &str) -> Result<StoredEntry, String> {
-    let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(text).map_err(|error| why(&error))?;
-    fields.retain(|_, value| value.get() != "null");
-    let is_success_known = fields.contains_key("success");
-    // Values are put together again as they stand: digits of an amount must not pass through a float.
-    let text = serde_json::to_string(&fields).map_err(|error| why(&error))?;
-    let mut entry: StoredEntry = serde_json::from_str(&text).map_err(|error| why(&error))?;
-    if entry.timestamp.is_empty() && entry.description.is_empty() {
-        return Err("JSON, but no entry: it has neither timestamp nor description".to_owned());
-    }
-    entry.success |= !is_success_known;
-    Ok(entry)
-}
-
-/// The parser's words, with the place as bytes into the line.
-fn why(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let words = text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]);
-    format!("no entry: {words}, {} bytes into the line", error.column())
 }
 
 #[cfg(test)]
@@ -140,10 +126,12 @@ mod tests {
             assert!(error.to_string().contains(reason), "{error}");
             assert!(error.to_string().ends_with("(logs/audit.jsonl, byte 40)"), "{error}");
             assert!(error.is_unreadable() && error.offset() == Some(40));
+            assert!(line(bytes).row().unwrap_err().is_unreadable());
         }
         let long =
             Line::new(Path::new("a").into(), 0, b"{\"seq\":1,".to_vec(), Some(Flaw::TooLong(9_999_999)));
         assert!(long.parse().unwrap_err().to_string().contains("9999999 bytes"));
+        assert!(long.row().unwrap_err().to_string().contains("9999999 bytes"));
     }
 
     #[test]

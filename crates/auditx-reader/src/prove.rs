@@ -6,7 +6,7 @@
 
 mod nodes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use auditx_core::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles};
 
@@ -15,6 +15,7 @@ use crate::find::find_line;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::note::latest_checkpoint;
+use crate::search::Found;
 
 /// How a proof asks for the nodes it takes.
 type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
@@ -47,27 +48,81 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// `is_missing` where there is no trail or no checkpoint, or the line is not signed yet or not there any more; `is_corrupt`
 /// where the trail is not what was signed; `is_storage` or `is_refused` where it cannot be read.
 pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
-    let checkpoint = latest_checkpoint(directory)?;
-    if seq >= checkpoint.size() {
-        let message = format!(
-            "line {seq} is not signed yet: the latest checkpoint speaks of {} lines",
-            checkpoint.size()
-        );
-        return Err(Error::missing(message, directory));
-    }
+    let prover = Prover::open(directory)?;
+    prover.must_be_signed(seq)?;
     let line = signed_line(directory, seq)?;
-    let made = with_nodes(directory, checkpoint.size(), |read| {
-        InclusionProof::make(line.bytes(), seq, checkpoint.clone(), read)
-    });
-    made.map_err(|error| match error {
-        Unmade::Reading(error) => error,
-        Unmade::Differs(_) => {
-            let message = format!(
-                "line {seq} cannot be proved: it, or other lines beside it, are not what was signed; {ADVICE}"
-            );
-            Error::corrupt(message, line.path()).at_byte(line.offset())
+    prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()))
+}
+
+/// Proves many lines of a trail, all under the checkpoint that was its latest when this was opened.
+///
+/// For lines that are at hand; [`prove`] finds one first.
+#[derive(Debug)]
+pub struct Prover {
+    directory: PathBuf,
+    checkpoint: SignedCheckpoint,
+    tiles: Tiles,
+}
+
+impl Prover {
+    /// For the trail in this directory.
+    ///
+    /// # Errors
+    /// As [`latest_checkpoint`](crate::latest_checkpoint).
+    pub fn open(directory: &Path) -> Result<Self> {
+        let checkpoint = latest_checkpoint(directory)?;
+        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory) })
+    }
+
+    /// What every proof ends with.
+    #[must_use]
+    pub fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.checkpoint
+    }
+
+    /// Proves an entry that was found. Costs a few nodes from the trail's cache; where that is missing or wrong, one pass over
+    /// all lines.
+    ///
+    /// # Errors
+    /// `is_missing` where the line is not signed yet, or has no number; else as [`prove`].
+    pub fn prove(&self, found: &Found<'_>) -> Result<InclusionProof> {
+        let Some(seq) = found.row.seq() else {
+            let message = "a line without a number, of the origin, is in no tree";
+            return Err(Error::missing(message, found.path).at_byte(found.offset));
+        };
+        self.must_be_signed(seq)?;
+        self.prove_at(seq, found.row.line().as_bytes(), || (found.path, found.offset))
+    }
+
+    fn must_be_signed(&self, seq: u64) -> Result<()> {
+        let size = self.checkpoint.size();
+        if seq < size {
+            return Ok(());
         }
-    })
+        let message = format!("line {seq} is not signed yet: the latest checkpoint speaks of {size} lines");
+        Err(Error::missing(message, &self.directory))
+    }
+
+    fn prove_at<'p>(
+        &self,
+        seq: u64,
+        line: &[u8],
+        place: impl FnOnce() -> (&'p Path, u64),
+    ) -> Result<InclusionProof> {
+        let made = with_nodes(&self.directory, &self.tiles, self.checkpoint.size(), |read| {
+            InclusionProof::make(line, seq, self.checkpoint.clone(), read)
+        });
+        made.map_err(|error| match error {
+            Unmade::Reading(error) => error,
+            Unmade::Differs(_) => {
+                let message = format!(
+                    "line {seq} cannot be proved: it, or other lines beside it, are not what was signed; {ADVICE}"
+                );
+                let (path, offset) = place();
+                Error::corrupt(message, path).at_byte(offset)
+            }
+        })
+    }
 }
 
 /// Proves that the trail of the newer checkpoint begins with all the lines of the older one. Both may be any of this trail;
@@ -84,7 +139,10 @@ pub fn prove_consistency(
     newer: SignedCheckpoint,
 ) -> Result<ConsistencyProof> {
     let (old_size, size) = (older.size(), newer.size());
-    let made = with_nodes(directory, size, |read| ConsistencyProof::make(older.clone(), newer.clone(), read));
+    let tiles = Tiles::open(directory);
+    let made = with_nodes(directory, &tiles, size, |read| {
+        ConsistencyProof::make(older.clone(), newer.clone(), read)
+    });
     made.map_err(|error| match error {
         Unmade::Reading(error) => error,
         Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
@@ -108,10 +166,10 @@ enum Unmade {
 /// Makes a proof with nodes from the cache, and where that does not do, with nodes from the lines.
 fn with_nodes<P>(
     directory: &Path,
+    tiles: &Tiles,
     size: u64,
     make: impl Fn(Read<'_>) -> auditx_core::Result<P>,
 ) -> Result<P, Unmade> {
-    let tiles = Tiles::open(directory);
     // One that is missing leaves fewer than were asked for, which makes no proof.
     let mut cached = |wanted: &[NodeIndex]| {
         Ok(wanted.iter().map_while(|(level, place)| tiles.node(*level, *place)).collect())

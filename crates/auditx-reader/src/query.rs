@@ -203,6 +203,13 @@ impl Query {
     }
 }
 
+/// A time as questions have it: RFC 3339, a date, `2h`, `today`, `yesterday`, `now`. Of a day it is the beginning; those that are
+/// counted from `now` are in UTC.
+#[must_use]
+pub fn moment_of(text: &str, now: Moment) -> Option<Moment> {
+    time::Time::parse(text, now).map(time::Time::begin)
+}
+
 fn literal(text: String) -> Item<'static> {
     let value = Piece { text: text.into(), is_quoted: true, span: 0..0 };
     Item { operator: Operator::Is, value }

@@ -2,13 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bundle;
 mod custody;
 mod demo;
 mod doctor;
+mod export;
+mod history;
 mod key;
+mod manual;
 mod program;
 mod proof;
+mod query;
 mod recover;
+mod shop;
+mod stats;
 mod tail;
 mod trail;
 mod verify;

@@ -11,7 +11,7 @@ use auditx_tests::deadline::{PATIENCE, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{auditx, command, on_terminal};
+use crate::program::{auditx, command, ended, on_terminal};
 use crate::trail::{closed, directory, logger, parsed, record};
 
 fn seqs(lines: &[Value]) -> Vec<u64> {
@@ -91,12 +91,9 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 #[test]
 fn people_get_a_readable_line_and_a_terminal_gets_colours() {
     let directory = closed(1);
-    let table = auditx(&["tail", "-n", "1", "-o", "table"], directory.path());
-    assert!(
-        table.out.ends_with(" INFO     system.UPDATE  Audit trail closed  user=SYSTEM\n"),
-        "{}",
-        table.out
-    );
+    let table = ended(command(&["tail", "-n", "1", "-o", "table"], directory.path()).env("COLUMNS", "80"));
+    assert!(table.out.starts_with("   Seq  UTC       Level"), "{}", table.out);
+    assert!(table.out.ends_with("  INFO      SYSTEM      UPDATE    Audit trail closed\n"), "{}", table.out);
     assert!(!table.out.contains('\u{1b}'));
 
     let (status, shown) = on_terminal(&mut command(&["tail", "-n", "1"], directory.path()), 80);
@@ -116,7 +113,7 @@ fn what_an_entry_says_cannot_steer_the_terminal() {
     fs::write(directory.path().join(ACTIVE), origin).unwrap();
     let (_, shown) = on_terminal(command(&["tail"], directory.path()).env("NO_COLOR", "1"), 80);
     assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
-    assert_eq!(shown.lines().count(), 1);
+    assert_eq!(shown.lines().count(), 2, "the heading and one entry: {shown:?}");
 }
 
 #[test]
@@ -169,4 +166,36 @@ fn following_may_begin_before_the_trail_does() {
     let lines: Vec<Value> = (0..3).map(|_| next(&tail)).collect();
     assert_eq!(seqs(&lines), [0, 1, 2]);
     logger.close(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_question_narrows_the_past_and_what_comes_and_no_line_is_shown_twice() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    let say = |user: &str, count: usize| {
+        for number in 0..count {
+            logger.log(format!("{user} {number}")).user(user).record().unwrap().wait_durable().unwrap();
+        }
+    };
+    say("clerk", 5);
+    say("admin", 5);
+    say("clerk", 2);
+    let said = |out: &str| -> Vec<String> {
+        parsed(out).iter().map(|line| line["description"].as_str().unwrap().to_owned()).collect()
+    };
+    let last = auditx(&["tail", "-n", "4", "--user", "clerk"], directory.path());
+    assert_eq!(said(&last.out), ["clerk 3", "clerk 4", "clerk 0", "clerk 1"], "oldest first");
+
+    let tail = Child::start(&mut command(&["tail", "-n", "1", "-f", "user:admin"], directory.path()));
+    assert_eq!(next(&tail)["description"], "admin 4");
+    say("clerk", 3);
+    say("admin", 1);
+    assert_eq!(next(&tail)["description"], "admin 0");
+    tail.signal(Signal::INT);
+    assert_eq!(tail.end().0.code(), Some(0));
+
+    let none = auditx(&["tail", "--user", "nobody"], directory.path());
+    assert_eq!((none.status, none.out.as_str()), (Some(1), ""));
+    let array = auditx(&["tail", "-f", "-o", "json"], directory.path());
+    assert_eq!(array.status, Some(2), "an array that never ends");
 }

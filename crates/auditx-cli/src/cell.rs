@@ -1,0 +1,181 @@
+//! A text in a fixed number of columns, written straight into bytes.
+//!
+//! Comes in: what stands between quotation marks in a line. Goes out: exactly so many columns of it, cut with `…`, harmless for
+//! a terminal. The usual text, plain ASCII that fits, costs one look at its bytes and a copy.
+
+use std::borrow::Cow;
+
+use auditx_reader::Json;
+use unicode_width::UnicodeWidthChar;
+
+use crate::terminal::is_hazard;
+
+/// What stands in the place of what does not fit.
+const CUT: char = '…';
+
+/// A character may be followed by so many bytes that take no column: marks of scripts, and never a file's worth of them.
+const BYTES_PER_COLUMN: usize = 16;
+
+/// Writes a value within `width` columns, and gives how many it took.
+pub(crate) fn value(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    match value {
+        Json::Text(raw) => escaped(raw, width, out),
+        Json::Object(raw) | Json::Array(raw) | Json::Number(raw) => plain(raw, width, out),
+        Json::Bool(true) => plain("true", width, out),
+        Json::Bool(false) => plain("false", width, out),
+        Json::Null => plain("null", width, out),
+    }
+}
+
+/// The same of text that has its JSON escapes.
+pub(crate) fn escaped(raw: &str, width: usize, out: &mut Vec<u8>) -> usize {
+    if !raw.bytes().any(|byte| byte == b'\\') {
+        return plain(raw, width, out);
+    }
+    // Each column needs at most two escapes of six bytes, or one of a character that takes none.
+    let text = Json::Text(beginning(raw, width)).text().unwrap_or(Cow::Borrowed(""));
+    let is_whole = raw.len() <= beginning(raw, width).len();
+    if is_whole { plain(&text, width, out) } else { slow(&text, width, false, out) }
+}
+
+/// As much as can be seen of it, cut where no escape is torn apart.
+fn beginning(raw: &str, width: usize) -> &str {
+    let most = (width + 1) * BYTES_PER_COLUMN;
+    if raw.len() <= most {
+        return raw;
+    }
+    let mut end = 0;
+    let bytes = raw.as_bytes();
+    while end < most {
+        end += match (bytes[end], bytes.get(end + 1)) {
+            // Two halves of one character stay together.
+            (b'\\', Some(b'u')) if is_high_surrogate(&bytes[end + 2..]) => 12,
+            (b'\\', Some(b'u')) => 6,
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+    }
+    while !raw.is_char_boundary(end) {
+        end += 1;
+    }
+    &raw[..end.min(raw.len())]
+}
+
+fn is_high_surrogate(digits: &[u8]) -> bool {
+    matches!(digits, [b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..])
+}
+
+/// The same of text as it is.
+pub(crate) fn plain(text: &str, width: usize, out: &mut Vec<u8>) -> usize {
+    let is_simple = |byte: u8| (b' '..0x7f).contains(&byte);
+    if text.len() <= width && text.bytes().all(is_simple) {
+        out.extend_from_slice(text.as_bytes());
+        return text.len();
+    }
+    let seen = &text.as_bytes()[..text.len().min(width)];
+    if seen.iter().copied().all(is_simple) && width > 0 && text.is_char_boundary(width - 1) {
+        // Longer than the cell, and nothing in the part that is seen needs a look.
+        if text[width - 1..].chars().nth(1).is_some() {
+            out.extend_from_slice(&seen[..width - 1]);
+            push(CUT, out);
+            return width;
+        }
+    }
+    slow(text, width, true, out)
+}
+
+/// Character by character. `is_whole`: the text ends where it ends, and was not cut before.
+fn slow(text: &str, width: usize, is_whole: bool, out: &mut Vec<u8>) -> usize {
+    let begin = out.len();
+    let most_bytes = width * BYTES_PER_COLUMN;
+    let (mut used, mut kept) = (0, (begin, 0));
+    for c in text.chars() {
+        let (before, mut columns) = (out.len(), 0);
+        if is_hazard(c) {
+            for escape in c.escape_default() {
+                push(escape, out);
+                columns += 1;
+            }
+        } else {
+            push(c, out);
+            columns = c.width().unwrap_or(0);
+        }
+        // The last place that leaves a column for the sign that something is left out.
+        if used < width && columns > 0 {
+            kept = (before, used);
+        }
+        if used + columns > width || out.len() - begin > most_bytes {
+            return cut(kept, out);
+        }
+        used += columns;
+    }
+    if is_whole || width == 0 {
+        return used;
+    }
+    if used < width {
+        kept = (out.len(), used);
+    }
+    cut(kept, out)
+}
+
+fn cut((len, used): (usize, usize), out: &mut Vec<u8>) -> usize {
+    out.truncate(len);
+    push(CUT, out);
+    used + 1
+}
+
+fn push(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Empty columns.
+pub(crate) fn pad(columns: usize, out: &mut Vec<u8>) {
+    out.resize(out.len() + columns, b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(raw: &str, width: usize) -> String {
+        let mut out = Vec::new();
+        let used = escaped(raw, width, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(used, text.chars().map(|c| c.width().unwrap_or(0)).sum::<usize>(), "{text:?}");
+        assert!(used <= width, "{text:?} in {width}");
+        text
+    }
+
+    #[test]
+    fn a_text_that_fits_stays_and_a_longer_one_is_cut_by_its_columns() {
+        assert_eq!(cell("Invoice posted", 14), "Invoice posted");
+        assert_eq!(cell("Invoice posted", 13), "Invoice post…");
+        assert_eq!(cell("ကုန်သွယ်", 20), "ကုန်သွယ်");
+        assert_eq!(cell("日本語", 6), "日本語");
+        assert_eq!(cell("日本語", 5), "日本…");
+        assert_eq!(cell("日本語", 4), "日…");
+        assert_eq!(cell("abcé", 4), "abcé");
+        assert_eq!(cell("abcdé", 4), "abc…");
+        assert_eq!(cell("", 3), "");
+        assert_eq!(cell("abc", 1), "…");
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_seen_as_its_escape() {
+        assert_eq!(cell(r"a\u001b[31m", 20), r"a\u{1b}[31m");
+        assert_eq!(cell("a\u{202e}b\u{9b}", 30), r"a\u{202e}b\u{9b}");
+        assert_eq!(cell(r"one\ntwo\t\u20aE", 20), "one\\ntwo\\t₮");
+        assert_eq!(cell(r"\u001b\u001b", 8), r"\u{1b}…");
+        assert_eq!(cell(r#"say \"yes\""#, 20), "say \"yes\"");
+    }
+
+    #[test]
+    fn an_endless_text_costs_no_more_than_its_cell() {
+        let marks = "a".to_owned() + &"\u{301}".repeat(60_000);
+        assert!(cell(&marks, 10).len() < 200);
+        for unit in [r"\ud83d\ude00", r"\u0041", "\\\\", "é", "x"] {
+            let shown = cell(&unit.repeat(10_000), 10);
+            assert!(shown.ends_with('…') && shown.len() < 50, "{shown}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Entries as a table that streams: each row made from its line alone, in columns that fit the width.
+//!
+//! Comes in: rows, on several threads. Goes out: one line of text each, without an allocation for the usual one. The first
+//! column of a narrow table is its day, which [`Days`] shows once for all its rows.
+
+mod time;
+
+use anstyle::Style;
+use auditx_reader::{Field, Json, Row};
+
+use crate::cell::{self, pad};
+use crate::fields::FieldPath;
+use crate::paint::{BOLD, DIM, RED, paint, style_of_level};
+use time::{CLOCK, DATE, day, time};
+
+pub(crate) use time::{Days, when};
+
+/// Columns narrower than this say nothing.
+const NARROWEST: usize = 60;
+
+/// Below this a row has no room for its date.
+const WITH_DATE: usize = 100;
+
+/// From here on the record and the amount have columns of their own.
+const WITH_RECORD: usize = 150;
+
+const GAP: usize = 2;
+/// What a column shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    Seq,
+    /// Date and time of day, or only the latter.
+    Time {
+        has_date: bool,
+    },
+    Level,
+    /// The text of a field.
+    Text(Field),
+    /// `sales.POST`
+    Operation,
+    /// `sales_invoice/inv-42`
+    Record,
+    Amount,
+    /// The description, and behind it what tells this entry from others like it.
+    What {
+        has_record: bool,
+    },
+    Path(FieldPath),
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    content: Content,
+    width: usize,
+    heading: String,
+}
+
+/// The columns of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    columns: Vec<Column>,
+    has_colours: bool,
+    has_days: bool,
+    marked: Option<u64>,
+}
+
+impl Columns {
+    /// Those for people, in so many columns of a terminal.
+    pub(crate) fn for_width(width: u16, has_colours: bool) -> Self {
+        let width = usize::from(width).max(NARROWEST);
+        let (has_date, has_record) = (width >= WITH_DATE, width >= WITH_RECORD);
+        let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
+        let mut columns = vec![
+            column(Content::Seq, if has_date { 8 } else { 6 }, "Seq"),
+            column(Content::Time { has_date }, if has_date { DATE + 1 + CLOCK } else { CLOCK }, "UTC"),
+            column(Content::Level, 8, "Level"),
+            column(Content::Text(Field::User), if has_date { 12 } else { 10 }, "Who"),
+        ];
+        if has_date {
+            columns.push(column(Content::Operation, 18, "Action"));
+        } else {
+            columns.push(column(Content::Text(Field::Action), 8, "Action"));
+        }
+        if has_record {
+            columns.push(column(Content::Record, 24, "Record"));
+            columns.push(column(Content::Amount, 16, "Amount"));
+        }
+        let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
+        columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
+        Self { columns, has_colours, has_days: !has_date, marked: None }
+    }
+
+    /// Those that were asked for. They share what the known ones leave; the last takes the rest.
+    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool) -> Self {
+        let width = usize::from(width).max(NARROWEST);
+        let room = width.saturating_sub(GAP * fields.len().saturating_sub(1));
+        let known: usize = fields.iter().filter_map(usual_width).sum();
+        let others = fields.iter().filter(|path| usual_width(path).is_none()).count();
+        let share = room.saturating_sub(known) / others.max(1);
+        // Where not even the known ones have room all get the same.
+        let is_crowded = known > room || others > 0 && share < 4;
+        let equal = (room / fields.len().max(1)).max(1);
+        let mut left = room;
+        let last = fields.len().saturating_sub(1);
+        let columns = fields.iter().enumerate().map(|(place, path)| {
+            let wanted = if is_crowded { equal } else { usual_width(path).unwrap_or(share) };
+            let width = if place == last { left.max(1) } else { wanted };
+            left = left.saturating_sub(width);
+            Column { content: Content::Path(path.clone()), width, heading: path.name().to_owned() }
+        });
+        Self { columns: columns.collect(), has_colours, has_days: false, marked: None }
+    }
+
+    /// Points at the line with this number.
+    pub(crate) fn marked(mut self, seq: Option<u64>) -> Self {
+        self.marked = seq;
+        self
+    }
+
+    /// Whether each row begins with its day, for [`Days`].
+    pub(crate) fn has_days(&self) -> bool {
+        self.has_days
+    }
+
+    /// The names of the columns.
+    pub(crate) fn heading(&self, out: &mut Vec<u8>) {
+        self.line(out, |column, out| {
+            // The names of numbers stand over their ends.
+            let is_right = is_number(&column.content);
+            let before = if is_right { column.width.saturating_sub(column.heading.len()) } else { 0 };
+            pad(before, out);
+            before + self.paint(BOLD, out, |out| cell::plain(&column.heading, column.width - before, out))
+        });
+    }
+
+    /// One entry, with its line end.
+    pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+        if self.has_days {
+            day(row, out);
+        }
+        self.line(out, |column, out| self.cell(column, row, out));
+    }
+
+    /// Each cell in its place, and no spaces at the end.
+    fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, &mut Vec<u8>) -> usize) {
+        let (mut at, mut place) = (0, 0);
+        for column in &self.columns {
+            let before = out.len();
+            // A number that is wider than its column moves what follows.
+            let gap = place - at;
+            pad(gap, out);
+            match cell(column, out) {
+                0 => out.truncate(before),
+                used => at = place + used,
+            }
+            place = at.max(place + column.width) + GAP;
+        }
+        out.push(b'\n');
+    }
+
+    fn cell(&self, column: &Column, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
+        let width = column.width;
+        match &column.content {
+            Content::Seq => self.seq(row, width, out),
+            Content::Time { has_date } => self.paint(DIM, out, |out| time(row, *has_date, width, out)),
+            Content::Level => self.level(row, width, out),
+            Content::Text(field) => row.get(*field).map_or(0, |value| cell::value(value, width, out)),
+            Content::Operation => joined(row, Field::Module, b'.', Field::Action, width, out),
+            Content::Record => joined(row, Field::EntityType, b'/', Field::EntityId, width, out),
+            Content::Amount => amount(row, width, out),
+            Content::What { has_record } => self.what(row, *has_record, width, out),
+            Content::Path(path) => match (path.of(row), path.whole()) {
+                (Some(value @ Json::Number(_)), Some(_)) if is_number(&column.content) => {
+                    right(value, width, out)
+                }
+                (Some(_), Some(Field::Level)) => self.level(row, width, out),
+                (Some(value), _) => cell::value(value, width, out),
+                (None, _) => 0,
+            },
+        }
+    }
+
+    fn seq(&self, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+        let Some(digits) = row.raw(Field::Seq) else { return 0 };
+        let is_marked = self.marked.is_some() && row.seq() == self.marked;
+        let used = digits.len() + usize::from(is_marked);
+        pad(width.saturating_sub(used), out);
+        if is_marked {
+            out.push(b'>');
+            self.paint(BOLD, out, |out| out.extend_from_slice(digits.as_bytes()));
+        } else {
+            out.extend_from_slice(digits.as_bytes());
+        }
+        used.max(width)
+    }
+
+    fn level(&self, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+        let Some(Json::Text(raw)) = row.get(Field::Level) else { return 0 };
+        self.paint(style_of_level(raw), out, |out| cell::escaped(raw, width, out))
+    }
+
+    fn what(&self, row: &Row<'_>, has_record: bool, width: usize, out: &mut Vec<u8>) -> usize {
+        if row.has(Field::Erased) {
+            return self.paint(DIM, out, |out| cell::plain("(erased)", width, out));
+        }
+        let mut used = 0;
+        if !row.is_success() && width > 2 {
+            self.paint(RED, out, |out| out.extend_from_slice("✗".as_bytes()));
+            out.push(b' ');
+            used = 2;
+        }
+        if let Some(description) = row.get(Field::Description) {
+            used += cell::value(description, width - used, out);
+        }
+        // Something that is cut says less than nothing: what follows the description needs room.
+        const LEAST: usize = 10;
+        if width >= used + GAP + LEAST { self.details(row, has_record, width, used, out) } else { used }
+    }
+
+    /// Behind the description: papers and records, each as far as there is room.
+    fn details(
+        &self,
+        row: &Row<'_>,
+        has_record: bool,
+        width: usize,
+        used: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        self.paint(DIM, out, |out| {
+            let mut used = used;
+            let mut add = |write: &dyn Fn(usize, &mut Vec<u8>) -> usize| {
+                let before = out.len();
+                let gap = if used == 0 { 0 } else { GAP };
+                if width <= used + gap {
+                    return;
+                }
+                pad(gap, out);
+                match write(width - used - gap, out) {
+                    // Half a number says something else.
+                    columns if columns == 0 || out.ends_with("…".as_bytes()) => out.truncate(before),
+                    columns => used += gap + columns,
+                }
+            };
+            add(&|width, out| row.get(Field::ReferenceNo).map_or(0, |value| cell::value(value, width, out)));
+            if !has_record {
+                add(&|width, out| joined(row, Field::EntityType, b'/', Field::EntityId, width, out));
+                add(&|width, out| joined(row, Field::Amount, b' ', Field::Currency, width, out));
+            }
+            used
+        })
+    }
+
+    fn paint<T>(&self, style: Style, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        paint(self.has_colours, style, out, write)
+    }
+}
+
+/// Two fields with a sign between; the second only behind the first.
+pub(crate) fn joined(
+    row: &Row<'_>,
+    first: Field,
+    between: u8,
+    second: Field,
+    width: usize,
+    out: &mut Vec<u8>,
+) -> usize {
+    let Some(value) = row.get(first) else {
+        return row.get(second).map_or(0, |value| cell::value(value, width, out));
+    };
+    let before = out.len();
+    let used = cell::value(value, width, out);
+    let Some(value) = row.get(second) else { return used };
+    if used + 1 < width {
+        out.push(between);
+        return used + 1 + cell::value(value, width - used - 1, out);
+    }
+    // The first alone would look like all of it.
+    out.truncate(before);
+    let used = if width > 1 { cell::value(row.get(first).unwrap_or(value), width - 1, out) } else { 0 };
+    if !out.ends_with("…".as_bytes()) {
+        out.extend_from_slice("…".as_bytes());
+        return used + 1;
+    }
+    used
+}
+
+fn amount(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    let before = out.len();
+    let used = joined(row, Field::Amount, b' ', Field::Currency, width, out);
+    if !row.has(Field::Amount) {
+        // A currency of nothing.
+        out.truncate(before);
+        return 0;
+    }
+    shift(before, width - used, out);
+    width
+}
+
+fn right(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    let before = out.len();
+    let used = cell::value(value, width, out);
+    shift(before, width - used, out);
+    width
+}
+
+/// Moves what was written since by so many columns.
+fn shift(before: usize, columns: usize, out: &mut Vec<u8>) {
+    let end = out.len();
+    pad(columns, out);
+    out.copy_within(before..end, before + columns);
+    out[before..before + columns].fill(b' ');
+}
+
+/// How wide a field is where that is known.
+fn usual_width(path: &FieldPath) -> Option<usize> {
+    Some(match path.whole()? {
+        Field::Seq | Field::Level | Field::Currency => 8,
+        Field::Id => 36,
+        Field::Timestamp => 27,
+        Field::Amount => 14,
+        Field::Status => 6,
+        Field::Success => 7,
+        _ => return None,
+    })
+}
+
+fn is_number(content: &Content) -> bool {
+    match content {
+        Content::Seq | Content::Amount => true,
+        Content::Path(path) => matches!(path.whole(), Some(Field::Seq | Field::Amount | Field::Status)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

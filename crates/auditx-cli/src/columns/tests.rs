@@ -1,0 +1,110 @@
+use super::*;
+
+const LINE: &str = r#"{"seq":42,"id":"i","timestamp":"2026-11-24T15:24:54.123456Z","level":"AUDIT","module":"sales","action":"POST","description":"Sales invoice posted","user":"admin","entity_type":"sales_invoice","entity_id":"inv-42","reference_no":"SI-2026-0042","amount":1250000.10,"currency":"MMK","success":true}"#;
+
+fn shown(columns: &Columns, line: &str) -> String {
+    let mut out = Vec::new();
+    columns.row(&Row::read_text(line).unwrap(), &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn each_width_shows_what_it_has_room_for() {
+    let narrow = shown(&Columns::for_width(80, false), LINE);
+    assert_eq!(narrow, "2026-11-24    42  15:24:54  AUDIT     admin       POST      Sales invoice posted\n");
+    let usual = shown(&Columns::for_width(120, false), LINE);
+    assert_eq!(
+        usual,
+        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          Sales invoice posted  SI-2026-0042\n"
+    );
+    let wide = shown(&Columns::for_width(160, false), LINE);
+    assert_eq!(
+        wide,
+        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          sales_invoice/inv-42        1250000.10 MMK  Sales invoice posted  SI-2026-0042\n"
+    );
+}
+
+#[test]
+fn the_heading_stands_over_its_cells() {
+    let columns = Columns::for_width(160, false);
+    let mut out = Vec::new();
+    columns.heading(&mut out);
+    let (heading, row) = (String::from_utf8(out).unwrap(), shown(&columns, LINE));
+    for (word, value) in
+        [("Level", "AUDIT"), ("Who", "admin"), ("Record", "sales_invoice"), ("What", "Sales")]
+    {
+        assert_eq!(heading.find(word), row.find(value), "{word}");
+    }
+    assert_eq!(heading.find("Amount").unwrap() + 6, row.find("MMK").unwrap() + 3);
+}
+
+#[test]
+fn a_row_says_that_it_failed_was_erased_or_is_not_ours() {
+    let columns = Columns::for_width(120, false);
+    let failed = shown(&columns, &LINE.replace("\"success\":true", "\"success\":false"));
+    assert!(failed.contains("  ✗ Sales invoice posted  SI-2026-0042\n"), "{failed}");
+    let erased = shown(&columns, &format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64)));
+    assert_eq!(erased.split_whitespace().collect::<Vec<_>>(), ["7", "(erased)"]);
+    let origin =
+        shown(&columns, r#"{"timestamp": "2026-11-24T15:24:54+06:30", "description": "d", "user": null}"#);
+    assert_eq!(origin.split_whitespace().collect::<Vec<_>>(), ["2026-11-24", "08:54:54", "d"]);
+    let when = shown(&columns, r#"{"timestamp": "yesterday\u001b", "description": "d"}"#);
+    assert_eq!(when.split_whitespace().collect::<Vec<_>>(), [r"yesterday\u{1b}", "d"]);
+}
+
+#[test]
+fn a_type_without_its_id_is_never_shown_as_the_whole_record() {
+    let row = Row::read_text(LINE).unwrap();
+    for (width, shown) in [
+        (20, "sales_invoice/inv-42"),
+        (17, "sales_invoice/in…"),
+        (14, "sales_invoice…"),
+        (13, "sales_invoi…"),
+    ] {
+        let mut out = Vec::new();
+        let used = joined(&row, Field::EntityType, b'/', Field::EntityId, width, &mut out);
+        assert_eq!((String::from_utf8(out).unwrap().as_str(), used), (shown, shown.chars().count()));
+    }
+}
+
+#[test]
+fn no_row_is_wider_than_was_asked_for() {
+    let long = LINE
+        .replace("admin", &"日本語".repeat(30))
+        .replace("Sales invoice posted", &"long ".repeat(900))
+        .replace("inv-42", &"x".repeat(200));
+    for width in [60, 80, 100, 120, 150, 160, 250] {
+        let row = shown(&Columns::for_width(width, false), &long);
+        let used: usize = row.trim_end().chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
+        let day = if width < 100 { 10 } else { 0 };
+        assert_eq!(used, usize::from(width) + day, "{row}");
+    }
+}
+
+#[test]
+fn fields_that_were_asked_for_share_the_width() {
+    let fields = ["seq", "user", "metadata.party", "amount"].map(|name| name.parse().unwrap());
+    let columns = Columns::of_fields(&fields, 60, false);
+    let line = LINE.replace("\"success\"", "\"metadata\":{\"party\":\"Golden Trading Co.\"},\"success\"");
+    assert_eq!(shown(&columns, &line), "      42  admin             Golden Trading …      1250000.10\n");
+    let many: Vec<_> = ["id", "timestamp", "user", "action"].map(|name| name.parse().unwrap()).into();
+    let row = shown(&Columns::of_fields(&many, 60, false), &line);
+    assert!(row.chars().count() <= 61, "{row}");
+}
+
+#[test]
+fn colours_stand_around_the_text_and_not_around_spaces() {
+    let row = shown(&Columns::for_width(120, true), LINE);
+    assert!(row.contains("\u{1b}[32mAUDIT\u{1b}[0m     admin"), "{row:?}");
+    let plain = anstream::adapter::strip_str(&row).to_string();
+    assert_eq!(plain, shown(&Columns::for_width(120, false), LINE));
+}
+
+#[test]
+fn a_day_is_shown_once_for_the_rows_that_share_it() {
+    let mut days = Days::default();
+    let mut out = Vec::new();
+    days.pass(b"2026-11-24one\n2026-11-24two\n2026-11-25", false, &mut out);
+    days.pass(b"2026-11-25four\n", false, &mut out);
+    assert_eq!(String::from_utf8(out).unwrap(), "2026-11-24\none\ntwo\n2026-11-25\nfour\n");
+}

@@ -1,0 +1,81 @@
+//! When: date and time of day of a row, and the day that many rows share.
+
+use auditx_reader::{Field, Json, Moment, Row};
+
+use crate::cell;
+use crate::paint::{BOLD, paint};
+
+pub(super) const DATE: usize = "2026-11-24".len();
+pub(super) const CLOCK: usize = "15:24:54".len();
+
+/// Date and time of day, in UTC.
+pub(crate) fn when(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    time(row, true, width, out)
+}
+
+/// Time of day as the line has it, in UTC, and the date where there is room for it.
+pub(super) fn time(row: &Row<'_>, has_date: bool, width: usize, out: &mut Vec<u8>) -> usize {
+    let mut write = |text: &str| {
+        if has_date {
+            out.extend_from_slice(&text.as_bytes()[..DATE]);
+            out.push(b' ');
+        }
+        out.extend_from_slice(&text.as_bytes()[DATE + 1..DATE + 1 + CLOCK]);
+        if has_date { DATE + 1 + CLOCK } else { CLOCK }
+    };
+    match row.get(Field::Timestamp) {
+        Some(Json::Text(raw)) if is_usual(raw) => write(raw),
+        Some(Json::Text(raw)) => match Moment::parse(raw) {
+            // Of the origin, in whatever zone.
+            Some(moment) => write(&moment.to_string()),
+            None => cell::escaped(raw, width, out),
+        },
+        _ => 0,
+    }
+}
+
+/// The day of a row, for [`Days`]: always ten bytes.
+pub(super) fn day(row: &Row<'_>, out: &mut Vec<u8>) {
+    match row.get(Field::Timestamp) {
+        Some(Json::Text(raw)) if is_usual(raw) => out.extend_from_slice(&raw.as_bytes()[..DATE]),
+        Some(Json::Text(raw)) => match Moment::parse(raw) {
+            Some(moment) => out.extend_from_slice(&moment.to_string().as_bytes()[..DATE]),
+            None => out.extend_from_slice(NO_DAY.as_bytes()),
+        },
+        _ => out.extend_from_slice(NO_DAY.as_bytes()),
+    }
+}
+
+/// Of a row without a time that can be read, such as an erased line: it stands among those of the day before it.
+const NO_DAY: &str = "          ";
+
+/// `2026-11-24T15:24:54.123456Z`, as this library writes it.
+fn is_usual(time: &str) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000Z";
+    time.len() == SHAPE.len()
+        && time.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == *shape,
+        })
+}
+
+/// Shows the day of rows that begin with it, once for all that follow each other.
+#[derive(Debug, Default)]
+pub(crate) struct Days {
+    last: Option<[u8; DATE]>,
+}
+
+impl Days {
+    /// Takes whole rows, and gives them without their day behind a line for each new one.
+    pub(crate) fn pass(&mut self, rows: &[u8], has_colours: bool, out: &mut Vec<u8>) {
+        for row in rows.split_inclusive(|byte| *byte == b'\n') {
+            let Some((day, row)) = row.split_first_chunk::<DATE>() else { continue };
+            if self.last != Some(*day) && day != NO_DAY.as_bytes() {
+                self.last = Some(*day);
+                paint(has_colours, BOLD, out, |out| out.extend_from_slice(day.trim_ascii_end()));
+                out.push(b'\n');
+            }
+            out.extend_from_slice(row);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The changes of fields that an entry tells, for people.
+
+use auditx_reader::{Field, Json, Row};
+
+use crate::cell;
+use crate::change::{Change, changes};
+use crate::columns::{joined, when};
+use crate::harmless_json;
+use crate::paint::{BOLD, DIM, GREEN, RED, paint};
+
+/// A value is shown as far as this many columns.
+const MOST_COLUMNS: usize = 400;
+
+/// Any other text of an entry's first line.
+const COLUMNS: usize = 80;
+
+/// One entry: a line that says which, and one for each field that was changed.
+pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>) {
+    heading(row, has_record, has_colours, out);
+    for change in changes(row) {
+        line(&change, has_colours, out);
+    }
+}
+
+/// `42  2026-11-24 15:24:54  admin  crm.UPDATE  customer/CUST-220  Customer credit limit updated`
+fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>) {
+    let begin = out.len();
+    let mut part = |write: &dyn Fn(&mut Vec<u8>) -> usize| {
+        let before = out.len();
+        cell::pad(if before == begin { 0 } else { 2 }, out);
+        if write(out) == 0 {
+            out.truncate(before);
+        }
+    };
+    let text = |field, out: &mut Vec<u8>| row.get(field).map_or(0, |value| cell::value(value, COLUMNS, out));
+    part(&|out| paint(has_colours, BOLD, out, |out| text(Field::Seq, out)));
+    part(&|out| paint(has_colours, DIM, out, |out| when(row, COLUMNS, out)));
+    part(&|out| text(Field::User, out));
+    part(&|out| joined(row, Field::Module, b'.', Field::Action, COLUMNS, out));
+    if has_record {
+        part(&|out| joined(row, Field::EntityType, b'/', Field::EntityId, COLUMNS, out));
+    }
+    part(&|out| text(Field::Description, out));
+    if row.has(Field::Erased) {
+        part(&|out| paint(has_colours, DIM, out, |out| cell::plain("(erased)", COLUMNS, out)));
+    }
+    out.push(b'\n');
+}
+
+/// `    credit_limit: 500000 → 1000000`
+fn line(change: &Change<'_>, has_colours: bool, out: &mut Vec<u8>) {
+    cell::pad(4, out);
+    if !change.field.is_empty() {
+        cell::plain(&change.field, COLUMNS, out);
+        out.extend_from_slice(b": ");
+    }
+    let value = |value: Option<Json<'_>>, style, out: &mut Vec<u8>| {
+        paint(has_colours, style, out, |out| match value {
+            Some(Json::Text("")) => cell::plain("\"\"", MOST_COLUMNS, out),
+            Some(value) => cell::value(value, MOST_COLUMNS, out),
+            None => cell::plain("(none)", MOST_COLUMNS, out),
+        });
+    };
+    value(change.old, RED, out);
+    out.extend_from_slice(" → ".as_bytes());
+    value(change.new, GREEN, out);
+    out.push(b'\n');
+}
+
+/// What else a history says of an entry.
+const FACTS: [Field; 11] = [
+    Field::Seq,
+    Field::Timestamp,
+    Field::Level,
+    Field::User,
+    Field::UserRole,
+    Field::OnBehalfOf,
+    Field::Module,
+    Field::Action,
+    Field::Description,
+    Field::RequestId,
+    Field::Success,
+];
+
+/// The same as a JSON object: the facts, and `changes` with `field`, `old` and `new`; what was not there is left out.
+pub(crate) fn object(row: &Row<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for field in FACTS {
+        if let Some(value) = row.get(field) {
+            member(field.name(), value, out);
+            out.push(b',');
+        }
+    }
+    out.extend_from_slice(b"\"changes\":[");
+    for (place, change) in changes(row).iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b"{\"field\":" } else { b",{\"field\":" });
+        harmless_json::quoted(&change.field, out);
+        for (name, value) in [("old", change.old), ("new", change.new)] {
+            if let Some(value) = value {
+                out.push(b',');
+                member(name, value, out);
+            }
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+}
+
+fn member(name: &str, value: Json<'_>, out: &mut Vec<u8>) {
+    harmless_json::quoted(name, out);
+    out.push(b':');
+    harmless_json::value(value, out);
+}

@@ -1,0 +1,117 @@
+//! `auditx export`: entries in the schema of a SIEM.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use auditx_export::{Exporter, Format, Framing};
+use auditx_reader::{Moment, Search};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::failure::{Failure, Status};
+use crate::mapper::Mapper;
+use crate::progress::watched;
+use crate::question::{Question, Scope};
+use crate::save::NewFile;
+use crate::summary;
+use crate::terminal::{self, complain};
+use crate::trail::Trail;
+
+/// Writes the entries that are asked for in the schema of a SIEM
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    trail: Trail,
+    /// The schema
+    #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format, 6>(Format::ALL.map(Format::as_str)))]
+    format: Format,
+    /// Writes into FILE, which appears once it is whole [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How syslog messages are told apart; octet-counting is for TCP and TLS
+    #[arg(
+        long,
+        value_name = "FRAMING",
+        default_value = "newline",
+        value_parser = one_of::<Framing, 2>(Framing::ALL.map(Framing::as_str))
+    )]
+    framing: Framing,
+    /// The name of the application, for ecs and otlp-json
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// The host of entries that name none
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx export --format ocsf --since yesterday --until today -o yesterday.jsonl
+  auditx export --format syslog --framing octet-counting --level SECURITY | nc siem 6514
+  auditx export --format csv module:sales -o sales.csv
+
+Exit status: 0 written, 1 nothing found, 2 an error, or an entry was left out";
+
+/// What may be said, as clap lists it.
+fn one_of<T, const N: usize>(words: [&'static str; N]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = auditx_export::Error> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    arguments.trail.bring_in()?;
+    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    let is_shown = arguments.output.is_none() && terminal::is_output_a_terminal();
+    let search = if is_shown { search } else { watched(search, "exporting") };
+    let mapper = Mapper::new(arguments.exporter());
+    let status = match &arguments.output {
+        None => write(arguments, &search, &mapper, &mut io::stdout().lock())?,
+        Some(path) => {
+            let mut file = NewFile::create(path)?;
+            let status = write(arguments, &search, &mapper, &mut file)?;
+            file.finish()?;
+            status
+        }
+    };
+    if status == Status::Nothing {
+        complain(&format!("nothing found in {}", arguments.trail.place()));
+    }
+    Ok(if mapper.tell() { status } else { Status::Error })
+}
+
+fn write(
+    arguments: &Arguments,
+    search: &Search,
+    mapper: &Mapper,
+    out: &mut impl Write,
+) -> Result<Status, Failure> {
+    let mut edge = Vec::new();
+    mapper.header(&mut edge);
+    out.write_all(&edge)?;
+    let summary = search.write(|found, text| mapper.render(found, text), |text| out.write_all(text))?;
+    edge.clear();
+    mapper.footer(&mut edge);
+    out.write_all(&edge)?;
+    out.flush()?;
+    Ok(summary::tell(&summary, arguments.scope.is_strict()))
+}
+
+impl Arguments {
+    fn exporter(&self) -> Exporter {
+        let mut exporter = Exporter::new(self.format).framing(self.framing);
+        if let Some(service) = &self.service {
+            exporter = exporter.service_name(service.as_str());
+        }
+        if let Some(hostname) = &self.hostname {
+            exporter = exporter.default_hostname(hostname.as_str());
+        }
+        exporter
+    }
+}

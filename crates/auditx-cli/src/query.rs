@@ -1,0 +1,126 @@
+//! `auditx query`: the entries of a trail that somebody asks for.
+
+use std::io;
+
+use auditx_reader::{Cursor, Moment, Order, Search, Summary};
+use clap::ValueEnum;
+
+use crate::around::Around;
+use crate::failure::{Failure, Status, how_to_make};
+use crate::form::Looks;
+use crate::progress::watched;
+use crate::question::{Question, Scope};
+use crate::summary;
+use crate::terminal::{self, complain};
+use crate::trail::Trail;
+
+/// Shows the entries that are asked for
+///
+/// It only reads, beside whatever process writes, across sealed and compressed
+/// segments. Lines that cannot be read are reported on standard error, with file
+/// and byte.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    around: Around,
+    #[command(flatten)]
+    trail: Trail,
+    /// At most so many entries [default: all]
+    #[arg(short = 'n', long = "limit", value_name = "N")]
+    limit: Option<u64>,
+    /// The oldest first, or the newest
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = Direction::Asc)]
+    order: Direction,
+    /// Goes on where an earlier call with the same order ended
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
+    /// Only says how many there are
+    #[arg(long, conflicts_with_all = ["limit", "after", "output", "fields"])]
+    count: bool,
+    #[command(flatten)]
+    looks: Looks,
+}
+
+/// In which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Direction {
+    Asc,
+    Desc,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx query --user admin --since today            what somebody did today
+  auditx query --failed --module auth --count        how many logins failed
+  auditx query 'ref:SI-2026-* amount:>1000000'       papers by pattern, large amounts
+  auditx query module:sales -action:VOID             all of sales but what was voided
+  auditx query changed:credit_limit -o diff          who changed a field, from what to what
+  auditx query --around 1042 --window 5m --same user what else the same user did then
+  auditx query --order desc -n 20                    the last twenty, newest first
+  auditx query -o csv --fields timestamp,user,amount > amounts.csv
+
+A word that is to be left out stands behind two minuses: auditx query -- -invoice
+
+Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    arguments.trail.bring_in()?;
+    let now = Moment::now();
+    let around = arguments.around.found(&arguments.trail)?;
+    let mut query = arguments.question.query(now)?;
+    if let Some(around) = &around {
+        query = query.and(around.query());
+    }
+    let mut search = arguments.scope.search_for(&arguments.trail, query, now)?;
+    if let Some(around) = &around {
+        search = around.narrow(search);
+    }
+    if arguments.count || !terminal::is_output_a_terminal() {
+        search = watched(search, "searching");
+    }
+    if arguments.count {
+        return count(arguments, search);
+    }
+    search = search.order(match arguments.order {
+        Direction::Asc => Order::OldestFirst,
+        Direction::Desc => Order::NewestFirst,
+    });
+    if let Some(limit) = arguments.limit {
+        search = search.limit(limit);
+    }
+    if let Some(after) = &arguments.after {
+        search = search.after(after.clone());
+    }
+    let sheet = arguments.looks.sheet(around.and_then(|around| around.seq()))?;
+    let mut pages = sheet.pages(io::stdout().lock());
+    let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
+    let is_whole = pages.end()?;
+    if let Some(next) = &summary.next {
+        complain(&format!("there is more: go on with --after {next}"));
+    }
+    let status = conclude(arguments, &summary)?;
+    Ok(if is_whole { status } else { Status::Error })
+}
+
+fn count(arguments: &Arguments, search: Search) -> Result<Status, Failure> {
+    let (_, summary) = search.fold(|| (), |(), _| ())?;
+    // Its progress is taken from the terminal before the number comes.
+    drop(search);
+    terminal::give(&format!("{}\n", summary.found))?;
+    conclude(arguments, &summary)
+}
+
+fn conclude(arguments: &Arguments, summary: &Summary) -> Result<Status, Failure> {
+    let status = summary::tell(summary, arguments.scope.is_strict());
+    if status == Status::Nothing && !arguments.count && summary.complaints.lines() == 0 {
+        let trail = &arguments.trail;
+        let hint = if trail.is_there() { String::new() } else { how_to_make(trail.directory()) };
+        complain(&format!("nothing found in {}{hint}", trail.place()));
+    }
+    Ok(status)
+}

@@ -1,0 +1,281 @@
+//! What is asked of a trail: the query, the flags beside it, and from when to when.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use auditx_reader::{Field, Moment, Query, Search, Source, moment_of};
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::trail::Trail;
+
+/// Which entries. Repeating a flag is OR, different flags AND, and what a flag is given is taken literally.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Question {
+    /// Words, "phrases", user:admin, -module:sales, amount:>1000000, changed:credit_limit, OR, ( ), …
+    #[arg(value_name = "QUERY")]
+    words: Vec<String>,
+    /// Of this user
+    #[arg(long, help_heading = "Which entries")]
+    user: Vec<String>,
+    /// Of this module: sales, crm, …
+    #[arg(long, help_heading = "Which entries")]
+    module: Vec<String>,
+    /// Of this action: CREATE, POST, …
+    #[arg(long, help_heading = "Which entries")]
+    action: Vec<String>,
+    /// Of this level: AUDIT, SECURITY, …
+    #[arg(long, help_heading = "Which entries")]
+    level: Vec<String>,
+    /// Of this company
+    #[arg(long, help_heading = "Which entries")]
+    company: Vec<String>,
+    /// Of this branch
+    #[arg(long, help_heading = "Which entries")]
+    branch: Vec<String>,
+    /// About this record
+    #[arg(long, value_name = "TYPE/ID", help_heading = "Which entries")]
+    entity: Vec<String>,
+    /// With this reference number
+    #[arg(long = "ref", value_name = "REFERENCE", help_heading = "Which entries")]
+    reference: Vec<String>,
+    /// Of this request
+    #[arg(long, value_name = "ID", help_heading = "Which entries")]
+    request: Vec<String>,
+    /// Of this session, as the trail has it
+    #[arg(long, value_name = "ID", help_heading = "Which entries")]
+    session: Vec<String>,
+    /// From this address
+    #[arg(long, help_heading = "Which entries")]
+    ip: Vec<String>,
+    /// Only what succeeded
+    #[arg(long, conflicts_with = "failed", help_heading = "Which entries")]
+    success: bool,
+    /// Only what failed
+    #[arg(long, help_heading = "Which entries")]
+    failed: bool,
+}
+
+/// A command line in which what is to be left out of a question, `-module:sales`, is no flag: in brackets, which change nothing.
+pub(crate) fn without_false_flags(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    words.map(|word| match word.to_str() {
+        Some(text) if is_left_out(text) => format!("({text})").into(),
+        _ => word,
+    })
+}
+
+fn is_left_out(word: &str) -> bool {
+    word.starts_with('-')
+        && !word.starts_with("--")
+        && word.contains(':')
+        && Query::parse(word, Moment::now()).is_ok()
+}
+
+/// Which part of a trail, and how it is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scope {
+    #[command(flatten)]
+    period: Period,
+    /// Which file of the trail: all entries, or those that security.jsonl repeats
+    #[arg(long, value_name = "FILE", value_enum, default_value_t = File::Audit, help_heading = "Which entries")]
+    source: File,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// From when to when.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Period {
+    /// From this time on: RFC 3339, a date, 2h, today, yesterday
+    #[arg(long, value_name = "TIME", help_heading = "Which entries")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", help_heading = "Which entries")]
+    until: Option<String>,
+}
+
+/// How the trail is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    /// Examines every line, and fails where one cannot be read
+    #[arg(long, help_heading = "Reading")]
+    pub(crate) strict: bool,
+    /// Reads everything, whatever the index says; the answer is the same
+    #[arg(long, help_heading = "Reading")]
+    no_index: bool,
+    /// How many threads read [default: one for each processor]
+    #[arg(long, value_name = "N", help_heading = "Reading")]
+    threads: Option<usize>,
+}
+
+/// Which file of a trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum File {
+    Audit,
+    Security,
+}
+
+impl Question {
+    /// What an entry has to answer.
+    pub(crate) fn query(&self, now: Moment) -> Result<Query, Failure> {
+        let mut query = Query::parse(&self.words.join(" "), now)?;
+        for (_, field, values) in self.flags() {
+            query = query.and(wanted(field, values)?);
+        }
+        if self.success || self.failed {
+            query = query.and(Query::success(self.success));
+        }
+        Ok(query)
+    }
+
+    /// Whether nothing is asked for in particular.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.words.is_empty()
+            && self.flags().all(|(_, _, values)| values.is_empty())
+            && !self.success
+            && !self.failed
+    }
+
+    /// The question as it was asked, for people.
+    pub(crate) fn text(&self) -> String {
+        let mut parts = self.words.clone();
+        for (flag, _, values) in self.flags() {
+            parts.extend(values.iter().map(|value| format!("--{flag} {value:?}")));
+        }
+        parts.extend(self.success.then(|| "--success".to_owned()));
+        parts.extend(self.failed.then(|| "--failed".to_owned()));
+        parts.join(" ")
+    }
+
+    fn flags(&self) -> impl Iterator<Item = (&'static str, Option<Field>, &[String])> {
+        [
+            ("user", Some(Field::User), &self.user),
+            ("module", Some(Field::Module), &self.module),
+            ("action", Some(Field::Action), &self.action),
+            ("level", Some(Field::Level), &self.level),
+            ("company", Some(Field::CompanyId), &self.company),
+            ("branch", Some(Field::BranchId), &self.branch),
+            ("entity", None, &self.entity),
+            ("ref", Some(Field::ReferenceNo), &self.reference),
+            ("request", Some(Field::RequestId), &self.request),
+            ("session", Some(Field::SessionId), &self.session),
+            ("ip", Some(Field::Ip), &self.ip),
+        ]
+        .into_iter()
+        .map(|(flag, field, values)| (flag, field, values.as_slice()))
+    }
+}
+
+impl Scope {
+    /// The search for it, oldest first and without a limit.
+    pub(crate) fn search(&self, trail: &Trail, question: &Question, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, question.query(now)?, now)
+    }
+
+    /// The search for a query.
+    pub(crate) fn search_for(&self, trail: &Trail, query: Query, now: Moment) -> Result<Search, Failure> {
+        let source = match self.source {
+            File::Audit => Source::Audit,
+            File::Security => Source::Security,
+        };
+        let search = Search::new(trail.directory()).source(source).query(query);
+        self.period.of(self.reading.of(search), now)
+    }
+
+    /// The search for everything in it, whatever is asked.
+    pub(crate) fn whole(&self, trail: &Trail, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, Query::everything(), now)
+    }
+
+    /// What it leaves of a trail, for people: times as they were at that moment.
+    pub(crate) fn text(&self, now: Moment) -> Result<String, Failure> {
+        let mut parts = Vec::new();
+        for (flag, value) in [("since", &self.period.since), ("until", &self.period.until)] {
+            if let Some(value) = value {
+                parts.push(format!("--{flag} {}", moment(value, now)?));
+            }
+        }
+        parts.extend((self.source == File::Security).then(|| "--source security".to_owned()));
+        Ok(parts.join(" "))
+    }
+
+    /// Whether every line is to be examined.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.reading.strict
+    }
+}
+
+impl Period {
+    /// The same search, only from when to when.
+    pub(crate) fn of(&self, mut search: Search, now: Moment) -> Result<Search, Failure> {
+        if let Some(since) = &self.since {
+            search = search.since(moment(since, now)?);
+        }
+        if let Some(until) = &self.until {
+            search = search.until(moment(until, now)?);
+        }
+        Ok(search)
+    }
+}
+
+impl Reading {
+    /// The same search, read so.
+    pub(crate) fn of(&self, mut search: Search) -> Search {
+        if self.strict {
+            search = search.strict();
+        }
+        if self.no_index {
+            search = search.without_index();
+        }
+        match self.threads {
+            Some(threads) => search.threads(threads),
+            None => search,
+        }
+    }
+}
+
+/// Entries in which the field is one of the values; without a field, those about one of these records.
+fn wanted(field: Option<Field>, values: &[String]) -> Result<Query, Failure> {
+    if let Some(field) = field {
+        return Ok(Query::is(field, values));
+    }
+    let mut records = values.iter().map(|record| about(record));
+    let Some(first) = records.next() else { return Ok(Query::everything()) };
+    records.try_fold(first?, |query, record| Ok(query.or(record?)))
+}
+
+/// Every entry about a record.
+pub(crate) fn about(record: &str) -> Result<Query, Failure> {
+    match record.split_once('/') {
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(Query::entity(kind, Some(id))),
+        _ => Err(Failure::said(format!("{record:?} is no record: give TYPE/ID, as customer/CUST-220"))),
+    }
+}
+
+/// A time in words.
+pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
+    moment_of(text, now).ok_or_else(|| {
+        Failure::said(format!(
+            "{text:?} is no time: give RFC 3339 (2026-11-24T15:24:54Z), a date, 2h for two hours ago, today or yesterday"
+        ))
+    })
+}
+
+/// A length of time: `90s`, `15m`, `2h`, `1d`, `1w`.
+pub(crate) fn span(text: &str) -> Result<Duration, Failure> {
+    let read = || {
+        let (at, _) = text.char_indices().last()?;
+        let (number, unit) = text.split_at(at);
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return None,
+        };
+        let count = number.parse::<u64>().ok().filter(|count| *count > 0)?;
+        Some(Duration::from_secs(count.checked_mul(seconds)?))
+    };
+    read().ok_or_else(|| Failure::said(format!("{text:?} is no length of time: give 90s, 15m, 2h, 1d or 1w")))
+}

@@ -1,0 +1,226 @@
+//! `auditx stats`: how many entries there are of which kind, when, and what they amount to.
+
+mod chart;
+mod sum;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use auditx_reader::Moment;
+use serde::Serialize;
+
+use crate::failure::{Failure, Status};
+use crate::fields::FieldPath;
+use crate::number::counted;
+use crate::progress::watched;
+use crate::question::{Question, Scope, span};
+use crate::summary;
+use crate::terminal::{self, complain};
+use crate::trail::Trail;
+use tally::{Group, Plan, Tallies, Tally};
+
+/// Counts the entries that are asked for, in groups
+///
+/// Entries are counted by the values of fields, by spans of time, or both. Sums
+/// are exact decimals, and those of different currencies stay apart.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    trail: Trail,
+    /// By these fields: user,action,metadata.party [default: level, where there is no --bucket]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    by: Vec<FieldPath>,
+    /// By spans of this length: 15m, 1h, 1d
+    #[arg(long, value_name = "SPAN")]
+    bucket: Option<String>,
+    /// The sum of this field too, by currency
+    #[arg(long, value_name = "FIELD")]
+    sum: Option<FieldPath>,
+    /// At most so many groups, the largest; with --bucket in each span
+    #[arg(short = 'n', long = "top", value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Says it in JSON, for programs: every group
+    #[arg(long)]
+    json: bool,
+    /// When to use colours; auto heeds NO_COLOR
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
+    color: clap::ColorChoice,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx stats --by user                             who did how much
+  auditx stats --by module,action --since 7d         what was done in a week
+  auditx stats --failed --by ip -n 5                 where failures come from
+  auditx stats --bucket 1h --since today             how busy each hour was
+  auditx stats --module sales --by user --sum amount
+  auditx stats --by user --json | jq '.groups[0]'
+
+Exit status: 0 counted, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
+
+/// A chart shows spans in which nothing happened, unless there are more of all kinds than this.
+const MOST_SPANS: i64 = 2_000;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    arguments.trail.bring_in()?;
+    let plan = arguments.plan()?;
+    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    let search = watched(search, "counting");
+    let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
+    // Its progress is taken from the terminal before the chart comes.
+    drop(search);
+    let mut groups = Tallies::merged(parts);
+    sort(&mut groups);
+    if arguments.json {
+        let found = Found::of(&plan, &groups, summary.found);
+        let mut out = terminal::output();
+        terminal::write_json(&mut out, &found)?;
+        out.flush()?;
+    } else if summary.found > 0 {
+        arguments.show(&plan, groups)?;
+    }
+    let status = summary::tell(&summary, arguments.scope.is_strict());
+    if status == Status::Nothing && summary.complaints.lines() == 0 {
+        complain(&format!("nothing found in {}", arguments.trail.place()));
+    }
+    Ok(status)
+}
+
+impl Arguments {
+    fn plan(&self) -> Result<Plan, Failure> {
+        let bucket = self.bucket.as_deref().map(span).transpose()?;
+        let mut by = self.by.clone();
+        if by.is_empty() && bucket.is_none() {
+            by.extend("level".parse());
+        }
+        Ok(Plan { by, bucket, sum: self.sum.clone() })
+    }
+
+    fn show(&self, plan: &Plan, groups: Vec<(Group, Tally)>) -> Result<(), Failure> {
+        let (mut groups, left) = largest(groups, self.top);
+        if let Some(length) = plan.bucket.filter(|_| plan.by.is_empty()) {
+            groups = with_empty_spans(groups, length);
+        }
+        let mut out = std::io::stdout().lock();
+        let width = usize::from(terminal::table_width());
+        chart::write(&mut out, plan, &groups, width, terminal::wants_colours(self.color))?;
+        out.flush()?;
+        if left.groups > 0 {
+            let (groups, entries) = (counted(left.groups, "smaller group"), left.entries);
+            complain(&format!("{groups} not shown, of {}: raise -n, or --json", entries_of(entries)));
+        }
+        let not_summed: u64 = groups.iter().map(|(_, tally)| tally.not_summed).sum();
+        if not_summed > 0 {
+            complain(&format!("{} without a number that can be added", entries_of(not_summed)));
+        }
+        Ok(())
+    }
+}
+
+fn entries_of(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        _ => format!("{} entries", crate::number::grouped(count)),
+    }
+}
+
+/// By time, then the largest first, then by name.
+fn sort(groups: &mut [(Group, Tally)]) {
+    groups.sort_unstable_by(|(one, a), (other, b)| {
+        one.bucket.cmp(&other.bucket).then(b.count.cmp(&a.count)).then_with(|| one.values.cmp(&other.values))
+    });
+}
+
+/// What is not shown.
+#[derive(Default)]
+struct Left {
+    groups: u64,
+    entries: u64,
+}
+
+/// The first of each span.
+fn largest(groups: Vec<(Group, Tally)>, top: usize) -> (Vec<(Group, Tally)>, Left) {
+    let mut left = Left::default();
+    let (mut bucket, mut kept_of_it) = (None, 0);
+    let mut kept = Vec::new();
+    for (group, tally) in groups {
+        if bucket != Some(group.bucket) {
+            (bucket, kept_of_it) = (Some(group.bucket), 0);
+        }
+        if kept_of_it < top {
+            kept_of_it += 1;
+            kept.push((group, tally));
+        } else {
+            left.groups += 1;
+            left.entries += tally.count;
+        }
+    }
+    (kept, left)
+}
+
+/// Spans in which nothing happened belong to the picture.
+fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group, Tally)> {
+    let moments = || groups.iter().filter_map(|(group, _)| group.bucket);
+    let (Some(first), Some(last)) = (moments().next(), moments().next_back()) else { return groups };
+    let step = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
+    if (last.micros() - first.micros()) / step > MOST_SPANS {
+        return groups;
+    }
+    let mut whole: Vec<(Group, Tally)> = Vec::new();
+    for (group, tally) in groups {
+        while let (Some(at), Some(before)) = (group.bucket, whole.last().and_then(|(group, _)| group.bucket))
+            && before.after(length) < at
+        {
+            let bucket = Some(before.after(length));
+            whole.push((Group { bucket, values: Vec::new() }, Tally::default()));
+        }
+        whole.push((group, tally));
+    }
+    whole
+}
+
+/// What was counted, as programs read it.
+#[derive(Serialize)]
+struct Found<'g> {
+    found: u64,
+    groups: Vec<Counted<'g>>,
+}
+
+#[derive(Serialize)]
+struct Counted<'g> {
+    /// When its span begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    by: BTreeMap<&'g str, Option<&'g str>>,
+    count: u64,
+    failed: u64,
+    /// Decimal digits by currency: a JSON number would be read as binary floating point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sum: Option<BTreeMap<&'g str, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_summed: Option<u64>,
+}
+
+impl<'g> Found<'g> {
+    fn of(plan: &'g Plan, groups: &'g [(Group, Tally)], found: u64) -> Self {
+        let has_sum = plan.sum.is_some();
+        let counted = groups.iter().map(|(group, tally)| Counted {
+            since: group.bucket.map(|at| at.to_string()),
+            by: plan.by.iter().map(FieldPath::name).zip(group.values.iter().map(Option::as_deref)).collect(),
+            count: tally.count,
+            failed: tally.failed,
+            sum: has_sum.then(|| {
+                tally.sums.iter().map(|(currency, sum)| (currency.as_str(), sum.to_string())).collect()
+            }),
+            not_summed: has_sum.then_some(tally.not_summed),
+        });
+        Self { found, groups: counted.collect() }
+    }
+}

@@ -1,0 +1,166 @@
+//! Groups and their numbers as lines with bars.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr;
+
+use super::tally::{Group, Plan, Tally};
+use crate::cell;
+use crate::number::grouped;
+use crate::paint::{BOLD, DIM, paint};
+
+const GAP: usize = 2;
+const BAR: Style = AnsiColor::Cyan.on_default();
+
+/// A bar shorter than this compares nothing.
+const SHORTEST_BAR: usize = 10;
+
+/// One longer than this compares no better.
+const LONGEST_BAR: usize = 60;
+
+/// A value of a group goes no further than this.
+const WIDEST: usize = 28;
+
+/// `2026-11-24 15:00`
+const WHEN: usize = 16;
+
+/// Writes a line for each group, as wide as `width`, the bars in proportion to the largest count.
+pub(super) fn write(
+    out: &mut impl Write,
+    plan: &Plan,
+    groups: &[(Group, Tally)],
+    width: usize,
+    has_colours: bool,
+) -> io::Result<()> {
+    let table = Table::of(plan, groups, width, has_colours);
+    let mut text = Vec::new();
+    table.heading(plan, &mut text);
+    for (group, tally) in groups {
+        table.line(plan, group, tally, &mut text);
+    }
+    out.write_all(&text)
+}
+
+struct Table {
+    /// Of the values of a group.
+    values: Vec<usize>,
+    count: usize,
+    sums: usize,
+    bar: usize,
+    most: u64,
+    has_colours: bool,
+}
+
+impl Table {
+    fn of(plan: &Plan, groups: &[(Group, Tally)], width: usize, has_colours: bool) -> Self {
+        let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0).min(WIDEST);
+        let values: Vec<usize> = plan
+            .by
+            .iter()
+            .enumerate()
+            .map(|(place, path)| {
+                let mut widths =
+                    groups.iter().map(|(group, _)| shown(group.values[place].as_deref()).width());
+                widest(&mut widths).max(path.name().len())
+            })
+            .collect();
+        let most = groups.iter().map(|(_, tally)| tally.count).max().unwrap_or(0);
+        let count = grouped(most).len().max("Entries".len());
+        let sums = groups.iter().map(|(_, tally)| sums(tally).width()).max().unwrap_or(0);
+        let bucket = if plan.bucket.is_some() { WHEN + GAP } else { 0 };
+        let taken: usize = bucket
+            + values.iter().map(|width| width + GAP).sum::<usize>()
+            + count
+            + GAP
+            + if sums > 0 { sums + GAP } else { 0 };
+        let bar = width.saturating_sub(taken).min(LONGEST_BAR);
+        Self { values, count, sums, bar: if bar < SHORTEST_BAR { 0 } else { bar }, most, has_colours }
+    }
+
+    fn heading(&self, plan: &Plan, out: &mut Vec<u8>) {
+        let mut heading = String::new();
+        if plan.bucket.is_some() {
+            heading.push_str(&format!("{:<1$}", "UTC", WHEN + GAP));
+        }
+        for (path, width) in plan.by.iter().zip(&self.values) {
+            heading.push_str(&format!("{:<1$}", path.name(), width + GAP));
+        }
+        heading.push_str(&format!("{:>1$}", "Entries", self.count));
+        if let Some(path) = plan.sum.as_ref().filter(|_| self.sums > 0) {
+            heading.push_str(&format!("  {:>1$}", path.name(), self.sums));
+        }
+        paint(self.has_colours, BOLD, out, |out| out.extend_from_slice(heading.as_bytes()));
+        out.push(b'\n');
+    }
+
+    fn line(&self, plan: &Plan, group: &Group, tally: &Tally, out: &mut Vec<u8>) {
+        if plan.bucket.is_some() {
+            let when =
+                group.bucket.map_or_else(|| "no time".to_owned(), |at| at.to_string().replace('T', " "));
+            let used = cell::plain(when.get(..WHEN).unwrap_or(&when), WHEN, out);
+            cell::pad(WHEN + GAP - used, out);
+        }
+        for (value, width) in group.values.iter().zip(&self.values) {
+            let style = if value.is_none() { DIM } else { Style::new() };
+            let used =
+                paint(self.has_colours, style, out, |out| cell::plain(shown(value.as_deref()), *width, out));
+            cell::pad(width + GAP - used, out);
+        }
+        out.extend_from_slice(format!("{:>1$}", grouped(tally.count), self.count).as_bytes());
+        if self.sums > 0 {
+            let sums = sums(tally);
+            cell::pad(GAP + self.sums - sums.width(), out);
+            out.extend_from_slice(sums.as_bytes());
+        }
+        let bar = bar(tally.count, self.most, self.bar);
+        if !bar.is_empty() {
+            cell::pad(GAP, out);
+            paint(self.has_colours, BAR, out, |out| out.extend_from_slice(bar.as_bytes()));
+        }
+        out.push(b'\n');
+    }
+}
+
+fn shown(value: Option<&str>) -> &str {
+    match value {
+        None => "(none)",
+        Some("") => "\"\"",
+        Some(value) => value,
+    }
+}
+
+/// `1250000.10 MMK, 20 USD`
+fn sums(tally: &Tally) -> String {
+    let sums: Vec<String> = tally
+        .sums
+        .iter()
+        .map(|(currency, sum)| format!("{sum} {}", crate::terminal::harmless(currency)).trim_end().to_owned())
+        .collect();
+    sums.join(", ")
+}
+
+/// Full blocks, and the last one in eighths; nothing is no bar, and something at least the thinnest.
+fn bar(count: u64, most: u64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if count == 0 || most == 0 || width == 0 {
+        return String::new();
+    }
+    let eighths = u128::from(count) * (width as u128) * 8 / u128::from(most);
+    let eighths = usize::try_from(eighths).unwrap_or(width * 8).max(1);
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_in_proportion_and_something_is_never_nothing() {
+        assert_eq!(bar(10, 10, 4), "████");
+        assert_eq!(bar(5, 10, 4), "██");
+        assert_eq!(bar(1, 16, 4), "▎");
+        assert_eq!(bar(1, 1_000_000, 4), "▏");
+        assert_eq!((bar(0, 10, 4), bar(1, 10, 0)), (String::new(), String::new()));
+    }
+}

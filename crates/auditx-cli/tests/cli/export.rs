@@ -1,0 +1,61 @@
+//! `auditx export`: entries for a SIEM.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{auditx, ended, without_trail};
+use crate::shop::{SHOP, hostile_trail, trail_of};
+use crate::trail::parsed;
+
+#[test]
+fn each_format_has_every_entry_that_is_asked_for() {
+    let shop = trail_of(SHOP);
+    for format in ["ocsf", "ecs", "cef", "syslog", "otlp-json"] {
+        let export = auditx(&["export", "--format", format, "--user", "attacker"], shop.path());
+        assert_eq!((export.status, export.err.as_str()), (Some(0), ""), "{format}");
+        assert_eq!(export.out.lines().count(), 2, "{format}: {}", export.out);
+        assert!(export.out.contains("203.0.113.9"), "{format}: {}", export.out);
+        if matches!(format, "ocsf" | "ecs" | "otlp-json") {
+            parsed(&export.out);
+        }
+    }
+    let csv = auditx(&["export", "--format", "csv", "--user", "attacker"], shop.path());
+    assert_eq!(csv.out.lines().count(), 3, "with its header");
+}
+
+#[test]
+fn a_file_appears_once_it_is_whole() {
+    let shop = trail_of(SHOP);
+    let place = shop.path().join("out.jsonl");
+    let name = place.to_str().unwrap();
+    let arguments = ["export", "--format", "ecs", "-o", name, "--service", "erp", "--hostname", "till-1"];
+    let export = auditx(&arguments, shop.path());
+    assert_eq!((export.status, export.out.as_str()), (Some(0), ""));
+    let lines: Vec<Value> = parsed(&fs::read_to_string(&place).unwrap());
+    assert_eq!(lines.len(), 10);
+    assert_eq!((&lines[0]["service"]["name"], &lines[0]["host"]["name"]), (&"erp".into(), &"till-1".into()));
+
+    fs::remove_file(&place).unwrap();
+    let failed = ended(without_trail(&arguments).arg("--dir").arg(shop.path().join("nowhere")));
+    assert_eq!(failed.status, Some(2));
+    let left: Vec<_> = fs::read_dir(shop.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("out.jsonl")), "{left:?}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_mapped_is_told_and_an_error() {
+    let trail = hostile_trail();
+    let export = auditx(&["export", "--format", "cef"], trail.path());
+    assert_eq!(export.status, Some(2));
+    assert!(export.err.contains("left out: ") && export.err.contains("audit.jsonl, byte "), "{}", export.err);
+    assert!(!export.out.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{:?}", export.out);
+}
+
+#[test]
+fn an_unknown_format_is_answered_with_those_there_are() {
+    let shop = trail_of(SHOP);
+    let export = auditx(&["export", "--format", "leef"], shop.path());
+    assert_eq!(export.status, Some(2));
+    assert!(export.err.contains("ocsf, ecs, cef, syslog, otlp-json, csv"), "{}", export.err);
+}
