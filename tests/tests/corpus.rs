@@ -77,3 +77,8 @@ fn whatever_a_segment_holds_its_readers_agree_and_end() {
 fn whatever_became_of_a_ring_recovery_invents_and_repeats_nothing() {
     run("ring", 12, decoders::ring);
 }
+
+#[test]
+fn a_question_reads_back_and_finds_no_line_that_a_search_passes_over() {
+    run("query", 300, decoders::query);
+}

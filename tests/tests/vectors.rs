@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use auditx_core::{
     AuditLogger, CompactRange, Compression, Config, ConsistencyProof, Hash, InclusionProof, NodeIndex,
-    SignedCheckpoint, Signer, SigningKey, VerifierKey, checkpoint_path, leaf_hash, to_hex,
+    SegmentIndex, SignedCheckpoint, Signer, SigningKey, VerifierKey, checkpoint_path, leaf_hash, to_hex,
 };
 use auditx_tests::deadline::PATIENCE;
 
@@ -30,6 +30,15 @@ const LINES: [&str; 5] = [
     r#"{"seq":3,"description":"Login failed","user":"attacker","success":false}"#,
     r#"{"seq":4,"description":"Customer updated","old_values":{"limit":1},"new_values":{"limit":2},"success":true}"#,
 ];
+
+const TIME: &str = r#","timestamp":"2026-11-24T15:24:54.123456Z","#;
+
+/// In hex, 32 bytes a line.
+fn index_of(lines: [String; 5]) -> String {
+    let encoded = SegmentIndex::of((lines.join("\n") + "\n").as_bytes()).unwrap().encode();
+    let row = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    encoded.chunks(32).map(row).collect::<Vec<_>>().join("\n")
+}
 
 fn document() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/FORMAT.md")
@@ -78,6 +87,12 @@ fn vectors() -> String {
     let consistency = ConsistencyProof::make(checkpoint(3), checkpoint(5), &mut nodes).unwrap();
     consistency.check(std::slice::from_ref(&verifier)).unwrap();
     block("The proof that the first three lines are still there", consistency.to_string().trim_end());
+    block(
+        "The skip index of the five lines as one segment, in hex; they say no time",
+        &index_of(LINES.map(str::to_owned)),
+    );
+    let what = format!("The same, where each line says `{}` behind its number", TIME.trim_matches(','));
+    block(&what, &index_of(LINES.map(|line| line.replacen(',', TIME, 1))));
     block("Line 3, erased", &format!("{{\"seq\":3,\"erased\":\"{}\"}}", leaves[3]));
     text
 }

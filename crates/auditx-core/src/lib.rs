@@ -46,6 +46,7 @@ mod appender;
 mod journal;
 mod writer;
 mod recover;
+mod undrained;
 mod follow;
 mod keeper;
 mod rate_limit;
@@ -94,4 +95,5 @@ pub use segment::{
 };
 pub use tiles::Tiles;
 pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};
+pub use undrained::{Undrained, undrained};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

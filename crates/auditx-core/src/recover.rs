@@ -26,7 +26,7 @@ use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, index, sealed
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
-pub(crate) use replay::{Replay, missing_from};
+pub(crate) use replay::{Id, Replay, body_of, id_of, is_entry, missing_from};
 use tail::Tail;
 
 /// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.

@@ -14,6 +14,7 @@ mod layout;
 mod map;
 mod queue;
 mod salvage;
+mod snapshot;
 mod word;
 
 #[cfg(test)]
@@ -22,3 +23,4 @@ pub(crate) use file::{Opened, RingFile, refusal};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
 pub(crate) use queue::{Next, Queue, Refused};
+pub(crate) use snapshot::snapshot;

@@ -2,6 +2,7 @@
 
 pub(crate) mod index;
 mod reader;
+mod seek;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek};

@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use crate::exporter::Settings;
 use crate::scale;
+use crate::settings::Settings;
 use crate::text::{Style, shortened};
 use crate::view::View;
 

@@ -4,8 +4,8 @@
 //! that reorder text stand as `\n` or `\uXXXX`, in letters, so a record is always one line.
 
 use crate::column::Column;
-use crate::exporter::Settings;
 use crate::json::stored;
+use crate::settings::Settings;
 use crate::text::Style;
 use crate::view::View;
 

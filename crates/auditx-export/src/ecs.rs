@@ -1,9 +1,9 @@
 //! ECS documents: Elastic's field sets, and the trail's own fields below `auditx`.
 
-use crate::exporter::Settings;
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::scale;
+use crate::settings::Settings;
 use crate::view::{Subject, View};
 
 /// The version of the Elastic Common Schema that [`Format::Ecs`](crate::Format::Ecs) writes.
@@ -53,10 +53,10 @@ pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
 }
 
 fn event(o: &mut Object<'_>, view: &View<'_>) {
-    let (category, types) = categories(view);
+    let (category, kind) = categories(view);
     o.text("kind", if view.subject == Subject::RateLimit { "alert" } else { "event" });
     o.texts("category", &[category]);
-    o.texts("type", &[types]);
+    o.texts("type", &[kind]);
     o.text("outcome", view.outcome());
     o.text("action", &view.entry.action);
     o.text("code", &view.code().join("."));

@@ -4,12 +4,10 @@ use auditx_core::StoredEntry;
 
 use crate::column::Column;
 use crate::format::Format;
-use crate::syslog::Framing;
+use crate::framing::Framing;
+use crate::settings::Settings;
 use crate::view::View;
 use crate::{cef, csv, ecs, ocsf, otlp, syslog};
-
-/// Reserved for documentation by RFC 5612.
-const EXAMPLE_ENTERPRISE: u32 = 32_473;
 
 /// Maps entries to one format.
 ///
@@ -22,29 +20,11 @@ pub struct Exporter {
     settings: Settings,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) framing: Framing,
-    pub(crate) product_version: String,
-    pub(crate) service_name: String,
-    pub(crate) default_hostname: String,
-    pub(crate) enterprise_number: u32,
-    pub(crate) columns: Vec<Column>,
-}
-
 impl Exporter {
     /// With the default settings.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let settings = Settings {
-            framing: Framing::default(),
-            product_version: env!("CARGO_PKG_VERSION").to_owned(),
-            service_name: "auditx".to_owned(),
-            default_hostname: String::new(),
-            enterprise_number: EXAMPLE_ENTERPRISE,
-            columns: Column::ALL.to_vec(),
-        };
-        Self { format, settings }
+        Self { format, settings: Settings::default() }
     }
 
     /// [`Framing::Newline`] by default: how syslog messages are told apart. Other formats have lines.
@@ -123,10 +103,8 @@ impl Exporter {
     }
 
     /// Appends what stands behind the last entry: nothing in today's formats.
-    pub fn footer(&self, out: &mut Vec<u8>) {
-        // Named so that a format with an end can be added without every caller changing.
-        let _ = (self, out);
-    }
+    /// Call it all the same: one with an end may come.
+    pub fn footer(&self, _out: &mut Vec<u8>) {}
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@
 
 mod error;
 mod format;
+mod framing;
+mod column;
+mod settings;
 mod moment;
 mod scale;
 mod text;
@@ -35,7 +38,6 @@ mod ecs;
 mod otlp;
 mod cef;
 mod syslog;
-mod column;
 mod csv;
 mod exporter;
 
@@ -44,5 +46,10 @@ pub use ecs::ECS_VERSION;
 pub use error::{Error, Result};
 pub use exporter::Exporter;
 pub use format::Format;
+pub use framing::Framing;
 pub use ocsf::OCSF_VERSION;
-pub use syslog::Framing;
+
+// The page's code compiles, and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SIEM.md")]
+mod siem {}

@@ -5,15 +5,18 @@
 mod class;
 mod objects;
 
-use crate::exporter::Settings;
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::scale;
+use crate::settings::Settings;
 use crate::view::{Subject, View};
-use class::{Class, captions};
+use class::Class;
 
 /// The version of the Open Cybersecurity Schema Framework that [`Format::Ocsf`](crate::Format::Ocsf) writes.
 pub const OCSF_VERSION: &str = "1.6.0";
+
+/// By `severity_id`.
+const SEVERITIES: [&str; 6] = ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
 
 /// One event, ended by a newline.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
@@ -51,7 +54,7 @@ fn classification(o: &mut Object<'_>, view: &View<'_>, class: Class) {
     o.text("category_name", category);
     o.text("class_name", caption);
     o.text("activity_name", name);
-    o.text("severity", captions::SEVERITIES[usize::try_from(severity).unwrap_or(0)]);
+    o.text("severity", SEVERITIES[severity]);
 }
 
 fn status(o: &mut Object<'_>, view: &View<'_>, class: Class) {

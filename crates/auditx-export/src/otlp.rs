@@ -2,9 +2,9 @@
 //!
 //! The encoding is proto3's JSON mapping as OTLP narrows it: 64-bit integers are strings, enums are numbers.
 
-use crate::exporter::Settings;
 use crate::json::{Object, string};
 use crate::scale;
+use crate::settings::Settings;
 use crate::view::View;
 
 /// One `ExportLogsServiceRequest`, ended by a newline.

@@ -3,7 +3,7 @@
 use auditx_core::LogLevel;
 
 /// 0 unknown, 1 informational, 2 low, 3 medium, 4 high, 5 critical.
-pub(crate) fn ocsf(level: Option<LogLevel>) -> u64 {
+pub(crate) fn ocsf(level: Option<LogLevel>) -> usize {
     match level {
         None => 0,
         Some(LogLevel::Warning) => 2,
@@ -58,9 +58,10 @@ mod tests {
 
     #[test]
     fn no_scale_puts_a_graver_level_lower() {
-        let rises = |scale: fn(Option<LogLevel>) -> u64| {
-            LogLevel::ALL.windows(2).all(|pair| scale(Some(pair[0])) <= scale(Some(pair[1])))
-        };
-        assert!(rises(ocsf) && rises(tenths) && rises(otel) && rises(|level| 7 - syslog(level)));
+        for pair in LogLevel::ALL.windows(2) {
+            let [lower, graver] = [pair[0], pair[1]].map(Some);
+            assert!(ocsf(lower) <= ocsf(graver) && tenths(lower) < tenths(graver), "{pair:?}");
+            assert!(otel(lower) <= otel(graver) && syslog(lower) >= syslog(graver), "{pair:?}");
+        }
     }
 }

@@ -1,56 +1,10 @@
 //! RFC 5424 messages: facility 13 (log audit), what a rule needs as structured data, and the exact line as the message.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Result};
-use crate::exporter::Settings;
+use crate::framing::Framing;
 use crate::scale;
+use crate::settings::Settings;
 use crate::text::Style;
 use crate::view::View;
-
-/// How one message is told from the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Framing {
-    /// A newline after each (RFC 6587, section 3.4.2): for files, and receivers that read lines.
-    #[default]
-    Newline,
-    /// Its length in bytes and a space before each (RFC 5425, section 4.3; RFC 6587, section 3.4.1): for TCP and TLS.
-    OctetCounting,
-}
-
-impl Framing {
-    /// All framings.
-    pub const ALL: [Self; 2] = [Self::Newline, Self::OctetCounting];
-
-    /// How it is called on a command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Newline => "newline",
-            Self::OctetCounting => "octet-counting",
-        }
-    }
-}
-
-impl fmt::Display for Framing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Framing {
-    type Err = Error;
-
-    /// In any case; another word is `is_invalid`.
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|framing| framing.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| Error::unknown("framing", text, Self::ALL.map(Self::as_str)))
-    }
-}
 
 /// Facility "log audit".
 const FACILITY: u64 = 13;
@@ -116,10 +70,8 @@ fn word(out: &mut Vec<u8>, text: &str, longest: usize) {
     if text.is_empty() {
         out.push(b'-');
     }
-    out.extend(text.chars().take(longest).map(|c| match u8::try_from(c) {
-        Ok(byte @ b'!'..=b'~') => byte,
-        _ => b'_',
-    }));
+    let graphic = |c: char| u8::try_from(c).ok().filter(u8::is_ascii_graphic);
+    out.extend(text.chars().take(longest).map(|c| graphic(c).unwrap_or(b'_')));
 }
 
 fn structured(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {

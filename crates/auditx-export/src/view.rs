@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use auditx_core::{Leaf, LogLevel, StoredEntry, leaf_of, to_hex};
+use auditx_core::{Leaf, LogLevel, StoredEntry, leaf_of, parse_seq, to_hex};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -49,7 +49,6 @@ pub(crate) struct View<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Stored<'a> {
-    seq: Option<u64>,
     success: Option<bool>,
     #[serde(borrow)]
     old_values: Option<&'a RawValue>,
@@ -78,7 +77,7 @@ impl<'a> View<'a> {
 
     /// Its index in the trail; none in a line of the Python origin.
     pub(crate) fn seq(&self) -> Option<u64> {
-        self.stored.as_ref().map_or(Some(self.entry.seq), |stored| stored.seq)
+        parse_seq(self.line)
     }
 
     /// The line's hash in the trail's tree, in hex; none where the line is in no tree. Costs one SHA-256.

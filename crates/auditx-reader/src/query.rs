@@ -17,7 +17,7 @@ mod display;
 mod matching;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::str::FromStr;

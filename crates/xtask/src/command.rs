@@ -69,7 +69,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        modes: &["note", "proof", "cursor", "segment", "ring"],
+        modes: &["note", "proof", "cursor", "segment", "ring", "query"],
         usage: "fuzz [--minutes N] [TARGET…]",
         summary: "feed the decoders random input, two minutes each; needs a nightly compiler",
         run: fuzz::run,

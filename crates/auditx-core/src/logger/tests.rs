@@ -10,6 +10,7 @@ mod kill_points;
 mod power;
 mod recovery;
 mod segments;
+mod undrained;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};

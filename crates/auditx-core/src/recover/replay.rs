@@ -25,7 +25,8 @@ const ID_LEN: usize = 36;
 const WITHOUT_RING: &str =
     "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
 
-type Id = [u8; ID_LEN];
+/// The id of an entry, as it is written.
+pub(crate) type Id = [u8; ID_LEN];
 
 #[derive(Debug)]
 pub(crate) struct Replay {
@@ -202,16 +203,16 @@ fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Resul
 }
 
 /// Whether it can be a line: memory that something else wrote to could hold anything.
-fn is_entry(body: &[u8]) -> bool {
+pub(crate) fn is_entry(body: &[u8]) -> bool {
     let object = [b"{", body].concat();
     memchr::memchr(b'\n', body).is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&object).is_ok()
 }
 
-fn body_of(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn body_of(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(SEQ_PREFIX)?;
     Some(&rest[memchr::memchr(b',', rest)? + 1..])
 }
 
-fn id_of(body: &[u8]) -> Option<Id> {
+pub(crate) fn id_of(body: &[u8]) -> Option<Id> {
     body.strip_prefix(ID_PREFIX)?.first_chunk().copied()
 }

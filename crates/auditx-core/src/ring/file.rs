@@ -16,7 +16,7 @@ use crate::id;
 use crate::kill_point::kill_point;
 use crate::storage::{Disk, Storage, free_path, open_own, private_options};
 
-const FILE_NAME: &str = "ring";
+pub(super) const FILE_NAME: &str = "ring";
 
 /// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4, XFS, tmpfs.
 #[cfg(target_os = "linux")]
@@ -174,21 +174,14 @@ impl RingFile {
 
 impl Opened {
     fn take_from(&mut self, wreck: &Wreck<'_>) {
-        let same_boot = is_this_boot(wreck.header());
-        self.salvaged = if wreck.is_spent(same_boot) {
-            wreck.nothing()
-        } else if same_boot {
-            wreck.walk()
-        } else {
-            wreck.scan()
-        };
+        self.salvaged = wreck.salvage(is_this_boot(wreck.header()));
         let count = wreck.refused(REFUSED);
         self.refused =
             (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
     }
 }
 
-fn is_this_boot(header: &Header) -> bool {
+pub(super) fn is_this_boot(header: &Header) -> bool {
     header.boot_id == boot_id() && header.boot_id != [0; 16]
 }
 

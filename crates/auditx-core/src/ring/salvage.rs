@@ -3,6 +3,8 @@
 //! Comes in: the file's bytes, whatever became of them. Goes out: whole entries in the order of their positions. It invents
 //! nothing: what does not carry its own position is no entry, nor, after a power loss, what does not carry its crc.
 
+use std::ops::Range;
+
 use super::layout::{
     ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER,
     REFUSED, STATE, TAIL, WORD, record_size, seeded, unpack,
@@ -68,6 +70,31 @@ impl<'b> Wreck<'b> {
             && self.control(HEAD).is_some()
             && self.control(HEAD) == self.control(TAIL)
             && self.refused(REFUSED) == 0
+    }
+
+    /// Everything that a ring nobody uses any more holds.
+    pub(super) fn salvage(&self, same_boot: bool) -> Salvaged {
+        if self.is_spent(same_boot) {
+            self.nothing()
+        } else if same_boot {
+            self.walk()
+        } else {
+            self.scan()
+        }
+    }
+
+    /// Where in the file the bytes are that were reserved and not released: up to two stretches of whole records' places. None where
+    /// the two positions do not belong together.
+    pub(super) fn held(&self) -> Option<Vec<Range<usize>>> {
+        let (head, tail) = (self.control(HEAD)?, self.control(TAIL)?);
+        let held = tail.checked_sub(head).filter(|held| *held <= self.header.capacity)?;
+        if head % ALIGN != 0 || tail % ALIGN != 0 {
+            return None;
+        }
+        let to_wrap = self.header.capacity - (head & (self.header.capacity - 1));
+        let stretches = [(head, held.min(to_wrap)), (head + to_wrap, held.saturating_sub(to_wrap))];
+        let places = stretches.into_iter().filter(|(_, len)| *len > 0);
+        places.map(|(at, len)| Some(self.place(at)..self.place(at) + usize::try_from(len).ok()?)).collect()
     }
 
     /// What a spent one leaves.

@@ -1,11 +1,12 @@
 //! Reading a trail's lines in order, across seals and compression, while it may still be growing.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fmt, mem};
 
+use super::seek::offset_before;
 use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
@@ -174,7 +175,7 @@ impl TrailReader {
             let found = match self.find()? {
                 None => return Ok(false),
                 Some(Found::Active(open)) => Ok(open),
-                Some(Found::Sealed(sealed)) => open_segment(&sealed.path, sealed.compressed)
+                Some(Found::Sealed(sealed)) => open_sealed(&sealed, self.next)
                     .map(|reader| {
                         let SealedSegment { first_seq, path, .. } = sealed.clone();
                         Open { reader, path, first_seq, active_inode: None }
@@ -203,7 +204,7 @@ impl TrailReader {
         if let Some(first_seq) = active.first_seq()?
             && first_seq <= self.next
         {
-            return Ok(active.into_open(first_seq).map(Found::Active));
+            return Ok(active.into_open(first_seq, self.next)?.map(Found::Active));
         }
         let mut sealed = sealed_segments(&self.directory)?;
         let active_seq = active.first_seq()?;
@@ -215,7 +216,7 @@ impl TrailReader {
         if let Some(first_seq) = active_seq
             && first_seq <= self.next
         {
-            return Ok(active.into_open(first_seq).map(Found::Active));
+            return Ok(active.into_open(first_seq, self.next)?.map(Found::Active));
         }
         let after = sealed.partition_point(|sealed| sealed.first_seq <= self.next);
         let following = sealed.get(after).map(|sealed| sealed.first_seq).or(active_seq);
@@ -265,10 +266,28 @@ impl Active {
         self.file.as_ref().map_or(Ok(None), |(file, _)| first_seq_in(file, &self.path))
     }
 
-    fn into_open(self, first_seq: u64) -> Option<Open> {
-        let (file, inode) = self.file?;
-        Some(Open { reader: buffered(file), path: self.path, first_seq, active_inode: Some(inode) })
+    /// Open for the line with the number `next`, which it holds or is to hold.
+    fn into_open(self, first_seq: u64, next: u64) -> Result<Option<Open>> {
+        let Some((file, inode)) = self.file else { return Ok(None) };
+        let file = begin_near(file, next)
+            .map_err(|error| Error::storage("cannot read the active segment", &self.path, error))?;
+        Ok(Some(Open { reader: buffered(file), path: self.path, first_seq, active_inode: Some(inode) }))
     }
+}
+
+fn open_sealed(sealed: &SealedSegment, next: u64) -> io::Result<Box<dyn BufRead + Send>> {
+    if sealed.compressed {
+        return open_segment(&sealed.path, true);
+    }
+    let file = open_own(&sealed.path, own_options().read(true))?;
+    Ok(buffered(begin_near(file, next)?))
+}
+
+/// Moves a plain segment to a line at or before this one: whoever reads on from the end does not read what is before it.
+fn begin_near(mut file: File, next: u64) -> io::Result<File> {
+    let offset = offset_before(&file, next)?;
+    file.seek(SeekFrom::Start(offset))?;
+    Ok(file)
 }
 
 fn inode_of(path: &Path) -> Option<u64> {

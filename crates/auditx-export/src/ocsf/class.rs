@@ -96,10 +96,3 @@ impl Class {
         self != Self::Base
     }
 }
-
-/// Names of numbers.
-pub(super) mod captions {
-    /// By `severity_id`.
-    pub(crate) const SEVERITIES: [&str; 6] =
-        ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
-}

@@ -107,7 +107,7 @@ fn http(o: &mut Object<'_>, view: &View<'_>) {
     let entry = view.entry;
     o.object("http_request", |o| {
         o.text("uid", &entry.request_id);
-        o.text("http_method", &entry.method);
+        o.text("http_method", known_method(entry.method.as_str()));
         let (path, query) = view.path_and_query();
         o.object("url", |o| {
             // The schema wants a path or all of it, and an endpoint may be a query alone.
@@ -121,6 +121,15 @@ fn http(o: &mut Object<'_>, view: &View<'_>) {
     if let Some(status) = entry.status {
         o.object("http_response", |o| o.number("code", status));
     }
+}
+
+/// One of the schema's methods, or empty.
+fn known_method(method: &str) -> &str {
+    let is_known = matches!(
+        method,
+        "CONNECT" | "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" | "TRACE"
+    );
+    if is_known { method } else { "" }
 }
 
 /// The machine, of a kind that nobody told.
@@ -162,9 +171,11 @@ pub(super) fn unmapped(o: &mut Object<'_>, view: &View<'_>, class: Class) {
         json(o, "old_values", view.old_values().as_deref());
         json(o, "new_values", view.new_values().as_deref());
     }
+    if !class.has_http() || known_method(&entry.method).is_empty() {
+        o.text("method", &entry.method);
+    }
     if !class.has_http() {
         o.text("request_id", &entry.request_id);
-        o.text("method", &entry.method);
         o.text("endpoint", &entry.endpoint);
         if let Some(status) = entry.status {
             o.number("status", status);

@@ -64,13 +64,13 @@ impl Test {
         match self {
             Self::Present => value.is_some_and(is_present),
             Self::Equal(literal) => match value {
-                Some(Json::Text(raw)) => literal.is_raw(raw, unescaped),
-                Some(value) => value.text().is_some_and(|text| text == *literal.text),
+                Some(Json::Text(raw)) => literal.is_raw(raw),
+                Some(value) => value.text().is_some_and(|text| literal.is_text(&text)),
                 None => literal.text.is_empty(),
             },
             Self::Same(literal, number) => match value {
                 Some(Json::Number(digits)) => number.order_of(digits).is_some_and(std::cmp::Ordering::is_eq),
-                Some(Json::Text(raw)) => literal.is_raw(raw, unescaped),
+                Some(Json::Text(raw)) => literal.is_raw(raw),
                 _ => false,
             },
             Self::Between(range) => matches!(value, Some(Json::Number(digits)) if range.holds(digits)),

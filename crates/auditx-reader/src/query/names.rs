@@ -106,11 +106,21 @@ impl Name {
             .map(|(_, name)| name)
     }
 
-    /// All of them, as a list for people.
+    /// All of them for people, by the first name of each, in lines of a terminal's width.
     pub(super) fn list() -> String {
-        let is_first = |(text, name): &(&str, Name)| name.to_string() == *text;
-        let names: Vec<_> = NAMES.into_iter().filter(is_first).map(|(text, _)| text).collect();
-        names.join(", ")
+        const WIDTH: usize = 76;
+        let (mut list, mut width) = (String::new(), 0);
+        for (text, _) in NAMES.into_iter().filter(|(text, name)| name.to_string() == *text) {
+            let between = match width {
+                0 => "",
+                width if width + text.len() > WIDTH => ",\n",
+                _ => ", ",
+            };
+            width = if between == ",\n" { text.len() } else { width + between.len() + text.len() };
+            list.push_str(between);
+            list.push_str(text);
+        }
+        list
     }
 }
 

@@ -181,7 +181,12 @@ impl<'q> Scanner<'q> {
         };
         if value.text.is_empty() && !value.is_quoted {
             let problem = Problem::new(value.span, format!("a value is due after {after}"));
-            return Err(problem.help("the empty text is \"\", any text is *"));
+            let has_operator = found.is_some();
+            return Err(if has_operator {
+                problem
+            } else {
+                problem.help("the empty text is \"\", any text is *")
+            });
         }
         Ok(Item { operator, value })
     }

@@ -1,9 +1,12 @@
 //! Texts that are looked for: how letters compare, words within texts, `*` and `?`.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::Chars;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
+
+use auditx_core::unescaped;
 
 /// How letters compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +25,6 @@ impl Case {
             Self::Exact => c,
             Self::Ascii => c.to_ascii_lowercase(),
             Self::Folded => fold(c),
-        }
-    }
-
-    fn is_equal(self, one: &str, other: &str) -> bool {
-        match self {
-            Self::Exact => one == other,
-            Self::Ascii => one.eq_ignore_ascii_case(other),
-            Self::Folded => one.chars().map(fold).eq(other.chars().map(fold)),
         }
     }
 }
@@ -53,7 +48,7 @@ pub(super) fn is_alone(c: char) -> bool {
     c.is_ascii() || (fold(c) == c && c.to_uppercase().eq([c]))
 }
 
-/// Text that is equal.
+/// Text that is equal: as it is stored, or in either case of ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Literal {
     pub(super) text: Box<str>,
@@ -61,22 +56,19 @@ pub(super) struct Literal {
 }
 
 impl Literal {
-    /// Whether text as it stands in a line, between its quotation marks, reads as this one. `unescape` is asked where it has
-    /// escapes.
+    /// Whether text as it stands in a line, between its quotation marks, reads as this one. An escape is always longer than what
+    /// it stands for, so most texts are decided by their length.
     #[inline]
-    pub(super) fn is_raw<'t>(
-        &self,
-        raw: &'t str,
-        unescape: impl Fn(&'t str) -> std::borrow::Cow<'t, str>,
-    ) -> bool {
-        // An escape is always longer than what it stands for.
-        if raw.len() < self.text.len() {
-            return false;
+    pub(super) fn is_raw(&self, raw: &str) -> bool {
+        match raw.len().cmp(&self.text.len()) {
+            Ordering::Less => false,
+            Ordering::Equal => self.is_text(raw) && !raw.contains('\\'),
+            Ordering::Greater => raw.contains('\\') && self.is_text(&unescaped(raw)),
         }
-        if memchr(b'\\', raw.as_bytes()).is_none() {
-            return self.case.is_equal(raw, &self.text);
-        }
-        self.case.is_equal(&unescape(raw), &self.text)
+    }
+
+    pub(super) fn is_text(&self, text: &str) -> bool {
+        if self.case == Case::Exact { text == &*self.text } else { text.eq_ignore_ascii_case(&self.text) }
     }
 }
 

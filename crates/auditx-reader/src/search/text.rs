@@ -18,10 +18,10 @@ pub(super) const LONGEST: usize = 1024 * 1024;
 const MORE: usize = 4 * 1024;
 
 /// So much is decompressed at once.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
 /// Of a compressed segment so much text is kept to be read from its end.
-const WINDOW: usize = 16 * 1024 * 1024;
+const WINDOW: usize = if cfg!(test) { 64 * 1024 } else { 16 * 1024 * 1024 };
 
 /// Whole lines, each with its newline, but perhaps the last of a file.
 pub(super) struct Block<'b> {

@@ -15,10 +15,10 @@ use crate::listing::Listing;
 use crate::segment::compressed_name;
 
 /// So much of a plain file one thread takes at a time.
-const PIECE: u64 = 1024 * 1024;
+const PIECE: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
 /// So much of it is read at once: it stays in a processor's own cache while it is searched.
-const STRETCH: u64 = 128 * 1024;
+const STRETCH: u64 = if cfg!(test) { 1024 } else { 128 * 1024 };
 
 /// The projection's name.
 const SECURITY: &str = "security.jsonl";

@@ -108,6 +108,23 @@ fn identifiers_are_exact_and_classes_are_not() {
 }
 
 #[test]
+fn text_with_backslashes_is_compared_as_it_reads_and_not_as_it_stands() {
+    check(
+        r#"{"seq":1,"user":"a\\\\b","on_behalf_of":"a\\b","metadata":{"k":"\u0061\/\t"}}"#,
+        &[
+            (r#"user:"a\\\\b""#, true),
+            (r#"user:"a\\b""#, false),
+            (r#"behalf:"a\\b""#, true),
+            (r#"behalf:"a\\\\b""#, false),
+            (r"behalf:a\b", true),
+            ("meta.k:a/?", true),
+            ("meta.k:\"a/\t\"", true),
+            ("meta.k:\"a/\"", false),
+        ],
+    );
+}
+
+#[test]
 fn entities_are_named_by_type_and_id() {
     check(
         INVOICE,

@@ -3,18 +3,18 @@
 use std::fmt::Write;
 
 /// SplitMix64.
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
     /// No text that must be escaped is chosen: lines with a backslash tell a search nothing.
     is_plain: bool,
 }
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed, is_plain: false }
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,18 +22,18 @@ impl Random {
         usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
     }
 
-    pub(super) fn one_in(&mut self, of: usize) -> bool {
+    pub(crate) fn one_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }
 
 /// JSON whose numbers stay as they were spelled.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(&'static str),
@@ -127,7 +127,7 @@ fn object(random: &mut Random, depth: usize) -> Value {
 }
 
 /// An entry of the own format, or of the origin's, which has no number and writes null for what is absent.
-pub(super) fn entry(random: &mut Random) -> Value {
+pub(crate) fn entry(random: &mut Random) -> Value {
     let is_own = random.one_in(2);
     random.is_plain = random.one_in(2);
     let mut fields = Vec::new();
@@ -166,13 +166,13 @@ pub(super) fn entry(random: &mut Random) -> Value {
 }
 
 /// How JSON is written.
-pub(super) struct Style {
-    pub(super) has_spaces: bool,
+pub(crate) struct Style {
+    pub(crate) has_spaces: bool,
     /// One in so many characters stands as an escape that need not.
-    pub(super) escapes: usize,
+    pub(crate) escapes: usize,
 }
 
-pub(super) fn written(value: &Value, style: &Style, random: &mut Random) -> String {
+pub(crate) fn written(value: &Value, style: &Style, random: &mut Random) -> String {
     let space = if style.has_spaces { " " } else { "" };
     match value {
         Value::Null => "null".to_owned(),
@@ -217,7 +217,7 @@ fn written_text(text: &str, style: &Style, random: &mut Random) -> String {
 }
 
 /// A question that parses.
-pub(super) fn question(random: &mut Random, depth: usize) -> String {
+pub(crate) fn question(random: &mut Random, depth: usize) -> String {
     let count = 1 + random.below(3);
     let mut out = String::new();
     for number in 0..count {

@@ -1,0 +1,170 @@
+//! Entries that are accepted and in no line yet, as a reader beside the process sees them.
+
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
+use crate::config::JournalKind;
+use crate::storage::testing::FaultyDisk;
+use crate::{Undrained, undrained};
+
+const CHILD: &str = "AUDITX_TEST_RECORDING_CHILD_OF";
+
+/// A logger whose disk takes nothing any more, and what it accepted.
+fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
+    let config = Config::new(directory.path()).journal(JournalKind::Ring).journal_bytes(256 * 1024);
+    let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
+    logger.log("before").record().unwrap();
+    logger.flush(PATIENCE).unwrap();
+    disk.0.room.store(0, Ordering::SeqCst);
+    for number in 0..count {
+        logger.log(number.to_string()).metadata("said", "\"{\n").record().unwrap();
+    }
+    (directory, disk, logger)
+}
+
+fn numbers(undrained: &Undrained) -> Vec<u64> {
+    undrained
+        .lines()
+        .map(|line| serde_json::from_slice::<StoredEntry>(line).unwrap().description.parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn what_a_full_disk_keeps_in_the_journal_is_given_as_it_will_be_written() {
+    let (directory, disk, logger) = stuck(100);
+    wait_until(|| logger.metrics().write_failures > 1);
+    let mut left = undrained(directory.path()).unwrap();
+    assert_eq!((left.len(), left.unreadable(), left.is_empty()), (100, 0, false));
+    assert_eq!(numbers(&left), (0..100).collect::<Vec<_>>());
+    let given: Vec<Vec<u8>> = left.lines().map(<[u8]>::to_vec).collect();
+
+    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    logger.flush(PATIENCE).unwrap();
+    assert!(undrained(directory.path()).unwrap().is_empty());
+    let mut written = Vec::new();
+    let mut reader = TrailReader::new(directory.path(), 0);
+    while let Some((seq, line)) = reader.next_line().unwrap() {
+        let before = left.len();
+        left.pass(line);
+        if left.len() < before {
+            let prefix = format!("{{\"seq\":{seq},");
+            written.push([b"{", line.strip_prefix(prefix.as_bytes()).unwrap()].concat());
+        }
+    }
+    assert_eq!(written, given);
+    assert!(left.is_empty() && left.lines().next().is_none());
+}
+
+#[test]
+fn what_a_killed_process_left_is_given_and_stays_where_it_is() {
+    let (directory, _disk, logger) = stuck(50);
+    wait_until(|| logger.metrics().write_failures > 1);
+    // The nearest thing to a kill inside one process: the copy is what the kernel would have kept.
+    let left = tempfile::tempdir().unwrap();
+    copy_all(directory.path(), left.path());
+    for _ in 0..2 {
+        assert_eq!(numbers(&undrained(left.path()).unwrap()), (0..50).collect::<Vec<_>>());
+    }
+    assert_eq!(AuditLogger::bring_in(&Config::new(left.path())).unwrap(), 50);
+    assert!(undrained(left.path()).unwrap().is_empty());
+}
+
+#[test]
+fn without_a_ring_nothing_is_undrained_and_anothers_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(undrained(directory.path()).unwrap().is_empty(), "no trail at all");
+    let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Direct)).unwrap();
+    logger.log("direct").record().unwrap();
+    assert!(undrained(directory.path()).unwrap().is_empty());
+    logger.close(PATIENCE).unwrap();
+
+    let (other, _disk, _logger) = stuck(3);
+    fs::copy(other.path().join(".auditx/ring"), directory.path().join(".auditx/ring")).unwrap();
+    let error = undrained(directory.path()).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("another trail"), "{error}");
+}
+
+/// What the child does: it records until it is killed, with small segments and a small ring.
+#[test]
+fn child() {
+    let Ok(directory) = std::env::var(CHILD) else { return };
+    let config = Config::new(directory)
+        .journal(JournalKind::Ring)
+        .journal_bytes(256 * 1024)
+        .max_file_bytes(65_535)
+        .compression(Compression::None);
+    let logger = AuditLogger::open(config).unwrap();
+    let begin = Instant::now();
+    for number in 0_u64.. {
+        logger.log(number.to_string()).record().unwrap();
+        if number % 64 == 0 {
+            // The test's disk is not to be filled, and no child to outlive its test for long.
+            std::thread::sleep(Duration::from_micros(300));
+            assert!(begin.elapsed() < 2 * PATIENCE, "nobody killed it");
+        }
+    }
+}
+
+struct Recording(Child);
+
+impl Recording {
+    fn start(directory: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "logger::tests::undrained::child", "--nocapture", "--test-threads=1"]);
+        Self(command.env(CHILD, directory).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Reads the trail on to its end; every number follows the one before it.
+fn read_on(reader: &mut TrailReader, next: &mut u64, left: &mut Undrained) {
+    while let Some((_, line)) = reader.next_line().unwrap() {
+        left.pass(line);
+        let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
+        if entry.own_record.is_none() {
+            assert_eq!(entry.description, next.to_string());
+            *next += 1;
+        }
+    }
+}
+
+#[test]
+fn trail_and_journal_of_another_process_together_have_each_entry_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let recording = Recording::start(directory.path());
+    let mut reader = TrailReader::new(directory.path(), 0);
+    let (mut next, mut rounds, mut from_journal) = (0, 0, 0);
+    let mut look = |next: &mut u64| {
+        let mut left = undrained(directory.path()).unwrap();
+        read_on(&mut reader, next, &mut left);
+        let numbers = numbers(&left);
+        assert_eq!(numbers, (*next..*next + numbers.len() as u64).collect::<Vec<_>>());
+        numbers.len()
+    };
+    wait_until(|| directory.path().join(".auditx/ring").exists());
+    let mut round = || {
+        look(&mut next);
+        recording.signal(Signal::STOP);
+        // Stopped somewhere: in the middle of a push, of a write, of a seal.
+        from_journal += look(&mut next);
+        recording.signal(Signal::CONT);
+        rounds += 1;
+        rounds > 200 && next > 5_000 && from_journal > 0
+    };
+    wait_until(&mut round);
+    drop(recording);
+    look(&mut next);
+}

@@ -1,0 +1,127 @@
+//! Snapshots of rings that are in use, abandoned, and none.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::super::file::{Opened, RingFile, of_another_boot};
+use super::super::layout::MIN_CAPACITY;
+use super::super::queue::Next;
+use super::*;
+
+fn ring(own: &Path) -> RingFile {
+    RingFile::begin(own, MIN_CAPACITY, [3; 16], &Opened::default(), 5).unwrap()
+}
+
+fn body(number: u64) -> Vec<u8> {
+    let byte = b'a' + u8::try_from(number % 26).unwrap();
+    [number.to_string().as_bytes(), &vec![byte; usize::try_from(number * 131 % 3_000).unwrap()]].concat()
+}
+
+/// The number of a body that is whole.
+fn number_of(bytes: &[u8]) -> u64 {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(&bytes[..digits]).unwrap().parse().unwrap();
+    assert_eq!(bytes, body(number), "it is whole");
+    number
+}
+
+fn held(own: &Path) -> Vec<u64> {
+    snapshot(own).unwrap().unwrap().held.entries.iter().map(|entry| number_of(entry)).collect()
+}
+
+#[test]
+fn what_was_pushed_and_not_released_is_in_it_whatever_the_drain_has_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(snapshot(directory.path()).unwrap().is_none());
+    let ring = ring(directory.path());
+    assert_eq!(held(directory.path()), [] as [u64; 0]);
+    for number in 0..20 {
+        ring.queue.push(&body(number)).unwrap();
+    }
+    assert_eq!(held(directory.path()), (0..20).collect::<Vec<_>>());
+    let mut at = ring.queue.head();
+    for taken in 0..20_usize {
+        let Next::Entry { len, end } = ring.queue.next(at) else { panic!("entry {taken}") };
+        assert!(ring.queue.copy_checked(at, len, &mut Vec::new()));
+        assert_eq!(held(directory.path()).len(), if taken < 10 { 20 } else { 10 });
+        at = end;
+        if taken == 9 {
+            ring.queue.release(at, 17);
+        }
+    }
+    let found = snapshot(directory.path()).unwrap().unwrap();
+    assert_eq!((found.trail_id, found.held.lines, found.held.entries.len()), ([3; 16], 17, 10));
+
+    let path = directory.path().join(FILE_NAME);
+    let mut bytes = fs::read(&path).unwrap();
+    of_another_boot(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(held(directory.path()), (10..20).collect::<Vec<_>>(), "after a power loss by their crcs");
+    fs::write(&path, &bytes[..CONTROL]).unwrap();
+    assert_eq!(held(directory.path()), [] as [u64; 0], "somebody cut it");
+    fs::write(&path, b"no ring").unwrap();
+    assert!(snapshot(directory.path()).unwrap_err().is_corrupt());
+}
+
+#[test]
+fn an_entry_behind_one_that_is_not_finished_is_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let ring = ring(directory.path());
+    ring.queue.push(&body(0)).unwrap();
+    let finish = ring.queue.stall(b"1bbbb");
+    ring.queue.push(&body(2)).unwrap();
+    assert_eq!(held(directory.path()), [0, 2]);
+    finish(&ring.queue);
+    assert_eq!(snapshot(directory.path()).unwrap().unwrap().held.entries.len(), 3);
+}
+
+#[test]
+fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
+    const ENTRIES: u64 = 60_000;
+    let directory = tempfile::tempdir().unwrap();
+    let ring = ring(directory.path());
+    let (pushed, released, is_over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..ENTRIES {
+                while ring.queue.push(&body(number)).is_err() {
+                    std::thread::yield_now();
+                }
+                pushed.store(number + 1, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            let (mut at, mut taken) = (ring.queue.head(), 0);
+            while taken < ENTRIES {
+                match ring.queue.next(at) {
+                    Next::Entry { len, end } => {
+                        assert!(ring.queue.copy_checked(at, len, &mut Vec::new()));
+                        (at, taken) = (end, taken + 1);
+                        // Announced before: what is announced may not be released yet, but never the other way round.
+                        released.store(taken, Ordering::SeqCst);
+                        ring.queue.release(at, taken);
+                    }
+                    Next::Skip { end } => at = end,
+                    Next::Empty | Next::Unfinished => std::thread::yield_now(),
+                }
+            }
+            is_over.store(true, Ordering::SeqCst);
+        });
+        let mut seen = 0;
+        while !is_over.load(Ordering::SeqCst) {
+            let before = pushed.load(Ordering::SeqCst);
+            let numbers = held(directory.path());
+            let after = released.load(Ordering::SeqCst);
+            assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+            match (numbers.first(), numbers.last()) {
+                (Some(first), Some(last)) => {
+                    assert!(*first <= after, "{first} is the first, and {after} are released");
+                    assert!(*last + 1 >= before, "{last} is the last, and {before} were pushed");
+                }
+                _ => assert!(after >= before, "{before} were pushed, and {after} are released"),
+            }
+            seen += numbers.len();
+        }
+        assert!(seen > 0);
+    });
+}

@@ -1,0 +1,85 @@
+//! Where a line stands in a plain segment, found by halving: lines are numbered in order.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::encode::MAX_LINE;
+use crate::line::{SEQ_PREFIX, parse_seq};
+
+/// So much is read through rather than searched.
+const NEAR: u64 = 256 * 1024;
+
+/// The longest beginning of a line that tells its number.
+const PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
+
+/// A place where a line begins, at this one or before it and near it: the beginning of the file where nothing better is found.
+/// Costs one small read for each halving.
+pub(super) fn offset_before(file: &File, seq: u64) -> io::Result<u64> {
+    let (mut low, mut high) = (0, file.metadata()?.len());
+    while high.saturating_sub(low) > NEAR {
+        let middle = low + (high - low) / 2;
+        match line_after(file, middle)? {
+            Some((offset, found)) if found <= seq && offset < high => low = offset,
+            // Lines that cannot be read are for whoever reads through them.
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// The first line that begins behind this place, and its number.
+fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
+    let mut bytes = vec![0; MAX_LINE + PREFIX];
+    let read = file.read_at(&mut bytes, offset)?;
+    let Some(end) = memchr::memchr(b'\n', &bytes[..read]) else { return Ok(None) };
+    let line = &bytes[end + 1..read];
+    Ok(parse_seq(line).map(|seq| (offset + end as u64 + 1, seq)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> (tempfile::NamedTempFile, File) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let opened = File::open(file.path()).unwrap();
+        (file, opened)
+    }
+
+    #[test]
+    fn any_line_is_found_near_the_place_that_is_given() {
+        let lines: Vec<String> = (70..5_000_u64)
+            .map(|seq| {
+                format!(
+                    "{{\"seq\":{seq},\"pad\":\"{}\"}}\n",
+                    "x".repeat(usize::try_from(seq * 37 % 1_900).unwrap())
+                )
+            })
+            .collect();
+        let (_kept, file) = written(&lines.concat());
+        let mut begin = 0;
+        for (seq, line) in (70_u64..).zip(&lines) {
+            let found = offset_before(&file, seq).unwrap();
+            assert!(
+                found <= begin && begin - found <= NEAR + MAX_LINE as u64,
+                "line {seq}: {found} for {begin}"
+            );
+            let mut head = vec![0; PREFIX];
+            file.read_exact_at(&mut head, found).unwrap();
+            assert!(parse_seq(&head).is_some_and(|number| number <= seq), "a line begins there");
+            begin += line.len() as u64;
+        }
+        assert_eq!(offset_before(&file, 0).unwrap(), 0);
+        assert!(offset_before(&file, u64::MAX).unwrap() + NEAR + MAX_LINE as u64 > begin);
+    }
+
+    #[test]
+    fn what_has_no_numbered_lines_is_read_from_its_beginning() {
+        for text in [String::new(), "x".repeat(3_000_000), "no number\n".repeat(300_000)] {
+            let (_kept, file) = written(&text);
+            assert_eq!(offset_before(&file, 7).unwrap(), 0);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! How fast a segment's text becomes its index. Run by whoever changes it: `cargo test --release -p auditx-core --test index_speed
+//! -- --ignored --nocapture`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use auditx_core::SegmentIndex;
+use sha2::{Digest, Sha256};
+
+/// Lines of the usual length, as the library writes them.
+fn segment(bytes: usize) -> Vec<u8> {
+    let mut text = String::with_capacity(bytes + 1_000);
+    let mut seq = 0;
+    while text.len() < bytes {
+        let (second, micros) = (seq / 1_000 % 60, seq % 1_000_000);
+        text += &format!(
+            "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-{seq:012}\",\"timestamp\":\"2026-11-24T15:24:{second:02}.{micros:06}Z\",\"level\":\"INFO\",\"description\":\"{}\",\"success\":true}}\n",
+            "x".repeat(400)
+        );
+        seq += 1;
+    }
+    text.into_bytes()
+}
+
+#[test]
+#[ignore = "it measures and proves nothing; run by hand, see above"]
+fn an_index_costs_little_more_than_the_digest_in_it() {
+    let text = segment(256 << 20);
+    let rate = |begin: Instant| {
+        let megabytes = u32::try_from(text.len() >> 20).unwrap();
+        f64::from(megabytes) / begin.elapsed().as_secs_f64()
+    };
+    for _ in 0..3 {
+        let begin = Instant::now();
+        black_box(SegmentIndex::of(black_box(&*text)).unwrap());
+        let index = rate(begin);
+        let begin = Instant::now();
+        black_box(Sha256::digest(black_box(&text)));
+        println!("index {index:.0} MiB/s, SHA-256 alone {:.0} MiB/s", rate(begin));
+    }
+}

@@ -1,0 +1,196 @@
+//! Searches give what a plain, slow reader gives, however the trail lies on the disk and however it is read.
+
+mod live;
+mod random;
+mod trail;
+
+use std::ops::ControlFlow;
+
+use super::{Order, Search, Source};
+use crate::moment::Moment;
+use crate::query::Query;
+use trail::{Trail, line};
+
+/// The lines that a search finds, as they stand.
+fn found(search: &Search) -> Vec<String> {
+    let mut lines = Vec::new();
+    let summary = search
+        .each(|found| {
+            lines.push(found.row.line().to_owned());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(summary.found, lines.len() as u64);
+    lines
+}
+
+fn query(text: &str) -> Query {
+    Query::parse(text, Moment::now()).unwrap()
+}
+
+#[test]
+fn what_is_written_is_what_was_rendered_and_no_more_than_the_limit() {
+    let mut trail = Trail::new();
+    let lines: Vec<String> = (0..500).map(|seq| line(seq, "aung", 40)).collect();
+    trail.seal(&lines[..300], true);
+    trail.activate(&lines[300..], "");
+    for limit in [0, 1, 7, 499, 500, 501] {
+        let mut text = Vec::new();
+        let summary = trail
+            .search()
+            .limit(limit)
+            .write(
+                |found, out| out.extend_from_slice(format!("{};", found.row.seq().unwrap()).as_bytes()),
+                |bytes| {
+                    text.extend_from_slice(bytes);
+                    Ok(())
+                },
+            )
+            .unwrap();
+        let expected: String = (0..limit.min(500)).map(|seq| format!("{seq};")).collect();
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        assert_eq!(summary.found, limit.min(500));
+        assert_eq!(summary.next.is_some(), limit > 0 && limit <= 500);
+    }
+}
+
+#[test]
+fn an_output_that_takes_no_more_ends_the_search() {
+    let mut trail = Trail::new();
+    trail.activate(&(0..5_000).map(|seq| line(seq, "aung", 40)).collect::<Vec<_>>(), "");
+    let mut taken = 0;
+    let error = trail
+        .search()
+        .write(
+            |_, out| out.push(b'x'),
+            |_| {
+                taken += 1;
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            },
+        )
+        .unwrap_err();
+    assert!(
+        matches!(error, super::SearchError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    );
+    assert_eq!(taken, 1);
+}
+
+#[test]
+fn sums_are_those_of_all_threads() {
+    let mut trail = Trail::new();
+    trail.activate(
+        &(0..5_000).map(|seq| line(seq, ["aung", "mya"][seq as usize % 2], 40)).collect::<Vec<_>>(),
+        "",
+    );
+    let (sums, summary) = trail
+        .search()
+        .query(query("user:mya"))
+        .fold(|| 0, |sum, found| *sum += found.row.seq().unwrap())
+        .unwrap();
+    assert_eq!(sums.into_iter().sum::<u64>(), (1..5_000).step_by(2).sum::<u64>());
+    assert_eq!(summary.found, 2_500);
+}
+
+#[test]
+fn what_is_unreadable_is_told_in_order_with_its_place() {
+    let mut trail = Trail::new();
+    let mut lines: Vec<String> = (0..40).map(|seq| line(seq, "aung", 40)).collect();
+    lines[10] = r#"{"seq":10,"user":5}"#.to_owned();
+    lines[20] = r#"{"seq":20,"user":"a","user":"b"}"#.to_owned();
+    trail.seal(&lines[..30], false);
+    // An index knows of lines that are none, so that they are told whatever is asked for.
+    trail.index(&lines[..30]);
+    lines[35] = "torn".to_owned();
+    let place = lines[30..35].iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+    trail.activate(&lines[30..], "{\"seq\":40,\"unfin");
+    for search in [
+        trail.search(),
+        trail.search().query(query("user:nobody")),
+        trail.search().strict().query(query("user:nobody")),
+    ] {
+        let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
+        let told: Vec<String> = summary.complaints.iter().map(ToString::to_string).collect();
+        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (3, 0), "{told:#?}");
+        assert!(told[0].contains("another type") && told[1].contains("twice"), "{told:#?}");
+        assert_eq!(summary.complaints.iter().nth(2).unwrap().offset(), Some(place));
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_told_and_the_rest_is_read() {
+    let mut trail = Trail::new();
+    let lines: Vec<String> = (0..900).map(|seq| line(seq, "aung", 40)).collect();
+    trail.seal(&lines[..300], true);
+    let damaged = trail.seal(&lines[300..600], true);
+    trail.activate(&lines[600..], "");
+    let bytes = std::fs::read(&damaged).unwrap();
+    std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let mut seqs = Vec::new();
+        let summary = trail
+            .search()
+            .order(order)
+            .each(|found| {
+                seqs.push(found.row.seq().unwrap());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (0, 1));
+        if order == Order::NewestFirst {
+            seqs.reverse();
+        }
+        let whole: Vec<u64> = (0..300).chain(300 + seqs.len() as u64 - 600..0).chain(600..900).collect();
+        assert!(seqs.is_sorted() && whole.iter().all(|seq| seqs.contains(seq)), "{seqs:?}");
+    }
+}
+
+#[test]
+fn the_projection_is_searched_by_itself() {
+    let trail = Trail::new();
+    std::fs::write(trail.path().join("security.jsonl"), line(3, "mya", 1) + "\n").unwrap();
+    assert_eq!(found(&trail.search().source(Source::Security)).len(), 1);
+    assert!(found(&trail.search()).is_empty());
+    let nowhere = Search::new(trail.path().join("none"));
+    for source in [Source::Audit, Source::Security] {
+        assert!(nowhere.clone().source(source).each(|_| ControlFlow::Continue(())).unwrap_err().is_missing());
+    }
+}
+
+#[test]
+fn spans_of_time_are_kept_whatever_writes_the_line() {
+    let mut trail = Trail::new();
+    let at = |seq, time: &str| line(seq, "aung", 1).replace("2026-11-24T15:24:54.123456Z", time);
+    let lines = [
+        at(0, "2026-11-24T10:00:00.000000Z"),
+        at(1, "2026-11-24T09:59:59.999999Z"),
+        at(2, "2026-11-24T16:30:00.000000+06:30"),
+        at(3, "yesterday"),
+        format!("{{\"seq\":4,\"erased\":\"{}\"}}", "0".repeat(64)),
+        r#"{"timestamp": "2026-11-24T10:30:00", "description": "the origin's"}"#.to_owned(),
+        at(6, "2026-11-24T11:00:00.000000Z"),
+    ];
+    trail.activate(&lines, "");
+    let search = trail
+        .search()
+        .since(Moment::parse("2026-11-24T10:00:00Z").unwrap())
+        .until(Moment::parse("2026-11-24T11:00:00Z").unwrap());
+    assert_eq!(found(&search), [0, 2, 5].map(|at: usize| lines[at].clone()));
+    let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(summary.complaints.lines(), 1, "a time that is none is told: {:?}", summary.complaints);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_complaint() {
+    let mut trail = Trail::new();
+    let lines = [line(0, "aung", 1), line(1, "aung", 1_200_000), line(2, "aung", 1)];
+    trail.seal(&lines, true);
+    trail.activate(&[line(3, "aung", 1_200_000), line(4, "aung", 1)], "");
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let search = trail.search().order(order);
+        let mut seqs: Vec<String> = found(&search);
+        seqs.sort();
+        assert_eq!(seqs, [lines[0].clone(), lines[2].clone(), line(4, "aung", 1)]);
+        let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(summary.complaints.lines(), 2, "{:?}", summary.complaints);
+    }
+}
