@@ -76,7 +76,8 @@ pub struct Summary {
 /// What is wanted of a trail.
 ///
 /// ```
-/// /// use auditx_reader::{Order, Search};
+/// use auditx_core::{AuditLogger, Config};
+/// use auditx_reader::{Order, Search};
 /// use std::ops::ControlFlow;
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();
