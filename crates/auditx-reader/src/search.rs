@@ -8,6 +8,7 @@ mod cursor;
 mod span;
 mod prune;
 mod needle;
+mod waiting;
 mod units;
 mod text;
 mod filter;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use auditx_core::ACTIVE;
 
 use super::Order;
+use super::waiting::JOURNAL;
 use crate::error::{Error, Result};
 
 /// The line after which a search goes on.
@@ -32,21 +33,22 @@ impl Cursor {
         }
     }
 
-    /// Whether a line comes later in this order. Lines without a number, which only the origin wrote, precede those with one.
+    /// Whether a line comes later in this order.
     pub(super) fn is_before(&self, seq: Option<u64>, path: &Path, offset: u64, order: Order) -> bool {
-        let is_later = match (self, seq) {
-            (Self::Seq(own), Some(seq)) => seq.cmp(own),
-            (Self::Seq(_), None) => std::cmp::Ordering::Less,
-            (Self::Place { .. }, Some(_)) => std::cmp::Ordering::Greater,
-            (Self::Place { file, offset: own }, None) => {
-                let name = plain_name(path);
-                // The active file comes behind all sealed ones, whose names are in order.
-                (name == ACTIVE, &name, offset).cmp(&(file == ACTIVE, file, *own))
-            }
-        };
+        let is_later = Self::of(seq, path, offset).rank().cmp(&self.rank());
         match order {
             Order::OldestFirst => is_later.is_gt(),
             Order::NewestFirst => is_later.is_lt(),
+        }
+    }
+
+    /// Lines of the origin precede those with a number, and what waits in the journal follows them. Among the origin's, the active
+    /// file comes behind all sealed ones, whose names are in order.
+    fn rank(&self) -> (u8, u64, bool, &str, u64) {
+        match self {
+            Self::Place { file, offset } if file == JOURNAL => (2, 0, false, file, *offset),
+            Self::Seq(seq) => (1, *seq, false, "", 0),
+            Self::Place { file, offset } => (0, 0, file == ACTIVE, file, *offset),
         }
     }
 }
@@ -86,6 +88,29 @@ impl FromStr for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_ahead_or_behind_whatever_their_kind() {
+        let origin = |file: &str, offset| (None, format!("logs/{file}"), offset);
+        let lines = [
+            origin("audit-00000000000000000000.jsonl.zst", 7),
+            origin("audit-00000000000000000009.jsonl", 0),
+            origin("audit.jsonl", 3),
+            origin("audit.jsonl", 40),
+            (Some(8), "logs/audit.jsonl".to_owned(), 90),
+            (Some(9), "logs/audit.jsonl".to_owned(), 80),
+            origin(".auditx/ring", 0),
+            origin(".auditx/ring", 50),
+        ];
+        for (at, (seq, path, offset)) in lines.iter().enumerate() {
+            let cursor = Cursor::of(*seq, Path::new(path), *offset);
+            for (other, (seq, path, offset)) in lines.iter().enumerate() {
+                let is_before = |order| cursor.is_before(*seq, Path::new(path), *offset, order);
+                assert_eq!(is_before(Order::OldestFirst), other > at, "{other} after {at}");
+                assert_eq!(is_before(Order::NewestFirst), other < at, "{other} before {at}");
+            }
+        }
+    }
 
     #[test]
     fn a_cursor_reads_back() {

@@ -25,6 +25,8 @@ pub(super) struct Filter<'q> {
     pub(super) order: Order,
     pub(super) after: Option<&'q Cursor>,
     pub(super) is_strict: bool,
+    /// Lines behind this one are not wanted: what they hold is among the entries that wait.
+    pub(super) last_seq: Option<u64>,
 }
 
 /// Where a block came from.
@@ -131,8 +133,11 @@ impl Filter<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether it comes after where an earlier search ended.
+    /// Whether it comes after where an earlier search ended, and before where this one does.
     fn is_ahead(&self, row: &Row<'_>, path: &Path, offset: u64) -> bool {
+        if self.last_seq.is_some_and(|last| row.seq().is_some_and(|seq| seq > last)) {
+            return false;
+        }
         self.after.is_none_or(|cursor| cursor.is_before(row.seq(), path, offset, self.order))
     }
 }

@@ -11,7 +11,8 @@ use super::prune::{Bounds, State, Stretch};
 use super::span::Span;
 use super::text::{Block, Room, decompress};
 use super::units::{Piece, Unit, Units};
-use super::{Found, Order, Search, Summary};
+use super::waiting::Waiting;
+use super::{Found, Order, Search, Source, Summary};
 use crate::error::Result;
 
 /// What a thread works with.
@@ -44,10 +45,21 @@ impl Search {
         if self.limit == Some(0) {
             return Ok((Vec::new(), summary));
         }
-        let filter = self.filter();
+        let waiting = match self.source {
+            Source::Audit => Waiting::of(&self.directory),
+            Source::Security => Ok(None),
+        };
+        let waiting = waiting.unwrap_or_else(|error| {
+            summary.complaints.add(error);
+            None
+        });
+        let filter = self.filter(waiting.as_ref().and_then(|waiting| waiting.last_seq));
         let asks_index = self.uses_index && !self.is_strict && !filter.bounds.are_none();
         let bounds = asks_index.then_some(&filter.bounds);
-        let units = Units::of(&self.directory, self.source, self.order, bounds)?;
+        let mut units = Units::of(&self.directory, self.source, self.order, bounds)?;
+        if let Some(waiting) = waiting {
+            units.add(waiting);
+        }
         let (total, mut done) = (units.total, 0);
         let marks = making.marks || self.limit.is_some();
         let begin = || Bench {
@@ -84,7 +96,7 @@ impl Search {
         Ok((benches.into_iter().map(|bench| bench.state).collect(), summary))
     }
 
-    fn filter(&self) -> Filter<'_> {
+    fn filter(&self, last_seq: Option<u64>) -> Filter<'_> {
         let plan = self.query.plan();
         let later = |one: Option<_>, other: Option<_>| one.into_iter().chain(other).max();
         let earlier = |one: Option<_>, other: Option<_>| one.into_iter().chain(other).min();
@@ -98,6 +110,7 @@ impl Search {
             order: self.order,
             after: self.after.as_ref(),
             is_strict: self.is_strict,
+            last_seq,
         }
     }
 }
@@ -139,6 +152,12 @@ impl<S> Reading<'_, S> {
                 flow?;
                 findings.complaints.extend(outcome.err());
                 findings.read = file.metadata().map_or(0, |metadata| metadata.len());
+                self.tray.put(findings)
+            }
+            Unit::Waiting { path, text } => {
+                let block = Block { lines: &text, offset: 0 };
+                let origin = Origin { path: &path, grows: false, state: State::Unknown };
+                self.examine(&block, origin, &mut bench.begins, &mut bench.state, &mut findings).is_break();
                 self.tray.put(findings)
             }
             Unit::Broken(error) => {

@@ -79,7 +79,7 @@ fn an_output_that_takes_no_more_ends_the_search() {
 fn sums_are_those_of_all_threads() {
     let mut trail = Trail::new();
     trail.activate(
-        &(0..5_000).map(|seq| line(seq, ["aung", "mya"][seq as usize % 2], 40)).collect::<Vec<_>>(),
+        &(0..5_000).map(|seq| line(seq, if seq % 2 == 0 { "aung" } else { "mya" }, 40)).collect::<Vec<_>>(),
         "",
     );
     let (sums, summary) = trail

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use auditx_core::SealedSegment;
 
 use super::prune::{Bounds, State, Stretch};
+use super::waiting::Waiting;
 use super::{Order, Source};
 use crate::error::{Error, Result};
 use crate::file;
@@ -29,6 +30,8 @@ pub(super) enum Unit {
     Piece(Piece),
     /// A compressed segment, of which only these stretches are wanted; all of it where there are none.
     Compressed { path: Arc<Path>, file: File, stretches: Option<Vec<Stretch>> },
+    /// Lines that are in no file yet.
+    Waiting { path: Arc<Path>, text: Vec<u8> },
     /// A segment that cannot be opened.
     Broken(Error),
 }
@@ -74,6 +77,7 @@ pub(super) struct Units<'b> {
 enum Part {
     Sealed(SealedSegment),
     Open { path: Arc<Path>, file: File },
+    Waiting { path: Arc<Path>, text: Vec<u8> },
     Broken(Error),
 }
 
@@ -94,6 +98,11 @@ impl<'b> Units<'b> {
         Ok(Self { directory, bounds, order, files, open: VecDeque::new(), total })
     }
 
+    /// What follows the last line.
+    pub(super) fn add(&mut self, waiting: Waiting) {
+        self.files.push_back(Part::Waiting { path: waiting.path, text: waiting.text });
+    }
+
     pub(super) fn next(&mut self) -> Option<Unit> {
         loop {
             let piece = match self.order {
@@ -109,6 +118,7 @@ impl<'b> Units<'b> {
             }?;
             match part {
                 Part::Broken(error) => return Some(Unit::Broken(error)),
+                Part::Waiting { path, text } => return Some(Unit::Waiting { path, text }),
                 Part::Open { path, file } => {
                     if let Err(error) = self.cut(path, file, true, None) {
                         return Some(Unit::Broken(error));
@@ -185,7 +195,7 @@ impl Part {
         let metadata = match self {
             Self::Sealed(sealed) => sealed.path.metadata(),
             Self::Open { file, .. } => file.metadata(),
-            Self::Broken(_) => return 0,
+            Self::Broken(_) | Self::Waiting { .. } => return 0,
         };
         metadata.map_or(0, |metadata| metadata.len())
     }

@@ -1,0 +1,61 @@
+//! Entries that were accepted and are in no line yet: the disk of a live process is full, it is stopped, or was killed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use auditx_core::{OWN_DIR, Undrained, parse_seq, undrained};
+
+use crate::error::{Error, Result};
+use crate::lines::Lines;
+
+/// The journal, as it is named to people.
+pub(super) const JOURNAL: &str = "ring";
+
+/// What follows the last line.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The number of that line; later ones are not read, since they may be these entries.
+    pub(super) last_seq: Option<u64>,
+    /// As lines, each with its newline.
+    pub(super) text: Vec<u8>,
+    pub(super) path: Arc<Path>,
+}
+
+impl Waiting {
+    /// None where every accepted entry is in the trail, or the journal is not ours to read.
+    ///
+    /// # Errors
+    /// `is_corrupt` where the journal is none, or of another trail.
+    pub(super) fn of(directory: &Path) -> Result<Option<Self>> {
+        let before = last_seq(directory);
+        let mut waiting = match undrained(directory) {
+            Ok(waiting) if waiting.is_empty() => return Ok(None),
+            Ok(waiting) => waiting,
+            Err(error) if error.is_corrupt() => return Err(Error::from_core(error)),
+            // It is its owner's only; an auditor reads what is in the trail.
+            Err(_) => return Ok(None),
+        };
+        let after = last_seq(directory);
+        let written = after.unwrap_or(0).saturating_sub(before.unwrap_or(0));
+        strike(&mut waiting, directory, after, written);
+        let text: Vec<u8> = waiting.lines().flat_map(|line| [line, b"\n"]).flatten().copied().collect();
+        let path = directory.join(OWN_DIR).join(JOURNAL).into();
+        Ok((!text.is_empty()).then_some(Self { last_seq: after, text, path }))
+    }
+}
+
+/// Strikes out what was written since: the last so many lines up to this one.
+fn strike(waiting: &mut Undrained, directory: &Path, last: Option<u64>, written: u64) {
+    let Some(last) = last else { return };
+    // More may have come meanwhile, which is left out here as there.
+    let count = last_seq(directory).unwrap_or(last).saturating_sub(last) + written + 1;
+    for line in Lines::last(directory, count).into_iter().flatten().flatten() {
+        if line.seq().is_some_and(|seq| seq <= last) {
+            waiting.pass(line.bytes());
+        }
+    }
+}
+
+fn last_seq(directory: &Path) -> Option<u64> {
+    Lines::last(directory, 1).ok()?.flatten().last().and_then(|line| parse_seq(line.bytes()))
+}
