@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 /// All that a row says, as a value of its own. Costs one JSON parse.
 ///
 /// # Errors
-/// Why it cannot be had, in words: an amount with an exponent, which this library does not write.
+/// Why it cannot be had, in words: an amount of more digits than one may have.
 pub fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, String> {
     stored(row.line(), row.seq().is_some())
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_an_entry_of_the_core_unless_its_amount_has_an_exponent() {
+    fn a_row_is_an_entry_of_the_core_unless_its_amount_has_too_many_digits() {
         let row = Row::read_text(r#"{"seq":7,"id":"i","amount":1.50,"success":false}"#).unwrap();
         let entry = stored_entry(&row).unwrap();
         assert_eq!(
@@ -54,6 +54,8 @@ mod tests {
             (7, "i", "1.50".to_owned())
         );
         let row = Row::read_text(r#"{"seq":7,"id":"i","amount":1e2}"#).unwrap();
+        assert_eq!(stored_entry(&row).unwrap().amount.unwrap().to_string(), "100");
+        let row = Row::read_text(r#"{"seq":7,"id":"i","amount":1e200}"#).unwrap();
         assert!(stored_entry(&row).unwrap_err().contains("amount"));
     }
 }

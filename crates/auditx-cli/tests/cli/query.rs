@@ -225,8 +225,7 @@ fn nothing_that_an_entry_says_is_harmful_in_any_form() {
     let lines = |form: &str| auditx(&["query", "-o", form], trail.path()).out.lines().count();
     assert_eq!(lines("table"), HOSTILE_ENTRIES + 1);
     assert_eq!(lines("ndjson"), HOSTILE_ENTRIES);
-    // The header, and all but the amount with an exponent.
-    assert_eq!(lines("csv"), HOSTILE_ENTRIES);
+    assert_eq!(lines("csv"), HOSTILE_ENTRIES + 1);
     let json: Vec<Value> = serde_json::from_str(&auditx(&["query", "-o", "json"], trail.path()).out).unwrap();
     assert_eq!(json.len(), HOSTILE_ENTRIES);
     assert_eq!(json[1]["description"], "left\u{202e} right \u{2066} bidi \u{200f}\u{feff}", "the same text");
@@ -242,14 +241,14 @@ fn nothing_that_an_entry_says_is_harmful_in_any_form() {
 fn a_formula_in_a_csv_is_text() {
     let trail = hostile_trail();
     let csv = auditx(
-        &["query", "mallory OR cmd", "-o", "csv", "--fields", "description,user,entity_id"],
+        &["query", "mallory OR cmd", "-o", "csv", "--fields", "description,user,entity_id,amount"],
         trail.path(),
     );
     let cells: Vec<&str> = csv.out.split([',', '\n']).map(|cell| cell.trim_start_matches('"')).collect();
     assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{}", csv.out);
     assert!(csv.out.contains("'=cmd|"), "{}", csv.out);
-    assert_eq!(csv.status, Some(2), "an entry was left out");
-    assert!(csv.err.contains("left out: ") && csv.err.contains("1 line left out\n"), "{}", csv.err);
+    assert!(csv.out.contains("exponent,mallory,,100\r\n"), "1e2: {}", csv.out);
+    assert_eq!(csv.status, Some(0), "{}", csv.err);
 }
 
 #[test]
