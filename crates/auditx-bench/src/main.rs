@@ -8,12 +8,14 @@
 mod child;
 mod durable;
 mod facts;
+mod goal;
 mod http;
 mod make;
 mod open;
 mod performance;
 mod output;
 mod quantile;
+mod read;
 mod record;
 mod repetition;
 mod report;
@@ -46,6 +48,8 @@ enum Command {
     Http(http::Options),
     /// Seconds to verify a whole trail, beside one SHA-256 over the same bytes
     Verify(verify::Options),
+    /// Seconds that the command `auditx` takes to answer, beside ripgrep, grep, jq and DuckDB on the same files
+    Read(read::Options),
     /// Milliseconds to open a trail that was closed in order
     Open(open::Options),
     /// Throughput of recording, beside the same program without hashing
@@ -54,6 +58,8 @@ enum Command {
     Make(make::Options),
     #[command(hide = true)]
     VerifyRun(verify::RunOptions),
+    #[command(hide = true)]
+    ReadRun(read::RunOptions),
     #[command(hide = true)]
     OpenRun(open::RunOptions),
     #[command(hide = true)]
@@ -71,10 +77,12 @@ fn main() -> ExitCode {
         Command::Performance(options) => performance::measure(&options),
         Command::Http(options) => http::measure(&options),
         Command::Verify(options) => verify::measure(&options),
+        Command::Read(options) => read::measure(&options),
         Command::Open(options) => open::measure(&options),
         Command::Tree(options) => tree::measure(&options),
         Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),
+        Command::ReadRun(options) => read::run(&options),
         Command::OpenRun(options) => open::run(&options),
         Command::RecordRun(options) => record::run(&options),
         Command::Serve(options) => http::serve(&options),

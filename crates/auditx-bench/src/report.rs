@@ -39,7 +39,11 @@ fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
     let Value::Object(map) = serde_json::from_str(object)? else { return Err("a row is no object".into()) };
     for (name, value) in map {
         let place = object.find(&format!("\"{name}\":")).unwrap_or(usize::MAX);
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = match value {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
         cells.push((place, name, text));
     }
     cells.sort();
@@ -49,6 +53,11 @@ fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_an_empty_cell() {
+        assert_eq!(cells(r#"{"ratio":null}"#).unwrap()[0].1, "");
+    }
 
     #[test]
     fn columns_keep_the_order_of_the_fields() {

@@ -15,6 +15,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     if !arguments.first().is_some_and(|mode| modes.contains(&mode.as_str())) {
         return Err(Failure::new(format!("`bench` needs one of: {}", modes.join(", "))));
     }
+    if arguments.first().is_some_and(|mode| mode == "read") {
+        let mut command = workspace.cargo(&["build", "--release", "--package", "auditx-cli"]);
+        workspace::run(command.args(workspace.locked()))?;
+    }
     let mut command = workspace.cargo(&["run", "--release", "--package", "auditx-bench"]);
     command.args(workspace.locked()).arg("--").args(arguments);
     if arguments.first().is_some_and(|mode| mode == "tree") {

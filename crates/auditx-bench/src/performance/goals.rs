@@ -1,15 +1,9 @@
 //! What recording is to cost, held against one run.
 
 use crate::durable;
+use crate::goal::Goal;
 use crate::quantile::float;
 use crate::record::{Load, Row, SubjectName};
-
-#[derive(Debug)]
-pub(super) struct Goal {
-    pub(super) what: &'static str,
-    pub(super) measured: String,
-    pub(super) reached: bool,
-}
 
 pub(super) fn of(recorded: &[Row], resolved: &[durable::Row]) -> Vec<Goal> {
     use SubjectName::{Auditx, AuditxOs, TracingAppender};

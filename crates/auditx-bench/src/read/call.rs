@@ -1,0 +1,194 @@
+//! Who is asked what, and what the answer must be.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use super::Programs;
+use super::plain::{ENTITY_TYPE, Trail, WORD};
+use super::run::Run;
+use crate::{Outcome, child};
+
+/// One question to one program.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) subject: &'static str,
+    pub(super) program: &'static str,
+    pub(super) expected: Answer,
+    /// Too slow to be asked again and again.
+    pub(super) once: bool,
+    command: Vec<OsString>,
+}
+
+/// What a program finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Lines(u64),
+    /// Entries by user; those without one are under the empty name.
+    Counts(BTreeMap<String, u64>),
+}
+
+impl Answer {
+    /// How many lines or groups.
+    pub(super) fn found(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => *lines,
+            Self::Counts(counts) => counts.len() as u64,
+        }
+    }
+}
+
+/// Prints `COUNT USER` for each user, and then the seconds of the query alone.
+const DUCKDB: &str = r#"
+import duckdb, sys, time
+connection = duckdb.connect(config={"threads": 2})
+begin = time.perf_counter()
+rows = connection.execute(
+    """select "user", count(*) from read_json(?, columns={'user': 'VARCHAR'}, format='newline_delimited') group by 1""",
+    [sys.argv[1:]],
+).fetchall()
+seconds = time.perf_counter() - begin
+for user, count in rows:
+    print(count, user or "")
+print(INSIDE, seconds)
+"#;
+
+/// What the line with the seconds begins with.
+const INSIDE: &str = "inside_s";
+
+/// Prints `COUNT USER` for each user.
+const JQ: &str = r#"jq -r '.user // ""' "$@" | sort | uniq -c"#;
+
+/// The questions, each to every program that is there and can answer it.
+pub(super) fn all(trail: &Trail, programs: &Programs) -> Vec<Call> {
+    let mut calls = auditx(trail, programs);
+    let quoted = format!("\"{}\"", trail.entity);
+    let counts = &trail.counts;
+    let mut peer = |is_there: bool, subject, program, expected, arguments: &[&str]| {
+        let arguments = arguments.iter().map(OsString::from);
+        let command = arguments.chain(trail.files.iter().map(OsString::from)).collect();
+        if is_there {
+            calls.push(Call { subject, program, expected, once: program == "jq", command });
+        }
+    };
+    let rg = ["rg", "-N", "--no-filename"];
+    peer(programs.rg, "entity", "rg", Answer::Lines(counts.entity), &[&rg[..], &[&quoted]].concat());
+    peer(programs.grep, "entity", "grep", Answer::Lines(counts.entity), &["grep", "-h", "-F", &quoted]);
+    peer(programs.rg, "word", "rg", Answer::Lines(counts.word), &[&rg[..], &["-i", WORD]].concat());
+    let users = Answer::Counts(counts.users.clone());
+    if let Some(python) = &programs.duckdb {
+        let script = DUCKDB.replace("INSIDE", &format!("\"{INSIDE}\""));
+        let python = python.to_string_lossy();
+        peer(true, "count-by-user", "duckdb", users.clone(), &[&python, "-c", &script]);
+    }
+    peer(programs.jq, "count-by-user", "jq", users, &["sh", "-c", JQ, "sh"]);
+    calls.sort_by_key(|call| SUBJECTS.iter().position(|subject| *subject == call.subject));
+    calls
+}
+
+/// In the order in which they are told.
+const SUBJECTS: [&str; 7] =
+    ["entity", "count-by-user", "last-100-of-user", "one-hour", "table-all", "tail-50", "word"];
+
+fn auditx(trail: &Trail, programs: &Programs) -> Vec<Call> {
+    let counts = &trail.counts;
+    let entity = format!("{ENTITY_TYPE}/{}", trail.entity);
+    let of_user = counts.users.get(&trail.user).copied().unwrap_or(0);
+    let call = |subject, expected, arguments: &[&str], program| {
+        let mut command: Vec<OsString> = vec![programs.auditx.clone().into()];
+        command.extend(arguments.iter().map(OsString::from));
+        command.extend(["--dir".into(), trail.directory.clone().into()]);
+        if program == "auditx-no-index" {
+            command.push("--no-index".into());
+        }
+        Call { subject, program, expected, once: false, command }
+    };
+    // Its first line names the columns.
+    let table = Answer::Lines(counts.lines + 1);
+    let entity = ["query", "--entity", &entity, "-o", "raw"];
+    let hour = ["query", "--since", &trail.since, "--until", &trail.until, "-o", "raw"];
+    let last = ["query", "--user", &trail.user, "-n", "100", "--order", "desc", "-o", "raw"];
+    let by_user = ["stats", "--by", "user", "--json"];
+    vec![
+        call("entity", Answer::Lines(counts.entity), &entity, "auditx"),
+        call("entity", Answer::Lines(counts.entity), &entity, "auditx-no-index"),
+        call("count-by-user", Answer::Counts(counts.users.clone()), &by_user, "auditx"),
+        call("last-100-of-user", Answer::Lines(of_user.min(100)), &last, "auditx"),
+        call("one-hour", Answer::Lines(counts.hour), &hour, "auditx"),
+        call("one-hour", Answer::Lines(counts.hour), &hour, "auditx-no-index"),
+        call("table-all", table, &["query", "-o", "table"], "auditx"),
+        call("tail-50", Answer::Lines(counts.lines.min(50)), &["tail", "-n", "50", "-o", "raw"], "auditx"),
+        call("word", Answer::Lines(counts.word), &["query", WORD, "-o", "raw"], "auditx"),
+    ]
+}
+
+impl Call {
+    /// Asks once, and fails where the answer is not the expected one.
+    pub(super) fn run(&self) -> Outcome<Run> {
+        let wants_counts = matches!(self.expected, Answer::Counts(_));
+        let mut arguments: Vec<OsString> = vec!["read-run".into()];
+        arguments.extend(wants_counts.then(|| "--answer".into()));
+        arguments.push("--".into());
+        arguments.extend(self.command.iter().cloned());
+        let run: Run = child::report(arguments)?;
+        let found =
+            if wants_counts { Answer::Counts(counts(&run.answer)?) } else { Answer::Lines(run.lines) };
+        if found == self.expected {
+            return Ok(run);
+        }
+        let (subject, program) = (self.subject, self.program);
+        Err(format!(
+            "{program} answers {subject} with {found:?}, and a plain count finds {:?}",
+            self.expected
+        )
+        .into())
+    }
+}
+
+/// The seconds that the program says its query took.
+pub(super) fn inside_s(run: &Run) -> Option<f64> {
+    run.answer.lines().find_map(|line| line.strip_prefix(INSIDE)?.trim().parse().ok())
+}
+
+/// Entries by user, out of what `auditx stats --json` prints or out of lines `COUNT USER`.
+fn counts(answer: &str) -> Outcome<BTreeMap<String, u64>> {
+    if answer.starts_with('{') {
+        let answer: Value = serde_json::from_str(answer)?;
+        let groups = answer["groups"].as_array().ok_or("an answer without groups")?;
+        let count = |group: &Value| {
+            let count = group["count"].as_u64().ok_or("a group without a count")?;
+            Ok((group["by"]["user"].as_str().unwrap_or_default().to_owned(), count))
+        };
+        return groups.iter().map(count).collect();
+    }
+    let count = |line: &str| {
+        let line = line.trim_start();
+        let (count, user) = line.split_once(' ').unwrap_or((line, ""));
+        Ok((user.to_owned(), count.parse()?))
+    };
+    answer.lines().filter(|line| !line.starts_with(INSIDE)).map(count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_in_each_form_in_which_programs_print_them() {
+        let expected = BTreeMap::from([("su.6".to_owned(), 12), (String::new(), 3)]);
+        let json =
+            r#"{"found":15,"groups":[{"by":{"user":"su.6"},"count":12},{"by":{"user":null},"count":3}]}"#;
+        for answer in [json, "12 su.6\n3 \ninside_s 0.25\n", "      3 \n     12 su.6\n", "3\n12 su.6"] {
+            assert_eq!(counts(answer).unwrap(), expected, "{answer}");
+        }
+        assert!(counts("su.6 12").is_err());
+    }
+
+    #[test]
+    fn a_query_says_how_long_it_took_within_the_program() {
+        let run = |answer: &str| Run { seconds: 1.0, peak_kib: 1, lines: 1, answer: answer.to_owned() };
+        assert_eq!(inside_s(&run("12 su.6\ninside_s 0.25\n")), Some(0.25));
+        assert_eq!(inside_s(&run("12 su.6\n")), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! What reading is to cost, held against one run.
+
+use super::Row;
+use crate::goal::Goal;
+
+/// A goal whose program or peer was not measured is not reached.
+pub(super) fn of(rows: &[Row]) -> Vec<Goal> {
+    let row = |subject| rows.iter().find(|row| row.subject == subject && row.program == "auditx");
+    let ratio = |what, subject| at_most(what, row(subject).and_then(|row| row.ratio), 1.0, "×");
+    let time = |what, subject, limit| at_most(what, row(subject).map(|row| row.median_s * 1e3), limit, "ms");
+    let throughput = row("table-all").and_then(|row| row.gb_per_s);
+    let peak = rows.iter().filter(|row| row.program.starts_with("auditx")).map(|row| row.peak_mib);
+    let peak = peak.reduce(f64::max);
+    vec![
+        ratio("one entity's entries ≤ 1 × ripgrep", "entity"),
+        ratio("count by user ≤ 1 × DuckDB", "count-by-user"),
+        time("the last 100 of a user ≤ 20 ms", "last-100-of-user", 20.0),
+        time("one hour ≤ 20 ms", "one-hour", 20.0),
+        Goal {
+            what: "a table of everything ≥ 0.5 GB/s",
+            measured: told(throughput, "GB/s"),
+            reached: throughput.is_some_and(|figure| figure >= 0.5),
+        },
+        time("the last 50 ≤ 10 ms", "tail-50", 10.0),
+        Goal {
+            what: "memory of each < 64 MiB",
+            measured: told(peak, "MiB at most"),
+            reached: peak.is_some_and(|figure| figure < 64.0),
+        },
+    ]
+}
+
+fn at_most(what: &'static str, measured: Option<f64>, limit: f64, unit: &str) -> Goal {
+    Goal { what, measured: told(measured, unit), reached: measured.is_some_and(|figure| figure <= limit) }
+}
+
+fn told(measured: Option<f64>, unit: &str) -> String {
+    measured.map_or_else(|| "not measured".to_owned(), |figure| format!("{figure:.2} {unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(subject: &'static str, median_s: f64, ratio: f64, gb_per_s: f64, peak_mib: f64) -> Row {
+        let (ratio, gb_per_s) = (Some(ratio), Some(gb_per_s));
+        Row {
+            subject,
+            program: "auditx",
+            median_s,
+            ratio,
+            inside_s: None,
+            gb_per_s,
+            peak_mib,
+            found: 1,
+            runs: 1,
+        }
+    }
+
+    fn reached(late: f64, ratio: f64, gb_per_s: f64, peak_mib: f64) -> Vec<bool> {
+        let subjects = [("last-100-of-user", 0.020), ("one-hour", 0.020), ("tail-50", 0.010)]
+            .map(|(subject, limit)| row(subject, limit + late, ratio, gb_per_s, peak_mib));
+        let others = ["entity", "count-by-user", "table-all"];
+        let others = others.map(|subject| row(subject, 1.0, ratio, gb_per_s, peak_mib));
+        let rows: Vec<Row> = subjects.into_iter().chain(others).collect();
+        of(&rows).iter().map(|goal| goal.reached).collect()
+    }
+
+    #[test]
+    fn goals_are_reached_at_their_limits_and_not_beyond() {
+        assert_eq!(reached(0.0, 1.0, 0.5, 63.9), [true; 7]);
+        assert_eq!(reached(0.001, 1.01, 0.49, 64.0), [false; 7]);
+    }
+
+    #[test]
+    fn nothing_measured_reaches_nothing() {
+        let goals = of(&[]);
+        assert!(goals.iter().all(|goal| !goal.reached && goal.measured == "not measured"), "{goals:?}");
+    }
+}

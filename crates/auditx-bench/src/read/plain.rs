@@ -1,0 +1,149 @@
+//! What a trail holds, found the plain way: every line of every file is parsed.
+//!
+//! Comes in: the directory of a trail of plain files. Goes out: what to ask it for, taken from its middle, and what whoever is asked
+//! must find. The files are in the page cache afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Outcome;
+
+/// In the names of a few parties.
+pub(super) const WORD: &str = "timber";
+
+pub(super) const ENTITY_TYPE: &str = "sales_invoice";
+
+/// A trail and its questions.
+#[derive(Debug)]
+pub(super) struct Trail {
+    pub(super) directory: PathBuf,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) bytes: u64,
+    pub(super) entity: String,
+    pub(super) user: String,
+    pub(super) since: String,
+    pub(super) until: String,
+    pub(super) counts: Counts,
+}
+
+/// How many lines answer each question.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) lines: u64,
+    pub(super) entity: u64,
+    pub(super) hour: u64,
+    pub(super) word: u64,
+    /// By user; lines without one are under the empty name.
+    pub(super) users: BTreeMap<String, u64>,
+}
+
+impl Trail {
+    pub(super) fn read(directory: &Path) -> Outcome<Self> {
+        let files = files(directory)?;
+        let middle = middle(&files[files.len() / 2])?;
+        let [entity, user, time] = ["entity_id", "user", "timestamp"].map(|name| text(&middle, name));
+        let hour = time.get(..13).ok_or("a line of the trail has no timestamp")?;
+        let since = format!("{hour}:00:00Z");
+        let until = humantime::parse_rfc3339(&since)? + Duration::from_secs(3_600);
+        let mut trail = Self {
+            directory: directory.to_owned(),
+            files,
+            bytes: 0,
+            entity: entity.to_owned(),
+            user: user.to_owned(),
+            until: humantime::format_rfc3339_seconds(until).to_string(),
+            since,
+            counts: Counts::default(),
+        };
+        for path in &trail.files {
+            for line in BufReader::new(File::open(path)?).split(b'\n') {
+                let line = line?;
+                trail.bytes += line.len() as u64 + 1;
+                trail.counts.add(&line, &trail.entity, hour)?;
+            }
+        }
+        Ok(trail)
+    }
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, entity, user, since, until, counts, .. } = self;
+        let (lines, mb) = (counts.lines, bytes / 1_000_000);
+        write!(f, "{lines} lines, {mb} MB; {ENTITY_TYPE}/{entity}, user {user}, from {since} to {until}")
+    }
+}
+
+impl Counts {
+    fn add(&mut self, line: &[u8], entity: &str, hour: &str) -> Outcome<()> {
+        let entry: Value = serde_json::from_slice(line)?;
+        let has = |name, value| text(&entry, name) == value;
+        self.lines += 1;
+        self.entity += u64::from(has("entity_type", ENTITY_TYPE) && has("entity_id", entity));
+        self.hour += u64::from(text(&entry, "timestamp").starts_with(hour));
+        let is_named = memchr::memmem::find(&line.to_ascii_lowercase(), WORD.as_bytes()).is_some();
+        self.word += u64::from(is_named);
+        *self.users.entry(text(&entry, "user").to_owned()).or_default() += 1;
+        Ok(())
+    }
+}
+
+/// The text of a field; empty where there is none.
+fn text<'e>(entry: &'e Value, name: &str) -> &'e str {
+    entry[name].as_str().unwrap_or_default()
+}
+
+fn files(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let sealed = auditx_core::sealed_segments(directory)?;
+    if let Some(compressed) = sealed.iter().find(|segment| segment.compressed) {
+        let path = compressed.path.display();
+        return Err(format!("{path} is compressed, and the peers read plain files only").into());
+    }
+    let active = directory.join(auditx_core::ACTIVE);
+    if !active.exists() {
+        return Err(format!("there is no trail in {}", directory.display()).into());
+    }
+    Ok(sealed.into_iter().map(|segment| segment.path).chain([active]).collect())
+}
+
+/// The first entry about an invoice in the second half of a file.
+fn middle(path: &Path) -> Outcome<Value> {
+    let text = std::fs::read_to_string(path)?;
+    for line in text.lines().skip(text.lines().count() / 2) {
+        let entry: Value = serde_json::from_str(line)?;
+        if entry["entity_type"] == ENTITY_TYPE {
+            return Ok(entry);
+        }
+    }
+    Err(format!("no entry about a {ENTITY_TYPE} in the second half of {}", path.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_under_each_question_they_answer() {
+        let mut counts = Counts::default();
+        for line in [
+            r#"{"timestamp":"2026-11-15T12:00:00.000000Z","user":"su.6","entity_type":"sales_invoice","entity_id":"inv-7"}"#,
+            r#"{"timestamp":"2026-11-15T12:59:59.999999Z","user":"su.6","entity_type":"customer","entity_id":"inv-7"}"#,
+            r#"{"timestamp":"2026-11-15T13:00:00.000000Z","metadata":{"party":"Northern TIMBER"}}"#,
+        ] {
+            counts.add(line.as_bytes(), "inv-7", "2026-11-15T12").unwrap();
+        }
+        let users = [("su.6".to_owned(), 2), (String::new(), 1)].into();
+        assert_eq!(counts, Counts { lines: 3, entity: 1, hour: 2, word: 1, users });
+    }
+
+    #[test]
+    fn a_line_that_is_no_entry_ends_the_count() {
+        Counts::default().add(b"{", "inv-7", "2026").unwrap_err();
+    }
+}
