@@ -35,6 +35,9 @@ const LOWEST_PRIORITY: i32 = 19;
 /// How often retention looks without having heard of a seal: segments grow old, and followers pass them later.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// How often it looks where sealed segments are still to be signed.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What is done to sealed segments, by whoever does it: one at a time.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
@@ -77,11 +80,14 @@ impl Housekeeping {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn round(&self, stopping: &AtomicBool) -> Result<()> {
+    /// Whether it met all there are: others are signed first.
+    fn round(&self, stopping: &AtomicBool) -> Result<bool> {
         let mut indexed = self.occupy();
         self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
         let mut takes_indexes = true;
-        for (segment, _) in self.signed_segments()? {
+        let signed = self.signed_segments()?;
+        let are_all_signed = signed.len() == sealed_segments(&self.directory)?.len();
+        for (segment, _) in signed {
             if stopping.load(Ordering::SeqCst) {
                 break;
             }
@@ -92,7 +98,7 @@ impl Housekeeping {
                 self.counters.compressed.add(1);
             }
         }
-        Ok(())
+        Ok(are_all_signed)
     }
 }
 
@@ -141,11 +147,14 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
     #[cfg(target_os = "linux")]
     rustix::process::setpriority_process(None, LOWEST_PRIORITY).unwrap_or(());
     while !stopping.load(Ordering::SeqCst) {
-        if let Err(error) = housekeeping.round(stopping) {
+        let are_all_signed = housekeeping.round(stopping).unwrap_or_else(|error| {
             housekeeping.counters.keeping_failures.add(1);
             housekeeping.app_log.trouble(&format!("sealed segments: {error}"));
-        }
+            true
+        });
         let ages = housekeeping.retention != Retention::KeepEverything;
-        housekeeping.sealed.wait(ages.then_some(ROUND));
+        // Those that a killed process sealed are signed with the first checkpoint, which rings no bell.
+        let at_most = if are_all_signed { ages.then_some(ROUND) } else { Some(SOON) };
+        housekeeping.sealed.wait(at_most);
     }
 }
