@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
     let is_whole = pages.end()?;
     if let Some(next) = &summary.next {
-        complain(&format!("there is more: go on with --after {next}"));
+        complain(&format!("there may be more: go on with --after {next}"));
     }
     let status = conclude(arguments, &summary)?;
     Ok(if is_whole { status } else { Status::Error })

@@ -70,7 +70,7 @@ pub struct Summary {
     pub found: u64,
     /// What could not be read.
     pub complaints: Complaints,
-    /// Where to go on with [`Search::after`]; none where there is no more.
+    /// Where to go on with [`Search::after`], once the limit was reached; there may be nothing more.
     pub next: Option<Cursor>,
 }
 

@@ -70,10 +70,8 @@ impl Search {
         };
         let read = |bench: &mut Bench<S>, unit: Unit, tray: &Tray<'_>| {
             let mut reading = Reading { filter: &filter, making, marks, limit: self.limit, tray };
-            // Nobody wants more, or the unit is done.
-            match reading.read(bench, unit) {
-                ControlFlow::Break(()) | ControlFlow::Continue(()) => {}
-            }
+            // Where nobody wants more it is done as well.
+            let _done = reading.read(bench, unit);
         };
         let merge = |findings: Findings| {
             let room = self.limit.map_or(findings.found, |limit| limit - summary.found);
@@ -157,7 +155,7 @@ impl<S> Reading<'_, S> {
             Unit::Waiting { path, text } => {
                 let block = Block { lines: &text, offset: 0 };
                 let origin = Origin { path: &path, grows: false, state: State::Unknown };
-                self.examine(&block, origin, &mut bench.begins, &mut bench.state, &mut findings).is_break();
+                let _full = self.examine(&block, origin, &mut bench.begins, &mut bench.state, &mut findings);
                 self.tray.put(findings)
             }
             Unit::Broken(error) => {
