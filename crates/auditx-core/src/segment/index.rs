@@ -123,7 +123,7 @@ impl SegmentIndex {
     ///
     /// An erasure removes the index before it replaces the segment. So whoever opens the segment first, then calls this, and
     /// then finds the same file (device and inode) under the segment's name has an index of what is open. For a plain segment
-    /// [`SegmentIndex::is_of`] tells it as well. Costs reading the file and one SHA-256 of it.
+    /// [`SegmentIndex::is_of`] tells it as well. Costs reading the file.
     ///
     /// # Errors
     /// `is_corrupt` where it is damaged or of another segment, `is_storage` where it cannot be read. Read the whole segment
