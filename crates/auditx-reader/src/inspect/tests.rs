@@ -44,6 +44,8 @@ fn logged(compression: Compression) -> (Sample, AuditLogger) {
     for number in 0..100 {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
+    // What is still in the journal would come behind what a test writes into the files.
+    logger.flush(PATIENCE).unwrap();
     (sample, logger)
 }
 
