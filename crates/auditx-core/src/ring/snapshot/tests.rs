@@ -77,22 +77,28 @@ fn an_entry_behind_one_that_is_not_finished_is_in_it() {
 
 #[test]
 fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
-    const ENTRIES: u64 = 60_000;
+    const LEAST: u64 = 60_000;
+    /// Until then a snapshot must have met an entry.
+    const MOST: u64 = 100 * LEAST;
     let directory = tempfile::tempdir().unwrap();
     let ring = ring(directory.path());
     let (pushed, released, is_over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (is_seen, total) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for number in 0..ENTRIES {
+            let mut number = 0;
+            while number < LEAST || number < MOST && !is_seen.load(Ordering::SeqCst) {
                 while ring.queue.push(&body(number)).is_err() {
                     std::thread::yield_now();
                 }
-                pushed.store(number + 1, Ordering::SeqCst);
+                number += 1;
+                pushed.store(number, Ordering::SeqCst);
             }
+            total.store(number, Ordering::SeqCst);
         });
         scope.spawn(|| {
             let (mut at, mut taken) = (ring.queue.head(), 0);
-            while taken < ENTRIES {
+            while taken < total.load(Ordering::SeqCst) {
                 match ring.queue.next(at) {
                     Next::Entry { len, end } => {
                         assert!(ring.queue.copy_checked(at, len, &mut Vec::new()));
@@ -107,7 +113,6 @@ fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
             }
             is_over.store(true, Ordering::SeqCst);
         });
-        let mut seen = 0;
         while !is_over.load(Ordering::SeqCst) {
             let before = pushed.load(Ordering::SeqCst);
             let numbers = held(directory.path());
@@ -120,8 +125,8 @@ fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
                 }
                 _ => assert!(after >= before, "{before} were pushed, and {after} are released"),
             }
-            seen += numbers.len();
+            is_seen.fetch_or(!numbers.is_empty(), Ordering::SeqCst);
         }
-        assert!(seen > 0);
+        assert!(is_seen.load(Ordering::SeqCst));
     });
 }
