@@ -136,7 +136,8 @@ impl SegmentIndex {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let mut bytes = Vec::new();
+        let len = file.metadata().map_err(failed)?.len().min(MOST_BYTES);
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         let index = Self::decode(&bytes).map_err(|error| error.at(&path))?;
         if index.first_seq != segment.first_seq {

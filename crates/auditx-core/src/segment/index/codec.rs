@@ -10,6 +10,7 @@ const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
 const VERSION: u32 = 1;
 const HEADER_LEN: usize = 128;
 const BLOCK_LEN: usize = 44;
+const BUCKET_LEN: usize = 32;
 /// Against damage, not against people: who can write an index can write another one, and nothing is proved with it.
 const CHECKSUM_LEN: usize = 8;
 
@@ -110,15 +111,18 @@ fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
         buckets.push(fields.u32()?);
     }
     for (block, count) in blocks.iter_mut().zip(buckets) {
-        for _ in 0..count {
-            let mut bucket = [0; 8];
-            for word in &mut bucket {
-                *word = fields.u32()?;
-            }
-            block.keys.0.push(bucket);
-        }
+        let bytes = fields.bytes(usize::try_from(count).ok()?.checked_mul(BUCKET_LEN)?)?;
+        block.keys.0 = bytes.chunks_exact(BUCKET_LEN).map(bucket).collect();
     }
     Some(SegmentIndex { first_seq, lines, text_len, digest, last_leaf, times, blocks })
+}
+
+fn bucket(bytes: &[u8]) -> [u32; BUCKET_LEN / 4] {
+    let mut words = [0; BUCKET_LEN / 4];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = bytes.try_into().map_or(0, u32::from_le_bytes);
+    }
+    words
 }
 
 /// What is left to read.
@@ -129,6 +133,12 @@ impl Fields<'_> {
         let (field, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*field)
+    }
+
+    fn bytes(&mut self, len: usize) -> Option<&[u8]> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
     }
 
     fn u32(&mut self) -> Option<u32> {
