@@ -16,10 +16,8 @@ use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::progress::watched;
-use crate::question::{Question, Scope};
-use crate::summary;
+use crate::question::Asked;
 use crate::terminal::{self, complain, harmless};
-use crate::trail::Trail;
 use archive::Archive;
 use manifest::{Manifest, Range};
 
@@ -32,11 +30,7 @@ use manifest::{Manifest, Range};
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    question: Question,
-    #[command(flatten)]
-    scope: Scope,
-    #[command(flatten)]
-    trail: Trail,
+    asked: Asked,
     /// The archive, which appears once it is whole
     #[arg(short, long, value_name = "FILE.zip")]
     output: PathBuf,
@@ -53,17 +47,16 @@ Exit status: 0 packed, 1 nothing found, and no archive, 2 an error, or an entry 
 const INSTRUCTIONS: &str = include_str!("bundle/README.txt");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
-    let (directory, now) = (arguments.trail.directory(), Moment::now());
-    let prover = Prover::open(directory)?;
-    let search = arguments.scope.search(&arguments.trail, &arguments.question, now)?;
-    let search = watched(search, "packing");
+    let (asked, now) = (&arguments.asked, Moment::now());
+    asked.trail.bring_in()?;
+    let prover = Prover::open(asked.trail.directory())?;
+    let search = watched(asked.search(now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;
-    let (range, _) = Range::of(&arguments.scope.whole(&arguments.trail, now)?)?;
+    let (range, _) = Range::of(&asked.whole(now)?)?;
     let (selected, summary) = write_entries(&mut archive, &search)?;
     if summary.found == 0 {
-        summary::tell(&summary, arguments.scope.is_strict());
-        complain(&format!("nothing found in {}: no archive was made", arguments.trail.place()));
+        asked.tell(&summary);
+        asked.tell_nothing(": no archive was made");
         return Ok(Status::Nothing);
     }
     let unproved = write_proofs(&mut archive, &search, &prover, &selected)?;
@@ -71,8 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     write_checkpoint(&mut archive, arguments, prover.checkpoint())?;
     archive.text("README.txt", INSTRUCTIONS)?;
     let manifest = Manifest {
-        query: arguments.question.text(),
-        scope: arguments.scope.text(now)?,
+        query: asked.question_text(),
+        scope: asked.scope_text(now)?,
         range,
         selected: summary.found,
         unproved,
@@ -170,7 +163,7 @@ fn write_checkpoint(
     checkpoint: &SignedCheckpoint,
 ) -> Result<(), Failure> {
     archive.text("checkpoint", checkpoint.as_str())?;
-    let recorded = recorded_keys(arguments.trail.directory())?;
+    let recorded = recorded_keys(arguments.asked.trail.directory())?;
     let mut text = String::from(
         "# The trail's own word. Compare it with what its owner gave you by another way before you rely on it.\n",
     );
@@ -191,6 +184,6 @@ fn conclude(arguments: &Arguments, summary: &Summary, unproved: u64) -> Result<S
     out.flush()?;
     let mut err = anstream::stderr().lock();
     writeln!(err, "key.vkey in it is the trail's own word: give the auditor the key by another way too.")?;
-    let status = summary::tell(summary, arguments.scope.is_strict());
+    let status = arguments.asked.tell(summary);
     Ok(if unproved > 0 { Status::Error } else { status })
 }

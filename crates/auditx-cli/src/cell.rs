@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
+use auditx_core::is_hazard;
 use auditx_reader::Json;
 use unicode_width::UnicodeWidthChar;
-
-use crate::terminal::is_hazard;
 
 /// What stands in the place of what does not fit.
 const CUT: char = '…';

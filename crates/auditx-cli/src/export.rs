@@ -11,22 +11,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::failure::{Failure, Status};
 use crate::mapper::Mapper;
 use crate::progress::watched;
-use crate::question::{Question, Scope};
+use crate::question::Asked;
 use crate::save::NewFile;
-use crate::summary;
-use crate::terminal::{self, complain};
-use crate::trail::Trail;
+use crate::terminal;
 
 /// Writes the entries that are asked for in the schema of a SIEM
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    question: Question,
-    #[command(flatten)]
-    scope: Scope,
-    #[command(flatten)]
-    trail: Trail,
+    asked: Asked,
     /// The schema
     #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format, 6>(Format::ALL.map(Format::as_str)))]
     format: Format,
@@ -66,8 +60,8 @@ where
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
-    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
+    arguments.asked.trail.bring_in()?;
+    let search = arguments.asked.search(Moment::now())?;
     let is_shown = arguments.output.is_none() && terminal::is_output_a_terminal();
     let search = if is_shown { search } else { watched(search, "exporting") };
     let mapper = Mapper::new(arguments.exporter());
@@ -81,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
     };
     if status == Status::Nothing {
-        complain(&format!("nothing found in {}", arguments.trail.place()));
+        arguments.asked.tell_nothing("");
     }
     Ok(if mapper.tell() { status } else { Status::Error })
 }
@@ -100,7 +94,7 @@ fn write(
     mapper.footer(&mut edge);
     out.write_all(&edge)?;
     out.flush()?;
-    Ok(summary::tell(&summary, arguments.scope.is_strict()))
+    Ok(arguments.asked.tell(&summary))
 }
 
 impl Arguments {

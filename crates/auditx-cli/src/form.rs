@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::fields::{self, FieldPath};
 use crate::harmless_json;
 use crate::mapper::Mapper;
-use crate::terminal::{self, harmless};
+use crate::terminal::{self, Colours, harmless};
 
 /// How entries look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,9 +42,8 @@ pub(crate) struct Looks {
     /// Only these fields, in this order: user,amount,metadata.party,old.status
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<FieldPath>,
-    /// When to use colours; auto heeds NO_COLOR
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
-    color: clap::ColorChoice,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 impl Looks {
@@ -55,7 +54,7 @@ impl Looks {
         if !self.fields.is_empty() && matches!(form, Form::Diff | Form::Raw) {
             return Err(Failure::said("--fields picks fields of a table, json, ndjson or csv"));
         }
-        let has_colours = terminal::wants_colours(self.color);
+        let has_colours = self.colours.are_wanted();
         let fields = self.fields.clone();
         let kind = match form {
             Form::Table if fields.is_empty() => {

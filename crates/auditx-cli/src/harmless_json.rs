@@ -1,8 +1,7 @@
 //! JSON of a trail on its way to somebody: the same values, and nothing in the text that could steer a terminal or reorder it.
 
+use auditx_core::is_hazard;
 use auditx_reader::Json;
-
-use crate::terminal::is_hazard;
 
 /// JSON text that was read before, on one line. A line of this library is written as it stands: it has no such characters.
 pub(crate) fn text(json: &str, out: &mut Vec<u8>) {

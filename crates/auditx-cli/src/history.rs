@@ -8,7 +8,7 @@ use crate::failure::{Failure, Status};
 use crate::form::Sheet;
 use crate::question::{Period, Reading, about};
 use crate::summary;
-use crate::terminal::{self, complain, harmless};
+use crate::terminal::{Colours, complain, harmless};
 use crate::trail::Trail;
 
 /// Shows one record's life: who changed which field, from what to what, and when
@@ -30,9 +30,8 @@ pub(crate) struct Arguments {
     /// Says it in JSON, for programs
     #[arg(long)]
     json: bool,
-    /// When to use colours; auto heeds NO_COLOR
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
-    color: clap::ColorChoice,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 const EXAMPLES: &str = "\
@@ -47,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.trail.bring_in()?;
     let search = Search::new(arguments.trail.directory()).query(about(&arguments.record)?);
     let search = arguments.period.of(arguments.reading.of(search), Moment::now())?;
-    let sheet = Sheet::of_history(arguments.json, terminal::wants_colours(arguments.color));
+    let sheet = Sheet::of_history(arguments.json, arguments.colours.are_wanted());
     let mut pages = sheet.pages(io::stdout().lock());
     let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
     pages.end()?;

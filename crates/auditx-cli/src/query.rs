@@ -9,10 +9,8 @@ use crate::around::Around;
 use crate::failure::{Failure, Status, how_to_make};
 use crate::form::Looks;
 use crate::progress::watched;
-use crate::question::{Question, Scope};
-use crate::summary;
+use crate::question::Asked;
 use crate::terminal::{self, complain};
-use crate::trail::Trail;
 
 /// Shows the entries that are asked for
 ///
@@ -23,13 +21,9 @@ use crate::trail::Trail;
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    question: Question,
-    #[command(flatten)]
-    scope: Scope,
+    asked: Asked,
     #[command(flatten)]
     around: Around,
-    #[command(flatten)]
-    trail: Trail,
     /// At most so many entries [default: all]
     #[arg(short = 'n', long = "limit", value_name = "N")]
     limit: Option<u64>,
@@ -69,14 +63,14 @@ A word that is to be left out stands behind two minuses: auditx query -- -invoic
 Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
-    let now = Moment::now();
-    let around = arguments.around.found(&arguments.trail)?;
-    let mut query = arguments.question.query(now)?;
+    let (asked, now) = (&arguments.asked, Moment::now());
+    asked.trail.bring_in()?;
+    let around = arguments.around.found(&asked.trail)?;
+    let mut query = asked.query(now)?;
     if let Some(around) = &around {
         query = query.and(around.query());
     }
-    let mut search = arguments.scope.search_for(&arguments.trail, query, now)?;
+    let mut search = asked.search_for(query, now)?;
     if let Some(around) = &around {
         search = around.narrow(search);
     }
@@ -116,11 +110,11 @@ fn count(arguments: &Arguments, search: Search) -> Result<Status, Failure> {
 }
 
 fn conclude(arguments: &Arguments, summary: &Summary) -> Result<Status, Failure> {
-    let status = summary::tell(summary, arguments.scope.is_strict());
+    let status = arguments.asked.tell(summary);
     if status == Status::Nothing && !arguments.count && summary.complaints.lines() == 0 {
-        let trail = &arguments.trail;
+        let trail = &arguments.asked.trail;
         let hint = if trail.is_there() { String::new() } else { how_to_make(trail.directory()) };
-        complain(&format!("nothing found in {}{hint}", trail.place()));
+        arguments.asked.tell_nothing(&hint);
     }
     Ok(status)
 }

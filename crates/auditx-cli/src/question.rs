@@ -3,11 +3,24 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use auditx_reader::{Field, Moment, Query, Search, Source, moment_of};
+use auditx_reader::{Field, Moment, Query, Search, Source, Summary, length_of, moment_of};
 use clap::ValueEnum;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
+use crate::summary;
+use crate::terminal::complain;
 use crate::trail::Trail;
+
+/// What is asked of which trail.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
+    #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    pub(crate) trail: Trail,
+}
 
 /// Which entries. Repeating a flag is OR, different flags AND, and what a flag is given is taken literally.
 #[derive(Debug, clap::Args)]
@@ -73,7 +86,7 @@ fn is_left_out(word: &str) -> bool {
 
 /// Which part of a trail, and how it is read.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Scope {
+struct Scope {
     #[command(flatten)]
     period: Period,
     /// Which file of the trail: all entries, or those that security.jsonl repeats
@@ -166,42 +179,58 @@ impl Question {
     }
 }
 
-impl Scope {
-    /// The search for it, oldest first and without a limit.
-    pub(crate) fn search(&self, trail: &Trail, question: &Question, now: Moment) -> Result<Search, Failure> {
-        self.search_for(trail, question.query(now)?, now)
+impl Asked {
+    /// What an entry has to answer.
+    pub(crate) fn query(&self, now: Moment) -> Result<Query, Failure> {
+        self.question.query(now)
     }
 
-    /// The search for a query.
-    pub(crate) fn search_for(&self, trail: &Trail, query: Query, now: Moment) -> Result<Search, Failure> {
-        let source = match self.source {
+    /// The search for it, oldest first and without a limit.
+    pub(crate) fn search(&self, now: Moment) -> Result<Search, Failure> {
+        self.search_for(self.query(now)?, now)
+    }
+
+    /// The search for everything in its scope, whatever is asked.
+    pub(crate) fn whole(&self, now: Moment) -> Result<Search, Failure> {
+        self.search_for(Query::everything(), now)
+    }
+
+    /// The search for another query in its scope.
+    pub(crate) fn search_for(&self, query: Query, now: Moment) -> Result<Search, Failure> {
+        let source = match self.scope.source {
             File::Audit => Source::Audit,
             File::Security => Source::Security,
         };
-        let search = Search::new(trail.directory()).source(source).query(query);
-        self.period.of(self.reading.of(search), now)
+        let search = Search::new(self.trail.directory()).source(source).query(query);
+        self.scope.period.of(self.scope.reading.of(search), now)
     }
 
-    /// The search for everything in it, whatever is asked.
-    pub(crate) fn whole(&self, trail: &Trail, now: Moment) -> Result<Search, Failure> {
-        self.search_for(trail, Query::everything(), now)
+    /// The question as it was asked, for people.
+    pub(crate) fn question_text(&self) -> String {
+        self.question.text()
     }
 
-    /// What it leaves of a trail, for people: times as they were at that moment.
-    pub(crate) fn text(&self, now: Moment) -> Result<String, Failure> {
+    /// What its scope leaves of a trail, for people: times as they were at that moment.
+    pub(crate) fn scope_text(&self, now: Moment) -> Result<String, Failure> {
+        let Scope { period, source, .. } = &self.scope;
         let mut parts = Vec::new();
-        for (flag, value) in [("since", &self.period.since), ("until", &self.period.until)] {
+        for (flag, value) in [("since", &period.since), ("until", &period.until)] {
             if let Some(value) = value {
                 parts.push(format!("--{flag} {}", moment(value, now)?));
             }
         }
-        parts.extend((self.source == File::Security).then(|| "--source security".to_owned()));
+        parts.extend((*source == File::Security).then(|| "--source security".to_owned()));
         Ok(parts.join(" "))
     }
 
-    /// Whether every line is to be examined.
-    pub(crate) fn is_strict(&self) -> bool {
-        self.reading.strict
+    /// Says on standard error what could not be read, and gives the exit status.
+    pub(crate) fn tell(&self, summary: &Summary) -> Status {
+        summary::tell(summary, self.scope.reading.strict)
+    }
+
+    /// Says that nothing was found; `so` is what follows from it.
+    pub(crate) fn tell_nothing(&self, so: &str) {
+        complain(&format!("nothing found in {}{so}", self.trail.place()));
     }
 }
 
@@ -263,19 +292,6 @@ pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
 
 /// A length of time: `90s`, `15m`, `2h`, `1d`, `1w`.
 pub(crate) fn span(text: &str) -> Result<Duration, Failure> {
-    let read = || {
-        let (at, _) = text.char_indices().last()?;
-        let (number, unit) = text.split_at(at);
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            "w" => 604_800,
-            _ => return None,
-        };
-        let count = number.parse::<u64>().ok().filter(|count| *count > 0)?;
-        Some(Duration::from_secs(count.checked_mul(seconds)?))
-    };
-    read().ok_or_else(|| Failure::said(format!("{text:?} is no length of time: give 90s, 15m, 2h, 1d or 1w")))
+    let length = length_of(text).filter(|length| !length.is_zero());
+    length.ok_or_else(|| Failure::said(format!("{text:?} is no length of time: give 90s, 15m, 2h, 1d or 1w")))
 }

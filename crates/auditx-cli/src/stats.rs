@@ -15,10 +15,8 @@ use crate::failure::{Failure, Status};
 use crate::fields::FieldPath;
 use crate::number::counted;
 use crate::progress::watched;
-use crate::question::{Question, Scope, span};
-use crate::summary;
-use crate::terminal::{self, complain};
-use crate::trail::Trail;
+use crate::question::{Asked, span};
+use crate::terminal::{self, Colours, complain};
 use tally::{Group, Plan, Tallies, Tally};
 
 /// Counts the entries that are asked for, in groups
@@ -29,11 +27,7 @@ use tally::{Group, Plan, Tallies, Tally};
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    question: Question,
-    #[command(flatten)]
-    scope: Scope,
-    #[command(flatten)]
-    trail: Trail,
+    asked: Asked,
     /// By these fields: user,action,metadata.party [default: level, where there is no --bucket]
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     by: Vec<FieldPath>,
@@ -49,9 +43,8 @@ pub(crate) struct Arguments {
     /// Says it in JSON, for programs: every group
     #[arg(long)]
     json: bool,
-    /// When to use colours; auto heeds NO_COLOR
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
-    color: clap::ColorChoice,
+    #[command(flatten)]
+    colours: Colours,
 }
 
 const EXAMPLES: &str = "\
@@ -69,10 +62,9 @@ Exit status: 0 counted, 1 nothing found, 2 an error, or with --strict a line tha
 const MOST_SPANS: i64 = 2_000;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
+    arguments.asked.trail.bring_in()?;
     let plan = arguments.plan()?;
-    let search = arguments.scope.search(&arguments.trail, &arguments.question, Moment::now())?;
-    let search = watched(search, "counting");
+    let search = watched(arguments.asked.search(Moment::now())?, "counting");
     let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
     // Its progress is taken from the terminal before the chart comes.
     drop(search);
@@ -86,9 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     } else if summary.found > 0 {
         arguments.show(&plan, groups)?;
     }
-    let status = summary::tell(&summary, arguments.scope.is_strict());
+    let status = arguments.asked.tell(&summary);
     if status == Status::Nothing && summary.complaints.lines() == 0 {
-        complain(&format!("nothing found in {}", arguments.trail.place()));
+        arguments.asked.tell_nothing("");
     }
     Ok(status)
 }
@@ -110,7 +102,7 @@ impl Arguments {
         }
         let mut out = std::io::stdout().lock();
         let width = usize::from(terminal::table_width());
-        chart::write(&mut out, plan, &groups, width, terminal::wants_colours(self.color))?;
+        chart::write(&mut out, plan, &groups, width, self.colours.are_wanted())?;
         out.flush()?;
         if left.groups > 0 {
             let (groups, entries) = (counted(left.groups, "smaller group"), left.entries);

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
+use auditx_core::is_hazard;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -35,12 +36,22 @@ pub(crate) fn width() -> u16 {
     of_terminal.filter(|&columns| columns > 0).or_else(of_environment).unwrap_or(DEFAULT_WIDTH)
 }
 
-/// Whether they are to reach it, as the command line has it; where it says nothing, as [`has_colours`].
-pub(crate) fn wants_colours(choice: clap::ColorChoice) -> bool {
-    match choice {
-        clap::ColorChoice::Always => true,
-        clap::ColorChoice::Never => false,
-        clap::ColorChoice::Auto => has_colours(),
+/// Whether they are to reach it, as the command line has it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Colours {
+    /// When to use colours; auto heeds NO_COLOR
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
+    color: clap::ColorChoice,
+}
+
+impl Colours {
+    /// Where nothing is said, as [`has_colours`].
+    pub(crate) fn are_wanted(&self) -> bool {
+        match self.color {
+            clap::ColorChoice::Always => true,
+            clap::ColorChoice::Never => false,
+            clap::ColorChoice::Auto => has_colours(),
+        }
     }
 }
 
@@ -102,11 +113,6 @@ pub(crate) fn harmless(text: &str) -> String {
         }
     }
     safe
-}
-
-pub(crate) fn is_hazard(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// How this program was called, so that what is suggested can be typed: it may not be where the shell looks.

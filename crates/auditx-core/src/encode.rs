@@ -21,6 +21,7 @@ use crate::entry::Entry;
 use crate::error::Result;
 use crate::redact::{Decisions, Path, Rules};
 use inherited::{Field, Inherited};
+pub use json::is_hazard;
 use pen::{Buffer, room_for};
 use scalar::{address, amount, hyphenated};
 

@@ -12,6 +12,7 @@
 mod error;
 mod digits;
 mod clock;
+mod moment;
 mod id;
 mod metrics;
 mod kill_point;
@@ -65,7 +66,7 @@ pub use config::{
     Retention,
 };
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
-pub use encode::MAX_LINE;
+pub use encode::{MAX_LINE, is_hazard};
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
 pub use exchange::{
@@ -76,13 +77,14 @@ pub use follow::console::for_people;
 pub use follow::cursor::{CURSOR_LEN, saved_position};
 pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
-pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq, time_of};
+pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
 pub use lock::lock_holder;
 pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
     configure, try_audit,
 };
 pub use metrics::{FollowerMetrics, Metrics};
+pub use moment::Moment;
 pub use notary::{checkpoint_history, checkpoint_path};
 pub use own_record::{FORMAT_VERSION, retired_frontier};
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
@@ -91,7 +93,8 @@ pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
 pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
-    ACTIVE, IndexBlock, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader, sealed_segments,
+    ACTIVE, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader,
+    sealed_segments,
 };
 pub use tiles::Tiles;
 pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};

@@ -5,11 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::amount::Amount;
-use crate::clock::{RFC3339_LEN, micros_of};
+use crate::clock::RFC3339_LEN;
 use crate::error::{Error, Result};
 use crate::tree::{Hash, hash_from_hex, leaf_hash, to_hex};
 use crate::vocabulary::LogLevel;
@@ -143,36 +141,6 @@ pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
     std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()?.parse().ok()
 }
 
-/// When a line without its newline was recorded, as it says, in microseconds since 1970; none where it says no such time (an
-/// erased line), says it to less than a microsecond, or cannot be read.
-///
-/// Costs no parse where the line is one of the library's own: its timestamp then stands in its fixed place, and the rest of the
-/// line is not looked at. Any other line costs one JSON parse.
-#[must_use]
-pub fn time_of(line: &[u8]) -> Option<i64> {
-    time_in_place(line).or_else(|| time_in_object(line))
-}
-
-fn time_in_place(line: &[u8]) -> Option<i64> {
-    let rest = line.strip_prefix(SEQ_PREFIX)?.strip_suffix(b"}")?;
-    let rest = rest[memchr::memchr(b',', rest)? + 1..].strip_prefix(br#""id":""#)?;
-    let (id, rest) = rest.split_first_chunk::<36>()?;
-    let (text, rest) = rest.strip_prefix(br#"","timestamp":""#)?.split_first_chunk()?;
-    // An id that ends early would make something else of what follows.
-    let is_whole = rest.first() == Some(&b'"') && memchr::memchr2(b'"', b'\\', id).is_none();
-    is_whole.then(|| micros_of(text))?
-}
-
-fn time_in_object(line: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Timed {
-        timestamp: String,
-    }
-    let Timed { timestamp } = serde_json::from_slice(line).ok()?;
-    let nanos = OffsetDateTime::parse(&timestamp, &Rfc3339).ok()?.unix_timestamp_nanos();
-    (nanos % 1_000 == 0).then(|| i64::try_from(nanos / 1_000).ok())?
-}
-
 /// What a line says. Absent values are empty.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq)]
 #[serde(default)]
@@ -285,37 +253,6 @@ mod tests {
             assert_eq!((leaf.hash, leaf.is_erased), (leaf_hash(other.as_bytes()), false), "{other}");
         }
         assert_eq!(leaf_of(stub.replace("7", "07").as_bytes()), None);
-    }
-
-    #[test]
-    fn a_time_is_read_in_its_place_and_anywhere_else_by_a_parse() {
-        let own = r#"{"seq":7,"id":"01920000-0000-7000-8000-000000000000","timestamp":"2026-11-24T15:24:54.123456Z","level":"INFO"}"#;
-        let time = Some(1_795_533_894_123_456);
-        assert_eq!((time_in_place(own.as_bytes()), time_of(own.as_bytes())), (time, time));
-        for foreign in [
-            own.replace("15:24:54.123456Z", "21:54:54.123456+06:30"),
-            own.replace("\"id\"", " \"id\""),
-            own.replace("8000-000000000000", r#"8","x":"0000000\""#),
-            own.replace(":7", ":7,\"metadata\":{\"timestamp\":\"x\"}"),
-            r#"{"timestamp": "2026-11-24T15:24:54.123456Z", "user": "admin"}"#.to_owned(),
-        ] {
-            assert_eq!(
-                (time_in_place(foreign.as_bytes()), time_of(foreign.as_bytes())),
-                (None, time),
-                "{foreign}"
-            );
-        }
-        for none in [
-            own.replace("123456Z", "1234567Z"),
-            own.replace("timestamp", "timestamps"),
-            own.replace("2026-11-24T", "2026-11-24 at"),
-            own[..own.len() - 1].to_owned(),
-            own.replace("8000-000000000000", r#"8","x":"00000000\"#),
-            erased_line(7, &Hash::default()),
-            String::new(),
-        ] {
-            assert_eq!(time_of(none.as_bytes()), None, "{none}");
-        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::line::parse_seq;
 use crate::storage::{open_own, own_options};
 
-pub use index::{IndexBlock, SegmentIndex, TimeRange};
+pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
 
 /// The active segment, the only one that grows.

@@ -27,6 +27,7 @@ pub struct Undrained {
     /// Those that were not met in a line.
     waiting: HashSet<Id>,
     unreadable: usize,
+    looked_to: u64,
 }
 
 /// The entries that were accepted before this call and are in the trail's journal only: its disk is full, its process stopped, or
@@ -52,6 +53,7 @@ pub fn undrained(directory: &Path) -> Result<Undrained> {
         return Err(Error::corrupt("the journal's ring is one of another trail").at(&own));
     }
     let mut undrained = Undrained::of(snapshot.held.entries);
+    undrained.looked_to = snapshot.held.lines;
     undrained.catch_up(&mut TrailReader::new(directory, snapshot.held.lines), Instant::now() + CATCH_UP)?;
     undrained.check();
     Ok(undrained)
@@ -64,14 +66,15 @@ impl Undrained {
             bodies.into_iter().filter_map(|body| Some((id_of(&body)?, [b"{", &*body].concat()))).collect();
         let unreadable = found - entries.len();
         let waiting = entries.iter().map(|(id, _)| *id).collect();
-        Self { entries, waiting, unreadable }
+        Self { entries, waiting, unreadable, looked_to: 0 }
     }
 
     /// Leaves out what gets into the trail in time.
     fn catch_up(&mut self, reader: &mut TrailReader, deadline: Instant) -> Result<()> {
         loop {
-            while let Some((_, line)) = reader.next_line()? {
+            while let Some((seq, line)) = reader.next_line()? {
                 self.pass(line);
+                self.looked_to = seq + 1;
             }
             if self.is_empty() || Instant::now() >= deadline {
                 return Ok(());
@@ -82,7 +85,7 @@ impl Undrained {
 
     /// Leaves out what cannot be a line: memory that something else wrote to could hold anything.
     fn check(&mut self) {
-        let Self { entries, waiting, unreadable } = self;
+        let Self { entries, waiting, unreadable, .. } = self;
         entries.retain(|(id, object)| {
             let is_waiting = waiting.contains(id);
             if is_waiting && !is_entry(&object[1..]) {
@@ -99,6 +102,12 @@ impl Undrained {
         if let Some(id) = body_of(line).and_then(id_of) {
             self.waiting.remove(&id);
         }
+    }
+
+    /// The number of the first line that was not looked at: earlier ones need not be told of.
+    #[must_use]
+    pub fn looked_to(&self) -> u64 {
+        self.looked_to
     }
 
     /// What remains, in order: each the line it will be, without `"seq"` and without a newline.

@@ -65,8 +65,8 @@ fn header(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
 fn identity(pairs: &mut Pairs<'_>, view: &View<'_>) {
     let entry = view.entry;
     pairs.text("externalId", &entry.id);
-    if let Some(time) = view.time {
-        pairs.number("rt", time.millis());
+    if view.time.is_some() {
+        pairs.number("rt", view.millis());
     }
     pairs.text("cat", &entry.module);
     pairs.text("act", &entry.action);

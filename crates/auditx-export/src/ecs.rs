@@ -1,7 +1,8 @@
 //! ECS documents: Elastic's field sets, and the trail's own fields below `auditx`.
 
+use auditx_core::Moment;
+
 use crate::json::Object;
-use crate::moment::Moment;
 use crate::scale;
 use crate::settings::Settings;
 use crate::view::{Subject, View};
@@ -13,11 +14,7 @@ pub const ECS_VERSION: &str = "9.4.0";
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     let entry = view.entry;
     Object::write(out, |o| {
-        o.value("@timestamp", |out| {
-            out.push(b'"');
-            view.time.unwrap_or(Moment::EPOCH).write(out);
-            out.push(b'"');
-        });
+        o.text("@timestamp", &view.time.unwrap_or(Moment::EPOCH).to_string());
         o.object("ecs", |o| o.text("version", ECS_VERSION));
         o.text("message", view.message());
         o.object("event", |o| event(o, view));

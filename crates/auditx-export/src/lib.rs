@@ -28,7 +28,6 @@ mod format;
 mod framing;
 mod column;
 mod settings;
-mod moment;
 mod scale;
 mod text;
 mod json;

@@ -6,7 +6,6 @@ mod class;
 mod objects;
 
 use crate::json::Object;
-use crate::moment::Moment;
 use crate::scale;
 use crate::settings::Settings;
 use crate::view::{Subject, View};
@@ -23,7 +22,7 @@ pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     let class = Class::of(view);
     Object::write(out, |o| {
         classification(o, view, class);
-        o.number("time", view.time.unwrap_or(Moment::EPOCH).millis());
+        o.number("time", view.millis());
         o.text("message", view.message());
         status(o, view, class);
         o.object("metadata", |o| metadata(o, view, settings));

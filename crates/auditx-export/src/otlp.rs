@@ -33,7 +33,7 @@ pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
 
 fn record(o: &mut Object<'_>, view: &View<'_>) {
     // 0 is the protocol's "unknown".
-    let nanos = view.time.map_or(0, crate::moment::Moment::unix_nanos);
+    let nanos = view.unix_nanos();
     let mut digits = itoa::Buffer::new();
     let nanos = digits.format(nanos);
     o.text("timeUnixNano", nanos);

@@ -52,7 +52,7 @@ fn message(out: &mut Vec<u8>, view: &View<'_>, line: &[u8], settings: &Settings)
     out.extend_from_slice(itoa::Buffer::new().format(FACILITY * 8 + scale::syslog(view.level)).as_bytes());
     out.extend_from_slice(b">1 ");
     match view.time {
-        Some(time) => time.write(out),
+        Some(time) => out.extend_from_slice(time.to_string().as_bytes()),
         None => out.push(b'-'),
     }
     out.push(b' ');

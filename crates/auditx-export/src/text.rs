@@ -1,5 +1,7 @@
 //! Text into each format's bytes: what the format escapes, and what would harm whoever looks at it.
 
+use auditx_core::is_hazard;
+
 /// What one format does to text.
 pub(crate) struct Style {
     /// Bytes that end a run which can be copied as it is.
@@ -62,13 +64,6 @@ impl Style {
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
-}
-
-/// Breaks lines, steers a terminal or reorders text: the characters that a line of the trail holds only escaped.
-pub(crate) fn is_hazard(c: char) -> bool {
-    matches!(c,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// At most so many bytes of the text, cut between characters.

@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use auditx_core::{Leaf, LogLevel, StoredEntry, leaf_of, parse_seq, to_hex};
+use auditx_core::{Leaf, LogLevel, Moment, StoredEntry, leaf_of, parse_seq, to_hex};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use crate::moment::Moment;
 
 /// What an entry is about, which decides its class in every schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +90,17 @@ impl<'a> View<'a> {
             Some(stored) => stored.success.map(|_| self.entry.success),
             None => Some(self.entry.success),
         }
+    }
+
+    /// Milliseconds since 1970; 0 where there is no time.
+    pub(crate) fn millis(&self) -> i64 {
+        self.time.map_or(0, |time| time.micros().div_euclid(1_000))
+    }
+
+    /// Nanoseconds since 1970; 0 where there is no time, and before it and after 2554, where OTLP has no number.
+    pub(crate) fn unix_nanos(&self) -> u64 {
+        let micros = self.time.and_then(|time| u64::try_from(time.micros()).ok());
+        micros.and_then(|micros| micros.checked_mul(1_000)).unwrap_or(0)
     }
 
     /// `success`, `failure` or `unknown`, the word of ECS, CEF and OTel alike.

@@ -26,7 +26,6 @@
 //! and the rest is read.
 
 mod error;
-mod moment;
 mod stored;
 mod query;
 mod file;
@@ -45,7 +44,7 @@ mod verify;
 #[cfg(test)]
 mod sample;
 
-pub use auditx_core::{Field, Json, Row};
+pub use auditx_core::{Field, Json, Moment, Row};
 pub use error::{Error, Result};
 pub use find::find_line;
 pub use inspect::{
@@ -55,10 +54,9 @@ pub use inspect::{
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
-pub use moment::Moment;
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
-pub use query::{Query, QueryError, moment_of};
+pub use query::{Query, QueryError, length_of, moment_of};
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;
 pub use verify::{

@@ -21,10 +21,9 @@ pub(crate) mod tests;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use auditx_core::{Field, Row};
-
-use crate::moment::Moment;
+use auditx_core::{Field, Moment, Row};
 
 use ast::{Node, Term, Test};
 use scanner::{Item, Operator, Piece};
@@ -208,6 +207,12 @@ impl Query {
 #[must_use]
 pub fn moment_of(text: &str, now: Moment) -> Option<Moment> {
     time::Time::parse(text, now).map(time::Time::begin)
+}
+
+/// A length of time as questions have it: `90s`, `15m`, `2h`, `1d`, `1w`.
+#[must_use]
+pub fn length_of(text: &str) -> Option<Duration> {
+    time::length(text)
 }
 
 fn literal(text: String) -> Item<'static> {

@@ -21,10 +21,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::Row;
+use auditx_core::{Moment, Row};
 
 use crate::error::{Error, Result};
-use crate::moment::Moment;
 use crate::query::Query;
 
 pub use complaints::Complaints;

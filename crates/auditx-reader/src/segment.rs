@@ -15,7 +15,7 @@ use crate::file::{self, Place};
 use crate::line::{Flaw, Line};
 
 /// Our own lines are at most 65,535 bytes. The origin's have no limit, so this leaves room.
-const LONGEST: usize = 1024 * 1024;
+pub(crate) const LONGEST: usize = 1024 * 1024;
 
 const BUFFER: usize = 128 * 1024;
 

@@ -35,9 +35,11 @@ const STOPS: [bool; 256] = {
     stops
 };
 
-fn is_hazard(c: char) -> bool {
-    matches!(c,
-        '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Whether a character breaks lines, steers a terminal or reorders text: those that a line of the trail holds only escaped.
+#[must_use]
+pub fn is_hazard(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Where the first byte stands that cannot be copied without a look at its character.
@@ -70,7 +72,7 @@ pub(super) fn escape(c: char, room: &mut [u8; 6]) -> &[u8] {
         '\r' => b"\\r",
         '\t' => b"\\t",
         '\0' => "\u{fffd}".as_bytes(),
-        c if u32::from(c) < 0x20 || c == '\u{7f}' || is_hazard(c) => {
+        c if is_hazard(c) => {
             let digit = |shift: u32| HEX[(u32::from(c) >> shift & 0xf) as usize];
             *room = [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)];
             room

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::pace::Pace;
+use super::pace::Paced;
 use crate::error::{Error, Result};
 use crate::segment::open_segment;
 use crate::storage::{Disk, Storage, open_own, own_options};
@@ -43,22 +43,11 @@ pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
         let source = open_own(plain, own_options().read(true))?;
         let target = open_own(&temporary, own_options().write(true).create(true).truncate(true))?;
         let mut encoder = encoder(&target)?;
-        let mut pace = Pace::begin();
-        let mut pieces = BufReader::with_capacity(PIECE, &source);
-        loop {
-            let piece = pieces.fill_buf()?;
-            if piece.is_empty() {
-                break;
-            }
-            encoder.write_all(piece)?;
-            let len = piece.len();
-            pieces.consume(len);
-            pace.rest();
-        }
+        io::copy(&mut Paced::new(BufReader::with_capacity(PIECE, &source)), &mut encoder)?;
         encoder.finish()?.flush()?;
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
-        if !is_same(plain, &temporary, &mut pace)? {
+        if !is_same(plain, &temporary)? {
             return Err(io::Error::other("what was compressed does not decompress to the same bytes"));
         }
         fs::rename(&temporary, &done)?;
@@ -69,12 +58,11 @@ pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
     work().map_err(|error| Error::storage("cannot compress a sealed segment", plain, error))
 }
 
-fn is_same(plain: &Path, compressed: &Path, pace: &mut Pace) -> io::Result<bool> {
-    let mut left: Box<dyn BufRead + Send> = open_segment(plain, false)?;
+fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
+    let mut left = Paced::new(open_segment(plain, false)?);
     let mut right = zstd::Decoder::new(File::open(compressed)?)?;
     let mut theirs = Vec::new();
     loop {
-        pace.rest();
         let ours = left.fill_buf()?;
         theirs.resize(ours.len().max(1), 0);
         if ours.is_empty() {

@@ -7,18 +7,20 @@ use std::time::{Duration, Instant};
 /// in use, and the requests of that processor wait; this is short beside what they take anyway.
 const STRETCH: Duration = Duration::from_micros(100);
 
+/// A reader whose reader rests each time it asks for more.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Paced<R> {
+    reader: R,
     since: Instant,
 }
 
-impl Pace {
-    pub(super) fn begin() -> Self {
-        Self { since: Instant::now() }
+impl<R> Paced<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, since: Instant::now() }
     }
 
-    /// Rests as long as was worked, once that is worth it.
-    pub(super) fn rest(&mut self) {
+    /// As long as was worked, once that is worth it.
+    fn rest(&mut self) {
         let worked = self.since.elapsed();
         if worked >= STRETCH {
             std::thread::sleep(worked);
@@ -27,29 +29,16 @@ impl Pace {
     }
 }
 
-/// A reader whose reader rests each time it asks for more.
-#[derive(Debug)]
-pub(super) struct Paced<R> {
-    reader: R,
-    pace: Pace,
-}
-
-impl<R> Paced<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, pace: Pace::begin() }
-    }
-}
-
 impl<R: Read> Read for Paced<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.pace.rest();
+        self.rest();
         self.reader.read(buffer)
     }
 }
 
 impl<R: BufRead> BufRead for Paced<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.pace.rest();
+        self.rest();
         self.reader.fill_buf()
     }
 

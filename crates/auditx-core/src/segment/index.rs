@@ -17,10 +17,12 @@ use super::{OWN_DIR, SealedSegment};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
-use crate::row::Field;
+use crate::moment::Moment;
+use crate::row::{Field, Row};
 use crate::storage::{Disk, Storage, create_directory, open_regular, own_options};
 use crate::tree::Hash;
 
+pub use keys::IndexKey;
 use keys::KeyFilter;
 
 const DIRECTORY: &str = "index";
@@ -44,6 +46,12 @@ impl TimeRange {
 
     /// Of no line: everything that is included widens it.
     const NOTHING: Self = Self { min: i64::MAX, max: i64::MIN };
+
+    /// Of an entry; any, where its time cannot be read.
+    fn of(row: &Row<'_>) -> Self {
+        let time = Moment::parse(&row.text(Field::Timestamp)).map(Moment::micros);
+        time.map_or(Self::UNBOUNDED, |time| Self { min: time, max: time })
+    }
 
     fn include(&mut self, other: Self) {
         self.min = self.min.min(other.min);
@@ -84,13 +92,10 @@ pub struct IndexBlock {
 }
 
 impl IndexBlock {
-    /// Whether a line of it may be an entry with this value of this field; true of fields whose values are not noted. A value is
-    /// noted as text without escapes.
+    /// Whether a line of it may be an entry with this value.
     #[must_use]
-    pub fn may_hold(&self, field: Field, value: &str) -> bool {
-        !keys::is_noted(field)
-            || self.unreadable > 0
-            || self.keys.may_hold(keys::key(field, value, &mut Vec::new()))
+    pub fn may_hold(&self, key: IndexKey) -> bool {
+        self.unreadable > 0 || self.keys.may_hold(key.0)
     }
 }
 

@@ -5,11 +5,10 @@ use std::fmt;
 
 use regex::Regex;
 
-use auditx_core::Field;
+use auditx_core::{Field, Moment};
 
 use super::number::Number;
 use super::text::{Literal, Pattern, Word};
-use crate::moment::Moment;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use auditx_core::is_hazard;
 use unicode_width::UnicodeWidthStr;
 
 /// So much of a line is shown before the place, and after it, in characters.
@@ -118,13 +119,7 @@ fn head(text: &str) -> &str {
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        '\u{061c}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => char::REPLACEMENT_CHARACTER,
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if is_hazard(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use memchr::memchr;
 
-use auditx_core::{Field, FieldKind, Json, Row, unescaped};
+use auditx_core::{Field, FieldKind, Json, Moment, Row, unescaped};
 
 use super::ast::{Node, Term, Test};
 use super::number::is_same;
 use super::text::Word;
-use crate::moment::Moment;
 
 impl Node {
     pub(super) fn matches(&self, row: &Row<'_>) -> bool {

@@ -8,13 +8,14 @@
 
 use std::ops::Range;
 
+use auditx_core::Moment;
+
 use super::ast::{Node, Term};
 use super::error::Problem;
 use super::scanner::Scanner;
 use super::target::Target;
 use super::text::{Case, Pattern, Word};
 use super::value;
-use crate::moment::Moment;
 
 /// A question longer than this is a program's mistake, and each entry would pay for it.
 pub(super) const MAX_LEN: usize = 16 * 1024;

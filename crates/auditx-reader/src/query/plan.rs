@@ -9,11 +9,10 @@
 //!
 //! Numbers have many spellings of one quantity and are never looked for by their digits.
 
-use auditx_core::Field;
+use auditx_core::{Field, Moment};
 
 use super::ast::{Keys, Node, Term, Test};
 use super::text::{Case, Literal as Text, Piece, is_alone};
-use crate::moment::Moment;
 
 /// What every entry asked for obeys.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,9 @@ mod plans;
 mod random;
 pub(crate) mod samples;
 
-use auditx_core::Row;
+use auditx_core::{Moment, Row};
 
 use super::Query;
-use crate::moment::Moment;
 
 fn now() -> Moment {
     Moment::parse("2026-11-24T15:24:54Z").unwrap()

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use crate::moment::Moment;
+use auditx_core::Moment;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MICRO: Duration = Duration::from_micros(1);
-
-/// The first moment of the year 0000 and the last of 9999: what RFC 3339 can say, so what a question can be written back with.
-const FIRST: Moment = Moment::from_micros(-62_167_219_200_000_000);
-const LAST: Moment = Moment::from_micros(253_402_300_799_999_999);
 
 /// What a time names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +28,7 @@ impl Time {
             _ => Moment::parse_date(text)
                 .map(day)
                 .or_else(|| Moment::parse(text).map(moment))
-                .or_else(|| ago(text).map(|ago| Self::Ago(now.before(ago))))?,
+                .or_else(|| length(text).map(|ago| Self::Ago(now.before(ago))))?,
         };
         Some(time)
     }
@@ -53,10 +49,11 @@ impl Time {
 
 /// The nearest one that RFC 3339 can say. No line is outside but by its offset.
 pub(super) fn sayable(moment: Moment) -> Moment {
-    moment.clamp(FIRST, LAST)
+    moment.clamp(Moment::FIRST, Moment::LAST)
 }
 
-fn ago(text: &str) -> Option<Duration> {
+/// A length of time: `90s` `15m` `2h` `7d` `1w`.
+pub(super) fn length(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {
         's' => 1,

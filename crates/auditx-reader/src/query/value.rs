@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 
-use auditx_core::Field;
+use auditx_core::{Field, Moment};
 
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;
@@ -15,7 +15,6 @@ use super::scanner::{Item, Operator, Piece};
 use super::target::Target;
 use super::text::{Case, Literal, Pattern, Word};
 use super::time::Time;
-use crate::moment::Moment;
 
 /// So many bytes may a regular expression take once it is compiled.
 pub(super) const MAX_EXPRESSION: usize = 1 << 20;

@@ -118,12 +118,15 @@ impl<'b> Crew<'b> {
 
     fn end(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.lock().queues.clear();
+        let mut work = self.lock();
+        work.has_ended = true;
+        work.queues.clear();
+        drop(work);
         self.changed.notify_all();
     }
 }
 
-/// Ends the crew whatever happens, so that no thread waits for ever.
+/// Ends the crew where it is dropped, so that no thread waits for ever for one that panicked.
 struct EndOnDrop<'c, 'b>(&'c Crew<'b>);
 
 impl Drop for EndOnDrop<'_, '_> {
@@ -150,11 +153,12 @@ pub(super) fn run<S: Send>(
     };
     let work = || {
         let mut state = begin();
-        // Where it panics the others must not wait for it.
-        let _end = EndOnPanic(&crew);
+        let end = EndOnDrop(&crew);
         while let Some((unit, queue)) = crew.take() {
             read(&mut state, unit, &Tray { queue, stop: &crew.stop });
         }
+        // What the others read is still wanted.
+        std::mem::forget(end);
         state
     };
     std::thread::scope(|scope| {
@@ -172,15 +176,4 @@ pub(super) fn run<S: Send>(
         };
         workers.into_iter().map(join).collect()
     })
-}
-
-struct EndOnPanic<'c, 'b>(&'c Crew<'b>);
-
-impl Drop for EndOnPanic<'_, '_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lock().has_ended = true;
-            self.0.end();
-        }
-    }
 }

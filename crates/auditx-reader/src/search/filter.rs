@@ -8,10 +8,11 @@ use auditx_core::{Field, Row};
 
 use super::needle::Searchers;
 use super::prune::{Bounds, State};
-use super::text::{Block, LONGEST};
+use super::text::Block;
 use super::{Cursor, Found, Order};
 use crate::error::Error;
 use crate::query::Query;
+use crate::segment::LONGEST;
 
 /// Told of entries in order.
 pub(super) type Visit<'v> = dyn FnMut(&Found<'_>) -> ControlFlow<()> + 'v;

@@ -3,18 +3,17 @@
 use std::fs::File;
 use std::path::Path;
 
-use auditx_core::{Field, IndexBlock, SealedSegment, SegmentIndex};
+use auditx_core::{IndexBlock, IndexKey, Moment, SealedSegment, SegmentIndex};
 
 use super::span::Span;
 use crate::file::Place;
-use crate::moment::Moment;
 
 /// Bounds that every wanted entry keeps.
 #[derive(Debug)]
 pub(super) struct Bounds {
     pub(super) span: Span,
     /// Every wanted entry has one of these values.
-    pub(super) keys: Option<Vec<(Field, String)>>,
+    pub(super) keys: Option<Vec<IndexKey>>,
 }
 
 /// A stretch of a segment that must be read.
@@ -60,8 +59,7 @@ impl Bounds {
     }
 
     fn may_hold(&self, block: &IndexBlock) -> bool {
-        let may_have_key =
-            |keys: &Vec<(Field, String)>| keys.iter().any(|(field, value)| block.may_hold(*field, value));
+        let may_have_key = |keys: &Vec<IndexKey>| keys.iter().any(|key| block.may_hold(*key));
         // Lines that are no entries are told, whatever is wanted.
         block.unreadable > 0
             || block.times.may_hold(self.span.since.map(Moment::micros), self.span.until.map(Moment::micros))

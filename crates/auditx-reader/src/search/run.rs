@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use auditx_core::IndexKey;
+
 use super::crew::{self, Findings, Mark, Tray};
 use super::filter::{Begins, Filter, Origin};
 use super::needle::Searchers;
@@ -12,7 +14,7 @@ use super::span::Span;
 use super::text::{Block, Room, decompress};
 use super::units::{Piece, Unit, Units};
 use super::waiting::Waiting;
-use super::{Found, Order, Search, Source, Summary};
+use super::{Found, Order, Search, Source, Summary, Tell};
 use crate::error::Result;
 
 /// What a thread works with.
@@ -60,7 +62,8 @@ impl Search {
         if let Some(waiting) = waiting {
             units.add(waiting);
         }
-        let (total, mut done) = (units.total, 0);
+        // Each file is examined for it.
+        let (total, mut done) = (self.progress.as_ref().map(|_| units.bytes()), 0);
         let marks = making.marks || self.limit.is_some();
         let begin = || Bench {
             room: Room::default(),
@@ -77,9 +80,9 @@ impl Search {
             let room = self.limit.map_or(findings.found, |limit| limit - summary.found);
             let taken = findings.found.min(room);
             summary.found += taken;
-            done += findings.read;
-            if let Some(tell) = &self.progress {
-                tell.0(done.min(total), total);
+            if let (Some(Tell(tell)), Some(total)) = (&self.progress, total) {
+                done += findings.read;
+                tell(done.min(total), total);
             }
             let flow = merge(&findings, usize::try_from(taken).unwrap_or(usize::MAX));
             let is_full = self.limit == Some(summary.found);
@@ -102,7 +105,9 @@ impl Search {
             query: &self.query,
             bounds: Bounds {
                 span: Span::new(later(self.since, plan.since), earlier(self.until, plan.until)),
-                keys: plan.keys,
+                keys: plan
+                    .keys
+                    .and_then(|keys| keys.iter().map(|(field, value)| IndexKey::of(*field, value)).collect()),
             },
             searchers: Searchers::of(&plan.needle),
             order: self.order,

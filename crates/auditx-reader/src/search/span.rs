@@ -1,8 +1,6 @@
 //! Which lines are within a span of time, told from their bytes where they are ours.
 
-use auditx_core::{Field, Row};
-
-use crate::moment::Moment;
+use auditx_core::{Field, Moment, Row};
 
 /// `2026-11-24T15:24:54.123456Z`
 const TIMESTAMP: usize = 27;

@@ -6,8 +6,9 @@ mod trail;
 
 use std::ops::ControlFlow;
 
+use auditx_core::Moment;
+
 use super::{Order, Search, Source};
-use crate::moment::Moment;
 use crate::query::Query;
 use trail::{Trail, line};
 

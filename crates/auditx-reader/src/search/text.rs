@@ -10,9 +10,7 @@ use std::path::Path;
 use super::Order;
 use super::units::Piece;
 use crate::error::{Error, Result};
-
-/// Our own lines are at most 65,535 bytes. The origin's have no limit, so this leaves room.
-pub(super) const LONGEST: usize = 1024 * 1024;
+use crate::segment::LONGEST;
 
 /// What is read on at first for the end of a piece's last line.
 const MORE: usize = 4 * 1024;

@@ -69,8 +69,6 @@ pub(super) struct Units<'b> {
     order: Order,
     files: VecDeque<Part>,
     open: VecDeque<Piece>,
-    /// Bytes of all files, as they lie on the disk.
-    pub(super) total: u64,
 }
 
 /// A file still to be opened, or held open already.
@@ -94,8 +92,12 @@ impl<'b> Units<'b> {
             Source::Audit => trail(directory)?,
             Source::Security => projection(directory)?,
         };
-        let total = files.iter().map(Part::len).sum();
-        Ok(Self { directory, bounds, order, files, open: VecDeque::new(), total })
+        Ok(Self { directory, bounds, order, files, open: VecDeque::new() })
+    }
+
+    /// Bytes of all files, as they lie on the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.files.iter().map(Part::len).sum()
     }
 
     /// What follows the last line.

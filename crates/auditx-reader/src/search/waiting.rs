@@ -27,7 +27,6 @@ impl Waiting {
     /// # Errors
     /// `is_corrupt` where the journal is none, or of another trail.
     pub(super) fn of(directory: &Path) -> Result<Option<Self>> {
-        let before = last_seq(directory);
         let mut waiting = match undrained(directory) {
             Ok(waiting) if waiting.is_empty() => return Ok(None),
             Ok(waiting) => waiting,
@@ -35,20 +34,19 @@ impl Waiting {
             // It is its owner's only; an auditor reads what is in the trail.
             Err(_) => return Ok(None),
         };
-        let after = last_seq(directory);
-        let written = after.unwrap_or(0).saturating_sub(before.unwrap_or(0));
-        strike(&mut waiting, directory, after, written);
+        let last_seq = last_seq(directory);
+        strike(&mut waiting, directory, last_seq);
         let text: Vec<u8> = waiting.lines().flat_map(|line| [line, b"\n"]).flatten().copied().collect();
         let path = directory.join(OWN_DIR).join(JOURNAL).into();
-        Ok((!text.is_empty()).then_some(Self { last_seq: after, text, path }))
+        Ok((!text.is_empty()).then_some(Self { last_seq, text, path }))
     }
 }
 
-/// Strikes out what was written since: the last so many lines up to this one.
-fn strike(waiting: &mut Undrained, directory: &Path, last: Option<u64>, written: u64) {
-    let Some(last) = last else { return };
+/// Strikes out what was written since, up to this line.
+fn strike(waiting: &mut Undrained, directory: &Path, last: Option<u64>) {
+    let Some(last) = last.filter(|last| *last >= waiting.looked_to()) else { return };
     // More may have come meanwhile, which is left out here as there.
-    let count = last_seq(directory).unwrap_or(last).saturating_sub(last) + written + 1;
+    let count = last_seq(directory).unwrap_or(last) + 1 - waiting.looked_to();
     for line in Lines::last(directory, count).into_iter().flatten().flatten() {
         if line.seq().is_some_and(|seq| seq <= last) {
             waiting.pass(line.bytes());

@@ -1,5 +1,5 @@
 //! Which values may stand in a block: what identifies an entry, in a split block Bloom filter as Apache Parquet defines it
-//! (<https://parquet.apache.org/docs/file-format/bloomfilter/>).
+//! (<https://github.com/apache/parquet-format/blob/master/BloomFilter.md>).
 //!
 //! A filter may say yes of a value that is not there, once in some two hundred times, and never no of one that is.
 
@@ -38,13 +38,20 @@ const SALTS: [u32; WORDS] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFilter(pub(super) Vec<[u32; WORDS]>);
 
-/// Whether this field's values are noted.
-pub(super) fn is_noted(field: Field) -> bool {
-    NOTED.contains(&field)
+/// A value of a field that is noted, to be asked many blocks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexKey(pub(super) u64);
+
+impl IndexKey {
+    /// Of a value as text without escapes; none of a field whose values are not noted.
+    #[must_use]
+    pub fn of(field: Field, value: &str) -> Option<Self> {
+        NOTED.contains(&field).then(|| Self(key(field, value, &mut Vec::new())))
+    }
 }
 
 /// XXH64, without a seed, of the field's name, a zero byte and the value; the words of vocabularies in lower case.
-pub(super) fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
+fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
     let value = match field {
         Field::Level | Field::Module | Field::Action => Cow::Owned(value.to_ascii_lowercase()),
         _ => Cow::Borrowed(value),

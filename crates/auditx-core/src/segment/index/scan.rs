@@ -8,7 +8,7 @@ use super::keys::{self, KeyFilter};
 use super::{IndexBlock, SegmentIndex, TimeRange};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
-use crate::line::{leaf_of, parse_seq, time_of};
+use crate::line::{leaf_of, parse_seq};
 use crate::row::Row;
 
 /// A block ends with the first line that reaches this length: small beside what a disk reads in a millisecond, and some hundred
@@ -71,12 +71,15 @@ impl Scan {
         for end in memchr::memchr_iter(b'\n', whole).chain([whole.len()]) {
             let line = &whole[begin..end];
             self.check(line)?;
-            times.include(
-                time_of(line).map_or(TimeRange::UNBOUNDED, |time| TimeRange { min: time, max: time }),
-            );
             match Row::read(line) {
-                Ok(row) => keys::note(&row, &mut self.keys, &mut self.scratch),
-                Err(_) => unreadable += 1,
+                Ok(row) => {
+                    times.include(TimeRange::of(&row));
+                    keys::note(&row, &mut self.keys, &mut self.scratch);
+                }
+                Err(_) => {
+                    times.include(TimeRange::UNBOUNDED);
+                    unreadable += 1;
+                }
             }
             (lines, begin) = (lines + 1, end + 1);
             self.lines += 1;

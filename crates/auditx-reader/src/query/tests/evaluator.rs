@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::Field;
+use auditx_core::{Field, Moment};
 
 use super::samples::Value;
-use crate::moment::Moment;
 use crate::query::ast::{Node, Range, Term, Test};
 use crate::query::text::{Case, Pattern, Piece, fold};
 

@@ -1,7 +1,8 @@
 //! What a search looks for.
 
+use auditx_core::Moment;
+
 use super::query;
-use crate::moment::Moment;
 use crate::query::plan::Needle;
 
 /// The literals, those that ignore case with an `i` in front; none where any line is a candidate.

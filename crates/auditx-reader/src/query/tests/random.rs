@@ -1,12 +1,11 @@
 //! Random questions over random entries: the fast answer is the slow one's, and a search never passes over one that is asked
 //! for.
 
-use auditx_core::Row;
+use auditx_core::{Moment, Row};
 
 use super::evaluator::holds;
 use super::samples::{Random, Style, entry, question, written};
 use super::{now, query};
-use crate::moment::Moment;
 use crate::query::Query;
 
 const STYLES: [Style; 4] = [

@@ -12,7 +12,7 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 /// A moment in UTC, in microseconds since 1970.
 ///
 /// ```
-/// use auditx_reader::Moment;
+/// use auditx_core::Moment;
 ///
 /// let moment = Moment::parse("2026-11-24T15:24:54.123456+06:30").expect("RFC 3339");
 /// assert_eq!(moment.to_string(), "2026-11-24T08:54:54.123456Z");
@@ -21,6 +21,15 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 pub struct Moment(i64);
 
 impl Moment {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
+    /// The first moment of the year 0000: what RFC 3339 can say begins with it.
+    pub const FIRST: Self = Self(-62_167_219_200_000_000);
+
+    /// The last of 9999.
+    pub const LAST: Self = Self(253_402_300_799_999_999);
+
     /// So many microseconds after 1970 began.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
@@ -51,8 +60,8 @@ impl Moment {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339: a date, `T`, `t` or a space, a time with any fraction, `Z` or an offset. Without an offset, as the
-    /// origin may write it, it is UTC. Digits behind the microseconds are left out.
+    /// Reads RFC 3339: a date, `T`, `t` or a space, a time with any fraction, `Z` or an offset, with its colon or without. Without
+    /// an offset, as the origin may write it, it is UTC. Digits behind the microseconds are left out.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -67,7 +76,8 @@ impl Moment {
         let (micros, rest) = fraction(rest)?;
         let day = days(date)? * SECONDS_PER_DAY;
         let seconds = day + hour * 3_600 + minute * 60 + second.min(59) - offset(rest)?;
-        Some(Self(seconds * MICROS + micros))
+        let moment = Self(seconds * MICROS + micros);
+        (Self::FIRST..=Self::LAST).contains(&moment).then_some(moment)
     }
 
     /// The beginning of a day, `2026-11-24`.
@@ -131,9 +141,10 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 fn offset(text: &[u8]) -> Option<i64> {
     match text {
         b"" | b"Z" | b"z" => Some(0),
-        [sign @ (b'+' | b'-'), h, hh, b':', m, mm] => {
-            let seconds = number(&[*h, *hh])? * 3_600 + number(&[*m, *mm])? * 60;
-            Some(if *sign == b'-' { -seconds } else { seconds })
+        [sign @ (b'+' | b'-'), h, hh, b':', m, mm] | [sign @ (b'+' | b'-'), h, hh, m, mm] => {
+            let (hours, minutes) = (number(&[*h, *hh])?, number(&[*m, *mm])?);
+            let seconds = hours * 3_600 + minutes * 60;
+            (hours < 24 && minutes < 60).then_some(if *sign == b'-' { -seconds } else { seconds })
         }
         _ => None,
     }
@@ -189,6 +200,8 @@ mod tests {
         assert_eq!(micros("9999-12-31T23:59:59.999999Z"), Some(253_402_300_799_999_999));
         assert_eq!(micros("1969-12-31T23:59:59.5Z"), Some(-500_000));
         assert_eq!(micros("2026-11-24T15:24:54+06:30"), micros("2026-11-24T08:54:54Z"));
+        assert_eq!(micros("2026-11-24T15:24:54-0130"), micros("2026-11-24T16:54:54Z"));
+        assert_eq!(micros("2016-12-31T23:59:60.5Z"), micros("2016-12-31T23:59:59.5Z"));
         assert_eq!(micros("2026-11-24 15:24:54.1234567-01:00"), micros("2026-11-24t16:24:54.123456z"));
         for nonsense in [
             "2026-13-24T15:24:54Z",
@@ -196,7 +209,10 @@ mod tests {
             "2026-11-24T24:24:54Z",
             "2026-11-24T1x:24:54Z",
             "2026-11-24T15:24:54.Z",
-            "2026-11-24T15:24:54+0630",
+            "9999-12-31T23:59:59-00:01",
+            "0000-01-01T00:00:00+00:01",
+            "2026-11-24T15:24:54+24:00",
+            "٢٠٢٦-01-01T00:00:00Z",
             "2026-11-24",
             "",
             "2026-11-24T15:24:54Z ",
@@ -209,7 +225,12 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for micros in (-2_208_988_800_000_000..4_102_444_800_000_000).step_by(86_399_000_017) {
+        for day in -719_528..2_932_896_i64 {
+            let (year, month, of_month) = date(day);
+            assert!((1..=days_of(year, month)).contains(&of_month), "{year}-{month}-{of_month}");
+        }
+        let step = 86_399_000_017 * 31;
+        for micros in (Moment::FIRST.0..=Moment::LAST.0).step_by(step) {
             let moment = Moment::from_micros(micros);
             assert_eq!(Moment::parse(&moment.to_string()), Some(moment), "{moment}");
         }
