@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{Field, Row};
+use auditx_core::{Field, Row, parse_seq};
 
 use super::needle::Searchers;
 use super::prune::{Bounds, State};
@@ -115,6 +115,9 @@ impl Filter<'_> {
         if line.len() > LONGEST {
             return Err(complaint(format!("a line of {} bytes is too long for an entry", line.len())));
         }
+        if !self.is_ahead(line, path, offset) {
+            return Ok(ControlFlow::Continue(()));
+        }
         let quick =
             if self.bounds.span.is_everything() { Some(true) } else { self.bounds.span.holds_line(line) };
         if quick == Some(false) && !self.is_strict {
@@ -128,17 +131,19 @@ impl Filter<'_> {
                 return Err(complaint("its time cannot be read: it is in no span of time".to_owned()));
             }
         };
-        if is_within && self.is_ahead(&row, path, offset) && self.query.matches(&row) {
+        if is_within && self.query.matches(&row) {
             return Ok(visit(&Found { row: &row, path, offset }));
         }
         Ok(ControlFlow::Continue(()))
     }
 
     /// Whether it comes after where an earlier search ended, and before where this one does.
-    fn is_ahead(&self, row: &Row<'_>, path: &Path, offset: u64) -> bool {
-        if self.last_seq.is_some_and(|last| row.seq().is_some_and(|seq| seq > last)) {
-            return false;
+    fn is_ahead(&self, line: &[u8], path: &Path, offset: u64) -> bool {
+        if self.after.is_none() && self.last_seq.is_none() {
+            return true;
         }
-        self.after.is_none_or(|cursor| cursor.is_before(row.seq(), path, offset, self.order))
+        let seq = parse_seq(line);
+        let is_behind_end = self.last_seq.is_some_and(|last| seq.is_some_and(|seq| seq > last));
+        !is_behind_end && self.after.is_none_or(|cursor| cursor.is_before(seq, path, offset, self.order))
     }
 }

@@ -59,6 +59,9 @@ impl Search {
         let asks_index = self.uses_index && !self.is_strict && !filter.bounds.are_none();
         let bounds = asks_index.then_some(&filter.bounds);
         let mut units = Units::of(&self.directory, self.source, self.order, bounds)?;
+        if let Some(cursor) = &self.after {
+            units.skip_to(cursor);
+        }
         if let Some(waiting) = waiting {
             units.add(waiting);
         }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use auditx_core::Moment;
 
-use super::{Order, Search, Source};
+use super::{Cursor, Order, Search, Source};
 use crate::query::Query;
 use trail::{Trail, line};
 
@@ -142,6 +142,26 @@ fn a_damaged_segment_is_told_and_the_rest_is_read() {
         }
         let whole: Vec<u64> = (0..300).chain(300 + seqs.len() as u64 - 600..0).chain(600..900).collect();
         assert!(seqs.is_sorted() && whole.iter().all(|seq| seqs.contains(seq)), "{seqs:?}");
+    }
+}
+
+#[test]
+fn what_lies_before_a_page_is_not_read_again() {
+    let mut trail = Trail::new();
+    let mut lines: Vec<String> = (0..900).map(|seq| line(seq, "aung", 40)).collect();
+    lines[650] = r#"{"seq":650,"user":5}"#.to_owned();
+    let sealed = [&lines[..300], &lines[300..600]].map(|lines| trail.seal(lines, true));
+    trail.activate(&lines[600..], "");
+    for (order, cursor, damaged) in
+        [(Order::OldestFirst, 700, sealed[0].clone()), (Order::NewestFirst, 200, sealed[1].clone())]
+    {
+        let whole = std::fs::read(&damaged).unwrap();
+        std::fs::write(&damaged, &whole[..whole.len() / 2]).unwrap();
+        let search = trail.search().order(order).after(Cursor::Seq(cursor));
+        let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (0, 0), "{order:?}");
+        assert_eq!(summary.found, if order == Order::OldestFirst { 199 } else { 200 });
+        std::fs::write(&damaged, whole).unwrap();
     }
 }
 

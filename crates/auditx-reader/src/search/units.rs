@@ -9,7 +9,7 @@ use auditx_core::SealedSegment;
 
 use super::prune::{Bounds, State, Stretch};
 use super::waiting::Waiting;
-use super::{Order, Source};
+use super::{Cursor, Order, Source};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::listing::Listing;
@@ -98,6 +98,19 @@ impl<'b> Units<'b> {
     /// Bytes of all files, as they lie on the disk.
     pub(super) fn bytes(&self) -> u64 {
         self.files.iter().map(Part::len).sum()
+    }
+
+    /// Leaves out the sealed segments that lie wholly on the side of a cursor that was searched before.
+    pub(super) fn skip_to(&mut self, cursor: &Cursor) {
+        let Cursor::Seq(seq) = cursor else { return };
+        let begins_by = |part: &Part| matches!(part, Part::Sealed(sealed) if sealed.first_seq <= *seq);
+        match (self.order, self.files.iter().rposition(begins_by)) {
+            (Order::OldestFirst, Some(first)) => drop(self.files.drain(..first)),
+            (Order::OldestFirst, None) => {}
+            (Order::NewestFirst, _) => {
+                self.files.retain(|part| !matches!(part, Part::Sealed(sealed) if sealed.first_seq > *seq));
+            }
+        }
     }
 
     /// What follows the last line.
