@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use auditx_core::{Leaf, LogLevel, Moment, StoredEntry, leaf_of, parse_seq, to_hex};
-use serde::Deserialize;
+use auditx_core::{Field, Leaf, LogLevel, Moment, Row, StoredEntry, leaf_of, parse_seq, to_hex};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// What an entry is about, which decides its class in every schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +29,9 @@ pub(crate) enum Subject<'a> {
 pub(crate) struct View<'a> {
     pub(crate) entry: &'a StoredEntry,
     line: &'a [u8],
-    /// None where the line is not the entry's JSON: then the entry alone is believed.
-    stored: Option<Stored<'a>>,
+    /// Values with their digits as they stand in the line: a number read as `f64` would lose some. None where the line is not the
+    /// entry's JSON: then the entry alone is believed.
+    row: Option<Row<'a>>,
     pub(crate) subject: Subject<'a>,
     pub(crate) level: Option<LogLevel>,
     /// None where the line says none that can be read.
@@ -43,28 +42,13 @@ pub(crate) struct View<'a> {
     pub(crate) hostname: &'a str,
 }
 
-/// Values with their digits as they stand in the line: a number read as `f64` would lose some.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stored<'a> {
-    success: Option<bool>,
-    #[serde(borrow)]
-    old_values: Option<&'a RawValue>,
-    #[serde(borrow)]
-    new_values: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, rename = "auditx")]
-    own_record: Option<&'a RawValue>,
-}
-
 impl<'a> View<'a> {
     /// Costs a pass over the line.
     pub(crate) fn new(line: &'a [u8], entry: &'a StoredEntry, default_hostname: &'a str) -> Self {
         Self {
             entry,
             line,
-            stored: serde_json::from_slice(line).ok(),
+            row: Row::read(line).ok(),
             subject: subject(entry),
             level: entry.level.parse().ok(),
             time: Moment::parse(&entry.timestamp),
@@ -85,11 +69,8 @@ impl<'a> View<'a> {
 
     /// None where the line does not say: an erased line's stub, and some lines of the Python origin.
     pub(crate) fn success(&self) -> Option<bool> {
-        match &self.stored {
-            _ if self.subject == Subject::Erased => None,
-            Some(stored) => stored.success.map(|_| self.entry.success),
-            None => Some(self.entry.success),
-        }
+        let is_said = self.row.as_ref().is_none_or(|row| row.has(Field::Success));
+        (is_said && self.subject != Subject::Erased).then_some(self.entry.success)
     }
 
     /// Milliseconds since 1970; 0 where there is no time.
@@ -114,32 +95,28 @@ impl<'a> View<'a> {
 
     /// The JSON of the record before; none where there was none.
     pub(crate) fn old_values(&self) -> Option<Cow<'a, str>> {
-        self.json(|stored| stored.old_values, || self.entry.old_values.to_string())
+        self.json(Field::OldValues, || self.entry.old_values.to_string())
     }
 
     /// The JSON of the record after; none where there is none.
     pub(crate) fn new_values(&self) -> Option<Cow<'a, str>> {
-        self.json(|stored| stored.new_values, || self.entry.new_values.to_string())
+        self.json(Field::NewValues, || self.entry.new_values.to_string())
     }
 
     /// The JSON of the free key-values; none where there are none.
     pub(crate) fn metadata(&self) -> Option<Cow<'a, str>> {
-        self.json(|stored| stored.metadata, || Value::from(self.entry.metadata.clone()).to_string())
+        self.json(Field::Metadata, || Value::from(self.entry.metadata.clone()).to_string())
     }
 
     /// The JSON of an own record.
     pub(crate) fn own_record(&self) -> Option<Cow<'a, str>> {
         let own_record = || self.entry.own_record.clone().map_or(Value::Null, Value::from).to_string();
-        self.json(|stored| stored.own_record, own_record)
+        self.json(Field::Auditx, own_record)
     }
 
-    fn json(
-        &self,
-        stored: impl FnOnce(&Stored<'a>) -> Option<&'a RawValue>,
-        parsed: impl FnOnce() -> String,
-    ) -> Option<Cow<'a, str>> {
-        let json: Cow<'a, str> = match &self.stored {
-            Some(line) => stored(line)?.get().into(),
+    fn json(&self, field: Field, parsed: impl FnOnce() -> String) -> Option<Cow<'a, str>> {
+        let json: Cow<'a, str> = match &self.row {
+            Some(row) => row.raw(field)?.into(),
             None => parsed().into(),
         };
         let is_empty = json == "null" || json.strip_prefix('{').is_some_and(|rest| rest.trim() == "}");
