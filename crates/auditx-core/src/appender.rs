@@ -344,6 +344,7 @@ impl Appender {
             // Half a line that cannot be taken back: nothing may follow it.
             self.poison(&Error::storage("cannot take back half a line after a failed write", &path, undo));
         }
+        self.means.watermark.note_take_back();
         Error::storage("cannot append to the active segment", &path, error)
     }
 

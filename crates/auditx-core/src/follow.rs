@@ -102,6 +102,8 @@ pub(crate) struct Surroundings {
 struct Follower {
     progress: Arc<Progress>,
     reader: TrailReader,
+    /// How many there had been before `reader` read what it holds.
+    take_backs: u64,
     sink: Box<dyn Sink>,
     cursor: Option<Cursor>,
     saved_at: Instant,
@@ -158,6 +160,7 @@ impl Followers {
         let progress = Arc::new(progress);
         let follower = Follower {
             reader: TrailReader::new(&around.directory, progress.position()),
+            take_backs: around.watermark.take_backs(),
             progress: progress.clone(),
             sink,
             cursor,
@@ -270,6 +273,7 @@ impl Follower {
         loop {
             let before = self.progress.position();
             let limit = self.progress.gate.limit(&self.watermark);
+            self.drop_what_was_taken_back();
             while self.progress.position() < limit && !self.giving_up.load(Ordering::SeqCst) && self.step() {}
             if self.progress.position() != before {
                 // Whoever waits for this follower looks again.
@@ -283,6 +287,15 @@ impl Follower {
                 return;
             }
             self.rest();
+        }
+    }
+
+    /// The reader reads ahead of the limit, and so may hold what was taken back since and written otherwise.
+    fn drop_what_was_taken_back(&mut self) {
+        let take_backs = self.watermark.take_backs();
+        if take_backs != self.take_backs {
+            self.take_backs = take_backs;
+            self.reader.restart(self.progress.position());
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Watermark {
     wanted_lines: AtomicU64,
     /// Whether somebody waited for what became durable last.
     in_demand: AtomicBool,
+    /// How often bytes that stood in the trail were taken back: they were never published, but may have been read.
+    take_backs: AtomicU64,
     pub(crate) history: History,
     /// The thread that writes what is accepted but not written yet, where there is one.
     drain: OnceLock<Thread>,
@@ -85,6 +87,16 @@ impl Watermark {
 
     pub(crate) fn durable(&self) -> u64 {
         self.durable.load(Ordering::SeqCst)
+    }
+
+    /// Called by whoever took bytes of the trail back, before others are published in their place.
+    pub(crate) fn note_take_back(&self) {
+        self.take_backs.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whoever sees the same number after a measure as before it read ahead holds nothing below that measure that was taken back.
+    pub(crate) fn take_backs(&self) -> u64 {
+        self.take_backs.load(Ordering::SeqCst)
     }
 
     /// Every entry before it is written.

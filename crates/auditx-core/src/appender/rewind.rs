@@ -38,6 +38,7 @@ impl Appender {
         storage
             .replace(&active, &durable)
             .map_err(|error| failed("cannot write the durable lines anew", error))?;
+        self.means.watermark.note_take_back();
         kill_point("rewind: copied");
         for segment in sealed_segments(&directory)? {
             // What was sealed since is written again. Killed here, recovery puts it aside.

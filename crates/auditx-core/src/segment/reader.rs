@@ -97,12 +97,16 @@ impl TrailReader {
                     return Ok(Some((seq, &self.line[..self.line.len() - 1])));
                 }
             } else if self.is_growing() {
+                if !self.line.is_empty() {
+                    // The line may be taken back, and another stand in its place when this is called again.
+                    self.forget();
+                }
                 return Ok(None);
             }
         }
     }
 
-    /// Reads up to the next newline; what is there of an unfinished line is kept for the next call.
+    /// Reads up to the next newline, if there is one.
     fn read_line(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
         if mem::take(&mut self.given_out) {
@@ -341,6 +345,20 @@ mod tests {
         sample.rename(ACTIVE, &sealed_name(0));
         sample.append(6..7);
         assert_eq!(read(&mut reader), [4, 5, 6], "it grew before it was sealed for good");
+    }
+
+    #[test]
+    fn half_a_line_that_is_taken_back_is_not_kept() {
+        let sample = Sample(tempfile::tempdir().unwrap());
+        let mut reader = TrailReader::new(sample.0.path(), 0);
+        sample.append(0..1);
+        let active = OpenOptions::new().append(true).open(sample.0.path().join(ACTIVE)).unwrap();
+        let whole = active.metadata().unwrap().len();
+        (&active).write_all(b"{\"seq\":1,\"half\":").unwrap();
+        assert_eq!(read(&mut reader), [0]);
+        active.set_len(whole).unwrap();
+        sample.append(1..2);
+        assert_eq!(reader.next_line().unwrap(), Some((1, &b"{\"seq\":1,\"n\":0}"[..])));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A disk for tests whose space, writes and syncs fail on demand.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use super::{Disk, Storage, StorageFile};
 
 /// What goes wrong, and when; shared with the test.
-#[derive(Debug)]
 pub(crate) struct Faults {
     /// Bytes that may still be written before ENOSPC; a write that crosses it is short.
     pub(crate) room: AtomicU64,
@@ -19,6 +19,14 @@ pub(crate) struct Faults {
     pub(crate) fail_replace: AtomicBool,
     /// What was asked of the disk, in order.
     pub(crate) operations: Mutex<Vec<String>>,
+    /// Called before a file is cut the next time.
+    pub(crate) before_cut: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("room", &self.room).finish_non_exhaustive()
+    }
 }
 
 impl Faults {
@@ -37,6 +45,7 @@ impl Default for Faults {
             fail_rename: AtomicBool::new(false),
             fail_replace: AtomicBool::new(false),
             operations: Mutex::default(),
+            before_cut: Mutex::default(),
         }
     }
 }
@@ -81,6 +90,9 @@ impl StorageFile for FaultyFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        if let Some(before_cut) = self.faults.before_cut.lock().unwrap().take() {
+            before_cut();
+        }
         self.file.set_len(len)
     }
 }

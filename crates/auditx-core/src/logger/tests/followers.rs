@@ -1,6 +1,10 @@
 //! security.jsonl and hooks: nothing lost, nothing twice in the projection, nobody blocked.
 
+use std::sync::mpsc;
+
 use super::*;
+use crate::config::{Durability, JournalKind};
+use crate::storage::testing::FaultyDisk;
 
 #[test]
 fn security_lines_are_projected_unchanged_and_once_across_restarts() {
@@ -103,6 +107,48 @@ fn a_new_hook_begins_now_unless_it_asks_for_everything() {
     AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
     assert_eq!(*now.lock().unwrap(), [3, 4, 5]);
     assert_eq!(*all.lock().unwrap(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_hook_does_not_see_a_line_that_was_taken_back_from_a_full_disk() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
+    let (seen, sees) = mpsc::channel();
+    let (go_on, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let config = Config::new(directory.path())
+        .durability(Durability::Os)
+        .journal(JournalKind::Direct)
+        .on_audit("copy", move |entry| {
+            let description = entry.parse()?.description;
+            seen.send(description.clone())?;
+            if description == "held" {
+                gate.lock().unwrap().recv()?;
+            }
+            Ok(())
+        });
+    let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
+    logger.log("held").record().unwrap();
+    while sees.recv_timeout(PATIENCE).unwrap() != "held" {}
+    let sees = Arc::new(Mutex::new(sees));
+    logger.log("read together with what is taken back").record().unwrap();
+    disk.0.room.store(0, Ordering::SeqCst);
+    logger.log("refused").record().unwrap_err();
+    // Room for the record of one refused entry, and for half a line behind it.
+    disk.0.room.store(700, Ordering::SeqCst);
+    let reads_ahead = sees.clone();
+    *disk.0.before_cut.lock().unwrap() = Some(Box::new(move || {
+        go_on.send(()).unwrap();
+        let read = reads_ahead.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        assert_eq!(read, "read together with what is taken back");
+    }));
+    logger.log("refused").metadata("text", "x".repeat(900)).record().unwrap_err();
+    assert!(disk.0.before_cut.lock().unwrap().is_none());
+    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    logger.log("there is room again").record().unwrap();
+    let gap = sees.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+    assert!(gap.starts_with("2 entries could not be recorded"), "{gap}");
+    assert_eq!(sees.lock().unwrap().recv_timeout(PATIENCE).unwrap(), "there is room again");
+    logger.close(PATIENCE).unwrap();
 }
 
 /// Notes whether it is called as a callback.
