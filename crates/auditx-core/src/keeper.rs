@@ -71,9 +71,7 @@ impl Housekeeping {
     fn signed_segments(&self) -> Result<Vec<(SealedSegment, u64)>> {
         let sealed = sealed_segments(&self.directory)?;
         let after_last = self.appender.lock().first_seq();
-        let ends: Vec<u64> = sealed.iter().skip(1).map(|next| next.first_seq).chain([after_last]).collect();
-        let signed = self.notary.size();
-        Ok(sealed.into_iter().zip(ends).take_while(|(_, end)| *end <= signed).collect())
+        Ok(signed_of(sealed, after_last, self.notary.size()))
     }
 
     fn occupy(&self) -> MutexGuard<'_, Indexed> {
@@ -99,6 +97,14 @@ impl Housekeeping {
         }
         Ok(are_all_signed)
     }
+}
+
+/// Those that end before the line `signed`. What was listed and then taken back, to be written anew after an fdatasync that failed, is
+/// none of them: the active segment then begins no later than it did, so that it seems to have no line.
+fn signed_of(sealed: Vec<SealedSegment>, after_last: u64, signed: u64) -> Vec<(SealedSegment, u64)> {
+    let ends: Vec<u64> = sealed.iter().skip(1).map(|next| next.first_seq).chain([after_last]).collect();
+    let is_signed = |(segment, end): &(SealedSegment, u64)| segment.first_seq < *end && *end <= signed;
+    sealed.into_iter().zip(ends).take_while(is_signed).collect()
 }
 
 /// The thread that does it by itself.
@@ -155,5 +161,26 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
         // Those that a killed process sealed are signed with the first checkpoint, which rings no bell.
         let at_most = if are_all_signed { ages.then_some(ROUND) } else { Some(SOON) };
         housekeeping.sealed.wait(at_most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(first_seqs: &[u64], after_last: u64, signed: u64) -> Vec<(u64, u64)> {
+        let sealed = first_seqs
+            .iter()
+            .map(|first_seq| SealedSegment { first_seq: *first_seq, compressed: false, path: PathBuf::new() })
+            .collect();
+        signed_of(sealed, after_last, signed).iter().map(|(segment, end)| (segment.first_seq, *end)).collect()
+    }
+
+    #[test]
+    fn a_segment_that_was_listed_and_taken_back_is_not_signed() {
+        assert_eq!(ends(&[0, 56], 90, 90), [(0, 56), (56, 90)]);
+        assert_eq!(ends(&[0, 56], 90, 89), [(0, 56)]);
+        assert_eq!(ends(&[0], 0, 2), [], "the active segment holds its lines anew");
+        assert_eq!(ends(&[0, 56], 56, 60), [(0, 56)]);
     }
 }
