@@ -74,7 +74,7 @@ pub use exchange::{
     ResponseFacts, SessionIds,
 };
 pub use follow::console::for_people;
-pub use follow::cursor::{CURSOR_LEN, saved_position};
+pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
 pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
 pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};

@@ -3,6 +3,10 @@
 //! Comes in: the table below. Goes out: one line when everything is there, else an installation through apt,
 //! else an error that says what to install by hand. It never removes or upgrades anything.
 
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::command;
@@ -25,7 +29,15 @@ const TOOLS: &[Tool] = &[
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
     // The queue of the background jobs; each test starts its own.
     Tool { name: "redis-server", probe: &["redis-server", "--version"], package: "redis-server" },
+    // What trails are shipped to; each test starts its own.
+    Tool { name: "postgres", probe: &["postgres", "--version"], package: "postgresql" },
+    Tool { name: "psql", probe: &["psql", "--version"], package: "postgresql-client" },
+    // What a server that refuses to be run by root is started with.
+    Tool { name: "setpriv", probe: &["setpriv", "--version"], package: "util-linux" },
 ];
+
+/// Where Debian puts PostgreSQL's programs, by version, and in no search path.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// Makes sure that each tool of the table works.
 pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
@@ -104,8 +116,17 @@ pub(crate) fn works(call: &[&str]) -> bool {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .env("PATH", search_path())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// The search path, and what is found beside it.
+fn search_path() -> OsString {
+    let versions = fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    env::join_paths(folders).unwrap_or_default()
 }
 
 #[cfg(test)]

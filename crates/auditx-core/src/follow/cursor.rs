@@ -19,8 +19,14 @@ const RECORD_LEN: usize = 20;
 /// So much of a cursor's file [`saved_position`] looks at: up to the end of what the second slot holds.
 pub const CURSOR_LEN: u64 = SLOT_LEN + RECORD_LEN as u64;
 
+/// The cursor of somebody outside the logger who ships a trail's lines elsewhere is named so. Retention waits for it.
+pub(crate) const SHIPPER_PREFIX: &str = "ship-";
+
+/// The sequence number of the line that somebody takes next, kept beside the trail.
+///
+/// Retention removes no line that the owner of such a cursor has not passed. A write that is torn leaves the position before it.
 #[derive(Debug)]
-pub(super) struct Cursor {
+pub struct Cursor {
     file: File,
     generation: u64,
     saved: Option<u64>,
@@ -28,6 +34,22 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// The cursor of one who ships the trail in this directory to `destination`; made where there is none yet.
+    ///
+    /// # Errors
+    /// `is_invalid` where the name has other characters than `a`–`z`, `0`–`9`, `-`, `_` and `.`, or more than 100. `is_storage`
+    /// where the file cannot be opened.
+    pub fn of_shipper(trail: &Path, destination: &str) -> Result<Self> {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        if destination.is_empty() || destination.len() > 100 || !destination.bytes().all(is_plain) {
+            return Err(Error::invalid(format!(
+                "{destination:?} is no name of a destination: 1 to 100 of a-z, 0-9, '-', '_' and '.'"
+            )));
+        }
+        Self::open(&cursors_of(trail), &format!("{SHIPPER_PREFIX}{destination}"))
+    }
+
     pub(super) fn open(directory: &Path, name: &str) -> Result<Self> {
         let path = directory.join(name);
         let failed = |error| Error::storage("cannot open a follower's cursor", &path, error);
@@ -43,20 +65,27 @@ impl Cursor {
     }
 
     /// What was saved last; none for a new follower.
-    pub(super) fn position(&self) -> Option<u64> {
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
         self.saved
     }
 
-    pub(super) fn is_behind(&self, position: u64) -> bool {
+    /// Whether another position than this one was saved last.
+    #[must_use]
+    pub fn is_behind(&self, position: u64) -> bool {
         self.saved != Some(position)
     }
 
-    pub(super) fn advance(&mut self, position: u64) {
+    /// Moves, without saving.
+    pub fn advance(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// Makes the position durable.
-    pub(super) fn save(&mut self) -> io::Result<()> {
+    /// Makes the position durable. Costs an fdatasync.
+    ///
+    /// # Errors
+    /// Where the file cannot be written: what was saved before it stays.
+    pub fn save(&mut self) -> io::Result<()> {
         let generation = self.generation + 1;
         let mut record = [0; RECORD_LEN];
         record[..8].copy_from_slice(&generation.to_le_bytes());
@@ -76,6 +105,17 @@ impl Cursor {
 #[must_use]
 pub fn saved_position(slots: &[u8]) -> Option<u64> {
     newest_slot(slots).map(|(_, position)| position)
+}
+
+/// Where those stand who ship the trail in this directory, by destination; 0 where nothing is saved yet.
+///
+/// # Errors
+/// `is_storage` where the cursors cannot be read.
+pub fn shipper_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
+    let of_shippers = |(name, position): (String, u64)| {
+        name.strip_prefix(SHIPPER_PREFIX).map(|destination| (destination.to_owned(), position))
+    };
+    Ok(saved_positions(trail)?.into_iter().filter_map(of_shippers).collect())
 }
 
 /// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.

@@ -28,7 +28,7 @@ pub struct Retired {
 /// Who must have read a segment before it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// The hooks of this logger.
+    /// The hooks of this logger, and those who ship the trail elsewhere.
     Ours,
     /// Everybody who keeps a cursor in the trail.
     Everybody,
@@ -78,10 +78,10 @@ impl Housekeeping {
         if let Some(follower) = self.followers.iter().find(|follower| !follower.has_passed(end)) {
             return Ok(Some(follower.name().to_owned()));
         }
-        if readers == Readers::Ours {
-            return Ok(None);
-        }
-        let is_ours = |name: &str| self.followers.iter().any(|follower| follower.name() == name);
+        let is_ours = |name: &str| match readers {
+            Readers::Ours => !name.starts_with(cursor::SHIPPER_PREFIX),
+            Readers::Everybody => self.followers.iter().any(|follower| follower.name() == name),
+        };
         let saved = cursor::saved_positions(&self.directory)?;
         Ok(saved.into_iter().find(|(name, position)| *position < end && !is_ours(name)).map(|(name, _)| name))
     }

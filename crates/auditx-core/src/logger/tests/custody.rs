@@ -5,7 +5,7 @@ use super::*;
 use crate::key::{KeySource, SigningKey, stage_in_home};
 use crate::line::{erased_line, leaf_of};
 use crate::notary::checkpoint_history;
-use crate::{CompactRange, SignedCheckpoint, hash_from_hex, sealed_segments};
+use crate::{CompactRange, Cursor, SignedCheckpoint, hash_from_hex, sealed_segments, shipper_positions};
 
 fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)
@@ -213,6 +213,34 @@ fn nothing_is_retired_that_somebody_with_a_cursor_has_not_read() {
     assert_eq!((retired.segments.len(), retired.held_by.as_deref()), (0, Some("copy")));
     fs::remove_file(directory.path().join(".auditx/cursors/copy")).unwrap();
     assert!(logger.retire(Retention::BackupCount(0)).unwrap().segments.len() > 1);
+}
+
+#[test]
+fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    fill(&logger, 200);
+    logger.close(PATIENCE).unwrap();
+    let second = sealed_segments(directory.path()).unwrap()[1].first_seq;
+    let mut cursor = Cursor::of_shipper(directory.path(), "postgres-db-5432-audit").unwrap();
+    cursor.advance(second + 1);
+    cursor.save().unwrap();
+    let logger = AuditLogger::open(config(directory.path()).retention(Retention::BackupCount(0))).unwrap();
+    wait_until(|| logger.metrics().retired > 0);
+    logger.flush(PATIENCE).unwrap();
+    assert_eq!(sealed_segments(directory.path()).unwrap()[0].first_seq, second);
+    cursor.advance(u64::MAX);
+    cursor.save().unwrap();
+    wait_until(|| {
+        fill(&logger, 1);
+        sealed_segments(directory.path()).unwrap().first().is_none_or(|segment| segment.first_seq > second)
+    });
+    logger.close(PATIENCE).unwrap();
+    assert!(Cursor::of_shipper(directory.path(), "../db").unwrap_err().is_invalid());
+    assert_eq!(
+        shipper_positions(directory.path()).unwrap(),
+        [("postgres-db-5432-audit".to_owned(), u64::MAX)]
+    );
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! A PostgreSQL server as a destination.
+
+use std::collections::HashSet;
+use std::pin::pin;
+
+use auditx_core::Hash;
+use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Config, Transaction};
+
+use crate::connection::{Connection, config_of};
+use crate::entry::{COPY, EntryRow, Month, types};
+use crate::error::{Error, Result};
+use crate::value::Uuid;
+
+/// A server, reached when it is needed. See [`init`](crate::init) for what must be there.
+#[derive(Debug)]
+pub struct Postgres {
+    config: Config,
+    id: DestinationId,
+    /// None while something is asked: what is given up in the middle of a question is not asked anything else.
+    connection: Option<Connection>,
+    /// Months that have a partition, or need none.
+    months: HashSet<Month>,
+}
+
+/// How a batch that was not kept is to be looked at.
+enum Refusal {
+    Said(Error),
+    Ship(ShipError),
+}
+
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Said(error.into())
+    }
+}
+
+impl Postgres {
+    /// Takes a URL, `postgres://user:password@host:port/database`, or PostgreSQL's `key=value` form. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Where the text is no address.
+    pub fn new(url: &str) -> Result<Self> {
+        let config = config_of(url)?;
+        let host = match config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+        let id = DestinationId::new(&format!("postgres-{host}-{port}-{database}"));
+        Ok(Self { config, id, connection: None, months: HashSet::new() })
+    }
+
+    async fn connection(&mut self) -> Result<Connection> {
+        match self.connection.take().filter(|connection| !connection.client.is_closed()) {
+            Some(connection) => Ok(connection),
+            None => Connection::open(&self.config).await,
+        }
+    }
+
+    async fn keep(
+        &mut self,
+        connection: &mut Connection,
+        batch: &Batch,
+        with_body: bool,
+    ) -> Result<Position, Refusal> {
+        let trail = Uuid(batch.trail().0);
+        let rows: Vec<EntryRow<'_>> =
+            batch.lines().iter().map(|line| EntryRow::of(trail, line, with_body)).collect();
+        self.make_months(connection, &rows).await?;
+        let transaction = connection.client.transaction().await?;
+        let last = lock_trail(&transaction, trail, batch).await?;
+        let first = signed(batch.first());
+        if last < first - 1 {
+            return Err(Refusal::Ship(ShipError::Fenced));
+        }
+        let there = usize::try_from(last + 1 - first).unwrap_or(usize::MAX).min(rows.len());
+        compare(&transaction, trail, &batch.lines()[..there]).await?;
+        if there < rows.len() {
+            let mut writer = pin!(BinaryCopyInWriter::new(transaction.copy_in(COPY).await?, &types()));
+            for row in &rows[there..] {
+                writer.as_mut().write(&row.columns()).await?;
+            }
+            writer.finish().await?;
+            let Position { seq, leaf_hash } = batch.last();
+            transaction
+                .execute(
+                    "UPDATE auditx.trail SET last_seq = $2, last_leaf_hash = $3, checkpoint = $4, updated_at = now() \
+                     WHERE trail_id = $1",
+                    &[&trail, &signed(seq), &leaf_hash.as_slice(), &batch.checkpoint().as_str()],
+                )
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(batch.last())
+    }
+
+    /// Before the transaction: to make a partition waits for everybody else who inserts.
+    async fn make_months(&mut self, connection: &Connection, rows: &[EntryRow<'_>]) -> Result<(), Refusal> {
+        for row in rows {
+            if let Some(month) = row.month().filter(|month| !self.months.contains(*month)) {
+                connection
+                    .client
+                    .execute("SELECT auditx.make_month(($1::text || '-01')::date)", &[month])
+                    .await?;
+                self.months.insert(month.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Locks the trail's row, made where there is none. Gives the number of the last line that is there; one less than the first of the
+/// batch where none is.
+async fn lock_trail(transaction: &Transaction<'_>, trail: Uuid, batch: &Batch) -> Result<i64, Refusal> {
+    let checkpoint = batch.checkpoint();
+    transaction
+        .execute(
+            "INSERT INTO auditx.trail (trail_id, origin, first_seq, last_seq, last_leaf_hash, checkpoint) \
+             VALUES ($1, $2, $3::bigint, $3::bigint - 1, '', $4) ON CONFLICT (trail_id) DO NOTHING",
+            &[&trail, &checkpoint.origin(), &signed(batch.first()), &checkpoint.as_str()],
+        )
+        .await?;
+    let row = transaction
+        .query_one("SELECT last_seq FROM auditx.trail WHERE trail_id = $1 FOR UPDATE", &[&trail])
+        .await?;
+    Ok(row.get(0))
+}
+
+/// Whether the lines that are there already are the same ones.
+async fn compare(transaction: &Transaction<'_>, trail: Uuid, lines: &[Shipped]) -> Result<(), Refusal> {
+    let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(()) };
+    let there = transaction
+        .query(
+            "SELECT leaf_hash FROM auditx.entry WHERE trail_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq",
+            &[&trail, &signed(first.seq), &signed(last.seq)],
+        )
+        .await?;
+    let mut there = there.iter().map(|row| row.get::<_, &[u8]>(0));
+    match lines.iter().find(|line| there.next() != Some(line.leaf_hash.as_slice())) {
+        Some(line) => Err(Refusal::Ship(ShipError::Diverged { at: line.seq })),
+        None => Ok(()),
+    }
+}
+
+/// PostgreSQL has no unsigned numbers; no trail gets that far.
+fn signed(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+impl Destination for Postgres {
+    fn id(&self) -> &DestinationId {
+        &self.id
+    }
+
+    async fn last(&mut self, trail: TrailId) -> Result<Option<Position>, ShipError> {
+        let connection = self.connection().await?;
+        let row = connection
+            .client
+            .query_opt(
+                "SELECT last_seq, last_leaf_hash FROM auditx.trail WHERE trail_id = $1 AND last_seq >= first_seq",
+                &[&Uuid(trail.0)],
+            )
+            .await
+            .map_err(Error::from)?;
+        self.connection = Some(connection);
+        let Some(row) = row else { return Ok(None) };
+        let (seq, hash): (i64, &[u8]) = (row.get(0), row.get(1));
+        let (Ok(seq), Ok(leaf_hash)) = (u64::try_from(seq), Hash::try_from(hash)) else {
+            return Err(ShipError::retry("PostgreSQL: the row of auditx.trail is damaged"));
+        };
+        Ok(Some(Position { seq, leaf_hash }))
+    }
+
+    async fn send(&mut self, batch: &Batch) -> Result<Position, ShipError> {
+        // A single line that is refused may be one that jsonb alone refuses.
+        let attempts: &[bool] = if batch.lines().len() == 1 { &[true, false] } else { &[true] };
+        let mut refusal = None;
+        for with_body in attempts {
+            let mut connection = self.connection().await?;
+            match self.keep(&mut connection, batch, *with_body).await {
+                Ok(position) => {
+                    self.connection = Some(connection);
+                    return Ok(position);
+                }
+                Err(Refusal::Ship(error)) => return Err(error),
+                Err(Refusal::Said(error)) if error.is_about_content() => refusal = Some(error),
+                Err(Refusal::Said(error)) => return Err(error.into()),
+            }
+        }
+        match (refusal, batch.lines()) {
+            (Some(error), [line]) => Err(ShipError::Poison { seq: line.seq, why: error.to_string() }),
+            _ => Err(ShipError::Split),
+        }
+    }
+
+    async fn close(&mut self) {
+        self.connection = None;
+    }
+}

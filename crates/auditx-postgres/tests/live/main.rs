@@ -1,0 +1,295 @@
+//! Against a real PostgreSQL: each line once, in order, exactly as it stands in the trail, whatever happens in between.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod proxy;
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use auditx_core::{AuditLogger, Cadence, Config, TrailReader, shipper_positions};
+use auditx_postgres::{Postgres, VERSION, init};
+use auditx_ship::{Progress, Settings, Shipper, State, dead_letters};
+use auditx_tests::deadline::PATIENCE;
+use tempfile::TempDir;
+
+use proxy::Proxy;
+use server::Server;
+
+/// A server with the schema, and a user who may only ship.
+fn server() -> Server {
+    let server = Server::start();
+    assert_eq!(run_init(&server).unwrap(), 0);
+    server.sql("CREATE ROLE shipper LOGIN PASSWORD 'secret' IN ROLE auditx_ship");
+    server
+}
+
+fn run_init(server: &Server) -> auditx_postgres::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(init(&server.url("admin", server.port())))
+}
+
+fn open(directory: &Path) -> AuditLogger {
+    let config = Config::new(directory).checkpoints(Cadence::new(Duration::from_millis(50), 100));
+    AuditLogger::open(config).unwrap()
+}
+
+/// A trail of a few thousand lines that nobody writes any more.
+fn trail(entries: usize) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = open(directory.path());
+    for number in 0..entries {
+        logger.log(format!("Invoice {number} posted")).reference_no(format!("SI-{number}")).record().unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    directory
+}
+
+fn lines(directory: &Path) -> Vec<String> {
+    let mut reader = TrailReader::new(directory, 0);
+    let mut lines = Vec::new();
+    while let Some((_, line)) = reader.next_line().unwrap() {
+        lines.push(String::from_utf8(line.to_vec()).unwrap());
+    }
+    lines
+}
+
+/// Without long pauses.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.look = Duration::from_millis(5);
+    settings.first_pause = Duration::from_millis(1);
+    settings.longest_pause = Duration::from_millis(50);
+    settings
+}
+
+fn ship(directory: &Path, server: &Server, port: u16) -> Shipper {
+    Shipper::spawn(directory, Postgres::new(&server.url("shipper", port)).unwrap(), settings()).unwrap()
+}
+
+fn wait_for_all(shipper: &Shipper, count: usize) {
+    let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
+        progress.state == State::CaughtUp && progress.next == count as u64
+    });
+    assert!(is_done, "{:?}", shipper.progress());
+}
+
+fn stop(shipper: Shipper) {
+    shipper.stop(Instant::now() + PATIENCE).unwrap();
+}
+
+/// Each line once and exactly, and what SQL alone can say of them.
+fn assert_same(server: &Server, directory: &Path) {
+    let there = server.sql("SELECT line FROM auditx.entry ORDER BY seq");
+    let expected = lines(directory);
+    assert_eq!(there.lines().count(), expected.len());
+    assert!(there.lines().eq(&expected));
+    assert_eq!(
+        server.sql(
+            "SELECT count(*) FROM auditx.entry WHERE leaf_hash <> sha256('\\x00'::bytea || convert_to(line, 'UTF8'))"
+        ),
+        "0"
+    );
+    assert_eq!(server.sql("SELECT last_seq - first_seq + 1 FROM auditx.trail"), expected.len().to_string());
+}
+
+#[test]
+fn lines_arrive_exactly_and_can_be_queried_and_nothing_arrives_twice_without_a_cursor() {
+    let (server, directory) = (server(), tempfile::tempdir().unwrap());
+    assert_eq!(run_init(&server).unwrap(), VERSION, "a second call changes nothing");
+    let shipper = ship(directory.path(), &server, server.port());
+    // The shipper was there first, and the trail grows while it is shipped.
+    let logger = open(directory.path());
+    for number in 0..2_500 {
+        logger
+            .log(format!("Invoice {number} posted"))
+            .entity("invoice", format!("SI-{number}"))
+            .record()
+            .unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    let count = lines(directory.path()).len();
+    wait_for_all(&shipper, count);
+    stop(shipper);
+    assert_same(&server, directory.path());
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.entry WHERE entity_id = 'SI-77' AND body->>'description' = 'Invoice 77 posted'"), "1");
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.entry WHERE body IS NULL"), "0");
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.entry_default"), "0", "each month has its partition");
+    let [(name, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert_eq!(*saved, count as u64);
+
+    fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
+    let shipper = ship(directory.path(), &server, server.port());
+    wait_for_all(&shipper, count);
+    assert_eq!(shipper.progress().sent, 0, "the destination says how far it is");
+    stop(shipper);
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
+    let (server, directory) = (server(), trail(300));
+    // Among them those that lose the answer to a commit.
+    let proxy = Proxy::before(server.port(), 1, 7);
+    let mut settings = settings();
+    settings.lines = 16;
+    let destination = Postgres::new(&server.url("shipper", proxy.port())).unwrap();
+    let shipper = Shipper::spawn(directory.path(), destination, settings).unwrap();
+    wait_for_all(&shipper, lines(directory.path()).len());
+    let progress = shipper.progress();
+    stop(shipper);
+    assert!(proxy.cuts() > 50 && progress.retries >= proxy.cuts(), "{} {progress:?}", proxy.cuts());
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
+    let (mut server, directory) = (server(), trail(4_000));
+    let mut settings = settings();
+    settings.lines = 50;
+    let destination = Postgres::new(&server.url("shipper", server.port())).unwrap();
+    let shipper = Shipper::spawn(directory.path(), destination, settings).unwrap();
+    let count = lines(directory.path()).len();
+    for part in 1..=4 {
+        let so_far = (count * part / 6) as u64;
+        assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= so_far));
+        server.kill();
+        server.start_again();
+    }
+    wait_for_all(&shipper, count);
+    assert!(shipper.progress().retries > 0);
+    stop(shipper);
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn two_shippers_of_one_trail_double_nothing() {
+    let (server, directory) = (server(), trail(2_000));
+    let mut settings = settings();
+    settings.lines = 20;
+    let shippers = [(); 2].map(|()| {
+        let destination = Postgres::new(&server.url("shipper", server.port())).unwrap();
+        Shipper::spawn(directory.path(), destination, settings).unwrap()
+    });
+    for shipper in shippers {
+        wait_for_all(&shipper, lines(directory.path()).len());
+        stop(shipper);
+    }
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn a_line_that_is_refused_is_parked_once_and_its_stub_keeps_the_proof_whole() {
+    let (server, directory) = (server(), trail(1_500));
+    server
+        .sql("ALTER TABLE auditx.entry ADD CONSTRAINT no_seven CHECK (line NOT LIKE '%Invoice 777 posted%')");
+    let shipper = ship(directory.path(), &server, server.port());
+    let lines = lines(directory.path());
+    wait_for_all(&shipper, lines.len());
+    assert_eq!(shipper.progress().parked, 1);
+    stop(shipper);
+    let seq = lines.iter().position(|line| line.contains("Invoice 777 posted")).unwrap();
+    let [(name, _)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert_eq!(dead_letters(directory.path(), name).unwrap(), [seq as u64]);
+    let parked = directory.path().join(format!(".auditx/dead/{name}/{seq}.json"));
+    let parked: serde_json::Value = serde_json::from_slice(&fs::read(parked).unwrap()).unwrap();
+    assert_eq!(parked["line"], lines[seq].as_str());
+    assert!(parked["why"].as_str().unwrap().contains("no_seven"), "{parked}");
+    let stub = server.sql(&format!("SELECT line FROM auditx.entry WHERE seq = {seq}"));
+    let leaf = auditx_core::leaf_of(stub.as_bytes()).unwrap();
+    assert!(leaf.is_erased && leaf.hash == auditx_core::leaf_hash(lines[seq].as_bytes()));
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.entry"), lines.len().to_string());
+}
+
+#[test]
+fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
+    let (server, directory) = (server(), trail(100));
+    for (breaks, mends, said) in [
+        (
+            "REVOKE INSERT ON auditx.entry FROM auditx_ship",
+            "GRANT INSERT ON auditx.entry TO auditx_ship",
+            "42501",
+        ),
+        (
+            "ALTER TABLE auditx.entry RENAME COLUMN branch TO gone",
+            "ALTER TABLE auditx.entry RENAME COLUMN gone TO branch",
+            "42703",
+        ),
+        ("ALTER ROLE shipper PASSWORD 'other'", "ALTER ROLE shipper PASSWORD 'secret'", "28P01"),
+        ("ALTER SCHEMA auditx RENAME TO gone", "ALTER SCHEMA gone RENAME TO auditx", "42P01"),
+    ] {
+        server.sql(breaks);
+        let shipper = ship(directory.path(), &server, server.port());
+        let deadline = Instant::now() + PATIENCE;
+        let is_told = shipper.wait_until(deadline, |progress| progress.trouble.contains(said));
+        assert!(is_told, "{breaks}: {:?}", shipper.progress());
+        server.sql(mends);
+        wait_for_all(&shipper, lines(directory.path()).len());
+        stop(shipper);
+        assert_same(&server, directory.path());
+        let logger = open(directory.path());
+        logger.log("one more").record().unwrap();
+        logger.close(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_filled_again() {
+    let (server, directory) = (server(), trail(200));
+    let count = lines(directory.path()).len();
+    let shipper = ship(directory.path(), &server, server.port());
+    wait_for_all(&shipper, count);
+    stop(shipper);
+
+    server.sql("UPDATE auditx.trail SET last_leaf_hash = sha256('another')");
+    let shipper = ship(directory.path(), &server, server.port());
+    let ended = |progress: &Progress| progress.state == State::Ended;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended));
+    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(error.is_diverged() && error.to_string().contains(&format!("line {}", count - 1)), "{error}");
+
+    // As only a superuser can.
+    server.sql("SET session_replication_role = replica; DELETE FROM auditx.entry; DELETE FROM auditx.trail");
+    let shipper = ship(directory.path(), &server, server.port());
+    wait_for_all(&shipper, count);
+    assert_eq!(shipper.progress().regressions, 1);
+    stop(shipper);
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn nobody_changes_or_removes_what_was_shipped() {
+    let (server, directory) = (server(), trail(10));
+    let shipper = ship(directory.path(), &server, server.port());
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    for change in [
+        "UPDATE auditx.entry SET actor = 'nobody'",
+        "DELETE FROM auditx.entry",
+        "TRUNCATE auditx.entry",
+        "DELETE FROM auditx.trail",
+        "UPDATE auditx.trail SET last_seq = 1",
+    ] {
+        let refusal = server.refusal(change);
+        assert!(refusal.contains("insert-only") || refusal.contains("only grows"), "{change}: {refusal}");
+        let refusal = server.refusal(&format!("SET ROLE auditx_ship; {change}"));
+        assert!(refusal.contains("permission denied") || refusal.contains("only"), "{change}: {refusal}");
+    }
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn a_shipper_stops_in_an_outage_and_goes_on_later() {
+    let (mut server, directory) = (server(), trail(500));
+    server.kill();
+    let shipper = ship(directory.path(), &server, server.port());
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.retries > 2));
+    shipper.stop(Instant::now()).unwrap();
+    server.start_again();
+    let shipper = ship(directory.path(), &server, server.port());
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&server, directory.path());
+}

@@ -1,0 +1,154 @@
+//! A PostgreSQL of a test's own: on a free port of this machine, in a temporary directory, with a password.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use auditx_tests::deadline::wait_for;
+use tempfile::TempDir;
+
+const PASSWORD: &str = "secret";
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    port: u16,
+    directory: TempDir,
+}
+
+/// The newest one that Debian's packages put here, or the one of the search path.
+fn program(name: &str) -> PathBuf {
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.exists())
+        .collect();
+    found.sort();
+    found.pop().unwrap_or_else(|| name.into())
+}
+
+/// The call of one of the server's programs, which refuse to be run by root.
+fn command(name: &str) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program(name));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program(name));
+    command
+}
+
+/// The number of the user or the group that Debian's package makes.
+fn number(what: &str) -> u32 {
+    let output = Command::new("id").args([what, "postgres"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().expect("run `cargo xtask setup`")
+}
+
+/// A port that is free for now.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn spawn(directory: &TempDir, port: u16) -> Child {
+    command("postgres")
+        .arg("-D")
+        .arg(directory.path().join("data"))
+        .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+        // Processes are killed here, not machines.
+        .args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let password = directory.path().join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            for path in [directory.path(), &password] {
+                chown(path, Some(number("-u")), Some(number("-g"))).unwrap();
+            }
+        }
+        let output = command("initdb")
+            .arg("-D")
+            .arg(directory.path().join("data"))
+            .args(["-U", "admin", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .arg(format!("--pwfile={}", password.display()))
+            .output()
+            .unwrap_or_else(|error| panic!("cannot start initdb ({error}): run `cargo xtask setup`"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let port = free_port();
+        let mut server = Self { process: spawn(&directory, port), port, directory };
+        server.wait();
+        server
+    }
+
+    /// Until it answers. It ends at once where somebody else took its port, or where what it left behind is still in memory.
+    fn wait(&mut self) {
+        wait_for("an answer of PostgreSQL", || {
+            if self.process.try_wait().unwrap().is_some() {
+                self.process = spawn(&self.directory, self.port);
+            }
+            self.try_sql("SELECT 1").ok()
+        });
+    }
+
+    /// As the kernel kills it when memory runs out.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// On the same port, with what it had.
+    pub(crate) fn start_again(&mut self) {
+        self.process = spawn(&self.directory, self.port);
+        self.wait();
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// As this user, through another port where somebody stands in between.
+    pub(crate) fn url(&self, user: &str, port: u16) -> String {
+        format!("postgres://{user}:{PASSWORD}@127.0.0.1:{port}/postgres")
+    }
+
+    fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let output = Command::new("psql")
+            .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &self.url("admin", self.port), "-c", sql])
+            .output()
+            .unwrap_or_else(|error| panic!("cannot start psql ({error}): run `cargo xtask setup`"));
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// What psql prints.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).trim_end().to_owned()
+    }
+
+    /// What psql complains of.
+    pub(crate) fn refusal(&self, sql: &str) -> String {
+        self.try_sql(sql).expect_err(sql)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}

@@ -1,0 +1,93 @@
+//! What goes wrong while shipping: what a destination says of an attempt, and what ends a shipper.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a destination did not take what it was given.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ShipError {
+    /// It may work later: unreachable, refused, no such table, an expired password. Tried again for ever.
+    Retry {
+        /// In words.
+        why: String,
+        /// How long the destination asks to be left alone, if it says so.
+        after: Option<Duration>,
+    },
+    /// Fewer lines at once may be taken: too many bytes, or one of the lines is refused and it is unknown which.
+    Split,
+    /// This line is refused for what it says, and will always be.
+    Poison {
+        /// The line.
+        seq: u64,
+        /// In words.
+        why: String,
+    },
+    /// Somebody else ships the same trail and was faster: ask again how far it is.
+    Fenced,
+    /// The destination holds another line in this place: one of the two was altered, or the trail is another copy.
+    Diverged {
+        /// The line.
+        at: u64,
+    },
+}
+
+impl ShipError {
+    /// To be tried again, for this reason.
+    pub fn retry(why: impl fmt::Display) -> Self {
+        Self::Retry { why: why.to_string(), after: None }
+    }
+}
+
+/// What this crate's calls return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What ended a shipper, or kept it from beginning.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Diverged,
+    Trail,
+}
+
+impl Error {
+    pub(crate) fn diverged(at: u64, destination: &str) -> Self {
+        Self {
+            kind: Kind::Diverged,
+            message: format!(
+                "line {at} is another one in {destination} than in the trail: one of them was altered, or this directory is an older or a second copy of the trail; nothing more is shipped until somebody looks at both"
+            ),
+        }
+    }
+
+    pub(crate) fn gap(from: u64, to: u64, destination: &str) -> Self {
+        let message = format!(
+            "lines {from} to {} are neither in {destination} nor in the trail any more: nothing more is shipped",
+            to - 1
+        );
+        Self { kind: Kind::Diverged, message }
+    }
+
+    pub(crate) fn trail(error: impl fmt::Display) -> Self {
+        Self { kind: Kind::Trail, message: error.to_string() }
+    }
+
+    /// The destination and the trail do not hold the same lines.
+    #[must_use]
+    pub fn is_diverged(&self) -> bool {
+        self.kind == Kind::Diverged
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

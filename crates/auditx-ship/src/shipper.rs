@@ -1,0 +1,124 @@
+//! One trail on its way to one destination, on a thread of its own.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::destination::Destination;
+use crate::error::{Error, Result};
+use crate::progress::{Progress, State};
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+/// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
+#[derive(Debug)]
+pub struct Shipper {
+    stop: watch::Sender<Option<Instant>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+/// What the worker tells.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Says that the thread has ended, however it did.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.change(|progress| progress.state = State::Ended);
+    }
+}
+
+impl Shipper {
+    /// Begins to ship the trail in this directory. An application opens its logger first: with none there is nothing to ship yet,
+    /// and the shipper waits for it. From now on no segment is retired that the destination does not hold.
+    ///
+    /// # Errors
+    /// Where the cursor cannot be opened or no thread be started.
+    pub fn spawn(
+        directory: impl Into<PathBuf>,
+        destination: impl Destination,
+        settings: Settings,
+    ) -> Result<Self> {
+        let (stop, stopped) = watch::channel(None);
+        let shared = Arc::<Shared>::default();
+        let name = format!("auditx-ship-{}", destination.id().as_str());
+        let worker = Worker::new(directory.into(), destination, settings, shared.clone(), stopped)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::trail(format!("cannot start a shipper's runtime: {error}")))?;
+        let ending = Ending(shared.clone());
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || {
+                let _ending = ending;
+                runtime.block_on(worker.run())
+            })
+            .map_err(|error| Error::trail(format!("cannot start a shipper's thread: {error}")))?;
+        Ok(Self { stop, shared, thread: Some(thread) })
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.shared.progress()
+    }
+
+    /// Waits until this is so. False where the shipper ended or the deadline came first.
+    #[must_use]
+    pub fn wait_until(&self, deadline: Instant, is_so: impl Fn(&Progress) -> bool) -> bool {
+        let mut progress = self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if is_so(&progress) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || progress.state == State::Ended {
+                return false;
+            }
+            progress =
+                self.shared.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends it: what is being sent may be finished until the deadline, then the cursor is saved.
+    ///
+    /// # Errors
+    /// `is_diverged` where it had ended by itself, because destination and trail do not hold the same lines.
+    pub fn stop(mut self, deadline: Instant) -> Result<()> {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Instant) -> Result<()> {
+        self.stop.send_replace(Some(deadline));
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        thread.join().unwrap_or_else(|_| Err(Error::trail("the shipper's thread panicked")))
+    }
+}
+
+impl Drop for Shipper {
+    fn drop(&mut self) {
+        // Whoever wants to know why it ended calls `stop`.
+        drop(self.end(Instant::now()));
+    }
+}

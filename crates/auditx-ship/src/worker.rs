@@ -1,0 +1,322 @@
+//! The loop: asks the destination how far it is, sends what follows, and never gives up on what may work later.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use auditx_core::Cursor;
+use tokio::sync::watch;
+
+use crate::backoff::Backoff;
+use crate::batch::{Batch, Shipped};
+use crate::dead;
+use crate::destination::{Destination, Position};
+use crate::error::{Error, Result, ShipError};
+use crate::feed::Feed;
+use crate::progress::State;
+use crate::settings::Settings;
+use crate::shipper::Shared;
+
+/// Cursors are made durable at most this often: a stale one costs lines sent again, never a gap.
+const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// None while the shipper shall go on; then when it must be over.
+pub(crate) type Stop = watch::Receiver<Option<Instant>>;
+
+#[derive(Debug)]
+pub(crate) struct Worker<D> {
+    directory: PathBuf,
+    destination: D,
+    settings: Settings,
+    shared: Arc<Shared>,
+    stop: Stop,
+    feed: Feed,
+    cursor: Cursor,
+    saved_at: Instant,
+    backoff: Backoff,
+    /// The line that follows what the destination holds; none while that is not known.
+    next: Option<u64>,
+    /// The destination held nothing when it was asked: it begins with the oldest line there is.
+    is_empty: bool,
+    /// So many lines are sent at once now: less than the settings say after a refusal.
+    lines: usize,
+}
+
+impl<D: Destination> Worker<D> {
+    pub(crate) fn new(
+        directory: PathBuf,
+        destination: D,
+        settings: Settings,
+        shared: Arc<Shared>,
+        stop: Stop,
+    ) -> Result<Self> {
+        let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::trail)?;
+        let saved = cursor.position().unwrap_or(0);
+        shared.change(|progress| (progress.saved, progress.next) = (saved, saved));
+        Ok(Self {
+            feed: Feed::new(&directory),
+            backoff: Backoff::new(&settings),
+            lines: settings.lines.max(1),
+            saved_at: Instant::now(),
+            next: None,
+            is_empty: false,
+            directory,
+            destination,
+            settings,
+            shared,
+            stop,
+            cursor,
+        })
+    }
+
+    /// Goes on until it is to stop, or the destination and the trail do not hold the same lines.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let outcome = loop {
+            if self.is_stopping() {
+                break Ok(());
+            }
+            match self.turn().await {
+                Ok(()) => {}
+                Err(error) if error.is_diverged() => break Err(error),
+                // The trail cannot be read just now.
+                Err(error) => self.try_again(error.to_string(), None).await,
+            }
+        };
+        self.save_cursor();
+        let Self { destination, settings, stop, .. } = &mut self;
+        // Whoever does not answer is left.
+        let closing = async {
+            destination.close().await;
+            Ok(())
+        };
+        drop(within(settings.patience, stop, closing).await);
+        outcome
+    }
+
+    async fn turn(&mut self) -> Result<()> {
+        let Some((trail, checkpoint)) = self.feed.look()? else {
+            self.rest(State::CaughtUp).await;
+            return Ok(());
+        };
+        let (trail, checkpoint) = (*trail, checkpoint.clone());
+        self.shared.change(|progress| progress.signed = checkpoint.size());
+        let Some(next) = self.next else {
+            let Self { destination, settings, stop, .. } = self;
+            match within(settings.patience, stop, destination.last(trail)).await {
+                Ok(last) => self.reconcile(last)?,
+                Err(error) => {
+                    self.refused(error, &mut []).await?;
+                }
+            }
+            return Ok(());
+        };
+        let mut lines = self.feed.read(self.lines, self.settings.bytes)?;
+        let Some(first) = lines.first().map(|line| line.seq) else {
+            if self.saved_at.elapsed() >= CURSOR_INTERVAL {
+                self.save_cursor();
+            }
+            self.rest(State::CaughtUp).await;
+            return Ok(());
+        };
+        if first != next && !self.is_empty {
+            return Err(Error::gap(next, first, self.destination.id().as_str()));
+        }
+        self.shared.change(|progress| progress.state = State::Shipping);
+        while !lines.is_empty() && !self.is_stopping() {
+            let Some(batch) = Batch::new(trail, checkpoint.clone(), lines) else { break };
+            let Self { destination, settings, stop, .. } = self;
+            let outcome = within(settings.patience, stop, destination.send(&batch)).await;
+            match outcome {
+                Ok(position) => return self.kept(&batch, position),
+                Err(error) => {
+                    lines = batch.lines().to_vec();
+                    if !self.refused(error, &mut lines).await? {
+                        break;
+                    }
+                }
+            }
+        }
+        // What was read is read again.
+        self.feed.go_to(self.next.unwrap_or(next));
+        Ok(())
+    }
+
+    /// Goes on where the destination is, if it holds what the trail holds.
+    fn reconcile(&mut self, last: Option<Position>) -> Result<()> {
+        // It may hold more than was signed when we looked.
+        self.feed.look()?;
+        let next = match last {
+            None => 0,
+            Some(Position { seq, leaf_hash }) => match self.feed.leaf(seq)? {
+                Some(ours) if ours == leaf_hash => seq + 1,
+                // Retired, and its hash is in no cache: the signed cursor is all there is to go by.
+                None if self.cursor.position().is_some_and(|saved| saved > seq) => seq + 1,
+                _ => return Err(Error::diverged(seq, self.destination.id().as_str())),
+            },
+        };
+        self.is_empty = last.is_none();
+        if self.cursor.position().is_some_and(|saved| saved > next) {
+            self.shared.change(|progress| progress.regressions += 1);
+        }
+        self.go_to(next);
+        self.save_cursor();
+        Ok(())
+    }
+
+    fn kept(&mut self, batch: &Batch, position: Position) -> Result<()> {
+        let (lines, last) = (batch.lines(), batch.last());
+        let Some(count) = (position.seq + 1).checked_sub(batch.first()).filter(|_| position.seq <= last.seq)
+        else {
+            // Somebody else is ahead of us: what it holds then is compared.
+            self.next = None;
+            return Ok(());
+        };
+        let kept = &lines[..usize::try_from(count).unwrap_or(lines.len())];
+        if kept.last().is_some_and(|line| line.leaf_hash != position.leaf_hash) {
+            return Err(Error::diverged(position.seq, self.destination.id().as_str()));
+        }
+        let bytes: usize = kept.iter().map(|line| line.line.len()).sum();
+        self.shared.change(|progress| {
+            progress.sent += kept.len() as u64;
+            progress.sent_bytes += bytes as u64;
+            progress.last_success = Some(SystemTime::now());
+            progress.trouble.clear();
+        });
+        self.is_empty = false;
+        self.backoff.reset();
+        self.lines = (self.lines * 2).min(self.settings.lines.max(1));
+        let is_partial = kept.len() < lines.len();
+        self.next = Some(position.seq + 1);
+        if is_partial {
+            self.feed.go_to(position.seq + 1);
+        }
+        self.note_next(position.seq + 1);
+        if self.saved_at.elapsed() >= CURSOR_INTERVAL {
+            self.save_cursor();
+        }
+        Ok(())
+    }
+
+    /// What to do about a refusal. Whether the same lines are to be sent again at once.
+    async fn refused(&mut self, error: ShipError, lines: &mut [Shipped]) -> Result<bool> {
+        match (error, lines) {
+            (ShipError::Diverged { at }, _) => Err(Error::diverged(at, self.destination.id().as_str())),
+            (ShipError::Fenced, _) => {
+                self.shared.change(|progress| progress.fenced += 1);
+                self.try_again("somebody else ships this trail to the same place".to_owned(), None).await;
+                Ok(false)
+            }
+            (ShipError::Split, [_, _, ..]) => {
+                self.lines = (self.lines / 2).max(1);
+                Ok(false)
+            }
+            (ShipError::Split, [line]) => self.park(line, "it is too large").await,
+            (ShipError::Split, []) => {
+                self.try_again("it refuses to say how far it is".to_owned(), None).await;
+                Ok(false)
+            }
+            (ShipError::Poison { seq, why }, lines) => match lines.iter_mut().find(|line| line.seq == seq) {
+                Some(line) => self.park(line, &why).await,
+                None => {
+                    self.try_again(format!("it refuses line {seq}, which was not sent: {why}"), None).await;
+                    Ok(false)
+                }
+            },
+            (ShipError::Retry { why, after }, _) => {
+                self.try_again(why, after).await;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn park(&mut self, line: &mut Shipped, why: &str) -> Result<bool> {
+        if auditx_core::erased_hash(line.line.as_bytes()).is_some() {
+            // Not even the stub is taken: that is no matter of this line.
+            self.try_again(format!("it refuses the stub of line {}: {why}", line.seq), None).await;
+            return Ok(false);
+        }
+        dead::park(&self.directory, self.destination.id(), line, why)?;
+        self.shared.change(|progress| progress.parked += 1);
+        Ok(true)
+    }
+
+    async fn try_again(&mut self, why: String, after: Option<Duration>) {
+        self.next = None;
+        if self.is_stopping() {
+            return;
+        }
+        self.shared.change(|progress| {
+            progress.retries += 1;
+            progress.trouble = why;
+            progress.state = State::Waiting;
+        });
+        let pause = self.backoff.pause(after);
+        self.sleep(pause).await;
+    }
+
+    async fn rest(&mut self, state: State) {
+        self.shared.change(|progress| {
+            progress.state = state;
+            progress.trouble.clear();
+        });
+        self.sleep(self.settings.look).await;
+    }
+
+    /// Shorter where the shipper is to stop.
+    async fn sleep(&mut self, pause: Duration) {
+        let is_to_stop = self.stop.wait_for(Option::is_some);
+        // Whichever it was, the loop looks.
+        drop(tokio::time::timeout(pause, is_to_stop).await);
+    }
+
+    fn go_to(&mut self, next: u64) {
+        self.feed.go_to(next);
+        self.next = Some(next);
+        self.note_next(next);
+    }
+
+    fn note_next(&mut self, next: u64) {
+        self.cursor.advance(next);
+        self.shared.change(|progress| progress.next = next);
+    }
+
+    fn save_cursor(&mut self) {
+        self.saved_at = Instant::now();
+        let next = self.shared.progress().next;
+        if !self.cursor.is_behind(next) {
+            return;
+        }
+        match self.cursor.save() {
+            Ok(()) => self.shared.change(|progress| progress.saved = next),
+            // Retention waits, and lines are sent again after a restart: nothing is lost.
+            Err(error) => self.shared.change(|progress| {
+                progress.trouble = format!("the cursor cannot be saved: {error}");
+            }),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.borrow().is_some() || self.stop.has_changed().is_err()
+    }
+}
+
+/// The answer of a destination, unless it takes too long or the shipper must be over.
+async fn within<T>(
+    patience: Duration,
+    stop: &mut Stop,
+    answer: impl Future<Output = Result<T, ShipError>>,
+) -> Result<T, ShipError> {
+    let over = async {
+        let deadline = stop.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+        if let Some(deadline) = deadline {
+            tokio::time::sleep_until(deadline.into()).await;
+        }
+    };
+    tokio::select! {
+        answer = tokio::time::timeout(patience, answer) => {
+            answer.unwrap_or_else(|_| Err(ShipError::retry(format!("no answer within {patience:?}"))))
+        }
+        () = over => Err(ShipError::retry("the shipper was stopped")),
+    }
+}
