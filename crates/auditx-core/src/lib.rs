@@ -50,6 +50,7 @@ mod recover;
 mod undrained;
 mod follow;
 mod keeper;
+mod restore;
 mod rate_limit;
 mod receipt;
 mod logger;
@@ -91,6 +92,7 @@ pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
+pub use restore::RestoredTrail;
 pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
     ACTIVE, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader,

@@ -87,11 +87,20 @@ impl Postgres {
             }
             writer.finish().await?;
             let Position { seq, leaf_hash } = batch.last();
+            let note = batch.note().map(|note| note.checkpoint.as_str());
             transaction
                 .execute(
-                    "UPDATE auditx.trail SET last_seq = $2, last_leaf_hash = $3, checkpoint = $4, updated_at = now() \
-                     WHERE trail_id = $1",
-                    &[&trail, &signed(seq), &leaf_hash.as_slice(), &batch.checkpoint().as_str()],
+                    "UPDATE auditx.trail SET last_seq = $2, last_leaf_hash = $3, checkpoint = coalesce($4, checkpoint), \
+                     updated_at = now() WHERE trail_id = $1",
+                    &[&trail, &signed(seq), &leaf_hash.as_slice(), &note],
+                )
+                .await?;
+        }
+        if let Some(note) = batch.note().filter(|note| note.is_boundary) {
+            transaction
+                .execute(
+                    "INSERT INTO auditx.checkpoint (trail_id, size, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    &[&trail, &signed(note.checkpoint.size()), &note.checkpoint.as_str()],
                 )
                 .await?;
         }
@@ -117,12 +126,11 @@ impl Postgres {
 /// Locks the trail's row, made where there is none. Gives the number of the last line that is there; one less than the first of the
 /// batch where none is.
 async fn lock_trail(transaction: &Transaction<'_>, trail: Uuid, batch: &Batch) -> Result<i64, Refusal> {
-    let checkpoint = batch.checkpoint();
     transaction
         .execute(
-            "INSERT INTO auditx.trail (trail_id, origin, first_seq, last_seq, last_leaf_hash, checkpoint) \
-             VALUES ($1, $2, $3::bigint, $3::bigint - 1, '', $4) ON CONFLICT (trail_id) DO NOTHING",
-            &[&trail, &checkpoint.origin(), &signed(batch.first()), &checkpoint.as_str()],
+            "INSERT INTO auditx.trail (trail_id, origin, first_seq, last_seq, last_leaf_hash) \
+             VALUES ($1, $2, $3::bigint, $3::bigint - 1, '') ON CONFLICT (trail_id) DO NOTHING",
+            &[&trail, &batch.origin(), &signed(batch.first())],
         )
         .await?;
     let row = transaction

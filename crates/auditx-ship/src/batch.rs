@@ -16,20 +16,29 @@ pub struct Shipped {
     pub line: String,
 }
 
+/// What was signed over lines: all of those that are shipped with it, and perhaps more that follow.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// The signed tree head.
+    pub checkpoint: SignedCheckpoint,
+    /// Whether it is one of those that the trail itself keeps: of a sealed segment, a closed session, a replaced key.
+    pub is_boundary: bool,
+}
+
 /// Consecutive lines of one trail, at least one, and what was signed over them.
 #[derive(Debug, Clone)]
 pub struct Batch {
     trail: TrailId,
-    checkpoint: SignedCheckpoint,
+    note: Note,
     lines: Vec<Shipped>,
 }
 
 impl Batch {
     /// None where there is no line, or they do not follow each other.
     #[must_use]
-    pub fn new(trail: TrailId, checkpoint: SignedCheckpoint, lines: Vec<Shipped>) -> Option<Self> {
+    pub fn new(trail: TrailId, note: Note, lines: Vec<Shipped>) -> Option<Self> {
         let follow = lines.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
-        (!lines.is_empty() && follow).then_some(Self { trail, checkpoint, lines })
+        (!lines.is_empty() && follow).then_some(Self { trail, note, lines })
     }
 
     /// The trail they are of.
@@ -38,10 +47,17 @@ impl Batch {
         self.trail
     }
 
-    /// What was signed last when they were read; it covers all of them.
+    /// The name under which the trail's tree heads are signed.
     #[must_use]
-    pub fn checkpoint(&self) -> &SignedCheckpoint {
-        &self.checkpoint
+    pub fn origin(&self) -> &str {
+        self.note.checkpoint.origin()
+    }
+
+    /// The note that ends with the last of these lines: who keeps it with them can prove all that is there by then. None while more
+    /// lines follow before one does.
+    #[must_use]
+    pub fn note(&self) -> Option<&Note> {
+        Some(&self.note).filter(|note| note.checkpoint.size() == self.last().seq + 1)
     }
 
     /// The lines in their order.

@@ -23,7 +23,7 @@ pub(crate) fn park(trail: &Path, destination: &DestinationId, entry: &mut Shippe
     let hash = to_hex(leaf_hash);
     let text = json!({ "seq": seq, "leaf_hash": hash, "why": why, "line": line }).to_string();
     keep(&folder, &format!("{seq}.json"), text.as_bytes()).map_err(|error| {
-        Error::trail(format!("cannot keep a refused line in {}: {error}", folder.display()))
+        Error::new(format!("cannot keep a refused line in {}: {error}", folder.display()))
     })?;
     *line = format!("{{\"seq\":{seq},\"erased\":\"{hash}\"}}");
     Ok(())
@@ -46,7 +46,7 @@ fn keep(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 /// Where the folder is there and cannot be read.
 pub fn dead_letters(trail: &Path, destination: &str) -> Result<Vec<u64>> {
     let folder = folder(trail, destination);
-    let failed = |error| Error::trail(format!("cannot read {}: {error}", folder.display()));
+    let failed = |error| Error::new(format!("cannot read {}: {error}", folder.display()));
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(failed)?,

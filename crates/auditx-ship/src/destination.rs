@@ -25,7 +25,7 @@ impl FromStr for TrailId {
     fn from_str(text: &str) -> Result<Self> {
         let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex);
-        let wrong = || Error::trail(format!("{text:?} is no trail's id: 32 hex digits"));
+        let wrong = || Error::new(format!("{text:?} is no trail's id: 32 hex digits"));
         number.map(|number| Self(number.to_be_bytes())).ok_or_else(wrong)
     }
 }

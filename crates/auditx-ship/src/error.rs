@@ -52,7 +52,7 @@ pub struct Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Diverged,
-    Trail,
+    Other,
 }
 
 impl Error {
@@ -73,8 +73,9 @@ impl Error {
         Self { kind: Kind::Diverged, message }
     }
 
-    pub(crate) fn trail(error: impl fmt::Display) -> Self {
-        Self { kind: Kind::Trail, message: error.to_string() }
+    /// Anything else, in words: a trail or a copy that cannot be read.
+    pub fn new(error: impl fmt::Display) -> Self {
+        Self { kind: Kind::Other, message: error.to_string() }
     }
 
     /// The destination and the trail do not hold the same lines.

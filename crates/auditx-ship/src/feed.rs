@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{Hash, SignedCheckpoint, Tiles, TrailReader, checkpoint_path, leaf_of};
+use auditx_core::{Hash, SignedCheckpoint, Tiles, TrailReader, checkpoint_history, checkpoint_path, leaf_of};
 
-use crate::batch::Shipped;
+use crate::batch::{Note, Shipped};
 use crate::destination::TrailId;
 use crate::error::{Error, Result};
 
@@ -15,53 +15,80 @@ pub(crate) struct Feed {
     directory: PathBuf,
     reader: TrailReader,
     signed: Option<(TrailId, SignedCheckpoint)>,
+    /// What the lines are shipped up to before anything newer is aimed at: so a destination that is far behind, or never quite
+    /// there, still holds notes that speak of all it has.
+    aim: Option<Note>,
 }
 
 impl Feed {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_path_buf(), reader: TrailReader::new(directory, 0), signed: None }
+        Self {
+            directory: directory.to_path_buf(),
+            reader: TrailReader::new(directory, 0),
+            signed: None,
+            aim: None,
+        }
     }
 
-    /// Looks what is signed by now; none before anything is.
+    /// Looks what is signed by now: the trail, and of how many lines; none before anything is.
     ///
     /// # Errors
     /// Where the checkpoint cannot be read, or is one of another trail than before.
-    pub(crate) fn look(&mut self) -> Result<Option<&(TrailId, SignedCheckpoint)>> {
-        let path = checkpoint_path(&self.directory);
-        let note = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self.signed.as_ref()),
-            other => {
-                other.map_err(|error| Error::trail(format!("cannot read {}: {error}", path.display())))?
+    pub(crate) fn look(&mut self) -> Result<Option<(TrailId, u64)>> {
+        match read_note(&checkpoint_path(&self.directory))? {
+            None => {}
+            Some(checkpoint) => {
+                let trail: TrailId = checkpoint.origin().rsplit('/').next().unwrap_or_default().parse()?;
+                if self.signed.as_ref().is_some_and(|(known, _)| *known != trail) {
+                    let directory = self.directory.display();
+                    return Err(Error::new(format!("another trail, {trail}, was put in {directory}")));
+                }
+                self.signed = Some((trail, checkpoint));
             }
-        };
-        let checkpoint = SignedCheckpoint::parse(&note).map_err(Error::trail)?;
-        let trail: TrailId = checkpoint.origin().rsplit('/').next().unwrap_or_default().parse()?;
-        if self.signed.as_ref().is_some_and(|(known, _)| *known != trail) {
-            return Err(Error::trail(format!(
-                "another trail, {trail}, was put in {}",
-                self.directory.display()
-            )));
         }
-        Ok(Some(self.signed.insert((trail, checkpoint))))
+        Ok(self.signed.as_ref().map(|(trail, checkpoint)| (*trail, checkpoint.size())))
     }
 
     pub(crate) fn go_to(&mut self, next: u64) {
         self.reader.restart(next);
+        self.aim = None;
     }
 
-    /// The lines from where it stands, up to the end of what is signed.
-    pub(crate) fn read(&mut self, most_lines: usize, most_bytes: usize) -> Result<Vec<Shipped>> {
-        let end = self.signed.as_ref().map_or(0, |(_, checkpoint)| checkpoint.size());
-        let (mut lines, mut bytes) = (Vec::new(), 0);
+    /// The lines from where it stands, up to the end of the next note at most, and that note.
+    pub(crate) fn read(
+        &mut self,
+        most_lines: usize,
+        most_bytes: usize,
+    ) -> Result<Option<(Vec<Shipped>, Note)>> {
+        let Some(note) = self.aim()? else { return Ok(None) };
+        let (end, mut lines, mut bytes) = (note.checkpoint.size(), Vec::new(), 0);
         while self.reader.position() < end && lines.len() < most_lines && bytes < most_bytes {
-            let Some((seq, line)) = self.reader.next_line().map_err(Error::trail)? else { break };
+            let Some((seq, line)) = self.reader.next_line().map_err(Error::new)? else { break };
             let (Some(leaf), Ok(text)) = (leaf_of(line), std::str::from_utf8(line)) else {
-                return Err(Error::trail(format!("line {seq} is damaged: see `auditx verify`")));
+                return Err(Error::new(format!("line {seq} is damaged: see `auditx verify`")));
             };
             bytes += text.len();
             lines.push(Shipped { seq, leaf_hash: leaf.hash, line: text.to_owned() });
         }
-        Ok(lines)
+        Ok((!lines.is_empty()).then_some((lines, note)))
+    }
+
+    /// The next note of a boundary that lies before it, else the latest; none where nothing is signed beyond.
+    fn aim(&mut self) -> Result<Option<Note>> {
+        let position = self.reader.position();
+        let Some((_, latest)) = self.signed.as_ref().filter(|(_, latest)| latest.size() > position) else {
+            return Ok(None);
+        };
+        if let Some(aim) = self.aim.as_ref().filter(|aim| aim.checkpoint.size() > position) {
+            return Ok(Some(aim.clone()));
+        }
+        let boundary = next_boundary(&self.directory, position, latest.size())?;
+        let aim = match boundary.filter(|boundary| boundary.origin() == latest.origin()) {
+            Some(checkpoint) => Note { checkpoint, is_boundary: true },
+            None => Note { checkpoint: latest.clone(), is_boundary: false },
+        };
+        self.aim = Some(aim.clone());
+        Ok(Some(aim))
     }
 
     /// The leaf of a line, if it is signed: of the line, or of the tree where the line is retired.
@@ -70,12 +97,40 @@ impl Feed {
             return Ok(None);
         }
         let mut reader = TrailReader::new(&self.directory, seq);
-        if let Some((found, line)) = reader.next_line().map_err(Error::trail)?
+        if let Some((found, line)) = reader.next_line().map_err(Error::new)?
             && found == seq
         {
             return Ok(leaf_of(line).map(|leaf| leaf.hash));
         }
         let mut leaf = [Hash::default()];
         Ok((Tiles::open(&self.directory).leaves(seq, &mut leaf) == 1).then_some(leaf[0]))
+    }
+}
+
+/// The note of the first boundary after `position`, if there is one up to `end`.
+fn next_boundary(trail: &Path, position: u64, end: u64) -> Result<Option<SignedCheckpoint>> {
+    let history = checkpoint_history(trail);
+    let failed = |error| Error::new(format!("cannot read {}: {error}", history.display()));
+    let entries = match fs::read_dir(&history) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    let mut next = None;
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let size = name.to_str().and_then(|name| name.parse::<u64>().ok());
+        if let Some(size) = size.filter(|size| *size > position && *size <= end) {
+            next = Some(next.map_or(size, |known: u64| known.min(size)));
+        }
+    }
+    next.map_or(Ok(None), |size| read_note(&history.join(size.to_string())))
+}
+
+/// A note; none where there is no such file.
+fn read_note(path: &Path) -> Result<Option<SignedCheckpoint>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(format!("cannot read {}: {error}", path.display()))),
+        Ok(note) => SignedCheckpoint::parse(&note).map(Some).map_err(Error::new),
     }
 }

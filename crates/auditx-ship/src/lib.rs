@@ -29,8 +29,10 @@ mod progress;
 mod settings;
 mod worker;
 mod shipper;
+mod copy;
 
-pub use batch::{Batch, Shipped};
+pub use batch::{Batch, Note, Shipped};
+pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;
 pub use destination::{Destination, DestinationId, Position, TrailId};
 pub use error::{Error, Result, ShipError};

@@ -66,7 +66,7 @@ impl Shipper {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Error::trail(format!("cannot start a shipper's runtime: {error}")))?;
+            .map_err(|error| Error::new(format!("cannot start a shipper's runtime: {error}")))?;
         let ending = Ending(shared.clone());
         let thread = std::thread::Builder::new()
             .name(name)
@@ -74,7 +74,7 @@ impl Shipper {
                 let _ending = ending;
                 runtime.block_on(worker.run())
             })
-            .map_err(|error| Error::trail(format!("cannot start a shipper's thread: {error}")))?;
+            .map_err(|error| Error::new(format!("cannot start a shipper's thread: {error}")))?;
         Ok(Self { stop, shared, thread: Some(thread) })
     }
 
@@ -112,7 +112,7 @@ impl Shipper {
     fn end(&mut self, deadline: Instant) -> Result<()> {
         self.stop.send_replace(Some(deadline));
         let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().unwrap_or_else(|_| Err(Error::trail("the shipper's thread panicked")))
+        thread.join().unwrap_or_else(|_| Err(Error::new("the shipper's thread panicked")))
     }
 }
 

@@ -51,7 +51,7 @@ impl<D: Destination> Worker<D> {
         shared: Arc<Shared>,
         stop: Stop,
     ) -> Result<Self> {
-        let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::trail)?;
+        let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::new)?;
         let saved = cursor.position().unwrap_or(0);
         shared.change(|progress| (progress.saved, progress.next) = (saved, saved));
         Ok(Self {
@@ -95,12 +95,11 @@ impl<D: Destination> Worker<D> {
     }
 
     async fn turn(&mut self) -> Result<()> {
-        let Some((trail, checkpoint)) = self.feed.look()? else {
+        let Some((trail, signed)) = self.feed.look()? else {
             self.rest(State::CaughtUp).await;
             return Ok(());
         };
-        let (trail, checkpoint) = (*trail, checkpoint.clone());
-        self.shared.change(|progress| progress.signed = checkpoint.size());
+        self.shared.change(|progress| progress.signed = signed);
         let Some(next) = self.next else {
             let Self { destination, settings, stop, .. } = self;
             match within(settings.patience, stop, destination.last(trail)).await {
@@ -111,20 +110,19 @@ impl<D: Destination> Worker<D> {
             }
             return Ok(());
         };
-        let mut lines = self.feed.read(self.lines, self.settings.bytes)?;
-        let Some(first) = lines.first().map(|line| line.seq) else {
+        let Some((mut lines, note)) = self.feed.read(self.lines, self.settings.bytes)? else {
             if self.saved_at.elapsed() >= CURSOR_INTERVAL {
                 self.save_cursor();
             }
             self.rest(State::CaughtUp).await;
             return Ok(());
         };
-        if first != next && !self.is_empty {
-            return Err(Error::gap(next, first, self.destination.id().as_str()));
+        if let Some(first) = lines.first().filter(|first| first.seq != next && !self.is_empty) {
+            return Err(Error::gap(next, first.seq, self.destination.id().as_str()));
         }
         self.shared.change(|progress| progress.state = State::Shipping);
         while !lines.is_empty() && !self.is_stopping() {
-            let Some(batch) = Batch::new(trail, checkpoint.clone(), lines) else { break };
+            let Some(batch) = Batch::new(trail, note.clone(), lines) else { break };
             let Self { destination, settings, stop, .. } = self;
             let outcome = within(settings.patience, stop, destination.send(&batch)).await;
             match outcome {

@@ -8,15 +8,23 @@ BEGIN
     END IF;
 END $$;
 
--- How far each trail is, and what was signed over it last.
+-- How far each trail is, and the newest note over what is there.
 CREATE TABLE auditx.trail (
     trail_id uuid PRIMARY KEY,
     origin text NOT NULL,
     first_seq bigint NOT NULL,
     last_seq bigint NOT NULL,
     last_leaf_hash bytea NOT NULL,
-    checkpoint text NOT NULL,
+    checkpoint text,
     updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The notes that the trail itself keeps: of sealed segments, closed sessions, replaced keys.
+CREATE TABLE auditx.checkpoint (
+    trail_id uuid NOT NULL REFERENCES auditx.trail,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    PRIMARY KEY (trail_id, size)
 );
 
 CREATE TABLE auditx.entry (
@@ -55,6 +63,8 @@ CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON auditx.entry
     FOR EACH ROW EXECUTE FUNCTION auditx.refuse_change();
 CREATE TRIGGER insert_only_as_a_whole BEFORE TRUNCATE ON auditx.entry
     FOR EACH STATEMENT EXECUTE FUNCTION auditx.refuse_change();
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON auditx.checkpoint
+    FOR EACH ROW EXECUTE FUNCTION auditx.refuse_change();
 CREATE TRIGGER never_deleted BEFORE DELETE ON auditx.trail
     FOR EACH ROW EXECUTE FUNCTION auditx.refuse_change();
 
@@ -89,6 +99,7 @@ END $$;
 ALTER SCHEMA auditx OWNER TO auditx_owner;
 ALTER TABLE auditx.migration OWNER TO auditx_owner;
 ALTER TABLE auditx.trail OWNER TO auditx_owner;
+ALTER TABLE auditx.checkpoint OWNER TO auditx_owner;
 ALTER TABLE auditx.entry OWNER TO auditx_owner;
 ALTER TABLE auditx.entry_default OWNER TO auditx_owner;
 ALTER FUNCTION auditx.refuse_change() OWNER TO auditx_owner;
@@ -97,7 +108,7 @@ ALTER FUNCTION auditx.make_month(date) OWNER TO auditx_owner;
 
 GRANT USAGE ON SCHEMA auditx TO auditx_ship;
 GRANT SELECT, INSERT, UPDATE ON auditx.trail TO auditx_ship;
-GRANT SELECT, INSERT ON auditx.entry TO auditx_ship;
+GRANT SELECT, INSERT ON auditx.checkpoint, auditx.entry TO auditx_ship;
 GRANT SELECT ON auditx.migration TO auditx_ship;
 REVOKE ALL ON FUNCTION auditx.make_month(date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auditx.make_month(date) TO auditx_ship;
