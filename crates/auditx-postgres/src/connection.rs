@@ -1,7 +1,16 @@
 //! A connection: a client, and a task that moves its bytes.
 
-use tokio_postgres::{Client, Config, NoTls};
+use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::address::Address;
 use crate::error::{Error, Result};
 
 /// Ended when dropped, whatever was going on.
@@ -12,12 +21,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(config: &Config) -> Result<Self> {
-        let (client, connection) = config.connect(NoTls).await?;
-        let task = tokio::spawn(async move {
-            // What ended it is told to whoever waits for an answer.
-            drop(connection.await);
-        });
+    pub(crate) async fn open(address: &Address) -> Result<Self> {
+        let Address { config, root } = address;
+        // What ended a connection is told to whoever waits for an answer.
+        let (client, task) = if config.get_ssl_mode() == SslMode::Disable {
+            let (client, connection) = config.connect(NoTls).await?;
+            (client, tokio::spawn(async move { drop(connection.await) }))
+        } else {
+            // Read each time: certificates are replaced while processes run.
+            let (client, connection) = config.connect(encryption(root.as_deref())?).await?;
+            (client, tokio::spawn(async move { drop(connection.await) }))
+        };
         Ok(Self { client, task })
     }
 }
@@ -28,15 +42,25 @@ impl Drop for Connection {
     }
 }
 
-/// Reads a URL or a `key=value` text, with a limit to connecting and a name that the server's operator sees.
-pub(crate) fn config_of(url: &str) -> Result<Config> {
-    let mut config: Config =
-        url.parse().map_err(|error| Error::said(format!("this is no PostgreSQL address: {error}")))?;
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(std::time::Duration::from_secs(10));
+/// Believes what is signed by a certificate of this file, or by one of the machine's.
+fn encryption(root: Option<&Path>) -> Result<MakeRustlsConnect> {
+    let mut roots = RootCertStore::empty();
+    match root {
+        Some(path) => {
+            let unreadable = |error| Error::said(format!("cannot read {}: {error}", path.display()));
+            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+                let refused = |error| Error::said(format!("{} is refused: {error}", path.display()));
+                roots.add(certificate.map_err(unreadable)?).map_err(refused)?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
     }
-    if config.get_application_name().is_none() {
-        config.application_name("auditx");
-    }
-    Ok(config)
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::said(format!("no encryption: {error}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }

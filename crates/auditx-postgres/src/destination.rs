@@ -5,11 +5,12 @@ use std::pin::pin;
 
 use auditx_core::Hash;
 use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
+use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::Host;
-use tokio_postgres::{Config, Transaction};
 
-use crate::connection::{Connection, config_of};
+use crate::address::Address;
+use crate::connection::Connection;
 use crate::entry::{COPY, EntryRow, Month, types};
 use crate::error::{Error, Result};
 use crate::value::Uuid;
@@ -17,7 +18,7 @@ use crate::value::Uuid;
 /// A server, reached when it is needed. See [`init`](crate::init) for what must be there.
 #[derive(Debug)]
 pub struct Postgres {
-    config: Config,
+    address: Address,
     id: DestinationId,
     /// None while something is asked: what is given up in the middle of a question is not asked anything else.
     connection: Option<Connection>,
@@ -43,7 +44,8 @@ impl Postgres {
     /// # Errors
     /// Where the text is no address.
     pub fn new(url: &str) -> Result<Self> {
-        let config = config_of(url)?;
+        let address = Address::parse(url)?;
+        let config = &address.config;
         let host = match config.get_hosts().first() {
             Some(Host::Tcp(host)) => host.clone(),
             Some(Host::Unix(path)) => path.display().to_string(),
@@ -52,13 +54,13 @@ impl Postgres {
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
         let id = DestinationId::new(&format!("postgres-{host}-{port}-{database}"));
-        Ok(Self { config, id, connection: None, months: HashSet::new() })
+        Ok(Self { address, id, connection: None, months: HashSet::new() })
     }
 
     async fn connection(&mut self) -> Result<Connection> {
         match self.connection.take().filter(|connection| !connection.client.is_closed()) {
             Some(connection) => Ok(connection),
-            None => Connection::open(&self.config).await,
+            None => Connection::open(&self.address).await,
         }
     }
 

@@ -18,15 +18,19 @@
 //! WHERE leaf_hash <> sha256('\x00'::bytea || convert_to(line, 'UTF8')) AND line NOT LIKE '{"seq":%,"erased":"%"}';
 //! ```
 //!
-//! Connections are not encrypted yet: use a Unix socket, loopback, or a tunnel; `sslmode=require` is refused with an error.
+//! Connections that leave the machine are encrypted, and the server's certificate is checked against the machine's own authorities or
+//! those of `sslrootcert=FILE`; `sslmode=disable` turns that off.
 
 mod error;
+mod address;
 mod connection;
 mod value;
 mod entry;
 mod schema;
 mod destination;
+mod copy;
 
+pub use copy::PostgresCopy;
 pub use destination::Postgres;
 pub use error::{Error, Result};
 pub use schema::{VERSION, init};

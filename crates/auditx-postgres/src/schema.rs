@@ -1,6 +1,7 @@
 //! The schema `auditx`: made and brought up to date by whoever may create roles, never by a shipper.
 
-use crate::connection::{Connection, config_of};
+use crate::address::Address;
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// Each is run once, in order, in one transaction with the note that it was.
@@ -9,14 +10,14 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// Makes the schema `auditx` and the roles `auditx_owner` and `auditx_ship`, or brings them up to date. Grant `auditx_ship` to the
-/// user that ships. Gives the version that was there before; 0 where there was none.
+/// Makes the schema `auditx` and the roles `auditx_owner`, `auditx_ship` and `auditx_read`, or brings them up to date. Grant
+/// `auditx_ship` to the user that ships, and `auditx_read` to those who query. Gives the version that was there before; 0 where there was none.
 ///
 /// # Errors
 /// Where the server cannot be reached or refuses: the user must be allowed to create roles and a schema. Where the database is not
 /// in UTF-8, or its schema is newer than this version knows.
 pub async fn init(url: &str) -> Result<usize> {
-    let mut connection = Connection::open(&config_of(url)?).await?;
+    let mut connection = Connection::open(&Address::parse(url)?).await?;
     let client = &mut connection.client;
     let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
     if encoding != "UTF8" {

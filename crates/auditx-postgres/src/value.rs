@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
-use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
 /// A uuid: sixteen bytes.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,14 @@ impl ToSql for Uuid {
 
     accepts!(UUID);
     to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Uuid {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(bytes.try_into()?))
+    }
+
+    accepts!(UUID);
 }
 
 /// A jsonb: a version, then the text, which the server parses.

@@ -6,6 +6,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'auditx_ship') THEN
         CREATE ROLE auditx_ship NOLOGIN;
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'auditx_read') THEN
+        CREATE ROLE auditx_read NOLOGIN;
+    END IF;
 END $$;
 
 -- How far each trail is, and the newest note over what is there.
@@ -106,7 +109,8 @@ ALTER FUNCTION auditx.refuse_change() OWNER TO auditx_owner;
 ALTER FUNCTION auditx.refuse_return() OWNER TO auditx_owner;
 ALTER FUNCTION auditx.make_month(date) OWNER TO auditx_owner;
 
-GRANT USAGE ON SCHEMA auditx TO auditx_ship;
+GRANT USAGE ON SCHEMA auditx TO auditx_ship, auditx_read;
+GRANT SELECT ON auditx.trail, auditx.checkpoint, auditx.entry TO auditx_read;
 GRANT SELECT, INSERT, UPDATE ON auditx.trail TO auditx_ship;
 GRANT SELECT, INSERT ON auditx.checkpoint, auditx.entry TO auditx_ship;
 GRANT SELECT ON auditx.migration TO auditx_ship;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod certificates;
+mod copies;
 mod proxy;
 mod server;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use auditx_tests::deadline::wait_for;
@@ -47,6 +47,13 @@ fn number(what: &str) -> u32 {
     String::from_utf8(output.stdout).unwrap().trim().parse().expect("run `cargo xtask setup`")
 }
 
+/// Gives a file to the user that the server runs as.
+fn own(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        chown(path, Some(number("-u")), Some(number("-g"))).unwrap();
+    }
+}
+
 /// A port that is free for now.
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
@@ -72,11 +79,8 @@ impl Server {
         let password = directory.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        if rustix::process::geteuid().is_root() {
-            for path in [directory.path(), &password] {
-                chown(path, Some(number("-u")), Some(number("-g"))).unwrap();
-            }
-        }
+        own(directory.path());
+        own(&password);
         let output = command("initdb")
             .arg("-D")
             .arg(directory.path().join("data"))
@@ -111,6 +115,14 @@ impl Server {
     pub(crate) fn start_again(&mut self) {
         self.process = spawn(&self.directory, self.port);
         self.wait();
+    }
+
+    /// A file of its own in the folder of its data.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let path = self.directory.path().join("data").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        own(&path);
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -1,0 +1,130 @@
+//! Where a server is, and how far its network is trusted.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::error::{Error, Result};
+
+/// What is read out of a URL or out of PostgreSQL's `key=value` form.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    pub(crate) config: Config,
+    /// The file of certificates that the server's must be signed by; without it, the machine's own.
+    pub(crate) root: Option<PathBuf>,
+}
+
+impl Address {
+    /// Connections are encrypted and the server's certificate is checked, unless the server is on this machine or the text says
+    /// `sslmode=disable`. Connecting has a limit of time, and the server's operator sees who it is.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let (text, mode, root) = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            split_url(text)
+        } else {
+            split_pairs(text)
+        };
+        let mut config: Config =
+            text.parse().map_err(|error| Error::said(format!("this is no PostgreSQL address: {error}")))?;
+        let is_near = config.get_hosts().iter().all(is_near);
+        config.ssl_mode(match mode.as_deref() {
+            None if is_near => SslMode::Disable,
+            // What libpq calls so checks less than it may seem; here all of them check the certificate and its name.
+            None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
+            Some("disable") => SslMode::Disable,
+            Some(other) => {
+                return Err(Error::said(format!("sslmode={other} is not known: disable, or verify-full")));
+            }
+        });
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(10));
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("auditx");
+        }
+        Ok(Self { config, root })
+    }
+}
+
+fn is_near(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+    }
+}
+
+type Split = (String, Option<String>, Option<PathBuf>);
+
+/// Takes out of the query what the client crate does not know.
+fn split_url(url: &str) -> Split {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let (mut rest, mut mode, mut root) = (Vec::new(), None, None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = || percent_decode_str(value).decode_utf8_lossy().into_owned();
+        match key {
+            "sslmode" => mode = Some(value()),
+            "sslrootcert" => root = Some(value().into()),
+            _ => rest.push(pair),
+        }
+    }
+    let text = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    (text, mode, root)
+}
+
+/// The same of `key=value` words; a path with blanks must be given in a URL.
+fn split_pairs(text: &str) -> Split {
+    let (mut rest, mut mode, mut root) = (Vec::new(), None, None);
+    for word in text.split(' ') {
+        match word.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value.to_owned()),
+            Some(("sslrootcert", value)) => root = Some(value.into()),
+            _ => rest.push(word),
+        }
+    }
+    (rest.join(" "), mode, root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(text: &str) -> SslMode {
+        Address::parse(text).unwrap().config.get_ssl_mode()
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_encrypted_unless_somebody_says_no() {
+        for near in
+            ["postgres://a@localhost/x", "postgres://a@127.0.0.1/x", "host=/run/postgresql user=a", "user=a"]
+        {
+            assert_eq!(mode(near), SslMode::Disable, "{near}");
+        }
+        for far in
+            ["postgres://a@db/x", "host=db user=a", "postgres://a@db/x?sslmode=verify-full", "host=10.0.0.1"]
+        {
+            assert_eq!(mode(far), SslMode::Require, "{far}");
+        }
+        assert_eq!(mode("postgres://a@localhost/x?sslmode=require"), SslMode::Require);
+        assert_eq!(mode("host=db sslmode=disable user=a"), SslMode::Disable);
+        let error = Address::parse("postgres://a@db/x?sslmode=allow").unwrap_err();
+        assert!(error.to_string().contains("sslmode=allow"), "{error}");
+    }
+
+    #[test]
+    fn the_file_of_certificates_is_taken_out_and_the_rest_is_left() {
+        let url = "postgres://a:b@db/x?sslrootcert=/etc/my%20ca.pem&connect_timeout=3";
+        let address = Address::parse(url).unwrap();
+        assert_eq!(address.root.as_deref(), Some("/etc/my ca.pem".as_ref()));
+        assert_eq!(address.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        let address = Address::parse("host=db sslrootcert=/etc/ca.pem dbname=x").unwrap();
+        assert_eq!(
+            (address.root.as_deref(), address.config.get_dbname()),
+            (Some("/etc/ca.pem".as_ref()), Some("x"))
+        );
+        assert!(Address::parse("postgres://db:no-port/x").is_err());
+    }
+}

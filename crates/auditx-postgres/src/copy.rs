@@ -1,0 +1,111 @@
+//! What a server holds, read back for whoever doubts it.
+
+use auditx_core::{Hash, SignedCheckpoint};
+use auditx_ship::{Error as ShipperError, Shipped, StoredCopy, StoredTrail, TrailId};
+use tokio_postgres::Row;
+
+use crate::address::Address;
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::value::Uuid;
+
+/// So many numbers are asked for at once: not so many rows, since a number that stands there twice is to be seen twice.
+const PAGE: i64 = 4_096;
+
+/// Reads copies with a user who may read `auditx.trail`, `auditx.checkpoint` and `auditx.entry`: a member of `auditx_read` or
+/// `auditx_ship`.
+#[derive(Debug)]
+pub struct PostgresCopy {
+    connection: Connection,
+}
+
+impl PostgresCopy {
+    /// Connects. Takes what [`Postgres::new`](crate::Postgres::new) takes.
+    ///
+    /// # Errors
+    /// Where the text is no address, or the server cannot be reached.
+    pub async fn open(url: &str) -> Result<Self> {
+        Ok(Self { connection: Connection::open(&Address::parse(url)?).await? })
+    }
+
+    async fn rows(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        Ok(self.connection.client.query(sql, parameters).await?)
+    }
+
+    /// The lines of the next numbers that are there.
+    async fn page(&self, trail: Uuid, from: i64) -> Result<Vec<Shipped>> {
+        let next = self
+            .rows("SELECT min(seq) FROM auditx.entry WHERE trail_id = $1 AND seq >= $2", &[&trail, &from])
+            .await?;
+        let Some(next) = next.first().and_then(|row| row.get::<_, Option<i64>>(0)) else {
+            return Ok(Vec::new());
+        };
+        let rows = self
+            .rows(
+                "SELECT seq, leaf_hash, line FROM auditx.entry WHERE trail_id = $1 AND seq BETWEEN $2 AND $3 \
+                 ORDER BY seq, recorded_at",
+                &[&trail, &next, &(next + PAGE - 1)],
+            )
+            .await?;
+        rows.iter().map(line_of).collect()
+    }
+
+    async fn trail_of(&self, row: &Row) -> Result<StoredTrail> {
+        let (trail, first, next): (Uuid, i64, i64) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
+        let notes = self
+            .rows("SELECT note FROM auditx.checkpoint WHERE trail_id = $1 ORDER BY size", &[&trail])
+            .await?;
+        // A note that cannot be read proves nothing: what it spoke of is unconfirmed then.
+        let note = |text: &str| SignedCheckpoint::parse(text.as_bytes()).ok();
+        let mut boundaries = Vec::new();
+        for row in &notes {
+            boundaries.extend(note(row.try_get(0)?));
+        }
+        Ok(StoredTrail {
+            trail: TrailId(trail.0),
+            origin: row.try_get(1)?,
+            first: u64::try_from(first).unwrap_or(0),
+            next: u64::try_from(next).unwrap_or(0),
+            checkpoint: row.try_get::<_, Option<&str>>(4)?.and_then(note),
+            boundaries,
+        })
+    }
+}
+
+impl StoredCopy for PostgresCopy {
+    async fn trails(&mut self) -> auditx_ship::Result<Vec<StoredTrail>> {
+        let rows = self
+            .rows(
+                "SELECT trail_id, origin, \
+                 least(first_seq, (SELECT min(seq) FROM auditx.entry e WHERE e.trail_id = t.trail_id)), \
+                 last_seq + 1, checkpoint FROM auditx.trail t ORDER BY trail_id",
+                &[],
+            )
+            .await
+            .map_err(ShipperError::new)?;
+        let mut trails = Vec::new();
+        for row in &rows {
+            trails.push(self.trail_of(row).await.map_err(ShipperError::new)?);
+        }
+        Ok(trails)
+    }
+
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+        let (trail, from) = (Uuid(trail.0), i64::try_from(from).unwrap_or(i64::MAX));
+        self.page(trail, from).await.map_err(ShipperError::new)
+    }
+}
+
+fn line_of(row: &Row) -> Result<Shipped> {
+    let (seq, hash, line): (i64, &[u8], &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Shipped {
+        seq: u64::try_from(seq).unwrap_or(0),
+        // One of another length is none.
+        leaf_hash: Hash::try_from(hash).unwrap_or_default(),
+        line: line.to_owned(),
+    })
+}
