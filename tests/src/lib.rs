@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod decoders;
 pub mod kill_loop;
 pub mod log;
+pub mod postgres;
 pub mod random;
 pub mod report;
 pub mod served;

@@ -2,7 +2,7 @@
 //!
 //! Comes in: a command line. Goes out: text on standard output, `auditx: …` on standard error where something failed,
 //! and an exit status: 0 found or well, 1 nothing found or not well, 2 an error; `verify` has 3 where it cannot be sure.
-//! Only `demo`, `key rotate`, `recover`, `retire` and `erase` write a trail, each through the library.
+//! Only `demo`, `key rotate`, `recover`, `retire`, `erase` and `ship drop` write a trail, each through the library.
 
 mod failure;
 mod terminal;
@@ -41,6 +41,8 @@ mod key;
 mod recover;
 mod retire;
 mod erase;
+mod destination;
+mod ship;
 mod completions;
 mod manual;
 
@@ -77,6 +79,7 @@ enum Command {
     Recover(recover::Arguments),
     Retire(retire::Arguments),
     Erase(erase::Arguments),
+    Ship(ship::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
 }
@@ -96,6 +99,7 @@ Examples:
   auditx verify --dir /var/log/erp --key VKEY      says whether every line is the one that was signed
   auditx prove 42 --dir /var/log/erp > proof       proves one line to somebody without the trail …
   auditx check proof --key VKEY                    … who checks it with nothing but the key
+  auditx ship --dir /var/log/erp --to postgres://… copies what is signed to an engine that you run
 
 Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
             Command::Recover(arguments) => recover::run(arguments),
             Command::Retire(arguments) => retire::run(arguments),
             Command::Erase(arguments) => erase::run(arguments),
+            Command::Ship(arguments) => ship::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
         },

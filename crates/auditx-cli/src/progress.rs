@@ -10,8 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const UNTROUBLED: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {eta} to go";
+pub(crate) const TEMPLATE_OF_LINES: &str = "{msg} {wide_bar} {human_pos} of {human_len} lines, {eta} to go";
 
-/// Told how many bytes of how many are done.
+/// Told how many bytes, or lines, of how many are done.
 pub(crate) struct Progress {
     bar: ProgressBar,
     is_shown: bool,
@@ -19,9 +20,18 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn of(doing: &'static str) -> Self {
+        Self::with(doing, TEMPLATE)
+    }
+
+    /// Told how many lines instead of bytes.
+    pub(crate) fn of_lines(doing: &'static str) -> Self {
+        Self::with(doing, TEMPLATE_OF_LINES)
+    }
+
+    fn with(doing: &'static str, template: &str) -> Self {
         // It counts from the beginning, so that what it then says about the rest is right.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_message(doing);
-        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         Self { bar: bar.with_style(style), is_shown: false }
     }
 

@@ -29,6 +29,7 @@ pub(crate) enum OwnRecord {
     Key { old: String, new: String },
     Erased { seq: u64, leaf_hash: Hash, reason: String },
     Retired { segment: String, first_seq: u64, frontier: CompactRange, why: String },
+    ShippingDropped { destination: String, next: u64 },
 }
 
 /// The trail that a new one takes the place of, because it no longer agreed with what had been signed.
@@ -63,13 +64,14 @@ impl OwnRecord {
             Self::Key { .. } => "key",
             Self::Erased { .. } => "erased",
             Self::Retired { .. } => "retired",
+            Self::ShippingDropped { .. } => "shipping_dropped",
         }
     }
 
     fn level(&self) -> LogLevel {
         match self {
             Self::Gap { .. } => LogLevel::Critical,
-            Self::Recovered { .. } => LogLevel::Warning,
+            Self::Recovered { .. } | Self::ShippingDropped { .. } => LogLevel::Warning,
             Self::Retired { .. } | Self::Erased { .. } | Self::Key { .. } => LogLevel::Audit,
             _ => LogLevel::Info,
         }
@@ -107,6 +109,9 @@ impl OwnRecord {
             Self::Key { .. } => "Signing key replaced".to_owned(),
             Self::Erased { seq, reason, .. } => format!("Line {seq} erased: {reason}"),
             Self::Retired { segment, why, .. } => format!("Segment {segment} retired: {why}"),
+            Self::ShippingDropped { destination, next } => {
+                format!("Nobody ships to {destination} any more, which has the lines before line {next}")
+            }
         }
     }
 
@@ -158,6 +163,9 @@ impl OwnRecord {
                 "frontier": frontier.hashes().map(|hash| to_hex(hash)).collect::<Vec<_>>(),
                 "why": why,
             }),
+            Self::ShippingDropped { destination, next } => {
+                json!({"kind": kind, "destination": destination, "next": next})
+            }
         }
     }
 

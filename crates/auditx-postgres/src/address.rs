@@ -20,7 +20,7 @@ pub(crate) struct Address {
 
 impl Address {
     /// Connections are encrypted and the server's certificate is checked, unless the server is on this machine or the text says
-    /// `sslmode=disable`. Connecting has a limit of time, and the server's operator sees who it is.
+    /// `sslmode=disable`. A password that it does not hold is the one of `PGPASSWORD`. Connecting has a limit of time, and the server's operator sees who it is.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let (text, mode, root) = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             split_url(text)
@@ -39,6 +39,11 @@ impl Address {
                 return Err(Error::said(format!("sslmode={other} is not known: disable, or verify-full")));
             }
         });
+        if config.get_password().is_none()
+            && let Some(password) = std::env::var_os("PGPASSWORD")
+        {
+            config.password(password.as_encoded_bytes());
+        }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }

@@ -14,6 +14,7 @@ mod program;
 mod proof;
 mod query;
 mod recover;
+mod ship;
 mod shop;
 mod stats;
 mod tail;

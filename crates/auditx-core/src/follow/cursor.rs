@@ -118,6 +118,12 @@ pub fn shipper_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
     Ok(saved_positions(trail)?.into_iter().filter_map(of_shippers).collect())
 }
 
+/// Removes the cursor of one who ships the trail.
+pub(crate) fn remove_shipper(trail: &Path, destination: &str) -> Result<()> {
+    let path = cursors_of(trail).join(format!("{SHIPPER_PREFIX}{destination}"));
+    fs::remove_file(&path).map_err(|error| Error::storage("cannot remove a cursor", &path, error))
+}
+
 /// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.
 pub(crate) fn saved_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
     let directory = cursors_of(trail);

@@ -11,6 +11,7 @@ use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
 use crate::config::{Config, Retention};
 use crate::error::{Error, Result};
+use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::TrailIdentity;
 use crate::keeper::Retired;
 use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
@@ -103,6 +104,27 @@ impl AuditLogger {
     /// `is_corrupt` where the tree is not what was signed, `is_storage` where the disk refused.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
         self.settled()?.housekeeping.retire(retention)
+    }
+
+    /// Retention waits no longer for this destination, which may lack lines from then on: the trail records that before it is so.
+    /// Gives the number of the first line that it may lack. Stop whoever ships there first.
+    ///
+    /// # Errors
+    /// `is_invalid` where nobody ships there, `is_storage` where the disk refused.
+    pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
+        let core = self.settled()?;
+        let known = shipper_positions(&core.trail_dir)?;
+        let Some((_, next)) = known.iter().find(|(name, _)| name == destination) else {
+            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            let known = if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
+            return Err(Error::invalid(format!(
+                "nobody ships to {destination:?}; the trail is shipped to {known}"
+            )));
+        };
+        let record = OwnRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
+        core.appender.push_signed(&record)?;
+        remove_shipper(&core.trail_dir, destination)?;
+        Ok(*next)
     }
 
     /// What is done to a trail comes after everything that was accepted before.

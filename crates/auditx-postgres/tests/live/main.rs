@@ -5,7 +5,6 @@
 mod certificates;
 mod copies;
 mod proxy;
-mod server;
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +14,10 @@ use auditx_core::{AuditLogger, Cadence, Config, TrailReader, shipper_positions};
 use auditx_postgres::{Postgres, VERSION, init};
 use auditx_ship::{Progress, Settings, Shipper, State, dead_letters};
 use auditx_tests::deadline::PATIENCE;
+use auditx_tests::postgres::Server;
 use tempfile::TempDir;
 
 use proxy::Proxy;
-use server::Server;
 
 /// A server with the schema, and a user who may only ship.
 fn server() -> Server {

@@ -236,11 +236,15 @@ fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
         sealed_segments(directory.path()).unwrap().first().is_none_or(|segment| segment.first_seq > second)
     });
     logger.close(PATIENCE).unwrap();
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    let refusal = logger.drop_shipping("postgres").unwrap_err();
+    assert!(refusal.is_invalid() && refusal.to_string().contains("postgres-db-5432-audit"), "{refusal}");
+    assert_eq!(logger.drop_shipping("postgres-db-5432-audit").unwrap(), u64::MAX);
+    let (seq, record) = records(directory.path(), "shipping_dropped").pop().unwrap();
+    assert_eq!(record["destination"], "postgres-db-5432-audit");
+    assert_eq!(logger.checkpoint().unwrap().size(), seq + 1);
+    assert!(shipper_positions(directory.path()).unwrap().is_empty());
     assert!(Cursor::of_shipper(directory.path(), "../db").unwrap_err().is_invalid());
-    assert_eq!(
-        shipper_positions(directory.path()).unwrap(),
-        [("postgres-db-5432-audit".to_owned(), u64::MAX)]
-    );
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! A PostgreSQL of a test's own: on a free port of this machine, in a temporary directory, with a password.
 
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use auditx_tests::deadline::wait_for;
+use crate::deadline::wait_for;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "secret";
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     process: Child,
     port: u16,
     directory: TempDir,
@@ -74,7 +76,9 @@ fn spawn(directory: &TempDir, port: u16) -> Child {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// Starts one that is empty, with the superuser `admin`.
+    #[must_use]
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let password = directory.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
@@ -106,31 +110,34 @@ impl Server {
     }
 
     /// As the kernel kills it when memory runs out.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// On the same port, with what it had.
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         self.process = spawn(&self.directory, self.port);
         self.wait();
     }
 
     /// A file of its own in the folder of its data.
-    pub(crate) fn put(&self, name: &str, text: &str) {
+    pub fn put(&self, name: &str, text: &str) {
         let path = self.directory.path().join("data").join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         own(&path);
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// As this user, through another port where somebody stands in between.
-    pub(crate) fn url(&self, user: &str, port: u16) -> String {
+    #[must_use]
+    pub fn url(&self, user: &str, port: u16) -> String {
         format!("postgres://{user}:{PASSWORD}@127.0.0.1:{port}/postgres")
     }
 
@@ -147,12 +154,14 @@ impl Server {
     }
 
     /// What psql prints.
-    pub(crate) fn sql(&self, sql: &str) -> String {
+    #[expect(clippy::must_use_candidate, reason = "what it does is what matters")]
+    pub fn sql(&self, sql: &str) -> String {
         self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).trim_end().to_owned()
     }
 
     /// What psql complains of.
-    pub(crate) fn refusal(&self, sql: &str) -> String {
+    #[must_use]
+    pub fn refusal(&self, sql: &str) -> String {
         self.try_sql(sql).expect_err(sql)
     }
 }

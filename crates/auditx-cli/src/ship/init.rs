@@ -1,0 +1,34 @@
+//! `auditx ship init`: what an engine needs before anything is shipped to it.
+
+use std::io::Write;
+
+use crate::destination::Engine;
+use crate::failure::{Failure, Status};
+use crate::terminal;
+
+/// Makes in an engine what shipping needs, or brings it up to date
+///
+/// For PostgreSQL: the schema auditx and the roles auditx_owner, auditx_ship and
+/// auditx_read, by a user who may create them. A second call changes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The engine
+    #[arg(long = "to", value_name = "URL")]
+    to: Engine,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx ship init --to postgres://admin@db/audit
+  psql postgres://admin@db/audit -c \"CREATE ROLE erp LOGIN PASSWORD '…' IN ROLE auditx_ship\"
+
+Exit status: 0 done, 2 an error";
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let done = arguments.to.init()?;
+    let mut out = terminal::output();
+    writeln!(out, "{done}")?;
+    out.flush()?;
+    Ok(Status::Found)
+}

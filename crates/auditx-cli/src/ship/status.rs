@@ -1,0 +1,144 @@
+//! `auditx ship status`: how far each engine is, by what the trail itself holds.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use auditx_core::{Field, Moment, Row, TrailReader, shipper_positions};
+use auditx_reader::latest_checkpoint;
+use auditx_ship::dead_letters;
+use serde::Serialize;
+
+use crate::failure::{Failure, Status};
+use crate::number::{counted, grouped};
+use crate::question::span;
+use crate::terminal::{self, harmless};
+use crate::trail::Trail;
+
+/// Says how far the engines are that a trail is shipped to
+///
+/// It asks the trail alone, not the engines: the cursors, which are at most a second
+/// old, the lines that wait, and those that were refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    trail: Trail,
+    /// An engine that lacks a line older than this needs attention: 5m, 1h
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    max_lag: String,
+    /// Says it in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx ship status --dir /var/log/erp
+  auditx ship status --dir /var/log/erp --max-lag 1h || alarm
+  auditx ship status --json | jq '.destinations[].lag_lines'
+
+Exit status: 0 all is well, 1 lines wait for too long or were refused, 2 an error";
+
+#[derive(Debug, Serialize)]
+struct Found {
+    healthy: bool,
+    /// Lines that are signed, and so may be shipped.
+    signed: u64,
+    destinations: Vec<Destination>,
+}
+
+#[derive(Debug, Serialize)]
+struct Destination {
+    name: String,
+    /// The first line that it may lack.
+    next: u64,
+    lag_lines: u64,
+    /// How long ago that line was recorded; absent where none waits, or it cannot be read.
+    lag_seconds: Option<u64>,
+    /// The numbers of lines that it refused.
+    parked: Vec<u64>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let max_lag = span(&arguments.max_lag)?;
+    arguments.trail.must_be_there()?;
+    let directory = arguments.trail.directory();
+    let signed = latest_checkpoint(directory)?.size();
+    let mut destinations = Vec::new();
+    for (name, next) in shipper_positions(directory)? {
+        destinations.push(Destination::of(directory, name, next, signed)?);
+    }
+    let is_well = |destination: &Destination| {
+        let lag = Duration::from_secs(destination.lag_seconds.unwrap_or(0));
+        destination.parked.is_empty() && lag <= max_lag
+    };
+    let found = Found { healthy: destinations.iter().all(is_well), signed, destinations };
+    let mut out = terminal::output();
+    if arguments.json {
+        terminal::write_json(&mut out, &found)?;
+    } else {
+        found.write(&mut out)?;
+    }
+    out.flush()?;
+    Ok(if found.healthy { Status::Found } else { Status::Nothing })
+}
+
+impl Destination {
+    fn of(trail: &Path, name: String, next: u64, signed: u64) -> Result<Self, Failure> {
+        let lag_lines = signed.saturating_sub(next);
+        let lag_seconds = if lag_lines > 0 { age(trail, next)? } else { None };
+        let parked = dead_letters(trail, &name)?;
+        Ok(Self { name, next, lag_lines, lag_seconds, parked })
+    }
+}
+
+/// How long ago this line, or the first after it that is there, was recorded.
+fn age(trail: &Path, seq: u64) -> Result<Option<u64>, Failure> {
+    let mut reader = TrailReader::new(trail, seq);
+    let Some((_, line)) = reader.next_line()? else { return Ok(None) };
+    let text = std::str::from_utf8(line).ok();
+    let row = text.and_then(|text| Row::read_text(text).ok());
+    let recorded = row.and_then(|row| Moment::parse(&row.text(Field::Timestamp)));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(recorded.map(|recorded| {
+        now.as_secs().saturating_sub(u64::try_from(recorded.micros()).unwrap_or(0) / 1_000_000)
+    }))
+}
+
+impl Found {
+    fn write(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.destinations.is_empty() {
+            writeln!(out, "The trail is shipped nowhere: `auditx ship --to URL` begins it.")?;
+        }
+        for Destination { name, next, lag_lines, lag_seconds, parked } in &self.destinations {
+            let name = harmless(name);
+            match lag_lines {
+                0 => writeln!(out, "{name}: all {} signed lines are there.", grouped(self.signed))?,
+                lag => writeln!(
+                    out,
+                    "{name}: {} of {} signed lines are there; {} wait, the oldest {}.",
+                    grouped(*next),
+                    grouped(self.signed),
+                    grouped(*lag),
+                    lag_seconds.map_or("of unknown age".to_owned(), |seconds| format!("for {seconds} s")),
+                )?,
+            }
+            if !parked.is_empty() {
+                let count = counted(parked.len() as u64, "line");
+                writeln!(out, "  {count} refused, kept in .auditx/dead/{name}: {}", numbers(parked))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first of them.
+fn numbers(seqs: &[u64]) -> String {
+    const MOST: usize = 10;
+    let mut shown: Vec<String> = seqs.iter().take(MOST).map(u64::to_string).collect();
+    if seqs.len() > MOST {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}

@@ -1,0 +1,175 @@
+//! `auditx ship` and `auditx verify --from`, with a real PostgreSQL.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
+use auditx_tests::child::Child;
+use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::postgres::Server;
+use auditx_tests::random::Random;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::program::{auditx, command, ended, without_trail};
+
+/// With the schema, and users who may ship and read.
+fn server() -> Server {
+    let server = Server::start();
+    let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url("admin", server.port())]));
+    assert_eq!(
+        (made.status, made.out.trim()),
+        (Some(0), "The schema auditx is made, version 1."),
+        "{}",
+        made.err
+    );
+    server.sql("CREATE ROLE erp LOGIN PASSWORD 'secret' IN ROLE auditx_ship");
+    server.sql("CREATE ROLE auditor LOGIN PASSWORD 'secret' IN ROLE auditx_read");
+    server
+}
+
+fn config(directory: &Path) -> Config {
+    Config::new(directory).checkpoints(Cadence::new(Duration::from_millis(20), 100))
+}
+
+fn record(logger: &AuditLogger, from: usize, count: usize) {
+    for number in from..from + count {
+        logger.log(format!("Invoice {number} posted")).reference_no(format!("SI-{number}")).record().unwrap();
+    }
+}
+
+/// The key and a note of a trail, as its owner gives them to an auditor.
+fn evidence(logger: &AuditLogger, directory: &Path) -> [String; 4] {
+    let (key, note) = (directory.join("key"), directory.join("note"));
+    fs::write(&key, logger.verifier_key().unwrap().to_string()).unwrap();
+    fs::write(&note, logger.checkpoint().unwrap().as_str()).unwrap();
+    ["--key".to_owned(), key.display().to_string(), "--known".to_owned(), note.display().to_string()]
+}
+
+#[test]
+fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
+    let (server, outside) = (server(), tempfile::tempdir().unwrap());
+    let directory = outside.path().join("trail");
+    let logger = AuditLogger::open(config(&directory)).unwrap();
+    record(&logger, 0, 500);
+    logger.close(PATIENCE).unwrap();
+    let evidence = evidence(&logger, outside.path());
+    let url = server.url("erp", server.port());
+
+    let shipped = auditx(&["ship", "--once", "--to", &url], &directory);
+    let name = format!("postgres-127.0.0.1-{}-postgres", server.port());
+    assert_eq!(shipped.out, format!("{name}: all 503 signed lines are there.\n"), "{}", shipped.err);
+    assert_eq!((shipped.status, shipped.err.as_str()), (Some(0), ""));
+    let status = auditx(&["ship", "status"], &directory);
+    assert_eq!((status.status, status.out.as_str()), (Some(0), shipped.out.as_str()));
+
+    let auditor = server.url("auditor", server.port()).replace(":secret", "");
+    let mut verify = without_trail(&["verify", "--from", &auditor, "--keep"]);
+    let kept = outside.path().join("kept");
+    let verified = ended(
+        verify.arg(&kept).args(&evidence).env("PGPASSWORD", "secret").env("AUDITX_LOG_DIR", "/nowhere"),
+    );
+    assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
+    let found = auditx(&["query", "SI-77", "-o", "ndjson"], &kept);
+    assert_eq!(found.out.lines().count(), 1, "{}", found.err);
+
+    server.sql("SET session_replication_role = replica; UPDATE auditx.entry SET line = replace(line, '77 posted', '78 posted') WHERE line LIKE '%Invoice 77 posted%'");
+    let verified = ended(
+        without_trail(&["verify", "--json", "--from", &auditor]).args(&evidence).env("PGPASSWORD", "secret"),
+    );
+    let answer: Value = serde_json::from_str(&verified.out).unwrap();
+    assert_eq!((verified.status, &answer["fault"]["seq"]), (Some(1), &Value::from(79)), "{answer}");
+    assert!(answer["directory"].as_str().unwrap().ends_with(&name), "{answer}");
+
+    let logger = AuditLogger::open(config(&directory)).unwrap();
+    record(&logger, 500, 10);
+    logger.close(PATIENCE).unwrap();
+    let status = auditx(&["ship", "status", "--json"], &directory);
+    let status: Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(
+        (&status["destinations"][0]["lag_lines"], &status["healthy"]),
+        (&Value::from(13), &Value::from(true))
+    );
+    let refused = auditx(&["ship", "drop", "--to", &url], &directory);
+    assert!(refused.status == Some(2) && refused.err.contains("--accept-gap"), "{}", refused.err);
+    let dropped = auditx(&["ship", "drop", "--to", &url, "--accept-gap"], &directory);
+    assert_eq!(
+        dropped.out,
+        format!("Retention waits for {name} no longer: it has the lines before line 503.\n"),
+        "{}",
+        dropped.err
+    );
+    let status = auditx(&["ship", "status"], &directory);
+    assert!(status.out.contains("shipped nowhere"), "{}", status.out);
+    let recorded = auditx(&["query", "-o", "ndjson", "Nobody ships"], &directory);
+    assert!(
+        recorded.out.contains(&format!(
+            r#""auditx":{{"destination":"{name}","kind":"shipping_dropped","next":503}}"#
+        )),
+        "{}",
+        recorded.out
+    );
+}
+
+#[test]
+fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once() {
+    let (server, outside) = (server(), tempfile::tempdir().unwrap());
+    let directory = outside.path().join("trail");
+    let config = config(&directory)
+        .max_file_bytes(65_535)
+        .compression(Compression::None)
+        .retention(Retention::BackupCount(1));
+    let logger = AuditLogger::open(config).unwrap();
+    let url = server.url("erp", server.port());
+    let agent = || {
+        let mut agent = command(&["ship", "--batch", "40", "--to", &url], &directory);
+        Child::start(agent.stderr(std::process::Stdio::null()))
+    };
+    let mut random = Random::seeded();
+    // Retention begins when the first agent has made its cursor.
+    let first = agent();
+    wait_until("a cursor", || !auditx_core::shipper_positions(&directory).unwrap().is_empty());
+    first.signal(Signal::KILL);
+    for round in 0..100 {
+        record(&logger, round * 100, 100);
+        let agent = agent();
+        std::thread::sleep(Duration::from_millis(random.below(60)));
+        agent.signal(Signal::KILL);
+        agent.end();
+    }
+    logger.close(PATIENCE).unwrap();
+    let count = logger.checkpoint().unwrap().size();
+    let evidence = evidence(&logger, outside.path());
+    assert_ne!(server.sql("SELECT count(*) FROM auditx.entry"), "0", "no agent lived long enough");
+    let shipped = auditx(&["ship", "--once", "--to", &url], &directory);
+    assert_eq!(shipped.status, Some(0), "{}", shipped.err);
+    assert_eq!(
+        server.sql("SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM auditx.entry"),
+        format!("{count}|{count}|0|{}", count - 1)
+    );
+    let auditor = server.url("auditor", server.port());
+    let verified = ended(without_trail(&["verify", "--from", &auditor]).args(&evidence));
+    assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
+    // What was retired meanwhile is only there.
+    assert!(logger.metrics().retired > 0, "nothing was retired");
+}
+
+#[test]
+fn an_agent_that_is_asked_to_stop_in_an_outage_stops() {
+    let (mut server, outside) = (server(), tempfile::tempdir().unwrap());
+    let directory = outside.path().join("trail");
+    let logger = AuditLogger::open(config(&directory)).unwrap();
+    record(&logger, 0, 100);
+    logger.close(PATIENCE).unwrap();
+    server.kill();
+    let complaints = outside.path().join("complaints");
+    let mut agent: Command = command(&["ship", "--to", &server.url("erp", server.port())], &directory);
+    let agent = Child::start(agent.stderr(File::create(&complaints).unwrap()));
+    wait_until("a complaint", || fs::read_to_string(&complaints).unwrap().contains("(tries again)"));
+    agent.signal(Signal::TERM);
+    let (status, said) = agent.end();
+    assert!(status.success() && said[0].ends_with("0 lines are there, 103 wait."), "{said:?}");
+    assert!(!fs::read_to_string(&complaints).unwrap().contains("secret"), "no password is shown");
+}
