@@ -1,11 +1,15 @@
 //! `auditx query`: the entries of a trail that somebody asks for.
 
+mod copy;
+
 use std::io;
 
 use auditx_reader::{Cursor, Moment, Order, Search, Summary};
+use auditx_ship::TrailId;
 use clap::ValueEnum;
 
 use crate::around::Around;
+use crate::destination::Engine;
 use crate::failure::{Failure, Status, how_to_make};
 use crate::form::Looks;
 use crate::progress::watched;
@@ -36,6 +40,12 @@ pub(crate) struct Arguments {
     /// Only says how many there are
     #[arg(long, conflicts_with_all = ["limit", "after", "output", "fields"])]
     count: bool,
+    /// An engine that trails were shipped to, such as postgres://auditor@db/audit, in the place of --dir
+    #[arg(long, value_name = "URL", conflicts_with_all = ["after", "around", "no_index", "threads"])]
+    from: Option<Engine>,
+    /// Only of the trail with this id
+    #[arg(long, value_name = "ID", requires = "from")]
+    trail_id: Option<TrailId>,
     #[command(flatten)]
     looks: Looks,
 }
@@ -45,6 +55,15 @@ pub(crate) struct Arguments {
 enum Direction {
     Asc,
     Desc,
+}
+
+impl From<Direction> for Order {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Asc => Self::OldestFirst,
+            Direction::Desc => Self::NewestFirst,
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -57,6 +76,7 @@ Examples:
   auditx query --around 1042 --window 5m --same user what else the same user did then
   auditx query --order desc -n 20                    the last twenty, newest first
   auditx query -o csv --fields timestamp,user,amount > amounts.csv
+  auditx query --from postgres://auditor@db/audit branch:MDY --since 7d   every trail that was shipped there
 
 A word that is to be left out stands behind two minuses: auditx query -- -invoice
 
@@ -64,6 +84,9 @@ Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that 
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (asked, now) = (&arguments.asked, Moment::now());
+    if let Some(engine) = &arguments.from {
+        return copy::run(arguments, engine, now);
+    }
     asked.trail.bring_in()?;
     let around = arguments.around.found(&asked.trail)?;
     let mut query = asked.query(now)?;
@@ -80,10 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if arguments.count {
         return count(arguments, search);
     }
-    search = search.order(match arguments.order {
-        Direction::Asc => Order::OldestFirst,
-        Direction::Desc => Order::NewestFirst,
-    });
+    search = search.order(arguments.order.into());
     if let Some(limit) = arguments.limit {
         search = search.limit(limit);
     }

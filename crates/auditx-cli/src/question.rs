@@ -205,6 +205,27 @@ impl Asked {
         self.scope.period.of(self.scope.reading.of(search), now)
     }
 
+    /// What an entry has to answer elsewhere than in a trail: the question and its scope as one.
+    pub(crate) fn whole_query(&self, now: Moment) -> Result<Query, Failure> {
+        let mut query = self.query(now)?;
+        let Period { since, until } = &self.scope.period;
+        if let Some(since) = since {
+            query = query.and(Query::since(moment(since, now)?));
+        }
+        if let Some(until) = until {
+            query = query.and(Query::until(moment(until, now)?));
+        }
+        Ok(match self.scope.source {
+            File::Audit => query,
+            File::Security => query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])),
+        })
+    }
+
+    /// Whether a line that cannot be read makes the answer none.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.scope.reading.strict
+    }
+
     /// The question as it was asked, for people.
     pub(crate) fn question_text(&self) -> String {
         self.question.text()

@@ -28,7 +28,7 @@ impl PostgresCopy {
         Ok(Self { connection: Connection::open(&Address::parse(url)?).await? })
     }
 
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         sql: &str,
         parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],

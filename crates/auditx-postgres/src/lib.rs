@@ -29,8 +29,10 @@ mod entry;
 mod schema;
 mod destination;
 mod copy;
+mod search;
 
 pub use copy::PostgresCopy;
 pub use destination::Postgres;
 pub use error::{Error, Result};
 pub use schema::{VERSION, init};
+pub use search::Search;

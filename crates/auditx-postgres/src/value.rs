@@ -56,6 +56,14 @@ impl Timestamptz {
     }
 }
 
+impl<'a> FromSql<'a> for Timestamptz {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(i64::from_be_bytes(bytes.try_into()?)))
+    }
+
+    accepts!(TIMESTAMPTZ);
+}
+
 impl ToSql for Timestamptz {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         out.put_i64(self.0);

@@ -16,6 +16,7 @@ mod parser;
 mod display;
 mod matching;
 mod plan;
+mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -32,6 +33,7 @@ use text::{Case, Literal as Text, Word};
 
 pub use error::QueryError;
 pub(crate) use plan::{Literal, Needle, Plan};
+pub use sql::{SqlCondition, SqlParameter};
 
 /// A question that an entry answers with yes or no.
 ///
@@ -190,6 +192,13 @@ impl Query {
     #[must_use]
     pub fn may_match(&self, line: &[u8]) -> bool {
         self.plan().admits(line)
+    }
+
+    /// A condition over the columns of `auditx.entry` in PostgreSQL that every entry asked for meets; others may meet it too, so ask
+    /// the lines that come with [`Query::matches`].
+    #[must_use]
+    pub fn sql(&self) -> SqlCondition {
+        sql::condition(&self.0)
     }
 
     /// What a search can know beforehand.

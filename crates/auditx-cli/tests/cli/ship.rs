@@ -75,6 +75,17 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     let found = auditx(&["query", "SI-77", "-o", "ndjson"], &kept);
     assert_eq!(found.out.lines().count(), 1, "{}", found.err);
 
+    for question in
+        [&["SI-77"][..], &["ref:SI-7*", "--order", "desc"], &["-user:SYSTEM", "--since", "1h"], &["-n", "3"]]
+    {
+        let mut there = without_trail(&["query", "-o", "raw", "--from", &auditor]);
+        let there = ended(there.args(question).env("PGPASSWORD", "secret"));
+        let here = ended(command(&["query", "-o", "raw"], &kept).args(question));
+        assert_eq!((there.status, &there.out), (here.status, &here.out), "{question:?}: {}", there.err);
+    }
+    let mut count = without_trail(&["query", "--count", "--from", &auditor, "posted"]);
+    assert_eq!(ended(count.env("PGPASSWORD", "secret")).out, "500\n");
+
     server.sql("SET session_replication_role = replica; UPDATE auditx.entry SET line = replace(line, '77 posted', '78 posted') WHERE line LIKE '%Invoice 77 posted%'");
     let verified = ended(
         without_trail(&["verify", "--json", "--from", &auditor]).args(&evidence).env("PGPASSWORD", "secret"),

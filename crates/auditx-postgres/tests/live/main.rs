@@ -5,6 +5,7 @@
 mod certificates;
 mod copies;
 mod proxy;
+mod questions;
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,128 @@
+//! Questions to a server: the query language in SQL, as far as SQL can say it, and of each line that comes as it is.
+
+use std::ops::ControlFlow;
+
+use auditx_reader::{Order, Query, Row, SqlCondition, SqlParameter};
+use auditx_ship::TrailId;
+use tokio_postgres::types::ToSql;
+
+use crate::copy::PostgresCopy;
+use crate::error::Result;
+use crate::value::{Timestamptz, Uuid};
+
+/// So many lines are fetched at once.
+const PAGE: usize = 2_000;
+
+/// What is asked of a server.
+#[derive(Debug, Clone)]
+pub struct Search {
+    query: Query,
+    trail: Option<TrailId>,
+    order: Order,
+}
+
+/// Where a page ended.
+struct Place {
+    recorded_at: Timestamptz,
+    trail: Uuid,
+    seq: i64,
+}
+
+impl Search {
+    /// Every entry of all trails that is asked for, oldest first.
+    #[must_use]
+    pub fn new(query: Query) -> Self {
+        Self { query, trail: None, order: Order::OldestFirst }
+    }
+
+    /// Only of this trail.
+    #[must_use]
+    pub fn trail(mut self, trail: TrailId) -> Self {
+        self.trail = Some(trail);
+        self
+    }
+
+    /// By the time of entries, those of one moment by trail and number.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    fn sql(&self, after: Option<&Place>) -> (String, Vec<Box<dyn ToSql + Sync>>) {
+        let SqlCondition { text, parameters } = self.query.sql();
+        let mut bound: Vec<Box<dyn ToSql + Sync>> = parameters.into_iter().map(boxed).collect();
+        let mut conditions = if text.is_empty() { Vec::new() } else { vec![text] };
+        let mut bind = |value| {
+            bound.push(value);
+            format!("${}", bound.len())
+        };
+        if let Some(trail) = self.trail {
+            conditions.push(format!("trail_id = {}", bind(Box::new(Uuid(trail.0)))));
+        }
+        let (direction, beyond) = match self.order {
+            Order::OldestFirst => ("", ">"),
+            Order::NewestFirst => (" DESC", "<"),
+        };
+        if let Some(Place { recorded_at, trail, seq }) = after {
+            let (moment, trail, seq) =
+                (bind(Box::new(*recorded_at)), bind(Box::new(*trail)), bind(Box::new(*seq)));
+            // The first alone leaves out partitions.
+            conditions.push(format!(
+                "recorded_at {beyond}= {moment} AND (recorded_at, trail_id, seq) {beyond} ({moment}, {trail}, {seq})"
+            ));
+        }
+        let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+        let sql = format!(
+            "SELECT recorded_at, trail_id, seq, line FROM auditx.entry WHERE {condition} \
+             ORDER BY recorded_at{direction}, trail_id{direction}, seq{direction} LIMIT {PAGE}"
+        );
+        (sql, bound)
+    }
+}
+
+fn boxed(parameter: SqlParameter) -> Box<dyn ToSql + Sync> {
+    match parameter {
+        SqlParameter::Text(text) => Box::new(text),
+        SqlParameter::Moment(moment) => Box::new(Timestamptz::of_unix_micros(moment.micros())),
+    }
+}
+
+impl PostgresCopy {
+    /// Visits the entries asked for, in order, until the visitor has enough. Gives how many lines could not be read.
+    ///
+    /// Costs what the server's plan costs, once for each two thousand lines: give a span of time, an entity or a user where there are
+    /// many.
+    ///
+    /// # Errors
+    /// Where the server cannot be asked.
+    pub async fn search(
+        &mut self,
+        search: &Search,
+        mut visit: impl FnMut(TrailId, &Row<'_>) -> ControlFlow<()>,
+    ) -> Result<u64> {
+        let (mut after, mut unreadable) = (None, 0);
+        loop {
+            let (sql, bound) = search.sql(after.as_ref());
+            let bound: Vec<&(dyn ToSql + Sync)> = bound.iter().map(AsRef::as_ref).collect();
+            let page = self.rows(&sql, &bound).await?;
+            for row in &page {
+                let (trail, line): (Uuid, &str) = (row.try_get(1)?, row.try_get(3)?);
+                match Row::read_text(line) {
+                    Ok(entry) if search.query.matches(&entry) => {
+                        if visit(TrailId(trail.0), &entry).is_break() {
+                            return Ok(unreadable);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => unreadable += 1,
+                }
+            }
+            let Some(last) = page.last().filter(|_| page.len() == PAGE) else {
+                return Ok(unreadable);
+            };
+            after =
+                Some(Place { recorded_at: last.try_get(0)?, trail: last.try_get(1)?, seq: last.try_get(2)? });
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A question as a condition in PostgreSQL's SQL, over the columns that a shipped entry has (docs/SCALE.md).
+//!
+//! The condition is met by every entry that is asked for, and by as few others as SQL can tell apart: what is left of the question is
+//! asked of the lines that come. So it need say nothing of what SQL would say differently, such as which letters are the same in a
+//! database's language: letters of ASCII are compared in the collation `C`, those beyond it are left to the question itself.
+//!
+//! A denial is only passed on where the denied is told exactly, since whatever a condition lets through too many, its denial would
+//! keep back.
+
+use auditx_core::{Field, Moment};
+
+use super::ast::{Node, Term, Test};
+use super::plan::{Needle, Plan};
+use super::text::{Case, Literal, Pattern, Piece};
+
+/// A condition, and the values of its `$1`, `$2`, …
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SqlCondition {
+    /// Empty where it is no condition.
+    pub text: String,
+    /// What is bound.
+    pub parameters: Vec<SqlParameter>,
+}
+
+/// A bound value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlParameter {
+    /// Of a text.
+    Text(String),
+    /// Of a timestamptz.
+    Moment(Moment),
+}
+
+pub(super) fn condition(node: &Node) -> SqlCondition {
+    let mut writer = Writer { parameters: Vec::new() };
+    let mut parts: Vec<String> = writer.bound(node).into_iter().collect();
+    parts.extend(writer.needle(&Plan::of(node).needle));
+    SqlCondition { text: parts.join(" AND "), parameters: writer.parameters }
+}
+
+/// The column that holds the text of a field.
+fn column(field: Field) -> Option<&'static str> {
+    Some(match field {
+        Field::CompanyId => "company",
+        Field::BranchId => "branch",
+        Field::User => "actor",
+        Field::Action => "action",
+        Field::Module => "module",
+        Field::Level => "level",
+        Field::EntityType => "entity_type",
+        Field::EntityId => "entity_id",
+        Field::ReferenceNo => "reference_no",
+        _ => return None,
+    })
+}
+
+/// Whether a condition made of it is met by exactly the entries asked for.
+fn is_exact(node: &Node) -> bool {
+    match node {
+        Node::Everything => true,
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().all(is_exact),
+        Node::Not(node) => is_exact(node),
+        Node::Term(Term::Field(field, tests)) => {
+            column(*field).is_some()
+                && tests.iter().all(|test| matches!(test, Test::Equal(literal) if is_plain(&literal.text)))
+        }
+        Node::Term(_) => false,
+    }
+}
+
+/// A column has another character in the place of NUL, which no text of PostgreSQL's holds.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['\0', char::REPLACEMENT_CHARACTER])
+}
+
+struct Writer {
+    parameters: Vec<SqlParameter>,
+}
+
+impl Writer {
+    fn bind(&mut self, parameter: SqlParameter) -> String {
+        self.parameters.push(parameter);
+        format!("${}", self.parameters.len())
+    }
+
+    /// None where every entry has to be looked at.
+    fn bound(&mut self, node: &Node) -> Option<String> {
+        match node {
+            Node::Everything => None,
+            Node::All(nodes) => {
+                let parts: Vec<String> = nodes.iter().filter_map(|node| self.bound(node)).collect();
+                (!parts.is_empty()).then(|| format!("({})", parts.join(" AND ")))
+            }
+            Node::Any(nodes) => {
+                let known = self.parameters.len();
+                let parts: Option<Vec<String>> = nodes.iter().map(|node| self.bound(node)).collect();
+                if parts.is_none() {
+                    self.parameters.truncate(known);
+                }
+                parts.map(|parts| format!("({})", parts.join(" OR ")))
+            }
+            Node::Not(node) if **node == Node::Everything => Some("false".to_owned()),
+            Node::Not(node) if is_exact(node) => {
+                self.bound(node).map(|condition| format!("({condition}) IS NOT TRUE"))
+            }
+            Node::Not(_) => None,
+            Node::Term(term) => self.term(term),
+        }
+    }
+
+    fn term(&mut self, term: &Term) -> Option<String> {
+        match term {
+            Term::Since(moment) => {
+                Some(format!("recorded_at >= {}", self.bind(SqlParameter::Moment(*moment))))
+            }
+            Term::Until(moment) => {
+                Some(format!("recorded_at < {}", self.bind(SqlParameter::Moment(*moment))))
+            }
+            Term::Field(field, tests) => {
+                let (column, known) = (column(*field)?, self.parameters.len());
+                let parts: Option<Vec<String>> = tests.iter().map(|test| self.test(column, test)).collect();
+                if parts.is_none() {
+                    self.parameters.truncate(known);
+                }
+                parts.map(|parts| format!("({})", parts.join(" OR ")))
+            }
+            Term::Word(_) | Term::WordLike(_) | Term::Member(..) | Term::Changed(_) | Term::Success(_) => {
+                None
+            }
+        }
+    }
+
+    fn test(&mut self, column: &str, test: &Test) -> Option<String> {
+        match test {
+            Test::Present => Some(format!("{column} <> ''")),
+            Test::Equal(literal) => self.equal(column, literal),
+            Test::Like(pattern) => {
+                let (case, text) = like(pattern)?;
+                let folded = folded(&format!("coalesce({column}, '')"), case);
+                Some(format!("{folded} LIKE {}", self.bind(SqlParameter::Text(text))))
+            }
+            Test::Contains(word) if word.text.is_ascii() && is_plain(&word.text) => {
+                let folded = folded(column, Case::Ascii);
+                let word = word.text.to_ascii_lowercase();
+                // Of a value that is not there nothing but the empty word is found.
+                (!word.is_empty())
+                    .then(|| format!("strpos({folded}, {}) > 0", self.bind(SqlParameter::Text(word))))
+            }
+            Test::Contains(_)
+            | Test::ContainsLike(_)
+            | Test::Same(..)
+            | Test::Expression(_)
+            | Test::Between(_) => None,
+        }
+    }
+
+    fn equal(&mut self, column: &str, Literal { text, case }: &Literal) -> Option<String> {
+        if text.is_empty() {
+            return Some(format!("coalesce({column}, '') = ''"));
+        }
+        if !is_plain(text) {
+            return None;
+        }
+        let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let case = if *case == Case::Exact || !has_letters { Case::Exact } else { Case::Ascii };
+        let text = if case == Case::Exact { text.to_string() } else { text.to_ascii_lowercase() };
+        Some(format!("{} = {}", folded(column, case), self.bind(SqlParameter::Text(text))))
+    }
+
+    /// The line holds one of these, or something that is escaped.
+    fn needle(&mut self, needle: &Needle) -> Option<String> {
+        let Needle::OneOf(literals) = needle else { return None };
+        let texts: Option<Vec<(&str, bool)>> = literals
+            .iter()
+            .map(|literal| Some((std::str::from_utf8(&literal.bytes).ok()?, literal.ignores_case)))
+            .collect();
+        let mut parts = vec!["strpos(line, '\\') > 0".to_owned()];
+        for (text, ignores_case) in texts?.into_iter().filter(|(text, _)| !text.contains('\0')) {
+            let case = if ignores_case { Case::Ascii } else { Case::Exact };
+            let text = if ignores_case { text.to_ascii_lowercase() } else { text.to_owned() };
+            let text = self.bind(SqlParameter::Text(text));
+            parts.push(format!("strpos({}, {text}) > 0", folded("line", case)));
+        }
+        Some(format!("({})", parts.join(" OR ")))
+    }
+}
+
+/// The text with letters as they are, or those of ASCII small.
+fn folded(text: &str, case: Case) -> String {
+    match case {
+        Case::Exact => text.to_owned(),
+        Case::Ascii | Case::Folded => format!("lower({text} COLLATE \"C\")"),
+    }
+}
+
+/// The pattern as LIKE has it.
+fn like(pattern: &Pattern) -> Option<(Case, String)> {
+    let mut text = String::new();
+    for piece in &pattern.pieces {
+        match *piece {
+            Piece::Any => text.push('%'),
+            Piece::One => text.push('_'),
+            Piece::Char('\0' | char::REPLACEMENT_CHARACTER) => return None,
+            // What folds beyond ASCII is another matter in SQL.
+            Piece::Char(c) if pattern.case == Case::Folded && !c.is_ascii() => return None,
+            Piece::Char(c) => {
+                if ['%', '_', '\\'].contains(&c) {
+                    text.push('\\');
+                }
+                text.push(c);
+            }
+        }
+    }
+    let case = if pattern.case == Case::Exact { Case::Exact } else { Case::Ascii };
+    Some((case, if case == Case::Exact { text } else { text.to_ascii_lowercase() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::query::Query;
+
+    use super::*;
+
+    fn sql(question: &str) -> (String, Vec<String>) {
+        let SqlCondition { text, parameters } = Query::parse(question, Moment::from_micros(0)).unwrap().sql();
+        let shown = parameters.into_iter().map(|parameter| match parameter {
+            SqlParameter::Text(text) => text,
+            SqlParameter::Moment(moment) => moment.to_string(),
+        });
+        (text, shown.collect())
+    }
+
+    #[track_caller]
+    fn assert_sql(question: &str, text: &str, parameters: &[&str]) {
+        assert_eq!(sql(question), (text.to_owned(), parameters.iter().map(ToString::to_string).collect()));
+    }
+
+    #[test]
+    fn fields_with_a_column_are_compared_there_and_values_are_bound() {
+        assert_sql("since:1h", "recorded_at >= $1", &["1969-12-31T23:00:00.000000Z"]);
+        let injected = "user:\"x'; DROP\"";
+        assert_sql(
+            injected,
+            "(actor = $1) AND (strpos(line, '\\') > 0 OR strpos(line, $2) > 0)",
+            &["x'; DROP", "\"x'; DROP\""],
+        );
+        assert_sql(
+            "level:Audit ref:SI-2026-*",
+            "((lower(level COLLATE \"C\") = $1) AND (coalesce(reference_no, '') LIKE $2)) \
+             AND (strpos(line, '\\') > 0 OR strpos(line, $3) > 0)",
+            &["audit", "SI-2026-%", "\"SI-2026-"],
+        );
+        assert_sql(
+            "branch:*",
+            "(branch <> '') AND (strpos(line, '\\') > 0 OR strpos(line, $1) > 0)",
+            &["\"branch_id\""],
+        );
+        assert_sql("company:\"\"", "(coalesce(company, '') = '')", &[]);
+    }
+
+    #[test]
+    fn what_sql_cannot_tell_exactly_is_not_denied_there() {
+        assert_sql("-user:admin", "((actor = $1)) IS NOT TRUE", &["admin"]);
+        assert_sql("-invoice", "", &[]);
+        assert_sql("-user:adm*", "", &[]);
+        assert_sql(
+            "-(user:admin OR user:guest)",
+            "(((actor = $1) OR (actor = $2))) IS NOT TRUE",
+            &["admin", "guest"],
+        );
+        assert_sql("-(user:admin invoice)", "", &[]);
+    }
+
+    #[test]
+    fn one_side_that_may_be_anything_leaves_no_bound_and_no_parameter() {
+        assert_sql(
+            "user:admin OR amount:>5",
+            "(strpos(line, '\\') > 0 OR strpos(line, $1) > 0 OR strpos(line, $2) > 0)",
+            &["\"admin\"", "\"amount\""],
+        );
+        assert_sql(
+            "user:ÉLODIE*",
+            "(coalesce(actor, '') LIKE $1) AND (strpos(line, '\\') > 0 OR strpos(line, $2) > 0)",
+            &["ÉLODIE%", "\"ÉLODIE"],
+        );
+    }
+}
