@@ -19,6 +19,7 @@ pub struct Server {
     process: Child,
     port: u16,
     directory: TempDir,
+    settings: &'static [&'static str],
 }
 
 /// The newest one that Debian's packages put here, or the one of the search path.
@@ -61,13 +62,13 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(directory: &TempDir, port: u16) -> Child {
+fn spawn(directory: &TempDir, port: u16, settings: &[&str]) -> Child {
     command("postgres")
         .arg("-D")
         .arg(directory.path().join("data"))
         .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
-        // Processes are killed here, not machines.
-        .args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal"])
+        .args(["-c", "log_min_messages=fatal"])
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -76,9 +77,15 @@ fn spawn(directory: &TempDir, port: u16) -> Child {
 }
 
 impl Server {
-    /// Starts one that is empty, with the superuser `admin`.
+    /// Starts one that is empty, with the superuser `admin`. It syncs nothing: processes are killed here, not machines.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&["fsync=off", "shared_buffers=16MB"])
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn start_with(settings: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let password = directory.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
@@ -94,7 +101,7 @@ impl Server {
             .unwrap_or_else(|error| panic!("cannot start initdb ({error}): run `cargo xtask setup`"));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let port = free_port();
-        let mut server = Self { process: spawn(&directory, port), port, directory };
+        let mut server = Self { process: spawn(&directory, port, settings), port, directory, settings };
         server.wait();
         server
     }
@@ -103,7 +110,7 @@ impl Server {
     fn wait(&mut self) {
         wait_for("an answer of PostgreSQL", || {
             if self.process.try_wait().unwrap().is_some() {
-                self.process = spawn(&self.directory, self.port);
+                self.process = spawn(&self.directory, self.port, self.settings);
             }
             self.try_sql("SELECT 1").ok()
         });
@@ -117,7 +124,7 @@ impl Server {
 
     /// On the same port, with what it had.
     pub fn start_again(&mut self) {
-        self.process = spawn(&self.directory, self.port);
+        self.process = spawn(&self.directory, self.port, self.settings);
         self.wait();
     }
 

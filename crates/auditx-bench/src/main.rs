@@ -19,6 +19,7 @@ mod read;
 mod record;
 mod repetition;
 mod report;
+mod ship;
 mod tree;
 mod verify;
 
@@ -54,12 +55,16 @@ enum Command {
     Open(open::Options),
     /// Throughput of recording, beside the same program without hashing
     Tree(tree::Options),
+    /// Lines a second into other engines, beside those engines' own bulk loading, and what an embedded shipper costs
+    Ship(ship::Options),
     /// A large trail as an ERP would leave it
     Make(make::Options),
     #[command(hide = true)]
     VerifyRun(verify::RunOptions),
     #[command(hide = true)]
     ReadRun(read::RunOptions),
+    #[command(hide = true)]
+    ShipRun(ship::RunOptions),
     #[command(hide = true)]
     OpenRun(open::RunOptions),
     #[command(hide = true)]
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
         Command::Performance(options) => performance::measure(&options),
         Command::Http(options) => http::measure(&options),
         Command::Verify(options) => verify::measure(&options),
+        Command::Ship(options) => ship::measure(&options),
+        Command::ShipRun(options) => ship::run(&options),
         Command::Read(options) => read::measure(&options),
         Command::Open(options) => open::measure(&options),
         Command::Tree(options) => tree::measure(&options),

@@ -164,7 +164,7 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
 }
 
 /// The most memory that this process ever had resident.
-fn peak_kib() -> Outcome<u64> {
+pub(crate) fn peak_kib() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)

@@ -48,8 +48,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        modes: &["record", "durable", "performance", "http", "verify", "read", "open", "tree"],
-        usage: "bench record|durable|performance|http|verify|read|open|tree [--json] [ARGS…]",
+        modes: &["record", "durable", "performance", "http", "verify", "read", "ship", "open", "tree"],
+        usage: "bench record|durable|performance|http|verify|read|ship|open|tree [--json] [ARGS…]",
         summary: "measure auditx beside its peers; ARGS go to auditx-bench",
         run: bench::run,
     },
