@@ -90,7 +90,7 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     });
     let (seconds, progress) = (begin.elapsed().as_secs_f64(), shipper.progress());
     shipper.stop(Instant::now() + PATIENCE)?;
-    if !is_there || progress.retries > 0 {
+    if !is_there || progress.retries.sum() > 0 {
         return Err(format!("shipping was disturbed: {progress:?}").into());
     }
     let run = Run { lines: progress.next, seconds, peak_kib: crate::verify::peak_kib()? };

@@ -13,11 +13,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     message: String,
     is_about_content: bool,
+    /// No server said this.
+    is_of_the_way: bool,
 }
 
 impl Error {
     pub(crate) fn said(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_about_content: false }
+        Self { message: message.into(), is_about_content: false, is_of_the_way: false }
     }
 
     /// The server refuses a value for what it is: a data exception (class 22), a constraint (23), a limit (54).
@@ -40,6 +42,7 @@ impl From<tokio_postgres::Error> for Error {
             let code = database.code().code();
             return Self {
                 message: format!("PostgreSQL: {} (SQLSTATE {code})", database.message()),
+                is_of_the_way: false,
                 is_about_content: ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             };
         }
@@ -49,12 +52,12 @@ impl From<tokio_postgres::Error> for Error {
             message.push_str(&format!(": {error}"));
             source = error.source();
         }
-        Self::said(message)
+        Self { is_of_the_way: true, ..Self::said(message) }
     }
 }
 
 impl From<Error> for ShipError {
     fn from(error: Error) -> Self {
-        Self::retry(error)
+        if error.is_of_the_way { Self::unreachable(error) } else { Self::retry(error) }
     }
 }

@@ -25,18 +25,27 @@ pub struct Note {
     pub is_boundary: bool,
 }
 
+/// A trail, and the name under which its tree heads are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailName {
+    /// Its id.
+    pub id: TrailId,
+    /// `<origin>/auditx/<id>`
+    pub origin: String,
+}
+
 /// Consecutive lines of one trail, at least one, and what was signed over them.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    trail: TrailId,
-    note: Note,
+    trail: TrailName,
+    note: Option<Note>,
     lines: Vec<Shipped>,
 }
 
 impl Batch {
     /// None where there is no line, or they do not follow each other.
     #[must_use]
-    pub fn new(trail: TrailId, note: Note, lines: Vec<Shipped>) -> Option<Self> {
+    pub fn new(trail: TrailName, note: Option<Note>, lines: Vec<Shipped>) -> Option<Self> {
         let follow = lines.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
         (!lines.is_empty() && follow).then_some(Self { trail, note, lines })
     }
@@ -44,20 +53,20 @@ impl Batch {
     /// The trail they are of.
     #[must_use]
     pub fn trail(&self) -> TrailId {
-        self.trail
+        self.trail.id
     }
 
     /// The name under which the trail's tree heads are signed.
     #[must_use]
     pub fn origin(&self) -> &str {
-        self.note.checkpoint.origin()
+        &self.trail.origin
     }
 
     /// The note that ends with the last of these lines: who keeps it with them can prove all that is there by then. None while more
     /// lines follow before one does.
     #[must_use]
     pub fn note(&self) -> Option<&Note> {
-        Some(&self.note).filter(|note| note.checkpoint.size() == self.last().seq + 1)
+        self.note.as_ref().filter(|note| note.checkpoint.size() == self.last().seq + 1)
     }
 
     /// The lines in their order.

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum ShipError {
     /// It may work later: unreachable, refused, no such table, an expired password. Tried again for ever.
     Retry {
+        /// For those who count.
+        kind: RetryKind,
         /// In words.
         why: String,
         /// How long the destination asks to be left alone, if it says so.
@@ -32,10 +34,34 @@ pub enum ShipError {
     },
 }
 
+/// What kind of trouble is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryKind {
+    /// Nobody answers, or a connection was cut.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// The destination says no: a password, a grant, a table or a stream that is not there.
+    Refused,
+    /// What is to be shipped cannot be read, or the refused line not be kept.
+    Source,
+}
+
 impl ShipError {
-    /// To be tried again, for this reason.
+    /// The destination says no, and may say yes later.
     pub fn retry(why: impl fmt::Display) -> Self {
-        Self::Retry { why: why.to_string(), after: None }
+        Self::Retry { kind: RetryKind::Refused, why: why.to_string(), after: None }
+    }
+
+    /// The destination cannot be reached.
+    pub fn unreachable(why: impl fmt::Display) -> Self {
+        Self::Retry { kind: RetryKind::Unreachable, why: why.to_string(), after: None }
+    }
+
+    /// The destination did not answer in time.
+    pub fn timed_out(why: impl fmt::Display) -> Self {
+        Self::Retry { kind: RetryKind::TimedOut, why: why.to_string(), after: None }
     }
 }
 

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::{Hash, SignedCheckpoint, Tiles, TrailReader, checkpoint_history, checkpoint_path, leaf_of};
 
-use crate::batch::{Note, Shipped};
-use crate::destination::TrailId;
+use crate::batch::{Note, Shipped, TrailName};
 use crate::error::{Error, Result};
+use crate::source::{Lines, Source};
 
 #[derive(Debug)]
 pub(crate) struct Feed {
     directory: PathBuf,
     reader: TrailReader,
-    signed: Option<(TrailId, SignedCheckpoint)>,
+    signed: Option<(TrailName, SignedCheckpoint)>,
     /// What the lines are shipped up to before anything newer is aimed at: so a destination that is far behind, or never quite
     /// there, still holds notes that speak of all it has.
     aim: Option<Note>,
@@ -28,49 +28,6 @@ impl Feed {
             signed: None,
             aim: None,
         }
-    }
-
-    /// Looks what is signed by now: the trail, and of how many lines; none before anything is.
-    ///
-    /// # Errors
-    /// Where the checkpoint cannot be read, or is one of another trail than before.
-    pub(crate) fn look(&mut self) -> Result<Option<(TrailId, u64)>> {
-        match read_note(&checkpoint_path(&self.directory))? {
-            None => {}
-            Some(checkpoint) => {
-                let trail: TrailId = checkpoint.origin().rsplit('/').next().unwrap_or_default().parse()?;
-                if self.signed.as_ref().is_some_and(|(known, _)| *known != trail) {
-                    let directory = self.directory.display();
-                    return Err(Error::new(format!("another trail, {trail}, was put in {directory}")));
-                }
-                self.signed = Some((trail, checkpoint));
-            }
-        }
-        Ok(self.signed.as_ref().map(|(trail, checkpoint)| (*trail, checkpoint.size())))
-    }
-
-    pub(crate) fn go_to(&mut self, next: u64) {
-        self.reader.restart(next);
-        self.aim = None;
-    }
-
-    /// The lines from where it stands, up to the end of the next note at most, and that note.
-    pub(crate) fn read(
-        &mut self,
-        most_lines: usize,
-        most_bytes: usize,
-    ) -> Result<Option<(Vec<Shipped>, Note)>> {
-        let Some(note) = self.aim()? else { return Ok(None) };
-        let (end, mut lines, mut bytes) = (note.checkpoint.size(), Vec::new(), 0);
-        while self.reader.position() < end && lines.len() < most_lines && bytes < most_bytes {
-            let Some((seq, line)) = self.reader.next_line().map_err(Error::new)? else { break };
-            let (Some(leaf), Ok(text)) = (leaf_of(line), std::str::from_utf8(line)) else {
-                return Err(Error::new(format!("line {seq} is damaged: see `auditx verify`")));
-            };
-            bytes += text.len();
-            lines.push(Shipped { seq, leaf_hash: leaf.hash, line: text.to_owned() });
-        }
-        Ok((!lines.is_empty()).then_some((lines, note)))
     }
 
     /// The next note of a boundary that lies before it, else the latest; none where nothing is signed beyond.
@@ -90,9 +47,44 @@ impl Feed {
         self.aim = Some(aim.clone());
         Ok(Some(aim))
     }
+}
 
-    /// The leaf of a line, if it is signed: of the line, or of the tree where the line is retired.
-    pub(crate) fn leaf(&self, seq: u64) -> Result<Option<Hash>> {
+impl Source for Feed {
+    /// Fails also where another trail than before was put in the directory.
+    async fn look(&mut self) -> Result<Option<(TrailName, u64)>> {
+        if let Some(checkpoint) = read_note(&checkpoint_path(&self.directory))? {
+            let origin = checkpoint.origin().to_owned();
+            let trail = TrailName { id: origin.rsplit('/').next().unwrap_or_default().parse()?, origin };
+            if self.signed.as_ref().is_some_and(|(known, _)| known.id != trail.id) {
+                let directory = self.directory.display();
+                return Err(Error::new(format!("another trail, {}, was put in {directory}", trail.id)));
+            }
+            self.signed = Some((trail, checkpoint));
+        }
+        Ok(self.signed.as_ref().map(|(trail, checkpoint)| (trail.clone(), checkpoint.size())))
+    }
+
+    fn go_to(&mut self, next: u64) {
+        self.reader.restart(next);
+        self.aim = None;
+    }
+
+    async fn read(&mut self, most_lines: usize, most_bytes: usize) -> Result<Option<Lines>> {
+        let Some(note) = self.aim()? else { return Ok(None) };
+        let (end, mut lines, mut bytes) = (note.checkpoint.size(), Vec::new(), 0);
+        while self.reader.position() < end && lines.len() < most_lines && bytes < most_bytes {
+            let Some((seq, line)) = self.reader.next_line().map_err(Error::new)? else { break };
+            let (Some(leaf), Ok(text)) = (leaf_of(line), std::str::from_utf8(line)) else {
+                return Err(Error::new(format!("line {seq} is damaged: see `auditx verify`")));
+            };
+            bytes += text.len();
+            lines.push(Shipped { seq, leaf_hash: leaf.hash, line: text.to_owned() });
+        }
+        Ok((!lines.is_empty()).then_some(Lines { lines, note: Some(note) }))
+    }
+
+    /// Of the line, or of the tree where the line is retired.
+    async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
         if self.signed.as_ref().is_none_or(|(_, checkpoint)| seq >= checkpoint.size()) {
             return Ok(None);
         }

@@ -22,6 +22,7 @@
 mod error;
 mod batch;
 mod destination;
+mod source;
 mod feed;
 mod backoff;
 mod dead;
@@ -31,11 +32,12 @@ mod worker;
 mod shipper;
 mod copy;
 
-pub use batch::{Batch, Note, Shipped};
+pub use batch::{Batch, Note, Shipped, TrailName};
 pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;
 pub use destination::{Destination, DestinationId, Position, TrailId};
-pub use error::{Error, Result, ShipError};
-pub use progress::{Progress, State};
+pub use error::{Error, Result, RetryKind, ShipError};
+pub use progress::{Progress, Retries, State};
 pub use settings::Settings;
 pub use shipper::Shipper;
+pub use source::{Lines, Source};

@@ -1,6 +1,8 @@
 //! How far a shipper is, for metrics and for whoever waits.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use crate::error::RetryKind;
 
 /// What a shipper is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +21,37 @@ pub enum State {
     Ended,
 }
 
+/// How often what was tried again, by the kind of trouble.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retries {
+    /// [`RetryKind::Unreachable`]
+    pub unreachable: u64,
+    /// [`RetryKind::TimedOut`]
+    pub timed_out: u64,
+    /// [`RetryKind::Refused`]
+    pub refused: u64,
+    /// [`RetryKind::Source`]
+    pub source: u64,
+}
+
+impl Retries {
+    pub(crate) fn count(&mut self, kind: RetryKind) {
+        *match kind {
+            RetryKind::Unreachable => &mut self.unreachable,
+            RetryKind::TimedOut => &mut self.timed_out,
+            RetryKind::Refused => &mut self.refused,
+            RetryKind::Source => &mut self.source,
+        } += 1;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.unreachable + self.timed_out + self.refused + self.source
+    }
+}
+
 /// A moment of a shipper.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -35,14 +68,16 @@ pub struct Progress {
     pub sent: u64,
     /// Bytes of them.
     pub sent_bytes: u64,
-    /// Attempts that are tried again.
-    pub retries: u64,
+    /// Attempts that were tried again.
+    pub retries: Retries,
     /// How often the destination was behind what it had acknowledged, so that lines are sent again.
     pub regressions: u64,
     /// Lines that were refused for what they say, and parked.
     pub parked: u64,
     /// How often somebody else was faster.
     pub fenced: u64,
+    /// When the oldest line was recorded that waits; none where none does.
+    pub oldest: Option<SystemTime>,
     /// When the destination last kept something.
     pub last_success: Option<SystemTime>,
     /// Why the last attempt failed; empty after a success.
@@ -50,6 +85,20 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// For how long the oldest line waits.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let age = self.oldest.and_then(|oldest| SystemTime::now().duration_since(oldest).ok());
+        age.unwrap_or_default()
+    }
+
+    /// Lines that are acknowledged and that the cursor on disk does not name yet: sent again after a restart where the destination
+    /// cannot say how far it is.
+    #[must_use]
+    pub fn unsaved(&self) -> u64 {
+        self.next.saturating_sub(self.saved)
+    }
+
     /// Lines that wait to be shipped.
     #[must_use]
     pub fn lag(&self) -> u64 {

@@ -5,12 +5,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use auditx_core::Cursor;
 use tokio::sync::watch;
 
 use crate::destination::Destination;
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 use crate::progress::{Progress, State};
 use crate::settings::Settings;
+use crate::source::Source;
 use crate::worker::Worker;
 
 /// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
@@ -59,10 +62,35 @@ impl Shipper {
         destination: impl Destination,
         settings: Settings,
     ) -> Result<Self> {
+        let directory = directory.into();
+        let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::new)?;
+        Self::start((Feed::new(&directory), Some(cursor)), directory, destination, settings)
+    }
+
+    /// Begins to ship from somewhere else than a trail on this machine. Nothing waits for it there; lines that are refused are kept in
+    /// `directory`, as beside a trail.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn relay(
+        source: impl Source,
+        directory: impl Into<PathBuf>,
+        destination: impl Destination,
+        settings: Settings,
+    ) -> Result<Self> {
+        Self::start((source, None), directory.into(), destination, settings)
+    }
+
+    fn start(
+        source: (impl Source, Option<Cursor>),
+        directory: PathBuf,
+        destination: impl Destination,
+        settings: Settings,
+    ) -> Result<Self> {
         let (stop, stopped) = watch::channel(None);
         let shared = Arc::<Shared>::default();
         let name = format!("auditx-ship-{}", destination.id().as_str());
-        let worker = Worker::new(directory.into(), destination, settings, shared.clone(), stopped)?;
+        let worker = Worker::new(source, directory, destination, settings, (shared.clone(), stopped));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use auditx_core::Cursor;
+use auditx_core::{Cursor, Field, Moment, Row};
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Shipped};
 use crate::dead;
 use crate::destination::{Destination, Position};
-use crate::error::{Error, Result, ShipError};
-use crate::feed::Feed;
+use crate::error::{Error, Result, RetryKind, ShipError};
 use crate::progress::State;
 use crate::settings::Settings;
 use crate::shipper::Shared;
+use crate::source::{Lines, Source};
 
 /// Cursors are made durable at most this often: a stale one costs lines sent again, never a gap.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,14 +25,16 @@ const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) type Stop = watch::Receiver<Option<Instant>>;
 
 #[derive(Debug)]
-pub(crate) struct Worker<D> {
+pub(crate) struct Worker<S, D> {
+    /// Where refused lines are kept.
     directory: PathBuf,
     destination: D,
     settings: Settings,
     shared: Arc<Shared>,
     stop: Stop,
-    feed: Feed,
-    cursor: Cursor,
+    source: S,
+    /// Absent where nothing waits for what is shipped.
+    cursor: Option<Cursor>,
     saved_at: Instant,
     backoff: Backoff,
     /// The line that follows what the destination holds; none while that is not known.
@@ -43,19 +45,18 @@ pub(crate) struct Worker<D> {
     lines: usize,
 }
 
-impl<D: Destination> Worker<D> {
+impl<S: Source, D: Destination> Worker<S, D> {
     pub(crate) fn new(
+        (source, cursor): (S, Option<Cursor>),
         directory: PathBuf,
         destination: D,
         settings: Settings,
-        shared: Arc<Shared>,
-        stop: Stop,
-    ) -> Result<Self> {
-        let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::new)?;
-        let saved = cursor.position().unwrap_or(0);
+        (shared, stop): (Arc<Shared>, Stop),
+    ) -> Self {
+        let saved = cursor.as_ref().and_then(Cursor::position).unwrap_or(0);
         shared.change(|progress| (progress.saved, progress.next) = (saved, saved));
-        Ok(Self {
-            feed: Feed::new(&directory),
+        Self {
+            source,
             backoff: Backoff::new(&settings),
             lines: settings.lines.max(1),
             saved_at: Instant::now(),
@@ -67,7 +68,7 @@ impl<D: Destination> Worker<D> {
             shared,
             stop,
             cursor,
-        })
+        }
     }
 
     /// Goes on until it is to stop, or the destination and the trail do not hold the same lines.
@@ -79,8 +80,8 @@ impl<D: Destination> Worker<D> {
             match self.turn().await {
                 Ok(()) => {}
                 Err(error) if error.is_diverged() => break Err(error),
-                // The trail cannot be read just now.
-                Err(error) => self.try_again(error.to_string(), None).await,
+                // What is to be shipped cannot be read just now.
+                Err(error) => self.try_again(RetryKind::Source, error.to_string(), None).await,
             }
         };
         self.save_cursor();
@@ -95,22 +96,22 @@ impl<D: Destination> Worker<D> {
     }
 
     async fn turn(&mut self) -> Result<()> {
-        let Some((trail, signed)) = self.feed.look()? else {
+        let Some((trail, signed)) = self.source.look().await? else {
             self.rest(State::CaughtUp).await;
             return Ok(());
         };
         self.shared.change(|progress| progress.signed = signed);
         let Some(next) = self.next else {
             let Self { destination, settings, stop, .. } = self;
-            match within(settings.patience, stop, destination.last(trail)).await {
-                Ok(last) => self.reconcile(last)?,
+            match within(settings.patience, stop, destination.last(trail.id)).await {
+                Ok(last) => self.reconcile(last).await?,
                 Err(error) => {
                     self.refused(error, &mut []).await?;
                 }
             }
             return Ok(());
         };
-        let Some((mut lines, note)) = self.feed.read(self.lines, self.settings.bytes)? else {
+        let Some(Lines { mut lines, note }) = self.source.read(self.lines, self.settings.bytes).await? else {
             if self.saved_at.elapsed() >= CURSOR_INTERVAL {
                 self.save_cursor();
             }
@@ -120,9 +121,13 @@ impl<D: Destination> Worker<D> {
         if let Some(first) = lines.first().filter(|first| first.seq != next && !self.is_empty) {
             return Err(Error::gap(next, first.seq, self.destination.id().as_str()));
         }
-        self.shared.change(|progress| progress.state = State::Shipping);
+        let oldest = lines.first().and_then(|line| recorded_at(&line.line));
+        self.shared.change(|progress| {
+            progress.state = State::Shipping;
+            progress.oldest = oldest;
+        });
         while !lines.is_empty() && !self.is_stopping() {
-            let Some(batch) = Batch::new(trail, note.clone(), lines) else { break };
+            let Some(batch) = Batch::new(trail.clone(), note.clone(), lines) else { break };
             let Self { destination, settings, stop, .. } = self;
             let outcome = within(settings.patience, stop, destination.send(&batch)).await;
             match outcome {
@@ -136,25 +141,26 @@ impl<D: Destination> Worker<D> {
             }
         }
         // What was read is read again.
-        self.feed.go_to(self.next.unwrap_or(next));
+        self.source.go_to(self.next.unwrap_or(next));
         Ok(())
     }
 
     /// Goes on where the destination is, if it holds what the trail holds.
-    fn reconcile(&mut self, last: Option<Position>) -> Result<()> {
+    async fn reconcile(&mut self, last: Option<Position>) -> Result<()> {
         // It may hold more than was signed when we looked.
-        self.feed.look()?;
+        self.source.look().await?;
+        let saved = self.cursor.as_ref().and_then(Cursor::position);
         let next = match last {
             None => 0,
-            Some(Position { seq, leaf_hash }) => match self.feed.leaf(seq)? {
+            Some(Position { seq, leaf_hash }) => match self.source.leaf(seq).await? {
                 Some(ours) if ours == leaf_hash => seq + 1,
                 // Retired, and its hash is in no cache: the signed cursor is all there is to go by.
-                None if self.cursor.position().is_some_and(|saved| saved > seq) => seq + 1,
+                None if saved.is_some_and(|saved| saved > seq) => seq + 1,
                 _ => return Err(Error::diverged(seq, self.destination.id().as_str())),
             },
         };
         self.is_empty = last.is_none();
-        if self.cursor.position().is_some_and(|saved| saved > next) {
+        if saved.is_some_and(|saved| saved > next) {
             self.shared.change(|progress| progress.regressions += 1);
         }
         self.go_to(next);
@@ -187,7 +193,7 @@ impl<D: Destination> Worker<D> {
         let is_partial = kept.len() < lines.len();
         self.next = Some(position.seq + 1);
         if is_partial {
-            self.feed.go_to(position.seq + 1);
+            self.source.go_to(position.seq + 1);
         }
         self.note_next(position.seq + 1);
         if self.saved_at.elapsed() >= CURSOR_INTERVAL {
@@ -202,7 +208,12 @@ impl<D: Destination> Worker<D> {
             (ShipError::Diverged { at }, _) => Err(Error::diverged(at, self.destination.id().as_str())),
             (ShipError::Fenced, _) => {
                 self.shared.change(|progress| progress.fenced += 1);
-                self.try_again("somebody else ships this trail to the same place".to_owned(), None).await;
+                self.try_again(
+                    RetryKind::Refused,
+                    "somebody else ships this trail to the same place".to_owned(),
+                    None,
+                )
+                .await;
                 Ok(false)
             }
             (ShipError::Split, [_, _, ..]) => {
@@ -211,18 +222,23 @@ impl<D: Destination> Worker<D> {
             }
             (ShipError::Split, [line]) => self.park(line, "it is too large").await,
             (ShipError::Split, []) => {
-                self.try_again("it refuses to say how far it is".to_owned(), None).await;
+                self.try_again(RetryKind::Refused, "it refuses to say how far it is".to_owned(), None).await;
                 Ok(false)
             }
             (ShipError::Poison { seq, why }, lines) => match lines.iter_mut().find(|line| line.seq == seq) {
                 Some(line) => self.park(line, &why).await,
                 None => {
-                    self.try_again(format!("it refuses line {seq}, which was not sent: {why}"), None).await;
+                    self.try_again(
+                        RetryKind::Refused,
+                        format!("it refuses line {seq}, which was not sent: {why}"),
+                        None,
+                    )
+                    .await;
                     Ok(false)
                 }
             },
-            (ShipError::Retry { why, after }, _) => {
-                self.try_again(why, after).await;
+            (ShipError::Retry { kind, why, after }, _) => {
+                self.try_again(kind, why, after).await;
                 Ok(false)
             }
         }
@@ -231,7 +247,12 @@ impl<D: Destination> Worker<D> {
     async fn park(&mut self, line: &mut Shipped, why: &str) -> Result<bool> {
         if auditx_core::erased_hash(line.line.as_bytes()).is_some() {
             // Not even the stub is taken: that is no matter of this line.
-            self.try_again(format!("it refuses the stub of line {}: {why}", line.seq), None).await;
+            self.try_again(
+                RetryKind::Refused,
+                format!("it refuses the stub of line {}: {why}", line.seq),
+                None,
+            )
+            .await;
             return Ok(false);
         }
         dead::park(&self.directory, self.destination.id(), line, why)?;
@@ -239,13 +260,13 @@ impl<D: Destination> Worker<D> {
         Ok(true)
     }
 
-    async fn try_again(&mut self, why: String, after: Option<Duration>) {
+    async fn try_again(&mut self, kind: RetryKind, why: String, after: Option<Duration>) {
         self.next = None;
         if self.is_stopping() {
             return;
         }
         self.shared.change(|progress| {
-            progress.retries += 1;
+            progress.retries.count(kind);
             progress.trouble = why;
             progress.state = State::Waiting;
         });
@@ -256,6 +277,7 @@ impl<D: Destination> Worker<D> {
     async fn rest(&mut self, state: State) {
         self.shared.change(|progress| {
             progress.state = state;
+            progress.oldest = None;
             progress.trouble.clear();
         });
         self.sleep(self.settings.look).await;
@@ -269,23 +291,23 @@ impl<D: Destination> Worker<D> {
     }
 
     fn go_to(&mut self, next: u64) {
-        self.feed.go_to(next);
+        self.source.go_to(next);
         self.next = Some(next);
         self.note_next(next);
     }
 
     fn note_next(&mut self, next: u64) {
-        self.cursor.advance(next);
+        if let Some(cursor) = &mut self.cursor {
+            cursor.advance(next);
+        }
         self.shared.change(|progress| progress.next = next);
     }
 
     fn save_cursor(&mut self) {
         self.saved_at = Instant::now();
         let next = self.shared.progress().next;
-        if !self.cursor.is_behind(next) {
-            return;
-        }
-        match self.cursor.save() {
+        let Some(cursor) = self.cursor.as_mut().filter(|cursor| cursor.is_behind(next)) else { return };
+        match cursor.save() {
             Ok(()) => self.shared.change(|progress| progress.saved = next),
             // Retention waits, and lines are sent again after a restart: nothing is lost.
             Err(error) => self.shared.change(|progress| {
@@ -297,6 +319,11 @@ impl<D: Destination> Worker<D> {
     fn is_stopping(&self) -> bool {
         self.stop.borrow().is_some() || self.stop.has_changed().is_err()
     }
+}
+
+fn recorded_at(line: &str) -> Option<SystemTime> {
+    let moment = Moment::parse(&Row::read_text(line).ok()?.text(Field::Timestamp))?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(moment.micros()).ok()?))
 }
 
 /// The answer of a destination, unless it takes too long or the shipper must be over.
@@ -313,7 +340,7 @@ async fn within<T>(
     };
     tokio::select! {
         answer = tokio::time::timeout(patience, answer) => {
-            answer.unwrap_or_else(|_| Err(ShipError::retry(format!("no answer within {patience:?}"))))
+            answer.unwrap_or_else(|_| Err(ShipError::timed_out(format!("no answer within {patience:?}"))))
         }
         () = over => Err(ShipError::retry("the shipper was stopped")),
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use auditx_core::{SignedCheckpoint, SigningKey, leaf_hash};
 use auditx_postgres::{PostgresCopy, Search};
 use auditx_reader::{Moment, Order, Query, Row};
-use auditx_ship::{Batch, Destination, Note, Shipped, TrailId};
+use auditx_ship::{Batch, Destination, Note, Shipped, TrailId, TrailName};
 
 use super::*;
 
@@ -129,8 +129,10 @@ async fn keep(server: &Server, lines: &[&str]) {
         .collect();
     let key = SigningKey::generate();
     let size = lines.len() as u64;
-    let checkpoint = SignedCheckpoint::sign(&format!("erp/auditx/{trail}"), size, &[0; 32], &[&key]).unwrap();
-    let batch = Batch::new(trail, Note { checkpoint, is_boundary: true }, shipped).unwrap();
+    let origin = format!("erp/auditx/{trail}");
+    let checkpoint = SignedCheckpoint::sign(&origin, size, &[0; 32], &[&key]).unwrap();
+    let trail = TrailName { id: trail, origin };
+    let batch = Batch::new(trail, Some(Note { checkpoint, is_boundary: true }), shipped).unwrap();
     let mut destination = Postgres::new(&server.url("shipper", server.port())).unwrap();
     assert_eq!(destination.send(&batch).await.unwrap(), batch.last());
 }
