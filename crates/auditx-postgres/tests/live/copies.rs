@@ -82,7 +82,10 @@ fn what_was_altered_in_a_copy_is_named_by_its_number() {
             let fault = verification.fault.unwrap();
             match seq {
                 Some(seq) => assert_eq!(fault.seq, Some(seq), "{sql}: {fault:?}"),
-                None => assert!(fault.message.starts_with("a line between line 2 and line 303 "), "{fault:?}"),
+                None => {
+                    let is_a_stretch = fault.message.starts_with("a line between line ");
+                    assert!(is_a_stretch && fault.seq <= Some(123), "{fault:?}");
+                }
             }
         });
     }

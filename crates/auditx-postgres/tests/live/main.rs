@@ -4,21 +4,19 @@
 
 mod certificates;
 mod copies;
-mod proxy;
 mod questions;
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use auditx_core::{AuditLogger, Cadence, Config, TrailReader, shipper_positions};
+use auditx_core::shipper_positions;
 use auditx_postgres::{Postgres, VERSION, init};
-use auditx_ship::{Progress, Settings, Shipper, State, dead_letters};
+use auditx_ship::{Progress, Shipper, State, dead_letters};
 use auditx_tests::deadline::PATIENCE;
 use auditx_tests::postgres::Server;
-use tempfile::TempDir;
-
-use proxy::Proxy;
+use auditx_tests::proxy::{Fault, Proxy};
+use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
 
 /// A server with the schema, and a user who may only ship.
 fn server() -> Server {
@@ -33,53 +31,8 @@ fn run_init(server: &Server) -> auditx_postgres::Result<usize> {
     runtime.block_on(init(&server.url("admin", server.port())))
 }
 
-fn open(directory: &Path) -> AuditLogger {
-    let config = Config::new(directory).checkpoints(Cadence::new(Duration::from_millis(50), 100));
-    AuditLogger::open(config).unwrap()
-}
-
-/// A trail of a few thousand lines that nobody writes any more.
-fn trail(entries: usize) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = open(directory.path());
-    for number in 0..entries {
-        logger.log(format!("Invoice {number} posted")).reference_no(format!("SI-{number}")).record().unwrap();
-    }
-    logger.close(PATIENCE).unwrap();
-    directory
-}
-
-fn lines(directory: &Path) -> Vec<String> {
-    let mut reader = TrailReader::new(directory, 0);
-    let mut lines = Vec::new();
-    while let Some((_, line)) = reader.next_line().unwrap() {
-        lines.push(String::from_utf8(line.to_vec()).unwrap());
-    }
-    lines
-}
-
-/// Without long pauses.
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.look = Duration::from_millis(5);
-    settings.first_pause = Duration::from_millis(1);
-    settings.longest_pause = Duration::from_millis(50);
-    settings
-}
-
 fn ship(directory: &Path, server: &Server, port: u16) -> Shipper {
     Shipper::spawn(directory, Postgres::new(&server.url("shipper", port)).unwrap(), settings()).unwrap()
-}
-
-fn wait_for_all(shipper: &Shipper, count: usize) {
-    let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
-        progress.state == State::CaughtUp && progress.next == count as u64
-    });
-    assert!(is_done, "{:?}", shipper.progress());
-}
-
-fn stop(shipper: Shipper) {
-    shipper.stop(Instant::now() + PATIENCE).unwrap();
 }
 
 /// Each line once and exactly, and what SQL alone can say of them.
@@ -134,7 +87,7 @@ fn lines_arrive_exactly_and_can_be_queried_and_nothing_arrives_twice_without_a_c
 fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
     let (server, directory) = (server(), trail(300));
     // Among them those that lose the answer to a commit.
-    let proxy = Proxy::before(server.port(), 1, 7);
+    let proxy = Proxy::before(server.port(), Fault::Cut { first: 1, more: 7 });
     let mut settings = settings();
     settings.lines = 16;
     let destination = Postgres::new(&server.url("shipper", proxy.port())).unwrap();
@@ -144,6 +97,31 @@ fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
     stop(shipper);
     assert!(proxy.cuts() > 50 && progress.retries.sum() > 50, "{} {progress:?}", proxy.cuts());
     assert!(progress.sent < progress.next, "no answer to a commit was lost: {progress:?}");
+    assert_same(&server, directory.path());
+}
+
+#[test]
+fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing() {
+    let (server, directory) = (server(), trail(30));
+    let proxy = Proxy::before(server.port(), Fault::Trickle);
+    let mut settings = settings();
+    // Too much for a line so slow, until it takes fewer.
+    settings.lines = 30;
+    settings.patience = Duration::from_secs(4);
+    let destination = Postgres::new(&server.url("shipper", proxy.port())).unwrap();
+    let shipper = Shipper::spawn(directory.path(), destination, settings).unwrap();
+    assert!(
+        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > 0),
+        "{:?}",
+        shipper.progress()
+    );
+    proxy.change(Fault::Blackhole);
+    let is_told =
+        |progress: &Progress| progress.retries.timed_out > 1 && progress.trouble.contains("no answer");
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    proxy.change(Fault::None);
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
     assert_same(&server, directory.path());
 }
 

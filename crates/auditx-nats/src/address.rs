@@ -1,0 +1,122 @@
+//! Where servers are: `nats://[user[:password]@]host[:port][,host[:port]…][/STREAM][?creds=FILE&ca=FILE&replicas=N]`.
+
+use std::env;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+
+/// Where nothing else is said.
+const STREAM: &str = "AUDIT";
+
+/// What is read out of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Without user and password.
+    pub(crate) servers: Vec<String>,
+    pub(crate) stream: String,
+    pub(crate) user: Option<(String, String)>,
+    /// A file with an account's credentials.
+    pub(crate) credentials: Option<PathBuf>,
+    /// A file of certificates to believe, besides the machine's.
+    pub(crate) roots: Option<PathBuf>,
+    /// How many servers keep the stream, for whoever makes it.
+    pub(crate) replicas: Option<usize>,
+}
+
+impl Address {
+    /// `tls://` in the place of `nats://` insists on encryption. A password that the URL does not hold is the one of `NATS_PASSWORD`.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        if !["nats", "tls"].contains(&scheme) {
+            return Err(Error::said("this is no address: nats://host:4222/STREAM"));
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, stream) = rest.split_once('/').unwrap_or((rest, STREAM));
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user_of(user)), hosts),
+            None => (None, authority),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if stream.is_empty() || !stream.bytes().all(is_plain) {
+            return Err(Error::said(format!(
+                "{stream:?} is no name of a stream: letters, digits, '-' and '_'"
+            )));
+        }
+        let servers: Vec<String> = hosts
+            .split(',')
+            .filter(|host| !host.is_empty())
+            .map(|host| format!("{scheme}://{host}"))
+            .collect();
+        if servers.is_empty() {
+            return Err(Error::said("the address names no host"));
+        }
+        let mut address =
+            Self { servers, stream: stream.to_owned(), user, credentials: None, roots: None, replicas: None };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value);
+            match key {
+                "creds" => address.credentials = Some(value.into()),
+                "ca" => address.roots = Some(value.into()),
+                "replicas" => {
+                    let replicas = value.parse().ok().filter(|replicas| (1..=5).contains(replicas));
+                    address.replicas = Some(replicas.ok_or_else(|| Error::said("replicas is 1 to 5"))?);
+                }
+                _ => {
+                    return Err(Error::said(format!(
+                        "{key:?} in the address is not known: creds, ca, replicas"
+                    )));
+                }
+            }
+        }
+        Ok(address)
+    }
+}
+
+fn user_of(user: &str) -> (String, String) {
+    let (user, password) = match user.split_once(':') {
+        Some((user, password)) => (user, decoded(password)),
+        None => (user, env::var("NATS_PASSWORD").unwrap_or_default()),
+    };
+    (decoded(user), password)
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_servers_a_stream_and_who_asks() {
+        let address =
+            Address::parse("nats://erp:s%40crt@one:4222,two/BOOKS?replicas=3&creds=/a%20b").unwrap();
+        assert_eq!(address.servers, ["nats://one:4222", "nats://two"]);
+        assert_eq!((address.stream.as_str(), address.replicas), ("BOOKS", Some(3)));
+        assert_eq!(address.user, Some(("erp".to_owned(), "s@crt".to_owned())));
+        assert_eq!(address.credentials, Some("/a b".into()));
+        let address = Address::parse("tls://one").unwrap();
+        assert_eq!(
+            (address.servers, address.stream.as_str(), address.user),
+            (vec!["tls://one".to_owned()], "AUDIT", None)
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_told() {
+        for (url, why) in [
+            ("http://one", "nats://"),
+            ("nats://", "no host"),
+            ("nats://one/A.B", "name of a stream"),
+            ("nats://one?replicas=9", "1 to 5"),
+            ("nats://one?x=1", "not known"),
+        ] {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+}

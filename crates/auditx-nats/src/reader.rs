@@ -1,0 +1,66 @@
+//! Messages of one trail out of the stream, in order.
+
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use auditx_ship::TrailId;
+use futures_util::StreamExt;
+
+use crate::error::{Error, Result};
+use crate::message::{Stored, all_of, position_of};
+
+/// So many messages are asked for at once.
+const PAGE: usize = 1_000;
+
+#[derive(Debug)]
+pub(crate) struct Reader {
+    consumer: Consumer<pull::Config>,
+}
+
+impl Reader {
+    /// From this place in the stream on.
+    pub(crate) async fn begin(stream: &Stream, filter: String, from: u64) -> Result<Self> {
+        let config = pull::Config {
+            filter_subject: filter,
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+            ack_policy: AckPolicy::None,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        Ok(Self { consumer: stream.create_consumer(config).await.map_err(Error::unreachable)? })
+    }
+
+    /// What follows, as far as it is there; empty at the end. What is no message of ours is passed over.
+    pub(crate) async fn page(&mut self) -> Result<Vec<Stored>> {
+        let asked = self.consumer.fetch().max_messages(PAGE).messages();
+        let mut messages = asked.await.map_err(Error::unreachable)?;
+        let mut page = Vec::new();
+        while let Some(message) = messages.next().await {
+            let message = message.map_err(Error::unreachable)?;
+            let headers = message.headers.clone().unwrap_or_default();
+            page.extend(Stored::of(&message.subject, &headers, &message.payload));
+        }
+        Ok(page)
+    }
+}
+
+/// Where in the stream the first message is that speaks of this line or a later one; the end of the stream where none does. Halves what
+/// may be: costs one request for each power of two of the stream's messages.
+pub(crate) async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<u64> {
+    let state = stream.info().await.map_err(Error::unreachable)?.state.clone();
+    let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = match stream.get_first_raw_message_by_subject(all_of(trail), middle).await {
+            Ok(message) => Some(message),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
+            Err(error) => return Err(Error::unreachable(error)),
+        };
+        let position = found.as_ref().and_then(|message| position_of(&message.headers));
+        match (found, position) {
+            (Some(message), Some(position)) if position.seq < seq => low = message.sequence + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,84 @@
+//! Three servers that keep a stream together.
+
+use super::*;
+
+/// With the stream on all three.
+fn cluster() -> Servers {
+    let servers = Servers::three();
+    // They choose who leads first.
+    let said = wait_for("a stream on three servers", || wait(init(&servers.url())).ok());
+    assert_eq!(said[0], "The stream AUDIT is made.");
+    assert!(!said.iter().any(|line| line.contains("fewer than three")), "{said:?}");
+    servers
+}
+
+/// The number of the server that leads the stream.
+fn leader(servers: &Servers) -> usize {
+    let hosts: Vec<String> = (0..3).map(|number| format!("127.0.0.1:{}", servers.port(number))).collect();
+    wait_for("a leader", || {
+        wait(async {
+            let client = async_nats::connect(&hosts).await.ok()?;
+            let mut stream = jetstream::new(client).get_stream("AUDIT").await.ok()?;
+            let name = stream.info().await.ok()?.cluster.clone()?.leader?;
+            name.trim_start_matches('n').parse().ok()
+        })
+    })
+}
+
+fn is_past(shipper: &Shipper, line: u64) {
+    let is_there = shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= line);
+    assert!(is_there, "{:?}", shipper.progress());
+}
+
+#[test]
+fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_line_once() {
+    let (mut servers, directory) = (cluster(), tempfile::tempdir().unwrap());
+    let logger = open(directory.path());
+    let mut settings = settings();
+    settings.lines = 20;
+    settings.patience = Duration::from_secs(2);
+    let shipper = ship_to(&servers.url(), directory.path(), settings);
+    let mut count = 0;
+    let mut record = |more: u64| {
+        for _ in 0..more {
+            logger.log(format!("Invoice {count} posted")).record().unwrap();
+            count += 1;
+        }
+        logger.flush(PATIENCE).unwrap();
+        count
+    };
+
+    is_past(&shipper, record(300));
+    let first = leader(&servers);
+    let follower = (first + 1) % 3;
+    servers.kill(follower);
+    is_past(&shipper, record(300));
+    servers.start_again(follower);
+
+    let first = leader(&servers);
+    servers.kill(first);
+    is_past(&shipper, record(300));
+    servers.start_again(first);
+    is_past(&shipper, record(100));
+
+    // Two of three: nobody may acknowledge anything, and the cursor stays.
+    let lead = leader(&servers);
+    let others = [(lead + 1) % 3, (lead + 2) % 3];
+    others.iter().for_each(|number| servers.kill(*number));
+    let before = shipper.progress();
+    record(300);
+    let is_stalled = |progress: &Progress| progress.retries.sum() > before.retries.sum() + 2;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_stalled), "{:?}", shipper.progress());
+    let [(_, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert!(
+        shipper.progress().next == before.next && *saved <= before.next,
+        "{before:?} {:?}",
+        shipper.progress()
+    );
+    others.iter().for_each(|number| servers.start_again(*number));
+
+    logger.close(PATIENCE).unwrap();
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&servers.url(), directory.path());
+}

@@ -1,0 +1,312 @@
+//! Against real NATS servers: each line once, in order, exactly as it stands in the trail, whatever happens in between.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod cluster;
+mod relay;
+
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use auditx_core::{SignedCheckpoint, checkpoint_path, shipper_positions};
+use auditx_nats::{Nats, NatsCopy, init};
+use auditx_reader::{Answer, VerifyOptions, latest_checkpoint, recorded_keys, verify};
+use auditx_ship::{
+    Batch, Destination, Note, Progress, Settings, ShipError, Shipped, Shipper, StoredCopy, TrailName,
+    dead_letters, restore,
+};
+use auditx_tests::deadline::{PATIENCE, wait_for};
+use auditx_tests::nats::Servers;
+use auditx_tests::proxy::{Fault, Proxy};
+use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// With the stream, which knows no more than a moment what was published before.
+fn server() -> Servers {
+    let server = Servers::one("");
+    let said = wait(init(&server.url())).unwrap();
+    assert_eq!(said[0], "The stream AUDIT is made.");
+    wait(async {
+        let client = async_nats::connect(format!("127.0.0.1:{}", server.port(0))).await.unwrap();
+        let context = jetstream::new(client);
+        let mut config = context.get_stream("AUDIT").await.unwrap().cached_info().config.clone();
+        // As short as it may be: nothing is to rest on it.
+        config.duplicate_window = Duration::from_millis(100);
+        context.update_stream(config).await.unwrap();
+    });
+    server
+}
+
+fn ship_to(url: &str, directory: &Path, settings: Settings) -> Shipper {
+    Shipper::spawn(directory, Nats::new(url).unwrap(), settings).unwrap()
+}
+
+fn ship(servers: &Servers, directory: &Path) -> Shipper {
+    ship_to(&servers.url(), directory, settings())
+}
+
+/// Each line once, in order and exactly, and the copy is what was signed.
+fn assert_same(url: &str, directory: &Path) {
+    let expected = lines(directory);
+    // Servers of a cluster that were just started do not answer every question yet.
+    let restored = wait_for("a copy that can be read", || {
+        let restored = tempfile::tempdir().unwrap();
+        wait(async {
+            let mut copy = NatsCopy::open(url).await.ok()?;
+            let trails = copy.trails().await.ok()?;
+            let [stored] = &trails[..] else { panic!("{trails:?}") };
+            assert_eq!((stored.first, stored.next), (0, expected.len() as u64));
+            restore(&mut copy, stored, restored.path(), |_, _| {}).await.ok()
+        })?;
+        Some(restored)
+    });
+    assert!(lines(restored.path()) == expected);
+    let known = latest_checkpoint(directory).unwrap();
+    let key = recorded_keys(directory).unwrap()[0].key.clone();
+    let options = VerifyOptions::new().key(key).known(known);
+    let verification = verify(restored.path(), &options, &mut |_, _| {}).unwrap();
+    assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+}
+
+/// So many messages are in the stream, notes included.
+fn messages(url: &str) -> u64 {
+    wait(async {
+        let client = async_nats::connect(url.trim_end_matches("/AUDIT")).await.unwrap();
+        let mut stream = jetstream::new(client).get_stream("AUDIT").await.unwrap();
+        stream.info().await.unwrap().state.messages
+    })
+}
+
+#[test]
+fn lines_arrive_exactly_and_nothing_arrives_twice_without_a_cursor() {
+    let (server, directory) = (server(), tempfile::tempdir().unwrap());
+    let again = wait(init(&server.url())).unwrap();
+    assert!(again[0].contains("there already") && again[1].contains("fewer than three"), "{again:?}");
+    let shipper = ship(&server, directory.path());
+    // The shipper was there first, and the trail grows while it is shipped.
+    let logger = open(directory.path());
+    for number in 0..2_500 {
+        logger
+            .log(format!("Invoice {number} posted"))
+            .company_id(format!("CO {}", number % 3))
+            .record()
+            .unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    let count = lines(directory.path()).len();
+    wait_for_all(&shipper, count);
+    stop(shipper);
+    assert_same(&server.url(), directory.path());
+    let [(name, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert_eq!(*saved, count as u64);
+
+    let before = messages(&server.url());
+    fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
+    let shipper = ship(&server, directory.path());
+    wait_for_all(&shipper, count);
+    assert_eq!(shipper.progress().sent, 0, "the stream says how far it is");
+    stop(shipper);
+    assert_eq!(messages(&server.url()), before);
+}
+
+#[test]
+fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
+    let (server, directory) = (server(), trail(300));
+    // Among them those that lose the acknowledgement of a stored batch.
+    let proxy = Proxy::before(server.port(0), Fault::Cut { first: 1, more: 31 });
+    let mut settings = settings();
+    settings.lines = 16;
+    let shipper = ship_to(&format!("nats://127.0.0.1:{}", proxy.port()), directory.path(), settings);
+    wait_for_all(&shipper, lines(directory.path()).len());
+    let progress = shipper.progress();
+    stop(shipper);
+    assert!(proxy.cuts() > 20 && progress.retries.sum() > 20, "{} {progress:?}", proxy.cuts());
+    assert!(progress.sent < progress.next, "no acknowledgement was lost: {progress:?}");
+    assert_same(&server.url(), directory.path());
+}
+
+#[test]
+fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing() {
+    let (server, directory) = (server(), trail(30));
+    let proxy = Proxy::before(server.port(0), Fault::Trickle);
+    let mut settings = settings();
+    settings.lines = 1;
+    settings.patience = Duration::from_millis(4_000);
+    let shipper = ship_to(&format!("nats://127.0.0.1:{}", proxy.port()), directory.path(), settings);
+    assert!(
+        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > 0),
+        "{:?}",
+        shipper.progress()
+    );
+    proxy.change(Fault::Blackhole);
+    let is_told = |progress: &Progress| progress.retries.timed_out > 0;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    proxy.change(Fault::None);
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&server.url(), directory.path());
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
+    let (mut server, directory) = (server(), trail(4_000));
+    let mut settings = settings();
+    settings.lines = 50;
+    let shipper = ship_to(&server.url(), directory.path(), settings);
+    let count = lines(directory.path()).len();
+    for part in 1..=4 {
+        let so_far = (count * part / 6) as u64;
+        assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= so_far));
+        server.kill(0);
+        server.start_again(0);
+    }
+    wait_for_all(&shipper, count);
+    assert!(shipper.progress().retries.sum() > 0);
+    stop(shipper);
+    assert_same(&server.url(), directory.path());
+}
+
+#[test]
+fn two_shippers_of_one_trail_double_nothing() {
+    let (server, directory) = (server(), trail(2_000));
+    let mut settings = settings();
+    settings.lines = 20;
+    let shippers = [(); 2].map(|()| ship_to(&server.url(), directory.path(), settings));
+    for shipper in shippers {
+        wait_for_all(&shipper, lines(directory.path()).len());
+        stop(shipper);
+    }
+    assert_same(&server.url(), directory.path());
+}
+
+#[test]
+fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
+    let (server, directory) = (server(), trail(10));
+    let checkpoint = latest_checkpoint(directory.path()).unwrap();
+    let origin = checkpoint.origin().to_owned();
+    let trail = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
+    let shipped = lines(directory.path()).into_iter().zip(0..).map(|(line, seq)| {
+        let leaf_hash = auditx_core::leaf_hash(line.as_bytes());
+        Shipped { seq, leaf_hash, line }
+    });
+    let batch =
+        Batch::new(trail.clone(), Some(Note { checkpoint, is_boundary: true }), shipped.collect()).unwrap();
+    wait(async {
+        let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
+        assert!(one.last(trail.id).await.unwrap().is_none() && other.last(trail.id).await.unwrap().is_none());
+        assert_eq!(one.send(&batch).await.unwrap(), batch.last());
+        // Longer than the server knows what was published.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(matches!(other.send(&batch).await.unwrap_err(), ShipError::Fenced));
+        assert!(matches!(other.send(&batch).await.unwrap_err(), ShipError::Fenced), "it has to ask first");
+        assert_eq!(other.last(trail.id).await.unwrap(), Some(batch.last()));
+    });
+    assert_eq!(messages(&server.url()), batch.lines().len() as u64 + 1);
+}
+
+#[test]
+fn a_line_that_is_too_large_is_parked_once_and_its_stub_keeps_the_proof_whole() {
+    let server = Servers::one("max_payload: 8192");
+    wait(init(&server.url())).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let logger = open(directory.path());
+    logger.log("small").record().unwrap();
+    logger.log("large").metadata("scan", "x".repeat(9_000)).record().unwrap();
+    logger.log("small again").record().unwrap();
+    logger.close(PATIENCE).unwrap();
+    let shipper = ship(&server, directory.path());
+    let lines = lines(directory.path());
+    wait_for_all(&shipper, lines.len());
+    assert_eq!(shipper.progress().parked, 1);
+    stop(shipper);
+    let seq = lines.iter().position(|line| line.contains("large")).unwrap();
+    let [(name, _)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert_eq!(dead_letters(directory.path(), name).unwrap(), [seq as u64]);
+    let stored = wait(async {
+        let mut copy = NatsCopy::open(&server.url()).await.unwrap();
+        let trail = copy.ids().await.unwrap()[0];
+        copy.lines(trail, 0).await.unwrap()
+    });
+    assert_eq!(stored.len(), lines.len());
+    let stub = auditx_core::leaf_of(stored[seq].line.as_bytes()).unwrap();
+    assert!(stub.is_erased && stub.hash == auditx_core::leaf_hash(lines[seq].as_bytes()));
+}
+
+#[test]
+fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
+    let server = Servers::one("authorization { user: erp, password: secret }");
+    let directory = trail(100);
+    let url = |password: &str| format!("nats://erp:{password}@127.0.0.1:{}", server.port(0));
+    let shipper = ship_to(&url("secret"), directory.path(), settings());
+    let says = |shipper: &Shipper, what: &str| {
+        let is_said =
+            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.trouble.contains(what));
+        assert!(is_said, "{what}: {:?}", shipper.progress());
+    };
+    says(&shipper, "there is no stream AUDIT");
+    let stranger = ship_to(&url("wrong"), directory.path(), settings());
+    says(&stranger, "authorization violation");
+    stop(stranger);
+    wait(init(&url("secret"))).unwrap();
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&url("secret"), directory.path());
+}
+
+#[test]
+fn a_stream_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_filled_again() {
+    let (server, directory) = (server(), trail(200));
+    let count = lines(directory.path()).len();
+    let shipper = ship(&server, directory.path());
+    wait_for_all(&shipper, count);
+    stop(shipper);
+
+    // Another trail that says it is this one, as a copied directory that went on would.
+    let (note, other) = (fs::read(checkpoint_path(directory.path())).unwrap(), trail(300));
+    let (ours, theirs) = (SignedCheckpoint::parse(&note).unwrap(), latest_checkpoint(other.path()).unwrap());
+    let forged = theirs.as_str().replace(theirs.origin(), ours.origin());
+    fs::write(checkpoint_path(other.path()), forged).unwrap();
+    fs::remove_dir_all(other.path().join(".auditx/checkpoints")).unwrap();
+    let shipper = ship(&server, other.path());
+    let ended = |progress: &Progress| progress.state == auditx_ship::State::Ended;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended), "{:?}", shipper.progress());
+    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(error.is_diverged() && error.to_string().contains(&format!("line {}", count - 1)), "{error}");
+
+    wait(async {
+        let client = async_nats::connect(format!("127.0.0.1:{}", server.port(0))).await.unwrap();
+        let context = jetstream::new(client);
+        let stream = context.get_stream("AUDIT").await.unwrap();
+        assert!(
+            stream.purge().await.is_err() && stream.delete_message(1).await.is_err(),
+            "nothing can be removed"
+        );
+        context.delete_stream("AUDIT").await.unwrap();
+        init(&server.url()).await.unwrap();
+    });
+    let shipper = ship(&server, directory.path());
+    wait_for_all(&shipper, count);
+    assert_eq!(shipper.progress().regressions, 1);
+    stop(shipper);
+    assert_same(&server.url(), directory.path());
+}
+
+#[test]
+fn a_shipper_stops_in_an_outage_and_goes_on_later() {
+    let (mut server, directory) = (server(), trail(500));
+    server.kill(0);
+    let shipper = ship(&server, directory.path());
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.retries.unreachable > 2));
+    shipper.stop(Instant::now()).unwrap();
+    server.start_again(0);
+    let shipper = ship(&server, directory.path());
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&server.url(), directory.path());
+}

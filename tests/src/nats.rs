@@ -1,0 +1,144 @@
+//! NATS servers of a test's own, with JetStream: one, or three that are a cluster, on free ports and in temporary directories.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::deadline::wait_for;
+
+/// Servers that know each other; killed when dropped.
+#[derive(Debug)]
+pub struct Servers {
+    servers: Vec<Server>,
+    directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Server {
+    port: u16,
+    process: Option<Child>,
+}
+
+/// Where `cargo xtask setup` puts it, or the search path.
+fn program() -> PathBuf {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/nats-server");
+    if fetched.exists() { fetched } else { "nats-server".into() }
+}
+
+/// Ports that are free for now.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Servers {
+    /// One server. `more` is added to its configuration.
+    #[must_use]
+    pub fn one(more: &str) -> Self {
+        let [port] = free_ports();
+        Self::start(&[(port, None)], more)
+    }
+
+    /// Three that keep streams together.
+    #[must_use]
+    pub fn three() -> Self {
+        let [a, b, c, x, y, z] = free_ports();
+        Self::start(&[(a, Some(x)), (b, Some(y)), (c, Some(z))], "")
+    }
+
+    fn start(ports: &[(u16, Option<u16>)], more: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let routes: Vec<String> =
+            ports.iter().filter_map(|(_, route)| Some(format!("nats://127.0.0.1:{}", (*route)?))).collect();
+        for (number, (port, route)) in ports.iter().enumerate() {
+            let store = directory.path().join(format!("store-{number}"));
+            let mut text = format!(
+                "server_name: n{number}\nlisten: 127.0.0.1:{port}\n\
+                 jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{more}\n",
+                store.display()
+            );
+            if let Some(route) = route {
+                writeln!(
+                    text,
+                    "cluster {{ name: audit, listen: 127.0.0.1:{route}, routes: [{}] }}",
+                    routes.join(", ")
+                )
+                .unwrap();
+            }
+            fs::write(directory.path().join(format!("{number}.conf")), text).unwrap();
+        }
+        let servers = ports.iter().map(|(port, _)| Server { port: *port, process: None }).collect();
+        let mut servers = Self { servers, directory };
+        for number in 0..ports.len() {
+            servers.start_again(number);
+        }
+        servers
+    }
+
+    /// The one with this number, with what it had.
+    pub fn start_again(&mut self, number: usize) {
+        let log = fs::File::create(self.directory.path().join(format!("{number}.log"))).unwrap();
+        let process = Command::new(program())
+            .arg("-c")
+            .arg(self.directory.path().join(format!("{number}.conf")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start nats-server ({error}): run `cargo xtask setup`"));
+        let server = &mut self.servers[number];
+        server.process = Some(process);
+        let port = server.port;
+        wait_for("an answer of nats-server", || {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+            let mut greeting = String::new();
+            BufReader::new(stream).read_line(&mut greeting).ok()?;
+            greeting.starts_with("INFO ").then_some(())
+        });
+    }
+
+    /// As the kernel kills it when memory runs out.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut process) = self.servers[number].process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// What a server says of itself while it runs.
+    #[must_use]
+    pub fn log(&self, number: usize) -> String {
+        fs::read_to_string(self.directory.path().join(format!("{number}.log"))).unwrap()
+    }
+
+    /// Where the one with this number listens.
+    #[must_use]
+    pub fn port(&self, number: usize) -> u16 {
+        self.servers[number].port
+    }
+
+    /// All of them, and the stream `AUDIT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> =
+            self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        format!("nats://{}/AUDIT", hosts.join(","))
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for process in self.servers.iter_mut().filter_map(|server| server.process.as_mut()) {
+            // Both fail only where it has ended already.
+            process.kill().ok();
+            process.wait().ok();
+        }
+    }
+}
