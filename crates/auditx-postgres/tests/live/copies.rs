@@ -47,17 +47,18 @@ fn altered(server: &Server, sql: &str, check: impl FnOnce()) {
 fn what_was_altered_in_a_copy_is_named_by_its_number() {
     let (server, directory) = (server(), tempfile::tempdir().unwrap());
     server.sql("CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE auditx_read");
-    for session in 0..2 {
+    let record = |session: &str| {
         let logger = open(directory.path());
         for number in 0..300 {
             logger.log(format!("Invoice {session}-{number} posted")).user("ayse").record().unwrap();
         }
-        if session == 0 {
-            logger.rotate_key(&auditx_core::KeySource::Trail).unwrap();
-        }
-        logger.close(PATIENCE).unwrap();
-    }
-    let logger = open(directory.path());
+        logger
+    };
+    let first = record("morning");
+    first.rotate_key(&auditx_core::KeySource::Trail).unwrap();
+    first.close(PATIENCE).unwrap();
+    let logger = record("evening");
+    logger.close(PATIENCE).unwrap();
     let (key, known) = (logger.verifier_key().unwrap(), logger.checkpoint().unwrap());
     let shipper = ship(directory.path(), &server, server.port());
     wait_for_all(&shipper, usize::try_from(known.size()).unwrap());
