@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use auditx_nats::{Nats, NatsCopy, NatsSource};
 use auditx_postgres::{Postgres, PostgresCopy};
-use auditx_ship::{Destination as _, DestinationId, Settings, Shipper};
+use auditx_ship::{
+    Destination as _, DestinationId, Settings, Shipped, Shipper, StoredCopy, StoredTrail, TrailId,
+};
 
 use crate::failure::Failure;
 use crate::terminal::harmless;
@@ -13,6 +16,13 @@ use crate::terminal::harmless;
 #[derive(Debug, Clone)]
 pub(crate) enum Engine {
     Postgres(String),
+    Nats(String),
+}
+
+/// What an engine holds.
+pub(crate) enum Copy {
+    Postgres(PostgresCopy),
+    Nats(Box<NatsCopy>),
 }
 
 impl FromStr for Engine {
@@ -22,8 +32,11 @@ impl FromStr for Engine {
         // The URL may hold a password: what is wrong is said without it.
         match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Ok(Self::Postgres(url.to_owned())),
-            Some(scheme) => Err(format!("{scheme}:// is no engine that trails are shipped to: postgres://")),
-            None => Err("a URL such as postgres://user@host/database is needed".to_owned()),
+            Some("nats" | "tls") => Ok(Self::Nats(url.to_owned())),
+            Some(scheme) => {
+                Err(format!("{scheme}:// is no engine that trails are shipped to: postgres:// or nats://"))
+            }
+            None => Err("a URL is needed, such as postgres://user@host/database or nats://host".to_owned()),
         }
     }
 }
@@ -31,44 +44,91 @@ impl FromStr for Engine {
 impl Engine {
     /// The name that its cursor, its metrics and its parked lines have.
     pub(crate) fn id(&self) -> Result<DestinationId, Failure> {
-        match self {
-            Self::Postgres(url) => Ok(postgres(url)?.id().clone()),
-        }
+        Ok(match self {
+            Self::Postgres(url) => postgres(url)?.id().clone(),
+            Self::Nats(url) => nats(url)?.id().clone(),
+        })
     }
 
+    /// Ships a trail of this machine there.
     pub(crate) fn spawn(&self, trail: &Path, settings: Settings) -> Result<Shipper, Failure> {
-        match self {
-            Self::Postgres(url) => Ok(Shipper::spawn(trail, postgres(url)?, settings)?),
-        }
+        Ok(match self {
+            Self::Postgres(url) => Shipper::spawn(trail, postgres(url)?, settings)?,
+            Self::Nats(url) => Shipper::spawn(trail, nats(url)?, settings)?,
+        })
+    }
+
+    /// Ships a trail there that `from` holds.
+    pub(crate) fn relay(
+        &self,
+        from: &Self,
+        trail: TrailId,
+        directory: &Path,
+        settings: Settings,
+    ) -> Result<Shipper, Failure> {
+        let Self::Nats(stream) = from else {
+            return Err(Failure::said(
+                "lines are taken from a trail (--dir) or from a stream (--from nats://…)",
+            ));
+        };
+        let source = NatsSource::new(stream, trail).map_err(|error| said(&error))?;
+        Ok(match self {
+            Self::Postgres(url) => Shipper::relay(source, directory, postgres(url)?, settings)?,
+            Self::Nats(url) => Shipper::relay(source, directory, nats(url)?, settings)?,
+        })
     }
 
     /// Makes there what shipping needs; says what was done.
-    pub(crate) fn init(&self) -> Result<String, Failure> {
+    pub(crate) fn init(&self) -> Result<Vec<String>, Failure> {
         match self {
             Self::Postgres(url) => {
                 let before = wait_for(auditx_postgres::init(url))?.map_err(|error| said(&error))?;
                 let version = auditx_postgres::VERSION;
-                Ok(match before {
+                Ok(vec![match before {
                     0 => format!("The schema auditx is made, version {version}."),
                     _ if before == version => {
                         format!("The schema auditx is there already, version {version}.")
                     }
                     _ => format!("The schema auditx is brought from version {before} to {version}."),
-                })
+                }])
             }
+            Self::Nats(url) => wait_for(auditx_nats::init(url))?.map_err(|error| said(&error)),
         }
     }
 
     /// What it holds, to be read.
-    pub(crate) async fn copy(&self) -> Result<PostgresCopy, Failure> {
+    pub(crate) async fn copy(&self) -> Result<Copy, Failure> {
+        Ok(match self {
+            Self::Postgres(url) => {
+                Copy::Postgres(PostgresCopy::open(url).await.map_err(|error| said(&error))?)
+            }
+            Self::Nats(url) => Copy::Nats(Box::new(NatsCopy::open(url).await.map_err(|error| said(&error))?)),
+        })
+    }
+}
+
+impl StoredCopy for Copy {
+    async fn trails(&mut self) -> auditx_ship::Result<Vec<StoredTrail>> {
         match self {
-            Self::Postgres(url) => PostgresCopy::open(url).await.map_err(|error| said(&error)),
+            Self::Postgres(copy) => copy.trails().await,
+            Self::Nats(copy) => copy.trails().await,
+        }
+    }
+
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+        match self {
+            Self::Postgres(copy) => copy.lines(trail, from).await,
+            Self::Nats(copy) => copy.lines(trail, from).await,
         }
     }
 }
 
 fn postgres(url: &str) -> Result<Postgres, Failure> {
     Postgres::new(url).map_err(|error| said(&error))
+}
+
+fn nats(url: &str) -> Result<Nats, Failure> {
+    Nats::new(url).map_err(|error| said(&error))
 }
 
 fn said(error: &impl std::fmt::Display) -> Failure {

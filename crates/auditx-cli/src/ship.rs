@@ -1,24 +1,23 @@
 //! `auditx ship`: copies a trail to engines that people already run, and says how far that is.
 
 mod drop;
+mod fleet;
 mod init;
 mod status;
 mod watch;
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use auditx_ship::{Settings, Shipper, State};
+use auditx_ship::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::destination::Engine;
 use crate::failure::{Failure, Status};
-use crate::terminal;
 use crate::trail::Trail;
-use watch::Watch;
+use fleet::Fleet;
 
 /// Copies what is signed of a trail to other engines, each line once
 ///
@@ -33,7 +32,8 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     trail: Trail,
-    /// The engine, such as postgres://user@host/database; may be given more than once. A password is better kept in PGPASSWORD
+    /// The engine: postgres://user@host/database, or nats://user@host,host,host/STREAM; may be given more than once. A password is
+    /// better kept in PGPASSWORD or NATS_PASSWORD
     #[arg(
         long = "to",
         value_name = "URL",
@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
         value_delimiter = ' '
     )]
     to: Vec<Engine>,
+    /// A stream that trails were shipped to, nats://…, in the place of a trail: all its trails go on from there. Refused lines are then
+    /// kept in --dir
+    #[arg(long, value_name = "URL")]
+    from: Option<Engine>,
     /// So many lines are sent at once at most
     #[arg(long, value_name = "N", default_value_t = Settings::default().lines)]
     batch: usize,
@@ -63,6 +67,7 @@ Examples:
   auditx ship init --to postgres://admin@db/audit            makes schema and roles, once
   auditx ship --dir /var/log/erp --to postgres://erp@db/audit
   auditx ship --dir /var/log/erp --to postgres://erp@db/audit --once
+  auditx ship --from nats://nats-1/AUDIT --to postgres://erp@db/audit
   auditx ship status --dir /var/log/erp                      how far it is
   auditx verify --from postgres://auditor@db/audit           whether the copy is what was signed
 
@@ -70,9 +75,6 @@ Exit status: 0 stopped, or all is there, 1 lines were parked, or trail and copy 
 
 /// Between two looks at how far shippers are.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long what is on its way may take once it is to stop.
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     match &arguments.command {
@@ -84,58 +86,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 }
 
 fn ship(arguments: &Arguments) -> Result<Status, Failure> {
-    if arguments.once {
-        arguments.trail.must_be_there()?;
-    }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())
             .map_err(|error| Failure::said(format!("cannot prepare for signals: {error}")))?;
     }
-    // Entries of a process that was killed are shipped too.
-    if arguments.trail.is_there() {
-        arguments.trail.bring_in()?;
-    }
     let mut settings = Settings::default();
     settings.lines = arguments.batch;
-    let mut shippers = Vec::new();
-    for engine in &arguments.to {
-        let shipper = engine.spawn(arguments.trail.directory(), settings)?;
-        shippers.push((Watch::of(engine.id()?), shipper));
-    }
-    while !stop.load(Ordering::Relaxed) {
-        let mut are_over = true;
-        for (watch, shipper) in &mut shippers {
-            let progress = shipper.progress();
-            watch.tell(&progress);
-            let is_done = arguments.once && progress.state == State::CaughtUp;
-            are_over &= is_done || progress.state == State::Ended;
-        }
-        if are_over {
-            break;
-        }
+    let mut fleet = match &arguments.from {
+        Some(stream) => Fleet::of_stream(arguments, stream.clone(), settings)?,
+        None => Fleet::of_trail(arguments, settings)?,
+    };
+    while !stop.load(Ordering::Relaxed) && fleet.look(arguments.once)? {
         thread::sleep(LOOK);
     }
-    end(shippers)
-}
-
-fn end(shippers: Vec<(Watch, Shipper)>) -> Result<Status, Failure> {
-    let mut status = Status::Found;
-    let deadline = Instant::now() + GRACE;
-    let mut out = terminal::output();
-    for (watch, shipper) in shippers {
-        let progress = shipper.progress();
-        match shipper.stop(deadline) {
-            Ok(()) => writeln!(out, "{}", watch.summary(&progress))?,
-            Err(error) => {
-                terminal::complain(&watch.said(&error.to_string()));
-                status = Status::Nothing;
-            }
-        }
-        if progress.parked > 0 {
-            status = Status::Nothing;
-        }
-    }
-    out.flush()?;
-    Ok(status)
+    fleet.end()
 }

@@ -8,7 +8,7 @@ use auditx_postgres::Search;
 use auditx_reader::{Found, Moment};
 
 use super::Arguments;
-use crate::destination::{Engine, wait_for};
+use crate::destination::{Copy, Engine, wait_for};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::terminal::{self, complain, harmless};
@@ -27,7 +27,11 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
     let place = PathBuf::from(engine.id()?.as_str());
     let (mut found, mut text, mut refusal) = (0, Vec::new(), None);
     let unreadable = wait_for(async {
-        let mut copy = engine.copy().await?;
+        let Copy::Postgres(mut copy) = engine.copy().await? else {
+            return Err(Failure::said(
+                "only a database answers questions: drain the stream into one with `auditx ship --from`",
+            ));
+        };
         let visited = copy.search(&search, |_, row| {
             if found == limit {
                 return ControlFlow::Break(());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use auditx_ship::{DestinationId, Progress, State};
+use auditx_ship::{Progress, State};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::number::{counted, grouped};
@@ -21,10 +21,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn of(destination: DestinationId) -> Self {
+    pub(super) fn of(name: String) -> Self {
         let style =
             ProgressStyle::with_template(TEMPLATE_OF_LINES).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let name = destination.as_str().to_owned();
         let bar = ProgressBar::new(0).with_style(style).with_message(name.clone());
         Self { name, bar, told: None, parked: 0 }
     }
@@ -43,7 +42,7 @@ impl Watch {
             State::CaughtUp => {
                 self.bar.set_length(progress.signed);
                 self.bar.set_position(progress.next);
-                if let Some((_, _)) = self.told.take() {
+                if self.told.take().is_some() {
                     self.complain("all is well again");
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
 use auditx_tests::child::Child;
 use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::nats::Servers;
 use auditx_tests::postgres::Server;
 use auditx_tests::random::Random;
 use rustix::process::Signal;
@@ -165,6 +166,60 @@ fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_onc
     assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
     // What was retired meanwhile is only there.
     assert!(logger.metrics().retired > 0, "nothing was retired");
+}
+
+#[test]
+fn trails_of_two_machines_go_through_a_stream_into_one_database() {
+    let (server, outside) = (server(), tempfile::tempdir().unwrap());
+    let stream = Servers::one("");
+    let made = ended(&mut without_trail(&["ship", "init", "--to", &stream.url()]));
+    assert!(made.status == Some(0) && made.out.starts_with("The stream AUDIT is made.\n"), "{made:?}");
+    let mut keys = Vec::new();
+    for branch in ["YGN", "MDY"] {
+        let directory = outside.path().join(branch);
+        let logger = AuditLogger::open(config(&directory)).unwrap();
+        for number in 0..300 {
+            logger.log(format!("Invoice {number} posted")).branch_id(branch).record().unwrap();
+        }
+        logger.close(PATIENCE).unwrap();
+        let shipped = auditx(&["ship", "--once", "--to", &stream.url()], &directory);
+        assert_eq!(shipped.status, Some(0), "{}", shipped.err);
+        let id = logger.checkpoint().unwrap().origin().rsplit('/').next().unwrap().to_owned();
+        keys.push((id, evidence(&logger, &directory)));
+    }
+    let url = server.url("erp", server.port());
+    let drained =
+        auditx(&["ship", "--once", "--from", &stream.url(), "--to", &url], &outside.path().join("refused"));
+    assert_eq!((drained.status, drained.out.lines().count()), (Some(0), 2), "{drained:?}");
+    assert!(
+        drained.out.lines().all(|line| line.ends_with("all 303 signed lines are there.")),
+        "{}",
+        drained.out
+    );
+
+    let auditor = server.url("auditor", server.port());
+    let asked = |question: &[&str]| {
+        ended(without_trail(&["query", "--from", &auditor, "--count"]).args(question)).out
+    };
+    assert_eq!(
+        [asked(&["branch:MDY"]), asked(&["branch:MDY,YGN", "\"Invoice 7 posted\""])],
+        ["300\n", "2\n"]
+    );
+    for (id, evidence) in &keys {
+        for place in [&auditor, &stream.url()] {
+            let verified =
+                ended(without_trail(&["verify", "--from", place, "--trail-id", &id[..8]]).args(evidence));
+            assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
+        }
+    }
+    let unclear = ended(&mut without_trail(&["verify", "--from", &auditor]));
+    assert!(
+        unclear.status == Some(2) && keys.iter().all(|(id, _)| unclear.err.contains(id)),
+        "{}",
+        unclear.err
+    );
+    let refused = ended(&mut without_trail(&["query", "--from", &stream.url(), "x"]));
+    assert!(refused.status == Some(2) && refused.err.contains("only a database answers"), "{}", refused.err);
 }
 
 #[test]
