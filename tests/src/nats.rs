@@ -26,6 +26,9 @@ struct Server {
     process: Option<Child>,
 }
 
+/// What is acknowledged is on the disk.
+const ALWAYS: &str = ", sync_interval: always";
+
 /// Where `cargo xtask setup` puts it, or the search path.
 fn program() -> PathBuf {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/nats-server");
@@ -43,17 +46,24 @@ impl Servers {
     #[must_use]
     pub fn one(more: &str) -> Self {
         let [port] = free_ports();
-        Self::start(&[(port, None)], more)
+        Self::start(&[(port, None)], ALWAYS, more)
+    }
+
+    /// One server with its own defaults: it acknowledges what is not on its disk yet.
+    #[must_use]
+    pub fn relaxed() -> Self {
+        let [port] = free_ports();
+        Self::start(&[(port, None)], "", "")
     }
 
     /// Three that keep streams together.
     #[must_use]
     pub fn three() -> Self {
         let [a, b, c, x, y, z] = free_ports();
-        Self::start(&[(a, Some(x)), (b, Some(y)), (c, Some(z))], "")
+        Self::start(&[(a, Some(x)), (b, Some(y)), (c, Some(z))], ALWAYS, "")
     }
 
-    fn start(ports: &[(u16, Option<u16>)], more: &str) -> Self {
+    fn start(ports: &[(u16, Option<u16>)], jetstream: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let routes: Vec<String> =
             ports.iter().filter_map(|(_, route)| Some(format!("nats://127.0.0.1:{}", (*route)?))).collect();
@@ -61,7 +71,7 @@ impl Servers {
             let store = directory.path().join(format!("store-{number}"));
             let mut text = format!(
                 "server_name: n{number}\nlisten: 127.0.0.1:{port}\n\
-                 jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{more}\n",
+                 jetstream {{ store_dir: \"{}\" {jetstream} }}\n{more}\n",
                 store.display()
             );
             if let Some(route) = route {

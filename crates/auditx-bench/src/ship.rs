@@ -4,12 +4,14 @@
 //! engine's own, and the peak of the shipping process's memory. The server is a real one with its own defaults (it syncs each
 //! commit), on this machine; both subjects fill the same empty partitioned table with the same indexes, and the rows are counted.
 
+mod nats;
 mod postgres;
 mod recording;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use auditx_nats::Nats;
 use auditx_postgres::Postgres;
 use auditx_ship::{Settings, Shipper, State};
 use clap::Args;
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::make;
 use crate::repetition::Repetition;
-use crate::{Outcome, report};
+use crate::{Outcome, child, quantile, report};
 
 /// Far longer than any run takes.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -65,7 +67,7 @@ struct Row {
     peak_mib: f64,
     /// In the engine, indexes included.
     stored_bytes_per_line: f64,
-    runs: u32,
+    runs: usize,
 }
 
 /// Measures and prints the medians.
@@ -76,7 +78,9 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
         let trail = directory.path().join("trail");
         eprintln!("making a trail of {} entries", options.entries);
         make::make_trail(&make::Options::plain(trail.clone(), options.entries))?;
-        report::print(&postgres::rows(&trail, options.until, options.repetition.runs)?, json)?;
+        let mut rows = postgres::rows(&trail, options.until, options.repetition.runs)?;
+        rows.extend(nats::rows(&trail, options.until, options.repetition.runs)?);
+        report::print(&rows, json)?;
     }
     report::print(&recording::rows(&options.repetition)?, json)
 }
@@ -84,7 +88,12 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
 /// Ships once and prints how long it took and what memory.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let begin = Instant::now();
-    let shipper = Shipper::spawn(&options.dir, Postgres::new(&options.to)?, Settings::default())?;
+    let settings = Settings::default();
+    let shipper = if options.to.starts_with("nats") {
+        Shipper::spawn(&options.dir, Nats::new(&options.to)?, settings)?
+    } else {
+        Shipper::spawn(&options.dir, Postgres::new(&options.to)?, settings)?
+    };
     let is_there = shipper.wait_until(begin + PATIENCE, |progress| {
         progress.next >= options.until || progress.state == State::CaughtUp && progress.signed > 0
     });
@@ -96,6 +105,35 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let run = Run { lines: progress.next, seconds, peak_kib: crate::verify::peak_kib()? };
     println!("{}", serde_json::to_string(&run)?);
     Ok(())
+}
+
+/// One shipping in a process of its own, without the cursor of the one before.
+fn shipped(trail: &Path, url: &str, until: u64) -> Outcome<Run> {
+    let cursors = trail.join(".auditx/cursors");
+    for (name, _) in auditx_core::shipper_positions(trail)? {
+        std::fs::remove_file(cursors.join(format!("ship-{name}")))?;
+    }
+    child::report(["ship-run", "--dir", &trail.to_string_lossy(), "--to", url, "--until", &until.to_string()])
+}
+
+/// The engine's own, and ours.
+fn compared(names: [&str; 2], theirs: &[f64], ours: &[Run], bytes: u64) -> Vec<Row> {
+    let lines = ours.first().map_or(0, |run| run.lines);
+    let baseline = quantile::median(theirs.iter().copied());
+    let peak = ours.iter().map(|run| run.peak_kib).max().unwrap_or(0);
+    let shipping = quantile::median(ours.iter().map(|run| run.seconds));
+    [(names[0], baseline, 0), (names[1], shipping, peak)]
+        .map(|(subject, median_s, peak_kib)| Row {
+            subject: subject.to_owned(),
+            lines,
+            median_s: rounded(median_s),
+            lines_per_s: (float(lines) / median_s).round(),
+            ratio: rounded(baseline / median_s),
+            peak_mib: rounded(float(peak_kib) / 1024.0),
+            stored_bytes_per_line: (float(bytes) / float(lines)).round(),
+            runs: ours.len(),
+        })
+        .into()
 }
 
 fn rounded(figure: f64) -> f64 {

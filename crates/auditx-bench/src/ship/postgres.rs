@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use auditx_tests::postgres::Server;
 
-use super::{Row, Run};
-use crate::{Outcome, child, quantile};
+use super::{Row, compared, shipped};
+use crate::Outcome;
 
 const COLUMNS: &str = "trail_id, seq, recorded_at, company, branch, actor, action, module, level, entity_type, entity_id, \
      reference_no, leaf_hash, line, body";
@@ -43,34 +43,9 @@ pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<R
         server.sql("INSERT INTO auditx.trail SELECT * FROM kept_trail");
         let time = psql(&url, &format!("\\copy auditx.entry ({COLUMNS}) FROM '{}'", file.display()))?;
         count(&server, first.lines)?;
-        theirs.push(time);
+        theirs.push(time.as_secs_f64());
     }
-    let baseline = quantile::median(theirs.iter().map(Duration::as_secs_f64));
-    let row = |subject: &str, median_s: f64, peak_kib: u64| Row {
-        subject: subject.to_owned(),
-        lines: first.lines,
-        median_s,
-        lines_per_s: (super::float(first.lines) / median_s).round(),
-        ratio: super::rounded(baseline / median_s),
-        peak_mib: super::rounded(super::float(peak_kib) / 1024.0),
-        stored_bytes_per_line: (super::float(bytes) / super::float(first.lines)).round(),
-        runs,
-    };
-    let peak = ours.iter().map(|run| run.peak_kib).max().unwrap_or(0);
-    let ours = quantile::median(ours.iter().map(|run| run.seconds));
-    Ok(vec![
-        row("psql-copy", super::rounded(baseline), 0),
-        row("auditx-postgres", super::rounded(ours), peak),
-    ])
-}
-
-/// One shipping into what is empty; the cursor is taken away first.
-fn shipped(trail: &Path, url: &str, until: u64) -> Outcome<Run> {
-    let cursors = trail.join(".auditx/cursors");
-    for (name, _) in auditx_core::shipper_positions(trail)? {
-        std::fs::remove_file(cursors.join(format!("ship-{name}")))?;
-    }
-    child::report(["ship-run", "--dir", &trail.to_string_lossy(), "--to", url, "--until", &until.to_string()])
+    Ok(compared(["psql-copy", "auditx-postgres"], &theirs, &ours, bytes))
 }
 
 fn count(server: &Server, expected: u64) -> Outcome<()> {
