@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod report;
+pub mod s3;
 pub mod served;
 pub mod shipping;
 pub mod stop;

@@ -5,13 +5,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::deadline::wait_for;
+use crate::tool::{fetched, free_ports};
 
 /// Servers that know each other; killed when dropped.
 #[derive(Debug)]
@@ -28,18 +28,6 @@ struct Server {
 
 /// What is acknowledged is on the disk.
 const ALWAYS: &str = ", sync_interval: always";
-
-/// Where `cargo xtask setup` puts it, or the search path.
-fn program() -> PathBuf {
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/nats-server");
-    if fetched.exists() { fetched } else { "nats-server".into() }
-}
-
-/// Ports that are free for now.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
 
 impl Servers {
     /// One server. `more` is added to its configuration.
@@ -95,7 +83,7 @@ impl Servers {
     /// The one with this number, with what it had.
     pub fn start_again(&mut self, number: usize) {
         let log = fs::File::create(self.directory.path().join(format!("{number}.log"))).unwrap();
-        let process = Command::new(program())
+        let process = Command::new(fetched("nats-server"))
             .arg("-c")
             .arg(self.directory.path().join(format!("{number}.conf")))
             .stdin(Stdio::null())

@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::deadline::wait_for;
+use crate::tool::free_ports;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "secret";
@@ -57,11 +57,6 @@ fn own(path: &Path) {
     }
 }
 
-/// A port that is free for now.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 fn spawn(directory: &TempDir, port: u16, settings: &[&str]) -> Child {
     command("postgres")
         .arg("-D")
@@ -100,7 +95,7 @@ impl Server {
             .output()
             .unwrap_or_else(|error| panic!("cannot start initdb ({error}): run `cargo xtask setup`"));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let port = free_port();
+        let [port] = free_ports();
         let mut server = Self { process: spawn(&directory, port, settings), port, directory, settings };
         server.wait();
         server

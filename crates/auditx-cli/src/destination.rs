@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use auditx_nats::{Nats, NatsCopy, NatsSource};
 use auditx_postgres::{Postgres, PostgresCopy};
+use auditx_s3::{S3, S3Copy};
 use auditx_ship::{
-    Destination as _, DestinationId, Settings, Shipped, Shipper, StoredCopy, StoredTrail, TrailId,
+    Archive as _, Destination as _, DestinationId, Settings, Shipped, Shipper, StoredCopy, StoredTrail,
+    TrailId,
 };
 
 use crate::failure::Failure;
@@ -17,12 +19,14 @@ use crate::terminal::harmless;
 pub(crate) enum Engine {
     Postgres(String),
     Nats(String),
+    S3(String),
 }
 
 /// What an engine holds.
 pub(crate) enum Copy {
     Postgres(PostgresCopy),
     Nats(Box<NatsCopy>),
+    S3(S3Copy),
 }
 
 impl FromStr for Engine {
@@ -33,9 +37,10 @@ impl FromStr for Engine {
         match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Ok(Self::Postgres(url.to_owned())),
             Some("nats" | "tls") => Ok(Self::Nats(url.to_owned())),
-            Some(scheme) => {
-                Err(format!("{scheme}:// is no engine that trails are shipped to: postgres:// or nats://"))
-            }
+            Some("s3") => Ok(Self::S3(url.to_owned())),
+            Some(scheme) => Err(format!(
+                "{scheme}:// is no engine that trails are shipped to: postgres://, nats:// or s3://"
+            )),
             None => Err("a URL is needed, such as postgres://user@host/database or nats://host".to_owned()),
         }
     }
@@ -47,6 +52,7 @@ impl Engine {
         Ok(match self {
             Self::Postgres(url) => postgres(url)?.id().clone(),
             Self::Nats(url) => nats(url)?.id().clone(),
+            Self::S3(url) => s3(url)?.id().clone(),
         })
     }
 
@@ -55,6 +61,7 @@ impl Engine {
         Ok(match self {
             Self::Postgres(url) => Shipper::spawn(trail, postgres(url)?, settings)?,
             Self::Nats(url) => Shipper::spawn(trail, nats(url)?, settings)?,
+            Self::S3(url) => Shipper::spawn_archive(trail, s3(url)?, settings)?,
         })
     }
 
@@ -75,6 +82,11 @@ impl Engine {
         Ok(match self {
             Self::Postgres(url) => Shipper::relay(source, directory, postgres(url)?, settings)?,
             Self::Nats(url) => Shipper::relay(source, directory, nats(url)?, settings)?,
+            Self::S3(_) => {
+                return Err(Failure::said(
+                    "a bucket takes the sealed segments of a trail (--dir), and no stream",
+                ));
+            }
         })
     }
 
@@ -93,12 +105,14 @@ impl Engine {
                 }])
             }
             Self::Nats(url) => wait_for(auditx_nats::init(url))?.map_err(|error| said(&error)),
+            Self::S3(url) => wait_for(auditx_s3::check(url))?.map_err(|error| said(&error)),
         }
     }
 
     /// What it holds, to be read.
     pub(crate) async fn copy(&self) -> Result<Copy, Failure> {
         Ok(match self {
+            Self::S3(url) => Copy::S3(S3Copy::open(url).map_err(|error| said(&error))?),
             Self::Postgres(url) => {
                 Copy::Postgres(PostgresCopy::open(url).await.map_err(|error| said(&error))?)
             }
@@ -112,6 +126,7 @@ impl StoredCopy for Copy {
         match self {
             Self::Postgres(copy) => copy.trails().await,
             Self::Nats(copy) => copy.trails().await,
+            Self::S3(copy) => copy.trails().await,
         }
     }
 
@@ -119,6 +134,7 @@ impl StoredCopy for Copy {
         match self {
             Self::Postgres(copy) => copy.lines(trail, from).await,
             Self::Nats(copy) => copy.lines(trail, from).await,
+            Self::S3(copy) => copy.lines(trail, from).await,
         }
     }
 }
@@ -129,6 +145,10 @@ fn postgres(url: &str) -> Result<Postgres, Failure> {
 
 fn nats(url: &str) -> Result<Nats, Failure> {
     Nats::new(url).map_err(|error| said(&error))
+}
+
+fn s3(url: &str) -> Result<S3, Failure> {
+    S3::new(url).map_err(|error| said(&error))
 }
 
 fn said(error: &impl std::fmt::Display) -> Failure {

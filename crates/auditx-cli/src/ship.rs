@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     trail: Trail,
-    /// The engine: postgres://user@host/database, or nats://user@host,host,host/STREAM; may be given more than once. A password is
-    /// better kept in PGPASSWORD or NATS_PASSWORD
+    /// The engine: postgres://user@host/database, nats://user@host,host,host/STREAM, or for sealed segments s3://bucket/prefix; may be
+    /// given more than once. A password is better kept in PGPASSWORD, NATS_PASSWORD or AWS_SECRET_ACCESS_KEY
     #[arg(
         long = "to",
         value_name = "URL",

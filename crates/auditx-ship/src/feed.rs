@@ -53,8 +53,7 @@ impl Source for Feed {
     /// Fails also where another trail than before was put in the directory.
     async fn look(&mut self) -> Result<Option<(TrailName, u64)>> {
         if let Some(checkpoint) = read_note(&checkpoint_path(&self.directory))? {
-            let origin = checkpoint.origin().to_owned();
-            let trail = TrailName { id: origin.rsplit('/').next().unwrap_or_default().parse()?, origin };
+            let trail = name_of(&checkpoint)?;
             if self.signed.as_ref().is_some_and(|(known, _)| known.id != trail.id) {
                 let directory = self.directory.display();
                 return Err(Error::new(format!("another trail, {}, was put in {directory}", trail.id)));
@@ -83,20 +82,24 @@ impl Source for Feed {
         Ok((!lines.is_empty()).then_some(Lines { lines, note: Some(note) }))
     }
 
-    /// Of the line, or of the tree where the line is retired.
     async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
         if self.signed.as_ref().is_none_or(|(_, checkpoint)| seq >= checkpoint.size()) {
             return Ok(None);
         }
-        let mut reader = TrailReader::new(&self.directory, seq);
-        if let Some((found, line)) = reader.next_line().map_err(Error::new)?
-            && found == seq
-        {
-            return Ok(leaf_of(line).map(|leaf| leaf.hash));
-        }
-        let mut leaf = [Hash::default()];
-        Ok((Tiles::open(&self.directory).leaves(seq, &mut leaf) == 1).then_some(leaf[0]))
+        stored_leaf(&self.directory, seq)
     }
+}
+
+/// The leaf of a line, or of the tree where the line is retired; none where neither is there.
+pub(crate) fn stored_leaf(trail: &Path, seq: u64) -> Result<Option<Hash>> {
+    let mut reader = TrailReader::new(trail, seq);
+    if let Some((found, line)) = reader.next_line().map_err(Error::new)?
+        && found == seq
+    {
+        return Ok(leaf_of(line).map(|leaf| leaf.hash));
+    }
+    let mut leaf = [Hash::default()];
+    Ok((Tiles::open(trail).leaves(seq, &mut leaf) == 1).then_some(leaf[0]))
 }
 
 /// The note of the first boundary after `position`, if there is one up to `end`.
@@ -118,8 +121,14 @@ fn next_boundary(trail: &Path, position: u64, end: u64) -> Result<Option<SignedC
     next.map_or(Ok(None), |size| read_note(&history.join(size.to_string())))
 }
 
+/// The trail that a note is of.
+pub(crate) fn name_of(note: &SignedCheckpoint) -> Result<TrailName> {
+    let origin = note.origin().to_owned();
+    Ok(TrailName { id: origin.rsplit('/').next().unwrap_or_default().parse()?, origin })
+}
+
 /// A note; none where there is no such file.
-fn read_note(path: &Path) -> Result<Option<SignedCheckpoint>> {
+pub(crate) fn read_note(path: &Path) -> Result<Option<SignedCheckpoint>> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(format!("cannot read {}: {error}", path.display()))),

@@ -29,9 +29,13 @@ mod dead;
 mod progress;
 mod settings;
 mod worker;
+mod archive;
+mod sealed;
+mod archiver;
 mod shipper;
 mod copy;
 
+pub use archive::{Archive, PackedSegment};
 pub use batch::{Batch, Note, Shipped, TrailName};
 pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;

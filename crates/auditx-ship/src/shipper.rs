@@ -8,13 +8,16 @@ use std::time::Instant;
 use auditx_core::Cursor;
 use tokio::sync::watch;
 
+use crate::archive::Archive;
+use crate::archiver::Archiver;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::progress::{Progress, State};
+use crate::sealed::SealedFeed;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::worker::Worker;
+use crate::worker::{Stop, Worker};
 
 /// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
 #[derive(Debug)]
@@ -67,6 +70,23 @@ impl Shipper {
         Self::start((Feed::new(&directory), Some(cursor)), directory, destination, settings)
     }
 
+    /// Begins to archive the sealed segments of the trail in this directory. From now on none of them is retired that the archive does
+    /// not hold.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_archive(
+        directory: impl Into<PathBuf>,
+        archive: impl Archive,
+        settings: Settings,
+    ) -> Result<Self> {
+        let directory = directory.into();
+        let name = archive.id().as_str().to_owned();
+        let cursor = Cursor::of_shipper(&directory, &name).map_err(Error::new)?;
+        let feed = SealedFeed::new(directory);
+        Self::run(&name, move |stop| Archiver::new(feed, cursor, archive, settings, stop).run())
+    }
+
     /// Begins to ship from somewhere else than a trail on this machine. Nothing waits for it there; lines that are refused are kept in
     /// `directory`, as beside a trail.
     ///
@@ -87,20 +107,27 @@ impl Shipper {
         destination: impl Destination,
         settings: Settings,
     ) -> Result<Self> {
+        let name = destination.id().as_str().to_owned();
+        Self::run(&name, move |stop| Worker::new(source, directory, destination, settings, stop).run())
+    }
+
+    fn run<F>(name: &str, work: impl FnOnce((Arc<Shared>, Stop)) -> F + Send + 'static) -> Result<Self>
+    where
+        F: Future<Output = Result<()>>,
+    {
         let (stop, stopped) = watch::channel(None);
         let shared = Arc::<Shared>::default();
-        let name = format!("auditx-ship-{}", destination.id().as_str());
-        let worker = Worker::new(source, directory, destination, settings, (shared.clone(), stopped));
+        let watched = shared.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::new(format!("cannot start a shipper's runtime: {error}")))?;
         let ending = Ending(shared.clone());
         let thread = std::thread::Builder::new()
-            .name(name)
+            .name(format!("auditx-ship-{name}"))
             .spawn(move || {
                 let _ending = ending;
-                runtime.block_on(worker.run())
+                runtime.block_on(work((watched, stopped)))
             })
             .map_err(|error| Error::new(format!("cannot start a shipper's thread: {error}")))?;
         Ok(Self { stop, shared, thread: Some(thread) })

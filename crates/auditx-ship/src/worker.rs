@@ -74,7 +74,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
     /// Goes on until it is to stop, or the destination and the trail do not hold the same lines.
     pub(crate) async fn run(mut self) -> Result<()> {
         let outcome = loop {
-            if self.is_stopping() {
+            if is_stopping(&self.stop) {
                 break Ok(());
             }
             match self.turn().await {
@@ -128,7 +128,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
             progress.state = State::Shipping;
             progress.oldest = oldest;
         });
-        while !lines.is_empty() && !self.is_stopping() {
+        while !lines.is_empty() && !is_stopping(&self.stop) {
             let Some(batch) = Batch::new(trail.clone(), note.clone(), lines) else { break };
             let Self { destination, settings, stop, .. } = self;
             let outcome = within(settings.patience, stop, destination.send(&batch)).await;
@@ -268,7 +268,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
 
     async fn try_again(&mut self, kind: RetryKind, why: String, after: Option<Duration>) {
         self.next = None;
-        if self.is_stopping() {
+        if is_stopping(&self.stop) {
             return;
         }
         self.shared.change(|progress| {
@@ -277,7 +277,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
             progress.state = State::Waiting;
         });
         let pause = self.backoff.pause(after);
-        self.sleep(pause).await;
+        sleep(&mut self.stop, pause).await;
     }
 
     async fn rest(&mut self, state: State) {
@@ -286,14 +286,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
             progress.oldest = None;
             progress.trouble.clear();
         });
-        self.sleep(self.settings.look).await;
-    }
-
-    /// Shorter where the shipper is to stop.
-    async fn sleep(&mut self, pause: Duration) {
-        let is_to_stop = self.stop.wait_for(Option::is_some);
-        // Whichever it was, the loop looks.
-        drop(tokio::time::timeout(pause, is_to_stop).await);
+        sleep(&mut self.stop, self.settings.look).await;
     }
 
     fn go_to(&mut self, next: u64) {
@@ -321,10 +314,6 @@ impl<S: Source, D: Destination> Worker<S, D> {
             }),
         }
     }
-
-    fn is_stopping(&self) -> bool {
-        self.stop.borrow().is_some() || self.stop.has_changed().is_err()
-    }
 }
 
 fn recorded_at(line: &str) -> Option<SystemTime> {
@@ -332,8 +321,19 @@ fn recorded_at(line: &str) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(moment.micros()).ok()?))
 }
 
+pub(crate) fn is_stopping(stop: &Stop) -> bool {
+    stop.borrow().is_some() || stop.has_changed().is_err()
+}
+
+/// Shorter where the shipper is to stop.
+pub(crate) async fn sleep(stop: &mut Stop, pause: Duration) {
+    let is_to_stop = stop.wait_for(Option::is_some);
+    // Whichever it was, the loop looks.
+    drop(tokio::time::timeout(pause, is_to_stop).await);
+}
+
 /// The answer of a destination, unless it takes too long or the shipper must be over.
-async fn within<T>(
+pub(crate) async fn within<T>(
     patience: Duration,
     stop: &mut Stop,
     answer: impl Future<Output = Result<T, ShipError>>,

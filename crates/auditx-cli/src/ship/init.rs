@@ -10,7 +10,8 @@ use crate::terminal;
 ///
 /// For PostgreSQL: the schema auditx and the roles auditx_owner, auditx_ship and
 /// auditx_read, by a user who may create them. For NATS: the stream, on three servers
-/// where there are as many. A second call changes nothing.
+/// where there are as many. For S3 it only looks: a bucket and its lock are made by
+/// whoever owns them. A second call changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {

@@ -223,6 +223,30 @@ fn trails_of_two_machines_go_through_a_stream_into_one_database() {
 }
 
 #[test]
+fn sealed_segments_are_archived_and_verified_where_they_are() {
+    let (store, outside) = (auditx_tests::s3::Server::start(), tempfile::tempdir().unwrap());
+    store.make_bucket("audit");
+    let directory = outside.path().join("trail");
+    let logger = AuditLogger::open(config(&directory).max_file_bytes(65_535)).unwrap();
+    record(&logger, 0, 600);
+    logger.close(PATIENCE).unwrap();
+    let url = format!("s3://erp:secret@audit/erp?endpoint={}&region=us-east-1", store.endpoint());
+    let checked = ended(&mut without_trail(&["ship", "init", "--to", &url]));
+    assert!(checked.out.starts_with("The bucket audit can be reached; it holds 0 trails."), "{checked:?}");
+    let archived = auditx(&["ship", "--once", "--to", &url], &directory);
+    assert!(archived.status == Some(0) && archived.out.starts_with("s3-audit-erp: all "), "{archived:?}");
+    let kept = outside.path().join("kept");
+    let key = evidence(&logger, outside.path());
+    let mut verify = without_trail(&["verify", "--from", &url, "--key", &key[1], "--keep"]);
+    let verified = ended(verify.arg(&kept));
+    // Nobody pinned a note of what is archived so far.
+    assert_eq!(verified.status, Some(3), "{}{}", verified.out, verified.err);
+    assert!(verified.out.contains("nothing is wrong"), "{}", verified.out);
+    let found = auditx(&["query", "--count", "posted"], &kept);
+    assert!(found.out.trim().parse::<u64>().unwrap() > 100, "{}", found.out);
+}
+
+#[test]
 fn an_agent_that_is_asked_to_stop_in_an_outage_stops() {
     let (mut server, outside) = (server(), tempfile::tempdir().unwrap());
     let directory = outside.path().join("trail");

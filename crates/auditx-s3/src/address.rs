@@ -1,0 +1,77 @@
+//! Where a bucket is: `s3://[key:secret@]bucket[/prefix][?region=R&endpoint=URL]`.
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// An access key and its secret, where they are not the environment's.
+    pub(crate) key: Option<(String, String)>,
+    pub(crate) bucket: String,
+    /// Without slashes at its ends; empty where there is none.
+    pub(crate) prefix: String,
+    pub(crate) region: Option<String>,
+    /// Of a store that is not Amazon's.
+    pub(crate) endpoint: Option<String>,
+}
+
+impl Address {
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let rest =
+            url.strip_prefix("s3://").ok_or_else(|| Error::said("this is no address: s3://bucket/prefix"))?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (key, place) = match place.rsplit_once('@') {
+            Some((key, place)) => {
+                let (key, secret) =
+                    key.split_once(':').ok_or_else(|| Error::said("an access key needs its secret"))?;
+                (Some((decoded(key), decoded(secret))), place)
+            }
+            None => (None, place),
+        };
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        if bucket.is_empty() {
+            return Err(Error::said("the address names no bucket"));
+        }
+        let prefix = prefix.trim_matches('/').to_owned();
+        let mut address = Self { key, bucket: bucket.to_owned(), prefix, region: None, endpoint: None };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value);
+            match key {
+                "region" => address.region = Some(value),
+                "endpoint" => address.endpoint = Some(value),
+                _ => {
+                    return Err(Error::said(format!(
+                        "{key:?} in the address is not known: region, endpoint"
+                    )));
+                }
+            }
+        }
+        Ok(address)
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_bucket_and_a_prefix() {
+        let address =
+            Address::parse("s3://audit/erp/main/?endpoint=http%3A//127.0.0.1:9000&region=eu").unwrap();
+        assert_eq!((address.bucket.as_str(), address.prefix.as_str()), ("audit", "erp/main"));
+        assert_eq!(address.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(address.region.as_deref(), Some("eu"));
+        assert_eq!(Address::parse("s3://audit").unwrap().prefix, "");
+        let key = Address::parse("s3://erp:s%2Fcret@audit/x").unwrap().key;
+        assert_eq!(key, Some(("erp".to_owned(), "s/cret".to_owned())));
+        for (url, why) in [("http://x", "s3://"), ("s3://", "no bucket"), ("s3://a?x=1", "not known")] {
+            assert!(Address::parse(url).unwrap_err().to_string().contains(why), "{url}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What stands beside a segment: which lines it has, and what was signed over them.
+
+use auditx_core::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
+use auditx_ship::{PackedSegment, Position};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// The name of the trail's log, `<origin>/auditx/<id>`.
+    pub(crate) origin: String,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Bytes of the lines, newlines included.
+    pub(crate) bytes: u64,
+    /// Of the lines.
+    pub(crate) sha256: String,
+    /// Of the object.
+    pub(crate) packed_sha256: String,
+    /// Of the last line.
+    pub(crate) leaf_hash: String,
+    /// The signed tree head.
+    pub(crate) note: String,
+}
+
+impl Manifest {
+    pub(crate) fn of(segment: &PackedSegment) -> Self {
+        Self {
+            origin: segment.trail.origin.clone(),
+            first: segment.first,
+            last: segment.last.seq,
+            bytes: segment.bytes,
+            sha256: to_hex(&segment.sha256),
+            packed_sha256: digest(&segment.packed),
+            leaf_hash: to_hex(&segment.last.leaf_hash),
+            note: segment.note.checkpoint.as_str().to_owned(),
+        }
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Error::said(format!("a manifest cannot be read: {error}")))
+    }
+
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(Error::said)
+    }
+
+    pub(crate) fn last(&self) -> Result<Position> {
+        let leaf_hash: Option<Hash> = hash_from_hex(&self.leaf_hash);
+        let leaf_hash = leaf_hash.ok_or_else(|| Error::said("the leaf hash of a manifest is none"))?;
+        Ok(Position { seq: self.last, leaf_hash })
+    }
+
+    pub(crate) fn checkpoint(&self) -> Option<SignedCheckpoint> {
+        SignedCheckpoint::parse(self.note.as_bytes()).ok()
+    }
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    to_hex(Sha256::digest(bytes).as_slice())
+}
+
+/// `<trail>/<first>-<last>-<sha256>`, to which the kind is added. Names are in the order of lines.
+pub(crate) fn stem(segment: &PackedSegment) -> String {
+    let PackedSegment { trail, first, last, sha256, .. } = segment;
+    format!("{}/{first:020}-{:020}-{}", trail.id, last.seq, to_hex(sha256))
+}
+
+/// The kind of name that a segment has.
+pub(crate) const LINES: &str = ".jsonl.zst";
+/// And its manifest.
+pub(crate) const MANIFEST: &str = ".json";

@@ -1,0 +1,256 @@
+//! Against a real S3 server: each sealed segment once, exactly as it stands in the trail, whatever happens in between.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention, sealed_segments, shipper_positions};
+use auditx_reader::{Answer, Verification, VerifyOptions, latest_checkpoint, recorded_keys, verify};
+use auditx_s3::{S3, S3Copy};
+use auditx_ship::{Progress, Shipper, State, StoredCopy, restore};
+use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::proxy::{Fault, Proxy};
+use auditx_tests::s3::Server;
+use auditx_tests::shipping::{lines, settings, stop};
+
+const BUCKET: &str = "audit";
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// With a bucket that is locked.
+fn server() -> Server {
+    let server = Server::start();
+    server.make_bucket(BUCKET);
+    server
+}
+
+fn url(port: u16) -> String {
+    format!("s3://erp:secret@{BUCKET}/erp?endpoint=http://127.0.0.1:{port}&region=us-east-1")
+}
+
+fn config(directory: &Path) -> Config {
+    Config::new(directory).max_file_bytes(65_535).checkpoints(Cadence::new(Duration::from_millis(20), 100))
+}
+
+fn record(logger: &AuditLogger, count: usize) {
+    for number in 0..count {
+        logger.log(format!("Invoice {number} posted")).metadata("pad", "x".repeat(800)).record().unwrap();
+    }
+}
+
+/// A closed trail with some sealed segments, and the number of the first line behind them.
+fn trail(directory: &Path, config: Config, count: usize) -> u64 {
+    let logger = AuditLogger::open(config).unwrap();
+    record(&logger, count);
+    logger.close(PATIENCE).unwrap();
+    end_of_sealed(directory)
+}
+
+/// The active segment begins there.
+fn end_of_sealed(directory: &Path) -> u64 {
+    let active = fs::read(directory.join("audit.jsonl")).unwrap();
+    let first = active.split(|byte| *byte == b'\n').next().unwrap();
+    auditx_core::parse_seq(first).unwrap()
+}
+
+fn archive(directory: &Path, port: u16) -> Shipper {
+    Shipper::spawn_archive(directory, S3::new(&url(port)).unwrap(), settings()).unwrap()
+}
+
+fn wait_for_all(shipper: &Shipper, end: u64) {
+    let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
+        progress.state == State::CaughtUp && progress.next == end
+    });
+    assert!(is_done, "{:?} of {end}", shipper.progress());
+}
+
+/// The archive as a trail, and what an auditor finds.
+fn verified(server: &Server) -> (tempfile::TempDir, Verification) {
+    let restored = tempfile::tempdir().unwrap();
+    wait(async {
+        let mut copy = S3Copy::open(&url(server.port())).unwrap();
+        let trails = copy.trails().await.unwrap();
+        let [stored] = &trails[..] else { panic!("{trails:?}") };
+        restore(&mut copy, stored, restored.path(), |_, _| {}).await.unwrap();
+    });
+    let key = recorded_keys(restored.path()).unwrap()[0].key.clone();
+    let known = latest_checkpoint(restored.path()).unwrap();
+    let options = VerifyOptions::new().key(key).known(known);
+    let verification = verify(restored.path(), &options, &mut |_, _| {}).unwrap();
+    (restored, verification)
+}
+
+fn assert_same(server: &Server, directory: &Path, end: u64) {
+    let (restored, verification) = verified(server);
+    assert_eq!((verification.answer, verification.lines), (Answer::Intact, end), "{verification:?}");
+    let expected = lines(directory);
+    let found = lines(restored.path());
+    assert!(
+        found
+            .iter()
+            .rev()
+            .zip(expected.iter().take(usize::try_from(end).unwrap()).rev())
+            .all(|(one, other)| one == other)
+    );
+}
+
+/// Objects there, by name.
+fn objects(server: &Server) -> Vec<String> {
+    let listing = server.curl(&[&format!("{}/{BUCKET}?list-type=2&prefix=erp%2F", server.endpoint())]);
+    listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn sealed_segments_arrive_exactly_plain_or_compressed_and_nothing_twice() {
+    let server = server();
+    let directory = tempfile::tempdir().unwrap();
+    let end = trail(directory.path(), config(directory.path()).compression(Compression::None), 400);
+    let shipper = archive(directory.path(), server.port());
+    wait_for_all(&shipper, end);
+    let segments = sealed_segments(directory.path()).unwrap().len();
+    assert!(segments > 3 && objects(&server).len() == 2 * segments, "{:?}", objects(&server));
+    // It goes on while the trail grows, and is compressed behind it.
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    record(&logger, 300);
+    wait_until("the compression of every sealed segment", || {
+        logger.metrics().compressed >= logger.metrics().seals
+    });
+    logger.close(PATIENCE).unwrap();
+    let end = end_of_sealed(directory.path());
+    wait_for_all(&shipper, end);
+    stop(shipper);
+    assert_same(&server, directory.path(), end);
+    let before = objects(&server);
+    let [(name, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
+    assert_eq!(*saved, end);
+    fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
+    let shipper = archive(directory.path(), server.port());
+    wait_for_all(&shipper, end);
+    assert_eq!(shipper.progress().sent, 0, "the archive says how far it is");
+    stop(shipper);
+    assert_eq!(objects(&server), before);
+}
+
+#[test]
+fn a_segment_without_its_manifest_is_archived_again_and_two_archivers_double_nothing() {
+    let server = server();
+    let directory = tempfile::tempdir().unwrap();
+    let end = trail(directory.path(), config(directory.path()), 400);
+    let shippers = [(); 2].map(|()| archive(directory.path(), server.port()));
+    for shipper in shippers {
+        wait_for_all(&shipper, end);
+        stop(shipper);
+    }
+    let all = objects(&server);
+    assert_eq!(all.len(), 2 * sealed_segments(directory.path()).unwrap().len());
+    // As if the archiver had died between the two.
+    let newest = all.iter().rfind(|name| name.ends_with(".json")).unwrap();
+    let deleted = server.curl(&["-X", "DELETE", &format!("{}/{BUCKET}/{newest}", server.endpoint())]);
+    assert!(deleted.starts_with("HTTP/1.1 204"), "{deleted}");
+    let shipper = archive(directory.path(), server.port());
+    wait_for_all(&shipper, end);
+    assert_eq!(shipper.progress().regressions, 1);
+    stop(shipper);
+    assert_same(&server, directory.path(), end);
+}
+
+#[test]
+fn a_server_that_is_killed_and_connections_that_are_cut_cost_nothing() {
+    let (mut server, directory) = (server(), tempfile::tempdir().unwrap());
+    let end = trail(directory.path(), config(directory.path()), 1_500);
+    let proxy = Proxy::before(server.port(), Fault::Cut { first: 1, more: 97 });
+    let shipper = archive(directory.path(), proxy.port());
+    assert!(
+        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > end / 4),
+        "{:?}",
+        shipper.progress()
+    );
+    server.kill();
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.state == State::Waiting));
+    server.start_again();
+    proxy.change(Fault::Blackhole);
+    proxy.change(Fault::None);
+    wait_for_all(&shipper, end);
+    assert!(shipper.progress().retries.unreachable > 5, "{:?}", shipper.progress());
+    stop(shipper);
+    assert_same(&server, directory.path(), end);
+}
+
+#[test]
+fn what_an_operator_can_mend_is_tried_until_it_is_mended_and_retention_waits_meanwhile() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().unwrap();
+    let shipper = archive(directory.path(), server.port());
+    let logger = AuditLogger::open(config(directory.path()).retention(Retention::BackupCount(0))).unwrap();
+    record(&logger, 300);
+    logger.flush(PATIENCE).unwrap();
+    let is_told = |progress: &Progress| progress.state == State::Waiting && progress.retries.sum() > 2;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    assert_eq!(logger.metrics().retired, 0);
+    server.make_bucket(BUCKET);
+    wait_until("retirement", || {
+        record(&logger, 10);
+        logger.metrics().retired > 3
+    });
+    logger.close(PATIENCE).unwrap();
+    let end = end_of_sealed(directory.path());
+    wait_for_all(&shipper, end);
+    stop(shipper);
+    let (restored, verification) = verified(&server);
+    assert_eq!((verification.answer, verification.lines), (Answer::Intact, end), "{verification:?}");
+    assert_eq!(lines(restored.path()).len() as u64, end, "what was retired is there");
+}
+
+#[test]
+fn what_was_altered_in_a_bucket_is_named_and_other_lines_in_its_place_end_the_archiver() {
+    let server = server();
+    let directory = tempfile::tempdir().unwrap();
+    let end = trail(directory.path(), config(directory.path()), 300);
+    let shipper = archive(directory.path(), server.port());
+    wait_for_all(&shipper, end);
+    stop(shipper);
+    // Whoever owns the bucket can put a newer version over an object: the lock keeps the older one.
+    let second = objects(&server).into_iter().filter(|name| name.ends_with(".zst")).nth(1).unwrap();
+    let first = sealed_segments(directory.path()).unwrap()[1].first_seq;
+    let text: String = lines(directory.path())
+        .iter()
+        .skip(usize::try_from(first).unwrap())
+        .take_while(|line| {
+            auditx_core::parse_seq(line.as_bytes())
+                < Some(sealed_segments(directory.path()).unwrap()[2].first_seq)
+        })
+        .map(|line| {
+            format!("{line}\n").replacen(
+                "posted",
+                "voided",
+                usize::from(line.contains(&format!("\"seq\":{}", first + 5))),
+            )
+        })
+        .collect();
+    let forged = directory.path().join("forged.zst");
+    fs::write(&forged, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    let put =
+        server.curl(&["-T", forged.to_str().unwrap(), &format!("{}/{BUCKET}/{second}", server.endpoint())]);
+    assert!(put.contains("HTTP/1.1 200"), "{put}");
+    let (_, verification) = verified(&server);
+    assert_eq!(verification.answer, Answer::Broken);
+    let fault = verification.fault.unwrap();
+    assert!(fault.seq <= Some(first + 5) && fault.message.contains("between line"), "{fault:?}");
+
+    // Its manifest gone, the archiver meets the forged object in the place of its own.
+    let manifests = objects(&server).into_iter().filter(|name| name.ends_with(".json")).skip(1);
+    for manifest in manifests {
+        let deleted = server.curl(&["-X", "DELETE", &format!("{}/{BUCKET}/{manifest}", server.endpoint())]);
+        assert!(deleted.starts_with("HTTP/1.1 204"), "{deleted}");
+    }
+    let shipper = archive(directory.path(), server.port());
+    let ended = |progress: &Progress| progress.state == State::Ended;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended), "{:?}", shipper.progress());
+    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(error.is_diverged() && error.to_string().contains(&format!("line {first} ")), "{error}");
+}

@@ -1,0 +1,140 @@
+//! An S3 server of a test's own: SeaweedFS, on free ports and in a temporary directory, for the user `erp` with the password `secret`.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::deadline::wait_for;
+use crate::tool::{fetched, free_ports};
+
+const IDENTITIES: &str = r#"{"identities":[{"name":"erp","credentials":[{"accessKey":"erp","secretKey":"secret"}],
+    "actions":["Admin","Read","Write","List","Tagging"]}]}"#;
+
+const SERVICES: [&str; 8] = [
+    "s3.port",
+    "master.port",
+    "volume.port",
+    "filer.port",
+    "s3.port.grpc",
+    "master.port.grpc",
+    "volume.port.grpc",
+    "filer.port.grpc",
+];
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    /// Of S3, master, volume and filer, and of the insides of each.
+    ports: [u16; 8],
+    directory: TempDir,
+}
+
+fn spawn(directory: &TempDir, ports: [u16; 8]) -> Child {
+    let data = directory.path().join("data");
+    Command::new(fetched("weed"))
+        .arg("server")
+        .arg(format!("-dir={}", data.display()))
+        .arg(format!("-s3.config={}", directory.path().join("s3.json").display()))
+        .args([
+            "-s3",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=20",
+        ])
+        .args(SERVICES.iter().zip(ports).map(|(service, port)| format!("-{service}={port}")))
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(directory.path().join("log")).unwrap())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start weed ({error}): run `cargo xtask setup`"))
+}
+
+impl Server {
+    /// Starts one without a bucket.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("data")).unwrap();
+        fs::write(directory.path().join("s3.json"), IDENTITIES).unwrap();
+        let ports = free_ports();
+        let mut server = Self { process: spawn(&directory, ports), ports, directory };
+        server.wait();
+        server
+    }
+
+    /// Until it answers. It ends, or never can store anything, where somebody else took one of its ports: then it gets others.
+    fn wait(&mut self) {
+        wait_for("an answer of SeaweedFS", || {
+            let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
+            if self.process.try_wait().unwrap().is_some() || log.contains("address already in use") {
+                self.kill();
+                self.ports = free_ports();
+                self.process = spawn(&self.directory, self.ports);
+            }
+            let answer = self.curl(&["-X", "GET", &format!("{}/", self.endpoint())]);
+            answer.contains("ListAllMyBucketsResult").then_some(())
+        });
+    }
+
+    /// A signed request's answer, its head included.
+    #[must_use]
+    pub fn curl(&self, arguments: &[&str]) -> String {
+        let mut all =
+            vec!["-s", "-i", "--max-time", "5", "--aws-sigv4", "aws:amz:us-east-1:s3", "-u", "erp:secret"];
+        all.extend(arguments);
+        let output = Command::new("curl").args(all).output().unwrap_or_else(|error| {
+            panic!("cannot start curl ({error}): run `cargo xtask setup`");
+        });
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Makes a bucket with Object Lock.
+    pub fn make_bucket(&self, name: &str) {
+        let url = format!("{}/{name}", self.endpoint());
+        // The server can answer before it can store.
+        wait_for("a bucket", || {
+            let answer = self.curl(&["-X", "PUT", "-H", "x-amz-bucket-object-lock-enabled: true", &url]);
+            (answer.starts_with("HTTP/1.1 200") || answer.contains("BucketAlreadyOwnedByYou")).then_some(())
+        });
+    }
+
+    /// As the kernel kills it when memory runs out.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// On the same ports, with what it had.
+    pub fn start_again(&mut self) {
+        self.process = spawn(&self.directory, self.ports);
+        self.wait();
+    }
+
+    /// Where S3 is.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
