@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod axum_edge;
 pub mod counter;
 pub mod customers;
+pub mod deployment;
 pub mod erp;
 pub mod faulty;
 pub mod inventory;

@@ -38,6 +38,7 @@ mod trail;
 mod aborts;
 mod abuse;
 mod business;
+mod deployment;
 mod claims;
 mod copies;
 mod crowd;
