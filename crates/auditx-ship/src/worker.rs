@@ -284,7 +284,10 @@ impl<S: Source, D: Destination> Worker<S, D> {
         self.shared.change(|progress| {
             progress.state = state;
             progress.oldest = None;
-            progress.trouble.clear();
+            // What keeps the cursor from being saved goes on.
+            if progress.unsaved() == 0 {
+                progress.trouble.clear();
+            }
         });
         sleep(&mut self.stop, self.settings.look).await;
     }

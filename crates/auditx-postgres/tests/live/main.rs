@@ -4,6 +4,7 @@
 
 mod certificates;
 mod copies;
+mod cursors;
 mod questions;
 
 use std::fs;
