@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 
-/// Makes the stream of this address, in files, on three servers where the cluster has as many; nothing in it can be deleted or purged, and
+/// Makes the stream of this address, in files, on three servers where the address or the cluster names as many; nothing in it can be deleted or purged, and
 /// where it is full it refuses what is new. One that is there already is left as it is. Gives what is to be said about it: first what was
 /// done, then what it lacks.
 ///
@@ -18,9 +18,9 @@ pub async fn init(url: &str) -> Result<Vec<String>> {
     let connection = Connection::open(&address).await?;
     let name = &address.stream;
     let replicas = address.replicas.unwrap_or_else(|| {
-        // Servers tell their clients of each other.
-        let others = connection.client.server_info().connect_urls.len();
-        if others >= 3 { 3 } else { 1 }
+        // Servers tell their clients of each other, those that have just started not of all of them.
+        let servers = address.servers.len().max(connection.client.server_info().connect_urls.len());
+        if servers >= 3 { 3 } else { 1 }
     });
     if let Ok(stream) = open(&connection, name).await {
         return Ok(report(format!("The stream {name} is there already."), stream.cached_info()));
