@@ -96,7 +96,8 @@ impl<S: Source, D: Destination> Worker<S, D> {
     }
 
     async fn turn(&mut self) -> Result<()> {
-        let Some((trail, signed)) = self.source.look().await? else {
+        let Self { source, settings, stop, .. } = self;
+        let Some((trail, signed)) = read_within(settings.patience, stop, source.look()).await? else {
             self.rest(State::CaughtUp).await;
             return Ok(());
         };
@@ -111,9 +112,10 @@ impl<S: Source, D: Destination> Worker<S, D> {
             }
             return Ok(());
         };
-        let Some(Lines { mut lines, note }) =
-            self.source.read(self.lines.min(self.destination.most_lines()), self.settings.bytes).await?
-        else {
+        let most = self.lines.min(self.destination.most_lines());
+        let Self { source, settings, stop, .. } = self;
+        let read = source.read(most, settings.bytes);
+        let Some(Lines { mut lines, note }) = read_within(settings.patience, stop, read).await? else {
             if self.saved_at.elapsed() >= CURSOR_INTERVAL {
                 self.save_cursor();
             }
@@ -149,17 +151,20 @@ impl<S: Source, D: Destination> Worker<S, D> {
 
     /// Goes on where the destination is, if it holds what the trail holds.
     async fn reconcile(&mut self, last: Option<Position>) -> Result<()> {
+        let Self { source, settings, stop, .. } = self;
         // It may hold more than was signed when we looked.
-        self.source.look().await?;
+        read_within(settings.patience, stop, source.look()).await?;
         let saved = self.cursor.as_ref().and_then(Cursor::position);
         let next = match last {
             None => 0,
-            Some(Position { seq, leaf_hash }) => match self.source.leaf(seq).await? {
-                Some(ours) if ours == leaf_hash => seq + 1,
-                // Retired, and its hash is in no cache: the signed cursor is all there is to go by.
-                None if saved.is_some_and(|saved| saved > seq) => seq + 1,
-                _ => return Err(Error::diverged(seq, self.destination.id().as_str())),
-            },
+            Some(Position { seq, leaf_hash }) => {
+                match read_within(settings.patience, stop, source.leaf(seq)).await? {
+                    Some(ours) if ours == leaf_hash => seq + 1,
+                    // Retired, and its hash is in no cache: the signed cursor is all there is to go by.
+                    None if saved.is_some_and(|saved| saved > seq) => seq + 1,
+                    _ => return Err(Error::diverged(seq, self.destination.id().as_str())),
+                }
+            }
         };
         self.is_empty = last.is_none();
         if saved.is_some_and(|saved| saved > next) {
@@ -341,6 +346,22 @@ pub(crate) async fn within<T>(
     stop: &mut Stop,
     answer: impl Future<Output = Result<T, ShipError>>,
 ) -> Result<T, ShipError> {
+    let late = || Err(ShipError::timed_out(format!("no answer within {patience:?}")));
+    in_time(patience, stop, answer).await.unwrap_or_else(late)
+}
+
+/// The same of what is read.
+async fn read_within<T>(
+    patience: Duration,
+    stop: &mut Stop,
+    answer: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let late = || Err(Error::new(format!("what is to be shipped cannot be read within {patience:?}")));
+    in_time(patience, stop, answer).await.unwrap_or_else(late)
+}
+
+/// None where it takes too long, or the shipper must be over.
+async fn in_time<T>(patience: Duration, stop: &mut Stop, answer: impl Future<Output = T>) -> Option<T> {
     let over = async {
         let deadline = stop.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
         if let Some(deadline) = deadline {
@@ -348,9 +369,7 @@ pub(crate) async fn within<T>(
         }
     };
     tokio::select! {
-        answer = tokio::time::timeout(patience, answer) => {
-            answer.unwrap_or_else(|_| Err(ShipError::timed_out(format!("no answer within {patience:?}"))))
-        }
-        () = over => Err(ShipError::retry("the shipper was stopped")),
+        answer = tokio::time::timeout(patience, answer) => answer.ok(),
+        () = over => None,
     }
 }
