@@ -65,13 +65,7 @@ impl Deployment {
         let directory = tempfile::tempdir()?;
         let (streams, database) = (Servers::three(), Server::start());
         auditx_postgres::init(&database.url("admin", database.port())).await?;
-        let deadline = Instant::now() + PATIENCE;
-        // The three choose who leads first.
-        while let Err(error) = auditx_nats::init(&streams.url()).await {
-            if Instant::now() > deadline {
-                return Err(error.into());
-            }
-        }
+        patiently(async || auditx_nats::init(&streams.url()).await).await?;
         let branches = branches
             .iter()
             .map(|name| Branch::start(name, program, &directory.path().join(name), &streams.url()))
@@ -96,8 +90,9 @@ impl Deployment {
             wait_for(&branch.agent, size)?;
         }
         let state = self.directory.path().join("drain");
-        for trail in NatsCopy::open(&self.streams.url()).await?.ids().await? {
-            let source = NatsSource::new(&self.streams.url(), trail)?;
+        let url = self.streams.url();
+        for trail in patiently(async || NatsCopy::open(&url).await?.ids().await).await? {
+            let source = NatsSource::new(&url, trail)?;
             let destination = Postgres::new(&self.database.url("admin", self.database.port()))?;
             let drain =
                 Shipper::relay(source, state.join(trail.to_string()), destination, Settings::default())?;
@@ -213,6 +208,18 @@ impl Drop for Branch {
             // Both fail only where it has ended already.
             process.kill().ok();
             process.wait().ok();
+        }
+    }
+}
+
+/// Again until it works: while servers choose who leads, they answer nothing else.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, auditx_nats::Error>) -> Outcome<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Ok(answer) => return Ok(answer),
         }
     }
 }

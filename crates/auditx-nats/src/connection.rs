@@ -27,8 +27,8 @@ impl Connection {
             .name("auditx")
             .connection_timeout(PATIENCE)
             .request_timeout(Some(PATIENCE))
-            // Whoever ships connects anew by himself.
-            .max_reconnects(1)
+            // Each server is asked once, whichever of them are down; whoever ships connects anew by himself.
+            .max_reconnects(address.servers.len())
             .event_callback(move |event| {
                 let is_over = matches!(event, Event::Disconnected | Event::Closed | Event::LameDuckMode);
                 if is_over {

@@ -298,6 +298,17 @@ fn a_stream_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_f
 }
 
 #[test]
+fn one_server_that_answers_is_enough_wherever_it_stands_in_the_address() {
+    let server = server();
+    let [down, down_too] = auditx_tests::tool::free_ports();
+    let url = format!("nats://127.0.0.1:{down},127.0.0.1:{down_too},127.0.0.1:{}/AUDIT", server.port(0));
+    // They are tried in no order.
+    for _ in 0..10 {
+        wait(NatsCopy::open(&url)).unwrap();
+    }
+}
+
+#[test]
 fn a_shipper_stops_in_an_outage_and_goes_on_later() {
     let (mut server, directory) = (server(), trail(500));
     server.kill(0);
