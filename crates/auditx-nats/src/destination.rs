@@ -2,30 +2,24 @@
 
 use std::collections::HashMap;
 
-use async_nats::Message;
-use async_nats::client::RequestErrorKind;
-use async_nats::header::{
-    NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
-    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM,
-};
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
-use auditx_core::to_hex;
-use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, TrailId};
+use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::message::{Outgoing, all_of, position_of};
+use crate::publish::{Place, at_once, in_a_chain};
 use crate::stream;
 
 /// Servers take so many messages in one atomic publish, and one of them may be a note.
 const MOST_LINES: usize = 999;
 
-/// Which subjects the condition is about.
-const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+/// Fewer are not worth a chain.
+const CHAINED: usize = 64;
+
+/// So many batches are published at once after another trail came in between.
+const DETOUR: u32 = 32;
 
 /// What headers take, and then some.
 const HEADERS: usize = 1_024;
@@ -39,6 +33,10 @@ pub struct Nats {
     connection: Option<Connection>,
     /// Where the last message of each trail is in the stream; 0 where there is none. Forgotten with each refusal.
     tips: HashMap<TrailId, u64>,
+    /// One server keeps the stream.
+    is_alone: bool,
+    /// So many batches more are published at once.
+    detour: u32,
 }
 
 impl Nats {
@@ -51,7 +49,7 @@ impl Nats {
         let address = Address::parse(url)?;
         let host = address.servers[0].split("://").nth(1).unwrap_or_default();
         let id = DestinationId::new(&format!("nats-{host}-{}", address.stream));
-        Ok(Self { address, id, connection: None, tips: HashMap::new() })
+        Ok(Self { address, id, connection: None, tips: HashMap::new(), is_alone: false, detour: 0 })
     }
 
     async fn connection(&mut self) -> Result<Connection> {
@@ -61,64 +59,66 @@ impl Nats {
         }
     }
 
-    /// Publishes all or nothing, if the last message of the trail is the one at `tip`. Gives where the last one is then.
-    async fn publish(
-        &self,
-        connection: &Connection,
-        trail: TrailId,
-        tip: u64,
-        messages: Vec<Outgoing>,
-    ) -> Result<u64, ShipError> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(Error::said)?;
-        let (id, count) = (to_hex(&id), messages.len());
-        let mut answer = None;
-        for (message, number) in messages.into_iter().zip(1..) {
-            let Outgoing { subject, mut headers, payload } = message;
-            headers.insert(NATS_BATCH_ID, id.as_str());
-            headers.insert(NATS_BATCH_SEQUENCE, number.to_string().as_str());
-            if number == 1 {
-                headers.insert(NATS_EXPECTED_STREAM, self.address.stream.as_str());
-                headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, tip.to_string().as_str());
-                headers.insert(EXPECTED_SUBJECT, all_of(trail).as_str());
-            }
-            if number < count {
-                let published = connection.client.publish_with_headers(subject, headers, payload.into());
-                published.await.map_err(Error::unreachable)?;
-            } else {
-                headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
-                answer = Some(connection.client.request_with_headers(subject, headers, payload.into()).await);
-            }
+    /// Why a line cannot be sent, if one cannot.
+    fn too_large(connection: &Connection, lines: &[Shipped]) -> Option<ShipError> {
+        let most = connection.client.server_info().max_payload.saturating_sub(HEADERS);
+        let line = lines.iter().find(|line| line.line.len() > most)?;
+        let why = format!("it has {} bytes, and the server takes {most}", line.line.len());
+        Some(ShipError::Poison { seq: line.seq, why })
+    }
+
+    /// The lines of a batch to be published in a chain; none where it is to be published at once. A last line with a note is left to be
+    /// published together with it.
+    fn chained<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
+        let lines = batch.lines();
+        if !self.is_alone || lines.len() < CHAINED {
+            return None;
         }
-        match answer {
-            Some(Ok(answer)) => judge(&answer),
-            Some(Err(error)) => Err(match error.kind() {
-                RequestErrorKind::TimedOut => ShipError::timed_out(Error::said("no acknowledgement in time")),
-                RequestErrorKind::NoResponders => Error::said(format!(
-                    "nobody keeps what is published: no stream {}, or none with a leader; `auditx ship init` makes it",
-                    self.address.stream
-                ))
-                .into(),
-                _ => Error::unreachable(error).into(),
-            }),
-            None => Err(ShipError::Split),
+        if self.detour > 0 {
+            self.detour -= 1;
+            return None;
+        }
+        Some(if batch.note().is_some() { &lines[..lines.len() - 1] } else { lines })
+    }
+
+    /// None where nothing was stored by it and nothing by anybody else.
+    async fn send_in_a_chain(
+        &mut self,
+        batch: &Batch,
+        tip: u64,
+        lines: &[Shipped],
+    ) -> Result<Option<Position>, ShipError> {
+        let (trail, connection) = (batch.trail(), self.connection().await?);
+        let place = Place { stream: &self.address.stream, trail, tip };
+        let messages = lines.iter().map(|line| Outgoing::line(trail, line));
+        let sent = connection.answer(in_a_chain(&connection, place, messages)).await?;
+        self.connection = Some(connection);
+        if let Some(tip) = sent {
+            self.tips.insert(trail, tip);
+            return Ok(lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash }));
+        }
+        self.detour = DETOUR;
+        match self.last(trail).await? {
+            Some(last) if last.seq >= batch.first() => Ok(Some(last)),
+            _ if self.tips.get(&trail) == Some(&tip) => Ok(None),
+            _ => Err(ShipError::Fenced),
         }
     }
-}
 
-/// What the server says of a whole publish.
-fn judge(answer: &Message) -> Result<u64, ShipError> {
-    let answer: Response<PublishAck> = serde_json::from_slice(&answer.payload)
-        .map_err(|error| Error::said(format!("an acknowledgement cannot be read: {error}")))?;
-    match answer {
-        Response::Ok(ack) => Ok(ack.sequence),
-        Response::Err { error } => Err(match error.error_code() {
-            ErrorCode::STREAM_WRONG_LAST_SEQUENCE
-            | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
-            | ErrorCode::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE => ShipError::Fenced,
-            ErrorCode::ATOMIC_PUBLISH_TOO_LARGE_BATCH => ShipError::Split,
-            _ => Error::said(error).into(),
-        }),
+    async fn send_at_once(&mut self, batch: &Batch, tip: u64) -> Result<Position, ShipError> {
+        let (trail, connection) = (batch.trail(), self.connection().await?);
+        let lines = &batch.lines()[..batch.lines().len().min(MOST_LINES)];
+        let mut messages: Vec<Outgoing> = lines.iter().map(|line| Outgoing::line(trail, line)).collect();
+        let last = lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash });
+        let last = last.unwrap_or_else(|| batch.last());
+        if let Some(note) = batch.note().filter(|_| last == batch.last()) {
+            messages.push(Outgoing::note(trail, &last, note));
+        }
+        let place = Place { stream: &self.address.stream, trail, tip };
+        let tip = connection.answer(at_once(&connection, place, messages)).await?;
+        self.connection = Some(connection);
+        self.tips.insert(trail, tip);
+        Ok(last)
     }
 }
 
@@ -137,17 +137,19 @@ impl Destination for Nats {
         let name = self.address.stream.clone();
         let asked = connection.answer(async {
             let stream = stream::open(&connection, &name).await?;
-            match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
-                Ok(message) => Ok(Some(message)),
+            let is_alone = stream.cached_info().config.num_replicas == 1;
+            let last = match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
+                Ok(message) => Some(message),
                 Err(error) => match error.kind() {
-                    LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                    LastRawMessageErrorKind::JetStream(error) => Err(Error::said(error)),
-                    _ => Err(Error::unreachable(error)),
+                    LastRawMessageErrorKind::NoMessageFound => None,
+                    LastRawMessageErrorKind::JetStream(error) => return Err(Error::said(error)),
+                    _ => return Err(Error::unreachable(error)),
                 },
-            }
+            };
+            Ok((last, is_alone))
         });
-        let last = asked.await?;
-        self.connection = Some(connection);
+        let (last, is_alone) = asked.await?;
+        (self.connection, self.is_alone) = (Some(connection), is_alone);
         let Some(last) = last else {
             self.tips.insert(trail, 0);
             return Ok(None);
@@ -161,25 +163,19 @@ impl Destination for Nats {
     async fn send(&mut self, batch: &Batch) -> Result<Position, ShipError> {
         let trail = batch.trail();
         let Some(tip) = self.tips.remove(&trail) else { return Err(ShipError::Fenced) };
-        let lines = &batch.lines()[..batch.lines().len().min(MOST_LINES)];
         let connection = self.connection().await?;
-        let most = connection.client.server_info().max_payload.saturating_sub(HEADERS);
-        if let Some(line) = lines.iter().find(|line| line.line.len() > most) {
-            self.connection = Some(connection);
-            self.tips.insert(trail, tip);
-            let why = format!("it has {} bytes, and the server takes {most}", line.line.len());
-            return Err(ShipError::Poison { seq: line.seq, why });
-        }
-        let mut messages: Vec<Outgoing> = lines.iter().map(|line| Outgoing::line(trail, line)).collect();
-        let last = lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash });
-        let last = last.unwrap_or_else(|| batch.last());
-        if let Some(note) = batch.note().filter(|_| last == batch.last()) {
-            messages.push(Outgoing::note(trail, &last, note));
-        }
-        let tip = connection.answer(self.publish(&connection, trail, tip, messages)).await?;
+        let refused = Self::too_large(&connection, batch.lines());
         self.connection = Some(connection);
-        self.tips.insert(trail, tip);
-        Ok(last)
+        if let Some(poison) = refused {
+            self.tips.insert(trail, tip);
+            return Err(poison);
+        }
+        if let Some(lines) = self.chained(batch)
+            && let Some(last) = self.send_in_a_chain(batch, tip, lines).await?
+        {
+            return Ok(last);
+        }
+        self.send_at_once(batch, tip).await
     }
 
     async fn close(&mut self) {

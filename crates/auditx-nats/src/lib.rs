@@ -27,6 +27,7 @@ mod message;
 mod connection;
 mod stream;
 mod reader;
+mod publish;
 mod destination;
 mod copy;
 mod source;

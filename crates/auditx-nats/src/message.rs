@@ -4,11 +4,8 @@ use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use auditx_core::{Field, Hash, Row, SignedCheckpoint, hash_from_hex, leaf_of, to_hex};
 use auditx_ship::{Note, Position, Shipped, TrailId};
+use bytes::Bytes;
 
-/// The number of a line; of a note, that of the last line it speaks of.
-const SEQ: &str = "Auditx-Seq";
-/// The leaf hash of that line.
-const LEAF: &str = "Auditx-Leaf";
 /// There where a note is one of a boundary.
 const BOUNDARY: &str = "Auditx-Boundary";
 
@@ -16,35 +13,43 @@ const BOUNDARY: &str = "Auditx-Boundary";
 const NOTE: &str = "$note";
 
 /// A message to be stored.
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) subject: String,
+    /// Whose line it is and which, as a `Nats-Msg-Id`; of a note, the last line it speaks of.
+    pub(crate) id: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) payload: String,
+    pub(crate) payload: Bytes,
 }
 
 impl Outgoing {
     pub(crate) fn line(trail: TrailId, line: &Shipped) -> Self {
         let Shipped { seq, leaf_hash, line } = line;
-        let mut headers = headers(&Position { seq: *seq, leaf_hash: *leaf_hash });
-        headers.insert(NATS_MESSAGE_ID, format!("{trail}:{seq}").as_str());
-        Self { subject: format!("audit.{}.{trail}", company_of(line)), headers, payload: line.clone() }
+        Self {
+            subject: format!("audit.{}.{trail}", company_of(line)),
+            id: id_of(trail, &Position { seq: *seq, leaf_hash: *leaf_hash }),
+            headers: HeaderMap::new(),
+            payload: Bytes::copy_from_slice(line.as_bytes()),
+        }
     }
 
     /// Behind the line at `last`, the last that it speaks of.
     pub(crate) fn note(trail: TrailId, last: &Position, note: &Note) -> Self {
-        let mut headers = headers(last);
+        let mut headers = HeaderMap::new();
         if note.is_boundary {
             headers.insert(BOUNDARY, "true");
         }
-        Self { subject: notes_of(trail), headers, payload: note.checkpoint.as_str().to_owned() }
+        Self {
+            subject: notes_of(trail),
+            id: id_of(trail, last) + ":note",
+            headers,
+            payload: Bytes::copy_from_slice(note.checkpoint.as_str().as_bytes()),
+        }
     }
 }
 
-fn headers(position: &Position) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(SEQ, position.seq.to_string().as_str());
-    headers.insert(LEAF, to_hex(&position.leaf_hash).as_str());
-    headers
+fn id_of(trail: TrailId, position: &Position) -> String {
+    format!("{trail}:{}:{}", position.seq, to_hex(&position.leaf_hash))
 }
 
 /// Of every message of a trail.
@@ -75,10 +80,11 @@ pub(crate) enum Stored {
     Note(Note),
 }
 
-/// Where its trail is with it, as its headers say; none where it is no message of ours.
+/// Where its trail is with it, as its id says; none where it is no message of ours.
 pub(crate) fn position_of(headers: &HeaderMap) -> Option<Position> {
-    let seq = headers.get(SEQ)?.as_str().parse().ok()?;
-    Some(Position { seq, leaf_hash: hash_from_hex(headers.get(LEAF)?.as_str())? })
+    let mut parts = headers.get(NATS_MESSAGE_ID)?.as_str().split(':').skip(1);
+    let (seq, leaf) = (parts.next()?, parts.next()?);
+    Some(Position { seq: seq.parse().ok()?, leaf_hash: hash_from_hex(leaf)? })
 }
 
 impl Stored {
