@@ -1,6 +1,7 @@
 //! A stream as a destination.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
@@ -21,6 +22,10 @@ const CHAINED: usize = 64;
 /// So many batches are published at once after another trail came in between.
 const DETOUR: u32 = 32;
 
+/// And so many after a chain took more than twice as long: a server with `sync_interval: always` syncs each message of a chain, and those
+/// of an atomic publish together.
+const LONG_DETOUR: u32 = 1_000;
+
 /// What headers take, and then some.
 const HEADERS: usize = 1_024;
 
@@ -37,6 +42,8 @@ pub struct Nats {
     is_alone: bool,
     /// So many batches more are published at once.
     detour: u32,
+    /// How long a line took when many were last published at once.
+    pace: Option<Duration>,
 }
 
 impl Nats {
@@ -49,7 +56,15 @@ impl Nats {
         let address = Address::parse(url)?;
         let host = address.servers[0].split("://").nth(1).unwrap_or_default();
         let id = DestinationId::new(&format!("nats-{host}-{}", address.stream));
-        Ok(Self { address, id, connection: None, tips: HashMap::new(), is_alone: false, detour: 0 })
+        Ok(Self {
+            address,
+            id,
+            connection: None,
+            tips: HashMap::new(),
+            is_alone: false,
+            detour: 0,
+            pace: None,
+        })
     }
 
     async fn connection(&mut self) -> Result<Connection> {
@@ -71,7 +86,7 @@ impl Nats {
     /// published together with it.
     fn chained<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
         let lines = batch.lines();
-        if !self.is_alone || lines.len() < CHAINED {
+        if !self.is_alone || lines.len() < CHAINED || self.pace.is_none() {
             return None;
         }
         if self.detour > 0 {
@@ -91,9 +106,13 @@ impl Nats {
         let (trail, connection) = (batch.trail(), self.connection().await?);
         let place = Place { stream: &self.address.stream, trail, tip };
         let messages = lines.iter().map(|line| Outgoing::line(trail, line));
+        let begin = Instant::now();
         let sent = connection.answer(in_a_chain(&connection, place, messages)).await?;
         self.connection = Some(connection);
         if let Some(tip) = sent {
+            if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) > pace * 2) {
+                self.detour = LONG_DETOUR;
+            }
             self.tips.insert(trail, tip);
             return Ok(lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash }));
         }
@@ -115,11 +134,19 @@ impl Nats {
             messages.push(Outgoing::note(trail, &last, note));
         }
         let place = Place { stream: &self.address.stream, trail, tip };
+        let begin = Instant::now();
         let tip = connection.answer(at_once(&connection, place, messages)).await?;
+        if lines.len() >= CHAINED {
+            self.pace = Some(pace_of(begin, lines.len()));
+        }
         self.connection = Some(connection);
         self.tips.insert(trail, tip);
         Ok(last)
     }
+}
+
+fn pace_of(begin: Instant, lines: usize) -> Duration {
+    begin.elapsed() / u32::try_from(lines.max(1)).unwrap_or(u32::MAX)
 }
 
 impl Destination for Nats {

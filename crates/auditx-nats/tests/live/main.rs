@@ -186,6 +186,38 @@ fn two_shippers_of_one_trail_double_nothing() {
 }
 
 #[test]
+fn trails_that_interleave_in_one_stream_are_each_whole_and_in_order() {
+    // Nothing is synced here, so that chains are worth it, and are broken again and again.
+    let server = Servers::relaxed();
+    wait(init(&server.url())).unwrap();
+    let mut settings = settings();
+    settings.lines = 100;
+    let trails = [trail(8_000), trail(8_000)];
+    let shippers =
+        trails.each_ref().map(|trail| [(); 2].map(|()| ship_to(&server.url(), trail.path(), settings)));
+    for (shippers, trail) in shippers.into_iter().zip(&trails) {
+        for shipper in shippers {
+            wait_for_all(&shipper, lines(trail.path()).len());
+            stop(shipper);
+        }
+        let origin = latest_checkpoint(trail.path()).unwrap().origin().to_owned();
+        let id = origin.rsplit('/').next().unwrap().parse().unwrap();
+        let mut stored = Vec::new();
+        wait(async {
+            let mut copy = NatsCopy::open(&server.url()).await.unwrap();
+            loop {
+                let page = copy.lines(id, stored.len() as u64).await.unwrap();
+                if page.is_empty() {
+                    break;
+                }
+                stored.extend(page.into_iter().map(|line| line.line));
+            }
+        });
+        assert!(stored == lines(trail.path()), "{} lines", stored.len());
+    }
+}
+
+#[test]
 fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
     let (server, directory) = (server(), trail(10));
     let checkpoint = latest_checkpoint(directory.path()).unwrap();
@@ -208,6 +240,30 @@ fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
         assert_eq!(other.last(trail.id).await.unwrap(), Some(batch.last()));
     });
     assert_eq!(messages(&server.url()), batch.lines().len() as u64 + 1);
+}
+
+#[test]
+fn a_late_chain_stores_nothing_whatever_the_server_remembers() {
+    let (server, directory) = (server(), trail(300));
+    let origin = latest_checkpoint(directory.path()).unwrap().origin().to_owned();
+    let trail = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
+    let shipped: Vec<Shipped> = lines(directory.path())
+        .into_iter()
+        .zip(0..)
+        .map(|(line, seq)| Shipped { seq, leaf_hash: auditx_core::leaf_hash(line.as_bytes()), line })
+        .collect();
+    let batch = |from: usize| Batch::new(trail.clone(), None, shipped[from..from + 100].to_vec()).unwrap();
+    wait(async {
+        let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
+        other.last(trail.id).await.unwrap();
+        other.send(&batch(0)).await.unwrap();
+        one.last(trail.id).await.unwrap();
+        one.send(&batch(100)).await.unwrap();
+        // Longer than the server knows what was published.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(other.send(&batch(100)).await.unwrap(), batch(100).last());
+    });
+    assert_eq!(messages(&server.url()), 200);
 }
 
 #[test]
