@@ -22,7 +22,7 @@ const CHAINED: usize = 64;
 /// So many batches are published at once after another trail came in between.
 const DETOUR: u32 = 32;
 
-/// And so many after a chain took more than twice as long: a server with `sync_interval: always` syncs each message of a chain, and those
+/// And so many after a chain that took more than twice as long, or too long altogether: a server with `sync_interval: always` syncs each message of a chain, and those
 /// of an atomic publish together.
 const LONG_DETOUR: u32 = 1_000;
 
@@ -106,15 +106,17 @@ impl Nats {
         let (trail, connection) = (batch.trail(), self.connection().await?);
         let place = Place { stream: &self.address.stream, trail, tip };
         let messages = lines.iter().map(|line| Outgoing::line(trail, line));
+        // Unless it proves to be fast: one that is given up in the middle is not tried again either.
+        self.detour = LONG_DETOUR;
         let begin = Instant::now();
         let sent = connection.answer(in_a_chain(&connection, place, messages)).await?;
         self.connection = Some(connection);
         if let Some(tip) = sent {
-            if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) > pace * 2) {
-                self.detour = LONG_DETOUR;
+            if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) <= pace * 2) {
+                self.detour = 0;
             }
             self.tips.insert(trail, tip);
-            return Ok(lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash }));
+            return Ok(lines.last().map(Shipped::position));
         }
         self.detour = DETOUR;
         match self.last(trail).await? {
@@ -128,8 +130,7 @@ impl Nats {
         let (trail, connection) = (batch.trail(), self.connection().await?);
         let lines = &batch.lines()[..batch.lines().len().min(MOST_LINES)];
         let mut messages: Vec<Outgoing> = lines.iter().map(|line| Outgoing::line(trail, line)).collect();
-        let last = lines.last().map(|line| Position { seq: line.seq, leaf_hash: line.leaf_hash });
-        let last = last.unwrap_or_else(|| batch.last());
+        let last = lines.last().map_or_else(|| batch.last(), Shipped::position);
         if let Some(note) = batch.note().filter(|_| last == batch.last()) {
             messages.push(Outgoing::note(trail, &last, note));
         }

@@ -24,12 +24,11 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn line(trail: TrailId, line: &Shipped) -> Self {
-        let Shipped { seq, leaf_hash, line } = line;
         Self {
-            subject: format!("audit.{}.{trail}", company_of(line)),
-            id: id_of(trail, &Position { seq: *seq, leaf_hash: *leaf_hash }),
+            subject: format!("audit.{}.{trail}", company_of(&line.line)),
+            id: id_of(trail, &line.position()),
             headers: HeaderMap::new(),
-            payload: Bytes::copy_from_slice(line.as_bytes()),
+            payload: Bytes::copy_from_slice(line.line.as_bytes()),
         }
     }
 

@@ -16,6 +16,14 @@ pub struct Shipped {
     pub line: String,
 }
 
+impl Shipped {
+    /// Its number and hash.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { seq: self.seq, leaf_hash: self.leaf_hash }
+    }
+}
+
 /// What was signed over lines: all of those that are shipped with it, and perhaps more that follow.
 #[derive(Debug, Clone)]
 pub struct Note {
@@ -84,7 +92,6 @@ impl Batch {
     /// The last line.
     #[must_use]
     pub fn last(&self) -> Position {
-        let last = &self.lines[self.lines.len() - 1];
-        Position { seq: last.seq, leaf_hash: last.leaf_hash }
+        self.lines[self.lines.len() - 1].position()
     }
 }

@@ -51,27 +51,45 @@ fn ship(servers: &Servers, directory: &Path) -> Shipper {
     ship_to(&servers.url(), directory, settings())
 }
 
-/// Each line once, in order and exactly, and the copy is what was signed.
+/// The trail is all there is, each line once, in order and exactly, and the copy is what was signed.
 fn assert_same(url: &str, directory: &Path) {
-    let expected = lines(directory);
-    // Servers of a cluster that were just started do not answer every question yet.
-    let restored = wait_for("a copy that can be read", || {
-        let restored = tempfile::tempdir().unwrap();
-        wait(async {
-            let mut copy = NatsCopy::open(url).await.ok()?;
-            let trails = copy.trails().await.ok()?;
-            let [stored] = &trails[..] else { panic!("{trails:?}") };
-            assert_eq!((stored.first, stored.next), (0, expected.len() as u64));
-            restore(&mut copy, stored, restored.path(), |_, _| {}).await.ok()
-        })?;
-        Some(restored)
+    assert_all_same(url, &[directory]);
+}
+
+/// The same of several trails.
+fn assert_all_same(url: &str, directories: &[&Path]) {
+    for directory in directories {
+        let (expected, known) = (lines(directory), latest_checkpoint(directory).unwrap());
+        // Servers of a cluster that were just started do not answer every question yet.
+        let restored = wait_for("a copy that can be read", || {
+            let restored = tempfile::tempdir().unwrap();
+            wait(async {
+                let mut copy = NatsCopy::open(url).await.ok()?;
+                let trails = copy.trails().await.ok()?;
+                assert_eq!(trails.len(), directories.len(), "{trails:?}");
+                let stored = trails.iter().find(|stored| stored.origin == known.origin()).unwrap();
+                assert_eq!((stored.first, stored.next), (0, expected.len() as u64));
+                restore(&mut copy, stored, restored.path(), |_, _| {}).await.ok()
+            })?;
+            Some(restored)
+        });
+        assert!(lines(restored.path()) == expected);
+        let key = recorded_keys(directory).unwrap()[0].key.clone();
+        let options = VerifyOptions::new().key(key).known(known);
+        let verification = verify(restored.path(), &options, &mut |_, _| {}).unwrap();
+        assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+    }
+}
+
+/// A trail and its lines, as a shipper hands them over.
+fn handed_over(directory: &Path) -> (TrailName, Vec<Shipped>) {
+    let origin = latest_checkpoint(directory).unwrap().origin().to_owned();
+    let name = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
+    let shipped = lines(directory).into_iter().zip(0..).map(|(line, seq)| {
+        let leaf_hash = auditx_core::leaf_hash(line.as_bytes());
+        Shipped { seq, leaf_hash, line }
     });
-    assert!(lines(restored.path()) == expected);
-    let known = latest_checkpoint(directory).unwrap();
-    let key = recorded_keys(directory).unwrap()[0].key.clone();
-    let options = VerifyOptions::new().key(key).known(known);
-    let verification = verify(restored.path(), &options, &mut |_, _| {}).unwrap();
-    assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+    (name, shipped.collect())
 }
 
 /// So many messages are in the stream, notes included.
@@ -200,35 +218,16 @@ fn trails_that_interleave_in_one_stream_are_each_whole_and_in_order() {
             wait_for_all(&shipper, lines(trail.path()).len());
             stop(shipper);
         }
-        let origin = latest_checkpoint(trail.path()).unwrap().origin().to_owned();
-        let id = origin.rsplit('/').next().unwrap().parse().unwrap();
-        let mut stored = Vec::new();
-        wait(async {
-            let mut copy = NatsCopy::open(&server.url()).await.unwrap();
-            loop {
-                let page = copy.lines(id, stored.len() as u64).await.unwrap();
-                if page.is_empty() {
-                    break;
-                }
-                stored.extend(page.into_iter().map(|line| line.line));
-            }
-        });
-        assert!(stored == lines(trail.path()), "{} lines", stored.len());
     }
+    assert_all_same(&server.url(), &trails.each_ref().map(|trail| trail.path()));
 }
 
 #[test]
 fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
     let (server, directory) = (server(), trail(10));
-    let checkpoint = latest_checkpoint(directory.path()).unwrap();
-    let origin = checkpoint.origin().to_owned();
-    let trail = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
-    let shipped = lines(directory.path()).into_iter().zip(0..).map(|(line, seq)| {
-        let leaf_hash = auditx_core::leaf_hash(line.as_bytes());
-        Shipped { seq, leaf_hash, line }
-    });
-    let batch =
-        Batch::new(trail.clone(), Some(Note { checkpoint, is_boundary: true }), shipped.collect()).unwrap();
+    let (trail, shipped) = handed_over(directory.path());
+    let note = Note { checkpoint: latest_checkpoint(directory.path()).unwrap(), is_boundary: true };
+    let batch = Batch::new(trail.clone(), Some(note), shipped).unwrap();
     wait(async {
         let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
         assert!(one.last(trail.id).await.unwrap().is_none() && other.last(trail.id).await.unwrap().is_none());
@@ -245,13 +244,7 @@ fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
 #[test]
 fn a_late_chain_stores_nothing_whatever_the_server_remembers() {
     let (server, directory) = (server(), trail(300));
-    let origin = latest_checkpoint(directory.path()).unwrap().origin().to_owned();
-    let trail = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
-    let shipped: Vec<Shipped> = lines(directory.path())
-        .into_iter()
-        .zip(0..)
-        .map(|(line, seq)| Shipped { seq, leaf_hash: auditx_core::leaf_hash(line.as_bytes()), line })
-        .collect();
+    let (trail, shipped) = handed_over(directory.path());
     let batch = |from: usize| Batch::new(trail.clone(), None, shipped[from..from + 100].to_vec()).unwrap();
     wait(async {
         let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
