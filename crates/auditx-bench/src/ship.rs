@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use auditx_nats::Nats;
 use auditx_postgres::Postgres;
 use auditx_ship::{Settings, Shipper, State};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::make;
@@ -34,9 +34,17 @@ pub(crate) struct Options {
     /// Ends a shipper after so many lines: its memory is measured with the rest as a backlog
     #[arg(long)]
     until: Option<u64>,
-    /// Only what shipping costs those who record
+    /// Only one part of it
     #[arg(long)]
-    only_recording: bool,
+    only: Option<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Postgres,
+    Jetstream,
+    /// What shipping costs those who record
+    Recording,
 }
 
 /// One shipping, in a process of its own.
@@ -72,17 +80,26 @@ struct Row {
 
 /// Measures and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let json = options.repetition.json;
-    if !options.only_recording {
+    let (json, runs) = (options.repetition.json, options.repetition.runs);
+    let is_wanted = |part| options.only.is_none_or(|only| only == part);
+    if is_wanted(Part::Postgres) || is_wanted(Part::Jetstream) {
         let directory = options.repetition.directory()?;
         let trail = directory.path().join("trail");
         eprintln!("making a trail of {} entries", options.entries);
         make::make_trail(&make::Options::plain(trail.clone(), options.entries))?;
-        let mut rows = postgres::rows(&trail, options.until, options.repetition.runs)?;
-        rows.extend(nats::rows(&trail, options.until, options.repetition.runs)?);
+        let mut rows = Vec::new();
+        if is_wanted(Part::Postgres) {
+            rows.extend(postgres::rows(&trail, options.until, runs)?);
+        }
+        if is_wanted(Part::Jetstream) {
+            rows.extend(nats::rows(&trail, options.until, runs)?);
+        }
         report::print(&rows, json)?;
     }
-    report::print(&recording::rows(&options.repetition)?, json)
+    if is_wanted(Part::Recording) {
+        report::print(&recording::rows(&options.repetition)?, json)?;
+    }
+    Ok(())
 }
 
 /// Ships once and prints how long it took and what memory.

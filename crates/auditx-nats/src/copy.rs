@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::message::{NOTES, Stored, notes_of, position_of};
+use crate::message::{NOTES, Stored, notes_of, seq_of};
 use crate::reader::{Reader, locate};
 use crate::stream;
 
@@ -75,12 +75,11 @@ impl NatsCopy {
         let end = |error| Error::unreachable(error);
         let first = self.stream.get_first_raw_message_by_subject(&filter, 1).await.map_err(end)?;
         let last = self.stream.get_last_raw_message_by_subject(&filter).await.map_err(Error::unreachable)?;
-        let seq = |headers| position_of(headers).map(|position| position.seq);
         Ok(Some(StoredTrail {
             trail,
             origin: newest.origin().to_owned(),
-            first: seq(&first.headers).unwrap_or(0),
-            next: seq(&last.headers).map_or(0, |seq| seq + 1),
+            first: seq_of(&first.headers).unwrap_or(0),
+            next: seq_of(&last.headers).map_or(0, |seq| seq + 1),
             boundaries: notes
                 .into_iter()
                 .filter(|note| note.is_boundary)

@@ -9,7 +9,7 @@ use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shippe
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::message::{Outgoing, all_of, position_of};
+use crate::message::{Outgoing, Writer, all_of, position_of};
 use crate::publish::{Place, at_once, in_a_chain};
 use crate::stream;
 
@@ -82,11 +82,16 @@ impl Nats {
         Some(ShipError::Poison { seq: line.seq, why })
     }
 
+    /// Chains are possible, and there is something to measure them by.
+    fn is_chaining(&self) -> bool {
+        self.is_alone && self.pace.is_some()
+    }
+
     /// The lines of a batch to be published in a chain; none where it is to be published at once. A last line with a note is left to be
     /// published together with it.
     fn chained<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
         let lines = batch.lines();
-        if !self.is_alone || lines.len() < CHAINED || self.pace.is_none() {
+        if !self.is_chaining() || lines.len() < CHAINED {
             return None;
         }
         if self.detour > 0 {
@@ -105,7 +110,8 @@ impl Nats {
     ) -> Result<Option<Position>, ShipError> {
         let (trail, connection) = (batch.trail(), self.connection().await?);
         let place = Place { stream: &self.address.stream, trail, tip };
-        let messages = lines.iter().map(|line| Outgoing::line(trail, line));
+        let mut writer = Writer::new(trail);
+        let messages = lines.iter().map(|line| writer.line(line));
         // Unless it proves to be fast: one that is given up in the middle is not tried again either.
         self.detour = LONG_DETOUR;
         let begin = Instant::now();
@@ -129,7 +135,8 @@ impl Nats {
     async fn send_at_once(&mut self, batch: &Batch, tip: u64) -> Result<Position, ShipError> {
         let (trail, connection) = (batch.trail(), self.connection().await?);
         let lines = &batch.lines()[..batch.lines().len().min(MOST_LINES)];
-        let mut messages: Vec<Outgoing> = lines.iter().map(|line| Outgoing::line(trail, line)).collect();
+        let mut writer = Writer::new(trail);
+        let mut messages: Vec<Outgoing> = lines.iter().map(|line| writer.line(line)).collect();
         let last = lines.last().map_or_else(|| batch.last(), Shipped::position);
         if let Some(note) = batch.note().filter(|_| last == batch.last()) {
             messages.push(Outgoing::note(trail, &last, note));
@@ -156,7 +163,7 @@ impl Destination for Nats {
     }
 
     fn most_lines(&self) -> usize {
-        MOST_LINES
+        if self.is_chaining() && self.detour == 0 { usize::MAX } else { MOST_LINES }
     }
 
     async fn last(&mut self, trail: TrailId) -> Result<Option<Position>, ShipError> {
@@ -182,7 +189,7 @@ impl Destination for Nats {
             self.tips.insert(trail, 0);
             return Ok(None);
         };
-        let position = position_of(&last.headers)
+        let position = position_of(&last.subject, &last.headers, &last.payload)
             .ok_or_else(|| Error::said(format!("message {} of the stream is none of ours", last.sequence)))?;
         self.tips.insert(trail, last.sequence);
         Ok(Some(position))

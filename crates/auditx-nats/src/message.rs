@@ -1,8 +1,10 @@
 //! What a line is as a message, and the other way round.
 
-use async_nats::HeaderMap;
+use std::fmt::Write as _;
+
 use async_nats::header::NATS_MESSAGE_ID;
-use auditx_core::{Field, Hash, Row, SignedCheckpoint, hash_from_hex, leaf_of, to_hex};
+use async_nats::{HeaderMap, Subject};
+use auditx_core::{Field, Hash, Row, SignedCheckpoint, hash_from_hex, leaf_hash, leaf_of, to_hex};
 use auditx_ship::{Note, Position, Shipped, TrailId};
 use bytes::Bytes;
 
@@ -15,7 +17,7 @@ const NOTE: &str = "$note";
 /// A message to be stored.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) subject: String,
+    pub(crate) subject: Subject,
     /// Whose line it is and which, as a `Nats-Msg-Id`; of a note, the last line it speaks of.
     pub(crate) id: String,
     pub(crate) headers: HeaderMap,
@@ -23,15 +25,6 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn line(trail: TrailId, line: &Shipped) -> Self {
-        Self {
-            subject: format!("audit.{}.{trail}", company_of(&line.line)),
-            id: id_of(trail, &line.position()),
-            headers: HeaderMap::new(),
-            payload: Bytes::copy_from_slice(line.line.as_bytes()),
-        }
-    }
-
     /// Behind the line at `last`, the last that it speaks of.
     pub(crate) fn note(trail: TrailId, last: &Position, note: &Note) -> Self {
         let mut headers = HeaderMap::new();
@@ -39,16 +32,51 @@ impl Outgoing {
             headers.insert(BOUNDARY, "true");
         }
         Self {
-            subject: notes_of(trail),
-            id: id_of(trail, last) + ":note",
+            subject: notes_of(trail).into(),
+            id: format!("{trail}:{}:{}:note", last.seq, to_hex(&last.leaf_hash)),
             headers,
             payload: Bytes::copy_from_slice(note.checkpoint.as_str().as_bytes()),
         }
     }
 }
 
-fn id_of(trail: TrailId, position: &Position) -> String {
-    format!("{trail}:{}:{}", position.seq, to_hex(&position.leaf_hash))
+/// Makes the messages of one trail's lines, which are many.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    trail: String,
+    company: String,
+    /// Of this company.
+    subject: Subject,
+}
+
+impl Writer {
+    pub(crate) fn new(trail: TrailId) -> Self {
+        let trail = trail.to_string();
+        Self { subject: subject_of("", &trail), company: String::new(), trail }
+    }
+
+    pub(crate) fn line(&mut self, line: &Shipped) -> Outgoing {
+        let row = Row::read_text(&line.line).ok();
+        let company = row.as_ref().map(|row| row.text(Field::CompanyId)).unwrap_or_default();
+        if company != self.company {
+            self.subject = subject_of(&company, &self.trail);
+            self.company = company.into_owned();
+        }
+        let mut id = String::with_capacity(self.trail.len() + 40);
+        id.push_str(&self.trail);
+        // So much of the hash that no other line has it by chance; all of it is in the line.
+        write!(id, ":{}:{}", line.seq, to_hex(&line.leaf_hash[..8])).ok();
+        Outgoing {
+            subject: self.subject.clone(),
+            id,
+            headers: HeaderMap::new(),
+            payload: Bytes::copy_from_slice(line.line.as_bytes()),
+        }
+    }
+}
+
+fn subject_of(company: &str, trail: &str) -> Subject {
+    format!("audit.{}.{trail}", token_of(company)).into()
 }
 
 /// Of every message of a trail.
@@ -64,11 +92,10 @@ pub(crate) fn notes_of(trail: TrailId) -> String {
     format!("audit.{NOTE}.{trail}")
 }
 
-/// The company of a line as a token of a subject: whatever is no letter, digit or `-` becomes `_`.
-fn company_of(line: &str) -> String {
-    let company = Row::read_text(line).ok().map(|row| row.text(Field::CompanyId).into_owned());
+/// A company as a token of a subject: whatever is no letter, digit or `-` becomes `_`.
+fn token_of(company: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
-    let token: String = company.unwrap_or_default().chars().take(64).map(plain).collect();
+    let token: String = company.chars().take(64).map(plain).collect();
     if token.is_empty() { "_".to_owned() } else { token }
 }
 
@@ -79,29 +106,42 @@ pub(crate) enum Stored {
     Note(Note),
 }
 
-/// Where its trail is with it, as its id says; none where it is no message of ours.
-pub(crate) fn position_of(headers: &HeaderMap) -> Option<Position> {
-    let mut parts = headers.get(NATS_MESSAGE_ID)?.as_str().split(':').skip(1);
-    let (seq, leaf) = (parts.next()?, parts.next()?);
-    Some(Position { seq: seq.parse().ok()?, leaf_hash: hash_from_hex(leaf)? })
+/// The number of the line that a message is or speaks of, as its id says; none where it is no message of ours.
+pub(crate) fn seq_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get(NATS_MESSAGE_ID)?.as_str().split(':').nth(1)?.parse().ok()
+}
+
+/// Where its trail is with it: a line by its text, whatever else is said of it, a note as its id says.
+pub(crate) fn position_of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Position> {
+    let seq = seq_of(headers)?;
+    let leaf_hash = if is_note(subject) {
+        hash_from_hex(headers.get(NATS_MESSAGE_ID)?.as_str().split(':').nth(2)?)?
+    } else {
+        own_leaf(payload)
+    };
+    Some(Position { seq, leaf_hash })
+}
+
+fn is_note(subject: &str) -> bool {
+    subject.split('.').nth(1) == Some(NOTE)
+}
+
+/// The leaf of a stored line, also of one that is none any more.
+fn own_leaf(line: &[u8]) -> Hash {
+    leaf_of(line).map_or_else(|| leaf_hash(line), |leaf| leaf.hash)
 }
 
 impl Stored {
     pub(crate) fn of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Self> {
-        let Position { seq, leaf_hash } = position_of(headers)?;
-        if subject.split('.').nth(1) == Some(NOTE) {
+        let seq = seq_of(headers)?;
+        if is_note(subject) {
             let checkpoint = SignedCheckpoint::parse(payload).ok()?;
             return Some(Self::Note(Note { checkpoint, is_boundary: headers.get(BOUNDARY).is_some() }));
         }
         // A verifier finds what is no text.
         let line = String::from_utf8_lossy(payload).into_owned();
-        Some(Self::Line(Shipped { seq, leaf_hash, line }))
+        Some(Self::Line(Shipped { seq, leaf_hash: own_leaf(payload), line }))
     }
-}
-
-/// The leaf of a line by its text, whatever its header says.
-pub(crate) fn own_leaf(line: &str) -> Option<Hash> {
-    leaf_of(line.as_bytes()).map(|leaf| leaf.hash)
 }
 
 #[cfg(test)]
@@ -113,8 +153,24 @@ mod tests {
         for (company, token) in
             [("CO-001", "CO-001"), ("a.b >*", "a_b___"), ("", "_"), ("$note", "_note"), ("ရန်ကုန်", "_______")]
         {
-            assert_eq!(company_of(&format!(r#"{{"description":"x","company_id":"{company}"}}"#)), token);
+            assert_eq!(token_of(company), token);
         }
-        assert_eq!(company_of("no line"), "_");
+    }
+
+    #[test]
+    fn each_line_is_under_the_company_it_names() {
+        let trail = TrailId([0xab; 16]);
+        let mut writer = Writer::new(trail);
+        for (text, company) in [
+            (r#"{"seq":7,"company_id":"CO-1"}"#, "CO-1"),
+            (r#"{"seq":7,"company_id":"CO-2"}"#, "CO-2"),
+            (r#"{"seq":7,"description":"of none"}"#, "_"),
+            ("no line", "_"),
+        ] {
+            let message = writer.line(&Shipped { seq: 7, leaf_hash: [1; 32], line: text.to_owned() });
+            assert_eq!(message.subject.as_str(), format!("audit.{company}.{trail}"));
+            assert_eq!(message.id, format!("{trail}:7:0101010101010101"));
+            assert_eq!(message.payload, text);
+        }
     }
 }

@@ -6,7 +6,7 @@ use auditx_ship::TrailId;
 use futures_util::StreamExt;
 
 use crate::error::{Error, Result};
-use crate::message::{Stored, all_of, position_of};
+use crate::message::{Stored, all_of, seq_of};
 
 /// So many messages are asked for at once.
 const PAGE: usize = 1_000;
@@ -56,9 +56,9 @@ pub(crate) async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Res
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
             Err(error) => return Err(Error::unreachable(error)),
         };
-        let position = found.as_ref().and_then(|message| position_of(&message.headers));
-        match (found, position) {
-            (Some(message), Some(position)) if position.seq < seq => low = message.sequence + 1,
+        let speaks_of = found.as_ref().and_then(|message| seq_of(&message.headers));
+        match (found, speaks_of) {
+            (Some(message), Some(known)) if known < seq => low = message.sequence + 1,
             _ => high = middle,
         }
     }

@@ -9,7 +9,7 @@ use auditx_ship::{Lines, Source, TrailId, TrailName};
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::message::{Stored, all_of, notes_of, own_leaf};
+use crate::message::{Stored, all_of, notes_of};
 use crate::reader::{Reader, locate};
 use crate::stream;
 
@@ -87,7 +87,7 @@ impl Open {
         let place = locate(&mut self.stream, trail, seq).await?;
         let page = Reader::begin(&self.stream, all_of(trail), place).await?.page().await?;
         Ok(page.into_iter().find_map(|stored| match stored {
-            Stored::Line(line) if line.seq == seq => own_leaf(&line.line),
+            Stored::Line(line) if line.seq == seq => Some(line.leaf_hash),
             _ => None,
         }))
     }

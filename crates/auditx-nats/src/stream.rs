@@ -1,11 +1,17 @@
 //! The stream that holds trails: made by whoever runs the servers, never by a shipper.
 
+use std::time::Duration;
+
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType, Stream};
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+
+/// As short as servers allow. Nothing rests on what they remember of ids, and they keep each for that long in memory: two minutes of
+/// them, the default, would be millions.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
 /// Makes the stream of this address, in files, on three servers where the address or the cluster names as many; nothing in it can be deleted or purged, and
 /// where it is full it refuses what is new. One that is there already is left as it is. Gives what is to be said about it: first what was
@@ -45,6 +51,7 @@ fn config(name: &str, replicas: usize) -> Config {
         deny_purge: true,
         allow_direct: true,
         allow_atomic_publish: true,
+        duplicate_window: DUPLICATE_WINDOW,
         description: Some("Audit trails, shipped by auditx".to_owned()),
         ..Config::default()
     }

@@ -10,6 +10,9 @@ use crate::batch::{Note, Shipped, TrailName};
 use crate::error::{Error, Result};
 use crate::source::{Lines, Source};
 
+/// So many lines are read before somebody else has their turn: what was read before is being sent.
+const TURN: usize = 32;
+
 #[derive(Debug)]
 pub(crate) struct Feed {
     directory: PathBuf,
@@ -72,6 +75,9 @@ impl Source for Feed {
         let Some(note) = self.aim()? else { return Ok(None) };
         let (end, mut lines, mut bytes) = (note.checkpoint.size(), Vec::new(), 0);
         while self.reader.position() < end && lines.len() < most_lines && bytes < most_bytes {
+            if lines.len() % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
             let Some((seq, line)) = self.reader.next_line().map_err(Error::new)? else { break };
             let (Some(leaf), Ok(text)) = (leaf_of(line), std::str::from_utf8(line)) else {
                 return Err(Error::new(format!("line {seq} is damaged: see `auditx verify`")));

@@ -24,6 +24,7 @@ mod batch;
 mod destination;
 mod source;
 mod feed;
+mod ahead;
 mod backoff;
 mod dead;
 mod progress;

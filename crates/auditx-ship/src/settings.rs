@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Lines sent at once at most. Default: 1,000.
+    /// Lines sent at once at most. Default: 2,000.
     pub lines: usize,
     /// Bytes of lines sent at once at most, one line excepted. Default: 1 MiB.
     pub bytes: usize,
@@ -23,7 +23,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            lines: 1_000,
+            lines: 2_000,
             bytes: 1024 * 1024,
             look: Duration::from_millis(200),
             patience: Duration::from_secs(30),

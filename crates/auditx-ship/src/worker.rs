@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use auditx_core::{Cursor, Field, Moment, Row};
 use tokio::sync::watch;
 
+use crate::ahead::Ahead;
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Shipped};
 use crate::dead;
@@ -32,7 +33,7 @@ pub(crate) struct Worker<S, D> {
     settings: Settings,
     shared: Arc<Shared>,
     stop: Stop,
-    source: S,
+    source: Ahead<S>,
     /// Absent where nothing waits for what is shipped.
     cursor: Option<Cursor>,
     saved_at: Instant,
@@ -56,7 +57,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
         let saved = cursor.as_ref().and_then(Cursor::position).unwrap_or(0);
         shared.change(|progress| (progress.saved, progress.next) = (saved, saved));
         Self {
-            source,
+            source: Ahead::new(source),
             backoff: Backoff::new(&settings),
             lines: settings.lines.max(1),
             saved_at: Instant::now(),
@@ -132,9 +133,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
         });
         while !lines.is_empty() && !is_stopping(&self.stop) {
             let Some(batch) = Batch::new(trail.clone(), note.clone(), lines) else { break };
-            let Self { destination, settings, stop, .. } = self;
-            let outcome = within(settings.patience, stop, destination.send(&batch)).await;
-            match outcome {
+            match self.send(&batch).await {
                 Ok(position) => return self.kept(&batch, position),
                 Err(error) => {
                     lines = batch.lines().to_vec();
@@ -147,6 +146,20 @@ impl<S: Source, D: Destination> Worker<S, D> {
         // What was read is read again.
         self.source.go_to(self.next.unwrap_or(next));
         Ok(())
+    }
+
+    /// Reads what follows in the meantime.
+    async fn send(&mut self, batch: &Batch) -> Result<Position, ShipError> {
+        let Self { source, destination, settings, stop, .. } = self;
+        let (next, most) = (batch.last().seq + 1, self.lines.min(destination.most_lines()));
+        let mut stop_reading = stop.clone();
+        let reading =
+            in_time(settings.patience, &mut stop_reading, source.read_ahead(next, most, settings.bytes));
+        let (sent, read) = tokio::join!(within(settings.patience, stop, destination.send(batch)), reading);
+        if read.is_none() {
+            source.go_to(next);
+        }
+        sent
     }
 
     /// Goes on where the destination is, if it holds what the trail holds.
