@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::deadline::wait_for;
+use crate::proxy::{Fault, Proxy};
 use crate::tool::{fetched, free_ports};
 
 /// Servers that know each other; killed when dropped.
@@ -34,45 +34,50 @@ impl Servers {
     #[must_use]
     pub fn one(more: &str) -> Self {
         let [port] = free_ports();
-        Self::start(&[(port, None)], ALWAYS, more)
+        Self::start(&[port], ALWAYS, |_| more.to_owned())
     }
 
     /// One server with its own defaults: it acknowledges what is not on its disk yet.
     #[must_use]
     pub fn relaxed() -> Self {
         let [port] = free_ports();
-        Self::start(&[(port, None)], "", "")
+        Self::start(&[port], "", |_| String::new())
     }
 
     /// Three that keep streams together.
     #[must_use]
     pub fn three() -> Self {
-        let [a, b, c, x, y, z] = free_ports();
-        Self::start(&[(a, Some(x)), (b, Some(y)), (c, Some(z))], ALWAYS, "")
+        let (ports, routes) = (free_ports::<3>(), free_ports::<3>());
+        Self::start(&ports, ALWAYS, |number| cluster(routes[number], "", &routes))
     }
 
-    fn start(ports: &[(u16, Option<u16>)], jetstream: &str, more: &str) -> Self {
+    /// The same, and what stands between each and the next one, between the last and the first in the end.
+    #[must_use]
+    pub fn three_apart() -> (Self, [Proxy; 3]) {
+        let (ports, routes, nowhere) = (free_ports::<3>(), free_ports::<3>(), free_ports::<3>());
+        let between = [1, 2, 0].map(|next: usize| Proxy::before(routes[next], Fault::None));
+        let servers = Self::start(&ports, ALWAYS, |number| {
+            // They tell each other of ways, and are to know none past the proxies.
+            let advertise = format!(", advertise: \"127.0.0.1:{}\"", nowhere[number]);
+            cluster(routes[number], &advertise, &[between[number].port()])
+        });
+        (servers, between)
+    }
+
+    /// `more` of the configuration is by number.
+    fn start(ports: &[u16], jetstream: &str, more: impl Fn(usize) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let routes: Vec<String> =
-            ports.iter().filter_map(|(_, route)| Some(format!("nats://127.0.0.1:{}", (*route)?))).collect();
-        for (number, (port, route)) in ports.iter().enumerate() {
+        for (number, port) in ports.iter().enumerate() {
             let store = directory.path().join(format!("store-{number}"));
-            let mut text = format!(
+            let text = format!(
                 "server_name: n{number}\nlisten: 127.0.0.1:{port}\n\
-                 jetstream {{ store_dir: \"{}\" {jetstream} }}\n{more}\n",
-                store.display()
+                 jetstream {{ store_dir: \"{}\" {jetstream} }}\n{}\n",
+                store.display(),
+                more(number)
             );
-            if let Some(route) = route {
-                writeln!(
-                    text,
-                    "cluster {{ name: audit, listen: 127.0.0.1:{route}, routes: [{}] }}",
-                    routes.join(", ")
-                )
-                .unwrap();
-            }
             fs::write(directory.path().join(format!("{number}.conf")), text).unwrap();
         }
-        let servers = ports.iter().map(|(port, _)| Server { port: *port, process: None }).collect();
+        let servers = ports.iter().map(|port| Server { port: *port, process: None }).collect();
         let mut servers = Self { servers, directory };
         for number in 0..ports.len() {
             servers.start_again(number);
@@ -129,6 +134,11 @@ impl Servers {
             self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
         format!("nats://{}/AUDIT", hosts.join(","))
     }
+}
+
+fn cluster(port: u16, more: &str, routes: &[u16]) -> String {
+    let routes: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+    format!("cluster {{ name: audit, listen: 127.0.0.1:{port}{more}, routes: [{}] }}", routes.join(", "))
 }
 
 impl Drop for Servers {

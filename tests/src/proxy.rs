@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What happens to connections.
@@ -22,9 +22,19 @@ pub enum Fault {
     },
     /// It stands, and nothing comes through in either direction.
     Blackhole,
-    /// A byte at a time, a thousand a second.
-    Trickle,
+    /// A byte at a time, with such a pause after each.
+    Trickle(Duration),
+    /// Those that stand are cut, and new ones are closed at once.
+    Down,
+    /// Those that stand are cut, and whoever asks anew hears this of the proxy: what no real server says when it is told to.
+    Answer(&'static str),
 }
+
+/// One byte a second.
+pub const DRIP: Fault = Fault::Trickle(Duration::from_secs(1));
+
+/// How soon a connection on which nothing happens notices a change.
+const TICK: Duration = Duration::from_millis(5);
 
 /// Listens until the test's process ends.
 #[derive(Debug)]
@@ -33,16 +43,17 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     cuts: AtomicU64,
-    /// 0 as the connection began, 1 for a blackhole, 2 for a trickle, 3 for nothing at all.
-    mode: AtomicU8,
+    fault: Mutex<Fault>,
 }
 
-const BLACKHOLE: u8 = 1;
-const TRICKLE: u8 = 2;
-const UNTOUCHED: u8 = 3;
+impl Shared {
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
+}
 
 impl Proxy {
     /// Before a server on this port.
@@ -50,18 +61,28 @@ impl Proxy {
     pub fn before(server: u16, fault: Fault) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared { cuts: AtomicU64::new(0), fault: Mutex::new(fault) });
+        let proxy = Self { port, shared: shared.clone() };
         let (first, more) = match fault {
             Fault::Cut { first, more } => (first, more),
             _ => (u64::MAX, 0),
         };
-        let proxy = Self { port, shared: shared.clone() };
-        proxy.change(fault);
         std::thread::spawn(move || {
             for (number, client) in (0..).zip(listener.incoming()) {
                 let Ok(client) = client else { return };
+                match shared.fault() {
+                    Fault::Down => continue,
+                    Fault::Answer(text) => {
+                        std::thread::spawn(move || answer(client, text));
+                        continue;
+                    }
+                    _ => {}
+                }
                 // A server that is down refuses.
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
+                for stream in [&client, &server] {
+                    stream.set_read_timeout(Some(TICK)).unwrap();
+                }
                 let upstream = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let limit = first.saturating_add(more * number);
                 let (one, other) = (shared.clone(), shared.clone());
@@ -78,13 +99,7 @@ impl Proxy {
 
     /// Does this from now on, also to the connections that stand; cuts excepted, which are for the connections of a proxy that began so.
     pub fn change(&self, fault: Fault) {
-        let mode = match fault {
-            Fault::Cut { .. } => 0,
-            Fault::Blackhole => BLACKHOLE,
-            Fault::Trickle => TRICKLE,
-            Fault::None => UNTOUCHED,
-        };
-        self.shared.mode.store(mode, Ordering::SeqCst);
+        *self.shared.fault.lock().unwrap() = fault;
     }
 
     /// Where it listens.
@@ -100,30 +115,40 @@ impl Proxy {
     }
 }
 
+/// Says it, and hears the other out.
+fn answer(mut client: TcpStream, text: &str) {
+    let mut bytes = [0; 4096];
+    // Whoever is gone hears nothing.
+    if matches!(client.read(&mut bytes), Ok(1..)) && client.write_all(text.as_bytes()).is_ok() {
+        client.shutdown(Shutdown::Write).ok();
+        while matches!(client.read(&mut bytes), Ok(1..)) {}
+    }
+}
+
 /// Whether it cut the connection, rather than one of the two.
 fn relay((mut from, mut to): (TcpStream, TcpStream), limit: u64, shared: &Shared) -> bool {
-    const TICK: Duration = Duration::from_millis(1);
     let mut left = limit;
     let mut bytes = [0; 4096];
     let is_cut = loop {
-        let mode = shared.mode.load(Ordering::SeqCst);
-        let most = match mode {
-            TRICKLE => 1,
-            UNTOUCHED | BLACKHOLE => bytes.len(),
-            _ => usize::try_from(left).unwrap_or(bytes.len()).min(bytes.len()),
+        let most = match shared.fault() {
+            Fault::Trickle(_) => 1,
+            Fault::None | Fault::Blackhole => bytes.len(),
+            Fault::Cut { .. } => usize::try_from(left).unwrap_or(bytes.len()).min(bytes.len()),
+            Fault::Down | Fault::Answer(_) => 0,
         };
         if most == 0 {
             break true;
         }
         match from.read(&mut bytes[..most]) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Ok(0) | Err(_) => break false,
             Ok(read) => {
-                // What was read just before is lost as well.
-                while shared.mode.load(Ordering::SeqCst) == BLACKHOLE {
+                // What was read just before waits as well.
+                while shared.fault() == Fault::Blackhole {
                     std::thread::sleep(TICK);
                 }
-                if mode == TRICKLE {
-                    std::thread::sleep(TICK);
+                if let Fault::Trickle(pause) = shared.fault() {
+                    std::thread::sleep(pause);
                 }
                 if to.write_all(&bytes[..read]).is_err() {
                     break false;

@@ -10,8 +10,13 @@ use tempfile::TempDir;
 use crate::deadline::wait_for;
 use crate::tool::{fetched, free_ports};
 
-const IDENTITIES: &str = r#"{"identities":[{"name":"erp","credentials":[{"accessKey":"erp","secretKey":"secret"}],
-    "actions":["Admin","Read","Write","List","Tagging"]}]}"#;
+/// The only user, who may do everything.
+fn identities(password: &str) -> String {
+    format!(
+        r#"{{"identities":[{{"name":"erp","credentials":[{{"accessKey":"erp","secretKey":"{password}"}}],
+            "actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+    )
+}
 
 const SERVICES: [&str; 8] = [
     "s3.port",
@@ -31,6 +36,7 @@ pub struct Server {
     /// Of S3, master, volume and filer, and of the insides of each.
     ports: [u16; 8],
     directory: TempDir,
+    password: String,
 }
 
 fn spawn(directory: &TempDir, ports: [u16; 8]) -> Child {
@@ -63,9 +69,10 @@ impl Server {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("data")).unwrap();
-        fs::write(directory.path().join("s3.json"), IDENTITIES).unwrap();
+        fs::write(directory.path().join("s3.json"), identities("secret")).unwrap();
         let ports = free_ports();
-        let mut server = Self { process: spawn(&directory, ports), ports, directory };
+        let process = spawn(&directory, ports);
+        let mut server = Self { process, ports, directory, password: "secret".to_owned() };
         server.wait();
         server
     }
@@ -87,8 +94,8 @@ impl Server {
     /// A signed request's answer, its head included.
     #[must_use]
     pub fn curl(&self, arguments: &[&str]) -> String {
-        let mut all =
-            vec!["-s", "-i", "--max-time", "5", "--aws-sigv4", "aws:amz:us-east-1:s3", "-u", "erp:secret"];
+        let user = format!("erp:{}", self.password);
+        let mut all = vec!["-s", "-i", "--max-time", "5", "--aws-sigv4", "aws:amz:us-east-1:s3", "-u", &user];
         all.extend(arguments);
         let output = Command::new("curl").args(all).output().unwrap_or_else(|error| {
             panic!("cannot start curl ({error}): run `cargo xtask setup`");
@@ -104,6 +111,14 @@ impl Server {
             let answer = self.curl(&["-X", "PUT", "-H", "x-amz-bucket-object-lock-enabled: true", &url]);
             (answer.starts_with("HTTP/1.1 200") || answer.contains("BucketAlreadyOwnedByYou")).then_some(())
         });
+    }
+
+    /// Starts it again with another password of its user.
+    pub fn change_password(&mut self, password: &str) {
+        self.kill();
+        password.clone_into(&mut self.password);
+        fs::write(self.directory.path().join("s3.json"), identities(password)).unwrap();
+        self.start_again();
     }
 
     /// As the kernel kills it when memory runs out.

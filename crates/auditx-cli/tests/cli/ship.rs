@@ -125,35 +125,51 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     );
 }
 
-#[test]
-fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once() {
-    let (server, outside) = (server(), tempfile::tempdir().unwrap());
-    let directory = outside.path().join("trail");
-    let config = config(&directory)
+/// Grows beside retention while an agent ships it, is killed and started again a hundred times, and is closed.
+fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
+    let config = config(directory)
         .max_file_bytes(65_535)
         .compression(Compression::None)
         .retention(Retention::BackupCount(1));
     let logger = AuditLogger::open(config).unwrap();
-    let url = server.url("erp", server.port());
     let agent = || {
-        let mut agent = command(&["ship", "--batch", "40", "--to", &url], &directory);
+        let mut agent = command(&["ship", "--batch", "80", "--to", url], directory);
         Child::start(agent.stderr(std::process::Stdio::null()))
     };
     let mut random = Random::seeded();
     // Retention begins when the first agent has made its cursor.
     let first = agent();
-    wait_until("a cursor", || !auditx_core::shipper_positions(&directory).unwrap().is_empty());
+    wait_until("a cursor", || !auditx_core::shipper_positions(directory).unwrap().is_empty());
     first.signal(Signal::KILL);
     for round in 0..100 {
-        record(&logger, round * 100, 100);
+        record(&logger, round * 300, 300);
         let agent = agent();
         std::thread::sleep(Duration::from_millis(random.below(60)));
         agent.signal(Signal::KILL);
         agent.end();
     }
     logger.close(PATIENCE).unwrap();
+    logger
+}
+
+/// All of it is there, in order and once, and was signed.
+fn assert_verified(url: &str, logger: &AuditLogger, outside: &Path) {
+    let evidence = evidence(logger, outside);
+    let verified = ended(without_trail(&["verify", "--json", "--from", url]).args(&evidence));
+    assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
+    let answer: Value = serde_json::from_str(&verified.out).unwrap();
+    assert_eq!(answer["lines"], logger.checkpoint().unwrap().size(), "{answer}");
+    // What was retired meanwhile is only there.
+    assert!(logger.metrics().retired > 0, "nothing was retired");
+}
+
+#[test]
+fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once_in_a_database() {
+    let (server, outside) = (server(), tempfile::tempdir().unwrap());
+    let directory = outside.path().join("trail");
+    let url = server.url("erp", server.port());
+    let logger = killed_a_hundred_times(&url, &directory);
     let count = logger.checkpoint().unwrap().size();
-    let evidence = evidence(&logger, outside.path());
     assert_ne!(server.sql("SELECT count(*) FROM auditx.entry"), "0", "no agent lived long enough");
     let shipped = auditx(&["ship", "--once", "--to", &url], &directory);
     assert_eq!(shipped.status, Some(0), "{}", shipped.err);
@@ -161,11 +177,20 @@ fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_onc
         server.sql("SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM auditx.entry"),
         format!("{count}|{count}|0|{}", count - 1)
     );
-    let auditor = server.url("auditor", server.port());
-    let verified = ended(without_trail(&["verify", "--from", &auditor]).args(&evidence));
-    assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
-    // What was retired meanwhile is only there.
-    assert!(logger.metrics().retired > 0, "nothing was retired");
+    assert_verified(&server.url("auditor", server.port()), &logger, outside.path());
+}
+
+#[test]
+fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once_in_a_stream() {
+    // With chains, of which the kill leaves a part.
+    let (server, outside) = (Servers::relaxed(), tempfile::tempdir().unwrap());
+    let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url()]));
+    assert_eq!(made.status, Some(0), "{}", made.err);
+    let directory = outside.path().join("trail");
+    let logger = killed_a_hundred_times(&server.url(), &directory);
+    let shipped = auditx(&["ship", "--once", "--to", &server.url()], &directory);
+    assert_eq!(shipped.status, Some(0), "{}", shipped.err);
+    assert_verified(&server.url(), &logger, outside.path());
 }
 
 #[test]

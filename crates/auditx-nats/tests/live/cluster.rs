@@ -3,8 +3,7 @@
 use super::*;
 
 /// With the stream on all three.
-fn cluster() -> Servers {
-    let servers = Servers::three();
+fn with_stream(servers: Servers) -> Servers {
     // They choose who leads first.
     let said = wait_for("a stream on three servers", || wait(init(&servers.url())).ok());
     assert_eq!(said[0], "The stream AUDIT is made.");
@@ -32,7 +31,7 @@ fn is_past(shipper: &Shipper, line: u64) {
 
 #[test]
 fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_line_once() {
-    let (mut servers, directory) = (cluster(), tempfile::tempdir().unwrap());
+    let (mut servers, directory) = (with_stream(Servers::three()), tempfile::tempdir().unwrap());
     let logger = open(directory.path());
     let mut settings = settings();
     settings.lines = 20;
@@ -77,6 +76,37 @@ fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_l
     );
     others.iter().for_each(|number| servers.start_again(*number));
 
+    logger.close(PATIENCE).unwrap();
+    wait_for_all(&shipper, lines(directory.path()).len());
+    stop(shipper);
+    assert_same(&servers.url(), directory.path());
+}
+
+#[test]
+fn a_leader_that_does_not_reach_one_follower_for_thirty_seconds_loses_and_doubles_nothing() {
+    let (servers, between) = Servers::three_apart();
+    let (servers, directory) = (with_stream(servers), tempfile::tempdir().unwrap());
+    let logger = open(directory.path());
+    let shipper = ship_to(&servers.url(), directory.path(), settings());
+    let record = |name: &str| {
+        for number in 0..20 {
+            logger.log(format!("Invoice {name}-{number} posted")).record().unwrap();
+        }
+        logger.flush(PATIENCE).unwrap();
+        logger.checkpoint().map_or(0, |checkpoint| checkpoint.size())
+    };
+    is_past(&shipper, record("before"));
+    let route = &between[leader(&servers)];
+    let before = route.cuts();
+    route.change(Fault::Down);
+    let end = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < end {
+        record("meanwhile");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    assert!(route.cuts() > before, "there was nothing to cut");
+    route.change(Fault::None);
+    record("after");
     logger.close(PATIENCE).unwrap();
     wait_for_all(&shipper, lines(directory.path()).len());
     stop(shipper);

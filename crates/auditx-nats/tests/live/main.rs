@@ -20,7 +20,7 @@ use auditx_ship::{
 };
 use auditx_tests::deadline::{PATIENCE, wait_for};
 use auditx_tests::nats::Servers;
-use auditx_tests::proxy::{Fault, Proxy};
+use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
@@ -150,9 +150,9 @@ fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
 }
 
 #[test]
-fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing() {
+fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothing() {
     let (server, directory) = (server(), trail(30));
-    let proxy = Proxy::before(server.port(0), Fault::Trickle);
+    let proxy = Proxy::before(server.port(0), Fault::Trickle(Duration::from_millis(1)));
     let mut settings = settings();
     settings.lines = 1;
     settings.patience = Duration::from_millis(4_000);
@@ -162,9 +162,12 @@ fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing
         "{:?}",
         shipper.progress()
     );
-    proxy.change(Fault::Blackhole);
-    let is_told = |progress: &Progress| progress.retries.timed_out > 0;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    for fault in [DRIP, Fault::Blackhole] {
+        let before = shipper.progress().retries.timed_out;
+        proxy.change(fault);
+        let is_told = |progress: &Progress| progress.retries.timed_out > before;
+        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{fault:?} {:?}", shipper.progress());
+    }
     proxy.change(Fault::None);
     wait_for_all(&shipper, lines(directory.path()).len());
     stop(shipper);

@@ -16,7 +16,7 @@ use auditx_postgres::{Postgres, VERSION, init};
 use auditx_ship::{Progress, Shipper, State, dead_letters};
 use auditx_tests::deadline::PATIENCE;
 use auditx_tests::postgres::Server;
-use auditx_tests::proxy::{Fault, Proxy};
+use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
 
 /// A server with the schema, and a user who may only ship.
@@ -102,9 +102,9 @@ fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
 }
 
 #[test]
-fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing() {
+fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothing() {
     let (server, directory) = (server(), trail(30));
-    let proxy = Proxy::before(server.port(), Fault::Trickle);
+    let proxy = Proxy::before(server.port(), Fault::Trickle(Duration::from_millis(1)));
     let mut settings = settings();
     // Too much for a line so slow, until it takes fewer.
     settings.lines = 30;
@@ -116,10 +116,14 @@ fn a_network_that_swallows_everything_and_then_trickles_delays_and_loses_nothing
         "{:?}",
         shipper.progress()
     );
-    proxy.change(Fault::Blackhole);
-    let is_told =
-        |progress: &Progress| progress.retries.timed_out > 1 && progress.trouble.contains("no answer");
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    for fault in [DRIP, Fault::Blackhole] {
+        let before = shipper.progress().retries.timed_out;
+        proxy.change(fault);
+        let is_told = |progress: &Progress| {
+            progress.retries.timed_out > before + 1 && progress.trouble.contains("no answer")
+        };
+        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{fault:?} {:?}", shipper.progress());
+    }
     proxy.change(Fault::None);
     wait_for_all(&shipper, lines(directory.path()).len());
     stop(shipper);

@@ -18,6 +18,10 @@ use auditx_tests::shipping::{lines, settings, stop};
 
 const BUCKET: &str = "audit";
 
+const BUSY: &str = "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const STRANGER: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const TOO_MANY: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
@@ -204,6 +208,56 @@ fn what_an_operator_can_mend_is_tried_until_it_is_mended_and_retention_waits_mea
     let (restored, verification) = verified(&server);
     assert_eq!((verification.answer, verification.lines), (Answer::Intact, end), "{verification:?}");
     assert_eq!(lines(restored.path()).len() as u64, end, "what was retired is there");
+}
+
+#[test]
+fn a_store_that_says_no_in_any_way_is_asked_until_it_says_yes() {
+    let (mut server, directory) = (server(), tempfile::tempdir().unwrap());
+    let end = trail(directory.path(), config(directory.path()), 300);
+    // Nobody can have a real store say these when it is told to.
+    let proxy = Proxy::before(server.port(), Fault::Answer(BUSY));
+    let shipper = archive(directory.path(), proxy.port());
+    for (answer, status) in [(BUSY, "503"), (STRANGER, "401"), (TOO_MANY, "429")] {
+        let before = shipper.progress().retries.sum();
+        proxy.change(Fault::Answer(answer));
+        let is_told =
+            |progress: &Progress| progress.retries.sum() > before + 2 && progress.trouble.contains(status);
+        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{status} {:?}", shipper.progress());
+    }
+    assert_eq!(objects(&server).len(), 0);
+    // This it says by itself: the password is another one now.
+    server.change_password("another");
+    proxy.change(Fault::None);
+    let is_told = |progress: &Progress| progress.trouble.contains("403");
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    server.change_password("secret");
+    wait_for_all(&shipper, end);
+    stop(shipper);
+    assert_same(&server, directory.path(), end);
+}
+
+#[test]
+fn what_is_archived_under_a_rule_is_removed_by_nobody() {
+    let (server, directory) = (server(), tempfile::tempdir().unwrap());
+    let bucket = format!("{}/{BUCKET}", server.endpoint());
+    let rule = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+        <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+    let file = directory.path().join("rule.xml");
+    fs::write(&file, rule).unwrap();
+    let ruled = server.curl(&["-T", file.to_str().unwrap(), &format!("{bucket}?object-lock=")]);
+    assert!(ruled.contains("HTTP/1.1 200"), "{ruled}");
+    let end = trail(directory.path(), config(directory.path()), 300);
+    let shipper = archive(directory.path(), server.port());
+    wait_for_all(&shipper, end);
+    stop(shipper);
+    for name in objects(&server) {
+        let head = server.curl(&["-I", &format!("{bucket}/{name}")]).to_lowercase();
+        let version = head.split("x-amz-version-id: ").nth(1).unwrap().split_whitespace().next().unwrap();
+        assert!(head.contains("x-amz-object-lock-mode: compliance"), "{head}");
+        let deleted = server.curl(&["-X", "DELETE", &format!("{bucket}/{name}?versionId={version}")]);
+        assert!(deleted.starts_with("HTTP/1.1 403"), "{deleted}");
+    }
+    assert_same(&server, directory.path(), end);
 }
 
 #[test]
