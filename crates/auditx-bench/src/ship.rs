@@ -4,6 +4,7 @@
 //! engine's own, and the peak of the shipping process's memory. The server is a real one with its own defaults (it syncs each
 //! commit), on this machine; both subjects fill the same empty partitioned table with the same indexes, and the rows are counted.
 
+mod failover;
 mod nats;
 mod postgres;
 mod recording;
@@ -45,6 +46,8 @@ enum Part {
     Jetstream,
     /// What shipping costs those who record
     Recording,
+    /// How long shipping stands still when a leader is killed
+    Failover,
 }
 
 /// One shipping, in a process of its own.
@@ -98,6 +101,9 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     }
     if is_wanted(Part::Recording) {
         report::print(&recording::rows(&options.repetition)?, json)?;
+    }
+    if is_wanted(Part::Failover) {
+        report::print(&[failover::row(&options.repetition)?], json)?;
     }
     Ok(())
 }

@@ -5,13 +5,20 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
+use tokio::time::interval;
 
 use crate::address::Address;
 use crate::error::{Error, Result};
 
 /// How long a server may take for one answer. A cluster chooses a leader in the meantime, or does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What nobody answered is asked again, so often: a cluster chooses a leader within nine seconds.
+const AGAIN: Duration = Duration::from_secs(1);
+const TRIES: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -61,6 +68,31 @@ impl Connection {
         answer: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         Self::unless_lost(self.watch(), answer).await
+    }
+
+    /// The same, asked again each second until somebody answers: nobody hears what is asked of a cluster that chooses a leader. What was
+    /// asked before is still listened for, since a slow line answers late.
+    pub(crate) async fn insist<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let insisting = async {
+            let (mut asked, mut ticks) = (FuturesUnordered::new(), interval(AGAIN));
+            let mut tries = 0;
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {
+                        tries += 1;
+                        asked.push(ask());
+                    }
+                    Some(answer) = asked.next() => match answer {
+                        Err(error) if error.is_of_the_way() && tries < TRIES => {}
+                        answer => return answer,
+                    }
+                }
+            }
+        };
+        self.answer(insisting).await
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {

@@ -169,15 +169,15 @@ impl Destination for Nats {
     async fn last(&mut self, trail: TrailId) -> Result<Option<Position>, ShipError> {
         self.tips.remove(&trail);
         let connection = self.connection().await?;
-        let name = self.address.stream.clone();
-        let asked = connection.answer(async {
-            let stream = stream::open(&connection, &name).await?;
+        let name = &self.address.stream;
+        let asked = connection.insist(async || {
+            let stream = stream::open(&connection, name).await?;
             let is_alone = stream.cached_info().config.num_replicas == 1;
             let last = match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
                 Ok(message) => Some(message),
                 Err(error) => match error.kind() {
                     LastRawMessageErrorKind::NoMessageFound => None,
-                    LastRawMessageErrorKind::JetStream(error) => return Err(Error::said(error)),
+                    LastRawMessageErrorKind::JetStream(error) => return Err(Error::answered(&error)),
                     _ => return Err(Error::unreachable(error)),
                 },
             };

@@ -20,6 +20,16 @@ impl Error {
         Self { message: format!("NATS: {message}"), is_of_the_way: false }
     }
 
+    /// The server's API says no, or that nobody is there who could say anything.
+    pub(crate) fn answered(error: &async_nats::jetstream::Error) -> Self {
+        if error.code() == 503 { Self::unreachable(error) } else { Self::said(error) }
+    }
+
+    /// Whether the server itself said nothing.
+    pub(crate) fn is_of_the_way(&self) -> bool {
+        self.is_of_the_way
+    }
+
     /// It cannot be reached, or the connection was cut.
     pub(crate) fn unreachable(message: impl fmt::Display) -> Self {
         Self { message: format!("NATS: {message}"), is_of_the_way: true }

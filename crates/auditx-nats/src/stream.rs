@@ -84,7 +84,7 @@ pub(crate) async fn open(connection: &Connection, name: &str) -> Result<Stream> 
         GetStreamErrorKind::JetStream(said) if said.code() == 404 => {
             Error::said(format!("there is no stream {name}: `auditx ship init` makes it"))
         }
-        GetStreamErrorKind::JetStream(said) => Error::said(said),
+        GetStreamErrorKind::JetStream(said) => Error::answered(&said),
         _ => Error::unreachable(error),
     })
 }
