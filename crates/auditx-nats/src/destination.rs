@@ -40,6 +40,8 @@ pub struct Nats {
     tips: HashMap<TrailId, u64>,
     /// One server keeps the stream.
     is_alone: bool,
+    /// So many bytes the stream takes in one message.
+    largest: usize,
     /// So many batches more are published at once.
     detour: u32,
     /// How long a line took when many were last published at once.
@@ -62,6 +64,7 @@ impl Nats {
             connection: None,
             tips: HashMap::new(),
             is_alone: false,
+            largest: usize::MAX,
             detour: 0,
             pace: None,
         })
@@ -75,8 +78,8 @@ impl Nats {
     }
 
     /// Why a line cannot be sent, if one cannot.
-    fn too_large(connection: &Connection, lines: &[Shipped]) -> Option<ShipError> {
-        let most = connection.client.server_info().max_payload.saturating_sub(HEADERS);
+    fn too_large(&self, connection: &Connection, lines: &[Shipped]) -> Option<ShipError> {
+        let most = self.largest.min(connection.client.server_info().max_payload).saturating_sub(HEADERS);
         let line = lines.iter().find(|line| line.line.len() > most)?;
         let why = format!("it has {} bytes, and the server takes {most}", line.line.len());
         Some(ShipError::Poison { seq: line.seq, why })
@@ -132,9 +135,15 @@ impl Nats {
         }
     }
 
-    async fn send_at_once(&mut self, batch: &Batch, tip: u64) -> Result<Position, ShipError> {
+    /// `lines` are the batch's last ones, or all.
+    async fn send_at_once(
+        &mut self,
+        batch: &Batch,
+        tip: u64,
+        lines: &[Shipped],
+    ) -> Result<Position, ShipError> {
         let (trail, connection) = (batch.trail(), self.connection().await?);
-        let lines = &batch.lines()[..batch.lines().len().min(MOST_LINES)];
+        let lines = &lines[..lines.len().min(MOST_LINES)];
         let mut writer = Writer::new(trail);
         let mut messages: Vec<Outgoing> = lines.iter().map(|line| writer.line(line)).collect();
         let last = lines.last().map_or_else(|| batch.last(), Shipped::position);
@@ -172,7 +181,7 @@ impl Destination for Nats {
         let name = &self.address.stream;
         let asked = connection.insist(async || {
             let stream = stream::open(&connection, name).await?;
-            let is_alone = stream.cached_info().config.num_replicas == 1;
+            let config = stream.cached_info().config.clone();
             let last = match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
                 Ok(message) => Some(message),
                 Err(error) => match error.kind() {
@@ -181,10 +190,13 @@ impl Destination for Nats {
                     _ => return Err(Error::unreachable(error)),
                 },
             };
-            Ok((last, is_alone))
+            Ok((last, config))
         });
-        let (last, is_alone) = asked.await?;
-        (self.connection, self.is_alone) = (Some(connection), is_alone);
+        let (last, config) = asked.await?;
+        self.connection = Some(connection);
+        self.is_alone = config.num_replicas == 1;
+        // -1 where there is no such limit.
+        self.largest = usize::try_from(config.max_message_size).unwrap_or(usize::MAX);
         let Some(last) = last else {
             self.tips.insert(trail, 0);
             return Ok(None);
@@ -199,18 +211,23 @@ impl Destination for Nats {
         let trail = batch.trail();
         let Some(tip) = self.tips.remove(&trail) else { return Err(ShipError::Fenced) };
         let connection = self.connection().await?;
-        let refused = Self::too_large(&connection, batch.lines());
+        let refused = self.too_large(&connection, batch.lines());
         self.connection = Some(connection);
         if let Some(poison) = refused {
             self.tips.insert(trail, tip);
             return Err(poison);
         }
-        if let Some(lines) = self.chained(batch)
-            && let Some(last) = self.send_in_a_chain(batch, tip, lines).await?
-        {
-            return Ok(last);
+        let Some(lines) = self.chained(batch) else {
+            return self.send_at_once(batch, tip, batch.lines()).await;
+        };
+        let rest = &batch.lines()[lines.len()..];
+        let Some(last) = self.send_in_a_chain(batch, tip, lines).await? else {
+            return self.send_at_once(batch, tip, batch.lines()).await;
+        };
+        match (rest.first(), self.tips.get(&trail)) {
+            (Some(next), Some(&tip)) if next.seq == last.seq + 1 => self.send_at_once(batch, tip, rest).await,
+            _ => Ok(last),
         }
-        self.send_at_once(batch, tip).await
     }
 
     async fn close(&mut self) {
