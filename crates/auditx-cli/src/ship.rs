@@ -3,9 +3,11 @@
 mod drop;
 mod fleet;
 mod init;
+mod metrics;
 mod status;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,6 +20,7 @@ use crate::destination::Engine;
 use crate::failure::{Failure, Status};
 use crate::trail::Trail;
 use fleet::Fleet;
+use metrics::MetricsFile;
 
 /// Copies what is signed of a trail to other engines, each line once
 ///
@@ -50,6 +53,10 @@ pub(crate) struct Arguments {
     /// So many lines are sent at once at most
     #[arg(long, value_name = "N", default_value_t = Settings::default().lines)]
     batch: usize,
+    /// A file that is written every five seconds for Prometheus: in the directory of node_exporter's textfile collector, with the
+    /// ending .prom
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// Ends when everything is there that was signed when it began
     #[arg(long)]
     once: bool,
@@ -97,8 +104,15 @@ fn ship(arguments: &Arguments) -> Result<Status, Failure> {
         Some(stream) => Fleet::of_stream(arguments, stream.clone(), settings)?,
         None => Fleet::of_trail(arguments, settings)?,
     };
+    let mut metrics = arguments.metrics.clone().map(MetricsFile::new);
     while !stop.load(Ordering::Relaxed) && fleet.look(arguments.once)? {
+        if let Some(metrics) = metrics.as_mut().filter(|metrics| metrics.is_due()) {
+            fleet.measure(metrics);
+        }
         thread::sleep(LOOK);
+    }
+    if let Some(metrics) = &mut metrics {
+        fleet.measure(metrics);
     }
     fleet.end()
 }

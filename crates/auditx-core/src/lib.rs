@@ -95,7 +95,7 @@ pub use redact::{REDACTED, Redaction};
 pub use restore::RestoredTrail;
 pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
-    ACTIVE, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader,
+    ACTIVE, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader, bytes_from,
     sealed_segments,
 };
 pub use tiles::Tiles;

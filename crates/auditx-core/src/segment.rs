@@ -1,5 +1,6 @@
 //! The files of a trail: their names, which ones there are, and reading lines out of them.
 
+mod extent;
 pub(crate) mod index;
 mod reader;
 mod seek;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::line::parse_seq;
 use crate::storage::{open_own, own_options};
 
+pub use extent::bytes_from;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
 

@@ -46,6 +46,10 @@ impl<S: Source> Source for Ahead<S> {
         }
     }
 
+    fn bytes_from(&self, next: u64) -> Result<Option<u64>> {
+        self.source.bytes_from(next)
+    }
+
     async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
         self.source.leaf(seq).await
     }

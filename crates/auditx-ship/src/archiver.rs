@@ -10,11 +10,11 @@ use crate::backoff::Backoff;
 use crate::destination::Position;
 use crate::error::{Error, Result, RetryKind, ShipError};
 use crate::feed::stored_leaf;
+use crate::patience::{Stop, is_stopping, sleep, within};
 use crate::progress::State;
 use crate::sealed::{Extent, SealedFeed};
 use crate::settings::Settings;
 use crate::shipper::Shared;
-use crate::worker::{Stop, is_stopping, sleep, within};
 
 #[derive(Debug)]
 pub(crate) struct Archiver<A> {
@@ -124,7 +124,12 @@ impl<A: Archive> Archiver<A> {
         self.backoff.reset();
         self.next = Some(Some(next));
         self.note_next(next);
+        self.measure();
         Ok(())
+    }
+
+    fn measure(&self) {
+        self.shared.measure(|seq| auditx_core::bytes_from(self.feed.as_ref(), seq).ok());
     }
 
     /// Segments are few, so each is noted durably at once.
@@ -169,11 +174,13 @@ impl<A: Archive> Archiver<A> {
             progress.trouble = why;
             progress.state = State::Waiting;
         });
+        self.measure();
         let pause = self.backoff.pause(after);
         sleep(&mut self.stop, pause).await;
     }
 
     async fn rest(&mut self) {
+        self.measure();
         self.shared.change(|progress| {
             progress.state = State::CaughtUp;
             progress.trouble.clear();

@@ -88,6 +88,10 @@ impl Source for Feed {
         Ok((!lines.is_empty()).then_some(Lines { lines, note: Some(note) }))
     }
 
+    fn bytes_from(&self, next: u64) -> Result<Option<u64>> {
+        auditx_core::bytes_from(&self.directory, next).map(Some).map_err(Error::new)
+    }
+
     async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
         if self.signed.as_ref().is_none_or(|(_, checkpoint)| seq >= checkpoint.size()) {
             return Ok(None);

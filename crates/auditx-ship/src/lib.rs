@@ -29,6 +29,7 @@ mod backoff;
 mod dead;
 mod progress;
 mod settings;
+mod patience;
 mod worker;
 mod archive;
 mod sealed;

@@ -76,6 +76,8 @@ pub struct Progress {
     pub parked: u64,
     /// How often somebody else was faster.
     pub fenced: u64,
+    /// Bytes on the disk of lines that wait, at most a second ago; none where that is not known, as of a stream.
+    pub lag_bytes: Option<u64>,
     /// When the oldest line was recorded that waits; none where none does.
     pub oldest: Option<SystemTime>,
     /// When the destination last kept something.

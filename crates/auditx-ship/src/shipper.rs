@@ -13,11 +13,12 @@ use crate::archiver::Archiver;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
+use crate::patience::Stop;
 use crate::progress::{Progress, State};
 use crate::sealed::SealedFeed;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::worker::{Stop, Worker};
+use crate::worker::Worker;
 
 /// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
 #[derive(Debug)]
@@ -35,6 +36,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Says how many bytes wait. Of what cannot be read the next reading complains.
+    pub(crate) fn measure(&self, bytes_from: impl Fn(u64) -> Option<u64>) {
+        let progress = self.progress();
+        let waiting = match progress.lag() {
+            0 => Some(0),
+            _ => bytes_from(progress.next)
+                .zip(bytes_from(progress.signed))
+                .map(|(from, behind)| from.saturating_sub(behind)),
+        };
+        self.change(|progress| progress.lag_bytes = waiting);
+    }
+
     pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();

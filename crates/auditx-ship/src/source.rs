@@ -27,6 +27,14 @@ pub trait Source: Send + 'static {
     /// As [`look`](Source::look).
     fn read(&mut self, lines: usize, bytes: usize) -> impl Future<Output = Result<Option<Lines>>>;
 
+    /// How many bytes the lines from there take, where that can be told without reading them.
+    ///
+    /// # Errors
+    /// As [`look`](Source::look).
+    fn bytes_from(&self, _next: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The leaf of a line, if the line is signed and its leaf is known.
     ///
     /// # Errors

@@ -1,12 +1,10 @@
 //! The loop: asks the destination how far it is, sends what follows, and never gives up on what may work later.
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use auditx_core::{Cursor, Field, Moment, Row};
-use tokio::sync::watch;
 
 use crate::ahead::Ahead;
 use crate::backoff::Backoff;
@@ -14,6 +12,7 @@ use crate::batch::{Batch, Shipped};
 use crate::dead;
 use crate::destination::{Destination, Position};
 use crate::error::{Error, Result, RetryKind, ShipError};
+use crate::patience::{Stop, in_time, is_stopping, read_within, sleep, within};
 use crate::progress::State;
 use crate::settings::Settings;
 use crate::shipper::Shared;
@@ -21,9 +20,6 @@ use crate::source::{Lines, Source};
 
 /// Cursors are made durable at most this often: a stale one costs lines sent again, never a gap.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
-
-/// None while the shipper shall go on; then when it must be over.
-pub(crate) type Stop = watch::Receiver<Option<Instant>>;
 
 #[derive(Debug)]
 pub(crate) struct Worker<S, D> {
@@ -120,6 +116,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
             if self.saved_at.elapsed() >= CURSOR_INTERVAL {
                 self.save_cursor();
             }
+            self.measure();
             self.rest(State::CaughtUp).await;
             return Ok(());
         };
@@ -218,8 +215,13 @@ impl<S: Source, D: Destination> Worker<S, D> {
         self.note_next(position.seq + 1);
         if self.saved_at.elapsed() >= CURSOR_INTERVAL {
             self.save_cursor();
+            self.measure();
         }
         Ok(())
+    }
+
+    fn measure(&self) {
+        self.shared.measure(|seq| self.source.bytes_from(seq).ok().flatten());
     }
 
     /// What to do about a refusal. Whether the same lines are to be sent again at once.
@@ -294,6 +296,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
             progress.trouble = why;
             progress.state = State::Waiting;
         });
+        self.measure();
         let pause = self.backoff.pause(after);
         sleep(&mut self.stop, pause).await;
     }
@@ -340,49 +343,4 @@ impl<S: Source, D: Destination> Worker<S, D> {
 fn recorded_at(line: &str) -> Option<SystemTime> {
     let moment = Moment::parse(&Row::read_text(line).ok()?.text(Field::Timestamp))?;
     Some(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(moment.micros()).ok()?))
-}
-
-pub(crate) fn is_stopping(stop: &Stop) -> bool {
-    stop.borrow().is_some() || stop.has_changed().is_err()
-}
-
-/// Shorter where the shipper is to stop.
-pub(crate) async fn sleep(stop: &mut Stop, pause: Duration) {
-    let is_to_stop = stop.wait_for(Option::is_some);
-    // Whichever it was, the loop looks.
-    drop(tokio::time::timeout(pause, is_to_stop).await);
-}
-
-/// The answer of a destination, unless it takes too long or the shipper must be over.
-pub(crate) async fn within<T>(
-    patience: Duration,
-    stop: &mut Stop,
-    answer: impl Future<Output = Result<T, ShipError>>,
-) -> Result<T, ShipError> {
-    let late = || Err(ShipError::timed_out(format!("no answer within {patience:?}")));
-    in_time(patience, stop, answer).await.unwrap_or_else(late)
-}
-
-/// The same of what is read.
-async fn read_within<T>(
-    patience: Duration,
-    stop: &mut Stop,
-    answer: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let late = || Err(Error::new(format!("what is to be shipped cannot be read within {patience:?}")));
-    in_time(patience, stop, answer).await.unwrap_or_else(late)
-}
-
-/// None where it takes too long, or the shipper must be over.
-async fn in_time<T>(patience: Duration, stop: &mut Stop, answer: impl Future<Output = T>) -> Option<T> {
-    let over = async {
-        let deadline = stop.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
-        if let Some(deadline) = deadline {
-            tokio::time::sleep_until(deadline.into()).await;
-        }
-    };
-    tokio::select! {
-        answer = tokio::time::timeout(patience, answer) => answer.ok(),
-        () = over => None,
-    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use auditx_ship::{Settings, Shipper, State, StoredCopy, TrailId};
 
 use super::Arguments;
+use super::metrics::MetricsFile;
 use super::watch::Watch;
 use crate::destination::{Engine, wait_for};
 use crate::failure::{Failure, Status};
@@ -87,6 +88,15 @@ impl Fleet {
             is_over &= is_done || progress.state == State::Ended;
         }
         Ok(!is_over)
+    }
+
+    /// Writes how far they are. What is shipped does not wait for a disk that takes no metrics.
+    pub(super) fn measure(&self, file: &mut MetricsFile) {
+        let progress: Vec<_> =
+            self.shippers.iter().map(|(watch, shipper)| (watch.name(), shipper.progress())).collect();
+        if let Err(error) = file.write(&progress) {
+            terminal::complain(&format!("{error} (tries again)"));
+        }
     }
 
     /// Stops them all, and says how far they came.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::{Field, Moment, Row, TrailReader, shipper_positions};
+use auditx_core::{Field, Moment, Row, TrailReader, bytes_from, shipper_positions};
 use auditx_reader::latest_checkpoint;
 use auditx_ship::dead_letters;
 use serde::Serialize;
@@ -54,6 +54,8 @@ struct Destination {
     /// The first line that it may lack.
     next: u64,
     lag_lines: u64,
+    /// What these take on the disk.
+    lag_bytes: u64,
     /// How long ago that line was recorded; absent where none waits, or it cannot be read.
     lag_seconds: Option<u64>,
     /// The numbers of lines that it refused.
@@ -87,9 +89,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 impl Destination {
     fn of(trail: &Path, name: String, next: u64, signed: u64) -> Result<Self, Failure> {
         let lag_lines = signed.saturating_sub(next);
+        let lag_bytes = bytes_from(trail, next)?.saturating_sub(bytes_from(trail, signed)?);
         let lag_seconds = if lag_lines > 0 { age(trail, next)? } else { None };
         let parked = dead_letters(trail, &name)?;
-        Ok(Self { name, next, lag_lines, lag_seconds, parked })
+        Ok(Self { name, next, lag_lines, lag_bytes, lag_seconds, parked })
     }
 }
 
@@ -111,16 +114,17 @@ impl Found {
         if self.destinations.is_empty() {
             writeln!(out, "The trail is shipped nowhere: `auditx ship --to URL` begins it.")?;
         }
-        for Destination { name, next, lag_lines, lag_seconds, parked } in &self.destinations {
+        for Destination { name, next, lag_lines, lag_bytes, lag_seconds, parked } in &self.destinations {
             let name = harmless(name);
             match lag_lines {
                 0 => writeln!(out, "{name}: all {} signed lines are there.", grouped(self.signed))?,
                 lag => writeln!(
                     out,
-                    "{name}: {} of {} signed lines are there; {} wait, the oldest {}.",
+                    "{name}: {} of {} signed lines are there; {} wait ({} bytes), the oldest {}.",
                     grouped(*next),
                     grouped(self.signed),
                     grouped(*lag),
+                    grouped(*lag_bytes),
                     lag_seconds.map_or("of unknown age".to_owned(), |seconds| format!("for {seconds} s")),
                 )?,
             }

@@ -65,6 +65,10 @@ impl Watch {
         self.bar.suspend(|| complain(&self.said(text)));
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn said(&self, text: &str) -> String {
         format!("{}: {}", self.name, harmless(text))
     }

@@ -59,8 +59,20 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     let evidence = evidence(&logger, outside.path());
     let url = server.url("erp", server.port());
 
-    let shipped = auditx(&["ship", "--once", "--to", &url], &directory);
+    let metrics = outside.path().join("ship.prom");
+    let shipped =
+        auditx(&["ship", "--once", "--to", &url, "--metrics", metrics.to_str().unwrap()], &directory);
     let name = format!("postgres-127.0.0.1-{}-postgres", server.port());
+    let metrics = fs::read_to_string(metrics).unwrap();
+    for line in [
+        "# TYPE auditx_ship_lag_lines gauge".to_owned(),
+        format!("auditx_ship_lag_lines{{destination=\"{name}\"}} 0"),
+        format!("auditx_ship_lag_bytes{{destination=\"{name}\"}} 0"),
+        format!("auditx_ship_sent_lines_total{{destination=\"{name}\"}} 503"),
+        format!("auditx_ship_retries_total{{destination=\"{name}\",kind=\"refused\"}} 0"),
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
     assert_eq!(shipped.out, format!("{name}: all 503 signed lines are there.\n"), "{}", shipped.err);
     assert_eq!((shipped.status, shipped.err.as_str()), (Some(0), ""));
     let status = auditx(&["ship", "status"], &directory);
@@ -95,14 +107,17 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     assert_eq!((verified.status, &answer["fault"]["seq"]), (Some(1), &Value::from(79)), "{answer}");
     assert!(answer["directory"].as_str().unwrap().ends_with(&name), "{answer}");
 
+    let before = fs::metadata(directory.join("audit.jsonl")).unwrap().len();
     let logger = AuditLogger::open(config(&directory)).unwrap();
     record(&logger, 500, 10);
     logger.close(PATIENCE).unwrap();
+    let more = fs::metadata(directory.join("audit.jsonl")).unwrap().len() - before;
     let status = auditx(&["ship", "status", "--json"], &directory);
     let status: Value = serde_json::from_str(&status.out).unwrap();
+    let destination = &status["destinations"][0];
     assert_eq!(
-        (&status["destinations"][0]["lag_lines"], &status["healthy"]),
-        (&Value::from(13), &Value::from(true))
+        (&destination["lag_lines"], &destination["lag_bytes"], &status["healthy"]),
+        (&Value::from(13), &Value::from(more), &Value::from(true))
     );
     let refused = auditx(&["ship", "drop", "--to", &url], &directory);
     assert!(refused.status == Some(2) && refused.err.contains("--accept-gap"), "{}", refused.err);

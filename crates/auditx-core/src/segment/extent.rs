@@ -1,0 +1,94 @@
+//! How much of a trail lies behind a line.
+
+use std::fs::File;
+use std::io::{self, BufRead, Seek, SeekFrom};
+use std::path::Path;
+
+use super::seek::offset_before;
+use super::{ACTIVE, buffered, first_seq_of, sealed_segments};
+use crate::error::{Error, Result};
+use crate::line::parse_seq;
+use crate::storage::{open_own, own_options};
+
+/// The bytes that this line and those behind it take on the disk, newlines included. A compressed segment counts as it is, and whole
+/// where the line is in it.
+///
+/// Costs a listing, the length of each later file, and a search in one.
+///
+/// # Errors
+/// `is_storage` where the directory or a file cannot be read.
+pub fn bytes_from(directory: &Path, seq: u64) -> Result<u64> {
+    let mut files: Vec<_> = sealed_segments(directory)?
+        .into_iter()
+        .map(|sealed| (sealed.first_seq, sealed.compressed, sealed.path))
+        .collect();
+    let active = directory.join(ACTIVE);
+    if let Some(first_seq) = first_seq_of(&active)? {
+        // It may have been sealed since the others were listed.
+        files.retain(|(sealed, ..)| *sealed < first_seq);
+        files.push((first_seq, false, active));
+    }
+    let holding = files.partition_point(|(first_seq, ..)| *first_seq <= seq).saturating_sub(1);
+    let mut sum = 0;
+    for (first_seq, compressed, path) in &files[holding.min(files.len())..] {
+        let measured = open_own(path, own_options().read(true)).and_then(|file| {
+            let len = file.metadata()?.len();
+            let before = if *compressed || *first_seq >= seq { 0 } else { offset_of(file, seq)? };
+            Ok(len.saturating_sub(before))
+        });
+        match measured {
+            Ok(bytes) => sum += bytes,
+            // Compressed or retired just now: the next call sees it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::storage("cannot measure a segment", path, error)),
+        }
+    }
+    Ok(sum)
+}
+
+/// Where in a plain segment the line begins, or the first behind it; the end where there is none.
+fn offset_of(mut file: File, seq: u64) -> io::Result<u64> {
+    let mut offset = offset_before(&file, seq)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let (mut reader, mut line) = (buffered(file), Vec::new());
+    loop {
+        line.clear();
+        let len = reader.read_until(b'\n', &mut line)?;
+        if len == 0 || parse_seq(&line).is_some_and(|found| found >= seq) {
+            return Ok(offset);
+        }
+        offset += len as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::segment::sealed_name;
+
+    fn lines(seqs: std::ops::Range<u64>) -> String {
+        seqs.map(|seq| format!("{{\"seq\":{seq},\"pad\":\"{}\"}}\n", "x".repeat(300))).collect()
+    }
+
+    #[test]
+    fn what_lies_behind_a_line_is_measured_across_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert_eq!(bytes_from(path, 0).unwrap(), 0);
+        fs::write(path.join(sealed_name(0) + ".zst"), [0; 70]).unwrap();
+        fs::write(path.join(sealed_name(10)), lines(10..3_000)).unwrap();
+        fs::write(path.join(ACTIVE), lines(3_000..3_005)).unwrap();
+        let plain = |from: u64| lines(from..3_005).len() as u64;
+        assert_eq!(bytes_from(path, 0).unwrap(), plain(10) + 70);
+        assert_eq!(bytes_from(path, 9).unwrap(), plain(10) + 70, "a compressed one counts whole");
+        for seq in [10, 11, 1_234, 2_999, 3_000, 3_004] {
+            assert_eq!(bytes_from(path, seq).unwrap(), plain(seq), "line {seq}");
+        }
+        assert_eq!(bytes_from(path, 3_005).unwrap(), 0);
+        // What was retired does not count.
+        fs::remove_file(path.join(sealed_name(0) + ".zst")).unwrap();
+        assert_eq!(bytes_from(path, 0).unwrap(), plain(10));
+    }
+}
