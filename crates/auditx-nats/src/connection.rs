@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::error::{Error, Result};
 
 /// How long a server may take for one answer. A cluster chooses a leader in the meantime, or does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What nobody answered is asked again, so often: a cluster chooses a leader within nine seconds.
 const AGAIN: Duration = Duration::from_secs(1);

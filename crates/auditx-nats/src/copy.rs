@@ -78,8 +78,8 @@ impl NatsCopy {
         Ok(Some(StoredTrail {
             trail,
             origin: newest.origin().to_owned(),
-            first: seq_of(&first.headers).unwrap_or(0),
-            next: seq_of(&last.headers).map_or(0, |seq| seq + 1),
+            first: seq_of(&first.subject, &first.payload).unwrap_or(0),
+            next: seq_of(&last.subject, &last.payload).map_or(0, |seq| seq + 1),
             boundaries: notes
                 .into_iter()
                 .filter(|note| note.is_boundary)

@@ -10,19 +10,22 @@ use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::message::{Outgoing, Writer, all_of, position_of};
-use crate::publish::{Place, at_once, in_a_chain};
+use crate::publish::{Place, at_once, in_a_row};
 use crate::stream;
 
 /// Servers take so many messages in one atomic publish, and one of them may be a note.
 const MOST_LINES: usize = 999;
 
-/// Fewer are not worth a chain.
-const CHAINED: usize = 64;
+/// So many are published at once to learn a pace.
+const PROBE: usize = 256;
+
+/// Fewer are published at once.
+const FEW: usize = 64;
 
 /// So many batches are published at once after another trail came in between.
 const DETOUR: u32 = 32;
 
-/// And so many after a chain that took more than twice as long, or too long altogether: a server with `sync_interval: always` syncs each message of a chain, and those
+/// And so many after a row that took more than twice as long, or too long altogether: a server with `sync_interval: always` syncs each message of a row, and those
 /// of an atomic publish together.
 const LONG_DETOUR: u32 = 1_000;
 
@@ -38,8 +41,10 @@ pub struct Nats {
     connection: Option<Connection>,
     /// Where the last message of each trail is in the stream; 0 where there is none. Forgotten with each refusal.
     tips: HashMap<TrailId, u64>,
-    /// One server keeps the stream.
-    is_alone: bool,
+    /// One server keeps the stream, and takes messages in a row.
+    takes_rows: bool,
+    /// Where the last message of the stream is, whoever published it, as far as is known.
+    end: u64,
     /// So many bytes the stream takes in one message.
     largest: usize,
     /// So many batches more are published at once.
@@ -63,7 +68,8 @@ impl Nats {
             id,
             connection: None,
             tips: HashMap::new(),
-            is_alone: false,
+            takes_rows: false,
+            end: 0,
             largest: usize::MAX,
             detour: 0,
             pace: None,
@@ -85,16 +91,11 @@ impl Nats {
         Some(ShipError::Poison { seq: line.seq, why })
     }
 
-    /// Chains are possible, and there is something to measure them by.
-    fn is_chaining(&self) -> bool {
-        self.is_alone && self.pace.is_some()
-    }
-
-    /// The lines of a batch to be published in a chain; none where it is to be published at once. A last line with a note is left to be
+    /// The lines of a batch to be published in a row; none where it is to be published at once. A last line with a note is left to be
     /// published together with it.
-    fn chained<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
+    fn in_a_row<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
         let lines = batch.lines();
-        if !self.is_chaining() || lines.len() < CHAINED {
+        if !self.takes_rows || self.pace.is_none() || lines.len() < FEW {
             return None;
         }
         if self.detour > 0 {
@@ -105,7 +106,7 @@ impl Nats {
     }
 
     /// None where nothing was stored by it and nothing by anybody else.
-    async fn send_in_a_chain(
+    async fn send_in_a_row(
         &mut self,
         batch: &Batch,
         tip: u64,
@@ -118,14 +119,17 @@ impl Nats {
         // Unless it proves to be fast: one that is given up in the middle is not tried again either.
         self.detour = LONG_DETOUR;
         let begin = Instant::now();
-        let sent = connection.answer(in_a_chain(&connection, place, messages)).await?;
+        let sent = connection.answer(in_a_row(&connection, place, self.end, messages)).await?;
         self.connection = Some(connection);
-        if let Some(tip) = sent {
-            if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) <= pace * 2) {
+        if let Some((count, tip)) = sent {
+            if count < lines.len() {
+                self.detour = DETOUR;
+            } else if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) <= pace * 2) {
                 self.detour = 0;
             }
+            self.end = tip;
             self.tips.insert(trail, tip);
-            return Ok(lines.last().map(Shipped::position));
+            return Ok(lines[..count.min(lines.len())].last().map(Shipped::position));
         }
         self.detour = DETOUR;
         match self.last(trail).await? {
@@ -153,10 +157,10 @@ impl Nats {
         let place = Place { stream: &self.address.stream, trail, tip };
         let begin = Instant::now();
         let tip = connection.answer(at_once(&connection, place, messages)).await?;
-        if lines.len() >= CHAINED {
+        if lines.len() >= FEW {
             self.pace = Some(pace_of(begin, lines.len()));
         }
-        self.connection = Some(connection);
+        (self.connection, self.end) = (Some(connection), tip);
         self.tips.insert(trail, tip);
         Ok(last)
     }
@@ -172,7 +176,11 @@ impl Destination for Nats {
     }
 
     fn most_lines(&self) -> usize {
-        if self.is_chaining() && self.detour == 0 { usize::MAX } else { MOST_LINES }
+        match (self.takes_rows, self.pace) {
+            (true, None) => PROBE,
+            (true, Some(_)) if self.detour == 0 => usize::MAX,
+            _ => MOST_LINES,
+        }
     }
 
     async fn last(&mut self, trail: TrailId) -> Result<Option<Position>, ShipError> {
@@ -181,7 +189,7 @@ impl Destination for Nats {
         let name = &self.address.stream;
         let asked = connection.insist(async || {
             let stream = stream::open(&connection, name).await?;
-            let config = stream.cached_info().config.clone();
+            let info = stream.cached_info().clone();
             let last = match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
                 Ok(message) => Some(message),
                 Err(error) => match error.kind() {
@@ -190,11 +198,12 @@ impl Destination for Nats {
                     _ => return Err(Error::unreachable(error)),
                 },
             };
-            Ok((last, config))
+            Ok((last, info))
         });
-        let (last, config) = asked.await?;
-        self.connection = Some(connection);
-        self.is_alone = config.num_replicas == 1;
+        let (last, info) = asked.await?;
+        let config = info.config;
+        (self.connection, self.end) = (Some(connection), info.state.last_sequence);
+        self.takes_rows = config.num_replicas == 1 && config.allow_batch_publish;
         // -1 where there is no such limit.
         self.largest = usize::try_from(config.max_message_size).unwrap_or(usize::MAX);
         let Some(last) = last else {
@@ -217,11 +226,11 @@ impl Destination for Nats {
             self.tips.insert(trail, tip);
             return Err(poison);
         }
-        let Some(lines) = self.chained(batch) else {
+        let Some(lines) = self.in_a_row(batch) else {
             return self.send_at_once(batch, tip, batch.lines()).await;
         };
         let rest = &batch.lines()[lines.len()..];
-        let Some(last) = self.send_in_a_chain(batch, tip, lines).await? else {
+        let Some(last) = self.send_in_a_row(batch, tip, lines).await? else {
             return self.send_at_once(batch, tip, batch.lines()).await;
         };
         match (rest.first(), self.tips.get(&trail)) {

@@ -9,15 +9,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A line is a message on `audit.<company>.<trail>`, its payload the exact text, and its
-//! `Nats-Msg-Id` is `<trail>:<number>:<leaf hash>`. The notes that were
-//! signed over lines are messages on `audit.$note.<trail>`, behind the last line they speak of.
+//! A line is a message on `audit.<company>.<trail>`, and its payload the exact text, which says its number; its hash is computed. The notes
+//! that were signed over lines are messages on `audit.$note.<trail>`, behind the last line they speak of.
 //!
 //! Each batch is one atomic publish (NATS ADR-50) on the condition that the last message of this trail is the one we know
 //! (`Nats-Expected-Last-Subject-Sequence` over `audit.*.<trail>`): all of it is stored, in order and without a gap, or nothing. Where one
-//! server keeps the stream and does not sync each message, batches of many lines are chains of messages instead, each on the condition that
-//! the one before it is the last of the stream (`Nats-Expected-Last-Msg-Id`): a first part is stored, or all. So a lost acknowledgement,
-//! a second shipper, or a retry days later stores nothing twice; no window of time is relied on.
+//! server keeps the stream and does not sync each message, batches of many lines are fast batches instead (NATS ADR-50, server 2.14), which
+//! the server ends with the first message that it does not store, each on the condition that the one before it is the last of the stream
+//! (`Nats-Expected-Last-Sequence`): a first part is stored, or all. So a lost acknowledgement, a second shipper, or a retry days later stores
+//! nothing twice; no window of time is relied on.
 //!
 //! An acknowledged batch is in the memory of the machines that hold it until the server syncs its files: give each server
 //! `sync_interval: always` under `jetstream`, which a client cannot see. Data that was acknowledged has been lost in published tests

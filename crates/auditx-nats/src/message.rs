@@ -1,15 +1,15 @@
 //! What a line is as a message, and the other way round.
 
-use std::fmt::Write as _;
-
-use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, Subject};
-use auditx_core::{Field, Hash, Row, SignedCheckpoint, hash_from_hex, leaf_hash, leaf_of, to_hex};
+use auditx_core::{Field, Leaf, Row, SignedCheckpoint, hash_from_hex, leaf_of, parse_seq, to_hex};
 use auditx_ship::{Note, Position, Shipped, TrailId};
 use bytes::Bytes;
 
 /// There where a note is one of a boundary.
 const BOUNDARY: &str = "Auditx-Boundary";
+
+/// The hash of the last line that a note speaks of.
+const LEAF: &str = "Auditx-Leaf";
 
 /// Stands where a company does. No company's token has the sign.
 const NOTE: &str = "$note";
@@ -18,8 +18,6 @@ const NOTE: &str = "$note";
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) subject: Subject,
-    /// Whose line it is and which, as a `Nats-Msg-Id`; of a note, the last line it speaks of.
-    pub(crate) id: String,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
 }
@@ -28,12 +26,12 @@ impl Outgoing {
     /// Behind the line at `last`, the last that it speaks of.
     pub(crate) fn note(trail: TrailId, last: &Position, note: &Note) -> Self {
         let mut headers = HeaderMap::new();
+        headers.insert(LEAF, to_hex(&last.leaf_hash));
         if note.is_boundary {
             headers.insert(BOUNDARY, "true");
         }
         Self {
             subject: notes_of(trail).into(),
-            id: format!("{trail}:{}:{}:note", last.seq, to_hex(&last.leaf_hash)),
             headers,
             payload: Bytes::copy_from_slice(note.checkpoint.as_str().as_bytes()),
         }
@@ -62,13 +60,8 @@ impl Writer {
             self.subject = subject_of(&company, &self.trail);
             self.company = company.into_owned();
         }
-        let mut id = String::with_capacity(self.trail.len() + 40);
-        id.push_str(&self.trail);
-        // So much of the hash that no other line has it by chance; all of it is in the line.
-        write!(id, ":{}:{}", line.seq, to_hex(&line.leaf_hash[..8])).ok();
         Outgoing {
             subject: self.subject.clone(),
-            id,
             headers: HeaderMap::new(),
             payload: Bytes::copy_from_slice(line.line.as_bytes()),
         }
@@ -106,19 +99,19 @@ pub(crate) enum Stored {
     Note(Note),
 }
 
-/// The number of the line that a message is or speaks of, as its id says; none where it is no message of ours.
-pub(crate) fn seq_of(headers: &HeaderMap) -> Option<u64> {
-    headers.get(NATS_MESSAGE_ID)?.as_str().split(':').nth(1)?.parse().ok()
+/// The number of the line that a message is, or the last that it speaks of; none where it is no message of ours.
+pub(crate) fn seq_of(subject: &str, payload: &[u8]) -> Option<u64> {
+    if is_note(subject) {
+        return SignedCheckpoint::parse(payload).ok()?.size().checked_sub(1);
+    }
+    parse_seq(payload)
 }
 
-/// Where its trail is with it: a line by its text, whatever else is said of it, a note as its id says.
+/// Where its trail is with it.
 pub(crate) fn position_of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Position> {
-    let seq = seq_of(headers)?;
-    let leaf_hash = if is_note(subject) {
-        hash_from_hex(headers.get(NATS_MESSAGE_ID)?.as_str().split(':').nth(2)?)?
-    } else {
-        own_leaf(payload)
-    };
+    let seq = seq_of(subject, payload)?;
+    let leaf_hash =
+        if is_note(subject) { hash_from_hex(headers.get(LEAF)?.as_str())? } else { leaf_of(payload)?.hash };
     Some(Position { seq, leaf_hash })
 }
 
@@ -126,21 +119,15 @@ fn is_note(subject: &str) -> bool {
     subject.split('.').nth(1) == Some(NOTE)
 }
 
-/// The leaf of a stored line, also of one that is none any more.
-fn own_leaf(line: &[u8]) -> Hash {
-    leaf_of(line).map_or_else(|| leaf_hash(line), |leaf| leaf.hash)
-}
-
 impl Stored {
     pub(crate) fn of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Self> {
-        let seq = seq_of(headers)?;
         if is_note(subject) {
             let checkpoint = SignedCheckpoint::parse(payload).ok()?;
             return Some(Self::Note(Note { checkpoint, is_boundary: headers.get(BOUNDARY).is_some() }));
         }
+        let Leaf { seq, hash: leaf_hash, .. } = leaf_of(payload)?;
         // A verifier finds what is no text.
-        let line = String::from_utf8_lossy(payload).into_owned();
-        Some(Self::Line(Shipped { seq, leaf_hash: own_leaf(payload), line }))
+        Some(Self::Line(Shipped { seq, leaf_hash, line: String::from_utf8_lossy(payload).into_owned() }))
     }
 }
 
@@ -169,7 +156,6 @@ mod tests {
         ] {
             let message = writer.line(&Shipped { seq: 7, leaf_hash: [1; 32], line: text.to_owned() });
             assert_eq!(message.subject.as_str(), format!("audit.{company}.{trail}"));
-            assert_eq!(message.id, format!("{trail}:7:0101010101010101"));
             assert_eq!(message.payload, text);
         }
     }

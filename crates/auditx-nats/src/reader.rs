@@ -56,7 +56,7 @@ pub(crate) async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Res
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
             Err(error) => return Err(Error::unreachable(error)),
         };
-        let speaks_of = found.as_ref().and_then(|message| seq_of(&message.headers));
+        let speaks_of = found.as_ref().and_then(|message| seq_of(&message.subject, &message.payload));
         match (found, speaks_of) {
             (Some(message), Some(known)) if known < seq => low = message.sequence + 1,
             _ => high = middle,

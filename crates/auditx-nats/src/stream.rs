@@ -51,6 +51,7 @@ fn config(name: &str, replicas: usize) -> Config {
         deny_purge: true,
         allow_direct: true,
         allow_atomic_publish: true,
+        allow_batch_publish: true,
         duplicate_window: DUPLICATE_WINDOW,
         description: Some("Audit trails, shipped by auditx".to_owned()),
         ..Config::default()
@@ -69,6 +70,10 @@ fn report(done: String, info: &Info) -> Vec<String> {
         (!config.deny_purge, "it can be purged: deny_purge is off"),
         (config.discard != DiscardPolicy::New, "where it is full it drops the oldest: discard is not new"),
         (!config.max_age.is_zero(), "it forgets with age: max_age is set"),
+        (
+            config.num_replicas == 1 && !config.allow_batch_publish,
+            "it takes no fast batches, so shipping to it is slower: allow_batched is off",
+        ),
         (!config.allow_atomic_publish, "nothing can be shipped to it: allow_atomic is off"),
     ];
     let mut report = vec![done];

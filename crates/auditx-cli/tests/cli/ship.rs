@@ -197,7 +197,7 @@ fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_onc
 
 #[test]
 fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once_in_a_stream() {
-    // With chains, of which the kill leaves a part.
+    // With rows, of which the kill leaves a part.
     let (server, outside) = (Servers::relaxed(), tempfile::tempdir().unwrap());
     let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url()]));
     assert_eq!(made.status, Some(0), "{}", made.err);

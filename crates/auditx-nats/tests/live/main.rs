@@ -37,7 +37,7 @@ fn server() -> Servers {
         let client = async_nats::connect(format!("127.0.0.1:{}", server.port(0))).await.unwrap();
         let context = jetstream::new(client);
         let config = context.get_stream("AUDIT").await.unwrap().cached_info().config.clone();
-        // As short as it may be: nothing is to rest on it.
+        // As short as it may be: nothing rests on it.
         assert_eq!(config.duplicate_window, Duration::from_millis(100));
     });
     server
@@ -208,7 +208,7 @@ fn two_shippers_of_one_trail_double_nothing() {
 
 #[test]
 fn trails_that_interleave_in_one_stream_are_each_whole_and_in_order() {
-    // Nothing is synced here, so that chains are worth it, and are broken again and again.
+    // Nothing is synced here, so that rows are worth it, and are broken again and again.
     let server = Servers::relaxed();
     wait(init(&server.url())).unwrap();
     let mut settings = settings();
