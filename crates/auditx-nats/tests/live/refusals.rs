@@ -109,3 +109,36 @@ fn a_row_that_breaks_is_not_gone_on_with_behind_the_gap() {
     stop(shipper);
     assert_same(&server.url(), directory.path());
 }
+
+#[test]
+fn a_row_ends_where_another_shipper_of_its_trail_comes_in_between() {
+    let (server, directory) = (server(), trail(300));
+    let (name, shipped) = handed_over(directory.path());
+    let batch = |from: usize, count: usize| {
+        Batch::new(name.clone(), None, shipped[from..from + count].to_vec()).unwrap()
+    };
+    let proxy = Proxy::before(server.port(0), Fault::None);
+    let next = wait(async {
+        let mut slow = Nats::new(&format!("nats://127.0.0.1:{}", proxy.port())).unwrap();
+        slow.last(name.id).await.unwrap();
+        slow.send(&batch(0, 100)).await.unwrap();
+        // Some milliseconds a line: time enough to come in between, and not to lose patience.
+        proxy.change(Fault::Trickle(Duration::from_micros(1)));
+        let intruder = async {
+            let mut nats = Nats::new(&server.url()).unwrap();
+            loop {
+                let next = usize::try_from(nats.last(name.id).await.unwrap().unwrap().seq + 1).unwrap();
+                assert!(next < 170, "the row was too fast");
+                if next > 105 && nats.send(&batch(next, 10)).await.is_ok() {
+                    return next;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let row = batch(100, 80);
+        let (kept, next) = tokio::join!(slow.send(&row), intruder);
+        assert_eq!(kept.unwrap(), shipped[next - 1].position());
+        next
+    });
+    assert_eq!(messages(&server.url()), next as u64 + 10);
+}
