@@ -141,7 +141,8 @@ fn relay((mut from, mut to): (TcpStream, TcpStream), limit: u64, shared: &Shared
         }
         match from.read(&mut bytes[..most]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Ok(0) | Err(_) => break false,
+            // The other direction may have cut it.
+            Ok(0) | Err(_) => break matches!(shared.fault(), Fault::Down | Fault::Answer(_)),
             Ok(read) => {
                 // What was read just before waits as well.
                 while shared.fault() == Fault::Blackhole {

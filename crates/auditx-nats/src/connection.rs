@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What nobody answered is asked again, so often: a cluster chooses a leader within nine seconds.
-const AGAIN: Duration = Duration::from_secs(1);
-const TRIES: u32 = 10;
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const TRIES: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Connection {

@@ -1,11 +1,14 @@
 //! What a stream holds, read back for whoever doubts it.
 
+use std::collections::HashMap;
+
 use async_nats::jetstream::stream::Stream;
 use auditx_ship::{Shipped, StoredCopy, StoredTrail, TrailId};
 use futures_util::TryStreamExt;
+use tokio::time::sleep;
 
 use crate::address::Address;
-use crate::connection::Connection;
+use crate::connection::{AGAIN, Connection, TRIES};
 use crate::error::{Error, Result};
 use crate::message::{NOTES, Stored, notes_of, seq_of};
 use crate::reader::{Reader, locate};
@@ -18,6 +21,8 @@ pub struct NatsCopy {
     stream: Stream,
     /// Which trail is read, which line comes next, and whoever reads it.
     reading: Option<(TrailId, u64, Reader)>,
+    /// The line behind the last one of each trail, as the leader knew it.
+    ends: HashMap<TrailId, u64>,
 }
 
 impl NatsCopy {
@@ -29,7 +34,7 @@ impl NatsCopy {
         let address = Address::parse(url)?;
         let connection = Connection::open(&address).await?;
         let stream = connection.answer(stream::open(&connection, &address.stream)).await?;
-        Ok(Self { connection, stream, reading: None })
+        Ok(Self { connection, stream, reading: None, ends: HashMap::new() })
     }
 
     /// The ids of the trails over which something is signed.
@@ -75,11 +80,13 @@ impl NatsCopy {
         let end = |error| Error::unreachable(error);
         let first = self.stream.get_first_raw_message_by_subject(&filter, 1).await.map_err(end)?;
         let last = self.stream.get_last_raw_message_by_subject(&filter).await.map_err(Error::unreachable)?;
+        let next = seq_of(&last.subject, &last.payload).map_or(0, |seq| seq + 1);
+        self.ends.insert(trail, next);
         Ok(Some(StoredTrail {
             trail,
             origin: newest.origin().to_owned(),
             first: seq_of(&first.subject, &first.payload).unwrap_or(0),
-            next: seq_of(&last.subject, &last.payload).map_or(0, |seq| seq + 1),
+            next,
             boundaries: notes
                 .into_iter()
                 .filter(|note| note.is_boundary)
@@ -97,10 +104,24 @@ impl NatsCopy {
                 Reader::begin(&self.stream, crate::message::all_of(trail), place).await?
             }
         };
+        let mut tries = 0;
         loop {
             let page = reader.page().await?;
             if page.is_empty() {
-                return Ok(Vec::new());
+                if self.ends.get(&trail).is_none_or(|end| from >= *end) {
+                    return Ok(Vec::new());
+                }
+                // Whoever was asked is behind: a server that was cut off or has just started.
+                tries += 1;
+                if tries > TRIES {
+                    let why =
+                        format!("line {from} is there, and the server that was asked does not have it yet");
+                    return Err(Error::unreachable(why));
+                }
+                sleep(AGAIN).await;
+                let place = locate(&mut self.stream, trail, from).await?;
+                reader = Reader::begin(&self.stream, crate::message::all_of(trail), place).await?;
+                continue;
             }
             let lines: Vec<Shipped> = page
                 .into_iter()

@@ -4,7 +4,7 @@ use auditx_core::Hash;
 
 use crate::batch::TrailName;
 use crate::error::Result;
-use crate::source::{Lines, Source};
+use crate::source::{Lines, Source, Waiting};
 
 #[derive(Debug)]
 pub(crate) struct Ahead<S> {
@@ -46,8 +46,8 @@ impl<S: Source> Source for Ahead<S> {
         }
     }
 
-    fn bytes_from(&self, next: u64) -> Result<Option<u64>> {
-        self.source.bytes_from(next)
+    fn waiting(&self, next: u64, end: u64) -> Result<Option<Waiting>> {
+        self.source.waiting(next, end)
     }
 
     async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {

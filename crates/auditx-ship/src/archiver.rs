@@ -9,7 +9,7 @@ use crate::archive::{Archive, PackedSegment};
 use crate::backoff::Backoff;
 use crate::destination::Position;
 use crate::error::{Error, Result, RetryKind, ShipError};
-use crate::feed::stored_leaf;
+use crate::feed::{stored_leaf, waiting_in};
 use crate::patience::{Stop, is_stopping, sleep, within};
 use crate::progress::State;
 use crate::sealed::{Extent, SealedFeed};
@@ -129,7 +129,7 @@ impl<A: Archive> Archiver<A> {
     }
 
     fn measure(&self) {
-        self.shared.measure(|seq| auditx_core::bytes_from(self.feed.as_ref(), seq).ok());
+        self.shared.measure(|next, end| waiting_in(self.feed.as_ref(), next, end).ok());
     }
 
     /// Segments are few, so each is noted durably at once.

@@ -3,12 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use auditx_core::{Hash, SignedCheckpoint, Tiles, TrailReader, checkpoint_history, checkpoint_path, leaf_of};
+use auditx_core::{
+    Field, Hash, Moment, Row, SignedCheckpoint, Tiles, TrailReader, checkpoint_history, checkpoint_path,
+    leaf_of,
+};
 
 use crate::batch::{Note, Shipped, TrailName};
 use crate::error::{Error, Result};
-use crate::source::{Lines, Source};
+use crate::source::{Lines, Source, Waiting};
 
 /// So many lines are read before somebody else has their turn: what was read before is being sent.
 const TURN: usize = 32;
@@ -88,8 +92,8 @@ impl Source for Feed {
         Ok((!lines.is_empty()).then_some(Lines { lines, note: Some(note) }))
     }
 
-    fn bytes_from(&self, next: u64) -> Result<Option<u64>> {
-        auditx_core::bytes_from(&self.directory, next).map(Some).map_err(Error::new)
+    fn waiting(&self, next: u64, end: u64) -> Result<Option<Waiting>> {
+        waiting_in(&self.directory, next, end).map(Some)
     }
 
     async fn leaf(&mut self, seq: u64) -> Result<Option<Hash>> {
@@ -98,6 +102,22 @@ impl Source for Feed {
         }
         stored_leaf(&self.directory, seq)
     }
+}
+
+/// The lines of a trail from one on and before another.
+pub(crate) fn waiting_in(trail: &Path, next: u64, end: u64) -> Result<Waiting> {
+    let bytes_from = |seq| auditx_core::bytes_from(trail, seq).map_err(Error::new);
+    let bytes = bytes_from(next)?.saturating_sub(bytes_from(end)?);
+    let mut reader = TrailReader::new(trail, next);
+    let first = reader.next_line().map_err(Error::new)?;
+    let oldest = first.and_then(|(_, line)| recorded_at(std::str::from_utf8(line).ok()?));
+    Ok(Waiting { bytes, oldest })
+}
+
+/// When a line was recorded, as it says.
+pub(crate) fn recorded_at(line: &str) -> Option<SystemTime> {
+    let moment = Moment::parse(&Row::read_text(line).ok()?.text(Field::Timestamp))?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(moment.micros()).ok()?))
 }
 
 /// The leaf of a line, or of the tree where the line is retired; none where neither is there.

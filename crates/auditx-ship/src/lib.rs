@@ -46,4 +46,4 @@ pub use error::{Error, Result, RetryKind, ShipError};
 pub use progress::{Progress, Retries, State};
 pub use settings::Settings;
 pub use shipper::Shipper;
-pub use source::{Lines, Source};
+pub use source::{Lines, Source, Waiting};

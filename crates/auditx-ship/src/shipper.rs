@@ -17,7 +17,7 @@ use crate::patience::Stop;
 use crate::progress::{Progress, State};
 use crate::sealed::SealedFeed;
 use crate::settings::Settings;
-use crate::source::Source;
+use crate::source::{Source, Waiting};
 use crate::worker::Worker;
 
 /// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
@@ -36,16 +36,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Says how many bytes wait. Of what cannot be read the next reading complains.
-    pub(crate) fn measure(&self, bytes_from: impl Fn(u64) -> Option<u64>) {
-        let progress = self.progress();
-        let waiting = match progress.lag() {
-            0 => Some(0),
-            _ => bytes_from(progress.next)
-                .zip(bytes_from(progress.signed))
-                .map(|(from, behind)| from.saturating_sub(behind)),
-        };
-        self.change(|progress| progress.lag_bytes = waiting);
+    /// Says what waits. Of what cannot be read the next reading complains.
+    pub(crate) fn measure(&self, waiting: impl FnOnce(u64, u64) -> Option<Waiting>) {
+        let Progress { next, signed, .. } = self.progress();
+        let found =
+            if next < signed { waiting(next, signed) } else { Some(Waiting { bytes: 0, oldest: None }) };
+        self.change(|progress| {
+            progress.lag_bytes = found.map(|waiting| waiting.bytes);
+            if let Some(Waiting { oldest, .. }) = found {
+                progress.oldest = oldest;
+            }
+        });
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {

@@ -1,6 +1,7 @@
 //! Where lines come from: a trail on this machine, or a copy of one somewhere else.
 
 use std::future::Future;
+use std::time::SystemTime;
 
 use auditx_core::Hash;
 
@@ -27,11 +28,11 @@ pub trait Source: Send + 'static {
     /// As [`look`](Source::look).
     fn read(&mut self, lines: usize, bytes: usize) -> impl Future<Output = Result<Option<Lines>>>;
 
-    /// How many bytes the lines from there take, where that can be told without reading them.
+    /// What the lines from `next` on and before `end` are, where that can be told without reading them.
     ///
     /// # Errors
     /// As [`look`](Source::look).
-    fn bytes_from(&self, _next: u64) -> Result<Option<u64>> {
+    fn waiting(&self, _next: u64, _end: u64) -> Result<Option<Waiting>> {
         Ok(None)
     }
 
@@ -40,6 +41,15 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// As [`look`](Source::look).
     fn leaf(&mut self, seq: u64) -> impl Future<Output = Result<Option<Hash>>>;
+}
+
+/// Lines that wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// What they take on the disk.
+    pub bytes: u64,
+    /// When the first of them was recorded, as it says.
+    pub oldest: Option<SystemTime>,
 }
 
 /// What was read at once.

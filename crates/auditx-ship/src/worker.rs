@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use auditx_core::{Cursor, Field, Moment, Row};
+use auditx_core::Cursor;
 
 use crate::ahead::Ahead;
 use crate::backoff::Backoff;
@@ -12,6 +12,7 @@ use crate::batch::{Batch, Shipped};
 use crate::dead;
 use crate::destination::{Destination, Position};
 use crate::error::{Error, Result, RetryKind, ShipError};
+use crate::feed::recorded_at;
 use crate::patience::{Stop, in_time, is_stopping, read_within, sleep, within};
 use crate::progress::State;
 use crate::settings::Settings;
@@ -221,7 +222,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
     }
 
     fn measure(&self) {
-        self.shared.measure(|seq| self.source.bytes_from(seq).ok().flatten());
+        self.shared.measure(|next, end| self.source.waiting(next, end).ok().flatten());
     }
 
     /// What to do about a refusal. Whether the same lines are to be sent again at once.
@@ -304,7 +305,6 @@ impl<S: Source, D: Destination> Worker<S, D> {
     async fn rest(&mut self, state: State) {
         self.shared.change(|progress| {
             progress.state = state;
-            progress.oldest = None;
             // What keeps the cursor from being saved goes on.
             if progress.unsaved() == 0 {
                 progress.trouble.clear();
@@ -338,9 +338,4 @@ impl<S: Source, D: Destination> Worker<S, D> {
             }),
         }
     }
-}
-
-fn recorded_at(line: &str) -> Option<SystemTime> {
-    let moment = Moment::parse(&Row::read_text(line).ok()?.text(Field::Timestamp))?;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(moment.micros()).ok()?))
 }

@@ -301,6 +301,10 @@ fn a_shipper_stops_in_an_outage_and_goes_on_later() {
     server.kill(0);
     let shipper = ship(&server, directory.path());
     assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.retries.unreachable > 2));
+    let (progress, trail) = (shipper.progress(), lines(directory.path()));
+    let bytes: usize = trail.iter().map(|line| line.len() + 1).sum();
+    assert_eq!((progress.lag(), progress.lag_bytes), (trail.len() as u64, Some(bytes as u64)));
+    assert!(progress.age() > Duration::ZERO, "{progress:?}");
     shipper.stop(Instant::now()).unwrap();
     server.start_again(0);
     let shipper = ship(&server, directory.path());

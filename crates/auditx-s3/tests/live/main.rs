@@ -225,6 +225,14 @@ fn a_store_that_says_no_in_any_way_is_asked_until_it_says_yes() {
         assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{status} {:?}", shipper.progress());
     }
     assert_eq!(objects(&server).len(), 0);
+    let progress = shipper.progress();
+    let sealed: u64 = sealed_segments(directory.path())
+        .unwrap()
+        .iter()
+        .map(|segment| fs::metadata(&segment.path).unwrap().len())
+        .sum();
+    assert_eq!((progress.lag(), progress.lag_bytes), (end, Some(sealed)));
+    assert!(progress.age() > Duration::ZERO, "{progress:?}");
     // This it says by itself: the password is another one now.
     server.change_password("another");
     proxy.change(Fault::None);
