@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::connection::{AGAIN, Connection, TRIES};
 use crate::error::{Error, Result};
 use crate::message::{NOTES, Stored, notes_of, seq_of};
-use crate::reader::{Reader, locate};
+use crate::reader::Reader;
 use crate::stream;
 
 /// Reads copies.
@@ -99,10 +99,7 @@ impl NatsCopy {
     async fn page(&mut self, trail: TrailId, from: u64) -> Result<Vec<Shipped>> {
         let mut reader = match self.reading.take() {
             Some((known, next, reader)) if known == trail && next == from => reader,
-            _ => {
-                let place = locate(&mut self.stream, trail, from).await?;
-                Reader::begin(&self.stream, crate::message::all_of(trail), place).await?
-            }
+            _ => Reader::at(&mut self.stream, trail, from).await?,
         };
         let mut tries = 0;
         loop {
@@ -119,8 +116,7 @@ impl NatsCopy {
                     return Err(Error::unreachable(why));
                 }
                 sleep(AGAIN).await;
-                let place = locate(&mut self.stream, trail, from).await?;
-                reader = Reader::begin(&self.stream, crate::message::all_of(trail), place).await?;
+                reader = Reader::at(&mut self.stream, trail, from).await?;
                 continue;
             }
             let lines: Vec<Shipped> = page

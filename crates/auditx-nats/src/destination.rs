@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
 
 use crate::address::Address;
@@ -93,7 +92,7 @@ impl Nats {
 
     /// The lines of a batch to be published in a row; none where it is to be published at once. A last line with a note is left to be
     /// published together with it.
-    fn in_a_row<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
+    fn row_of<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
         let lines = batch.lines();
         if !self.takes_rows || self.pace.is_none() || lines.len() < FEW {
             return None;
@@ -189,16 +188,9 @@ impl Destination for Nats {
         let name = &self.address.stream;
         let asked = connection.insist(async || {
             let stream = stream::open(&connection, name).await?;
+            // Before the last message: what comes in between makes the end of the stream another one.
             let info = stream.cached_info().clone();
-            let last = match stream.get_last_raw_message_by_subject(&all_of(trail)).await {
-                Ok(message) => Some(message),
-                Err(error) => match error.kind() {
-                    LastRawMessageErrorKind::NoMessageFound => None,
-                    LastRawMessageErrorKind::JetStream(error) => return Err(Error::answered(&error)),
-                    _ => return Err(Error::unreachable(error)),
-                },
-            };
-            Ok((last, info))
+            Ok((stream::last_of(&stream, &all_of(trail)).await?, info))
         });
         let (last, info) = asked.await?;
         let config = info.config;
@@ -226,7 +218,7 @@ impl Destination for Nats {
             self.tips.insert(trail, tip);
             return Err(poison);
         }
-        let Some(lines) = self.in_a_row(batch) else {
+        let Some(lines) = self.row_of(batch) else {
             return self.send_at_once(batch, tip, batch.lines()).await;
         };
         let rest = &batch.lines()[lines.len()..];

@@ -17,6 +17,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Of a trail, from this line on.
+    pub(crate) async fn at(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<Self> {
+        let place = locate(stream, trail, seq).await?;
+        Self::begin(stream, all_of(trail), place).await
+    }
+
     /// From this place in the stream on.
     pub(crate) async fn begin(stream: &Stream, filter: String, from: u64) -> Result<Self> {
         let config = pull::Config {
@@ -46,7 +52,7 @@ impl Reader {
 
 /// Where in the stream the first message is that speaks of this line or a later one; the end of the stream where none does. Halves what
 /// may be: costs one request for each power of two of the stream's messages.
-pub(crate) async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<u64> {
+async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<u64> {
     let state = stream.info().await.map_err(Error::unreachable)?.state.clone();
     let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
     while low < high {

@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::Stream;
 use auditx_core::{Hash, SignedCheckpoint};
 use auditx_ship::{Lines, Source, TrailId, TrailName};
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::message::{Stored, all_of, notes_of};
-use crate::reader::{Reader, locate};
+use crate::message::{Stored, notes_of};
+use crate::reader::Reader;
 use crate::stream;
 
 /// One trail of a stream. What it gives is as good as the stream: whoever doubts it verifies where it arrives.
@@ -56,14 +56,8 @@ impl NatsSource {
 
 impl Open {
     async fn newest_note(&self, trail: TrailId) -> Result<Option<SignedCheckpoint>> {
-        match self.stream.get_last_raw_message_by_subject(&notes_of(trail)).await {
-            Ok(message) => SignedCheckpoint::parse(&message.payload).map(Some).map_err(Error::said),
-            Err(error) => match error.kind() {
-                LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                LastRawMessageErrorKind::JetStream(error) => Err(Error::said(error)),
-                _ => Err(Error::unreachable(error)),
-            },
-        }
+        let last = stream::last_of(&self.stream, &notes_of(trail)).await?;
+        last.map(|note| SignedCheckpoint::parse(&note.payload).map_err(Error::said)).transpose()
     }
 
     /// Sees to it that something is ahead, if anything follows.
@@ -73,10 +67,7 @@ impl Open {
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None => {
-                let place = locate(&mut self.stream, trail, next).await?;
-                Reader::begin(&self.stream, all_of(trail), place).await?
-            }
+            None => Reader::at(&mut self.stream, trail, next).await?,
         };
         self.ahead.extend(reader.page().await?);
         self.reader = Some(reader);
@@ -84,8 +75,7 @@ impl Open {
     }
 
     async fn leaf(&mut self, trail: TrailId, seq: u64) -> Result<Option<Hash>> {
-        let place = locate(&mut self.stream, trail, seq).await?;
-        let page = Reader::begin(&self.stream, all_of(trail), place).await?.page().await?;
+        let page = Reader::at(&mut self.stream, trail, seq).await?.page().await?;
         Ok(page.into_iter().find_map(|stored| match stored {
             Stored::Line(line) if line.seq == seq => Some(line.leaf_hash),
             _ => None,

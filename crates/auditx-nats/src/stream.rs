@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType, Stream};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, StorageType, Stream,
+};
 
 use crate::address::Address;
 use crate::connection::Connection;
@@ -80,6 +83,18 @@ fn report(done: String, info: &Info) -> Vec<String> {
     report.extend(lacks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, why)| format!("Look: {why}.")));
     report.push("Look: whether the servers have `sync_interval: always` no client can see.".to_owned());
     report
+}
+
+/// The newest message under a subject; none where there is none.
+pub(crate) async fn last_of(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>> {
+    match stream.get_last_raw_message_by_subject(subject).await {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => match error.kind() {
+            LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            LastRawMessageErrorKind::JetStream(error) => Err(Error::answered(&error)),
+            _ => Err(Error::unreachable(error)),
+        },
+    }
 }
 
 /// The stream of this name.

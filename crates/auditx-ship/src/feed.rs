@@ -104,8 +104,14 @@ impl Source for Feed {
     }
 }
 
-/// The lines of a trail from one on and before another.
-pub(crate) fn waiting_in(trail: &Path, next: u64, end: u64) -> Result<Waiting> {
+/// The lines of a trail from `next` on and before `end`; nothing where there are none.
+///
+/// # Errors
+/// Where the trail cannot be read.
+pub fn waiting_in(trail: &Path, next: u64, end: u64) -> Result<Waiting> {
+    if next >= end {
+        return Ok(Waiting::default());
+    }
     let bytes_from = |seq| auditx_core::bytes_from(trail, seq).map_err(Error::new);
     let bytes = bytes_from(next)?.saturating_sub(bytes_from(end)?);
     let mut reader = TrailReader::new(trail, next);

@@ -43,6 +43,7 @@ pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;
 pub use destination::{Destination, DestinationId, Position, TrailId};
 pub use error::{Error, Result, RetryKind, ShipError};
+pub use feed::waiting_in;
 pub use progress::{Progress, Retries, State};
 pub use settings::Settings;
 pub use shipper::Shipper;

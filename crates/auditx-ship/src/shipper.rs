@@ -39,8 +39,7 @@ impl Shared {
     /// Says what waits. Of what cannot be read the next reading complains.
     pub(crate) fn measure(&self, waiting: impl FnOnce(u64, u64) -> Option<Waiting>) {
         let Progress { next, signed, .. } = self.progress();
-        let found =
-            if next < signed { waiting(next, signed) } else { Some(Waiting { bytes: 0, oldest: None }) };
+        let found = if next < signed { waiting(next, signed) } else { Some(Waiting::default()) };
         self.change(|progress| {
             progress.lag_bytes = found.map(|waiting| waiting.bytes);
             if let Some(Waiting { oldest, .. }) = found {

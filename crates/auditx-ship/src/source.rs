@@ -44,7 +44,7 @@ pub trait Source: Send + 'static {
 }
 
 /// Lines that wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Waiting {
     /// What they take on the disk.
     pub bytes: u64,

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::{Field, Moment, Row, TrailReader, bytes_from, shipper_positions};
+use auditx_core::shipper_positions;
 use auditx_reader::latest_checkpoint;
-use auditx_ship::dead_letters;
+use auditx_ship::{Waiting, dead_letters, waiting_in};
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
@@ -89,24 +89,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 impl Destination {
     fn of(trail: &Path, name: String, next: u64, signed: u64) -> Result<Self, Failure> {
         let lag_lines = signed.saturating_sub(next);
-        let lag_bytes = bytes_from(trail, next)?.saturating_sub(bytes_from(trail, signed)?);
-        let lag_seconds = if lag_lines > 0 { age(trail, next)? } else { None };
+        let Waiting { bytes, oldest } = waiting_in(trail, next, signed)?;
+        let age = oldest.map(|oldest| SystemTime::now().duration_since(oldest).unwrap_or_default().as_secs());
         let parked = dead_letters(trail, &name)?;
-        Ok(Self { name, next, lag_lines, lag_bytes, lag_seconds, parked })
+        Ok(Self { name, next, lag_lines, lag_bytes: bytes, lag_seconds: age, parked })
     }
-}
-
-/// How long ago this line, or the first after it that is there, was recorded.
-fn age(trail: &Path, seq: u64) -> Result<Option<u64>, Failure> {
-    let mut reader = TrailReader::new(trail, seq);
-    let Some((_, line)) = reader.next_line()? else { return Ok(None) };
-    let text = std::str::from_utf8(line).ok();
-    let row = text.and_then(|text| Row::read_text(text).ok());
-    let recorded = row.and_then(|row| Moment::parse(&row.text(Field::Timestamp)));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(recorded.map(|recorded| {
-        now.as_secs().saturating_sub(u64::try_from(recorded.micros()).unwrap_or(0) / 1_000_000)
-    }))
 }
 
 impl Found {
