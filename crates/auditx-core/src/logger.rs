@@ -115,7 +115,7 @@ impl AuditLogger {
         Self::open_on(config, Arc::new(Disk))
     }
 
-    fn open_on(config: Config, storage: Arc<dyn Storage>) -> Result<Self> {
+    pub(crate) fn open_on(config: Config, storage: Arc<dyn Storage>) -> Result<Self> {
         let core = Arc::new(Core::open(&config, storage, None)?);
         exit::close_at_exit(&core);
         Ok(Self(Arc::new(Handle::Open(core))))

@@ -1,5 +1,7 @@
 //! What settings change: when entries are written, what is refused, what is waited for, whose settings count.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
 use super::*;
@@ -133,11 +135,11 @@ fn a_trail_that_takes_nothing_refuses_requests_only_where_that_is_wanted() {
 fn head_of(exchange: &mut Exchange) -> Result<(), Problem> {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
+        fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
         let tell = |exchange: &mut Exchange| exchange.respond(&ResponseFacts::new(201));
         match exchange.poll_head(&mut Context::from_waker(&waker), tell) {
@@ -187,17 +189,22 @@ fn what_was_recorded_in_a_durable_request_is_waited_for_and_nothing_else_is() {
 #[test]
 fn an_entry_that_was_dropped_is_never_durable_and_the_client_hears_of_it() {
     use crate::config::OnFull;
+    use crate::storage::testing::FaultyDisk;
     let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
     let config = Config::new(directory.path()).journal_bytes(1 << 20).on_full(OnFull::Drop);
-    let logger = AuditLogger::open(config).unwrap();
+    let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     let http: HttpAudit = HttpAudit::builder().logger(logger.clone()).durable(true).build().unwrap();
     let mut exchange = http.begin(&RequestFacts::new("GET", "/x", &Pairs(Vec::new())));
+    disk.0.room.store(0, Ordering::SeqCst);
     exchange.context().in_fn(|| {
-        // Faster than any drain.
         while logger.metrics().dropped == 0 {
             logger.log("x".repeat(60_000)).record().unwrap();
         }
     })();
+    // What is recorded from here on finds room.
+    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    logger.flush(std::time::Duration::from_secs(30)).unwrap();
     let problem = head_of(&mut exchange).unwrap_err();
     assert_eq!(problem.status(), 503);
     assert!(problem.reason().contains("dropped"), "{}", problem.reason());
