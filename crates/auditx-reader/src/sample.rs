@@ -27,7 +27,7 @@ pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8
 
 /// Waits until a logger that records nothing more has compressed every sealed segment.
 pub(crate) fn until_compressed(logger: &AuditLogger) {
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(120);
     logger.flush(PATIENCE).unwrap();
     let begin = Instant::now();
     while logger.metrics().compressed < logger.metrics().seals {

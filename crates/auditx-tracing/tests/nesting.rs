@@ -20,7 +20,7 @@ use auditx_tracing::{AuditTracingLayer, Counts};
 use tracing::{error, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Process {
     directory: PathBuf,

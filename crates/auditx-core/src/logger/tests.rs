@@ -24,7 +24,7 @@ use crate::segment::TrailReader;
 use crate::vocabulary::{AuditAction, BusinessModule};
 use crate::{Compression, RateLimit, Redaction, Retention};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn entries(directory: &Path) -> Vec<StoredEntry> {
     let mut reader = TrailReader::new(directory, 0);

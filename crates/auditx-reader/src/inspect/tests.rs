@@ -11,7 +11,7 @@ use auditx_core::{
 use super::*;
 use crate::sample::{Sample, line, text};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn inspected(sample: &Sample) -> Inspection {
     inspect(sample.directory(), &mut |_, _| {}).unwrap()

@@ -9,7 +9,7 @@ use auditx_core::{AuditLogger, Compression, Config};
 use super::*;
 use crate::sample::{Sample, line, text};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn bytes(lines: &mut Lines) -> Vec<Vec<u8>> {
     lines.map(|line| line.unwrap().bytes().to_vec()).collect()

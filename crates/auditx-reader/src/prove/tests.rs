@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::sample::until_compressed;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Trail {
     directory: TempDir,

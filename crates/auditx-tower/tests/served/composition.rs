@@ -25,8 +25,8 @@ use auditx_tests::served::{ask, wait_for_closings};
 /// Repetitive enough to be worth compressing.
 const REPORT: usize = 20_000;
 
-/// Never answered in time.
-const MOMENT: Duration = Duration::from_millis(20);
+/// What answers at once answers within it, on a busy machine too.
+const MOMENT: Duration = Duration::from_millis(500);
 
 fn routes() -> Router {
     Router::new()

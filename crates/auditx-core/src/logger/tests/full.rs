@@ -113,8 +113,10 @@ fn a_full_journal_waits_for_room_and_loses_nothing() {
 #[test]
 fn waiting_for_room_ends_and_says_what_the_disk_said() {
     let (_directory, disk, logger) = stuck(OnFull::Wait { max: Duration::from_millis(50) });
+    record(&logger, 0).unwrap();
+    wait_until(|| logger.metrics().write_failures > 0);
     let begin = Instant::now();
-    let (_, error) = fill(&logger, 0);
+    let (_, error) = fill(&logger, 1);
     assert!(error.is_storage() && begin.elapsed() >= Duration::from_millis(50), "{error}");
     assert!(error.path().is_some(), "{error}");
     disk.0.room.store(u64::MAX, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use crate::sample::until_compressed;
 use super::*;
 
 pub(super) const ORIGIN: &str = "erp.example.com";
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A kind and a line.
 pub(super) type Found = (FaultKind, Option<u64>);
