@@ -43,8 +43,8 @@ pub use expected::Expected;
 
 const MEMORY: &str = "/dev/shm";
 
-/// Far longer than closing takes.
-const CLOSE_LIMIT: Duration = Duration::from_secs(30);
+/// Far longer than anything takes that a test waits for, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A trail for one test; gone when dropped.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl TestTrail {
     /// # Panics
     /// Where the trail does not close.
     pub fn refuse(&self) {
-        self.logger.close(CLOSE_LIMIT).unwrap_or_else(|error| panic!("the trail does not close: {error}"));
+        self.logger.close(PATIENCE).unwrap_or_else(|error| panic!("the trail does not close: {error}"));
     }
 
     /// What was recorded so far, in order; the library's own records apart.
@@ -115,7 +115,7 @@ impl TestTrail {
     /// Where the trail cannot be read.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
-        let ready = self.logger.flush(CLOSE_LIMIT);
+        let ready = self.logger.flush(PATIENCE);
         if let Err(error) = ready.or_else(|error| if error.is_closed() { Ok(()) } else { Err(error) }) {
             panic!("the trail does not come to rest: {error}");
         }

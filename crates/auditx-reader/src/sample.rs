@@ -25,9 +25,11 @@ pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8
     lines.into_iter().flat_map(|line| [line.as_ref(), b"\n"].concat()).collect()
 }
 
+/// Far longer than anything takes that a test waits for, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Waits until a logger that records nothing more has compressed every sealed segment.
 pub(crate) fn until_compressed(logger: &AuditLogger) {
-    const PATIENCE: Duration = Duration::from_secs(120);
     logger.flush(PATIENCE).unwrap();
     let begin = Instant::now();
     while logger.metrics().compressed < logger.metrics().seals {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::logger::AuditLogger;
 use crate::segment::TrailReader;
+use crate::testing::PATIENCE;
 
 struct Pairs(Vec<(&'static str, Vec<u8>)>);
 
@@ -44,7 +45,7 @@ impl Fixture {
     }
 
     fn closing(&self) -> Vec<StoredEntry> {
-        self.logger.flush(std::time::Duration::from_secs(30)).unwrap();
+        self.logger.flush(PATIENCE).unwrap();
         closing(self.directory.path())
     }
 }

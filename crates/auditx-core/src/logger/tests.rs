@@ -21,10 +21,9 @@ use super::*;
 use crate::context::RequestContext;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::segment::TrailReader;
+use crate::testing::PATIENCE;
 use crate::vocabulary::{AuditAction, BusinessModule};
 use crate::{Compression, RateLimit, Redaction, Retention};
-
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn entries(directory: &Path) -> Vec<StoredEntry> {
     let mut reader = TrailReader::new(directory, 0);

@@ -2,16 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::Duration;
 
 use auditx_core::{
     AuditLogger, Compression, Config, FORMAT_VERSION, KeySource, OWN_DIR, Retention, checkpoint_path,
 };
 
 use super::*;
-use crate::sample::{Sample, line, text};
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::sample::{PATIENCE, Sample, line, text};
 
 fn inspected(sample: &Sample) -> Inspection {
     inspect(sample.directory(), &mut |_, _| {}).unwrap()

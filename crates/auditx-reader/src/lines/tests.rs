@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use auditx_core::{AuditLogger, Compression, Config};
 
 use super::*;
-use crate::sample::{Sample, line, text};
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::sample::{PATIENCE, Sample, line, text};
 
 fn bytes(lines: &mut Lines) -> Vec<Vec<u8>> {
     lines.map(|line| line.unwrap().bytes().to_vec()).collect()

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use auditx_core::{
     AuditLogger, Cadence, Compression, Config, OWN_DIR, Retention, VerifierKey, checkpoint_history,
@@ -11,9 +10,7 @@ use auditx_core::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::sample::until_compressed;
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::sample::{PATIENCE, until_compressed};
 
 struct Trail {
     directory: TempDir,

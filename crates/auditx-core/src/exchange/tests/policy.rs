@@ -120,7 +120,7 @@ fn a_trail_that_takes_nothing_refuses_requests_only_where_that_is_wanted() {
         let (open, closed): (HttpAudit, HttpAudit) = (layer(OnFailure::Open), layer(OnFailure::Closed));
         let begin = |http: &HttpAudit| http.begin(&RequestFacts::new("GET", "/x", &Pairs(Vec::new())));
         assert_eq!(begin(&closed).refusal(), None, "it takes entries");
-        logger.close(std::time::Duration::from_secs(30)).unwrap();
+        logger.close(PATIENCE).unwrap();
         assert_eq!(begin(&open).refusal(), None);
         let exchange = begin(&closed);
         let problem = exchange.refusal().unwrap();
@@ -204,12 +204,12 @@ fn an_entry_that_was_dropped_is_never_durable_and_the_client_hears_of_it() {
     })();
     // What is recorded from here on finds room.
     disk.0.room.store(u64::MAX, Ordering::SeqCst);
-    logger.flush(std::time::Duration::from_secs(30)).unwrap();
+    logger.flush(PATIENCE).unwrap();
     let problem = head_of(&mut exchange).unwrap_err();
     assert_eq!(problem.status(), 503);
     assert!(problem.reason().contains("dropped"), "{}", problem.reason());
     drop(exchange);
-    logger.flush(std::time::Duration::from_secs(30)).unwrap();
+    logger.flush(PATIENCE).unwrap();
     let entries = closing(directory.path());
     let last = entries.iter().rfind(|entry| !entry.method.is_empty()).unwrap();
     assert_eq!((last.status, last.success, &last.metadata["outcome"]), (Some(503), false, &json!("error")));
@@ -237,7 +237,7 @@ fn the_settings_of_the_innermost_layer_count_and_there_is_one_entry() {
     assert_eq!((outer.closing().len(), inner.closing().len()), (0, 2));
 
     let strict = with(|http| http.on_failure(OnFailure::Closed));
-    strict.logger.close(std::time::Duration::from_secs(30)).unwrap();
+    strict.logger.close(PATIENCE).unwrap();
     let exchange = begin("/x");
     let problem = strict.http.govern(exchange.context()).unwrap();
     assert!(problem.to_json().contains(exchange.request_id()));

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use auditx_core::{
     ACTIVE, AuditLogger, CompactRange, Compression, Config, Hash, OWN_DIR, Signer, SigningKey, VerifierKey,
@@ -11,12 +10,12 @@ use auditx_core::{
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 
+pub(super) use crate::sample::PATIENCE;
 use crate::sample::until_compressed;
 
 use super::*;
 
 pub(super) const ORIGIN: &str = "erp.example.com";
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A kind and a line.
 pub(super) type Found = (FaultKind, Option<u64>);
