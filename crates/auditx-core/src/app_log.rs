@@ -1,17 +1,19 @@
-//! app.log: text for people, `time | LEVEL | message | {json fields}`. Not evidence: it rotates and old parts go.
+//! app.log: text for people, `time | LEVEL | message | {json fields}`. Not evidence: it rotates and old parts are removed.
+//!
+//! Another program may rotate it as well: [`AppLog::follow_name`], which the writer calls once a second, begins a new file
+//! where the old one no longer has its name.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
 use crate::clock::{Clock, Timestamp};
+use crate::dir::{Access, Dir, FileStat};
 use crate::encode;
 use crate::metrics::Counters;
 use crate::redact::Rules;
-use crate::storage::{open_own, own_options};
 use crate::vocabulary::LogLevel;
 
 pub(crate) const FILE_NAME: &str = "app.log";
@@ -21,7 +23,7 @@ const BACKUPS: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct AppLog {
-    path: PathBuf,
+    directory: Dir,
     max_bytes: u64,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -29,23 +31,28 @@ pub(crate) struct AppLog {
 }
 
 impl AppLog {
-    pub(crate) fn new(
-        directory: &Path,
+    /// Opens the file, which exists from then on. Where that fails, each line tries again.
+    pub(crate) fn open(
+        directory: &Dir,
         max_bytes: u64,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { path: directory.join(FILE_NAME), max_bytes, clock, counters, open: Mutex::new(None) }
+        let log = Self { directory: directory.clone(), max_bytes, clock, counters, open: Mutex::new(None) };
+        if log.current(&mut log.lock()).is_err() {
+            log.counters.app_log_failures.add(1);
+        }
+        log
     }
 
-    /// Writes one line. A failure is counted and reported nowhere else: there is nowhere else.
+    /// Writes one line; returns whether it could. A failure is counted.
     pub(crate) fn write(
         &self,
         level: LogLevel,
         message: &str,
         fields: &Map<String, Value>,
         rules: Option<&Rules>,
-    ) {
+    ) -> bool {
         let mut line = format!("{} | {level} | ", Timestamp::of(self.clock.now())).into_bytes();
         encode::plain_text(&mut line, message);
         if !fields.is_empty() {
@@ -57,48 +64,83 @@ impl AppLog {
             }
         }
         line.push(b'\n');
-        if self.append(&line).is_err() {
+        let is_written = self.append(&line).is_ok();
+        if !is_written {
             self.counters.app_log_failures.add(1);
+        }
+        is_written
+    }
+
+    /// A trouble of the library itself; on standard error where app.log cannot be written.
+    pub(crate) fn trouble(&self, message: &str) {
+        if !self.write(LogLevel::Error, message, &Map::new(), None) {
+            // Nothing is left to report a failure to.
+            drop(writeln!(io::stderr(), "auditx: {message}"));
         }
     }
 
-    /// A trouble of the library itself.
-    pub(crate) fn trouble(&self, message: &str) {
-        self.write(LogLevel::Error, message, &Map::new(), None);
+    /// Begins a new file where another program renamed, removed or replaced the old one; says so in the new one.
+    pub(crate) fn follow_name(&self) {
+        let mut open = self.lock();
+        let Some((file, _)) = &*open else { return };
+        let Ok(named) = self.directory.stat(FILE_NAME) else { return };
+        let is_ours = named.is_some_and(|named| FileStat::of(file).is_ok_and(|ours| ours.is_same(&named)));
+        if is_ours {
+            return;
+        }
+        *open = None;
+        if named.is_some_and(|named| !named.is_file()) && self.directory.set_aside(FILE_NAME).is_err() {
+            self.counters.app_log_failures.add(1);
+            return;
+        }
+        drop(open);
+        let what = "app.log was renamed, removed or replaced by another program; it continues in this file";
+        self.write(LogLevel::Warning, what, &Map::new(), None);
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         if open.as_ref().is_some_and(|(_, len)| *len + line.len() as u64 > self.max_bytes) {
             *open = None;
             self.rotate()?;
         }
-        let (file, len) = match &mut *open {
-            Some(open) => open,
-            None => {
-                let file = open_own(&self.path, own_options().append(true).create(true))?;
-                let len = file.metadata()?.len();
-                open.insert((file, len))
-            }
-        };
+        let (file, len) = self.current(&mut open)?;
         file.write_all(line)?;
         *len += line.len() as u64;
         Ok(())
     }
 
-    fn rotate(&self) -> io::Result<()> {
-        let part = |number: usize| self.path.with_file_name(format!("{FILE_NAME}.{number}"));
-        for number in (1..BACKUPS).rev() {
-            if part(number).exists() {
-                fs::rename(part(number), part(number + 1))?;
+    fn current<'o>(&self, open: &'o mut Option<(File, u64)>) -> io::Result<&'o mut (File, u64)> {
+        match open {
+            Some(open) => Ok(open),
+            None => {
+                let file = self.directory.open(FILE_NAME, Access::APPEND.or_create())?;
+                let len = file.metadata()?.len();
+                Ok(open.insert((file, len)))
             }
         }
-        fs::rename(&self.path, part(1))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(File, u64)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let part = |number: usize| format!("{FILE_NAME}.{number}");
+        for number in (1..BACKUPS).rev() {
+            if self.directory.stat(part(number))?.is_some() {
+                self.directory.rename(part(number), part(number + 1))?;
+            }
+        }
+        self.directory.rename(FILE_NAME, part(1))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;
@@ -106,7 +148,7 @@ mod tests {
     use crate::redact::Redaction;
 
     fn app_log(directory: &Path, max_bytes: u64) -> AppLog {
-        AppLog::new(directory, max_bytes, Arc::new(SystemClock), Arc::default())
+        AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default())
     }
 
     #[test]
@@ -127,6 +169,32 @@ mod tests {
             rest,
             "WARNING | two\\nlines \\u001b[31m \"quoted\" | {\"attempt\":2,\"password\":\"[REDACTED]\"}\n"
         );
+    }
+
+    #[test]
+    fn it_begins_a_new_file_where_another_program_took_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let log = app_log(directory.path(), 10_000);
+        assert_eq!(fs::read(&path).unwrap(), b"", "it exists from the first open");
+        for replace in [
+            |path: &Path| fs::rename(path, path.with_extension("log.old")).unwrap(),
+            |path: &Path| fs::remove_file(path).unwrap(),
+            |path: &Path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+        ] {
+            log.trouble("before");
+            replace(&path);
+            log.follow_name();
+            log.follow_name();
+            log.trouble("after");
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.lines().count() == 2 && text.contains("by another program"), "{text}");
+            assert!(text.contains("after"), "{text}");
+        }
+        assert!(fs::read_to_string(directory.path().join("app.log.old")).unwrap().contains("before"));
     }
 
     #[test]

@@ -8,12 +8,12 @@ mod settle;
 mod staged;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::bell::Bell;
 use crate::clock::{Clock, Timestamp};
+use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::history::Line;
@@ -52,7 +52,7 @@ const MOST_UNSETTLED: usize = 32;
 /// What an appender works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Means {
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Dir,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -339,7 +339,7 @@ impl Appender {
 
     fn take_back(&mut self, error: io::Error) -> Error {
         self.means.counters.write_failures.add(1);
-        let path = self.active_path();
+        let path = self.means.directory.join(ACTIVE);
         if let Err(undo) = self.active.file.set_len(self.active.len) {
             // Half a line that cannot be taken back: nothing may follow it.
             self.poison(&Error::storage("cannot take back half a line after a failed write", &path, undo));
@@ -357,10 +357,6 @@ impl Appender {
             }
         }
         Ok(())
-    }
-
-    fn active_path(&self) -> PathBuf {
-        self.means.directory.join(ACTIVE)
     }
 }
 

@@ -10,20 +10,21 @@ pub(crate) mod projection;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
 use crate::config::{Console, Durability, Hook};
+use crate::dir::Dir;
 use crate::error::{Error, HookError, Result};
 use crate::line::RecordedEntry;
 use crate::metrics::FollowerMetrics;
 use crate::segment::TrailReader;
 use crate::watermark::Watermark;
 
-use cursor::Cursor;
+use cursor::{CURSORS, Cursor};
 
 /// Cursors are made durable at most this often: a stale one costs a repetition, never a gap.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ pub(crate) struct Followers {
 /// What followers need from their logger.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Dir,
     pub(crate) projection: Arc<projection::ProjectionLock>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) app_log: Arc<AppLog>,
@@ -122,8 +123,7 @@ impl Followers {
             giving_up: Arc::default(),
             all: Vec::new(),
         };
-        let cursors = cursor::cursors_of(&around.directory);
-        let cursor = |name: &str| Cursor::open(&cursors, name);
+        let cursor = |name: &str| Cursor::open(&around.directory, name);
         let durable = if around.durability == Durability::Os { Gate::Written } else { Gate::Durable };
 
         let mut security_cursor = cursor(projection::FILE_NAME)?;
@@ -141,9 +141,9 @@ impl Followers {
             let mut hook_cursor = cursor(&hook.name)?;
             let begin = hook_cursor.position().unwrap_or(if hook.from_start { 0 } else { around.opened_at });
             hook_cursor.advance(begin);
-            hook_cursor
-                .save()
-                .map_err(|error| Error::storage("cannot save a hook's cursor", &cursors, error))?;
+            hook_cursor.save().map_err(|error| {
+                Error::storage("cannot save a hook's cursor", around.directory.join(CURSORS), error)
+            })?;
             let foreign = Progress::new(&hook.name, begin, durable, true, false);
             followers.spawn(around, foreign, Box::new(hook::HookSink::new(hook)), Some(hook_cursor))?;
         }

@@ -1,16 +1,17 @@
 //! What a trail says it is, beside its lines: `.auditx/trail.json`.
 
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::log_name;
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::own_record::FORMAT_VERSION;
-use crate::segment::OWN_DIR;
-use crate::storage::{Storage, read_own};
+use crate::storage::Storage;
 use crate::tree::to_hex;
+
+/// Its name in the trail's directory.
+pub(crate) const IDENTITY: &str = ".auditx/trail.json";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TrailIdentity {
@@ -37,9 +38,10 @@ impl TrailIdentity {
         u128::from_str_radix(&self.trail_id, 16).unwrap_or_default().to_be_bytes()
     }
 
-    pub(crate) fn read(trail: &Path) -> Result<Self> {
-        let path = path_of(trail);
-        let bytes = read_own(&path)
+    pub(crate) fn read(directory: &Dir) -> Result<Self> {
+        let path = directory.join(IDENTITY);
+        let bytes = directory
+            .read(IDENTITY)
             .map_err(|error| Error::storage("cannot read the trail's identity", &path, error))?;
         let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
             Error::corrupt("the trail's identity cannot be read").at(&path).because(error)
@@ -54,14 +56,10 @@ impl TrailIdentity {
         Ok(identity)
     }
 
-    pub(crate) fn write(&self, trail: &Path, storage: &dyn Storage) -> Result<()> {
-        let path = path_of(trail);
-        let failed = |error| Error::storage("cannot write the trail's identity", &path, error);
+    pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {
+        let failed =
+            |error| Error::storage("cannot write the trail's identity", directory.join(IDENTITY), error);
         let json = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        storage.replace(&path, &json).map_err(failed)
+        storage.replace(directory, IDENTITY, &json).map_err(failed)
     }
-}
-
-fn path_of(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join("trail.json")
 }

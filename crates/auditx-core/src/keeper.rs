@@ -6,7 +6,6 @@ mod index;
 mod pace;
 mod retire;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use crate::app_log::AppLog;
 use crate::bell::Bell;
 use crate::config::{Compression, Retention};
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::Progress;
 use crate::follow::projection::ProjectionLock;
@@ -41,7 +41,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// What is done to sealed segments, by whoever does it: one at a time.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Dir,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
@@ -91,7 +91,7 @@ impl Housekeeping {
             // Before it is compressed: then nothing need be decompressed for it.
             takes_indexes = takes_indexes && self.index(&segment, &mut indexed);
             if self.compression == Compression::Zstd && !segment.compressed {
-                compress::compress(&segment.path, &self.directory)?;
+                compress::compress(&self.directory, &segment.name())?;
                 self.counters.compressed.add(1);
             }
         }
@@ -166,6 +166,8 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn ends(first_seqs: &[u64], after_last: u64, signed: u64) -> Vec<(u64, u64)> {

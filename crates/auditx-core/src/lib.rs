@@ -17,6 +17,7 @@ mod id;
 mod metrics;
 mod kill_point;
 mod callback;
+mod dir;
 mod storage;
 mod vocabulary;
 mod amount;
@@ -67,6 +68,7 @@ pub use config::{
     Retention,
 };
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
+pub use dir::Dir;
 pub use encode::{MAX_LINE, is_hazard};
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};

@@ -1,73 +1,129 @@
-//! One writer per trail: the lock file, and who holds it.
+//! One writer per trail: the lock, and who holds it.
+//!
+//! The trail's directory itself is locked, which no removed or replaced file can undo, and `.auditx/lock`, which names the
+//! holder for people and for programs that only read.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Kind, Result};
 use crate::segment::OWN_DIR;
-use crate::storage::{create_directory, open_own, own_options};
+
+/// Its name in the trail's directory.
+pub(crate) const LOCK: &str = ".auditx/lock";
+
+/// A new lock file, while it takes the place of one that is gone.
+const NEW_LOCK: &str = ".auditx/lock.tmp";
 
 /// The single writer's lock, held for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    directory: Dir,
     file: File,
+    /// A descriptor of the trail's directory, locked; `None` on file systems that do not lock directories.
+    held: Option<OwnedFd>,
+    holder: String,
 }
 
 /// Takes the lock of the trail in `directory`.
 ///
 /// # Errors
 /// `is_locked`, naming the holder, where another writer has it.
-pub(crate) fn lock(directory: &Path, instance: &str) -> Result<Lock> {
-    let own = directory.join(OWN_DIR);
-    create_directory(&own)
-        .map_err(|error| Error::storage("cannot make the trail's directory", &own, error))?;
-    let path = own.join("lock");
-    let mut file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
-        .map_err(|error| Error::storage("cannot open the trail's lock", &path, error))?;
+pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
+    let path = directory.join(LOCK);
+    let failed = |error| Error::storage("cannot lock the trail", &path, error);
+    directory.create_directory(OWN_DIR).map_err(|error| {
+        Error::storage("cannot create the trail's directory", directory.join(OWN_DIR), error)
+    })?;
+    let file = directory.open(LOCK, Access::READ_WRITE.or_create()).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Whoever holds the lock wrote its name into it; an unreadable name changes nothing about the answer.
-            if file.read_to_string(&mut holder).is_err() || holder.is_empty() {
-                holder = "another process".to_owned();
-            }
-            return Err(Error::new(
-                Kind::Locked,
-                format!(
-                    "the trail is being written by {}; close that one, or give this process a trail of its own with Config::instance",
-                    holder.trim()
-                ),
-            )
-            .at(directory));
-        }
-        Err(TryLockError::Error(error)) => return Err(Error::storage("cannot lock the trail", &path, error)),
+        Err(TryLockError::WouldBlock) => return Err(locked(directory, &file)),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
+    let held = match lock_directory(directory) {
+        Ok(held) => held,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(locked(directory, &file)),
+        Err(error) => return Err(failed(error)),
+    };
     let name = if instance.is_empty() { String::new() } else { format!(" (instance {instance})") };
     let holder = format!("process {}{name}\n", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.write_all(holder.as_bytes()))
-        .map_err(|error| Error::storage("cannot name the holder of the trail's lock", &path, error))?;
-    Ok(Lock { file })
+    let lock = Lock { directory: directory.clone(), file, held, holder };
+    lock.name_holder().map_err(failed)?;
+    Ok(lock)
+}
+
+/// Locks a descriptor of the directory itself; `None` where its file system cannot (NFS).
+fn lock_directory(directory: &Dir) -> io::Result<Option<OwnedFd>> {
+    let opened = directory.open_directory("")?;
+    match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(opened)),
+        Err(Errno::WOULDBLOCK) => Err(Errno::WOULDBLOCK.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+fn locked(directory: &Dir, mut file: &File) -> Error {
+    let mut holder = String::new();
+    // The holder wrote its name into the file; an unreadable name changes nothing about the answer.
+    if file.read_to_string(&mut holder).is_err() || holder.is_empty() {
+        holder = "another process".to_owned();
+    }
+    let what = format!(
+        "the trail is being written by {}; close that one, or give this process a trail of its own with Config::instance",
+        holder.trim()
+    );
+    Error::new(Kind::Locked, what).at(directory.path())
+}
+
+impl Lock {
+    fn name_holder(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        (&self.file).write_all(self.holder.as_bytes())
+    }
+
+    /// Puts the lock file back where another program removed or replaced it; returns whether it did. Nobody else can have
+    /// taken the trail meanwhile, since its directory is locked as well.
+    pub(crate) fn restore(&mut self) -> io::Result<bool> {
+        let named = self.directory.stat(LOCK)?;
+        let ours = FileStat::of(&self.file)?;
+        if self.held.is_none() || named.is_some_and(|named| named.is_same(&ours)) {
+            return Ok(false);
+        }
+        let file = self.directory.open(NEW_LOCK, Access::READ_WRITE.or_create())?;
+        file.try_lock()?;
+        let gone = std::mem::replace(&mut self.file, file);
+        self.name_holder()?;
+        self.directory.take_place(NEW_LOCK.as_ref(), LOCK.as_ref())?;
+        gone.unlock()?;
+        Ok(true)
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Nobody is to read a stale name. Unlocking beats closing: a child forked by anybody at this moment has a copy of
-        // the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.
+        // Nobody is to read a stale name. Unlocking is better than closing: a child that another thread forks at this moment
+        // has a copy of the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.
         drop(self.file.set_len(0).and_then(|()| self.file.unlock()));
+        if let Some(held) = &self.held {
+            rustix::fs::flock(held, FlockOperation::Unlock).unwrap_or(());
+        }
     }
 }
 
-/// Who holds the lock of a trail, as it named itself; none where nobody does.
+/// Who holds the lock of a trail, as it named itself; `None` if nobody does.
 ///
 /// # Errors
 /// `is_storage` where the lock cannot be read.
-pub fn lock_holder(directory: &Path) -> Result<Option<String>> {
-    let path = directory.join(OWN_DIR).join("lock");
-    let unreadable = |error| Error::storage("cannot read the trail's lock", &path, error);
-    let mut file = match open_own(&path, own_options().read(true)) {
+pub fn lock_holder(directory: impl Into<Dir>) -> Result<Option<String>> {
+    let directory = directory.into();
+    let unreadable = |error| Error::storage("cannot read the trail's lock", directory.join(LOCK), error);
+    let mut file = match directory.open(LOCK, Access::READ) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
@@ -86,19 +142,46 @@ pub fn lock_holder(directory: &Path) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dir::Modes;
+
+    fn dir(directory: &tempfile::TempDir) -> Dir {
+        Dir::hold(directory.path(), Modes::default()).unwrap()
+    }
 
     #[test]
     fn a_copy_of_the_descriptor_in_a_forked_child_does_not_keep_the_trail_locked() {
         let directory = tempfile::tempdir().unwrap();
-        let first = lock(directory.path(), "").unwrap();
-        let _copy = first.file.try_clone().unwrap();
-        assert!(lock(directory.path(), "").unwrap_err().is_locked());
+        let first = lock(&dir(&directory), "").unwrap();
+        let _childs = (first.file.try_clone().unwrap(), first.held.as_ref().unwrap().try_clone().unwrap());
+        assert!(lock(&dir(&directory), "").unwrap_err().is_locked());
         assert_eq!(
             lock_holder(directory.path()).unwrap().unwrap(),
             format!("process {}", std::process::id())
         );
         drop(first);
         assert_eq!(lock_holder(directory.path()).unwrap(), None);
-        drop(lock(directory.path(), "").unwrap());
+        drop(lock(&dir(&directory), "").unwrap());
+    }
+
+    #[test]
+    fn a_removed_lock_file_lets_nobody_in_and_is_put_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = lock(&dir(&directory), "shop").unwrap();
+        assert!(!first.restore().unwrap());
+        for replace in [false, true] {
+            std::fs::remove_file(directory.path().join(LOCK)).unwrap();
+            if replace {
+                std::fs::create_dir(directory.path().join(LOCK)).unwrap();
+            } else {
+                assert!(lock(&dir(&directory), "").unwrap_err().is_locked());
+            }
+            assert!(first.restore().unwrap());
+            let holder = lock_holder(directory.path()).unwrap().unwrap();
+            assert!(holder.ends_with("(instance shop)"), "{holder}");
+            assert!(lock(&dir(&directory), "").unwrap_err().to_string().contains("(instance shop)"));
+        }
+        drop(first);
+        assert_eq!(lock_holder(directory.path()).unwrap(), None);
+        drop(lock(&dir(&directory), "").unwrap());
     }
 }

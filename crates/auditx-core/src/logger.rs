@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::clock::Clock;
 use crate::config::{Config, Durability, OnFull};
+use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::follow::Followers;
@@ -91,7 +92,7 @@ struct Core {
     followers: Followers,
     housekeeping: Arc<Housekeeping>,
     running: Mutex<Option<Running>>,
-    trail_dir: std::path::PathBuf,
+    directory: Dir,
     /// The process that opened it.
     process: u32,
 }
@@ -149,12 +150,12 @@ impl AuditLogger {
         self.core()?.close(timeout)
     }
 
-    /// The directory of the trail.
+    /// The directory of the trail, as an absolute path.
     ///
     /// # Errors
     /// The error of opening, for a process-wide logger that could not be opened.
     pub fn trail_dir(&self) -> Result<&Path> {
-        Ok(&self.core()?.trail_dir)
+        Ok(self.core()?.directory.path())
     }
 
     /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.

@@ -7,12 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
 use crate::metrics::Counters;
 use crate::segment::OWN_DIR;
-use crate::storage::{Storage, create_directory, read_own};
+use crate::storage::Storage;
 use crate::tree::CompactRange;
+
+/// The latest checkpoint, in the trail's directory.
+pub(crate) const CHECKPOINT: &str = ".auditx/checkpoint";
+
+/// Checkpoints at boundaries, in the trail's directory.
+pub(crate) const CHECKPOINTS: &str = ".auditx/checkpoints";
 
 /// The latest checkpoint of the trail in this directory.
 #[must_use]
@@ -39,7 +46,7 @@ pub(crate) enum Occasion {
 
 #[derive(Debug)]
 pub(crate) struct Notary {
-    trail: PathBuf,
+    directory: Dir,
     storage: Arc<dyn Storage>,
     counters: Arc<Counters>,
     state: Mutex<State>,
@@ -55,17 +62,17 @@ struct State {
 impl Notary {
     /// Goes on from the latest checkpoint, which must be of this signer.
     pub(crate) fn new(
-        trail: &Path,
+        directory: &Dir,
         storage: Arc<dyn Storage>,
         counters: Arc<Counters>,
         (signer, key): (Arc<dyn Signer>, VerifierKey),
         latest: Option<SignedCheckpoint>,
     ) -> Result<Self> {
-        let history = checkpoint_history(trail);
-        create_directory(&history)
-            .map_err(|error| Error::storage("cannot make the directory of checkpoints", &history, error))?;
+        directory.create_directory(CHECKPOINTS).map_err(|error| {
+            Error::storage("cannot create the directory of checkpoints", directory.join(CHECKPOINTS), error)
+        })?;
         let state = State { key, signer, latest };
-        Ok(Self { trail: trail.to_path_buf(), storage, counters, state: Mutex::new(state) })
+        Ok(Self { directory: directory.clone(), storage, counters, state: Mutex::new(state) })
     }
 
     /// The public key that checks what it signs.
@@ -124,24 +131,27 @@ impl Notary {
             frontier.root().ok_or_else(|| Error::corrupt("the tree does not begin with the first line"))?;
         let made = SignedCheckpoint::sign(log_name, frontier.end(), &root, signers)?;
         self.keep(&made, occasion)?;
-        let path = checkpoint_path(&self.trail);
-        self.storage
-            .replace(&path, made.as_str().as_bytes())
-            .map_err(|error| Error::storage("cannot write the checkpoint", &path, error))?;
+        self.publish(&made)?;
         self.counters.checkpoints.add(1);
         Ok(made)
     }
 
     /// One file for each would be millions in a year; those in between travel in the trail itself.
     fn keep(&self, checkpoint: &SignedCheckpoint, occasion: Occasion) -> Result<()> {
-        let path = checkpoint_history(&self.trail).join(checkpoint.size().to_string());
+        let name = format!("{CHECKPOINTS}/{}", checkpoint.size());
         let note = checkpoint.as_str().as_bytes();
         match occasion {
             Occasion::Cadence => Ok(()),
-            Occasion::Boundary => self.storage.put(&path, note),
-            Occasion::Handover => self.storage.replace(&path, note),
+            Occasion::Boundary => self.storage.put(&self.directory, &name, note),
+            Occasion::Handover => self.storage.replace(&self.directory, &name, note),
         }
-        .map_err(|error| Error::storage("cannot keep the checkpoint", &path, error))
+        .map_err(|error| Error::storage("cannot keep the checkpoint", self.directory.join(name), error))
+    }
+
+    fn publish(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
+        self.storage.replace(&self.directory, CHECKPOINT, checkpoint.as_str().as_bytes()).map_err(|error| {
+            Error::storage("cannot write the checkpoint", self.directory.join(CHECKPOINT), error)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -151,9 +161,9 @@ impl Notary {
 }
 
 /// The latest checkpoint on disk, no signature of it checked; none where there is no file.
-pub(crate) fn read_latest(trail: &Path) -> Result<Option<SignedCheckpoint>> {
-    let path = checkpoint_path(trail);
-    match read_own(&path) {
+pub(crate) fn read_latest(directory: &Dir) -> Result<Option<SignedCheckpoint>> {
+    let path = directory.join(CHECKPOINT);
+    match directory.read(CHECKPOINT) {
         Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(|error| error.at(&path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::storage("cannot read the checkpoint", &path, error)),

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +9,7 @@ use std::task::{Context, Poll};
 
 use uuid::Uuid;
 
+use crate::dir::Dir;
 use crate::error::{Error, Kind, Result};
 use crate::history::Found;
 use crate::segment::TrailReader;
@@ -43,7 +43,7 @@ pub struct Receipt {
 pub(crate) struct ReceiptSource {
     number: u64,
     watermark: Arc<Watermark>,
-    directory: PathBuf,
+    directory: Dir,
 }
 
 /// A thread's own copy, so that threads do not fight over one counter of references.
@@ -54,7 +54,7 @@ thread_local! {
 }
 
 impl ReceiptSource {
-    pub(crate) fn new(watermark: Arc<Watermark>, directory: PathBuf) -> Self {
+    pub(crate) fn new(watermark: Arc<Watermark>, directory: Dir) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         Self { number: COUNT.fetch_add(1, Ordering::Relaxed), watermark, directory }
     }

@@ -8,21 +8,20 @@ mod rebuild;
 mod replay;
 mod tail;
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::appender::{Means, Start};
 use crate::c2sp::SignatureFault;
 use crate::checkpoint::SignedCheckpoint;
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
-use crate::notary::{Notary, checkpoint_path, read_latest};
+use crate::notary::{CHECKPOINT, Notary, read_latest};
 use crate::own_record::{OwnRecord, PreviousTrail};
-use crate::segment::{ACTIVE, OWN_DIR, SealedSegment, first_seq_of, index, sealed_segments};
+use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
@@ -61,7 +60,7 @@ pub(crate) fn recover(means: &Means, keys: &KeySource, founding: &Founding) -> R
     let sealed = sealed_segments(directory)?;
     let latest = read_latest(directory)?;
     // Where nothing else says that there is a trail, a file that does not begin as one is somebody else's.
-    if sealed.is_empty() && latest.is_none() && first_seq_of(&directory.join(ACTIVE))?.is_none() {
+    if sealed.is_empty() && latest.is_none() && first_seq_of(directory, ACTIVE)?.is_none() {
         found(means, keys, founding)
     } else {
         resume(means, keys, &sealed, latest)
@@ -71,10 +70,9 @@ pub(crate) fn recover(means: &Means, keys: &KeySource, founding: &Founding) -> R
 /// A trail that has no line yet.
 fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recovered> {
     let directory = &means.directory;
-    let own = directory.join(OWN_DIR);
-    keys.prepare(&own)?;
+    keys.prepare(directory)?;
     let identity = TrailIdentity::new(&founding.origin);
-    let signer = keys.signer(&own)?;
+    let signer = keys.signer(directory)?;
     let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
     identity.write(directory, &*means.storage)?;
     tiles::remove(directory)?;
@@ -118,7 +116,7 @@ fn resume(
             "the trail has {next_seq} lines and no checkpoint, though it was signed from its beginning; \
              bring the file back, or begin anew with `auditx recover --accept-loss`"
         ))
-        .at(&checkpoint_path(directory)));
+        .at(&directory.join(CHECKPOINT)));
     }
     if next_seq < signed {
         return Err(disagreement(
@@ -162,19 +160,18 @@ fn resume(
 
 /// The signer at hand, which must be the one that signed last.
 fn signer(
-    directory: &Path,
+    directory: &Dir,
     keys: &KeySource,
     log_name: &str,
     latest: Option<&SignedCheckpoint>,
 ) -> Result<(Arc<dyn Signer>, VerifierKey)> {
-    let own = directory.join(OWN_DIR);
-    let signer = keys.signer(&own)?;
+    let signer = keys.signer(directory)?;
     let key = VerifierKey::new(log_name, &signer.public_key())?;
     let Some(latest) = latest else { return Ok((signer, key)) };
     let outcome = check_latest(latest, &key);
     if outcome.as_ref().is_err_and(Error::is_signing)
         && matches!(keys, KeySource::Trail)
-        && let Some(staged) = StagedKey::left_over(&own)
+        && let Some(staged) = StagedKey::left_over(directory)
     {
         // A process died after both keys had signed the boundary, and before the new one was in its place.
         let key = VerifierKey::new(log_name, &staged.key().public_key())?;
@@ -184,7 +181,7 @@ fn signer(
             return Ok((signer, key));
         }
     }
-    outcome.map_err(|error| error.at(&checkpoint_path(directory)))?;
+    outcome.map_err(|error| error.at(&directory.join(CHECKPOINT)))?;
     Ok((signer, key))
 }
 
@@ -214,24 +211,22 @@ fn disagreement(what: String, seq: u64) -> Error {
 }
 
 fn start(means: &Means, first_seq: u64, next_seq: u64) -> Result<Start> {
-    let (directory, active) = (&means.directory, means.directory.join(ACTIVE));
-    let file = match means.storage.open_append(&active, false) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => means.storage.open_append(&active, true),
+    let Means { directory, storage, .. } = means;
+    let failed = |what: &str, error| Error::storage(what, directory.join(ACTIVE), error);
+    let file = match storage.open_append(directory, ACTIVE, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => storage.open_append(directory, ACTIVE, true),
         other => other,
     }
-    .map_err(|error| Error::storage("cannot open the active segment", &active, error))?;
+    .map_err(|error| failed("cannot open the active segment", error))?;
     // A killed process left lines that are the kernel's but not yet the disk's.
-    file.sync_data().map_err(|error| Error::storage("cannot sync the active segment", &active, error))?;
-    sync_directory(means, directory)?;
-    let metadata = fs::metadata(&active)
-        .map_err(|error| Error::storage("cannot examine the active segment", &active, error))?;
+    file.sync_data().map_err(|error| failed("cannot sync the active segment", error))?;
+    storage
+        .sync_directory(directory)
+        .map_err(|error| Error::storage("cannot sync the directory", directory.path(), error))?;
+    let metadata = directory
+        .open(ACTIVE, Access::READ)
+        .and_then(|file| file.metadata())
+        .map_err(|error| failed("cannot examine the active segment", error))?;
     let began = metadata.created().unwrap_or_else(|_| SystemTime::now());
     Ok(Start { file, len: metadata.len(), first_seq, next_seq, began })
-}
-
-fn sync_directory(means: &Means, directory: &Path) -> Result<()> {
-    means
-        .storage
-        .sync_directory(directory)
-        .map_err(|error| Error::storage("cannot sync the directory", directory, error))
 }

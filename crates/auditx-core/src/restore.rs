@@ -1,16 +1,16 @@
 //! A trail made of lines that were kept elsewhere: to be verified and searched, never to be continued.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::dir::{Dir, Modes};
 use crate::error::{Error, Result};
-use crate::identity::TrailIdentity;
-use crate::notary::{checkpoint_history, checkpoint_path};
+use crate::identity::{IDENTITY, TrailIdentity};
+use crate::notary::{CHECKPOINT, CHECKPOINTS};
 use crate::own_record::FORMAT_VERSION;
-use crate::segment::{ACTIVE, OWN_DIR};
-use crate::storage::create_directory;
+use crate::segment::ACTIVE;
 use crate::tiles::GrowingTree;
 use crate::tree::{CompactRange, Hash};
 
@@ -19,7 +19,7 @@ use crate::tree::{CompactRange, Hash};
 /// Nothing is checked here: what was altered elsewhere is found by whoever verifies the result.
 #[derive(Debug)]
 pub struct RestoredTrail {
-    directory: PathBuf,
+    directory: Dir,
     lines: BufWriter<File>,
     /// Absent where the lines do not begin with the first: then nobody here knows what came before.
     tree: Option<GrowingTree>,
@@ -36,22 +36,21 @@ impl RestoredTrail {
             .split_once("/auditx/")
             .ok_or_else(|| Error::invalid(format!("{origin:?} is not the name of a trail's log")))?;
         let failed = |error| Error::storage("cannot make a trail", directory, error);
-        create_directory(directory).map_err(failed)?;
-        if fs::read_dir(directory).map_err(failed)?.next().is_some() {
+        let target = Dir::hold(directory, Modes::default()).map_err(failed)?;
+        if !target.list("").map_err(failed)?.is_empty() {
             return Err(Error::invalid("a trail is restored into an empty directory").at(directory));
         }
-        create_directory(&directory.join(OWN_DIR)).map_err(failed)?;
-        create_directory(&checkpoint_history(directory)).map_err(failed)?;
+        target.create_directory(CHECKPOINTS).map_err(failed)?;
         let identity = TrailIdentity {
             format: FORMAT_VERSION,
             trail_id: trail_id.to_owned(),
             origin: origin.to_owned(),
         };
         let identity = serde_json::to_vec_pretty(&identity).map_err(|error| failed(error.into()))?;
-        fs::write(directory.join(OWN_DIR).join("trail.json"), identity).map_err(failed)?;
-        let lines = BufWriter::with_capacity(1 << 18, File::create(directory.join(ACTIVE)).map_err(failed)?);
-        let tree = if first == 0 { Some(GrowingTree::open(directory, CompactRange::new(0))?) } else { None };
-        Ok(Self { directory: directory.to_path_buf(), lines, tree })
+        target.put(IDENTITY, &identity).map_err(failed)?;
+        let lines = BufWriter::with_capacity(1 << 18, target.create(ACTIVE, false).map_err(failed)?);
+        let tree = if first == 0 { Some(GrowingTree::open(&target, CompactRange::new(0))?) } else { None };
+        Ok(Self { directory: target, lines, tree })
     }
 
     /// Adds a line, without its newline, and what was kept beside it as its leaf: with that, whoever verifies can name the line that
@@ -62,7 +61,7 @@ impl RestoredTrail {
     pub fn push(&mut self, line: &[u8], leaf: Hash) -> Result<()> {
         let written = self.lines.write_all(line).and_then(|()| self.lines.write_all(b"\n"));
         let grown = written.and_then(|()| self.tree.as_mut().map_or(Ok(()), |tree| tree.push(leaf)));
-        grown.map_err(|error| Error::storage("cannot write the trail", &self.directory, error))
+        grown.map_err(|error| Error::storage("cannot write the trail", self.directory.path(), error))
     }
 
     /// Ends it with the notes that were kept elsewhere.
@@ -75,7 +74,7 @@ impl RestoredTrail {
         boundaries: &[SignedCheckpoint],
     ) -> Result<()> {
         self.write_rest(checkpoint, boundaries)
-            .map_err(|error| Error::storage("cannot write the trail", &self.directory, error))
+            .map_err(|error| Error::storage("cannot write the trail", self.directory.path(), error))
     }
 
     fn write_rest(
@@ -87,10 +86,9 @@ impl RestoredTrail {
         if let Some(tree) = &mut self.tree {
             tree.flush()?;
         }
-        let history = checkpoint_history(&self.directory);
         for boundary in boundaries {
-            fs::write(history.join(boundary.size().to_string()), boundary.as_str())?;
+            self.directory.put(format!("{CHECKPOINTS}/{}", boundary.size()), boundary.as_str().as_bytes())?;
         }
-        checkpoint.map_or(Ok(()), |note| fs::write(checkpoint_path(&self.directory), note.as_str()))
+        checkpoint.map_or(Ok(()), |note| self.directory.put(CHECKPOINT, note.as_str().as_bytes()))
     }
 }

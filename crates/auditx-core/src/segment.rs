@@ -5,13 +5,13 @@ pub(crate) mod index;
 mod reader;
 mod seek;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
-use crate::storage::{open_own, own_options};
 
 pub use extent::bytes_from;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
@@ -38,6 +38,14 @@ pub struct SealedSegment {
     pub compressed: bool,
     /// Where it is.
     pub path: PathBuf,
+}
+
+impl SealedSegment {
+    /// Its name in the trail's directory.
+    pub(crate) fn name(&self) -> String {
+        let plain = sealed_name(self.first_seq);
+        if self.compressed { plain + ".zst" } else { plain }
+    }
 }
 
 pub(crate) fn sealed_name(first_seq: u64) -> String {
@@ -70,7 +78,8 @@ fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
 ///
 /// # Errors
 /// `is_storage` where the directory cannot be listed.
-pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
+pub fn sealed_segments(directory: impl Into<Dir>) -> Result<Vec<SealedSegment>> {
+    let directory = &directory.into();
     let earlier = list(directory)?;
     let Some(newest) = earlier.last().map(|segment| segment.first_seq) else { return Ok(earlier) };
     let mut segments = list(directory)?;
@@ -82,13 +91,12 @@ pub fn sealed_segments(directory: &Path) -> Result<Vec<SealedSegment>> {
     Ok(segments)
 }
 
-fn list(directory: &Path) -> Result<Vec<SealedSegment>> {
-    let unreadable = |error| Error::storage("cannot list the trail's directory", directory, error);
+fn list(directory: &Dir) -> Result<Vec<SealedSegment>> {
+    let unreadable = |error| Error::storage("cannot list the trail's directory", directory.path(), error);
     let mut segments = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if let Some((first_seq, compressed)) = entry.file_name().to_str().and_then(parse_sealed_name) {
-            segments.push(SealedSegment { first_seq, compressed, path: entry.path() });
+    for name in directory.list("").map_err(unreadable)? {
+        if let Some((first_seq, compressed)) = name.to_str().and_then(parse_sealed_name) {
+            segments.push(SealedSegment { first_seq, compressed, path: directory.join(name) });
         }
     }
     segments.sort_by_key(|segment| (segment.first_seq, segment.compressed));
@@ -97,8 +105,12 @@ fn list(directory: &Path) -> Result<Vec<SealedSegment>> {
 }
 
 /// Opens a segment for reading from its beginning.
-pub(crate) fn open_segment(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead + Send>> {
-    let file = open_own(path, own_options().read(true))?;
+pub(crate) fn open_segment(
+    directory: &Dir,
+    name: &str,
+    compressed: bool,
+) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = directory.open(name, Access::READ)?;
     Ok(if compressed { buffered(zstd::Decoder::new(file)?) } else { buffered(file) })
 }
 
@@ -107,8 +119,9 @@ fn buffered(source: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
 }
 
 /// The sequence number of a plain segment's first line; none where it has no whole line yet.
-pub(crate) fn first_seq_of(path: &Path) -> Result<Option<u64>> {
-    match open_own(path, own_options().read(true)) {
+pub(crate) fn first_seq_of(directory: &Dir, name: &str) -> Result<Option<u64>> {
+    let path = &directory.join(name);
+    match directory.open(name, Access::READ) {
         Ok(file) => first_seq_in(&file, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::storage("cannot open a segment", path, error)),
@@ -157,7 +170,7 @@ mod tests {
         for name in
             [sealed_name(5) + ".zst", sealed_name(5), sealed_name(0) + ".zst", "audit-old.jsonl".to_owned()]
         {
-            fs::write(directory.path().join(name), b"").unwrap();
+            std::fs::write(directory.path().join(name), b"").unwrap();
         }
         let found: Vec<_> = sealed_segments(directory.path())
             .unwrap()

@@ -5,17 +5,16 @@
 //! each. Entry n of file k covers the 256^k lines from n × 256^k on. They are the full tiles of C2SP tlog-tiles, one after
 //! the other.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
-use crate::segment::OWN_DIR;
-use crate::storage::{create_directory, open_own, own_options};
 use crate::tree::{CompactRange, Hash, node_hash};
 
-const DIRECTORY: &str = "tiles";
+/// Where they are, in the trail's directory.
+pub(crate) const TILES_DIR: &str = ".auditx/tiles";
 
 /// Levels of the tree between two files.
 const HEIGHT: u8 = 8;
@@ -28,12 +27,8 @@ const HASH_LEN: u64 = 32;
 /// How much pending makes a file's writer write: one tile.
 const PENDING: usize = 8 * 1024;
 
-fn directory_of(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join(DIRECTORY)
-}
-
-fn file_of(trail: &Path, file: u8) -> PathBuf {
-    directory_of(trail).join(file.to_string())
+fn name_of(file: u8) -> String {
+    format!("{TILES_DIR}/{file}")
 }
 
 /// Reads nodes of a trail's tree.
@@ -45,9 +40,10 @@ pub struct Tiles {
 impl Tiles {
     /// Opens what is there; without any files every node is absent.
     #[must_use]
-    pub fn open(trail: &Path) -> Self {
-        // Of any owner: an auditor reads what a service wrote. A FIFO is not waited for.
-        let open = |file| own_options().read(true).open(file_of(trail, file)).ok().filter(is_regular);
+    pub fn open(directory: impl Into<Dir>) -> Self {
+        let directory = directory.into();
+        // Of any owner: an auditor reads what a service wrote.
+        let open = |file| directory.open_foreign(name_of(file), Access::READ).ok();
         Self { files: (0..FILES).map_while(open).collect() }
     }
 
@@ -91,10 +87,6 @@ impl Tiles {
     }
 }
 
-fn is_regular(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
-}
-
 /// A growing tree: the frontier in memory, and the cache behind it.
 #[derive(Debug)]
 pub(crate) struct GrowingTree {
@@ -115,14 +107,15 @@ impl GrowingTree {
     ///
     /// # Errors
     /// `is_storage` where the files of the cache cannot be opened.
-    pub(crate) fn open(trail: &Path, frontier: CompactRange) -> Result<Self> {
-        let directory = directory_of(trail);
-        create_directory(&directory)
-            .map_err(|error| Error::storage("cannot make the directory of tiles", &directory, error))?;
+    pub(crate) fn open(directory: &Dir, frontier: CompactRange) -> Result<Self> {
+        directory.create_directory(TILES_DIR).map_err(|error| {
+            Error::storage("cannot create the directory of tiles", directory.join(TILES_DIR), error)
+        })?;
         let open = |file: u8| {
-            let path = file_of(trail, file);
-            let opened = open_own(&path, own_options().write(true).create(true).truncate(false))
-                .map_err(|error| Error::storage("cannot open a file of tiles", &path, error))?;
+            let name = name_of(file);
+            let opened = directory.open(&name, Access::READ_WRITE.or_create()).map_err(|error| {
+                Error::storage("cannot open a file of tiles", directory.join(&name), error)
+            })?;
             let place = frontier.end() >> (file * HEIGHT);
             Ok(TileFile { file: opened, place, pending: Vec::new() })
         };
@@ -184,14 +177,10 @@ impl TileFile {
 }
 
 /// Removes the cache, so that nothing of it is taken for a state it is not of.
-pub(crate) fn remove(trail: &Path) -> Result<()> {
-    let directory = directory_of(trail);
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::storage("cannot remove the tiles", &directory, error))
-        }
-        _ => Ok(()),
-    }
+pub(crate) fn remove(directory: &Dir) -> Result<()> {
+    directory
+        .remove_directory(TILES_DIR)
+        .map_err(|error| Error::storage("cannot remove the tiles", directory.join(TILES_DIR), error))
 }
 
 #[cfg(test)]
@@ -212,7 +201,7 @@ mod tests {
     #[test]
     fn frontiers_and_nodes_of_every_size_come_back_from_the_files() {
         let directory = tempfile::tempdir().unwrap();
-        let mut tree = GrowingTree::open(directory.path(), CompactRange::new(0)).unwrap();
+        let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         for number in 0..1000 {
             tree.push(leaf(number)).unwrap();
         }
@@ -239,10 +228,10 @@ mod tests {
     fn leaves_added_at_once_leave_the_files_that_single_ones_leave() {
         let leaves: Vec<Hash> = (0..3_000).map(leaf).collect();
         let [singly, together] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let mut tree = GrowingTree::open(singly.path(), CompactRange::new(0)).unwrap();
+        let mut tree = GrowingTree::open(&singly.path().into(), CompactRange::new(0)).unwrap();
         leaves.iter().for_each(|leaf| tree.push(*leaf).unwrap());
         tree.flush().unwrap();
-        let mut grown = GrowingTree::open(together.path(), CompactRange::new(0)).unwrap();
+        let mut grown = GrowingTree::open(&together.path().into(), CompactRange::new(0)).unwrap();
         let (mut rest, mut counts) = (&leaves[..], [1, 0, 2, 7, 300, 1_000].into_iter().cycle());
         while !rest.is_empty() {
             let (next, after) = rest.split_at(rest.len().min(counts.next().unwrap()));
@@ -253,7 +242,7 @@ mod tests {
         assert_eq!(grown.frontier(), tree.frontier());
         for file in 0..FILES {
             let [expected, actual] =
-                [&singly, &together].map(|trail| fs::read(file_of(trail.path(), file)).unwrap());
+                [&singly, &together].map(|trail| std::fs::read(trail.path().join(name_of(file))).unwrap());
             assert_eq!(actual.len(), 32 * (3_000 >> (file * HEIGHT).min(63)), "file {file}");
             assert!(actual == expected, "file {file}");
         }
@@ -262,15 +251,15 @@ mod tests {
     #[test]
     fn a_tree_opened_again_writes_over_what_its_frontier_does_not_know() {
         let directory = tempfile::tempdir().unwrap();
-        let mut tree = GrowingTree::open(directory.path(), CompactRange::new(0)).unwrap();
+        let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         (0..600).for_each(|_| tree.push(leaf(7)).unwrap());
         tree.flush().unwrap();
         let begin = Tiles::open(directory.path()).frontier(0).unwrap();
-        let mut tree = GrowingTree::open(directory.path(), begin).unwrap();
+        let mut tree = GrowingTree::open(&directory.path().into(), begin).unwrap();
         (0..300).for_each(|number| tree.push(leaf(number)).unwrap());
         tree.flush().unwrap();
         let frontier = Tiles::open(directory.path()).frontier(300).unwrap();
-        let mut tree = GrowingTree::open(directory.path(), frontier).unwrap();
+        let mut tree = GrowingTree::open(&directory.path().into(), frontier).unwrap();
         (300..600).for_each(|number| tree.push(leaf(number)).unwrap());
         tree.flush().unwrap();
         assert_eq!(tree.frontier(), &frontier_of(0..600));
@@ -282,6 +271,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let tiles = Tiles::open(directory.path());
         assert_eq!((tiles.node(0, 0), tiles.frontier(0).map(|range| range.end())), (None, Some(0)));
-        remove(directory.path()).unwrap();
+        remove(&directory.path().into()).unwrap();
     }
 }

@@ -4,9 +4,9 @@
 //! anything else is taken, nothing is written, and the process does not notice.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::recover::{Id, body_of, id_of, is_entry};
@@ -43,14 +43,14 @@ pub struct Undrained {
 /// # Errors
 /// `is_storage` where the journal or the end of the trail cannot be read: both are their owner's only. `is_corrupt` where the
 /// journal is another trail's or none, or the end of the trail is not one.
-pub fn undrained(directory: &Path) -> Result<Undrained> {
-    let own = directory.join(OWN_DIR);
-    let Some(snapshot) = ring::snapshot(&own)? else { return Ok(Undrained::default()) };
+pub fn undrained(directory: impl Into<Dir>) -> Result<Undrained> {
+    let directory = &directory.into();
+    let Some(snapshot) = ring::snapshot(directory)? else { return Ok(Undrained::default()) };
     if snapshot.held.entries.is_empty() {
         return Ok(Undrained::default());
     }
     if TrailIdentity::read(directory)?.id() != snapshot.trail_id {
-        return Err(Error::corrupt("the journal's ring is one of another trail").at(&own));
+        return Err(Error::corrupt("the journal's ring is one of another trail").at(&directory.join(OWN_DIR)));
     }
     let mut undrained = Undrained::of(snapshot.held.entries);
     undrained.looked_to = snapshot.held.lines;

@@ -2,13 +2,11 @@
 //! not write and call it clean (Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020), so nothing
 //! that was not synced before is believed; the journal still holds it, and it is written again.
 
-use std::fs;
-
 use super::{Appender, Start, Synced};
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::own_record::OwnRecord;
-use crate::segment::{sealed_name, sealed_segments};
+use crate::segment::{ACTIVE, sealed_name, sealed_segments};
 use crate::tiles::GrowingTree;
 
 impl Appender {
@@ -24,19 +22,16 @@ impl Appender {
     pub(crate) fn rewind(&mut self) -> Result<()> {
         let Synced { first_seq, len, reach, frontier } = self.synced.clone();
         let lost = self.active.next_seq - reach.lines;
-        let active = self.active_path();
         let directory = self.means.directory.clone();
-        let from = if first_seq == self.active.first_seq {
-            active.clone()
-        } else {
-            directory.join(sealed_name(first_seq))
-        };
-        let failed = |what: &str, error| Error::storage(what, &from, error);
-        let mut durable = fs::read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
+        let from =
+            if first_seq == self.active.first_seq { ACTIVE.to_owned() } else { sealed_name(first_seq) };
+        let failed = |what: &str, error| Error::storage(what, directory.join(&from), error);
+        let mut durable =
+            directory.read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
         durable.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         let storage = self.means.storage.clone();
         storage
-            .replace(&active, &durable)
+            .replace(&directory, ACTIVE, &durable)
             .map_err(|error| failed("cannot write the durable lines anew", error))?;
         self.means.watermark.note_take_back();
         kill_point("rewind: copied");
@@ -44,14 +39,14 @@ impl Appender {
             // What was sealed since is written again. Killed here, recovery puts it aside.
             if segment.first_seq >= first_seq {
                 storage
-                    .remove(&segment.path)
+                    .remove(&directory, &segment.name())
                     .map_err(|error| failed("cannot remove a segment that is written anew", error))?;
             }
         }
         kill_point("rewind: removed");
         storage.sync_directory(&directory).map_err(|error| failed("cannot sync the directory", error))?;
         let file = storage
-            .open_append(&active, false)
+            .open_append(&directory, ACTIVE, false)
             .map_err(|error| failed("cannot open the active segment", error))?;
         let began = self.active.began;
         self.active = Start { file, len, first_seq, next_seq: reach.lines, began };

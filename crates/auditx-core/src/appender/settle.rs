@@ -4,10 +4,10 @@
 //! syncs, and without the appender's lock; recovery looks for unsigned lines in sealed segments too.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Appender, MOST_UNSETTLED, SEAL_RETRY_BYTES, Start, Synced};
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::key::Signer;
 use crate::kill_point::kill_point;
@@ -36,7 +36,7 @@ pub(crate) struct Unsettled {
     pub(crate) reach: Reach,
     pub(crate) frontier: CompactRange,
     storage: Arc<dyn Storage>,
-    directory: PathBuf,
+    directory: Dir,
 }
 
 impl Unsettled {
@@ -52,7 +52,7 @@ impl Unsettled {
         if !self.sealed.is_empty() {
             self.storage
                 .sync_directory(&self.directory)
-                .map_err(|error| Error::storage("cannot sync the directory", &self.directory, error))?;
+                .map_err(|error| Error::storage("cannot sync the directory", self.directory.path(), error))?;
         }
         sync_file(&*self.file, self.len)
     }
@@ -67,7 +67,7 @@ impl Unsettled {
 }
 
 fn sync_file(file: &dyn StorageFile, len: u64) -> Result<()> {
-    match file.sync_data().and_then(|()| file.len()) {
+    match file.sync_data().and_then(|()| file.stat()).map(|stat| stat.len()) {
         Ok(found) if found >= len => Ok(()),
         Ok(found) => Err(Error::corrupt(format!(
             "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
@@ -164,23 +164,24 @@ impl Appender {
     /// Renames the active segment and creates the next. What is to be told of it is pending then.
     fn seal(&mut self) -> Result<()> {
         let (storage, directory) = (self.means.storage.clone(), self.means.directory.clone());
-        let active = self.active_path();
-        let sealed = directory.join(sealed_name(self.active.first_seq));
-        let failed = |what: &str, path: &Path, error: io::Error| Error::storage(what, path, error);
-        if std::fs::exists(&sealed).unwrap_or(true) {
-            return Err(Error::corrupt("a sealed segment of this name is there already").at(&sealed));
+        let sealed = sealed_name(self.active.first_seq);
+        let failed =
+            |what: &str, name: &str, error: io::Error| Error::storage(what, directory.join(name), error);
+        if directory.stat(&sealed).map_or(true, |found| found.is_some()) {
+            let what = "a sealed segment of this name is there already";
+            return Err(Error::corrupt(what).at(&directory.join(&sealed)));
         }
         storage
-            .rename(&active, &sealed)
+            .rename(&directory, ACTIVE, &sealed)
             .map_err(|error| failed("cannot name the sealed segment", &sealed, error))?;
         kill_point("seal: renamed");
-        let file = match storage.open_append(&active, true) {
+        let file = match storage.open_append(&directory, ACTIVE, true) {
             Ok(file) => file,
             Err(error) => {
-                let error = failed("cannot begin a new segment", &active, error);
-                if let Err(undo) = storage.rename(&sealed, &active) {
+                let error = failed("cannot begin a new segment", ACTIVE, error);
+                if let Err(undo) = storage.rename(&directory, &sealed, ACTIVE) {
                     // Without an active segment of its name the trail cannot be followed.
-                    self.poison(&failed("cannot take the seal back", &active, undo));
+                    self.poison(&failed("cannot undo the seal", ACTIVE, undo));
                 }
                 return Err(error);
             }

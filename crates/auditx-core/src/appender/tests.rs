@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::dir::Modes;
 use crate::key::KeySource;
 use crate::recover::{Founding, Recovered, recover};
 use crate::redact::Redaction;
 use crate::segment::{OWN_DIR, sealed_segments};
-use crate::storage::create_directory;
 use crate::storage::testing::FaultyDisk;
 
 struct Bench {
@@ -21,14 +21,15 @@ struct Bench {
 fn bench(max_file_bytes: u64) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
-    create_directory(&directory.path().join(OWN_DIR)).unwrap();
+    let dir = Dir::hold(directory.path(), Modes::default()).unwrap();
+    dir.create_directory(OWN_DIR).unwrap();
     let envelope = Envelope {
         rules: Redaction::default().compile().unwrap(),
         hostname: "h".into(),
         default_currency: String::new(),
     };
     let means = Means {
-        directory: directory.path().to_path_buf(),
+        directory: dir,
         storage: Arc::new(disk.clone()),
         envelope: Arc::new(envelope),
         clock: Arc::new(SystemClock),

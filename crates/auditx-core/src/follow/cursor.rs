@@ -1,14 +1,15 @@
 //! Where a follower stands: two slots written in turn, each with a generation and a checksum, so that a torn write
 //! leaves the other one.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
+use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Result};
-use crate::segment::OWN_DIR;
-use crate::storage::{Disk, Storage, create_directory, open_own, own_options};
+
+/// Where followers keep their cursors, in the trail's directory.
+pub(crate) const CURSORS: &str = ".auditx/cursors";
 
 /// A disk writes this much at once or not at all; neighbouring slots never share it.
 const SLOT_LEN: u64 = 4096;
@@ -27,6 +28,8 @@ pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 /// Retention removes no line that the owner of such a cursor has not passed. A write that is torn leaves the position before it.
 #[derive(Debug)]
 pub struct Cursor {
+    directory: Dir,
+    name: String,
     file: File,
     generation: u64,
     saved: Option<u64>,
@@ -39,7 +42,7 @@ impl Cursor {
     /// # Errors
     /// `is_invalid` where the name has other characters than `a`–`z`, `0`–`9`, `-`, `_` and `.`, or more than 100. `is_storage`
     /// where the file cannot be opened.
-    pub fn of_shipper(trail: &Path, destination: &str) -> Result<Self> {
+    pub fn of_shipper(trail: impl Into<Dir>, destination: &str) -> Result<Self> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if destination.is_empty() || destination.len() > 100 || !destination.bytes().all(is_plain) {
@@ -47,21 +50,20 @@ impl Cursor {
                 "{destination:?} is no name of a destination: 1 to 100 of a-z, 0-9, '-', '_' and '.'"
             )));
         }
-        Self::open(&cursors_of(trail), &format!("{SHIPPER_PREFIX}{destination}"))
+        Self::open(&trail.into(), &format!("{SHIPPER_PREFIX}{destination}"))
     }
 
-    pub(super) fn open(directory: &Path, name: &str) -> Result<Self> {
-        let path = directory.join(name);
-        let failed = |error| Error::storage("cannot open a follower's cursor", &path, error);
-        create_directory(directory).map_err(failed)?;
-        let file = open_own(&path, own_options().read(true).write(true).create(true).truncate(false))
-            .map_err(failed)?;
-        Disk.sync_directory(directory).map_err(failed)?;
+    /// The cursor of the follower with this name.
+    pub(super) fn open(directory: &Dir, follower: &str) -> Result<Self> {
+        let name = format!("{CURSORS}/{follower}");
+        let failed = |error| Error::storage("cannot open a follower's cursor", directory.join(&name), error);
+        let file = open_file(directory, &name).map_err(failed)?;
         // Not passed over: a cursor taken for a new one would have its follower repeat or miss entries.
         let slots = read_slots(&file).map_err(failed)?;
         let (generation, saved) =
             newest_slot(&slots).map_or((0, None), |(generation, position)| (generation, Some(position)));
-        Ok(Self { file, generation, saved, position: saved.unwrap_or(0) })
+        let directory = directory.clone();
+        Ok(Self { directory, name, file, generation, saved, position: saved.unwrap_or(0) })
     }
 
     /// What was saved last; none for a new follower.
@@ -81,11 +83,13 @@ impl Cursor {
         self.position = position;
     }
 
-    /// Makes the position durable. Costs an fdatasync.
+    /// Makes the position durable, in a new file where another program removed or replaced the old one. Costs an fdatasync
+    /// and a stat.
     ///
     /// # Errors
     /// Where the file cannot be written: what was saved before it stays.
     pub fn save(&mut self) -> io::Result<()> {
+        self.follow_name()?;
         let generation = self.generation + 1;
         let mut record = [0; RECORD_LEN];
         record[..8].copy_from_slice(&generation.to_le_bytes());
@@ -100,6 +104,28 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    fn follow_name(&mut self) -> io::Result<()> {
+        let named = self.directory.stat(&self.name)?;
+        let ours = FileStat::of(&self.file)?;
+        if named.is_some_and(|named| named.is_same(&ours)) {
+            return Ok(());
+        }
+        if named.is_some_and(|named| !named.is_file()) {
+            self.directory.set_aside(&self.name)?;
+        }
+        self.file = open_file(&self.directory, &self.name)?;
+        Ok(())
+    }
+}
+
+fn open_file(directory: &Dir, name: &str) -> io::Result<File> {
+    directory.create_directory(CURSORS)?;
+    let file = directory.open(name, Access::READ_WRITE.or_create())?;
+    directory.sync(CURSORS)?;
+    Ok(file)
+}
+
 /// What a cursor's file says: the sequence number of the line its follower takes next, as last saved. Takes the file's
 /// bytes, of which the first [`CURSOR_LEN`] are enough.
 #[must_use]
@@ -111,41 +137,37 @@ pub fn saved_position(slots: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 /// `is_storage` where the cursors cannot be read.
-pub fn shipper_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
+pub fn shipper_positions(trail: impl Into<Dir>) -> Result<Vec<(String, u64)>> {
     let of_shippers = |(name, position): (String, u64)| {
         name.strip_prefix(SHIPPER_PREFIX).map(|destination| (destination.to_owned(), position))
     };
-    Ok(saved_positions(trail)?.into_iter().filter_map(of_shippers).collect())
+    Ok(saved_positions(&trail.into())?.into_iter().filter_map(of_shippers).collect())
 }
 
 /// Removes the cursor of one who ships the trail.
-pub(crate) fn remove_shipper(trail: &Path, destination: &str) -> Result<()> {
-    let path = cursors_of(trail).join(format!("{SHIPPER_PREFIX}{destination}"));
-    fs::remove_file(&path).map_err(|error| Error::storage("cannot remove a cursor", &path, error))
+pub(crate) fn remove_shipper(directory: &Dir, destination: &str) -> Result<()> {
+    let name = format!("{CURSORS}/{SHIPPER_PREFIX}{destination}");
+    directory
+        .remove(&name)
+        .map_err(|error| Error::storage("cannot remove a cursor", directory.join(&name), error))
 }
 
 /// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.
-pub(crate) fn saved_positions(trail: &Path) -> Result<Vec<(String, u64)>> {
-    let directory = cursors_of(trail);
-    let failed = |error| Error::storage("cannot read the followers' cursors", &directory, error);
-    let entries = match fs::read_dir(&directory) {
+pub(crate) fn saved_positions(directory: &Dir) -> Result<Vec<(String, u64)>> {
+    let failed = |error| Error::storage("cannot read the followers' cursors", directory.join(CURSORS), error);
+    let names = match directory.list(CURSORS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(failed)?,
     };
     let mut positions = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let file = open_own(&entry.path(), own_options().read(true)).map_err(failed)?;
+    for name in names {
+        let name = name.to_string_lossy().into_owned();
+        let file = directory.open(format!("{CURSORS}/{name}"), Access::READ).map_err(failed)?;
         let position = saved_position(&read_slots(&file).map_err(failed)?).unwrap_or(0);
-        positions.push((entry.file_name().to_string_lossy().into_owned(), position));
+        positions.push((name, position));
     }
     positions.sort();
     Ok(positions)
-}
-
-/// Where the followers of the trail in this directory keep their cursors.
-pub(crate) fn cursors_of(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join("cursors")
 }
 
 fn read_slots(file: &File) -> io::Result<Vec<u8>> {
@@ -176,16 +198,16 @@ mod tests {
     #[test]
     fn a_cursor_remembers_and_a_torn_slot_costs_only_the_last_step() {
         let directory = tempfile::tempdir().unwrap();
-        let mut cursor = Cursor::open(directory.path(), "hook").unwrap();
+        let mut cursor = Cursor::open(&directory.path().into(), "hook").unwrap();
         assert_eq!(cursor.position(), None);
         for position in [10, 20, 30] {
             cursor.advance(position);
             cursor.save().unwrap();
         }
-        let cursor = Cursor::open(directory.path(), "hook").unwrap();
+        let cursor = Cursor::open(&directory.path().into(), "hook").unwrap();
         assert_eq!(cursor.position(), Some(30));
         let newest_slot = cursor.generation % 2 * SLOT_LEN;
         cursor.file.write_all_at(b"torn", newest_slot + 8).unwrap();
-        assert_eq!(Cursor::open(directory.path(), "hook").unwrap().position(), Some(20));
+        assert_eq!(Cursor::open(&directory.path().into(), "hook").unwrap().position(), Some(20));
     }
 }

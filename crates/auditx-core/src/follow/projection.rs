@@ -2,16 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Sink;
+use crate::dir::{Access, Dir, FileStat};
 use crate::encode::MAX_LINE;
 use crate::error::HookError;
 use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
-use crate::storage::{open_own, own_options};
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
@@ -27,19 +25,18 @@ impl ProjectionLock {
 
 pub(super) struct Projection {
     lock: Arc<ProjectionLock>,
-    path: PathBuf,
+    directory: Dir,
     file: File,
     next_seq: u64,
 }
 
 impl Projection {
     /// Continues after the last whole line; an unfinished one, which the trail still holds, is taken back.
-    pub(super) fn open(directory: &Path, lock: Arc<ProjectionLock>) -> Result<Self> {
-        let path = directory.join(FILE_NAME);
-        let file = open(&path).map_err(|error| Error::storage("cannot open the projection", &path, error))?;
-        let next_seq =
-            repair(&file).map_err(|error| Error::storage("cannot repair the projection", &path, error))?;
-        Ok(Self { lock, path, file, next_seq })
+    pub(super) fn open(directory: &Dir, lock: Arc<ProjectionLock>) -> Result<Self> {
+        let failed = |what: &str, error| Error::storage(what, directory.join(FILE_NAME), error);
+        let file = open(directory).map_err(|error| failed("cannot open security.jsonl", error))?;
+        let next_seq = repair(&file).map_err(|error| failed("cannot repair security.jsonl", error))?;
+        Ok(Self { lock, directory: directory.clone(), file, next_seq })
     }
 
     /// The sequence number after the last line that is there.
@@ -49,9 +46,10 @@ impl Projection {
 
     /// Somebody may have moved the file away to archive it; the next line then begins a new one.
     fn follow_name(&mut self) -> io::Result<()> {
-        let ours = self.file.metadata()?.ino();
-        if std::fs::metadata(&self.path).map(|metadata| metadata.ino()).ok() != Some(ours) {
-            self.file = open(&self.path)?;
+        let named = self.directory.stat(FILE_NAME)?;
+        let ours = FileStat::of(&self.file)?;
+        if !named.is_some_and(|named| named.is_same(&ours)) {
+            self.file = open(&self.directory)?;
         }
         Ok(())
     }
@@ -87,8 +85,8 @@ impl Sink for Projection {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    open_own(path, own_options().read(true).append(true).create(true))
+fn open(directory: &Dir) -> io::Result<File> {
+    directory.open(FILE_NAME, Access::APPEND.or_create())
 }
 
 fn repair(mut file: &File) -> io::Result<u64> {

@@ -1,13 +1,11 @@
 //! Sealed segments as Zstandard files.
 
-use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
 
 use super::pace::Paced;
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::segment::open_segment;
-use crate::storage::{Disk, Storage, open_own, own_options};
 
 /// On lines of a trail not only the fastest but the smallest: lines repeat their predecessors at some distance, which levels 2 to 4
 /// find less often.
@@ -27,40 +25,36 @@ pub(super) fn encoder<'t, W: Write>(target: W) -> io::Result<zstd::Encoder<'t, W
 }
 
 /// The compressed file of a plain segment, and the one that is to become it.
-pub(super) fn copies_of(plain: &Path) -> [PathBuf; 2] {
-    [DONE_SUFFIX, TEMPORARY_SUFFIX].map(|suffix| {
-        let mut name = plain.as_os_str().to_owned();
-        name.push(suffix);
-        name.into()
-    })
+pub(super) fn copies_of(plain: &str) -> [String; 2] {
+    [DONE_SUFFIX, TEMPORARY_SUFFIX].map(|suffix| format!("{plain}{suffix}"))
 }
 
 /// To a temporary name, checked by decompressing, then renamed; only then the plain file goes. Its time stays, since
 /// retention counts from it.
-pub(super) fn compress(plain: &Path, directory: &Path) -> Result<()> {
+pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
     let [done, temporary] = copies_of(plain);
     let work = || -> io::Result<()> {
-        let source = open_own(plain, own_options().read(true))?;
-        let target = open_own(&temporary, own_options().write(true).create(true).truncate(true))?;
+        let source = directory.open(plain, Access::READ)?;
+        let target = directory.create(&temporary, false)?;
         let mut encoder = encoder(&target)?;
         io::copy(&mut Paced::new(BufReader::with_capacity(PIECE, &source)), &mut encoder)?;
         encoder.finish()?.flush()?;
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
-        if !is_same(plain, &temporary)? {
+        if !is_same(directory, plain, &temporary)? {
             return Err(io::Error::other("what was compressed does not decompress to the same bytes"));
         }
-        fs::rename(&temporary, &done)?;
-        Disk.sync_directory(directory)?;
-        fs::remove_file(plain)?;
-        Disk.sync_directory(directory)
+        directory.rename(&temporary, &done)?;
+        directory.sync("")?;
+        directory.remove(plain)?;
+        directory.sync("")
     };
-    work().map_err(|error| Error::storage("cannot compress a sealed segment", plain, error))
+    work().map_err(|error| Error::storage("cannot compress a sealed segment", directory.join(plain), error))
 }
 
-fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
-    let mut left = Paced::new(open_segment(plain, false)?);
-    let mut right = zstd::Decoder::new(File::open(compressed)?)?;
+fn is_same(directory: &Dir, plain: &str, compressed: &str) -> io::Result<bool> {
+    let mut left = Paced::new(open_segment(directory, plain, false)?);
+    let mut right = zstd::Decoder::new(directory.open(compressed, Access::READ)?)?;
     let mut theirs = Vec::new();
     loop {
         let ours = left.fill_buf()?;

@@ -4,19 +4,17 @@
 //! security.jsonl. Killed on the way, it is asked for again and goes on where it was. What hooks have copied elsewhere is not
 //! within reach.
 
-use std::fs;
 use std::io::{self, BufRead, Write};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Housekeeping, Indexed, compress};
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::follow::projection;
 use crate::kill_point::kill_point;
 use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
-use crate::storage::{Disk, Storage, open_own, own_options};
 use crate::tree::Hash;
 
 /// The journal's ring is overwritten as fast as the disk takes entries; nothing else takes longer than this.
@@ -86,12 +84,16 @@ impl Housekeeping {
             return Ok(false);
         }
         let mut was_there = false;
-        for copy in compress::copies_of(&segment.path) {
-            match fs::remove_file(&copy) {
+        for copy in compress::copies_of(&segment.name()) {
+            match self.directory.remove(&copy) {
                 Ok(()) => was_there = true,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    return Err(Error::storage("cannot remove a copy of an erased line", &copy, error));
+                    return Err(Error::storage(
+                        "cannot remove a copy of an erased line",
+                        self.directory.join(&copy),
+                        error,
+                    ));
                 }
             }
         }
@@ -100,9 +102,10 @@ impl Housekeeping {
 
     fn replace_in_projection(&self, seq: u64, stub: &str) -> Result<bool> {
         let _held = self.projection.hold();
-        let path = self.directory.join(projection::FILE_NAME);
-        rewrite(&path, false, seq, stub)
-            .map_err(|error| Error::storage("cannot erase a line of the projection", &path, error))
+        let name = projection::FILE_NAME;
+        rewrite(&self.directory, name, false, seq, stub).map_err(|error| {
+            Error::storage("cannot erase a line of the projection", self.directory.join(name), error)
+        })
     }
 
     fn replace_in_segment(&self, seq: u64, stub: &str, indexed: &mut Indexed) -> Result<()> {
@@ -112,7 +115,8 @@ impl Housekeeping {
         index::remove(&self.directory, segment.first_seq)?;
         kill_point("erase: index removed");
         let failed = |error| Error::storage("cannot erase a line of a sealed segment", &segment.path, error);
-        let replaced = rewrite(&segment.path, segment.compressed, seq, stub).map_err(failed)?;
+        let replaced =
+            rewrite(&self.directory, &segment.name(), segment.compressed, seq, stub).map_err(failed)?;
         if !replaced {
             return Err(Error::corrupt(format!("line {seq} is not in its segment")).at(&segment.path));
         }
@@ -124,21 +128,20 @@ impl Housekeeping {
     }
 
     fn sync_directory(&self) -> Result<()> {
-        Disk.sync_directory(&self.directory)
-            .map_err(|error| Error::storage("cannot sync the directory", &self.directory, error))
+        self.directory
+            .sync("")
+            .map_err(|error| Error::storage("cannot sync the directory", self.directory.path(), error))
     }
 }
 
 /// Writes the file anew with one line replaced; leaves it alone where it does not hold the line, or the stub already.
-fn rewrite(path: &Path, compressed: bool, seq: u64, stub: &str) -> io::Result<bool> {
-    let source = match open_segment(path, compressed) {
+fn rewrite(directory: &Dir, name: &str, compressed: bool, seq: u64, stub: &str) -> io::Result<bool> {
+    let source = match open_segment(directory, name, compressed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other?,
     };
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = Path::new(&temporary);
-    let target = open_own(temporary, own_options().write(true).create(true).truncate(true))?;
+    let temporary = format!("{name}.tmp");
+    let target = directory.create(&temporary, false)?;
     let replaced = if compressed {
         let mut encoder = compress::encoder(io::BufWriter::new(&target))?;
         let replaced = copy(source, &mut encoder, seq, stub)?;
@@ -151,13 +154,13 @@ fn rewrite(path: &Path, compressed: bool, seq: u64, stub: &str) -> io::Result<bo
         replaced
     };
     if !replaced {
-        fs::remove_file(temporary)?;
+        directory.remove(&temporary)?;
         return Ok(false);
     }
     // Retention counts from when it was sealed.
-    target.set_modified(fs::metadata(path)?.modified()?)?;
+    target.set_modified(directory.open(name, Access::READ)?.metadata()?.modified()?)?;
     target.sync_all()?;
-    fs::rename(temporary, path)?;
+    directory.rename(&temporary, name)?;
     Ok(true)
 }
 

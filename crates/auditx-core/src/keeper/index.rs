@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use super::Housekeeping;
 use super::pace::Paced;
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, SegmentIndex, open_segment};
-use crate::storage::{open_own, own_options};
 
 /// The segments, by their first lines, whose index need not be looked at again by this process: it is there and right, or cannot be
 /// made of what the segment holds, which was told.
@@ -50,14 +50,16 @@ impl Housekeeping {
     fn has_index(&self, segment: &SealedSegment) -> bool {
         let Ok(Some(index)) = SegmentIndex::read(&self.directory, segment) else { return false };
         segment.compressed
-            || open_own(&segment.path, own_options().read(true))
+            || self
+                .directory
+                .open(segment.name(), Access::READ)
                 .map_err(|error| Error::storage("cannot open a sealed segment", &segment.path, error))
                 .and_then(|file| index.is_of(&file))
                 .unwrap_or(false)
     }
 
     fn make_index(&self, segment: &SealedSegment) -> Result<(), Unindexed> {
-        let index = read_through(segment).map_err(Unindexed::Unreadable)?;
+        let index = read_through(&self.directory, segment).map_err(Unindexed::Unreadable)?;
         kill_point("index: made");
         index.write(&self.directory, &*self.storage).map_err(Unindexed::Unwritable)?;
         self.counters.indexed.add(1);
@@ -73,9 +75,9 @@ enum Unindexed {
     Unwritable(Error),
 }
 
-fn read_through(segment: &SealedSegment) -> Result<SegmentIndex> {
+fn read_through(directory: &Dir, segment: &SealedSegment) -> Result<SegmentIndex> {
     let path = &segment.path;
-    let text = open_segment(path, segment.compressed)
+    let text = open_segment(directory, &segment.name(), segment.compressed)
         .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
     let index = SegmentIndex::of(Paced::new(text)).map_err(|error| error.at(path))?;
     if index.first_seq() != segment.first_seq {

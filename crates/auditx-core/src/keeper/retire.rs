@@ -1,17 +1,16 @@
 //! Sealed segments that are no longer kept: first the record of it, signed, then the deletion.
 
-use std::fs;
 use std::time::SystemTime;
 
 use super::{Housekeeping, Indexed};
 use crate::c2sp::{self, NodeIndex};
 use crate::config::Retention;
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::follow::cursor;
 use crate::kill_point::kill_point;
 use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, index};
-use crate::storage::{Disk, Storage};
 use crate::tiles::Tiles;
 use crate::tree::CompactRange;
 
@@ -46,14 +45,16 @@ impl Housekeeping {
         let mut retired = Retired::default();
         let segments = self.signed_segments()?;
         for (place, (segment, end)) in segments.iter().enumerate() {
-            let Some(why) = reason_to_retire(retention, segment, segments.len() - place)? else { break };
+            let Some(why) = reason_to_retire(&self.directory, retention, segment, segments.len() - place)?
+            else {
+                break;
+            };
             let end = *end;
             retired.held_by = self.held_by(end, readers)?;
             if retired.held_by.is_some() {
                 break;
             }
-            let name =
-                segment.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = segment.name();
             self.appender.push_signed(&OwnRecord::Retired {
                 segment: name.clone(),
                 first_seq: segment.first_seq,
@@ -64,8 +65,9 @@ impl Housekeeping {
             indexed.forget(segment);
             index::remove(&self.directory, segment.first_seq)?;
             kill_point("retire: index removed");
-            Disk.remove(&segment.path)
-                .and_then(|()| Disk.sync_directory(&self.directory))
+            self.directory
+                .remove(&name)
+                .and_then(|()| self.directory.sync(""))
                 .map_err(|error| Error::storage("cannot remove a retired segment", &segment.path, error))?;
             self.counters.retired.add(1);
             retired.segments.push(name);
@@ -108,6 +110,7 @@ impl Housekeeping {
 }
 
 fn reason_to_retire(
+    directory: &Dir,
     retention: Retention,
     segment: &SealedSegment,
     remaining: usize,
@@ -118,8 +121,9 @@ fn reason_to_retire(
             Ok((remaining > count).then(|| format!("more than {count} sealed segments")))
         }
         Retention::RetainFor(age) => {
-            let sealed = fs::metadata(&segment.path)
-                .and_then(|metadata| metadata.modified())
+            let sealed = directory
+                .open(segment.name(), Access::READ)
+                .and_then(|file| file.metadata()?.modified())
                 .map_err(|error| Error::storage("cannot examine a sealed segment", &segment.path, error))?;
             let is_old = SystemTime::now().duration_since(sealed).is_ok_and(|since| since > age);
             Ok(is_old.then(|| format!("sealed longer than {} ago", humantime::format_duration(age))))

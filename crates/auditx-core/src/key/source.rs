@@ -8,15 +8,15 @@ use serde::Deserialize;
 
 use super::{Signer, SigningKey};
 use crate::callback::calling;
+use crate::dir::Dir;
 use crate::error::{Error, HookError, Result};
-use crate::storage::{Disk, Storage, create_private_directory, read_own, replace_private};
 
-/// Where a trail keeps the key it made itself, below its own directory.
-const KEY_HOME: &str = "keys";
-const KEY_FILE: &str = "signing.pem";
+/// Where a trail keeps the key it made itself, in the trail's directory.
+pub(crate) const KEY_HOME: &str = ".auditx/keys";
+pub(crate) const KEY: &str = ".auditx/keys/signing.pem";
 
 /// The next one, while it takes over.
-const STAGED_FILE: &str = "next.pem";
+const STAGED_KEY: &str = ".auditx/keys/next.pem";
 
 /// Where the signing key comes from.
 ///
@@ -64,15 +64,15 @@ impl TryFrom<String> for KeySource {
 }
 
 impl KeySource {
-    /// The signer, for the trail whose own directory this is.
+    /// The signer, for the trail in this directory.
     ///
     /// # Errors
     /// `is_invalid` where there is no key or it cannot be read as one, `is_storage` where its file cannot be read.
-    pub(crate) fn signer(&self, own_directory: &Path) -> Result<Arc<dyn Signer>> {
+    pub(crate) fn signer(&self, directory: &Dir) -> Result<Arc<dyn Signer>> {
         let key: SigningKey = match self {
             Self::Signer(signer) => return Ok(Arc::new(Foreign(signer.clone()))),
-            Self::Trail => read_key(&home(own_directory))?,
-            Self::File(path) => read_key(path)?,
+            Self::Trail => read_key(directory, KEY.as_ref())?,
+            Self::File(path) => read_key(&Dir::from(Path::new("")), path)?,
             Self::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
                     Error::invalid(format!(
@@ -98,9 +98,10 @@ impl KeySource {
     }
 
     /// Makes a key where a new trail needs one and keeps it itself.
-    pub(crate) fn prepare(&self, own_directory: &Path) -> Result<()> {
-        if matches!(self, Self::Trail) && !home(own_directory).exists() {
-            save_key(&home(own_directory), &SigningKey::generate())?;
+    pub(crate) fn prepare(&self, directory: &Dir) -> Result<()> {
+        let failed = |error| Error::storage("cannot examine the signing key", directory.join(KEY), error);
+        if matches!(self, Self::Trail) && directory.stat(KEY).map_err(failed)?.is_none() {
+            save_key(directory, KEY, &SigningKey::generate())?;
         }
         Ok(())
     }
@@ -120,34 +121,31 @@ impl Signer for Foreign {
     }
 }
 
-pub(super) fn home(own_directory: &Path) -> PathBuf {
-    own_directory.join(KEY_HOME).join(KEY_FILE)
-}
-
-fn read_key(path: &Path) -> Result<SigningKey> {
-    let bytes = read_own(path).map_err(|error| Error::storage("cannot read the signing key", path, error))?;
-    SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(path))
+fn read_key(directory: &Dir, name: &Path) -> Result<SigningKey> {
+    let path = directory.join(name);
+    let bytes =
+        directory.read(name).map_err(|error| Error::storage("cannot read the signing key", &path, error))?;
+    SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(&path))
 }
 
 /// A trail's next key, kept beside the one it is to replace until both have signed the boundary.
 #[derive(Debug)]
 pub(crate) struct StagedKey {
     key: SigningKey,
-    home: PathBuf,
+    directory: Dir,
 }
 
 /// Keeps a key for the trail to go on with: safe on disk before anything is signed with it.
-pub(crate) fn stage_in_home(own_directory: &Path, key: &SigningKey) -> Result<StagedKey> {
-    let home = home(own_directory);
-    save_key(&staged(&home), key)?;
-    Ok(StagedKey { key: key.clone(), home })
+pub(crate) fn stage_in_home(directory: &Dir, key: &SigningKey) -> Result<StagedKey> {
+    save_key(directory, STAGED_KEY, key)?;
+    Ok(StagedKey { key: key.clone(), directory: directory.clone() })
 }
 
 impl StagedKey {
     /// The one that was left by a process that died while it replaced a key.
-    pub(crate) fn left_over(own_directory: &Path) -> Option<Self> {
-        let home = home(own_directory);
-        read_key(&staged(&home)).ok().map(|key| Self { key, home })
+    pub(crate) fn left_over(directory: &Dir) -> Option<Self> {
+        let key = read_key(directory, STAGED_KEY.as_ref()).ok()?;
+        Some(Self { key, directory: directory.clone() })
     }
 
     pub(crate) fn key(&self) -> &SigningKey {
@@ -156,19 +154,16 @@ impl StagedKey {
 
     /// Puts it in the place of the old one, which is gone then.
     pub(crate) fn settle(self) -> Result<()> {
-        let failed = |error| Error::storage("cannot put the new signing key in its place", &self.home, error);
-        std::fs::rename(staged(&self.home), &self.home).map_err(failed)?;
-        Disk.sync_directory(self.home.parent().unwrap_or(Path::new("."))).map_err(failed)
+        let Self { directory, .. } = self;
+        directory.rename(STAGED_KEY, KEY).and_then(|()| directory.sync(KEY_HOME)).map_err(|error| {
+            Error::storage("cannot put the new signing key in its place", directory.join(KEY), error)
+        })
     }
 }
 
-fn staged(home: &Path) -> PathBuf {
-    home.with_file_name(STAGED_FILE)
-}
-
-fn save_key(path: &Path, key: &SigningKey) -> Result<()> {
-    let failed = |error| Error::storage("cannot save the signing key", path, error);
-    let directory = path.parent().unwrap_or(Path::new("."));
-    create_private_directory(directory).map_err(failed)?;
-    replace_private(path, key.to_pem().as_bytes()).map_err(failed)
+fn save_key(directory: &Dir, name: &str, key: &SigningKey) -> Result<()> {
+    directory
+        .create_private_directory(KEY_HOME)
+        .and_then(|()| directory.replace(name, key.to_pem().as_bytes(), true))
+        .map_err(|error| Error::storage("cannot save the signing key", directory.join(name), error))
 }

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::source::{KeySource, home};
+use super::source::{KEY, KEY_HOME, KeySource};
 use super::*;
+use crate::dir::Dir;
 
 #[test]
 fn a_verifier_key_has_one_spelling_and_no_small_order() {
@@ -68,15 +69,15 @@ fn the_published_key_and_signature_of_the_note_format_check() {
 #[test]
 fn a_key_is_kept_for_its_user_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let source = KeySource::Trail;
-    assert!(source.signer(directory.path()).unwrap_err().is_storage());
-    source.prepare(directory.path()).unwrap();
-    let public = source.signer(directory.path()).unwrap().public_key();
-    source.prepare(directory.path()).unwrap();
-    assert_eq!(source.signer(directory.path()).unwrap().public_key(), public, "made once");
+    let (dir, source) = (Dir::from(directory.path()), KeySource::Trail);
+    assert!(source.signer(&dir).unwrap_err().is_storage());
+    source.prepare(&dir).unwrap();
+    let public = source.signer(&dir).unwrap().public_key();
+    source.prepare(&dir).unwrap();
+    assert_eq!(source.signer(&dir).unwrap().public_key(), public, "made once");
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(directory.path().join("keys")), 0o700);
-    assert_eq!(mode(home(directory.path())), 0o600);
+    assert_eq!(mode(dir.join(KEY_HOME)), 0o700);
+    assert_eq!(mode(dir.join(KEY)), 0o600);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What is done to a trail rather than in it: another key, a line erased, segments retired, a beginning anew.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,17 +9,18 @@ use super::open::Inheritance;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
 use crate::config::{Config, Retention};
+use crate::dir::{Dir, Modes};
 use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
-use crate::identity::TrailIdentity;
+use crate::identity::{IDENTITY, TrailIdentity};
 use crate::keeper::Retired;
 use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
 use crate::lock;
-use crate::notary::checkpoint_path;
+use crate::notary::CHECKPOINT;
 use crate::own_record::{OwnRecord, PreviousTrail};
 use crate::recover::missing_from;
 use crate::segment::{ACTIVE, OWN_DIR, sealed_segments};
-use crate::storage::{Disk, Storage, create_directory};
+use crate::storage::Disk;
 use crate::tree::Hash;
 
 /// How long the disk has to take what was accepted before.
@@ -63,15 +63,14 @@ impl AuditLogger {
     /// the disk refused.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
         let core = self.settled()?;
-        let own = core.trail_dir.join(OWN_DIR);
         let old = core.notary.key();
         let staged = match next {
-            KeySource::Trail => Some(stage_in_home(&own, &SigningKey::generate())?),
+            KeySource::Trail => Some(stage_in_home(&core.directory, &SigningKey::generate())?),
             _ => None,
         };
         let signer: Arc<dyn Signer> = match &staged {
             Some(staged) => Arc::new(staged.key().clone()),
-            None => next.signer(&own)?,
+            None => next.signer(&core.directory)?,
         };
         let new = VerifierKey::new(old.name(), &signer.public_key())?;
         if new == old {
@@ -113,7 +112,7 @@ impl AuditLogger {
     /// `is_invalid` where nobody ships there, `is_storage` where the disk refused.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
         let core = self.settled()?;
-        let known = shipper_positions(&core.trail_dir)?;
+        let known = shipper_positions(&core.directory)?;
         let Some((_, next)) = known.iter().find(|(name, _)| name == destination) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
             let known = if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
@@ -123,7 +122,7 @@ impl AuditLogger {
         };
         let record = OwnRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
         core.appender.push_signed(&record)?;
-        remove_shipper(&core.trail_dir, destination)?;
+        remove_shipper(&core.directory, destination)?;
         Ok(*next)
     }
 
@@ -151,7 +150,9 @@ impl AuditLogger {
             Err(error) if error.is_corrupt() || error.is_signing() => error.to_string(),
             Err(error) => return Err(error),
         };
-        let trail = config.trail_dir();
+        let path = config.trail_dir();
+        let trail = Dir::hold(&path, Modes::default())
+            .map_err(|error| Error::storage("cannot open the log directory", &path, error))?;
         let lock = lock::lock(&trail, &config.instance)?;
         let (trail_id, entries) = match TrailIdentity::read(&trail) {
             // Evidence is not added to: what was accepted for the old trail becomes lines of the new one.
@@ -160,53 +161,49 @@ impl AuditLogger {
         };
         let moved_to = set_aside(&trail, &trail_id)?;
         drop(lock);
-        let note = fs::read(checkpoint_path(&moved_to)).unwrap_or_default();
+        let note = trail.read(Path::new(&moved_to).join(CHECKPOINT)).unwrap_or_default();
         let previous = PreviousTrail {
             trail_id,
             note: String::from_utf8_lossy(&note).into_owned(),
-            moved_to: moved_to
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            moved_to: moved_to.clone(),
             why,
         };
         let core =
             Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
         exit::close_at_exit(&core);
-        Ok((Self(Arc::new(Handle::Open(core))), moved_to))
+        Ok((Self(Arc::new(Handle::Open(core))), path.join(moved_to)))
     }
 }
 
-/// Moves a trail into a directory of its own below its place, where it can be examined as any other. Killed on the way, it
-/// goes on where it was: the checkpoint moves last, and without it nothing can be opened.
-fn set_aside(trail: &Path, trail_id: &str) -> Result<PathBuf> {
-    let target = trail.join(format!("audit.set-aside-{trail_id}"));
-    let (own, target_own) = (trail.join(OWN_DIR), target.join(OWN_DIR));
-    create_directory(&target_own)
-        .map_err(|error| Error::storage("cannot make a place for the old trail", &target, error))?;
-    let mut moves: Vec<(PathBuf, PathBuf)> = Vec::new();
-    for segment in sealed_segments(trail)? {
-        if let Some(name) = segment.path.file_name() {
-            moves.push((segment.path.clone(), target.join(name)));
-        }
+/// Moves a trail into a directory of its own below its place, where it can be examined as any other, and returns that
+/// directory's name. Killed on the way, it goes on where it was: the checkpoint moves last, and without it nothing can be
+/// opened.
+fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
+    let target = format!("audit.set-aside-{trail_id}");
+    let target_own = format!("{target}/{OWN_DIR}");
+    trail.create_directory(&target_own).map_err(|error| {
+        Error::storage("cannot create a directory for the old trail", trail.join(&target), error)
+    })?;
+    let mut names: Vec<String> = sealed_segments(trail)?.iter().map(|segment| segment.name()).collect();
+    names.extend([ACTIVE, "security.jsonl"].map(str::to_owned));
+    names.extend(
+        ["ring", "cursors", "tiles", "index", "checkpoints", "checkpoint"]
+            .map(|name| format!("{OWN_DIR}/{name}")),
+    );
+    ignore_absent(
+        trail
+            .read(IDENTITY)
+            .and_then(|identity| trail.replace(format!("{target}/{IDENTITY}"), &identity, false)),
+    )
+    .map_err(|error| Error::storage("cannot copy the identity", trail.join(IDENTITY), error))?;
+    for name in names {
+        ignore_absent(trail.rename(&name, format!("{target}/{name}")))
+            .map_err(|error| Error::storage("cannot move the old trail aside", trail.join(&name), error))?;
     }
-    for name in [ACTIVE, "security.jsonl"] {
-        moves.push((trail.join(name), target.join(name)));
-    }
-    for name in ["ring", "cursors", "tiles", "index", "checkpoints", "checkpoint"] {
-        moves.push((own.join(name), target_own.join(name)));
-    }
-    let identity = own.join("trail.json");
-    let copied = fs::copy(&identity, target_own.join("trail.json"));
-    ignore_absent(copied.map(drop))
-        .map_err(|error| Error::storage("cannot copy the identity", &identity, error))?;
-    for (from, to) in moves {
-        ignore_absent(fs::rename(&from, &to))
-            .map_err(|error| Error::storage("cannot move the old trail aside", &from, error))?;
-    }
-    for directory in [&target_own, &target, &own, trail] {
-        Disk.sync_directory(directory)
-            .map_err(|error| Error::storage("cannot sync the directory", directory, error))?;
+    for directory in [&*target_own, &*target, OWN_DIR, ""] {
+        trail
+            .sync(directory)
+            .map_err(|error| Error::storage("cannot sync the directory", trail.join(directory), error))?;
     }
     Ok(target)
 }

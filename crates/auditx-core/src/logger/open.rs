@@ -1,6 +1,5 @@
 //! Opening: the ground that is laid before anything is recorded, and the threads that then work on it.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::{AuditLogger, Core, Running};
@@ -8,6 +7,7 @@ use crate::app_log::AppLog;
 use crate::appender::{Appender, Means};
 use crate::bell::Bell;
 use crate::config::{Config, JournalKind};
+use crate::dir::{Dir, Modes};
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::follow::projection::ProjectionLock;
@@ -22,8 +22,7 @@ use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, Founding, Recovered, Replay};
 use crate::ring::RingFile;
-use crate::segment::OWN_DIR;
-use crate::storage::{Disk, Storage, create_directory};
+use crate::storage::{Disk, Storage};
 use crate::watermark::Watermark;
 use crate::writer::{self, Writer};
 
@@ -38,7 +37,7 @@ pub(super) struct Inheritance {
 /// A trail that was found sound, with everything in it that was ever accepted.
 struct Ground {
     lock: Lock,
-    directory: PathBuf,
+    directory: Dir,
     envelope: Arc<Envelope>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
@@ -54,9 +53,9 @@ struct Ground {
 impl Ground {
     fn lay(config: &Config, storage: Arc<dyn Storage>, previous: Option<Inheritance>) -> Result<Self> {
         config.check()?;
-        let directory = config.trail_dir();
-        create_directory(&directory)
-            .map_err(|error| Error::storage("cannot make the log directory", &directory, error))?;
+        let path = config.trail_dir();
+        let directory = Dir::hold(&path, Modes::default())
+            .map_err(|error| Error::storage("cannot open the log directory", &path, error))?;
         let lock = lock::lock(&directory, &config.instance)?;
         let hostname = hostname(config);
         let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
@@ -69,7 +68,7 @@ impl Ground {
         let watermark = Arc::new(Watermark::default());
         let clock = config.clock.clone();
         let app_log =
-            Arc::new(AppLog::new(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
+            Arc::new(AppLog::open(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
         let means = Means {
             directory: directory.clone(),
             storage,
@@ -236,7 +235,7 @@ impl Core {
             followers,
             housekeeping,
             running: Mutex::new(Some(Running { keeper, writer, drain, lock })),
-            trail_dir: directory,
+            directory,
             process: std::process::id(),
         })
     }
@@ -251,7 +250,7 @@ impl AuditLogger {
     /// Those of [`AuditLogger::open`]. The entries then wait on.
     pub fn bring_in(config: &Config) -> Result<u64> {
         let trail = config.trail_dir();
-        if RingFile::is_empty(&trail.join(OWN_DIR)) || lock_holder(&trail)?.is_some() {
+        if RingFile::is_empty(&Dir::from(&trail)) || lock_holder(&trail)?.is_some() {
             return Ok(0);
         }
         let ground = Ground::lay(config, Arc::new(Disk), None)?;

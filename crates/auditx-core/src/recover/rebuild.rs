@@ -1,9 +1,8 @@
 //! The slow way to a frontier: every line read and hashed, where the cache is gone or disagrees.
 
-use std::path::Path;
-
 use super::disagreement;
 use crate::checkpoint::SignedCheckpoint;
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::line::leaf_of;
 use crate::own_record::retired_frontier;
@@ -15,7 +14,7 @@ use crate::tree::CompactRange;
 ///
 /// # Errors
 /// `is_corrupt`, naming the first line that is not what was signed, as far as the cache can tell.
-pub(super) fn frontier(directory: &Path, latest: &SignedCheckpoint, tiles: &Tiles) -> Result<CompactRange> {
+pub(super) fn frontier(directory: &Dir, latest: &SignedCheckpoint, tiles: &Tiles) -> Result<CompactRange> {
     let size = latest.size();
     let cache_is_right =
         tiles.frontier(size).is_some_and(|frontier| frontier.root().as_ref() == Some(latest.root()));
@@ -65,10 +64,10 @@ pub(super) fn frontier(directory: &Path, latest: &SignedCheckpoint, tiles: &Tile
 }
 
 /// Writes the cache anew. Retired lines cannot be hashed again: without them it stays as it is.
-fn renew(directory: &Path, size: u64) -> Result<()> {
+fn renew(directory: &Dir, size: u64) -> Result<()> {
     tiles::remove(directory)?;
     let mut tree = GrowingTree::open(directory, CompactRange::new(0))?;
-    let failed = |error| Error::storage("cannot write the tiles", directory, error);
+    let failed = |error| Error::storage("cannot write the tiles", directory.path(), error);
     each_leaf(directory, |seq, line| {
         let leaf = leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default();
         if seq < size { tree.push(leaf).map_err(failed) } else { Ok(()) }
@@ -76,7 +75,7 @@ fn renew(directory: &Path, size: u64) -> Result<()> {
     tree.flush().map_err(failed)
 }
 
-fn each_leaf(directory: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+fn each_leaf(directory: &Dir, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
     let mut reader = TrailReader::new(directory, 0);
     while let Some((seq, line)) = reader.next_line()? {
         take(seq, line)?;

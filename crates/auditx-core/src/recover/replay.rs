@@ -5,18 +5,18 @@
 //! again, since the ring is emptied last.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
+use std::io;
 
 use super::{OwnRecord, Recovered};
 use crate::appender::Appender;
 use crate::clock::Timestamp;
 use crate::config::JournalKind;
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::line::SEQ_PREFIX;
 use crate::ring::{Opened, RingFile, refusal};
-use crate::segment::{ACTIVE, OWN_DIR, first_seq_of, open_segment, sealed_segments};
+use crate::segment::{ACTIVE, first_seq_of, open_segment, sealed_segments};
 
 /// How the body of every line begins.
 const ID_PREFIX: &[u8] = b"\"id\":\"";
@@ -41,7 +41,7 @@ impl Replay {
     /// # Errors
     /// `is_storage` where the ring or the end of the trail cannot be read.
     pub(crate) fn prepare(
-        directory: &Path,
+        directory: &Dir,
         recovered: &mut Recovered,
         inherited: Vec<Vec<u8>>,
     ) -> Result<Self> {
@@ -118,28 +118,27 @@ impl Replay {
     /// trusted here.
     pub(crate) fn begin_ring(
         &self,
-        directory: &Path,
+        directory: &Dir,
         kind: JournalKind,
         capacity: u64,
         lines: u64,
     ) -> Result<(Option<RingFile>, Option<String>)> {
-        let own = directory.join(OWN_DIR);
         let unfit = match kind {
             JournalKind::Direct => Some(None),
-            _ => refusal(&own).map(Some),
+            _ => refusal(directory).map(Some),
         };
         match (unfit, kind) {
             (Some(Some(why)), JournalKind::Ring) => {
-                Err(Error::invalid(format!("a ring was asked for, but {why}")).at(directory))
+                Err(Error::invalid(format!("a ring was asked for, but {why}")).at(directory.path()))
             }
             (Some(why), _) => {
-                RingFile::remove(&own)?;
+                RingFile::remove(directory)?;
                 Ok((None, why.map(|why| format!("{WITHOUT_RING}{why}"))))
             }
-            (None, _) => match RingFile::begin(&own, capacity, self.trail_id, &self.left, lines) {
+            (None, _) => match RingFile::begin(directory, capacity, self.trail_id, &self.left, lines) {
                 // A trail without a ring beats none.
                 Err(error) if kind == JournalKind::Auto && error.is_storage() => {
-                    RingFile::remove(&own)?;
+                    RingFile::remove(directory)?;
                     Ok((None, Some(format!("{WITHOUT_RING}{error}"))))
                 }
                 outcome => outcome.map(|file| (Some(file), None)),
@@ -152,8 +151,8 @@ impl Replay {
 ///
 /// # Errors
 /// `is_storage` where the ring or the end of the trail cannot be read.
-pub(crate) fn missing_from(directory: &Path, trail_id: [u8; 16]) -> Result<(Opened, Vec<Vec<u8>>)> {
-    let mut left = RingFile::salvage(&directory.join(OWN_DIR), trail_id)?;
+pub(crate) fn missing_from(directory: &Dir, trail_id: [u8; 16]) -> Result<(Opened, Vec<Vec<u8>>)> {
+    let mut left = RingFile::salvage(directory, trail_id)?;
     let mut entries = std::mem::take(&mut left.salvaged.entries);
     let found = entries.len();
     entries.retain(|body| is_entry(body));
@@ -166,19 +165,19 @@ pub(crate) fn missing_from(directory: &Path, trail_id: [u8; 16]) -> Result<(Open
 }
 
 /// Takes away the entries whose ids stand in the trail, from the segment on that holds line `from`.
-fn retain_missing(directory: &Path, entries: &mut Vec<Vec<u8>>, from: u64) -> Result<()> {
+fn retain_missing(directory: &Dir, entries: &mut Vec<Vec<u8>>, from: u64) -> Result<()> {
     let mut missing: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
     if missing.is_empty() {
         entries.clear();
         return Ok(());
     }
-    strike_out(&directory.join(ACTIVE), false, &mut missing)?;
-    let mut later = first_seq_of(&directory.join(ACTIVE))?;
+    strike_out(directory, ACTIVE, false, &mut missing)?;
+    let mut later = first_seq_of(directory, ACTIVE)?;
     for segment in sealed_segments(directory)?.iter().rev() {
         if later.is_some_and(|later| later <= from) || missing.is_empty() {
             break;
         }
-        strike_out(&segment.path, segment.compressed, &mut missing)?;
+        strike_out(directory, &segment.name(), segment.compressed, &mut missing)?;
         later = Some(segment.first_seq);
     }
     entries.retain(|body| id_of(body).is_some_and(|id| missing.remove(&id)));
@@ -186,12 +185,12 @@ fn retain_missing(directory: &Path, entries: &mut Vec<Vec<u8>>, from: u64) -> Re
 }
 
 /// Takes away the ids of a segment's lines.
-fn strike_out(path: &Path, compressed: bool, missing: &mut HashSet<Id>) -> Result<()> {
-    let failed = |error| Error::storage("cannot read a segment", path, error);
-    if !fs::exists(path).map_err(failed)? {
-        return Ok(());
-    }
-    let mut reader = open_segment(path, compressed).map_err(failed)?;
+fn strike_out(directory: &Dir, name: &str, compressed: bool, missing: &mut HashSet<Id>) -> Result<()> {
+    let failed = |error| Error::storage("cannot read a segment", directory.join(name), error);
+    let mut reader = match open_segment(directory, name, compressed) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed)?,
+    };
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
         if let Some(id) = body_of(&line).and_then(id_of) {

@@ -1,18 +1,18 @@
 //! The end of the trail: the lines that no checkpoint speaks of yet, and what a crash left behind them. They stand in the active
 //! segment, and in sealed ones that a crash overtook before they were signed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::appender::Means;
+use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{Leaf, leaf_of, parse_seq};
 use crate::own_record::{OwnRecord, TornTail};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
-use crate::storage::{free_path, open_own, own_options};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
@@ -25,7 +25,7 @@ const WINDOW: u64 = 256 * 1024;
 /// One file of the tail.
 #[derive(Debug)]
 struct Part {
-    path: PathBuf,
+    name: String,
     first_seq: u64,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Tail {
     /// Those that may hold lines no checkpoint speaks of: sealed segments, and the active one last.
     parts: Vec<Part>,
     /// Sealed segments whose lines the active one holds anew: a process died while it went back to what was durable.
-    superseded: Vec<PathBuf>,
+    superseded: Vec<String>,
     /// The number of lines that are whole.
     pub(super) next_seq: u64,
     /// The hashes of those that no checkpoint speaks of.
@@ -48,13 +48,12 @@ pub(super) struct Tail {
 impl Tail {
     /// Reads the end of a trail with these sealed segments. All lines below `signed` are signed.
     pub(super) fn read(
-        directory: &Path,
+        directory: &Dir,
         sealed: &[SealedSegment],
         tiles: Option<&Tiles>,
         signed: u64,
     ) -> Result<Self> {
-        let active = directory.join(ACTIVE);
-        let active_first = match first_seq_of(&active) {
+        let active_first = match first_seq_of(directory, ACTIVE) {
             // Not even the first line of a new segment need have reached the disk.
             Err(error) if error.is_corrupt() && (signed > 0 || !sealed.is_empty()) => None,
             other => other?,
@@ -62,19 +61,19 @@ impl Tail {
         let kept =
             sealed.partition_point(|segment| active_first.is_none_or(|active| segment.first_seq < active));
         let (sealed, superseded) = sealed.split_at(kept);
-        let superseded = superseded.iter().map(|segment| segment.path.clone()).collect();
+        let superseded = superseded.iter().map(SealedSegment::name).collect();
         let mut parts = Vec::new();
         for (place, segment) in sealed.iter().enumerate() {
             let end = sealed.get(place + 1).map(|next| next.first_seq).or(active_first);
             // What is compressed was signed before.
             if !segment.compressed && end.is_none_or(|end| end > signed) {
-                parts.push(Part { path: segment.path.clone(), first_seq: segment.first_seq });
+                parts.push(Part { name: segment.name(), first_seq: segment.first_seq });
             }
         }
         let first_seq = match (parts.first(), active_first, sealed.last()) {
             (Some(part), _, _) => part.first_seq,
             (None, Some(first_seq), _) => first_seq,
-            (None, None, Some(last)) => last_seq_of_sealed(&last.path, last.compressed)? + 1,
+            (None, None, Some(last)) => last_seq_of_sealed(directory, last)? + 1,
             (None, None, None) => 0,
         };
         if first_seq > signed && !sealed.is_empty() {
@@ -83,11 +82,11 @@ impl Tail {
                 signed,
             ));
         }
-        parts.push(Part { path: active, first_seq: active_first.unwrap_or(first_seq) });
+        parts.push(Part { name: ACTIVE.to_owned(), first_seq: active_first.unwrap_or(first_seq) });
         let mut tail =
             Self { parts, superseded, next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
         for part in 0..tail.parts.len() {
-            tail.read_part(part, tiles, signed)?;
+            tail.read_part(directory, part, tiles, signed)?;
             if tail.torn.is_some() {
                 break;
             }
@@ -101,9 +100,10 @@ impl Tail {
         Ok(tail)
     }
 
-    fn read_part(&mut self, part: usize, tiles: Option<&Tiles>, signed: u64) -> Result<()> {
-        let path = self.parts[part].path.clone();
-        let file = match open_own(&path, own_options().read(true)) {
+    fn read_part(&mut self, directory: &Dir, part: usize, tiles: Option<&Tiles>, signed: u64) -> Result<()> {
+        let name = &self.parts[part].name;
+        let path = directory.join(name);
+        let file = match directory.open(name, Access::READ) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::storage("cannot open a segment", &path, error)),
@@ -158,10 +158,10 @@ impl Tail {
 
     /// Moves what follows the last whole line into files of its own: nothing is thrown away. Gives what there is to say, and
     /// the number of the first line of what is then the active segment.
-    pub(super) fn repair(&mut self, directory: &Path, means: &Means) -> Result<(Option<OwnRecord>, u64)> {
+    pub(super) fn repair(&mut self, directory: &Dir, means: &Means) -> Result<(Option<OwnRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
-        let mut torn = TornTail { bytes: 0, file: name_of(&torn_path(directory, self.next_seq)) };
+        let mut torn = TornTail { bytes: 0, file: torn_name(directory, self.next_seq)? };
         for superseded in &self.superseded {
             torn.bytes += move_whole(directory, means, superseded, self.next_seq)?;
         }
@@ -184,13 +184,13 @@ impl Tail {
     /// Moves whole files away that follow a torn one; the last first, so that being killed leaves no hole in between.
     fn move_later_parts(
         &self,
-        directory: &Path,
+        directory: &Dir,
         means: &Means,
         part: usize,
         torn: &mut TornTail,
     ) -> Result<()> {
         for later in self.parts[part + 1..].iter().rev() {
-            torn.bytes += move_whole(directory, means, &later.path, self.next_seq)?;
+            torn.bytes += move_whole(directory, means, &later.name, self.next_seq)?;
         }
         Ok(())
     }
@@ -198,24 +198,25 @@ impl Tail {
     /// Moves away what follows the last whole line in its own file, which then is the active one.
     fn move_rest(
         &self,
-        directory: &Path,
+        directory: &Dir,
         means: &Means,
         (part, begin, end): (usize, u64, u64),
         torn: &mut TornTail,
     ) -> Result<u64> {
-        let Part { path, first_seq } = &self.parts[part];
-        let active = directory.join(ACTIVE);
-        if begin == 0 && *path != active {
-            torn.bytes += move_whole(directory, means, path, self.next_seq)?;
+        let Part { name, first_seq } = &self.parts[part];
+        if begin == 0 && name != ACTIVE {
+            torn.bytes += move_whole(directory, means, name, self.next_seq)?;
             return Ok(self.next_seq);
         }
-        torn.bytes += move_away(directory, means, path, begin..end, self.next_seq)?;
-        if *path != active {
+        torn.bytes += move_away(directory, means, name, begin..end, self.next_seq)?;
+        if name != ACTIVE {
             means
                 .storage
-                .rename(path, &active)
+                .rename(directory, name, ACTIVE)
                 .and_then(|()| means.storage.sync_directory(directory))
-                .map_err(|error| Error::storage("cannot make a torn segment the active one", path, error))?;
+                .map_err(|error| {
+                    Error::storage("cannot make a torn segment the active one", directory.join(name), error)
+                })?;
         }
         Ok(if begin == 0 { self.next_seq } else { *first_seq })
     }
@@ -266,50 +267,48 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
 }
 
 /// Where the torn lines from this number on are kept.
-fn torn_path(directory: &Path, next_seq: u64) -> PathBuf {
-    free_path(directory, &format!("audit.torn-{next_seq}"))
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+fn torn_name(directory: &Dir, next_seq: u64) -> Result<String> {
+    let name = format!("audit.torn-{next_seq}");
+    let free = directory
+        .free_name(Path::new(&name))
+        .map_err(|error| Error::storage("cannot list the trail's directory", directory.path(), error))?;
+    Ok(free.to_string_lossy().into_owned())
 }
 
 /// Gives a whole file the name of a torn one; one that is not there has no bytes.
-fn move_whole(directory: &Path, means: &Means, path: &Path, next_seq: u64) -> Result<u64> {
-    let failed = |error| Error::storage("cannot move a segment away", path, error);
-    let bytes = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(failed(error)),
-    };
-    let torn = torn_path(directory, next_seq);
+fn move_whole(directory: &Dir, means: &Means, name: &str, next_seq: u64) -> Result<u64> {
+    let failed = |error| Error::storage("cannot move a segment away", directory.join(name), error);
+    let Some(found) = directory.stat(name).map_err(failed)? else { return Ok(0) };
+    let bytes = found.len();
+    let torn = torn_name(directory, next_seq)?;
     means
         .storage
-        .rename(path, &torn)
+        .rename(directory, name, &torn)
         .and_then(|()| means.storage.sync_directory(directory))
         .map_err(failed)?;
     Ok(bytes)
 }
 
 fn move_away(
-    directory: &Path,
+    directory: &Dir,
     means: &Means,
-    path: &Path,
+    name: &str,
     range: std::ops::Range<u64>,
     next_seq: u64,
 ) -> Result<u64> {
-    let torn_path = torn_path(directory, next_seq);
-    let failed = |what: &str, error| Error::storage(what, path, error);
+    let torn_name = torn_name(directory, next_seq)?;
+    let failed = |what: &str, error| Error::storage(what, directory.join(name), error);
     let bytes = range.end - range.start;
-    let file = open_own(path, own_options().read(true).write(true))
+    let file = directory
+        .open(name, Access::READ_WRITE)
         .map_err(|error| failed("cannot open the torn segment", error))?;
     let mut torn = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut torn, range.start)
         .map_err(|error| failed("cannot read the torn tail of a segment", error))?;
     means
         .storage
-        .replace(&torn_path, &torn)
-        .map_err(|error| Error::storage("cannot save the torn tail", &torn_path, error))?;
+        .replace(directory, &torn_name, &torn)
+        .map_err(|error| Error::storage("cannot save the torn tail", directory.join(&torn_name), error))?;
     file.set_len(range.start)
         .and_then(|()| file.sync_all())
         .map_err(|error| failed("cannot cut the torn tail off a segment", error))?;
@@ -317,9 +316,9 @@ fn move_away(
 }
 
 /// The number of a sealed segment's last line.
-fn last_seq_of_sealed(path: &Path, compressed: bool) -> Result<u64> {
-    let failed = |error| Error::storage("cannot read a sealed segment", path, error);
-    let mut reader = open_segment(path, compressed).map_err(failed)?;
+fn last_seq_of_sealed(directory: &Dir, segment: &SealedSegment) -> Result<u64> {
+    let failed = |error| Error::storage("cannot read a sealed segment", &segment.path, error);
+    let mut reader = open_segment(directory, &segment.name(), segment.compressed).map_err(failed)?;
     let (mut line, mut last) = (Vec::new(), Vec::new());
     while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
         std::mem::swap(&mut line, &mut last);
@@ -329,6 +328,6 @@ fn last_seq_of_sealed(path: &Path, compressed: bool) -> Result<u64> {
         Error::corrupt(
             "the last line of a segment has no sequence number: it was not written by auditx, or was altered",
         )
-        .at(path)
+        .at(&segment.path)
     })
 }

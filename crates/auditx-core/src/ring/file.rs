@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use super::layout::{
     CONTROL, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
@@ -11,12 +11,17 @@ use super::layout::{
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{Salvaged, Wreck};
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
-use crate::storage::{Disk, Storage, free_path, open_own, private_options};
+use crate::segment::OWN_DIR;
 
-pub(super) const FILE_NAME: &str = "ring";
+/// Its name in the trail's directory.
+pub(crate) const RING: &str = ".auditx/ring";
+
+/// A new one, until it is whole.
+const NEW_RING: &str = ".auditx/ring.tmp";
 
 /// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4, XFS, tmpfs.
 #[cfg(target_os = "linux")]
@@ -24,14 +29,16 @@ const ALLOWED: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
 
 /// Why a ring cannot be trusted in this directory; none where it can.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn refusal(_directory: &Path) -> Option<String> {
+pub(crate) fn refusal(_directory: &Dir) -> Option<String> {
     Some("this is not Linux".to_owned())
 }
 
 /// Why a ring cannot be trusted in this directory; none where it can.
 #[cfg(target_os = "linux")]
-pub(crate) fn refusal(directory: &Path) -> Option<String> {
-    match rustix::fs::statfs(directory) {
+pub(crate) fn refusal(directory: &Dir) -> Option<String> {
+    let opened = directory.open_directory(OWN_DIR).or_else(|_| directory.open_directory(""));
+    let asked = opened.and_then(|opened| Ok(rustix::fs::fstatfs(opened.as_fd())?));
+    match asked {
         Ok(found) => {
             let kind = u64::try_from(found.f_type).unwrap_or(0);
             (!ALLOWED.contains(&kind)).then(|| {
@@ -69,10 +76,10 @@ impl RingFile {
     ///
     /// # Errors
     /// `is_storage` where the file cannot be read.
-    pub(crate) fn salvage(own: &Path, trail_id: [u8; 16]) -> Result<Opened> {
-        let path = own.join(FILE_NAME);
+    pub(crate) fn salvage(directory: &Dir, trail_id: [u8; 16]) -> Result<Opened> {
+        let path = directory.join(RING);
         let failed = |error| Error::storage("cannot read the journal's ring", &path, error);
-        let mut file = match open_own(&path, private_options().read(true)) {
+        let mut file = match directory.open(RING, Access::READ) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::default()),
             Err(error) => return Err(failed(error)),
@@ -82,8 +89,8 @@ impl RingFile {
         Read::by_ref(&mut file).take(CONTROL as u64).read_to_end(&mut bytes).map_err(failed)?;
         let header = Wreck::new(&bytes).map(|wreck| *wreck.header());
         let Some(header) = header.filter(|header| header.trail_id == trail_id) else {
-            let aside = free_path(own, &format!("{FILE_NAME}.aside"));
-            fs::rename(&path, &aside)
+            let aside = directory
+                .set_aside(RING)
                 .map_err(|error| Error::storage("cannot put a foreign ring aside", &path, error))?;
             let remark =
                 format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
@@ -112,20 +119,21 @@ impl RingFile {
     /// # Errors
     /// `is_storage` where the space cannot be had or the file cannot be mapped.
     pub(crate) fn begin(
-        own: &Path,
+        directory: &Dir,
         capacity: u64,
         trail_id: [u8; 16],
         left: &Opened,
         lines: u64,
     ) -> Result<Self> {
-        let path = own.join(FILE_NAME);
-        let failed = |what: &str, error: io::Error| Error::storage(what, &path, error);
+        let failed = |what: &str, error: io::Error| Error::storage(what, directory.join(RING), error);
         let len = CONTROL as u64 + capacity;
-        let has_length = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.len() == len);
-        if !left.reusable || !has_length(&path) {
-            make(own, &path, len).map_err(|error| failed("cannot make the journal's ring", error))?;
+        let has_length =
+            || directory.stat(RING).is_ok_and(|found| found.is_some_and(|found| found.len() == len));
+        if !left.reusable || !has_length() {
+            make(directory, len).map_err(|error| failed("cannot make the journal's ring", error))?;
         }
-        let file = open_own(&path, private_options().read(true).write(true))
+        let file = directory
+            .open(RING, Access::READ_WRITE)
             .map_err(|error| failed("cannot open the journal's ring", error))?;
         let salt = {
             let mut bytes = [0; 8];
@@ -144,11 +152,10 @@ impl RingFile {
     ///
     /// # Errors
     /// `is_storage` where it cannot be removed.
-    pub(crate) fn remove(own: &Path) -> Result<()> {
-        let path = own.join(FILE_NAME);
-        match fs::remove_file(&path) {
+    pub(crate) fn remove(directory: &Dir) -> Result<()> {
+        match directory.remove(RING) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::storage("cannot remove the journal's ring", &path, error))
+                Err(Error::storage("cannot remove the journal's ring", directory.join(RING), error))
             }
             _ => Ok(()),
         }
@@ -159,14 +166,13 @@ impl RingFile {
     /// # Errors
     /// `is_storage` where the disk refused.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", FILE_NAME, error))
+        self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", RING, error))
     }
 
-    /// Whether nothing is left in the ring of the trail with this directory of ours, or there is none. Reads a page.
-    pub(crate) fn is_empty(own: &Path) -> bool {
+    /// Whether nothing is left in the ring of the trail in this directory, or there is none. Reads a page.
+    pub(crate) fn is_empty(directory: &Dir) -> bool {
         let mut control = [0; CONTROL];
-        let read = open_own(&own.join(FILE_NAME), private_options().read(true))
-            .and_then(|file| file.read_exact_at(&mut control, 0));
+        let read = directory.open(RING, Access::READ).and_then(|file| file.read_exact_at(&mut control, 0));
         let wreck = Wreck::new(&control);
         read.is_err() || wreck.is_some_and(|wreck| wreck.is_spent(is_this_boot(wreck.header())))
     }
@@ -186,10 +192,9 @@ pub(super) fn is_this_boot(header: &Header) -> bool {
 }
 
 /// Zeros beside its place first: a crash leaves the whole file or none.
-fn make(own: &Path, path: &Path, len: u64) -> io::Result<()> {
+fn make(directory: &Dir, len: u64) -> io::Result<()> {
     const CHUNK: usize = 1 << 20;
-    let temporary = own.join(format!("{FILE_NAME}.tmp"));
-    let mut file = open_own(&temporary, private_options().write(true).create(true).truncate(true))?;
+    let mut file = directory.create(NEW_RING, true)?;
     let made = (|| {
         #[cfg(target_os = "linux")]
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len)?;
@@ -204,11 +209,11 @@ fn make(own: &Path, path: &Path, len: u64) -> io::Result<()> {
     })();
     if let Err(error) = made {
         // What little space there is belongs to somebody else.
-        drop(fs::remove_file(&temporary));
+        drop(directory.remove(NEW_RING));
         return Err(error);
     }
-    fs::rename(&temporary, path)?;
-    Disk.sync_directory(own)
+    directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
+    directory.sync(OWN_DIR)
 }
 
 /// Nothing to salvage, at a position that no record carries. Positions first: a header that is lost then costs nothing.

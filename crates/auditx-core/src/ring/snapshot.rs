@@ -8,14 +8,13 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{Ordering, fence};
 
-use super::file::{FILE_NAME, is_this_boot};
+use super::file::{RING, is_this_boot};
 use super::layout::{ALIGN, CONTROL, HEAD, HEADER_LEN, Header, WORD};
 use super::salvage::{Salvaged, Wreck};
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
-use crate::storage::{open_own, private_options};
 
 /// How often a ring may begin anew while it is read before that is an error.
 const ATTEMPTS: usize = 10;
@@ -29,17 +28,17 @@ pub(crate) struct Snapshot {
     pub(crate) held: Salvaged,
 }
 
-/// The ring in this directory of ours; none where there is no file. Costs reading one page where nothing is in it, else twice what
+/// The ring of the trail in this directory; none where there is no file. Costs reading one page where nothing is in it, else twice what
 /// is in it.
 ///
 /// # Errors
 /// `is_corrupt` where the file is no ring, `is_storage` where it cannot be read.
-pub(crate) fn snapshot(own: &Path) -> Result<Option<Snapshot>> {
-    let path = own.join(FILE_NAME);
+pub(crate) fn snapshot(directory: &Dir) -> Result<Option<Snapshot>> {
+    let path = directory.join(RING);
     let failed = |error| Error::storage("cannot read the journal's ring", &path, error);
     let mut is_ring = true;
     for _ in 0..ATTEMPTS {
-        let file = match open_own(&path, private_options().read(true)) {
+        let file = match directory.open(RING, Access::READ) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),

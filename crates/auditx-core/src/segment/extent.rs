@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, Seek, SeekFrom};
-use std::path::Path;
 
 use super::seek::offset_before;
 use super::{ACTIVE, buffered, first_seq_of, sealed_segments};
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
-use crate::storage::{open_own, own_options};
 
 /// The bytes that this line and those behind it take on the disk, newlines included. A compressed segment counts as it is, and whole
 /// where the line is in it.
@@ -17,21 +16,21 @@ use crate::storage::{open_own, own_options};
 ///
 /// # Errors
 /// `is_storage` where the directory or a file cannot be read.
-pub fn bytes_from(directory: &Path, seq: u64) -> Result<u64> {
+pub fn bytes_from(directory: impl Into<Dir>, seq: u64) -> Result<u64> {
+    let directory = &directory.into();
     let mut files: Vec<_> = sealed_segments(directory)?
         .into_iter()
-        .map(|sealed| (sealed.first_seq, sealed.compressed, sealed.path))
+        .map(|sealed| (sealed.first_seq, sealed.compressed, sealed.name()))
         .collect();
-    let active = directory.join(ACTIVE);
-    if let Some(first_seq) = first_seq_of(&active)? {
+    if let Some(first_seq) = first_seq_of(directory, ACTIVE)? {
         // It may have been sealed since the others were listed.
         files.retain(|(sealed, ..)| *sealed < first_seq);
-        files.push((first_seq, false, active));
+        files.push((first_seq, false, ACTIVE.to_owned()));
     }
     let holding = files.partition_point(|(first_seq, ..)| *first_seq <= seq).saturating_sub(1);
     let mut sum = 0;
-    for (first_seq, compressed, path) in &files[holding.min(files.len())..] {
-        let measured = open_own(path, own_options().read(true)).and_then(|file| {
+    for (first_seq, compressed, name) in &files[holding.min(files.len())..] {
+        let measured = directory.open(name, Access::READ).and_then(|file| {
             let len = file.metadata()?.len();
             let before = if *compressed || *first_seq >= seq { 0 } else { offset_of(file, seq)? };
             Ok(len.saturating_sub(before))
@@ -40,7 +39,9 @@ pub fn bytes_from(directory: &Path, seq: u64) -> Result<u64> {
             Ok(bytes) => sum += bytes,
             // Compressed or retired just now: the next call sees it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::storage("cannot measure a segment", path, error)),
+            Err(error) => {
+                return Err(Error::storage("cannot measure a segment", directory.join(name), error));
+            }
         }
     }
     Ok(sum)

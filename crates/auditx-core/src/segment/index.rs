@@ -8,24 +8,25 @@ mod codec;
 mod keys;
 mod scan;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
-use super::{OWN_DIR, SealedSegment};
+use super::SealedSegment;
+use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
 use crate::moment::Moment;
 use crate::row::{Field, Row};
-use crate::storage::{Disk, Storage, create_directory, open_regular, own_options};
+use crate::storage::Storage;
 use crate::tree::Hash;
 
 pub use keys::IndexKey;
 use keys::KeyFilter;
 
-const DIRECTORY: &str = "index";
+/// Where they are, in the trail's directory.
+pub(crate) const INDEX_DIR: &str = ".auditx/index";
 
 /// The longest file that is read: an index of some 25 gigabytes of text.
 const MOST_BYTES: u64 = 256 << 20;
@@ -133,10 +134,11 @@ impl SegmentIndex {
     /// # Errors
     /// `is_corrupt` where it is damaged or of another segment, `is_storage` where it cannot be read. Read the whole segment
     /// then, as where there is none; the next process that opens the trail makes it anew.
-    pub fn read(directory: &Path, segment: &SealedSegment) -> Result<Option<Self>> {
-        let path = path_of(directory, segment.first_seq);
+    pub fn read(directory: impl Into<Dir>, segment: &SealedSegment) -> Result<Option<Self>> {
+        let (directory, name) = (directory.into(), name_of(segment.first_seq));
+        let path = directory.join(&name);
         let failed = |error| Error::storage("cannot read the index of a segment", &path, error);
-        let file = match open_regular(&path, own_options().read(true)) {
+        let file = match directory.open_foreign(name, Access::READ) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -229,11 +231,14 @@ impl SegmentIndex {
     ///
     /// # Errors
     /// `is_storage` where the disk refused.
-    pub(crate) fn write(&self, directory: &Path, storage: &dyn Storage) -> Result<()> {
-        let path = path_of(directory, self.first_seq);
-        create_directory(&directory_of(directory))
-            .and_then(|()| storage.replace(&path, &self.encode()))
-            .map_err(|error| Error::storage("cannot write the index of a segment", &path, error))
+    pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {
+        let name = name_of(self.first_seq);
+        directory
+            .create_directory(INDEX_DIR)
+            .and_then(|()| storage.replace(directory, &name, &self.encode()))
+            .map_err(|error| {
+                Error::storage("cannot write the index of a segment", directory.join(&name), error)
+            })
     }
 }
 
@@ -247,38 +252,30 @@ fn read_range(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `is_storage` where the disk refused.
-pub(crate) fn remove(trail: &Path, first_seq: u64) -> Result<()> {
-    let path = path_of(trail, first_seq);
-    match fs::remove_file(&path) {
-        Ok(()) => Disk.sync_directory(&directory_of(trail)),
+pub(crate) fn remove(directory: &Dir, first_seq: u64) -> Result<()> {
+    let name = name_of(first_seq);
+    match directory.remove(&name) {
+        Ok(()) => directory.sync(INDEX_DIR),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(())
         }
         Err(error) => Err(error),
     }
-    .map_err(|error| Error::storage("cannot remove the index of a segment", &path, error))
+    .map_err(|error| Error::storage("cannot remove the index of a segment", directory.join(&name), error))
 }
 
 /// Removes all of them: those of a trail whose place another one takes.
 ///
 /// # Errors
 /// `is_storage` where the disk refused.
-pub(crate) fn remove_all(trail: &Path) -> Result<()> {
-    let directory = directory_of(trail);
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::storage("cannot remove the indexes of segments", &directory, error))
-        }
-        _ => Ok(()),
-    }
+pub(crate) fn remove_all(directory: &Dir) -> Result<()> {
+    directory.remove_directory(INDEX_DIR).map_err(|error| {
+        Error::storage("cannot remove the indexes of segments", directory.join(INDEX_DIR), error)
+    })
 }
 
-fn directory_of(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join(DIRECTORY)
-}
-
-fn path_of(trail: &Path, first_seq: u64) -> PathBuf {
-    directory_of(trail).join(format!("{first_seq:020}.idx"))
+fn name_of(first_seq: u64) -> String {
+    format!("{INDEX_DIR}/{first_seq:020}.idx")
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! Reading a trail's lines in order, across seals and compression, while it may still be growing.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fmt, mem};
 
 use super::seek::offset_before;
 use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};
+use crate::dir::{Access, Dir, FileStat};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
-use crate::storage::{open_own, own_options};
 
 /// How often a file may vanish (compressed, retired) between being listed and being opened before that is an error.
 const ATTEMPTS: usize = 20;
@@ -20,7 +19,7 @@ const ATTEMPTS: usize = 20;
 ///
 /// It holds at most one file open and one line in memory. A line still being written is not given out.
 pub struct TrailReader {
-    directory: PathBuf,
+    directory: Dir,
     next: u64,
     open: Option<Open>,
     finished: Option<Finished>,
@@ -32,8 +31,8 @@ struct Open {
     reader: Box<dyn BufRead + Send>,
     path: PathBuf,
     first_seq: u64,
-    /// The inode while this is the active segment: tells whether it has been sealed since.
-    active_inode: Option<u64>,
+    /// Which file it is, while this is the active segment: tells whether it has been sealed since.
+    active: Option<FileStat>,
 }
 
 /// The segment last read to its end.
@@ -58,7 +57,7 @@ impl fmt::Debug for TrailReader {
 impl TrailReader {
     /// Begins at the line with this sequence number, or at the oldest one left if it has been retired.
     #[must_use]
-    pub fn new(directory: impl Into<PathBuf>, next: u64) -> Self {
+    pub fn new(directory: impl Into<Dir>, next: u64) -> Self {
         Self {
             directory: directory.into(),
             next,
@@ -71,7 +70,7 @@ impl TrailReader {
 
     /// Begins again at another line.
     pub fn restart(&mut self, next: u64) {
-        *self = Self::new(mem::take(&mut self.directory), next);
+        *self = Self::new(&self.directory, next);
     }
 
     /// The sequence number of the line that comes next.
@@ -138,18 +137,17 @@ impl TrailReader {
                 format!("the line in the place of line {} does not begin with a sequence number", self.next)
             }
         };
-        let path = self.open.as_ref().map_or(&self.directory, |open| &open.path);
+        let path = self.open.as_ref().map_or(self.directory.path(), |open| &open.path);
         Err(Error::corrupt(wrong).at(path).with_seq(self.next))
     }
 
     /// At the end of what is there: whether the same file may still grow. If it was sealed, it is read once more to
     /// its end, then left.
     fn is_growing(&mut self) -> bool {
-        let active = self.directory.join(ACTIVE);
         match &mut self.open {
-            Some(Open { active_inode: Some(inode), .. }) if inode_of(&active) == Some(*inode) => true,
-            Some(Open { active_inode: inode @ Some(_), .. }) => {
-                *inode = None;
+            Some(Open { active: Some(active), .. }) if is_active(&self.directory, active) => true,
+            Some(Open { active: active @ Some(_), .. }) => {
+                *active = None;
                 false
             }
             _ => {
@@ -179,10 +177,10 @@ impl TrailReader {
             let found = match self.find()? {
                 None => return Ok(false),
                 Some(Found::Active(open)) => Ok(open),
-                Some(Found::Sealed(sealed)) => open_sealed(&sealed, self.next)
+                Some(Found::Sealed(sealed)) => open_sealed(&self.directory, &sealed, self.next)
                     .map(|reader| {
                         let SealedSegment { first_seq, path, .. } = sealed.clone();
-                        Open { reader, path, first_seq, active_inode: None }
+                        Open { reader, path, first_seq, active: None }
                     })
                     .map_err(|error| (sealed.path, error)),
             };
@@ -250,14 +248,15 @@ enum Found {
 /// The file that had the active segment's name when it was opened, if there was one.
 struct Active {
     path: PathBuf,
-    file: Option<(File, u64)>,
+    file: Option<(File, FileStat)>,
 }
 
 impl Active {
-    fn open(directory: &Path) -> Result<Self> {
+    fn open(directory: &Dir) -> Result<Self> {
         let path = directory.join(ACTIVE);
-        let opened = open_own(&path, own_options().read(true))
-            .and_then(|file| file.metadata().map(|metadata| (file, metadata.ino())));
+        let opened = directory
+            .open(ACTIVE, Access::READ)
+            .and_then(|file| FileStat::of(&file).map(|stat| (file, stat)));
         match opened {
             Ok(file) => Ok(Self { path, file: Some(file) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path, file: None }),
@@ -272,18 +271,18 @@ impl Active {
 
     /// Open for the line with the number `next`, which it holds or is to hold.
     fn into_open(self, first_seq: u64, next: u64) -> Result<Option<Open>> {
-        let Some((file, inode)) = self.file else { return Ok(None) };
+        let Some((file, stat)) = self.file else { return Ok(None) };
         let file = begin_near(file, next)
             .map_err(|error| Error::storage("cannot read the active segment", &self.path, error))?;
-        Ok(Some(Open { reader: buffered(file), path: self.path, first_seq, active_inode: Some(inode) }))
+        Ok(Some(Open { reader: buffered(file), path: self.path, first_seq, active: Some(stat) }))
     }
 }
 
-fn open_sealed(sealed: &SealedSegment, next: u64) -> io::Result<Box<dyn BufRead + Send>> {
+fn open_sealed(directory: &Dir, sealed: &SealedSegment, next: u64) -> io::Result<Box<dyn BufRead + Send>> {
     if sealed.compressed {
-        return open_segment(&sealed.path, true);
+        return open_segment(directory, &sealed.name(), true);
     }
-    let file = open_own(&sealed.path, own_options().read(true))?;
+    let file = directory.open(sealed.name(), Access::READ)?;
     Ok(buffered(begin_near(file, next)?))
 }
 
@@ -294,13 +293,13 @@ fn begin_near(mut file: File, next: u64) -> io::Result<File> {
     Ok(file)
 }
 
-fn inode_of(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|metadata| metadata.ino())
+fn is_active(directory: &Dir, file: &FileStat) -> bool {
+    directory.stat(ACTIVE).ok().flatten().is_some_and(|active| active.is_same(file))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{self, OpenOptions};
     use std::io::Write;
 
     use super::*;

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Disk, Storage, StorageFile};
+use crate::dir::{Dir, FileStat};
 
 const SECTOR: usize = 512;
 
@@ -26,8 +27,8 @@ struct State {
 
 #[derive(Debug, Clone)]
 enum Named {
-    Renamed { from: PathBuf, to: PathBuf },
-    Created(PathBuf),
+    Renamed { from: String, to: String },
+    Created(String),
 }
 
 #[derive(Debug)]
@@ -46,13 +47,17 @@ impl StorageFile for PowerFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        let len = self.file.len()?;
+        let len = self.file.stat()?.len();
         state.synced.insert(self.inode, len);
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn stat(&self) -> io::Result<FileStat> {
+        self.file.stat()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -62,37 +67,37 @@ impl StorageFile for PowerFile {
 }
 
 impl Storage for PowerDisk {
-    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
+    fn open_append(&self, dir: &Dir, name: &str, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
         let mut state = self.state();
-        let file = Disk.open_append(path, create_new)?;
+        let file = Disk.open_append(dir, name, create_new)?;
         if create_new {
-            state.names.push(Named::Created(path.to_owned()));
+            state.names.push(Named::Created(name.to_owned()));
         }
-        let inode = fs::metadata(path)?.ino();
+        let inode = fs::metadata(dir.join(name))?.ino();
         Ok(Arc::new(PowerFile { file, inode, disk: self.clone() }))
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, dir: &Dir, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.names.push(Named::Renamed { from: from.to_owned(), to: to.to_owned() });
-        Disk.rename(from, to)
+        Disk.rename(dir, from, to)
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
+    fn remove(&self, dir: &Dir, name: &str) -> io::Result<()> {
+        Disk.remove(dir, name)
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         let _state = self.state();
-        Disk.replace(path, bytes)
+        Disk.replace(dir, name, bytes)
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn put(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         let _state = self.state();
-        Disk.put(path, bytes)
+        Disk.put(dir, name, bytes)
     }
 
-    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+    fn sync_directory(&self, _dir: &Dir) -> io::Result<()> {
         self.state().names.clear();
         Ok(())
     }
@@ -128,7 +133,7 @@ impl PowerDisk {
         // Changes of names are journaled in order: some last ones are lost.
         let kept = below(state.names.len() + 1);
         for change in state.names[kept..].iter().rev() {
-            let there = |path: &Path| to.join(path.file_name().unwrap());
+            let there = |name: &String| to.join(name);
             match change {
                 Named::Renamed { from, to } => fs::rename(there(to), there(from)).unwrap(),
                 Named::Created(path) => fs::remove_file(there(path)).unwrap(),

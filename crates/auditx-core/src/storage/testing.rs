@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{Disk, Storage, StorageFile};
+use crate::dir::{Dir, FileStat};
 
 /// What goes wrong, and when; shared with the test.
 pub(crate) struct Faults {
@@ -30,8 +30,8 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    fn note(&self, what: &str, path: &Path) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+    fn note(&self, what: &str, name: &str) {
+        let name = name.rsplit('/').next().unwrap_or(name);
         self.operations.lock().unwrap().push(format!("{what} {name}"));
     }
 }
@@ -57,7 +57,7 @@ pub(crate) struct FaultyDisk(pub(crate) Arc<Faults>);
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn StorageFile>,
-    path: PathBuf,
+    name: String,
     faults: Arc<Faults>,
 }
 
@@ -71,7 +71,7 @@ impl StorageFile for FaultyFile {
         if room != u64::MAX {
             self.faults.room.fetch_sub(fits as u64, Ordering::SeqCst);
         }
-        self.faults.note("append", &self.path);
+        self.faults.note("append", &self.name);
         self.file.append(&bytes[..fits])
     }
 
@@ -81,12 +81,16 @@ impl StorageFile for FaultyFile {
         if fails || self.faults.fail_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected fsync failure"));
         }
-        self.faults.note("sync", &self.path);
+        self.faults.note("sync", &self.name);
         self.file.sync_data()
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn stat(&self) -> io::Result<FileStat> {
+        self.file.stat()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -98,36 +102,36 @@ impl StorageFile for FaultyFile {
 }
 
 impl Storage for FaultyDisk {
-    fn open_append(&self, path: &Path, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
-        let file = Disk.open_append(path, create_new)?;
-        Ok(Arc::new(FaultyFile { file, path: path.to_path_buf(), faults: self.0.clone() }))
+    fn open_append(&self, dir: &Dir, name: &str, create_new: bool) -> io::Result<Arc<dyn StorageFile>> {
+        let file = Disk.open_append(dir, name, create_new)?;
+        Ok(Arc::new(FaultyFile { file, name: name.to_owned(), faults: self.0.clone() }))
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, dir: &Dir, from: &str, to: &str) -> io::Result<()> {
         if self.0.fail_rename.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected rename failure"));
         }
-        Disk.rename(from, to)
+        Disk.rename(dir, from, to)
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
+    fn remove(&self, dir: &Dir, name: &str) -> io::Result<()> {
+        Disk.remove(dir, name)
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         if self.0.fail_replace.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected replace failure"));
         }
-        self.0.note("replace", path);
-        Disk.replace(path, bytes)
+        self.0.note("replace", name);
+        Disk.replace(dir, name, bytes)
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.0.note("put", path);
-        Disk.put(path, bytes)
+    fn put(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.note("put", name);
+        Disk.put(dir, name, bytes)
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        Disk.sync_directory(path)
+    fn sync_directory(&self, dir: &Dir) -> io::Result<()> {
+        Disk.sync_directory(dir)
     }
 }

@@ -58,7 +58,7 @@ fn a_key_is_replaced_and_both_sign_the_boundary() {
 #[test]
 fn a_process_that_dies_while_it_replaces_a_key_leaves_a_trail_that_opens() {
     let directory = tempfile::tempdir().unwrap();
-    let own = directory.path().join(".auditx");
+    let own = Dir::from(directory.path());
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     let old = logger.verifier_key().unwrap();
     logger.close(PATIENCE).unwrap();
@@ -68,14 +68,14 @@ fn a_process_that_dies_while_it_replaces_a_key_leaves_a_trail_that_opens() {
     assert_eq!(logger.verifier_key().unwrap(), old);
 
     // After both have signed, before the next one is in its place: the next one goes on.
-    let before = fs::read(own.join("keys/signing.pem")).unwrap();
+    let before = fs::read(own.join(".auditx/keys/signing.pem")).unwrap();
     let change = logger.rotate_key(&KeySource::Trail).unwrap();
     logger.close(PATIENCE).unwrap();
-    fs::rename(own.join("keys/signing.pem"), own.join("keys/next.pem")).unwrap();
-    fs::write(own.join("keys/signing.pem"), before).unwrap();
+    fs::rename(own.join(".auditx/keys/signing.pem"), own.join(".auditx/keys/next.pem")).unwrap();
+    fs::write(own.join(".auditx/keys/signing.pem"), before).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     assert_eq!(logger.verifier_key().unwrap(), change.new);
-    assert!(!own.join("keys/next.pem").exists());
+    assert!(!own.join(".auditx/keys/next.pem").exists());
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn fill(logger: &AuditLogger, count: usize) {
 fn indexed(directory: &Path) -> usize {
     let count = |segment: &crate::SealedSegment| {
         let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
-        let text = open_segment(&segment.path, segment.compressed).unwrap();
+        let text = open_segment(&directory.into(), &segment.name(), segment.compressed).unwrap();
         assert_eq!(index, SegmentIndex::of(text).unwrap(), "{}", segment.path.display());
         if !segment.compressed {
             assert!(index.is_of(&fs::File::open(&segment.path).unwrap()).unwrap());

@@ -85,13 +85,12 @@ fn entries_of_one_journal_are_brought_in_by_the_other() {
             logger.log(number.to_string()).record().unwrap();
         }
         assert!(logger.close(Duration::from_millis(50)).unwrap_err().is_timed_out());
-        let own = directory.path().join(".auditx");
-        assert!(!crate::ring::RingFile::is_empty(&own));
+        assert!(!crate::ring::RingFile::is_empty(&directory.path().into()));
         assert_eq!(AuditLogger::bring_in(&config(after)).unwrap(), 100);
         assert_eq!(AuditLogger::bring_in(&config(after)).unwrap(), 0);
         let logger = AuditLogger::open(config(after)).unwrap();
         logger.close(PATIENCE).unwrap();
-        assert_eq!(own.join("ring").exists(), after == JournalKind::Ring);
+        assert_eq!(directory.path().join(".auditx/ring").exists(), after == JournalKind::Ring);
         let numbers: Vec<String> = entries(directory.path())
             .into_iter()
             .filter(|entry| entry.own_record.is_none())
@@ -147,9 +146,9 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
 
 #[test]
 fn a_ring_is_refused_where_space_cannot_be_promised() {
-    let directory = Path::new("/proc/self");
-    assert!(crate::ring::refusal(directory).unwrap().contains("promised space"));
-    assert_eq!(crate::ring::refusal(Path::new("/dev/shm")), None);
+    let refusal = |directory: &str| crate::ring::refusal(&Path::new(directory).into());
+    assert!(refusal("/proc/self").unwrap().contains("promised space"));
+    assert_eq!(refusal("/dev/shm"), None);
 }
 
 #[test]

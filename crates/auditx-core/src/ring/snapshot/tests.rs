@@ -7,9 +7,17 @@ use super::super::file::{Opened, RingFile, of_another_boot};
 use super::super::layout::MIN_CAPACITY;
 use super::super::queue::Next;
 use super::*;
+use crate::segment::OWN_DIR;
 
-fn ring(own: &Path) -> RingFile {
-    RingFile::begin(own, MIN_CAPACITY, [3; 16], &Opened::default(), 5).unwrap()
+fn trail() -> (tempfile::TempDir, Dir) {
+    let directory = tempfile::tempdir().unwrap();
+    let dir = Dir::from(directory.path());
+    dir.create_directory(OWN_DIR).unwrap();
+    (directory, dir)
+}
+
+fn ring(dir: &Dir) -> RingFile {
+    RingFile::begin(dir, MIN_CAPACITY, [3; 16], &Opened::default(), 5).unwrap()
 }
 
 fn body(number: u64) -> Vec<u8> {
@@ -25,54 +33,54 @@ fn number_of(bytes: &[u8]) -> u64 {
     number
 }
 
-fn held(own: &Path) -> Vec<u64> {
-    snapshot(own).unwrap().unwrap().held.entries.iter().map(|entry| number_of(entry)).collect()
+fn held(dir: &Dir) -> Vec<u64> {
+    snapshot(dir).unwrap().unwrap().held.entries.iter().map(|entry| number_of(entry)).collect()
 }
 
 #[test]
 fn what_was_pushed_and_not_released_is_in_it_whatever_the_drain_has_noted() {
-    let directory = tempfile::tempdir().unwrap();
-    assert!(snapshot(directory.path()).unwrap().is_none());
-    let ring = ring(directory.path());
-    assert_eq!(held(directory.path()), [] as [u64; 0]);
+    let (_directory, dir) = trail();
+    assert!(snapshot(&dir).unwrap().is_none());
+    let ring = ring(&dir);
+    assert_eq!(held(&dir), [] as [u64; 0]);
     for number in 0..20 {
         ring.queue.push(&body(number)).unwrap();
     }
-    assert_eq!(held(directory.path()), (0..20).collect::<Vec<_>>());
+    assert_eq!(held(&dir), (0..20).collect::<Vec<_>>());
     let mut at = ring.queue.head();
     for taken in 0..20_usize {
         let Next::Entry { len, end } = ring.queue.next(at) else { panic!("entry {taken}") };
         assert!(ring.queue.copy_checked(at, len, &mut Vec::new()));
-        assert_eq!(held(directory.path()).len(), if taken < 10 { 20 } else { 10 });
+        assert_eq!(held(&dir).len(), if taken < 10 { 20 } else { 10 });
         at = end;
         if taken == 9 {
             ring.queue.release(at, 17);
         }
     }
-    let found = snapshot(directory.path()).unwrap().unwrap();
+    let found = snapshot(&dir).unwrap().unwrap();
     assert_eq!((found.trail_id, found.held.lines, found.held.entries.len()), ([3; 16], 17, 10));
 
-    let path = directory.path().join(FILE_NAME);
+    let path = dir.join(RING);
     let mut bytes = fs::read(&path).unwrap();
     of_another_boot(&mut bytes);
     fs::write(&path, &bytes).unwrap();
-    assert_eq!(held(directory.path()), (10..20).collect::<Vec<_>>(), "after a power loss by their crcs");
+    assert_eq!(held(&dir), (10..20).collect::<Vec<_>>(), "after a power loss by their crcs");
     fs::write(&path, &bytes[..CONTROL]).unwrap();
-    assert_eq!(held(directory.path()), [] as [u64; 0], "somebody cut it");
+    assert_eq!(held(&dir), [] as [u64; 0], "somebody cut it");
     fs::write(&path, b"no ring").unwrap();
-    assert!(snapshot(directory.path()).unwrap_err().is_corrupt());
+    assert!(snapshot(&dir).unwrap_err().is_corrupt());
 }
 
 #[test]
 fn an_entry_behind_one_that_is_not_finished_is_in_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let ring = ring(directory.path());
+    let (_directory, dir) = trail();
+    let ring = ring(&dir);
     ring.queue.push(&body(0)).unwrap();
     let finish = ring.queue.stall(b"1bbbb");
     ring.queue.push(&body(2)).unwrap();
-    assert_eq!(held(directory.path()), [0, 2]);
+    assert_eq!(held(&dir), [0, 2]);
     finish(&ring.queue);
-    assert_eq!(snapshot(directory.path()).unwrap().unwrap().held.entries.len(), 3);
+    assert_eq!(snapshot(&dir).unwrap().unwrap().held.entries.len(), 3);
 }
 
 #[test]
@@ -80,8 +88,8 @@ fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
     const LEAST: u64 = 60_000;
     /// Until then a snapshot must have met an entry.
     const MOST: u64 = 100 * LEAST;
-    let directory = tempfile::tempdir().unwrap();
-    let ring = ring(directory.path());
+    let (_directory, dir) = trail();
+    let ring = ring(&dir);
     let (pushed, released, is_over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let (is_seen, total) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
     std::thread::scope(|scope| {
@@ -115,7 +123,7 @@ fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
         });
         while !is_over.load(Ordering::SeqCst) {
             let before = pushed.load(Ordering::SeqCst);
-            let numbers = held(directory.path());
+            let numbers = held(&dir);
             let after = released.load(Ordering::SeqCst);
             assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
             match (numbers.first(), numbers.last()) {

@@ -1,10 +1,12 @@
 //! Indexes of texts that are well, hostile and changed since.
 
+use std::fs;
 use std::io::BufReader;
 
 use super::*;
 use crate::encode::MAX_LINE;
 use crate::line::erased_line;
+use crate::storage::Disk;
 use crate::tree::leaf_hash;
 
 const NOW: i64 = 1_795_533_894_123_456;
@@ -198,18 +200,18 @@ fn only_its_own_file_is_read_as_the_index_of_a_segment() {
     let segment = |first_seq| SealedSegment { first_seq, compressed: false, path: trail.join("unread") };
     assert_eq!(SegmentIndex::read(trail, &segment(7)).unwrap(), None);
     let index = index_of(&line(7, NOW, 3));
-    index.write(trail, &Disk).unwrap();
+    index.write(&trail.into(), &Disk).unwrap();
     assert_eq!(SegmentIndex::read(trail, &segment(7)).unwrap().as_ref(), Some(&index));
-    fs::copy(path_of(trail, 7), path_of(trail, 8)).unwrap();
+    fs::copy(trail.join(name_of(7)), trail.join(name_of(8))).unwrap();
     let error = SegmentIndex::read(trail, &segment(8)).unwrap_err();
     assert!(error.is_corrupt() && error.path().is_some(), "{error}");
-    fs::write(path_of(trail, 7), b"").unwrap();
+    fs::write(trail.join(name_of(7)), b"").unwrap();
     assert!(SegmentIndex::read(trail, &segment(7)).unwrap_err().is_corrupt());
-    remove(trail, 7).unwrap();
-    remove(trail, 7).unwrap();
+    remove(&trail.into(), 7).unwrap();
+    remove(&trail.into(), 7).unwrap();
     assert_eq!(SegmentIndex::read(trail, &segment(7)).unwrap(), None);
-    std::os::unix::fs::symlink(path_of(trail, 8), path_of(trail, 7)).unwrap();
+    std::os::unix::fs::symlink(trail.join(name_of(8)), trail.join(name_of(7))).unwrap();
     assert!(SegmentIndex::read(trail, &segment(7)).unwrap_err().is_storage());
-    remove_all(trail).unwrap();
-    assert!(!directory_of(trail).exists());
+    remove_all(&trail.into()).unwrap();
+    assert!(!trail.join(INDEX_DIR).exists());
 }
