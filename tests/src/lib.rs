@@ -8,6 +8,7 @@ pub mod child;
 pub mod clock;
 pub mod deadline;
 pub mod decoders;
+pub mod interference;
 pub mod kill_loop;
 pub mod log;
 pub mod nats;

@@ -3,12 +3,14 @@
 //! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number. Sealing costs
 //! a rename; making the sealed segment durable and signing it is left to whoever syncs.
 
+mod heal;
 mod rewind;
 mod settle;
 mod staged;
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::bell::Bell;
@@ -20,12 +22,13 @@ use crate::history::Line;
 use crate::metrics::Counters;
 use crate::notary::Notary;
 use crate::own_record::OwnRecord;
-use crate::segment::ACTIVE;
+use crate::segment::{ACTIVE, Registry};
 use crate::storage::{Storage, StorageFile};
 use crate::tiles::GrowingTree;
 use crate::tree::CompactRange;
 use crate::watermark::{Reach, Watermark};
 
+pub(crate) use heal::Recall;
 use settle::Sealed;
 use staged::Staged;
 
@@ -46,6 +49,9 @@ pub(crate) struct Start {
     pub(crate) began: SystemTime,
 }
 
+/// Control records that are remembered: those of some segments of the usual size.
+const MOST_OWN_LINES: usize = 256;
+
 /// Segments that wait for their fdatasync and their signature; with more of them the active one goes on growing.
 const MOST_UNSETTLED: usize = 32;
 
@@ -59,6 +65,8 @@ pub(crate) struct Means {
     pub(crate) counters: Arc<Counters>,
     pub(crate) max_file_bytes: u64,
     pub(crate) max_age: Option<Duration>,
+    /// Told of every seal.
+    pub(crate) registry: Arc<Registry>,
     /// Rung when a sealed segment is settled.
     pub(crate) sealed: Arc<Bell>,
     /// Told of every line and of every failure.
@@ -89,6 +97,10 @@ pub(crate) struct Appender {
     notary: Arc<Notary>,
     staged: Staged,
     seal_at: u64,
+    /// The last control records, so that they can be restored.
+    own_lines: VecDeque<Vec<u8>>,
+    /// What else still holds entries.
+    recall: Option<Weak<dyn Recall>>,
     /// Of the last seals, until they are written.
     rotated: Vec<OwnRecord>,
     missed: Option<Missed>,
@@ -124,6 +136,8 @@ impl Appender {
             notary,
             staged: Staged::default(),
             seal_at,
+            own_lines: VecDeque::new(),
+            recall: None,
             rotated: Vec::new(),
             missed: None,
             poison: None,
@@ -142,6 +156,11 @@ impl Appender {
     pub(crate) fn count_from(&mut self, place: u64) {
         self.place = place;
         self.synced.reach.place = self.synced.reach.place.min(place);
+    }
+
+    /// Names what holds entries for a while after they were written.
+    pub(crate) fn recall_from(&mut self, recall: Weak<dyn Recall>) {
+        self.recall = Some(recall);
     }
 
     /// Nothing before this place is left to be written.
@@ -325,6 +344,12 @@ impl Appender {
     fn grow_tree(&mut self, first_seq: u64) {
         self.staged.hash();
         let Staged { lines, leaves, .. } = &self.staged;
+        for line in self.staged.control_records() {
+            if self.own_lines.len() == MOST_OWN_LINES {
+                self.own_lines.pop_front();
+            }
+            self.own_lines.push_back(line.to_vec());
+        }
         if self.tree.extend(leaves).is_err() {
             self.means.counters.tile_failures.add(1);
         }

@@ -1,6 +1,7 @@
 //! How a logger is set up: consuming setters, environment variables, or an application's own configuration file.
 
 mod environment;
+mod modes;
 mod policy;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use crate::c2sp::is_key_name;
 use crate::clock::{Clock, SystemClock};
+use crate::dir::Dir;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, HookError, Result};
 use crate::key::{KeySource, Signer};
@@ -80,6 +82,9 @@ pub struct Config {
     pub(crate) rate_limit: RateLimit,
     pub(crate) checkpoints: Cadence,
     pub(crate) signing_key: KeySource,
+    pub(crate) file_mode: Option<modes::Octal>,
+    pub(crate) dir_mode: Option<modes::Octal>,
+    pub(crate) group: String,
     #[serde(skip)]
     pub(crate) hooks: Vec<Hook>,
     #[serde(skip, default = "system_clock")]
@@ -111,6 +116,9 @@ impl Default for Config {
             rate_limit: RateLimit::default(),
             checkpoints: Cadence::default(),
             signing_key: KeySource::default(),
+            file_mode: None,
+            dir_mode: None,
+            group: String::new(),
             hooks: Vec::new(),
             clock: system_clock(),
         }
@@ -258,6 +266,29 @@ impl Config {
         self.signing_key(KeySource::Signer(Arc::new(signer)))
     }
 
+    /// Default: `0o640` less the umask. The permissions of files, exactly these whatever the umask. Keys and the journal's ring
+    /// stay 0600. In configuration files and `AUDITX_FILE_MODE`: text in octal, `0644`.
+    #[must_use]
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.file_mode = Some(modes::Octal(mode));
+        self
+    }
+
+    /// Default: `0o750` less the umask. The permissions of directories, as [`Config::file_mode`]. Keys' stays 0700.
+    #[must_use]
+    pub fn dir_mode(mut self, mode: u32) -> Self {
+        self.dir_mode = Some(modes::Octal(mode));
+        self
+    }
+
+    /// Default: the process's group. The group that files and directories are given to, such as the one of the log collector:
+    /// a name in /etc/group, or a number.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = group.into();
+        self
+    }
+
     /// Default: none. Calls `hook` with every entry recorded from the first open with this hook on.
     ///
     /// Hooks run on a thread of their own, after the entry is durable (under [`Durability::Os`]: written), in order and
@@ -300,6 +331,13 @@ impl Config {
         if self.instance.is_empty() { self.log_dir.clone() } else { self.log_dir.join(&self.instance) }
     }
 
+    /// Opens the directory of the trail, which is created where it does not exist.
+    pub(crate) fn hold_dir(&self) -> Result<Dir> {
+        let path = self.trail_dir();
+        Dir::hold(&path, modes::modes(self.file_mode, self.dir_mode, &self.group)?)
+            .map_err(|error| Error::storage("cannot open the log directory", &path, error))
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         if !self.instance.is_empty() && !is_name(&self.instance) {
             return Err(Error::invalid(format!("instance {:?} {NAME_RULE}", self.instance)));
@@ -323,6 +361,7 @@ impl Config {
             )));
         }
         self.checkpoints.check()?;
+        modes::modes(self.file_mode, self.dir_mode, &self.group)?;
         for (place, hook) in self.hooks.iter().enumerate() {
             if !is_name(&hook.name) {
                 return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));

@@ -10,14 +10,17 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
+
+use crate::error::{Error, Kind};
 
 /// Keys and the ring are for their owner only, whatever is configured.
 const PRIVATE_FILE: RawMode = 0o600;
@@ -107,15 +110,7 @@ impl FileStat {
     }
 
     pub(crate) fn is_file(&self) -> bool {
-        self.kind() == FileType::RegularFile
-    }
-
-    pub(crate) fn is_directory(&self) -> bool {
-        self.kind() == FileType::Directory
-    }
-
-    fn kind(&self) -> FileType {
-        FileType::from_raw_mode(self.0.st_mode)
+        FileType::from_raw_mode(self.0.st_mode) == FileType::RegularFile
     }
 }
 
@@ -278,10 +273,48 @@ impl Dir {
         }
     }
 
-    /// What stands at a name, reached through the directory's path and not through its descriptor.
+    /// What stands at a name, reached through the directory's path and not through its descriptor: what other programs see.
     pub(crate) fn stat_by_path(&self, name: impl AsRef<Path>) -> io::Result<Option<FileStat>> {
-        let found = rustix::fs::lstat(self.join(name)).map_err(io::Error::from);
-        absent_as_none(found.map(FileStat))
+        match rustix::fs::lstat(self.join(&name)) {
+            // A process that gave up privileges may not be allowed to look.
+            Err(Errno::ACCESS | Errno::PERM) => self.stat(name),
+            found => absent_as_none(found.map(FileStat).map_err(io::Error::from)),
+        }
+    }
+
+    /// The error where the path no longer leads to the directory.
+    pub(crate) fn unreachable(&self) -> Error {
+        let now = self
+            .current_path()
+            .map_or_else(|| "it was removed".to_owned(), |path| format!("it is now `{}`", path.display()));
+        Error::new(
+            Kind::Storage,
+            format!(
+                "the log directory was moved or removed by another program: {now}; the trail takes no more entries; \
+                 move it back and open the trail again"
+            ),
+        )
+        .at(self.path())
+    }
+
+    /// Where the held directory is now; `None` if it was removed, or the system does not tell.
+    #[cfg(target_os = "linux")]
+    fn current_path(&self) -> Option<PathBuf> {
+        let held = self.descriptor()?;
+        if FileStat::of(held).ok()?.is_unlinked() {
+            return None;
+        }
+        std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn current_path(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// When a name in it was last created, renamed or removed.
+    pub(crate) fn modified(&self) -> io::Result<SystemTime> {
+        File::from(self.open_directory("")?).metadata()?.modified()
     }
 
     /// The names in a directory below this one; of this one itself where `name` is empty.
@@ -465,13 +498,14 @@ fn create_all(path: &Path, modes: Modes) -> io::Result<()> {
     Ok(())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "permissions have twelve bits, and some systems 16 for them"
-)]
-#[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "as above"))]
+#[cfg(target_os = "linux")]
 const fn raw(mode: u32) -> RawMode {
-    (mode & 0o7777) as RawMode
+    mode & 0o7777
+}
+
+#[cfg(not(target_os = "linux"))]
+fn raw(mode: u32) -> RawMode {
+    RawMode::try_from(mode & 0o7777).unwrap_or(PRIVATE_FILE)
 }
 
 #[cfg(test)]

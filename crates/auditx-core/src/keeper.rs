@@ -21,7 +21,7 @@ use crate::follow::projection::ProjectionLock;
 use crate::journal::{Ring, SharedAppender};
 use crate::metrics::Counters;
 use crate::notary::Notary;
-use crate::segment::{SealedSegment, sealed_segments};
+use crate::segment::{Registry, SealedSegment, sealed_segments};
 use crate::storage::Storage;
 
 pub(crate) use index::Indexed;
@@ -43,6 +43,7 @@ const SOON: Duration = Duration::from_secs(1);
 pub(crate) struct Housekeeping {
     pub(crate) directory: Dir,
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
     pub(crate) appender: Arc<SharedAppender>,

@@ -15,6 +15,7 @@ use crate::error::{Error, HookError, Result};
 use crate::id;
 
 pub use source::KeySource;
+pub(crate) use source::{KEY, KEY_HOME};
 pub(crate) use source::{StagedKey, stage_in_home};
 
 /// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that never leaves a KMS or an HSM.

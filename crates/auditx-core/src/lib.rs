@@ -46,6 +46,7 @@ mod history;
 mod watermark;
 mod appender;
 mod journal;
+mod watch;
 mod writer;
 mod recover;
 mod undrained;

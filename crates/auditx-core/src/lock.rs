@@ -103,16 +103,21 @@ impl Lock {
         gone.unlock()?;
         Ok(true)
     }
-}
 
-impl Drop for Lock {
-    fn drop(&mut self) {
+    /// Gives the trail free.
+    pub(crate) fn release(&mut self) {
         // Nobody is to read a stale name. Unlocking is better than closing: a child that another thread forks at this moment
         // has a copy of the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.
         drop(self.file.set_len(0).and_then(|()| self.file.unlock()));
         if let Some(held) = &self.held {
             rustix::fs::flock(held, FlockOperation::Unlock).unwrap_or(());
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

@@ -103,7 +103,7 @@ struct Running {
     keeper: Keeper,
     writer: Writer,
     drain: Option<Drain>,
-    lock: Lock,
+    lock: Arc<Mutex<Lock>>,
 }
 
 impl AuditLogger {
@@ -248,7 +248,7 @@ impl Core {
         if let Some(drain) = &mut running.drain {
             drain.stop();
         }
-        drop(running.lock);
+        running.lock.lock().unwrap_or_else(PoisonError::into_inner).release();
         closed.and(durable).and(signed)
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct Counters {
     pub(crate) checkpoint_failures: Counter,
     pub(crate) tile_failures: Counter,
     pub(crate) app_log_failures: Counter,
+    pub(crate) restored: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) missing_segments: Counter,
 }
 
 impl Counters {
@@ -81,6 +84,9 @@ impl Counters {
             checkpoint_failures: self.checkpoint_failures.read(),
             tile_failures: self.tile_failures.read(),
             app_log_failures: self.app_log_failures.read(),
+            restored: self.restored.read(),
+            lost: self.lost.read(),
+            missing_segments: self.missing_segments.read(),
             followers,
         }
     }
@@ -136,6 +142,12 @@ pub struct Metrics {
     pub tile_failures: u64,
     /// Lines that could not be written to app.log.
     pub app_log_failures: u64,
+    /// Files of the trail that another program renamed, removed, replaced or cut, and that were restored.
+    pub restored: u64,
+    /// Lines of such files that could not be restored; a `recovered` record in the trail names them.
+    pub lost: u64,
+    /// Sealed segments that another program renamed or removed; only a backup can restore them.
+    pub missing_segments: u64,
     /// What stands behind the trail, each with its lag.
     pub followers: Vec<FollowerMetrics>,
 }

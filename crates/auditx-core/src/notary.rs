@@ -111,6 +111,19 @@ impl Notary {
         outcome
     }
 
+    /// Writes the latest checkpoint anew where another program removed or replaced it; returns whether it did.
+    pub(crate) fn restore(&self) -> Result<bool> {
+        let state = self.lock();
+        let failed =
+            |error| Error::storage("cannot restore the checkpoint", self.directory.join(CHECKPOINT), error);
+        let Some(latest) = &state.latest else { return Ok(false) };
+        self.directory.create_directory(CHECKPOINTS).map_err(failed)?;
+        if self.directory.stat(CHECKPOINT).map_err(failed)?.is_some_and(|found| found.is_file()) {
+            return Ok(false);
+        }
+        self.publish(latest).map(|()| true)
+    }
+
     /// Signs the boundary with the key so far and the next one, which signs from here on.
     pub(crate) fn hand_over(&self, frontier: &CompactRange, next: Arc<dyn Signer>) -> Result<()> {
         let mut state = self.lock();

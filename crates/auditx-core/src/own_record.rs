@@ -1,5 +1,7 @@
 //! The library's own records: ordinary lines with a reserved top-level object that no caller can set.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -22,6 +24,7 @@ pub(crate) enum OwnRecord {
     Open { instance: String, key: String, heartbeat: Duration },
     Close,
     Recovered { torn: Option<TornTail>, unsigned_lines: u64, replayed: u64 },
+    Restored(Restoration),
     Gap { count: u64, first: Timestamp, last: Timestamp, why: String },
     Rotated { segment: String, first_seq: u64, last_seq: u64, bytes: u64 },
     Checkpoint { size: u64, note: String },
@@ -43,6 +46,41 @@ pub(crate) struct PreviousTrail {
     pub(crate) why: String,
 }
 
+/// A segment that another program renamed, removed, replaced or cut, and that was written anew under its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restoration {
+    pub(crate) name: String,
+    pub(crate) cause: String,
+    /// Lines that could not be restored: stubs with their hashes take their places.
+    pub(crate) lost: Vec<RangeInclusive<u64>>,
+    /// Where the file is now that another program put in its place.
+    pub(crate) aside: Option<String>,
+}
+
+impl fmt::Display for Restoration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)?;
+        if self.lost.is_empty() {
+            f.write_str("; it was restored, no line is lost")?;
+        } else {
+            f.write_str("; it was restored, but for these lines, which are lost: ")?;
+            for (place, range) in self.lost.iter().enumerate() {
+                let comma = if place > 0 { ", " } else { "" };
+                let (first, last) = (range.start(), range.end());
+                if first == last {
+                    write!(f, "{comma}{first}")
+                } else {
+                    write!(f, "{comma}{first} to {last}")
+                }?;
+            }
+        }
+        match &self.aside {
+            Some(aside) => write!(f, "; the file in its place was moved to `{aside}`"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// An unfinished line, and the file it was moved to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TornTail {
@@ -56,7 +94,7 @@ impl OwnRecord {
             Self::Genesis { .. } => "genesis",
             Self::Open { .. } => "open",
             Self::Close => "close",
-            Self::Recovered { .. } => "recovered",
+            Self::Recovered { .. } | Self::Restored(_) => "recovered",
             Self::Gap { .. } => "gap",
             Self::Rotated { .. } => "rotated",
             Self::Checkpoint { .. } => "checkpoint",
@@ -71,7 +109,8 @@ impl OwnRecord {
     fn level(&self) -> LogLevel {
         match self {
             Self::Gap { .. } => LogLevel::Critical,
-            Self::Recovered { .. } | Self::ShippingDropped { .. } => LogLevel::Warning,
+            Self::Restored(restoration) if !restoration.lost.is_empty() => LogLevel::Critical,
+            Self::Recovered { .. } | Self::Restored(_) | Self::ShippingDropped { .. } => LogLevel::Warning,
             Self::Retired { .. } | Self::Erased { .. } | Self::Key { .. } => LogLevel::Audit,
             _ => LogLevel::Info,
         }
@@ -102,6 +141,7 @@ impl OwnRecord {
                 let parts: Vec<_> = [torn, replayed, unsigned].into_iter().flatten().collect();
                 format!("Audit trail recovered: {}", parts.join("; "))
             }
+            Self::Restored(restoration) => format!("Audit trail recovered: {restoration}"),
             Self::Gap { count, why, .. } => format!("{count} entries could not be recorded: {why}"),
             Self::Rotated { segment, .. } => format!("Segment sealed as {segment}"),
             Self::Checkpoint { size, .. } => format!("Checkpoint of the first {size} lines"),
@@ -145,6 +185,16 @@ impl OwnRecord {
                 }
                 fields
             }
+            Self::Restored(Restoration { name, cause, lost, aside }) => {
+                let mut fields = json!({"kind": kind, "segment": name, "cause": cause});
+                if !lost.is_empty() {
+                    fields["lost"] = lost.iter().map(|range| json!([range.start(), range.end()])).collect();
+                }
+                if let Some(aside) = aside {
+                    fields["aside"] = json!(aside);
+                }
+                fields
+            }
             Self::Gap { count, first, last, why } => json!({
                 "kind": kind, "count": count, "first": first.to_string(), "last": last.to_string(), "why": why,
             }),
@@ -173,7 +223,11 @@ impl OwnRecord {
     pub(crate) fn encode(&self, envelope: &Envelope, clock: &dyn Clock) -> Result<Vec<u8>> {
         let mut entry = Entry::new(self.description(), BusinessModule::System, self.action());
         entry.level = self.level();
-        entry.success = !matches!(self, Self::Gap { .. });
+        entry.success = match self {
+            Self::Gap { .. } => false,
+            Self::Restored(restoration) => restoration.lost.is_empty(),
+            _ => true,
+        };
         entry.own_record = Some(self.fields());
         let now = Timestamp::of(clock.now());
         with_desk(|desk| {

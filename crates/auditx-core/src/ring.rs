@@ -19,7 +19,7 @@ mod word;
 
 #[cfg(test)]
 pub(crate) use file::of_another_boot;
-pub(crate) use file::{Opened, RingFile, refusal};
+pub(crate) use file::{Opened, RING, RingFile, refusal};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
 pub(crate) use queue::{Next, Queue, Refused};

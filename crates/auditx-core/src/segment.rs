@@ -3,6 +3,7 @@
 mod extent;
 pub(crate) mod index;
 mod reader;
+mod registry;
 mod seek;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::line::parse_seq;
 pub use extent::bytes_from;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
+pub(crate) use registry::Registry;
 
 /// The active segment, the only one that grows.
 pub const ACTIVE: &str = "audit.jsonl";

@@ -127,6 +127,12 @@ impl GrowingTree {
         &self.frontier
     }
 
+    /// What is in the cache, read from the open files whatever their names are now; without what is not flushed yet.
+    pub(crate) fn tiles(&self) -> Option<Tiles> {
+        let files = self.files.iter().map(|file| file.file.try_clone());
+        Some(Tiles { files: files.collect::<io::Result<_>>().ok()? })
+    }
+
     /// Adds a leaf. Costs one node hash on average, and one pwrite(2) in 256.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::metrics::Counters;
 use crate::notary::{Notary, Occasion};
 use crate::own_record::OwnRecord;
 use crate::tree::CompactRange;
+use crate::watch::{self, Watch};
 use crate::watermark::Watermark;
 
 /// How soon followers hear of a line that nobody waits for.
@@ -49,9 +50,9 @@ pub(crate) struct Duty {
 impl Writer {
     /// Starts the thread. A trail without any checkpoint gets its first one before this returns: whoever takes the lines of
     /// such a trail away can then not say that they were never signed.
-    pub(crate) fn start(duty: Duty) -> Result<Self> {
+    pub(crate) fn start(duty: Duty, watch: Watch) -> Result<Self> {
         let (duty, stopping) = (Arc::new(duty), Arc::new(AtomicBool::new(false)));
-        let mut shift = Shift::new(duty.clone(), stopping.clone());
+        let mut shift = Shift::new(duty.clone(), watch, stopping.clone());
         if duty.notary.size() == 0 {
             shift.sync()?;
             shift.sign(Occasion::Cadence)?;
@@ -92,6 +93,11 @@ impl Drop for Writer {
 struct Shift {
     duty: Arc<Duty>,
     stopping: Arc<AtomicBool>,
+    watch: Watch,
+    /// When the names were last looked at.
+    looked_at: Instant,
+    /// Whether they were since the thread was told to stop.
+    has_looked_last: bool,
     /// Lines that followers were told of.
     announced: u64,
     /// Since when a line is not durable.
@@ -111,11 +117,14 @@ struct Shift {
 }
 
 impl Shift {
-    fn new(duty: Arc<Duty>, stopping: Arc<AtomicBool>) -> Self {
+    fn new(duty: Arc<Duty>, watch: Watch, stopping: Arc<AtomicBool>) -> Self {
         let written = duty.watermark.written();
         Self {
             duty,
             stopping,
+            watch,
+            looked_at: Instant::now(),
+            has_looked_last: false,
             announced: written,
             unsynced_since: None,
             unsigned_since: None,
@@ -131,6 +140,10 @@ impl Shift {
         loop {
             let stopping = self.stopping.load(Ordering::SeqCst);
             self.duty.appender.lock().seal_if_old();
+            let is_last_look = stopping && !std::mem::replace(&mut self.has_looked_last, true);
+            if is_last_look || (!stopping && self.looked_at.elapsed() >= watch::INTERVAL) {
+                self.look()?;
+            }
             self.beat();
             let written = self.duty.watermark.written();
             if written > self.announced {
@@ -200,6 +213,10 @@ impl Shift {
             Ok(synced) => {
                 kill_point("sync: done");
                 self.duty.counters.fsyncs.add(1);
+                if let Err(fault) = self.check_names() {
+                    self.refuse(&fault);
+                    return Err(fault);
+                }
                 // Whoever is told that an entry is durable finds its room free.
                 self.duty.journal.release(synced.reach);
                 kill_point("sync: released");
@@ -215,17 +232,50 @@ impl Shift {
             }
             Err(fault) => {
                 self.duty.counters.fsync_failures.add(1);
-                self.duty.app_log.trouble(&fault.to_string());
+                if !self.has_rewound {
+                    self.duty.app_log.trouble(&fault.to_string());
+                }
                 if !std::mem::replace(&mut self.has_rewound, true) && self.rewind(&fault) {
                     return Ok(());
                 }
-                // Whoever is told of it must find the journal closed; and find out why.
-                self.duty.appender.lock().close_to(&fault);
-                self.duty.journal.poison();
-                self.duty.watermark.poison(&fault);
+                self.refuse(&fault);
                 Err(fault)
             }
         }
+    }
+
+    /// Looks at every name that the trail relies on.
+    fn look(&mut self) -> Result<()> {
+        self.looked_at = Instant::now();
+        let outcome = self.check_names().and_then(|()| self.watch.look());
+        outcome.inspect_err(|fault| self.refuse(fault))
+    }
+
+    /// Compares the segments with their names, so that nothing is called durable that no name leads to.
+    fn check_names(&mut self) -> Result<()> {
+        let mut appender = self.duty.appender.lock();
+        let restored = appender.check_names()?;
+        if restored.is_empty() {
+            return Ok(());
+        }
+        self.duty.watermark.publish_written(appender.reach());
+        drop(appender);
+        for restoration in restored {
+            if !restoration.lost.is_empty() {
+                // Until it is signed, verifying takes the stubs for erasures that nobody recorded.
+                self.tried_at = None;
+            }
+            self.duty.app_log.trouble(&restoration.to_string());
+        }
+        Ok(())
+    }
+
+    /// Takes no more entries. Whoever hears of it must find the journal closed, and find out why.
+    fn refuse(&self, fault: &Error) {
+        self.duty.app_log.trouble(&fault.to_string());
+        self.duty.appender.lock().close_to(fault);
+        self.duty.journal.poison();
+        self.duty.watermark.poison(fault);
     }
 
     /// Goes back to what is durable, where the journal still holds the rest and hands it out again. Once: a disk that refuses
@@ -298,6 +348,7 @@ impl Shift {
         let syncs_later = written > watermark.durable() && self.duty.durability != Durability::Os;
         let is_idle = written == self.announced && !syncs_later;
         let pause = if is_idle { self.idle_pause() } else { TICK };
+        let pause = pause.min(watch::INTERVAL.saturating_sub(self.looked_at.elapsed()));
         let wakes_when_written = is_idle || watermark.is_in_demand();
         watermark.wait_for_work(Some(Instant::now() + pause), wakes_when_written, || {
             self.stopping.load(Ordering::SeqCst)

@@ -220,7 +220,11 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
     verification.first_seq = first.unwrap_or(0);
     verification.lines = *next;
     verification.torn_bytes = *torn_bytes;
-    verification.erased = stubs.len() as u64;
+    let signed =
+        case.notes.checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(0, SignedCheckpoint::size);
+    let lost = stubs.iter().filter(|(place, _)| case.walked.is_lost(place.seq, signed)).count() as u64;
+    verification.lost = lost;
+    verification.erased = stubs.len() as u64 - lost;
     verification.segments = case.files.len() as u64;
     verification.bytes = walk::bytes(case.files);
     if let Ok(Some(checkpoint)) = &case.notes.checkpoint {
@@ -279,6 +283,7 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         (Reason::FreshnessUnknown, verification.known.is_empty()),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
+        (Reason::LinesLost, verification.lost > 0),
     ];
     verification.reasons =
         reasons.into_iter().filter(|(_, applies)| *applies).map(|(reason, _)| reason).collect();

@@ -89,7 +89,7 @@ fn history(inspection: &Inspection) -> String {
         format!("closed {}", counted(history.closed, "time")),
     ];
     for (count, text) in [
-        (history.recovered, "repaired after a crash"),
+        (history.recovered, "repaired after a crash or another program"),
         (history.retired, "segments retired"),
         (history.erased, "lines erased"),
         (history.key_changes, "signing key replaced"),

@@ -75,6 +75,9 @@ fn lines(found: &Verification) -> String {
     if found.erased > 0 {
         text += &format!(", the text of {} erased", grouped(found.erased));
     }
+    if found.lost > 0 {
+        text += &format!(", {} lost", grouped(found.lost));
+    }
     text + &format!("; {} on disk in {}", counted(found.bytes, "byte"), counted(found.segments, "segment"))
 }
 
@@ -136,6 +139,13 @@ fn gap(reason: Reason, found: &Verification) -> (String, String) {
         Reason::TornTail => (
             format!("The end: {} of a line that was not finished.", counted(found.torn_bytes, "byte")),
             format!("Whoever writes the trail finishes it; for one that died: auditx recover --dir {dir}"),
+        ),
+        Reason::LinesLost => (
+            format!(
+                "What {} said: another program took the text away, as the trail recorded and signed.",
+                counted(found.lost, "line")
+            ),
+            format!("Which lines, when and why: auditx query --dir {dir} 'module:system level:CRITICAL'"),
         ),
         other => (format!("{other:?}"), "This version of auditx says no more about it.".to_owned()),
     }

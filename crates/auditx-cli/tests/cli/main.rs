@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod export;
 mod history;
+mod interference;
 mod key;
 mod manual;
 mod program;

@@ -38,6 +38,7 @@ impl Appender {
         for segment in sealed_segments(&directory)? {
             // What was sealed since is written again. Killed here, recovery puts it aside.
             if segment.first_seq >= first_seq {
+                self.means.registry.remove(segment.first_seq);
                 storage
                     .remove(&directory, &segment.name())
                     .map_err(|error| failed("cannot remove a segment that is written anew", error))?;

@@ -21,9 +21,10 @@ use crate::watermark::Reach;
 /// A segment that was sealed: its file, and the tree up to its end.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    file: Arc<dyn StorageFile>,
-    len: u64,
-    frontier: CompactRange,
+    pub(super) file: Arc<dyn StorageFile>,
+    pub(super) len: u64,
+    pub(super) first_seq: u64,
+    pub(super) frontier: CompactRange,
 }
 
 /// All that is not durable yet, as of one moment.
@@ -43,18 +44,17 @@ impl Unsettled {
     /// fdatasync for each segment, oldest first, so that what is durable has no hole.
     ///
     /// # Errors
-    /// `is_storage` where the disk refused: the kernel may have dropped what it could not write. `is_corrupt` where
-    /// somebody else cut a file.
+    /// `is_storage` where the disk refused: the kernel may have dropped what it could not write.
     pub(crate) fn sync(&self) -> Result<()> {
         for segment in &self.sealed {
-            sync_file(&*segment.file, segment.len)?;
+            sync_file(&*segment.file)?;
         }
         if !self.sealed.is_empty() {
             self.storage
                 .sync_directory(&self.directory)
                 .map_err(|error| Error::storage("cannot sync the directory", self.directory.path(), error))?;
         }
-        sync_file(&*self.file, self.len)
+        sync_file(&*self.file)
     }
 
     /// Signs the boundaries of the segments that were synced. One that cannot be signed is signed later, with what follows.
@@ -66,19 +66,10 @@ impl Unsettled {
     }
 }
 
-fn sync_file(file: &dyn StorageFile, len: u64) -> Result<()> {
-    match file.sync_data().and_then(|()| file.stat()).map(|stat| stat.len()) {
-        Ok(found) if found >= len => Ok(()),
-        Ok(found) => Err(Error::corrupt(format!(
-            "somebody cut the active segment from {len} to {found} bytes (logrotate's copytruncate?); \
-             the trail takes no more entries"
-        ))),
-        Err(error) => Err(Error::storage(
-            "cannot sync the active segment; the trail takes no more entries",
-            ACTIVE,
-            error,
-        )),
-    }
+fn sync_file(file: &dyn StorageFile) -> Result<()> {
+    file.sync_data().map_err(|error| {
+        Error::storage("cannot sync the active segment; the trail takes no more entries", ACTIVE, error)
+    })
 }
 
 impl Appender {
@@ -115,7 +106,7 @@ impl Appender {
     /// Makes every line durable, and signs the boundaries of sealed segments.
     fn sync(&mut self) -> Result<Unsettled> {
         let unsettled = self.unsettled()?;
-        unsettled.sync().inspect_err(|error| self.poison(error))?;
+        unsettled.sync().and_then(|()| self.check_names()).inspect_err(|error| self.poison(error))?;
         self.settle(&unsettled);
         unsettled.sign_boundaries(&self.notary)?;
         Ok(unsettled)
@@ -152,7 +143,7 @@ impl Appender {
         self.active.began = self.means.clock.now();
     }
 
-    fn seal_and_tell(&mut self) -> Result<()> {
+    pub(super) fn seal_and_tell(&mut self) -> Result<()> {
         self.seal()?;
         self.seal_at = self.means.max_file_bytes;
         self.means.counters.seals.add(1);
@@ -186,6 +177,7 @@ impl Appender {
                 return Err(error);
             }
         };
+        self.means.registry.add(self.active.first_seq);
         kill_point("seal: begun anew");
         self.rotated.push(OwnRecord::Rotated {
             segment: sealed_name(self.active.first_seq),
@@ -198,7 +190,8 @@ impl Appender {
         let next = Start { file, len: 0, first_seq: next_seq, next_seq, began };
         let full = std::mem::replace(&mut self.active, next);
         let frontier = self.tree.frontier().clone();
-        self.unsettled.push(Arc::new(Sealed { file: full.file, len: full.len, frontier }));
+        let Start { file, len, first_seq, .. } = full;
+        self.unsettled.push(Arc::new(Sealed { file, len, first_seq, frontier }));
         Ok(())
     }
 }

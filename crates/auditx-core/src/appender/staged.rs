@@ -38,6 +38,15 @@ impl Staged {
         leaf_hashes(lines, &mut self.leaves);
     }
 
+    /// The lines among them that are no entries.
+    pub(super) fn control_records(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
+        begins
+            .zip(&self.lines)
+            .filter(|(_, (_, place))| place.is_none())
+            .map(|(begin, (end, _))| &self.bytes[begin..end - 1])
+    }
+
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.lines.clear();

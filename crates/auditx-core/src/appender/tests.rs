@@ -36,6 +36,7 @@ fn bench(max_file_bytes: u64) -> Bench {
         counters: Arc::default(),
         max_file_bytes,
         max_age: None,
+        registry: Arc::default(),
         sealed: Arc::default(),
         watermark: Arc::default(),
     };

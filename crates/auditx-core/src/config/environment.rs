@@ -7,7 +7,7 @@ impl Config {
     /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
     /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
     /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`, `AUDITX_DEFAULT_CURRENCY`,
-    /// `AUDITX_SIGNING_KEY`. Values are spelled as in a configuration file.
+    /// `AUDITX_SIGNING_KEY`, `AUDITX_FILE_MODE`, `AUDITX_DIR_MODE`, `AUDITX_GROUP`. Values are spelled as in a configuration file.
     ///
     /// # Errors
     /// `is_invalid`, naming the variable, for a value that cannot be read.
@@ -32,6 +32,7 @@ impl Config {
             ("AUDITX_ORIGIN", &mut config.origin),
             ("AUDITX_HOSTNAME", &mut config.hostname),
             ("AUDITX_DEFAULT_CURRENCY", &mut config.default_currency),
+            ("AUDITX_GROUP", &mut config.group),
         ] {
             if let Some(value) = text(name)? {
                 *setting = value;
@@ -46,6 +47,13 @@ impl Config {
         policy::read_variable(&text, "AUDITX_JOURNAL_BYTES", &mut config.journal_bytes)?;
         policy::read_variable(&text, "AUDITX_ON_FULL", &mut config.on_full)?;
         policy::read_variable(&text, "AUDITX_SIGNING_KEY", &mut config.signing_key)?;
+        for (name, mode) in
+            [("AUDITX_FILE_MODE", &mut config.file_mode), ("AUDITX_DIR_MODE", &mut config.dir_mode)]
+        {
+            if let Some(text) = text(name)? {
+                *mode = Some(text.parse().map_err(|error| policy::in_variable(name, &error))?);
+            }
+        }
         if let Some(age) = text("AUDITX_MAX_AGE")? {
             config.max_age = Some(
                 policy::parse_duration(&age)

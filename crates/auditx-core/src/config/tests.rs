@@ -21,6 +21,8 @@ fn the_environment_changes_the_defaults() {
         ("AUDITX_DURABILITY", "20ms"),
         ("AUDITX_DEFAULT_CURRENCY", "MMK"),
         ("AUDITX_SIGNING_KEY", "credential:auditx"),
+        ("AUDITX_FILE_MODE", "0644"),
+        ("AUDITX_GROUP", "adm"),
     ])
     .unwrap();
     assert_eq!(config.trail_dir(), PathBuf::from("/var/log/erp/worker-2"));
@@ -32,6 +34,7 @@ fn the_environment_changes_the_defaults() {
     assert_eq!(config.durability, Durability::Interval(Duration::from_millis(20)));
     assert_eq!(config.default_currency, "MMK");
     assert!(matches!(config.signing_key, KeySource::Credential(name) if name == "auditx"));
+    assert_eq!((config.file_mode, config.dir_mode, &*config.group), (Some(modes::Octal(0o644)), None, "adm"));
 }
 
 #[test]
@@ -43,6 +46,8 @@ fn a_bad_variable_is_named() {
         ("AUDITX_MAX_AGE", "long"),
         ("AUDITX_CONSOLE", "yes"),
         ("AUDITX_SIGNING_KEY", "/etc/key.pem"),
+        ("AUDITX_FILE_MODE", "rw-r-----"),
+        ("AUDITX_DIR_MODE", "0888"),
     ] {
         let error = from_pairs(&[(name, value)]).unwrap_err();
         assert!(error.is_invalid() && error.to_string().contains(name), "{error}");
@@ -54,7 +59,8 @@ fn a_configuration_file_can_carry_it() {
     let config: Config = serde_json::from_str(
         r#"{"log_dir": "x", "durability": "os", "retention": "retain-for=30d", "max_age": "6h",
             "rate_limit": {"limit": 3, "window": "10s"}, "redaction": {"deny": ["iban"]},
-            "checkpoints": {"interval": "5s", "heartbeat": "10m"}, "signing_key": "file:/etc/auditx.pem"}"#,
+            "checkpoints": {"interval": "5s", "heartbeat": "10m"}, "signing_key": "file:/etc/auditx.pem",
+            "dir_mode": "2750", "group": "0"}"#,
     )
     .unwrap();
     assert_eq!(config.durability, Durability::Os);
@@ -65,6 +71,7 @@ fn a_configuration_file_can_carry_it() {
         Cadence::new(Duration::from_secs(5), 1_024).heartbeat(Duration::from_secs(600))
     );
     assert!(matches!(config.signing_key, KeySource::File(path) if path.as_os_str() == "/etc/auditx.pem"));
+    assert_eq!((config.dir_mode, &*config.group), (Some(modes::Octal(0o2750)), "0"));
     assert!(serde_json::from_str::<Config>(r#"{"log_dri": "x"}"#).is_err());
 }
 
@@ -79,6 +86,9 @@ fn what_cannot_work_is_refused_before_anything_is_opened() {
         Config::new("x").checkpoints(Cadence::new(Duration::ZERO, 1)),
         Config::new("x").checkpoints(Cadence::new(Duration::from_secs(1), 0)),
         Config::new("x").checkpoints(Cadence::default().heartbeat(Duration::from_millis(1))),
+        Config::new("x").file_mode(0o440),
+        Config::new("x").dir_mode(0o600),
+        Config::new("x").group("no-such-group"),
         Config::new("x").on_audit("a/b", |_| Ok(())),
         Config::new("x").on_audit("security.jsonl", |_| Ok(())),
         Config::new("x").on_audit("a", |_| Ok(())).on_audit("a", |_| Ok(())),

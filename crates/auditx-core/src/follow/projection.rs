@@ -85,6 +85,14 @@ impl Sink for Projection {
     }
 }
 
+/// Creates the file where there is none; what is no file in its place is moved aside.
+pub(crate) fn begin(directory: &Dir) -> io::Result<()> {
+    if directory.stat(FILE_NAME)?.is_some_and(|found| !found.is_file()) {
+        directory.set_aside(FILE_NAME)?;
+    }
+    open(directory).map(drop)
+}
+
 fn open(directory: &Dir) -> io::Result<File> {
     directory.open(FILE_NAME, Access::APPEND.or_create())
 }

@@ -2,21 +2,25 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Journal, Refusal, Room, SharedAppender, forked};
 use crate::app_log::AppLog;
-use crate::appender::Missed;
+use crate::appender::{Missed, Recall};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
+use crate::dir::Dir;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
-use crate::ring::{Map, Next, Queue, Refused, RingFile};
+use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::watermark::Reach;
 
 /// Room for the largest entry, wherever in the ring it would begin.
 const READY_BYTES: u64 = 2 * MAX_LINE as u64;
+
+/// How soon a thread looks again while the ring's file is restored.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the journal works with.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Ring {
     pub(super) taken: AtomicU64,
     /// Why the first of the refused entries was. Held while they are counted or told of.
     refusals: Mutex<String>,
+    /// Held while the ring is closed or poisoned, and while its file is restored.
+    ending: Mutex<()>,
     /// Why nothing can be written at the moment.
     trouble: Mutex<Option<Error>>,
 }
@@ -48,6 +54,7 @@ impl Ring {
             room: Room::default(),
             taken: AtomicU64::new(0),
             refusals: Mutex::default(),
+            ending: Mutex::default(),
             trouble: Mutex::default(),
         }
     }
@@ -70,7 +77,7 @@ impl Ring {
     fn why_shut(&self, refused: Refused) -> Error {
         let poison = match refused {
             Refused::Poisoned => self.means.appender.lock().check().err(),
-            Refused::Closed | Refused::Full => None,
+            Refused::Closed | Refused::Full | Refused::Paused => None,
         };
         poison.unwrap_or_else(Error::closed)
     }
@@ -85,6 +92,46 @@ impl Ring {
                 Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
             }
         }
+    }
+
+    /// Goes on in a copy of the ring's file where another program renamed, removed or replaced it; returns whether it did.
+    /// Called by the writer, so that nothing is released meanwhile.
+    ///
+    /// # Errors
+    /// `is_timed_out` where what was accepted could not be written in time, `is_storage` where the disk refused. Nothing has
+    /// changed then.
+    pub(crate) fn restore(&self, directory: &Dir, deadline: Instant) -> Result<bool> {
+        let failed = |error| Error::storage("cannot restore the journal's ring", directory.join(RING), error);
+        if self.file.is_named(directory).map_err(failed)? {
+            return Ok(false);
+        }
+        // Neither a refusal nor the end of the session is noted in memory that is about to be replaced.
+        let (_refusals, _ending) = (self.lock_refusals(), self.lock_ending());
+        let end = self.queue().pause();
+        let outcome =
+            self.wait_written(end, deadline).and_then(|()| self.file.restore(directory).map_err(failed));
+        self.queue().resume();
+        self.room.notify();
+        outcome.map(|()| true)
+    }
+
+    /// Waits, as the one who publishes what is durable, until the drain has written everything before a position.
+    fn wait_written(&self, end: u64, deadline: Instant) -> Result<()> {
+        let watermark = self.means.appender.watermark();
+        while watermark.written_place() < end {
+            if Instant::now() >= deadline {
+                let what =
+                    "the journal's ring cannot be restored: what was accepted could not be written in time";
+                return Err(Error::new(Kind::TimedOut, what));
+            }
+            self.wake_drain();
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    fn lock_ending(&self) -> MutexGuard<'_, ()> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_refusals(&self) -> MutexGuard<'_, String> {
@@ -135,23 +182,36 @@ impl Ring {
     }
 }
 
+impl Recall for Ring {
+    fn recall(&self) -> Vec<(u64, Vec<u8>)> {
+        self.queue().recall(self.means.appender.watermark().written_place())
+    }
+}
+
 impl Journal for Ring {
     fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
         if !self.queue().is_ours() {
             return Err(forked().into());
         }
-        match self.queue().push(body) {
-            Ok(pushed) => {
-                if pushed.wake {
-                    self.wake_drain();
+        loop {
+            return match self.queue().push(body) {
+                Ok(pushed) => {
+                    if pushed.wake {
+                        self.wake_drain();
+                    }
+                    Ok(pushed.end)
                 }
-                Ok(pushed.end)
-            }
-            Err(Refused::Full) => {
-                self.wake_drain();
-                Err(Refusal::Full)
-            }
-            Err(shut) => Err(self.why_shut(shut).into()),
+                Err(Refused::Full) => {
+                    self.wake_drain();
+                    Err(Refusal::Full)
+                }
+                // Rare and short, and no reason to refuse an entry under `OnFull::Reject`.
+                Err(Refused::Paused) => {
+                    std::thread::sleep(LOOK_AGAIN);
+                    continue;
+                }
+                Err(shut) => Err(self.why_shut(shut).into()),
+            };
         }
     }
 
@@ -170,7 +230,10 @@ impl Journal for Ring {
     }
 
     fn close(&self, deadline: Instant) -> Result<()> {
-        let end = self.queue().close();
+        let end = {
+            let _ending = self.lock_ending();
+            self.queue().close()
+        };
         self.wake_drain();
         let watermark = self.means.appender.watermark();
         let written = watermark
@@ -194,7 +257,9 @@ impl Journal for Ring {
     }
 
     fn poison(&self) {
+        let ending = self.lock_ending();
         self.queue().poison();
+        drop(ending);
         self.room.notify();
     }
 

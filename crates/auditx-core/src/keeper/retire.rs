@@ -65,6 +65,7 @@ impl Housekeeping {
             indexed.forget(segment);
             index::remove(&self.directory, segment.first_seq)?;
             kill_point("retire: index removed");
+            self.registry.remove(segment.first_seq);
             self.directory
                 .remove(&name)
                 .and_then(|()| self.directory.sync(""))

@@ -9,7 +9,7 @@ use super::open::Inheritance;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
 use crate::config::{Config, Retention};
-use crate::dir::{Dir, Modes};
+use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
@@ -151,8 +151,7 @@ impl AuditLogger {
             Err(error) => return Err(error),
         };
         let path = config.trail_dir();
-        let trail = Dir::hold(&path, Modes::default())
-            .map_err(|error| Error::storage("cannot open the log directory", &path, error))?;
+        let trail = config.hold_dir()?;
         let lock = lock::lock(&trail, &config.instance)?;
         let (trail_id, entries) = match TrailIdentity::read(&trail) {
             // Evidence is not added to: what was accepted for the old trail becomes lines of the new one.

@@ -1,19 +1,20 @@
 //! Opening: the ground that is laid before anything is recorded, and the threads that then work on it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::{AuditLogger, Core, Running};
 use crate::app_log::AppLog;
-use crate::appender::{Appender, Means};
+use crate::appender::{Appender, Means, Recall};
 use crate::bell::Bell;
 use crate::config::{Config, JournalKind};
-use crate::dir::{Dir, Modes};
+use crate::dir::Dir;
 use crate::encode::Envelope;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::follow::projection::ProjectionLock;
 use crate::follow::{Followers, Surroundings};
 use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
 use crate::keeper::{Housekeeping, Keeper};
+use crate::key::KeySource;
 use crate::lock::{self, Lock, lock_holder};
 use crate::metrics::Counters;
 use crate::notary::Notary;
@@ -22,7 +23,9 @@ use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, Founding, Recovered, Replay};
 use crate::ring::RingFile;
+use crate::segment::{Registry, sealed_segments};
 use crate::storage::{Disk, Storage};
+use crate::watch::{Watch, Watched};
 use crate::watermark::Watermark;
 use crate::writer::{self, Writer};
 
@@ -36,11 +39,12 @@ pub(super) struct Inheritance {
 
 /// A trail that was found sound, with everything in it that was ever accepted.
 struct Ground {
-    lock: Lock,
+    lock: Arc<Mutex<Lock>>,
     directory: Dir,
     envelope: Arc<Envelope>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
+    registry: Arc<Registry>,
     sealed: Arc<Bell>,
     watermark: Arc<Watermark>,
     notary: Arc<Notary>,
@@ -53,10 +57,8 @@ struct Ground {
 impl Ground {
     fn lay(config: &Config, storage: Arc<dyn Storage>, previous: Option<Inheritance>) -> Result<Self> {
         config.check()?;
-        let path = config.trail_dir();
-        let directory = Dir::hold(&path, Modes::default())
-            .map_err(|error| Error::storage("cannot open the log directory", &path, error))?;
-        let lock = lock::lock(&directory, &config.instance)?;
+        let directory = config.hold_dir()?;
+        let lock = Arc::new(Mutex::new(lock::lock(&directory, &config.instance)?));
         let hostname = hostname(config);
         let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
         let envelope = Arc::new(Envelope {
@@ -69,6 +71,8 @@ impl Ground {
         let clock = config.clock.clone();
         let app_log =
             Arc::new(AppLog::open(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
+        let first_seqs = sealed_segments(&directory)?.into_iter().map(|segment| segment.first_seq);
+        let registry = Arc::new(Registry::of(first_seqs));
         let means = Means {
             directory: directory.clone(),
             storage,
@@ -77,6 +81,7 @@ impl Ground {
             counters: counters.clone(),
             max_file_bytes: config.max_file_bytes,
             max_age: config.max_age,
+            registry: registry.clone(),
             sealed: sealed.clone(),
             watermark: watermark.clone(),
         };
@@ -104,6 +109,7 @@ impl Ground {
             envelope,
             counters,
             app_log,
+            registry,
             sealed,
             watermark,
             notary,
@@ -142,6 +148,8 @@ impl Ground {
         let ring = file.map(|file| Arc::new(Ring::new(file, means)));
         if let Some(ring) = &ring {
             self.appender.count_from(ring.queue().head());
+            let recall: Weak<dyn Recall> = Arc::<Ring>::downgrade(ring);
+            self.appender.lock().recall_from(recall);
         }
         Ok(ring)
     }
@@ -150,8 +158,18 @@ impl Ground {
         self.appender.lock().reach().lines
     }
 
-    fn writer(&self, config: &Config, journal: Arc<dyn Journal>) -> Result<Writer> {
-        Writer::start(writer::Duty {
+    fn writer(&self, config: &Config, journal: Arc<dyn Journal>, ring: Option<Arc<Ring>>) -> Result<Writer> {
+        let watch = Watch::new(Watched {
+            directory: self.directory.clone(),
+            lock: self.lock.clone(),
+            notary: self.notary.clone(),
+            ring,
+            registry: self.registry.clone(),
+            counters: self.counters.clone(),
+            app_log: self.app_log.clone(),
+            keeps_key: matches!(config.signing_key, KeySource::Trail),
+        })?;
+        let duty = writer::Duty {
             journal,
             appender: self.appender.clone(),
             watermark: self.watermark.clone(),
@@ -160,7 +178,8 @@ impl Ground {
             cadence: config.checkpoints,
             counters: self.counters.clone(),
             app_log: self.app_log.clone(),
-        })
+        };
+        Writer::start(duty, watch)
     }
 
     fn surroundings(&self, config: &Config, projection: Arc<ProjectionLock>) -> Surroundings {
@@ -195,17 +214,28 @@ impl Core {
             Some(ring) => ring.clone(),
             None => Arc::new(Direct::new(ground.appender.clone())),
         };
-        let writer = ground.writer(config, journal.clone())?;
+        let writer = ground.writer(config, journal.clone(), ring.clone())?;
         let drain = ring.clone().map(Drain::start).transpose()?;
         let projection = Arc::new(ProjectionLock::default());
         let around = ground.surroundings(config, projection.clone());
         let followers = Followers::start(&around, config.console, &config.hooks)?;
         let Ground {
-            lock, directory, envelope, counters, app_log, sealed, watermark, notary, appender, ..
+            lock,
+            directory,
+            envelope,
+            counters,
+            app_log,
+            registry,
+            sealed,
+            watermark,
+            notary,
+            appender,
+            ..
         } = ground;
         let housekeeping = Arc::new(Housekeeping {
             directory: directory.clone(),
             storage,
+            registry,
             compression: config.compression,
             retention: config.retention,
             appender: appender.clone(),

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use super::layout::{
     CONTROL, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
@@ -11,7 +12,7 @@ use super::layout::{
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{Salvaged, Wreck};
-use crate::dir::{Access, Dir};
+use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
@@ -69,6 +70,8 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 pub(crate) struct RingFile {
     pub(crate) queue: Queue<Map>,
+    /// Which file is mapped.
+    mapped: Mutex<FileStat>,
 }
 
 impl RingFile {
@@ -145,7 +148,31 @@ impl RingFile {
             .map_err(|error| failed("cannot write the journal's ring", error))?;
         let map = usize::try_from(len).map_err(io::Error::other).and_then(|len| Map::new(&file, len));
         let map = map.map_err(|error| failed("cannot map the journal's ring", error))?;
-        Ok(Self { queue: Queue::new(map, capacity, salt) })
+        let mapped =
+            FileStat::of(&file).map_err(|error| failed("cannot examine the journal's ring", error))?;
+        Ok(Self { queue: Queue::new(map, capacity, salt), mapped: Mutex::new(mapped) })
+    }
+
+    /// Whether the file that is mapped still has its name.
+    pub(crate) fn is_named(&self, directory: &Dir) -> io::Result<bool> {
+        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(directory.stat(RING)?.is_some_and(|named| named.is_same(&mapped)))
+    }
+
+    /// Goes on in a copy of the mapped file that has its name. Nobody may push or drain meanwhile.
+    pub(crate) fn restore(&self, directory: &Dir) -> io::Result<()> {
+        let mut copy = directory.create(NEW_RING, true)?;
+        self.queue.for_each_stretch(|bytes| copy.write_all(bytes))?;
+        copy.sync_all()?;
+        if directory.stat(RING)?.is_some() {
+            directory.set_aside(RING)?;
+        }
+        directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
+        directory.sync(OWN_DIR)?;
+        let file = directory.open(RING, Access::READ_WRITE)?;
+        self.queue.remap(&file)?;
+        *self.mapped.lock().unwrap_or_else(PoisonError::into_inner) = FileStat::of(&file)?;
+        Ok(())
     }
 
     /// Removes a ring whose entries are durable in the trail.

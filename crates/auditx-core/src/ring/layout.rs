@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! page 0    +0x000  header: magic, version, capacity, salt, trail id, boot id, crc
-//!           +0x080  tail      reserved up to here, in bytes since the beginning of time; top bits: closed, poisoned, parked
+//!           +0x080  tail      reserved up to here, in bytes since the beginning of time; top bits: closed, poisoned, parked, paused
 //!           +0x100  head      released up to here
 //!           +0x108  lines     of the trail when head was there, or before
 //!           +0x180  refused   entries that were refused and that no gap record speaks of yet
@@ -41,7 +41,9 @@ pub(super) const CLOSED: u64 = 1 << 63;
 pub(super) const POISONED: u64 = 1 << 62;
 /// In `tail`: the drain sleeps until it is woken, by whoever takes this bit away.
 pub(super) const PARKED: u64 = 1 << 61;
-pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED;
+/// In `tail`: nothing is accepted until the ring's file is in its place again.
+pub(super) const PAUSED: u64 = 1 << 60;
+pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED | PAUSED;
 
 /// In the low bits of a record's first word.
 pub(super) const CLAIMED: u64 = 1;

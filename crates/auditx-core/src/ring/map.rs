@@ -38,6 +38,28 @@ impl Map {
         drop(self.map.advise(memmap2::Advice::PopulateWrite));
     }
 
+    /// Maps another file in the place of this one, at the same address. The file must be at least as long.
+    #[cfg(target_os = "linux")]
+    pub(super) fn remap(&self, file: &File) -> io::Result<()> {
+        use rustix::mm::{MapFlags, ProtFlags, mmap};
+        if file.metadata()?.len() < self.map.len() as u64 {
+            return Err(io::Error::other("the file is shorter than its mapping"));
+        }
+        let (address, len) = (self.map.as_mut_ptr().cast(), self.map.len());
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: the range is this mapping's own, which stays mapped: MAP_FIXED replaces its pages in one step, and the kernel
+        // makes an access that comes in between wait. The words reached through `words` keep their addresses, and every bit
+        // pattern is a valid AtomicU64. Dropping `map` unmaps the range as before.
+        unsafe { mmap(address, len, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0) }?;
+        self.populate();
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn remap(&self, _file: &File) -> io::Result<()> {
+        Err(io::Error::other("a ring is only used on Linux"))
+    }
+
     /// msync(2): afterwards the file on disk is what the memory was.
     pub(super) fn flush(&self) -> io::Result<()> {
         self.map.flush()

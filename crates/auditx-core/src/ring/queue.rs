@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::layout::{
-    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, POISONED,
-    RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, STATE, TAIL, WORD, pack, record_size,
-    seeded, unpack,
+    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, LINES, PAD, PARKED, PAUSED,
+    POISONED, RECORD_HEADER, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, STATE, TAIL, WORD, pack,
+    record_size, seeded, unpack,
 };
 use super::map::Map;
 use super::word::{Memory, Word};
@@ -32,6 +32,8 @@ struct Reserved {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     Full,
+    /// The ring's file is being restored; try again in some milliseconds.
+    Paused,
     Closed,
     Poisoned,
 }
@@ -127,8 +129,8 @@ impl<M: Memory> Queue<M> {
     fn reserve(&self, size: u64) -> Result<Reserved, Refused> {
         let mut found = self.control(TAIL).load(Acquire);
         loop {
-            if found & (CLOSED | POISONED) != 0 {
-                return Err(if found & POISONED != 0 { Refused::Poisoned } else { Refused::Closed });
+            if found & (CLOSED | POISONED | PAUSED) != 0 {
+                return Err(refusal(found));
             }
             let tail = found & !FLAGS;
             let to_wrap = self.capacity - (tail & (self.capacity - 1));
@@ -202,7 +204,8 @@ impl<M: Memory> Queue<M> {
     pub(crate) fn next(&self, position: u64) -> Next {
         let record = self.record(position);
         let word = record[0].load(Acquire);
-        if word & !STATE != position {
+        // Zeros are no record: a new ring, at its beginning.
+        if word & !STATE != position || word & STATE == 0 {
             return if self.tail() == position { Next::Empty } else { Next::Unfinished };
         }
         let (len, _) = unpack(record[1].load(Relaxed));
@@ -258,8 +261,7 @@ impl<M: Memory> Queue<M> {
     /// Whether anything is taken at all.
     pub(crate) fn check_open(&self) -> Result<(), Refused> {
         match self.control(TAIL).load(Acquire) {
-            tail if tail & POISONED != 0 => Err(Refused::Poisoned),
-            tail if tail & CLOSED != 0 => Err(Refused::Closed),
+            tail if tail & (CLOSED | POISONED) != 0 => Err(refusal(tail)),
             _ => Ok(()),
         }
     }
@@ -267,6 +269,40 @@ impl<M: Memory> Queue<M> {
     /// Takes no more. Gives where the last entry ends: whatever was reserved before is still accepted.
     pub(crate) fn close(&self) -> u64 {
         self.control(TAIL).fetch_or(CLOSED, AcqRel) & !FLAGS
+    }
+
+    /// Takes nothing until [`Queue::resume`]. Returns where the last entry ends: whatever was reserved before is still accepted.
+    pub(crate) fn pause(&self) -> u64 {
+        // ORDERING: AcqRel, as for every change of the tail: a producer that reserves after this sees the flag and backs
+        // off, one that reserved before is below the returned position.
+        self.control(TAIL).fetch_or(PAUSED, AcqRel) & !FLAGS
+    }
+
+    pub(crate) fn resume(&self) {
+        // ORDERING: Release, for the producers' Acquire loads of the tail: they see the restored memory.
+        self.control(TAIL).fetch_and(!PAUSED, AcqRel);
+    }
+
+    /// Entries that were drained and not overwritten since, oldest first, each with the position behind it. Only for the one
+    /// that drains, or while it does not; a producer may overwrite what is read, so callers check what they get.
+    pub(crate) fn recall(&self, drained: u64) -> Vec<(u64, Vec<u8>)> {
+        let (mut at, mut found) = (self.tail().saturating_sub(self.capacity), Vec::new());
+        while at < drained {
+            match self.next(at) {
+                // Bytes of a payload can look like a record; no record wraps around.
+                Next::Entry { len, end }
+                    if end <= drained && (at & (self.capacity - 1)) + record_size(len) <= self.capacity =>
+                {
+                    let mut body = Vec::new();
+                    self.copy(at, len, &mut body);
+                    found.push((end, body));
+                    at = end;
+                }
+                Next::Skip { end } if end > at && end <= drained => at = end,
+                _ => at += ALIGN,
+            }
+        }
+        found
     }
 
     /// Takes no more, because the disk failed.
@@ -299,6 +335,35 @@ impl Queue<Map> {
 
     pub(super) fn flush(&self) -> std::io::Result<()> {
         self.memory.flush()
+    }
+
+    /// The bytes of the whole memory, in stretches.
+    pub(super) fn for_each_stretch(
+        &self,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        const STRETCH: usize = 1 << 17;
+        let mut bytes = Vec::with_capacity(STRETCH * WORD);
+        for words in self.memory.words().chunks(STRETCH) {
+            bytes.clear();
+            bytes.extend(words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()));
+            take(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on in another file that holds the same bytes. Nobody may push or drain meanwhile.
+    pub(super) fn remap(&self, file: &std::fs::File) -> std::io::Result<()> {
+        self.memory.remap(file)
+    }
+}
+
+/// Why a tail with these flags takes nothing.
+fn refusal(tail: u64) -> Refused {
+    match tail {
+        tail if tail & POISONED != 0 => Refused::Poisoned,
+        tail if tail & CLOSED != 0 => Refused::Closed,
+        _ => Refused::Paused,
     }
 }
 

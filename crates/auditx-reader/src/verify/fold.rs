@@ -4,6 +4,7 @@
 //! itself. It judges nothing, except that lines and segments follow each other; at the first that does not it stops.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
@@ -76,6 +77,8 @@ pub(super) struct Walked {
     pub(super) stubs: Vec<(Place, Hash)>,
     /// The records of it: their lines, the lines erased, the hashes.
     pub(super) erasures: Vec<(u64, u64, Hash)>,
+    /// The records of lost lines: their lines, and the lines that were lost.
+    pub(super) losses: Vec<(u64, RangeInclusive<u64>)>,
     /// The last record of what was retired before the first line: its line, and the tree.
     pub(super) retirement: Option<(u64, CompactRange)>,
     pub(super) unreadable: Option<(Place, &'static str)>,
@@ -86,6 +89,11 @@ pub(super) struct Walked {
 }
 
 impl Walked {
+    /// Whether a record that was signed says that this line was lost.
+    pub(super) fn is_lost(&self, seq: u64, signed: u64) -> bool {
+        self.losses.iter().any(|(at, range)| range.contains(&seq) && *at > *range.end() && *at < signed)
+    }
+
     /// Whether this key signed the recorded checkpoint.
     pub(super) fn is_signer(&self, claim: &Claimed, key: &VerifierKey) -> bool {
         let bit = self.signatories.iter().position(|known| known == key);
@@ -270,6 +278,10 @@ impl<'a> Fold<'a> {
                 self.walked.rotations.push(Rotation { seq, old, new, is_settled: false });
             }
             Record::Erased { seq: erased, hash } => self.walked.erasures.push((seq, erased, hash)),
+            Record::Lost { ranges } => {
+                let lost = ranges.into_iter().map(|(first, last)| (seq, first..=last));
+                self.walked.losses.extend(lost);
+            }
             Record::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
                 self.walked.retirement = Some((seq, frontier));
             }

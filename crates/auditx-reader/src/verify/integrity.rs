@@ -77,7 +77,8 @@ fn unretired(case: &Case<'_>, signed: u64) -> Option<Fault> {
 /// The first stub of a line for which there is no signed record, or another one. `later` are erasures that were recorded
 /// and signed since.
 fn bad_erasure(case: &Case<'_>, signed: u64, later: &[(u64, Hash)]) -> Option<Fault> {
-    let mut stubs = case.walked.stubs.iter().filter(|(place, hash)| !later.contains(&(place.seq, *hash)));
+    let is_excused = |seq, hash| later.contains(&(seq, hash)) || case.walked.is_lost(seq, signed);
+    let mut stubs = case.walked.stubs.iter().filter(|(place, hash)| !is_excused(place.seq, *hash));
     stubs.find_map(|(place, hash)| {
         let mut records = case
             .walked

@@ -41,6 +41,10 @@ pub(super) enum Record {
         seq: u64,
         hash: Hash,
     },
+    /// Lines that another program took away and that could not be restored, as ranges of their numbers.
+    Lost {
+        ranges: Vec<(u64, u64)>,
+    },
     /// The tree over the lines that were retired, up to the first one that is left.
     Retired {
         frontier: CompactRange,
@@ -99,6 +103,7 @@ pub(super) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
         "open" => Some(Record::Open { heartbeat: fields.heartbeat_s }),
         "checkpoint" => unreadable(claim(&fields, keys), "the checkpoint recorded here cannot be read"),
         "key" => unreadable(key(&fields), "the change of keys recorded here cannot be read"),
+        "recovered" if !fields.lost.is_empty() => Some(Record::Lost { ranges: fields.lost }),
         "erased" => unreadable(erased(&fields), "the erasure recorded here cannot be read"),
         "retired" => {
             let record = retired_frontier(line).map(|frontier| Record::Retired { frontier });
@@ -128,6 +133,7 @@ struct Fields {
     new: String,
     seq: Option<u64>,
     leaf_hash: String,
+    lost: Vec<(u64, u64)>,
 }
 
 fn claim(fields: &Fields, keys: &[VerifierKey]) -> Option<Record> {

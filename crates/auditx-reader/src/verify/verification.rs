@@ -37,6 +37,8 @@ pub enum Reason {
     TailUnsigned,
     /// The trail ends with part of a line.
     TornTail,
+    /// Lines were lost to another program, as a signed record says: only their hashes are left.
+    LinesLost,
 }
 
 /// What kind of thing is worth knowing.
@@ -118,6 +120,8 @@ pub struct Verification {
     pub torn_bytes: u64,
     /// Lines of which only the hash is left.
     pub erased: u64,
+    /// Lines that another program took away and that could not be restored, as a signed record says.
+    pub lost: u64,
     /// Files with lines.
     pub segments: u64,
     /// Their bytes on disk.
@@ -144,6 +148,7 @@ impl Verification {
             unsigned_lines: 0,
             torn_bytes: 0,
             erased: 0,
+            lost: 0,
             segments: 0,
             bytes: 0,
             known: Vec::new(),

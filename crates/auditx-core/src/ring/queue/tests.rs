@@ -50,6 +50,43 @@ fn entries_come_out_as_they_went_in_lap_after_lap() {
 }
 
 #[test]
+fn a_ring_of_zeros_is_empty() {
+    assert_eq!(heap(CAPACITY).next(0), Next::Empty);
+}
+
+#[test]
+fn a_paused_ring_takes_nothing_and_keeps_what_it_has() {
+    let queue = heap(CAPACITY);
+    queue.push(b"before").unwrap();
+    assert_eq!(queue.pause(), queue.tail());
+    assert_eq!(queue.push(b"meanwhile").unwrap_err(), Refused::Paused);
+    let mut at = 0;
+    assert_eq!(drain(&queue, &mut at), [b"before"]);
+    assert!(!queue.park(at), "the drain does not sleep meanwhile");
+    queue.resume();
+    queue.push(b"after").unwrap();
+    assert_eq!(drain(&queue, &mut at), [b"after"]);
+    queue.pause();
+    queue.close();
+    assert_eq!(queue.push(b"late").unwrap_err(), Refused::Closed);
+}
+
+#[test]
+fn what_was_drained_is_recalled_until_it_is_overwritten() {
+    let queue = heap(CAPACITY);
+    let (mut at, mut all) = (0, Vec::new());
+    for number in 0..100_u32 {
+        let body = number.to_string().repeat(1 + number as usize % 40);
+        queue.push(body.as_bytes()).unwrap();
+        drain(&queue, &mut at);
+        all.push((at, body.into_bytes()));
+        let recalled = queue.recall(at);
+        assert!(all.ends_with(&recalled), "{number}: in order, and whole");
+        assert!(recalled.len() >= 5.min(all.len()), "{number}: {}", recalled.len());
+    }
+}
+
+#[test]
 fn a_full_ring_refuses_and_reserves_nothing() {
     let queue = heap(CAPACITY);
     let mut pushed = 0;

@@ -1,0 +1,332 @@
+//! Comparing segments with their names, and putting back what another program renamed, removed, replaced or cut.
+//!
+//! Every line that was written has its hash in the tree. So wherever its bytes are found (in the open file whatever its name
+//! is now, in the journal, among the control records that this process wrote) they are the line if the hash agrees, and
+//! nothing else can be taken for it. A line that is found nowhere is replaced by the stub that holds its hash, so that the
+//! trail goes on and every other line still proves, and a control record names it.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::{Appender, Start, Synced};
+use crate::dir::FileStat;
+use crate::error::{Error, Result};
+use crate::history::Found;
+use crate::kill_point::kill_point;
+use crate::line::{SEQ_PREFIX, erased_line, leaf_of};
+use crate::own_record::{OwnRecord, Restoration};
+use crate::segment::{ACTIVE, sealed_name};
+use crate::storage::StorageFile;
+use crate::tree::{Hash, leaf_hash};
+
+/// Control records between an entry and the one before it, as far as they are looked for.
+const NEAR: u64 = 16;
+
+/// What else still holds entries that were written: the journal's ring, until it is overwritten.
+pub(crate) trait Recall: std::fmt::Debug + Send + Sync {
+    /// Bodies of entries, oldest first, each with its position in the journal.
+    fn recall(&self) -> Vec<(u64, Vec<u8>)>;
+}
+
+/// One segment, as the appender knows it.
+struct Expected {
+    name: String,
+    file: Arc<dyn StorageFile>,
+    first_seq: u64,
+    end: u64,
+    len: u64,
+}
+
+/// A segment that was written anew.
+struct Anew {
+    restoration: Restoration,
+    file: Arc<dyn StorageFile>,
+    len: u64,
+}
+
+/// A segment's bytes as they must be.
+struct Restored {
+    bytes: Vec<u8>,
+    lost: Vec<RangeInclusive<u64>>,
+    /// Whether the file held something that is not the trail's.
+    has_foreign: bool,
+}
+
+impl Appender {
+    /// Compares the active segment, and sealed ones that are not settled yet, with their names, and restores what another
+    /// program did to them. Costs one fstat(2) and one stat(2) where nothing did. Returns what was restored.
+    ///
+    /// # Errors
+    /// `is_storage` where it cannot be restored; nothing may be called durable then.
+    pub(crate) fn check_names(&mut self) -> Result<Vec<Restoration>> {
+        self.check()?;
+        let outcome = self.restore_names();
+        if let Err(error) = &outcome {
+            self.close_to(error);
+        }
+        outcome
+    }
+
+    fn restore_names(&mut self) -> Result<Vec<Restoration>> {
+        let mut restored = Vec::new();
+        for place in 0..self.unsettled.len() {
+            let sealed = self.unsettled[place].clone();
+            let expected = Expected {
+                name: sealed_name(sealed.first_seq),
+                file: sealed.file.clone(),
+                first_seq: sealed.first_seq,
+                end: sealed.frontier.end(),
+                len: sealed.len,
+            };
+            if let Some(Anew { restoration, file, len }) = self.restore(&expected)? {
+                self.unsettled[place] = Arc::new(super::settle::Sealed {
+                    file,
+                    len,
+                    first_seq: sealed.first_seq,
+                    frontier: sealed.frontier.clone(),
+                });
+                restored.push(restoration);
+            }
+        }
+        for restoration in &restored {
+            self.append_own(&OwnRecord::Restored(restoration.clone()))?;
+        }
+        restored.extend(self.restore_active()?);
+        Ok(restored)
+    }
+
+    fn restore_active(&mut self) -> Result<Option<Restoration>> {
+        let expected = Expected {
+            name: ACTIVE.to_owned(),
+            file: self.active.file.clone(),
+            first_seq: self.active.first_seq,
+            end: self.active.next_seq,
+            len: self.active.len,
+        };
+        let Some(Anew { restoration, file, len }) = self.restore(&expected)? else { return Ok(None) };
+        self.continue_in(file, len)?;
+        if restoration.lost.is_empty() {
+            self.append_own(&OwnRecord::Restored(restoration.clone()))?;
+        } else {
+            // Its record is the last line of the restored segment: no kill can come between the stubs and what excuses them.
+            self.seal_and_tell()?;
+        }
+        Ok(Some(restoration))
+    }
+
+    /// Writes the segment anew under its name where it is not what it must be.
+    fn restore(&mut self, expected: &Expected) -> Result<Option<Anew>> {
+        let directory = self.means.directory.clone();
+        let failed =
+            |what: &str, error: io::Error| Error::storage(what, directory.join(&expected.name), error);
+        let open = expected.file.stat().map_err(|error| failed("cannot examine a segment", error))?;
+        let named = directory
+            .stat_by_path(&expected.name)
+            .map_err(|error| failed("cannot examine a segment", error))?;
+        let is_named = named.is_some_and(|named| named.is_same(&open));
+        if is_named && open.len() == expected.len {
+            return Ok(None);
+        }
+        if !directory.is_reachable() {
+            return Err(directory.unreachable());
+        }
+        self.flush_tiles();
+        let cause = cause_of(expected, &open, is_named, named.is_some());
+        let Restored { mut bytes, lost, has_foreign } = self.collect(expected)?;
+        let is_in_the_way = named
+            .is_some_and(|named| if is_named { has_foreign } else { !named.is_file() || named.len() > 0 });
+        let aside = if is_in_the_way {
+            let aside = directory.set_aside(&expected.name).map_err(|error| {
+                failed("cannot move aside what another program put in the place of a segment", error)
+            })?;
+            Some(aside.to_string_lossy().into_owned())
+        } else {
+            None
+        };
+        kill_point("restore: name free");
+        let count: u64 = lost.iter().map(|range| range.end() - range.start() + 1).sum();
+        let restoration = Restoration { name: expected.name.clone(), cause, lost, aside };
+        if count > 0 && expected.name == ACTIVE {
+            self.add_record(&OwnRecord::Restored(restoration.clone()), &mut bytes)?;
+        }
+        let storage = &self.means.storage;
+        let file = storage
+            .replace(&directory, &expected.name, &bytes)
+            .and_then(|()| storage.open_append(&directory, &expected.name, false))
+            .map_err(|error| failed("cannot restore a segment that another program changed", error))?;
+        kill_point("restore: written");
+        self.means.watermark.note_take_back();
+        self.means.counters.restored.add(1);
+        self.means.counters.lost.add(count);
+        Ok(Some(Anew { restoration, file, len: bytes.len() as u64 }))
+    }
+
+    /// Adds a control record as the next line of the trail to the bytes of its active segment.
+    fn add_record(&mut self, record: &OwnRecord, bytes: &mut Vec<u8>) -> Result<()> {
+        let body = record.encode(&self.means.envelope, &*self.means.clock)?;
+        let line = [SEQ_PREFIX, self.active.next_seq.to_string().as_bytes(), b",", &body].concat();
+        if self.tree.push(leaf_hash(&line)).is_err() {
+            self.means.counters.tile_failures.add(1);
+        }
+        self.active.next_seq += 1;
+        bytes.extend_from_slice(&line);
+        bytes.push(b'\n');
+        self.own_lines.push_back(line);
+        Ok(())
+    }
+
+    /// Goes on in the restored active segment, all of which is durable.
+    fn continue_in(&mut self, file: Arc<dyn StorageFile>, len: u64) -> Result<()> {
+        for sealed in &self.unsettled {
+            sealed.file.sync_data().map_err(|error| {
+                Error::storage("cannot sync a sealed segment", sealed_name(sealed.first_seq), error)
+            })?;
+        }
+        let Start { first_seq, next_seq, began, .. } = self.active;
+        self.active = Start { file, len, first_seq, next_seq, began };
+        self.synced = Synced { first_seq, len, reach: self.reach(), frontier: self.tree.frontier().clone() };
+        Ok(())
+    }
+
+    /// The segment's lines, from wherever they are found.
+    fn collect(&self, expected: &Expected) -> Result<Restored> {
+        let content = read_all(&*expected.file).map_err(|error| {
+            Error::storage("cannot read a segment from its descriptor", &expected.name, error)
+        })?;
+        let leaves = self.leaves_of(expected, &content)?;
+        let mut lines: Vec<Option<Vec<u8>>> = vec![None; leaves.len()];
+        let mut has_foreign = false;
+        for line in content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            has_foreign |= !put(&mut lines, &leaves, expected.first_seq, line);
+        }
+        for line in &self.own_lines {
+            put(&mut lines, &leaves, expected.first_seq, line);
+        }
+        if lines.contains(&None)
+            && let Some(recall) = self.recall.as_ref().and_then(std::sync::Weak::upgrade)
+        {
+            self.recall_lines(&mut lines, &leaves, expected.first_seq, &recall.recall());
+        }
+        let (mut bytes, mut lost): (Vec<u8>, Vec<RangeInclusive<u64>>) = (Vec::new(), Vec::new());
+        for ((line, leaf), seq) in lines.iter().zip(&leaves).zip(expected.first_seq..) {
+            match line {
+                Some(line) => bytes.extend_from_slice(line),
+                None => {
+                    bytes.extend_from_slice(erased_line(seq, leaf).as_bytes());
+                    match lost.last_mut() {
+                        Some(last) if last.end() + 1 == seq => *last = *last.start()..=seq,
+                        _ => lost.push(seq..=seq),
+                    }
+                }
+            }
+            bytes.push(b'\n');
+        }
+        Ok(Restored { bytes, lost, has_foreign })
+    }
+
+    /// The hashes that the segment's lines have in the tree: of the lines themselves, or as the cache of nodes has them. Either
+    /// must lead to the tree as it is.
+    fn leaves_of(&self, expected: &Expected, content: &[u8]) -> Result<Vec<Hash>> {
+        let count = usize::try_from(expected.end - expected.first_seq).unwrap_or(usize::MAX);
+        let tiles = self.tree.tiles();
+        let leads_to_the_tree = |leaves: &[Hash]| -> bool {
+            let Some(mut range) = tiles.as_ref().and_then(|tiles| tiles.frontier(expected.first_seq)) else {
+                return false;
+            };
+            range.extend(leaves, &mut |_, _, _| ());
+            let end = self.tree.frontier().end();
+            let mut rest = vec![Hash::default(); usize::try_from(end - expected.end).unwrap_or(0)];
+            let known = tiles.as_ref().map_or(0, |tiles| tiles.leaves(expected.end, &mut rest));
+            range.extend(&rest, &mut |_, _, _| ());
+            known == rest.len() && range.root() == self.tree.frontier().root()
+        };
+        let lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let found: Vec<Hash> =
+            lines.map(|line| leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default()).collect();
+        if found.len() == count && leads_to_the_tree(&found) {
+            return Ok(found);
+        }
+        let mut cached = vec![Hash::default(); count];
+        let known = tiles.as_ref().map_or(0, |tiles| tiles.leaves(expected.first_seq, &mut cached));
+        if known == count && leads_to_the_tree(&cached) {
+            return Ok(cached);
+        }
+        Err(Error::storage(
+            "another program changed a segment, and the cache of tree nodes, by which it could be restored, is gone",
+            self.means.directory.join(&expected.name),
+            io::Error::other(
+                "restore it from a backup, or set the trail aside with `auditx recover --accept-loss`",
+            ),
+        ))
+    }
+
+    /// Fills in what the journal still holds. The position of the newest entries is known; each one before stands a line before,
+    /// or a few where control records stand in between.
+    fn recall_lines(
+        &self,
+        lines: &mut [Option<Vec<u8>>],
+        leaves: &[Hash],
+        first_seq: u64,
+        bodies: &[(u64, Vec<u8>)],
+    ) {
+        let mut after: Option<u64> = None;
+        for (position, body) in bodies.iter().rev() {
+            let newest = match (self.means.watermark.history.find(*position), after) {
+                (Found::Line(line), _) => line.seq,
+                (Found::NotBefore(_), Some(after)) => after.saturating_sub(1),
+                (Found::NotBefore(_), None) => continue,
+            };
+            let nearby = (newest.saturating_sub(NEAR).max(first_seq)..=newest).rev();
+            let found = nearby.filter_map(|seq| {
+                let place = usize::try_from(seq.checked_sub(first_seq)?).ok()?;
+                let line = [SEQ_PREFIX, seq.to_string().as_bytes(), b",", body].concat();
+                (leaves.get(place)? == &leaf_hash(&line)).then_some((seq, place, line))
+            });
+            if let Some((seq, place, line)) = { found }.next() {
+                lines[place].get_or_insert(line);
+                after = Some(seq);
+            }
+        }
+    }
+}
+
+/// Takes a line to its place if it is the one that stands there in the tree.
+fn put(lines: &mut [Option<Vec<u8>>], leaves: &[Hash], first_seq: u64, line: &[u8]) -> bool {
+    let found = leaf_of(line).and_then(|leaf| {
+        let place = usize::try_from(leaf.seq.checked_sub(first_seq)?).ok()?;
+        (leaves.get(place)? == &leaf.hash).then_some(place)
+    });
+    if let Some(place) = found {
+        lines[place].get_or_insert_with(|| line.to_vec());
+    }
+    found.is_some()
+}
+
+fn read_all(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(file.stat()?.len()).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < content.len() {
+        match file.read_at(&mut content[filled..], filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    content.truncate(filled);
+    Ok(content)
+}
+
+fn cause_of(expected: &Expected, open: &FileStat, is_named: bool, is_taken: bool) -> String {
+    let (name, len, found) = (&expected.name, expected.len, open.len());
+    match (is_named, is_taken) {
+        (true, _) if found < len => {
+            format!(
+                "segment `{name}` was truncated from {len} to {found} bytes by another program (logrotate's copytruncate?)"
+            )
+        }
+        (true, _) => format!("another program wrote into segment `{name}`: {found} bytes instead of {len}"),
+        (false, true) => format!("segment `{name}` was replaced by another program (logrotate?)"),
+        (false, false) if open.is_unlinked() => format!("segment `{name}` was removed by another program"),
+        (false, false) => format!("segment `{name}` was renamed by another program (logrotate?)"),
+    }
+}

@@ -1,0 +1,273 @@
+//! The watch over the names that the trail relies on: once a second each is compared with the file that is open, and what
+//! another program renamed, removed or replaced is put back, or the trail refuses further entries.
+//!
+//! The segments themselves are compared by the appender after each fdatasync. What each name means and what happens to it is
+//! in docs/OPERATIONS.md.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::app_log::AppLog;
+use crate::dir::{Access, Dir, FileStat};
+use crate::error::{Error, Result};
+use crate::follow::projection;
+use crate::identity::IDENTITY;
+use crate::journal::Ring;
+use crate::key::{KEY, KEY_HOME, Signer, SigningKey, VerifierKey};
+use crate::lock::{LOCK, Lock};
+use crate::metrics::Counters;
+use crate::notary::{CHECKPOINT, Notary};
+use crate::ring::RING;
+use crate::segment::{OWN_DIR, Registry};
+
+/// What stands for all sealed segments in a report.
+const SEALED: &str = "audit-*.jsonl";
+
+/// How often the names are looked at.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long what was accepted may take to be written before the ring's file is restored; then the next look tries again.
+const RING_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the watch needs of an open trail.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    directory: Dir,
+    /// `.auditx`, open.
+    own: OwnedFd,
+    lock: Arc<Mutex<Lock>>,
+    notary: Arc<Notary>,
+    ring: Option<Arc<Ring>>,
+    registry: Arc<Registry>,
+    counters: Arc<Counters>,
+    app_log: Arc<AppLog>,
+    identity: Remembered,
+    /// Only where the trail keeps its key itself.
+    key: Option<Remembered>,
+    security: Option<FileStat>,
+    /// What could not be restored, and was reported.
+    reported: HashSet<&'static str>,
+}
+
+/// A small file whose bytes are known.
+#[derive(Debug)]
+struct Remembered {
+    name: &'static str,
+    /// Open, so that no other file gets its inode number.
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Remembered {
+    fn read(directory: &Dir, name: &'static str) -> io::Result<Self> {
+        let (mut file, mut bytes) = (directory.open(name, Access::READ)?, Vec::new());
+        file.read_to_end(&mut bytes)?;
+        Ok(Self { name, file, bytes })
+    }
+
+    /// Writes the file anew where its name leads elsewhere, unless `is_right` takes what is there; returns whether it did.
+    fn restore(
+        &mut self,
+        directory: &Dir,
+        is_private: bool,
+        is_right: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<bool> {
+        let named = directory.stat(self.name)?;
+        let ours = FileStat::of(&self.file)?;
+        if named.is_some_and(|named| named.is_same(&ours)) {
+            return Ok(false);
+        }
+        if let Ok(found) = Self::read(directory, self.name)
+            && is_right(&found.bytes)
+        {
+            *self = found;
+            return Ok(false);
+        }
+        if named.is_some() {
+            directory.set_aside(self.name)?;
+        }
+        directory.replace(self.name, &self.bytes, is_private)?;
+        *self = Self::read(directory, self.name)?;
+        Ok(true)
+    }
+}
+
+/// What the watch is set over.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) directory: Dir,
+    pub(crate) lock: Arc<Mutex<Lock>>,
+    pub(crate) notary: Arc<Notary>,
+    pub(crate) ring: Option<Arc<Ring>>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) app_log: Arc<AppLog>,
+    pub(crate) keeps_key: bool,
+}
+
+impl Watch {
+    /// Notes which files the names lead to now.
+    ///
+    /// # Errors
+    /// `is_storage` where one of them cannot be read.
+    pub(crate) fn new(watched: Watched) -> Result<Self> {
+        let Watched { directory, lock, notary, ring, registry, counters, app_log, keeps_key } = watched;
+        let remember = |name| {
+            Remembered::read(&directory, name).map_err(|error| {
+                Error::storage("cannot read a file of the trail", directory.join(name), error)
+            })
+        };
+        let own = directory.open_directory(OWN_DIR).map_err(|error| {
+            Error::storage("cannot examine the trail's directory", directory.join(OWN_DIR), error)
+        })?;
+        let identity = remember(IDENTITY)?;
+        let key = if keeps_key { Some(remember(KEY)?) } else { None };
+        let reported = HashSet::new();
+        Ok(Self {
+            directory,
+            own,
+            lock,
+            notary,
+            ring,
+            registry,
+            counters,
+            app_log,
+            identity,
+            key,
+            reported,
+            security: None,
+        })
+    }
+
+    /// Looks at every name once. Costs some ten stat(2), and a listing of the directory where it has changed.
+    ///
+    /// # Errors
+    /// `is_storage` where the trail must take no more entries: its directory or `.auditx` is not where it was.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        self.app_log.follow_name();
+        if !self.directory.is_reachable() {
+            return Err(self.directory.unreachable());
+        }
+        if !self.is_own_directory_there() {
+            let what = "`.auditx` was moved, removed or replaced by another program; the trail takes no more entries; \
+                        move it back and open the trail again";
+            let error = io::Error::other("it holds the trail's key, checkpoint, lock and journal");
+            return Err(Error::storage(what, self.directory.join(OWN_DIR), error));
+        }
+        self.look_at_files();
+        self.look_at_security();
+        self.look_at_sealed();
+        Ok(())
+    }
+
+    fn is_own_directory_there(&self) -> bool {
+        match (self.directory.stat(OWN_DIR), FileStat::of(&self.own)) {
+            (Ok(named), Ok(own)) => named.is_some_and(|named| named.is_same(&own)),
+            // Nothing is known where the directory cannot be examined.
+            _ => true,
+        }
+    }
+
+    fn look_at_files(&mut self) {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).restore();
+        self.report(LOCK, lock);
+        let identity = self.identity.restore(&self.directory, false, |_| false);
+        self.report(IDENTITY, identity);
+        let checkpoint = self.notary.restore().map_err(io::Error::other);
+        self.report(CHECKPOINT, checkpoint);
+        if let Some(mut key) = self.key.take() {
+            let restored = self.restore_key(&mut key);
+            self.report(KEY, restored);
+            self.key = Some(key);
+        }
+        if let Some(ring) = &self.ring {
+            let restored =
+                ring.restore(&self.directory, Instant::now() + RING_LIMIT).map_err(io::Error::other);
+            self.report(RING, restored);
+        }
+    }
+
+    fn restore_key(&self, key: &mut Remembered) -> io::Result<bool> {
+        let signs = self.notary.key();
+        let is_right = |bytes: &[u8]| {
+            SigningKey::from_pem(&String::from_utf8_lossy(bytes))
+                .and_then(|found| VerifierKey::new(signs.name(), &found.public_key()))
+                .is_ok_and(|found| found == signs)
+        };
+        if !is_right(&key.bytes) {
+            // Another key signs since, which the trail does not keep; or its file is about to take the place of this one.
+            *key = Remembered::read(&self.directory, KEY)?;
+            return Ok(false);
+        }
+        self.directory.create_private_directory(KEY_HOME)?;
+        key.restore(&self.directory, true, is_right)
+    }
+
+    fn report(&mut self, name: &'static str, outcome: io::Result<bool>) {
+        match outcome {
+            Ok(was_restored) => {
+                self.reported.remove(name);
+                if was_restored {
+                    self.counters.restored.add(1);
+                    self.app_log.trouble(&format!(
+                        "`{name}` was renamed, removed or replaced by another program, and was restored"
+                    ));
+                }
+            }
+            // Tried again with each look, and said once.
+            Err(error) => {
+                if self.reported.insert(name) {
+                    self.app_log.trouble(&format!(
+                        "`{name}` was renamed, removed or replaced by another program, and cannot be restored: {error}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// security.jsonl may be rotated by others: a new file begins where the old one no longer has its name.
+    fn look_at_security(&mut self) {
+        let name = projection::FILE_NAME;
+        let Ok(named) = self.directory.stat(name) else { return };
+        let is_known = match (&self.security, &named) {
+            (Some(known), Some(named)) => known.is_same(named),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if !is_known {
+            let begun = projection::begin(&self.directory);
+            let said = match &begun {
+                Ok(()) => format!(
+                    "`{name}` was renamed, removed or replaced by another program; a new file takes the lines that follow; \
+                     the trail has them all: `auditx query level:SECURITY`"
+                ),
+                Err(error) => format!("`{name}` was moved by another program and cannot be created: {error}"),
+            };
+            if begun.is_ok() || self.reported.insert(name) {
+                self.app_log.trouble(&said);
+            }
+        }
+        self.security = self.directory.stat(name).ok().flatten();
+        if self.security.is_some() {
+            self.reported.remove(name);
+        }
+    }
+
+    fn look_at_sealed(&mut self) {
+        let gone = match self.registry.missing(&self.directory) {
+            Ok(gone) => gone,
+            Err(error) => return self.report(SEALED, Err(io::Error::other(error))),
+        };
+        for first_seq in gone {
+            self.counters.missing_segments.add(1);
+            self.app_log.trouble(&format!(
+                "the sealed segment that begins with line {first_seq} was renamed or removed by another program; bring the \
+                 file back: `auditx verify` names the lines that are missing"
+            ));
+        }
+    }
+}
