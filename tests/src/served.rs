@@ -115,6 +115,63 @@ impl Answer {
     }
 }
 
+/// The secret of [`SECRET_TARGETS`].
+pub const SECRET: &str = "s3cr3t-77c0ffee";
+
+/// Request targets that carry [`SECRET`], each where applications put one.
+pub const SECRET_TARGETS: &[&str] = &[
+    "/me?token=s3cr3t-77c0ffee",
+    "/me?pass%77ord=s3cr3t-77c0ffee",
+    "/me?access_token=s3cr3t-77c0ffee",
+    "/me?jwt=s3cr3t-77c0ffee",
+    "/me?otp=s3cr3t-77c0ffee",
+    "/me?code=s3cr3t-77c0ffee&state=kept",
+    "/me?code_verifier=s3cr3t-77c0ffee",
+    "/me?id_token=s3cr3t-77c0ffee",
+    "/me?refreshToken=s3cr3t-77c0ffee",
+    "/me?client_secret=s3cr3t-77c0ffee",
+    "/me?client_assertion=s3cr3t-77c0ffee",
+    "/me?assertion=s3cr3t-77c0ffee",
+    "/me?SAMLRequest=s3cr3t-77c0ffee",
+    "/me?SAMLResponse=s3cr3t-77c0ffee&RelayState=kept",
+    "/me?X-Amz-Signature=s3cr3t-77c0ffee",
+    "/me?X-Amz-Credential=s3cr3t-77c0ffee",
+    "/me?X-Amz-Security-Token=s3cr3t-77c0ffee",
+    "/me?AWSAccessKeyId=s3cr3t-77c0ffee&Expires=1",
+    "/me?Signature=s3cr3t-77c0ffee",
+    "/me?sig=s3cr3t-77c0ffee",
+    "/me?X-Goog-Signature=s3cr3t-77c0ffee",
+    "/me?key=s3cr3t-77c0ffee",
+    "/me?session=s3cr3t-77c0ffee",
+    "/me?a=1;token=s3cr3t-77c0ffee",
+    "/me?token=a;s3cr3t-77c0ffee",
+    "/me?redirect=https%3A%2F%2Fx%2F%3Ftoken%3Ds3cr3t-77c0ffee",
+    "/me?redirect=https%3A%2F%2Fx%2F%3Fa%3D1%26next%3Dhttps%253A%252F%252Fy%252F%253Fcode%253Ds3cr3t-77c0ffee",
+    "/me?redirect=/reset-password/s3cr3t-77c0ffee",
+    "/me?url=https://thida:s3cr3t-77c0ffee@x/",
+    "/me?url=https%3A%2F%2Fx%2F%23access_token%3Ds3cr3t-77c0ffee",
+    "/me;jsessionid=s3cr3t-77c0ffee",
+    "/reset-password/s3cr3t-77c0ffee",
+    "/reset%2Dpassword/s3cr3t-77c0ffee",
+    "/r%65set_password/s3cr3t-77c0ffee?a=1",
+    "/nowhere/password-reset/MQ/s3cr3t-77c0ffee/confirm",
+    "/nowhere/verify-email/s3cr3t-77c0ffee",
+    "/nowhere/magic-link/s3cr3t-77c0ffee",
+    "/nowhere/invite/s3cr3t-77c0ffee",
+    "/nowhere/unsubscribe/s3cr3t-77c0ffee",
+    "/nowhere/token%2Fs3cr3t-77c0ffee",
+    // A route with this parameter is served: `/r/{token}`.
+    "/r/s3cr3t-77c0ffee",
+    "/r/s3cr3t%2D77c0ffee",
+];
+
+/// Whether the bytes of the active segment contain the text.
+#[must_use]
+pub fn holds(trail: &TestTrail, text: &str) -> bool {
+    let lines = std::fs::read(trail.directory().join("audit.jsonl")).unwrap();
+    lines.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+}
+
 /// Sends a request over a connection of its own; takes what comes until the server closes it.
 pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut stream = send(address, method, path, headers).await;
@@ -123,7 +180,41 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str
     Answer(answer)
 }
 
-/// Sends a request.
+/// As [`ask`], with a body.
+pub async fn ask_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let length = body.len().to_string();
+    let headers = [headers, &[("content-length", length.as_str())]].concat();
+    let mut stream = send(address, method, path, &headers).await;
+    stream.write_all(body).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    Answer(answer)
+}
+
+/// Sends the head of a request with a body in chunks; [`exchange_chunk`] sends them.
+pub async fn send_chunked(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpStream {
+    send(address, "POST", path, &[headers, &[("transfer-encoding", "chunked")]].concat()).await
+}
+
+/// Sends one chunk; reads until its text has come back.
+pub async fn exchange_chunk(stream: &mut TcpStream, text: &str) {
+    stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    let came_back = async {
+        while !seen.windows(text.len()).any(|bytes| bytes == text.as_bytes()) {
+            assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
+        }
+    };
+    tokio::time::timeout(PATIENCE, came_back).await.expect("a chunk passes before the next is sent");
+}
+
+/// Sends a request's head.
 pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: erp.test\r\n");

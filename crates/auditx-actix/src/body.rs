@@ -23,7 +23,8 @@ pin_project! {
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            // The body goes first, inside its context: what its destructors record precedes the closing entry.
+            // The body goes first, inside its context: what its destructors record precedes the closing
+            // entry.
             let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }
@@ -55,7 +56,7 @@ impl<B: MessageBody> MessageBody for AuditBody<B> {
         let mut this = self.project();
         if let Some(problem) = this.problem.take() {
             if let Some(exchange) = this.exchange.as_mut() {
-                exchange.sent(problem.len());
+                exchange.sent_data(&problem);
                 exchange.complete();
             }
             return Poll::Ready(Some(Ok(problem)));
@@ -67,7 +68,7 @@ impl<B: MessageBody> MessageBody for AuditBody<B> {
         let next = ready!(polled).map(|result| result.map_err(Into::into));
         if let Some(exchange) = this.exchange.as_mut() {
             match &next {
-                Some(Ok(data)) => exchange.sent(data.len()),
+                Some(Ok(data)) => exchange.sent_data(data),
                 Some(Err(error)) => exchange.fail_body(error),
                 None => exchange.complete(),
             }

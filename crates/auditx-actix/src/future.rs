@@ -127,7 +127,10 @@ fn tell<B: MessageBody>(exchange: &mut Exchange, response: &ServiceResponse<B>) 
         BodySize::Sized(len) => (Some(len), len == 0),
         BodySize::Stream => (None, false),
     };
-    if let Some(route) = response.request().match_pattern() {
+    // A middleware further in, like `NormalizePath`, may have made a path of it that matches.
+    if !exchange.is_matched()
+        && let Some(route) = response.request().match_pattern()
+    {
         exchange.matched(&route);
     }
     if let Some(error) = response.response().error() {

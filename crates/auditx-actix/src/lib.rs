@@ -27,6 +27,7 @@ mod extract;
 mod future;
 mod headers;
 mod middleware;
+mod payload;
 mod service;
 
 pub use body::AuditBody;

@@ -12,6 +12,7 @@ use crate::body::AuditBody;
 use crate::extract::AuditContext;
 use crate::future::AuditFuture;
 use crate::headers::{HeadersOf, REQUEST_ID};
+use crate::payload::tap;
 
 /// A service whose requests are audited; made by [`AuditMiddleware`](crate::AuditMiddleware).
 #[derive(Debug)]
@@ -56,6 +57,7 @@ where
         }
         let context = exchange.context().clone();
         request.extensions_mut().insert(AuditContext(context.clone()));
+        tap(&mut request, &exchange);
         let future = Exchange::watch(Some(&mut exchange), || {
             let _scope = context.enter();
             self.inner.call(request)
@@ -67,8 +69,11 @@ where
 impl<S> AuditService<S> {
     fn begin(&self, request: &ServiceRequest) -> Exchange {
         let headers = HeadersOf(request.headers());
+        // The router decides later, but the patterns are known: an entry of a request that never comes so far needs them, too.
+        let route = request.match_pattern();
         let facts = RequestFacts::new(request.method().as_str(), request.uri().path(), &headers)
             .query(request.uri().query())
+            .route(route.as_deref())
             .peer(request.peer_addr().map(|peer| peer.ip()));
         self.http.begin(&facts)
     }

@@ -1,19 +1,24 @@
-//! One HTTP request and its response, for any web framework: plain facts in; a context and exactly one closing entry out.
+//! One HTTP request and its response, for any web framework: plain facts in; a context and exactly one
+//! closing entry out.
 //!
-//! An adapter calls [`HttpAudit::begin`] when a request arrives, makes [`Exchange::context`] current while the
-//! application works, tells the exchange what happens, and drops it. Whatever an adapter forgets to tell is judged when
-//! the exchange is dropped, so there is never no entry and never a second one.
+//! An adapter calls [`HttpAudit::begin`] when a request arrives, makes [`Exchange::context`] current while
+//! the application works, tells the exchange what happens, and drops it. Whatever an adapter forgets to tell
+//! is judged when the exchange is dropped, so there is never no entry and never a second one.
 
+mod body;
+mod capture;
 mod client;
 mod closing;
 mod endpoint;
-mod exclude;
 mod grpc;
+mod path_pattern;
 mod problem;
 mod request;
 mod response;
 mod settings;
 mod trace;
+mod url;
+mod user_agent;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,13 +33,18 @@ use crate::error::Error;
 use crate::follow::panic_text;
 use crate::receipt::{AllDurable, Pledges};
 
+use body::Body;
+pub use body::BodyTap;
+pub use capture::BodyCapture;
 use endpoint::Endpoint;
+pub use endpoint::{EndpointPolicy, QueryPolicy};
 use grpc::GrpcCall;
 pub use problem::Problem;
 pub use request::{Headers, RequestFacts};
 pub use response::ResponseFacts;
 use settings::Governing;
 pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
+use user_agent::UserAgent;
 
 /// Errors of handlers and bodies are told up to this many bytes.
 const MAX_ERROR_LEN: usize = 4_096;
@@ -88,6 +98,10 @@ pub struct Exchange {
     head: Option<Head>,
     grpc: Option<GrpcCall>,
     bytes: u64,
+    user_agent: UserAgent,
+    /// The captured bodies.
+    request_body: Option<BodyTap>,
+    response_body: Option<Box<Body>>,
     /// What the head of the response waits for.
     pledged: Option<AllDurable>,
     is_open: bool,
@@ -111,25 +125,54 @@ impl Exchange {
         &self.context
     }
 
-    /// The id taken from the request or made for it: 1 to 128 visible ASCII characters, to be echoed as `X-Request-ID`.
+    /// The id taken from the request or made for it: 1 to 128 visible ASCII characters, to be echoed as
+    /// `X-Request-ID`.
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// The pattern of the route that the request took, like `/customers/{id}`: `metadata.route`.
+    /// The pattern of the route that the request took, like `/customers/{id}`: `metadata.route`. Where it is
+    /// known when the request arrives, [`RequestFacts::route`] is better: an entry that is written earlier
+    /// has it then, too.
     pub fn matched(&mut self, route: &str) {
-        self.route = Some(route.to_owned());
+        if self.route.as_deref() != Some(route) {
+            self.http.logger().with_rules(|rules| self.endpoint.set_route(route, rules));
+            self.route = Some(route.to_owned());
+        }
     }
 
-    /// What to answer instead of calling the application: under [`OnFailure::Closed`], where the trail takes no entries now.
+    /// Whether the pattern of the route is known.
+    #[must_use]
+    pub fn is_matched(&self) -> bool {
+        self.route.is_some()
+    }
+
+    /// Whether the body of the request is to be captured.
+    #[must_use]
+    pub fn captures_request(&self) -> bool {
+        self.request_body.is_some()
+    }
+
+    /// Where the body of the request is to be shown as it passes to the application; `None` if it is not
+    /// captured. An adapter that never asks leaves a body that was to be captured marked as not observed.
+    #[must_use]
+    pub fn request_body(&self) -> Option<BodyTap> {
+        let tap = self.request_body.clone()?;
+        tap.with(Body::watch);
+        Some(tap)
+    }
+
+    /// What to answer instead of calling the application: under [`OnFailure::Closed`], where the trail takes
+    /// no entries now.
     #[must_use]
     pub fn refusal(&self) -> Option<Problem> {
         self.http.refusal(self.unrecorded.as_ref(), &self.request_id)
     }
 
-    /// Ready once the head of the response may go out: at once, or with `durable(true)` when everything recorded in the request's
-    /// context is on disk. `tell` is called once, to say what is known of the response; see [`Exchange::respond`].
+    /// Ready once the head of the response may go out: at once, or with `durable(true)` when everything
+    /// recorded in the request's context is on disk. `tell` is called once, to say what is known of the
+    /// response; see [`Exchange::respond`].
     ///
     /// # Errors
     /// What to answer instead where the disk refused: 503.
@@ -171,8 +214,8 @@ impl Exchange {
 
     /// The head of the response is known.
     ///
-    /// A switch of protocols (101, or 2xx to CONNECT; RFC 9110, RFC 8441) closes the exchange: what is said over the new protocol is
-    /// no response any more. So does any head under [`EmitAt::Headers`].
+    /// A switch of protocols (101, or 2xx to CONNECT; RFC 9110, RFC 8441) closes the exchange: what is said
+    /// over the new protocol is no response any more. So does any head under [`EmitAt::Headers`].
     pub fn respond(&mut self, response: &ResponseFacts<'_>) {
         let ResponseFacts { status, expected_bytes, headers } = *response;
         self.head = Some(Head { status, after: self.began.elapsed(), expected_bytes });
@@ -182,12 +225,41 @@ impl Exchange {
             self.close(Outcome::Upgraded, None);
         } else if self.governed(|http| http.settings().emit_at) == EmitAt::Headers {
             self.close(Outcome::Completed, None);
+        } else {
+            self.response_body = headers.and_then(|headers| self.response_body_of(headers));
         }
     }
 
-    /// Bytes of the body went out.
+    fn response_body_of(&self, headers: &dyn Headers) -> Option<Box<Body>> {
+        let capture = self.http.settings().capture.as_ref()?;
+        let content = capture.of_response(self.endpoint.original_path(), headers)?;
+        let mut body = Body::new(content, capture.limit());
+        body.watch();
+        Some(Box::new(body))
+    }
+
+    /// Whether the body of the response is captured: then its bytes are to be shown to
+    /// [`Exchange::sent_data`].
+    #[must_use]
+    pub fn captures_response(&self) -> bool {
+        self.response_body.is_some()
+    }
+
+    /// These bytes of the body went out.
+    pub fn sent_data(&mut self, data: &[u8]) {
+        self.bytes = self.bytes.saturating_add(data.len() as u64);
+        if let Some(body) = &mut self.response_body {
+            body.push(data);
+        }
+    }
+
+    /// So many bytes of the body went out. Of a body that is captured, the entry then says that it was not
+    /// observed.
     pub fn sent(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
+        if let Some(body) = self.response_body.as_mut().filter(|_| bytes > 0) {
+            body.miss();
+        }
     }
 
     /// The body's trailers went out: how a gRPC call ended.
@@ -223,8 +295,8 @@ impl Exchange {
         self.close(Outcome::BodyError, Some(&error.to_string()));
     }
 
-    /// Runs a part of the application's work for this exchange, if it is still at hand. Where it panics the closing entry
-    /// says so, and the panic goes on.
+    /// Runs a part of the application's work for this exchange, if it is still at hand. Where it panics the
+    /// closing entry says so, and the panic goes on.
     pub fn watch<T>(exchange: Option<&mut Self>, work: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             if let Some(exchange) = exchange {

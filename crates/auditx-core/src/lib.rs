@@ -74,8 +74,8 @@ pub use encode::{MAX_LINE, is_hazard};
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
 pub use exchange::{
-    EmitAt, Exchange, Headers, HttpAudit, HttpAuditBuilder, OnFailure, Problem, ProxyHeader, RequestFacts,
-    ResponseFacts, SessionIds,
+    BodyCapture, BodyTap, EmitAt, EndpointPolicy, Exchange, Headers, HttpAudit, HttpAuditBuilder, OnFailure,
+    Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
 };
 pub use follow::console::for_people;
 pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};

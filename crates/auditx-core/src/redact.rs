@@ -1,9 +1,12 @@
 //! What must never be stored: rules over keys and paths, applied before encoding and hence before hashing.
 //!
-//! A key is a sequence of words (`card_number`, `cardNumber`, `X-Card-Number`); a rule names words, and holds wherever
-//! they stand in a key side by side. `pin` therefore masks `pin`, `user_pin` and `pinCode`, and leaves `shipping` alone.
+//! A key is a sequence of words (`card_number`, `cardNumber`, `X-Card-Number`); a rule names words, and holds
+//! wherever they stand in a key side by side. `pin` therefore masks `pin`, `user_pin` and `pinCode`, and
+//! leaves `shipping` alone.
 
+mod defaults;
 mod recent;
+mod words;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,46 +17,48 @@ use sha2::Sha256;
 
 use crate::error::{Error, Result};
 
+use defaults::{SECRET_FIELDS, SECRET_KEYS, SECRET_PARAMETERS};
 pub(crate) use recent::Decisions;
+pub(crate) use words::{PhraseSet, Words};
+use words::{is_same_name, start_bit};
 
 /// What stands in the line in place of a denied value.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// Keys denied by default, in words. One entry each for spellings that run words together.
-const DEFAULT_DENY: &[&str] = &[
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "secret",
-    "token",
-    "jwt",
-    "bearer",
-    "api key",
-    "apikey",
-    "access key",
-    "private key",
-    "credential",
-    "credentials",
-    "authorization",
-    "cookie",
-    "card number",
-    "cardnumber",
-    "pan",
-    "cvv",
-    "cvc",
-    "pin",
-    "otp",
-    "ssn",
-];
-
 /// The parts of an entry that rules look into.
 const ROOTS: [&str; 3] = ["metadata", "old_values", "new_values"];
 
-/// The rules. Default: the deny-list of secrets by key, nothing allowed or hashed beyond it.
+/// The rules of redaction. Default: secrets are masked by their key; nothing is allowed or hashed beyond
+/// that.
 ///
-/// A rule with a dot is a path from `metadata`, `old_values` or `new_values` (`metadata.customer.iban`), any other rule
-/// is a key at any depth, also in query strings. A path beats a key; among equals allow beats hash beats deny.
+/// A rule with a dot is a path from `metadata`, `old_values` or `new_values` (`metadata.customer.iban`); any
+/// other rule is a key at any depth, also in URLs and captured bodies. A path beats a key; among equals,
+/// allow beats hash beats deny, and all three beat the defaults.
+///
+/// # Defaults
+///
+/// Keys that contain one of these words, everywhere: `password`, `passwd`, `pwd`, `passphrase`, `secret`,
+/// `token`, `jwt`, `bearer`, `api key`, `apikey`, `access key`, `private key`, `credential`, `credentials`,
+/// `authorization`, `cookie`, `card number`, `cardnumber`, `pan`, `cvv`, `cvc`, `pin`, `otp`, `ssn`.
+///
+/// Names that are secrets in HTTP only, in queries, forms, JSON bodies and parameters of routes. They are
+/// compared as a whole, their case and everything but letters and digits aside, so that `code` masks `?code=`
+/// but neither `?product_code=` nor `metadata.code`:
+///
+/// - signed URLs: `AWSAccessKeyId`, `OSSAccessKeyId`, `Signature`, `sig`, `hmac`, `X-Amz-Signature`,
+///   `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Goog-Signature`, `X-Goog-Credential`, `x-oss-signature`,
+///   `q-signature`
+/// - OAuth 2 and OpenID Connect: `access_token`, `id_token`, `refresh_token`, `client_secret`,
+///   `client_assertion`, `assertion`, `code_verifier`, `auth_code`, `device_code`, `user_code`
+/// - SAML: `SAMLRequest`, `SAMLResponse`, `SAMLart`
+/// - sessions: `session`, `session_id`, `sess`, `sid`, `connect.sid`, `PHPSESSID`, `JSESSIONID`
+/// - sign-in and one-time links: `auth`, `auth_key`, `auth_token`, `subscription_key`, `pass`, `passcode`,
+///   `pw`, `totp`, `mfa_code`, `verification_code`, `confirmation_code`, `activation_code`, `recovery_code`,
+///   `reset_code`, `invite_code`, `one_time_code`
+/// - not as parameters of a route (`/products/{code}`): `code`, `key`
+///
+/// An allow rule lifts a default: `allow("key")` for `?key=`, or
+/// `allow("metadata.request_body.content.code")` for one member of captured bodies.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -105,7 +110,8 @@ impl Redaction {
         self
     }
 
-    /// Replaces values by their HMAC-SHA-256, so that equal values stay comparable. Needs [`Redaction::hash_key`].
+    /// Replaces values by their HMAC-SHA-256, so that equal values stay comparable. Needs
+    /// [`Redaction::hash_key`].
     #[must_use]
     pub fn hash(mut self, rule: impl Into<String>) -> Self {
         self.hash.push(rule.into());
@@ -126,7 +132,9 @@ impl Redaction {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let hash_key = self.hash_key.clone();
-        let mut rules = Rules { number, keys: Vec::new(), starts: 0, paths: Vec::new(), hash_key };
+        let has_defaults = self.defaults;
+        let mut rules =
+            Rules { number, keys: Vec::new(), starts: 0, paths: Vec::new(), has_defaults, hash_key };
         for (decision, texts) in
             [(Decision::Keep, &self.allow), (Decision::Hash, &self.hash), (Decision::Mask, &self.deny)]
         {
@@ -135,7 +143,7 @@ impl Redaction {
             }
         }
         if self.defaults {
-            for text in DEFAULT_DENY {
+            for text in SECRET_KEYS {
                 rules.add(text, Decision::Mask)?;
             }
         }
@@ -158,6 +166,7 @@ pub(crate) struct Rules {
     /// Which [`start_bit`]s the first words of the key rules have: most keys are let through by it alone.
     starts: u64,
     paths: Vec<(Vec<String>, Decision)>,
+    has_defaults: bool,
     hash_key: Option<Vec<u8>>,
 }
 
@@ -214,25 +223,53 @@ impl Rules {
             if words.is_empty() {
                 return Err(Error::invalid(format!("redaction rule {text:?} names no word")));
             }
-            self.starts |= words.first().map_or(0, |word| start_bit(word));
+            self.starts |= words.first().map_or(0, |word| start_bit(word.as_bytes()));
             self.keys.push((words, decision));
         }
         Ok(())
     }
 
     pub(crate) fn decide(&self, path: Path<'_>) -> Decision {
-        let by_path = self.paths.iter().find(|(rule, _)| path.is(rule)).map(|(_, decision)| *decision);
-        by_path.unwrap_or_else(|| self.decide_key(path.key))
+        self.by_path(path).or_else(|| self.by_key(path.key)).unwrap_or(Decision::Keep)
     }
 
-    /// For query strings, which have keys but no path.
+    /// For a key outside of the parts of an entry that have paths.
+    #[cfg(test)]
     pub(crate) fn decide_key(&self, key: &str) -> Decision {
+        self.by_key(key).unwrap_or(Decision::Keep)
+    }
+
+    /// For a parameter of a query or a form.
+    pub(crate) fn decide_field(&self, name: &str) -> Decision {
+        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS, SECRET_FIELDS]))
+    }
+
+    /// For a member of a captured body.
+    pub(crate) fn decide_member(&self, path: Path<'_>) -> Decision {
+        self.by_path(path).unwrap_or_else(|| self.decide_field(path.key))
+    }
+
+    /// For a parameter of a route.
+    pub(crate) fn decide_parameter(&self, name: &str) -> Decision {
+        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS]))
+    }
+
+    /// Whether the default rules hold for a key and no allow rule lifts them.
+    pub(crate) fn defaults_hold_for(&self, key: &str) -> bool {
+        self.has_defaults && self.by_key(key) != Some(Decision::Keep)
+    }
+
+    fn by_path(&self, path: Path<'_>) -> Option<Decision> {
+        self.paths.iter().find(|(rule, _)| path.is(rule)).map(|(_, decision)| *decision)
+    }
+
+    fn by_key(&self, key: &str) -> Option<Decision> {
         let mut rest = Words::of(key);
         let mut decided: Option<usize> = None;
         loop {
             let from_here = rest.clone();
             let Some(word) = rest.next() else { break };
-            if self.starts & start_bit(word) != 0 {
+            if self.starts & start_bit(word.as_bytes()) != 0 {
                 let holds = |rule: &[String]| {
                     let mut words = from_here.clone();
                     rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
@@ -241,7 +278,15 @@ impl Rules {
                 decided = [decided, found].into_iter().flatten().min();
             }
         }
-        decided.map_or(Decision::Keep, |place| self.keys[place].1)
+        decided.map(|place| self.keys[place].1)
+    }
+
+    fn by_default(&self, name: &str, secret: &[&[&str]]) -> Decision {
+        // The last name of `login[code]` and `login.code`, which forms use for nesting, counts too.
+        let last = name.trim_end_matches(']').rsplit(['[', '.']).next().unwrap_or(name);
+        let is_secret = |known: &&str| is_same_name(name, known) || is_same_name(last, known);
+        let masks = self.has_defaults && secret.iter().copied().flatten().any(is_secret);
+        if masks { Decision::Mask } else { Decision::Keep }
     }
 
     /// `hmac-sha256:` and the first 128 bits in hex.
@@ -261,119 +306,5 @@ impl Rules {
     }
 }
 
-/// One of 64 bits for the length and the first byte of a word, its case aside.
-fn start_bit(word: &str) -> u64 {
-    let first = word.bytes().next().unwrap_or(0).to_ascii_lowercase();
-    1 << ((usize::from(first) + 7 * word.len()) % 64)
-}
-
-/// The words of a key: split at anything but letters and digits, and where a lower-case letter or digit meets an
-/// upper-case one.
-#[derive(Clone)]
-struct Words<'k> {
-    rest: &'k str,
-}
-
-impl<'k> Words<'k> {
-    fn of(key: &'k str) -> Self {
-        Self { rest: key }
-    }
-}
-
-impl<'k> Iterator for Words<'k> {
-    type Item = &'k str;
-
-    fn next(&mut self) -> Option<&'k str> {
-        self.rest = self.rest.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let mut previous_is_upper = true;
-        let end = self
-            .rest
-            .char_indices()
-            .find(|&(_, c)| {
-                let splits = !c.is_alphanumeric() || (c.is_uppercase() && !previous_is_upper);
-                previous_is_upper = c.is_uppercase();
-                splits
-            })
-            .map_or(self.rest.len(), |(place, _)| place);
-        let (word, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        (!word.is_empty()).then_some(word)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decide(rules: &Rules, key: &str) -> Decision {
-        rules.decide(Path::root("metadata").join(key))
-    }
-
-    #[test]
-    fn secrets_are_masked_in_any_spelling_and_their_neighbours_kept() {
-        let rules = Redaction::default().compile().unwrap();
-        for key in [
-            "password",
-            "PASSWORD",
-            "newPassword",
-            "old_password",
-            "x-api-key",
-            "apiKey",
-            "APIKEY",
-            "accessToken",
-            "Set-Cookie",
-            "cardNumber",
-            "card_number",
-            "pin",
-            "pinCode",
-            "client.secret",
-            "PIN",
-        ] {
-            assert_eq!(decide(&rules, key), Decision::Mask, "{key}");
-        }
-        for key in
-            ["shipping", "secretary", "tokens_used", "spinning", "number", "company", "description", ""]
-        {
-            assert_eq!(decide(&rules, key), Decision::Keep, "{key}");
-        }
-    }
-
-    #[test]
-    fn a_path_beats_a_key_and_allow_beats_deny() {
-        let rules = Redaction::default()
-            .allow("token count")
-            .deny("metadata.customer.iban")
-            .allow("metadata.pin")
-            .compile()
-            .unwrap();
-        assert_eq!(decide(&rules, "token_count"), Decision::Keep);
-        assert_eq!(decide(&rules, "pin"), Decision::Keep);
-        assert_eq!(rules.decide(Path::root("old_values").join("pin")), Decision::Mask);
-        let customer = Path::root("metadata");
-        let customer = customer.join("customer");
-        assert_eq!(rules.decide(customer.join("iban")), Decision::Mask);
-        assert_eq!(decide(&rules, "iban"), Decision::Keep);
-    }
-
-    #[test]
-    fn hashed_values_stay_comparable() {
-        let rules =
-            Redaction::default().hash("national id").hash_key(*b"sixteen bytes ok").compile().unwrap();
-        assert_eq!(decide(&rules, "nationalId"), Decision::Hash);
-        assert_eq!(rules.hashed(b"12/XYZ"), rules.hashed(b"12/XYZ"));
-        assert_ne!(rules.hashed(b"12/XYZ"), rules.hashed(b"12/XYA"));
-    }
-
-    #[test]
-    fn rules_that_cannot_hold_are_refused() {
-        for rules in [
-            Redaction::default().hash("id"),
-            Redaction::default().hash("id").hash_key(*b"short"),
-            Redaction::default().deny("user.name"),
-            Redaction::default().deny("metadata."),
-            Redaction::default().deny("--"),
-        ] {
-            assert!(rules.compile().unwrap_err().is_invalid(), "{rules:?}");
-        }
-    }
-}
+mod tests;

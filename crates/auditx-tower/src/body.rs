@@ -25,7 +25,8 @@ pin_project! {
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            // The body goes first, inside its context: what its destructors record precedes the closing entry.
+            // The body goes first, inside its context: what its destructors record precedes the closing
+            // entry.
             let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }
@@ -65,7 +66,7 @@ where
         let mut this = self.project();
         if let Some(problem) = this.problem.take() {
             if let Some(exchange) = this.exchange.as_mut() {
-                exchange.sent(problem.len());
+                exchange.sent_data(&problem);
                 exchange.complete();
             }
             return Poll::Ready(Some(Ok(Frame::data(problem.into()))));
@@ -74,23 +75,25 @@ where
         let scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
         let polled = Exchange::watch(this.exchange.as_deref_mut(), || inner.as_mut().poll_frame(cx));
         drop(scope);
-        if let (Some(exchange), Poll::Ready(frame)) = (this.exchange.as_mut(), &polled) {
-            match frame {
-                None => exchange.complete(),
-                Some(Err(error)) => exchange.fail_body(error),
-                Some(Ok(frame)) => {
-                    exchange.sent(frame.data_ref().map_or(0, Buf::remaining));
-                    if let Some(trailers) = frame.trailers_ref() {
-                        exchange.trailers(&HeadersOf(trailers));
-                    }
-                    // A server need not ask again once the body says that this was its last frame.
-                    if inner.is_end_stream() {
-                        exchange.complete();
-                    }
-                }
+        let Some(exchange) = this.exchange.as_mut() else { return polled };
+        polled.map(|frame| match frame {
+            None => {
+                exchange.complete();
+                None
             }
-        }
-        polled
+            Some(Err(error)) => {
+                exchange.fail_body(&error);
+                Some(Err(error))
+            }
+            Some(Ok(frame)) => {
+                let frame = seen(exchange, frame);
+                // A server need not ask again once the body says that this was its last frame.
+                if inner.is_end_stream() {
+                    exchange.complete();
+                }
+                Some(Ok(frame))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -102,6 +105,29 @@ where
             (Some(problem), _) => SizeHint::with_exact(problem.len() as u64),
             (None, Some(inner)) => inner.size_hint(),
             (None, None) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// Tells the exchange of a frame. Nothing is copied: a captured body that does not lie in one piece is put
+/// into one, as the server would do.
+fn seen<D: Buf + From<Bytes>>(exchange: &mut Exchange, frame: Frame<D>) -> Frame<D> {
+    if let Some(trailers) = frame.trailers_ref() {
+        exchange.trailers(&HeadersOf(trailers));
+    }
+    match frame.data_ref() {
+        Some(data) if data.chunk().len() == data.remaining() => {
+            exchange.sent_data(data.chunk());
+            frame
+        }
+        Some(_) if exchange.captures_response() => frame.map_data(|mut data| {
+            let whole = data.copy_to_bytes(data.remaining());
+            exchange.sent_data(&whole);
+            whole.into()
+        }),
+        data => {
+            exchange.sent(data.map_or(0, Buf::remaining));
+            frame
         }
     }
 }

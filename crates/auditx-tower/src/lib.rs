@@ -33,6 +33,7 @@ mod extract;
 mod future;
 mod headers;
 mod layer;
+mod request_body;
 mod service;
 
 pub use body::AuditBody;

@@ -14,6 +14,7 @@ use crate::body::AuditBody;
 use crate::extract::AuditContext;
 use crate::future::AuditFuture;
 use crate::headers::{HeadersOf, REQUEST_ID};
+use crate::request_body::tap;
 
 /// A service whose requests are audited; made by [`AuditLayer`](crate::AuditLayer).
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ impl<S, B, R> Service<Request<B>> for AuditService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Error: std::fmt::Display,
+    B: 'static,
     R: Body,
     R::Data: From<Bytes>,
     R::Error: std::fmt::Display,
@@ -71,6 +73,7 @@ where
         }
         let context = exchange.context().clone();
         request.extensions_mut().insert(AuditContext(context.clone()));
+        let request = if exchange.captures_request() { tap(request, &exchange) } else { request };
         let future = Exchange::watch(Some(&mut exchange), || {
             let _scope = context.enter();
             self.inner.call(request)

@@ -1,6 +1,7 @@
 //! How a response can end below the layer, without a server: errors, panics, bodies of every kind.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::panic::AssertUnwindSafe;
@@ -9,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use auditx_core::testing::TestTrail;
-use auditx_core::{AuditLogger, RequestContext, StoredEntry};
+use auditx_core::{AuditLogger, BodyCapture, RequestContext, StoredEntry};
 use auditx_tests::served::only_closing;
 use auditx_tower::AuditLayer;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -61,6 +62,68 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
     assert_eq!(outcome(&entry), ("completed", Some(201), true));
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
     assert_eq!(entry.metadata["bytes"], 7);
+}
+
+#[tokio::test]
+async fn a_captured_body_of_a_type_that_no_layer_can_replace_is_not_observed() {
+    let trail = TestTrail::new();
+    let capture = BodyCapture::new(["/sales"]);
+    let layer = AuditLayer::builder().logger(trail.logger().clone()).capture_bodies(capture).build().unwrap();
+    let service = layer.layer(service_fn(async |request: Request<Full<Bytes>>| {
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    }));
+    let request = Request::post("/sales").header("content-type", "application/json");
+    let response = service.oneshot(request.body(Full::new(Bytes::from("{}"))).unwrap()).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "{}", "the handler has it");
+    let omitted = serde_json::json!({"omitted": "not_observed"});
+    assert_eq!(only_closing(&trail).metadata["request_body"], omitted);
+}
+
+#[tokio::test]
+async fn a_captured_body_in_several_pieces_passes_whole() {
+    let trail = TestTrail::new();
+    let capture = BodyCapture::new(["/sales"]);
+    let layer = AuditLayer::builder().logger(trail.logger().clone()).capture_bodies(capture).build().unwrap();
+    let service = layer.layer(service_fn(async |_: Request<Empty<Bytes>>| {
+        let pieces = Pieces(VecDeque::from([Bytes::from("[1,"), Bytes::from("2]")]));
+        let response = Response::builder().header("content-type", "application/json");
+        Ok::<_, Infallible>(response.body(Full::new(pieces)).unwrap())
+    }));
+    let response = service.oneshot(get()).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "[1,2]");
+    let entry = only_closing(&trail);
+    assert_eq!(entry.metadata["response_body"], serde_json::json!({"bytes": 5, "content": [1, 2]}));
+}
+
+/// Data that does not lie in one piece.
+struct Pieces(VecDeque<Bytes>);
+
+impl From<Bytes> for Pieces {
+    fn from(bytes: Bytes) -> Self {
+        Self(VecDeque::from([bytes]))
+    }
+}
+
+impl Buf for Pieces {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.front().map_or(&[], |piece| piece)
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(piece) = self.0.front_mut() {
+            let step = count.min(piece.len());
+            piece.advance(step);
+            count -= step;
+            if !piece.is_empty() {
+                break;
+            }
+            self.0.pop_front();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The middleware under real servers with real clients: beside actix's own middleware, under upgrades and durable responses.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bodies;
 mod composition;
 mod routes;
+mod secrets;
 mod upgrades;
 
 /// Serves an application, given as the expression after `App::new()`, on a free port until the test's system ends.

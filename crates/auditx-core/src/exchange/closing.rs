@@ -6,13 +6,19 @@ use std::time::Duration;
 use super::{Exchange, HttpAudit, MAX_ERROR_LEN, Outcome, shortened};
 use crate::context::RequestContext;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::logger::Within;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The status of a client that went away before there was one (nginx's convention).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 const INTERNAL_SERVER_ERROR: u16 = 500;
+
+const REQUEST_BODY: &str = "request_body";
+const RESPONSE_BODY: &str = "response_body";
+
+/// Why the content of a body is omitted, though it is within its own limit.
+const LINE_TOO_LONG: &str = "line_too_long";
 
 impl Exchange {
     /// Records that the request arrived.
@@ -29,6 +35,9 @@ impl Exchange {
         if !std::mem::replace(&mut self.is_open, false) {
             return;
         }
+        if let (Outcome::Completed, Some(body)) = (outcome, &mut self.response_body) {
+            body.end();
+        }
         self.governed(|http| {
             if !http.settings().excludes(&self.endpoint) {
                 self.record(http, outcome, error);
@@ -38,8 +47,14 @@ impl Exchange {
 
     fn record(&self, http: &HttpAudit, outcome: Outcome, error: Option<&str>) {
         let error = error.map(|error| shortened(error, MAX_ERROR_LEN));
-        let entry = self.closing_entry(outcome, error.as_deref());
-        let recorded = match http.logger().record(&entry, Within::Given(&self.context)) {
+        let mut entry = self.closing_entry(outcome, error.as_deref());
+        let has_bodies = self.put_bodies(&mut entry, http);
+        let mut recorded = http.logger().record(&entry, Within::Given(&self.context));
+        if has_bodies && recorded.as_ref().is_err_and(Error::is_too_large) {
+            self.put_summaries(&mut entry);
+            recorded = http.logger().record(&entry, Within::Given(&self.context));
+        }
+        let recorded = match recorded {
             // A handler filled the context beyond what a line takes: the request still gets its entry.
             Err(too_large) if too_large.is_too_large() => {
                 self.record_bare(http, entry, &too_large.to_string())
@@ -51,6 +66,29 @@ impl Exchange {
                 "the closing entry of request {} was not recorded: {refused}",
                 self.request_id
             ));
+        }
+    }
+
+    /// Whether there are any.
+    fn put_bodies(&self, entry: &mut Entry<'_>, http: &HttpAudit) -> bool {
+        if let Some(tap) = &self.request_body {
+            let body = http.logger().with_rules(|rules| tap.with(|body| body.recorded(REQUEST_BODY, rules)));
+            entry.put_metadata(REQUEST_BODY, body);
+        }
+        if let Some(body) = &self.response_body {
+            let body = http.logger().with_rules(|rules| body.recorded(RESPONSE_BODY, rules));
+            entry.put_metadata(RESPONSE_BODY, body);
+        }
+        self.request_body.is_some() || self.response_body.is_some()
+    }
+
+    /// Bodies without their content, where both together do not fit into a line.
+    fn put_summaries(&self, entry: &mut Entry<'_>) {
+        if let Some(tap) = &self.request_body {
+            entry.put_metadata(REQUEST_BODY, tap.with(|body| body.summary(LINE_TOO_LONG)));
+        }
+        if let Some(body) = &self.response_body {
+            entry.put_metadata(RESPONSE_BODY, body.summary(LINE_TOO_LONG));
         }
     }
 
@@ -81,8 +119,12 @@ impl Exchange {
         if let Some(error) = error.or(message) {
             entry.put_metadata("error", error);
         }
+        entry.put_metadata("user_agent", self.user_agent.as_str());
         for (key, note) in &self.notes {
             entry.put_metadata(*key, note);
+        }
+        if let Some(len) = self.endpoint.len_if_cut() {
+            entry.put_metadata("endpoint_bytes", len.to_string());
         }
         entry
     }
@@ -90,7 +132,7 @@ impl Exchange {
     fn entry<'e>(&'e self, description: String) -> Entry<'e> {
         let mut entry = Entry::new(description, BusinessModule::System, action_of(&self.method));
         entry.method = Cow::Borrowed(&self.method);
-        entry.endpoint = Cow::Borrowed(self.endpoint.as_str());
+        entry.endpoint = self.endpoint.text();
         entry
     }
 

@@ -1,11 +1,10 @@
-//! What a request asked for: its path as it came, and its query without secrets.
+//! What a request asked for: its path and its query, without secrets.
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
-
 use super::shortened;
-use crate::redact::{Decision, REDACTED, Rules};
+use super::url::{push_names, push_path, push_query};
+use crate::redact::Rules;
 
 /// Longer endpoints would crowd out the facts; the entry says how long it was.
 const MAX_ENDPOINT: usize = 8_192;
@@ -13,73 +12,104 @@ const MAX_ENDPOINT: usize = 8_192;
 /// In descriptions.
 const MAX_PATH: usize = MAX_ENDPOINT / 4;
 
-/// Path and query.
-#[derive(Debug)]
+/// What is recorded of a request's query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryPolicy {
+    /// All of it, with secrets masked.
+    #[default]
+    Masked,
+    /// The names of its parameters, without values.
+    Names,
+    /// Nothing.
+    Omit,
+}
+
+/// What is recorded as the endpoint of a request, and named in its description.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointPolicy {
+    /// The path, with secrets masked.
+    #[default]
+    Path,
+    /// The pattern of the matched route, like `/customers/{id}`; the path of a request that no route matched.
+    Route,
+}
+
+/// Path and query as they are recorded.
 pub(super) struct Endpoint {
     text: String,
     /// How much of the text is the path.
     path_len: usize,
-    /// Bytes it had before it was cut.
-    pub(super) whole_len: usize,
+    /// The path as it came, where another one is recorded.
+    original: Option<Box<str>>,
+    policy: EndpointPolicy,
 }
 
 impl Endpoint {
-    pub(super) fn new(path: &str, query: Option<&str>, rules: &Rules) -> Self {
-        let mut text = endpoint(path, query, rules);
-        let whole_len = text.len();
-        if whole_len > MAX_ENDPOINT {
-            text = shortened(&text, MAX_ENDPOINT).into_owned();
-        }
-        Self { path_len: path.len().min(text.len()), text, whole_len }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn is_cut(&self) -> bool {
-        self.whole_len > MAX_ENDPOINT
-    }
-
-    /// The path, for people.
-    pub(super) fn path(&self) -> Cow<'_, str> {
-        shortened(self.whole_path().unwrap_or(&self.text), MAX_PATH)
-    }
-
-    /// The path as it came; none where it was too long to be kept.
-    pub(super) fn whole_path(&self) -> Option<&str> {
-        if self.is_cut() { None } else { self.text.get(..self.path_len) }
-    }
-}
-
-/// Path and query, with denied query values masked.
-fn endpoint(path: &str, query: Option<&str>, rules: &Rules) -> String {
-    let Some(query) = query else { return path.to_owned() };
-    let mut text = String::with_capacity(path.len() + query.len() + 1);
-    text.push_str(path);
-    for (index, pair) in query.split('&').enumerate() {
-        text.push(if index == 0 { '?' } else { '&' });
-        let (key, value) = pair.split_once('=').map_or((pair, None), |(key, value)| (key, Some(value)));
-        text.push_str(key);
-        if let Some(value) = value {
-            text.push('=');
-            match rules.decide_key(&decoded(key)) {
-                Decision::Keep => text.push_str(value),
-                Decision::Mask => text.push_str(REDACTED),
-                Decision::Hash => text.push_str(&rules.hashed(decoded(value).as_bytes())),
+    pub(super) fn new(
+        (path, query, route): (&str, Option<&str>, Option<&str>),
+        (policy, query_policy): (EndpointPolicy, QueryPolicy),
+        rules: &Rules,
+    ) -> Self {
+        let mut text = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
+        push_recorded(&mut text, (path, route), policy, rules);
+        let original = (text != path).then(|| path.into());
+        let path_len = text.len();
+        match (query, query_policy) {
+            (None, _) | (_, QueryPolicy::Omit) => {}
+            (Some(query), QueryPolicy::Masked) => {
+                text.push('?');
+                push_query(&mut text, query, rules, 0);
+            }
+            (Some(query), QueryPolicy::Names) => {
+                text.push('?');
+                push_names(&mut text, query);
             }
         }
+        Self { text, path_len, original, policy }
     }
-    text
+
+    /// The route became known after the request had arrived.
+    pub(super) fn set_route(&mut self, route: &str, rules: &Rules) {
+        let mut text = String::with_capacity(self.text.len());
+        push_recorded(&mut text, (self.original_path(), Some(route)), self.policy, rules);
+        let original = self.original.take().unwrap_or_else(|| self.text[..self.path_len].into());
+        let path_len = text.len();
+        text.push_str(&self.text[self.path_len..]);
+        *self = Self { text, path_len, original: Some(original), policy: self.policy };
+    }
+
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        shortened(&self.text, MAX_ENDPOINT)
+    }
+
+    /// The length of an endpoint that is recorded only in part.
+    pub(super) fn len_if_cut(&self) -> Option<usize> {
+        (self.text.len() > MAX_ENDPOINT).then_some(self.text.len())
+    }
+
+    /// The recorded path, for people.
+    pub(super) fn path(&self) -> Cow<'_, str> {
+        shortened(&self.text[..self.path_len], MAX_PATH)
+    }
+
+    /// The path as it came.
+    pub(super) fn original_path(&self) -> &str {
+        self.original.as_deref().unwrap_or(&self.text[..self.path_len])
+    }
 }
 
-/// As a form's reader takes it, so that `%74oken` is a token too.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
+fn push_recorded(
+    text: &mut String,
+    (path, route): (&str, Option<&str>),
+    policy: EndpointPolicy,
+    rules: &Rules,
+) {
+    match (policy, route) {
+        (EndpointPolicy::Route, Some(route)) => text.push_str(route),
+        _ => push_path(text, path, route, rules, 0),
     }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -87,27 +117,45 @@ mod tests {
     use super::*;
     use crate::redact::Redaction;
 
-    #[test]
-    fn secrets_in_a_query_are_masked_however_their_key_is_spelled() {
+    fn endpoint(route: Option<&str>, policy: EndpointPolicy, query: QueryPolicy) -> Endpoint {
         let rules = Redaction::default().compile().unwrap();
-        let seen = |query| endpoint("/x", Some(query), &rules);
-        assert_eq!(seen("a=1&token=abc&b"), "/x?a=1&token=[REDACTED]&b");
-        assert_eq!(
-            seen("%74oken=abc&api%5Fkey=k&access-token=t"),
-            "/x?%74oken=[REDACTED]&api%5Fkey=[REDACTED]&access-token=[REDACTED]"
-        );
-        assert_eq!(seen("tokens_used=5&%zz=1"), "/x?tokens_used=5&%zz=1");
-        assert_eq!(seen(""), "/x?");
-        assert_eq!(endpoint("/x", None, &rules), "/x");
+        Endpoint::new(("/r/S", Some("a=1&token=S"), route), (policy, query), &rules)
     }
 
     #[test]
-    fn an_endpoint_that_is_too_long_is_cut_and_says_how_long_it_was() {
+    fn settings_say_what_is_kept_of_path_and_query() {
+        let route = Some("/r/{token}");
+        for (policy, query, expected) in [
+            (EndpointPolicy::Path, QueryPolicy::Masked, "/r/[REDACTED]?a=1&token=[REDACTED]"),
+            (EndpointPolicy::Path, QueryPolicy::Names, "/r/[REDACTED]?a&token"),
+            (EndpointPolicy::Path, QueryPolicy::Omit, "/r/[REDACTED]"),
+            (EndpointPolicy::Route, QueryPolicy::Omit, "/r/{token}"),
+            (EndpointPolicy::Route, QueryPolicy::Masked, "/r/{token}?a=1&token=[REDACTED]"),
+        ] {
+            let known_first = endpoint(route, policy, query);
+            let mut known_later = endpoint(None, policy, query);
+            let rules = Redaction::default().compile().unwrap();
+            known_later.set_route("/r/{token}", &rules);
+            for endpoint in [known_first, known_later] {
+                assert_eq!((&*endpoint.text(), endpoint.original_path()), (expected, "/r/S"));
+                assert_eq!(endpoint.path(), expected.split('?').next().unwrap());
+            }
+        }
+        assert_eq!(
+            endpoint(None, EndpointPolicy::Route, QueryPolicy::Omit).text(),
+            "/r/S",
+            "no route is known"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_is_too_long_is_cut_after_it_was_masked() {
         let rules = Redaction::default().compile().unwrap();
-        let long = Endpoint::new("/x", Some(&"é".repeat(MAX_ENDPOINT)), &rules);
-        assert!(long.is_cut() && long.as_str().len() < MAX_ENDPOINT + 40);
-        assert_eq!((long.whole_len, long.whole_path()), (3 + 2 * MAX_ENDPOINT, None));
-        let short = Endpoint::new("/x/y", Some("a=1"), &rules);
-        assert_eq!((short.whole_path(), short.as_str()), (Some("/x/y"), "/x/y?a=1"));
+        let query = format!("{}&token=S", "é".repeat(MAX_ENDPOINT));
+        let policies = (EndpointPolicy::default(), QueryPolicy::default());
+        let long = Endpoint::new(("/x", Some(&query), None), policies, &rules);
+        assert!(long.text().len() < MAX_ENDPOINT + 40);
+        assert_eq!(long.len_if_cut(), Some(3 + 2 * MAX_ENDPOINT + "&token=[REDACTED]".len()));
+        assert_eq!((&*long.path(), long.original_path()), ("/x", "/x"));
     }
 }

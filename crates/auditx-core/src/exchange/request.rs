@@ -8,16 +8,20 @@ use std::time::{Instant, SystemTime};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::body::{Body, BodyTap};
 use super::client::client_address;
 use super::endpoint::Endpoint;
 use super::settings::{Governing, HttpAudit, OnFailure, SessionIds};
 use super::trace::trace_id;
+use super::url::masked_url;
+use super::user_agent::UserAgent;
 use super::{Exchange, Problem, shortened};
 use crate::clock::Timestamp;
 use crate::context::{ContextFields, RequestContext};
 use crate::error::Error;
 use crate::id::new_id;
 use crate::receipt::Pledges;
+use crate::redact::Rules;
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 const SESSION_ID_HEADER: &str = "x-session-id";
@@ -26,7 +30,7 @@ const TRACEPARENT_HEADER: &str = "traceparent";
 const MAX_REQUEST_ID: usize = 128;
 
 /// Headers that become part of an entry are taken up to this length.
-const MAX_CLAIM: usize = 256;
+pub(super) const MAX_CLAIM: usize = 256;
 
 /// A request's headers, in whatever form a framework has them.
 pub trait Headers {
@@ -75,7 +79,8 @@ impl<'r> RequestFacts<'r> {
         self
     }
 
-    /// Default: unknown. The pattern of the route it takes, where the framework knows it by now; see [`Exchange::matched`].
+    /// Default: unknown. The pattern of the route it takes, where the framework knows it by now; see
+    /// [`Exchange::matched`].
     #[must_use]
     pub fn route(mut self, route: Option<&'r str>) -> Self {
         self.route = route;
@@ -100,10 +105,14 @@ impl HttpAudit {
             }
             fields.ip = Some(client);
         }
-        let endpoint = self.logger().with_rules(|rules| Endpoint::new(request.path, request.query, rules));
-        if endpoint.is_cut() {
-            notes.push(("endpoint_bytes", endpoint.whole_len.to_string()));
-        }
+        let endpoint = self.logger().with_rules(|rules| {
+            if settings.referer {
+                let referer = first(request.headers, "referer", |value| referer(value, rules));
+                notes.extend(referer.map(|referer| ("referer", referer)));
+            }
+            let requested = (request.path, request.query, request.route);
+            Endpoint::new(requested, (settings.endpoint, settings.query), rules)
+        });
         let mut exchange = Exchange {
             http: self.clone(),
             context: RequestContext::of(fields),
@@ -116,6 +125,9 @@ impl HttpAudit {
             head: None,
             grpc: None,
             bytes: 0,
+            user_agent: self.user_agent_of(request),
+            request_body: self.request_body_of(request),
+            response_body: None,
             pledged: None,
             is_open: true,
             unrecorded: None,
@@ -129,9 +141,10 @@ impl HttpAudit {
         exchange
     }
 
-    /// A layer further in has settings of its own: which requests are left out, what happens where the trail takes no entries,
-    /// whether the response waits for the disk, when the closing entry is written, and to which logger. The outermost layer still
-    /// writes the one closing entry, and has settled who is asking. Gives what to answer instead of calling the application.
+    /// A layer further in has settings of its own: which requests are left out, what happens where the trail
+    /// takes no entries, whether the response waits for the disk, when the closing entry is written, and to
+    /// which logger. The outermost layer still writes the one closing entry, and has settled who is asking.
+    /// Gives what to answer instead of calling the application.
     #[must_use]
     pub fn govern(&self, context: &RequestContext) -> Option<Problem> {
         let settings = self.settings();
@@ -143,8 +156,8 @@ impl HttpAudit {
         self.refusal(None, &request_id)
     }
 
-    /// What to answer instead of calling the application, where nothing may go unrecorded. `unrecorded` is why the request's arrival
-    /// was not.
+    /// What to answer instead of calling the application, where nothing may go unrecorded. `unrecorded` is
+    /// why the request's arrival was not.
     pub(super) fn refusal(&self, unrecorded: Option<&Error>, request_id: &str) -> Option<Problem> {
         if self.settings().on_failure == OnFailure::Open {
             return None;
@@ -174,6 +187,19 @@ impl HttpAudit {
         };
         fields.company_id = claimed(&settings.company_header);
         fields.branch_id = claimed(&settings.branch_header);
+    }
+
+    fn user_agent_of(&self, request: &RequestFacts<'_>) -> UserAgent {
+        if !self.settings().user_agent {
+            return UserAgent::default();
+        }
+        first(request.headers, "user-agent", UserAgent::of).unwrap_or_default()
+    }
+
+    fn request_body_of(&self, request: &RequestFacts<'_>) -> Option<BodyTap> {
+        let capture = self.settings().capture.as_ref()?;
+        let content = capture.of_request(request.path, request.headers)?;
+        Some(BodyTap::of(Body::new(content, capture.limit())))
     }
 
     fn client_of(&self, request: &RequestFacts<'_>, peer: IpAddr) -> IpAddr {
@@ -207,6 +233,10 @@ fn id_of(request: &RequestFacts<'_>) -> (String, Option<String>) {
 /// The value of a header, no longer than it may be.
 fn claim(value: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(value), MAX_CLAIM).into_owned()
+}
+
+fn referer(value: &[u8], rules: &Rules) -> String {
+    shortened(&masked_url(&String::from_utf8_lossy(value), rules), MAX_CLAIM).into_owned()
 }
 
 /// What `read` makes of the header's first value.

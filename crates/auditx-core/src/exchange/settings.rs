@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::endpoint::Endpoint;
-use super::exclude::PathPattern;
+use super::capture::{BodyCapture, Capture};
+use super::endpoint::{Endpoint, EndpointPolicy, QueryPolicy};
+use super::path_pattern::PathPattern;
 use crate::error::{Error, Result};
 use crate::logger::{AuditLogger, audit};
 
@@ -18,7 +19,8 @@ const DEFAULT_EXCLUDED: [&str; 4] = ["/docs", "/redoc", "/openapi.json", "/favic
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionIds {
-    /// Its SHA-256, first 128 bits: equal sessions stay comparable, and nobody who reads the log can take one over.
+    /// Its SHA-256, first 128 bits: equal sessions stay comparable, and nobody who reads the log can take one
+    /// over.
     #[default]
     Hashed,
     /// As it came.
@@ -49,7 +51,8 @@ pub enum EmitAt {
 
 /// In which header trusted proxies say whom they speak for.
 ///
-/// A proxy writes one and passes the other on as the client sent it, so only the one that it writes may be believed.
+/// A proxy writes one and passes the other on as the client sent it, so only the one that it writes may be
+/// believed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
@@ -90,12 +93,18 @@ pub(super) struct Settings {
     pub(super) emit_at: EmitAt,
     pub(super) on_failure: OnFailure,
     pub(super) durable: bool,
+    pub(super) user_agent: bool,
+    pub(super) referer: bool,
+    pub(super) query: QueryPolicy,
+    pub(super) endpoint: EndpointPolicy,
+    pub(super) capture: Option<Capture>,
 }
 
 impl Settings {
     /// Whether the request gets no closing entry.
     pub(super) fn excludes(&self, endpoint: &Endpoint) -> bool {
-        endpoint.whole_path().is_some_and(|path| self.excluded.iter().any(|pattern| pattern.covers(path)))
+        let path = endpoint.original_path();
+        self.excluded.iter().any(|pattern| pattern.covers(path))
     }
 }
 
@@ -113,6 +122,11 @@ impl Default for Settings {
             emit_at: EmitAt::default(),
             on_failure: OnFailure::default(),
             durable: false,
+            user_agent: true,
+            referer: false,
+            query: QueryPolicy::default(),
+            endpoint: EndpointPolicy::default(),
+            capture: None,
         }
     }
 }
@@ -152,6 +166,7 @@ pub struct HttpAuditBuilder<T> {
     /// In place of the default ones.
     excluded: Option<Vec<String>>,
     proxies: Vec<String>,
+    bodies: Option<BodyCapture>,
     builds: PhantomData<fn() -> T>,
 }
 
@@ -159,7 +174,8 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { settings: Settings::default(), excluded: None, proxies: Vec::new(), builds: PhantomData }
+        let (settings, builds) = (Settings::default(), PhantomData);
+        Self { settings, excluded: None, proxies: Vec::new(), bodies: None, builds }
     }
 
     /// Default: the process-wide logger. Where entries go.
@@ -169,19 +185,19 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         self
     }
 
-    /// Default: `/docs`, `/redoc`, `/openapi.json`, `/favicon.ico`; this list takes their place. Requests below these
-    /// paths get a context but no closing entry.
+    /// Default: `/docs`, `/redoc`, `/openapi.json`, `/favicon.ico`; this list takes their place. Requests
+    /// below these paths get a context but no closing entry.
     ///
-    /// Matched by whole segments: `/docs` covers `/docs` and `/docs/x`, not `/docs-private`; `*` stands for one segment.
-    /// A path with dot segments, empty segments or percent-encoding is never matched.
+    /// Matched by whole segments: `/docs` covers `/docs` and `/docs/x`, not `/docs-private`; `*` stands for
+    /// one segment. A path with dot segments, empty segments or percent-encoding is never matched.
     #[must_use]
     pub fn exclude<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.excluded = Some(paths.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Default: none. Networks (`10.0.0.0/8`) or addresses of reverse proxies that are believed when they say whom they speak for,
-    /// in the header that [`proxy_header`](Self::proxy_header) names.
+    /// Default: none. Networks (`10.0.0.0/8`) or addresses of reverse proxies that are believed when they say
+    /// whom they speak for, in the header that [`proxy_header`](Self::proxy_header) names.
     #[must_use]
     pub fn trust_proxies<P: Into<String>>(mut self, networks: impl IntoIterator<Item = P>) -> Self {
         self.proxies = networks.into_iter().map(Into::into).collect();
@@ -195,7 +211,8 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         self
     }
 
-    /// Default: false. Whether a request leaves an entry when it arrives, too, so that a kill in its midst leaves a trace.
+    /// Default: false. Whether a request leaves an entry when it arrives, too, so that a kill in its midst
+    /// leaves a trace.
     #[must_use]
     pub fn start_record(mut self, start_record: bool) -> Self {
         self.settings.start_record = start_record;
@@ -216,8 +233,9 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         self
     }
 
-    /// Default: false. Whether the head of a response is held until every entry recorded in the request's context is on disk;
-    /// requests under way together share an fdatasync. Where the disk refuses the client gets 503.
+    /// Default: false. Whether the head of a response is held until every entry recorded in the request's
+    /// context is on disk; requests under way together share an fdatasync. Where the disk refuses the client
+    /// gets 503.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.settings.durable = durable;
@@ -231,24 +249,65 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         self
     }
 
-    /// Default: none. The header whose value becomes the company: a claim of the client, until an extractor checks it.
+    /// Default: none. The header whose value becomes the company: a claim of the client, until an extractor
+    /// checks it.
     #[must_use]
     pub fn company_header(mut self, name: impl Into<String>) -> Self {
         self.settings.company_header = Some(name.into());
         self
     }
 
-    /// Default: none. The header whose value becomes the branch: a claim of the client, until an extractor checks it.
+    /// Default: none. The header whose value becomes the branch: a claim of the client, until an extractor
+    /// checks it.
     #[must_use]
     pub fn branch_header(mut self, name: impl Into<String>) -> Self {
         self.settings.branch_header = Some(name.into());
         self
     }
 
+    /// Default: true. Whether closing entries have the client's `User-Agent`, up to 256 bytes:
+    /// `metadata.user_agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: bool) -> Self {
+        self.settings.user_agent = user_agent;
+        self
+    }
+
+    /// Default: false. Whether closing entries have the `Referer`, up to 256 bytes, with secrets masked as in
+    /// the endpoint: `metadata.referer`.
+    #[must_use]
+    pub fn referer(mut self, referer: bool) -> Self {
+        self.settings.referer = referer;
+        self
+    }
+
+    /// Default: [`QueryPolicy::Masked`]. What is recorded of a request's query.
+    #[must_use]
+    pub fn query(mut self, query: QueryPolicy) -> Self {
+        self.settings.query = query;
+        self
+    }
+
+    /// Default: [`EndpointPolicy::Path`]. What is recorded as the endpoint and named in the description.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: EndpointPolicy) -> Self {
+        self.settings.endpoint = endpoint;
+        self
+    }
+
+    /// Default: none. The request and response bodies that are recorded in closing entries, with secrets
+    /// masked.
+    #[must_use]
+    pub fn capture_bodies(mut self, bodies: BodyCapture) -> Self {
+        self.bodies = Some(bodies);
+        self
+    }
+
     /// Builds it.
     ///
     /// # Errors
-    /// `is_invalid` for a path that does not begin with a slash and for a network that is none.
+    /// `is_invalid` for a path that does not begin with a slash, a network that is none, and a
+    /// [`BodyCapture`] with a limit or a content type that cannot be.
     pub fn build(self) -> Result<T> {
         let mut settings = self.settings;
         if let Some(excluded) = &self.excluded {
@@ -257,6 +316,7 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
         }
         settings.proxies =
             self.proxies.iter().map(|network| parse_network(network)).collect::<Result<_>>()?;
+        settings.capture = self.bodies.map(BodyCapture::compile).transpose()?;
         Ok(T::from(HttpAudit(Arc::new(settings))))
     }
 }

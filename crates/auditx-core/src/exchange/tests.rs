@@ -37,11 +37,25 @@ fn fixture() -> Fixture {
     Fixture { directory, logger, http }
 }
 
+fn with(settings: impl Fn(HttpAuditBuilder<HttpAudit>) -> HttpAuditBuilder<HttpAudit>) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let http = settings(HttpAudit::builder().logger(logger.clone())).build().unwrap();
+    Fixture { directory, logger, http }
+}
+
 impl Fixture {
     fn begin(&self, method: &str, path: &str, headers: Vec<(&'static str, Vec<u8>)>) -> Exchange {
         let headers = Pairs(headers);
         let peer = Some([10, 0, 0, 1].into());
         self.http.begin(&RequestFacts::new(method, path, &headers).query(Some("token=t&a=1")).peer(peer))
+    }
+
+    /// Whether the bytes of the active segment contain the text.
+    fn holds(&self, text: &str) -> bool {
+        self.logger.flush(PATIENCE).unwrap();
+        let lines = std::fs::read(self.directory.path().join("audit.jsonl")).unwrap();
+        lines.windows(text.len()).any(|bytes| bytes == text.as_bytes())
     }
 
     fn closing(&self) -> Vec<StoredEntry> {
@@ -218,4 +232,6 @@ fn a_request_that_says_too_much_still_gets_its_entry() {
     assert_eq!(entry.metadata["endpoint_bytes"], (100_001 + "?token=[REDACTED]&a=1".len()).to_string());
 }
 
+mod bodies;
 mod policy;
+mod urls;

@@ -7,13 +7,6 @@ use std::task::{Context, Waker};
 use super::*;
 use crate::config::{Durability, JournalKind};
 
-fn with(settings: impl Fn(HttpAuditBuilder<HttpAudit>) -> HttpAuditBuilder<HttpAudit>) -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-    let http = settings(HttpAudit::builder().logger(logger.clone())).build().unwrap();
-    Fixture { directory, logger, http }
-}
-
 fn get(fixture: &Fixture, headers: Vec<(&'static str, Vec<u8>)>) -> Exchange {
     fixture.begin("GET", "/x", headers)
 }

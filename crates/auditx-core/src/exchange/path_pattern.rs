@@ -1,8 +1,10 @@
-//! Which paths get no closing entry.
+//! Patterns of paths: which get no closing entry, and of which bodies are captured.
+
+use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// A path to exclude; in a segment of its own, `*` stands for any.
+/// A path and all below it; in a segment of its own, `*` stands for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PathPattern {
     /// Most are: slash, segment, slash, segment.
@@ -13,18 +15,29 @@ pub(super) enum PathPattern {
 impl PathPattern {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let Some(rest) = text.strip_prefix('/') else {
-            return Err(Error::invalid(format!("excluded path {text:?} must begin with a slash")));
+            return Err(Error::invalid(format!("path {text:?} must begin with a slash")));
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.split('/').any(|segment| segment.is_empty() || segment.contains(['?', '#', '%'])) {
             return Err(Error::invalid(format!(
-                "excluded path {text:?} must name plain segments, like /healthz or /internal/*/probe"
+                "path {text:?} must name plain segments, like /healthz or /internal/*/probe"
             )));
         }
         if rest.split('/').any(|segment| segment == "*") {
             return Ok(Self::Segments(rest.split('/').map(str::to_owned).collect()));
         }
         Ok(Self::Plain(format!("/{rest}")))
+    }
+
+    /// Whether a router may take the path for one below this, however it is spelled.
+    pub(super) fn may_cover(&self, path: &str) -> bool {
+        let path = percent_decode_str(path).decode_utf8_lossy();
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let mut comes = |wanted: &str| segments.next().is_some_and(|next| wanted == "*" || wanted == next);
+        match self {
+            Self::Plain(plain) => plain[1..].split('/').all(&mut comes),
+            Self::Segments(wanted) => wanted.iter().all(|wanted| comes(wanted)),
+        }
     }
 
     /// Compares with the path as it came. Anything a router further in might read differently never matches.
@@ -90,6 +103,15 @@ mod tests {
         ] {
             assert!(!covers("/healthz", path), "{path}");
         }
+    }
+
+    #[test]
+    fn tricks_with_paths_never_avoid_a_capture() {
+        let pattern = PathPattern::parse("/sales/*/lines").unwrap();
+        for path in ["/sales/7/lines", "/s%61les/7/lines/", "//sales//7/lines/1", "/sales%2F7%2Flines"] {
+            assert!(pattern.may_cover(path), "{path}");
+        }
+        assert!(!pattern.may_cover("/sales/7") && !pattern.may_cover("/sales/7/notes"));
     }
 
     #[test]

@@ -1,0 +1,44 @@
+//! The payload of a request, where it is captured: shows what passes to the exchange.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use auditx_core::{BodyTap, Exchange};
+use futures_core::Stream;
+
+/// Chunks pass unchanged, when the application asks for them.
+struct TappedPayload {
+    inner: Payload,
+    tap: BodyTap,
+}
+
+impl Stream for TappedPayload {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.inner).poll_next(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(data))) => self.tap.data(data),
+            Poll::Ready(None) => self.tap.end(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
+/// Puts the tap into a request whose body is captured.
+pub(crate) fn tap(request: &mut ServiceRequest, exchange: &Exchange) {
+    let Some(tap) = exchange.request_body() else { return };
+    let inner = std::mem::replace(request.parts_mut().1, Payload::None);
+    if matches!(inner, Payload::None) {
+        return tap.end();
+    }
+    request.set_payload(Payload::Stream { payload: Box::pin(TappedPayload { inner, tap }) });
+}

@@ -1,0 +1,178 @@
+//! URLs without their secrets: queries, forms, and URLs that are values themselves.
+//!
+//! Each function appends to `out` what may be stored. What holds no secret is appended byte for byte as it
+//! came, and masking what was masked changes nothing. Work and depth are bounded: a value nested deeper than
+//! [`MAX_DEPTH`] is masked whole.
+
+mod path;
+mod route;
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::redact::{Decision, REDACTED, Rules};
+pub(super) use path::push_path;
+
+/// A sign-in page that redirects to another one, which names a page of its own, takes three levels.
+const MAX_DEPTH: usize = 6;
+
+/// What [`push_changed`] encodes; the brackets of [`REDACTED`] stay readable.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'[').remove(b']');
+
+/// A URL, absolute or relative, or only a part of one.
+pub(super) fn masked_url(url: &str, rules: &Rules) -> String {
+    let mut out = String::with_capacity(url.len());
+    push_url(&mut out, url, rules, 0);
+    out
+}
+
+pub(super) fn push_url(out: &mut String, url: &str, rules: &Rules, depth: usize) {
+    if depth > MAX_DEPTH {
+        out.push_str(REDACTED);
+        return;
+    }
+    let (url, fragment) = split(url, '#');
+    let (before, query) = split(url, '?');
+    let path = push_authority(out, before);
+    push_path(out, path, None, rules, depth);
+    if let Some(query) = query {
+        out.push('?');
+        push_query(out, query, rules, depth);
+    }
+    if let Some(fragment) = fragment {
+        // `#access_token=S` (OAuth's implicit flow) and `#/reset-password/S` (pages that route by
+        // themselves).
+        out.push('#');
+        push_url(out, fragment, rules, depth + 1);
+    }
+}
+
+/// Scheme, user and host, the user masked with the password; returns what follows.
+fn push_authority<'u>(out: &mut String, url: &'u str) -> &'u str {
+    let Some(slashes) = url.find("//").filter(|&at| at == 0 || url[..at].ends_with(':')) else { return url };
+    let (scheme, rest) = url.split_at(slashes + 2);
+    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    out.push_str(scheme);
+    match authority.rsplit_once('@') {
+        Some((_, host)) => {
+            out.push_str(REDACTED);
+            out.push('@');
+            out.push_str(host);
+        }
+        None => out.push_str(authority),
+    }
+    path
+}
+
+/// The pairs of a query.
+///
+/// `&` separates them by today's standard; some frameworks still take `;`, as HTML 4 recommended. A secret is
+/// masked under either reading: in `token=a;b` all of `a;b`, in `a=1;token=b` the `b`.
+pub(super) fn push_query(out: &mut String, query: &str, rules: &Rules, depth: usize) {
+    for (index, pair) in query.split('&').enumerate() {
+        if index > 0 {
+            out.push('&');
+        }
+        match pair.split_once('=') {
+            Some((name, value)) if decide(name, rules) != Decision::Keep => {
+                push_pair(out, name, value, rules, depth);
+            }
+            _ => push_pairs_by_semicolon(out, pair, rules, depth),
+        }
+    }
+}
+
+fn push_pairs_by_semicolon(out: &mut String, pairs: &str, rules: &Rules, depth: usize) {
+    for (index, pair) in pairs.split(';').enumerate() {
+        if index > 0 {
+            out.push(';');
+        }
+        match pair.split_once('=') {
+            Some((name, value)) => push_pair(out, name, value, rules, depth),
+            None => push_value(out, pair, rules, depth),
+        }
+    }
+}
+
+fn push_pair(out: &mut String, name: &str, value: &str, rules: &Rules, depth: usize) {
+    out.push_str(name);
+    out.push('=');
+    match decide(name, rules) {
+        Decision::Keep => push_value(out, value, rules, depth),
+        Decision::Mask => out.push_str(REDACTED),
+        Decision::Hash => out.push_str(&rules.hashed(decoded(value).as_bytes())),
+    }
+}
+
+/// The names of a query's parameters, without their values.
+pub(super) fn push_names(out: &mut String, query: &str) {
+    for (index, pair) in query.split(['&', ';']).enumerate() {
+        if index > 0 {
+            out.push('&');
+        }
+        out.push_str(split(pair, '=').0);
+    }
+}
+
+/// A value, which may be a URL or a query itself.
+fn push_value(out: &mut String, value: &str, rules: &Rules, depth: usize) {
+    let plain = decoded(value);
+    if may_hold_secrets(&plain) {
+        push_changed(out, value, &plain, |out| push_url(out, &plain, rules, depth + 1));
+    } else {
+        out.push_str(value);
+    }
+}
+
+/// A decoded value, which may be a URL or a query itself.
+pub(super) fn masked_value<'v>(value: &'v str, rules: &Rules) -> Cow<'v, str> {
+    if may_hold_secrets(value) { Cow::Owned(masked_url(value, rules)) } else { Cow::Borrowed(value) }
+}
+
+fn may_hold_secrets(value: &str) -> bool {
+    // Some proxies encode twice.
+    value.contains(['=', '/', '%'])
+}
+
+/// What `mask` makes of the decoded text, encoded as the raw text was; the raw text where nothing was masked.
+pub(super) fn push_changed(out: &mut String, raw: &str, decoded: &str, mask: impl FnOnce(&mut String)) {
+    let mut masked = String::with_capacity(decoded.len());
+    mask(&mut masked);
+    if masked == decoded {
+        out.push_str(raw);
+    } else if raw == decoded {
+        out.push_str(&masked);
+    } else {
+        out.extend(utf8_percent_encode(&masked, ENCODED));
+    }
+}
+
+/// The pairs of a form, decoded.
+pub(super) fn form_pairs(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = split(pair, '=');
+        (decoded(name), decoded(value.unwrap_or("")))
+    })
+}
+
+fn decide(name: &str, rules: &Rules) -> Decision {
+    rules.decide_field(&decoded(name))
+}
+
+/// As a form's reader takes it, so that `%74oken` is a token too.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+}
+
+fn split(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The words of a key, and how names are compared.
+
+/// One of 64 bits for the length and the first byte of a word, its case aside.
+pub(super) const fn start_bit(word: &[u8]) -> u64 {
+    let first = if word.is_empty() { 0 } else { word[0].to_ascii_lowercase() };
+    1 << ((first as usize + 7 * word.len()) % 64)
+}
+
+/// The words of a key: split at anything but letters and digits, and where a lower-case letter or digit meets
+/// an upper-case one.
+#[derive(Clone)]
+pub(crate) struct Words<'k> {
+    rest: &'k str,
+}
+
+impl<'k> Words<'k> {
+    pub(crate) fn of(key: &'k str) -> Self {
+        Self { rest: key }
+    }
+}
+
+impl<'k> Iterator for Words<'k> {
+    type Item = &'k str;
+
+    fn next(&mut self) -> Option<&'k str> {
+        self.rest = self.rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let mut previous_is_upper = true;
+        let end = self
+            .rest
+            .char_indices()
+            .find(|&(_, c)| {
+                let splits = !c.is_alphanumeric() || (c.is_uppercase() && !previous_is_upper);
+                previous_is_upper = c.is_uppercase();
+                splits
+            })
+            .map_or(self.rest.len(), |(place, _)| place);
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+/// Whether two names are the same, their case and everything but letters and digits aside.
+pub(super) fn is_same_name(name: &str, other: &str) -> bool {
+    letters(name).eq(letters(other))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase())
+}
+
+/// Phrases of one or more words, in lower case, that are looked for in text.
+pub(crate) struct PhraseSet {
+    phrases: &'static [&'static str],
+    /// The [`start_bit`]s of their first words: most text is let through by these alone.
+    starts: u64,
+}
+
+impl PhraseSet {
+    pub(crate) const fn new(phrases: &'static [&'static str]) -> Self {
+        let mut starts = 0;
+        let mut index = 0;
+        while index < phrases.len() {
+            starts |= start_bit(first_word(phrases[index].as_bytes()));
+            index += 1;
+        }
+        Self { phrases, starts }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn phrases(&self) -> &'static [&'static str] {
+        self.phrases
+    }
+
+    /// Whether the words of one phrase stand side by side in the text.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        let mut rest = Words::of(text);
+        loop {
+            let from_here = rest.clone();
+            let Some(word) = rest.next() else { return false };
+            let begins = |phrase: &&str| {
+                let mut words = from_here.clone();
+                phrase
+                    .split(' ')
+                    .all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
+            };
+            if self.starts & start_bit(word.as_bytes()) != 0 && self.phrases.iter().any(begins) {
+                return true;
+            }
+        }
+    }
+
+    /// Whether a word is part of any phrase.
+    pub(crate) fn has_word(&self, word: &str) -> bool {
+        self.phrases.iter().flat_map(|phrase| phrase.split(' ')).any(|known| known.eq_ignore_ascii_case(word))
+    }
+}
+
+const fn first_word(phrase: &'static [u8]) -> &'static [u8] {
+    let mut len = 0;
+    while len < phrase.len() && phrase[len] != b' ' {
+        len += 1;
+    }
+    phrase.split_at(len).0
+}

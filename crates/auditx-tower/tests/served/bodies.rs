@@ -1,0 +1,130 @@
+//! Captured bodies: recorded without secrets, and in nobody's way.
+
+use auditx_core::testing::TestTrail;
+use auditx_core::{BodyCapture, StoredEntry};
+use auditx_tests::served::{SECRET, ask, ask_with, exchange_chunk, holds, send_chunked, wait_for_closings};
+use auditx_tower::AuditLayer;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tower_http::compression::CompressionLayer;
+
+use crate::server::{layer_with, serve};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn capturing(trail: &TestTrail) -> AuditLayer {
+    layer_with(trail, |layer| layer.capture_bodies(BodyCapture::new(["/sales", "/echo", "/login"])))
+}
+
+/// Answers with what comes, as it comes.
+async fn echo(request: Request) -> ([(axum::http::HeaderName, &'static str); 1], Body) {
+    ([(CONTENT_TYPE, "application/json")], Body::from_stream(request.into_body().into_data_stream()))
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route(
+            "/sales",
+            post(async |Json(sale): Json<Value>| Json(json!({"token": SECRET, "of": sale["customer"]}))),
+        )
+        .route("/login", post(async |form: String| form))
+        .route("/echo", post(echo))
+        .route("/sales/report", get(async || Json(vec!["line"; 20_000])))
+        .route("/sales/never-read", post(async || "done"))
+}
+
+async fn closing(trail: &TestTrail) -> StoredEntry {
+    wait_for_closings(trail, 1).await.remove(0)
+}
+
+#[tokio::test]
+async fn bodies_of_chosen_routes_are_recorded_without_secrets() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(capturing(&trail))).await;
+    let sale = json!({"customer": "C-7", "password": SECRET, "code": SECRET}).to_string();
+    let answer = ask_with(address, "POST", "/sales", &[JSON], sale.as_bytes()).await;
+    assert!(String::from_utf8_lossy(answer.body()).contains(SECRET), "the client gets what the handler said");
+    let entry = closing(&trail).await;
+    let content = json!({"customer": "C-7", "password": "[REDACTED]", "code": "[REDACTED]"});
+    assert_eq!(entry.metadata["request_body"], json!({"bytes": sale.len(), "content": content}));
+    assert_eq!(entry.metadata["response_body"]["content"], json!({"token": "[REDACTED]", "of": "C-7"}));
+
+    let form = format!("user=thida&pass={SECRET}&SAMLResponse={SECRET}&a=1;token={SECRET}");
+    let answer = ask_with(address, "POST", "/login", &[FORM], form.as_bytes()).await;
+    assert_eq!(answer.body(), form.as_bytes());
+    let entry = wait_for_closings(&trail, 2).await.remove(1);
+    assert_eq!(entry.metadata["request_body"]["content"]["user"], "thida");
+    assert!(!entry.metadata.contains_key("response_body"), "text/plain is not captured");
+    assert!(!holds(&trail, SECRET));
+}
+
+#[tokio::test]
+async fn frames_pass_both_ways_before_the_next_are_sent() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(capturing(&trail))).await;
+    let mut stream = send_chunked(address, "/echo", &[JSON]).await;
+    for text in ["[\"first\",", "\"second\",", "\"third\"]"] {
+        exchange_chunk(&mut stream, text).await;
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let entry = closing(&trail).await;
+    for name in ["request_body", "response_body"] {
+        assert_eq!(entry.metadata[name]["content"], json!(["first", "second", "third"]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_within_its_body_leaves_what_was_seen_of_it() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(capturing(&trail))).await;
+    let mut stream = send_chunked(address, "/echo", &[JSON]).await;
+    exchange_chunk(&mut stream, "{\"password\":\"s3cr3t-77").await;
+    drop(stream);
+    let entry = closing(&trail).await;
+    assert_eq!(entry.metadata["request_body"]["bytes"], 22);
+    assert_eq!(entry.metadata["request_body"]["omitted"], "incomplete");
+    assert!(!holds(&trail, "s3cr3t-77"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_passes_whole_and_leaves_its_size() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(capturing(&trail))).await;
+    let answer = ask(address, "GET", "/sales/report", &[]).await;
+    let length = answer.body().len();
+    assert_eq!(answer.header("content-length"), Some(length.to_string()), "its size is still announced");
+    let entry = closing(&trail).await;
+    assert_eq!(entry.metadata["response_body"]["bytes"], length);
+    assert_eq!(entry.metadata["response_body"]["omitted"], "too_long");
+    assert_eq!(entry.metadata["response_body"]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_body_that_no_handler_reads_and_one_that_is_compressed_say_so() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(CompressionLayer::new()).layer(capturing(&trail))).await;
+    let answer = ask_with(address, "POST", "/sales/never-read", &[JSON], b"{}").await;
+    assert_eq!(answer.body(), b"done");
+    let entry = closing(&trail).await;
+    assert_eq!(entry.metadata["request_body"]["omitted"], "incomplete");
+
+    ask(address, "GET", "/sales/report", &[("accept-encoding", "gzip")]).await;
+    let entry = wait_for_closings(&trail, 2).await.remove(1);
+    assert_eq!(entry.metadata["response_body"]["omitted"], "encoded");
+}
+
+#[tokio::test]
+async fn a_refused_body_leaves_its_entry() {
+    let trail = TestTrail::new();
+    let address = serve(routes().layer(capturing(&trail))).await;
+    let answer = ask_with(address, "POST", "/sales", &[JSON], b"{\"password\":\"s3cr3t-77c0ffee\"").await;
+    assert_eq!(answer.status(), 400);
+    assert_eq!(closing(&trail).await.metadata["request_body"]["omitted"], "malformed");
+    assert!(!holds(&trail, SECRET));
+}
