@@ -360,7 +360,21 @@ impl Dir {
         self.make_directory(name.as_ref(), raw(directory.unwrap_or(Modes::DIRECTORY)), directory, group)
     }
 
-    /// The same for one that only this user may enter.
+    /// The same, and moves aside what another program put there instead.
+    pub(crate) fn restore_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        let name = name.as_ref();
+        match self.create_directory(name) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) =>
+            {
+                self.set_aside(name)?;
+                self.create_directory(name)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The same as [`Dir::create_directory`] for one that only this user may enter.
     pub(crate) fn create_private_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         self.make_directory(name.as_ref(), PRIVATE_DIRECTORY, None, None)
     }
@@ -375,7 +389,8 @@ impl Dir {
         match self.resolve(name, |at, name| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(mode))) {
             Ok(()) if exact.is_none() && group.is_none() => Ok(()),
             Ok(()) => adopt(self.open_directory(name)?, exact, group),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // Fails where it is something else.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_directory(name).map(drop),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let parent = name.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
                 self.create_directory(parent)?;

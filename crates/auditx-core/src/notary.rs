@@ -117,7 +117,7 @@ impl Notary {
         let failed =
             |error| Error::storage("cannot restore the checkpoint", self.directory.join(CHECKPOINT), error);
         let Some(latest) = &state.latest else { return Ok(false) };
-        self.directory.create_directory(CHECKPOINTS).map_err(failed)?;
+        self.directory.restore_directory(CHECKPOINTS).map_err(failed)?;
         if self.directory.stat(CHECKPOINT).map_err(failed)?.is_some_and(|found| found.is_file()) {
             return Ok(false);
         }

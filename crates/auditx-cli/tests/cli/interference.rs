@@ -6,7 +6,7 @@ use std::process::Command;
 use auditx_tests::interference::{Interference, record};
 use auditx_tests::random::Random;
 
-const ROUNDS: u64 = 200;
+const ROUNDS: u64 = 600;
 
 /// Set in the process that records: the directory, and the number of the round.
 const RECORDER: &str = "AUDITX_TEST_RECORDER";

@@ -252,6 +252,10 @@ impl Appender {
         if known == count && leads_to_the_tree(&cached) {
             return Ok(cached);
         }
+        if found.len() == count && content.len() as u64 == expected.len {
+            // Nothing was cut; should a byte of it be altered, verifying says so.
+            return Ok(found);
+        }
         Err(Error::storage(
             "another program changed a segment, and the cache of tree nodes, by which it could be restored, is gone",
             self.means.directory.join(&expected.name),

@@ -111,6 +111,7 @@ impl Cursor {
         if named.is_some_and(|named| named.is_same(&ours)) {
             return Ok(());
         }
+        self.directory.restore_directory(CURSORS)?;
         if named.is_some_and(|named| !named.is_file()) {
             self.directory.set_aside(&self.name)?;
         }
