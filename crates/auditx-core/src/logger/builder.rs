@@ -1,6 +1,7 @@
 //! One builder for every kind of entry: required facts are arguments of the helper, the rest are setters here.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
@@ -42,7 +43,6 @@ pub struct Security;
 /// An entry being stated. Nothing happens before [`EntryBuilder::record`].
 ///
 /// What is not set here comes from the current [`RequestContext`]. `&str` facts are borrowed, not copied.
-#[derive(Debug)]
 #[must_use = "an entry is recorded by `record()`"]
 pub struct EntryBuilder<'a, K> {
     logger: &'a AuditLogger,
@@ -50,6 +50,15 @@ pub struct EntryBuilder<'a, K> {
     level: Option<LogLevel>,
     is_security: bool,
     kind: PhantomData<K>,
+}
+
+impl<K> fmt::Debug for EntryBuilder<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryBuilder")
+            .field("module", &self.entry.module.as_str())
+            .field("action", &self.entry.action.as_str())
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuditLogger {

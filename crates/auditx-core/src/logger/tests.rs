@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod custody;
+mod debug;
 mod followers;
 mod full;
 mod indexes;
