@@ -20,6 +20,7 @@ mod callback;
 mod storage;
 mod vocabulary;
 mod amount;
+mod snapshot;
 mod entry;
 mod context;
 mod redact;

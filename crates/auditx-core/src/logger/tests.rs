@@ -12,6 +12,7 @@ mod power;
 mod recovery;
 mod segments;
 mod undrained;
+mod values;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
