@@ -140,7 +140,10 @@ impl Shipper {
             .name(format!("auditx-ship-{name}"))
             .spawn(move || {
                 let _ending = ending;
-                runtime.block_on(work((watched, stopped)))
+                let outcome = runtime.block_on(work((watched, stopped)));
+                // A name that is still being looked up is not waited for.
+                runtime.shutdown_background();
+                outcome
             })
             .map_err(|error| Error::new(format!("cannot start a shipper's thread: {error}")))?;
         Ok(Self { stop, shared, thread: Some(thread) })

@@ -19,4 +19,5 @@ mod shop;
 mod stats;
 mod tail;
 mod trail;
+mod unreachable;
 mod verify;
