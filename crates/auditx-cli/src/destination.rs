@@ -110,7 +110,16 @@ impl Engine {
     }
 
     /// What it holds, to be read.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, or does not answer for as long as a shipper waits for one answer.
     pub(crate) async fn copy(&self) -> Result<Copy, Failure> {
+        let patience = Settings::default().patience;
+        let late = |_| Err(Failure::said(format!("no answer within {patience:?}")));
+        tokio::time::timeout(patience, self.open()).await.unwrap_or_else(late)
+    }
+
+    async fn open(&self) -> Result<Copy, Failure> {
         Ok(match self {
             Self::S3(url) => Copy::S3(S3Copy::open(url).map_err(|error| said(&error))?),
             Self::Postgres(url) => {
@@ -167,5 +176,8 @@ pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::said(format!("cannot reach anything: {error}")))?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    Ok(done)
 }

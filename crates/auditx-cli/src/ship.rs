@@ -18,14 +18,15 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::destination::Engine;
 use crate::failure::{Failure, Status};
+use crate::question::span;
 use crate::trail::Trail;
 use fleet::Fleet;
 use metrics::MetricsFile;
 
 /// Copies what is signed of a trail to other engines, each line once
 ///
-/// It runs beside the application until it is stopped, tries again for ever what may
-/// work later, and goes on where the engine is. No sealed segment of the trail is
+/// It runs beside the application until it is stopped, tries again what may work
+/// later, and goes on where the engine is. No sealed segment of the trail is
 /// retired that it has not copied. It needs to read the trail, and to write its
 /// cursor in .auditx.
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,9 @@ pub(crate) struct Arguments {
     /// Ends when everything is there that was signed when it began
     #[arg(long)]
     once: bool,
+    /// Ends with exit status 2 when nothing could be shipped for this long: 30s, 5m. Default: 1m with --once, otherwise never
+    #[arg(long, value_name = "TIME")]
+    give_up_after: Option<String>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -73,12 +77,15 @@ const EXAMPLES: &str = "\
 Examples:
   auditx ship init --to postgres://admin@db/audit            makes schema and roles, once
   auditx ship --dir /var/log/erp --to postgres://erp@db/audit
-  auditx ship --dir /var/log/erp --to postgres://erp@db/audit --once
+  auditx ship --dir /var/log/erp --to postgres://erp@db/audit --once --give-up-after 5m
   auditx ship --from nats://nats-1/AUDIT --to postgres://erp@db/audit
   auditx ship status --dir /var/log/erp                      how far it is
   auditx verify --from postgres://auditor@db/audit           whether the copy is what was signed
 
-Exit status: 0 stopped, or all is there, 1 lines were parked, or trail and copy differ, 2 an error";
+Exit status: 0 stopped, or all is there, 1 lines were parked, or trail and copy differ, 2 an error, or it gave up";
+
+/// How long `--once` tries where nobody says how long. Longer than a restart of the other side takes.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two looks at how far shippers are.
 const LOOK: Duration = Duration::from_millis(100);
@@ -100,12 +107,18 @@ fn ship(arguments: &Arguments) -> Result<Status, Failure> {
     }
     let mut settings = Settings::default();
     settings.lines = arguments.batch;
+    let limit = arguments.give_up_after.as_deref().map(span).transpose()?;
+    let limit = limit.or(arguments.once.then_some(GIVE_UP_AFTER));
+    if let Some(limit) = limit {
+        // An attempt that gets no answer ends early enough to be tried once more.
+        settings.patience = settings.patience.min(limit / 2);
+    }
     let mut fleet = match &arguments.from {
         Some(stream) => Fleet::of_stream(arguments, stream.clone(), settings)?,
         None => Fleet::of_trail(arguments, settings)?,
     };
     let mut metrics = arguments.metrics.clone().map(MetricsFile::new);
-    while !stop.load(Ordering::Relaxed) && fleet.look(arguments.once)? {
+    while !stop.load(Ordering::Relaxed) && fleet.look(arguments.once, limit)? {
         if let Some(metrics) = metrics.as_mut().filter(|metrics| metrics.is_due()) {
             fleet.measure(metrics);
         }

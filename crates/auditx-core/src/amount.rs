@@ -133,6 +133,19 @@ macro_rules! from_integers {
 
 from_integers!(i8, i16, i32, i64, u8, u16, u32, u64);
 
+macro_rules! from_wide_integers {
+    ($($integer:ty),*) => {
+        $(impl From<$integer> for Amount {
+            fn from(value: $integer) -> Self {
+                // Beyond the 96 bits of a decimal: up to 40 characters, which an amount has room for.
+                Self(i64::try_from(value).map_or_else(|_| Digits::Text(value.to_string().into()), Digits::Integer))
+            }
+        })*
+    };
+}
+
+from_wide_integers!(i128, u128);
+
 #[cfg(test)]
 mod tests {
     use super::*;

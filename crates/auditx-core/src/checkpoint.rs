@@ -12,10 +12,19 @@ use crate::tree::Hash;
 ///
 /// Parsing takes exactly what would be written: no extension lines, no other spelling of numbers or base64. It checks no
 /// signature: that is [`SignedCheckpoint::verify`]. Clones share one note.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SignedCheckpoint {
     note: Arc<ParsedNote>,
     text: Arc<str>,
+}
+
+impl fmt::Debug for SignedCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedCheckpoint")
+            .field("origin", &self.origin())
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
 }
 
 impl SignedCheckpoint {

@@ -161,7 +161,7 @@ impl Config {
         self
     }
 
-    /// Default: [`Console::Off`]. Shows entries to people, coloured on a terminal.
+    /// Default: [`Console::Off`]. Shows entries on standard output or standard error, to people or as lines of JSON to a collector.
     #[must_use]
     pub fn console(mut self, console: Console) -> Self {
         self.console = console;

@@ -11,6 +11,7 @@ mod scope;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,7 +62,7 @@ pub struct ContextFields {
 /// RequestContext::update(|context| context.branch_id = "BR-YGN".into());
 /// assert_eq!(RequestContext::current().fields().branch_id, "BR-YGN");
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RequestContext {
     shared: Arc<Shared>,
 }
@@ -73,6 +74,21 @@ struct Shared {
     /// the lock only. Read without it: who must see a change comes after the change's unlocking, and hence after its 0.
     version: AtomicU64,
     attachments: Attachments,
+}
+
+/// Who acts and in which request; without waiting for a thread that is editing the context.
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut context = f.debug_struct("RequestContext");
+        if let Ok(fields) = self.shared.fields.try_lock() {
+            for (name, text) in [("user", &fields.user), ("request_id", &fields.request_id)] {
+                if !text.is_empty() {
+                    context.field(name, text);
+                }
+            }
+        }
+        context.finish_non_exhaustive()
+    }
 }
 
 macro_rules! text_setters {

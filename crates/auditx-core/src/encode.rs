@@ -17,11 +17,13 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::context::RequestContext;
-use crate::entry::Entry;
+use crate::entry::{Entry, Values};
 use crate::error::Result;
 use crate::redact::{Decisions, Path, Rules};
+use crate::snapshot::{Node, Tree};
 use inherited::{Field, Inherited};
 pub use json::is_hazard;
+pub(crate) use json::{MAX_DEPTH, too_deep};
 use pen::{Buffer, room_for};
 use scalar::{address, amount, hyphenated};
 
@@ -206,11 +208,19 @@ impl Envelope {
     }
 
     #[cold]
-    fn snapshot(&self, buffer: &mut Buffer, name: &str, values: Option<&Value>) -> Result<()> {
+    fn snapshot(&self, buffer: &mut Buffer, name: &str, values: Option<&Values>) -> Result<()> {
         match values {
-            None | Some(Value::Null) => Ok(()),
-            Some(Value::Object(map)) if map.is_empty() => Ok(()),
-            Some(values) => buffer.append(|out| {
+            None => Ok(()),
+            Some(Values::Json(values)) => self.tree(buffer, name, values),
+            Some(Values::Exact(values)) => self.tree(buffer, name, values),
+        }
+    }
+
+    fn tree(&self, buffer: &mut Buffer, name: &str, values: &impl Tree) -> Result<()> {
+        match values.node() {
+            Node::Null => Ok(()),
+            Node::Object if values.members().next().is_none() => Ok(()),
+            _ => buffer.append(|out| {
                 out.extend_from_slice(b",\"");
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(b"\":");

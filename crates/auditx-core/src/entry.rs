@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::amount::Amount;
+use crate::snapshot::Snapshot;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 pub(crate) use pairs::Pairs;
@@ -32,8 +33,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) reference_no: Text<'a>,
     pub(crate) amount: Option<Amount>,
     pub(crate) currency: Text<'a>,
-    pub(crate) old_values: Option<Value>,
-    pub(crate) new_values: Option<Value>,
+    pub(crate) old_values: Option<Values>,
+    pub(crate) new_values: Option<Values>,
     pub(crate) metadata: Pairs<'a>,
     pub(crate) request_id: Text<'a>,
     pub(crate) session_id: Text<'a>,
@@ -83,6 +84,27 @@ impl<'a> Entry<'a> {
     #[inline(always)]
     pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
         self.metadata.put(key.into(), value.into());
+    }
+}
+
+/// What a record says before or after a change.
+#[derive(Debug, Clone)]
+pub(crate) enum Values {
+    /// As the caller states it.
+    Json(Value),
+    /// As `changes()` found it.
+    Exact(Snapshot),
+}
+
+impl From<Value> for Values {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+impl From<Snapshot> for Values {
+    fn from(snapshot: Snapshot) -> Self {
+        Self::Exact(snapshot)
     }
 }
 
@@ -143,6 +165,8 @@ metadata_from! {
     u16 => |value| Self::Unsigned(value.into()),
     u32 => |value| Self::Unsigned(value.into()),
     u64 => |value| Self::Unsigned(value),
+    i128 => |value| Self::Amount(value.into()),
+    u128 => |value| Self::Amount(value.into()),
     usize => |value| u64::try_from(value).map_or_else(|_| Self::Text(value.to_string().into()), Self::Unsigned),
     f64 => |value| Self::Float(value),
     Amount => |value| Self::Amount(value),

@@ -42,6 +42,10 @@ trait Sink: Send {
     fn passes_over(&self, _line: &[u8]) -> bool {
         false
     }
+    /// Whether the destination is gone for good: nothing is tried again, and what is left is passed over.
+    fn is_gone(&self) -> bool {
+        false
+    }
     /// Makes what was taken durable; called before the cursor is.
     fn settle(&mut self) -> Result<(), HookError> {
         Ok(())
@@ -134,7 +138,9 @@ impl Followers {
         followers.spawn(around, ours, Box::new(projection), Some(security_cursor))?;
 
         if let Some(sink) = console::ConsoleSink::of(console) {
-            let ours = Progress::new(console::NAME, around.opened_at, Gate::Written, false, true);
+            // A line that is not durable may be rolled back: people may see it, a collector's copy must be the trail's.
+            let gate = if sink.is_exact() { durable } else { Gate::Written };
+            let ours = Progress::new(console::NAME, around.opened_at, gate, false, true);
             followers.spawn(around, ours, Box::new(sink), None)?;
         }
         for hook in hooks {
@@ -317,6 +323,9 @@ impl Follower {
                     let seq = self.progress.position();
                     self.note_failure(seq, &error);
                     self.reader.restart(seq);
+                    if self.sink.is_gone() {
+                        continue;
+                    }
                     if self.closing.load(Ordering::SeqCst) {
                         return false;
                     }
@@ -329,7 +338,7 @@ impl Follower {
 
     fn attempt(&mut self) -> Result<Option<u64>, HookError> {
         let Some((seq, line)) = self.reader.next_line()? else { return Ok(None) };
-        if self.sink.passes_over(line) {
+        if self.sink.is_gone() || self.sink.passes_over(line) {
             return Ok(Some(seq));
         }
         let entry = RecordedEntry::from_line(line)?;
@@ -341,10 +350,9 @@ impl Follower {
     fn note_failure(&self, seq: u64, error: &HookError) {
         self.progress.failures.fetch_add(1, Ordering::Relaxed);
         self.progress.is_failing.store(true, Ordering::SeqCst);
-        self.app_log.trouble(&format!(
-            "follower {} failed at line {seq} and will try again: {error}",
-            self.progress.name
-        ));
+        let consequence = if self.sink.is_gone() { "shows nothing more" } else { "will try again" };
+        let name = &self.progress.name;
+        self.app_log.trouble(&format!("follower {name} failed at line {seq} and {consequence}: {error}"));
     }
 
     fn save_cursor(&mut self) {

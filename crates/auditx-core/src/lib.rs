@@ -21,6 +21,7 @@ mod dir;
 mod storage;
 mod vocabulary;
 mod amount;
+mod snapshot;
 mod entry;
 mod context;
 mod redact;

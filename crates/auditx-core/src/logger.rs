@@ -9,6 +9,7 @@ mod global;
 mod messages;
 mod open;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +55,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// assert_eq!(recorded.seq, 2, "after the trail's own first two lines");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AuditLogger(Arc<Handle>);
 
 #[derive(Debug)]
@@ -104,6 +105,16 @@ struct Running {
     writer: Writer,
     drain: Option<Drain>,
     lock: Arc<Mutex<Lock>>,
+}
+
+impl fmt::Debug for AuditLogger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut logger = f.debug_struct("AuditLogger");
+        match &*self.0 {
+            Handle::Open(core) => logger.field("trail_dir", &core.directory.path()).finish_non_exhaustive(),
+            Handle::Unopened(_) => logger.field("trail_dir", &format_args!("unopened")).finish(),
+        }
+    }
 }
 
 impl AuditLogger {

@@ -1,6 +1,7 @@
 //! What `record()` returns: the entry's id, and on demand the proof that it is durable.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +31,7 @@ pub struct Recorded {
 }
 
 /// The entry was accepted: it survives the death of this process. Dropping the receipt changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Receipt {
     id: Uuid,
     /// Behind it in the journal; none where the entry was dropped because the journal was full.
@@ -82,6 +83,18 @@ impl ReceiptSource {
         let anchor = Arc::new(self.clone());
         anchors.push(anchor.clone());
         anchor
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut receipt = f.debug_struct("Receipt");
+        receipt.field("id", &format_args!("{}", self.id));
+        match self.place {
+            Some(position) => receipt.field("position", &position),
+            None => receipt.field("position", &format_args!("dropped")),
+        };
+        receipt.finish()
     }
 }
 

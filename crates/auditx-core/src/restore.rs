@@ -1,5 +1,6 @@
 //! A trail made of lines that were kept elsewhere: to be verified and searched, never to be continued.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -17,12 +18,17 @@ use crate::tree::{CompactRange, Hash};
 /// A trail in the making. There is no key in it, so no logger goes on with it.
 ///
 /// Nothing is checked here: what was altered elsewhere is found by whoever verifies the result.
-#[derive(Debug)]
 pub struct RestoredTrail {
     directory: Dir,
     lines: BufWriter<File>,
     /// Absent where the lines do not begin with the first: then nobody here knows what came before.
     tree: Option<GrowingTree>,
+}
+
+impl fmt::Debug for RestoredTrail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestoredTrail").field("directory", &self.directory).finish_non_exhaustive()
+    }
 }
 
 impl RestoredTrail {

@@ -5,6 +5,7 @@
 //! each. Entry n of file k covers the 256^k lines from n × 256^k on. They are the full tiles of C2SP tlog-tiles, one after
 //! the other.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -32,9 +33,14 @@ fn name_of(file: u8) -> String {
 }
 
 /// Reads nodes of a trail's tree.
-#[derive(Debug)]
 pub struct Tiles {
     files: Vec<File>,
+}
+
+impl fmt::Debug for Tiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tiles").field("files", &self.files.len()).finish()
+    }
 }
 
 impl Tiles {

@@ -119,4 +119,18 @@ mod tests {
             assert!(error.contains(why), "{url}: {error}");
         }
     }
+
+    #[test]
+    fn the_debug_form_of_a_handle_is_short_and_shows_no_password() {
+        let url = "nats://erp:secret@nats-1/AUDIT";
+        let (nats, directory) = (crate::Nats::new(url).unwrap(), tempfile::tempdir().unwrap());
+        let source = crate::NatsSource::new(url, auditx_ship::TrailId([7; 16])).unwrap();
+        let mut shown = vec![format!("{nats:?}"), format!("{source:?}")];
+        let shipper =
+            auditx_ship::Shipper::spawn(directory.path(), nats, auditx_ship::Settings::default()).unwrap();
+        shown.push(format!("{shipper:?}"));
+        for (shown, name) in shown.iter().zip(["Nats {", "NatsSource {", "Shipper {"]) {
+            assert!(shown.starts_with(name) && shown.len() <= 200 && !shown.contains("secret"), "{shown}");
+        }
+    }
 }

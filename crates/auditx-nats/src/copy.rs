@@ -1,6 +1,7 @@
 //! What a stream holds, read back for whoever doubts it.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use async_nats::jetstream::stream::Stream;
 use auditx_ship::{Shipped, StoredCopy, StoredTrail, TrailId};
@@ -15,7 +16,6 @@ use crate::reader::Reader;
 use crate::stream;
 
 /// Reads copies.
-#[derive(Debug)]
 pub struct NatsCopy {
     connection: Connection,
     stream: Stream,
@@ -23,6 +23,12 @@ pub struct NatsCopy {
     reading: Option<(TrailId, u64, Reader)>,
     /// The line behind the last one of each trail, as the leader knew it.
     ends: HashMap<TrailId, u64>,
+}
+
+impl fmt::Debug for NatsCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsCopy").finish_non_exhaustive()
+    }
 }
 
 impl NatsCopy {

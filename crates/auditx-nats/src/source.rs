@@ -1,6 +1,7 @@
 //! A trail in a stream as a source: what was shipped here goes on to another engine.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use async_nats::jetstream::stream::Stream;
 use auditx_core::{Hash, SignedCheckpoint};
@@ -14,7 +15,6 @@ use crate::reader::Reader;
 use crate::stream;
 
 /// One trail of a stream. What it gives is as good as the stream: whoever doubts it verifies where it arrives.
-#[derive(Debug)]
 pub struct NatsSource {
     address: Address,
     trail: TrailId,
@@ -30,6 +30,12 @@ struct Open {
     reader: Option<Reader>,
     /// Read and not given yet.
     ahead: VecDeque<Stored>,
+}
+
+impl fmt::Debug for NatsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsSource").field("trail", &format_args!("{}", self.trail)).finish_non_exhaustive()
+    }
 }
 
 impl NatsSource {

@@ -132,4 +132,10 @@ mod tests {
         );
         assert!(Address::parse("postgres://db:no-port/x").is_err());
     }
+
+    #[test]
+    fn the_debug_form_of_a_handle_is_short_and_shows_no_password() {
+        let shown = format!("{:?}", crate::Postgres::new("postgres://erp:secret@db/audit").unwrap());
+        assert_eq!(shown, "Postgres { id: \"postgres-db-5432-audit\", .. }");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a server holds, read back for whoever doubts it.
 
+use std::fmt;
+
 use auditx_core::{Hash, SignedCheckpoint};
 use auditx_ship::{Error as ShipperError, Shipped, StoredCopy, StoredTrail, TrailId};
 use tokio_postgres::Row;
@@ -14,9 +16,14 @@ const PAGE: i64 = 4_096;
 
 /// Reads copies with a user who may read `auditx.trail`, `auditx.checkpoint` and `auditx.entry`: a member of `auditx_read` or
 /// `auditx_ship`.
-#[derive(Debug)]
 pub struct PostgresCopy {
     connection: Connection,
+}
+
+impl fmt::Debug for PostgresCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresCopy").finish_non_exhaustive()
+    }
 }
 
 impl PostgresCopy {

@@ -37,6 +37,7 @@ mod lines;
 mod find;
 mod search;
 mod keys;
+mod timestamps;
 mod note;
 mod prove;
 mod inspect;

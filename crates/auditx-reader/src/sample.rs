@@ -15,7 +15,7 @@ pub(crate) struct Sample(TempDir);
 
 /// A readable line of at least `len` bytes, without its newline.
 pub(crate) fn line(seq: u64, len: usize) -> Vec<u8> {
-    let head = format!("{{\"seq\":{seq},\"timestamp\":\"2026-11-24T00:00:00.000000Z\",\"description\":\"");
+    let head = format!("{{\"seq\":{seq},\"timestamp\":\"2025-11-24T00:00:00.000000Z\",\"description\":\"");
     let filling = len.saturating_sub(head.len() + 2);
     format!("{head}{}\"}}", "x".repeat(filling)).into_bytes()
 }

@@ -39,6 +39,7 @@ use crate::error::{Error, Result};
 use files::SegmentFile;
 use fold::Walked;
 use notes::Notes;
+use pulse::TimeRemark;
 use workers::STRETCH;
 
 pub use fault::{Fault, FaultKind};
@@ -237,8 +238,8 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
 
 fn remark(case: &Case<'_>, verification: &mut Verification) {
     let walked = case.walked;
-    for (kind, seq, message) in &walked.found {
-        verification.remark(*kind, Some(*seq), message.clone());
+    for TimeRemark { kind, seq, last_seq, message } in &walked.found {
+        verification.remark_on((Some(*seq), *last_seq), *kind, message.clone());
     }
     for (at, seq, _) in &walked.erasures {
         let is_there = walked.first.is_some_and(|first| *seq >= first)

@@ -74,4 +74,14 @@ mod tests {
             assert!(Address::parse(url).unwrap_err().to_string().contains(why), "{url}");
         }
     }
+
+    #[test]
+    fn the_debug_form_of_a_handle_is_short_and_shows_no_secret() {
+        let url = "s3://key:secret@audit/erp?region=us-east-1&endpoint=http://127.0.0.1:9";
+        let shown = [
+            format!("{:?}", crate::S3::new(url).unwrap()),
+            format!("{:?}", crate::S3Copy::open(url).unwrap()),
+        ];
+        assert_eq!(shown, ["S3 { id: \"s3-audit-erp\", .. }", "S3Copy { .. }"]);
+    }
 }

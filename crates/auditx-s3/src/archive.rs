@@ -1,5 +1,7 @@
 //! A bucket as an archive.
 
+use std::fmt;
+
 use auditx_ship::{Archive, DestinationId, PackedSegment, Position, ShipError, TrailName};
 
 use crate::address::Address;
@@ -8,12 +10,17 @@ use crate::manifest::{LINES, MANIFEST, Manifest, digest, stem};
 use crate::store::{Put, Store};
 
 /// A bucket, reached when it is needed.
-#[derive(Debug)]
 pub struct S3 {
     store: Store,
     id: DestinationId,
     /// The newest manifest that is known, behind which more are looked for.
     newest: Option<String>,
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3").field("id", &self.id.as_str()).finish_non_exhaustive()
+    }
 }
 
 impl S3 {

@@ -1,5 +1,6 @@
 //! One trail on its way to one destination, on a thread of its own.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,7 +22,6 @@ use crate::source::{Source, Waiting};
 use crate::worker::Worker;
 
 /// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
-#[derive(Debug)]
 pub struct Shipper {
     stop: watch::Sender<Option<Instant>>,
     shared: Arc<Shared>,
@@ -64,6 +64,15 @@ struct Ending(Arc<Shared>);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.change(|progress| progress.state = State::Ended);
+    }
+}
+
+impl fmt::Debug for Shipper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shipper")
+            .field("state", &self.progress().state)
+            .field("next", &self.progress().next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +149,10 @@ impl Shipper {
             .name(format!("auditx-ship-{name}"))
             .spawn(move || {
                 let _ending = ending;
-                runtime.block_on(work((watched, stopped)))
+                let outcome = runtime.block_on(work((watched, stopped)));
+                // A name that is still being looked up is not waited for.
+                runtime.shutdown_background();
+                outcome
             })
             .map_err(|error| Error::new(format!("cannot start a shipper's thread: {error}")))?;
         Ok(Self { stop, shared, thread: Some(thread) })

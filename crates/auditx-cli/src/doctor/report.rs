@@ -165,7 +165,8 @@ fn verdict(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
     }
     if !inspection.needs_attention() {
         let style = AnsiColor::Green.on_default();
-        writeln!(out, "\n{style}All is well.{style:#}")?;
+        let verdict = if notes.is_empty() { "All is well." } else { "Nothing needs attention." };
+        writeln!(out, "\n{style}{verdict}{style:#}")?;
     }
     Ok(())
 }

@@ -18,17 +18,28 @@ pub(super) struct Watch {
     bar: ProgressBar,
     told: Option<(String, Instant)>,
     parked: u64,
+    /// When something was shipped or nothing was left to ship, and how far it was then.
+    moved: (Instant, Standing),
+    has_given_up: bool,
 }
+
+/// What changes whenever the destination takes something.
+type Standing = (u64, u64, u64);
 
 impl Watch {
     pub(super) fn of(name: String) -> Self {
         let style =
             ProgressStyle::with_template(TEMPLATE_OF_LINES).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style).with_message(name.clone());
-        Self { name, bar, told: None, parked: 0 }
+        let moved = (Instant::now(), Standing::default());
+        Self { name, bar, told: None, parked: 0, moved, has_given_up: false }
     }
 
     pub(super) fn tell(&mut self, progress: &Progress) {
+        let standing = (progress.next, progress.sent, progress.parked);
+        if standing != self.moved.1 || progress.state == State::CaughtUp {
+            self.moved = (Instant::now(), standing);
+        }
         if progress.parked > self.parked {
             let count = counted(progress.parked - self.parked, "line");
             self.parked = progress.parked;
@@ -59,6 +70,26 @@ impl Watch {
             self.complain(&format!("{trouble} (tries again)"));
             self.told = Some((trouble.to_owned(), Instant::now()));
         }
+    }
+
+    /// Gives up, and says so, where nothing was shipped for this long.
+    pub(super) fn give_up_after(&mut self, limit: Duration, progress: &Progress) {
+        if self.has_given_up || self.moved.0.elapsed() < limit {
+            return;
+        }
+        self.has_given_up = true;
+        let attempts = match progress.retries.sum() {
+            0 => "the first attempt got no answer".to_owned(),
+            count => format!("{} failed, last error: {}", counted(count, "attempt"), progress.trouble),
+        };
+        let (there, wait) = (grouped(progress.next), grouped(progress.lag()));
+        self.complain(&format!(
+            "gave up after {limit:?} in which nothing was shipped: {attempts}; {there} lines are there, {wait} wait"
+        ));
+    }
+
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up
     }
 
     fn complain(&self, text: &str) {

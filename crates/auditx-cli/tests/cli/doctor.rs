@@ -3,8 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auditx_core::ACTIVE;
+use auditx_core::{ACTIVE, AuditLogger, Cadence, Clock, Config};
+use auditx_tests::deadline::PATIENCE;
 use serde_json::{Value, json};
 
 use crate::program::{auditx, command, on_terminal};
@@ -129,4 +133,50 @@ fn colours_are_for_terminals_and_names_of_files_cannot_steer_them() {
     assert!(shown.contains("audit.torn-\\u{1b}[31m"), "{shown:?}");
     let (_, plain) = on_terminal(command(&["doctor"], directory.path()).env("NO_COLOR", "1"), 80);
     assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}
+
+/// Shows a time of one's choice.
+#[derive(Debug, Clone, Default)]
+struct SetClock(Arc<AtomicU64>);
+
+impl Clock for SetClock {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_to_2020_and_on_to_2038_is_named_by_doctor_and_verify() {
+    let outside = tempfile::tempdir().unwrap();
+    let (directory, clock) = (outside.path().join("trail"), SetClock::default());
+    let set = |second| clock.0.store(second, Ordering::SeqCst);
+    set(1_700_000_000);
+    // No checkpoint is recorded between the entries, so that their numbers are known.
+    let cadence = Cadence::new(Duration::from_secs(3_600), 100_000);
+    let config = Config::new(&directory).clock(clock.clone()).checkpoints(cadence);
+    let logger = AuditLogger::open(config).unwrap();
+    for (second, count) in [(1_700_000_001, 5), (1_577_836_800, 5), (1_700_000_002, 5), (2_147_483_647, 5)] {
+        set(second);
+        record(&logger, count);
+    }
+    set(1_700_000_003);
+    record(&logger, 5);
+    logger.close(PATIENCE).unwrap();
+    let said = [
+        "lines 7 to 11 are dated from 2020-01-01T00:00:00Z on, earlier than line 2 (2023-11-14T22:13:21Z)",
+        "lines 17 to 21 are dated up to 2038-01-19T03:14:07Z, later than now",
+    ];
+    for arguments in [&["doctor"][..], &["verify"]] {
+        let ended = auditx(arguments, &directory);
+        let out = ended.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.iter().all(|said| out.contains(said)), "{}", ended.out);
+        assert!(!out.contains("All is well"), "{}", ended.out);
+    }
+    let kinds: Vec<Value> = in_json(&directory)["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["time-backwards", "time-ahead"]);
 }

@@ -20,4 +20,5 @@ mod shop;
 mod stats;
 mod tail;
 mod trail;
+mod unreachable;
 mod verify;

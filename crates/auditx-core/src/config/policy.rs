@@ -96,7 +96,14 @@ pub enum Compression {
     None,
 }
 
-/// Where entries are shown to people. Spelled `off`, `stdout` or `stderr`.
+/// Where entries are shown besides the trail, and in which form. Spelled `off`, `stdout`, `stderr`, `stdout-json` or `stderr-json`.
+///
+/// A console shows each line once, in the order of the trail, the library's own control records too: all that this process writes, and
+/// what recovery adds for a process that was killed. Lines that were in the trail before are not shown again. A clean
+/// [`close`](crate::AuditLogger::close) waits until the last line is shown, as long as its timeout allows.
+///
+/// If nobody reads the output any more (a broken pipe), app.log says so once, the failure is counted in
+/// [`FollowerMetrics`](crate::FollowerMetrics), and nothing more is shown. Recording goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
@@ -104,10 +111,15 @@ pub enum Console {
     /// Nowhere.
     #[default]
     Off,
-    /// On standard output.
+    /// As text for people on standard output, coloured on a terminal.
     Stdout,
-    /// On standard error.
+    /// As text for people on standard error, coloured on a terminal.
     Stderr,
+    /// As NDJSON on standard output, for a collector of container logs: the exact lines of the trail, each once it is durable, each with
+    /// one write(2) where the output takes it.
+    StdoutJson,
+    /// The same on standard error.
+    StderrJson,
 }
 
 /// When failed security events of one address become CRITICAL.
@@ -298,7 +310,9 @@ spelled!(
         "off" => Some(Self::Off),
         "stdout" => Some(Self::Stdout),
         "stderr" => Some(Self::Stderr),
+        "stdout-json" => Some(Self::StdoutJson),
+        "stderr-json" => Some(Self::StderrJson),
         _ => None,
     },
-    "`off`, `stdout` or `stderr`"
+    "`off`, `stdout`, `stderr`, `stdout-json` or `stderr-json`"
 );

@@ -27,6 +27,8 @@ fn the_environment_changes_the_defaults() {
     .unwrap();
     assert_eq!(config.trail_dir(), PathBuf::from("/var/log/erp/worker-2"));
     assert_eq!(config.console, Console::Stderr);
+    assert_eq!("stdout-json".parse::<Console>().unwrap(), Console::StdoutJson);
+    assert_eq!("stderr-json".parse::<Console>().unwrap(), Console::StderrJson);
     assert_eq!(config.max_file_bytes, 1_000_000);
     assert_eq!(config.max_age, Some(Duration::from_secs(86_400)));
     assert_eq!(config.retention, Retention::BackupCount(7));

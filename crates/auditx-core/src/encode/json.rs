@@ -3,13 +3,12 @@
 use std::fmt;
 use std::io::Write;
 
-use serde_json::Value;
-
 use crate::error::{Error, Result};
 use crate::redact::{Decision, Path, REDACTED, Rules};
+use crate::snapshot::{Node, Tree};
 
 /// `serde_json` and others stop reading at 128 levels; the line itself and its field take two.
-const MAX_DEPTH: usize = 100;
+pub(crate) const MAX_DEPTH: usize = 100;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -91,53 +90,58 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
 }
 
 /// What needs no quotes and no escapes.
-pub(super) fn displayed(out: &mut Vec<u8>, value: &impl fmt::Display) {
+pub(super) fn displayed(out: &mut Vec<u8>, value: &(impl fmt::Display + ?Sized)) {
     write!(out, "{value}").expect("a Vec takes what is written");
 }
 
 /// Any JSON value, its members redacted.
-pub(super) fn value(out: &mut Vec<u8>, value: &Value, rules: RulesAt<'_>) -> Result<()> {
+pub(super) fn value(out: &mut Vec<u8>, value: &impl Tree, rules: RulesAt<'_>) -> Result<()> {
     nested(out, value, rules, 0)
 }
 
 /// Any JSON value, itself subject to the rules.
-pub(super) fn redacted(out: &mut Vec<u8>, value: &Value, rules: &Rules, path: Path<'_>) -> Result<()> {
+pub(super) fn redacted(out: &mut Vec<u8>, value: &impl Tree, rules: &Rules, path: Path<'_>) -> Result<()> {
     nested_redacted(out, value, rules, path, 0)
+}
+
+/// Why a value with more than [`MAX_DEPTH`] levels is refused.
+pub(crate) fn too_deep() -> String {
+    format!(
+        "JSON nested deeper than {MAX_DEPTH} levels could not be read back: flatten it, or store it as text"
+    )
 }
 
 fn nested_redacted(
     out: &mut Vec<u8>,
-    value: &Value,
+    value: &impl Tree,
     rules: &Rules,
     path: Path<'_>,
     depth: usize,
 ) -> Result<()> {
-    match (rules.decide(path), value) {
+    match (rules.decide(path), value.node()) {
         (Decision::Keep, _) => return nested(out, value, Some((rules, path)), depth),
         (Decision::Mask, _) => text(out, REDACTED),
-        (Decision::Hash, Value::String(plain)) => text(out, &rules.hashed(plain.as_bytes())),
-        (Decision::Hash, other) => {
+        (Decision::Hash, Node::Text(plain)) => text(out, &rules.hashed(plain.as_bytes())),
+        (Decision::Hash, _) => {
             let mut plain = Vec::new();
-            nested(&mut plain, other, None, depth)?;
+            nested(&mut plain, value, None, depth)?;
             text(out, &rules.hashed(&plain));
         }
     }
     Ok(())
 }
 
-fn nested(out: &mut Vec<u8>, value: &Value, rules: RulesAt<'_>, depth: usize) -> Result<()> {
+fn nested<T: Tree>(out: &mut Vec<u8>, value: &T, rules: RulesAt<'_>, depth: usize) -> Result<()> {
     if depth > MAX_DEPTH {
-        return Err(Error::invalid(format!(
-            "JSON nested deeper than {MAX_DEPTH} levels could not be read back: flatten it, or store it as text"
-        )));
+        return Err(Error::invalid(too_deep()));
     }
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => displayed(out, number),
-        Value::String(string) => text(out, string),
-        Value::Array(items) => {
+    match value.node() {
+        Node::Null => out.extend_from_slice(b"null"),
+        Node::Bool(true) => out.extend_from_slice(b"true"),
+        Node::Bool(false) => out.extend_from_slice(b"false"),
+        Node::Number(number) => displayed(out, number),
+        Node::Text(string) => text(out, string),
+        Node::Array(items) => {
             out.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
@@ -147,9 +151,9 @@ fn nested(out: &mut Vec<u8>, value: &Value, rules: RulesAt<'_>, depth: usize) ->
             }
             out.push(b']');
         }
-        Value::Object(map) => {
+        Node::Object => {
             out.push(b'{');
-            for (index, (name, member)) in map.iter().enumerate() {
+            for (index, (name, member)) in value.members().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }

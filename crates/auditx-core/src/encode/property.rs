@@ -180,8 +180,8 @@ impl Random {
         entry.amount = self.one_in(2).then(|| self.amount());
         entry.status = self.one_in(2).then(|| u16::try_from(self.below(600)).unwrap());
         entry.success = self.one_in(2);
-        entry.old_values = self.one_in(8).then(|| json!([self.json(2)]));
-        entry.new_values = self.one_in(8).then(|| json!([self.json(2)]));
+        entry.old_values = self.one_in(8).then(|| json!([self.json(2)]).into());
+        entry.new_values = self.one_in(8).then(|| json!([self.json(2)]).into());
         for _ in 0..self.below(6) {
             let (key, value) = (self.key(), self.metadata());
             entry.put_metadata(key, value);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Envelope;
 use crate::clock::Timestamp;
 use crate::context::ContextFields;
-use crate::entry::{Entry, MetadataValue};
+use crate::entry::{Entry, MetadataValue, Values};
 use crate::redact::{Decision, Path, REDACTED, Rules};
 
 /// A JSON string as it stands in a line.
@@ -124,7 +124,7 @@ pub(super) fn body(
         }
     }
     for (name, values) in [("old_values", &entry.old_values), ("new_values", &entry.new_values)] {
-        if let Some(values) = values {
+        if let Some(Values::Json(values)) = values {
             fields.push((name, json(rules, values)));
         }
     }

@@ -80,8 +80,8 @@ fn an_entry_wins_over_its_context() {
 #[test]
 fn secrets_are_masked_at_any_depth_before_they_reach_the_line() {
     let mut own = entry("x");
-    own.new_values =
-        Some(json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}}));
+    let values = json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}});
+    own.new_values = Some(values.into());
     own.put_metadata("cardNumber", "4111111111111111");
     own.put_metadata("nested", json!({"Authorization": "Bearer x", "ok": 1}));
     own.put_metadata("customer", "CUST-1");
@@ -134,7 +134,7 @@ fn json_nested_too_deeply_is_refused() {
         deep = json!([deep]);
     }
     let mut own = entry("x");
-    own.new_values = Some(json!({ "deep": deep }));
+    own.new_values = Some(json!({ "deep": deep }).into());
     assert!(encode(&own, &ContextFields::default()).unwrap_err().is_invalid());
 }
 

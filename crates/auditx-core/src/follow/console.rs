@@ -1,7 +1,8 @@
-//! Entries for people, one line each, coloured on a terminal.
+//! Entries on standard output or standard error: text for people, or the exact lines for a collector.
 
-use std::io::Write;
+mod output;
 
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use super::Sink;
@@ -10,32 +11,58 @@ use crate::encode;
 use crate::error::HookError;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::vocabulary::LogLevel;
+use output::{Output, Stream};
 
 pub(super) const NAME: &str = "console";
 
-pub(super) enum ConsoleSink {
-    Stdout,
-    Stderr,
+pub(super) struct ConsoleSink {
+    output: Output,
+    form: Form,
+}
+
+/// How an entry is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Colours,
+    PlainText,
+    /// The line of the trail, byte for byte.
+    Exact,
 }
 
 impl ConsoleSink {
     pub(super) fn of(console: Console) -> Option<Self> {
-        match console {
-            Console::Off => None,
-            Console::Stdout => Some(Self::Stdout),
-            Console::Stderr => Some(Self::Stderr),
-        }
+        let (stream, form) = match console {
+            Console::Off => return None,
+            Console::Stdout => (Stream::Stdout, for_people_on(AutoStream::choice(&std::io::stdout()))),
+            Console::Stderr => (Stream::Stderr, for_people_on(AutoStream::choice(&std::io::stderr()))),
+            Console::StdoutJson => (Stream::Stdout, Form::Exact),
+            Console::StderrJson => (Stream::Stderr, Form::Exact),
+        };
+        Some(Self { output: Output::new(stream), form })
     }
+
+    /// Whether it shows the bytes of the trail.
+    pub(super) fn is_exact(&self) -> bool {
+        self.form == Form::Exact
+    }
+}
+
+fn for_people_on(choice: ColorChoice) -> Form {
+    if choice == ColorChoice::Never { Form::PlainText } else { Form::Colours }
 }
 
 impl Sink for ConsoleSink {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
-        let text = for_people(&entry.parse()?);
-        match self {
-            Self::Stdout => anstream::stdout().lock().write_all(text.as_bytes())?,
-            Self::Stderr => anstream::stderr().lock().write_all(text.as_bytes())?,
-        }
-        Ok(())
+        let text = match self.form {
+            Form::Exact => return Ok(self.output.write(entry.seq(), &[entry.line(), "\n"])?),
+            Form::Colours => for_people(&entry.parse()?),
+            Form::PlainText => anstream::adapter::strip_str(&for_people(&entry.parse()?)).to_string(),
+        };
+        Ok(self.output.write(entry.seq(), &[&text])?)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.output.is_gone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a follower stands: two slots written in turn, each with a generation and a checksum, so that a torn write
 //! leaves the other one.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -26,7 +27,6 @@ pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 /// The sequence number of the line that somebody takes next, kept beside the trail.
 ///
 /// Retention removes no line that the owner of such a cursor has not passed. A write that is torn leaves the position before it.
-#[derive(Debug)]
 pub struct Cursor {
     directory: Dir,
     name: String,
@@ -34,6 +34,15 @@ pub struct Cursor {
     generation: u64,
     saved: Option<u64>,
     position: u64,
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor")
+            .field("position", &self.position)
+            .field("saved", &self.saved)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cursor {

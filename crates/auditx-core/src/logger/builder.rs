@@ -1,6 +1,7 @@
 //! One builder for every kind of entry: required facts are arguments of the helper, the rest are setters here.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
@@ -42,7 +43,6 @@ pub struct Security;
 /// An entry being stated. Nothing happens before [`EntryBuilder::record`].
 ///
 /// What is not set here comes from the current [`RequestContext`]. `&str` facts are borrowed, not copied.
-#[derive(Debug)]
 #[must_use = "an entry is recorded by `record()`"]
 pub struct EntryBuilder<'a, K> {
     logger: &'a AuditLogger,
@@ -50,6 +50,15 @@ pub struct EntryBuilder<'a, K> {
     level: Option<LogLevel>,
     is_security: bool,
     kind: PhantomData<K>,
+}
+
+impl<K> fmt::Debug for EntryBuilder<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryBuilder")
+            .field("module", &self.entry.module.as_str())
+            .field("action", &self.entry.action.as_str())
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuditLogger {
@@ -238,15 +247,15 @@ impl<'a, K> EntryBuilder<'a, K> {
         ManuallyDrop::into_inner(builder)
     }
 
-    /// What the record said before.
+    /// What the record said before. A JSON value has no number beyond `u64`, `i64` and `f64`; see `changes` for larger ones.
     pub fn old_values(mut self, values: impl Into<Value>) -> Self {
-        self.entry.old_values = Some(values.into());
+        self.entry.old_values = Some(values.into().into());
         self
     }
 
-    /// What the record says now.
+    /// What the record says now. A JSON value has no number beyond `u64`, `i64` and `f64`; see `changes` for larger ones.
     pub fn new_values(mut self, values: impl Into<Value>) -> Self {
-        self.entry.new_values = Some(values.into());
+        self.entry.new_values = Some(values.into().into());
         self
     }
 
@@ -354,15 +363,41 @@ impl<'a> EntryBuilder<'a, Service> {
 }
 
 impl EntryBuilder<'_, Change> {
-    /// Takes two snapshots of the record and keeps only the fields that differ, nested ones included, as `old_values` and
-    /// `new_values`.
+    /// Compares two snapshots of the record and keeps only the fields that differ, nested ones included, as `old_values` and
+    /// `new_values`. `None` before stands for a record that is created, `None` after for one that is deleted.
+    ///
+    /// Numbers of any size keep every digit, `u128` and the text of a `RawValue` too. Costs a copy of both snapshots.
+    ///
+    /// ```
+    /// use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log_dir = directory.path();
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Account {
+    ///     owner: &'static str,
+    ///     wei: u128,
+    /// }
+    ///
+    /// let before = Account { owner: "Golden Trading Co.", wei: u128::MAX };
+    /// let after = Account { wei: 0, ..before };
+    /// let logger = AuditLogger::open(Config::new(log_dir))?;
+    /// logger
+    ///     .log_change("Swept", BusinessModule::Accounting, AuditAction::Update, "account", "7")
+    ///     .changes(&before, &after)?
+    ///     .record()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `is_invalid` where a snapshot cannot be serialised to JSON.
+    /// `is_invalid` where JSON cannot hold a value: NaN, an infinity, a map key that is not text, a number or a boolean, more than
+    /// 100 levels. The message names the path of the field, such as `customer.limits[2].amount`.
     pub fn changes<T: Serialize>(mut self, before: &T, after: &T) -> Result<Self> {
-        let (old, new) = changes::between(changes::snapshot(before)?, changes::snapshot(after)?);
-        self.entry.old_values = old;
-        self.entry.new_values = new;
+        let before = changes::snapshot("the record before the change", before)?;
+        let after = changes::snapshot("the record after the change", after)?;
+        let (old, new) = changes::between(before, after);
+        self.entry.old_values = old.map(Into::into);
+        self.entry.new_values = new.map(Into::into);
         Ok(self)
     }
 }

@@ -1,30 +1,38 @@
-//! What differs between two snapshots of a record.
+//! Which fields differ between two snapshots of a record.
+
+mod key;
+mod path;
+mod serializer;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::snapshot::Snapshot;
 
-pub(super) fn snapshot(record: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(record).map_err(|error| {
-        Error::invalid("a snapshot for changes() cannot be serialised to JSON").because(error)
-    })
+/// The record as JSON. `what` names it in an error.
+///
+/// # Errors
+/// `is_invalid`, with the path of the field, for what JSON cannot hold.
+pub(super) fn snapshot(what: &str, record: &impl Serialize) -> Result<Snapshot> {
+    serializer::to_snapshot(record).map_err(|error| Error::invalid(format!("{what}: {error}")))
 }
 
 /// The differing parts of both. Objects are compared field by field at any depth, everything else as a whole.
-pub(super) fn between(before: Value, after: Value) -> (Option<Value>, Option<Value>) {
+pub(super) fn between(before: Snapshot, after: Snapshot) -> (Option<Snapshot>, Option<Snapshot>) {
     match (before, after) {
         (before, after) if before == after => (None, None),
-        (Value::Object(before), Value::Object(after)) => between_objects(before, after),
+        (Snapshot::Object(before), Snapshot::Object(after)) => between_objects(before, after),
         (before, after) => (Some(before), Some(after)),
     }
 }
 
 fn between_objects(
-    before: Map<String, Value>,
-    mut after: Map<String, Value>,
-) -> (Option<Value>, Option<Value>) {
-    let (mut old, mut new) = (Map::new(), Map::new());
+    before: BTreeMap<String, Snapshot>,
+    mut after: BTreeMap<String, Snapshot>,
+) -> (Option<Snapshot>, Option<Snapshot>) {
+    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
     for (key, before) in before {
         let (old_part, new_part) = match after.remove(&key) {
             Some(after) => between(before, after),
@@ -34,34 +42,9 @@ fn between_objects(
         new.extend(new_part.map(|part| (key, part)));
     }
     new.extend(after);
-    let some = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
+    let some = |members: BTreeMap<_, _>| (!members.is_empty()).then_some(Snapshot::Object(members));
     (some(old), some(new))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_what_differs_is_kept_at_any_depth() {
-        let before = json!({"id": 1, "limit": 500, "address": {"city": "Yangon", "zip": "11181"}, "tags": [1], "gone": true});
-        let after = json!({"id": 1, "limit": 900, "address": {"city": "Mandalay", "zip": "11181"}, "tags": [1, 2], "new": 0});
-        let (old, new) = between(before, after);
-        assert_eq!(
-            old.unwrap(),
-            json!({"limit": 500, "address": {"city": "Yangon"}, "tags": [1], "gone": true})
-        );
-        assert_eq!(
-            new.unwrap(),
-            json!({"limit": 900, "address": {"city": "Mandalay"}, "tags": [1, 2], "new": 0})
-        );
-    }
-
-    #[test]
-    fn equal_snapshots_leave_nothing() {
-        assert_eq!(between(json!({"a": {"b": 1}}), json!({"a": {"b": 1}})), (None, None));
-        assert_eq!(between(json!({"a": 1}), json!({})), (Some(json!({"a": 1})), None));
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod custody;
+mod debug;
 mod followers;
 mod full;
 mod indexes;
@@ -12,6 +13,7 @@ mod power;
 mod recovery;
 mod segments;
 mod undrained;
+mod values;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -28,6 +28,14 @@ pub enum Json<'t> {
 }
 
 impl<'t> Json<'t> {
+    /// Reads text that holds one JSON value. `None` for any other text.
+    pub(crate) fn read(text: &'t str) -> Option<Self> {
+        let mut walker = Walker::new(text);
+        let (begin, end) = walker.value(0).ok()?;
+        walker.skip_space();
+        (walker.at == text.len()).then(|| Self::of(&text[begin..end]))
+    }
+
     /// Of text that was walked.
     pub(crate) fn of(text: &'t str) -> Self {
         match text.as_bytes().first() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
+use crate::timestamps::{Direction, Implausible};
 
 use super::TornTail;
 
@@ -36,6 +37,11 @@ pub enum FindingKind {
     Identity,
     /// The latest checkpoint is missing, or cannot be read.
     Checkpoint,
+    /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
+    TimeBackwards,
+    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than the reader's clock: a clock
+    /// was ahead.
+    TimeAhead,
     /// A line without an end at the end of the active segment.
     TornTail,
     /// An unfinished line that recovery kept aside.
@@ -79,6 +85,12 @@ pub struct Finding {
     /// Where in it, in bytes; in a compressed file, of its decompressed text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// The sequence number of the first line concerned, where it is not known by its byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The last line concerned, where there is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
     /// What to do.
     pub advice: String,
 }
@@ -96,12 +108,20 @@ impl Finding {
             what: what.into(),
             path: Some(path.to_path_buf()),
             offset: None,
+            seq: None,
+            last_seq: None,
             advice: advice.into(),
         }
     }
 
     pub(super) fn at_byte(mut self, offset: u64) -> Self {
         self.offset = Some(offset);
+        self
+    }
+
+    pub(super) fn on_lines(mut self, first: u64, last: u64) -> Self {
+        self.seq = Some(first);
+        self.last_seq = (last > first).then_some(last);
         self
     }
 
@@ -159,6 +179,21 @@ impl Findings {
             "nothing: the next process that opens the trail keeps it aside. Its entry was never accepted";
         let path = crate::listing::active_path(directory);
         self.add(Finding::new(FindingKind::TornTail, what, &path, advice).at_byte(tail.offset));
+    }
+
+    /// Times that cannot all be right. `path` is where the first of the lines is.
+    pub(super) fn implausible(&mut self, times: Implausible, path: &Path) {
+        let kind = match times.direction {
+            Direction::Ahead => FindingKind::TimeAhead,
+            Direction::Back => FindingKind::TimeBackwards,
+        };
+        let advice = if times.is_lasting {
+            "set the clock of the machine that writes the trail right; lines that are recorded keep their times"
+        } else {
+            "take their order from the sequence numbers, and find out why the clock was wrong"
+        };
+        let finding = Finding::new(kind, times.message, path, advice).on_lines(times.first, times.last);
+        self.add(if times.is_lasting { finding } else { finding.for_information() });
     }
 
     pub(super) fn unknown_writer(&mut self, directory: &Path, why: &str) {

@@ -358,3 +358,42 @@ fn an_inspection_serialises_even_where_names_are_no_unicode() {
     assert!(json["directory"].as_str().unwrap().ends_with("bad-\u{fffd}"));
     assert_eq!(json["findings"][0]["kind"], "identity");
 }
+
+/// A line of this time, without its newline.
+fn dated(seq: u64, time: &str) -> Vec<u8> {
+    format!("{{\"seq\":{seq},\"timestamp\":\"{time}\",\"description\":\"d\"}}").into_bytes()
+}
+
+#[test]
+fn lines_of_a_clock_that_was_wrong_are_named_once_and_are_no_reason_to_act() {
+    let sample = by_hand();
+    sample.write_sealed(0, &text([line(0, 0), line(1, 0), dated(2, "2020-01-01T00:00:00.000000Z")]));
+    let back = [3, 4].map(|seq| dated(seq, "2020-01-01T00:00:01.500000Z"));
+    let ahead = [6, 7].map(|seq| dated(seq, "9998-01-19T03:14:07.000000Z"));
+    sample.write_active(&text([&back[..], &[line(5, 0)], &ahead, &[line(8, 0)]].concat()));
+    narrow(&sample);
+    let inspection = inspected(&sample);
+    let found: Vec<_> = inspection
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.severity, finding.seq, finding.last_seq, finding.path.clone()))
+        .collect();
+    let (sealed, active) = (Some(sample.sealed(0)), Some(sample.active()));
+    assert_eq!(
+        found,
+        [
+            (FindingKind::TimeBackwards, Severity::Note, Some(2), Some(4), sealed),
+            (FindingKind::TimeAhead, Severity::Note, Some(6), Some(7), active),
+        ]
+    );
+    assert_eq!(
+        inspection.findings[0].what,
+        "lines 2 to 4 are dated from 2020-01-01T00:00:00Z on, earlier than line 0 (2025-11-24T00:00:00Z): a clock was wrong"
+    );
+    assert!(!inspection.needs_attention());
+
+    sample.append(&text([dated(9, "9998-01-19T03:14:07.000000Z")]));
+    let inspection = inspected(&sample);
+    assert_eq!((inspection.findings[0].kind, inspection.findings[0].seq), (FindingKind::TimeAhead, Some(9)));
+    assert!(inspection.needs_attention(), "the clock is wrong now");
+}

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::StoredEntry;
+use auditx_core::{Moment, StoredEntry};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::line::Line;
 use crate::listing::{Listing, active_path};
 use crate::segment::Segment;
+use crate::timestamps::Timestamps;
 
 use super::finding::{Finding, FindingKind, Findings};
 use super::sequence::{Break, Sequence};
@@ -22,6 +23,7 @@ struct Walk<'a> {
     inspection: &'a mut Inspection,
     findings: &'a mut Findings,
     sequence: Sequence,
+    timestamps: Timestamps,
     /// The first numberless entry, and whether others have numbers: see `finish`.
     first_unnumbered: Option<Finding>,
     /// With which line the oldest segment begins; by its name, where it cannot be read.
@@ -44,6 +46,7 @@ pub(super) fn walk(
         inspection,
         findings,
         sequence: Sequence::default(),
+        timestamps: Timestamps::default(),
         first_unnumbered: None,
         beginning: listing.sealed.front().map(|sealed| sealed.first_seq),
         is_beginning_retired: false,
@@ -186,6 +189,10 @@ impl Walk<'_> {
 
     fn entry(&mut self, entry: StoredEntry, line: &Line) {
         self.inspection.entries += 1;
+        let second = Moment::parse(&entry.timestamp).map(|moment| moment.micros() / 1_000_000);
+        if let (Some(seq), Some(second)) = (line.seq(), second.and_then(|second| second.try_into().ok())) {
+            self.timestamps.pass(seq, second);
+        }
         if !entry.timestamp.is_empty() {
             if self.inspection.first_timestamp.is_none() {
                 self.inspection.first_timestamp = Some(entry.timestamp.clone());
@@ -242,7 +249,9 @@ impl Walk<'_> {
 
     /// What only the whole trail can tell.
     fn finish(self, directory: &Path) {
-        let Self { inspection, findings, first_unnumbered, beginning, is_beginning_retired, .. } = self;
+        let Self {
+            inspection, findings, timestamps, first_unnumbered, beginning, is_beginning_retired, ..
+        } = self;
         let has_numbered = inspection.first_seq.is_some();
         if let Some(mut finding) = first_unnumbered {
             let count = inspection.unnumbered_entries;
@@ -268,6 +277,15 @@ impl Walk<'_> {
                 format!("the oldest line is {first}, and no record says that those before it were retired");
             let advice = "restore the segments before it from a backup";
             findings.add(Finding::new(FindingKind::MissingBeginning, what, directory, advice));
+        }
+        let end = inspection.last_seq.map_or(0, |last| last.saturating_add(1));
+        for times in timestamps.finish(end) {
+            let holds = |segment: &&SegmentState| {
+                segment.first_seq.is_some_and(|first| first <= times.first)
+                    && segment.last_seq.is_some_and(|last| last >= times.first)
+            };
+            let file = inspection.segments.iter().find(holds).map(|segment| directory.join(&segment.file));
+            findings.implausible(times, file.as_deref().unwrap_or(directory));
         }
         identity::check_presence(inspection.identity.as_ref(), has_numbered, directory, findings);
     }

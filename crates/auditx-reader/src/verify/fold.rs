@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
-use super::pulse::{Found, Pulse};
+use super::pulse::{Pulse, TimeRemark};
 use super::record::{Claim, Record};
 use super::scan::{KnownKeys, Notice, Piece, What};
 use super::subtrees::Subtrees;
@@ -19,9 +19,6 @@ use crate::error::Error;
 
 /// Lines whose hashes are kept, so that a recorded checkpoint, which speaks of a size a little earlier, is found in them.
 const KEPT_LINES: usize = 128 * 1024;
-
-/// More remarks on times than anybody reads.
-const MOST_FOUND: usize = 1_000;
 
 /// Where something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +80,7 @@ pub(super) struct Walked {
     pub(super) retirement: Option<(u64, CompactRange)>,
     pub(super) unreadable: Option<(Place, &'static str)>,
     pub(super) cache_differs_at: Option<u64>,
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<TimeRemark>,
     /// The keys that signed recorded checkpoints, in the order of the bits.
     signatories: Vec<VerifierKey>,
 }
@@ -137,7 +134,9 @@ impl<'a> Fold<'a> {
     }
 
     pub(super) fn finish(self) -> Walked {
-        self.walked
+        let Self { pulse, mut walked, .. } = self;
+        walked.found = pulse.finish(walked.next);
+        walked
     }
 
     /// Whether to go on.
@@ -253,11 +252,7 @@ impl<'a> Fold<'a> {
                 self.pulse.open(heartbeat);
                 is_opening = at == *seq;
             }
-            if let Some(found) = self.pulse.beat(*seq, *second, is_opening)
-                && self.walked.found.len() < MOST_FOUND
-            {
-                self.walked.found.push(found);
-            }
+            self.pulse.beat(*seq, *second, is_opening);
         }
         opened.for_each(|(_, heartbeat)| self.pulse.open(heartbeat));
     }

@@ -48,8 +48,11 @@ pub enum Reason {
 pub enum RemarkKind {
     /// The trail was silent for more than two heartbeats while a process had it open.
     MissingHeartbeat,
-    /// A line says that it is much older than one before it.
+    /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
     TimeBackwards,
+    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than the reader's clock: a clock
+    /// was ahead.
+    TimeAhead,
     /// The cache of tree nodes does not agree with the lines: proofs cannot be made from it.
     WrongTiles,
     /// A line was to be erased, and still is there.
@@ -71,6 +74,9 @@ pub struct Remark {
     /// The line concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
+    /// The last line concerned, where there is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
     /// What, in words.
     pub message: String,
 }
@@ -156,8 +162,18 @@ impl Verification {
     }
 
     pub(super) fn remark(&mut self, kind: RemarkKind, seq: Option<u64>, message: impl Into<String>) {
+        self.remark_on((seq, None), kind, message);
+    }
+
+    /// On the lines from one to another.
+    pub(super) fn remark_on(
+        &mut self,
+        (seq, last_seq): (Option<u64>, Option<u64>),
+        kind: RemarkKind,
+        message: impl Into<String>,
+    ) {
         if self.remarks.len() < MOST_REMARKS {
-            self.remarks.push(Remark { kind, seq, message: message.into() });
+            self.remarks.push(Remark { kind, seq, last_seq, message: message.into() });
         } else {
             self.further_remarks += 1;
         }

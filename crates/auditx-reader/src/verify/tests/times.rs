@@ -21,7 +21,11 @@ impl Clock for Standing {
 
 /// A trail with an entry at each of these seconds, and the kinds and lines that were remarked on.
 fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, Option<u64>)> {
-    let clock = Standing(Arc::new(AtomicU64::new(1_800_000_000)));
+    verified(seconds).remarks.into_iter().map(|remark| (remark.kind, remark.seq)).collect()
+}
+
+fn verified(seconds: &[u64]) -> Verification {
+    let clock = Standing(Arc::new(AtomicU64::new(1_700_000_000)));
     let trail = Trail::with(
         &SigningKey::generate(),
         |config| {
@@ -30,14 +34,14 @@ fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, Option<u64>)> {
         },
         |logger| {
             for second in seconds {
-                clock.0.store(1_800_000_000 + second, Ordering::SeqCst);
+                clock.0.store(1_700_000_000 + second, Ordering::SeqCst);
                 record(logger, 0, 10);
             }
         },
     );
     let verification = trail.verify();
     assert_eq!(verification.answer, Answer::Intact);
-    verification.remarks.into_iter().map(|remark| (remark.kind, remark.seq)).collect()
+    verification
 }
 
 #[test]
@@ -52,10 +56,19 @@ fn a_silence_of_more_than_two_heartbeats_is_remarked_on() {
 #[test]
 fn time_that_runs_backwards_is_remarked_on() {
     assert_eq!(remarked(&[100, 50, 40, 100]), [], "threads and corrections may do that much");
-    assert_eq!(
-        remarked(&[100, 39, 30, 100, 10]),
-        [(RemarkKind::TimeBackwards, Some(3)), (RemarkKind::TimeBackwards, Some(6)),]
-    );
+    assert_eq!(remarked(&[100, 39, 30, 100]), [(RemarkKind::TimeBackwards, Some(3))]);
+    assert_eq!(remarked(&[1_000, 10, 11, 1_001]), [(RemarkKind::TimeBackwards, Some(3))]);
+}
+
+#[test]
+fn a_clock_that_was_ahead_is_remarked_on_once_with_its_first_and_last_line() {
+    let year = 365 * 86_400;
+    let remarks = verified(&[10, 20 * year, 20 * year + 1, 20 * year + 2, 11, 12]).remarks;
+    assert_eq!(remarks.len(), 1, "{remarks:?}");
+    let remark = &remarks[0];
+    assert_eq!((remark.kind, remark.seq, remark.last_seq), (RemarkKind::TimeAhead, Some(3), Some(5)));
+    assert!(remark.message.contains("lines 3 to 5") && remark.message.contains("2043-"), "{remark:?}");
+    assert_eq!(remarked(&[10, 20 * year]), [(RemarkKind::TimeAhead, Some(3))], "to the end of the trail");
 }
 
 #[test]

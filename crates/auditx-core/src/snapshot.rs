@@ -1,0 +1,75 @@
+//! A JSON tree whose numbers keep all their digits, for the snapshots of [`EntryBuilder::changes`](crate::EntryBuilder::changes).
+//!
+//! `serde_json::Value` holds a number as `u64`, `i64` or `f64`, so a `u128` does not fit and 30 digits are rounded. [`Tree`] lets
+//! one encoder write both kinds of tree.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+/// A JSON value. Members are ordered by key, as those of a `serde_json::Value` are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Snapshot {
+    Null,
+    Bool(bool),
+    /// The digits as they are written.
+    Number(Box<str>),
+    Text(String),
+    Array(Vec<Self>),
+    Object(BTreeMap<String, Self>),
+}
+
+/// What one node of a tree is.
+pub(crate) enum Node<'t, T> {
+    Null,
+    Bool(bool),
+    Number(&'t dyn fmt::Display),
+    Text(&'t str),
+    Array(&'t [T]),
+    /// See [`Tree::members`].
+    Object,
+}
+
+/// A JSON tree that can be encoded.
+pub(crate) trait Tree: Sized {
+    fn node(&self) -> Node<'_, Self>;
+
+    /// The members of an object; nothing for any other node.
+    fn members(&self) -> impl Iterator<Item = (&String, &Self)>;
+}
+
+impl Tree for Value {
+    fn node(&self) -> Node<'_, Self> {
+        match self {
+            Self::Null => Node::Null,
+            Self::Bool(value) => Node::Bool(*value),
+            Self::Number(number) => Node::Number(number),
+            Self::String(text) => Node::Text(text),
+            Self::Array(items) => Node::Array(items),
+            Self::Object(_) => Node::Object,
+        }
+    }
+
+    fn members(&self) -> impl Iterator<Item = (&String, &Self)> {
+        self.as_object().into_iter().flatten()
+    }
+}
+
+impl Tree for Snapshot {
+    fn node(&self) -> Node<'_, Self> {
+        match self {
+            Self::Null => Node::Null,
+            Self::Bool(value) => Node::Bool(*value),
+            Self::Number(digits) => Node::Number(digits),
+            Self::Text(text) => Node::Text(text),
+            Self::Array(items) => Node::Array(items),
+            Self::Object(_) => Node::Object,
+        }
+    }
+
+    fn members(&self) -> impl Iterator<Item = (&String, &Self)> {
+        let members = if let Self::Object(members) = self { Some(members) } else { None };
+        members.into_iter().flatten()
+    }
+}

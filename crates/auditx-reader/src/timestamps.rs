@@ -1,0 +1,339 @@
+//! Whether the times of a trail's lines are plausible: none far after the reader's clock, and none before a line that precedes it.
+//!
+//! `verify` and `inspect` share it. A clock that was wrong is one [`Implausible`], however many lines were recorded meanwhile. Times are
+//! whole seconds. Memory is bounded: [`MOST_JUMPS`] jumps and [`MOST_FOUND`] results.
+
+use auditx_core::Moment;
+
+/// Lines may be this much out of order. The time of an entry is taken before it waits for room in the journal (10 s by default) and
+/// before its thread may be suspended; network time corrects a clock by less.
+const OUT_OF_ORDER: u64 = 60;
+
+/// A line may be dated this much after the reader's clock: readers run on other machines too.
+const READER_BEHIND: u64 = 300;
+
+/// Jumps ahead that are remembered. The smallest is forgotten first; a clock that was wrong makes a large one.
+const MOST_JUMPS: usize = 64;
+
+/// More than anybody reads.
+const MOST_FOUND: usize = 1_000;
+
+/// How times are wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// The lines are dated later than lines after them, or than now.
+    Ahead,
+    /// The lines are dated earlier than a line before them, until the time jumps ahead again.
+    Back,
+}
+
+/// Consecutive lines whose times cannot all be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Implausible {
+    pub(crate) direction: Direction,
+    /// The first and the last line of them.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Whether the last line of the trail is dated later than now, so that the clock is wrong still.
+    pub(crate) is_lasting: bool,
+    pub(crate) message: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct At {
+    seq: u64,
+    second: u64,
+}
+
+/// The time went ahead from one line to the next by more than [`OUT_OF_ORDER`]: a pause, or a clock.
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    /// The first line after it.
+    seq: u64,
+    from: u64,
+    to: u64,
+}
+
+/// Lines dated later than now.
+#[derive(Debug)]
+struct Future {
+    first: u64,
+    latest: u64,
+}
+
+/// Lines after a step back. Either they are dated too early, or the lines before them too late: how the time goes on tells which.
+#[derive(Debug)]
+struct StepBack {
+    first: At,
+    /// The latest line before the step.
+    before: At,
+    /// The latest line since.
+    latest: At,
+    /// The jumps before the step.
+    jumps: Vec<Jump>,
+    /// Which of them went over the time of the step: the lines from there on may be dated too late.
+    over: Option<usize>,
+}
+
+/// Follows the times of all lines in order.
+#[derive(Debug)]
+pub(crate) struct Timestamps {
+    clock: fn() -> Moment,
+    /// Later times are looked at twice.
+    limit: u64,
+    /// The latest time among lines that are plausible so far.
+    newest: Option<At>,
+    jumps: Vec<Jump>,
+    future: Option<Future>,
+    step: Option<StepBack>,
+    found: Vec<Implausible>,
+}
+
+impl Default for Timestamps {
+    fn default() -> Self {
+        Self::new(Moment::now)
+    }
+}
+
+impl Timestamps {
+    /// With the clock of the reader.
+    pub(crate) fn new(clock: fn() -> Moment) -> Self {
+        Self { clock, limit: 0, newest: None, jumps: Vec::new(), future: None, step: None, found: Vec::new() }
+    }
+
+    /// The latest second among the lines that are plausible so far.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.newest.map(|at| at.second)
+    }
+
+    /// Whether the line that came last is plausible so far.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.future.is_none() && self.step.is_none()
+    }
+
+    /// The next line and its second since 1970. A line of the same second as the line before may be left out.
+    pub(crate) fn pass(&mut self, seq: u64, second: u64) {
+        if self.is_future(second) {
+            let future = self.future.get_or_insert(Future { first: seq, latest: second });
+            future.latest = future.latest.max(second);
+            return;
+        }
+        if let Some(future) = self.future.take() {
+            self.add_future(&future, seq, false);
+        }
+        let at = At { seq, second };
+        if let Some(step) = self.step.take()
+            && self.went_on(step, at)
+        {
+            return;
+        }
+        let Some(newest) = self.newest else {
+            self.newest = Some(at);
+            return;
+        };
+        if second + OUT_OF_ORDER < newest.second {
+            let over = self.jumps.iter().rposition(|jump| jump.from <= second + OUT_OF_ORDER);
+            let over = over.filter(|&over| self.jumps[over].to > second + OUT_OF_ORDER);
+            let jumps = std::mem::take(&mut self.jumps);
+            self.step = Some(StepBack { first: at, before: newest, latest: at, jumps, over });
+        } else {
+            self.note_jump(newest, at);
+            self.newest = Some(later(newest, at));
+        }
+    }
+
+    /// No line follows; the next one would have this number. In the order of the lines.
+    pub(crate) fn finish(mut self, end: u64) -> Vec<Implausible> {
+        if let Some(future) = self.future.take() {
+            self.add_future(&future, end, true);
+        }
+        if let Some(step) = self.step.take() {
+            self.conclude(step, end, false);
+        }
+        self.found.sort_by_key(|found| found.first);
+        self.found
+    }
+
+    /// The clock is asked again where it matters: reading may take long, and lines be added meanwhile.
+    fn is_future(&mut self, second: u64) -> bool {
+        if second > self.limit {
+            let now = u64::try_from((self.clock)().micros() / 1_000_000).unwrap_or(0);
+            self.limit = now + READER_BEHIND;
+        }
+        second > self.limit
+    }
+
+    /// The next line after a step back. Whether that is all there is to say about it.
+    fn went_on(&mut self, mut step: StepBack, at: At) -> bool {
+        if at.second + OUT_OF_ORDER >= step.before.second {
+            // A clock that is put right jumps; one that had been ahead is caught up with.
+            let has_jumped = at.second > step.latest.second + OUT_OF_ORDER;
+            self.conclude(step, at.seq, has_jumped);
+            return false;
+        }
+        if at.second + OUT_OF_ORDER < step.latest.second {
+            self.conclude(step, at.seq, false);
+            return false;
+        }
+        self.note_jump(step.latest, at);
+        step.latest = later(step.latest, at);
+        self.step = Some(step);
+        true
+    }
+
+    /// Decides which lines around a step back are dated wrongly. `end` follows the last line after the step.
+    fn conclude(&mut self, mut step: StepBack, end: u64, is_put_right: bool) {
+        let since = std::mem::take(&mut self.jumps);
+        match step.over.filter(|_| !is_put_right) {
+            Some(over) => {
+                let first = step.jumps[over].seq;
+                let message = format!(
+                    "{} dated up to {}, later than line {} ({}): a clock was wrong",
+                    lines(first, step.first.seq - 1),
+                    time(step.before.second),
+                    step.first.seq,
+                    time(step.first.second),
+                );
+                self.add(Direction::Ahead, (first, step.first.seq), false, message);
+                step.jumps.truncate(over);
+                step.jumps.extend(since);
+                self.newest = Some(step.latest);
+            }
+            None => {
+                let message = format!(
+                    "{} dated from {} on, earlier than line {} ({}): a clock was wrong",
+                    lines(step.first.seq, end - 1),
+                    time(step.first.second),
+                    step.before.seq,
+                    time(step.before.second),
+                );
+                self.add(Direction::Back, (step.first.seq, end), false, message);
+            }
+        }
+        self.jumps = step.jumps;
+    }
+
+    fn add_future(&mut self, future: &Future, end: u64, is_lasting: bool) {
+        let now = self.limit - READER_BEHIND;
+        let message = format!(
+            "{} dated up to {}, later than now ({}): a clock was wrong",
+            lines(future.first, end - 1),
+            time(future.latest),
+            time(now)
+        );
+        self.add(Direction::Ahead, (future.first, end), is_lasting, message);
+    }
+
+    fn add(&mut self, direction: Direction, (first, end): (u64, u64), is_lasting: bool, message: String) {
+        if self.found.len() < MOST_FOUND {
+            self.found.push(Implausible { direction, first, last: end - 1, is_lasting, message });
+        }
+    }
+
+    fn note_jump(&mut self, before: At, at: At) {
+        if at.second <= before.second + OUT_OF_ORDER {
+            return;
+        }
+        if self.jumps.len() == MOST_JUMPS {
+            let smallest = (0..MOST_JUMPS).min_by_key(|&place| self.jumps[place].to - self.jumps[place].from);
+            smallest.map(|place| self.jumps.remove(place));
+        }
+        self.jumps.push(Jump { seq: at.seq, from: before.second, to: at.second });
+    }
+}
+
+fn later(one: At, other: At) -> At {
+    if other.second > one.second { other } else { one }
+}
+
+fn lines(first: u64, last: u64) -> String {
+    if first == last { format!("line {first} is") } else { format!("lines {first} to {last} are") }
+}
+
+/// `2026-11-24T15:24:54Z`
+fn time(second: u64) -> String {
+    let micros = i64::try_from(second).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    Moment::from_micros(micros).to_string().replace(".000000", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{Ahead, Back};
+
+    const NOW: u64 = 1_790_000_000;
+
+    /// One line at each second, relative to a day ago.
+    fn found(seconds: &[i64]) -> Vec<(Direction, u64, u64)> {
+        full(seconds).into_iter().map(|found| (found.direction, found.first, found.last)).collect()
+    }
+
+    fn full(seconds: &[i64]) -> Vec<Implausible> {
+        let mut timestamps = Timestamps::new(|| Moment::from_micros(1_790_000_000_000_000));
+        for (seq, second) in (0..).zip(seconds) {
+            timestamps.pass(seq, (NOW - 86_400).checked_add_signed(*second).unwrap());
+        }
+        timestamps.finish(seconds.len() as u64)
+    }
+
+    const YEAR: i64 = 365 * 86_400;
+
+    #[test]
+    fn plausible_times_are_not_remarked_on() {
+        assert_eq!(found(&[]), []);
+        assert_eq!(found(&[0, 10, 5, 12, 300, 240, 301]), [], "threads may be a minute out of order");
+        assert_eq!(found(&[-3 * YEAR, -YEAR, 0, 3_600]), [], "a trail may rest for years");
+        assert_eq!(found(&[0, 86_400 + 300]), [], "the reader's clock may be five minutes behind");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_and_put_right_is_one_stretch() {
+        let times = [0, 1, -6 * YEAR, 2 - 6 * YEAR, 3 - 6 * YEAR, 4, 5, 6];
+        assert_eq!(found(&times), [(Back, 2, 4)]);
+        assert_eq!(found(&[0, 1, -6 * YEAR, 1 - 6 * YEAR]), [(Back, 2, 3)], "until the end");
+        assert_eq!(found(&[0, -YEAR, 1, 2, -YEAR, 3]), [(Back, 1, 1), (Back, 4, 4)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_one_stretch() {
+        let far = 11 * YEAR;
+        assert_eq!(found(&[0, 1, far, far + 1, 2, 3]), [(Ahead, 2, 3)], "later than now");
+        assert_eq!(found(&[0, 1, far, far + 1]), [(Ahead, 2, 3)], "until the end");
+        assert_eq!(found(&[0, 1, 7_200, 7_201, 2, 3]), [(Ahead, 2, 3)], "later than the lines after it");
+        let caught_up: Vec<i64> = [0, 1, 600, 601].into_iter().chain((2..700).step_by(10)).collect();
+        assert_eq!(found(&caught_up), [(Ahead, 2, 3)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_and_then_ahead_is_two() {
+        let times = [0, 1, -6 * YEAR, 1 - 6 * YEAR, 12 * YEAR, 1 + 12 * YEAR, 2, 3];
+        assert_eq!(found(&times), [(Back, 2, 5), (Ahead, 4, 5)]);
+        assert_eq!(found(&[0, -YEAR, -2 * YEAR, 1]), [(Back, 1, 1), (Back, 2, 2)], "two steps");
+    }
+
+    #[test]
+    fn a_step_back_after_many_pauses_is_found_and_costs_bounded_memory() {
+        let mut times: Vec<i64> = (0..1_000).map(|hour| hour * 70 - 100_000).collect();
+        times.push(-200_000);
+        assert_eq!(found(&times), [(Back, 1_000, 1_000)]);
+    }
+
+    #[test]
+    fn the_message_names_the_lines_and_both_times() {
+        let messages: Vec<String> =
+            [full(&[0, 1, -YEAR, 2]), full(&[0, 7_200, 7_201, 2]), full(&[0, 20 * YEAR])]
+                .into_iter()
+                .flatten()
+                .map(|found| found.message)
+                .collect();
+        assert_eq!(
+            messages,
+            [
+                "line 2 is dated from 2025-09-20T14:13:20Z on, earlier than line 1 (2026-09-20T14:13:21Z): a clock was wrong",
+                "lines 1 to 2 are dated up to 2026-09-20T16:13:21Z, later than line 3 (2026-09-20T14:13:22Z): a clock was wrong",
+                "line 1 is dated up to 2046-09-15T14:13:20Z, later than now (2026-09-21T14:13:20Z): a clock was wrong",
+            ]
+        );
+        assert!(full(&[0, 20 * YEAR])[0].is_lasting && !full(&[0, 20 * YEAR, 1])[0].is_lasting);
+    }
+}
