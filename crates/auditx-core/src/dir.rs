@@ -354,7 +354,7 @@ impl Dir {
         self.resolve(name, |at, name| rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR))
     }
 
-    /// Creates a directory below this one, and its parents there, where there is none yet.
+    /// Creates a directory below this one where there is none yet; not its parents, which may have been moved away.
     pub(crate) fn create_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let Modes { directory, group, .. } = self.0.modes;
         self.make_directory(name.as_ref(), raw(directory.unwrap_or(Modes::DIRECTORY)), directory, group)
@@ -391,11 +391,6 @@ impl Dir {
             Ok(()) => adopt(self.open_directory(name)?, exact, group),
             // Fails where it is something else.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_directory(name).map(drop),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = name.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
-                self.create_directory(parent)?;
-                self.make_directory(name, mode, exact, group)
-            }
             Err(error) => Err(error),
         }
     }

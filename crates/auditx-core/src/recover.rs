@@ -6,6 +6,7 @@
 
 mod rebuild;
 mod replay;
+mod stray;
 mod tail;
 
 use std::io;
@@ -110,6 +111,13 @@ fn resume(
     let signed = latest.as_ref().map_or(0, SignedCheckpoint::size);
     let tiles = Tiles::open(directory);
     let mut tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
+    let mut records = Vec::new();
+    if tail.next_seq < signed
+        && let Some(restoration) = stray::adopt(means, tail.next_seq)?
+    {
+        records.push(OwnRecord::Restored(restoration));
+        tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
+    }
     let next_seq = tail.next_seq;
     if latest.is_none() && next_seq > LINES_BEFORE_FIRST_CHECKPOINT {
         return Err(Error::corrupt(format!(
@@ -120,7 +128,10 @@ fn resume(
     }
     if next_seq < signed {
         return Err(disagreement(
-            format!("the trail ends before line {next_seq}, and its checkpoint names {signed} lines"),
+            format!(
+                "the trail ends before line {next_seq}, and its checkpoint names {signed} lines{}",
+                stray::hint(directory, next_seq)
+            ),
             next_seq,
         )
         .at(&directory.join(ACTIVE)));
@@ -140,7 +151,7 @@ fn resume(
         }
     };
     let (record, first_seq) = tail.repair(directory, means)?;
-    let records = record.into_iter().collect();
+    records.extend(record);
     let mut tree = GrowingTree::open(directory, frontier)?;
     // What the cache then lacks is made anew when it is missed.
     if tree.extend(&tail.unsigned).is_err() {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::identity::{IDENTITY, TrailIdentity};
 use crate::notary::{CHECKPOINT, CHECKPOINTS};
 use crate::own_record::FORMAT_VERSION;
-use crate::segment::ACTIVE;
+use crate::segment::{ACTIVE, OWN_DIR};
 use crate::tiles::GrowingTree;
 use crate::tree::{CompactRange, Hash};
 
@@ -46,7 +46,10 @@ impl RestoredTrail {
         if !target.list("").map_err(failed)?.is_empty() {
             return Err(Error::invalid("a trail is restored into an empty directory").at(directory));
         }
-        target.create_directory(CHECKPOINTS).map_err(failed)?;
+        target
+            .create_directory(OWN_DIR)
+            .and_then(|()| target.create_directory(CHECKPOINTS))
+            .map_err(failed)?;
         let identity = TrailIdentity {
             format: FORMAT_VERSION,
             trail_id: trail_id.to_owned(),

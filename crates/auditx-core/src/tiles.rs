@@ -198,7 +198,14 @@ pub(crate) fn remove(directory: &Dir) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::OWN_DIR;
     use crate::tree::leaf_hash;
+
+    fn trail() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        Dir::from(directory.path()).create_directory(OWN_DIR).unwrap();
+        directory
+    }
 
     fn leaf(number: u64) -> Hash {
         leaf_hash(&number.to_le_bytes())
@@ -212,7 +219,7 @@ mod tests {
 
     #[test]
     fn frontiers_and_nodes_of_every_size_come_back_from_the_files() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = trail();
         let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         for number in 0..1000 {
             tree.push(leaf(number)).unwrap();
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn leaves_added_at_once_leave_the_files_that_single_ones_leave() {
         let leaves: Vec<Hash> = (0..3_000).map(leaf).collect();
-        let [singly, together] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [singly, together] = [(); 2].map(|()| trail());
         let mut tree = GrowingTree::open(&singly.path().into(), CompactRange::new(0)).unwrap();
         leaves.iter().for_each(|leaf| tree.push(*leaf).unwrap());
         tree.flush().unwrap();
@@ -262,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_tree_opened_again_writes_over_what_its_frontier_does_not_know() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = trail();
         let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         (0..600).for_each(|_| tree.push(leaf(7)).unwrap());
         tree.flush().unwrap();

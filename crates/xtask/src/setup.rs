@@ -44,6 +44,8 @@ const TOOLS: &[Tool] = &[
     // Makes system calls of the tests' programs fail.
     Tool { name: "strace", probe: &["strace", "--version"], package: "strace" },
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
+    // What rotates other people's logs, and the trail where nobody told it not to.
+    Tool { name: "logrotate", probe: &["logrotate", "--version"], package: "logrotate" },
     // What servers are fetched with that Debian has not.
     Tool { name: "python3", probe: &["python3", "-m", "pip", "--version"], package: "python3-pip" },
     // The queue of the background jobs; each test starts its own.

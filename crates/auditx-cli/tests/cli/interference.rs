@@ -6,7 +6,7 @@ use std::process::Command;
 use auditx_tests::interference::{Interference, record};
 use auditx_tests::random::Random;
 
-const ROUNDS: u64 = 600;
+const ROUNDS: u64 = 200;
 
 /// Set in the process that records: the directory, and the number of the round.
 const RECORDER: &str = "AUDITX_TEST_RECORDER";
@@ -36,5 +36,5 @@ fn what_was_durable_is_read_or_refused_whatever_two_hundred_interferences_do() {
     }
     let tally = interference.tally();
     eprintln!("{tally:?}");
-    assert!(tally.restored > 20 && tally.refused > 0, "{tally:?}");
+    assert!(tally.restored > ROUNDS / 4, "{tally:?}");
 }

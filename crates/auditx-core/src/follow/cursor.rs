@@ -208,6 +208,7 @@ mod tests {
     #[test]
     fn a_cursor_remembers_and_a_torn_slot_costs_only_the_last_step() {
         let directory = tempfile::tempdir().unwrap();
+        Dir::from(directory.path()).create_directory(".auditx").unwrap();
         let mut cursor = Cursor::open(&directory.path().into(), "hook").unwrap();
         assert_eq!(cursor.position(), None);
         for position in [10, 20, 30] {

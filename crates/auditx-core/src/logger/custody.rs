@@ -180,7 +180,7 @@ impl AuditLogger {
 fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     let target = format!("audit.set-aside-{trail_id}");
     let target_own = format!("{target}/{OWN_DIR}");
-    trail.create_directory(&target_own).map_err(|error| {
+    trail.create_directory(&target).and_then(|()| trail.create_directory(&target_own)).map_err(|error| {
         Error::storage("cannot create a directory for the old trail", trail.join(&target), error)
     })?;
     let mut names: Vec<String> = sealed_segments(trail)?.iter().map(|segment| segment.name()).collect();

@@ -363,6 +363,57 @@ fn a_relative_directory_is_not_looked_for_again() {
 }
 
 #[test]
+fn a_process_that_dies_before_it_notices_leaves_a_segment_that_the_next_open_finds() {
+    for is_recreated in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(config(directory.path())).unwrap();
+        record(&logger, 0..30);
+        logger.close(PATIENCE).unwrap();
+        let active = directory.path().join(ACTIVE);
+        fs::rename(&active, directory.path().join("audit.jsonl-20261129")).unwrap();
+        if is_recreated {
+            fs::write(&active, b"").unwrap();
+        }
+        let logger = AuditLogger::open(config(directory.path())).unwrap();
+        record(&logger, 30..31);
+        assert_eq!(numbers(directory.path(), &logger), (0..31).collect::<Vec<_>>());
+        let recovered = kinds(directory.path()).iter().filter(|kind| *kind == "recovered").count();
+        assert_eq!(recovered, 1);
+
+        // With something else under its name nobody decides, but the error says what was found.
+        fs::rename(&active, directory.path().join("audit.jsonl.1")).unwrap();
+        fs::write(&active, b"half a line").unwrap();
+        let error = AuditLogger::open(config(directory.path())).unwrap_err();
+        assert!(error.is_corrupt() && error.to_string().contains("`audit.jsonl.1` begins"), "{error}");
+    }
+}
+
+#[test]
+fn a_process_that_dies_while_it_restores_a_segment_loses_nothing() {
+    const CHILD: &str = "AUDITX_TEST_RESTORING_CHILD";
+    if let Ok(directory) = std::env::var(CHILD) {
+        let directory = Path::new(&directory);
+        let logger = AuditLogger::open(config(directory)).unwrap();
+        record(&logger, 0..30);
+        fs::rename(directory.join(ACTIVE), directory.join("audit.jsonl.1")).unwrap();
+        fs::write(directory.join(ACTIVE), "somebody's notes\n").unwrap();
+        record(&logger, 30..60);
+        logger.close(PATIENCE).unwrap();
+        return;
+    }
+    let test = "logger::tests::interference::a_process_that_dies_while_it_restores_a_segment_loses_nothing";
+    for place in ["restore: name free#1", "restore: written#1"] {
+        let directory = tempfile::tempdir().unwrap();
+        let (_, was_killed) = super::kill_points::run_child(test, CHILD, directory.path(), place);
+        assert!(was_killed, "{place}");
+        let logger = AuditLogger::open(config(directory.path())).unwrap();
+        let found = numbers(directory.path(), &logger);
+        assert!(found.starts_with(&(0..30).collect::<Vec<_>>()), "{place}: {found:?}");
+        assert!(text(directory.path().join("audit.jsonl.aside")).contains("notes"), "{place}");
+    }
+}
+
+#[test]
 fn a_new_trail_has_its_three_files_and_raises_no_alarm_while_it_idles() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();

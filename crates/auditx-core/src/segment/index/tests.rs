@@ -197,6 +197,7 @@ fn an_index_knows_its_segment_by_three_small_looks() {
 fn only_its_own_file_is_read_as_the_index_of_a_segment() {
     let directory = tempfile::tempdir().unwrap();
     let trail = directory.path();
+    Dir::from(trail).create_directory(".auditx").unwrap();
     let segment = |first_seq| SealedSegment { first_seq, compressed: false, path: trail.join("unread") };
     assert_eq!(SegmentIndex::read(trail, &segment(7)).unwrap(), None);
     let index = index_of(&line(7, NOW, 3));
