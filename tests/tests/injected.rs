@@ -130,3 +130,36 @@ fn recording_makes_no_system_call() {
         .collect();
     assert!(between.is_empty(), "between 5,000 entries: {between:?}");
 }
+
+#[test]
+fn a_sync_costs_one_fstat_and_one_stat_of_the_active_segment() {
+    let root = tempfile::tempdir().unwrap();
+    let (trail, log) = (root.path().join("trail"), root.path().join("strace"));
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .arg("-P")
+        .arg(trail.join("audit.jsonl"))
+        .args(["-e", "trace=fdatasync,fstat,stat,lstat,newfstatat,statx"])
+        .arg(env!("CARGO_BIN_EXE_steady"))
+        .arg(&trail)
+        .arg("1000")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("done"));
+    let log = fs::read_to_string(&log).unwrap();
+    let calls = |thread: &str, call: &str| {
+        let is_it = |line: &&str| {
+            line.split_once(' ').is_some_and(|(of, text)| of == thread && text.trim_start().starts_with(call))
+        };
+        log.lines().filter(is_it).count()
+    };
+    let threads = log.lines().filter_map(|line| line.split(' ').next());
+    let writer = threads.max_by_key(|thread| calls(thread, "fdatasync")).unwrap();
+    let syncs = calls(writer, "fdatasync");
+    let stats: usize =
+        ["fstat", "stat", "lstat", "newfstatat", "statx"].iter().map(|call| calls(writer, call)).sum();
+    assert!(syncs >= 40, "{syncs}");
+    // And two for each look of the watch, once a second.
+    assert!(stats >= 2 * syncs - 10 && stats <= 2 * syncs + 10, "{stats} for {syncs}");
+}

@@ -23,6 +23,9 @@ fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
     let directory = directory();
     let demo = auditx(&["demo"], directory.path());
     assert_eq!((demo.status, demo.err.as_str()), (Some(0), ""));
+    for name in ["audit.jsonl", "security.jsonl", "app.log"] {
+        assert!(directory.path().join(name).is_file(), "{name}");
+    }
 
     let lines = active_lines(directory.path());
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["auditx"]["kind"].as_str()).collect();

@@ -7,6 +7,7 @@ mod fixture;
 mod freshness;
 mod lines;
 mod live;
+mod loss;
 mod records;
 mod retirement;
 mod rotation;

@@ -1,0 +1,47 @@
+//! Lines that another program took away: excused by the record that the trail signed, and by nothing else.
+
+use std::fs;
+
+use auditx_core::{ACTIVE, Config, JournalKind, SigningKey};
+
+use super::fixture::*;
+use super::*;
+
+/// A trail of which some lines were cut off and could not be restored.
+fn with_loss() -> Trail {
+    // Without a ring nothing holds what was cut.
+    let direct = |config: Config| config.journal(JournalKind::Direct);
+    Trail::with(&SigningKey::generate(), direct, |logger| {
+        (0..10).for_each(|number| record(logger, number, 40));
+        logger.flush(PATIENCE).unwrap();
+        drop(fs::File::create(logger.trail_dir().unwrap().join(ACTIVE)).unwrap());
+        record(logger, 10, 40);
+        logger.flush(PATIENCE).unwrap();
+        assert!(logger.metrics().lost > 0);
+    })
+}
+
+#[test]
+fn a_recorded_loss_is_no_tampering_and_no_whole_trail_either() {
+    let trail = with_loss();
+    let verification = trail.verify();
+    assert_eq!((verification.answer, &verification.fault), (Answer::Unconfirmed, &None));
+    assert_eq!(
+        (verification.lost, verification.erased, &*verification.reasons),
+        (10, 0, &[Reason::LinesLost][..])
+    );
+}
+
+#[test]
+fn a_loss_excuses_no_other_stub() {
+    let trail = with_loss();
+    let lines = trail.lines();
+    let (seq, line) =
+        lines.iter().find_map(|line| Some((auditx_core::parse_seq(line.as_bytes())?, line))).unwrap();
+    let stub = format!(
+        "{{\"seq\":{seq},\"erased\":\"{}\"}}",
+        auditx_core::to_hex(&auditx_core::leaf_hash(line.as_bytes()))
+    );
+    trail.edit(|lines| lines[0] = stub);
+    assert_eq!(trail.found(), (FaultKind::BadErasure, Some(seq)));
+}
