@@ -22,6 +22,9 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Kind};
 
+/// The library's own directory inside a trail.
+pub const OWN_DIR: &str = ".auditx";
+
 /// Keys and the ring are for their owner only, whatever is configured.
 const PRIVATE_FILE: RawMode = 0o600;
 const PRIVATE_DIRECTORY: RawMode = 0o700;

@@ -27,8 +27,7 @@ const PLAIN_SUFFIX: &str = ".jsonl";
 const ZSTD_SUFFIX: &str = ".jsonl.zst";
 const SEQ_DIGITS: usize = 20;
 
-/// The library's own directory inside a trail.
-pub const OWN_DIR: &str = ".auditx";
+pub use crate::dir::OWN_DIR;
 
 /// A sealed segment, named by the sequence number of its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,10 @@ use super::layout::{
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{Salvaged, Wreck};
-use crate::dir::{Access, Dir, FileStat};
+use crate::dir::{Access, Dir, FileStat, OWN_DIR};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
-use crate::segment::OWN_DIR;
 
 /// Its name in the trail's directory.
 pub(crate) const RING: &str = ".auditx/ring";
