@@ -175,6 +175,6 @@ fn a_directory_that_cannot_be_made_is_an_error_in_words() {
     fs::write(&file, b"").unwrap();
     let demo = auditx(&["demo"], &file.join("logs"));
     assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
-    assert!(demo.err.starts_with("auditx: cannot make the log directory"), "{}", demo.err);
+    assert!(demo.err.starts_with("auditx: cannot open the log directory"), "{}", demo.err);
     assert!(!demo.err.contains("Error(") && !demo.err.contains("Os {"), "{}", demo.err);
 }

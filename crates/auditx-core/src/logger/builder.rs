@@ -6,11 +6,10 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
 
-use serde::Serialize;
 use serde_json::Value;
 
+use super::AuditLogger;
 use super::accept::Within;
-use super::{AuditLogger, changes};
 use crate::amount::Amount;
 use crate::context::RequestContext;
 use crate::entry::{Entry, MetadataValue};
@@ -46,7 +45,7 @@ pub struct Security;
 #[must_use = "an entry is recorded by `record()`"]
 pub struct EntryBuilder<'a, K> {
     logger: &'a AuditLogger,
-    entry: Entry<'a>,
+    pub(super) entry: Entry<'a>,
     level: Option<LogLevel>,
     is_security: bool,
     kind: PhantomData<K>,
@@ -359,45 +358,5 @@ impl<'a> EntryBuilder<'a, Service> {
     /// How the job stands: `metadata.status`.
     pub fn status_label(self, label: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("status", label.into())
-    }
-}
-
-impl EntryBuilder<'_, Change> {
-    /// Compares two snapshots of the record and keeps only the fields that differ, nested ones included, as `old_values` and
-    /// `new_values`. `None` before stands for a record that is created, `None` after for one that is deleted.
-    ///
-    /// Numbers of any size keep every digit, `u128` and the text of a `RawValue` too. Costs a copy of both snapshots.
-    ///
-    /// ```
-    /// use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config};
-    /// # let directory = tempfile::tempdir()?;
-    /// # let log_dir = directory.path();
-    ///
-    /// #[derive(serde::Serialize)]
-    /// struct Account {
-    ///     owner: &'static str,
-    ///     wei: u128,
-    /// }
-    ///
-    /// let before = Account { owner: "Golden Trading Co.", wei: u128::MAX };
-    /// let after = Account { wei: 0, ..before };
-    /// let logger = AuditLogger::open(Config::new(log_dir))?;
-    /// logger
-    ///     .log_change("Swept", BusinessModule::Accounting, AuditAction::Update, "account", "7")
-    ///     .changes(&before, &after)?
-    ///     .record()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// `is_invalid` where JSON cannot hold a value: NaN, an infinity, a map key that is not text, a number or a boolean, more than
-    /// 100 levels. The message names the path of the field, such as `customer.limits[2].amount`.
-    pub fn changes<T: Serialize>(mut self, before: &T, after: &T) -> Result<Self> {
-        let before = changes::snapshot("the record before the change", before)?;
-        let after = changes::snapshot("the record after the change", after)?;
-        let (old, new) = changes::between(before, after);
-        self.entry.old_values = old.map(Into::into);
-        self.entry.new_values = new.map(Into::into);
-        Ok(self)
     }
 }

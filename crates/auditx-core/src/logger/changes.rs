@@ -8,19 +8,60 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::{Change, EntryBuilder};
 use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
+
+impl EntryBuilder<'_, Change> {
+    /// Compares two snapshots of the record and keeps only the fields that differ, nested ones included, as `old_values` and
+    /// `new_values`. `None` before stands for a record that is created, `None` after for one that is deleted.
+    ///
+    /// Numbers of any size keep every digit, `u128` and the text of a `RawValue` too. Costs a copy of both snapshots.
+    ///
+    /// ```
+    /// use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log_dir = directory.path();
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Account {
+    ///     owner: &'static str,
+    ///     wei: u128,
+    /// }
+    ///
+    /// let before = Account { owner: "Golden Trading Co.", wei: u128::MAX };
+    /// let after = Account { wei: 0, ..before };
+    /// let logger = AuditLogger::open(Config::new(log_dir))?;
+    /// logger
+    ///     .log_change("Swept", BusinessModule::Accounting, AuditAction::Update, "account", "7")
+    ///     .changes(&before, &after)?
+    ///     .record()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `is_invalid` where JSON cannot hold a value: NaN, an infinity, a map key that is not text, a number or a boolean, more than
+    /// 100 levels. The message names the path of the field, such as `customer.limits[2].amount`.
+    pub fn changes<T: Serialize>(mut self, before: &T, after: &T) -> Result<Self> {
+        let before = snapshot("the record before the change", before)?;
+        let after = snapshot("the record after the change", after)?;
+        let (old, new) = between(before, after);
+        self.entry.old_values = old.map(Into::into);
+        self.entry.new_values = new.map(Into::into);
+        Ok(self)
+    }
+}
 
 /// The record as JSON. `what` names it in an error.
 ///
 /// # Errors
 /// `is_invalid`, with the path of the field, for what JSON cannot hold.
-pub(super) fn snapshot(what: &str, record: &impl Serialize) -> Result<Snapshot> {
+fn snapshot(what: &str, record: &impl Serialize) -> Result<Snapshot> {
     serializer::to_snapshot(record).map_err(|error| Error::invalid(format!("{what}: {error}")))
 }
 
 /// The differing parts of both. Objects are compared field by field at any depth, everything else as a whole.
-pub(super) fn between(before: Snapshot, after: Snapshot) -> (Option<Snapshot>, Option<Snapshot>) {
+fn between(before: Snapshot, after: Snapshot) -> (Option<Snapshot>, Option<Snapshot>) {
     match (before, after) {
         (before, after) if before == after => (None, None),
         (Snapshot::Object(before), Snapshot::Object(after)) => between_objects(before, after),
