@@ -345,10 +345,7 @@ impl Appender {
         self.staged.hash();
         let Staged { lines, leaves, .. } = &self.staged;
         for line in self.staged.control_records() {
-            if self.own_lines.len() == MOST_OWN_LINES {
-                self.own_lines.pop_front();
-            }
-            self.own_lines.push_back(line.to_vec());
+            remember(&mut self.own_lines, line.to_vec());
         }
         if self.tree.extend(leaves).is_err() {
             self.means.counters.tile_failures.add(1);
@@ -383,6 +380,14 @@ impl Appender {
         }
         Ok(())
     }
+}
+
+/// Keeps a control record, and forgets the oldest where there are too many.
+fn remember(own_lines: &mut VecDeque<Vec<u8>>, line: Vec<u8>) {
+    if own_lines.len() == MOST_OWN_LINES {
+        own_lines.pop_front();
+    }
+    own_lines.push_back(line);
 }
 
 #[cfg(test)]

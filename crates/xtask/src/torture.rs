@@ -1,6 +1,5 @@
-//! The `torture` task: the suite's kill loop for as long as there is time.
-//!
-//! Comes in: `[--minutes N]`. Goes out: what the loop counts, or where the trail lies that is not as it must be.
+//! The `torture` task: the suite's kills and interferences for as long as there is time, `[--minutes N]`. Prints what they
+//! count, or where the trail lies that is not as it must be.
 
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
@@ -10,7 +9,15 @@ const DEFAULT_MINUTES: u64 = 10;
 /// Builds the programs in release and runs the loop.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let minutes = parse(arguments)?;
-    let mut build = workspace.cargo(&["build", "--release", "--package", "auditx-tests", "--bins"]);
+    let mut build = workspace.cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "auditx-tests",
+        "--package",
+        "auditx-cli",
+        "--bins",
+    ]);
     workspace::run(build.args(workspace.locked()))?;
     let mut run = workspace.cargo(&["run", "--release", "--package", "auditx-tests", "--bin", "torture"]);
     workspace::run(run.args(workspace.locked()).arg("--").arg(minutes.to_string()))

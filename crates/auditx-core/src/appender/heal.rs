@@ -9,7 +9,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{Appender, Start, Synced};
+use super::{Appender, Start, Synced, remember};
 use crate::dir::FileStat;
 use crate::error::{Error, Result};
 use crate::history::Found;
@@ -172,7 +172,7 @@ impl Appender {
         self.active.next_seq += 1;
         bytes.extend_from_slice(&line);
         bytes.push(b'\n');
-        self.own_lines.push_back(line);
+        remember(&mut self.own_lines, line);
         Ok(())
     }
 
@@ -295,13 +295,14 @@ impl Appender {
     }
 }
 
-/// Takes a line to its place if it is the one that stands there in the tree.
+/// Takes a line to its place if it is the one that stands there in the tree; returns whether it is. A stub is not taken: the
+/// journal may have the text, and if it has not, the line is recorded as lost.
 fn put(lines: &mut [Option<Vec<u8>>], leaves: &[Hash], first_seq: u64, line: &[u8]) -> bool {
     let found = leaf_of(line).and_then(|leaf| {
         let place = usize::try_from(leaf.seq.checked_sub(first_seq)?).ok()?;
-        (leaves.get(place)? == &leaf.hash).then_some(place)
+        (leaves.get(place)? == &leaf.hash).then_some((place, leaf.is_erased))
     });
-    if let Some(place) = found {
+    if let Some((place, false)) = found {
         lines[place].get_or_insert_with(|| line.to_vec());
     }
     found.is_some()

@@ -105,11 +105,12 @@ impl Ring {
         if self.file.is_named(directory).map_err(failed)? {
             return Ok(false);
         }
-        // Neither a refusal nor the end of the session is noted in memory that is about to be replaced.
-        let (_refusals, _ending) = (self.lock_refusals(), self.lock_ending());
         let end = self.queue().pause();
-        let outcome =
-            self.wait_written(end, deadline).and_then(|()| self.file.restore(directory).map_err(failed));
+        let outcome = self.wait_written(end, deadline).and_then(|()| {
+            // Neither a refusal nor the end of the session is noted in memory that is about to be replaced.
+            let (_refusals, _ending) = (self.lock_refusals(), self.lock_ending());
+            self.file.restore(directory).map_err(failed)
+        });
         self.queue().resume();
         self.room.notify();
         outcome.map(|()| true)
@@ -163,7 +164,7 @@ impl Ring {
         const STEP: u64 = 16 * 1024;
         for _ in 0..=self.queue().capacity() / STEP {
             let attempt = || match self.queue().push_zeros(STEP) {
-                Err(Refused::Full) => {
+                Err(Refused::Full | Refused::Paused) => {
                     self.wake_drain();
                     self.means.appender.watermark().want_durable(self.queue().tail());
                     None

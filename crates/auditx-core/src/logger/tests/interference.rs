@@ -114,6 +114,29 @@ fn an_active_segment_that_lost_its_name_or_bytes_is_restored_without_losing_a_li
 }
 
 #[test]
+fn a_stub_that_another_program_wrote_does_not_pass_for_its_line() {
+    let (directory, logger) = trail(JournalKind::Ring);
+    let active = directory.path().join(ACTIVE);
+    let lines = text(active.clone());
+    let forged: String = lines
+        .lines()
+        .map(|line| {
+            let leaf = crate::leaf_of(line.as_bytes()).unwrap();
+            if line.contains("entry 7") {
+                crate::line::erased_line(leaf.seq, &leaf.hash)
+            } else {
+                line.to_owned()
+            }
+        })
+        .map(|line| line + "\n")
+        .collect();
+    fs::write(&active, forged).unwrap();
+    record(&logger, 30..60);
+    assert_eq!(logger.metrics().lost, 0);
+    assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_another_program_put_in_the_place_of_a_segment_is_kept() {
     let (directory, logger) = trail(JournalKind::Ring);
     let active = directory.path().join(ACTIVE);
