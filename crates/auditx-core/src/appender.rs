@@ -65,7 +65,7 @@ pub(crate) struct Means {
     pub(crate) counters: Arc<Counters>,
     pub(crate) max_file_bytes: u64,
     pub(crate) max_age: Option<Duration>,
-    /// Told of every seal.
+    /// The sealed segments, so that one that goes away is noticed.
     pub(crate) registry: Arc<Registry>,
     /// Rung when a sealed segment is settled.
     pub(crate) sealed: Arc<Bell>,

@@ -198,7 +198,7 @@ impl Dir {
         self.resolve(name.as_ref(), |at, name| rustix::fs::unlinkat(at, name, AtFlags::empty()))
     }
 
-    /// Removes a directory below this one and the files in it; nothing where there is none.
+    /// Removes a directory below this one and the files in it, if it exists.
     pub(crate) fn remove_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = name.as_ref();
         let Some(names) = absent_as_none(self.list(name))? else { return Ok(()) };
@@ -208,7 +208,7 @@ impl Dir {
         self.resolve(name, |at, name| rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR))
     }
 
-    /// Creates a directory below this one where there is none yet; not its parents, which may have been moved away.
+    /// Creates a directory below this one unless it exists; not its parents, which may have been moved away.
     pub(crate) fn create_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let Modes { directory, group, .. } = self.0.modes;
         self.make_directory(name.as_ref(), raw(directory.unwrap_or(Modes::DIRECTORY)), directory, group)

@@ -104,7 +104,7 @@ impl Lock {
         Ok(true)
     }
 
-    /// Gives the trail free.
+    /// Releases the trail.
     pub(crate) fn release(&mut self) {
         // Nobody is to read a stale name. Unlocking is better than closing: a child that another thread forks at this moment
         // has a copy of the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.

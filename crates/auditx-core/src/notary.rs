@@ -111,7 +111,7 @@ impl Notary {
         outcome
     }
 
-    /// Writes the latest checkpoint anew where another program removed or replaced it; returns whether it did.
+    /// Rewrites the latest checkpoint if another program removed or replaced it; returns whether it did.
     pub(crate) fn restore(&self) -> Result<bool> {
         let state = self.lock();
         let failed =

@@ -69,7 +69,7 @@ impl Remembered {
         Ok(Self { name, file, bytes })
     }
 
-    /// Writes the file anew where its name leads elsewhere, unless `is_right` takes what is there; returns whether it did.
+    /// Rewrites the file if its name leads elsewhere, unless `is_right` accepts what is there; returns whether it did.
     fn restore(
         &mut self,
         directory: &Dir,
@@ -212,10 +212,10 @@ impl Watch {
             Ok(was_restored) => {
                 self.reported.remove(name);
                 if was_restored {
-                    self.counters.restored.add(1);
                     self.app_log.trouble(&format!(
                         "`{name}` was renamed, removed or replaced by another program, and was restored"
                     ));
+                    self.counters.restored.add(1);
                 }
             }
             // Tried again with each look, and said once.
@@ -263,11 +263,11 @@ impl Watch {
             Err(error) => return self.report(SEALED, Err(io::Error::other(error))),
         };
         for first_seq in gone {
-            self.counters.missing_segments.add(1);
             self.app_log.trouble(&format!(
                 "the sealed segment that begins with line {first_seq} was renamed or removed by another program; bring the \
                  file back: `auditx verify` names the lines that are missing"
             ));
+            self.counters.missing_segments.add(1);
         }
     }
 }

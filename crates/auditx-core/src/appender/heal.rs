@@ -38,8 +38,8 @@ struct Expected {
     len: u64,
 }
 
-/// A segment that was written anew.
-struct Anew {
+/// A segment that was rewritten.
+struct Rewritten {
     restoration: Restoration,
     file: Arc<dyn StorageFile>,
     len: u64,
@@ -79,7 +79,7 @@ impl Appender {
                 end: sealed.frontier.end(),
                 len: sealed.len,
             };
-            if let Some(Anew { restoration, file, len }) = self.restore(&expected)? {
+            if let Some(Rewritten { restoration, file, len }) = self.restore(&expected)? {
                 self.unsettled[place] = Arc::new(super::settle::Sealed {
                     file,
                     len,
@@ -104,7 +104,7 @@ impl Appender {
             end: self.active.next_seq,
             len: self.active.len,
         };
-        let Some(Anew { restoration, file, len }) = self.restore(&expected)? else { return Ok(None) };
+        let Some(Rewritten { restoration, file, len }) = self.restore(&expected)? else { return Ok(None) };
         self.continue_in(file, len)?;
         if restoration.lost.is_empty() {
             self.append_own(&OwnRecord::Restored(restoration.clone()))?;
@@ -115,8 +115,8 @@ impl Appender {
         Ok(Some(restoration))
     }
 
-    /// Writes the segment anew under its name where it is not what it must be.
-    fn restore(&mut self, expected: &Expected) -> Result<Option<Anew>> {
+    /// Rewrites the segment under its name if it is not what was written.
+    fn restore(&mut self, expected: &Expected) -> Result<Option<Rewritten>> {
         let directory = self.means.directory.clone();
         let failed =
             |what: &str, error: io::Error| Error::storage(what, directory.join(&expected.name), error);
@@ -159,7 +159,7 @@ impl Appender {
         self.means.watermark.note_take_back();
         self.means.counters.restored.add(1);
         self.means.counters.lost.add(count);
-        Ok(Some(Anew { restoration, file, len: bytes.len() as u64 }))
+        Ok(Some(Rewritten { restoration, file, len: bytes.len() as u64 }))
     }
 
     /// Adds a control record as the next line of the trail to the bytes of its active segment.

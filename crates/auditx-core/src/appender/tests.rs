@@ -142,3 +142,21 @@ fn a_seal_on_a_full_disk_is_told_when_space_returns_and_is_no_missing_entry() {
         "the long record of a seal is a segment's worth here"
     );
 }
+
+#[test]
+fn a_sealed_segment_that_lost_its_name_before_it_was_signed_is_restored() {
+    let mut bench = bench(300);
+    for number in 0..8 {
+        bench.appender.append(format!("\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(60)).as_bytes()).unwrap();
+    }
+    let before = bench.lines();
+    let sealed = sealed_segments(bench.directory.path()).unwrap();
+    assert!(sealed.len() > 1);
+    fs::remove_file(&sealed[0].path).unwrap();
+    fs::rename(&sealed[1].path, sealed[1].path.with_extension("jsonl.1")).unwrap();
+    bench.appender.sign().unwrap();
+    assert_eq!(bench.appender.means.counters.restored.read(), 2);
+    let lines = bench.lines();
+    assert_eq!(lines[..before.len()], before, "no line is lost");
+    assert_eq!(lines.iter().filter(|line| line.contains("\"kind\":\"recovered\"")).count(), 2);
+}

@@ -13,6 +13,7 @@ mod power;
 mod recovery;
 mod segments;
 mod undrained;
+mod watched;
 mod values;
 
 use std::fs;
