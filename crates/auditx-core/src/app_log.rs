@@ -71,9 +71,9 @@ impl AppLog {
         is_written
     }
 
-    /// A trouble of the library itself; on standard error where app.log cannot be written.
+    /// A trouble of the library itself; on standard error as well where app.log cannot be written or nobody finds it.
     pub(crate) fn trouble(&self, message: &str) {
-        if !self.write(LogLevel::Error, message, &Map::new(), None) {
+        if !self.write(LogLevel::Error, message, &Map::new(), None) || !self.directory.is_reachable() {
             // Nothing is left to report a failure to.
             drop(writeln!(io::stderr(), "auditx: {message}"));
         }

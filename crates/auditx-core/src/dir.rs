@@ -30,7 +30,9 @@ pub(crate) use stat::FileStat;
 /// The library's own directory inside a trail.
 pub const OWN_DIR: &str = ".auditx";
 
-/// A directory that files are opened in. Clones share the descriptor.
+/// The directory of a trail, as functions that read one take it: made from a path, which is then resolved at each call.
+///
+/// A logger holds its directory open instead. Clones are cheap.
 #[derive(Clone)]
 pub struct Dir(Arc<Inner>);
 

@@ -47,6 +47,7 @@ pub(crate) struct Counters {
     pub(crate) tile_failures: Counter,
     pub(crate) app_log_failures: Counter,
     pub(crate) restored: Counter,
+    pub(crate) restore_failures: Counter,
     pub(crate) lost: Counter,
     pub(crate) missing_segments: Counter,
 }
@@ -85,6 +86,7 @@ impl Counters {
             tile_failures: self.tile_failures.read(),
             app_log_failures: self.app_log_failures.read(),
             restored: self.restored.read(),
+            restore_failures: self.restore_failures.read(),
             lost: self.lost.read(),
             missing_segments: self.missing_segments.read(),
             followers,
@@ -144,6 +146,9 @@ pub struct Metrics {
     pub app_log_failures: u64,
     /// Files of the trail that another program renamed, removed, replaced or cut, and that were restored.
     pub restored: u64,
+    /// Files that another program changed so and that could not be restored. For most of them the trail takes no more entries;
+    /// the errors of `record()` say which.
+    pub restore_failures: u64,
     /// Lines of such files that could not be restored; a `recovered` record in the trail names them.
     pub lost: u64,
     /// Sealed segments that another program renamed or removed; only a backup can restore them.

@@ -221,6 +221,7 @@ impl Watch {
             // Tried again with each look, and said once.
             Err(error) => {
                 if self.reported.insert(name) {
+                    self.counters.restore_failures.add(1);
                     self.app_log.trouble(&format!(
                         "`{name}` was renamed, removed or replaced by another program, and cannot be restored: {error}"
                     ));

@@ -214,6 +214,7 @@ impl Shift {
                 kill_point("sync: done");
                 self.duty.counters.fsyncs.add(1);
                 if let Err(fault) = self.check_names() {
+                    self.duty.counters.restore_failures.add(1);
                     self.refuse(&fault);
                     return Err(fault);
                 }
@@ -248,7 +249,10 @@ impl Shift {
     fn look(&mut self) -> Result<()> {
         self.looked_at = Instant::now();
         let outcome = self.check_names().and_then(|()| self.watch.look());
-        outcome.inspect_err(|fault| self.refuse(fault))
+        outcome.inspect_err(|fault| {
+            self.duty.counters.restore_failures.add(1);
+            self.refuse(fault);
+        })
     }
 
     /// Compares the segments with their names, so that nothing is called durable that no name leads to.

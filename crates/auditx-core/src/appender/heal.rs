@@ -154,7 +154,14 @@ impl Appender {
         let file = storage
             .replace(&directory, &expected.name, &bytes)
             .and_then(|()| storage.open_append(&directory, &expected.name, false))
-            .map_err(|error| failed("cannot restore a segment that another program changed", error))?;
+            .map_err(|error| {
+                // The directory may be being removed, file by file.
+                if directory.is_reachable() {
+                    failed("cannot restore a segment that another program changed", error)
+                } else {
+                    directory.unreachable()
+                }
+            })?;
         kill_point("restore: written");
         self.means.watermark.note_take_back();
         self.means.counters.restored.add(1);

@@ -218,6 +218,7 @@ fn a_directory_that_was_moved_or_removed_refuses_entries_by_name() {
         let said = error.to_string();
         assert!(said.contains("moved or removed") && said.contains("logs"), "{place}: {said}");
         assert_eq!(said.contains("elsewhere"), place > 0, "{place}: {said}");
+        assert_eq!(logger.metrics().restore_failures, 1);
         assert!(logger.close(PATIENCE).unwrap_err().is_storage());
         if place > 0 {
             let moved = root.path().join("elsewhere");
