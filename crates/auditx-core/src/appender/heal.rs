@@ -119,11 +119,9 @@ impl Appender {
     fn restore(&mut self, expected: &Expected) -> Result<Option<Rewritten>> {
         let directory = self.means.directory.clone();
         let failed =
-            |what: &str, error: io::Error| Error::storage(what, directory.join(&expected.name), error);
-        let open = expected.file.stat().map_err(|error| failed("cannot examine a segment", error))?;
-        let named = directory
-            .stat_by_path(&expected.name)
-            .map_err(|error| failed("cannot examine a segment", error))?;
+            |error| Error::storage("cannot examine a segment", directory.join(&expected.name), error);
+        let open = expected.file.stat().map_err(failed)?;
+        let named = directory.stat_by_path(&expected.name).map_err(failed)?;
         let is_named = named.is_some_and(|named| named.is_same(&open));
         if is_named && open.len() == expected.len {
             return Ok(None);
@@ -136,37 +134,45 @@ impl Appender {
         let Restored { mut bytes, lost, has_foreign } = self.collect(expected)?;
         let is_in_the_way = named
             .is_some_and(|named| if is_named { has_foreign } else { !named.is_file() || named.len() > 0 });
-        let aside = if is_in_the_way {
-            let aside = directory.set_aside(&expected.name).map_err(|error| {
-                failed("cannot move aside what another program put in the place of a segment", error)
-            })?;
-            Some(aside.to_string_lossy().into_owned())
-        } else {
-            None
-        };
+        let aside = if is_in_the_way { Some(self.set_aside(&expected.name)?) } else { None };
         kill_point("restore: name free");
         let count: u64 = lost.iter().map(|range| range.end() - range.start() + 1).sum();
         let restoration = Restoration { name: expected.name.clone(), cause, lost, aside };
         if count > 0 && expected.name == ACTIVE {
             self.add_record(&OwnRecord::Restored(restoration.clone()), &mut bytes)?;
         }
-        let storage = &self.means.storage;
-        let file = storage
-            .replace(&directory, &expected.name, &bytes)
-            .and_then(|()| storage.open_append(&directory, &expected.name, false))
-            .map_err(|error| {
-                // The directory may be being removed, file by file.
-                if directory.is_reachable() {
-                    failed("cannot restore a segment that another program changed", error)
-                } else {
-                    directory.unreachable()
-                }
-            })?;
+        let file = self.rewrite(&expected.name, &bytes)?;
         kill_point("restore: written");
         self.means.watermark.note_take_back();
         self.means.counters.restored.add(1);
         self.means.counters.lost.add(count);
         Ok(Some(Rewritten { restoration, file, len: bytes.len() as u64 }))
+    }
+
+    /// Moves away what another program put in the place of a segment.
+    fn set_aside(&self, name: &str) -> Result<String> {
+        let directory = &self.means.directory;
+        let aside = directory.set_aside(name).map_err(|error| {
+            let what = "cannot move aside what another program put in the place of a segment";
+            Error::storage(what, directory.join(name), error)
+        })?;
+        Ok(aside.to_string_lossy().into_owned())
+    }
+
+    fn rewrite(&self, name: &str, bytes: &[u8]) -> Result<Arc<dyn StorageFile>> {
+        let super::Means { directory, storage, .. } = &self.means;
+        storage
+            .replace(directory, name, bytes)
+            .and_then(|()| storage.open_append(directory, name, false))
+            .map_err(|error| {
+                // The directory may be being removed, file by file.
+                if directory.is_reachable() {
+                    let what = "cannot restore a segment that another program changed";
+                    Error::storage(what, directory.join(name), error)
+                } else {
+                    directory.unreachable()
+                }
+            })
     }
 
     /// Adds a control record as the next line of the trail to the bytes of its active segment.
