@@ -84,6 +84,11 @@ impl Dir {
         Ok(Self(Arc::new(Inner { path, held: Some(held), modes })))
     }
 
+    /// Creates the directory itself and its parents where they are missing.
+    pub(crate) fn create_all(&self) -> io::Result<()> {
+        create_all(&self.0.path, self.0.modes)
+    }
+
     /// Where it was when it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use crate::dir::{Access, Dir, FileStat};
+use crate::dir::{Access, Dir, FileStat, OWN_DIR};
 use crate::error::{Error, Result};
 
 /// Where followers keep their cursors, in the trail's directory.
@@ -59,7 +59,13 @@ impl Cursor {
                 "{destination:?} is no name of a destination: 1 to 100 of a-z, 0-9, '-', '_' and '.'"
             )));
         }
-        Self::open(&trail.into(), &format!("{SHIPPER_PREFIX}{destination}"))
+        let trail = trail.into();
+        // A shipper may be started before the trail is opened for the first time.
+        trail
+            .create_all()
+            .and_then(|()| trail.create_directory(OWN_DIR))
+            .map_err(|error| Error::storage("cannot create the trail's directory", trail.path(), error))?;
+        Self::open(&trail, &format!("{SHIPPER_PREFIX}{destination}"))
     }
 
     /// The cursor of the follower with this name.
