@@ -1,7 +1,5 @@
 //! A process whose directory is removed: it says so where somebody still hears it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -280,7 +280,7 @@ impl<M: Memory> Queue<M> {
 
     pub(crate) fn resume(&self) {
         // ORDERING: Release, for the producers' Acquire loads of the tail: they see the restored memory.
-        self.control(TAIL).fetch_and(!PAUSED, AcqRel);
+        self.control(TAIL).fetch_and(!PAUSED, Release);
     }
 
     /// Entries that were drained and not overwritten since, oldest first, each with the position behind it. Only for the one

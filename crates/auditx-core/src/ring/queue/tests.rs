@@ -283,6 +283,26 @@ fn loom_a_released_record_is_overwritten_only_after_it_was_taken() {
 
 #[test]
 #[cfg(not(miri))]
+fn loom_nothing_is_accepted_behind_the_end_that_pausing_names() {
+    explore(|| {
+        let queue = loom_queue(128);
+        let producer = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || queue.push(&[1; 8]).map(|pushed| pushed.end))
+        };
+        let end = queue.pause();
+        let outcome = producer.join().unwrap();
+        assert!(outcome.map_or_else(|refused| refused == Refused::Paused, |accepted| accepted <= end));
+        assert_eq!(queue.tail(), end, "it can be copied once it is drained");
+        queue.resume();
+        queue.push(&[2; 8]).unwrap();
+        let expected = if outcome.is_ok() { 2 } else { 1 };
+        assert_eq!(drain(&queue, &mut 0).len(), expected);
+    });
+}
+
+#[test]
+#[cfg(not(miri))]
 fn loom_whoever_pushes_while_the_drain_goes_to_sleep_wakes_it() {
     explore(|| {
         let queue = loom_queue(128);
