@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::app_log::AppLog;
 use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Result};
-use crate::follow::projection;
+use crate::follow::projection::{self, ProjectionLock};
 use crate::identity::IDENTITY;
 use crate::journal::Ring;
 use crate::key::{KEY, KEY_HOME, Signer, SigningKey, VerifierKey};
@@ -48,6 +48,7 @@ pub(crate) struct Watch {
     identity: Remembered,
     /// Only where the trail keeps its key itself.
     key: Option<Remembered>,
+    projection: Arc<ProjectionLock>,
     security: Option<FileStat>,
     /// What could not be restored, and was reported.
     reported: HashSet<&'static str>,
@@ -104,6 +105,7 @@ pub(crate) struct Watched {
     pub(crate) notary: Arc<Notary>,
     pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) projection: Arc<ProjectionLock>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: Arc<AppLog>,
     pub(crate) keeps_key: bool,
@@ -115,7 +117,8 @@ impl Watch {
     /// # Errors
     /// `is_storage` where one of them cannot be read.
     pub(crate) fn new(watched: Watched) -> Result<Self> {
-        let Watched { directory, lock, notary, ring, registry, counters, app_log, keeps_key } = watched;
+        let Watched { directory, lock, notary, ring, registry, projection, counters, app_log, keeps_key } =
+            watched;
         let remember = |name| {
             Remembered::read(&directory, name).map_err(|error| {
                 Error::storage("cannot read a file of the trail", directory.join(name), error)
@@ -139,6 +142,7 @@ impl Watch {
             identity,
             key,
             reported,
+            projection,
             security: None,
         })
     }
@@ -233,9 +237,12 @@ impl Watch {
     /// security.jsonl may be rotated by others: a new file begins where the old one no longer has its name.
     fn look_at_security(&mut self) {
         let name = projection::FILE_NAME;
+        let lock = self.projection.clone();
+        let mut is_replaced = lock.hold();
         let Ok(named) = self.directory.stat(name) else { return };
+        let by_erasure = std::mem::take(&mut *is_replaced);
         let is_known = match (&self.security, &named) {
-            (Some(known), Some(named)) => known.is_same(named),
+            (Some(known), Some(named)) => known.is_same(named) || by_erasure,
             (None, Some(_)) => true,
             (_, None) => false,
         };

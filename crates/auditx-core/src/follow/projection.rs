@@ -15,10 +15,11 @@ pub(crate) const FILE_NAME: &str = "security.jsonl";
 
 /// Held by whoever writes the file: the follower, or an erasure.
 #[derive(Debug, Default)]
-pub(crate) struct ProjectionLock(Mutex<()>);
+pub(crate) struct ProjectionLock(Mutex<bool>);
 
 impl ProjectionLock {
-    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+    /// The value says that an erasure replaced the file, until the watch has taken note of it.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, bool> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

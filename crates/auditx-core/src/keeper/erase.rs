@@ -101,11 +101,13 @@ impl Housekeeping {
     }
 
     fn replace_in_projection(&self, seq: u64, stub: &str) -> Result<bool> {
-        let _held = self.projection.hold();
+        let mut is_replaced = self.projection.hold();
         let name = projection::FILE_NAME;
-        rewrite(&self.directory, name, false, seq, stub).map_err(|error| {
+        let replaced = rewrite(&self.directory, name, false, seq, stub).map_err(|error| {
             Error::storage("cannot erase a line of the projection", self.directory.join(name), error)
-        })
+        })?;
+        *is_replaced |= replaced;
+        Ok(replaced)
     }
 
     fn replace_in_segment(&self, seq: u64, stub: &str, indexed: &mut Indexed) -> Result<()> {

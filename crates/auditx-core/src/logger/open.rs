@@ -158,13 +158,20 @@ impl Ground {
         self.appender.lock().reach().lines
     }
 
-    fn writer(&self, config: &Config, journal: Arc<dyn Journal>, ring: Option<Arc<Ring>>) -> Result<Writer> {
+    fn writer(
+        &self,
+        config: &Config,
+        journal: Arc<dyn Journal>,
+        ring: Option<Arc<Ring>>,
+        projection: Arc<ProjectionLock>,
+    ) -> Result<Writer> {
         let watch = Watch::new(Watched {
             directory: self.directory.clone(),
             lock: self.lock.clone(),
             notary: self.notary.clone(),
             ring,
             registry: self.registry.clone(),
+            projection,
             counters: self.counters.clone(),
             app_log: self.app_log.clone(),
             keeps_key: matches!(config.signing_key, KeySource::Trail),
@@ -214,9 +221,9 @@ impl Core {
             Some(ring) => ring.clone(),
             None => Arc::new(Direct::new(ground.appender.clone())),
         };
-        let writer = ground.writer(config, journal.clone(), ring.clone())?;
-        let drain = ring.clone().map(Drain::start).transpose()?;
         let projection = Arc::new(ProjectionLock::default());
+        let writer = ground.writer(config, journal.clone(), ring.clone(), projection.clone())?;
+        let drain = ring.clone().map(Drain::start).transpose()?;
         let around = ground.surroundings(config, projection.clone());
         let followers = Followers::start(&around, config.console, &config.hooks)?;
         let Ground {

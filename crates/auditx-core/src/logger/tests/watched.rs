@@ -109,6 +109,22 @@ fn projections_and_app_log_begin_again_under_their_names() {
 }
 
 #[test]
+fn an_erasure_is_not_taken_for_another_program() {
+    let (directory, logger) = trail(JournalKind::Ring);
+    let receipt = logger.log_security("refused").success(false).record().unwrap();
+    let seq = receipt.wait_durable().unwrap().seq;
+    logger.flush(PATIENCE).unwrap();
+    for is_erased in [false, true] {
+        if is_erased {
+            logger.erase(seq, "request of the person").unwrap();
+        }
+        let looked = Instant::now();
+        wait_until(|| looked.elapsed() > crate::watch::INTERVAL * 2);
+    }
+    assert_eq!(app_log(directory.path()), "");
+}
+
+#[test]
 fn a_sealed_segment_that_goes_away_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).max_file_bytes(65_535)).unwrap();
