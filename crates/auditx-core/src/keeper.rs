@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::app_log::AppLog;
 use crate::bell::Bell;
 use crate::config::{Compression, Retention};
+use crate::control;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::Progress;
@@ -25,6 +26,7 @@ use crate::segment::{Registry, SealedSegment, sealed_segments};
 use crate::storage::Storage;
 
 pub(crate) use index::Indexed;
+use index::State;
 use retire::Readers;
 pub use retire::Retired;
 
@@ -75,6 +77,12 @@ impl Housekeeping {
         Ok(signed_of(sealed, after_last, self.notary.size()))
     }
 
+    /// Keeps a copy of the control record in the line with this number where readers find it.
+    pub(crate) fn keep_control_record(&self, seq: u64) -> Result<()> {
+        let _busy = self.occupy();
+        control::keep(&self.directory, &*self.storage, seq)
+    }
+
     fn occupy(&self) -> MutexGuard<'_, Indexed> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,6 +90,7 @@ impl Housekeeping {
     /// Whether it met all there are: others are signed first.
     fn round(&self, stopping: &AtomicBool) -> Result<bool> {
         let mut indexed = self.occupy();
+        control::make(&self.directory, &*self.storage, &self.notary.key().to_string())?;
         self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
         let mut takes_indexes = true;
         let are_all_signed = self.notary.size() >= self.appender.lock().first_seq();
@@ -89,9 +98,12 @@ impl Housekeeping {
             if stopping.load(Ordering::SeqCst) {
                 break;
             }
-            // Before it is compressed: then nothing need be decompressed for it.
-            takes_indexes = takes_indexes && self.index(&segment, &mut indexed);
-            if self.compression == Compression::Zstd && !segment.compressed {
+            // Before it is compressed: then nothing need be decompressed for it, and a segment that another program altered
+            // stays as it is.
+            let state = if takes_indexes { self.index(&segment, &mut indexed) } else { State::Refused };
+            takes_indexes = state != State::Refused;
+            let is_altered = state == State::Altered;
+            if self.compression == Compression::Zstd && !segment.compressed && !is_altered {
                 compress::compress(&self.directory, &segment.name())?;
                 self.counters.compressed.add(1);
             }

@@ -37,10 +37,11 @@ mod proof;
 mod config;
 mod app_log;
 mod own_record;
+mod tiles;
 mod segment;
+mod control;
 mod lock;
 mod identity;
-mod tiles;
 mod notary;
 mod bell;
 mod history;
@@ -70,6 +71,7 @@ pub use config::{
     Retention,
 };
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
+pub use control::control_lines;
 pub use dir::Dir;
 pub use encode::{MAX_LINE, is_hazard};
 pub use entry::MetadataValue;
@@ -99,8 +101,8 @@ pub use redact::{REDACTED, Redaction};
 pub use restore::RestoredTrail;
 pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
-    ACTIVE, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader, bytes_from,
-    sealed_segments,
+    ACTIVE, Frame, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader,
+    bytes_from, sealed_segments,
 };
 pub use tiles::Tiles;
 pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};

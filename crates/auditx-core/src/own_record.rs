@@ -31,6 +31,7 @@ pub(crate) enum OwnRecord {
     Heartbeat,
     Key { old: String, new: String },
     Erased { seq: u64, leaf_hash: Hash, reason: String },
+    Indexed { first_seq: u64, sha256: Hash },
     Retired { segment: String, first_seq: u64, frontier: CompactRange, why: String },
     ShippingDropped { destination: String, next: u64 },
 }
@@ -101,6 +102,7 @@ impl OwnRecord {
             Self::Heartbeat => "heartbeat",
             Self::Key { .. } => "key",
             Self::Erased { .. } => "erased",
+            Self::Indexed { .. } => "indexed",
             Self::Retired { .. } => "retired",
             Self::ShippingDropped { .. } => "shipping_dropped",
         }
@@ -148,6 +150,7 @@ impl OwnRecord {
             Self::Heartbeat => "Audit trail idle".to_owned(),
             Self::Key { .. } => "Signing key replaced".to_owned(),
             Self::Erased { seq, reason, .. } => format!("Line {seq} erased: {reason}"),
+            Self::Indexed { first_seq, .. } => format!("Segment from line {first_seq} on indexed"),
             Self::Retired { segment, why, .. } => format!("Segment {segment} retired: {why}"),
             Self::ShippingDropped { destination, next } => {
                 format!("Nobody ships to {destination} any more, which has the lines before line {next}")
@@ -207,6 +210,9 @@ impl OwnRecord {
             Self::Erased { seq, leaf_hash, reason } => {
                 json!({"kind": kind, "seq": seq, "leaf_hash": to_hex(leaf_hash), "reason": reason})
             }
+            Self::Indexed { first_seq, sha256 } => {
+                json!({"kind": kind, "first_seq": first_seq, "sha256": to_hex(sha256)})
+            }
             Self::Retired { segment, first_seq, frontier, why } => json!({
                 "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": frontier.end().saturating_sub(1),
                 "root": frontier.root().map(|root| to_hex(&root)),
@@ -241,13 +247,31 @@ impl OwnRecord {
 /// line is another one. They are to be believed as far as the line is.
 #[must_use]
 pub fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
-    memchr::memmem::find(line, br#""auditx":{"#)?;
-    let line: Value = serde_json::from_slice(line).ok()?;
-    let record = &line["auditx"];
-    if record["kind"] != "retired" {
-        return None;
-    }
+    let record = record_in(line, "retired")?;
     let hashes: Option<Vec<_>> =
         record["frontier"].as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?)).collect();
     CompactRange::frontier(record["last_seq"].as_u64()?.checked_add(1)?, &hashes?).ok()
+}
+
+/// The first sequence number of the segment and the SHA-256 of its index, as an `indexed` record names them; `None` if the
+/// line is another one. They are to be believed as far as the line is.
+pub(crate) fn indexed(line: &[u8]) -> Option<(u64, Hash)> {
+    let record = record_in(line, "indexed")?;
+    Some((record["first_seq"].as_u64()?, hash_from_hex(record["sha256"].as_str()?)?))
+}
+
+/// The kind of the control record in a line; `None` if it holds none.
+pub(crate) fn kind_in(line: &[u8]) -> Option<String> {
+    control_record(line)?["kind"].as_str().map(str::to_owned)
+}
+
+/// What a control record of this kind says; `None` if the line is another one.
+fn record_in(line: &[u8], kind: &str) -> Option<Value> {
+    control_record(line).filter(|record| record["kind"] == kind)
+}
+
+fn control_record(line: &[u8]) -> Option<Value> {
+    memchr::memmem::find(line, br#""auditx":{"#)?;
+    let mut line: Value = serde_json::from_slice(line).ok()?;
+    Some(line["auditx"].take())
 }

@@ -7,6 +7,7 @@
 mod rebuild;
 mod replay;
 mod stray;
+mod survey;
 mod tail;
 
 use std::io;
@@ -16,6 +17,7 @@ use std::time::SystemTime;
 use crate::appender::{Means, Start};
 use crate::c2sp::SignatureFault;
 use crate::checkpoint::SignedCheckpoint;
+use crate::control;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
@@ -78,6 +80,7 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     identity.write(directory, &*means.storage)?;
     tiles::remove(directory)?;
     index::remove_all(directory)?;
+    control::remove(directory)?;
     let trail_id = identity.id();
     let mut records = vec![OwnRecord::Genesis {
         trail_id: identity.trail_id,
@@ -108,6 +111,7 @@ fn resume(
     let directory = &means.directory;
     let identity = TrailIdentity::read(directory)?;
     let (signer, key) = signer(directory, keys, &identity.log_name(), latest.as_ref())?;
+    let latest = latest.map(|latest| survey::newest(directory, latest, &key)).transpose()?;
     let signed = latest.as_ref().map_or(0, SignedCheckpoint::size);
     let tiles = Tiles::open(directory);
     let mut tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
@@ -118,6 +122,7 @@ fn resume(
         records.push(OwnRecord::Restored(restoration));
         tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     }
+    survey::check_segments(directory, sealed, tail.active_first, signed)?;
     let next_seq = tail.next_seq;
     if latest.is_none() && next_seq > LINES_BEFORE_FIRST_CHECKPOINT {
         return Err(Error::corrupt(format!(

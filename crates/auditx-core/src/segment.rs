@@ -1,6 +1,7 @@
 //! The files of a trail: their names, which ones there are, and reading lines out of them.
 
 mod extent;
+mod frame;
 pub(crate) mod index;
 mod reader;
 mod registry;
@@ -15,8 +16,11 @@ use crate::error::{Error, Result};
 use crate::line::parse_seq;
 
 pub use extent::bytes_from;
+pub use frame::Frame;
+pub(crate) use index::Extent;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
+pub(crate) use reader::line_at;
 pub(crate) use registry::Registry;
 
 /// The active segment, the only one that grows.
@@ -112,7 +116,7 @@ pub(crate) fn open_segment(
     compressed: bool,
 ) -> io::Result<Box<dyn BufRead + Send>> {
     let file = directory.open(name, Access::READ)?;
-    Ok(if compressed { buffered(zstd::Decoder::new(file)?) } else { buffered(file) })
+    Ok(if compressed { buffered(Frame::new(file)?) } else { buffered(file) })
 }
 
 fn buffered(source: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {

@@ -67,11 +67,18 @@ impl Tiles {
         hashes.pop()
     }
 
-    /// The hashes of the lines from `begin` on, as the cache has them. Gives how many of `leaves` it has.
+    /// The hashes of the lines from `begin` on, as the cache has them. Returns how many of `leaves` it has.
     #[must_use]
     pub fn leaves(&self, begin: u64, leaves: &mut [Hash]) -> usize {
-        let (Some(file), Some(offset)) = (self.files.first(), begin.checked_mul(HASH_LEN)) else { return 0 };
-        let bytes = leaves.as_flattened_mut();
+        self.row(0, begin, leaves)
+    }
+
+    /// The nodes of level 8 × `file` from place `begin` on, as the cache has them. Returns how many of `hashes` it has.
+    #[must_use]
+    pub fn row(&self, file: u8, begin: u64, hashes: &mut [Hash]) -> usize {
+        let file = self.files.get(usize::from(file));
+        let (Some(file), Some(offset)) = (file, begin.checked_mul(HASH_LEN)) else { return 0 };
+        let bytes = hashes.as_flattened_mut();
         let mut filled = 0;
         while let Ok(read @ 1..) = file.read_at(&mut bytes[filled..], offset + filled as u64) {
             filled += read;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use super::pace::Paced;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
-use crate::segment::open_segment;
+use crate::segment::{Frame, open_segment};
 
 /// On lines of a trail not only the fastest but the smallest: lines repeat their predecessors at some distance, which levels 2 to 4
 /// find less often.
@@ -54,7 +54,7 @@ pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
 
 fn is_same(directory: &Dir, plain: &str, compressed: &str) -> io::Result<bool> {
     let mut left = Paced::new(open_segment(directory, plain, false)?);
-    let mut right = zstd::Decoder::new(directory.open(compressed, Access::READ)?)?;
+    let mut right = Frame::new(directory.open(compressed, Access::READ)?)?;
     let mut theirs = Vec::new();
     loop {
         let ours = left.fill_buf()?;

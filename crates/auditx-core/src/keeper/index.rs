@@ -1,21 +1,34 @@
 //! The skip indexes of sealed segments: each signed segment gets its own before it is compressed, or when it is next met
 //! without one.
 //!
-//! An index is a cache. That one cannot be made is counted and told, and nothing waits for it.
+//! The trail records the hash of each index in an `indexed` record before the index gets its name: readers believe no other
+//! one. That an index cannot be made is counted and said in app.log, and nothing waits for it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::Housekeeping;
 use super::pace::Paced;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
-use crate::segment::{SealedSegment, SegmentIndex, open_segment};
+use crate::own_record::OwnRecord;
+use crate::segment::{SealedSegment, SegmentIndex, line_at, open_segment};
+use crate::tiles::Tiles;
 
-/// The segments, by their first lines, whose index need not be looked at again by this process: it is there and right, or cannot be
-/// made of what the segment holds, which was told.
+/// What this process knows of the indexes of segments, by the sequence number of their first lines.
 #[derive(Debug, Default)]
-pub(crate) struct Indexed(HashSet<u64>);
+pub(crate) struct Indexed(HashMap<u64, State>);
+
+/// What is known of the index of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is there and right.
+    Indexed,
+    /// The segment does not hold the lines that were recorded, which app.log says. It is left as it is.
+    Altered,
+    /// The disk takes no index now: the next round tries again.
+    Refused,
+}
 
 impl Indexed {
     pub(super) fn forget(&mut self, segment: &SealedSegment) {
@@ -24,44 +37,52 @@ impl Indexed {
 }
 
 impl Housekeeping {
-    /// Makes sure that a segment has its index. False where the disk takes none now: the next round tries again.
-    pub(super) fn index(&self, segment: &SealedSegment, indexed: &mut Indexed) -> bool {
-        if indexed.0.contains(&segment.first_seq) {
-            return true;
+    /// Makes sure that a segment has its index.
+    pub(super) fn index(&self, segment: &SealedSegment, indexed: &mut Indexed) -> State {
+        if let Some(state) = indexed.0.get(&segment.first_seq) {
+            return *state;
         }
         let outcome = if self.has_index(segment) { Ok(()) } else { self.make_index(segment) };
-        let trouble = match outcome {
-            Ok(()) => None,
-            Err(Unindexed::Unreadable(error)) => Some((error, true)),
-            Err(Unindexed::Unwritable(error)) => Some((error, false)),
+        let (state, error) = match outcome {
+            Ok(()) => (State::Indexed, None),
+            Err(Unindexed::Unreadable(error)) => (State::Altered, Some(error)),
+            Err(Unindexed::Unwritable(error)) => (State::Refused, Some(error)),
         };
-        if let Some((error, _)) = &trouble {
+        if let Some(error) = error {
             self.counters.keeping_failures.add(1);
             self.app_log.trouble(&format!("sealed segments: {error}; queries read the whole segment"));
         }
-        let is_settled = trouble.is_none_or(|(_, is_hopeless)| is_hopeless);
-        if is_settled {
-            indexed.0.insert(segment.first_seq);
+        if state != State::Refused {
+            indexed.0.insert(segment.first_seq, state);
         }
-        is_settled
+        state
     }
 
-    /// A damaged index is none, and made anew.
+    /// An index that is damaged, of another text or not recorded is made again.
     fn has_index(&self, segment: &SealedSegment) -> bool {
         let Ok(Some(index)) = SegmentIndex::read(&self.directory, segment) else { return false };
-        segment.compressed
-            || self
+        let is_recorded = index.record().is_some_and(|record| {
+            Tiles::open(&self.directory).node(0, record.seq).is_some_and(|leaf| leaf == record.hash)
+        });
+        is_recorded
+            && self
                 .directory
                 .open(segment.name(), Access::READ)
                 .map_err(|error| Error::storage("cannot open a sealed segment", &segment.path, error))
-                .and_then(|file| index.is_of(&file))
+                .and_then(|file| index.is_of(&file, segment.compressed))
                 .unwrap_or(false)
     }
 
     fn make_index(&self, segment: &SealedSegment) -> Result<(), Unindexed> {
-        let index = read_through(&self.directory, segment).map_err(Unindexed::Unreadable)?;
+        let mut index = read_through(&self.directory, segment).map_err(Unindexed::Unreadable)?;
         kill_point("index: made");
-        index.write(&self.directory, &*self.storage).map_err(Unindexed::Unwritable)?;
+        let record = OwnRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
+        self.appender
+            .push_own(&record)
+            .and_then(|seq| line_at(&self.directory, seq))
+            .map(|line| index.name_record(line))
+            .and_then(|()| index.write(&self.directory, &*self.storage))
+            .map_err(Unindexed::Unwritable)?;
         self.counters.indexed.add(1);
         Ok(())
     }
@@ -79,7 +100,8 @@ fn read_through(directory: &Dir, segment: &SealedSegment) -> Result<SegmentIndex
     let path = &segment.path;
     let text = open_segment(directory, &segment.name(), segment.compressed)
         .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
-    let index = SegmentIndex::of(Paced::new(text)).map_err(|error| error.at(path))?;
+    let tiles = Tiles::open(directory);
+    let index = SegmentIndex::of_signed(Paced::new(text), &tiles).map_err(|error| error.at(path))?;
     if index.first_seq() != segment.first_seq {
         let what = format!("a sealed segment begins with line {}", index.first_seq());
         return Err(Error::corrupt(what).at(path));

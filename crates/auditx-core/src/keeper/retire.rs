@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use super::{Housekeeping, Indexed};
 use crate::c2sp::{self, NodeIndex};
 use crate::config::Retention;
+use crate::control;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::follow::cursor;
@@ -55,12 +56,13 @@ impl Housekeeping {
                 break;
             }
             let name = segment.name();
-            self.appender.push_signed(&OwnRecord::Retired {
+            let seq = self.appender.push_signed(&OwnRecord::Retired {
                 segment: name.clone(),
                 first_seq: segment.first_seq,
                 frontier: self.frontier(end)?,
                 why,
             })?;
+            control::keep(&self.directory, &*self.storage, seq)?;
             // First, since nobody would look for it without its segment.
             indexed.forget(segment);
             index::remove(&self.directory, segment.first_seq)?;

@@ -77,10 +77,11 @@ impl AuditLogger {
             return Err(Error::invalid("the next key is the one that signs already"));
         }
         let record = OwnRecord::Key { old: old.to_string(), new: new.to_string() };
-        core.appender.rotate_key(&record, signer)?;
+        let seq = core.appender.rotate_key(&record, signer)?;
         if let Some(staged) = staged {
             staged.settle()?;
         }
+        core.housekeeping.keep_control_record(seq)?;
         Ok(KeyChange { old, new })
     }
 
@@ -134,10 +135,13 @@ impl AuditLogger {
     }
 
     /// Begins a new trail in the place of one that cannot be opened because it is not what was signed. The old one is moved
-    /// aside, whole, and the first record of the new one holds its last signed checkpoint. Gives where the old one is.
+    /// aside, whole, and the first record of the new one holds its last signed checkpoint. Returns where the old one is.
+    ///
+    /// Opening looks at names, lengths and ends of files. A trail that `auditx verify` calls broken although it can be
+    /// opened is replaced with [`AuditLogger::replace_broken`].
     ///
     /// # Errors
-    /// `is_invalid` where the trail can be opened: then nothing is lost.
+    /// `is_invalid` if the trail can be opened.
     pub fn begin_anew(config: Config) -> Result<(Self, PathBuf)> {
         let why = match Self::open(config.clone()) {
             Ok(logger) => {
@@ -150,6 +154,15 @@ impl AuditLogger {
             Err(error) if error.is_corrupt() || error.is_signing() => error.to_string(),
             Err(error) => return Err(error),
         };
+        Self::replace_broken(config, &why)
+    }
+
+    /// Begins a new trail in the place of one that is not what was signed, as [`AuditLogger::begin_anew`] does, without
+    /// trying to open it. `why` says what is wrong with it; the first record of the new trail repeats it.
+    ///
+    /// # Errors
+    /// `is_locked` if a process has the trail open, `is_storage` if the disk refuses.
+    pub fn replace_broken(config: Config, why: &str) -> Result<(Self, PathBuf)> {
         let path = config.trail_dir();
         let trail = config.hold_dir()?;
         let lock = lock::lock(&trail, &config.instance)?;
@@ -165,7 +178,7 @@ impl AuditLogger {
             trail_id,
             note: String::from_utf8_lossy(&note).into_owned(),
             moved_to: moved_to.clone(),
-            why,
+            why: why.to_owned(),
         };
         let core =
             Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
@@ -186,7 +199,7 @@ fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     let mut names: Vec<String> = sealed_segments(trail)?.iter().map(|segment| segment.name()).collect();
     names.extend([ACTIVE, "security.jsonl"].map(str::to_owned));
     names.extend(
-        ["ring", "cursors", "tiles", "index", "checkpoints", "checkpoint"]
+        ["ring", "cursors", "tiles", "index", "control.jsonl", "checkpoints", "checkpoint"]
             .map(|name| format!("{OWN_DIR}/{name}")),
     );
     ignore_absent(

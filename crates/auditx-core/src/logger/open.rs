@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use super::{AuditLogger, Core, Running};
+use super::{Core, Running};
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means, Recall};
 use crate::bell::Bell;
-use crate::config::{Config, JournalKind};
+use crate::config::Config;
+use crate::control;
 use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::Result;
@@ -15,16 +16,15 @@ use crate::follow::{Followers, Surroundings};
 use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
 use crate::keeper::{Housekeeping, Keeper};
 use crate::key::KeySource;
-use crate::lock::{self, Lock, lock_holder};
+use crate::lock::{self, Lock};
 use crate::metrics::Counters;
 use crate::notary::Notary;
 use crate::own_record::{OwnRecord, PreviousTrail};
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, Founding, Recovered, Replay};
-use crate::ring::RingFile;
 use crate::segment::{Registry, sealed_segments};
-use crate::storage::{Disk, Storage};
+use crate::storage::Storage;
 use crate::watch::{Watch, Watched};
 use crate::watermark::Watermark;
 use crate::writer::{self, Writer};
@@ -75,7 +75,7 @@ impl Ground {
         let registry = Arc::new(Registry::of(first_seqs));
         let means = Means {
             directory: directory.clone(),
-            storage,
+            storage: storage.clone(),
             envelope: envelope.clone(),
             clock,
             counters: counters.clone(),
@@ -100,7 +100,10 @@ impl Ground {
         let appender = Appender::new(means, start, tree, notary.clone());
         let appender = Arc::new(SharedAppender::new(appender, watermark.clone()));
         for record in &records {
-            appender.push_own(record)?;
+            let seq = appender.push_own(record)?;
+            if matches!(record, OwnRecord::Genesis { .. }) {
+                control::keep(&directory, &*storage, seq)?;
+            }
         }
         replay.run(&mut appender.lock())?;
         Ok(Self {
@@ -275,26 +278,5 @@ impl Core {
             directory,
             process: std::process::id(),
         })
-    }
-}
-
-impl AuditLogger {
-    /// Brings what a process accepted and did not write before it was killed into its trail, without beginning a session
-    /// there. Gives the number of entries; 0 where nothing waits, or where a process that lives is about to write it. Opening
-    /// the trail does the same; this is for those who only want to read. Costs reading one page where nothing waits.
-    ///
-    /// # Errors
-    /// Those of [`AuditLogger::open`]. The entries then wait on.
-    pub fn bring_in(config: &Config) -> Result<u64> {
-        let trail = config.trail_dir();
-        if RingFile::is_empty(&Dir::from(&trail)) || lock_holder(&trail)?.is_some() {
-            return Ok(0);
-        }
-        let ground = Ground::lay(config, Arc::new(Disk), None)?;
-        let count = ground.replay.count();
-        let capacity = ground.replay.capacity().unwrap_or(config.journal_bytes);
-        ground.appender.sign()?;
-        drop(ground.replay.begin_ring(&ground.directory, JournalKind::Auto, capacity, ground.lines())?);
-        Ok(count)
     }
 }

@@ -71,16 +71,6 @@ impl Replay {
         Ok(Self { left, entries, trail_id: recovered.trail_id })
     }
 
-    /// How many entries were brought in.
-    pub(crate) fn count(&self) -> u64 {
-        self.entries.len() as u64
-    }
-
-    /// Of the ring they were found in, if it was one.
-    pub(crate) fn capacity(&self) -> Option<u64> {
-        self.left.capacity
-    }
-
     /// Appends them and makes the whole trail durable.
     ///
     /// # Errors

@@ -16,10 +16,11 @@ use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
-/// Signed lines that are held against the cache at each open, for what it is worth: a full check is `auditx verify`.
-const RECHECKED: u64 = 256;
+/// Signed lines of the active segment that are compared with the cache at each open: all of them in a segment of the usual
+/// size, otherwise the last ones, so that opening takes milliseconds. A full check is `auditx verify`.
+const RECHECKED: u64 = 16 << 20;
 
-/// Searching by halves ends in a window of this size, which is then read line by line.
+/// The search for the first of them ends in a window of this size, which is then read line by line.
 const WINDOW: u64 = 256 * 1024;
 
 /// One file of the tail.
@@ -39,6 +40,8 @@ pub(super) struct Tail {
     pub(super) next_seq: u64,
     /// The hashes of those that no checkpoint speaks of.
     pub(super) unsigned: Vec<Hash>,
+    /// The number of the first line of the active segment, as it was read.
+    pub(super) active_first: Option<u64>,
     /// The first signed line that is not what the cache says.
     pub(super) suspect: Option<u64>,
     /// In which part the first line begins that is none, where, and how far that file goes.
@@ -83,8 +86,15 @@ impl Tail {
             ));
         }
         parts.push(Part { name: ACTIVE.to_owned(), first_seq: active_first.unwrap_or(first_seq) });
-        let mut tail =
-            Self { parts, superseded, next_seq: first_seq, unsigned: Vec::new(), suspect: None, torn: None };
+        let mut tail = Self {
+            parts,
+            superseded,
+            next_seq: first_seq,
+            unsigned: Vec::new(),
+            active_first,
+            suspect: None,
+            torn: None,
+        };
         for part in 0..tail.parts.len() {
             tail.read_part(directory, part, tiles, signed)?;
             if tail.torn.is_some() {
@@ -121,8 +131,7 @@ impl Tail {
         signed: u64,
     ) -> io::Result<Result<()>> {
         let len = file.metadata()?.len();
-        let wanted = signed.saturating_sub(RECHECKED).max(self.next_seq);
-        let (begin, seq) = find(&file, len, wanted, self.next_seq)?;
+        let (begin, seq) = begin_of_last(&file, len, signed, self.next_seq)?;
         self.next_seq = seq;
         file.seek(SeekFrom::Start(begin))?;
         let mut reader = BufReader::with_capacity(128 * 1024, file);
@@ -237,13 +246,14 @@ fn is_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
-/// Where a line not after `wanted` begins, close to it, and its number. The file begins with line `first`.
-fn find(file: &File, len: u64, wanted: u64, first: u64) -> io::Result<(u64, u64)> {
-    let (mut begin, mut begin_seq, mut end) = (0, first, len);
+/// Where the line begins from which on a file is compared with the cache, and its number: at or before line `signed`. The
+/// file begins with line `first`.
+fn begin_of_last(file: &File, len: u64, signed: u64, first: u64) -> io::Result<(u64, u64)> {
+    let (mut begin, mut begin_seq, mut end) = (0, first, len.saturating_sub(RECHECKED));
     while end - begin > WINDOW {
         let middle = begin + (end - begin) / 2;
         match line_after(file, middle)? {
-            Some((offset, seq)) if seq <= wanted && offset < end => (begin, begin_seq) = (offset, seq),
+            Some((offset, seq)) if seq <= signed && offset < end => (begin, begin_seq) = (offset, seq),
             // Beyond it, or no line at all: it is looked for before.
             _ => end = middle,
         }

@@ -59,8 +59,6 @@ pub(crate) struct Opened {
     pub(crate) refused: Option<(u64, u64, u64)>,
     /// What is to be said about it in app.log.
     pub(crate) remark: Option<String>,
-    /// None where there was no ring of this trail.
-    pub(crate) capacity: Option<u64>,
     /// Whether the file can be used again as it is.
     reusable: bool,
 }
@@ -101,12 +99,7 @@ impl RingFile {
         let expected = CONTROL as u64 + header.capacity;
         let remark = (len != expected)
             .then(|| format!("the journal's ring has {len} bytes instead of {expected}: somebody cut it"));
-        let mut left = Opened {
-            remark,
-            capacity: Some(header.capacity),
-            reusable: len == expected,
-            ..Opened::default()
-        };
+        let mut left = Opened { remark, reusable: len == expected, ..Opened::default() };
         if Wreck::new(&bytes).is_none_or(|wreck| !wreck.is_spent(is_this_boot(&header))) {
             file.read_to_end(&mut bytes).map_err(failed)?;
         }
@@ -193,14 +186,6 @@ impl RingFile {
     /// `is_storage` where the disk refused.
     pub(crate) fn flush(&self) -> Result<()> {
         self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", RING, error))
-    }
-
-    /// Whether nothing is left in the ring of the trail in this directory, or there is none. Reads a page.
-    pub(crate) fn is_empty(directory: &Dir) -> bool {
-        let mut control = [0; CONTROL];
-        let read = directory.open(RING, Access::READ).and_then(|file| file.read_exact_at(&mut control, 0));
-        let wreck = Wreck::new(&control);
-        read.is_err() || wreck.is_some_and(|wreck| wreck.is_spent(is_this_boot(wreck.header())))
     }
 }
 

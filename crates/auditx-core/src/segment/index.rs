@@ -1,9 +1,11 @@
 //! The skip index of a sealed segment, `.auditx/index/<first seq>.idx`: which stretches of it can hold lines of which time, so
 //! that a query for one hour of a month reads one hour.
 //!
-//! Comes in: a segment's text. Goes out: an index bound to exactly these bytes. Nobody has to believe it: it is a cache, made
-//! anew from the lines, and nothing is proved with it. What is in doubt may have any time, so that pruning never hides a line.
+//! An index says of lines that they are not there, so it must not be believed because it is there. The writer records its
+//! SHA-256 in an `indexed` control record of the trail, and the file carries a copy of that line. A reader uses the index
+//! only if the hash of that line is in the signed tree. Lines whose time is in doubt may have any time.
 
+mod extent;
 mod codec;
 mod keys;
 mod scan;
@@ -16,12 +18,13 @@ use super::SealedSegment;
 use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
-use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::line::{Leaf, leaf_of};
 use crate::moment::Moment;
 use crate::row::{Field, Row};
 use crate::storage::Storage;
 use crate::tree::Hash;
 
+pub(crate) use extent::Extent;
 pub use keys::IndexKey;
 use keys::KeyFilter;
 
@@ -114,22 +117,19 @@ impl IndexBlock {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentIndex {
-    first_seq: u64,
-    lines: u64,
-    text_len: u64,
-    digest: Hash,
-    last_leaf: Hash,
+    extent: Extent,
     times: TimeRange,
     blocks: Vec<IndexBlock>,
+    /// The line of the trail that names this index; empty before it was recorded.
+    record: Vec<u8>,
 }
 
 impl SegmentIndex {
     /// The index of this segment in the trail's directory; none where there is none. Files of any owner are read: an auditor
     /// reads what a service wrote.
     ///
-    /// An erasure removes the index before it replaces the segment. So whoever opens the segment first, then calls this, and
-    /// then finds the same file (device and inode) under the segment's name has an index of what is open. For a plain segment
-    /// [`SegmentIndex::is_of`] tells it as well. Costs reading the file.
+    /// That it is the index that the writer made is for the caller to check: the hash of its [`SegmentIndex::record`] must
+    /// be in the signed tree. Costs reading the file and one SHA-256 of it.
     ///
     /// # Errors
     /// `is_corrupt` where it is damaged or of another segment, `is_storage` where it cannot be read. Read the whole segment
@@ -147,72 +147,56 @@ impl SegmentIndex {
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         let index = Self::decode(&bytes).map_err(|error| error.at(&path))?;
-        if index.first_seq != segment.first_seq {
-            let what = format!("this is the index of the segment that begins with line {}", index.first_seq);
+        if index.first_seq() != segment.first_seq {
+            let what =
+                format!("this is the index of the segment that begins with line {}", index.first_seq());
             return Err(Error::corrupt(what).at(&path));
         }
         Ok(Some(index))
     }
 
-    /// Whether a plain segment is still the text this was made of, as far as its first number, its length and its last line
-    /// tell: whatever the library itself does to a segment changes one of them. Costs two small reads and one SHA-256 of a
-    /// line, whatever the segment's size. A compressed segment can only be held against [`SegmentIndex::digest`].
+    /// Whether a segment still has the beginning, the length and the end that it had when this was made: for a plain
+    /// segment its first number, its length and its last line, for a compressed one the checksum of its text, which is the
+    /// end of the file. Everything that the library itself does to a segment changes one of them. Costs two small reads and
+    /// at most one SHA-256 of a line, whatever the segment's size.
     ///
     /// # Errors
-    /// `is_storage` where the file cannot be read.
-    pub fn is_of(&self, plain: &File) -> Result<bool> {
-        self.is_of_file(plain).map_err(|error| {
-            Error::storage(
-                "cannot hold a segment against its index",
-                super::sealed_name(self.first_seq),
-                error,
-            )
+    /// `is_storage` if the file cannot be read.
+    pub fn is_of(&self, file: &File, compressed: bool) -> Result<bool> {
+        self.extent.is_of(file, compressed).map_err(|error| {
+            let name = super::sealed_name(self.first_seq());
+            Error::storage("cannot compare a segment with its index", name, error)
         })
-    }
-
-    fn is_of_file(&self, plain: &File) -> io::Result<bool> {
-        const LONGEST_PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
-        let len = plain.metadata()?.len();
-        if len != self.text_len {
-            return Ok(false);
-        }
-        let tail_len = len.min(MAX_LINE as u64 + 1);
-        let tail = read_range(plain, len - tail_len, tail_len)?;
-        let tail = tail.strip_suffix(b"\n").unwrap_or(&tail);
-        let last_line = &tail[memchr::memrchr(b'\n', tail).map_or(0, |end| end + 1)..];
-        let head = read_range(plain, 0, len.min(LONGEST_PREFIX as u64))?;
-        Ok(parse_seq(&head) == Some(self.first_seq)
-            && leaf_of(last_line).is_some_and(|leaf| leaf.hash == self.last_leaf))
     }
 
     /// The sequence number of the segment's first line; those of the others follow without a gap.
     #[must_use]
     pub fn first_seq(&self) -> u64 {
-        self.first_seq
+        self.extent.first_seq
     }
 
     /// How many lines it has; at least one.
     #[must_use]
     pub fn lines(&self) -> u64 {
-        self.lines
+        self.extent.lines
     }
 
     /// Bytes of its plain text.
     #[must_use]
     pub fn text_len(&self) -> u64 {
-        self.text_len
+        self.extent.text_len
     }
 
-    /// SHA-256 of its plain text, newlines and all.
+    /// The leaf of the control record in the trail that names this index by its hash; `None` if it was not recorded.
     #[must_use]
-    pub fn digest(&self) -> &Hash {
-        &self.digest
+    pub fn record(&self) -> Option<Leaf> {
+        leaf_of(&self.record)
     }
 
     /// What its last line is in the tree.
     #[must_use]
     pub fn last_leaf(&self) -> &Hash {
-        &self.last_leaf
+        &self.extent.last_leaf
     }
 
     /// When its lines were recorded, as they say.
@@ -227,12 +211,17 @@ impl SegmentIndex {
         &self.blocks
     }
 
+    /// Names the line of the trail that names this index.
+    pub(crate) fn name_record(&mut self, line: Vec<u8>) {
+        self.record = line;
+    }
+
     /// Puts it in its place: afterwards it survives a power loss, and at no moment half of it is there.
     ///
     /// # Errors
     /// `is_storage` where the disk refused.
     pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {
-        let name = name_of(self.first_seq);
+        let name = name_of(self.first_seq());
         directory
             .create_directory(INDEX_DIR)
             .and_then(|()| storage.replace(directory, &name, &self.encode()))

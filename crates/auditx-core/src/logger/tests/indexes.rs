@@ -3,6 +3,7 @@
 use super::kill_points::run_child;
 use super::*;
 use crate::segment::{SegmentIndex, open_segment, sealed_segments};
+use crate::tiles::Tiles;
 
 const CHILD: &str = "AUDITX_TEST_INDEXING_CHILD_OF";
 
@@ -22,10 +23,15 @@ fn indexed(directory: &Path) -> usize {
     let count = |segment: &crate::SealedSegment| {
         let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
         let text = open_segment(&directory.into(), &segment.name(), segment.compressed).unwrap();
-        assert_eq!(index, SegmentIndex::of(text).unwrap(), "{}", segment.path.display());
-        if !segment.compressed {
-            assert!(index.is_of(&fs::File::open(&segment.path).unwrap()).unwrap());
-        }
+        assert_eq!(index.digest(), SegmentIndex::of(text).unwrap().digest(), "{}", segment.path.display());
+        let file = fs::File::open(&segment.path).unwrap();
+        assert!(index.is_of(&file, segment.compressed).unwrap());
+        let record = index.record().unwrap();
+        let leaf = Tiles::open(directory).node(0, record.seq);
+        assert!(
+            leaf.is_none_or(|leaf| leaf == record.hash),
+            "a killed process may not have written its tile"
+        );
         1
     };
     sealed_segments(directory).unwrap().iter().map(count).sum()
@@ -151,7 +157,8 @@ fn a_segment_that_is_damaged_is_told_of_once_and_the_others_get_their_index() {
     wait_until_all_are_indexed(directory.path());
     close(&logger);
     let path = sealed_segments(directory.path()).unwrap()[1].path.clone();
-    fs::write(&path, text(path.clone()).replacen("\"seq\":", "\"sec\":", 1)).unwrap();
+    let whole = text(path.clone());
+    fs::write(&path, whole.replacen("entry", "entri", 1)).unwrap();
     fs::remove_dir_all(directory.path().join(".auditx/index")).unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
     let count = sealed_segments(directory.path()).unwrap().len() - 1;
@@ -160,7 +167,10 @@ fn a_segment_that_is_damaged_is_told_of_once_and_the_others_get_their_index() {
     wait_until(|| names(directory.path()).len() == sealed_segments(directory.path()).unwrap().len() - 1);
     logger.close(PATIENCE).unwrap();
     assert_eq!(logger.metrics().keeping_failures, 1);
-    assert_eq!(text(directory.path().join("app.log")).matches("is not that line").count(), 1);
+    assert_eq!(
+        text(directory.path().join("app.log")).matches("is not the line that was recorded").count(),
+        1
+    );
 }
 
 #[test]

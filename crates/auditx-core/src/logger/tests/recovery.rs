@@ -192,11 +192,26 @@ fn a_checkpoint_that_is_gone_foreign_or_altered_is_refused() {
     let other = closed(Compression::None);
     fs::write(&path, fs::read(checkpoint_path(other.path())).unwrap()).unwrap();
     assert!(refusal(directory.path()).to_string().contains("of the log"));
-    // An older note of its own: the lines after it are then unsigned, and taken; only a note kept elsewhere tells.
-    let history = checkpoint_history(directory.path());
-    let oldest = fs::read_dir(history).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
-    fs::write(&path, fs::read(oldest).unwrap()).unwrap();
-    drop(AuditLogger::open(config(directory.path())).unwrap());
+    // An older checkpoint of its own: a newer one is kept beside it, and the lines are those that it names.
+    let mut history: Vec<_> = fs::read_dir(checkpoint_history(directory.path()))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    history.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
+    let oldest = fs::read(&history[0]).unwrap();
+    fs::write(&path, &oldest).unwrap();
+    AuditLogger::open(config(directory.path())).unwrap().close(PATIENCE).unwrap();
+
+    // The lines after it are gone as well: the trail was rolled back, and the newer one says so.
+    let copy = closed(Compression::None);
+    let path = checkpoint_path(copy.path());
+    let size = crate::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
+    edit(&copy.path().join(ACTIVE), |bytes| {
+        let last = memchr::memrchr(b'\n', &bytes[..bytes.len() - 1]).unwrap();
+        bytes.truncate(last + 1);
+    });
+    let error = refusal(copy.path()).to_string();
+    assert!(error.contains(&format!("names {size} lines")), "{error}");
 }
 
 #[test]
@@ -223,4 +238,113 @@ fn a_trail_of_an_older_format_is_left_alone() {
     let identity = directory.path().join(".auditx/trail.json");
     fs::write(&identity, text(identity.clone()).replace("\"format\": 2", "\"format\": 1")).unwrap();
     assert!(refusal(directory.path()).to_string().contains("format 1"));
+}
+
+/// A change to a trail that was closed in order, and what the refusal says of it.
+type Tampering = (&'static str, fn(&Path, &[crate::SealedSegment]), &'static str);
+
+fn text_of(path: &Path) -> String {
+    text(path.to_path_buf())
+}
+
+#[test]
+fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
+    let plain: [Tampering; 8] = [
+        ("middle segment removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
+        ("first segment removed", |_, sealed| fs::remove_file(&sealed[0].path).unwrap(), "retired"),
+        ("emptied", |_, sealed| fs::write(&sealed[1].path, b"").unwrap(), "is empty"),
+        (
+            "zeroed",
+            |_, sealed| {
+                let len = fs::metadata(&sealed[1].path).unwrap().len();
+                fs::write(&sealed[1].path, vec![0; usize::try_from(len).unwrap()]).unwrap();
+            },
+            "does not begin with line",
+        ),
+        (
+            "a hole",
+            |_, sealed| {
+                let len = fs::metadata(&sealed[1].path).unwrap().len();
+                let head = &fs::read(&sealed[1].path).unwrap()[..4096];
+                fs::write(&sealed[1].path, head).unwrap();
+                OpenOptions::new().write(true).open(&sealed[1].path).unwrap().set_len(len).unwrap();
+            },
+            "has a hole",
+        ),
+        (
+            "cut at a line",
+            |_, sealed| {
+                let whole = text_of(&sealed[1].path);
+                let lines: Vec<_> = whole.lines().collect();
+                fs::write(&sealed[1].path, lines[..lines.len() - 3].join("\n") + "\n").unwrap();
+            },
+            "are missing",
+        ),
+        (
+            "swapped",
+            |directory, sealed| {
+                let other = directory.join("other");
+                fs::rename(&sealed[1].path, &other).unwrap();
+                fs::rename(&sealed[2].path, &sealed[1].path).unwrap();
+                fs::rename(&other, &sealed[2].path).unwrap();
+            },
+            "does not begin with line",
+        ),
+        (
+            "an altered line in the active segment",
+            |directory, _| {
+                let whole = text_of(&directory.join(ACTIVE));
+                fs::write(directory.join(ACTIVE), whole.replacen("entry", "entri", 1)).unwrap();
+            },
+            "is not what was signed",
+        ),
+    ];
+    let compressed: [Tampering; 3] = [
+        (
+            "cut",
+            |_, sealed| {
+                let whole = fs::read(&sealed[1].path).unwrap();
+                fs::write(&sealed[1].path, &whole[..whole.len() - 7]).unwrap();
+            },
+            "is damaged",
+        ),
+        (
+            "a second frame",
+            |_, sealed| {
+                let whole = fs::read(&sealed[1].path).unwrap();
+                let more = zstd::encode_all(&b"{\"seq\":7,\"user\":\"forged\"}\n"[..], 1).unwrap();
+                fs::write(&sealed[1].path, [whole, more].concat()).unwrap();
+            },
+            "is damaged",
+        ),
+        ("removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
+    ];
+    for (compression, tamperings) in [(Compression::None, &plain[..]), (Compression::Zstd, &compressed)] {
+        for (name, tamper, said) in tamperings {
+            let directory = closed(compression);
+            let list = || crate::sealed_segments(directory.path()).unwrap();
+            let is_done =
+                || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
+            let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
+            wait_until(is_done);
+            logger.close(PATIENCE).unwrap();
+            let sealed = list();
+            assert!(sealed.len() > 2);
+            tamper(directory.path(), &sealed);
+            let error = refusal(directory.path()).to_string();
+            assert!(error.contains(said), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_symbolic_link_in_place_of_a_segment_is_refused() {
+    let directory = closed(Compression::None);
+    let segment = crate::sealed_segments(directory.path()).unwrap().remove(1);
+    let elsewhere = directory.path().join("elsewhere");
+    fs::rename(&segment.path, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &segment.path).unwrap();
+    let error = AuditLogger::open(config(directory.path())).unwrap_err();
+    assert!(error.is_storage() && error.to_string().contains("cannot examine a sealed segment"), "{error}");
+    assert!(fs::symlink_metadata(&segment.path).unwrap().is_symlink());
 }

@@ -68,7 +68,7 @@ fn what_a_killed_process_left_is_given_and_stays_where_it_is() {
     for _ in 0..2 {
         assert_eq!(numbers(&undrained(left.path()).unwrap()), (0..50).collect::<Vec<_>>());
     }
-    assert_eq!(AuditLogger::bring_in(&Config::new(left.path())).unwrap(), 50);
+    AuditLogger::open(Config::new(left.path())).unwrap().close(PATIENCE).unwrap();
     assert!(undrained(left.path()).unwrap().is_empty());
 }
 

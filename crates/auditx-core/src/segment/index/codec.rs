@@ -1,35 +1,54 @@
 //! The index as bytes, little-endian, as docs/FORMAT.md describes them.
 
+use sha2::{Digest, Sha256};
 use xxhash_rust::xxh64::xxh64;
 
 use super::keys::KeyFilter;
-use super::{IndexBlock, SegmentIndex, TimeRange};
+use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
 use crate::error::{Error, Result};
+use crate::own_record::indexed;
+use crate::tree::Hash;
 
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
-const VERSION: u32 = 1;
-const HEADER_LEN: usize = 128;
+/// Version 1 had no control record, and is not used.
+const VERSION: u32 = 2;
+pub(super) const HEADER_LEN: usize = 104;
 const BLOCK_LEN: usize = 44;
 const BUCKET_LEN: usize = 32;
-/// Against damage, not against people: who can write an index can write another one, and nothing is proved with it.
+/// Against damage; that nobody forged an index is what its control record is for.
 const CHECKSUM_LEN: usize = 8;
 
 impl SegmentIndex {
     /// The bytes of its file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.body();
+        bytes.extend(u32::try_from(self.record.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend(&self.record);
+        let checksum = xxh64(&bytes, 0);
+        bytes.extend(checksum.to_le_bytes());
+        bytes
+    }
+
+    /// SHA-256 of all that it says, which its control record names.
+    pub(crate) fn digest(&self) -> Hash {
+        Sha256::digest(self.body()).into()
+    }
+
+    /// What it says of the segment.
+    fn body(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_LEN + self.blocks.len() * BLOCK_LEN + CHECKSUM_LEN);
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         // Blocks of less than 64 KiB are only ever the last: so many would be a segment of a petabyte.
         bytes.extend(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX).to_le_bytes());
-        for number in [self.first_seq, self.lines, self.text_len] {
+        let Extent { first_seq, lines, text_len, text_hash, last_leaf } = self.extent;
+        for number in [first_seq, lines, text_len, text_hash] {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(self.times.min.to_le_bytes());
         bytes.extend(self.times.max.to_le_bytes());
-        bytes.extend(self.digest);
-        bytes.extend(self.last_leaf);
+        bytes.extend(last_leaf);
         for block in &self.blocks {
             bytes.extend(block.offset.to_le_bytes());
             bytes.extend(block.len.to_le_bytes());
@@ -43,8 +62,6 @@ impl SegmentIndex {
         for words in self.blocks.iter().flat_map(|block| block.keys.0.iter().flatten()) {
             bytes.extend(words.to_le_bytes());
         }
-        let checksum = xxh64(&bytes, 0);
-        bytes.extend(checksum.to_le_bytes());
         bytes
     }
 
@@ -66,8 +83,16 @@ impl SegmentIndex {
         if version != VERSION {
             return Err(damaged(&format!("it has version {version}, and this is version {VERSION}")));
         }
-        let index = read(&mut fields).filter(|_| fields.0.is_empty());
-        index.filter(Self::is_consistent).ok_or_else(|| damaged("its numbers contradict each other"))
+        let mut index = read(&mut fields).ok_or_else(|| damaged("its numbers contradict each other"))?;
+        let named = Sha256::digest(&body[..body.len() - fields.0.len()]).into();
+        index.record = fields.record().ok_or_else(|| damaged("its control record has another length"))?;
+        if !index.is_consistent() {
+            return Err(damaged("its numbers contradict each other"));
+        }
+        if !index.record.is_empty() && indexed(&index.record) != Some((index.extent.first_seq, named)) {
+            return Err(damaged("its control record names another index"));
+        }
+        Ok(index)
     }
 
     /// The blocks are the whole text, one after the other, and together what is said of the whole.
@@ -87,16 +112,32 @@ impl SegmentIndex {
             lines += u64::from(block.lines);
             times.include(block.times);
         }
-        let is_whole = (offset, lines, times) == (self.text_len, self.lines, self.times);
-        is_whole && lines > 0 && self.first_seq.checked_add(lines).is_some()
+        let Extent { first_seq, text_len, .. } = self.extent;
+        let is_whole = (offset, lines, times) == (text_len, self.extent.lines, self.times);
+        is_whole && lines > 0 && first_seq.checked_add(lines).is_some()
     }
 }
 
-fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
+/// The extent in a header of this version.
+pub(super) fn extent_in(header: &[u8]) -> Option<Extent> {
+    let mut fields = Fields(header.strip_prefix(&MAGIC)?);
+    if fields.u32()? != VERSION {
+        return None;
+    }
+    read_header(&mut fields).map(|(_, extent, _)| extent)
+}
+
+/// The number of blocks, the extent and the times of the whole segment.
+fn read_header(fields: &mut Fields<'_>) -> Option<(u32, Extent, TimeRange)> {
     let count = fields.u32()?;
-    let (first_seq, lines, text_len) = (fields.u64()?, fields.u64()?, fields.u64()?);
+    let (first_seq, lines) = (fields.u64()?, fields.u64()?);
+    let (text_len, text_hash) = (fields.u64()?, fields.u64()?);
     let times = fields.times()?;
-    let (digest, last_leaf) = (fields.take()?, fields.take()?);
+    Some((count, Extent { first_seq, lines, text_len, text_hash, last_leaf: fields.take()? }, times))
+}
+
+fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
+    let (count, extent, times) = read_header(fields)?;
     let (mut blocks, mut buckets) = (Vec::new(), Vec::new());
     for _ in 0..count {
         blocks.push(IndexBlock {
@@ -114,7 +155,7 @@ fn read(fields: &mut Fields<'_>) -> Option<SegmentIndex> {
         let bytes = fields.bytes(usize::try_from(count).ok()?.checked_mul(BUCKET_LEN)?)?;
         block.keys.0 = bytes.chunks_exact(BUCKET_LEN).map(bucket).collect();
     }
-    Some(SegmentIndex { first_seq, lines, text_len, digest, last_leaf, times, blocks })
+    Some(SegmentIndex { extent, times, blocks, record: Vec::new() })
 }
 
 fn bucket(bytes: &[u8]) -> [u32; BUCKET_LEN / 4] {
@@ -147,6 +188,12 @@ impl Fields<'_> {
 
     fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// All that is left: a length and as many bytes.
+    fn record(&mut self) -> Option<Vec<u8>> {
+        let len = usize::try_from(self.u32()?).ok()?;
+        (self.0.len() == len).then(|| self.0.to_vec())
     }
 
     fn times(&mut self) -> Option<TimeRange> {

@@ -2,28 +2,59 @@
 
 use std::io::{self, BufRead, Read};
 
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh64::Xxh64;
 
 use super::keys::{self, KeyFilter};
-use super::{IndexBlock, SegmentIndex, TimeRange};
+use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::line::{leaf_of, parse_seq};
 use crate::row::Row;
+use crate::tiles::Tiles;
+use crate::tree::Hash;
 
 /// A block ends with the first line that reaches this length: small beside what a disk reads in a millisecond, and some hundred
 /// lines.
 const BLOCK_BYTES: u64 = 256 * 1024;
 
 impl SegmentIndex {
-    /// Reads the plain text of a segment to its end. Memory stays flat: one block of about 256 KiB. Costs one SHA-256 of the
+    /// Reads the plain text of a segment to its end. Memory stays flat: one block of about 256 KiB. Costs one XXH64 of the
     /// text and one walk over each line.
     ///
     /// # Errors
-    /// `is_corrupt` where the text is no segment's: empty, a line without its number, out of its place, or longer than any line
-    /// can be. `is_storage` where it cannot be read.
-    pub fn of(mut text: impl BufRead) -> Result<Self> {
-        let mut scan = Scan::default();
+    /// `is_corrupt` if the text is not that of a segment: empty, a line without its number, out of its place, or longer than
+    /// any line can be. `is_storage` if it cannot be read.
+    pub fn of(text: impl BufRead) -> Result<Self> {
+        Self::of_lines(text, &mut |_, _| Ok(()))
+    }
+
+    /// The same of a segment whose lines are in the tree with these leaf hashes. Costs one SHA-256 of each line as well.
+    ///
+    /// # Errors
+    /// `is_corrupt` also if a line is not the one in the tree.
+    pub(crate) fn of_signed(text: impl BufRead, tiles: &Tiles) -> Result<Self> {
+        let (mut leaves, mut known) = (Vec::new(), Vec::new());
+        Self::of_lines(text, &mut |first_seq, lines| {
+            leaves.clear();
+            leaves.extend(
+                lines
+                    .split(|byte| *byte == b'\n')
+                    .map(|line| leaf_of(line).map_or_else(Hash::default, |leaf| leaf.hash)),
+            );
+            known.resize(leaves.len(), Hash::default());
+            let count = tiles.leaves(first_seq, &mut known);
+            match leaves.iter().zip(&known[..count]).position(|(leaf, known)| leaf != known) {
+                Some(place) => {
+                    let seq = first_seq + place as u64;
+                    Err(Error::corrupt(format!("line {seq} is not the line that was recorded")).with_seq(seq))
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn of_lines(mut text: impl BufRead, check: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Self> {
+        let mut scan = Scan::new();
         let mut block = Vec::new();
         loop {
             read_block(&mut text, &mut block).map_err(|error| {
@@ -32,7 +63,10 @@ impl SegmentIndex {
             if block.is_empty() {
                 return scan.finish();
             }
+            let before = scan.lines;
             scan.take(&block)?;
+            let first_seq = scan.first_seq.unwrap_or(0) + before;
+            check(first_seq, block.strip_suffix(b"\n").unwrap_or(&block))?;
         }
     }
 }
@@ -48,9 +82,8 @@ fn read_block(text: &mut impl BufRead, block: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-#[derive(Default)]
 struct Scan {
-    hasher: Sha256,
+    hasher: Xxh64,
     /// The number of the first line, once there is one.
     first_seq: Option<u64>,
     lines: u64,
@@ -63,6 +96,19 @@ struct Scan {
 }
 
 impl Scan {
+    fn new() -> Self {
+        Self {
+            hasher: Xxh64::new(0),
+            first_seq: None,
+            lines: 0,
+            text_len: 0,
+            last_line: Vec::new(),
+            keys: Vec::new(),
+            scratch: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
     fn take(&mut self, block: &[u8]) -> Result<()> {
         self.hasher.update(block);
         let whole = block.strip_suffix(b"\n").unwrap_or(block);
@@ -123,13 +169,16 @@ impl Scan {
         let mut times = TimeRange::NOTHING;
         self.blocks.iter().for_each(|block| times.include(block.times));
         Ok(SegmentIndex {
-            first_seq,
-            lines: self.lines,
-            text_len: self.text_len,
-            digest: self.hasher.finalize().into(),
-            last_leaf: last.hash,
+            extent: Extent {
+                first_seq,
+                lines: self.lines,
+                text_len: self.text_len,
+                text_hash: self.hasher.digest(),
+                last_leaf: last.hash,
+            },
             times,
             blocks: self.blocks,
+            record: Vec::new(),
         })
     }
 }

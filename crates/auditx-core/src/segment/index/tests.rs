@@ -143,10 +143,10 @@ fn an_index_reads_back_and_any_changed_bit_of_it_does_not() {
 fn numbers_that_contradict_each_other_are_refused_though_the_digest_is_right() {
     let index = index_of(&(0..2_000).map(|seq| line(seq, NOW, 300)).collect::<String>());
     let changes: [fn(&mut SegmentIndex); 10] = [
-        |index| index.lines += 1,
-        |index| index.text_len -= 1,
+        |index| index.extent.lines += 1,
+        |index| index.extent.text_len -= 1,
         |index| index.times.min += 1,
-        |index| index.first_seq = u64::MAX - 1,
+        |index| index.extent.first_seq = u64::MAX - 1,
         |index| index.blocks[1].offset += 1,
         |index| index.blocks[0].len += 1,
         |index| index.blocks[0].lines = 0,
@@ -154,7 +154,7 @@ fn numbers_that_contradict_each_other_are_refused_though_the_digest_is_right() {
         |index| index.blocks[1].times.min = i64::MIN,
         |index| {
             index.blocks.clear();
-            (index.lines, index.text_len, index.times) = (0, 0, TimeRange::NOTHING);
+            (index.extent.lines, index.extent.text_len, index.times) = (0, 0, TimeRange::NOTHING);
         },
     ];
     for (number, change) in changes.iter().enumerate() {
@@ -172,7 +172,7 @@ fn an_index_knows_its_segment_by_three_small_looks() {
     let index = index_of(&lines.concat());
     let looks = |text: &str| {
         fs::write(&path, text).unwrap();
-        index.is_of(&File::open(&path).unwrap()).unwrap()
+        index.is_of(&File::open(&path).unwrap(), false).unwrap()
     };
     assert!(looks(&lines.concat()));
     assert!(!looks(&(lines.concat() + "\n")));
@@ -190,7 +190,7 @@ fn an_index_knows_its_segment_by_three_small_looks() {
 
     let short = index_of("{\"seq\":0,\"x\":1}");
     fs::write(&path, "{\"seq\":0,\"x\":1}").unwrap();
-    assert!(short.is_of(&File::open(&path).unwrap()).unwrap());
+    assert!(short.is_of(&File::open(&path).unwrap(), false).unwrap());
 }
 
 #[test]

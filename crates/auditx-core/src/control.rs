@@ -1,0 +1,109 @@
+//! Copies of the control records that a reader needs before it has read the trail, in `.auditx/control.jsonl`: `genesis`,
+//! every `key`, and the newest `retired`.
+//!
+//! They name the keys that may sign, and the line that the trail begins with. Without the file a reader must look for them in
+//! every line. Nobody has to believe it: a line of it is the trail's if its leaf hash is in the signed tree.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::dir::{Access, Dir};
+use crate::error::{Error, Result};
+use crate::line::parse_seq;
+use crate::own_record::kind_in;
+use crate::segment::{TrailReader, line_at};
+use crate::storage::Storage;
+
+/// Its name in the trail's directory.
+pub(crate) const CONTROL: &str = ".auditx/control.jsonl";
+
+/// More than thousands of replaced keys take.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// The lines of the file, each without its newline; `None` if there is no file.
+///
+/// # Errors
+/// `is_storage` if it cannot be read.
+pub fn control_lines(directory: impl Into<Dir>) -> Result<Option<Vec<Vec<u8>>>> {
+    let directory = directory.into();
+    let opened = directory.open_foreign(CONTROL, Access::READ);
+    match opened.and_then(|file| read_some(&file)) {
+        Ok(bytes) => Ok(Some(lines_of(&bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Error::storage("cannot read the copies of control records", directory.join(CONTROL), error))
+        }
+    }
+}
+
+/// Of a file that is longer than any that was written here the beginning.
+fn read_some(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes).map(|_| bytes)
+}
+
+fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+/// Adds the control record in the line with this number. A newer `retired` replaces the older one.
+///
+/// # Errors
+/// `is_storage` if the disk refuses, `is_corrupt` if the line is not in the trail.
+pub(crate) fn keep(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<()> {
+    let line = line_at(directory, seq)?;
+    let mut lines = control_lines(directory)?.unwrap_or_default();
+    add(&mut lines, &line);
+    write(directory, storage, &lines)
+}
+
+/// Writes the file again from the trail, if it is missing. Costs one look at the first line while the first key signs and
+/// nothing was retired, otherwise reading the whole trail once.
+///
+/// # Errors
+/// `is_storage` if the disk refuses, `is_corrupt` if the trail cannot be followed.
+pub(crate) fn make(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<()> {
+    if control_lines(directory)?.is_some() {
+        return Ok(());
+    }
+    let mut reader = TrailReader::new(directory, 0);
+    let mut lines = Vec::new();
+    while let Some((seq, line)) = reader.next_line()? {
+        add(&mut lines, line);
+        if seq == 0 && memchr::memmem::find(line, key.as_bytes()).is_some() {
+            break;
+        }
+    }
+    write(directory, storage, &lines)
+}
+
+fn add(lines: &mut Vec<Vec<u8>>, line: &[u8]) {
+    let kind = kind_in(line);
+    match kind.as_deref() {
+        Some("genesis" | "key") => lines.retain(|known| parse_seq(known) != parse_seq(line)),
+        Some("retired") => lines.retain(|known| kind_in(known).as_deref() != Some("retired")),
+        _ => return,
+    }
+    lines.push(line.to_vec());
+}
+
+fn write(directory: &Dir, storage: &dyn Storage, lines: &[Vec<u8>]) -> Result<()> {
+    let text: Vec<u8> = lines.iter().flat_map(|line| line.iter().chain(b"\n")).copied().collect();
+    storage.replace(directory, CONTROL, &text).map_err(|error| {
+        Error::storage("cannot write the copies of control records", directory.join(CONTROL), error)
+    })
+}
+
+/// Removes the file of a trail that another one replaces.
+///
+/// # Errors
+/// `is_storage` if the disk refuses.
+pub(crate) fn remove(directory: &Dir) -> Result<()> {
+    match directory.remove(CONTROL) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let what = "cannot remove the copies of control records";
+            Err(Error::storage(what, directory.join(CONTROL), error))
+        }
+        _ => Ok(()),
+    }
+}
