@@ -48,7 +48,6 @@ const INSTRUCTIONS: &str = include_str!("bundle/README.txt");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (asked, now) = (&arguments.asked, Moment::now());
-    asked.trail.bring_in()?;
     let prover = Prover::open(asked.trail.directory())?;
     let search = watched(asked.search(now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;

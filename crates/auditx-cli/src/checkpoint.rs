@@ -35,7 +35,6 @@ Examples:
 Exit status: 0 printed or saved, 1 FILE knows more than the trail says, 2 an error";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
     let directory = arguments.trail.directory();
     let latest = latest_checkpoint(directory)?;
     let Some(path) = &arguments.save else {

@@ -42,7 +42,6 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
     let inspection = {
         let mut progress = Progress::of("examining");
         inspect(arguments.trail.directory(), &mut |done, total| progress.tell(done, total))?

@@ -60,7 +60,6 @@ where
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.asked.trail.bring_in()?;
     let search = arguments.asked.search(Moment::now())?;
     let is_shown = arguments.output.is_none() && terminal::is_output_a_terminal();
     let search = if is_shown { search } else { watched(search, "exporting") };

@@ -43,7 +43,6 @@ Examples:
 Exit status: 0 shown, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
     let search = Search::new(arguments.trail.directory()).query(about(&arguments.record)?);
     let search = arguments.period.of(arguments.reading.of(search), Moment::now())?;
     let sheet = Sheet::of_history(arguments.json, arguments.colours.are_wanted());

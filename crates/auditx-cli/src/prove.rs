@@ -41,7 +41,6 @@ Examples:
 Exit status: 0 proved, 2 an error, or there is no proof";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.bring_in()?;
     let directory = arguments.trail.directory();
     match (arguments.seq, arguments.consistency.as_deref()) {
         (Some(seq), _) => give(&prove(directory, seq)?, arguments.output.as_deref()),

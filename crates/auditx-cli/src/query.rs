@@ -87,7 +87,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if let Some(engine) = &arguments.from {
         return copy::run(arguments, engine, now);
     }
-    asked.trail.bring_in()?;
     let around = arguments.around.found(&asked.trail)?;
     let mut query = asked.query(now)?;
     if let Some(around) = &around {

@@ -62,7 +62,6 @@ Exit status: 0 counted, 1 nothing found, 2 an error, or with --strict a line tha
 const MOST_SPANS: i64 = 2_000;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.asked.trail.bring_in()?;
     let plan = arguments.plan()?;
     let search = watched(arguments.asked.search(Moment::now())?, "counting");
     let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;

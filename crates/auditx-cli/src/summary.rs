@@ -6,8 +6,11 @@ use crate::failure::Status;
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
 
-/// Says on standard error what could not be read, and gives the exit status: where a segment is missing, or with `is_strict` a
-/// line, the answer is not the whole one.
+/// Of files that somebody copied without their directory `.auditx`.
+const NOT_SIGNED: &str = "nobody signed these lines: there is no checkpoint beside them";
+
+/// Says on standard error what could not be read, what is not as it was signed and what is not signed, and returns the exit
+/// status: an error if the answer may not be the whole one.
 pub(crate) fn tell(summary: &Summary, is_strict: bool) -> Status {
     let complaints = &summary.complaints;
     for complaint in complaints.iter() {
@@ -23,7 +26,27 @@ pub(crate) fn tell(summary: &Summary, is_strict: bool) -> Status {
             counted(complaints.segments(), "segment")
         ));
     }
-    if complaints.segments() > 0 || is_strict && complaints.lines() > 0 {
+    if let Some(fault) = &summary.fault {
+        complain(&format!(
+            "the trail is not what was signed, so the answer may be wrong: {}; `auditx verify` says more",
+            harmless(&fault.to_string())
+        ));
+    }
+    if summary.is_unsigned {
+        complain(NOT_SIGNED);
+    }
+    if let Some(signed) = summary.signed.filter(|_| summary.unsigned > 0) {
+        let what = match summary.unsigned {
+            1 => "1 entry is not signed: it is".to_owned(),
+            count => format!("{count} entries are not signed: they are"),
+        };
+        complain(&format!(
+            "{what} newer than the latest checkpoint, which names {}",
+            counted(signed, "line")
+        ));
+    }
+    let is_doubtful = complaints.lines() > 0 || summary.is_unsigned;
+    if summary.fault.is_some() || complaints.segments() > 0 || is_strict && is_doubtful {
         Status::Error
     } else if summary.found > 0 {
         Status::Found

@@ -1,12 +1,13 @@
 //! `auditx tail`: the last entries of a trail, and new ones as they come.
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use auditx_core::lock_holder;
-use auditx_reader::{Error, Found, Line, Lines, Moment, Order, Query, Search};
+use auditx_reader::{Error, Field, Found, Line, Lines, Moment, Order, Query, Search};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, how_to_make};
@@ -59,23 +60,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 0, always)
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
-    arguments.trail.bring_in()?;
     let sheet = arguments.looks.sheet(None)?;
     if arguments.follow && sheet.has_end() {
         return Err(Failure::said("-o json is one array, and following has no end: use -o ndjson"));
     }
     let query = arguments.question.query(Moment::now())?;
     let pages = sheet.pages(BufWriter::new(io::stdout().lock()));
-    let mut tail =
-        Tail { sheet: &sheet, pages, query, shown: 0, unreadable: 0, has_failed: false, newest: None };
-    let mut lines = if arguments.question.is_everything() {
-        Lines::last(arguments.trail.directory(), arguments.lines)?
-    } else {
-        // What is recorded while the past is searched is new, and not shown twice.
-        let lines = Lines::last(arguments.trail.directory(), 0)?;
-        tail.show_last(arguments)?;
-        lines
+    let mut tail = Tail {
+        sheet: &sheet,
+        pages,
+        query,
+        shown: 0,
+        unreadable: 0,
+        has_failed: false,
+        newest: None,
+        pending: HashSet::new(),
     };
+    // What is recorded while the past is searched is new, and not shown twice.
+    let mut lines = Lines::last(arguments.trail.directory(), 0)?;
+    tail.show_last(arguments)?;
     tail.show_all(&mut lines)?;
     if arguments.follow {
         if tail.shown + tail.unreadable == 0 && arguments.lines > 0 {
@@ -110,6 +113,8 @@ struct Tail<'s> {
     has_failed: bool,
     /// The number of the line shown last.
     newest: Option<u64>,
+    /// The ids of entries that were shown before they had a line.
+    pending: HashSet<String>,
 }
 
 impl Tail<'_> {
@@ -126,7 +131,10 @@ impl Tail<'_> {
         let summary = search.each(|found| {
             let mut text = Vec::new();
             self.sheet.render(&found, &mut text);
-            self.newest = self.newest.max(found.row.seq());
+            match found.row.seq() {
+                Some(seq) => self.newest = self.newest.max(Some(seq)),
+                None => drop(self.pending.insert(found.row.text(Field::Id).into_owned())),
+            }
             newest_first.push(text);
             ControlFlow::Continue(())
         })?;
@@ -156,11 +164,13 @@ impl Tail<'_> {
             Ok(row) => row,
             Err(error) => return self.tell_unreadable(&error),
         };
-        let is_new = self.newest.is_none() || row.seq() > self.newest;
+        let is_new = (self.newest.is_none() || row.seq() > self.newest)
+            && (self.pending.is_empty() || !self.pending.remove(&*row.text(Field::Id)));
         if is_new && self.query.matches(&row) {
             self.shown += 1;
             let mut text = Vec::new();
-            let found = Found { row: &row, path: line.path(), offset: line.offset() };
+            // All that is new is signed within about a second: to mark it would say nothing.
+            let found = Found { row: &row, path: line.path(), offset: line.offset(), is_signed: true };
             self.sheet.render(&found, &mut text);
             self.pages.write(&text)?;
         }

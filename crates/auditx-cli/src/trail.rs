@@ -9,7 +9,7 @@ use auditx_core::{
 };
 
 use crate::failure::{Failure, how_to_make};
-use crate::terminal::{complain, harmless};
+use crate::terminal::harmless;
 
 /// How long the disk may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,23 +43,6 @@ impl Trail {
         let is_compression_configured =
             std::env::var_os("AUDITX_COMPRESSION").is_some_and(|value| !value.is_empty());
         Ok(if is_compression_configured { config } else { config.compression(Compression::None) })
-    }
-
-    /// Brings in what a killed process accepted and did not write, and says so on standard error. What waits on for a reason
-    /// hides nothing that is there: the command goes on.
-    pub(crate) fn bring_in(&self) -> Result<(), Failure> {
-        match AuditLogger::bring_in(&self.config()?) {
-            Ok(0) => {}
-            Ok(count) => complain(&format!(
-                "{count} accepted {} of a process that was killed brought into the trail",
-                if count == 1 { "entry" } else { "entries" }
-            )),
-            Err(error) => complain(&format!(
-                "accepted entries of a process that was killed wait in the journal: {}",
-                harmless(&error.to_string())
-            )),
-        }
-        Ok(())
     }
 
     /// Opens the trail for its maintenance. It makes none where there is none.

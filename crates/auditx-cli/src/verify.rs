@@ -70,10 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             fetched.name(&mut verification);
             verification
         }
-        None => {
-            arguments.trail.bring_in()?;
-            verified(arguments.trail.directory(), &options)?
-        }
+        None => verified(arguments.trail.directory(), &options)?,
     };
     let mut out = terminal::output();
     if arguments.json {

@@ -90,6 +90,12 @@ impl Error {
         self
     }
 
+    /// Why the trail was to be verified, which could not be done.
+    pub(crate) fn doubting(mut self, doubt: &str) -> Self {
+        self.0.message = format!("{doubt}, and the trail cannot be verified: {}", self.0.message);
+        self
+    }
+
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self

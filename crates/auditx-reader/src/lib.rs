@@ -35,13 +35,15 @@ mod listing;
 mod backwards;
 mod lines;
 mod find;
-mod search;
 mod keys;
 mod timestamps;
-mod note;
-mod prove;
 mod inspect;
+mod note;
+mod ledger;
 mod verify;
+mod head;
+mod search;
+mod prove;
 #[cfg(test)]
 mod sample;
 

@@ -5,6 +5,7 @@
 
 mod complaints;
 mod cursor;
+mod check;
 mod span;
 mod prune;
 mod needle;
@@ -25,18 +26,19 @@ use auditx_core::{Moment, Row};
 
 use crate::error::{Error, Result};
 use crate::query::Query;
+use crate::verify::Fault;
 
 pub use complaints::Complaints;
 pub use cursor::Cursor;
 use run::Making;
 
-/// Which file of a trail is asked.
+/// Which entries of a trail are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
     /// Every entry.
     #[default]
     Audit,
-    /// `security.jsonl`: the entries whose level is SECURITY or CRITICAL.
+    /// Those whose level is SECURITY or CRITICAL, which `security.jsonl` repeats. They are read from the trail.
     Security,
 }
 
@@ -59,6 +61,8 @@ pub struct Found<'l> {
     pub path: &'l Path,
     /// Where its line begins; in a compressed file, in its decompressed text.
     pub offset: u64,
+    /// Whether the latest checkpoint names its line. Nobody can prove the others.
+    pub is_signed: bool,
 }
 
 /// How a search went.
@@ -67,6 +71,14 @@ pub struct Found<'l> {
 pub struct Summary {
     /// Entries found.
     pub found: u64,
+    /// How many of them are not signed: they are newer than the latest checkpoint, or legacy lines.
+    pub unsigned: u64,
+    /// How many lines the latest checkpoint names; `None` if there is no checkpoint that can be read.
+    pub signed: Option<u64>,
+    /// Whether there is neither a checkpoint nor anything else but lines: a copy that nobody signed.
+    pub is_unsigned: bool,
+    /// The first thing that is not as it was signed: the answer may lack entries, or have wrong ones.
+    pub fault: Option<Fault>,
     /// What could not be read.
     pub complaints: Complaints,
     /// Where to go on with [`Search::after`], once the limit was reached; there may be nothing more.
@@ -106,6 +118,9 @@ pub struct Search {
     is_strict: bool,
     threads: usize,
     progress: Option<Tell>,
+    /// For trails written by hand: indexes count, and nothing is compared with what was signed.
+    #[cfg(test)]
+    trusts_indexes: bool,
 }
 
 impl Search {
@@ -125,6 +140,8 @@ impl Search {
             is_strict: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             progress: None,
+            #[cfg(test)]
+            trusts_indexes: false,
         }
     }
 
@@ -184,11 +201,18 @@ impl Search {
         self
     }
 
-    /// Examines every line, also those that cannot hold what is wanted: each unreadable line is then a complaint. Otherwise lines
-    /// are passed over that lack a word of the question, as long as they are UTF-8, begin with `{` and end with `}`.
+    /// Verifies the whole trail, and examines every line, also those that cannot hold what is wanted: each unreadable line is
+    /// then a complaint. Otherwise lines are skipped that lack a word of the question, if they are UTF-8, begin with `{` and end
+    /// with `}`; and the trail is verified only if something that was read is not as it was signed.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
+        self
+    }
+
+    #[cfg(test)]
+    fn trusting(mut self) -> Self {
+        self.trusts_indexes = true;
         self
     }
 
@@ -259,7 +283,8 @@ impl Search {
                 found += 1;
                 // It was read before.
                 Row::read(line).map_or(ControlFlow::Continue(()), |row| {
-                    visit(Found { row: &row, path: &mark.path, offset: mark.offset })
+                    let is_signed = mark.is_signed;
+                    visit(Found { row: &row, path: &mark.path, offset: mark.offset, is_signed })
                 })
             })
         })?;

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::{SealedSegment, parse_seq};
+use auditx_core::{Frame, SealedSegment, parse_seq};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Place};
@@ -34,7 +34,7 @@ pub(crate) struct Segment {
 
 enum Text {
     Plain(BufReader<File>),
-    Zstd(Box<BufReader<zstd::Decoder<'static, BufReader<File>>>>),
+    Zstd(Box<BufReader<Frame<File>>>),
 }
 
 impl Segment {
@@ -65,7 +65,7 @@ impl Segment {
     }
 
     pub(crate) fn compressed(path: &Path, file: File) -> Result<Self> {
-        let decoder = zstd::Decoder::new(file)
+        let decoder = Frame::new(file)
             .map_err(|error| Error::storage("cannot begin to decompress the segment", path, error))?;
         let text = Text::Zstd(Box::new(BufReader::with_capacity(BUFFER, decoder)));
         Ok(Self { path: path.into(), text, offset: 0, unfinished: (0, Vec::new()) })
@@ -101,7 +101,6 @@ impl Segment {
         let file = match self.text {
             Text::Plain(reader) => reader.into_inner(),
             Text::Zstd(reader) => reader
-                .get_ref()
                 .get_ref()
                 .get_ref()
                 .try_clone()

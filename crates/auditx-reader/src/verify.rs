@@ -19,7 +19,7 @@ mod localise;
 mod moment;
 mod notes;
 mod pulse;
-mod record;
+pub(crate) mod record;
 mod row;
 mod scan;
 mod subtrees;

@@ -38,7 +38,10 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             }
             found += 1;
             if !arguments.count {
-                sheet.render(&Found { row, path: &place, offset: row.seq().unwrap_or(0) }, &mut text);
+                sheet.render(
+                    &Found { row, path: &place, offset: row.seq().unwrap_or(0), is_signed: true },
+                    &mut text,
+                );
             }
             if text.len() < CHUNK {
                 return ControlFlow::Continue(());

@@ -47,10 +47,6 @@ impl Fleet {
         if arguments.once {
             trail.must_be_there()?;
         }
-        // Entries of a process that was killed are shipped too.
-        if trail.is_there() {
-            trail.bring_in()?;
-        }
         let mut shippers = Vec::new();
         for engine in &arguments.to {
             let shipper = engine.spawn(trail.directory(), settings)?;

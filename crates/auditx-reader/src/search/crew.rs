@@ -4,7 +4,7 @@
 //! order whoever is faster; a thread that is far ahead waits. Memory is bounded by the queues, whatever the trail's size.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -28,7 +28,13 @@ pub(super) struct Findings {
     /// Each of them, where somebody needs to know.
     pub(super) marks: Vec<Mark>,
     pub(super) found: u64,
+    /// Those of them that are not signed.
+    pub(super) unsigned: u64,
     pub(super) complaints: Vec<Error>,
+    /// The numbers of the lines that were read or skipped, in the order wanted.
+    pub(super) seqs: Vec<Range<u64>>,
+    /// What is not as it was signed.
+    pub(super) doubt: Option<String>,
     /// Bytes of the trail's files that are done.
     pub(super) read: u64,
 }
@@ -40,6 +46,7 @@ pub(super) struct Mark {
     pub(super) seq: Option<u64>,
     pub(super) path: Arc<Path>,
     pub(super) offset: u64,
+    pub(super) is_signed: bool,
 }
 
 impl Mark {

@@ -26,6 +26,8 @@ pub(super) struct Filter<'q> {
     pub(super) order: Order,
     pub(super) after: Option<&'q Cursor>,
     pub(super) is_strict: bool,
+    /// How many lines are signed.
+    pub(super) signed: u64,
     /// Lines behind this one are not wanted: what they hold is among the entries that wait.
     pub(super) last_seq: Option<u64>,
 }
@@ -132,7 +134,8 @@ impl Filter<'_> {
             }
         };
         if is_within && self.query.matches(&row) {
-            return Ok(visit(&Found { row: &row, path, offset }));
+            let is_signed = row.seq().is_some_and(|seq| seq < self.signed);
+            return Ok(visit(&Found { row: &row, path, offset, is_signed }));
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -166,11 +166,19 @@ fn what_lies_before_a_page_is_not_read_again() {
 }
 
 #[test]
-fn the_projection_is_searched_by_itself() {
-    let trail = Trail::new();
-    std::fs::write(trail.path().join("security.jsonl"), line(3, "mya", 1) + "\n").unwrap();
-    assert_eq!(found(&trail.search().source(Source::Security)).len(), 1);
-    assert!(found(&trail.search()).is_empty());
+fn entries_of_security_are_read_from_the_trail() {
+    let mut trail = Trail::new();
+    let lines = [0, 1, 2, 3].map(|seq| line(seq, "mya", 1));
+    let level = |line: &String, level: &str| line.replace("AUDIT", level);
+    let lines = [
+        lines[0].clone(),
+        level(&lines[1], "SECURITY"),
+        level(&lines[2], "CRITICAL"),
+        level(&lines[3], "INFO"),
+    ];
+    trail.activate(&lines, "");
+    std::fs::write(trail.path().join("security.jsonl"), "").unwrap();
+    assert_eq!(found(&trail.search().source(Source::Security)), lines[1..3]);
     let nowhere = Search::new(trail.path().join("none"));
     for source in [Source::Audit, Source::Security] {
         assert!(nowhere.clone().source(source).each(|_| ControlFlow::Continue(())).unwrap_err().is_missing());

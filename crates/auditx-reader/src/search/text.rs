@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use auditx_core::Frame;
+
 use super::Order;
+use super::prune::Stretch;
 use super::units::Piece;
 use crate::error::{Error, Result};
 use crate::segment::LONGEST;
@@ -28,16 +32,6 @@ pub(super) struct Block<'b> {
     pub(super) offset: u64,
 }
 
-impl<'b> Block<'b> {
-    /// What of it lies between these places of the text, both of which lie between lines.
-    pub(super) fn within(&self, begin: u64, end: u64) -> Option<Block<'b>> {
-        let offset = begin.max(self.offset);
-        let end = end.min(self.offset + self.lines.len() as u64);
-        let place = |at: u64| usize::try_from(at - self.offset).ok();
-        (offset < end).then(|| Some(Block { lines: &self.lines[place(offset)?..place(end)?], offset }))?
-    }
-}
-
 /// A thread's room for text.
 #[derive(Default)]
 pub(super) struct Room {
@@ -45,17 +39,22 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// The lines that begin in this piece.
-    pub(super) fn read(&mut self, piece: &Piece) -> Result<Block<'_>> {
-        self.fill(piece).map_err(|error| {
-            Error::storage("cannot read the segment", &piece.path, error).at_byte(piece.begin)
-        })
+    /// The lines that begin in these bytes of a file.
+    pub(super) fn read(&mut self, piece: &Piece, bytes: &Range<u64>) -> Result<Block<'_>> {
+        self.fill(piece, bytes).map_err(|error| failed(piece, bytes.start, error))
     }
 
-    fn fill(&mut self, piece: &Piece) -> io::Result<Block<'_>> {
+    /// A block of a file; an error if the file is shorter.
+    pub(super) fn read_block(&mut self, piece: &Piece, begin: u64, end: u64) -> Result<Block<'_>> {
+        let len = usize::try_from(end - begin).unwrap_or(usize::MAX);
+        let read = self.read_at(&piece.file, begin, 0, len).map_err(|error| failed(piece, begin, error))?;
+        Ok(Block { lines: &self.bytes[..read], offset: begin })
+    }
+
+    fn fill(&mut self, piece: &Piece, bytes: &Range<u64>) -> io::Result<Block<'_>> {
         // One byte more in front tells whether the first line begins here.
-        let begin = piece.begin.saturating_sub(1);
-        let mut len = usize::try_from(piece.end - begin).unwrap_or(usize::MAX);
+        let begin = bytes.start.saturating_sub(1);
+        let mut len = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX);
         len = self.read_at(&piece.file, begin, 0, len)?;
         let mut searched = len.saturating_sub(1);
         let mut more = MORE;
@@ -66,7 +65,7 @@ impl Room {
             searched = len;
             let left = usize::try_from(piece.len.saturating_sub(begin + len as u64)).unwrap_or(usize::MAX);
             // A line that long can be no entry: its beginning says so.
-            if left == 0 || begin + len as u64 > piece.end + LONGEST as u64 {
+            if left == 0 || begin + len as u64 > bytes.end + LONGEST as u64 {
                 break len;
             }
             let read = self.read_at(&piece.file, begin + len as u64, len, left.min(more))?;
@@ -76,14 +75,14 @@ impl Room {
             len += read;
             more = (more * 2).min(LONGEST);
         };
-        let first = if piece.begin == 0 {
+        let first = if bytes.start == 0 {
             0
         } else {
-            let own = usize::try_from(piece.end - begin).unwrap_or(usize::MAX).min(end);
+            let own = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX).min(end);
             memchr::memchr(b'\n', &self.bytes[..own]).map_or(end, |newline| newline + 1)
         };
         // A newline that is the piece's last byte ends the lines of this piece; the next begins behind it.
-        let first = if begin + first as u64 >= piece.end { end } else { first };
+        let first = if begin + first as u64 >= bytes.end { end } else { first };
         Ok(Block { lines: &self.bytes[first..end], offset: begin + first as u64 })
     }
 
@@ -105,24 +104,34 @@ impl Room {
     }
 }
 
-/// The blocks of a compressed segment, one after the other in the order wanted, until `visit` breaks off.
+fn failed(piece: &Piece, offset: u64, error: io::Error) -> Error {
+    Error::storage("cannot read the segment", &piece.path, error).at_byte(offset)
+}
+
+/// Told of each block, and which of the index it is.
+pub(super) type Visit<'v> = dyn FnMut(&Block<'_>, Option<&Stretch>) -> ControlFlow<()> + 'v;
+
+/// The blocks of a compressed segment, one after the other in the order wanted, until `visit` breaks off: those of its index if
+/// it has one.
 ///
 /// From its end it is decompressed once for every 16 MiB of its text, so that memory stays flat.
 ///
 /// # Errors
-/// `is_corrupt` where it cannot be decompressed, after what could be.
+/// `is_corrupt` if it cannot be decompressed, after what could be.
 pub(super) fn decompress(
     path: &Path,
     file: &File,
     order: Order,
-    visit: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    blocks: Option<&[Stretch]>,
+    visit: &mut Visit<'_>,
 ) -> Result<()> {
-    let pass = |most: usize, visit: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>| -> Result<()> {
+    let pass = |most: usize, visit: &mut dyn FnMut(usize, &Block<'_>) -> ControlFlow<()>| -> Result<()> {
         let mut stream = Stream::of(file)
             .map_err(|error| Error::storage("cannot begin to decompress the segment", path, error))?;
-        for _ in 0..most {
-            match stream.next() {
-                Ok(Some(block)) if visit(&block).is_continue() => {}
+        for number in 0..most {
+            let len = blocks.and_then(|blocks| blocks.get(number)).map(|block| block.end - block.begin);
+            match stream.next(len) {
+                Ok(Some(block)) if visit(number, &block).is_continue() => {}
                 Ok(_) => break,
                 Err(error) => {
                     return Err(Error::corrupt("the compressed segment is damaged", path)
@@ -133,15 +142,16 @@ pub(super) fn decompress(
         }
         Ok(())
     };
+    let stretch = |number: usize| blocks.and_then(|blocks| blocks.get(number));
     if order == Order::OldestFirst {
-        return pass(usize::MAX, visit);
+        return pass(usize::MAX, &mut |number, block| visit(block, stretch(number)));
     }
     let mut damage = Ok(());
     let mut most = usize::MAX;
     while most > 0 {
         let mut kept: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
         let (mut bytes, mut left) = (0, 0);
-        let outcome = pass(most, &mut |block| {
+        let outcome = pass(most, &mut |_, block| {
             bytes += block.lines.len();
             kept.push_back((block.offset, block.lines.to_vec()));
             while bytes > WINDOW && kept.len() > 1 {
@@ -151,8 +161,8 @@ pub(super) fn decompress(
             ControlFlow::Continue(())
         });
         damage = damage.and(outcome);
-        for (offset, lines) in kept.iter().rev() {
-            if visit(&Block { lines, offset: *offset }).is_break() {
+        for (number, (offset, lines)) in kept.iter().enumerate().rev() {
+            if visit(&Block { lines, offset: *offset }, stretch(left + number)).is_break() {
                 return damage;
             }
         }
@@ -163,7 +173,7 @@ pub(super) fn decompress(
 
 /// Text that is decompressed from its beginning, cut into blocks.
 struct Stream<'f> {
-    reader: zstd::Decoder<'static, BufReader<Start<'f>>>,
+    reader: Frame<Start<'f>>,
     bytes: Vec<u8>,
     filled: usize,
     /// How much of it was given out.
@@ -176,17 +186,23 @@ struct Stream<'f> {
 
 impl<'f> Stream<'f> {
     fn of(file: &'f File) -> io::Result<Self> {
-        let reader = zstd::Decoder::new(Start { file, at: 0 })?;
+        let reader = Frame::new(Start { file, at: 0 })?;
         Ok(Self { reader, bytes: vec![0; BLOCK], filled: 0, given: 0, offset: 0, is_skipping: false })
     }
 
-    fn next(&mut self) -> io::Result<Option<Block<'_>>> {
+    /// The next whole lines; exactly `len` bytes if it is given and there are as many.
+    fn next(&mut self, len: Option<u64>) -> io::Result<Option<Block<'_>>> {
         self.bytes.copy_within(self.given..self.filled, 0);
         self.filled -= self.given;
         self.offset += self.given as u64;
         self.given = 0;
+        let len = len.and_then(|len| usize::try_from(len).ok());
         let mut has_ended = false;
         loop {
+            if let Some(len) = len.filter(|len| *len <= self.filled) {
+                self.given = len;
+                return Ok(Some(Block { lines: &self.bytes[..len], offset: self.offset }));
+            }
             if self.is_skipping {
                 let newline = memchr::memchr(b'\n', &self.bytes[..self.filled]);
                 let gone = newline.map_or(self.filled, |newline| newline + 1);
@@ -196,6 +212,10 @@ impl<'f> Stream<'f> {
                 self.offset += gone as u64;
             }
             let is_full = self.filled == self.bytes.len();
+            if is_full && len.is_some() {
+                self.bytes.resize(self.bytes.len() * 2, 0);
+                continue;
+            }
             if is_full || has_ended {
                 if let Some(newline) = memchr::memrchr(b'\n', &self.bytes[..self.filled]) {
                     self.given = newline + 1;

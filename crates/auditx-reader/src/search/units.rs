@@ -2,16 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::SealedSegment;
+use auditx_core::{SealedSegment, parse_seq};
 
-use super::prune::{Bounds, State, Stretch};
+use super::prune::{Bounds, Stretch, blocks};
 use super::waiting::Waiting;
-use super::{Cursor, Order, Source};
+use super::{Cursor, Order};
 use crate::error::{Error, Result};
 use crate::file;
+use crate::head::Head;
 use crate::listing::Listing;
 use crate::segment::compressed_name;
 
@@ -21,15 +24,17 @@ const PIECE: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 /// So much of it is read at once: it stays in a processor's own cache while it is searched.
 const STRETCH: u64 = if cfg!(test) { 1024 } else { 128 * 1024 };
 
-/// The projection's name.
-const SECURITY: &str = "security.jsonl";
+/// More than `{"seq":N,` with the largest N.
+const HEAD: usize = 64;
 
 /// What one thread reads at a time.
 pub(super) enum Unit {
-    /// The lines that begin in `begin..end` of a plain file.
+    /// Part of a plain file.
     Piece(Piece),
-    /// A compressed segment, of which only these stretches are wanted; all of it where there are none.
-    Compressed { path: Arc<Path>, file: File, stretches: Option<Vec<Stretch>> },
+    /// A compressed segment, and its blocks if it has an index.
+    Compressed { path: Arc<Path>, file: File, blocks: Option<Vec<Stretch>> },
+    /// Lines that the index says are not wanted, by their numbers.
+    Skipped(Range<u64>),
     /// Lines that are in no file yet.
     Waiting { path: Arc<Path>, text: Vec<u8> },
     /// A segment that cannot be opened.
@@ -40,35 +45,51 @@ pub(super) enum Unit {
 pub(super) struct Piece {
     pub(super) path: Arc<Path>,
     pub(super) file: Arc<File>,
-    pub(super) begin: u64,
-    pub(super) end: u64,
     /// How long the file was when the search began: what came later is not read.
     pub(super) len: u64,
     /// Whether bytes behind the last newline may still become a line.
     pub(super) grows: bool,
-    pub(super) state: State,
+    pub(super) parts: Parts,
 }
 
-impl Piece {
-    /// Its parts that are read at once, in order.
-    pub(super) fn stretches(&self, order: Order) -> impl Iterator<Item = Self> {
-        let count = (self.end - self.begin).div_ceil(STRETCH);
-        (0..count).map(move |number| {
-            let number = if order == Order::OldestFirst { number } else { count - 1 - number };
-            let begin = self.begin + number * STRETCH;
-            Self { begin, end: (begin + STRETCH).min(self.end), ..self.clone() }
-        })
+/// What of a plain file is read.
+#[derive(Debug, Clone)]
+pub(super) enum Parts {
+    /// The lines that begin in these bytes.
+    Bytes(Range<u64>),
+    /// Blocks of the index.
+    Blocks(Vec<Stretch>),
+}
+
+impl Parts {
+    /// Its bytes in the file.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.end - bytes.start,
+            Self::Blocks(blocks) => blocks.iter().map(|block| block.end - block.begin).sum(),
+        }
     }
+}
+
+/// The parts of `begin..end` that are read at once, in order.
+pub(super) fn stretches(bytes: Range<u64>, order: Order) -> impl Iterator<Item = Range<u64>> {
+    let count = (bytes.end - bytes.start).div_ceil(STRETCH);
+    (0..count).map(move |number| {
+        let number = if order == Order::OldestFirst { number } else { count - 1 - number };
+        let begin = bytes.start + number * STRETCH;
+        begin..(begin + STRETCH).min(bytes.end)
+    })
 }
 
 /// Hands out units in order. Files are opened one after the other, as they are reached.
 pub(super) struct Units<'b> {
     directory: &'b Path,
-    /// None where indexes are not asked.
+    head: &'b Head,
+    /// `None` if indexes are not asked what is wanted.
     bounds: Option<&'b Bounds>,
     order: Order,
     files: VecDeque<Part>,
-    open: VecDeque<Piece>,
+    open: VecDeque<Unit>,
 }
 
 /// A file still to be opened, or held open already.
@@ -81,18 +102,24 @@ enum Part {
 
 impl<'b> Units<'b> {
     /// # Errors
-    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+    /// `is_missing` if there is no such directory, `is_storage` if it cannot be listed.
     pub(super) fn of(
         directory: &'b Path,
-        source: Source,
+        head: &'b Head,
         order: Order,
         bounds: Option<&'b Bounds>,
     ) -> Result<Self> {
-        let files = match source {
-            Source::Audit => trail(directory)?,
-            Source::Security => projection(directory)?,
-        };
-        Ok(Self { directory, bounds, order, files, open: VecDeque::new() })
+        let files = trail(directory)?;
+        Ok(Self { directory, head, bounds, order, files, open: VecDeque::new() })
+    }
+
+    /// Whether the lines of this directory have numbers, as far as names and the first line of the active segment tell.
+    pub(super) fn are_numbered(&self) -> bool {
+        self.files.iter().any(|part| match part {
+            Part::Sealed(_) => true,
+            Part::Open { file, .. } => begins_with_number(file),
+            Part::Waiting { .. } | Part::Broken(_) => false,
+        })
     }
 
     /// Bytes of all files, as they lie on the disk.
@@ -120,89 +147,88 @@ impl<'b> Units<'b> {
 
     pub(super) fn next(&mut self) -> Option<Unit> {
         loop {
-            let piece = match self.order {
+            let unit = match self.order {
                 Order::OldestFirst => self.open.pop_front(),
                 Order::NewestFirst => self.open.pop_back(),
             };
-            if let Some(piece) = piece {
-                return Some(Unit::Piece(piece));
+            if unit.is_some() {
+                return unit;
             }
             let part = match self.order {
                 Order::OldestFirst => self.files.pop_front(),
                 Order::NewestFirst => self.files.pop_back(),
             }?;
-            match part {
-                Part::Broken(error) => return Some(Unit::Broken(error)),
-                Part::Waiting { path, text } => return Some(Unit::Waiting { path, text }),
-                Part::Open { path, file } => {
-                    if let Err(error) = self.cut(path, file, true, None) {
-                        return Some(Unit::Broken(error));
-                    }
-                }
-                Part::Sealed(sealed) => match self.open_sealed(&sealed) {
-                    Ok(None) => {}
-                    Ok(Some(unit)) => return Some(unit),
-                    Err(error) => return Some(Unit::Broken(error)),
-                },
-            }
+            let cut = match part {
+                Part::Broken(error) => Err(error),
+                Part::Waiting { path, text } => Ok(vec![Unit::Waiting { path, text }]),
+                Part::Open { path, file } => cut(&path, file, None),
+                Part::Sealed(sealed) => self.cut_sealed(&sealed),
+            };
+            self.open = cut.unwrap_or_else(|error| vec![Unit::Broken(error)]).into();
         }
     }
 
-    /// Cuts a plain segment; gives a compressed one. Where it was retired since it was listed it gives nothing.
-    fn open_sealed(&mut self, sealed: &SealedSegment) -> Result<Option<Unit>> {
+    /// The units of a sealed segment; none if it was retired since it was listed.
+    fn cut_sealed(&self, sealed: &SealedSegment) -> Result<Vec<Unit>> {
+        let mut sealed = sealed.clone();
         if !sealed.compressed {
             if let Some(file) = file::open(&sealed.path)? {
-                let stretches = self.stretches(sealed, &file);
-                self.cut(sealed.path.as_path().into(), file, false, stretches)?;
-                return Ok(None);
+                let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
+                return cut(&sealed.path, file, Some(blocks));
             }
             // It may have been compressed since it was listed.
-            let path = compressed_name(&sealed.path);
-            let mut compressed = sealed.clone();
-            (compressed.path, compressed.compressed) = (path, true);
-            return self.open_compressed(&compressed);
+            (sealed.path, sealed.compressed) = (compressed_name(&sealed.path), true);
         }
-        self.open_compressed(sealed)
+        let Some(file) = file::open(&sealed.path)? else { return Ok(Vec::new()) };
+        let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
+        Ok(match &blocks {
+            Some(blocks) if blocks.iter().all(|block| !block.is_wanted) => {
+                skipped(blocks).into_iter().collect()
+            }
+            _ => vec![Unit::Compressed { path: sealed.path.as_path().into(), file, blocks }],
+        })
     }
+}
 
-    fn open_compressed(&self, sealed: &SealedSegment) -> Result<Option<Unit>> {
-        let Some(file) = file::open(&sealed.path)? else { return Ok(None) };
-        let stretches = self.stretches(sealed, &file);
-        let is_wanted = stretches.as_ref().is_none_or(|stretches| !stretches.is_empty());
-        Ok(is_wanted.then(|| Unit::Compressed { path: sealed.path.as_path().into(), file, stretches }))
+/// The units of a plain file. `blocks` are `None` for the active segment, which grows.
+fn cut(path: &Path, file: File, blocks: Option<Option<Vec<Stretch>>>) -> Result<Vec<Unit>> {
+    let metadata =
+        file.metadata().map_err(|error| Error::storage("cannot examine the segment", path, error))?;
+    let (path, file, len): (Arc<Path>, _, _) = (path.into(), Arc::new(file), metadata.len());
+    let grows = blocks.is_none();
+    let piece = |parts| Unit::Piece(Piece { path: path.clone(), file: file.clone(), len, grows, parts });
+    let Some(blocks) = blocks.flatten() else {
+        let begins = (0..len.div_ceil(PIECE)).map(|number| number * PIECE);
+        return Ok(begins.map(|begin| piece(Parts::Bytes(begin..(begin + PIECE).min(len)))).collect());
+    };
+    let mut units = Vec::new();
+    for run in blocks.chunk_by(|one, next| one.is_wanted == next.is_wanted) {
+        if run[0].is_wanted {
+            units.extend(pieces(run).map(|blocks| piece(Parts::Blocks(blocks))));
+        } else {
+            units.extend(skipped(run));
+        }
     }
+    Ok(units)
+}
 
-    fn stretches(&self, sealed: &SealedSegment, file: &File) -> Option<Vec<Stretch>> {
-        self.bounds?.stretches(self.directory, sealed, file)
-    }
+/// Blocks that one thread takes at a time.
+fn pieces(blocks: &[Stretch]) -> impl Iterator<Item = Vec<Stretch>> {
+    let begin = blocks.first().map_or(0, |block| block.begin);
+    blocks
+        .chunk_by(move |one, next| (one.begin - begin) / PIECE == (next.begin - begin) / PIECE)
+        .map(<[_]>::to_vec)
+}
 
-    fn cut(
-        &mut self,
-        path: Arc<Path>,
-        file: File,
-        grows: bool,
-        stretches: Option<Vec<Stretch>>,
-    ) -> Result<()> {
-        let metadata =
-            file.metadata().map_err(|error| Error::storage("cannot examine the segment", &path, error))?;
-        let (file, len) = (Arc::new(file), metadata.len());
-        let stretches = stretches.unwrap_or_else(|| {
-            let begins = (0..len.div_ceil(PIECE)).map(|number| number * PIECE);
-            let stretch = |begin| Stretch { begin, end: (begin + PIECE).min(len), state: State::Unknown };
-            begins.map(stretch).collect()
-        });
-        let piece = |Stretch { begin, end, state }| Piece {
-            path: path.clone(),
-            file: file.clone(),
-            begin,
-            end,
-            len,
-            grows,
-            state,
-        };
-        self.open = stretches.into_iter().map(piece).collect();
-        Ok(())
-    }
+/// The numbers of the lines of blocks that follow each other.
+fn skipped(blocks: &[Stretch]) -> Option<Unit> {
+    let (first, last) = (blocks.first()?, blocks.last()?);
+    Some(Unit::Skipped(first.seqs.start..last.seqs.end))
+}
+
+fn begins_with_number(file: &File) -> bool {
+    let mut head = [0; HEAD];
+    file.read_at(&mut head, 0).is_ok_and(|len| parse_seq(&head[..len]).is_some())
 }
 
 impl Part {
@@ -226,13 +252,4 @@ fn trail(directory: &Path) -> Result<VecDeque<Part>> {
         });
     }
     Ok(files)
-}
-
-fn projection(directory: &Path) -> Result<VecDeque<Part>> {
-    if !directory.is_dir() {
-        return Err(Error::missing("there is no such directory", directory));
-    }
-    let path: PathBuf = directory.join(SECURITY);
-    let file = file::open(&path)?;
-    Ok(file.map(|file| Part::Open { path: path.into(), file }).into_iter().collect())
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::{SealedSegment, parse_seq, sealed_segments};
+use auditx_core::{Frame, SealedSegment, parse_seq, sealed_segments};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Place};
@@ -101,7 +101,7 @@ impl SegmentFile {
                 len
             }
             Opened::Packed(file) => {
-                let decoder = zstd::Decoder::new(file).ok()?;
+                let decoder = Frame::new(file).ok()?;
                 decoder.take(HEAD as u64).read_to_end(&mut head).ok()?
             }
             Opened::Vanished | Opened::Refused(_) => 0,

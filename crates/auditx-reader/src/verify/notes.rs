@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{OWN_DIR, SignedCheckpoint, checkpoint_history, checkpoint_path};
+use auditx_core::{SignedCheckpoint, checkpoint_history, checkpoint_path};
 
 use super::fault::{Fault, FaultKind};
 use crate::error::{Error, Result};
 use crate::file;
-use crate::inspect::Identity;
+use crate::note::log_name;
 
 /// How the signatures of a note begin.
 const SIGNATURE: &str = "\u{2014} ";
@@ -35,10 +35,7 @@ impl Notes {
         let checkpoint = read_checkpoint(&checkpoint_path(directory))?;
         let mut notes = Self { checkpoint, history: Vec::new(), unusable: Vec::new(), log_name: None };
         notes.read_history(&checkpoint_history(directory))?;
-        let identity = directory.join(OWN_DIR).join("trail.json");
-        let identity = file::read_small(&identity).ok().flatten();
-        let identity = identity.and_then(|bytes| serde_json::from_slice::<Identity>(&bytes).ok());
-        notes.log_name = identity.map(|identity| format!("{}/auditx/{}", identity.origin, identity.trail_id));
+        notes.log_name = log_name(directory);
         Ok(notes)
     }
 

@@ -24,7 +24,7 @@ const OURS: &[u8] = b",\"module\":\"system\"";
 
 /// What a record says.
 #[derive(Debug)]
-pub(super) enum Record {
+pub(crate) enum Record {
     Genesis {
         log_name: String,
         key: Option<VerifierKey>,
@@ -55,10 +55,10 @@ pub(super) enum Record {
 
 /// A checkpoint recorded in the trail.
 #[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) note: SignedCheckpoint,
+pub(crate) struct Claim {
+    pub(crate) note: SignedCheckpoint,
     /// Those of the keys known by then that signed it.
-    pub(super) signers: Vec<VerifierKey>,
+    pub(crate) signers: Vec<VerifierKey>,
 }
 
 /// What stands at the fixed places of a line after its number.
@@ -91,7 +91,7 @@ impl<'l> Head<'l> {
 
 /// The record in a line; none where it has none that matters here. `keys` are those that may have signed a checkpoint in
 /// it.
-pub(super) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
+pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
     let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
     let fields = fields?;
     let unreadable = |record: Option<Record>, what| Some(record.unwrap_or(Record::Unreadable(what)));

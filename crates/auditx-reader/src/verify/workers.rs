@@ -3,10 +3,12 @@
 //! Comes in: segments. Goes out: [`Report`]s. Memory stays flat: whoever is ahead waits until those before are taken.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use auditx_core::Frame;
 
 use super::files::{Opened, SegmentFile};
 use super::row::Row;
@@ -258,9 +260,8 @@ impl Worker<'_> {
                 .is_ok()
         };
         let len = file.metadata().map_or(0, |metadata| metadata.len());
-        // One frame: what follows it would be read by some and not by others.
-        let mut decoder = match zstd::Decoder::new(file) {
-            Ok(decoder) => decoder.single_frame(),
+        let mut decoder = match Frame::new(file) {
+            Ok(decoder) => decoder,
             Err(error) => return broken(0, &error.to_string()),
         };
         window.clear();
@@ -280,15 +281,9 @@ impl Worker<'_> {
             }
             let offset = scan.offset();
             if read == 0 || scan.is_stopped() {
-                let (rest, is_stopped) = (window.len() as u64, scan.is_stopped());
+                let rest = window.len() as u64;
                 let is_taken = reports.send(Report::Lines(Box::new(scan.finish(rest, len, cache)))).is_ok();
-                if !is_taken || is_stopped {
-                    return is_taken;
-                }
-                return match after_frame(decoder.finish()) {
-                    None => true,
-                    Some(why) => broken(offset + rest, &why),
-                };
+                return is_taken;
             }
             if scan.len() >= shared.stretch as u64 {
                 let piece = std::mem::replace(&mut scan, Scan::new(segment, offset)).finish(0, 0, cache);
@@ -297,15 +292,6 @@ impl Worker<'_> {
                 }
             }
         }
-    }
-}
-
-/// What is wrong after the end of the compressed text.
-fn after_frame(mut file: BufReader<File>) -> Option<String> {
-    match file.fill_buf() {
-        Ok([]) => None,
-        Ok(_) => Some("something follows its compressed text".to_owned()),
-        Err(error) => Some(error.to_string()),
     }
 }
 

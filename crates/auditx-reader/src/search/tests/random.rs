@@ -5,7 +5,7 @@ use super::trail::Trail;
 use super::{found, query};
 use crate::query::tests::holds;
 use crate::query::tests::samples::{Random, Style, Value, entry, question, written};
-use crate::search::{Order, Search};
+use crate::search::Order;
 
 /// What a trail holds, in its order.
 struct Content {
@@ -78,7 +78,7 @@ fn every_way_of_searching_finds_what_the_slow_reader_finds() {
             (total, asked) = (total + expected.len(), asked + content.entries.len());
             for order in [Order::OldestFirst, Order::NewestFirst] {
                 let expected = in_order(expected.clone(), order);
-                let search = Search::new(content.trail.path()).query(query(&text)).order(order);
+                let search = content.trail.search().query(query(&text)).order(order);
                 for search in [
                     search.clone().threads(1 + random.below(3)),
                     search.clone().without_index(),
@@ -103,7 +103,7 @@ fn pages_together_are_the_whole() {
         let content = Content::of(&mut random);
         let text = question(&mut random, 0);
         for order in [Order::OldestFirst, Order::NewestFirst] {
-            let search = Search::new(content.trail.path()).query(query(&text)).order(order).threads(2);
+            let search = content.trail.search().query(query(&text)).order(order).threads(2);
             let mut pages = Vec::new();
             let mut next = None;
             loop {

@@ -30,7 +30,7 @@ impl Trail {
     }
 
     pub(super) fn search(&self) -> Search {
-        Search::new(self.path()).threads(2)
+        Search::new(self.path()).threads(2).trusting()
     }
 
     /// Lines as a sealed segment.

@@ -1,0 +1,113 @@
+//! What a trail must hold, by its latest checkpoint: read once before a reading command reads lines.
+//!
+//! A [`Head`] is made of a few small files. Where something about them is not as the writer leaves it, it says so as a doubt,
+//! and reading every line ([`verify`](crate::verify)) decides what is wrong. A doubt may be unfounded; what it costs then is
+//! time.
+
+use std::fs;
+use std::path::Path;
+
+use auditx_core::{
+    Leaf, SegmentIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_history, checkpoint_path,
+    control_lines, leaf_of,
+};
+
+use crate::file;
+use crate::ledger::Ledger;
+use crate::note::log_name;
+use crate::verify::record::{self, Record};
+
+/// What is known before any line is read.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    /// The hashes of the signed lines; `None` if nothing is signed, or if the cache of tree nodes cannot tell.
+    pub(crate) ledger: Option<Ledger>,
+    /// How many lines are signed; `None` if there is no checkpoint that can be read.
+    pub(crate) signed: Option<u64>,
+    /// The number of the first line, which is more than 0 if segments were retired.
+    pub(crate) first_seq: u64,
+    /// Why every line must be read to know whether something is wrong.
+    pub(crate) doubt: Option<String>,
+    /// For trails written by hand, whose indexes no line names.
+    #[cfg(test)]
+    pub(crate) trusts_indexes: bool,
+}
+
+impl Head {
+    pub(crate) fn of(directory: &Path) -> Self {
+        let checkpoint = match read_checkpoint(directory) {
+            Ok(Some(checkpoint)) => checkpoint,
+            // A trail that nobody signed yet, and a directory of legacy lines: the first numbered line tells them apart.
+            Ok(None) => return Self::default(),
+            Err(doubt) => return Self { doubt: Some(doubt), ..Self::default() },
+        };
+        let ledger = Ledger::open(Tiles::open(directory), &checkpoint);
+        let mut head = Self { signed: Some(checkpoint.size()), ..Self::default() };
+        let outcome = match &ledger {
+            Some(ledger) => head.examine(directory, &checkpoint, ledger),
+            None => Err("the cache of tree nodes does not lead to the checkpoint".to_owned()),
+        };
+        head.doubt = outcome.err();
+        head.ledger = ledger;
+        head
+    }
+
+    /// Whether the writer made this index: the line that names it by its hash is in the signed tree.
+    pub(crate) fn believes(&self, index: &SegmentIndex) -> bool {
+        #[cfg(test)]
+        if self.trusts_indexes {
+            return true;
+        }
+        let ledger = self.ledger.as_ref();
+        ledger.zip(index.record()).is_some_and(|(ledger, record)| is_signed(ledger, record))
+    }
+
+    fn examine(
+        &mut self,
+        directory: &Path,
+        checkpoint: &SignedCheckpoint,
+        ledger: &Ledger,
+    ) -> Result<(), String> {
+        if log_name(directory).as_deref() != Some(checkpoint.origin()) {
+            return Err(".auditx/trail.json names another trail than the checkpoint".to_owned());
+        }
+        if let Some(newer) = newer_checkpoint(directory, checkpoint.size()) {
+            return Err(format!("a checkpoint of {newer} lines is kept, and the latest names fewer"));
+        }
+        let lines = control_lines(directory).ok().flatten().ok_or(".auditx/control.jsonl is not there")?;
+        let mut key: Option<VerifierKey> = None;
+        for line in lines {
+            if !leaf_of(&line).is_some_and(|leaf| is_signed(ledger, leaf)) {
+                return Err(".auditx/control.jsonl holds a line that is not in the trail".to_owned());
+            }
+            match record::read(&line, &[]) {
+                Some(Record::Genesis { key: genesis, .. }) => key = key.or(genesis),
+                Some(Record::Key { new, .. }) => key = Some(new),
+                Some(Record::Retired { frontier }) => self.first_seq = self.first_seq.max(frontier.end()),
+                _ => {}
+            }
+        }
+        let key = key.ok_or(".auditx/control.jsonl names no key")?;
+        checkpoint.verify(&[key]).map(drop).map_err(|fault| format!("the checkpoint: {fault}"))
+    }
+}
+
+fn is_signed(ledger: &Ledger, leaf: Leaf) -> bool {
+    leaf.seq < ledger.size() && ledger.leaf(leaf.seq) == Some(leaf.hash)
+}
+
+fn read_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, String> {
+    let path = checkpoint_path(directory);
+    match file::read_small(&path) {
+        Ok(None) => Ok(None),
+        Ok(Some(note)) => SignedCheckpoint::parse(&note).map(Some).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The largest size among the checkpoints that are kept, if it is larger than this.
+fn newer_checkpoint(directory: &Path, size: u64) -> Option<u64> {
+    let names = fs::read_dir(checkpoint_history(directory)).ok()?;
+    let sizes = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+    sizes.max().filter(|newest| *newest > size)
+}

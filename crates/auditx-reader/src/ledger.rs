@@ -1,0 +1,204 @@
+//! What each line of a trail must hash to, by its latest checkpoint.
+//!
+//! The cache of tree nodes holds the hash of every line. Nobody can trust it, but the signed root names all of it: a tile of
+//! 256 hashes is right if they lead to the node above them, and so on up to the root (C2SP tlog-tiles). So a reader that
+//! hashes some lines can tell whether they are the ones that were signed, without reading the others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use auditx_core::{Hash, SignedCheckpoint, Tiles, node_hashes};
+
+/// Hashes of a tile.
+const WIDTH: u64 = 256;
+
+/// Levels of the tree in a tile.
+const HEIGHT: u8 = 8;
+
+/// Tiles that are kept: 2 MiB.
+const MOST_KEPT: usize = 256;
+
+/// A tile by its file in the cache and its place in it.
+type Place = (u8, u64);
+
+/// The hashes of the first `size` lines.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    size: u64,
+    tiles: Tiles,
+    /// The complete subtrees that cover all lines, by their levels.
+    peaks: HashMap<u8, Hash>,
+    checked: Mutex<HashMap<Place, Arc<[Hash]>>>,
+}
+
+impl Ledger {
+    /// `None` if the cache does not lead to the root of the checkpoint: then only reading every line can tell.
+    pub(crate) fn open(tiles: Tiles, checkpoint: &SignedCheckpoint) -> Option<Self> {
+        let size = checkpoint.size();
+        let frontier = tiles.frontier(size)?;
+        if frontier.root().as_ref() != Some(checkpoint.root()) {
+            return None;
+        }
+        let levels = (0..64).rev().filter(|level| size >> level & 1 == 1);
+        let peaks = levels.zip(frontier.hashes().copied()).collect();
+        Some(Self { size, tiles, peaks, checked: Mutex::default() })
+    }
+
+    /// How many lines are signed.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The hash of one signed line; `None` if the cache is wrong there.
+    pub(crate) fn leaf(&self, seq: u64) -> Option<Hash> {
+        let tile = self.tile(0, seq / WIDTH)?;
+        tile.get(usize::try_from(seq % WIDTH).ok()?).copied()
+    }
+
+    /// The first of these lines that does not have the hash that was signed. Lines that are not signed are not compared.
+    pub(crate) fn difference(&self, first_seq: u64, leaves: &[Hash]) -> Option<u64> {
+        let mut known: Option<(u64, Arc<[Hash]>)> = None;
+        for (seq, leaf) in (first_seq..self.size).zip(leaves) {
+            let (place, within) = (seq / WIDTH, usize::try_from(seq % WIDTH).unwrap_or(usize::MAX));
+            if known.as_ref().is_none_or(|(tile, _)| *tile != place) {
+                known = self.tile(0, place).map(|tile| (place, tile));
+            }
+            if known.as_ref().and_then(|(_, tile)| tile.get(within)) != Some(leaf) {
+                return Some(seq);
+            }
+        }
+        None
+    }
+
+    /// A tile that is right.
+    fn tile(&self, file: u8, place: u64) -> Option<Arc<[Hash]>> {
+        if let Some(known) = self.lock().get(&(file, place)) {
+            return Some(known.clone());
+        }
+        let tile = self.read(file, place)?;
+        let mut checked = self.lock();
+        if checked.len() >= MOST_KEPT {
+            checked.retain(|(file, _), _| *file > 0);
+        }
+        checked.insert((file, place), tile.clone());
+        Some(tile)
+    }
+
+    fn read(&self, file: u8, place: u64) -> Option<Arc<[Hash]>> {
+        let level = file.checked_mul(HEIGHT).filter(|level| *level < 64)?;
+        let begin = place.checked_mul(WIDTH)?;
+        let count = (self.size >> level).checked_sub(begin).filter(|count| *count > 0)?.min(WIDTH);
+        let mut hashes = vec![Hash::default(); usize::try_from(count).ok()?];
+        if self.tiles.row(file, begin, &mut hashes) < hashes.len() {
+            return None;
+        }
+        let is_right = if count == WIDTH {
+            let above = self.tile(file + 1, place / WIDTH)?;
+            above.get(usize::try_from(place % WIDTH).ok()?) == Some(&root_of(&hashes))
+        } else {
+            self.are_peaks(level, &hashes)
+        };
+        is_right.then(|| hashes.into())
+    }
+
+    /// Whether the last hashes of a level are those that the root is made of.
+    fn are_peaks(&self, level: u8, mut hashes: &[Hash]) -> bool {
+        for bit in (0..HEIGHT).rev() {
+            let len = 1 << bit;
+            if hashes.len() & len != 0 {
+                let (subtree, rest) = hashes.split_at(len);
+                if self.peaks.get(&(level + bit)) != Some(&root_of(subtree)) {
+                    return false;
+                }
+                hashes = rest;
+            }
+        }
+        true
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Arc<[Hash]>>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The root of a complete subtree.
+fn root_of(leaves: &[Hash]) -> Hash {
+    let (mut row, mut above) = (leaves.to_vec(), Vec::new());
+    while row.len() > 1 {
+        node_hashes(row.as_chunks().0, &mut above);
+        std::mem::swap(&mut row, &mut above);
+        above.clear();
+    }
+    row.pop().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use auditx_core::{AuditLogger, Config, leaf_hash};
+
+    use super::*;
+    use crate::lines::Lines;
+    use crate::note::latest_checkpoint;
+
+    fn trail(entries: usize) -> (tempfile::TempDir, Vec<Hash>) {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        for number in 0..entries {
+            logger.log(format!("entry {number}")).record().unwrap();
+        }
+        logger.close(Duration::from_secs(60)).unwrap();
+        let leaves = Lines::all(directory.path()).unwrap().map(|line| leaf_hash(line.unwrap().bytes()));
+        let leaves = leaves.collect();
+        (directory, leaves)
+    }
+
+    fn ledger(directory: &tempfile::TempDir) -> Option<Ledger> {
+        Ledger::open(Tiles::open(directory.path()), &latest_checkpoint(directory.path()).unwrap())
+    }
+
+    #[test]
+    fn every_line_of_a_trail_of_any_size_has_its_hash() {
+        for entries in [0, 1, 200, 251, 252, 253, 300, 800] {
+            let (directory, leaves) = trail(entries);
+            let ledger = ledger(&directory).unwrap();
+            assert_eq!(ledger.size(), leaves.len() as u64);
+            for (seq, leaf) in (0..).zip(&leaves) {
+                assert_eq!(ledger.leaf(seq), Some(*leaf), "line {seq} of {entries} entries");
+            }
+            assert_eq!(ledger.leaf(leaves.len() as u64), None);
+            assert_eq!(ledger.difference(0, &leaves), None);
+            let unsigned = [&leaves[..], &[Hash::default()]].concat();
+            assert_eq!(ledger.difference(0, &unsigned), None);
+            for wrong in [0, leaves.len() / 2, leaves.len() - 1] {
+                let mut other = leaves.clone();
+                other[wrong][7] ^= 1;
+                assert_eq!(ledger.difference(0, &other), Some(wrong as u64));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cache_that_was_changed_never_confirms_another_line() {
+        let (directory, leaves) = trail(800);
+        let lowest = directory.path().join(".auditx/tiles/0");
+        let whole = fs::read(&lowest).unwrap();
+        for seq in [0_usize, 3, 255, 256, 600, leaves.len() - 1] {
+            let mut changed = whole.clone();
+            changed[seq * 32] ^= 1;
+            fs::write(&lowest, &changed).unwrap();
+            let mut forged = leaves[seq];
+            forged[0] ^= 1;
+            let found = ledger(&directory).and_then(|ledger| ledger.leaf(seq as u64));
+            assert_ne!(found, Some(forged), "line {seq}");
+        }
+        let above = directory.path().join(".auditx/tiles/1");
+        fs::write(&lowest, &whole).unwrap();
+        let mut changed = fs::read(&above).unwrap();
+        changed[1] ^= 1;
+        fs::write(&above, changed).unwrap();
+        assert!(ledger(&directory).is_none_or(|ledger| ledger.leaf(3).is_none()));
+    }
+}
