@@ -18,6 +18,7 @@ mod later;
 mod localise;
 mod moment;
 mod notes;
+mod projection;
 mod pulse;
 pub(crate) mod record;
 mod row;
@@ -39,6 +40,7 @@ use crate::error::{Error, Result};
 use files::SegmentFile;
 use fold::Walked;
 use notes::Notes;
+use projection::Difference;
 use pulse::TimeRemark;
 use workers::STRETCH;
 
@@ -200,6 +202,7 @@ fn look(
     remark(&case, &mut verification);
     if fault.is_none() {
         remark_on_cache(&case, &mut verification);
+        remark_on_projection(&case, &mut verification);
     }
     conclude(&case, &mut verification, fault);
     Ok(Look::Done(Box::new(verification)))
@@ -272,12 +275,37 @@ fn remark_on_cache(case: &Case<'_>, verification: &mut Verification) {
     }
 }
 
+/// `security.jsonl`, held against lines that are what was signed.
+fn remark_on_projection(case: &Case<'_>, verification: &mut Verification) {
+    let Some(Difference { wrong, before, behind }) = &case.walked.projection else { return };
+    let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+    if let Some((seq, what)) = wrong {
+        let message = format!("security.jsonl is not what the trail says from line {seq} on; it has {what}");
+        verification.remark(RemarkKind::WrongProjection, Some(*seq), message);
+    }
+    if let Some((count, seq)) = before {
+        let message = format!(
+            "security.jsonl lacks {} of level SECURITY or CRITICAL, from line {seq} on: it was archived or emptied",
+            lines(*count)
+        );
+        verification.remark(RemarkKind::ShortProjection, Some(*seq), message);
+    }
+    if let Some((count, seq)) = behind {
+        let message = format!(
+            "security.jsonl does not have {} yet, from line {seq} on: the next process that opens the trail adds them",
+            lines(*count)
+        );
+        verification.remark(RemarkKind::ShortProjection, Some(*seq), message);
+    }
+}
+
 fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Fault>) {
     if fault.is_some() {
         (verification.answer, verification.fault) = (Answer::Broken, fault);
         return;
     }
     let is_signed = verification.signed.is_some();
+    let is_projection_wrong = case.walked.projection.as_ref().is_some_and(|found| found.wrong.is_some());
     let reasons = [
         (Reason::SignatureUnchecked, is_signed && verification.keys.is_empty()),
         (Reason::KeyNotPinned, case.options.keys.is_empty()),
@@ -285,6 +313,7 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
         (Reason::LinesLost, verification.lost > 0),
+        (Reason::ProjectionDiffers, is_projection_wrong),
     ];
     verification.reasons =
         reasons.into_iter().filter(|(_, applies)| *applies).map(|(reason, _)| reason).collect();

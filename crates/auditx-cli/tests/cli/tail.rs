@@ -135,10 +135,10 @@ fn unreadable_lines_are_reported_with_file_and_byte_and_the_rest_is_shown() {
         tail.err.lines().collect::<Vec<_>>(),
         [
             format!("auditx: unreadable line: not UTF-8, 24 bytes into the line ({place}, byte {at})"),
+            "auditx: 1 line could not be read".to_owned(),
             format!(
                 "auditx: an unfinished line of 15 bytes ({place}, byte {unfinished}): the next process that opens the trail keeps it aside"
             ),
-            "auditx: 1 line could not be read".to_owned(),
         ]
     );
 }

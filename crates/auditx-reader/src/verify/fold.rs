@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
+use super::projection::{Difference, Projection};
 use super::pulse::{Pulse, TimeRemark};
 use super::record::{Claim, Record};
 use super::scan::{KnownKeys, Notice, Piece, What};
@@ -80,6 +81,8 @@ pub(super) struct Walked {
     pub(super) retirement: Option<(u64, CompactRange)>,
     pub(super) unreadable: Option<(Place, &'static str)>,
     pub(super) cache_differs_at: Option<u64>,
+    /// How `security.jsonl` differs, if it was compared.
+    pub(super) projection: Option<Difference>,
     pub(super) found: Vec<TimeRemark>,
     /// The keys that signed recorded checkpoints, in the order of the bits.
     signatories: Vec<VerifierKey>,
@@ -110,6 +113,7 @@ pub(super) struct Fold<'a> {
     kept: VecDeque<(CompactRange, Subtrees)>,
     kept_lines: usize,
     pulse: Pulse,
+    projection: Option<Projection>,
     walked: Walked,
 }
 
@@ -120,6 +124,7 @@ impl<'a> Fold<'a> {
         keys: &'a KnownKeys,
         wanted: impl IntoIterator<Item = u64>,
         begin: Option<CompactRange>,
+        projection: Option<Projection>,
     ) -> Self {
         Self {
             files,
@@ -129,13 +134,15 @@ impl<'a> Fold<'a> {
             kept: VecDeque::new(),
             kept_lines: 0,
             pulse: Pulse::default(),
+            projection,
             walked: Walked { begin, ..Walked::default() },
         }
     }
 
     pub(super) fn finish(self) -> Walked {
-        let Self { pulse, mut walked, .. } = self;
+        let Self { pulse, projection, mut walked, .. } = self;
         walked.found = pulse.finish(walked.next);
+        walked.projection = projection.map(|projection| projection.finish(walked.next));
         walked
     }
 
@@ -175,6 +182,10 @@ impl<'a> Fold<'a> {
             }
             if offset == 0 {
                 self.walked.before_last = Some(self.tree.clone());
+            }
+            if let Some(projection) = &mut self.projection {
+                let first = self.walked.first.unwrap_or(0);
+                piece.sensitive.iter().for_each(|(seq, hash)| projection.take(*seq, *hash, first));
             }
             self.walked.cache_differs_at = self.walked.cache_differs_at.or(piece.cache_differs_at);
             self.grow(piece.subtrees);

@@ -39,7 +39,7 @@ pub(super) fn erasures(
     let (files, stretch) = (&files[begin..], case.options.stretch);
     let shared = Shared { files, keys: &keys, row: None, signed: 0, stretch };
     let wanted = BTreeSet::from([newer.size()]);
-    let walked = walk::once(shared, case.options.threads, &wanted, Some(tree.clone()), &mut |_| {})?;
+    let walked = walk::once(shared, case.options.threads, &wanted, (Some(tree.clone()), None), &mut |_| {})?;
     if walked.stop.is_some() || walked.roots.get(&newer.size()) != Some(newer.root()) {
         return nothing;
     }

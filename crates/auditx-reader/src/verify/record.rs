@@ -6,6 +6,7 @@
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex, retired_frontier};
 use serde::Deserialize;
 
+use super::projection::is_sensitive;
 use crate::line::OWN_RECORD;
 
 /// `2026-11-24T15:24:54.123456Z`
@@ -77,6 +78,12 @@ impl<'l> Head<'l> {
         let rest = rest.strip_prefix(BEFORE_TIME)?;
         let (timestamp, rest) = rest.split_first_chunk()?;
         id.starts_with(BEFORE_ID).then_some(Self { timestamp, rest })
+    }
+
+    /// Whether the level is one of those that `security.jsonl` repeats.
+    #[inline]
+    pub(super) fn is_sensitive(self) -> bool {
+        self.rest.strip_prefix(BEFORE_LEVEL).is_some_and(is_sensitive)
     }
 
     /// Whether the line may be a record of the trail's own: those without a doubt are none.

@@ -32,6 +32,8 @@ pub(super) struct Piece {
     pub(super) notices: Vec<Notice>,
     /// The second of each line whose second is another than that of the line before.
     pub(super) seconds: Vec<(u64, u64)>,
+    /// The lines that `security.jsonl` repeats, and their hashes.
+    pub(super) sensitive: Vec<(u64, Hash)>,
     /// Where the line begins that cannot follow.
     pub(super) stop: Option<u64>,
     /// Bytes after the last newline of the segment.
@@ -175,7 +177,9 @@ impl Scan {
         let Some(body) = line.strip_prefix(&*counter.0).filter(|_| line.len() < MAX_LINE) else {
             return false;
         };
-        if let Some(head) = Head::of(body) {
+        let head = Head::of(body);
+        let is_sensitive = head.is_some_and(Head::is_sensitive);
+        if let Some(head) = head {
             if let Some(second) = self.moments.changed(head.timestamp) {
                 self.piece.seconds.push((*seq, second));
             }
@@ -194,6 +198,9 @@ impl Scan {
             text[0] = LEAF_PREFIX;
             sha256(text)
         }));
+        if is_sensitive && let Some(leaf) = self.leaves.last() {
+            self.piece.sensitive.push((*seq, *leaf));
+        }
         *seq += 1;
         counter.count();
         true

@@ -39,6 +39,8 @@ pub enum Reason {
     TornTail,
     /// Lines were lost to another program, as a signed record says: only their hashes are left.
     LinesLost,
+    /// `security.jsonl` has other lines than the trail.
+    ProjectionDiffers,
 }
 
 /// What kind of thing is worth knowing.
@@ -63,6 +65,10 @@ pub enum RemarkKind {
     StaleCheckpoint,
     /// `.auditx/trail.json` is missing or cannot be read.
     UnreadableIdentity,
+    /// `security.jsonl` has other lines than the trail.
+    WrongProjection,
+    /// `security.jsonl` lacks lines at its beginning, or does not have the newest ones yet.
+    ShortProjection,
 }
 
 /// Something worth knowing that does not make the trail another one.

@@ -9,6 +9,7 @@ use super::VerifyOptions;
 use super::files::SegmentFile;
 use super::fold::{Fold, Walked};
 use super::notes::Notes;
+use super::projection::Projection;
 use super::row::Row;
 use super::scan::KnownKeys;
 use super::timeline::Rotation;
@@ -48,9 +49,11 @@ pub(super) fn walk(
     let total = bytes(files);
     let mut look = 1;
     loop {
-        let mut walked = once(shared, options.threads, &wanted, begin.take(), &mut |done| {
-            progress(done.min(total), total)
-        })?;
+        let projection = Projection::open(directory);
+        let mut walked =
+            once(shared, options.threads, &wanted, (begin.take(), Some(projection)), &mut |done| {
+                progress(done.min(total), total)
+            })?;
         if walked.is_vanished {
             return Ok(None);
         }
@@ -81,10 +84,10 @@ pub(super) fn once(
     shared: Shared<'_>,
     threads: usize,
     wanted: &BTreeSet<u64>,
-    begin: Option<CompactRange>,
+    (begin, projection): (Option<CompactRange>, Option<Projection>),
     progress: &mut dyn FnMut(u64),
 ) -> Result<Walked> {
-    let mut fold = Fold::new(shared.files, shared.keys, wanted.iter().copied(), begin);
+    let mut fold = Fold::new(shared.files, shared.keys, wanted.iter().copied(), begin, projection);
     let mut done = 0;
     workers::read(shared, threads, |report| {
         if let Report::Lines(piece) = &report {
