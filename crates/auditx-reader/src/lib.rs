@@ -61,5 +61,6 @@ pub use query::{Query, QueryError, SqlCondition, SqlParameter, length_of, moment
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;
 pub use verify::{
-    Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
+    Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
+    verify,
 };

@@ -9,8 +9,9 @@ use std::ops::RangeInclusive;
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
-use super::pulse::{Pulse, TimeRemark};
+use super::pulse::Pulse;
 use super::record::{Claim, Record};
+use super::remark::Remark;
 use super::scan::{KnownKeys, Notice, Piece, What};
 use super::subtrees::Subtrees;
 use super::timeline::Rotation;
@@ -80,7 +81,7 @@ pub(super) struct Walked {
     pub(super) retirement: Option<(u64, CompactRange)>,
     pub(super) unreadable: Option<(Place, &'static str)>,
     pub(super) cache_differs_at: Option<u64>,
-    pub(super) found: Vec<TimeRemark>,
+    pub(super) found: Vec<Remark>,
     /// The keys that signed recorded checkpoints, in the order of the bits.
     signatories: Vec<VerifierKey>,
 }
