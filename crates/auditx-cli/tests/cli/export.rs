@@ -44,16 +44,19 @@ fn a_file_appears_once_it_is_whole() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_mapped_is_told_and_an_error() {
+fn an_amount_that_no_schema_takes_is_reported_and_an_error() {
     let trail = hostile_trail();
     let active = trail.path().join("audit.jsonl");
+    let long = "9".repeat(65);
     let lines = fs::read_to_string(&active).unwrap_or_default()
-        + "{\"seq\":99,\"description\":\"d\",\"amount\":1e200,\"success\":true}\n";
+        + &format!("{{\"seq\":99,\"description\":\"d\",\"amount\":{long},\"success\":true}}\n");
     fs::write(&active, lines).unwrap();
     let export = auditx(&["export", "--format", "cef"], trail.path());
     assert_eq!(export.status, Some(2));
     assert!(
-        export.err.contains("1 line left out\n") && export.err.contains("audit.jsonl, byte "),
+        export.err.contains("1 line without the whole of what it says\n")
+            && export.err.contains("left out: an amount of more than 64 characters (")
+            && export.err.contains("audit.jsonl, byte "),
         "{}",
         export.err
     );
