@@ -29,7 +29,7 @@ pub(crate) fn value(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The same of a value whose type is free: text that would read as a value of another type stands in quotation marks.
+/// The same of a value whose type is free: text that reads as a value of another type is quoted.
 pub(crate) fn typed(json: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     let is_text = matches!(json, Json::Text(_));
     let is_ambiguous =

@@ -13,7 +13,7 @@ use crate::paint::{BOLD, DIM, GREEN, RED, paint};
 /// A value is shown as far as this many columns.
 const MOST_COLUMNS: usize = 400;
 
-/// Stands for a value that was not there.
+/// Shown for a value that was not there.
 const NONE: &str = "(none)";
 
 /// Any other text of an entry's first line.

@@ -75,8 +75,8 @@ fn unknown(name: &str) -> String {
     let nearest =
         nearest_field(name).map_or_else(String::new, |nearest| format!("did you mean {nearest:?}? "));
     format!(
-        "no field is called {name:?}: {nearest}one of: {names}, a shorter name of the query language such as ref, \
-         or a member such as metadata.party"
+        "no field is called {name:?}: {nearest}one of: {names}, a short name of the query language \
+         such as ref, or a member such as metadata.party"
     )
 }
 

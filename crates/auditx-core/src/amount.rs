@@ -62,8 +62,8 @@ impl Amount {
         Self::parse(&value.to_string())
     }
 
-    /// Of a number in a line: with plain digits where at most 64 characters hold them, otherwise as it is spelled there (`1e400`).
-    /// `None` if that takes more than 64 characters too.
+    /// Of a number in a line: with plain digits where at most 64 characters hold them, otherwise as it is
+    /// spelled there (`1e400`). `None` if that takes more than 64 characters too.
     pub(crate) fn of_number(number: &str) -> Option<Self> {
         let spelled = || (number.len() <= MAX_LEN).then(|| Self(Digits::Text(number.into())));
         Self::parse(&without_exponent(number)).ok().or_else(spelled)
@@ -89,8 +89,8 @@ fn is_plain_decimal(text: &[u8]) -> bool {
     digits(whole) && (whole.len() == 1 || whole[0] != b'0') && fraction.is_none_or(digits)
 }
 
-/// Other writers spell large and small numbers with an exponent: `1e2` is 100. What would become longer than an amount may be stays
-/// as it is.
+/// Other writers spell large and small numbers with an exponent: `1e2` is 100. What would become longer than
+/// an amount may be stays as it is.
 fn without_exponent(number: &str) -> Cow<'_, str> {
     let expanded = || {
         let (mantissa, exponent) = number.split_once(['e', 'E'])?;

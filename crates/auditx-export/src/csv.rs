@@ -34,7 +34,8 @@ pub enum CsvCell<'a> {
     Json(&'a str),
 }
 
-/// One record of CSV as [`Format::Csv`](crate::Format::Csv) has it, with cells of the caller's choice; `None` is an empty cell.
+/// One record of CSV as [`Format::Csv`](crate::Format::Csv) has it, with cells of the caller's choice; `None`
+/// is an empty cell.
 pub fn csv_record<'a>(cells: impl IntoIterator<Item = Option<CsvCell<'a>>>, out: &mut Vec<u8>) {
     for (place, cell) in cells.into_iter().enumerate() {
         if place > 0 {

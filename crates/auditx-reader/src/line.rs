@@ -68,7 +68,8 @@ impl Line {
         self.row().map(|row| row.entry())
     }
 
-    /// Its fields where they lie. Costs one walk over the line. This alone decides whether a line is an entry.
+    /// Its fields where they lie. Costs one walk over the line. This alone decides whether a line is an
+    /// entry.
     ///
     /// # Errors
     /// `is_unreadable`, with file and offset, if the line is no entry.

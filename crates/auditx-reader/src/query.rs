@@ -226,8 +226,8 @@ pub fn length_of(text: &str) -> Option<Duration> {
     time::length(text)
 }
 
-/// The field that a name of questions is for, in either case: `ref`, `company`, `meta`. `None` for other words, and for names that
-/// are for more than one field, such as `entity`.
+/// The field that a name of questions is for, in either case: `ref`, `company`, `meta`. `None` for other
+/// words, and for names that are for more than one field, such as `entity`.
 #[must_use]
 pub fn field_named(name: &str) -> Option<Field> {
     Name::find(name).and_then(Name::field)

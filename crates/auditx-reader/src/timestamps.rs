@@ -1,7 +1,8 @@
 //! Whether the times of a trail's lines are plausible: none far after the reader's clock, and none before a line that precedes it.
 //!
-//! `verify` and `inspect` share it. A clock that was wrong is one [`Implausible`], however many lines were recorded meanwhile. Times are
-//! whole seconds. Memory is bounded: [`MOST_JUMPS`] jumps, and [`MOST_FOUND`] results of each direction; those beyond are counted.
+//! `verify` and `inspect` share it. A clock that was wrong is one [`Implausible`], however many lines were
+//! recorded meanwhile. Times are whole seconds. Memory is bounded: [`MOST_JUMPS`] jumps, and [`MOST_FOUND`]
+//! results of each direction; those beyond are counted.
 
 use auditx_core::Moment;
 
@@ -132,15 +133,15 @@ impl Timestamps {
         self.future.is_none() && self.step.is_none()
     }
 
-    /// Whether lines from this one on may still turn out to be dated later than lines after them. That is known of fewer than
-    /// twice [`MOST_JUMPS`] lines.
+    /// Whether lines from this one on may still turn out to be dated later than lines after them. That is
+    /// known of fewer than twice [`MOST_JUMPS`] lines.
     pub(crate) fn remembers(&self, seq: u64) -> bool {
         let before = self.step.iter().flat_map(|step| &step.jumps);
         self.jumps.iter().chain(before).any(|jump| jump.seq == seq)
     }
 
-    /// The next line and its second since 1970. A line of the same second as the line before may be left out. Returns the first of
-    /// the lines that turned out to be dated later than this one, after a jump ahead.
+    /// The next line and its second since 1970. A line of the same second as the line before may be left out.
+    /// Returns the first of the lines that turned out to be dated later than this one, after a jump ahead.
     pub(crate) fn pass(&mut self, seq: u64, second: u64) -> Option<u64> {
         if self.is_future(second) {
             let future = self.future.get_or_insert(Future { first: seq, latest: second });
@@ -219,8 +220,8 @@ impl Timestamps {
         Next::StillBack
     }
 
-    /// Decides which lines around a step back are dated wrongly: returns the first of them where they are those before it. `end`
-    /// follows the last line after the step.
+    /// Decides which lines around a step back are dated wrongly: returns the first of them where they are
+    /// those before it. `end` follows the last line after the step.
     fn conclude(&mut self, mut step: StepBack, end: u64, is_put_right: bool) -> Option<u64> {
         let mut ahead = None;
         let since = std::mem::take(&mut self.jumps);

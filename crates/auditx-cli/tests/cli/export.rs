@@ -1,12 +1,13 @@
 //! `auditx export`: entries for a SIEM.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::program::{auditx, ended, without_trail};
+use crate::program::{auditx, command, ended, without_trail};
 use crate::shop::{SHOP, hostile_trail, trail_of};
-use crate::trail::parsed;
+use crate::trail::{directory, parsed};
 
 #[test]
 fn each_format_has_every_entry_that_is_asked_for() {
@@ -41,6 +42,28 @@ fn a_file_appears_once_it_is_whole() {
     assert_eq!(failed.status, Some(2));
     let left: Vec<_> = fs::read_dir(shop.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("out.jsonl")), "{left:?}");
+}
+
+#[test]
+fn a_file_is_for_those_who_may_read_the_trail() {
+    let shop = trail_of(SHOP);
+    let place = shop.path().join("out.jsonl");
+    let export = auditx(&["export", "--format", "ecs", "-o", place.to_str().unwrap()], shop.path());
+    assert_eq!(export.status, Some(0), "{}", export.err);
+    let mode = fs::metadata(&place).unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0, "{mode:o}");
+}
+
+#[test]
+fn a_minus_is_standard_output() {
+    let (shop, here) = (trail_of(SHOP), directory());
+    let mut export = command(&["export", "--format", "ecs", "-o", "-"], shop.path());
+    let export = ended(export.current_dir(here.path()));
+    assert_eq!(
+        (export.status, export.out),
+        (Some(0), auditx(&["export", "--format", "ecs"], shop.path()).out)
+    );
+    assert!(!here.path().join("-").exists());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What a line says, as a value of its own. [`Row`] alone decides whether a line is an entry: this never fails.
+//! What a line says, as a value of its own. [`Row`] alone decides whether a line is an entry: this never
+//! fails.
 
 use serde_json::{Map, Value};
 
@@ -10,8 +11,8 @@ use crate::line::{RecordedEntry, StoredEntry};
 impl Row<'_> {
     /// All that the line says. Absent values are empty. Costs an allocation for each field that is there.
     ///
-    /// An amount of more than 64 characters, and a status beyond 65535, are left out. Within the free values a number that
-    /// `f64` cannot hold is text.
+    /// An amount of more than 64 characters, and a status beyond 65535, are left out. Within the free values
+    /// a number that `f64` cannot hold is text.
     #[must_use]
     pub fn entry(&self) -> StoredEntry {
         let text = |field| self.text(field).into_owned();

@@ -1,6 +1,8 @@
-//! What is worth knowing about a trail besides the answer, by kind: how many there are, and the first few of them.
+//! What is worth knowing about a trail besides the answer, by kind: how many there are, and the first few of
+//! them.
 //!
-//! A trail may have a million of one kind. They are counted, so that memory is bounded and no kind hides another.
+//! A trail may have a million of one kind. They are counted, so that memory is bounded and no kind hides
+//! another.
 
 use serde::Serialize;
 
@@ -22,8 +24,8 @@ pub enum RemarkKind {
     UnfinishedErasure,
     /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
     TimeBackwards,
-    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than the reader's clock: a clock
-    /// was ahead.
+    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than
+    /// the reader's clock: a clock was ahead.
     TimeAhead,
     /// The trail was silent for more than two heartbeats while a process had it open.
     MissingHeartbeat,

@@ -19,7 +19,8 @@ impl Clock for Standing {
     }
 }
 
-/// A trail with an entry at each of these seconds, and the kinds that were remarked on: how often, and their first lines.
+/// A trail with an entry at each of these seconds, and the kinds that were remarked on: how often, and their
+/// first lines.
 fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, u64, Option<u64>)> {
     verified(seconds).remarks.into_iter().map(|remark| (remark.kind, remark.count, remark.seq)).collect()
 }
