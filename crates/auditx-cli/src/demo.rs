@@ -87,8 +87,8 @@ fn taken(directory: &Path) -> Failure {
         )
     } else {
         format!(
-            "{place} is not empty, and entries of a demonstration would stay in its trail for ever: \
-             choose a new or an empty directory, for example `{elsewhere}`"
+            "{place} is not empty: a demonstration is recorded into a new or an empty directory only, because \
+             a trail keeps its entries for ever; for example: {elsewhere}"
         )
     })
 }

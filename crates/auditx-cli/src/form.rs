@@ -39,7 +39,7 @@ pub(crate) struct Looks {
     /// How entries look [default: table on a terminal, ndjson in a pipe]
     #[arg(short, long, value_name = "FORM")]
     output: Option<Form>,
-    /// Only these fields, in this order: user,amount,metadata.party,old.status
+    /// Only these fields, in this order, named as in a query: user,ref,metadata.party,old.status
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<FieldPath>,
     #[command(flatten)]

@@ -63,7 +63,7 @@ impl Mapper {
             complain(&format!("left out: {}", harmless(what)));
         }
         if refused.count > 0 {
-            complain(&format!("{} without the whole of what it says", counted(refused.count, "line")));
+            complain(&format!("incomplete: {}", counted(refused.count, "line")));
         }
         refused.count == 0
     }

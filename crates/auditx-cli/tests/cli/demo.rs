@@ -152,7 +152,7 @@ fn is_refused(directory: &std::path::Path) {
     let demo = auditx(&["demo"], directory);
     assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
     let told =
-        format!("auditx: {} is not empty, and entries of a demonstration would stay", directory.display());
+        format!("auditx: {} is not empty: a demonstration is recorded into a new or an", directory.display());
     assert!(demo.err.starts_with(&told), "{}", demo.err);
     assert_eq!(files(directory), before);
 }

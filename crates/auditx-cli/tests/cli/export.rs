@@ -77,7 +77,7 @@ fn an_amount_that_no_schema_takes_is_reported_and_an_error() {
     let export = auditx(&["export", "--format", "cef"], trail.path());
     assert_eq!(export.status, Some(2));
     assert!(
-        export.err.contains("1 line without the whole of what it says\n")
+        export.err.contains("incomplete: 1 line\n")
             && export.err.contains("left out: an amount of more than 64 characters (")
             && export.err.contains("audit.jsonl, byte "),
         "{}",

@@ -118,15 +118,14 @@ impl Verification {
 
     /// Counts one more of a kind.
     pub(super) fn remark(&mut self, kind: RemarkKind, seq: Option<u64>, message: impl Into<String>) {
-        let mut remark = match self.remarks.iter().position(|known| known.kind == kind) {
-            Some(place) => self.remarks.remove(place),
-            None => Remark::new(kind),
-        };
-        remark.add(seq, None, message);
-        self.put_remark(remark);
+        let place = self.remarks.partition_point(|known| known.kind < kind);
+        if self.remarks.get(place).is_none_or(|known| known.kind != kind) {
+            self.remarks.insert(place, Remark::new(kind));
+        }
+        self.remarks[place].add(seq, None, message);
     }
 
-    /// All of a kind.
+    /// Puts all of a kind in its place.
     pub(super) fn put_remark(&mut self, remark: Remark) {
         let place = self.remarks.partition_point(|known| known.kind < remark.kind);
         self.remarks.insert(place, remark);
