@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Cadence, Compression, Config, JournalKind, KeySource,
-    RateLimit, RequestContext, Retention, SignedCheckpoint, StoredEntry, VerifierKey, hash_from_hex,
+    RateLimit, RequestContext, Retention, Row, SignedCheckpoint, VerifierKey, hash_from_hex,
 };
 use auditx_tests::child::Child;
 use auditx_tests::clock::StoppedClock;
@@ -331,8 +331,7 @@ fn the_lines_of_every_version_are_read() {
                 continue;
             }
             for line in fs::read_to_string(&path).unwrap().lines() {
-                let entry: StoredEntry =
-                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                let entry = Row::read_text(line).unwrap_or_else(|why| panic!("{path:?}: {why}")).entry();
                 assert_eq!(entry.timestamp, StoppedClock::TIMESTAMP, "{path:?}");
                 assert!(!entry.description.is_empty() && !entry.level.is_empty(), "{path:?}");
                 read += 1;

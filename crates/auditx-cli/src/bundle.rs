@@ -17,6 +17,7 @@ use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::progress::watched;
 use crate::question::Asked;
+use crate::save;
 use crate::terminal::{self, complain, harmless};
 use archive::Archive;
 use manifest::{Manifest, Range};
@@ -31,7 +32,7 @@ use manifest::{Manifest, Range};
 pub(crate) struct Arguments {
     #[command(flatten)]
     asked: Asked,
-    /// The archive, which appears once it is whole
+    /// The archive, which appears once it is whole; - is standard output
     #[arg(short, long, value_name = "FILE.zip")]
     output: PathBuf,
 }
@@ -40,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   auditx bundle --ref SI-2026-0042 -o case.zip
   auditx bundle --user admin --since 2026-11-01 --until 2026-12-01 --dir /var/log/erp -o november.zip
+  auditx bundle --ref SI-2026-0042 -o - | ssh auditor 'cat > case.zip'
   unzip case.zip -d case && auditx check case/proofs/42.tlog-proof --key case/key.vkey
 
 Exit status: 0 packed, 1 nothing found, and no archive, 2 an error, or an entry could not be proved";
@@ -48,6 +50,9 @@ const INSTRUCTIONS: &str = include_str!("bundle/README.txt");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (asked, now) = (&arguments.asked, Moment::now());
+    if save::is_standard_output(&arguments.output) && terminal::is_output_a_terminal() {
+        return Err(Failure::said("an archive is not for a terminal: name a file, or pipe it on"));
+    }
     let prover = Prover::open(asked.trail.directory())?;
     let search = watched(asked.search(now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;
@@ -176,11 +181,13 @@ fn write_checkpoint(
 }
 
 fn conclude(arguments: &Arguments, summary: &Summary, unproved: u64) -> Result<Status, Failure> {
-    let mut out = terminal::output();
-    let place = harmless(&arguments.output.to_string_lossy());
-    let found = summary.found;
-    writeln!(out, "{} with {} in {place}.", counted(found, "line"), counted(found - unproved, "proof"))?;
-    out.flush()?;
+    if !save::is_standard_output(&arguments.output) {
+        let mut out = terminal::output();
+        let place = harmless(&arguments.output.to_string_lossy());
+        let found = summary.found;
+        writeln!(out, "{} with {} in {place}.", counted(found, "line"), counted(found - unproved, "proof"))?;
+        out.flush()?;
+    }
     let mut err = anstream::stderr().lock();
     writeln!(err, "key.vkey in it is the trail's own word: give the auditor the key by another way too.")?;
     let status = arguments.asked.tell(summary);

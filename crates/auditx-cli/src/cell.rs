@@ -7,7 +7,10 @@ use std::borrow::Cow;
 
 use auditx_core::is_hazard;
 use auditx_reader::Json;
+use serde::de::IgnoredAny;
 use unicode_width::UnicodeWidthChar;
+
+use crate::harmless_json;
 
 /// What stands in the place of what does not fit.
 const CUT: char = '…';
@@ -24,6 +27,21 @@ pub(crate) fn value(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
         Json::Bool(false) => plain("false", width, out),
         Json::Null => plain("null", width, out),
     }
+}
+
+/// The same of a value whose type is free: text that reads as a value of another type is quoted.
+pub(crate) fn typed(json: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    let is_text = matches!(json, Json::Text(_));
+    let is_ambiguous =
+        is_text && json.text().is_some_and(|text| serde_json::from_str::<IgnoredAny>(&text).is_ok());
+    if is_ambiguous { quoted(json, width, out) } else { value(json, width, out) }
+}
+
+/// The same as JSON: text in quotation marks.
+pub(crate) fn quoted(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    let mut json = Vec::new();
+    harmless_json::value(value, &mut json);
+    plain(&String::from_utf8_lossy(&json), width, out)
 }
 
 /// The same of text that has its JSON escapes.

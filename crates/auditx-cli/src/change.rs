@@ -1,6 +1,9 @@
 //! Which fields an entry says were changed, from what to what.
 
-use auditx_reader::{Field, Json, Row};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use auditx_reader::{Field, Json, Row, is_equal};
 
 /// One field of a record, before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +19,10 @@ pub(crate) struct Change<'l> {
 /// What is different between the old and the new values, in the order in which they stand: those that were there before, then
 /// those that came. A value that is no object is a field without a name.
 pub(crate) fn changes<'l>(row: &Row<'l>) -> Vec<Change<'l>> {
+    // The origin writes absent values as null.
+    let values = |field| row.get(field).filter(|value| *value != Json::Null);
     let mut changes = Vec::new();
-    compare(String::new(), row.get(Field::OldValues), row.get(Field::NewValues), &mut changes);
+    compare(String::new(), values(Field::OldValues), values(Field::NewValues), &mut changes);
     changes
 }
 
@@ -25,12 +30,17 @@ fn compare<'l>(field: String, old: Option<Json<'l>>, new: Option<Json<'l>>, chan
     let is_object = |value: Option<Json<'_>>| matches!(value, Some(Json::Object(_)));
     let is_record = if field.is_empty() {
         // At the top a record that began or ended is told field by field.
-        is_object(old) && (new.is_none() || is_object(new)) || old.is_none() && is_object(new)
+        let is_record = |value| is_object(value) && !members(value).is_empty();
+        is_object(old) && is_object(new) || is_record(old) && new.is_none() || old.is_none() && is_record(new)
     } else {
         is_object(old) && is_object(new)
     };
     if !is_record {
-        if !is_same(old, new) {
+        let is_same = match (old, new) {
+            (Some(old), Some(new)) => is_equal(old, new),
+            _ => old.is_none() && new.is_none(),
+        };
+        if !is_same {
             changes.push(Change { field, old, new });
         }
         return;
@@ -49,32 +59,34 @@ fn compare<'l>(field: String, old: Option<Json<'l>>, new: Option<Json<'l>>, chan
 
 type Members<'l> = Vec<(std::borrow::Cow<'l, str>, Json<'l>)>;
 
+/// In their order, each name once: the last of a name counts.
 fn members(value: Option<Json<'_>>) -> Members<'_> {
-    value.into_iter().flat_map(Json::members).collect()
+    let mut members: Members<'_> = Vec::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
+    for (key, value) in value.into_iter().flat_map(Json::members) {
+        match places.entry(key.clone()) {
+            Entry::Occupied(place) => members[*place.get()].1 = value,
+            Entry::Vacant(place) => {
+                place.insert(members.len());
+                members.push((key, value));
+            }
+        }
+    }
+    members
 }
 
 fn find<'l>(members: &Members<'l>, name: &str) -> Option<Json<'l>> {
-    members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
-}
-
-/// Numbers by their digits: nothing is known of how exactly they are meant.
-fn is_same(old: Option<Json<'_>>, new: Option<Json<'_>>) -> bool {
-    match (old, new) {
-        (Some(Json::Text(_)), Some(Json::Text(_))) => {
-            old.and_then(Json::text).as_deref() == new.and_then(Json::text).as_deref()
-        }
-        _ => old == new,
-    }
+    members.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
 }
 
 #[cfg(test)]
 mod tests {
+    use auditx_reader::{Moment, Query};
+
     use super::*;
 
     fn told(old: &str, new: &str) -> Vec<String> {
-        let line = format!(r#"{{"seq":1,"id":"i","old_values":{old},"new_values":{new}}}"#)
-            .replace(r#","old_values":-"#, "")
-            .replace(r#","new_values":-"#, "");
+        let line = line(old, new);
         let row = Row::read_text(&line).unwrap();
         let text = |value: Option<Json<'_>>| format!("{:?}", value.map(|value| value.text()));
         changes(&row)
@@ -98,5 +110,54 @@ mod tests {
         assert_eq!(told(r#"{"a":"x"}"#, "-"), ["a: x None"]);
         assert_eq!(told(r#""draft""#, r#""posted""#), [": draft posted"]);
         assert_eq!(told("-", "-"), [""; 0]);
+    }
+
+    #[test]
+    fn a_number_is_its_quantity_and_no_text() {
+        assert_eq!(told(r#"{"a":500000}"#, r#"{"a":500000.0}"#), [""; 0]);
+        assert_eq!(told(r#"{"a":[1,{"b":5e5}]}"#, r#"{"a":[1.0,{"b":500000}]}"#), [""; 0]);
+        assert_eq!(told(r#"{"a":500000}"#, r#"{"a":"500000"}"#), ["a: 500000 500000"]);
+        assert_eq!(
+            told(r#"{"a":9007199254740992}"#, r#"{"a":9007199254740993}"#),
+            ["a: 9007199254740992 9007199254740993"]
+        );
+    }
+
+    #[test]
+    fn what_is_told_is_what_a_question_for_changes_finds() {
+        let values = [
+            "-",
+            "null",
+            "{}",
+            "[]",
+            "1",
+            "1.0",
+            "\"1\"",
+            "\"\"",
+            r#"{"a":1}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":null}"#,
+            r#"{"a":2,"a":1}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":{"b":[1,2]}}"#,
+            r#"{"a":{"b":[1.0,2e0]}}"#,
+            r#"{"b":"\u0041","a":1}"#,
+            r#"{"a":1,"b":"A"}"#,
+        ];
+        let any = Query::parse("changed:*", Moment::now()).unwrap();
+        for old in values {
+            for new in values {
+                let line = line(old, new);
+                let row = Row::read_text(&line).unwrap();
+                assert_eq!(any.matches(&row), !changes(&row).is_empty(), "{line}");
+            }
+        }
+    }
+
+    fn line(old: &str, new: &str) -> String {
+        format!(r#"{{"seq":1,"id":"i","old_values":{old},"new_values":{new}}}"#)
+            .replace(r#","old_values":-"#, "")
+            .replace(r#","new_values":-"#, "")
     }
 }

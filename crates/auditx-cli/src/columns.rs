@@ -174,7 +174,8 @@ impl Columns {
                     right(value, width, out)
                 }
                 (Some(_), Some(Field::Level)) => self.level(row, width, out),
-                (Some(value), _) => cell::value(value, width, out),
+                (Some(value), Some(_)) => cell::value(value, width, out),
+                (Some(value), None) => cell::typed(value, width, out),
                 (None, _) => 0,
             },
         }

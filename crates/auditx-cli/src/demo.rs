@@ -2,38 +2,47 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auditx_core::{
-    ACTIVE, AuditAction, BusinessModule, Config, Error, LogLevel, RateLimit, Receipt, RequestContext,
-    StoredEntry, VerifierKey, audit, configure,
+    ACTIVE, AuditAction, BusinessModule, Config, DEFAULT_LOG_DIR, Error, LogLevel, RateLimit, Receipt,
+    RequestContext, StoredEntry, VerifierKey, audit, configure,
 };
-use auditx_reader::{Answer, Lines, Verification, VerifyOptions, verify};
+use auditx_reader::{Answer, Field, Json, Lines, Search, Verification, VerifyOptions, verify};
 use serde_json::json;
 
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, is_free};
 use crate::number::counted;
 use crate::progress::Progress;
 use crate::table;
 use crate::terminal::{self, harmless, program, shell_word};
-use crate::trail::{Trail, refusal};
+use crate::trail::refusal;
 
 /// Records a login, business as usual and an attack, shows and verifies them
 ///
-/// It writes as an application would: into the trail in DIR, which is made
-/// where there is none, and grows where there is one.
+/// It writes as an application would, into a new or an empty directory: what a
+/// trail holds once stays in it. Each entry says that it is a demonstration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    trail: Trail,
+    // Without AUDITX_LOG_DIR: it names where an application records.
+    /// The directory of the trail, new or empty; AUDITX_LOG_DIR does not count here
+    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
+    directory: PathBuf,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   auditx demo                      into ./logs
   auditx demo --dir /tmp/trial     into a directory of your choice";
+
+/// In the metadata of every entry.
+const MARK: &str = "demonstration";
+
+/// The name of the log.
+const ORIGIN: &str = "auditx-demonstration";
 
 /// How long the disk may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,8 +55,12 @@ const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 50));
 const ATTACKS: usize = 7;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let directory = arguments.trail.directory();
-    configure(Config::new(directory).default_currency("MMK")).map_err(|error| {
+    let directory = arguments.directory.as_path();
+    if !is_free(directory) {
+        return Err(taken(directory));
+    }
+    let config = Config::new(directory).origin(ORIGIN).default_currency("MMK");
+    configure(config).map_err(|error| {
         refusal(&error, directory, "stop that one, or choose another directory with --dir")
     })?;
     let receipts = record()?;
@@ -59,6 +72,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let verification = verified(directory, &key)?;
     show(directory, &entries)?;
     conclude(directory, &verification, &key)
+}
+
+/// Why nothing is recorded where something is already.
+fn taken(directory: &Path) -> Failure {
+    let (place, program) = (harmless(&directory.to_string_lossy()), program());
+    let elsewhere = format!("{program} demo --dir /tmp/trial");
+    Failure::said(if is_demonstration(directory) {
+        format!(
+            "{place} holds the demonstration of an earlier run, and nothing was recorded\n\
+             to look at it:         {program} query --dir {}\n\
+             to record another one: {elsewhere}",
+            shell_word(directory)
+        )
+    } else {
+        format!(
+            "{place} is not empty: a demonstration is recorded into a new or an empty directory only, because \
+             a trail keeps its entries for ever; for example: {elsewhere}"
+        )
+    })
+}
+
+/// Whether every entry there is one of a demonstration.
+fn is_demonstration(directory: &Path) -> bool {
+    let mut marked = 0;
+    let outcome = Search::new(directory).strict().each(|found| {
+        let metadata = found.row.get(Field::Metadata);
+        let is_marked = metadata.and_then(|metadata| metadata.member(MARK)) == Some(Json::Bool(true));
+        marked += u64::from(is_marked);
+        if is_marked || found.row.has(Field::Auditx) {
+            ControlFlow::Continue(())
+        } else {
+            marked = 0;
+            ControlFlow::Break(())
+        }
+    });
+    marked > 0 && outcome.is_ok_and(|summary| summary.complaints.lines() == 0)
 }
 
 /// As somebody does who was given the key and the last checkpoint.
@@ -73,6 +122,7 @@ fn verified(directory: &Path, key: &VerifierKey) -> Result<Verification, Failure
 
 fn record() -> Result<Vec<Receipt>, Error> {
     let mut receipts = business()?;
+    let _scope = RequestContext::new().extra(MARK, true).enter();
     for _ in 0..ATTACKS {
         receipts.push(
             audit()
@@ -95,6 +145,7 @@ fn business() -> Result<Vec<Receipt>, Error> {
         .company_id("CO-001")
         .branch_id("BR-YGN")
         .ip(OFFICE)
+        .extra(MARK, true)
         .enter();
     let (sales, crm) = (BusinessModule::Sales, BusinessModule::Crm);
     Ok(vec![
@@ -147,7 +198,7 @@ fn show(directory: &Path, entries: &[StoredEntry]) -> Result<(), Failure> {
     let sensitive = entries.iter().filter(|entry| is_sensitive(entry)).count();
     let critical = entries.iter().filter(|entry| entry.level == LogLevel::Critical.as_str()).count();
     let mut out = terminal::output();
-    writeln!(out, "Recorded {} entries into {place}:\n", entries.len())?;
+    writeln!(out, "Recorded {} entries into {place}, marked as a demonstration:\n", entries.len())?;
     writeln!(out, "{}\n", table::of_entries(entries, terminal::width(), terminal::has_colours()))?;
     let RateLimit { limit, window, .. } = RateLimit::default();
     writeln!(

@@ -1,5 +1,7 @@
 //! The changes of fields that an entry tells, for people.
 
+use std::borrow::Cow;
+
 use auditx_reader::{Field, Json, Row};
 
 use crate::cell;
@@ -10,6 +12,9 @@ use crate::paint::{BOLD, DIM, GREEN, RED, paint};
 
 /// A value is shown as far as this many columns.
 const MOST_COLUMNS: usize = 400;
+
+/// Shown for a value that was not there.
+const NONE: &str = "(none)";
 
 /// Any other text of an entry's first line.
 const COLUMNS: usize = 80;
@@ -54,17 +59,27 @@ fn line(change: &Change<'_>, has_colours: bool, out: &mut Vec<u8>) {
         cell::plain(&change.field, COLUMNS, out);
         out.extend_from_slice(b": ");
     }
+    // A number and the same digits as text differ, and must look different.
+    let is_alike = text_of(change.old) == text_of(change.new);
     let value = |value: Option<Json<'_>>, style, out: &mut Vec<u8>| {
         paint(has_colours, style, out, |out| match value {
-            Some(Json::Text("")) => cell::plain("\"\"", MOST_COLUMNS, out),
+            Some(value) if is_alike || value == Json::Text("") => cell::quoted(value, MOST_COLUMNS, out),
             Some(value) => cell::value(value, MOST_COLUMNS, out),
-            None => cell::plain("(none)", MOST_COLUMNS, out),
+            None => cell::plain(NONE, MOST_COLUMNS, out),
         });
     };
     value(change.old, RED, out);
     out.extend_from_slice(" → ".as_bytes());
     value(change.new, GREEN, out);
     out.push(b'\n');
+}
+
+fn text_of(value: Option<Json<'_>>) -> Cow<'_, str> {
+    match value {
+        None => Cow::Borrowed(NONE),
+        Some(Json::Object(raw) | Json::Array(raw)) => Cow::Borrowed(raw),
+        Some(value) => value.text().unwrap_or_default(),
+    }
 }
 
 /// What else a history says of an entry.

@@ -12,7 +12,7 @@ use crate::failure::{Failure, Status};
 use crate::mapper::Mapper;
 use crate::progress::watched;
 use crate::question::Asked;
-use crate::save::NewFile;
+use crate::save::{self, NewFile};
 use crate::terminal;
 
 /// Writes the entries that are asked for in the schema of a SIEM
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// The schema
     #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format, 6>(Format::ALL.map(Format::as_str)))]
     format: Format,
-    /// Writes into FILE, which appears once it is whole [default: standard output]
+    /// Writes into FILE, which appears once it is whole; - is standard output, the default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How syslog messages are told apart; octet-counting is for TCP and TLS
@@ -49,7 +49,7 @@ Examples:
   auditx export --format syslog --framing octet-counting --level SECURITY | nc siem 6514
   auditx export --format csv module:sales -o sales.csv
 
-Exit status: 0 written, 1 nothing found, 2 an error, or an entry was left out";
+Exit status: 0 written, 1 nothing found, 2 an error, or a part of an entry was left out";
 
 /// What may be said, as clap lists it.
 fn one_of<T, const N: usize>(words: [&'static str; N]) -> impl TypedValueParser<Value = T>
@@ -61,10 +61,11 @@ where
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let search = arguments.asked.search(Moment::now())?;
-    let is_shown = arguments.output.is_none() && terminal::is_output_a_terminal();
+    let output = arguments.output.as_deref().filter(|path| !save::is_standard_output(path));
+    let is_shown = output.is_none() && terminal::is_output_a_terminal();
     let search = if is_shown { search } else { watched(search, "exporting") };
     let mapper = Mapper::new(arguments.exporter());
-    let status = match &arguments.output {
+    let status = match output {
         None => write(arguments, &search, &mapper, &mut io::stdout().lock())?,
         Some(path) => {
             let mut file = NewFile::create(path)?;

@@ -1,6 +1,7 @@
 //! How a command ends: its exit status, and what it says where it failed.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -122,10 +123,19 @@ impl From<auditx_reader::SearchError> for Failure {
 
 /// How to get a trail where there is none.
 pub(crate) fn how_to_make(directory: &Path) -> String {
+    let demo = if is_free(directory) {
+        format!("run `auditx demo --dir {}` for a demonstration, or ", crate::terminal::shell_word(directory))
+    } else {
+        String::new()
+    };
     format!(
-        "\nTo make a trail there, run `auditx demo --dir {}`, or open it in your application with\n\
+        "\nTo make a trail there, {demo}open it in your application with\n\
          `AuditLogger::open(Config::new(\"{}\"))`",
-        crate::terminal::shell_word(directory),
         directory.to_string_lossy().escape_default(),
     )
+}
+
+/// Whether nothing is there: no such directory, or an empty one. Opening one that cannot be read says why.
+pub(crate) fn is_free(directory: &Path) -> bool {
+    fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }

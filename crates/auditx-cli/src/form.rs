@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use auditx_export::{Column, Exporter, Format};
+use auditx_export::{Exporter, Format};
 use auditx_reader::Found;
 use clap::ValueEnum;
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::fields::{self, FieldPath};
 use crate::harmless_json;
 use crate::mapper::Mapper;
-use crate::terminal::{self, Colours, harmless};
+use crate::terminal::{self, Colours};
 
 /// How entries look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +39,7 @@ pub(crate) struct Looks {
     /// How entries look [default: table on a terminal, ndjson in a pipe]
     #[arg(short, long, value_name = "FORM")]
     output: Option<Form>,
-    /// Only these fields, in this order: user,amount,metadata.party,old.status
+    /// Only these fields, in this order, named as in a query: user,ref,metadata.party,old.status
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<FieldPath>,
     #[command(flatten)]
@@ -63,7 +63,8 @@ impl Looks {
             Form::Table => Kind::Table(Columns::of_fields(&fields, terminal::table_width(), has_colours)),
             Form::Json => Kind::Objects { fields, is_array: true },
             Form::Ndjson => Kind::Objects { fields, is_array: false },
-            Form::Csv => Kind::Csv(csv(&fields)?),
+            Form::Csv if fields.is_empty() => Kind::Csv(Mapper::new(Exporter::new(Format::Csv))),
+            Form::Csv => Kind::Cells(fields),
             Form::Diff => Kind::Diff { has_record: true },
             Form::Raw => Kind::Raw { is_escaped: is_terminal },
         };
@@ -86,6 +87,8 @@ enum Kind {
         is_array: bool,
     },
     Csv(Mapper),
+    /// CSV of these fields.
+    Cells(Vec<FieldPath>),
     Diff {
         has_record: bool,
     },
@@ -118,6 +121,7 @@ impl Sheet {
                 out.extend_from_slice(if *is_array { b"" } else { b"\n" });
             }
             Kind::Csv(mapper) => mapper.render(found, out),
+            Kind::Cells(fields) => fields::record(row, fields, out),
             Kind::Diff { has_record } => diff::entry(row, *has_record, self.has_colours, out),
             Kind::Changes => {
                 out.extend_from_slice(b",\n");
@@ -180,6 +184,7 @@ impl<W: Write> Pages<'_, W> {
                 text = &text[1..];
             }
             Kind::Csv(mapper) if is_first => mapper.header(&mut self.text),
+            Kind::Cells(fields) if is_first => fields::heading(fields, &mut self.text),
             _ => {}
         }
         self.out.write_all(&self.text)?;
@@ -192,10 +197,15 @@ impl<W: Write> Pages<'_, W> {
             Kind::Objects { is_array: true, .. } | Kind::Changes => {
                 self.out.write_all(if self.has_begun { b"\n]\n" } else { b"[]\n" })?;
             }
+            // The names of the columns, and no rows.
             Kind::Csv(mapper) if !self.has_begun => {
-                // Whoever reads it finds its columns, and no rows.
                 self.text.clear();
                 mapper.header(&mut self.text);
+                self.out.write_all(&self.text)?;
+            }
+            Kind::Cells(fields) if !self.has_begun => {
+                self.text.clear();
+                fields::heading(fields, &mut self.text);
                 self.out.write_all(&self.text)?;
             }
             _ => {}
@@ -211,14 +221,4 @@ impl<W: Write> Pages<'_, W> {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// CSV with these columns, or all of them.
-fn csv(fields: &[FieldPath]) -> Result<Mapper, Failure> {
-    let mut columns = Vec::with_capacity(fields.len());
-    for path in fields {
-        let column = path.name().parse::<Column>();
-        columns.push(column.map_err(|error| Failure::said(harmless(&error.to_string())))?);
-    }
-    Ok(Mapper::new(Exporter::new(Format::Csv).columns(columns)))
 }

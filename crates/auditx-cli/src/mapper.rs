@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use auditx_export::Exporter;
-use auditx_reader::{Found, stored_entry};
+use auditx_reader::{Field, Found};
 
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
@@ -39,11 +39,12 @@ impl Mapper {
         self.exporter.footer(out);
     }
 
-    /// One entry; nothing where it cannot be had, which [`Mapper::tell`] tells.
+    /// One entry. What no schema takes of it is left out, and [`Mapper::tell`] reports it.
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
-        match stored_entry(found.row) {
-            Ok(entry) => self.exporter.entry(found.row.line().as_bytes(), &entry, out),
-            Err(why) => self.refuse(&why, found),
+        let entry = found.row.entry();
+        self.exporter.entry(found.row.line().as_bytes(), &entry, out);
+        if entry.amount.is_none() && found.row.has(Field::Amount) {
+            self.refuse("an amount of more than 64 characters", found);
         }
     }
 
@@ -62,7 +63,7 @@ impl Mapper {
             complain(&format!("left out: {}", harmless(what)));
         }
         if refused.count > 0 {
-            complain(&format!("{} left out", counted(refused.count, "line")));
+            complain(&format!("incomplete: {}", counted(refused.count, "line")));
         }
         refused.count == 0
     }

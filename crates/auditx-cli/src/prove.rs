@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Proves that the trail of the note NEW begins with all of the trail of the note OLD [default for NEW: the latest]
     #[arg(long, num_args = 1..=2, value_names = ["OLD", "NEW"], conflicts_with = "seq")]
     consistency: Option<Vec<PathBuf>>,
-    /// Writes the proof into FILE [default: standard output]
+    /// Writes the proof into FILE; - is standard output, the default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 }
 
 fn give(proof: &impl Display, output: Option<&Path>) -> Result<Status, Failure> {
-    let Some(path) = output else {
+    let Some(path) = output.filter(|path| !save::is_standard_output(path)) else {
         terminal::give(&proof.to_string())?;
         return Ok(Status::Found);
     };

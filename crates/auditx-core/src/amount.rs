@@ -1,5 +1,6 @@
 //! Money as exact decimal digits: what is given is what the line says, never through binary floating point.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -61,6 +62,13 @@ impl Amount {
         Self::parse(&value.to_string())
     }
 
+    /// Of a number in a line: with plain digits where at most 64 characters hold them, otherwise as it is
+    /// spelled there (`1e400`). `None` if that takes more than 64 characters too.
+    pub(crate) fn of_number(number: &str) -> Option<Self> {
+        let spelled = || (number.len() <= MAX_LEN).then(|| Self(Digits::Text(number.into())));
+        Self::parse(&without_exponent(number)).ok().or_else(spelled)
+    }
+
     /// Where it is a whole number as most are.
     #[inline]
     pub(crate) fn whole(&self) -> Option<i64> {
@@ -79,6 +87,28 @@ fn is_plain_decimal(text: &[u8]) -> bool {
     };
     let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     digits(whole) && (whole.len() == 1 || whole[0] != b'0') && fraction.is_none_or(digits)
+}
+
+/// Other writers spell large and small numbers with an exponent: `1e2` is 100. What would become longer than
+/// an amount may be stays as it is.
+fn without_exponent(number: &str) -> Cow<'_, str> {
+    let expanded = || {
+        let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+        let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.unsigned_abs() < 64)?;
+        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let point = i32::try_from(whole.len()).ok()? + exponent;
+        let digits = format!("{whole}{fraction}");
+        let missing = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+        let digits =
+            format!("{}{digits}{}", missing(1 - point), missing(point - i32::try_from(digits.len()).ok()?));
+        let (whole, fraction) = digits.split_at(usize::try_from(point.max(1)).ok()?);
+        let whole = whole.trim_start_matches('0');
+        let (whole, dot) =
+            (if whole.is_empty() { "0" } else { whole }, if fraction.is_empty() { "" } else { "." });
+        Some(format!("{sign}{whole}{dot}{fraction}"))
+    };
+    expanded().map_or(Cow::Borrowed(number), Cow::Owned)
 }
 
 impl fmt::Display for Amount {
@@ -173,5 +203,32 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
             assert!(Amount::from_f64(value).unwrap_err().is_invalid(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_number_of_a_line_is_the_amount_it_means() {
+        let long = format!("{}.5", "1".repeat(62));
+        let longer = format!("{}e1", "1".repeat(64));
+        for (spelled, plain) in [
+            ("1e2", "100"),
+            ("1.25E+6", "1250000"),
+            ("-12.5e-1", "-1.25"),
+            ("5e-3", "0.005"),
+            ("0.05e2", "5"),
+            ("0e5", "0"),
+            ("1.50e1", "15.0"),
+            ("1e16", "10000000000000000"),
+            ("1250000.10", "1250000.10"),
+            ("1e64", "1e64"),
+            ("1e400", "1e400"),
+            ("5e-324", "5e-324"),
+            ("1e99999999999", "1e99999999999"),
+            (&long, &long),
+            ("-0", "-0"),
+        ] {
+            assert_eq!(Amount::of_number(spelled).unwrap().to_string(), plain, "{spelled}");
+        }
+        assert_eq!(Amount::of_number(&longer), None);
+        assert_eq!(Amount::of_number(&"9".repeat(65)), None);
     }
 }

@@ -1,9 +1,5 @@
 //! A line as it stands in the trail, and what it says.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::amount::Amount;
@@ -120,16 +116,6 @@ impl<'a> RecordedEntry<'a> {
     pub fn leaf_hash(&self) -> Hash {
         erased_hash(self.line.as_bytes()).unwrap_or_else(|| leaf_hash(self.line.as_bytes()))
     }
-
-    /// What it says. Costs one JSON parse.
-    ///
-    /// # Errors
-    /// `is_corrupt` where the line is not an entry.
-    pub fn parse(&self) -> Result<StoredEntry> {
-        serde_json::from_str(self.line).map_err(|error| {
-            Error::corrupt(format!("line {} is not an entry", self.seq)).with_seq(self.seq).because(error)
-        })
-    }
 }
 
 /// The level of a line, read from its fixed place.
@@ -142,8 +128,7 @@ pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
 }
 
 /// What a line says. Absent values are empty.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are the line's, described in docs/FORMAT.md")]
 pub struct StoredEntry {
@@ -162,7 +147,6 @@ pub struct StoredEntry {
     pub entity_type: String,
     pub entity_id: String,
     pub reference_no: String,
-    #[serde(deserialize_with = "exact_amount")]
     pub amount: Option<Amount>,
     pub currency: String,
     pub old_values: Value,
@@ -179,36 +163,7 @@ pub struct StoredEntry {
     /// The hash of the line that stood here before it was erased.
     pub erased: String,
     /// The library's own record, where the line is one.
-    #[serde(rename = "auditx")]
     pub own_record: Option<Map<String, Value>>,
-}
-
-/// Digits as they stand in the line: a JSON number read as `f64` would lose some.
-fn exact_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Amount>, D::Error> {
-    let digits: Box<RawValue> = Deserialize::deserialize(deserializer)?;
-    Amount::parse(&without_exponent(digits.get())).map(Some).map_err(serde::de::Error::custom)
-}
-
-/// Other writers spell large and small numbers with an exponent: `1e2` is 100. What would become longer than an amount may be stays
-/// as it is, and is none.
-fn without_exponent(number: &str) -> Cow<'_, str> {
-    let expanded = || {
-        let (mantissa, exponent) = number.split_once(['e', 'E'])?;
-        let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.unsigned_abs() < 64)?;
-        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let point = i32::try_from(whole.len()).ok()? + exponent;
-        let digits = format!("{whole}{fraction}");
-        let missing = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
-        let digits =
-            format!("{}{digits}{}", missing(1 - point), missing(point - i32::try_from(digits.len()).ok()?));
-        let (whole, fraction) = digits.split_at(usize::try_from(point.max(1)).ok()?);
-        let whole = whole.trim_start_matches('0');
-        let (whole, dot) =
-            (if whole.is_empty() { "0" } else { whole }, if fraction.is_empty() { "" } else { "." });
-        Some(format!("{sign}{whole}{dot}{fraction}"))
-    };
-    expanded().map_or(Cow::Borrowed(number), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -253,27 +208,6 @@ mod tests {
             assert_eq!((leaf.hash, leaf.is_erased), (leaf_hash(other.as_bytes()), false), "{other}");
         }
         assert_eq!(leaf_of(stub.replace("7", "07").as_bytes()), None);
-    }
-
-    #[test]
-    fn an_amount_with_an_exponent_is_the_number_it_means() {
-        for (spelled, plain) in [
-            ("1e2", "100"),
-            ("1.25E+6", "1250000"),
-            ("-12.5e-1", "-1.25"),
-            ("5e-3", "0.005"),
-            ("0.05e2", "5"),
-            ("0e5", "0"),
-            ("1.50e1", "15.0"),
-            ("1250000.10", "1250000.10"),
-            ("1e64", "1e64"),
-            ("1e99999999999", "1e99999999999"),
-        ] {
-            assert_eq!(without_exponent(spelled), plain, "{spelled}");
-        }
-        let line = br#"{"seq":3,"amount":1e16,"success":true}"#;
-        let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
-        assert_eq!(entry.amount.unwrap().to_string(), "10000000000000000");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A line's fields where they lie, found in one pass without building anything.
 
+mod entry;
 mod field;
 mod json;
 

@@ -3,6 +3,8 @@
 //! Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers do not. Control characters and those
 //! that reorder text stand as `\n` or `\uXXXX`, in letters, so a record is always one line.
 
+use std::borrow::Cow;
+
 use crate::column::Column;
 use crate::json::stored;
 use crate::settings::Settings;
@@ -20,6 +22,34 @@ static CELL: Style = Style::new(
     },
     "\\u",
 );
+
+/// What a cell holds, for [`csv_record`].
+#[derive(Debug, Clone)]
+pub enum CsvCell<'a> {
+    /// Text, guarded where a spreadsheet would take it for a formula.
+    Text(Cow<'a, str>),
+    /// A number or a literal, as it stands.
+    Plain(Cow<'a, str>),
+    /// A JSON object or array, as it stands in a line.
+    Json(&'a str),
+}
+
+/// One record of CSV as [`Format::Csv`](crate::Format::Csv) has it, with cells of the caller's choice; `None`
+/// is an empty cell.
+pub fn csv_record<'a>(cells: impl IntoIterator<Item = Option<CsvCell<'a>>>, out: &mut Vec<u8>) {
+    for (place, cell) in cells.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        match cell {
+            Some(CsvCell::Text(content)) => text(out, &content),
+            Some(CsvCell::Plain(content)) => out.extend_from_slice(content.as_bytes()),
+            Some(CsvCell::Json(content)) => json(out, Some(content)),
+            None => {}
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
 
 /// The names of the columns.
 pub(crate) fn header(out: &mut Vec<u8>, settings: &Settings) {

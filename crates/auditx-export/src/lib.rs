@@ -41,6 +41,7 @@ mod csv;
 mod exporter;
 
 pub use column::Column;
+pub use csv::{CsvCell, csv_record};
 pub use ecs::ECS_VERSION;
 pub use error::{Error, Result};
 pub use exporter::Exporter;

@@ -26,7 +26,6 @@
 //! and the rest is read.
 
 mod error;
-mod stored;
 mod query;
 mod file;
 mod line;
@@ -59,9 +58,11 @@ pub use line::Line;
 pub use lines::{Lines, Unfinished};
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
-pub use query::{Query, QueryError, SqlCondition, SqlParameter, length_of, moment_of};
+pub use query::{
+    Query, QueryError, SqlCondition, SqlParameter, field_named, is_equal, length_of, moment_of, nearest_field,
+};
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
-pub use stored::stored_entry;
 pub use verify::{
-    Answer, Fault, FaultKind, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions, verify,
+    Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
+    verify,
 };

@@ -27,11 +27,13 @@ use std::time::Duration;
 use auditx_core::{Field, Moment, Row};
 
 use ast::{Node, Term, Test};
+use names::Name;
 use scanner::{Item, Operator, Piece};
 use target::Target;
 use text::{Case, Literal as Text, Word};
 
 pub use error::QueryError;
+pub use matching::is_equal;
 pub(crate) use plan::{Literal, Needle, Plan};
 pub use sql::{SqlCondition, SqlParameter};
 
@@ -222,6 +224,19 @@ pub fn moment_of(text: &str, now: Moment) -> Option<Moment> {
 #[must_use]
 pub fn length_of(text: &str) -> Option<Duration> {
     time::length(text)
+}
+
+/// The field that a name of questions is for, in either case: `ref`, `company`, `meta`. `None` for other
+/// words, and for names that are for more than one field, such as `entity`.
+#[must_use]
+pub fn field_named(name: &str) -> Option<Field> {
+    Name::find(name).and_then(Name::field)
+}
+
+/// The name of a field that was perhaps meant.
+#[must_use]
+pub fn nearest_field(name: &str) -> Option<&'static str> {
+    Name::nearest(name).filter(|nearest| field_named(nearest).is_some())
 }
 
 fn literal(text: String) -> Item<'static> {

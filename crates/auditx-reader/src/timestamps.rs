@@ -1,7 +1,8 @@
 //! Whether the times of a trail's lines are plausible: none far after the reader's clock, and none before a line that precedes it.
 //!
-//! `verify` and `inspect` share it. A clock that was wrong is one [`Implausible`], however many lines were recorded meanwhile. Times are
-//! whole seconds. Memory is bounded: [`MOST_JUMPS`] jumps and [`MOST_FOUND`] results.
+//! `verify` and `inspect` share it. A clock that was wrong is one [`Implausible`], however many lines were
+//! recorded meanwhile. Times are whole seconds. Memory is bounded: [`MOST_JUMPS`] jumps, and [`MOST_FOUND`]
+//! results of each direction; those beyond are counted.
 
 use auditx_core::Moment;
 
@@ -13,9 +14,9 @@ const OUT_OF_ORDER: u64 = 60;
 const READER_BEHIND: u64 = 300;
 
 /// Jumps ahead that are remembered. The smallest is forgotten first; a clock that was wrong makes a large one.
-const MOST_JUMPS: usize = 64;
+pub(crate) const MOST_JUMPS: usize = 64;
 
-/// More than anybody reads.
+/// Of one direction: more than anybody reads.
 const MOST_FOUND: usize = 1_000;
 
 /// How times are wrong.
@@ -36,6 +37,8 @@ pub(crate) struct Implausible {
     pub(crate) last: u64,
     /// Whether the last line of the trail is dated later than now, so that the clock is wrong still.
     pub(crate) is_lasting: bool,
+    /// How many before these, in the same direction, were counted and not kept.
+    pub(crate) left_out: u64,
     pub(crate) message: String,
 }
 
@@ -75,6 +78,14 @@ struct StepBack {
     over: Option<usize>,
 }
 
+/// How the lines after a step back go on.
+enum Next {
+    /// They are still earlier than those before it.
+    StillBack,
+    /// It is over, and these lines before it were dated too late.
+    Over(Option<u64>),
+}
+
 /// Follows the times of all lines in order.
 #[derive(Debug)]
 pub(crate) struct Timestamps {
@@ -86,7 +97,9 @@ pub(crate) struct Timestamps {
     jumps: Vec<Jump>,
     future: Option<Future>,
     step: Option<StepBack>,
-    found: Vec<Implausible>,
+    /// Of each direction.
+    ahead: Vec<Implausible>,
+    back: Vec<Implausible>,
 }
 
 impl Default for Timestamps {
@@ -98,7 +111,16 @@ impl Default for Timestamps {
 impl Timestamps {
     /// With the clock of the reader.
     pub(crate) fn new(clock: fn() -> Moment) -> Self {
-        Self { clock, limit: 0, newest: None, jumps: Vec::new(), future: None, step: None, found: Vec::new() }
+        Self {
+            clock,
+            limit: 0,
+            newest: None,
+            jumps: Vec::new(),
+            future: None,
+            step: None,
+            ahead: Vec::new(),
+            back: Vec::new(),
+        }
     }
 
     /// The latest second among the lines that are plausible so far.
@@ -111,22 +133,39 @@ impl Timestamps {
         self.future.is_none() && self.step.is_none()
     }
 
+    /// Whether lines from this one on may still turn out to be dated later than lines after them. That is
+    /// known of fewer than twice [`MOST_JUMPS`] lines.
+    pub(crate) fn remembers(&self, seq: u64) -> bool {
+        let before = self.step.iter().flat_map(|step| &step.jumps);
+        self.jumps.iter().chain(before).any(|jump| jump.seq == seq)
+    }
+
     /// The next line and its second since 1970. A line of the same second as the line before may be left out.
-    pub(crate) fn pass(&mut self, seq: u64, second: u64) {
+    /// Returns the first of the lines that turned out to be dated later than this one, after a jump ahead.
+    pub(crate) fn pass(&mut self, seq: u64, second: u64) -> Option<u64> {
         if self.is_future(second) {
             let future = self.future.get_or_insert(Future { first: seq, latest: second });
             future.latest = future.latest.max(second);
-            return;
+            return None;
         }
         if let Some(future) = self.future.take() {
             self.add_future(&future, seq, false);
         }
         let at = At { seq, second };
-        if let Some(step) = self.step.take()
-            && self.went_on(step, at)
-        {
-            return;
+        let mut ahead = None;
+        if let Some(step) = self.step.take() {
+            match self.went_on(step, at) {
+                Next::StillBack => return None,
+                Next::Over(first) => ahead = first,
+            }
         }
+        self.go_on(at);
+        ahead
+    }
+
+    /// The next line, with no step back before it.
+    fn go_on(&mut self, at: At) {
+        let At { second, .. } = at;
         let Some(newest) = self.newest else {
             self.newest = Some(at);
             return;
@@ -150,8 +189,10 @@ impl Timestamps {
         if let Some(step) = self.step.take() {
             self.conclude(step, end, false);
         }
-        self.found.sort_by_key(|found| found.first);
-        self.found
+        let mut found = self.ahead;
+        found.append(&mut self.back);
+        found.sort_by_key(|found| found.first);
+        found
     }
 
     /// The clock is asked again where it matters: reading may take long, and lines be added meanwhile.
@@ -163,30 +204,31 @@ impl Timestamps {
         second > self.limit
     }
 
-    /// The next line after a step back. Whether that is all there is to say about it.
-    fn went_on(&mut self, mut step: StepBack, at: At) -> bool {
+    /// The next line after a step back.
+    fn went_on(&mut self, mut step: StepBack, at: At) -> Next {
         if at.second + OUT_OF_ORDER >= step.before.second {
             // A clock that is put right jumps; one that had been ahead is caught up with.
             let has_jumped = at.second > step.latest.second + OUT_OF_ORDER;
-            self.conclude(step, at.seq, has_jumped);
-            return false;
+            return Next::Over(self.conclude(step, at.seq, has_jumped));
         }
         if at.second + OUT_OF_ORDER < step.latest.second {
-            self.conclude(step, at.seq, false);
-            return false;
+            return Next::Over(self.conclude(step, at.seq, false));
         }
         self.note_jump(step.latest, at);
         step.latest = later(step.latest, at);
         self.step = Some(step);
-        true
+        Next::StillBack
     }
 
-    /// Decides which lines around a step back are dated wrongly. `end` follows the last line after the step.
-    fn conclude(&mut self, mut step: StepBack, end: u64, is_put_right: bool) {
+    /// Decides which lines around a step back are dated wrongly: returns the first of them where they are
+    /// those before it. `end` follows the last line after the step.
+    fn conclude(&mut self, mut step: StepBack, end: u64, is_put_right: bool) -> Option<u64> {
+        let mut ahead = None;
         let since = std::mem::take(&mut self.jumps);
         match step.over.filter(|_| !is_put_right) {
             Some(over) => {
                 let first = step.jumps[over].seq;
+                ahead = Some(first);
                 let message = format!(
                     "{} dated up to {}, later than line {} ({}): a clock was wrong",
                     lines(first, step.first.seq - 1),
@@ -211,6 +253,7 @@ impl Timestamps {
             }
         }
         self.jumps = step.jumps;
+        ahead
     }
 
     fn add_future(&mut self, future: &Future, end: u64, is_lasting: bool) {
@@ -225,9 +268,16 @@ impl Timestamps {
     }
 
     fn add(&mut self, direction: Direction, (first, end): (u64, u64), is_lasting: bool, message: String) {
-        if self.found.len() < MOST_FOUND {
-            self.found.push(Implausible { direction, first, last: end - 1, is_lasting, message });
+        let found = match direction {
+            Direction::Ahead => &mut self.ahead,
+            Direction::Back => &mut self.back,
+        };
+        let mut left_out = 0;
+        if found.len() == MOST_FOUND {
+            // The latest one is always kept: it may last, and it says how far they go.
+            left_out = found.pop().map_or(0, |latest| latest.left_out + 1);
         }
+        found.push(Implausible { direction, first, last: end - 1, is_lasting, left_out, message });
     }
 
     fn note_jump(&mut self, before: At, at: At) {

@@ -21,6 +21,7 @@ mod notes;
 mod projection;
 mod pulse;
 pub(crate) mod record;
+mod remark;
 mod row;
 mod scan;
 mod subtrees;
@@ -41,11 +42,11 @@ use files::SegmentFile;
 use fold::Walked;
 use notes::Notes;
 use projection::Difference;
-use pulse::TimeRemark;
 use workers::STRETCH;
 
 pub use fault::{Fault, FaultKind};
-pub use verification::{Answer, Reason, Remark, RemarkKind, Signatory, Verification};
+pub use remark::{Occurrence, Remark, RemarkKind};
+pub use verification::{Answer, Reason, Signatory, Verification};
 
 /// How often a trail is looked at that a writer changes meanwhile in ways that look like a fault.
 const LOOKS: usize = 20;
@@ -241,8 +242,8 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
 
 fn remark(case: &Case<'_>, verification: &mut Verification) {
     let walked = case.walked;
-    for TimeRemark { kind, seq, last_seq, message } in &walked.found {
-        verification.remark_on((Some(*seq), *last_seq), *kind, message.clone());
+    for remark in &walked.found {
+        verification.put_remark(remark.clone());
     }
     for (at, seq, _) in &walked.erasures {
         let is_there = walked.first.is_some_and(|first| *seq >= first)

@@ -57,7 +57,7 @@ impl MetricsFile {
     /// Puts these in the file's place.
     pub(super) fn write(&mut self, shippers: &[(&str, Progress)]) -> Result<(), Failure> {
         self.written_at = Some(Instant::now());
-        save::replace(&self.path, text_of(shippers).as_bytes())
+        save::publish(&self.path, text_of(shippers).as_bytes())
     }
 }
 

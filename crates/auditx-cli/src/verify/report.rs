@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
-use auditx_reader::{Answer, Fault, Reason, Verification, find_line};
+use anstyle::AnsiColor;
+use auditx_reader::{Answer, Fault, Reason, Remark, RemarkKind, Verification, find_line};
 
 use crate::number::{counted, grouped};
 use crate::terminal::{harmless, shell_word};
@@ -155,14 +155,38 @@ fn remarks(out: &mut impl Write, found: &Verification) -> io::Result<()> {
     if found.remarks.is_empty() {
         return Ok(());
     }
-    let dim = Style::new().dimmed();
-    writeln!(out, "\nWorth knowing:\n")?;
+    writeln!(out, "\nWorth knowing:")?;
     for remark in &found.remarks {
-        let place = remark.seq.map(|seq| format!(" {dim}(line {seq}){dim:#}")).unwrap_or_default();
-        writeln!(out, "  {}{place}", harmless(&remark.message))?;
-    }
-    if found.further_remarks > 0 {
-        writeln!(out, "  … and {} more like these", grouped(found.further_remarks))?;
+        let lines = match (remark.seq, remark.last_seq) {
+            (Some(first), Some(last)) => format!(" (lines {first} to {last})"),
+            (Some(first), None) => format!(" (line {first})"),
+            (None, _) => String::new(),
+        };
+        writeln!(out, "\n  {}{lines}:", heading(remark))?;
+        for example in &remark.examples {
+            writeln!(out, "    {}", harmless(&example.message))?;
+        }
+        let more = remark.count.saturating_sub(remark.examples.len() as u64);
+        if more > 0 {
+            writeln!(out, "    … and {} more", grouped(more))?;
+        }
     }
     Ok(())
+}
+
+/// How many of which kind.
+fn heading(remark: &Remark) -> String {
+    let Remark { kind, count, .. } = remark;
+    let (one, many) = match kind {
+        RemarkKind::StaleCheckpoint => ("checkpoint put back", "checkpoints put back"),
+        RemarkKind::UnreadableIdentity => ("unreadable identity", "unreadable identities"),
+        RemarkKind::UnusableHistory => ("unusable kept checkpoint", "unusable kept checkpoints"),
+        RemarkKind::UnfinishedErasure => ("unfinished erasure", "unfinished erasures"),
+        RemarkKind::TimeBackwards => ("clock set back", "clocks set back"),
+        RemarkKind::TimeAhead => ("clock ahead", "clocks ahead"),
+        RemarkKind::MissingHeartbeat => ("missing heartbeat", "missing heartbeats"),
+        RemarkKind::WrongTiles => ("wrong cache of tree nodes", "wrong caches of tree nodes"),
+        _ => ("other remark", "other remarks"),
+    };
+    format!("{} {}", grouped(*count), if *count == 1 { one } else { many })
 }

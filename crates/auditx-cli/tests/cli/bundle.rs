@@ -7,7 +7,7 @@ use auditx_tests::tool::output_of;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::program::{auditx, ended, without_trail};
+use crate::program::{auditx, command, ended, without_trail};
 use crate::trail::{closed, directory};
 
 fn unpacked(archive: &Path) -> tempfile::TempDir {
@@ -52,6 +52,20 @@ fn an_auditor_checks_every_proof_with_nothing_but_the_archive() {
         output_of("sh", &["-c", &format!("cd {} && sha256sum -c SHA256SUMS", case.path().display())], b"");
     assert!(sums.lines().all(|line| line.ends_with(": OK")), "{sums}");
     assert_eq!(sums.lines().count(), manifest["files"].as_object().unwrap().len() + 1, "and the manifest");
+}
+
+#[test]
+fn a_minus_is_standard_output_for_archives_and_proofs() {
+    let (trail, here) = (closed(3), directory());
+    let mut bundle = command(&["bundle", "-o", "-"], trail.path());
+    let bundle = bundle.current_dir(here.path()).output().unwrap();
+    assert_eq!(bundle.status.code(), Some(0), "{}", String::from_utf8_lossy(&bundle.stderr));
+    let archive = here.path().join("case.zip");
+    fs::write(&archive, bundle.stdout).unwrap();
+    assert!(unpacked(&archive).path().join("SHA256SUMS").exists());
+    let prove = ended(command(&["prove", "1", "-o", "-"], trail.path()).current_dir(here.path()));
+    assert_eq!(prove.out, auditx(&["prove", "1"], trail.path()).out);
+    assert!(!here.path().join("-").exists());
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::fs;
 
 use auditx_core::{AuditLogger, Config};
+use auditx_tests::deadline::PATIENCE;
 use serde_json::{Value, json};
 
-use crate::program::{auditx, command, ended, on_terminal};
-use crate::trail::{active_lines, directory};
+use crate::program::{auditx, command, ended, on_terminal, without_trail};
+use crate::trail::{active_lines, closed, directory, files};
 
 /// The application's entries among the lines.
 fn entries(lines: Vec<Value>) -> Vec<Value> {
@@ -59,7 +60,7 @@ fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
     }
     assert_eq!(["amount", "currency"].map(|name| &entries[1][name]), [&json!(1_250_000), &json!("MMK")]);
     assert_eq!(["amount", "currency"].map(|name| &entries[3][name]), [&json!(85_000), &json!("MMK")]);
-    assert_eq!(entries[1]["metadata"], json!({"party": "Golden Trading Co."}));
+    assert_eq!(entries[1]["metadata"], json!({"party": "Golden Trading Co.", "demonstration": true}));
     assert_eq!(entries[2]["metadata"]["quantity"], 50);
     assert_eq!(entries[3]["metadata"]["technician"], "U Kyaw");
     assert_eq!(entries[4]["old_values"], json!({"credit_limit": 500_000}));
@@ -106,53 +107,112 @@ fn what_to_try_next_can_be_typed_as_it_stands() {
 #[test]
 fn it_verifies_what_it_recorded_and_names_the_key() {
     let directory = directory();
-    for lines in [15, 30] {
-        let demo = auditx(&["demo"], directory.path());
-        let key = auditx(&["key", "show"], directory.path()).out;
-        let verdict =
-            format!("\nVerified: all {lines} lines are the ones that were signed, with this key:\n\n  {key}");
-        assert!(demo.out.contains(&verdict), "{}", demo.out);
+    let demo = auditx(&["demo"], directory.path());
+    let key = auditx(&["key", "show"], directory.path()).out;
+    let verdict =
+        format!("\nVerified: all 15 lines are the ones that were signed, with this key:\n\n  {key}");
+    assert!(demo.out.contains(&verdict), "{}", demo.out);
+}
+
+#[test]
+fn every_entry_and_the_trail_say_that_they_are_a_demonstration() {
+    let directory = directory();
+    auditx(&["demo"], directory.path());
+    let lines = active_lines(directory.path());
+    assert_eq!(lines[0]["auditx"]["origin"], "auditx-demonstration", "{}", lines[0]);
+    for entry in entries(lines) {
+        assert_eq!(entry["metadata"]["demonstration"], true, "{entry}");
+    }
+    let question = ["query", "meta.demonstration:true", "--count"];
+    assert_eq!(auditx(&question, directory.path()).out, "12\n");
+}
+
+#[test]
+fn a_second_demo_records_nothing_and_says_how_to_look_at_the_first() {
+    let directory = directory();
+    assert_eq!(auditx(&["demo"], directory.path()).status, Some(0));
+    let before = files(directory.path());
+    let second = auditx(&["demo"], directory.path());
+    assert_eq!((second.status, second.out.as_str()), (Some(2), ""));
+    let place = directory.path().display();
+    let told =
+        format!("auditx: {place} holds the demonstration of an earlier run, and nothing was recorded\n");
+    assert!(second.err.starts_with(&told), "{}", second.err);
+    assert_eq!(files(directory.path()), before);
+    let look = second.err.lines().find_map(|line| line.trim().strip_prefix("to look at it:")).unwrap();
+    let look = ended(std::process::Command::new("sh").args(["-c", look]));
+    assert_eq!((look.status, look.out.lines().count()), (Some(0), 15), "{}", look.err);
+    assert!(second.err.contains(" demo --dir /tmp/trial\n"), "{}", second.err);
+}
+
+/// Is refused, and nothing in the directory changes.
+#[track_caller]
+fn is_refused(directory: &std::path::Path) {
+    let before = files(directory);
+    let demo = auditx(&["demo"], directory);
+    assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
+    let told =
+        format!("auditx: {} is not empty: a demonstration is recorded into a new or an", directory.display());
+    assert!(demo.err.starts_with(&told), "{}", demo.err);
+    assert_eq!(files(directory), before);
+}
+
+#[test]
+fn a_trail_of_an_application_is_refused_whatever_is_left_of_it() {
+    let trail = closed(2);
+    is_refused(trail.path());
+    fs::remove_file(trail.path().join("audit.jsonl")).unwrap();
+    is_refused(trail.path());
+    for name in ["audit.jsonl", "audit-00000000000000000000.jsonl", "app.log"] {
+        let legacy = directory();
+        fs::write(
+            legacy.path().join(name),
+            "{\"timestamp\": \"2026-11-24T09:00:00\", \"description\": \"d\"}\n",
+        )
+        .unwrap();
+        is_refused(legacy.path());
     }
 }
 
 #[test]
-fn a_second_demo_appends_and_shows_only_its_own_entries() {
+fn a_demonstration_in_which_an_application_recorded_is_a_trail() {
     let directory = directory();
-    let first = auditx(&["demo"], directory.path());
-    let second = auditx(&["demo"], directory.path());
-    assert_eq!((first.status, second.status), (Some(0), Some(0)));
-    let lines = active_lines(directory.path());
-    let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
-    assert_eq!(seqs, (0..30).collect::<Vec<_>>(), "nothing was lost or repeated");
-    let shown = |out: &str| -> Vec<u64> {
-        let first_word = |line: &&str| line.split_whitespace().next().and_then(|word| word.parse().ok());
-        table(out)
-            .iter()
-            .filter(|line| line.len() > 5 && line[..3].trim() != "")
-            .filter_map(first_word)
-            .collect()
-    };
-    assert_eq!(shown(&first.out), (2..14).collect::<Vec<_>>());
-    assert_eq!(shown(&second.out), (17..29).collect::<Vec<_>>());
-    assert_eq!(entries(lines).len(), 24);
+    auditx(&["demo"], directory.path());
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    logger.log("a real entry").record().unwrap();
+    logger.close(PATIENCE).unwrap();
+    is_refused(directory.path());
 }
 
 #[test]
-fn a_directory_that_somebody_writes_is_refused_by_name_and_left_alone() {
+fn a_trail_that_somebody_writes_is_refused_and_left_alone() {
     let directory = directory();
     let _holder = AuditLogger::open(Config::new(directory.path())).unwrap();
     let before = active_lines(directory.path());
-    let demo = auditx(&["demo"], directory.path());
-    assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
-    let place = directory.path().display();
-    let holder = std::process::id();
-    assert_eq!(
-        demo.err,
-        format!(
-            "auditx: {place} is being written by process {holder}: stop that one, or choose another directory with --dir\n"
-        )
-    );
+    assert_eq!(auditx(&["demo"], directory.path()).status, Some(2));
     assert_eq!(active_lines(directory.path()), before);
+}
+
+#[test]
+fn the_place_where_an_application_records_is_not_taken_from_the_environment() {
+    let (production, here) = (directory(), directory());
+    let logs = production.path().join("logs");
+    let demo = ended(without_trail(&["demo"]).env("AUDITX_LOG_DIR", &logs).current_dir(here.path()));
+    assert_eq!(demo.status, Some(0), "{}", demo.err);
+    assert!(!logs.exists() && here.path().join("logs/audit.jsonl").exists());
+}
+
+#[test]
+fn a_demonstration_is_recommended_only_where_nothing_is() {
+    let directory = directory();
+    let nowhere = directory.path().join("nowhere");
+    for (place, is_recommended) in [(nowhere.as_path(), true), (directory.path(), true)] {
+        let told = auditx(&["query"], place).err;
+        assert_eq!(told.contains("auditx demo --dir"), is_recommended, "{told}");
+    }
+    fs::write(directory.path().join("app.log"), "").unwrap();
+    let told = auditx(&["query"], directory.path()).err;
+    assert!(!told.contains("demo") && told.contains("AuditLogger::open"), "{told}");
 }
 
 #[test]
@@ -163,7 +223,8 @@ fn a_terminal_gets_its_width_and_colours_unless_they_are_refused() {
     assert!(shown.contains("\u{1b}[") && shown.contains("CRITICAL"), "{shown}");
     assert!(shown.contains("SI-2026-0042, sales_invoice/inv-42, 1250000 MMK, Golden Trading Co."), "{shown}");
 
-    let (_, plain) = on_terminal(command(&["demo"], directory.path()).env("NO_COLOR", "1"), 80);
+    let another = self::directory();
+    let (_, plain) = on_terminal(command(&["demo"], another.path()).env("NO_COLOR", "1"), 80);
     assert!(!plain.contains('\u{1b}') && plain.contains("CRITICAL"), "{plain}");
     assert!(table(&plain).iter().all(|line| line.chars().count() <= 80), "{plain}");
 }

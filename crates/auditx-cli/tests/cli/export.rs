@@ -1,12 +1,13 @@
 //! `auditx export`: entries for a SIEM.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::program::{auditx, ended, without_trail};
+use crate::program::{auditx, command, ended, without_trail};
 use crate::shop::{SHOP, hostile_trail, trail_of};
-use crate::trail::parsed;
+use crate::trail::{directory, parsed};
 
 #[test]
 fn each_format_has_every_entry_that_is_asked_for() {
@@ -44,16 +45,41 @@ fn a_file_appears_once_it_is_whole() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_mapped_is_told_and_an_error() {
+fn a_file_is_for_those_who_may_read_the_trail() {
+    let shop = trail_of(SHOP);
+    let place = shop.path().join("out.jsonl");
+    let export = auditx(&["export", "--format", "ecs", "-o", place.to_str().unwrap()], shop.path());
+    assert_eq!(export.status, Some(0), "{}", export.err);
+    let mode = fs::metadata(&place).unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0, "{mode:o}");
+}
+
+#[test]
+fn a_minus_is_standard_output() {
+    let (shop, here) = (trail_of(SHOP), directory());
+    let mut export = command(&["export", "--format", "ecs", "-o", "-"], shop.path());
+    let export = ended(export.current_dir(here.path()));
+    assert_eq!(
+        (export.status, export.out),
+        (Some(0), auditx(&["export", "--format", "ecs"], shop.path()).out)
+    );
+    assert!(!here.path().join("-").exists());
+}
+
+#[test]
+fn an_amount_that_no_schema_takes_is_reported_and_an_error() {
     let trail = hostile_trail();
     let active = trail.path().join("audit.jsonl");
+    let long = "9".repeat(65);
     let lines = fs::read_to_string(&active).unwrap_or_default()
-        + "{\"seq\":99,\"description\":\"d\",\"amount\":1e200,\"success\":true}\n";
+        + &format!("{{\"seq\":99,\"description\":\"d\",\"amount\":{long},\"success\":true}}\n");
     fs::write(&active, lines).unwrap();
     let export = auditx(&["export", "--format", "cef"], trail.path());
     assert_eq!(export.status, Some(2));
     assert!(
-        export.err.contains("1 line left out\n") && export.err.contains("audit.jsonl, byte "),
+        export.err.contains("incomplete: 1 line\n")
+            && export.err.contains("left out: an amount of more than 64 characters (")
+            && export.err.contains("audit.jsonl, byte "),
         "{}",
         export.err
     );

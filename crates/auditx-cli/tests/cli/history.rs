@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::program::{auditx, ended, without_trail};
 use crate::shop::{SHOP, golden, hostile_trail, trail_of};
+use crate::trail::directory;
 
 #[test]
 fn a_records_life_is_told_change_by_change() {
@@ -39,6 +40,52 @@ fn a_record_that_nobody_speaks_of_is_nothing_and_half_a_name_is_an_error() {
     assert!(none.err.starts_with("auditx: no entry is about customer/CUST-2 in "), "{}", none.err);
     assert_eq!(auditx(&["history", "customer/CUST-2", "--json"], shop.path()).out, "[]\n");
     assert_eq!(auditx(&["history", "customer"], shop.path()).status, Some(2));
+}
+
+/// A trail with these lines.
+fn trail(lines: &[&str]) -> tempfile::TempDir {
+    let directory = directory();
+    std::fs::write(directory.path().join("audit.jsonl"), lines.join("\n") + "\n").unwrap();
+    directory
+}
+
+#[test]
+fn the_same_quantity_is_no_change_and_the_same_digits_as_text_are_one() {
+    let line = |seq: u64, old: &str, new: &str| {
+        format!(
+            r#"{{"seq":{seq},"description":"d","entity_type":"customer","entity_id":"C","old_values":{{"limit":{old}}},"new_values":{{"limit":{new}}},"success":true}}"#
+        )
+    };
+    let lines = [line(0, "500000", "500000.0"), line(1, "500000", "\"500000\""), line(2, "null", "\"null\"")];
+    let trail = trail(&lines.each_ref().map(String::as_str));
+    let history = auditx(&["history", "customer/C"], trail.path());
+    let changes: Vec<&str> = history.out.lines().filter(|line| line.contains('→')).map(str::trim).collect();
+    assert_eq!(changes, ["limit: 500000 → \"500000\"", "limit: null → \"null\""]);
+    let diff = auditx(&["query", "-o", "diff"], trail.path()).out;
+    assert!(diff.contains("limit: 500000 → \"500000\"") && !diff.contains("500000.0"), "{diff}");
+    let changed = auditx(&["query", "changed:limit", "--count"], trail.path()).out;
+    assert_eq!(changed, "2\n");
+    let table =
+        auditx(&["query", "seq:1", "-o", "table", "--fields", "old.limit,new.limit"], trail.path()).out;
+    let row: Vec<&str> = table.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(row, ["500000", "\"500000\""]);
+}
+
+#[test]
+fn an_amount_of_any_size_is_read_by_every_command() {
+    let lines = [
+        r#"{"seq":0,"timestamp":"2026-11-24T09:00:00Z","description":"d","entity_type":"c","entity_id":"1","amount":1e400,"success":true}"#,
+        r#"{"seq":1,"timestamp":"2026-11-24T09:00:01Z","description":"d","entity_type":"c","entity_id":"1","amount":5e-324,"success":true}"#,
+    ];
+    let trail = trail(&lines);
+    assert_eq!(auditx(&["query", "--strict", "--count"], trail.path()).out, "2\n");
+    let tail = auditx(&["tail", "-n", "10", "-o", "ndjson"], trail.path());
+    assert_eq!((tail.out.lines().count(), tail.err.as_str()), (2, ""));
+    let history: Value =
+        serde_json::from_str(&auditx(&["history", "c/1", "--json"], trail.path()).out).unwrap();
+    assert_eq!(history.as_array().unwrap().len(), 2);
+    let doctor = auditx(&["doctor"], trail.path()).out;
+    assert!(doctor.contains("Entries     2, seq 0 to 1\n"), "{doctor}");
 }
 
 #[test]

@@ -76,12 +76,20 @@ fn fields_are_picked_in_each_form_that_has_fields() {
         "{\"user\":\"admin\",\"amount\":1250000.10,\"metadata.party\":\"Golden Trading Co.\"}\n"
     );
     assert_eq!(picked("csv", "seq,amount").out, "seq,amount\r\n1,1250000.10\r\n");
+    assert_eq!(
+        picked("csv", "ref,metadata.party,meta.party,company").out,
+        "ref,metadata.party,meta.party,company\r\nSI-2026-0042,Golden Trading Co.,Golden Trading Co.,CO-001\r\n"
+    );
+    assert_eq!(picked("ndjson", "ref,ip,time").out.lines().count(), 1);
+    let unknown = picked("csv", "compnay");
+    assert_eq!(unknown.status, Some(2));
+    assert!(unknown.err.contains("did you mean \"company\"?"), "{}", unknown.err);
     let table = picked("table", "seq,user,amount,metadata.party").out;
     assert_eq!(table.lines().count(), 2);
     assert!(table.ends_with("Golden Trading Co.\n"), "{table}");
     let unknown = picked("json", "usr");
     assert_eq!(unknown.status, Some(2));
-    assert!(unknown.err.contains("no entry has such a field"), "{}", unknown.err);
+    assert!(unknown.err.contains("did you mean \"user\"?"), "{}", unknown.err);
     assert_eq!(picked("raw", "user").status, Some(2));
 }
 

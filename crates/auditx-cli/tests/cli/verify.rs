@@ -12,6 +12,33 @@ use tempfile::TempDir;
 use crate::program::{Ended, auditx, command, on_terminal};
 use crate::trail::{closed, copied, directory, logger, record, tamper};
 
+#[test]
+fn remarks_are_counted_by_kind_and_none_hides_another() {
+    let trail = closed(3);
+    let history = auditx_core::checkpoint_history(trail.path());
+    fs::create_dir_all(&history).unwrap();
+    for number in 0..150 {
+        fs::write(history.join(format!("{}", 900_000 + number)), "nonsense").unwrap();
+    }
+    fs::rename(trail.path().join(".auditx/trail.json"), trail.path().join("elsewhere")).unwrap();
+    let verified = auditx(&["verify"], trail.path());
+    let told = "\n  1 unreadable identity:\n    .auditx/trail.json cannot be read";
+    assert!(verified.out.contains(told), "{}", verified.out);
+    assert!(verified.out.contains("\n  150 unusable kept checkpoints:\n"), "{}", verified.out);
+    assert!(verified.out.contains("\n    … and 147 more\n"), "{}", verified.out);
+    let json: Value = serde_json::from_str(&auditx(&["verify", "--json"], trail.path()).out).unwrap();
+    let told: Vec<_> = json["remarks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|remark| (&remark["kind"], &remark["count"], remark["examples"].as_array().unwrap().len()))
+        .collect();
+    assert_eq!(
+        told,
+        [(&json!("unreadable-identity"), &json!(1), 1), (&json!("unusable-history"), &json!(150), 3)]
+    );
+}
+
 /// What an auditor has: the key from the owner, and a note that was kept.
 struct Auditor {
     desk: TempDir,

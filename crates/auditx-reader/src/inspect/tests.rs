@@ -171,7 +171,7 @@ fn unreadable_lines_gaps_and_repeats_are_found_with_file_and_offset() {
             (FindingKind::Repeat, "line 5 stands where line 7 must".to_owned(), "audit.jsonl 162".to_owned(),),
             (
                 FindingKind::UnreadableLine,
-                "no entry: expected ident, 2 bytes into the line".to_owned(),
+                "no entry: an object is due, 0 bytes into the line".to_owned(),
                 "audit.jsonl 243".to_owned(),
             ),
         ]

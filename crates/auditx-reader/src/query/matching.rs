@@ -155,8 +155,11 @@ fn is_changed(row: &Row<'_>, keys: &[Box<str>]) -> bool {
     }
 }
 
-/// As JSON has it: numbers by their quantity, objects whatever the order of their members.
-fn is_equal(one: Json<'_>, other: Json<'_>) -> bool {
+/// Whether two values are the same: numbers by their exact quantity, however they are spelled (`500000` is
+/// `5e5`), text without its escapes, objects whatever the order of their members. A number and the same
+/// digits as text differ.
+#[must_use]
+pub fn is_equal(one: Json<'_>, other: Json<'_>) -> bool {
     if one == other {
         return true;
     }

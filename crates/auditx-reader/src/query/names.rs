@@ -95,6 +95,16 @@ impl Name {
         }
     }
 
+    /// The field that it alone is for.
+    pub(super) fn field(self) -> Option<Field> {
+        match self {
+            Self::Field(field) | Self::Member(field) => Some(field),
+            Self::Success => Some(Field::Success),
+            Self::Time => Some(Field::Timestamp),
+            Self::Kind | Self::Entity | Self::Changed | Self::Since | Self::Until => None,
+        }
+    }
+
     /// The one that was perhaps meant: at most two letters are wrong, and half of them right.
     pub(super) fn nearest(text: &str) -> Option<&'static str> {
         let text: String = text.chars().take(32).collect::<String>().to_ascii_lowercase();

@@ -10,8 +10,9 @@ use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
 use super::projection::{Difference, Projection};
-use super::pulse::{Pulse, TimeRemark};
+use super::pulse::Pulse;
 use super::record::{Claim, Record};
+use super::remark::Remark;
 use super::scan::{KnownKeys, Notice, Piece, What};
 use super::subtrees::Subtrees;
 use super::timeline::Rotation;
@@ -83,7 +84,7 @@ pub(super) struct Walked {
     pub(super) cache_differs_at: Option<u64>,
     /// How `security.jsonl` differs, if it was compared.
     pub(super) projection: Option<Difference>,
-    pub(super) found: Vec<TimeRemark>,
+    pub(super) found: Vec<Remark>,
     /// The keys that signed recorded checkpoints, in the order of the bits.
     signatories: Vec<VerifierKey>,
 }

@@ -8,8 +8,9 @@ use super::Case;
 use super::fault::{Fault, FaultKind};
 use super::fold::{Claimed, Place};
 use super::integrity;
+use super::remark::RemarkKind;
 use super::trust::Trust;
-use super::verification::{RemarkKind, Verification};
+use super::verification::Verification;
 use crate::error::{Error, Result};
 
 /// `genesis` and `open`: all that a trail can hold before its first checkpoint.

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::fault::Fault;
-
-/// More of a kind would hide the rest.
-const MOST_REMARKS: usize = 100;
+use super::remark::{Remark, RemarkKind};
 
 /// Whether a trail is what was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -43,50 +41,6 @@ pub enum Reason {
     ProjectionDiffers,
 }
 
-/// What kind of thing is worth knowing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum RemarkKind {
-    /// The trail was silent for more than two heartbeats while a process had it open.
-    MissingHeartbeat,
-    /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
-    TimeBackwards,
-    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than the reader's clock: a clock
-    /// was ahead.
-    TimeAhead,
-    /// The cache of tree nodes does not agree with the lines: proofs cannot be made from it.
-    WrongTiles,
-    /// A line was to be erased, and still is there.
-    UnfinishedErasure,
-    /// A checkpoint kept beside the lines cannot be read or is of no key of the trail.
-    UnusableHistory,
-    /// The latest checkpoint is older than another one that the lines agree with.
-    StaleCheckpoint,
-    /// `.auditx/trail.json` is missing or cannot be read.
-    UnreadableIdentity,
-    /// `security.jsonl` has other lines than the trail.
-    WrongProjection,
-    /// `security.jsonl` lacks lines at its beginning, or does not have the newest ones yet.
-    ShortProjection,
-}
-
-/// Something worth knowing that does not make the trail another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Remark {
-    /// What kind of thing.
-    pub kind: RemarkKind,
-    /// The line concerned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seq: Option<u64>,
-    /// The last line concerned, where there is more than one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_seq: Option<u64>,
-    /// What, in words.
-    pub message: String,
-}
-
 /// A key that signed the latest checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -110,10 +64,8 @@ pub struct Verification {
     pub fault: Option<Fault>,
     /// Why nobody can be sure, where nothing is wrong.
     pub reasons: Vec<Reason>,
-    /// What is worth knowing besides.
+    /// What is worth knowing besides: one of each kind, the gravest first.
     pub remarks: Vec<Remark>,
-    /// How many remarks there were beyond those.
-    pub further_remarks: u64,
     /// The name of the log, as the latest checkpoint has it.
     pub origin: Option<String>,
     /// Who signed the latest checkpoint.
@@ -150,7 +102,6 @@ impl Verification {
             fault: None,
             reasons: Vec::new(),
             remarks: Vec::new(),
-            further_remarks: 0,
             origin: None,
             keys: Vec::new(),
             first_seq: 0,
@@ -167,22 +118,19 @@ impl Verification {
         }
     }
 
+    /// Counts one more of a kind.
     pub(super) fn remark(&mut self, kind: RemarkKind, seq: Option<u64>, message: impl Into<String>) {
-        self.remark_on((seq, None), kind, message);
+        let place = self.remarks.partition_point(|known| known.kind < kind);
+        if self.remarks.get(place).is_none_or(|known| known.kind != kind) {
+            self.remarks.insert(place, Remark::new(kind));
+        }
+        self.remarks[place].add(seq, None, message);
     }
 
-    /// On the lines from one to another.
-    pub(super) fn remark_on(
-        &mut self,
-        (seq, last_seq): (Option<u64>, Option<u64>),
-        kind: RemarkKind,
-        message: impl Into<String>,
-    ) {
-        if self.remarks.len() < MOST_REMARKS {
-            self.remarks.push(Remark { kind, seq, last_seq, message: message.into() });
-        } else {
-            self.further_remarks += 1;
-        }
+    /// Puts all of a kind in its place.
+    pub(super) fn put_remark(&mut self, remark: Remark) {
+        let place = self.remarks.partition_point(|known| known.kind < remark.kind);
+        self.remarks.insert(place, remark);
     }
 }
 

@@ -28,7 +28,7 @@ fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
 fn numbers(undrained: &Undrained) -> Vec<u64> {
     undrained
         .lines()
-        .map(|line| serde_json::from_slice::<StoredEntry>(line).unwrap().description.parse().unwrap())
+        .map(|line| crate::Row::read(line).unwrap().text(crate::Field::Description).parse().unwrap())
         .collect()
 }
 

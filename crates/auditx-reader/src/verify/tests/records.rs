@@ -1,6 +1,6 @@
 //! Checkpoints that the trail records of itself.
 
-use auditx_core::{SigningKey, StoredEntry, parse_seq};
+use auditx_core::{Row, SigningKey, parse_seq};
 
 use super::fixture::*;
 use super::*;
@@ -21,7 +21,7 @@ fn with_records() -> (Trail, usize) {
 }
 
 fn note_in(line: &str) -> String {
-    let entry: StoredEntry = serde_json::from_str(line).unwrap();
+    let entry = Row::read_text(line).unwrap().entry();
     entry.own_record.unwrap()["note"].as_str().unwrap().to_owned()
 }
 

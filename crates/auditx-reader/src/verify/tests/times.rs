@@ -19,9 +19,10 @@ impl Clock for Standing {
     }
 }
 
-/// A trail with an entry at each of these seconds, and the kinds and lines that were remarked on.
-fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, Option<u64>)> {
-    verified(seconds).remarks.into_iter().map(|remark| (remark.kind, remark.seq)).collect()
+/// A trail with an entry at each of these seconds, and the kinds that were remarked on: how often, and their
+/// first lines.
+fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, u64, Option<u64>)> {
+    verified(seconds).remarks.into_iter().map(|remark| (remark.kind, remark.count, remark.seq)).collect()
 }
 
 fn verified(seconds: &[u64]) -> Verification {
@@ -47,17 +48,14 @@ fn verified(seconds: &[u64]) -> Verification {
 #[test]
 fn a_silence_of_more_than_two_heartbeats_is_remarked_on() {
     assert_eq!(remarked(&[0, 1_200, 2_400, 3_600]), []);
-    assert_eq!(
-        remarked(&[0, 1_201, 1_300, 2_502]),
-        [(RemarkKind::MissingHeartbeat, Some(3)), (RemarkKind::MissingHeartbeat, Some(5)),]
-    );
+    assert_eq!(remarked(&[0, 1_201, 1_300, 2_502]), [(RemarkKind::MissingHeartbeat, 2, Some(3))]);
 }
 
 #[test]
 fn time_that_runs_backwards_is_remarked_on() {
     assert_eq!(remarked(&[100, 50, 40, 100]), [], "threads and corrections may do that much");
-    assert_eq!(remarked(&[100, 39, 30, 100]), [(RemarkKind::TimeBackwards, Some(3))]);
-    assert_eq!(remarked(&[1_000, 10, 11, 1_001]), [(RemarkKind::TimeBackwards, Some(3))]);
+    assert_eq!(remarked(&[100, 39, 30, 100]), [(RemarkKind::TimeBackwards, 1, Some(3))]);
+    assert_eq!(remarked(&[1_000, 10, 11, 1_001]), [(RemarkKind::TimeBackwards, 1, Some(3))]);
 }
 
 #[test]
@@ -67,8 +65,16 @@ fn a_clock_that_was_ahead_is_remarked_on_once_with_its_first_and_last_line() {
     assert_eq!(remarks.len(), 1, "{remarks:?}");
     let remark = &remarks[0];
     assert_eq!((remark.kind, remark.seq, remark.last_seq), (RemarkKind::TimeAhead, Some(3), Some(5)));
-    assert!(remark.message.contains("lines 3 to 5") && remark.message.contains("2043-"), "{remark:?}");
-    assert_eq!(remarked(&[10, 20 * year]), [(RemarkKind::TimeAhead, Some(3))], "to the end of the trail");
+    assert!(remark.examples[0].message.contains("lines 3 to 5 are dated up to 2043-"), "{remark:?}");
+    assert_eq!(remarked(&[10, 20 * year]), [(RemarkKind::TimeAhead, 1, Some(3))], "to the end of the trail");
+}
+
+#[test]
+fn a_step_back_is_not_hidden_by_hundreds_of_silences() {
+    let mut seconds: Vec<u64> = (0..=299).map(|number| number * 2_000).collect();
+    seconds.push(10);
+    let expected = [(RemarkKind::TimeBackwards, 1, Some(302)), (RemarkKind::MissingHeartbeat, 299, Some(3))];
+    assert_eq!(remarked(&seconds), expected);
 }
 
 #[test]

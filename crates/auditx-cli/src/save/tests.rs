@@ -1,0 +1,138 @@
+//! Files that are written to their end or not at all. A child process of this test is killed while it writes.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
+
+/// What a child is to write, and how.
+const PLACE: &str = "AUDITX_TEST_SAVE_PLACE";
+const WAY: &str = "AUDITX_TEST_SAVE_WAY";
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn with_name(path: &Path) -> NewFile {
+    let (file, place) = named(path, MODE, true).unwrap();
+    NewFile { file: BufWriter::new(file), place, path: path.to_owned() }
+}
+
+#[test]
+fn nothing_has_a_name_before_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    let mut file = NewFile::create(&path).unwrap();
+    file.write_all(b"some").unwrap();
+    file.flush().unwrap();
+    assert!(matches!(file.place, Place::Nameless));
+    assert_eq!(names(directory.path()), [""; 0]);
+    drop(file);
+    let mut file = NewFile::create(&path).unwrap();
+    file.write_all(b"all").unwrap();
+    file.finish().unwrap();
+    assert_eq!(
+        (names(directory.path()), fs::read(&path).unwrap()),
+        (vec!["out".to_owned()], b"all".to_vec())
+    );
+}
+
+#[test]
+fn a_file_is_for_those_who_may_read_the_trail_and_one_that_is_replaced_keeps_its_mode() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    replace(&path, b"one").unwrap();
+    assert_eq!(mode(&path) & !0o640, 0, "{:o}", mode(&path));
+    for kept in [0o600, 0o664] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!((mode(&path), fs::read(&path).unwrap()), (kept, b"two".to_vec()));
+    }
+    assert_eq!(names(directory.path()), ["out"]);
+    let public = directory.path().join("metrics");
+    publish(&public, b"x").unwrap();
+    assert_eq!(mode(&public) & !0o644, 0);
+}
+
+#[test]
+fn a_file_system_without_nameless_files_is_written_under_a_temporary_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    let mut file = with_name(&path);
+    file.write_all(b"some").unwrap();
+    let temporary = temporary_for(&path);
+    assert_eq!(mode(&temporary) & !0o640, 0);
+    drop(file);
+    assert_eq!(names(directory.path()), [""; 0]);
+    let mut file = with_name(&path);
+    file.write_all(b"all").unwrap();
+    file.finish().unwrap();
+    assert_eq!(
+        (names(directory.path()), fs::read(&path).unwrap()),
+        (vec!["out".to_owned()], b"all".to_vec())
+    );
+}
+
+/// No test of its own: what the children below do.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
+    let mut file = match std::env::var(WAY).as_deref() {
+        Ok("named") => with_name(&path),
+        _ => NewFile::create(&path).unwrap(),
+    };
+    file.write_all(&[b'x'; 100_000]).unwrap();
+    println!("\nwriting");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A process in the middle of writing this file.
+fn writing(path: &Path, way: &str) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["save::tests::child", "--exact", "--nocapture"])
+        .env(PLACE, path)
+        .env(WAY, way)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line == "writing"));
+    child
+}
+
+fn end(mut child: Child, signal: Signal) {
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+        end(writing(&path, "nameless"), signal);
+        assert_eq!(names(directory.path()), [""; 0], "{signal:?}");
+    }
+}
+
+#[test]
+fn a_temporary_name_is_removed_when_a_signal_ends_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let child = writing(&path, "named");
+        assert_eq!(names(directory.path()).len(), 1);
+        end(child, signal);
+        assert_eq!(names(directory.path()), [""; 0], "{signal:?}");
+    }
+}
