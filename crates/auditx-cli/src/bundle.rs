@@ -59,9 +59,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (range, _) = Range::of(&asked.whole(now)?)?;
     let (selected, summary) = write_entries(&mut archive, &search)?;
     if summary.found == 0 {
-        asked.tell(&summary);
+        let status = asked.tell(&summary);
         asked.tell_nothing(": no archive was made");
-        return Ok(Status::Nothing);
+        return Ok(status);
     }
     let unproved = write_proofs(&mut archive, &search, &prover, &selected)?;
     drop(search);
@@ -74,6 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         selected: summary.found,
         unproved,
         unreadable: summary.complaints.lines(),
+        unsigned: summary.unsigned,
+        fault: summary.fault.as_ref().map(ToString::to_string),
         checkpoint: prover.checkpoint(),
     };
     archive.text("manifest.json", &manifest.json(archive.members())?)?;

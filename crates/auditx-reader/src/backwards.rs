@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use auditx_core::SealedSegment;
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::listing::Listing;
 use crate::segment::Segment;
 
@@ -33,10 +34,35 @@ pub(crate) fn cut_to_last(listing: &mut Listing, count: u64) -> Result<Option<Se
         missing -= first.as_ref().map_or(0, |(_, found)| *found);
     }
     listing.sealed.drain(..listing.sealed.len() - kept);
+    if missing > 0 && !listing.legacy.is_empty() {
+        // All lines of the sealed segments are wanted, and older ones.
+        return cut_legacy(listing, missing);
+    }
+    listing.legacy.clear();
     if first.is_some() {
         listing.sealed.pop_front();
     }
     Ok(first.map(|(segment, _)| segment))
+}
+
+/// Cuts the files that the Python package rotated down to their last `count` lines.
+fn cut_legacy(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
+    let (mut missing, mut kept, mut first) = (count, 0, None);
+    for path in listing.legacy.iter().rev() {
+        if missing == 0 {
+            break;
+        }
+        kept += 1;
+        let Some(file) = file::open(path)? else { continue };
+        let mut segment = Segment::plain(path, file);
+        missing -= move_to_last(&mut segment, missing, true)?;
+        first = Some(segment);
+    }
+    listing.legacy.drain(..listing.legacy.len() - kept);
+    if first.is_some() {
+        listing.legacy.pop_front();
+    }
+    Ok(first)
 }
 
 /// A sealed segment opened at its last `count` lines, and how many it has of them.

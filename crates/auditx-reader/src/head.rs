@@ -13,8 +13,8 @@ use auditx_core::{
 };
 
 use crate::file;
+use crate::identity::log_name;
 use crate::ledger::Ledger;
-use crate::note::log_name;
 use crate::verify::record::{self, Record};
 
 /// What is known before any line is read.

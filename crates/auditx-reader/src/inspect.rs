@@ -1,13 +1,14 @@
 //! What a directory holds, and what is wrong with it: the whole of it read once, nothing changed.
 //!
 //! Comes in: a directory. Goes out: an [`Inspection`], with a finding for each thing that is not as it should be, where
-//! it is and what to do about it. It does not prove that nothing was altered: sequence numbers can be forged.
+//! it is and what to do about it. What verifying says is among them; it is sure only with a key that is known from elsewhere.
 
 mod files;
 mod finding;
 mod follower;
 mod identity;
 mod sequence;
+mod trust;
 mod walk;
 
 use std::fs;
@@ -18,12 +19,13 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::listing::Listing;
+use crate::verify::{Verification, VerifyOptions, verify};
 
 use finding::Findings;
 
+use crate::identity::Identity;
 pub use finding::{Finding, FindingKind, Severity};
 pub use follower::FollowerState;
-pub use identity::Identity;
 
 /// What a directory holds. Serialises to the JSON of `auditx doctor --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -160,12 +162,12 @@ impl Inspection {
 
 /// Reads the whole trail in `directory` and says what it is. Opens for reading only, creates nothing.
 ///
-/// Costs one JSON parse per line; memory stays flat. `progress` is told now and then how many bytes of how many were
+/// Verifies the trail first, so every line is read twice. Costs one hash and one JSON parse per line; memory stays flat. `progress` is told now and then how many bytes of how many were
 /// read, and may do nothing.
 ///
 /// # Errors
-/// `is_missing` where there is no such directory, `is_storage` where it cannot be listed. What cannot be read inside it
-/// is a finding, no error.
+/// `is_missing` if there is no such directory, `is_storage` if it cannot be listed or a segment cannot be opened. Whatever
+/// else is wrong inside it is a finding.
 pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Inspection> {
     match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => {}
@@ -175,19 +177,25 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
+    // A trail that cannot be read at all is an error, and not one for each of its files.
+    let verification = verified(directory, progress)?;
     let mut inspection = Inspection::of(directory);
     let mut findings = Findings::default();
     // Asked before and after: a writer that comes or goes in between explains what else would look broken.
     let before = writer(directory, &mut findings);
     let listing = Listing::of(directory)?;
     inspection.identity = identity::read(directory, &listing, &mut findings);
+    let sealed: Vec<_> = listing.sealed.iter().cloned().collect();
+    trust::check_strays(directory, &listing, &mut findings);
     walk::walk(listing, &mut inspection, &mut findings, progress);
     let after = writer(directory, &mut Findings::default());
     let is_quiet = matches!((&before, &after), (Ok(None), Ok(None)));
     inspection.writer = after.unwrap_or(None).or(before.unwrap_or(None));
 
+    let signed = verification.as_ref().and_then(|verification| verification.signed).unwrap_or(0);
     if let (Some(tail), true) = (inspection.torn_tail, is_quiet) {
-        findings.torn_tail(directory, tail);
+        let is_missing_signed = inspection.last_seq.map_or(0, |last| last + 1) < signed;
+        trust::check_tail(directory, tail, is_missing_signed, &mut findings);
     }
     if inspection.is_trail() {
         let known = (inspection.identity.as_ref(), inspection.last_seq);
@@ -195,8 +203,23 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
     }
     files::check(directory, is_quiet, &mut inspection, &mut findings);
     inspection.followers = follower::read_all(directory);
+    if let Some(verification) = &verification {
+        trust::check_verification(directory, verification, &mut findings);
+        trust::check_key(directory, verification, &mut findings);
+        trust::check_indexes(directory, &sealed, &mut findings);
+        trust::check_destinations(directory, &inspection.followers, signed, &mut findings);
+    }
     inspection.findings = findings.finish();
     Ok(inspection)
+}
+
+/// What verifying says; `None` if there is nothing to verify.
+fn verified(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Verification>> {
+    match verify(directory, &VerifyOptions::default(), progress) {
+        Ok(verification) => Ok(Some(verification)),
+        Err(error) if error.is_missing() || error.is_invalid() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Who writes the trail; the error is that nobody can tell, which is a finding too.

@@ -36,11 +36,12 @@ mod lines;
 mod find;
 mod keys;
 mod timestamps;
-mod inspect;
+mod identity;
 mod note;
 mod ledger;
 mod verify;
 mod head;
+mod inspect;
 mod search;
 mod prove;
 #[cfg(test)]
@@ -49,9 +50,9 @@ mod sample;
 pub use auditx_core::{Field, Json, Moment, Row};
 pub use error::{Error, Result};
 pub use find::find_line;
+pub use identity::Identity;
 pub use inspect::{
-    Finding, FindingKind, FollowerState, History, Identity, Inspection, SegmentState, Severity, TornTail,
-    inspect,
+    Finding, FindingKind, FollowerState, History, Inspection, SegmentState, Severity, TornTail, inspect,
 };
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;

@@ -10,7 +10,7 @@ use auditx_core::SealedSegment;
 
 use crate::backwards;
 use crate::error::Result;
-use crate::file::Place;
+use crate::file::{self, Place};
 use crate::line::Line;
 use crate::listing::{Listing, active_path};
 use crate::segment::Segment;
@@ -36,6 +36,8 @@ use crate::segment::Segment;
 /// ```
 pub struct Lines {
     directory: PathBuf,
+    /// To be read before all segments.
+    legacy: VecDeque<PathBuf>,
     /// To be read before the active segment.
     sealed: VecDeque<SealedSegment>,
     /// To be read after them.
@@ -115,6 +117,7 @@ impl Lines {
     fn from_listing(directory: PathBuf, listing: Listing, first: Option<Segment>) -> Self {
         Self {
             directory,
+            legacy: listing.legacy,
             passed: listing.sealed.back().map(|sealed| sealed.first_seq),
             sealed: listing.sealed,
             active: listing.active,
@@ -192,6 +195,11 @@ impl Lines {
     /// Opens the next segment; false where there is none yet.
     fn open_next(&mut self) -> Result<bool> {
         loop {
+            if let Some(path) = self.legacy.pop_front() {
+                let Some(file) = file::open(&path)? else { continue };
+                self.open = Some(Open { segment: Segment::plain(&path, file), state: State::Sealed });
+                return Ok(true);
+            }
             if let Some(sealed) = self.sealed.pop_front() {
                 // None: it was retired since it was listed.
                 let Some(segment) = Segment::open_sealed(&sealed)? else { continue };
@@ -211,6 +219,8 @@ impl Lines {
             }
             let listing = Listing::of(&self.directory);
             let mut listing = self.ending(listing)?;
+            // They were there before the segments that were read.
+            listing.legacy.clear();
             listing.sealed.retain(|sealed| Some(sealed.first_seq) > self.passed);
             if listing.is_empty() {
                 return Ok(false);

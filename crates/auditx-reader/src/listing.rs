@@ -1,16 +1,23 @@
 //! Which segments a trail has at one moment, while a writer may be sealing and compressing them.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{ACTIVE, SealedSegment, sealed_segments};
+use auditx_core::{ACTIVE, SealedSegment, parse_seq, sealed_segments};
 
 use crate::error::{Error, Result};
 use crate::file;
 use crate::segment::Segment;
 
+/// More than `{"seq":N,` with the largest N.
+const HEAD: usize = 64;
+
 /// The segments of one moment.
 pub(crate) struct Listing {
+    /// Files that the Python package rotated, the oldest first: they precede all others.
+    pub(crate) legacy: VecDeque<PathBuf>,
     /// In order.
     pub(crate) sealed: VecDeque<SealedSegment>,
     /// The active one, held open: it can be read to its end even when it is sealed meanwhile.
@@ -32,14 +39,64 @@ impl Listing {
         })?;
         let active_seq = active.as_ref().and_then(|active| active.as_ref().ok()?.first_seq());
         sealed.retain(|sealed| active_seq.is_none_or(|active_seq| sealed.first_seq < active_seq));
-        Ok(Self { sealed: sealed.into(), active })
+        let legacy = legacy_files(directory).into_iter().map(|(_, path)| path).collect();
+        Ok(Self { legacy, sealed: sealed.into(), active })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sealed.is_empty() && self.active.is_none()
+        self.legacy.is_empty() && self.sealed.is_empty() && self.active.is_none()
     }
 }
 
 pub(crate) fn active_path(directory: &Path) -> PathBuf {
     directory.join(ACTIVE)
+}
+
+/// The number of a file that the Python package rotated, `audit.jsonl.1` or `.2`; `None` of any other name.
+pub(crate) fn legacy_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(ACTIVE)?.strip_prefix('.')?;
+    let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
+/// The files that the Python package rotated, the oldest first: the one with the largest number. A file whose first line has a
+/// sequence number is not one of them, but a copy that another program made of a segment.
+pub(crate) fn legacy_files(directory: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut files: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| Some((legacy_number(entry.file_name().to_str()?)?, entry.path())))
+        .filter(|(_, path)| begins_as_legacy(path))
+        .collect();
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    files
+}
+
+/// Whether a file begins with a JSON object without a sequence number.
+pub(crate) fn begins_as_legacy(path: &Path) -> bool {
+    let mut head = [0; HEAD];
+    let read = file::open(path).ok().flatten().and_then(|file| file.read_at(&mut head, 0).ok());
+    read.is_some_and(|len| head[..len].starts_with(b"{") && parse_seq(&head[..len]).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_files_of_the_python_package_are_found_oldest_first_and_copies_of_segments_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("audit.jsonl.1", "{\"timestamp\": \"t\"}\n"),
+            ("audit.jsonl.10", "{\"timestamp\": \"t\"}\n"),
+            ("audit.jsonl.2", "{\"timestamp\": \"t\"}\n"),
+            ("audit.jsonl.3", "{\"seq\":0,\"id\":\"i\"}\n"),
+            ("audit.jsonl.04", "{}\n"),
+            ("audit.jsonl.4.gz", "{}\n"),
+            ("audit.jsonl.aside", "{}\n"),
+        ] {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        let found: Vec<u64> = legacy_files(directory.path()).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(found, [10, 2, 1]);
+    }
 }

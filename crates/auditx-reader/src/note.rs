@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use auditx_core::{OWN_DIR, SignedCheckpoint, checkpoint_path};
+use auditx_core::{SignedCheckpoint, checkpoint_path};
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::inspect::Identity;
 
 /// The latest signed checkpoint of the trail in `directory`, as it stands there: whether to believe it is for whoever has
 /// the key ([`SignedCheckpoint::verify`]).
@@ -25,11 +24,4 @@ pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
         return Err(Error::missing(message, directory));
     };
     SignedCheckpoint::parse(&note).map_err(|error| Error::corrupt(error.to_string(), &path))
-}
-
-/// The name of the log by `.auditx/trail.json`; `None` if that cannot be read.
-pub(crate) fn log_name(directory: &Path) -> Option<String> {
-    let bytes = file::read_small(&directory.join(OWN_DIR).join("trail.json")).ok()??;
-    let identity: Identity = serde_json::from_slice(&bytes).ok()?;
-    Some(format!("{}/auditx/{}", identity.origin, identity.trail_id))
 }

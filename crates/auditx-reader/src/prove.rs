@@ -2,21 +2,26 @@
 //!
 //! Comes in: a trail with its latest checkpoint. Goes out: a text that is checked with nothing but the public key. The cache
 //! of tree nodes is asked first and believed only as far as it leads to what was signed; else the nodes are computed from
-//! the lines. No signature is checked here: that is for whoever is given the proof.
+//! the lines. A checkpoint that the trail's own key did not sign proves nothing, so nothing is made of it; whose key that is
+//! must be known to whoever is given the proof.
 
 mod nodes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles};
+use auditx_core::{
+    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles, checkpoint_path,
+};
 
 use crate::error::{Error, Result};
 use crate::find::find_line;
+use crate::head::Head;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::note::latest_checkpoint;
 use crate::search::Found;
+use crate::verify::{VerifyOptions, verify};
 
 /// How a proof asks for the nodes it takes.
 type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
@@ -77,6 +82,7 @@ impl Prover {
     /// As [`latest_checkpoint`](crate::latest_checkpoint).
     pub fn open(directory: &Path) -> Result<Self> {
         let checkpoint = latest_checkpoint(directory)?;
+        check_signature(directory, &checkpoint)?;
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory) })
     }
 
@@ -159,6 +165,23 @@ pub fn prove_consistency(
             Error::corrupt(message, directory)
         }
     })
+}
+
+/// Refuses a checkpoint that the trail's own key did not sign, as far as the trail names its key: nobody could check a proof
+/// of it.
+fn check_signature(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
+    let head = Head::of(directory);
+    let Some(doubt) = head.doubt else { return Ok(()) };
+    // A damaged cache is a doubt too: reading every line decides.
+    let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
+    match verification.fault {
+        Some(fault) if fault.is_of_signature() => {
+            let message = format!("nothing can be proved: {doubt}; {}; {ADVICE}", fault.message);
+            Err(Error::corrupt(message, &checkpoint_path(directory)))
+        }
+        _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
+        _ => Ok(()),
+    }
 }
 
 /// Why there is no proof.

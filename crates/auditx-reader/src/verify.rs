@@ -37,6 +37,7 @@ use std::path::Path;
 use auditx_core::{SignedCheckpoint, Tiles, VerifierKey, to_hex};
 
 use crate::error::{Error, Result};
+use crate::listing::{begins_as_legacy, legacy_files};
 
 use files::SegmentFile;
 use fold::Walked;
@@ -181,8 +182,14 @@ fn look(
 ) -> Result<Look> {
     let notes = Notes::read(directory)?;
     let files = files::list(directory)?;
-    if files.is_empty() && matches!(notes.checkpoint, Ok(None)) {
-        return Err(Error::missing("there is no trail in the directory", directory));
+    if matches!(notes.checkpoint, Ok(None)) && notes.log_name.is_none() {
+        if is_legacy(directory, &files) {
+            let what = "these are lines of the Python package auditX, which signs nothing: there is nothing to verify";
+            return Err(Error::invalid(what, directory));
+        }
+        if files.is_empty() {
+            return Err(Error::missing("there is no trail in the directory", directory));
+        }
     }
     let Some(walked) = walk::walk(directory, options, &notes, &files, progress)? else {
         return Ok(Look::Again(None));
@@ -207,6 +214,12 @@ fn look(
     }
     conclude(&case, &mut verification, fault);
     Ok(Look::Done(Box::new(verification)))
+}
+
+/// Whether a directory without checkpoint and identity holds lines of the Python package and no others.
+fn is_legacy(directory: &Path, files: &[SegmentFile]) -> bool {
+    let is_active_legacy = files.iter().all(|file| file.is_active() && begins_as_legacy(file.path()));
+    is_active_legacy && !(files.is_empty() && legacy_files(directory).is_empty())
 }
 
 /// Whether what was erased or retired meanwhile would look like this: then a newer checkpoint was signed before.

@@ -77,6 +77,10 @@ pub(super) struct Manifest<'m> {
     pub(super) selected: u64,
     pub(super) unproved: u64,
     pub(super) unreadable: u64,
+    /// Entries that no checkpoint names yet.
+    pub(super) unsigned: u64,
+    /// What is not as it was signed in the trail: entries may be missing.
+    pub(super) fault: Option<String>,
     pub(super) checkpoint: &'m SignedCheckpoint,
 }
 
@@ -92,6 +96,10 @@ struct Written<'m> {
     range: &'m Range,
     without_proof: u64,
     unreadable_lines: u64,
+    unsigned_lines: u64,
+    /// The first thing that is not as it was signed in the trail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'m str>,
     checkpoint: Head,
     files: BTreeMap<&'m str, File<'m>>,
 }
@@ -124,6 +132,8 @@ impl Manifest<'_> {
             range: &self.range,
             without_proof: self.unproved,
             unreadable_lines: self.unreadable,
+            unsigned_lines: self.unsigned,
+            fault: self.fault.as_deref(),
             checkpoint: Head { size: self.checkpoint.size(), root: to_hex(self.checkpoint.root()) },
             files: files.collect(),
         };

@@ -64,7 +64,7 @@ impl Tail {
         let kept =
             sealed.partition_point(|segment| active_first.is_none_or(|active| segment.first_seq < active));
         let (sealed, superseded) = sealed.split_at(kept);
-        let superseded = superseded.iter().map(SealedSegment::name).collect();
+        let superseded = check_superseded(directory, superseded)?;
         let mut parts = Vec::new();
         for (place, segment) in sealed.iter().enumerate() {
             let end = sealed.get(place + 1).map(|next| next.first_seq).or(active_first);
@@ -233,6 +233,23 @@ impl Tail {
     fn unsigned_lines(&self) -> u64 {
         self.unsigned.len() as u64
     }
+}
+
+/// The names of segments whose lines the active one holds again: a process died while it went back to what was durable. A
+/// file that does not begin as its name says is not one of them, and does not belong to the trail.
+fn check_superseded(directory: &Dir, superseded: &[SealedSegment]) -> Result<Vec<String>> {
+    let names = superseded.iter().map(|segment| {
+        let name = segment.name();
+        let is_ours = !segment.compressed
+            && first_seq_of(directory, &name)
+                .is_ok_and(|found| found.is_none_or(|seq| seq == segment.first_seq));
+        if is_ours {
+            return Ok(name);
+        }
+        let what = format!("`{name}` claims lines that the active segment holds, and does not hold them");
+        Err(super::disagreement(what, segment.first_seq).at(&segment.path))
+    });
+    names.collect()
 }
 
 /// Whether a line can be one that was written whole.

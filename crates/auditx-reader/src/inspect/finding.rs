@@ -7,8 +7,6 @@ use serde::{Serialize, Serializer};
 use crate::error::Error;
 use crate::timestamps::{Direction, Implausible};
 
-use super::TornTail;
-
 /// A damaged file may have a million of a kind; the first ones say what is wrong.
 const MOST_OF_A_KIND: usize = 100;
 
@@ -56,6 +54,20 @@ pub enum FindingKind {
     ForeignOwner,
     /// The lock cannot be asked.
     UnknownWriter,
+    /// The first thing that is not as it was signed, as verifying says it.
+    NotAsSigned,
+    /// `security.jsonl` has other lines than the trail, or not all of them.
+    Projection,
+    /// A skip index that readers must not use.
+    Index,
+    /// The cache of tree nodes does not agree with the lines.
+    Cache,
+    /// A private key that does not sign the trail.
+    Key,
+    /// A destination lacks lines.
+    Destination,
+    /// A segment whose name claims lines of another one.
+    StraySegment,
 }
 
 /// How much it matters.
@@ -173,14 +185,6 @@ impl Findings {
         self.add(finding);
     }
 
-    pub(super) fn torn_tail(&mut self, directory: &Path, tail: TornTail) {
-        let what = format!("{} bytes of an unfinished line, and nobody is writing it", tail.bytes);
-        let advice =
-            "nothing: the next process that opens the trail keeps it aside. Its entry was never accepted";
-        let path = crate::listing::active_path(directory);
-        self.add(Finding::new(FindingKind::TornTail, what, &path, advice).at_byte(tail.offset));
-    }
-
     /// Times that cannot all be right. `path` is where the first of the lines is.
     pub(super) fn implausible(&mut self, times: Implausible, path: &Path) {
         let kind = match times.direction {
@@ -192,8 +196,19 @@ impl Findings {
         } else {
             "take their order from the sequence numbers, and find out why the clock was wrong"
         };
+        let left_out = times.left_out;
         let finding = Finding::new(kind, times.message, path, advice).on_lines(times.first, times.last);
         self.add(if times.is_lasting { finding } else { finding.for_information() });
+        self.left_out_more(kind, left_out);
+    }
+
+    /// Counts findings that were not kept.
+    fn left_out_more(&mut self, kind: FindingKind, more: u64) {
+        if more > 0
+            && let Some((_, count)) = self.left_out.iter_mut().find(|(known, _)| known.kind == kind)
+        {
+            *count += more;
+        }
     }
 
     pub(super) fn unknown_writer(&mut self, directory: &Path, why: &str) {

@@ -4,10 +4,10 @@ use std::io::Read;
 use std::path::Path;
 
 use auditx_core::{FORMAT_VERSION, OWN_DIR, checkpoint_path};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::file;
+use crate::identity::{FORMAT_WITHOUT_TREE, Identity};
 use crate::listing::Listing;
 use crate::note::latest_checkpoint;
 
@@ -15,21 +15,6 @@ use super::finding::{Finding, FindingKind, Findings};
 
 /// The file holds a few short fields.
 const MOST_BYTES: u64 = 64 * 1024;
-
-/// The version that had no tree and no checkpoints. Its trails stay readable, and nobody goes on with them.
-const FORMAT_WITHOUT_TREE: u32 = 1;
-
-/// What a trail says it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Identity {
-    /// The version of the format of lines and files.
-    pub format: u32,
-    /// 128 random bits in hexadecimal.
-    pub trail_id: String,
-    /// The name of the log.
-    pub origin: String,
-}
 
 pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings) -> Option<Identity> {
     let path = directory.join(OWN_DIR).join("trail.json");

@@ -9,6 +9,7 @@ use auditx_core::ACTIVE;
 use super::Order;
 use super::waiting::JOURNAL;
 use crate::error::{Error, Result};
+use crate::listing::legacy_number;
 
 /// The line after which a search goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +43,21 @@ impl Cursor {
         }
     }
 
-    /// Lines of the origin precede those with a number, and what waits in the journal follows them. Among the origin's, the active
-    /// file comes behind all sealed ones, whose names are in order.
-    fn rank(&self) -> (u8, u64, bool, &str, u64) {
+    /// Legacy lines precede those with a number, and what waits in the journal follows them. Among legacy lines, those in files
+    /// that the Python package rotated come first, the file with the largest number first; then those in sealed segments, whose
+    /// names are in order, then those in the active one.
+    fn rank(&self) -> (u8, u64, &str, u64) {
         match self {
-            Self::Place { file, offset } if file == JOURNAL => (2, 0, false, file, *offset),
-            Self::Seq(seq) => (1, *seq, false, "", 0),
-            Self::Place { file, offset } => (0, 0, file == ACTIVE, file, *offset),
+            Self::Place { file, offset } if file == JOURNAL => (2, 0, file, *offset),
+            Self::Seq(seq) => (1, *seq, "", 0),
+            Self::Place { file, offset } => {
+                let order = match legacy_number(file) {
+                    Some(number) => (u64::MAX / 2).saturating_sub(number),
+                    None if file == ACTIVE => u64::MAX,
+                    None => u64::MAX / 2 + 1,
+                };
+                (0, order, file, *offset)
+            }
         }
     }
 }
@@ -93,6 +102,8 @@ mod tests {
     fn lines_are_ahead_or_behind_whatever_their_kind() {
         let origin = |file: &str, offset| (None, format!("logs/{file}"), offset);
         let lines = [
+            origin("audit.jsonl.10", 9),
+            origin("audit.jsonl.2", 1),
             origin("audit-00000000000000000000.jsonl.zst", 7),
             origin("audit-00000000000000000009.jsonl", 0),
             origin("audit.jsonl", 3),

@@ -19,6 +19,7 @@ use super::waiting::Waiting;
 use super::{Found, Order, Search, Source, Summary, Tell};
 use crate::error::Result;
 use crate::head::Head;
+use crate::identity::{self, FORMAT_WITHOUT_TREE};
 use crate::ledger::Ledger;
 use crate::query::Query;
 use crate::verify::{VerifyOptions, verify};
@@ -66,11 +67,10 @@ impl Search {
         let bounds = asks_index.then_some(&filter.bounds);
         let mut units = Units::of(&self.directory, &head, self.order, bounds)?;
         let mut continuity = Continuity::new(&head, self.order, self.after.is_none());
-        // Lines that somebody copied without the directory of checkpoints make no claim to be signed.
         summary.is_unsigned = head.signed.is_none()
             && head.doubt.is_none()
             && units.are_numbered()
-            && !self.directory.join(OWN_DIR).exists();
+            && makes_no_claim(&self.directory);
         if !summary.is_unsigned
             && let Some(why) = self.reason_to_verify(&head, &units)
         {
@@ -252,7 +252,9 @@ impl<S> Reading<'_, S> {
         let origin = Origin { path: &piece.path, grows: piece.grows, state: State::Unknown };
         match room.read(piece, bytes) {
             Ok(block) => {
-                self.check_lines(&block, piece.grows, findings);
+                if !piece.is_legacy {
+                    self.check_lines(&block, piece.grows, findings);
+                }
                 self.examine(&block, origin, begins, state, findings)
             }
             Err(error) => {
@@ -357,6 +359,12 @@ impl<S> Reading<'_, S> {
             if Some(*found) == self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     }
+}
+
+/// Whether a directory is not one that was ever signed: lines that somebody copied without `.auditx`, or a trail of format 1.
+fn makes_no_claim(directory: &Path) -> bool {
+    !directory.join(OWN_DIR).exists()
+        || identity::read(directory).is_some_and(|identity| identity.format == FORMAT_WITHOUT_TREE)
 }
 
 impl Findings {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auditx_core::{SealedSegment, parse_seq};
@@ -49,6 +49,8 @@ pub(super) struct Piece {
     pub(super) len: u64,
     /// Whether bytes behind the last newline may still become a line.
     pub(super) grows: bool,
+    /// Whether it is of the Python package, whose lines are in no tree.
+    pub(super) is_legacy: bool,
     pub(super) parts: Parts,
 }
 
@@ -94,6 +96,7 @@ pub(super) struct Units<'b> {
 
 /// A file still to be opened, or held open already.
 enum Part {
+    Legacy(PathBuf),
     Sealed(SealedSegment),
     Open { path: Arc<Path>, file: File },
     Waiting { path: Arc<Path>, text: Vec<u8> },
@@ -118,7 +121,7 @@ impl<'b> Units<'b> {
         self.files.iter().any(|part| match part {
             Part::Sealed(_) => true,
             Part::Open { file, .. } => begins_with_number(file),
-            Part::Waiting { .. } | Part::Broken(_) => false,
+            Part::Legacy(_) | Part::Waiting { .. } | Part::Broken(_) => false,
         })
     }
 
@@ -161,7 +164,11 @@ impl<'b> Units<'b> {
             let cut = match part {
                 Part::Broken(error) => Err(error),
                 Part::Waiting { path, text } => Ok(vec![Unit::Waiting { path, text }]),
-                Part::Open { path, file } => cut(&path, file, None),
+                Part::Open { path, file } => cut(&path, file, Kind::Active),
+                Part::Legacy(path) => file::open(&path).and_then(|file| {
+                    // It may have been rotated away since it was listed.
+                    file.map_or(Ok(Vec::new()), |file| cut(&path, file, Kind::Legacy))
+                }),
                 Part::Sealed(sealed) => self.cut_sealed(&sealed),
             };
             self.open = cut.unwrap_or_else(|error| vec![Unit::Broken(error)]).into();
@@ -174,7 +181,7 @@ impl<'b> Units<'b> {
         if !sealed.compressed {
             if let Some(file) = file::open(&sealed.path)? {
                 let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
-                return cut(&sealed.path, file, Some(blocks));
+                return cut(&sealed.path, file, Kind::Sealed(blocks));
             }
             // It may have been compressed since it was listed.
             (sealed.path, sealed.compressed) = (compressed_name(&sealed.path), true);
@@ -190,14 +197,23 @@ impl<'b> Units<'b> {
     }
 }
 
-/// The units of a plain file. `blocks` are `None` for the active segment, which grows.
-fn cut(path: &Path, file: File, blocks: Option<Option<Vec<Stretch>>>) -> Result<Vec<Unit>> {
+/// What a plain file is.
+enum Kind {
+    Legacy,
+    /// A sealed segment, and its blocks if it has an index.
+    Sealed(Option<Vec<Stretch>>),
+    Active,
+}
+
+/// The units of a plain file.
+fn cut(path: &Path, file: File, kind: Kind) -> Result<Vec<Unit>> {
     let metadata =
         file.metadata().map_err(|error| Error::storage("cannot examine the segment", path, error))?;
     let (path, file, len): (Arc<Path>, _, _) = (path.into(), Arc::new(file), metadata.len());
-    let grows = blocks.is_none();
-    let piece = |parts| Unit::Piece(Piece { path: path.clone(), file: file.clone(), len, grows, parts });
-    let Some(blocks) = blocks.flatten() else {
+    let (grows, is_legacy) = (matches!(kind, Kind::Active), matches!(kind, Kind::Legacy));
+    let piece =
+        |parts| Unit::Piece(Piece { path: path.clone(), file: file.clone(), len, grows, is_legacy, parts });
+    let Kind::Sealed(Some(blocks)) = kind else {
         let begins = (0..len.div_ceil(PIECE)).map(|number| number * PIECE);
         return Ok(begins.map(|begin| piece(Parts::Bytes(begin..(begin + PIECE).min(len)))).collect());
     };
@@ -234,6 +250,7 @@ fn begins_with_number(file: &File) -> bool {
 impl Part {
     fn len(&self) -> u64 {
         let metadata = match self {
+            Self::Legacy(path) => path.metadata(),
             Self::Sealed(sealed) => sealed.path.metadata(),
             Self::Open { file, .. } => file.metadata(),
             Self::Broken(_) | Self::Waiting { .. } => return 0,
@@ -243,8 +260,9 @@ impl Part {
 }
 
 fn trail(directory: &Path) -> Result<VecDeque<Part>> {
-    let Listing { sealed, active } = Listing::of(directory)?;
-    let mut files: VecDeque<Part> = sealed.into_iter().map(Part::Sealed).collect();
+    let Listing { legacy, sealed, active } = Listing::of(directory)?;
+    let legacy = legacy.into_iter().map(Part::Legacy);
+    let mut files: VecDeque<Part> = legacy.chain(sealed.into_iter().map(Part::Sealed)).collect();
     if let Some(active) = active {
         files.push_back(match active.and_then(|active| active.into_file()) {
             Ok((path, file)) => Part::Open { path, file },

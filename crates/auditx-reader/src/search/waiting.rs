@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{OWN_DIR, Undrained, parse_seq, undrained};
+use auditx_core::{OWN_DIR, Undrained, lock_holder, parse_seq, undrained};
 
 use crate::error::{Error, Result};
 use crate::lines::Lines;
+use crate::verify::record;
 
 /// The journal, as it is named to people.
 pub(super) const JOURNAL: &str = "ring";
@@ -31,8 +32,12 @@ impl Waiting {
             Ok(waiting) if waiting.is_empty() => return Ok(None),
             Ok(waiting) => waiting,
             Err(error) if error.is_corrupt() => return Err(Error::from_core(error)),
-            // It is its owner's only; an auditor reads what is in the trail.
-            Err(_) => return Ok(None),
+            // The journal is its owner's only. A process that has the trail open, or that closed it, leaves nothing in it for long.
+            Err(_) if is_left_in_order(directory) => return Ok(None),
+            Err(error) => {
+                let what = "the journal cannot be read by this user: entries that a process accepted before it was killed are not shown";
+                return Err(Error::storage(what, directory, error));
+            }
         };
         let last_seq = last_seq(directory);
         strike(&mut waiting, directory, last_seq);
@@ -40,6 +45,18 @@ impl Waiting {
         let path = directory.join(OWN_DIR).join(JOURNAL).into();
         Ok((!text.is_empty()).then_some(Self { last_seq, text, path }))
     }
+}
+
+/// Whether a process has the trail open, or its last line says that it was closed.
+fn is_left_in_order(directory: &Path) -> bool {
+    if matches!(lock_holder(directory), Ok(Some(_))) {
+        return true;
+    }
+    let last = Lines::last(directory, 1).ok().and_then(|lines| lines.flatten().last());
+    last.is_none_or(|line| match record::read_kind(line.bytes()) {
+        Some(kind) => kind == "close",
+        None => line.seq().is_none(),
+    })
 }
 
 /// Strikes out what was written since, up to this line.

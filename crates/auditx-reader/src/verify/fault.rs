@@ -65,6 +65,18 @@ impl Fault {
         Self { kind, seq: None, segment: None, offset: None, message: message.into() }
     }
 
+    /// Whether the checkpoint itself is not to be believed, whatever the lines are.
+    pub(crate) fn is_of_signature(&self) -> bool {
+        matches!(
+            self.kind,
+            FaultKind::BadSignature
+                | FaultKind::WrongKey
+                | FaultKind::Unsigned
+                | FaultKind::MalformedCheckpoint
+                | FaultKind::ForeignLog
+        )
+    }
+
     pub(super) fn at(mut self, seq: u64) -> Self {
         self.seq = Some(seq);
         self

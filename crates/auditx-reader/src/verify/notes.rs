@@ -10,7 +10,7 @@ use auditx_core::{SignedCheckpoint, checkpoint_history, checkpoint_path};
 use super::fault::{Fault, FaultKind};
 use crate::error::{Error, Result};
 use crate::file;
-use crate::note::log_name;
+use crate::identity::log_name;
 
 /// How the signatures of a note begin.
 const SIGNATURE: &str = "\u{2014} ";

@@ -120,6 +120,13 @@ pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
     }
 }
 
+/// The kind of the control record in a line; `None` if it holds none.
+pub(crate) fn read_kind(line: &[u8]) -> Option<String> {
+    memchr::memmem::find(line, OWN_RECORD)?;
+    let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
+    fields.map(|fields| fields.kind)
+}
+
 #[derive(Deserialize)]
 struct Line {
     auditx: Option<Fields>,

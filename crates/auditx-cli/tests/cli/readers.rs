@@ -1,0 +1,230 @@
+//! Reading commands change nothing, and say what is missing, altered, doubled or not signed.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use auditx_core::{ACTIVE, AuditLogger, Compression, Config, checkpoint_path, sealed_segments};
+use tempfile::TempDir;
+
+use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
+use auditx_tests::deadline::{PATIENCE, wait_until};
+
+use crate::trail::directory;
+
+/// A trail of several indexed segments that was closed in order. Every third entry is of the user `admin`.
+fn trail(compression: Compression) -> TempDir {
+    let directory = directory();
+    let config = Config::new(directory.path()).max_file_bytes(65_536).compression(compression);
+    let logger = AuditLogger::open(config).unwrap();
+    for number in 0..300 {
+        let user = if number % 3 == 0 { "admin" } else { "clerk" };
+        let text = format!("entry {number} {}", "x".repeat(700));
+        logger.log(text).user(user).record().unwrap();
+    }
+    logger.flush(PATIENCE).unwrap();
+    let is_done = || {
+        let metrics = logger.metrics();
+        let compressed = if compression == Compression::Zstd { metrics.seals } else { 0 };
+        metrics.indexed == metrics.seals && metrics.compressed == compressed
+    };
+    wait_until("indexes and compressed segments", is_done);
+    logger.close(PATIENCE).unwrap();
+    assert!(sealed_segments(directory.path()).unwrap().len() > 3);
+    directory
+}
+
+fn count(directory: &Path, arguments: &[&str]) -> Ended {
+    auditx(&[&["query", "--count"], arguments].concat(), directory)
+}
+
+/// Every reading command that may be asked about `admin`.
+fn commands(directory: &Path) -> Vec<(&'static str, Ended)> {
+    let zip = directory.with_extension("zip");
+    let zip = zip.to_str().unwrap();
+    let calls: [(&str, &[&str]); 7] = [
+        ("query", &["query", "--user", "admin"]),
+        ("query --no-index", &["query", "--user", "admin", "--no-index"]),
+        ("query --order desc", &["query", "--user", "admin", "--order", "desc"]),
+        ("stats", &["stats", "--by", "user"]),
+        ("export", &["export", "--format", "ecs", "--user", "admin"]),
+        ("bundle", &["bundle", "--user", "admin", "-o", zip]),
+        ("history", &["history", "customer/CUST-1"]),
+    ];
+    calls.into_iter().map(|(name, arguments)| (name, auditx(arguments, directory))).collect()
+}
+
+fn index_of(directory: &Path, number: usize) -> PathBuf {
+    let first_seq = sealed_segments(directory).unwrap()[number].first_seq;
+    directory.join(format!(".auditx/index/{first_seq:020}.idx"))
+}
+
+/// XXH64 of everything before it ends an index: a forger computes it again.
+fn sign_again(index: &mut [u8]) {
+    let (body, checksum) = index.split_at_mut(index.len() - 8);
+    checksum.copy_from_slice(&xxhash_rust::xxh64::xxh64(body, 0).to_le_bytes());
+}
+
+#[test]
+fn a_forged_index_hides_no_entry() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let trail = trail(compression);
+        let path = index_of(trail.path(), 1);
+        let mut forged = fs::read(&path).unwrap();
+        let blocks = u32::from_le_bytes(forged[20..24].try_into().unwrap());
+        assert_eq!(blocks, 1);
+        // Its filter says that no value is there, its times that everything is long ago.
+        let filter = 104 + 44;
+        let len = u32::from_le_bytes(forged[144..148].try_into().unwrap()) as usize * 32;
+        forged[filter..filter + len].fill(0);
+        for times in [48, 104 + 16] {
+            forged[times..times + 8].copy_from_slice(&1_i64.to_le_bytes());
+            forged[times + 8..times + 16].copy_from_slice(&2_i64.to_le_bytes());
+        }
+        sign_again(&mut forged);
+        fs::write(&path, &forged).unwrap();
+        for arguments in [&["--user", "admin"][..], &["--since", "2020-01-01", "--user", "admin"]] {
+            let found = count(trail.path(), arguments);
+            assert_eq!((found.status, found.out.as_str()), (Some(0), "100\n"), "{}", found.err);
+        }
+        let doctor = auditx(&["doctor"], trail.path());
+        assert_eq!(doctor.status, Some(1), "{}", doctor.out);
+        assert!(doctor.out.contains("index"), "{}", doctor.out);
+    }
+}
+
+#[test]
+fn a_line_that_was_altered_is_said_by_every_command_whatever_its_index() {
+    for (compression, is_active) in [(Compression::None, false), (Compression::None, true)] {
+        let trail = trail(compression);
+        let path = if is_active {
+            trail.path().join(ACTIVE)
+        } else {
+            sealed_segments(trail.path()).unwrap()[1].path.clone()
+        };
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"user\":\"admin\"", "\"user\":\"bdmin\"", 1)).unwrap();
+        for (name, ended) in commands(trail.path()) {
+            if name == "history" {
+                continue;
+            }
+            assert_eq!(ended.status, Some(2), "{name}: {}", ended.err);
+            assert!(ended.err.contains("not what was signed"), "{name}: {}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_missing_are_said_by_every_command() {
+    type Tamper = fn(&Path);
+    let tamperings: [(&str, Tamper); 5] = [
+        ("a segment in the middle", |path| fs::remove_file(&sealed_segments(path).unwrap()[1].path).unwrap()),
+        ("the first segment", |path| fs::remove_file(&sealed_segments(path).unwrap()[0].path).unwrap()),
+        ("the active segment", |path| fs::remove_file(path.join(ACTIVE)).unwrap()),
+        ("zeros in the active segment", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path.join(ACTIVE)).unwrap();
+            let len = usize::try_from(file.metadata().unwrap().len()).unwrap();
+            file.write_all_at(&vec![0; len], 0).unwrap();
+        }),
+        ("the last line", |path| {
+            let text = fs::read_to_string(path.join(ACTIVE)).unwrap();
+            let last = text[..text.len() - 1].rfind('\n').unwrap();
+            fs::write(path.join(ACTIVE), &text[..=last]).unwrap();
+        }),
+    ];
+    for compression in [Compression::None, Compression::Zstd] {
+        for (what, tamper) in &tamperings {
+            let trail = trail(compression);
+            tamper(trail.path());
+            for (name, ended) in commands(trail.path()) {
+                assert_eq!(ended.status, Some(2), "{what}, {name}: {}", ended.err);
+            }
+            let last = auditx(&["query", "--order", "desc", "-n", "1"], trail.path());
+            let is_at_end = what.contains("active") || what.contains("last");
+            assert_eq!(last.status, Some(if is_at_end { 2 } else { 0 }), "{what}: {}", last.err);
+        }
+    }
+}
+
+#[test]
+fn lines_that_come_twice_and_a_second_frame_are_said_by_every_command() {
+    type Tamper = fn(&Path);
+    let tamperings: [(&str, Compression, Tamper); 3] = [
+        ("a copy of a segment under another name", Compression::None, |path| {
+            let sealed = sealed_segments(path).unwrap();
+            let copy = path.join(format!("audit-{:020}.jsonl", sealed[1].first_seq + 3));
+            fs::copy(&sealed[1].path, copy).unwrap();
+        }),
+        ("a line of the active segment twice", Compression::None, |path| {
+            let text = fs::read_to_string(path.join(ACTIVE)).unwrap();
+            let first = text.lines().next().unwrap();
+            fs::write(path.join(ACTIVE), format!("{first}\n{text}")).unwrap();
+        }),
+        ("a second frame", Compression::Zstd, |path| {
+            let segment = &sealed_segments(path).unwrap()[1].path;
+            let forged = br#"{"seq":77,"id":"i","timestamp":"2026-11-24T15:24:54.123456Z","user":"admin"}"#;
+            let more = zstd::encode_all(&forged[..], 1).unwrap();
+            let whole = fs::read(segment).unwrap();
+            fs::write(segment, [whole, more].concat()).unwrap();
+        }),
+    ];
+    for (what, compression, tamper) in &tamperings {
+        let trail = trail(*compression);
+        tamper(trail.path());
+        for (name, ended) in commands(trail.path()) {
+            assert_eq!(ended.status, Some(2), "{what}, {name}: {}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn a_trail_that_was_rolled_back_below_a_kept_checkpoint_is_said_by_every_command() {
+    let trail = trail(Compression::None);
+    let kept = fs::read_dir(auditx_core::checkpoint_history(trail.path())).unwrap();
+    let mut kept: Vec<PathBuf> = kept.map(|entry| entry.unwrap().path()).collect();
+    kept.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
+    fs::copy(&kept[0], checkpoint_path(trail.path())).unwrap();
+    fs::remove_file(trail.path().join(ACTIVE)).unwrap();
+    for (name, ended) in commands(trail.path()) {
+        assert_eq!(ended.status, Some(2), "{name}: {}", ended.err);
+    }
+}
+
+#[test]
+fn lines_without_a_checkpoint_beside_them_are_said_to_be_unsigned() {
+    let trail = trail(Compression::None);
+    let copy = directory();
+    fs::copy(trail.path().join(ACTIVE), copy.path().join(ACTIVE)).unwrap();
+    let query = ended_with_remarks(&mut command(&["query", "--count"], copy.path()));
+    assert_eq!((query.status, query.err.as_str()), (Some(0), NOT_SIGNED));
+    let strict = ended_with_remarks(&mut command(&["query", "--count", "--strict"], copy.path()));
+    assert_eq!(strict.status, Some(2));
+    // A trail whose checkpoint is gone is no copy.
+    fs::remove_file(checkpoint_path(trail.path())).unwrap();
+    let query = count(trail.path(), &[]);
+    assert_eq!(query.status, Some(2));
+    assert!(query.err.contains("there is no checkpoint"), "{}", query.err);
+}
+
+#[test]
+fn rotated_files_of_the_python_package_are_read_and_cannot_be_verified() {
+    let directory = directory();
+    let line = |number: u32| {
+        format!(
+            "{{\"timestamp\": \"2026-11-24T09:00:{number:02}+00:00\", \"level\": \"AUDIT\", \"description\": \"n{number}\"}}\n"
+        )
+    };
+    let lines = |numbers: std::ops::Range<u32>| numbers.map(line).collect::<String>();
+    fs::write(directory.path().join("audit.jsonl.2"), lines(0..5)).unwrap();
+    fs::write(directory.path().join("audit.jsonl.1"), lines(5..10)).unwrap();
+    fs::write(directory.path().join(ACTIVE), lines(10..15)).unwrap();
+    let query = auditx(&["query", "-o", "raw"], directory.path());
+    assert_eq!((query.status, query.out), (Some(0), lines(0..15)));
+    let newest = auditx(&["query", "-o", "raw", "--order", "desc", "-n", "12"], directory.path());
+    assert_eq!(newest.out, (3..15).rev().map(line).collect::<String>());
+    let tail = auditx(&["tail", "-n", "7", "-o", "raw"], directory.path());
+    assert_eq!(tail.out, lines(8..15));
+    let verify = auditx(&["verify"], directory.path());
+    assert_eq!(verify.status, Some(2));
+    assert!(verify.err.contains("Python package"), "{}", verify.err);
+}

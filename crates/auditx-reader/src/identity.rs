@@ -1,0 +1,35 @@
+//! What a trail says it is: `.auditx/trail.json`.
+
+use std::path::Path;
+
+use auditx_core::OWN_DIR;
+use serde::{Deserialize, Serialize};
+
+use crate::file;
+
+/// What a trail says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The version of the format of lines and files.
+    pub format: u32,
+    /// 128 random bits in hexadecimal.
+    pub trail_id: String,
+    /// The name of the log.
+    pub origin: String,
+}
+
+/// The format that had no tree and no checkpoints. Its trails stay readable.
+pub(crate) const FORMAT_WITHOUT_TREE: u32 = 1;
+
+/// The identity of a trail; `None` if it cannot be read.
+pub(crate) fn read(directory: &Path) -> Option<Identity> {
+    let bytes = file::read_small(&directory.join(OWN_DIR).join("trail.json")).ok()??;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// The name of the log by `.auditx/trail.json`; `None` if that cannot be read.
+pub(crate) fn log_name(directory: &Path) -> Option<String> {
+    let identity = read(directory)?;
+    Some(format!("{}/auditx/{}", identity.origin, identity.trail_id))
+}

@@ -1,0 +1,56 @@
+//! What verifying says, and files that are derived from the lines.
+
+use super::*;
+
+#[test]
+fn derived_files_and_keys_that_do_not_agree_with_the_trail_are_found() {
+    let (sample, logger) = logged(Compression::None);
+    for number in 0..5 {
+        logger.log_security(format!("login {number} failed")).success(false).record().unwrap();
+    }
+    logger.flush(PATIENCE).unwrap();
+    let all_indexed = || logger.metrics().indexed == logger.metrics().seals;
+    while !all_indexed() {
+        std::thread::yield_now();
+    }
+    logger.close(PATIENCE).unwrap();
+    assert_eq!(inspected(&sample).findings, []);
+    let path = |name: &str| sample.directory().join(name);
+
+    let security = fs::read_to_string(path("security.jsonl")).unwrap();
+    fs::write(path("security.jsonl"), security.replacen("login 2", "login 7", 1)).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Projection]);
+    fs::write(path("security.jsonl"), security.lines().take(3).collect::<Vec<_>>().join("\n") + "\n")
+        .unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Projection]);
+    fs::write(path("security.jsonl"), "").unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings.len(), 1);
+    assert_eq!(inspection.findings[0].severity, Severity::Note, "it may have been archived");
+    fs::write(path("security.jsonl"), security).unwrap();
+
+    let index = path(".auditx/index/00000000000000000000.idx");
+    let whole = fs::read(&index).unwrap();
+    let mut forged = whole.clone();
+    forged[60] ^= 1;
+    fs::write(&index, &forged).unwrap();
+    assert_eq!(kinds(&sample), [FindingKind::Index]);
+    fs::write(&index, whole).unwrap();
+
+    let key = path(".auditx/keys/signing.pem");
+    fs::write(&key, auditx_core::SigningKey::generate().to_pem()).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings.len(), 1, "{:?}", inspection.findings);
+    assert_eq!(inspection.findings[0].kind, FindingKind::Key);
+}
+
+#[test]
+fn a_segment_that_claims_lines_of_the_active_one_is_found() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    fs::copy(sample.sealed(0), sample.sealed(9_000)).unwrap();
+    narrow(&sample);
+    assert!(kinds(&sample).contains(&FindingKind::StraySegment));
+    let error = AuditLogger::open(Config::new(sample.directory())).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("claims lines"), "{error}");
+}
