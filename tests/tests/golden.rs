@@ -68,6 +68,7 @@ fn redacted(line: &Line) -> String {
             let note = note.replace("\\n", "\n");
             SignedCheckpoint::parse(note.as_bytes()).expect("a signed note");
         }),
+        "indexed" => replace(&text, "\"sha256\":\"", "\"", "<hash>", assert_hash),
         "erased" => replace(&text, "\"leaf_hash\":\"", "\"", "<hash>", assert_hash),
         // As many hashes as the number of lines has ones: each differs from run to run.
         "retired" => {
@@ -262,6 +263,7 @@ fn the_librarys_own_records_are_these_lines() {
     for _ in 0..4 {
         audit.log("Long text kept").metadata("text", &long).record().unwrap();
     }
+    wait_until("the indexes of both sealed segments", || audit.metrics().indexed == 2);
     audit.close(PATIENCE).unwrap();
     let first = lines(directory.path());
     assert_golden("genesis.jsonl", &of_kind(&first, "genesis"));
@@ -271,9 +273,12 @@ fn the_librarys_own_records_are_these_lines() {
     let rotated = of_kind(&first, "rotated");
     assert_eq!(rotated.len(), 2);
     assert_golden("rotated.jsonl", &rotated[1..]);
+    let indexed = of_kind(&first, "indexed");
+    assert_eq!(indexed.len(), 2);
+    assert_golden("indexed.jsonl", &indexed[1..]);
 
     let mut active = fs::File::options().append(true).open(directory.path().join("audit.jsonl")).unwrap();
-    active.write_all(b"{\"seq\":9,\"id\":\"0199").unwrap();
+    active.write_all(b"{\"seq\":11,\"id\":\"0199").unwrap();
     let second_session = first_session.retention(Retention::BackupCount(0));
     let audit = AuditLogger::open(second_session).unwrap();
     wait_until("the retirement of both sealed segments", || audit.metrics().retired == 2);

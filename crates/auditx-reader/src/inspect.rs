@@ -194,7 +194,7 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
 
     let signed = verification.as_ref().and_then(|verification| verification.signed).unwrap_or(0);
     if let (Some(tail), true) = (inspection.torn_tail, is_quiet) {
-        let is_missing_signed = inspection.last_seq.map_or(0, |last| last + 1) < signed;
+        let is_missing_signed = inspection.last_seq.map_or(0, |last| last.saturating_add(1)) < signed;
         trust::check_tail(directory, tail, is_missing_signed, &mut findings);
     }
     if inspection.is_trail() {

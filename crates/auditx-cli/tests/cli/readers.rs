@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{ACTIVE, AuditLogger, Compression, Config, checkpoint_path, sealed_segments};
+use auditx_core::{
+    ACTIVE, AuditLogger, Compression, Config, SegmentIndex, checkpoint_path, sealed_segments, to_hex,
+};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
@@ -77,12 +80,23 @@ fn a_forged_index_hides_no_entry() {
         let filter = 104 + 44;
         let len = u32::from_le_bytes(forged[144..148].try_into().unwrap()) as usize * 32;
         forged[filter..filter + len].fill(0);
-        for times in [48, 104 + 16] {
+        for times in [56, 104 + 16] {
             forged[times..times + 8].copy_from_slice(&1_i64.to_le_bytes());
             forged[times + 8..times + 16].copy_from_slice(&2_i64.to_le_bytes());
         }
+        // The record that names it is forged as well.
+        let body = filter + len;
+        let digest: [u8; 32] = Sha256::digest(&forged[..body]).into();
+        let record = String::from_utf8_lossy(&forged[body + 4..forged.len() - 8]).into_owned();
+        let (before, _) = record.split_once("\"sha256\":\"").unwrap();
+        let named = format!("{before}\"sha256\":\"{}\"}}}}", to_hex(&digest));
+        assert_eq!(named.len(), record.len());
+        let end = forged.len() - 8;
+        forged[body + 4..end].copy_from_slice(named.as_bytes());
         sign_again(&mut forged);
         fs::write(&path, &forged).unwrap();
+        let segment = &sealed_segments(trail.path()).unwrap()[1];
+        assert!(SegmentIndex::read(trail.path(), segment).is_ok(), "it is well formed");
         for arguments in [&["--user", "admin"][..], &["--since", "2020-01-01", "--user", "admin"]] {
             let found = count(trail.path(), arguments);
             assert_eq!((found.status, found.out.as_str()), (Some(0), "100\n"), "{}", found.err);
