@@ -57,7 +57,10 @@ pub use line::Line;
 pub use lines::{Lines, Unfinished};
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
-pub use query::{Query, QueryError, SqlCondition, SqlParameter, length_of, moment_of};
+pub use query::{
+    Query, QueryError, SqlCondition, SqlParameter, TimeBase, Zone, ZoneError, end_moment_of, length_of,
+    moment_of,
+};
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;
 pub use verify::{

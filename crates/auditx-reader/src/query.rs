@@ -6,6 +6,7 @@
 mod error;
 mod number;
 mod text;
+mod zone;
 mod time;
 mod ast;
 mod names;
@@ -34,6 +35,8 @@ use text::{Case, Literal as Text, Word};
 pub use error::QueryError;
 pub(crate) use plan::{Literal, Needle, Plan};
 pub use sql::{SqlCondition, SqlParameter};
+pub use time::TimeBase;
+pub use zone::{Zone, ZoneError};
 
 /// A question that an entry answers with yes or no.
 ///
@@ -56,12 +59,12 @@ pub struct Query(Node);
 
 impl Query {
     /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h` and `today` are
-    /// counted from `now`, in UTC. Text of blanks alone asks for every entry.
+    /// relative to `base`: a moment, in UTC, or a [`TimeBase`] with a time zone. Text of blanks alone asks for every entry.
     ///
     /// # Errors
     /// What is wrong, and under which character.
-    pub fn parse(text: &str, now: Moment) -> Result<Self, QueryError> {
-        parser::parse(text, now).map(Self).map_err(|problem| problem.within(text))
+    pub fn parse(text: &str, base: impl Into<TimeBase>) -> Result<Self, QueryError> {
+        parser::parse(text, &base.into()).map(Self).map_err(|problem| problem.within(text))
     }
 
     /// Every entry.
@@ -79,7 +82,7 @@ impl Query {
             .into_iter()
             .map(|value| {
                 let items = [literal(value.into())];
-                value::node(&target, &items, Moment::now()).unwrap_or_else(|_| Node::nothing())
+                value::node(&target, &items, &Moment::now().into()).unwrap_or_else(|_| Node::nothing())
             })
             .collect();
         // Several values of one field are one term.
@@ -113,7 +116,7 @@ impl Query {
             if items.is_empty() {
                 return Ok(Node::Everything);
             }
-            value::node(&target, &items, Moment::now())
+            value::node(&target, &items, &Moment::now().into())
         };
         parse().map(Self).map_err(|mut problem| {
             problem.span = problem.span.start.min(name.len())..problem.span.end.min(name.len());
@@ -211,14 +214,20 @@ impl Query {
     }
 }
 
-/// A time as questions have it: RFC 3339, a date, `2h`, `today`, `yesterday`, `now`. Of a day it is the beginning; those that are
-/// counted from `now` are in UTC.
+/// A time as questions have it (docs/QUERY.md), where a period begins: of a day, a month or a year it is the beginning. A time
+/// that clocks of the zone showed twice is the earlier moment.
 #[must_use]
-pub fn moment_of(text: &str, now: Moment) -> Option<Moment> {
-    time::Time::parse(text, now).map(time::Time::begin)
+pub fn moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
+    time::Time::parse(text, &base.into()).map(time::Time::begin)
 }
 
-/// A length of time as questions have it: `90s`, `15m`, `2h`, `1d`, `1w`.
+/// The same where a period ends: a time that clocks of the zone showed twice is the later moment, so that the period has both.
+#[must_use]
+pub fn end_moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
+    time::Time::parse(text, &base.into()).map(time::Time::last_begin)
+}
+
+/// A length of time as questions have it: `90s`, `15m`, `2h`, `1d`, `1w`, `1h30m`.
 #[must_use]
 pub fn length_of(text: &str) -> Option<Duration> {
     time::length(text)

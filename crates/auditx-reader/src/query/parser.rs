@@ -8,13 +8,12 @@
 
 use std::ops::Range;
 
-use auditx_core::Moment;
-
 use super::ast::{Node, Term};
 use super::error::Problem;
 use super::scanner::Scanner;
 use super::target::Target;
 use super::text::{Case, Pattern, Word};
+use super::time::TimeBase;
 use super::value;
 
 /// A question longer than this is a program's mistake, and each entry would pay for it.
@@ -26,12 +25,12 @@ const MAX_DEPTH: usize = 64;
 /// Each may grow to [`value::MAX_EXPRESSION`] bytes.
 const MAX_EXPRESSIONS: usize = 16;
 
-pub(super) fn parse(text: &str, now: Moment) -> Result<Node, Problem> {
+pub(super) fn parse(text: &str, base: &TimeBase) -> Result<Node, Problem> {
     if text.len() > MAX_LEN {
         let start = (0..=MAX_LEN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         return Err(Problem::new(start..text.len(), format!("a query longer than {MAX_LEN} bytes")));
     }
-    let mut parser = Parser { scanner: Scanner { text, at: 0 }, now, depth: 0, expressions: 0 };
+    let mut parser = Parser { scanner: Scanner { text, at: 0 }, base, depth: 0, expressions: 0 };
     parser.scanner.skip_space();
     if parser.scanner.peek().is_none() {
         return Ok(Node::Everything);
@@ -45,7 +44,7 @@ pub(super) fn parse(text: &str, now: Moment) -> Result<Node, Problem> {
 
 struct Parser<'q> {
     scanner: Scanner<'q>,
-    now: Moment,
+    base: &'q TimeBase,
     depth: usize,
     expressions: usize,
 }
@@ -166,7 +165,7 @@ impl Parser<'_> {
         };
         let target = Target::resolve(&name)?;
         let items = self.scanner.items()?;
-        let node = value::node(&target, &items, self.now)?;
+        let node = value::node(&target, &items, self.base)?;
         let span = start..self.scanner.at;
         self.expressions += value::expressions(&node);
         if self.expressions > MAX_EXPRESSIONS {
