@@ -6,7 +6,7 @@
 mod time;
 
 use anstyle::Style;
-use auditx_reader::{Field, Json, Row};
+use auditx_reader::{Field, Json, Row, Zone};
 
 use crate::cell::{self, pad};
 use crate::fields::FieldPath;
@@ -62,17 +62,19 @@ pub(crate) struct Columns {
     has_colours: bool,
     has_days: bool,
     marked: Option<u64>,
+    zone: Zone,
 }
 
 impl Columns {
     /// Those for people, in so many columns of a terminal.
-    pub(crate) fn for_width(width: u16, has_colours: bool) -> Self {
+    pub(crate) fn for_width(width: u16, has_colours: bool, zone: Zone) -> Self {
         let width = usize::from(width).max(NARROWEST);
         let (has_date, has_record) = (width >= WITH_DATE, width >= WITH_RECORD);
+        let time_width = if has_date { DATE + 1 + CLOCK } else { CLOCK };
         let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
         let mut columns = vec![
             column(Content::Seq, if has_date { 8 } else { 6 }, "Seq"),
-            column(Content::Time { has_date }, if has_date { DATE + 1 + CLOCK } else { CLOCK }, "UTC"),
+            column(Content::Time { has_date }, time_width, &time::heading(&zone, time_width)),
             column(Content::Level, 8, "Level"),
             column(Content::Text(Field::User), if has_date { 12 } else { 10 }, "Who"),
         ];
@@ -87,11 +89,11 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        Self { columns, has_colours, has_days: !has_date, marked: None }
+        Self { columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
     /// Those that were asked for. They share what the known ones leave; the last takes the rest.
-    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool) -> Self {
+    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool, zone: Zone) -> Self {
         let width = usize::from(width).max(NARROWEST);
         let room = width.saturating_sub(GAP * fields.len().saturating_sub(1));
         let known: usize = fields.iter().filter_map(usual_width).sum();
@@ -108,7 +110,7 @@ impl Columns {
             left = left.saturating_sub(width);
             Column { content: Content::Path(path.clone()), width, heading: path.name().to_owned() }
         });
-        Self { columns: columns.collect(), has_colours, has_days: false, marked: None }
+        Self { columns: columns.collect(), has_colours, has_days: false, marked: None, zone }
     }
 
     /// Points at the line with this number.
@@ -136,7 +138,7 @@ impl Columns {
     /// One entry, with its line end.
     pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
         if self.has_days {
-            day(row, out);
+            day(row, &self.zone, out);
         }
         self.line(out, |column, out| self.cell(column, row, out));
     }
@@ -162,7 +164,9 @@ impl Columns {
         let width = column.width;
         match &column.content {
             Content::Seq => self.seq(row, width, out),
-            Content::Time { has_date } => self.paint(DIM, out, |out| time(row, *has_date, width, out)),
+            Content::Time { has_date } => {
+                self.paint(DIM, out, |out| time(row, &self.zone, *has_date, width, out))
+            }
             Content::Level => self.level(row, width, out),
             Content::Text(field) => row.get(*field).map_or(0, |value| cell::value(value, width, out)),
             Content::Operation => joined(row, Field::Module, b'.', Field::Action, width, out),
@@ -172,6 +176,9 @@ impl Columns {
             Content::Path(path) => match (path.of(row), path.whole()) {
                 (Some(value @ Json::Number(_)), Some(_)) if is_number(&column.content) => {
                     right(value, width, out)
+                }
+                (Some(_), Some(Field::Timestamp)) if !self.zone.is_utc() => {
+                    time::exact(row, &self.zone, width, out)
                 }
                 (Some(_), Some(Field::Level)) => self.level(row, width, out),
                 (Some(value), _) => cell::value(value, width, out),

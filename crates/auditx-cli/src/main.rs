@@ -17,6 +17,7 @@ mod cell;
 mod harmless_json;
 mod change;
 mod fields;
+mod zone;
 mod columns;
 mod diff;
 mod mapper;

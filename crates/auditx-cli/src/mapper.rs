@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use auditx_export::Exporter;
-use auditx_reader::{Found, stored_entry};
+use auditx_reader::{Found, Moment, Zone, stored_entry};
 
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
@@ -15,6 +15,7 @@ const MOST_REPORTED: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Mapper {
     exporter: Exporter,
+    zone: Zone,
     refused: Mutex<Refused>,
 }
 
@@ -26,7 +27,12 @@ struct Refused {
 
 impl Mapper {
     pub(crate) fn new(exporter: Exporter) -> Self {
-        Self { exporter, refused: Mutex::default() }
+        Self { exporter, zone: Zone::UTC, refused: Mutex::default() }
+    }
+
+    /// The same with times in this zone, in RFC 3339 with their offset. In UTC they stay as they are stored.
+    pub(crate) fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// What stands before the first entry.
@@ -42,7 +48,12 @@ impl Mapper {
     /// One entry; nothing where it cannot be had, which [`Mapper::tell`] tells.
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
         match stored_entry(found.row) {
-            Ok(entry) => self.exporter.entry(found.row.line().as_bytes(), &entry, out),
+            Ok(mut entry) => {
+                if let Some(moment) = Moment::parse(&entry.timestamp).filter(|_| !self.zone.is_utc()) {
+                    entry.timestamp = self.zone.rfc3339(moment);
+                }
+                self.exporter.entry(found.row.line().as_bytes(), &entry, out);
+            }
             Err(why) => self.refuse(&why, found),
         }
     }

@@ -75,6 +75,7 @@ Examples:
   auditx query changed:credit_limit -o diff          who changed a field, from what to what
   auditx query --around 1042 --window 5m --same user what else the same user did then
   auditx query --order desc -n 20                    the last twenty, newest first
+  auditx query --tz Asia/Yangon --since '2026-11-29 07:00' --until 07:30   times as clocks in Yangon show them
   auditx query -o csv --fields timestamp,user,amount > amounts.csv
   auditx query --from postgres://auditor@db/audit branch:MDY --since 7d   every trail that was shipped there
 
@@ -88,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return copy::run(arguments, engine, now);
     }
     asked.trail.bring_in()?;
-    let around = arguments.around.found(&asked.trail)?;
+    let around = arguments.around.found(&asked.trail, &asked.base(now))?;
     let mut query = asked.query(now)?;
     if let Some(around) = &around {
         query = query.and(around.query());
@@ -110,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if let Some(after) = &arguments.after {
         search = search.after(after.clone());
     }
-    let sheet = arguments.looks.sheet(around.and_then(|around| around.seq()))?;
+    let sheet = arguments.looks.sheet(around.and_then(|around| around.seq()), asked.zone())?;
     let mut pages = sheet.pages(io::stdout().lock());
     let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
     let is_whole = pages.end()?;

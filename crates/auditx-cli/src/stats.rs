@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use auditx_reader::Moment;
+use auditx_reader::{Moment, Zone};
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// By these fields: user,action,metadata.party [default: level, where there is no --bucket]
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     by: Vec<FieldPath>,
-    /// By spans of this length: 15m, 1h, 1d
+    /// By spans of this length: 15m, 1h, 1d, 1w. Days begin at midnight of --tz, weeks on a Monday
     #[arg(long, value_name = "SPAN")]
     bucket: Option<String>,
     /// The sum of this field too, by currency
@@ -53,6 +53,7 @@ Examples:
   auditx stats --by module,action --since 7d         what was done in a week
   auditx stats --failed --by ip -n 5                 where failures come from
   auditx stats --bucket 1h --since today             how busy each hour was
+  auditx stats --bucket 1d --since 2026-11 --tz Asia/Yangon   by day, as the calendar in Yangon has them
   auditx stats --module sales --by user --sum amount
   auditx stats --by user --json | jq '.groups[0]'
 
@@ -92,13 +93,13 @@ impl Arguments {
         if by.is_empty() && bucket.is_none() {
             by.extend("level".parse());
         }
-        Ok(Plan { by, bucket, sum: self.sum.clone() })
+        Ok(Plan { by, bucket, sum: self.sum.clone(), zone: self.asked.zone() })
     }
 
     fn show(&self, plan: &Plan, groups: Vec<(Group, Tally)>) -> Result<(), Failure> {
         let (mut groups, left) = largest(groups, self.top);
         if let Some(length) = plan.bucket.filter(|_| plan.by.is_empty()) {
-            groups = with_empty_spans(groups, length);
+            groups = with_empty_spans(groups, length, &plan.zone);
         }
         let mut out = std::io::stdout().lock();
         let width = usize::from(terminal::table_width());
@@ -158,7 +159,7 @@ fn largest(groups: Vec<(Group, Tally)>, top: usize) -> (Vec<(Group, Tally)>, Lef
 }
 
 /// Spans in which nothing happened belong to the picture.
-fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group, Tally)> {
+fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration, zone: &Zone) -> Vec<(Group, Tally)> {
     let moments = || groups.iter().filter_map(|(group, _)| group.bucket);
     let (Some(first), Some(last)) = (moments().next(), moments().next_back()) else { return groups };
     let step = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
@@ -168,9 +169,9 @@ fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group
     let mut whole: Vec<(Group, Tally)> = Vec::new();
     for (group, tally) in groups {
         while let (Some(at), Some(before)) = (group.bucket, whole.last().and_then(|(group, _)| group.bucket))
-            && before.after(length) < at
+            && zone.next_bucket(before, length) < at
         {
-            let bucket = Some(before.after(length));
+            let bucket = Some(zone.next_bucket(before, length));
             whole.push((Group { bucket, values: Vec::new() }, Tally::default()));
         }
         whole.push((group, tally));

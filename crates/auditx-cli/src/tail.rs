@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
     arguments.trail.bring_in()?;
-    let sheet = arguments.looks.sheet(None)?;
+    let sheet = arguments.looks.sheet(None, arguments.question.zone())?;
     if arguments.follow && sheet.has_end() {
         return Err(Failure::said("-o json is one array, and following has no end: use -o ndjson"));
     }

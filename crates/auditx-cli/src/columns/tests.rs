@@ -10,14 +10,14 @@ fn shown(columns: &Columns, line: &str) -> String {
 
 #[test]
 fn each_width_shows_what_it_has_room_for() {
-    let narrow = shown(&Columns::for_width(80, false), LINE);
+    let narrow = shown(&Columns::for_width(80, false, Zone::UTC), LINE);
     assert_eq!(narrow, "2026-11-24    42  15:24:54  AUDIT     admin       POST      Sales invoice posted\n");
-    let usual = shown(&Columns::for_width(120, false), LINE);
+    let usual = shown(&Columns::for_width(120, false, Zone::UTC), LINE);
     assert_eq!(
         usual,
         "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          Sales invoice posted  SI-2026-0042\n"
     );
-    let wide = shown(&Columns::for_width(160, false), LINE);
+    let wide = shown(&Columns::for_width(160, false, Zone::UTC), LINE);
     assert_eq!(
         wide,
         "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          sales_invoice/inv-42        1250000.10 MMK  Sales invoice posted  SI-2026-0042\n"
@@ -26,7 +26,7 @@ fn each_width_shows_what_it_has_room_for() {
 
 #[test]
 fn the_heading_stands_over_its_cells() {
-    let columns = Columns::for_width(160, false);
+    let columns = Columns::for_width(160, false, Zone::UTC);
     let mut out = Vec::new();
     columns.heading(&mut out);
     let (heading, row) = (String::from_utf8(out).unwrap(), shown(&columns, LINE));
@@ -40,7 +40,7 @@ fn the_heading_stands_over_its_cells() {
 
 #[test]
 fn a_row_says_that_it_failed_was_erased_or_is_not_ours() {
-    let columns = Columns::for_width(120, false);
+    let columns = Columns::for_width(120, false, Zone::UTC);
     let failed = shown(&columns, &LINE.replace("\"success\":true", "\"success\":false"));
     assert!(failed.contains("  ✗ Sales invoice posted  SI-2026-0042\n"), "{failed}");
     let erased = shown(&columns, &format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64)));
@@ -74,7 +74,7 @@ fn no_row_is_wider_than_was_asked_for() {
         .replace("Sales invoice posted", &"long ".repeat(900))
         .replace("inv-42", &"x".repeat(200));
     for width in [60, 80, 100, 120, 150, 160, 250] {
-        let row = shown(&Columns::for_width(width, false), &long);
+        let row = shown(&Columns::for_width(width, false, Zone::UTC), &long);
         let used: usize = row.trim_end().chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
         let day = if width < 100 { 10 } else { 0 };
         assert_eq!(used, usize::from(width) + day, "{row}");
@@ -84,20 +84,20 @@ fn no_row_is_wider_than_was_asked_for() {
 #[test]
 fn fields_that_were_asked_for_share_the_width() {
     let fields = ["seq", "user", "metadata.party", "amount"].map(|name| name.parse().unwrap());
-    let columns = Columns::of_fields(&fields, 60, false);
+    let columns = Columns::of_fields(&fields, 60, false, Zone::UTC);
     let line = LINE.replace("\"success\"", "\"metadata\":{\"party\":\"Golden Trading Co.\"},\"success\"");
     assert_eq!(shown(&columns, &line), "      42  admin             Golden Trading …      1250000.10\n");
     let many: Vec<_> = ["id", "timestamp", "user", "action"].map(|name| name.parse().unwrap()).into();
-    let row = shown(&Columns::of_fields(&many, 60, false), &line);
+    let row = shown(&Columns::of_fields(&many, 60, false, Zone::UTC), &line);
     assert!(row.chars().count() <= 61, "{row}");
 }
 
 #[test]
 fn colours_stand_around_the_text_and_not_around_spaces() {
-    let row = shown(&Columns::for_width(120, true), LINE);
+    let row = shown(&Columns::for_width(120, true, Zone::UTC), LINE);
     assert!(row.contains("\u{1b}[32mAUDIT\u{1b}[0m     admin"), "{row:?}");
     let plain = anstream::adapter::strip_str(&row).to_string();
-    assert_eq!(plain, shown(&Columns::for_width(120, false), LINE));
+    assert_eq!(plain, shown(&Columns::for_width(120, false, Zone::UTC), LINE));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
         search = search.trail(trail);
     }
     let limit = arguments.limit.unwrap_or(u64::MAX);
-    let sheet = arguments.looks.sheet(None)?;
+    let sheet = arguments.looks.sheet(None, arguments.asked.zone())?;
     let mut pages = sheet.pages(io::stdout().lock());
     let place = PathBuf::from(engine.id()?.as_str());
     let (mut found, mut text, mut refusal) = (0, Vec::new(), None);

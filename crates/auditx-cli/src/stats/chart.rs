@@ -81,7 +81,9 @@ impl Table {
     fn heading(&self, plan: &Plan, out: &mut Vec<u8>) {
         let mut heading = String::new();
         if plan.bucket.is_some() {
-            heading.push_str(&format!("{:<1$}", "UTC", WHEN + GAP));
+            let zone = plan.zone.to_string();
+            let zone = zone.rsplit_once('/').filter(|_| zone.width() > WHEN).map_or(&*zone, |(_, city)| city);
+            heading.push_str(&format!("{zone:<0$.1$}", WHEN + GAP, WHEN));
         }
         for (path, width) in plan.by.iter().zip(&self.values) {
             heading.push_str(&format!("{:<1$}", path.name(), width + GAP));
@@ -96,8 +98,8 @@ impl Table {
 
     fn line(&self, plan: &Plan, group: &Group, tally: &Tally, out: &mut Vec<u8>) {
         if plan.bucket.is_some() {
-            let when =
-                group.bucket.map_or_else(|| "no time".to_owned(), |at| at.to_string().replace('T', " "));
+            let shown = |at| plan.zone.wall(at).to_string().replace('T', " ");
+            let when = group.bucket.map_or_else(|| "no time".to_owned(), shown);
             let used = cell::plain(when.get(..WHEN).unwrap_or(&when), WHEN, out);
             cell::pad(WHEN + GAP - used, out);
         }

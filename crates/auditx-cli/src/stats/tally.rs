@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use auditx_reader::{Field, Json, Moment, Row};
+use auditx_reader::{Field, Json, Moment, Row, Zone};
 
 use super::sum::Sum;
 use crate::fields::FieldPath;
@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) by: Vec<FieldPath>,
     pub(super) bucket: Option<Duration>,
     pub(super) sum: Option<FieldPath>,
+    /// Where days begin.
+    pub(super) zone: Zone,
 }
 
 /// What is known of one group.
@@ -47,7 +49,7 @@ pub(super) struct Tallies {
 
 impl Tallies {
     pub(super) fn add(&mut self, plan: &Plan, row: &Row<'_>) {
-        let bucket = plan.bucket.map(|length| bucket(row, length));
+        let bucket = plan.bucket.map(|length| bucket(row, length, &plan.zone));
         self.key.clear();
         if let Some(at) = bucket {
             self.key.extend_from_slice(&at.map_or(i64::MIN, Moment::micros).to_le_bytes());
@@ -102,8 +104,8 @@ impl Tally {
     }
 }
 
-fn bucket(row: &Row<'_>, length: Duration) -> Option<Moment> {
-    Moment::parse(&row.text(Field::Timestamp)).map(|at| at.bucket(length))
+fn bucket(row: &Row<'_>, length: Duration, zone: &Zone) -> Option<Moment> {
+    Moment::parse(&row.text(Field::Timestamp)).map(|at| zone.bucket(at, length))
 }
 
 /// A value so that no two values together look like two others.
@@ -138,7 +140,7 @@ mod tests {
 
     fn plan(by: &[&str]) -> Plan {
         let by = by.iter().map(|name| name.parse().unwrap()).collect();
-        Plan { by, bucket: None, sum: Some("amount".parse().unwrap()) }
+        Plan { by, bucket: None, sum: Some("amount".parse().unwrap()), zone: Zone::UTC }
     }
 
     #[test]

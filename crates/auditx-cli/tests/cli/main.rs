@@ -19,6 +19,7 @@ mod ship;
 mod shop;
 mod stats;
 mod tail;
+mod times;
 mod trail;
 mod unreachable;
 mod verify;
