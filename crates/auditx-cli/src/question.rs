@@ -61,8 +61,8 @@ pub(crate) struct Question {
     /// Of this session, as the trail has it
     #[arg(long, value_name = "ID", help_heading = "Which entries")]
     session: Vec<String>,
-    /// From this address
-    #[arg(long, help_heading = "Which entries")]
+    /// From this address, or this network: 192.168.1.0/24, 2001:db8::/32
+    #[arg(long, value_name = "ADDRESS", help_heading = "Which entries")]
     ip: Vec<String>,
     /// Only what succeeded
     #[arg(long, conflicts_with = "failed", help_heading = "Which entries")]
@@ -315,12 +315,23 @@ impl Reading {
 
 /// Entries in which the field is one of the values; without a field, those about one of these records.
 fn wanted(field: Option<Field>, values: &[String]) -> Result<Query, Failure> {
-    if let Some(field) = field {
-        return Ok(Query::is(field, values));
+    match field {
+        None => one_of(values, about),
+        Some(Field::Ip) => one_of(values, from),
+        Some(field) => Ok(Query::is(field, values)),
     }
-    let mut records = values.iter().map(|record| about(record));
-    let Some(first) = records.next() else { return Ok(Query::everything()) };
-    records.try_fold(first?, |query, record| Ok(query.or(record?)))
+}
+
+/// What one of the values asks for; without values every entry.
+fn one_of(values: &[String], asks: fn(&str) -> Result<Query, Failure>) -> Result<Query, Failure> {
+    let mut queries = values.iter().map(|value| asks(value));
+    let Some(first) = queries.next() else { return Ok(Query::everything()) };
+    queries.try_fold(first?, |query, other| Ok(query.or(other?)))
+}
+
+/// Every entry from an address or a network.
+fn from(address: &str) -> Result<Query, Failure> {
+    if address.contains('/') { Ok(Query::network(address)?) } else { Ok(Query::is(Field::Ip, [address])) }
 }
 
 /// Every entry about a record.

@@ -6,6 +6,7 @@
 mod error;
 mod number;
 mod text;
+mod network;
 mod zone;
 mod time;
 mod ast;
@@ -122,6 +123,16 @@ impl Query {
             problem.span = problem.span.start.min(name.len())..problem.span.end.min(name.len());
             problem.within(name)
         })
+    }
+
+    /// Entries from an address of this network, `192.168.1.0/24` or `2001:db8::/32`.
+    ///
+    /// # Errors
+    /// If the text is no address, or the prefix length is wrong.
+    pub fn network(text: &str) -> Result<Self, QueryError> {
+        network::Network::parse(text)
+            .map(|network| Self(Node::Term(Term::Field(Field::Ip, vec![Test::Network(network)]))))
+            .map_err(|(span, message)| error::Problem::new(span, message).within(text))
     }
 
     /// Entries about this record; without an id, about every record of this type.

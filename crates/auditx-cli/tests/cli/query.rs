@@ -105,6 +105,17 @@ fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
 }
 
 #[test]
+fn an_address_may_be_a_network() {
+    assert_eq!(seqs(&["--ip", "192.168.0.0/16"]), [0]);
+    assert_eq!(seqs(&["--ip", "203.0.113.9", "--ip", "192.168.1.0/24"]), [0, 3, 4]);
+    assert_eq!(seqs(&["ip:203.0.113.0/24", "-level:SECURITY"]), [4]);
+    let shop = trail_of(SHOP);
+    let wrong = auditx(&["query", "--ip", "192.168.1.0/33"], shop.path());
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.err.contains("\n  192.168.1.0/33\n              ^^"), "{}", wrong.err);
+}
+
+#[test]
 fn the_exit_status_says_whether_something_was_found() {
     let shop = trail_of(SHOP);
     let status = |arguments: &[&str]| auditx(&[&["query"], arguments].concat(), shop.path());

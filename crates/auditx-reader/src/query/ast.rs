@@ -7,6 +7,7 @@ use regex::Regex;
 
 use auditx_core::{Field, Moment};
 
+use super::network::Network;
 use super::number::Number;
 use super::text::{Literal, Pattern, Word};
 
@@ -61,6 +62,8 @@ pub(super) enum Test {
     ContainsLike(Pattern),
     Expression(Expression),
     Between(Range),
+    /// Is an IP address of this network.
+    Network(Network),
 }
 
 /// Numbers from one to another.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use auditx_core::Field;
+
 use super::ast::{Keys, Node, Path, Range, Term, Test};
 use super::names::Name;
 
@@ -54,6 +56,10 @@ impl Display for Term {
                 write!(f, "{}:", Name::of(*field))?;
                 join(f, tests, ",", |f, test| match test {
                     Test::Between(range) if range.low == range.high => one(f, range),
+                    // Without quotation marks it would be a network.
+                    Test::Equal(literal) if *field == Field::Ip && literal.text.contains('/') => {
+                        text(f, &literal.text, false)
+                    }
                     test => test.fmt(f),
                 })
             }
@@ -106,6 +112,7 @@ impl Display for Test {
                 text(f, &expression.text, false)
             }
             Self::Between(range) => range.fmt(f),
+            Self::Network(network) => network.fmt(f),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Test {
                 _ => false,
             },
             Self::Between(range) => matches!(value, Some(Json::Number(digits)) if range.holds(digits)),
+            Self::Network(network) => text_of(value).is_some_and(|text| network.has(&text)),
             Self::Like(pattern) => text_of(value).is_some_and(|text| pattern.is_whole(&text)),
             Self::Contains(word) => text_of(value).is_some_and(|text| word.is_in(&text)),
             Self::ContainsLike(pattern) => text_of(value).is_some_and(|text| pattern.is_in(&text)),

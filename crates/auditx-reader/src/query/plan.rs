@@ -12,6 +12,7 @@
 use auditx_core::{Field, Moment};
 
 use super::ast::{Keys, Node, Term, Test};
+use super::network::Network;
 use super::text::{Case, Literal as Text, Piece, is_alone};
 
 /// What every entry asked for obeys.
@@ -186,8 +187,23 @@ fn of_field(field: Field, test: &Test) -> Option<Choice> {
         Test::Like(pattern) => longest(&pattern.pieces, pattern.case, true, rank),
         Test::Contains(word) => folded(&word.text, WORD),
         Test::ContainsLike(pattern) => longest(&pattern.pieces, Case::Folded, false, WORD),
+        Test::Network(network) => of_network(network),
         test if accepts_nothing(test) => None,
         _ => literal(format!("\"{}\"", field.name()), Case::Exact, KEY),
+    }
+}
+
+/// An address of IPv4 stands as four numbers, or as IPv6, which has `:ffff:` then.
+fn of_network(network: &Network) -> Option<Choice> {
+    match network.beginning() {
+        Some(beginning) => join(
+            [
+                literal(format!("\"{beginning}"), Case::Exact, NAME),
+                literal(":ffff:".to_owned(), Case::Ascii, NAME),
+            ]
+            .into_iter(),
+        ),
+        None => literal(format!("\"{}\"", Field::Ip.name()), Case::Exact, KEY),
     }
 }
 

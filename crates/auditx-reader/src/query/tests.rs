@@ -6,6 +6,7 @@ mod language;
 mod plans;
 mod random;
 pub(crate) mod samples;
+mod values;
 
 use auditx_core::{Moment, Row};
 

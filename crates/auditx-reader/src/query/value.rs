@@ -10,6 +10,7 @@ use auditx_core::Field;
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;
 use super::names::{Name, case_of, is_number};
+use super::network::Network;
 use super::number::Number;
 use super::scanner::{Item, Operator, Piece};
 use super::target::Target;
@@ -75,6 +76,9 @@ fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
     }
     match item.operator {
         Operator::Expression => expression(&item.value),
+        Operator::Is if field == Field::Ip && !item.value.is_quoted && text.contains('/') => {
+            network(&item.value)
+        }
         Operator::Is => {
             let pattern = if item.value.is_quoted { None } else { Pattern::parse(text, case) };
             Ok(match pattern {
@@ -89,6 +93,14 @@ fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
             format!("{} compares numbers and times, and {:?} is text", operator.sign(), target.typed),
         )),
     }
+}
+
+fn network(value: &Piece<'_>) -> Result<Test> {
+    Network::parse(&value.text).map(Test::Network).map_err(|(at, message)| {
+        let start = value.span.start;
+        Problem::new(start + at.start..start + at.end, message)
+            .help("networks: ip:192.168.1.0/24, ip:2001:db8::/32, ip:10.0.0.0/8,192.168.0.0/16")
+    })
 }
 
 fn literal(text: &str, case: Case) -> Literal {
@@ -225,10 +237,19 @@ fn expression(value: &Piece<'_>) -> Result<Test> {
 }
 
 fn entity(target: &Target, item: &Item<'_>) -> Result<Node> {
+    let text = &item.value.text;
+    let refused = |operator: &str| {
+        let message = format!("{operator} does not go with {:?}", target.typed);
+        Problem::new(item.value.span.clone(), message)
+            .help("say entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*; for more: type:… entity_id:…")
+    };
     if item.operator != Operator::Is {
-        let message = format!("{} does not go with {:?}", item.operator.sign(), target.typed);
-        return Err(Problem::new(item.value.span.clone(), message)
-            .help("say entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*; for more: type:… entity_id:…"));
+        return Err(refused(item.operator.sign()));
+    }
+    if let Some((_, id)) = text.split_once('/').filter(|_| !item.value.is_quoted)
+        && id.starts_with(['>', '<', '~'])
+    {
+        return Err(refused(&id[..1]));
     }
     let part = |field: Field, text: &str| {
         let pattern = if item.value.is_quoted { None } else { Pattern::parse(text, Case::Exact) };
@@ -239,7 +260,6 @@ fn entity(target: &Target, item: &Item<'_>) -> Result<Node> {
         };
         Node::Term(Term::Field(field, vec![test]))
     };
-    let text = &item.value.text;
     Ok(match text.split_once('/') {
         Some((kind, id)) => Node::all([part(Field::EntityType, kind), part(Field::EntityId, id)]),
         None => part(Field::EntityType, text),

@@ -91,6 +91,7 @@ fn test_holds(test: &Test, value: Option<&Value>) -> bool {
         (Test::Contains(word), Some(text)) => folded(&text).contains(&*word.text),
         (Test::ContainsLike(pattern), Some(text)) => is_found(pattern, &text),
         (Test::Expression(expression), Some(text)) => expression.compiled.is_match(&text),
+        (Test::Network(network), Some(text)) => network.has(&text),
         (_, None) => false,
     }
 }

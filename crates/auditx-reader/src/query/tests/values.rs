@@ -1,0 +1,44 @@
+//! Questions about values: networks of addresses, absent and empty ones.
+
+use auditx_core::Row;
+
+use super::check;
+use super::language::INVOICE;
+use crate::query::Query;
+
+#[test]
+fn networks_have_addresses_and_quoted_text_is_text() {
+    check(
+        INVOICE,
+        &[
+            ("ip:192.168.1.0/24", true),
+            ("ip:192.168.1.0/25,10.0.0.0/8", true),
+            ("ip:192.168.1.128/25", false),
+            ("-ip:192.168.1.0/24", false),
+            ("ip:\"192.168.1.0/24\"", false),
+            ("ip:::ffff:192.168.0.0/112", true),
+            ("ip:2001:db8::/32", false),
+            ("ip:::/0", false),
+        ],
+    );
+    check(
+        r#"{"seq":1,"ip":"2001:0DB8::17"}"#,
+        &[
+            ("ip:2001:db8::/32", true),
+            ("ip:2001:db9::/32", false),
+            ("ip:0.0.0.0/0", false),
+            ("ip:::/0", true),
+        ],
+    );
+    check(
+        r#"{"seq":1,"ip":"::FFFF:c0a8:0107"}"#,
+        &[("ip:192.168.1.0/24", true), ("ip:192.168.1.7/32", true), ("ip:192.168.2.0/24", false)],
+    );
+    check(
+        r#"{"seq":1,"ip":"unknown"}"#,
+        &[("ip:0.0.0.0/0", false), ("-ip:0.0.0.0/0", true), ("ip:unknown", true)],
+    );
+    check(r#"{"seq":1,"success":true}"#, &[("ip:0.0.0.0/0", false), ("ip:::/0", false)]);
+    assert!(Query::network("192.168.1.0/24").unwrap().matches(&Row::read_text(INVOICE).unwrap()));
+    assert_eq!(Query::network("192.168.1.0/33").unwrap_err().at(), 12);
+}
