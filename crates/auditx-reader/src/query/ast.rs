@@ -53,6 +53,8 @@ pub(super) struct Path {
 pub(super) enum Test {
     /// It is there, and neither empty nor null.
     Present,
+    /// It is absent, empty or null. Text that is absent or empty is [`Test::Equal`] to the empty text.
+    Absent,
     Equal(Literal),
     /// The same, of a value that may be a number as well.
     Same(Literal, Number),

@@ -104,6 +104,7 @@ impl Display for Test {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Present => f.write_str("*"),
+            Self::Absent => f.write_str("\"\""),
             Self::Equal(literal) | Self::Same(literal, _) => text(f, &literal.text, is_plain(&literal.text)),
             Self::Contains(word) => text(f, &word.text, is_plain(&word.text)),
             Self::Like(pattern) | Self::ContainsLike(pattern) => pattern.fmt(f),

@@ -62,6 +62,7 @@ impl Test {
     fn is_met(&self, value: Option<Json<'_>>) -> bool {
         match self {
             Self::Present => value.is_some_and(is_present),
+            Self::Absent => !value.is_some_and(is_present),
             Self::Equal(literal) => match value {
                 Some(Json::Text(raw)) => literal.is_raw(raw),
                 Some(value) => value.text().is_some_and(|text| literal.is_text(&text)),

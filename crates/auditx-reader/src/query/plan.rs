@@ -224,6 +224,7 @@ fn of_member(keys: &Keys, test: &Test) -> Option<Choice> {
 /// Whether a field that is not there meets it.
 fn accepts_nothing(test: &Test) -> bool {
     match test {
+        Test::Absent => true,
         Test::Equal(literal) => literal.text.is_empty(),
         Test::Expression(expression) => expression.compiled.is_match(""),
         _ => false,

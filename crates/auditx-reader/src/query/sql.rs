@@ -169,7 +169,8 @@ impl Writer {
                 (!word.is_empty())
                     .then(|| format!("strpos({folded}, {}) > 0", self.bind(SqlParameter::Text(word))))
             }
-            Test::Contains(_)
+            Test::Absent
+            | Test::Contains(_)
             | Test::ContainsLike(_)
             | Test::Same(..)
             | Test::Expression(_)

@@ -67,6 +67,11 @@ fn is_star(item: &Item<'_>) -> bool {
     !item.value.is_quoted && item.operator == Operator::Is && item.value.text.bytes().all(|byte| byte == b'*')
 }
 
+/// `field:""`
+fn is_absent(item: &Item<'_>) -> bool {
+    item.value.is_quoted && item.operator == Operator::Is && item.value.text.is_empty()
+}
+
 fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
     let text = &item.value.text;
     let is_searched = field == Field::Description;
@@ -111,6 +116,9 @@ fn of_number(target: &Target, item: &Item<'_>) -> Result<Test> {
     if is_star(item) {
         return Ok(Test::Present);
     }
+    if is_absent(item) {
+        return Ok(Test::Absent);
+    }
     if item.operator == Operator::Expression {
         let message = format!("{:?} is a number, and regular expressions are for text", target.typed);
         return Err(Problem::new(item.value.span.clone(), message).help(how_to_compare(target)));
@@ -134,6 +142,9 @@ fn of_member(target: &Target, root: Field, item: &Item<'_>) -> Result<Test> {
     let text = &item.value.text;
     if is_star(item) {
         return Ok(Test::Present);
+    }
+    if is_absent(item) {
+        return Ok(Test::Absent);
     }
     if target.keys.is_empty() && matches!(root, Field::Metadata | Field::Auditx) {
         let message = format!("{:?} holds members: which one is meant?", target.typed);
@@ -270,6 +281,9 @@ fn success(target: &Target, item: &Item<'_>) -> Result<Node> {
     if is_star(item) {
         return Ok(Node::Term(Term::Field(Field::Success, vec![Test::Present])));
     }
+    if is_absent(item) {
+        return Ok(Node::Term(Term::Field(Field::Success, vec![Test::Absent])));
+    }
     match (item.operator, item.value.text.to_ascii_lowercase().as_str()) {
         (Operator::Is, "true") => Ok(Node::Term(Term::Success(true))),
         (Operator::Is, "false") => Ok(Node::Term(Term::Success(false))),
@@ -296,6 +310,9 @@ fn bound(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Result<Node> {
 fn time(item: &Item<'_>, base: &TimeBase) -> Result<Node> {
     if is_star(item) {
         return Ok(Node::Term(Term::Field(Field::Timestamp, vec![Test::Present])));
+    }
+    if is_absent(item) {
+        return Ok(Node::Term(Term::Field(Field::Timestamp, vec![Test::Absent])));
     }
     if let Some(ends) = ends(item) {
         let [low, high] = ends.map(|end| end.map(|end| moment(&end, base)).transpose());

@@ -75,6 +75,7 @@ fn test_holds(test: &Test, value: Option<&Value>) -> bool {
                 && *value != Value::List(vec![])
                 && *value != Value::Object(vec![])
         }),
+        (Test::Absent, _) => !test_holds(&Test::Present, value),
         (Test::Same(literal, number), Some(text)) => match value {
             Some(Value::Number(digits)) => scaled(digits) == scaled(&number.to_string()),
             Some(Value::Text(_)) => *text == *literal.text,

@@ -191,7 +191,7 @@ fn members_are_reached_by_their_path() {
             ("meta.flag:false", false),
             ("meta.none:null", true),
             ("meta.none:*", false),
-            ("meta.none:\"\"", false),
+            ("meta.none:\"\"", true),
             ("meta.empty:\"\" meta.absent:\"\"", true),
             ("meta.empty:*", false),
             ("meta.list:*", false),

@@ -42,3 +42,50 @@ fn networks_have_addresses_and_quoted_text_is_text() {
     assert!(Query::network("192.168.1.0/24").unwrap().matches(&Row::read_text(INVOICE).unwrap()));
     assert_eq!(Query::network("192.168.1.0/33").unwrap_err().at(), 12);
 }
+
+#[test]
+fn what_is_absent_or_empty_is_asked_for_with_the_empty_text() {
+    check(
+        INVOICE,
+        &[
+            ("amount:\"\"", false),
+            ("-amount:\"\"", true),
+            ("status:\"\" OR seq:\"\"", false),
+            ("amount:\"\",1250000.1", true),
+            ("success:\"\"", false),
+            ("time:\"\"", false),
+            ("meta:\"\" OR old:\"\"", false),
+            ("meta.list:\"\" meta.none:\"\" meta.empty:\"\" meta.absent:\"\"", true),
+            ("meta.items:\"\"", false),
+            ("entity:\"\"", false),
+            ("auditx:\"\"", true),
+        ],
+    );
+    check(
+        r#"{"timestamp":"2026-11-24T13:30:00Z","amount":null,"metadata":{},"old_values":null,"new_values":[]}"#,
+        &[
+            ("amount:\"\"", true),
+            ("-amount:\"\"", false),
+            ("amount:\"\",5", true),
+            ("amount:5,>7", false),
+            ("meta:\"\"", true),
+            ("old:\"\" new:\"\"", true),
+            ("success:\"\" entity:\"\" ip:\"\"", true),
+            ("time:\"\"", false),
+        ],
+    );
+}
+
+#[test]
+fn absent_is_what_is_not_present() {
+    for field in ["amount", "user", "success", "time", "meta", "meta.none", "old.status", "seq", "ip", "kind"]
+    {
+        for line in
+            [INVOICE, r#"{"seq":1,"success":true}"#, r#"{"seq":3,"auditx":{"kind":"gap"},"metadata":{}}"#]
+        {
+            let row = Row::read_text(line).unwrap();
+            let is = |question: &str| super::query(question).matches(&row);
+            assert_ne!(is(&format!("{field}:\"\"")), is(&format!("{field}:*")), "{field}: {line}");
+        }
+    }
+}
