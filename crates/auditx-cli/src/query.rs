@@ -85,6 +85,7 @@ Exit status: 0 found, 1 nothing found, 2 an error, or with --strict a line that 
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let (asked, now) = (&arguments.asked, Moment::now());
+    asked.warn(now)?;
     if let Some(engine) = &arguments.from {
         return copy::run(arguments, engine, now);
     }

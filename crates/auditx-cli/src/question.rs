@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::failure::{Failure, Status};
 use crate::summary;
-use crate::terminal::complain;
+use crate::terminal::{complain, harmless};
 use crate::trail::Trail;
 use crate::zone::Zoned;
 
@@ -200,8 +200,23 @@ impl Asked {
         self.question.query(now)
     }
 
+    /// Says on standard error what the question probably does not mean.
+    pub(crate) fn warn(&self, now: Moment) -> Result<(), Failure> {
+        let values = self.question.flags().filter(|(_, _, values)| values.iter().any(String::is_empty));
+        for (flag, ..) in values {
+            complain(&format!(
+                "warning: --{flag} '' asks for entries without one: is a variable of the shell empty?"
+            ));
+        }
+        for warning in self.whole_query(now)?.warnings() {
+            complain(&format!("warning: {}", harmless(&warning.to_string())));
+        }
+        Ok(())
+    }
+
     /// The search for it, oldest first and without a limit.
     pub(crate) fn search(&self, now: Moment) -> Result<Search, Failure> {
+        self.warn(now)?;
         self.search_for(self.query(now)?, now)
     }
 

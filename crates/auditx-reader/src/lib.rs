@@ -58,8 +58,8 @@ pub use lines::{Lines, Unfinished};
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
 pub use query::{
-    Query, QueryError, SqlCondition, SqlParameter, TimeBase, Zone, ZoneError, end_moment_of, length_of,
-    moment_of,
+    Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
+    length_of, moment_of,
 };
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;

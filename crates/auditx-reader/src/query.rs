@@ -14,10 +14,11 @@ mod names;
 mod scanner;
 mod target;
 mod value;
-mod parser;
 mod display;
-mod matching;
 mod plan;
+mod warning;
+mod parser;
+mod matching;
 mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +38,7 @@ pub use error::QueryError;
 pub(crate) use plan::{Literal, Needle, Plan};
 pub use sql::{SqlCondition, SqlParameter};
 pub use time::TimeBase;
+pub use warning::Warning;
 pub use zone::{Zone, ZoneError};
 
 /// A question that an entry answers with yes or no.
@@ -55,8 +57,8 @@ pub use zone::{Zone, ZoneError};
 ///
 /// Shown as text, it reads back as an equal question, if that text is no longer and no deeper than [`Query::parse`] takes: times
 /// that were counted from now stand as moments.
-#[derive(Clone, PartialEq)]
-pub struct Query(Node);
+#[derive(Clone)]
+pub struct Query(Node, Vec<Warning>);
 
 impl Query {
     /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h` and `today` are
@@ -65,13 +67,15 @@ impl Query {
     /// # Errors
     /// What is wrong, and under which character.
     pub fn parse(text: &str, base: impl Into<TimeBase>) -> Result<Self, QueryError> {
-        parser::parse(text, &base.into()).map(Self).map_err(|problem| problem.within(text))
+        parser::parse(text, &base.into())
+            .map(|(node, warnings)| Self(node, warnings))
+            .map_err(|problem| problem.within(text))
     }
 
     /// Every entry.
     #[must_use]
     pub fn everything() -> Self {
-        Self(Node::Everything)
+        Self::of(Node::Everything)
     }
 
     /// Entries whose field is one of these, as `field:"value"` has it: a value is taken literally, whatever characters it has.
@@ -94,7 +98,7 @@ impl Query {
                 _ => return Self::one_of(nodes),
             }
         }
-        if tests.is_empty() { Self::everything() } else { Self(Node::Term(Term::Field(field, tests))) }
+        if tests.is_empty() { Self::everything() } else { Self::of(Node::Term(Term::Field(field, tests))) }
     }
 
     /// The same for a field as a question names it, with members: `meta.party`, `old.address.city`, `ref`.
@@ -119,7 +123,7 @@ impl Query {
             }
             value::node(&target, &items, &Moment::now().into())
         };
-        parse().map(Self).map_err(|mut problem| {
+        parse().map(Self::of).map_err(|mut problem| {
             problem.span = problem.span.start.min(name.len())..problem.span.end.min(name.len());
             problem.within(name)
         })
@@ -131,7 +135,7 @@ impl Query {
     /// If the text is no address, or the prefix length is wrong.
     pub fn network(text: &str) -> Result<Self, QueryError> {
         network::Network::parse(text)
-            .map(|network| Self(Node::Term(Term::Field(Field::Ip, vec![Test::Network(network)]))))
+            .map(|network| Self::of(Node::Term(Term::Field(Field::Ip, vec![Test::Network(network)]))))
             .map_err(|(span, message)| error::Problem::new(span, message).within(text))
     }
 
@@ -143,56 +147,77 @@ impl Query {
             Node::Term(Term::Field(field, vec![Test::Equal(text)]))
         };
         let id = id.map(|id| is(Field::EntityId, id));
-        Self(Node::all([is(Field::EntityType, kind)].into_iter().chain(id)))
+        Self::of(Node::all([is(Field::EntityType, kind)].into_iter().chain(id)))
     }
 
     /// Entries in which every one of these words, with blanks between them, is found; each is taken literally.
     #[must_use]
     pub fn words(text: &str) -> Self {
-        Self(Node::all(text.split_whitespace().map(|word| Node::Term(Term::Word(Word::new(word))))))
+        Self::of(Node::all(text.split_whitespace().map(|word| Node::Term(Term::Word(Word::new(word))))))
     }
 
     /// Entries in which this text is found as it is, blanks included.
     #[must_use]
     pub fn phrase(text: &str) -> Self {
-        if text.is_empty() { Self::everything() } else { Self(Node::Term(Term::Word(Word::new(text)))) }
+        if text.is_empty() { Self::everything() } else { Self::of(Node::Term(Term::Word(Word::new(text)))) }
     }
 
     /// Entries that say they succeeded, or failed.
     #[must_use]
     pub fn success(success: bool) -> Self {
-        Self(Node::Term(Term::Success(success)))
+        Self::of(Node::Term(Term::Success(success)))
     }
 
     /// Entries of this moment and later; no earlier than the year 0000.
     #[must_use]
     pub fn since(moment: Moment) -> Self {
-        Self(Node::since(moment))
+        Self::of(Node::since(moment))
     }
 
     /// Entries before this moment; no later than the year 9999.
     #[must_use]
     pub fn until(moment: Moment) -> Self {
-        Self(Node::until(moment))
+        Self::of(Node::until(moment))
     }
 
     /// What both ask for.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self(Node::all([self.0, other.0]))
+        self.joined(other, Node::all)
     }
 
     /// What one of the two asks for.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self(Node::any([self.0, other.0]))
+        self.joined(other, Node::any)
     }
 
     /// What this does not ask for.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "beside `and` and `or`; `!query` would stand alone")]
     pub fn not(self) -> Self {
-        Self(self.0.not())
+        Self(self.0.not(), self.1)
+    }
+
+    /// What the question probably does not mean, though it can be answered: a word such as `user=admin`, `amount:1,000`, a period
+    /// that ends before it begins.
+    ///
+    /// ```
+    /// use auditx_reader::{Moment, Query};
+    ///
+    /// let query = Query::parse("user=admin", Moment::now())?;
+    /// let warnings = query.warnings();
+    /// assert_eq!(
+    ///     warnings[0].to_string(),
+    ///     "user=admin is looked for as a word: the field is asked for with user:admin"
+    /// );
+    /// # Ok::<(), auditx_reader::QueryError>(())
+    /// ```
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = self.1.clone();
+        warnings.extend(warning::of_question(&self.0));
+        warnings
     }
 
     /// Whether the entry is asked for. Costs no allocation where the line has no escapes.
@@ -220,8 +245,18 @@ impl Query {
         Plan::of(&self.0)
     }
 
+    fn of(node: Node) -> Self {
+        Self(node, Vec::new())
+    }
+
+    fn joined(self, other: Self, join: fn([Node; 2]) -> Node) -> Self {
+        let mut warnings = self.1;
+        warnings.extend(other.1);
+        Self(join([self.0, other.0]), warnings)
+    }
+
     fn one_of(nodes: Vec<Node>) -> Self {
-        if nodes.is_empty() { Self::everything() } else { Self(Node::any(nodes)) }
+        if nodes.is_empty() { Self::everything() } else { Self::of(Node::any(nodes)) }
     }
 }
 
@@ -247,6 +282,13 @@ pub fn length_of(text: &str) -> Option<Duration> {
 fn literal(text: String) -> Item<'static> {
     let value = Piece { text: text.into(), is_quoted: true, span: 0..0 };
     Item { operator: Operator::Is, value }
+}
+
+/// By what is asked for, however it was written.
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
 }
 
 impl Default for Query {

@@ -116,6 +116,39 @@ fn an_address_may_be_a_network() {
 }
 
 #[test]
+fn a_question_that_cannot_mean_what_it_says_is_answered_with_a_warning() {
+    let shop = trail_of(SHOP);
+    for (arguments, warning) in [
+        (&["user=admin"][..], "user=admin is looked for as a word: the field is asked for with user:admin"),
+        (
+            &["amount:>1,000"],
+            "amount:>1,000 asks for 1 or 000: a comma means OR, and one number is amount:>1000",
+        ),
+        (&["--user", ""], "--user '' asks for entries without one: is a variable of the shell empty?"),
+        (
+            &["--since", "2026-11-25", "until:2026-11-24"],
+            "nothing can be found: since 2026-11-25T00:00:00.000000Z",
+        ),
+        (&["--since", "2026-11-25", "--until", "2026-11-25"], "nothing can be found: since"),
+        (
+            &["--user", "admin", "user:clerk"],
+            "nothing can be found: no entry is user:clerk and user:admin at once",
+        ),
+    ] {
+        for command in ["query", "stats", "export"] {
+            let format: &[&str] = if command == "export" { &["--format", "ecs"] } else { &[] };
+            let asked = auditx(&[&[command], arguments, format].concat(), shop.path());
+            assert!(
+                asked.err.starts_with(&format!("auditx: warning: {warning}")),
+                "{command}: {}",
+                asked.err
+            );
+            assert_eq!(asked.status, Some(i32::from(asked.out.is_empty())), "{command}: {}", asked.err);
+        }
+    }
+}
+
+#[test]
 fn the_exit_status_says_whether_something_was_found() {
     let shop = trail_of(SHOP);
     let status = |arguments: &[&str]| auditx(&[&["query"], arguments].concat(), shop.path());

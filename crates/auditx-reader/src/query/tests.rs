@@ -7,6 +7,7 @@ mod plans;
 mod random;
 pub(crate) mod samples;
 mod values;
+mod warnings;
 
 use auditx_core::{Moment, Row};
 

@@ -314,6 +314,7 @@ fn number(random: &mut Random) -> String {
         0 => format!("{}{number}", random.pick(&[">", ">=", "<", "<="])),
         1 => format!("-3..{}", random.pick(&["5", "100", "0"])),
         2 => format!("{number}.."),
+        3 if random.one_in(2) => "\"\"".to_owned(),
         _ => number.to_owned(),
     }
 }
