@@ -18,6 +18,8 @@ mod harmless_json;
 mod change;
 mod fields;
 mod zone;
+mod spill;
+mod sort;
 mod columns;
 mod diff;
 mod mapper;

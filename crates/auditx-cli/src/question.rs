@@ -261,6 +261,11 @@ impl Asked {
         self.question.zone()
     }
 
+    /// How many threads read.
+    pub(crate) fn threads(&self) -> usize {
+        self.scope.reading.threads()
+    }
+
     /// Whether a line that cannot be read makes the answer none.
     pub(crate) fn is_strict(&self) -> bool {
         self.scope.reading.strict
@@ -313,6 +318,11 @@ impl Period {
 }
 
 impl Reading {
+    /// How many threads read.
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    }
+
     /// The same search, read so.
     pub(crate) fn of(&self, mut search: Search) -> Search {
         if self.strict {

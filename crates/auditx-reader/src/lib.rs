@@ -59,7 +59,7 @@ pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
 pub use query::{
     Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
-    length_of, moment_of,
+    length_of, moment_of, sortable_number,
 };
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use stored::stored_entry;

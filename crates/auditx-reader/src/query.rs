@@ -35,6 +35,7 @@ use target::Target;
 use text::{Case, Literal as Text, Word};
 
 pub use error::QueryError;
+pub use number::sortable_number;
 pub(crate) use plan::{Literal, Needle, Plan};
 pub use sql::{SqlCondition, SqlParameter};
 pub use time::TimeBase;

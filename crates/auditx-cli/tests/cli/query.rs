@@ -149,6 +149,26 @@ fn a_question_that_cannot_mean_what_it_says_is_answered_with_a_warning() {
 }
 
 #[test]
+fn entries_are_sorted_by_a_field() {
+    let all = |arguments: &[&str]| -> Vec<u64> {
+        found(arguments).into_iter().map(|seq| seq.unwrap_or(99)).collect()
+    };
+    assert_eq!(all(&["--sort", "amount", "module:sales"]), [6, 5, 1]);
+    assert_eq!(all(&["--sort", "amount:desc", "-n", "2"]), [1, 5]);
+    assert_eq!(all(&["--sort", "timestamp:desc", "-n", "3"]), [8, 99, 6]);
+    assert_eq!(all(&["--sort", "user"]), [0, 1, 2, 3, 4, 5, 6, 8, 99, 7]);
+    assert_eq!(all(&["--sort", "metadata.party:desc", "user:admin"]), [1, 0, 2]);
+    assert_eq!(all(&["--sort", "seq:desc", "--threads", "3", "-n", "4"]), [8, 7, 6, 5]);
+    let shop = trail_of(SHOP);
+    let sorted = |arguments: &[&str]| auditx(&[&["query", "--sort"], arguments].concat(), shop.path());
+    assert_eq!(sorted(&["amount", "--order", "desc"]).status, Some(2));
+    assert_eq!(sorted(&["amont"]).status, Some(2));
+    assert_eq!(sorted(&["amount", "--user", "nobody"]).status, Some(1));
+    let json: Vec<Value> = serde_json::from_str(&sorted(&["amount", "-o", "json"]).out).unwrap();
+    assert_eq!(json.len(), 10);
+}
+
+#[test]
 fn the_exit_status_says_whether_something_was_found() {
     let shop = trail_of(SHOP);
     let status = |arguments: &[&str]| auditx(&[&["query"], arguments].concat(), shop.path());
