@@ -69,7 +69,7 @@ pub(super) fn of_numbers(name: &str, field: Option<Field>, items: &[Item<'_>]) -
     });
     // Nobody writes a number with zeros in front of it, and amounts are rarely asked for as a list.
     let has_zeros = others.iter().any(|item| text(item).starts_with('0')) && are_groups;
-    if !has_zeros && !(are_groups && field == Some(Field::Amount)) {
+    if !(has_zeros || are_groups && field == Some(Field::Amount)) {
         return None;
     }
     let sign = first.operator.sign();
