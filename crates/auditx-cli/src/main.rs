@@ -8,12 +8,12 @@ mod failure;
 mod terminal;
 mod number;
 mod progress;
-mod table;
 mod evidence;
 mod save;
 mod trail;
 mod paint;
 mod cell;
+mod table;
 mod harmless_json;
 mod change;
 mod fields;
@@ -48,6 +48,7 @@ mod destination;
 mod ship;
 mod completions;
 mod manual;
+mod help;
 
 use std::process::ExitCode;
 
@@ -57,7 +58,7 @@ use failure::Failure;
 
 /// Records, shows and examines audit trails: who did what, when and where
 #[derive(Debug, Parser)]
-#[command(name = "auditx", version, after_help = EXAMPLES)]
+#[command(name = "auditx", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -85,6 +86,7 @@ enum Command {
     Ship(ship::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
+    Help(help::Arguments),
 }
 
 const EXAMPLES: &str = "\
@@ -107,7 +109,8 @@ Examples:
 Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse_from(question::without_false_flags(std::env::args_os())) {
+    let words = help::moved_to_front(question::without_false_flags(std::env::args_os()));
+    let outcome = match Arguments::try_parse_from(words) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
             Command::Query(arguments) => query::run(arguments),
@@ -129,6 +132,7 @@ fn main() -> ExitCode {
             Command::Ship(arguments) => ship::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
+            Command::Help(arguments) => help::run(arguments),
         },
         Err(answer) => Failure::of_command_line(&answer),
     };

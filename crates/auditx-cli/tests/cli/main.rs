@@ -7,6 +7,7 @@ mod custody;
 mod demo;
 mod doctor;
 mod export;
+mod help;
 mod history;
 mod interference;
 mod key;
