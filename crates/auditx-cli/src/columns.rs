@@ -3,6 +3,7 @@
 //! Comes in: rows, on several threads. Goes out: one line of text each, without an allocation for the usual one. The first
 //! column of a narrow table is its day, which [`Days`] shows once for all its rows.
 
+mod stacked;
 mod time;
 
 use anstyle::Style;
@@ -15,8 +16,14 @@ use time::{CLOCK, DATE, day, time};
 
 pub(crate) use time::{Days, when};
 
-/// Columns narrower than this say nothing.
-const NARROWEST: usize = 60;
+/// Below this an entry goes over several lines.
+const WITH_COLUMNS: usize = 72;
+
+/// A terminal narrower than this shows its lines broken.
+const NARROWEST: usize = 20;
+
+/// Columns of fields that were asked for are at least so wide, or each field has its line.
+const LEAST: usize = 8;
 
 /// Below this a row has no room for its date.
 const WITH_DATE: usize = 100;
@@ -55,9 +62,22 @@ struct Column {
     heading: String,
 }
 
+/// How an entry is laid out.
+#[derive(Debug, Clone)]
+enum Layout {
+    /// In a line.
+    Line,
+    /// Over several lines.
+    Stacked,
+    /// Each of these fields in its line.
+    Fields(Vec<FieldPath>),
+}
+
 /// The columns of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
+    layout: Layout,
+    width: usize,
     columns: Vec<Column>,
     has_colours: bool,
     has_days: bool,
@@ -89,7 +109,8 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        Self { columns, has_colours, has_days: !has_date, marked: None, zone }
+        let layout = if width < WITH_COLUMNS { Layout::Stacked } else { Layout::Line };
+        Self { layout, width, columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
     /// Those that were asked for. They share what the known ones leave; the last takes the rest.
@@ -110,7 +131,9 @@ impl Columns {
             left = left.saturating_sub(width);
             Column { content: Content::Path(path.clone()), width, heading: path.name().to_owned() }
         });
-        Self { columns: columns.collect(), has_colours, has_days: false, marked: None, zone }
+        let columns = columns.collect();
+        let layout = if is_crowded && equal < LEAST { Layout::Fields(fields.to_vec()) } else { Layout::Line };
+        Self { layout, width, columns, has_colours, has_days: false, marked: None, zone }
     }
 
     /// Points at the line with this number.
@@ -126,7 +149,16 @@ impl Columns {
 
     /// The names of the columns.
     pub(crate) fn heading(&self, out: &mut Vec<u8>) {
-        self.line(out, |column, out| {
+        match &self.layout {
+            Layout::Line => {}
+            Layout::Stacked => {
+                let zone = format!("Times in {}", self.zone);
+                self.paint(BOLD, out, |out| cell::plain(&zone, self.width, out));
+                return out.push(b'\n');
+            }
+            Layout::Fields(_) => return,
+        }
+        self.line(out, |column, _, out| {
             // The names of numbers stand over their ends.
             let is_right = is_number(&column.content);
             let before = if is_right { column.width.saturating_sub(column.heading.len()) } else { 0 };
@@ -137,21 +169,32 @@ impl Columns {
 
     /// One entry, with its line end.
     pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
-        if self.has_days {
-            day(row, &self.zone, out);
+        let begin = |out: &mut Vec<u8>| {
+            if self.has_days {
+                day(row, &self.zone, out);
+            }
+        };
+        match &self.layout {
+            Layout::Line => {
+                begin(out);
+                self.line(out, |column, width, out| self.cell(column, row, width, out));
+            }
+            Layout::Stacked => stacked::entry(self, row, &begin, out),
+            Layout::Fields(paths) => stacked::fields(self, paths, row, out),
         }
-        self.line(out, |column, out| self.cell(column, row, out));
     }
 
     /// Each cell in its place, and no spaces at the end.
-    fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, &mut Vec<u8>) -> usize) {
+    fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, usize, &mut Vec<u8>) -> usize) {
         let (mut at, mut place) = (0, 0);
-        for column in &self.columns {
+        for (number, column) in self.columns.iter().enumerate() {
             let before = out.len();
             // A number that is wider than its column moves what follows.
             let gap = place - at;
             pad(gap, out);
-            match cell(column, out) {
+            let is_last = number + 1 == self.columns.len();
+            let room = if is_last { self.width.saturating_sub(place).max(1) } else { column.width };
+            match cell(column, room.min(column.width), out) {
                 0 => out.truncate(before),
                 used => at = place + used,
             }
@@ -160,8 +203,7 @@ impl Columns {
         out.push(b'\n');
     }
 
-    fn cell(&self, column: &Column, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
-        let width = column.width;
+    fn cell(&self, column: &Column, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
         match &column.content {
             Content::Seq => self.seq(row, width, out),
             Content::Time { has_date } => {

@@ -73,12 +73,88 @@ fn no_row_is_wider_than_was_asked_for() {
         .replace("admin", &"日本語".repeat(30))
         .replace("Sales invoice posted", &"long ".repeat(900))
         .replace("inv-42", &"x".repeat(200));
-    for width in [60, 80, 100, 120, 150, 160, 250] {
+    for width in [72, 80, 100, 120, 150, 160, 250] {
         let row = shown(&Columns::for_width(width, false, Zone::UTC), &long);
-        let used: usize = row.trim_end().chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
         let day = if width < 100 { 10 } else { 0 };
-        assert_eq!(used, usize::from(width) + day, "{row}");
+        assert_eq!(columns_of(row.trim_end()), usize::from(width) + day, "{row}");
     }
+    let million = LINE.replace("\"seq\":42", "\"seq\":1234567890123");
+    for width in [72, 80, 100, 160] {
+        let row = shown(
+            &Columns::for_width(width, false, Zone::UTC),
+            &million.replace("Sales", &"long ".repeat(90)),
+        );
+        let day = if width < 100 { 10 } else { 0 };
+        assert!(columns_of(row.trim_end()) <= usize::from(width) + day, "{row}");
+    }
+}
+
+fn columns_of(line: &str) -> usize {
+    line.chars().filter_map(unicode_width::UnicodeWidthChar::width).sum()
+}
+
+#[test]
+fn a_narrow_terminal_has_each_entry_over_several_lines() {
+    let entry = |width| {
+        let text = shown(&Columns::for_width(width, false, Zone::UTC), LINE);
+        text.replace("2026-11-24", "")
+    };
+    assert_eq!(
+        entry(40),
+        "42 15:24:54 AUDIT admin POST\n  Sales invoice posted\n  SI-2026-0042  sales_invoice/inv-42\n"
+    );
+    assert_eq!(entry(20), "42 15:24:54 admin\n  Sales invoice\n  posted\n  SI-2026-0042\n");
+    let erased = format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64));
+    assert_eq!(
+        shown(&Columns::for_width(40, false, Zone::UTC), &erased).replace("          ", ""),
+        "7 \n  (erased)\n"
+    );
+    let failed = LINE.replace("\"success\":true", "\"success\":false");
+    assert!(shown(&Columns::for_width(40, false, Zone::UTC), &failed).contains("  ✗ Sales invoice posted\n"));
+}
+
+#[test]
+fn wide_and_combining_text_stays_within_every_width() {
+    for text in [
+        "日本語の説明文です".repeat(9),
+        "ရောင်းချမှု ပယ်ဖျက်သည်".repeat(9),
+        "👍🏽👨\u{200d}👩\u{200d}👧 ok ".repeat(20),
+        "e\u{301}".repeat(300),
+    ] {
+        let line = LINE
+            .replace("Sales invoice posted", &text)
+            .replace("admin", &text[..text.char_indices().nth(30).unwrap().0]);
+        for width in [20, 21, 40, 41, 60, 71, 72, 80, 200] {
+            for has_colours in [false, true] {
+                let columns = Columns::for_width(width, has_colours, Zone::UTC);
+                let shown = shown(&columns, &line);
+                let mut out = Vec::new();
+                Days::default().pass(shown.as_bytes(), false, &mut out);
+                let rows = if columns.has_days() { String::from_utf8(out).unwrap() } else { shown };
+                let rows = anstream::adapter::strip_str(&rows).to_string();
+                for row in rows.lines() {
+                    assert!(columns_of(row) <= usize::from(width), "{width}: {row}");
+                }
+                let begin: String = text.chars().take(2).collect();
+                assert!(rows.matches(&begin).count() >= 1, "{width}: the description is there: {rows}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_that_have_no_room_beside_each_other_stand_below_each_other() {
+    let fields = ["seq", "user", "description", "amount", "entity_id"].map(|name| name.parse().unwrap());
+    let narrow = shown(&Columns::of_fields(&fields, 40, false, Zone::UTC), LINE);
+    assert_eq!(
+        narrow,
+        "seq: 42\nuser: admin\ndescription: Sales invoice posted\namount: 1250000.10\nentity_id: inv-42\n\n"
+    );
+    let narrower = shown(&Columns::of_fields(&fields, 20, false, Zone::UTC), LINE);
+    assert!(narrower.contains("description:\n  Sales invoice pos…\n"), "{narrower}");
+    assert!(narrower.lines().all(|line| columns_of(line) <= 20), "{narrower}");
+    let two = shown(&Columns::of_fields(&fields[..2], 40, false, Zone::UTC), LINE);
+    assert_eq!(two.lines().count(), 1);
 }
 
 #[test]

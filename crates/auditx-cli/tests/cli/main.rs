@@ -12,6 +12,7 @@ mod history;
 mod interference;
 mod key;
 mod manual;
+mod narrow;
 mod program;
 mod proof;
 mod query;
