@@ -2,10 +2,12 @@
 
 mod chart;
 mod sum;
+mod record;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use auditx_reader::{Moment, Zone};
@@ -16,6 +18,7 @@ use crate::fields::FieldPath;
 use crate::number::counted;
 use crate::progress::watched;
 use crate::question::{Asked, span};
+use crate::spill::Sorted;
 use crate::terminal::{self, Colours, complain};
 use tally::{Group, Plan, Tallies, Tally};
 
@@ -66,18 +69,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.asked.trail.bring_in()?;
     let plan = arguments.plan()?;
     let search = watched(arguments.asked.search(Moment::now())?, "counting");
-    let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
+    let threads = arguments.asked.threads();
+    let (parts, summary) =
+        search.fold(|| Tallies::new(threads), |tallies, found| tallies.add(&plan, found.row))?;
     // Its progress is taken from the terminal before the chart comes.
     drop(search);
-    let mut groups = Tallies::merged(parts);
-    sort(&mut groups);
     if arguments.json {
-        let found = Found::of(&plan, &groups, summary.found);
-        let mut out = terminal::output();
-        terminal::write_json(&mut out, &found)?;
-        out.flush()?;
+        write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, summary.found)?;
     } else if summary.found > 0 {
-        arguments.show(&plan, groups)?;
+        // Of each span the largest are shown, so that all have to be looked at.
+        let limit = if plan.bucket.is_some() { usize::MAX } else { arguments.top };
+        arguments.show(&plan, Ranking::of(&plan, parts, limit)?)?;
     }
     let status = arguments.asked.tell(&summary);
     if status == Status::Nothing && summary.complaints.lines() == 0 {
@@ -96,8 +98,8 @@ impl Arguments {
         Ok(Plan { by, bucket, sum: self.sum.clone(), zone: self.asked.zone() })
     }
 
-    fn show(&self, plan: &Plan, groups: Vec<(Group, Tally)>) -> Result<(), Failure> {
-        let (mut groups, left) = largest(groups, self.top);
+    fn show(&self, plan: &Plan, ranking: Ranking) -> Result<(), Failure> {
+        let (mut groups, left) = ranking.largest(plan, self.top)?;
         if let Some(length) = plan.bucket.filter(|_| plan.by.is_empty()) {
             groups = with_empty_spans(groups, length, &plan.zone);
         }
@@ -124,38 +126,69 @@ fn entries_of(count: u64) -> String {
     }
 }
 
-/// By time, then the largest first, then by name.
-fn sort(groups: &mut [(Group, Tally)]) {
-    groups.sort_unstable_by(|(one, a), (other, b)| {
-        one.bucket.cmp(&other.bucket).then(b.count.cmp(&a.count)).then_with(|| one.values.cmp(&other.values))
-    });
-}
-
-/// What is not shown.
-#[derive(Default)]
-struct Left {
+/// Every group in the order in which they are shown.
+struct Ranking {
+    sorted: Sorted,
     groups: u64,
     entries: u64,
 }
 
-/// The first of each span.
-fn largest(groups: Vec<(Group, Tally)>, top: usize) -> (Vec<(Group, Tally)>, Left) {
-    let mut left = Left::default();
-    let (mut bucket, mut kept_of_it) = (None, 0);
-    let mut kept = Vec::new();
-    for (group, tally) in groups {
-        if bucket != Some(group.bucket) {
-            (bucket, kept_of_it) = (Some(group.bucket), 0);
-        }
-        if kept_of_it < top {
-            kept_of_it += 1;
-            kept.push((group, tally));
-        } else {
-            left.groups += 1;
-            left.entries += tally.count;
-        }
+/// What a ranking keeps in memory.
+const MEMORY: usize = 16 << 20;
+
+impl Ranking {
+    fn of(plan: &Plan, parts: Vec<Tallies>, limit: usize) -> Result<Self, Failure> {
+        let mut ranking = Self { sorted: Sorted::new(limit, MEMORY), groups: 0, entries: 0 };
+        let (mut rank, mut value) = (Vec::new(), Vec::new());
+        Tallies::each(parts, |key, tally| {
+            ranking.groups += 1;
+            ranking.entries += tally.count;
+            record::rank(plan, key, tally, &mut rank);
+            if !ranking.sorted.is_beyond(&rank) {
+                value.clear();
+                record::push(key, tally, &mut value);
+                ranking.sorted.add(&rank, &value);
+            }
+        })?;
+        Ok(ranking)
     }
-    (kept, left)
+
+    fn each(
+        self,
+        plan: &Plan,
+        mut visit: impl FnMut(Group, Tally) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        Sorted::each(vec![self.sorted], |value| {
+            let (group, tally) = record::read(plan, value);
+            visit(group, tally)
+        })
+    }
+
+    /// The first of each span, and what is not among them.
+    fn largest(self, plan: &Plan, top: usize) -> Result<(Vec<(Group, Tally)>, Left), Failure> {
+        let mut left = Left { groups: self.groups, entries: self.entries };
+        let (mut bucket, mut kept_of_it) = (None, 0);
+        let mut kept = Vec::new();
+        self.each(plan, |group, tally| {
+            if bucket != Some(group.bucket) {
+                (bucket, kept_of_it) = (Some(group.bucket), 0);
+            }
+            if kept_of_it < top {
+                kept_of_it += 1;
+                left.groups -= 1;
+                left.entries -= tally.count;
+                kept.push((group, tally));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok((kept, left))
+    }
+}
+
+/// What is not shown.
+struct Left {
+    groups: u64,
+    entries: u64,
 }
 
 /// Spans in which nothing happened belong to the picture.
@@ -179,13 +212,25 @@ fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration, zone: &Zone) 
     whole
 }
 
-/// What was counted, as programs read it.
-#[derive(Serialize)]
-struct Found<'g> {
-    found: u64,
-    groups: Vec<Counted<'g>>,
+/// What was counted, as programs read it: group by group, since all of them may not fit in memory.
+fn write_json(plan: &Plan, ranking: Ranking, found: u64) -> Result<(), Failure> {
+    let mut out = terminal::output();
+    write!(out, "{{\n  \"found\": {found},\n  \"groups\": [")?;
+    let (mut count, mut outcome) = (0_u64, Ok(()));
+    ranking.each(plan, |group, tally| {
+        let between = if count == 0 { "\n    " } else { ",\n    " };
+        count += 1;
+        outcome = serde_json::to_string_pretty(&Counted::of(plan, &group, &tally))
+            .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))
+            .and_then(|json| Ok(write!(out, "{between}{}", json.replace('\n', "\n    "))?));
+        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    outcome?;
+    writeln!(out, "{}]\n}}", if count == 0 { "" } else { "\n  " })?;
+    Ok(out.flush()?)
 }
 
+/// One group.
 #[derive(Serialize)]
 struct Counted<'g> {
     /// When its span begins.
@@ -201,10 +246,10 @@ struct Counted<'g> {
     not_summed: Option<u64>,
 }
 
-impl<'g> Found<'g> {
-    fn of(plan: &'g Plan, groups: &'g [(Group, Tally)], found: u64) -> Self {
+impl<'g> Counted<'g> {
+    fn of(plan: &'g Plan, group: &'g Group, tally: &'g Tally) -> Self {
         let has_sum = plan.sum.is_some();
-        let counted = groups.iter().map(|(group, tally)| Counted {
+        Self {
             since: group.bucket.map(|at| at.to_string()),
             by: plan.by.iter().map(FieldPath::name).zip(group.values.iter().map(Option::as_deref)).collect(),
             count: tally.count,
@@ -213,7 +258,6 @@ impl<'g> Found<'g> {
                 tally.sums.iter().map(|(currency, sum)| (currency.as_str(), sum.to_string())).collect()
             }),
             not_summed: has_sum.then_some(tally.not_summed),
-        });
-        Self { found, groups: counted.collect() }
+        }
     }
 }
