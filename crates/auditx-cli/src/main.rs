@@ -31,6 +31,8 @@ mod query;
 mod tail;
 mod history;
 mod stats;
+mod values;
+mod survey;
 mod export;
 mod bundle;
 mod demo;
@@ -70,6 +72,8 @@ enum Command {
     Query(query::Arguments),
     History(history::Arguments),
     Stats(stats::Arguments),
+    Fields(survey::Arguments),
+    Values(values::Arguments),
     Export(export::Arguments),
     Bundle(bundle::Arguments),
     Tail(tail::Arguments),
@@ -96,6 +100,7 @@ Examples:
   auditx query --failed -o csv > failures.csv      the same for a spreadsheet; also json, ndjson, diff, raw
   auditx history customer/CUST-220                 one record's life: who changed which field
   auditx stats --by user,action --since 7d         how much of what
+  auditx fields                                    which fields there are; auditx values user: what one holds
   auditx tail --dir /var/log/erp -f                shows entries as they are recorded
   auditx export --format ocsf -o entries.jsonl     for a SIEM
   auditx bundle --ref SI-2026-0042 -o case.zip     for an auditor: entries, proofs, and how to check them
@@ -116,6 +121,8 @@ fn main() -> ExitCode {
             Command::Query(arguments) => query::run(arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Stats(arguments) => stats::run(arguments),
+            Command::Fields(arguments) => survey::run(arguments),
+            Command::Values(arguments) => values::run(arguments),
             Command::Export(arguments) => export::run(arguments),
             Command::Bundle(arguments) => bundle::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),

@@ -1,25 +1,24 @@
 //! `auditx stats`: how many entries there are of which kind, when, and what they amount to.
 
-mod chart;
 mod sum;
-mod record;
 mod tally;
+mod record;
+mod ranking;
+mod json;
+mod chart;
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
-use auditx_reader::{Moment, Zone};
-use serde::Serialize;
+use auditx_reader::{Moment, Summary, Zone};
 
 use crate::failure::{Failure, Status};
 use crate::fields::FieldPath;
 use crate::number::counted;
 use crate::progress::watched;
 use crate::question::{Asked, span};
-use crate::spill::Sorted;
 use crate::terminal::{self, Colours, complain};
+use ranking::Ranking;
 use tally::{Group, Plan, Tallies, Tally};
 
 /// Counts the entries that are asked for, in groups
@@ -68,24 +67,65 @@ const MOST_SPANS: i64 = 2_000;
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     arguments.asked.trail.bring_in()?;
     let plan = arguments.plan()?;
-    let search = watched(arguments.asked.search(Moment::now())?, "counting");
-    let threads = arguments.asked.threads();
-    let (parts, summary) =
-        search.fold(|| Tallies::new(threads), |tallies, found| tallies.add(&plan, found.row))?;
-    // Its progress is taken from the terminal before the chart comes.
-    drop(search);
+    let (parts, summary) = counted_in(&arguments.asked, &plan, Moment::now())?;
     if arguments.json {
-        write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, summary.found)?;
+        json::write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, summary.found)?;
     } else if summary.found > 0 {
         // Of each span the largest are shown, so that all have to be looked at.
         let limit = if plan.bucket.is_some() { usize::MAX } else { arguments.top };
         arguments.show(&plan, Ranking::of(&plan, parts, limit)?)?;
     }
-    let status = arguments.asked.tell(&summary);
+    Ok(conclude(&arguments.asked, &summary))
+}
+
+fn counted_in(asked: &Asked, plan: &Plan, now: Moment) -> Result<(Vec<Tallies>, Summary), Failure> {
+    let search = watched(asked.search(now)?, "counting");
+    let threads = asked.threads();
+    // The progress is taken from the terminal, with the search, before anything is shown.
+    Ok(search.fold(|| Tallies::new(threads), |tallies, found| tallies.add(plan, found.row))?)
+}
+
+fn conclude(asked: &Asked, summary: &Summary) -> Status {
+    let status = asked.tell(summary);
     if status == Status::Nothing && summary.complaints.lines() == 0 {
-        arguments.asked.tell_nothing("");
+        asked.tell_nothing("");
     }
-    Ok(status)
+    status
+}
+
+/// The values of one field.
+pub(crate) struct Values<'a> {
+    pub(crate) asked: &'a Asked,
+    pub(crate) field: FieldPath,
+    pub(crate) limit: usize,
+    pub(crate) is_json: bool,
+    pub(crate) has_colours: bool,
+}
+
+impl Values<'_> {
+    /// Counts and shows them.
+    pub(crate) fn show(self, now: Moment) -> Result<Status, Failure> {
+        let plan = Plan { by: vec![self.field], bucket: None, sum: None, zone: self.asked.zone() };
+        let (parts, summary) = counted_in(self.asked, &plan, now)?;
+        let ranking = Ranking::of(&plan, parts, self.limit)?;
+        if self.is_json {
+            json::write_values(&plan, ranking, summary.found)?;
+        } else if summary.found > 0 {
+            let (groups, left) = ranking.largest(&plan, self.limit)?;
+            show(&plan, &groups, self.has_colours)?;
+            if left.groups > 0 {
+                let (values, entries) = (counted(left.groups, "other value"), left.entries);
+                complain(&format!("{values} not shown, of {}: raise -n", entries_of(entries)));
+            }
+        }
+        Ok(conclude(self.asked, &summary))
+    }
+}
+
+fn show(plan: &Plan, groups: &[(Group, Tally)], has_colours: bool) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    chart::write(&mut out, plan, groups, usize::from(terminal::table_width()), has_colours)?;
+    Ok(out.flush()?)
 }
 
 impl Arguments {
@@ -103,10 +143,7 @@ impl Arguments {
         if let Some(length) = plan.bucket.filter(|_| plan.by.is_empty()) {
             groups = with_empty_spans(groups, length, &plan.zone);
         }
-        let mut out = std::io::stdout().lock();
-        let width = usize::from(terminal::table_width());
-        chart::write(&mut out, plan, &groups, width, self.colours.are_wanted())?;
-        out.flush()?;
+        show(plan, &groups, self.colours.are_wanted())?;
         if left.groups > 0 {
             let (groups, entries) = (counted(left.groups, "smaller group"), left.entries);
             complain(&format!("{groups} not shown, of {}: raise -n, or --json", entries_of(entries)));
@@ -124,71 +161,6 @@ fn entries_of(count: u64) -> String {
         1 => "1 entry".to_owned(),
         _ => format!("{} entries", crate::number::grouped(count)),
     }
-}
-
-/// Every group in the order in which they are shown.
-struct Ranking {
-    sorted: Sorted,
-    groups: u64,
-    entries: u64,
-}
-
-/// What a ranking keeps in memory.
-const MEMORY: usize = 16 << 20;
-
-impl Ranking {
-    fn of(plan: &Plan, parts: Vec<Tallies>, limit: usize) -> Result<Self, Failure> {
-        let mut ranking = Self { sorted: Sorted::new(limit, MEMORY), groups: 0, entries: 0 };
-        let (mut rank, mut value) = (Vec::new(), Vec::new());
-        Tallies::each(parts, |key, tally| {
-            ranking.groups += 1;
-            ranking.entries += tally.count;
-            record::rank(plan, key, tally, &mut rank);
-            if !ranking.sorted.is_beyond(&rank) {
-                value.clear();
-                record::push(key, tally, &mut value);
-                ranking.sorted.add(&rank, &value);
-            }
-        })?;
-        Ok(ranking)
-    }
-
-    fn each(
-        self,
-        plan: &Plan,
-        mut visit: impl FnMut(Group, Tally) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        Sorted::each(vec![self.sorted], |value| {
-            let (group, tally) = record::read(plan, value);
-            visit(group, tally)
-        })
-    }
-
-    /// The first of each span, and what is not among them.
-    fn largest(self, plan: &Plan, top: usize) -> Result<(Vec<(Group, Tally)>, Left), Failure> {
-        let mut left = Left { groups: self.groups, entries: self.entries };
-        let (mut bucket, mut kept_of_it) = (None, 0);
-        let mut kept = Vec::new();
-        self.each(plan, |group, tally| {
-            if bucket != Some(group.bucket) {
-                (bucket, kept_of_it) = (Some(group.bucket), 0);
-            }
-            if kept_of_it < top {
-                kept_of_it += 1;
-                left.groups -= 1;
-                left.entries -= tally.count;
-                kept.push((group, tally));
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok((kept, left))
-    }
-}
-
-/// What is not shown.
-struct Left {
-    groups: u64,
-    entries: u64,
 }
 
 /// Spans in which nothing happened belong to the picture.
@@ -210,54 +182,4 @@ fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration, zone: &Zone) 
         whole.push((group, tally));
     }
     whole
-}
-
-/// What was counted, as programs read it: group by group, since all of them may not fit in memory.
-fn write_json(plan: &Plan, ranking: Ranking, found: u64) -> Result<(), Failure> {
-    let mut out = terminal::output();
-    write!(out, "{{\n  \"found\": {found},\n  \"groups\": [")?;
-    let (mut count, mut outcome) = (0_u64, Ok(()));
-    ranking.each(plan, |group, tally| {
-        let between = if count == 0 { "\n    " } else { ",\n    " };
-        count += 1;
-        outcome = serde_json::to_string_pretty(&Counted::of(plan, &group, &tally))
-            .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))
-            .and_then(|json| Ok(write!(out, "{between}{}", json.replace('\n', "\n    "))?));
-        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    outcome?;
-    writeln!(out, "{}]\n}}", if count == 0 { "" } else { "\n  " })?;
-    Ok(out.flush()?)
-}
-
-/// One group.
-#[derive(Serialize)]
-struct Counted<'g> {
-    /// When its span begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    by: BTreeMap<&'g str, Option<&'g str>>,
-    count: u64,
-    failed: u64,
-    /// Decimal digits by currency: a JSON number would be read as binary floating point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sum: Option<BTreeMap<&'g str, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_summed: Option<u64>,
-}
-
-impl<'g> Counted<'g> {
-    fn of(plan: &'g Plan, group: &'g Group, tally: &'g Tally) -> Self {
-        let has_sum = plan.sum.is_some();
-        Self {
-            since: group.bucket.map(|at| at.to_string()),
-            by: plan.by.iter().map(FieldPath::name).zip(group.values.iter().map(Option::as_deref)).collect(),
-            count: tally.count,
-            failed: tally.failed,
-            sum: has_sum.then(|| {
-                tally.sums.iter().map(|(currency, sum)| (currency.as_str(), sum.to_string())).collect()
-            }),
-            not_summed: has_sum.then_some(tally.not_summed),
-        }
-    }
 }

@@ -5,6 +5,7 @@
 mod bundle;
 mod custody;
 mod demo;
+mod discover;
 mod doctor;
 mod export;
 mod help;
