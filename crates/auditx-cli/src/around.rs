@@ -96,8 +96,8 @@ impl Around {
     }
 }
 
-/// The line with this number; none where the text is a time. Digits that may be seconds or milliseconds since 1970 are a time
-/// where the trail has no such line.
+/// The line with this number; `None` if the text is a time. Digits that may be seconds or milliseconds since
+/// 1970 are a time if the trail has no such line.
 fn numbered(text: &str, trail: &Trail) -> Result<Option<(u64, Line)>, Failure> {
     let Ok(seq) = text.parse::<u64>() else { return Ok(None) };
     match find_line(trail.directory(), seq)? {

@@ -126,8 +126,8 @@ pub(crate) fn seen(value: Json<'_>, width: usize) -> Cow<'_, str> {
     }
 }
 
-/// Text in lines of so many columns, broken at spaces where there are any; what does not fit is in the last line, too long.
-/// A mark stays with its letter, and what is joined to the next character with that.
+/// Text in lines of so many columns, broken at spaces where there are any; what does not fit is in the last
+/// line, too long. A mark stays with its letter, and what is joined to the next character with that.
 pub(crate) fn wrapped(text: &str, width: usize, most_lines: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.trim_end();

@@ -35,9 +35,10 @@ pub(crate) struct Arguments {
     /// The oldest first, or the newest
     #[arg(long, value_name = "ORDER", value_enum, default_value_t = Direction::Asc)]
     order: Direction,
-    /// In the order of this field: amount, timestamp:desc, metadata.party. Numbers go by value, times by moment, text by code
-    /// points; entries without the field are last. What does not fit in 64 MiB is sorted in a temporary file in TMPDIR
-    #[arg(long, value_name = "FIELD[:desc]", conflicts_with_all = ["order", "after", "count", "from"])]
+    /// In the order of this field: amount, timestamp:desc, metadata.party. Numbers go by value, times by
+    /// moment, text by code points; entries without the field are last. What does not fit in 64 MiB is sorted
+    /// in a temporary file in TMPDIR
+    #[arg(long, value_name = "FIELD[:desc]", conflicts_with_all = ["order", "after", "count"])]
     sort: Option<SortBy>,
     /// Goes on where an earlier call with the same order ended
     #[arg(long, value_name = "CURSOR")]

@@ -104,7 +104,8 @@ struct Scope {
 /// From when to when.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Period {
-    /// From this time on: '2026-11-29 07:00', 07:00, a date, 2026-11, 2h, 1h30m, today, RFC 3339, epoch seconds
+    /// From this time on: '2026-11-29 07:00', 07:00, a date, 2026-11, 2h, 1h30m, today, RFC 3339, epoch
+    /// seconds
     #[arg(long, value_name = "TIME", help_heading = "Which entries")]
     since: Option<String>,
     /// Before this time
@@ -164,6 +165,18 @@ impl Question {
             && !self.failed
     }
 
+    /// Says on standard error what the question, which this query comes from, probably does not mean.
+    pub(crate) fn warn(&self, query: &Query) {
+        for (flag, ..) in self.flags().filter(|(_, _, values)| values.iter().any(String::is_empty)) {
+            complain(&format!(
+                "warning: --{flag} '' asks for entries without one: is a variable of the shell empty?"
+            ));
+        }
+        for warning in query.warnings() {
+            complain(&format!("warning: {}", harmless(&warning.to_string())));
+        }
+    }
+
     /// The question as it was asked, for people.
     pub(crate) fn text(&self) -> String {
         let mut parts = self.words.clone();
@@ -172,6 +185,7 @@ impl Question {
         }
         parts.extend(self.success.then(|| "--success".to_owned()));
         parts.extend(self.failed.then(|| "--failed".to_owned()));
+        parts.extend((!self.zone().is_utc()).then(|| format!("--tz {}", self.zone())));
         parts.join(" ")
     }
 
@@ -202,15 +216,7 @@ impl Asked {
 
     /// Says on standard error what the question probably does not mean.
     pub(crate) fn warn(&self, now: Moment) -> Result<(), Failure> {
-        let values = self.question.flags().filter(|(_, _, values)| values.iter().any(String::is_empty));
-        for (flag, ..) in values {
-            complain(&format!(
-                "warning: --{flag} '' asks for entries without one: is a variable of the shell empty?"
-            ));
-        }
-        for warning in self.whole_query(now)?.warnings() {
-            complain(&format!("warning: {}", harmless(&warning.to_string())));
-        }
+        self.question.warn(&self.whole_query(now)?);
         Ok(())
     }
 
@@ -375,8 +381,9 @@ pub(crate) fn moment(text: &str, base: &TimeBase) -> Result<Moment, Failure> {
 fn known(moment: Option<Moment>, text: &str) -> Result<Moment, Failure> {
     moment.ok_or_else(|| {
         Failure::said(format!(
-            "invalid time {text:?}: expected '2026-11-29 07:00', 07:00 (today), 2026-11-29, 2026-11, 2026, today,\n\
-             yesterday, now, 2h or 1h30m (ago), 2026-11-24T15:24:54Z (RFC 3339) or 1795533894 (seconds since 1970)"
+            "invalid time {text:?}: expected '2026-11-29 07:00', 07:00 (today), 2026-11-29, 2026-11,\n\
+             2026, today, yesterday, now, 2h or 1h30m (ago), 2026-11-24T15:24:54Z (RFC 3339)\n\
+             or 1795533894 (seconds since 1970)"
         ))
     })
 }

@@ -1,8 +1,8 @@
 //! `--sort`: entries in the order of a field's values.
 //!
-//! Each thread keeps the text of entries beside a key whose bytes compare as the values do. With a limit it keeps only the
-//! best; what is more than [`MEMORY`] goes to a temporary file as sorted runs, which are merged at the end. So memory is
-//! bounded, and the disk takes about what is shown.
+//! Each thread keeps the text of entries beside a key whose bytes compare as the values do. With a limit it
+//! keeps only the best; what is more than [`MEMORY`] goes to a temporary file as sorted runs, which are
+//! merged at the end. So memory is bounded, and the disk takes about what is shown.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -51,8 +51,8 @@ const OTHER: u8 = 5;
 const ABSENT: u8 = u8::MAX;
 
 impl SortBy {
-    /// Bytes that compare as the entry's value does: numbers as decimals, times as moments, text by its code points. Equal
-    /// values compare as the entries stand in the trail.
+    /// Bytes that compare as the entry's value does: numbers as decimals, times as moments, text by its code
+    /// points. Entries with equal values keep the order of the trail.
     fn key(&self, found: &Found<'_>, key: &mut Vec<u8>) {
         key.clear();
         match self.path.of(found.row) {

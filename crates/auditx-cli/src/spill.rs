@@ -1,8 +1,9 @@
-//! Sorting what does not fit in memory: records, a key and a value each, go to a temporary file as sorted runs.
+//! Sorting what does not fit in memory: records, a key and a value each, go to a temporary file as sorted
+//! runs.
 //!
-//! The file has no name, so that nothing of it is left however the program ends. It is in `TMPDIR`, or in `/tmp`.
-//! [`Runs`] are what one thread wrote, [`merge`] visits the records of all in order, and [`Sorted`] decides what stays in
-//! memory.
+//! The file has no name, so that nothing of it is left however the program ends. It is in `TMPDIR`, or in
+//! `/tmp`. [`Runs`] are what one thread wrote, [`merge`] visits the records of all in order, and [`Sorted`]
+//! decides what stays in memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -109,7 +110,8 @@ pub(crate) fn merge(all: &[Runs], mut visit: impl FnMut(&[u8], &[u8]) -> Control
 /// What a record costs beside its bytes.
 const OVERHEAD: usize = 64;
 
-/// Records of one thread, of which so many bytes are in memory. Twice as much may be needed while they are sorted.
+/// Records of one thread, of which so many bytes are in memory. Twice as much may be needed while they are
+/// sorted.
 #[derive(Debug)]
 pub(crate) struct Sorted {
     limit: usize,

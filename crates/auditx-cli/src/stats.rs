@@ -25,6 +25,9 @@ use tally::{Group, Plan, Tallies, Tally};
 ///
 /// Entries are counted by the values of fields, by spans of time, or both. Sums
 /// are exact decimals, and those of different currencies stay apart.
+///
+/// Memory is bounded: groups that do not fit are counted in a temporary file in
+/// TMPDIR, about 100 bytes for each group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {

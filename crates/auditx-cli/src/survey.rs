@@ -1,7 +1,8 @@
 //! `auditx fields`: which fields occur in a trail, in how many entries, and some of their values.
 //!
-//! Each thread has a [`Survey`] of its own. The examples of a field are the first values that differ, in the order of the
-//! trail, so that threads change nothing: whatever is among the first for all of them is so for the one that meets it.
+//! Each thread has a [`Survey`] of its own. The examples of a field are the first values that differ, in the
+//! order of the trail, so that threads change nothing: whatever is among the first for all of them is so for
+//! the one that meets it.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -193,7 +194,7 @@ impl Survey {
         self
     }
 
-    /// As fields stand in a line, members by name.
+    /// In the order of a line, members by name.
     fn sorted(self) -> Vec<(String, Seen)> {
         let mut fields: Vec<_> = self.fields.into_iter().collect();
         fields.sort_unstable_by(|(one, a), (other, b)| a.place.cmp(&b.place).then_with(|| one.cmp(other)));
@@ -212,7 +213,7 @@ impl Seen {
     }
 }
 
-/// As a question has it: a name with other characters stands between quotation marks.
+/// Appends a member's name as a question has it: with other characters than these it needs quotation marks.
 fn push_name(key: &str, name: &mut String) {
     name.push('.');
     let is_plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-/@#%+".contains(c));

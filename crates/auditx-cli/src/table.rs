@@ -24,7 +24,8 @@ const TOGETHER: char = '\u{a0}';
 
 const HEADINGS: [&str; 6] = ["Seq", "UTC", "Level", "Who", "Action", "What"];
 
-/// One row per entry, and a dim one below it with the facts that identify it. Lines are at most `width` columns, or 20.
+/// One row per entry, and a dim one below it with the facts that identify it. Lines are at most `width`
+/// columns, or 20.
 pub(crate) fn of_entries(entries: &[StoredEntry], width: u16, has_colours: bool) -> String {
     if width < WITH_COLUMNS {
         return stacked(entries, width.max(NARROWEST).into());

@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Err(Failure::said("-o json is one array, and following has no end: use -o ndjson"));
     }
     let query = arguments.question.query(Moment::now())?;
+    arguments.question.warn(&query);
     let pages = sheet.pages(BufWriter::new(io::stdout().lock()));
     let mut tail =
         Tail { sheet: &sheet, pages, query, shown: 0, unreadable: 0, has_failed: false, newest: None };

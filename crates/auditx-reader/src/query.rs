@@ -62,8 +62,9 @@ pub use zone::{Zone, ZoneError};
 pub struct Query(Node, Vec<Warning>);
 
 impl Query {
-    /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h` and `today` are
-    /// relative to `base`: a moment, in UTC, or a [`TimeBase`] with a time zone. Text of blanks alone asks for every entry.
+    /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h`
+    /// and `today` are relative to `base`: a moment, in UTC, or a [`TimeBase`] with a time zone. Text of
+    /// blanks alone asks for every entry.
     ///
     /// # Errors
     /// What is wrong, and under which character.
@@ -200,8 +201,8 @@ impl Query {
         Self(self.0.not(), self.1)
     }
 
-    /// What the question probably does not mean, though it can be answered: a word such as `user=admin`, `amount:1,000`, a period
-    /// that ends before it begins.
+    /// What the question probably does not mean, though it can be answered: a word such as `user=admin`,
+    /// `amount:1,000`, a period that ends before it begins.
     ///
     /// ```
     /// use auditx_reader::{Moment, Query};
@@ -261,14 +262,15 @@ impl Query {
     }
 }
 
-/// A time as questions have it (docs/QUERY.md), where a period begins: of a day, a month or a year it is the beginning. A time
-/// that clocks of the zone showed twice is the earlier moment.
+/// A time as questions have it (docs/QUERY.md), where a period begins: of a day, a month or a year it is the
+/// beginning. A time that clocks of the zone showed twice is the earlier moment.
 #[must_use]
 pub fn moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
     time::Time::parse(text, &base.into()).map(time::Time::begin)
 }
 
-/// The same where a period ends: a time that clocks of the zone showed twice is the later moment, so that the period has both.
+/// The same where a period ends: a time that clocks of the zone showed twice is the later moment, so that the
+/// period has both.
 #[must_use]
 pub fn end_moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
     time::Time::parse(text, &base.into()).map(time::Time::last_begin)

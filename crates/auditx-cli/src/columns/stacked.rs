@@ -26,7 +26,8 @@ const FIRST_LINE: [Field; 3] = [Field::Level, Field::User, Field::Action];
 /// Which of those have room first.
 const BY_IMPORTANCE: [usize; 3] = [1, 2, 0];
 
-/// One entry: when and who, what, and what tells it from others like it. `begin` writes what each line begins with.
+/// One entry: when and who, what, and what tells it from others like it. `begin` writes what each line begins
+/// with.
 pub(super) fn entry(columns: &Columns, row: &Row<'_>, begin: &dyn Fn(&mut Vec<u8>), out: &mut Vec<u8>) {
     let width = columns.width;
     begin(out);

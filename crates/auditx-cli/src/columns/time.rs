@@ -9,7 +9,7 @@ use crate::paint::{BOLD, paint};
 pub(super) const DATE: usize = "2026-11-24".len();
 pub(super) const CLOCK: usize = "15:24:54".len();
 
-/// What stands over times: the zone, or as much of it as fits: `Asia/Yangon`, `Yangon`.
+/// The heading of times: the zone, or as much of it as fits: `Asia/Yangon`, `Yangon`.
 pub(super) fn heading(zone: &Zone, width: usize) -> String {
     let name = zone.to_string();
     match name.rsplit_once('/') {

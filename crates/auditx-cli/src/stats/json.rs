@@ -1,7 +1,7 @@
 //! What was counted, for programs.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -42,7 +42,7 @@ fn write_each(
     ranking: Ranking,
     json: impl Fn(&Group, &Tally) -> Result<String, Failure>,
 ) -> Result<(), Failure> {
-    let mut out = terminal::output();
+    let mut out = BufWriter::new(terminal::output());
     out.write_all(head.as_bytes())?;
     let (mut count, mut outcome) = (0_u64, Ok(()));
     ranking.each(plan, |group, tally| {
@@ -57,7 +57,7 @@ fn write_each(
     Ok(out.flush()?)
 }
 
-/// One value; null is none.
+/// One value; null is that of entries without the field.
 #[derive(Serialize)]
 struct Value<'g> {
     value: Option<&'g str>,

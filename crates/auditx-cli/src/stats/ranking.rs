@@ -15,7 +15,7 @@ pub(super) struct Ranking {
 }
 
 /// What a ranking keeps in memory.
-const MEMORY: usize = 16 << 20;
+const MEMORY: usize = 8 << 20;
 
 impl Ranking {
     pub(super) fn of(plan: &Plan, parts: Vec<Tallies>, limit: usize) -> Result<Self, Failure> {

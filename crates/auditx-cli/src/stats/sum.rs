@@ -65,7 +65,8 @@ impl Sum {
         true
     }
 
-    /// Writes what [`Sum::read`] reads: which limbs there are, how many digits stand behind the point, and those limbs.
+    /// Writes what [`Sum::read`] reads: which limbs are not zero, the number of digits behind the point, and
+    /// those limbs.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let used = self.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0);
         let places = used.clone().fold(0_i128, |places, (place, _)| places | 1 << place);

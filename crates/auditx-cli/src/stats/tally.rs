@@ -1,8 +1,8 @@
 //! Counting entries in groups.
 //!
-//! Each thread has a [`Tallies`] of its own. It counts in memory; groups beyond [`MEMORY`] go to a temporary file as sorted
-//! runs, and are added up while all of them are merged. So memory grows neither with the number of entries nor with that of
-//! groups, and every count is exact.
+//! Each thread has a [`Tallies`] of its own. It counts in memory; groups beyond [`MEMORY`] go to a temporary
+//! file as sorted runs, and are added up while all of them are merged. So memory grows neither with the
+//! number of entries nor with that of groups, and every count is exact.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -18,7 +18,7 @@ use crate::fields::FieldPath;
 use crate::spill::{self, Runs};
 
 /// What the groups of all threads together may take.
-const MEMORY: usize = 24 << 20;
+const MEMORY: usize = 16 << 20;
 
 /// What a group costs beside the bytes of its key, in a table that is between half full and full.
 const OVERHEAD: usize = 2 * (size_of::<(Box<[u8]>, Tally)>() + 1) + 16;

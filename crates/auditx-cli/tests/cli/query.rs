@@ -135,7 +135,7 @@ fn a_question_that_cannot_mean_what_it_says_is_answered_with_a_warning() {
             "nothing can be found: no entry is user:clerk and user:admin at once",
         ),
     ] {
-        for command in ["query", "stats", "export"] {
+        for command in ["query", "stats", "export", "fields"] {
             let format: &[&str] = if command == "export" { &["--format", "ecs"] } else { &[] };
             let asked = auditx(&[&[command], arguments, format].concat(), shop.path());
             assert!(

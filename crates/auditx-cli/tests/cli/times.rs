@@ -1,4 +1,4 @@
-//! Times as people give them and see them, in a zone of their choice.
+//! Times as people write them and see them, in a zone of their choice.
 
 use crate::program::{auditx, command, ended};
 use crate::shop::{SHOP, trail_of};

@@ -1,6 +1,7 @@
 //! Networks of IP addresses: `192.168.1.0/24`, `2001:db8::/32`.
 //!
-//! An IPv4 address that is written as IPv6, `::ffff:192.168.1.7`, is the IPv4 address, in a question and in an entry.
+//! An IPv4 address that is written as IPv6, `::ffff:192.168.1.7`, is the IPv4 address, in a question and in
+//! an entry.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -48,14 +49,16 @@ impl Network {
         Self { first, prefix }
     }
 
-    /// Whether the text is an address in it. The interface behind an address, `fe80::1%eth0`, is not looked at.
+    /// Whether the text is an address in it. The interface behind an address, `fe80::1%eth0`, is not looked
+    /// at.
     pub(super) fn has(&self, text: &str) -> bool {
         let text = text.split_once('%').map_or(text, |(address, _)| address);
         let Ok(address) = text.parse::<IpAddr>().map(|address| address.to_canonical()) else { return false };
         address.is_ipv4() == self.first.is_ipv4() && Self::of(address, self.prefix).first == self.first
     }
 
-    /// Text with which each of its addresses begins where it is written as IPv4; none where too few bits are known.
+    /// The text with which each of its addresses begins in IPv4 notation; `None` if it is IPv6 or fewer than
+    /// 8 bits are known.
     pub(super) fn beginning(&self) -> Option<String> {
         let IpAddr::V4(first) = self.first else { return None };
         let octets = usize::try_from(self.prefix / 8).ok()?;

@@ -34,8 +34,8 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || Decimal::parse(one).zip(Decimal::parse(other)).is_some_and(|(one, other)| one == other)
 }
 
-/// Appends bytes that compare as the number does, of JSON digits; false where the text is no number. No such bytes begin with
-/// those of another number.
+/// Appends bytes that compare as the number does, of JSON digits; false where the text is no number. No such
+/// bytes begin with those of another number.
 pub fn sortable_number(digits: &str, out: &mut Vec<u8>) -> bool {
     let Some(decimal) = Decimal::parse(digits) else { return false };
     let begin = out.len();

@@ -193,7 +193,7 @@ fn of_field(field: Field, test: &Test) -> Option<Choice> {
     }
 }
 
-/// An address of IPv4 stands as four numbers, or as IPv6, which has `:ffff:` then.
+/// An IPv4 address is written as four numbers, or in IPv6 notation, which then has `:ffff:`.
 fn of_network(network: &Network) -> Option<Choice> {
     match network.beginning() {
         Some(beginning) => join(

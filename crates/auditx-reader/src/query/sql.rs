@@ -135,9 +135,9 @@ impl Writer {
         }
     }
 
-    /// Of networks. There is no column of addresses: they stand in the body, which is absent where jsonb refuses a line. Only
-    /// text that is an address of IPv4 becomes an inet, since any other could fail to; CASE keeps that order. What has a colon
-    /// is left to the question itself.
+    /// Of networks. There is no column of addresses: they are in the body, which is absent if jsonb refuses a
+    /// line. Only text that is an address of IPv4 becomes an inet, since any other could fail to; CASE keeps
+    /// that order. What has a colon is left to the question itself.
     fn addresses(&mut self, tests: &[Test]) -> Option<String> {
         let networks: Option<Vec<&Network>> = tests
             .iter()
@@ -147,7 +147,8 @@ impl Writer {
         for network in networks?.into_iter().filter(|network| network.is_ipv4()) {
             let network = self.bind(SqlParameter::Text(network.to_string()));
             parts.push(format!(
-                "CASE WHEN body->>'ip' ~ '{IPV4}' THEN (body->>'ip')::inet <<= {network}::text::inet ELSE false END"
+                "CASE WHEN body->>'ip' ~ '{IPV4}' THEN (body->>'ip')::inet <<= {network}::text::inet \
+                 ELSE false END"
             ));
         }
         Some(format!("({})", parts.join(" OR ")))
@@ -300,7 +301,8 @@ mod tests {
         assert_sql("-ip:10.1.0.0/16", "", &[]);
         assert_sql(
             "ip:10.1.0.0/16,unknown",
-            "(strpos(line, '\\') > 0 OR strpos(line, $1) > 0 OR strpos(line, $2) > 0 OR strpos(lower(line COLLATE \"C\"), $3) > 0)",
+            "(strpos(line, '\\') > 0 OR strpos(line, $1) > 0 OR strpos(line, $2) > 0 \
+             OR strpos(lower(line COLLATE \"C\"), $3) > 0)",
             &["\"10.1.", "\"unknown\"", ":ffff:"],
         );
     }

@@ -1,7 +1,7 @@
 //! Times as people write them: a moment, a day, a month, so long ago.
 //!
-//! A time is as long as its last digit says: `2026-11` is a month, `07:00` a minute, `07:00:05.1` a tenth of a second.
-//! `since` and `until` take its beginning.
+//! A time is as long as its last digit says: `2026-11` is a month, `07:00` a minute, `07:00:05.1` a tenth of
+//! a second. `since` and `until` take its beginning.
 
 use std::time::Duration;
 
@@ -93,7 +93,8 @@ impl Time {
         }
     }
 
-    /// Where `until` ends: of a time that clocks showed twice, the second beginning, so that no entry is lost.
+    /// Where `until` ends: of a time that clocks showed twice, the second beginning, so that no entry is
+    /// lost.
     pub(super) fn last_begin(self) -> Moment {
         match self {
             Self::Span(span) | Self::Twice(_, span) => span.begin,
@@ -163,8 +164,8 @@ fn month_or_year(text: &str) -> Option<(Moment, Moment)> {
     }
 }
 
-/// Seconds since 1970 in ten digits, milliseconds in thirteen, seconds in any number of digits behind `@`; each with a
-/// fraction.
+/// Seconds since 1970 in ten digits, milliseconds in thirteen, seconds in any number of digits behind `@`;
+/// each with a fraction.
 fn epoch(text: &str) -> Option<Span> {
     let (is_marked, digits) = text.strip_prefix('@').map_or((false, text), |digits| (true, digits));
     let (whole, fraction) =

@@ -21,8 +21,9 @@ use super::time::{Span, Time, TimeBase};
 pub(super) const MAX_EXPRESSION: usize = 1 << 20;
 
 const HOW_TO_TELL_TIME: &str = "\
-times: 2026-11-24T15:24:54Z, \"2026-11-24 15:24\", 15:24 (today), 2026-11-24, 2026-11, 2026, today, yesterday, now,
-2h or 1h30m ago (w, d, h, m, s), 1795533894 (seconds since 1970); without an offset they are of the zone asked in";
+times: 2026-11-24T15:24:54Z, \"2026-11-24 15:24\", 15:24 (today), 2026-11-24, 2026-11, 2026,
+today, yesterday, now, 2h or 1h30m ago (w, d, h, m, s), 1795533894 (seconds since 1970);
+without an offset they are of the zone asked in";
 
 type Result<T> = std::result::Result<T, Problem>;
 

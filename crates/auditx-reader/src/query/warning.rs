@@ -148,8 +148,9 @@ fn pointless(node: &Node, warnings: &mut Vec<Warning>) {
                     if expression.compiled.is_match("") && expression.compiled.is_match("\u{1}"))
             };
             if tests.iter().any(is_anything) {
-                let message =
-                    format!("{term} asks for every entry: the expression matches any text, and none");
+                let message = format!(
+                    "{term} asks for every entry: the expression matches any text, the empty one too"
+                );
                 warnings.push(Warning::new(message));
             }
         }

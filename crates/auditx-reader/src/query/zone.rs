@@ -1,8 +1,9 @@
 //! Time zones: how a time without an offset is read, where days begin, and how a moment is shown.
 //!
-//! What a clock in a zone shows is kept as a [`Moment`] too, as if it were UTC: its wall time. One function of the time
-//! zone database is needed, the offset at a moment; reading a wall time is the search for the moments at which the zone's
-//! clocks showed it. Where clocks are set forward there is none, where they are set back there are two.
+//! What a clock in a zone shows is kept as a [`Moment`] too, as if it were UTC: its wall time. One function
+//! of the time zone database is needed, the offset at a moment; reading a wall time is the search for the
+//! moments at which the zone's clocks showed it: no moment if clocks were set forward over it, two if they
+//! were set back.
 
 use std::fmt;
 use std::str::FromStr;
@@ -86,7 +87,8 @@ impl Zone {
         plus(moment, self.offset(moment))
     }
 
-    /// The moment in RFC 3339 with the offset of the zone. In UTC where the offset has seconds, as before about 1900.
+    /// The moment in RFC 3339 with the offset of the zone. In UTC where the offset has seconds, as before
+    /// about 1900.
     #[must_use]
     pub fn rfc3339(&self, moment: Moment) -> String {
         let offset = self.offset(moment);
@@ -98,8 +100,8 @@ impl Zone {
         text + &offset_text(offset)
     }
 
-    /// The beginning of the span of this length that the moment is in. Spans of whole days begin at midnight in the zone,
-    /// those of whole weeks on a Monday, shorter ones at round times of day.
+    /// The beginning of the span of this length that the moment is in. Spans of whole days begin at midnight
+    /// in the zone, those of whole weeks on a Monday, shorter ones at round times of day.
     #[must_use]
     pub fn bucket(&self, moment: Moment, length: Duration) -> Moment {
         let length = micros(length);
@@ -191,8 +193,8 @@ impl FromStr for Zone {
         }
         let zone = TimeZone::get(text).map_err(|_| {
             ZoneError(format!(
-                "this system knows no time zone {text:?}: expected an IANA name such as Asia/Yangon, an offset such as \
-                 +06:30, utc or local"
+                "this system knows no time zone {text:?}: expected an IANA name such as Asia/Yangon, \
+                 an offset such as +06:30, utc or local"
             ))
         })?;
         let name = zone.iana_name().unwrap_or(text).into();
