@@ -1,5 +1,7 @@
 //! What is asked of a trail: the query, the flags beside it, and from when to when.
 
+mod warning;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::failure::{Failure, Status};
 use crate::summary;
-use crate::terminal::{complain, harmless};
+use crate::terminal::complain;
 use crate::trail::Trail;
 use crate::zone::Zoned;
 
@@ -163,18 +165,6 @@ impl Question {
             && self.flags().all(|(_, _, values)| values.is_empty())
             && !self.success
             && !self.failed
-    }
-
-    /// Says on standard error what the question, which this query comes from, probably does not mean.
-    pub(crate) fn warn(&self, query: &Query) {
-        for (flag, ..) in self.flags().filter(|(_, _, values)| values.iter().any(String::is_empty)) {
-            complain(&format!(
-                "warning: --{flag} '' asks for entries without one: is a variable of the shell empty?"
-            ));
-        }
-        for warning in query.warnings() {
-            complain(&format!("warning: {}", harmless(&warning.to_string())));
-        }
     }
 
     /// The question as it was asked, for people.

@@ -160,6 +160,12 @@ impl Sorted {
         }
     }
 
+    /// As if the temporary file had failed.
+    #[cfg(test)]
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.failure = Some(error);
+    }
+
     /// Sorts, and forgets what is beyond the limit.
     fn sort(&mut self) {
         self.items.sort_unstable_by(|one, other| one.key.cmp(&other.key));

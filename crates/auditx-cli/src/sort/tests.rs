@@ -120,6 +120,18 @@ fn a_limit_and_a_temporary_file_do_not_change_the_order() {
 }
 
 #[test]
+fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
+    let by: SortBy = "seq".parse().unwrap();
+    let row = Row::read_text(r#"{"seq":1,"success":true}"#).unwrap();
+    let found = Found { row: &row, path: Path::new("a"), offset: 0 };
+    let mut sorters = vec![Sorter::new(None, 2), Sorter::new(None, 2)];
+    sorters[1].sorted.fail(io::ErrorKind::StorageFull.into());
+    sorters.iter_mut().for_each(|sorter| sorter.add(&by, &found, |_, text| text.push(b'x')));
+    let failure = Sorter::write(sorters, |_| panic!("nothing is shown")).unwrap_err();
+    assert!(failure.to_string().contains("TMPDIR"), "{failure}");
+}
+
+#[test]
 fn a_field_and_a_direction_are_asked_for() {
     assert!("amount:down".parse::<SortBy>().unwrap_err().contains("expected asc or desc"));
     assert!("amont".parse::<SortBy>().is_err());

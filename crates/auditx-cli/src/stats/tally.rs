@@ -78,6 +78,9 @@ impl Tallies {
     }
 
     pub(super) fn add(&mut self, plan: &Plan, row: &Row<'_>) {
+        if self.failure.is_some() {
+            return;
+        }
         record::key(plan, row, &mut self.key);
         if let Some(tally) = self.groups.get_mut(&*self.key) {
             let sums = tally.sums.len();
@@ -89,7 +92,7 @@ impl Tallies {
         tally.add(plan, row);
         self.bytes += self.key.len() + OVERHEAD + if tally.sums.is_empty() { 0 } else { SUM };
         self.groups.insert(self.key.as_slice().into(), tally);
-        if self.bytes > self.budget && self.failure.is_none() {
+        if self.bytes > self.budget {
             self.failure = self.spill().err();
         }
     }
@@ -104,8 +107,9 @@ impl Tallies {
     /// Visits the groups of all threads, each once.
     pub(super) fn each(mut parts: Vec<Self>, mut visit: impl FnMut(&[u8], &Tally)) -> Result<(), Failure> {
         let has_runs = parts.iter().any(|part| !part.runs.is_empty());
-        for part in parts.iter_mut().filter(|_| has_runs) {
-            let spilled = part.spill();
+        for part in &mut parts {
+            // A thread whose file failed has forgotten groups, even if no other thread needed one.
+            let spilled = if has_runs { part.spill() } else { Ok(()) };
             if let Some(error) = part.failure.take().or(spilled.err()) {
                 return Err(spill::failure(&error));
             }
@@ -207,6 +211,17 @@ mod tests {
             assert_eq!((group, tally.count, tally.failed), (expected, all.count, all.failed));
             assert_eq!(tally.sums["MMK"].to_string(), all.sums["MMK"].to_string());
         }
+    }
+
+    #[test]
+    fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
+        let plan = plan(&["user"]);
+        let row = Row::read_text(r#"{"seq":1,"user":"a","success":true}"#).unwrap();
+        let mut parts = vec![Tallies::new(2), Tallies::new(2)];
+        parts[1].failure = Some(io::ErrorKind::StorageFull.into());
+        parts.iter_mut().for_each(|part| part.add(&plan, &row));
+        let failure = Tallies::each(parts, |_, _| panic!("nothing is counted")).unwrap_err();
+        assert!(failure.to_string().contains("TMPDIR"), "{failure}");
     }
 
     #[test]

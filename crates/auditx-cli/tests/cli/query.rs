@@ -101,7 +101,9 @@ fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
     let shop = trail_of(SHOP);
     let pattern = auditx(&["query", "--ref", "SI-*"], shop.path());
     assert_eq!((pattern.status, pattern.out.as_str()), (Some(1), ""), "a flag has no patterns");
-    assert!(pattern.err.starts_with("auditx: nothing found in "), "{}", pattern.err);
+    let told: Vec<&str> = pattern.err.lines().collect();
+    assert_eq!(told[0], "auditx: warning: --ref takes SI-* as it is: a pattern is asked for with ref:SI-*");
+    assert!(told[1].starts_with("auditx: nothing found in "), "{}", pattern.err);
 }
 
 #[test]

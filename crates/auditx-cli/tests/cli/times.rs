@@ -51,6 +51,35 @@ fn times_without_an_offset_are_of_the_zone_that_is_given() {
 }
 
 #[test]
+fn an_hour_that_clocks_show_twice_loses_no_entry_and_a_skipped_one_has_none() {
+    let line = |seq: u64, time: &str| {
+        format!("{{\"seq\":{seq},\"timestamp\":\"{time}\",\"description\":\"d\",\"success\":true}}\n")
+    };
+    let lines = [
+        line(0, "2026-03-29T00:59:59Z"),
+        line(1, "2026-03-29T01:00:00Z"),
+        line(2, "2026-10-25T00:30:00Z"),
+        line(3, "2026-10-25T01:30:00Z"),
+        line(4, "2026-10-25T02:30:00Z"),
+    ];
+    let trail = trail_of(lines.concat());
+    let seqs = |arguments: &[&str]| -> Vec<u64> {
+        let query = auditx(&[&["query", "--tz", "Europe/Berlin"], arguments].concat(), trail.path());
+        parsed(&query.out).iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(seqs(&["time:\"2026-10-25 02:30:00\""]), [2, 3]);
+    assert_eq!(seqs(&["--since", "2026-10-25 02:30"]), [2, 3, 4]);
+    assert_eq!(seqs(&["--since", "2026-10-25", "--until", "2026-10-25 02:30"]), [2]);
+    assert_eq!(seqs(&["--since", "2026-10-25", "--until", "2026-10-25 02:31"]), [2, 3]);
+    assert_eq!(seqs(&["time:\"2026-03-29 02:30\""]), [0; 0]);
+    assert_eq!(seqs(&["--until", "2026-03-29 02:30"]), [0]);
+    assert_eq!(seqs(&["--since", "2026-03-29 02:30", "--until", "2026-04"]), [1]);
+    let hours =
+        auditx(&["stats", "--tz", "Europe/Berlin", "--bucket", "1h", "--since", "2026-10"], trail.path());
+    assert_eq!(hours.out.matches("2026-10-25 02:00        1").count(), 2, "{}", hours.out);
+}
+
+#[test]
 fn what_a_table_prints_is_accepted_back_with_the_same_zone() {
     let shop = trail_of(SHOP);
     for zone in ["utc", "Asia/Yangon", "America/New_York", "-05:45"] {
