@@ -1,7 +1,7 @@
 //! A text in a fixed number of columns, written straight into bytes.
 //!
-//! Comes in: what stands between quotation marks in a line. Goes out: exactly so many columns of it, cut with `…`, harmless for
-//! a terminal. The usual text, plain ASCII that fits, costs one look at its bytes and a copy.
+//! A longer text is cut with `…`, and what could steer a terminal is escaped. The usual text, plain ASCII that
+//! fits, costs one look at its bytes and a copy.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,8 @@
 //! Entries as a table that streams: each row made from its line alone, in columns that fit the width.
 //!
-//! Comes in: rows, on several threads. Goes out: one line of text each, without an allocation for the usual one. The first
-//! column of a narrow table is its day, which [`Days`] shows once for all its rows.
+//! Rows are made on the threads of a search, the usual one without an allocation. The first column of a narrow
+//! table is its day, which [`Days`] shows once for all its rows. Where there is no room for columns, an entry
+//! goes over several lines (`stacked`); each of them begins with the day then.
 
 mod stacked;
 mod time;

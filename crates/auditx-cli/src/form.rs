@@ -1,6 +1,7 @@
 //! How entries look on their way out: a table for people, JSON, CSV, the changes of fields, or the bytes as stored.
 //!
-//! Comes in: rows, on several threads. Goes out: their text; and on one thread what stands before, between and behind them.
+//! A [`Sheet`] makes the text of entries on the threads of a search; [`Pages`] writes it on one thread, with what
+//! belongs before, between and behind entries.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,8 @@
 //! What entries are asked for: the language of questions, one for the command, a dashboard and an API.
 //!
-//! Comes in: text as people type it (docs/QUERY.md), or values as flags hold them. Goes out: yes or no for an entry, and for a
-//! search what can be known beforehand. It reads no file.
+//! A [`Query`] is made of text as people type it (docs/QUERY.md), or of values as flags hold them. It says yes or
+//! no to an entry, and tells a search what can be known beforehand. It reads no file but those of the time zone
+//! database.
 
 mod error;
 mod number;

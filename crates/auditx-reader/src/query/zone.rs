@@ -192,6 +192,12 @@ impl FromStr for Zone {
             return Ok(Self(if offset == 0 { Rule::Utc } else { Rule::Offset(offset) }));
         }
         let zone = TimeZone::get(text).map_err(|_| {
+            if jiff::tz::db().is_definitively_empty() {
+                return ZoneError(
+                    "this system has no time zone database: install it (tzdata), or name an offset such as +06:30"
+                        .to_owned(),
+                );
+            }
             ZoneError(format!(
                 "this system knows no time zone {text:?}: expected an IANA name such as Asia/Yangon, \
                  an offset such as +06:30, utc or local"
