@@ -1,6 +1,6 @@
 //! `--around`: what happened shortly before and after an entry or a time.
 
-use auditx_reader::{Field, Moment, Query, Row, Search, find_line};
+use auditx_reader::{Field, Line, Moment, Query, Row, Search, TimeBase, find_line};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
@@ -48,7 +48,7 @@ pub(crate) struct Neighbourhood {
 
 impl Around {
     /// Looks for the line; none where nothing was asked for.
-    pub(crate) fn found(&self, trail: &Trail) -> Result<Option<Neighbourhood>, Failure> {
+    pub(crate) fn found(&self, trail: &Trail, base: &TimeBase) -> Result<Option<Neighbourhood>, Failure> {
         let Some(centre) = &self.around else { return Ok(None) };
         let window = span(&self.window)?;
         let about = |at: Moment, seq, common| Neighbourhood {
@@ -58,15 +58,12 @@ impl Around {
             until: at.after(window).after(std::time::Duration::from_micros(1)),
             common,
         };
-        let Ok(seq) = centre.parse::<u64>() else {
+        let Some((seq, line)) = numbered(centre, trail)? else {
             if !self.same.is_empty() {
                 return Err(Failure::said("--same needs the number of a line: a time has no user"));
             }
-            return Ok(Some(about(moment(centre, Moment::now())?, None, Vec::new())));
+            return Ok(Some(about(moment(centre, base)?, None, Vec::new())));
         };
-        let line = find_line(trail.directory(), seq)?.ok_or_else(|| {
-            Failure::said(format!("there is no line {seq} in {}: not yet, or not any more", trail.place()))
-        })?;
         let row = Row::read(line.bytes())
             .map_err(|why| Failure::said(format!("line {seq} cannot be read: {}", harmless(&why))))?;
         let at = Moment::parse(&row.text(Field::Timestamp)).ok_or_else(|| {
@@ -96,6 +93,20 @@ impl Around {
             }
         }
         Ok(common)
+    }
+}
+
+/// The line with this number; `None` if the text is a time. Digits that may be seconds or milliseconds since
+/// 1970 are a time if the trail has no such line.
+fn numbered(text: &str, trail: &Trail) -> Result<Option<(u64, Line)>, Failure> {
+    let Ok(seq) = text.parse::<u64>() else { return Ok(None) };
+    match find_line(trail.directory(), seq)? {
+        Some(line) => Ok(Some((seq, line))),
+        None if matches!(text.len(), 10 | 13) => Ok(None),
+        None => {
+            let place = trail.place();
+            Err(Failure::said(format!("there is no line {seq} in {place}: not yet, or not any more")))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A text in a fixed number of columns, written straight into bytes.
 //!
-//! Comes in: what stands between quotation marks in a line. Goes out: exactly so many columns of it, cut with `…`, harmless for
-//! a terminal. The usual text, plain ASCII that fits, costs one look at its bytes and a copy.
+//! A longer text is cut with `…`, and what could steer a terminal is escaped. The usual text, plain ASCII that
+//! fits, costs one look at its bytes and a copy.
 
 use std::borrow::Cow;
 
@@ -135,6 +135,56 @@ fn slow(text: &str, width: usize, is_whole: bool, out: &mut Vec<u8>) -> usize {
     cut(kept, out)
 }
 
+/// As much of a value's text as may be seen in so many columns.
+pub(crate) fn seen(value: Json<'_>, width: usize) -> Cow<'_, str> {
+    match value {
+        Json::Text(raw) => Json::Text(beginning(raw, width)).text().unwrap_or_default(),
+        Json::Object(raw) | Json::Array(raw) => Cow::Borrowed(raw),
+        value => value.text().unwrap_or_default(),
+    }
+}
+
+/// Text in lines of so many columns, broken at spaces where there are any; what does not fit is in the last
+/// line, too long. A mark stays with its letter, and what is joined to the next character with that.
+pub(crate) fn wrapped(text: &str, width: usize, most_lines: usize) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text.trim_end();
+    while !rest.is_empty() && lines.len() + 1 < most_lines {
+        let end = line_end(rest, width);
+        lines.push(rest[..end].trim_end());
+        rest = rest[end..].trim_start();
+    }
+    if !rest.is_empty() {
+        lines.push(rest);
+    }
+    lines
+}
+
+/// Where a line ends: at least one character is in it.
+fn line_end(text: &str, width: usize) -> usize {
+    const JOINERS: [char; 2] = ['\u{200d}', '\u{1039}'];
+    let (mut used, mut space, mut between, mut before) = (0, 0, 0, ' ');
+    for (at, c) in text.char_indices() {
+        let columns = c.width().unwrap_or(0);
+        if columns > 0 && !JOINERS.contains(&before) {
+            between = at;
+        }
+        if c == ' ' {
+            space = at;
+        }
+        if used + columns > width {
+            return match (space, between) {
+                (0, 0) => at.max(c.len_utf8()),
+                (0, between) => between,
+                (space, _) => space,
+            };
+        }
+        used += columns;
+        before = c;
+    }
+    text.len()
+}
+
 fn cut((len, used): (usize, usize), out: &mut Vec<u8>) -> usize {
     out.truncate(len);
     push(CUT, out);
@@ -184,6 +234,24 @@ mod tests {
         assert_eq!(cell(r"one\ntwo\t\u20aE", 20), "one\\ntwo\\t₮");
         assert_eq!(cell(r"\u001b\u001b", 8), r"\u{1b}…");
         assert_eq!(cell(r#"say \"yes\""#, 20), "say \"yes\"");
+    }
+
+    #[test]
+    fn a_text_goes_on_in_lines_of_its_width_and_no_letter_is_torn_apart() {
+        assert_eq!(wrapped("Sales invoice posted", 12, 4), ["Sales", "invoice", "posted"]);
+        assert_eq!(wrapped("Sales invoice posted", 13, 4), ["Sales invoice", "posted"]);
+        assert_eq!(wrapped("Sales invoice posted", 8, 2), ["Sales", "invoice posted"], "the rest");
+        assert_eq!(wrapped("abcdefgh", 3, 9), ["abc", "def", "gh"]);
+        assert_eq!(wrapped("日本語日本語", 5, 9), ["日本", "語日", "本語"]);
+        assert_eq!(wrapped("", 5, 9), [""; 0]);
+        assert_eq!(wrapped("日", 1, 9), ["日"]);
+        assert_eq!(wrapped("👨\u{200d}👩x", 3, 9).concat(), "👨\u{200d}👩x");
+        let burmese = "ရောင်းချမှုပယ်ဖျက်သည်";
+        let lines = wrapped(burmese, 6, 99);
+        assert_eq!(lines.concat(), burmese);
+        for line in &lines {
+            assert!(line.chars().next().unwrap().width().unwrap_or(0) > 0, "{line:?} begins with a mark");
+        }
     }
 
     #[test]

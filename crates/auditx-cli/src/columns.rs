@@ -1,12 +1,14 @@
 //! Entries as a table that streams: each row made from its line alone, in columns that fit the width.
 //!
-//! Comes in: rows, on several threads. Goes out: one line of text each, without an allocation for the usual one. The first
-//! column of a narrow table is its day, which [`Days`] shows once for all its rows.
+//! Rows are made on the threads of a search, the usual one without an allocation. The first column of a narrow
+//! table is its day, which [`Days`] shows once for all its rows. Where there is no room for columns, an entry
+//! goes over several lines (`stacked`); each of them begins with the day then.
 
+mod stacked;
 mod time;
 
 use anstyle::Style;
-use auditx_reader::{Field, Json, Row};
+use auditx_reader::{Field, Json, Row, Zone};
 
 use crate::cell::{self, pad};
 use crate::fields::FieldPath;
@@ -15,8 +17,14 @@ use time::{CLOCK, DATE, day, time};
 
 pub(crate) use time::{Days, when};
 
-/// Columns narrower than this say nothing.
-const NARROWEST: usize = 60;
+/// Below this an entry goes over several lines.
+const WITH_COLUMNS: usize = 72;
+
+/// A terminal narrower than this shows its lines broken.
+const NARROWEST: usize = 20;
+
+/// Columns of fields that were asked for are at least so wide, or each field has its line.
+const LEAST: usize = 8;
 
 /// Below this a row has no room for its date.
 const WITH_DATE: usize = 100;
@@ -55,24 +63,39 @@ struct Column {
     heading: String,
 }
 
+/// How an entry is laid out.
+#[derive(Debug, Clone)]
+enum Layout {
+    /// In a line.
+    Line,
+    /// Over several lines.
+    Stacked,
+    /// Each of these fields in its line.
+    Fields(Vec<FieldPath>),
+}
+
 /// The columns of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
+    layout: Layout,
+    width: usize,
     columns: Vec<Column>,
     has_colours: bool,
     has_days: bool,
     marked: Option<u64>,
+    zone: Zone,
 }
 
 impl Columns {
     /// Those for people, in so many columns of a terminal.
-    pub(crate) fn for_width(width: u16, has_colours: bool) -> Self {
+    pub(crate) fn for_width(width: u16, has_colours: bool, zone: Zone) -> Self {
         let width = usize::from(width).max(NARROWEST);
         let (has_date, has_record) = (width >= WITH_DATE, width >= WITH_RECORD);
+        let time_width = if has_date { DATE + 1 + CLOCK } else { CLOCK };
         let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
         let mut columns = vec![
             column(Content::Seq, if has_date { 8 } else { 6 }, "Seq"),
-            column(Content::Time { has_date }, if has_date { DATE + 1 + CLOCK } else { CLOCK }, "UTC"),
+            column(Content::Time { has_date }, time_width, &time::heading(&zone, time_width)),
             column(Content::Level, 8, "Level"),
             column(Content::Text(Field::User), if has_date { 12 } else { 10 }, "Who"),
         ];
@@ -87,11 +110,12 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        Self { columns, has_colours, has_days: !has_date, marked: None }
+        let layout = if width < WITH_COLUMNS { Layout::Stacked } else { Layout::Line };
+        Self { layout, width, columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
     /// Those that were asked for. They share what the known ones leave; the last takes the rest.
-    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool) -> Self {
+    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool, zone: Zone) -> Self {
         let width = usize::from(width).max(NARROWEST);
         let room = width.saturating_sub(GAP * fields.len().saturating_sub(1));
         let known: usize = fields.iter().filter_map(usual_width).sum();
@@ -108,7 +132,9 @@ impl Columns {
             left = left.saturating_sub(width);
             Column { content: Content::Path(path.clone()), width, heading: path.name().to_owned() }
         });
-        Self { columns: columns.collect(), has_colours, has_days: false, marked: None }
+        let columns = columns.collect();
+        let layout = if is_crowded && equal < LEAST { Layout::Fields(fields.to_vec()) } else { Layout::Line };
+        Self { layout, width, columns, has_colours, has_days: false, marked: None, zone }
     }
 
     /// Points at the line with this number.
@@ -124,7 +150,16 @@ impl Columns {
 
     /// The names of the columns.
     pub(crate) fn heading(&self, out: &mut Vec<u8>) {
-        self.line(out, |column, out| {
+        match &self.layout {
+            Layout::Line => {}
+            Layout::Stacked => {
+                let zone = format!("Times in {}", self.zone);
+                self.paint(BOLD, out, |out| cell::plain(&zone, self.width, out));
+                return out.push(b'\n');
+            }
+            Layout::Fields(_) => return,
+        }
+        self.line(out, |column, _, out| {
             // The names of numbers stand over their ends.
             let is_right = is_number(&column.content);
             let before = if is_right { column.width.saturating_sub(column.heading.len()) } else { 0 };
@@ -135,21 +170,32 @@ impl Columns {
 
     /// One entry, with its line end.
     pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
-        if self.has_days {
-            day(row, out);
+        let begin = |out: &mut Vec<u8>| {
+            if self.has_days {
+                day(row, &self.zone, out);
+            }
+        };
+        match &self.layout {
+            Layout::Line => {
+                begin(out);
+                self.line(out, |column, width, out| self.cell(column, row, width, out));
+            }
+            Layout::Stacked => stacked::entry(self, row, &begin, out),
+            Layout::Fields(paths) => stacked::fields(self, paths, row, out),
         }
-        self.line(out, |column, out| self.cell(column, row, out));
     }
 
     /// Each cell in its place, and no spaces at the end.
-    fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, &mut Vec<u8>) -> usize) {
+    fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, usize, &mut Vec<u8>) -> usize) {
         let (mut at, mut place) = (0, 0);
-        for column in &self.columns {
+        for (number, column) in self.columns.iter().enumerate() {
             let before = out.len();
             // A number that is wider than its column moves what follows.
             let gap = place - at;
             pad(gap, out);
-            match cell(column, out) {
+            let is_last = number + 1 == self.columns.len();
+            let room = if is_last { self.width.saturating_sub(place).max(1) } else { column.width };
+            match cell(column, room.min(column.width), out) {
                 0 => out.truncate(before),
                 used => at = place + used,
             }
@@ -158,11 +204,12 @@ impl Columns {
         out.push(b'\n');
     }
 
-    fn cell(&self, column: &Column, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
-        let width = column.width;
+    fn cell(&self, column: &Column, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
         match &column.content {
             Content::Seq => self.seq(row, width, out),
-            Content::Time { has_date } => self.paint(DIM, out, |out| time(row, *has_date, width, out)),
+            Content::Time { has_date } => {
+                self.paint(DIM, out, |out| time(row, &self.zone, *has_date, width, out))
+            }
             Content::Level => self.level(row, width, out),
             Content::Text(field) => row.get(*field).map_or(0, |value| cell::value(value, width, out)),
             Content::Operation => joined(row, Field::Module, b'.', Field::Action, width, out),
@@ -172,6 +219,9 @@ impl Columns {
             Content::Path(path) => match (path.of(row), path.whole()) {
                 (Some(value @ Json::Number(_)), Some(_)) if is_number(&column.content) => {
                     right(value, width, out)
+                }
+                (Some(_), Some(Field::Timestamp)) if !self.zone.is_utc() => {
+                    time::exact(row, &self.zone, width, out)
                 }
                 (Some(_), Some(Field::Level)) => self.level(row, width, out),
                 (Some(value), Some(_)) => cell::value(value, width, out),

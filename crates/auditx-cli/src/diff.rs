@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use auditx_reader::{Field, Json, Row};
+use auditx_reader::{Field, Json, Row, Zone};
 
 use crate::cell;
 use crate::change::{Change, changes};
@@ -20,15 +20,15 @@ const NONE: &str = "(none)";
 const COLUMNS: usize = 80;
 
 /// One entry: a line that says which, and one for each field that was changed.
-pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>) {
-    heading(row, has_record, has_colours, out);
+pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
+    heading(row, has_record, has_colours, zone, out);
     for change in changes(row) {
         line(&change, has_colours, out);
     }
 }
 
 /// `42  2026-11-24 15:24:54  admin  crm.UPDATE  customer/CUST-220  Customer credit limit updated`
-fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>) {
+fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
     let begin = out.len();
     let mut part = |write: &dyn Fn(&mut Vec<u8>) -> usize| {
         let before = out.len();
@@ -39,7 +39,7 @@ fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, out: &mut Vec<u8>
     };
     let text = |field, out: &mut Vec<u8>| row.get(field).map_or(0, |value| cell::value(value, COLUMNS, out));
     part(&|out| paint(has_colours, BOLD, out, |out| text(Field::Seq, out)));
-    part(&|out| paint(has_colours, DIM, out, |out| when(row, COLUMNS, out)));
+    part(&|out| paint(has_colours, DIM, out, |out| when(row, zone, COLUMNS, out)));
     part(&|out| text(Field::User, out));
     part(&|out| joined(row, Field::Module, b'.', Field::Action, COLUMNS, out));
     if has_record {

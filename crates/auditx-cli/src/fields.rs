@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use auditx_export::{CsvCell, csv_record};
-use auditx_reader::{Field, Json, Row, field_named, nearest_field};
+use auditx_reader::{Field, Json, Moment, Row, Zone, field_named, nearest_field};
 
 use crate::harmless_json::{quoted, value};
 
@@ -80,8 +80,8 @@ fn unknown(name: &str) -> String {
     )
 }
 
-/// The fields of an entry as one record of CSV.
-pub(crate) fn record(row: &Row<'_>, fields: &[FieldPath], out: &mut Vec<u8>) {
+/// The fields of an entry as one record of CSV, its time in this zone.
+pub(crate) fn record(row: &Row<'_>, fields: &[FieldPath], zone: &Zone, out: &mut Vec<u8>) {
     let cell = |path: &FieldPath| {
         let value = path.of(row)?;
         Some(match value {
@@ -91,6 +91,10 @@ pub(crate) fn record(row: &Row<'_>, fields: &[FieldPath], out: &mut Vec<u8>) {
                 CsvCell::Plain(amount.map_or(Cow::Borrowed(digits), |amount| amount.to_string().into()))
             }
             Json::Object(raw) | Json::Array(raw) => CsvCell::Json(raw),
+            Json::Text(_) if path.whole() == Some(Field::Timestamp) && !zone.is_utc() => {
+                let text = value.text()?;
+                CsvCell::Text(Moment::parse(&text).map_or(text, |moment| zone.rfc3339(moment).into()))
+            }
             Json::Text(_) => CsvCell::Text(value.text()?),
             Json::Null => return None,
             Json::Number(_) | Json::Bool(_) => CsvCell::Plain(value.text()?),
@@ -150,7 +154,7 @@ mod tests {
         let fields = names.map(|name| name.parse().unwrap());
         let mut out = Vec::new();
         heading(&fields, &mut out);
-        record(&row, &fields, &mut out);
+        record(&row, &fields, &Zone::default(), &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,

@@ -1,11 +1,12 @@
 //! How entries look on their way out: a table for people, JSON, CSV, the changes of fields, or the bytes as stored.
 //!
-//! Comes in: rows, on several threads. Goes out: their text; and on one thread what stands before, between and behind them.
+//! A [`Sheet`] makes the text of entries on the threads of a search; [`Pages`] writes it on one thread, with what
+//! belongs before, between and behind entries.
 
 use std::io::{self, Write};
 
 use auditx_export::{Exporter, Format};
-use auditx_reader::Found;
+use auditx_reader::{Found, Zone};
 use clap::ValueEnum;
 
 use crate::columns::{Columns, Days};
@@ -47,8 +48,8 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// How they look here, with this line pointed at.
-    pub(crate) fn sheet(&self, marked: Option<u64>) -> Result<Sheet, Failure> {
+    /// How they look here, with this line pointed at, and times in this zone.
+    pub(crate) fn sheet(&self, marked: Option<u64>, zone: Zone) -> Result<Sheet, Failure> {
         let is_terminal = terminal::is_output_a_terminal();
         let form = self.output.unwrap_or(if is_terminal { Form::Table } else { Form::Ndjson });
         if !self.fields.is_empty() && matches!(form, Form::Diff | Form::Raw) {
@@ -58,17 +59,22 @@ impl Looks {
         let fields = self.fields.clone();
         let kind = match form {
             Form::Table if fields.is_empty() => {
-                Kind::Table(Columns::for_width(terminal::table_width(), has_colours).marked(marked))
+                let columns = Columns::for_width(terminal::table_width(), has_colours, zone.clone());
+                Kind::Table(columns.marked(marked))
             }
-            Form::Table => Kind::Table(Columns::of_fields(&fields, terminal::table_width(), has_colours)),
+            Form::Table => {
+                Kind::Table(Columns::of_fields(&fields, terminal::table_width(), has_colours, zone.clone()))
+            }
             Form::Json => Kind::Objects { fields, is_array: true },
             Form::Ndjson => Kind::Objects { fields, is_array: false },
-            Form::Csv if fields.is_empty() => Kind::Csv(Mapper::new(Exporter::new(Format::Csv))),
+            Form::Csv if fields.is_empty() => {
+                Kind::Csv(Mapper::new(Exporter::new(Format::Csv)).in_zone(zone.clone()))
+            }
             Form::Csv => Kind::Cells(fields),
             Form::Diff => Kind::Diff { has_record: true },
             Form::Raw => Kind::Raw { is_escaped: is_terminal },
         };
-        Ok(Sheet { kind, has_colours })
+        Ok(Sheet { kind, has_colours, zone })
     }
 }
 
@@ -77,6 +83,7 @@ impl Looks {
 pub(crate) struct Sheet {
     kind: Kind,
     has_colours: bool,
+    zone: Zone,
 }
 
 #[derive(Debug)]
@@ -102,8 +109,12 @@ enum Kind {
 
 impl Sheet {
     /// The entries about one record.
-    pub(crate) fn of_history(is_json: bool, has_colours: bool) -> Self {
-        Self { kind: if is_json { Kind::Changes } else { Kind::Diff { has_record: false } }, has_colours }
+    pub(crate) fn of_history(is_json: bool, has_colours: bool, zone: Zone) -> Self {
+        Self {
+            kind: if is_json { Kind::Changes } else { Kind::Diff { has_record: false } },
+            has_colours,
+            zone,
+        }
     }
 
     /// The text of one entry, for [`Pages::write`].
@@ -121,8 +132,8 @@ impl Sheet {
                 out.extend_from_slice(if *is_array { b"" } else { b"\n" });
             }
             Kind::Csv(mapper) => mapper.render(found, out),
-            Kind::Cells(fields) => fields::record(row, fields, out),
-            Kind::Diff { has_record } => diff::entry(row, *has_record, self.has_colours, out),
+            Kind::Cells(fields) => fields::record(row, fields, &self.zone, out),
+            Kind::Diff { has_record } => diff::entry(row, *has_record, self.has_colours, &self.zone, out),
             Kind::Changes => {
                 out.extend_from_slice(b",\n");
                 diff::object(row, out);

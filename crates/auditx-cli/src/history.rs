@@ -10,6 +10,7 @@ use crate::question::{Period, Reading, about};
 use crate::summary;
 use crate::terminal::{Colours, complain, harmless};
 use crate::trail::Trail;
+use crate::zone::Zoned;
 
 /// Shows one record's life: who changed which field, from what to what, and when
 ///
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
     trail: Trail,
     #[command(flatten)]
     period: Period,
+    #[command(flatten)]
+    zoned: Zoned,
     #[command(flatten)]
     reading: Reading,
     /// Says it in JSON, for programs
@@ -44,8 +47,9 @@ Exit status: 0 shown, 1 nothing found, 2 an error, or with --strict a line that 
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let search = Search::new(arguments.trail.directory()).query(about(&arguments.record)?);
-    let search = arguments.period.of(arguments.reading.of(search), Moment::now())?;
-    let sheet = Sheet::of_history(arguments.json, arguments.colours.are_wanted());
+    let search = arguments.period.of(arguments.reading.of(search), &arguments.zoned.base(Moment::now()))?;
+    let has_colours = arguments.colours.are_wanted();
+    let sheet = Sheet::of_history(arguments.json, has_colours, arguments.zoned.zone());
     let mut pages = sheet.pages(io::stdout().lock());
     let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
     pages.end()?;

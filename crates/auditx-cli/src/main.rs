@@ -8,15 +8,18 @@ mod failure;
 mod terminal;
 mod number;
 mod progress;
-mod table;
 mod evidence;
 mod save;
 mod trail;
 mod paint;
 mod cell;
+mod table;
 mod harmless_json;
 mod change;
 mod fields;
+mod zone;
+mod spill;
+mod sort;
 mod columns;
 mod diff;
 mod mapper;
@@ -28,6 +31,8 @@ mod query;
 mod tail;
 mod history;
 mod stats;
+mod values;
+mod survey;
 mod export;
 mod bundle;
 mod demo;
@@ -45,6 +50,7 @@ mod destination;
 mod ship;
 mod completions;
 mod manual;
+mod help;
 
 use std::process::ExitCode;
 
@@ -54,7 +60,7 @@ use failure::Failure;
 
 /// Records, shows and examines audit trails: who did what, when and where
 #[derive(Debug, Parser)]
-#[command(name = "auditx", version, after_help = EXAMPLES)]
+#[command(name = "auditx", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -66,6 +72,8 @@ enum Command {
     Query(query::Arguments),
     History(history::Arguments),
     Stats(stats::Arguments),
+    Fields(survey::Arguments),
+    Values(values::Arguments),
     Export(export::Arguments),
     Bundle(bundle::Arguments),
     Tail(tail::Arguments),
@@ -82,6 +90,7 @@ enum Command {
     Ship(ship::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
+    Help(help::Arguments),
 }
 
 const EXAMPLES: &str = "\
@@ -91,6 +100,7 @@ Examples:
   auditx query --failed -o csv > failures.csv      the same for a spreadsheet; also json, ndjson, diff, raw
   auditx history customer/CUST-220                 one record's life: who changed which field
   auditx stats --by user,action --since 7d         how much of what
+  auditx fields                                    which fields there are; auditx values user: what one holds
   auditx tail --dir /var/log/erp -f                shows entries as they are recorded
   auditx export --format ocsf -o entries.jsonl     for a SIEM
   auditx bundle --ref SI-2026-0042 -o case.zip     for an auditor: entries, proofs, and how to check them
@@ -104,12 +114,15 @@ Examples:
 Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse_from(question::without_false_flags(std::env::args_os())) {
+    let words = help::moved_to_front(question::without_false_flags(std::env::args_os()));
+    let outcome = match Arguments::try_parse_from(words) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
             Command::Query(arguments) => query::run(arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Stats(arguments) => stats::run(arguments),
+            Command::Fields(arguments) => survey::run(arguments),
+            Command::Values(arguments) => values::run(arguments),
             Command::Export(arguments) => export::run(arguments),
             Command::Bundle(arguments) => bundle::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
@@ -126,6 +139,7 @@ fn main() -> ExitCode {
             Command::Ship(arguments) => ship::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
+            Command::Help(arguments) => help::run(arguments),
         },
         Err(answer) => Failure::of_command_line(&answer),
     };

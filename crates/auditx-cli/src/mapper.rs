@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use auditx_export::Exporter;
-use auditx_reader::{Field, Found};
+use auditx_reader::{Field, Found, Moment, Zone};
 
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
@@ -15,6 +15,7 @@ const MOST_REPORTED: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Mapper {
     exporter: Exporter,
+    zone: Zone,
     refused: Mutex<Refused>,
 }
 
@@ -26,7 +27,12 @@ struct Refused {
 
 impl Mapper {
     pub(crate) fn new(exporter: Exporter) -> Self {
-        Self { exporter, refused: Mutex::default() }
+        Self { exporter, zone: Zone::UTC, refused: Mutex::default() }
+    }
+
+    /// The same with times in this zone, in RFC 3339 with their offset. In UTC they stay as they are stored.
+    pub(crate) fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// What stands before the first entry.
@@ -41,7 +47,10 @@ impl Mapper {
 
     /// One entry. What no schema takes of it is left out, and [`Mapper::tell`] reports it.
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
-        let entry = found.row.entry();
+        let mut entry = found.row.entry();
+        if let Some(moment) = Moment::parse(&entry.timestamp).filter(|_| !self.zone.is_utc()) {
+            entry.timestamp = self.zone.rfc3339(moment);
+        }
         self.exporter.entry(found.row.line().as_bytes(), &entry, out);
         if entry.amount.is_none() && found.row.has(Field::Amount) {
             self.refuse("an amount of more than 64 characters", found);

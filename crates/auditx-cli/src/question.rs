@@ -1,15 +1,20 @@
 //! What is asked of a trail: the query, the flags beside it, and from when to when.
 
+mod warning;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
-use auditx_reader::{Field, Moment, Query, Search, Source, Summary, length_of, moment_of};
+use auditx_reader::{
+    Field, Moment, Query, Search, Source, Summary, TimeBase, Zone, end_moment_of, length_of, moment_of,
+};
 use clap::ValueEnum;
 
 use crate::failure::{Failure, Status};
 use crate::summary;
 use crate::terminal::complain;
 use crate::trail::Trail;
+use crate::zone::Zoned;
 
 /// What is asked of which trail.
 #[derive(Debug, clap::Args)]
@@ -58,8 +63,8 @@ pub(crate) struct Question {
     /// Of this session, as the trail has it
     #[arg(long, value_name = "ID", help_heading = "Which entries")]
     session: Vec<String>,
-    /// From this address
-    #[arg(long, help_heading = "Which entries")]
+    /// From this address, or this network: 192.168.1.0/24, 2001:db8::/32
+    #[arg(long, value_name = "ADDRESS", help_heading = "Which entries")]
     ip: Vec<String>,
     /// Only what succeeded
     #[arg(long, conflicts_with = "failed", help_heading = "Which entries")]
@@ -67,6 +72,8 @@ pub(crate) struct Question {
     /// Only what failed
     #[arg(long, help_heading = "Which entries")]
     failed: bool,
+    #[command(flatten)]
+    zoned: Zoned,
 }
 
 /// A command line in which what is to be left out of a question, `-module:sales`, is no flag: in brackets, which change nothing.
@@ -99,7 +106,8 @@ struct Scope {
 /// From when to when.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Period {
-    /// From this time on: RFC 3339, a date, 2h, today, yesterday
+    /// From this time on: '2026-11-29 07:00', 07:00, a date, 2026-11, 2h, 1h30m, today, RFC 3339, epoch
+    /// seconds
     #[arg(long, value_name = "TIME", help_heading = "Which entries")]
     since: Option<String>,
     /// Before this time
@@ -131,7 +139,7 @@ enum File {
 impl Question {
     /// What an entry has to answer.
     pub(crate) fn query(&self, now: Moment) -> Result<Query, Failure> {
-        let mut query = Query::parse(&self.words.join(" "), now)?;
+        let mut query = Query::parse(&self.words.join(" "), self.base(now))?;
         for (_, field, values) in self.flags() {
             query = query.and(wanted(field, values)?);
         }
@@ -139,6 +147,16 @@ impl Question {
             query = query.and(Query::success(self.success));
         }
         Ok(query)
+    }
+
+    /// What its times are relative to.
+    pub(crate) fn base(&self, now: Moment) -> TimeBase {
+        self.zoned.base(now)
+    }
+
+    /// The zone in which times are shown.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zoned.zone()
     }
 
     /// Whether nothing is asked for in particular.
@@ -157,6 +175,7 @@ impl Question {
         }
         parts.extend(self.success.then(|| "--success".to_owned()));
         parts.extend(self.failed.then(|| "--failed".to_owned()));
+        parts.extend((!self.zone().is_utc()).then(|| format!("--tz {}", self.zone())));
         parts.join(" ")
     }
 
@@ -185,8 +204,15 @@ impl Asked {
         self.question.query(now)
     }
 
+    /// Says on standard error what the question probably does not mean.
+    pub(crate) fn warn(&self, now: Moment) -> Result<(), Failure> {
+        self.question.warn(&self.whole_query(now)?);
+        Ok(())
+    }
+
     /// The search for it, oldest first and without a limit.
     pub(crate) fn search(&self, now: Moment) -> Result<Search, Failure> {
+        self.warn(now)?;
         self.search_for(self.query(now)?, now)
     }
 
@@ -202,23 +228,38 @@ impl Asked {
             File::Security => Source::Security,
         };
         let search = Search::new(self.trail.directory()).source(source).query(query);
-        self.scope.period.of(self.scope.reading.of(search), now)
+        self.scope.period.of(self.scope.reading.of(search), &self.base(now))
     }
 
     /// What an entry has to answer elsewhere than in a trail: the question and its scope as one.
     pub(crate) fn whole_query(&self, now: Moment) -> Result<Query, Failure> {
         let mut query = self.query(now)?;
-        let Period { since, until } = &self.scope.period;
+        let (since, until) = self.scope.period.bounds(&self.base(now))?;
         if let Some(since) = since {
-            query = query.and(Query::since(moment(since, now)?));
+            query = query.and(Query::since(since));
         }
         if let Some(until) = until {
-            query = query.and(Query::until(moment(until, now)?));
+            query = query.and(Query::until(until));
         }
         Ok(match self.scope.source {
             File::Audit => query,
             File::Security => query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])),
         })
+    }
+
+    /// What its times are relative to.
+    pub(crate) fn base(&self, now: Moment) -> TimeBase {
+        self.question.base(now)
+    }
+
+    /// The zone in which times are shown.
+    pub(crate) fn zone(&self) -> Zone {
+        self.question.zone()
+    }
+
+    /// How many threads read.
+    pub(crate) fn threads(&self) -> usize {
+        self.scope.reading.threads()
     }
 
     /// Whether a line that cannot be read makes the answer none.
@@ -234,12 +275,9 @@ impl Asked {
     /// What its scope leaves of a trail, for people: times as they were at that moment.
     pub(crate) fn scope_text(&self, now: Moment) -> Result<String, Failure> {
         let Scope { period, source, .. } = &self.scope;
-        let mut parts = Vec::new();
-        for (flag, value) in [("since", &period.since), ("until", &period.until)] {
-            if let Some(value) = value {
-                parts.push(format!("--{flag} {}", moment(value, now)?));
-            }
-        }
+        let (since, until) = period.bounds(&self.base(now))?;
+        let mut parts: Vec<String> = since.map(|since| format!("--since {since}")).into_iter().collect();
+        parts.extend(until.map(|until| format!("--until {until}")));
         parts.extend((*source == File::Security).then(|| "--source security".to_owned()));
         Ok(parts.join(" "))
     }
@@ -257,18 +295,30 @@ impl Asked {
 
 impl Period {
     /// The same search, only from when to when.
-    pub(crate) fn of(&self, mut search: Search, now: Moment) -> Result<Search, Failure> {
-        if let Some(since) = &self.since {
-            search = search.since(moment(since, now)?);
+    pub(crate) fn of(&self, mut search: Search, base: &TimeBase) -> Result<Search, Failure> {
+        let (since, until) = self.bounds(base)?;
+        if let Some(since) = since {
+            search = search.since(since);
         }
-        if let Some(until) = &self.until {
-            search = search.until(moment(until, now)?);
+        if let Some(until) = until {
+            search = search.until(until);
         }
         Ok(search)
+    }
+
+    fn bounds(&self, base: &TimeBase) -> Result<(Option<Moment>, Option<Moment>), Failure> {
+        let since = self.since.as_deref().map(|text| moment(text, base)).transpose()?;
+        let until = self.until.as_deref().map(|text| known(end_moment_of(text, base.clone()), text));
+        Ok((since, until.transpose()?))
     }
 }
 
 impl Reading {
+    /// How many threads read.
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    }
+
     /// The same search, read so.
     pub(crate) fn of(&self, mut search: Search) -> Search {
         if self.strict {
@@ -286,12 +336,23 @@ impl Reading {
 
 /// Entries in which the field is one of the values; without a field, those about one of these records.
 fn wanted(field: Option<Field>, values: &[String]) -> Result<Query, Failure> {
-    if let Some(field) = field {
-        return Ok(Query::is(field, values));
+    match field {
+        None => one_of(values, about),
+        Some(Field::Ip) => one_of(values, from),
+        Some(field) => Ok(Query::is(field, values)),
     }
-    let mut records = values.iter().map(|record| about(record));
-    let Some(first) = records.next() else { return Ok(Query::everything()) };
-    records.try_fold(first?, |query, record| Ok(query.or(record?)))
+}
+
+/// What one of the values asks for; without values every entry.
+fn one_of(values: &[String], asks: fn(&str) -> Result<Query, Failure>) -> Result<Query, Failure> {
+    let mut queries = values.iter().map(|value| asks(value));
+    let Some(first) = queries.next() else { return Ok(Query::everything()) };
+    queries.try_fold(first?, |query, other| Ok(query.or(other?)))
+}
+
+/// Every entry from an address or a network.
+fn from(address: &str) -> Result<Query, Failure> {
+    if address.contains('/') { Ok(Query::network(address)?) } else { Ok(Query::is(Field::Ip, [address])) }
 }
 
 /// Every entry about a record.
@@ -302,17 +363,25 @@ pub(crate) fn about(record: &str) -> Result<Query, Failure> {
     }
 }
 
-/// A time in words.
-pub(crate) fn moment(text: &str, now: Moment) -> Result<Moment, Failure> {
-    moment_of(text, now).ok_or_else(|| {
+/// A time as docs/QUERY.md has it.
+pub(crate) fn moment(text: &str, base: &TimeBase) -> Result<Moment, Failure> {
+    known(moment_of(text, base.clone()), text)
+}
+
+fn known(moment: Option<Moment>, text: &str) -> Result<Moment, Failure> {
+    moment.ok_or_else(|| {
         Failure::said(format!(
-            "{text:?} is no time: give RFC 3339 (2026-11-24T15:24:54Z), a date, 2h for two hours ago, today or yesterday"
+            "invalid time {text:?}: expected '2026-11-29 07:00', 07:00 (today), 2026-11-29, 2026-11,\n\
+             2026, today, yesterday, now, 2h or 1h30m (ago), 2026-11-24T15:24:54Z (RFC 3339)\n\
+             or 1795533894 (seconds since 1970)"
         ))
     })
 }
 
-/// A length of time: `90s`, `15m`, `2h`, `1d`, `1w`.
+/// A length of time: `90s`, `15m`, `2h`, `1d`, `1w`, `1h30m`.
 pub(crate) fn span(text: &str) -> Result<Duration, Failure> {
     let length = length_of(text).filter(|length| !length.is_zero());
-    length.ok_or_else(|| Failure::said(format!("{text:?} is no length of time: give 90s, 15m, 2h, 1d or 1w")))
+    length.ok_or_else(|| {
+        Failure::said(format!("invalid length of time {text:?}: expected 90s, 15m, 2h, 1d, 1w or 1h30m"))
+    })
 }

@@ -1,15 +1,16 @@
 //! `auditx stats`: how many entries there are of which kind, when, and what they amount to.
 
-mod chart;
 mod sum;
 mod tally;
+mod record;
+mod ranking;
+mod json;
+mod chart;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use auditx_reader::Moment;
-use serde::Serialize;
+use auditx_reader::{Moment, Summary, Zone};
 
 use crate::failure::{Failure, Status};
 use crate::fields::FieldPath;
@@ -17,12 +18,16 @@ use crate::number::counted;
 use crate::progress::watched;
 use crate::question::{Asked, span};
 use crate::terminal::{self, Colours, complain};
+use ranking::Ranking;
 use tally::{Group, Plan, Tallies, Tally};
 
 /// Counts the entries that are asked for, in groups
 ///
 /// Entries are counted by the values of fields, by spans of time, or both. Sums
 /// are exact decimals, and those of different currencies stay apart.
+///
+/// Memory is bounded: groups that do not fit are counted in a temporary file in
+/// TMPDIR, about 100 bytes for each group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -31,7 +36,7 @@ pub(crate) struct Arguments {
     /// By these fields: user,action,metadata.party [default: level, where there is no --bucket]
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     by: Vec<FieldPath>,
-    /// By spans of this length: 15m, 1h, 1d
+    /// By spans of this length: 15m, 1h, 1d, 1w. Days begin at midnight of --tz, weeks on a Monday
     #[arg(long, value_name = "SPAN")]
     bucket: Option<String>,
     /// The sum of this field too, by currency
@@ -53,6 +58,7 @@ Examples:
   auditx stats --by module,action --since 7d         what was done in a week
   auditx stats --failed --by ip -n 5                 where failures come from
   auditx stats --bucket 1h --since today             how busy each hour was
+  auditx stats --bucket 1d --since 2026-11 --tz Asia/Yangon   by day, as the calendar in Yangon has them
   auditx stats --module sales --by user --sum amount
   auditx stats --by user --json | jq '.groups[0]'
 
@@ -63,25 +69,65 @@ const MOST_SPANS: i64 = 2_000;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let plan = arguments.plan()?;
-    let search = watched(arguments.asked.search(Moment::now())?, "counting");
-    let (parts, summary) = search.fold(Tallies::default, |tallies, found| tallies.add(&plan, found.row))?;
-    // Its progress is taken from the terminal before the chart comes.
-    drop(search);
-    let mut groups = Tallies::merged(parts);
-    sort(&mut groups);
+    let (parts, summary) = counted_in(&arguments.asked, &plan, Moment::now())?;
     if arguments.json {
-        let found = Found::of(&plan, &groups, summary.found);
-        let mut out = terminal::output();
-        terminal::write_json(&mut out, &found)?;
-        out.flush()?;
+        json::write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, summary.found)?;
     } else if summary.found > 0 {
-        arguments.show(&plan, groups)?;
+        // Of each span the largest are shown, so that all have to be looked at.
+        let limit = if plan.bucket.is_some() { usize::MAX } else { arguments.top };
+        arguments.show(&plan, Ranking::of(&plan, parts, limit)?)?;
     }
-    let status = arguments.asked.tell(&summary);
+    Ok(conclude(&arguments.asked, &summary))
+}
+
+fn counted_in(asked: &Asked, plan: &Plan, now: Moment) -> Result<(Vec<Tallies>, Summary), Failure> {
+    let search = watched(asked.search(now)?, "counting");
+    let threads = asked.threads();
+    // The progress is taken from the terminal, with the search, before anything is shown.
+    Ok(search.fold(|| Tallies::new(threads), |tallies, found| tallies.add(plan, found.row))?)
+}
+
+fn conclude(asked: &Asked, summary: &Summary) -> Status {
+    let status = asked.tell(summary);
     if status == Status::Nothing && summary.complaints.lines() == 0 {
-        arguments.asked.tell_nothing("");
+        asked.tell_nothing("");
     }
-    Ok(status)
+    status
+}
+
+/// The values of one field.
+pub(crate) struct Values<'a> {
+    pub(crate) asked: &'a Asked,
+    pub(crate) field: FieldPath,
+    pub(crate) limit: usize,
+    pub(crate) is_json: bool,
+    pub(crate) has_colours: bool,
+}
+
+impl Values<'_> {
+    /// Counts and shows them.
+    pub(crate) fn show(self, now: Moment) -> Result<Status, Failure> {
+        let plan = Plan { by: vec![self.field], bucket: None, sum: None, zone: self.asked.zone() };
+        let (parts, summary) = counted_in(self.asked, &plan, now)?;
+        let ranking = Ranking::of(&plan, parts, self.limit)?;
+        if self.is_json {
+            json::write_values(&plan, ranking, summary.found)?;
+        } else if summary.found > 0 {
+            let (groups, left) = ranking.largest(&plan, self.limit)?;
+            show(&plan, &groups, self.has_colours)?;
+            if left.groups > 0 {
+                let (values, entries) = (counted(left.groups, "other value"), left.entries);
+                complain(&format!("{values} not shown, of {}: raise -n", entries_of(entries)));
+            }
+        }
+        Ok(conclude(self.asked, &summary))
+    }
+}
+
+fn show(plan: &Plan, groups: &[(Group, Tally)], has_colours: bool) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    chart::write(&mut out, plan, groups, usize::from(terminal::table_width()), has_colours)?;
+    Ok(out.flush()?)
 }
 
 impl Arguments {
@@ -91,18 +137,15 @@ impl Arguments {
         if by.is_empty() && bucket.is_none() {
             by.extend("level".parse());
         }
-        Ok(Plan { by, bucket, sum: self.sum.clone() })
+        Ok(Plan { by, bucket, sum: self.sum.clone(), zone: self.asked.zone() })
     }
 
-    fn show(&self, plan: &Plan, groups: Vec<(Group, Tally)>) -> Result<(), Failure> {
-        let (mut groups, left) = largest(groups, self.top);
+    fn show(&self, plan: &Plan, ranking: Ranking) -> Result<(), Failure> {
+        let (mut groups, left) = ranking.largest(plan, self.top)?;
         if let Some(length) = plan.bucket.filter(|_| plan.by.is_empty()) {
-            groups = with_empty_spans(groups, length);
+            groups = with_empty_spans(groups, length, &plan.zone);
         }
-        let mut out = std::io::stdout().lock();
-        let width = usize::from(terminal::table_width());
-        chart::write(&mut out, plan, &groups, width, self.colours.are_wanted())?;
-        out.flush()?;
+        show(plan, &groups, self.colours.are_wanted())?;
         if left.groups > 0 {
             let (groups, entries) = (counted(left.groups, "smaller group"), left.entries);
             complain(&format!("{groups} not shown, of {}: raise -n, or --json", entries_of(entries)));
@@ -122,42 +165,8 @@ fn entries_of(count: u64) -> String {
     }
 }
 
-/// By time, then the largest first, then by name.
-fn sort(groups: &mut [(Group, Tally)]) {
-    groups.sort_unstable_by(|(one, a), (other, b)| {
-        one.bucket.cmp(&other.bucket).then(b.count.cmp(&a.count)).then_with(|| one.values.cmp(&other.values))
-    });
-}
-
-/// What is not shown.
-#[derive(Default)]
-struct Left {
-    groups: u64,
-    entries: u64,
-}
-
-/// The first of each span.
-fn largest(groups: Vec<(Group, Tally)>, top: usize) -> (Vec<(Group, Tally)>, Left) {
-    let mut left = Left::default();
-    let (mut bucket, mut kept_of_it) = (None, 0);
-    let mut kept = Vec::new();
-    for (group, tally) in groups {
-        if bucket != Some(group.bucket) {
-            (bucket, kept_of_it) = (Some(group.bucket), 0);
-        }
-        if kept_of_it < top {
-            kept_of_it += 1;
-            kept.push((group, tally));
-        } else {
-            left.groups += 1;
-            left.entries += tally.count;
-        }
-    }
-    (kept, left)
-}
-
 /// Spans in which nothing happened belong to the picture.
-fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group, Tally)> {
+fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration, zone: &Zone) -> Vec<(Group, Tally)> {
     let moments = || groups.iter().filter_map(|(group, _)| group.bucket);
     let (Some(first), Some(last)) = (moments().next(), moments().next_back()) else { return groups };
     let step = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
@@ -167,51 +176,12 @@ fn with_empty_spans(groups: Vec<(Group, Tally)>, length: Duration) -> Vec<(Group
     let mut whole: Vec<(Group, Tally)> = Vec::new();
     for (group, tally) in groups {
         while let (Some(at), Some(before)) = (group.bucket, whole.last().and_then(|(group, _)| group.bucket))
-            && before.after(length) < at
+            && zone.next_bucket(before, length) < at
         {
-            let bucket = Some(before.after(length));
+            let bucket = Some(zone.next_bucket(before, length));
             whole.push((Group { bucket, values: Vec::new() }, Tally::default()));
         }
         whole.push((group, tally));
     }
     whole
-}
-
-/// What was counted, as programs read it.
-#[derive(Serialize)]
-struct Found<'g> {
-    found: u64,
-    groups: Vec<Counted<'g>>,
-}
-
-#[derive(Serialize)]
-struct Counted<'g> {
-    /// When its span begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    by: BTreeMap<&'g str, Option<&'g str>>,
-    count: u64,
-    failed: u64,
-    /// Decimal digits by currency: a JSON number would be read as binary floating point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sum: Option<BTreeMap<&'g str, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_summed: Option<u64>,
-}
-
-impl<'g> Found<'g> {
-    fn of(plan: &'g Plan, groups: &'g [(Group, Tally)], found: u64) -> Self {
-        let has_sum = plan.sum.is_some();
-        let counted = groups.iter().map(|(group, tally)| Counted {
-            since: group.bucket.map(|at| at.to_string()),
-            by: plan.by.iter().map(FieldPath::name).zip(group.values.iter().map(Option::as_deref)).collect(),
-            count: tally.count,
-            failed: tally.failed,
-            sum: has_sum.then(|| {
-                tally.sums.iter().map(|(currency, sum)| (currency.as_str(), sum.to_string())).collect()
-            }),
-            not_summed: has_sum.then_some(tally.not_summed),
-        });
-        Self { found, groups: counted.collect() }
-    }
 }

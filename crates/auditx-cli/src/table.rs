@@ -7,10 +7,14 @@ use comfy_table::{
 };
 use serde_json::Value;
 
+use crate::cell;
 use crate::terminal::harmless;
 
-/// Below this the columns would be narrower than their words.
-const NARROWEST: u16 = 60;
+/// Below this the columns would be narrower than their words: each entry goes over several lines.
+const WITH_COLUMNS: u16 = 60;
+
+/// A terminal narrower than this shows its lines broken.
+const NARROWEST: u16 = 20;
 
 /// A longer user, module or action goes on in the next line.
 const WIDEST: u16 = 14;
@@ -20,13 +24,17 @@ const TOGETHER: char = '\u{a0}';
 
 const HEADINGS: [&str; 6] = ["Seq", "UTC", "Level", "Who", "Action", "What"];
 
-/// One row per entry, and a dim one below it with the facts that identify it. Lines are at most `width` columns, or 60.
+/// One row per entry, and a dim one below it with the facts that identify it. Lines are at most `width`
+/// columns, or 20.
 pub(crate) fn of_entries(entries: &[StoredEntry], width: u16, has_colours: bool) -> String {
+    if width < WITH_COLUMNS {
+        return stacked(entries, width.max(NARROWEST).into());
+    }
     let mut table = Table::new();
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width.max(NARROWEST))
+        .set_width(width)
         .force_no_tty()
         .set_header(HEADINGS.map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
     if has_colours {
@@ -49,6 +57,25 @@ pub(crate) fn of_entries(entries: &[StoredEntry], width: u16, has_colours: bool)
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().replace(TOGETHER, " ")).collect();
     lines.join("\n")
+}
+
+/// Each entry over several lines, without colours.
+fn stacked(entries: &[StoredEntry], width: usize) -> String {
+    const INDENT: usize = 2;
+    let mut out = Vec::new();
+    for entry in entries {
+        let time = entry.timestamp.get(11..19).unwrap_or(&entry.timestamp);
+        let first = format!("{} {time} {} {} {}", entry.seq, entry.user, entry.action, entry.level);
+        cell::plain(&first, width, &mut out);
+        let texts = [entry.description.clone(), details(entry).join(", ").replace(TOGETHER, " ")];
+        for line in texts.iter().flat_map(|text| cell::wrapped(text, width - INDENT, usize::MAX)) {
+            out.push(b'\n');
+            cell::pad(INDENT, &mut out);
+            cell::plain(line, width - INDENT, &mut out);
+        }
+        out.push(b'\n');
+    }
+    String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
 }
 
 /// When, how grave, who, in which module, what.

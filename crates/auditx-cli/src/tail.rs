@@ -60,11 +60,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 0, always)
         .map_err(|error| Failure::said(format!("cannot prepare for Ctrl-C: {error}")))?;
 
-    let sheet = arguments.looks.sheet(None)?;
+    let sheet = arguments.looks.sheet(None, arguments.question.zone())?;
     if arguments.follow && sheet.has_end() {
         return Err(Failure::said("-o json is one array, and following has no end: use -o ndjson"));
     }
     let query = arguments.question.query(Moment::now())?;
+    arguments.question.warn(&query);
     let pages = sheet.pages(BufWriter::new(io::stdout().lock()));
     let mut tail = Tail {
         sheet: &sheet,

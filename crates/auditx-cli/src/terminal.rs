@@ -57,8 +57,8 @@ impl Colours {
 
 /// Columns for a table: the terminal's; elsewhere those `COLUMNS` says, else enough for every column.
 pub(crate) fn table_width() -> u16 {
-    let is_known = is_output_a_terminal() || std::env::var_os("COLUMNS").is_some();
-    if is_known { width() } else { WIDTH_ELSEWHERE }
+    let is_said = std::env::var("COLUMNS").is_ok_and(|columns| columns.parse::<u16>().is_ok());
+    if is_output_a_terminal() || is_said { width() } else { WIDTH_ELSEWHERE }
 }
 
 /// `auditx: message` on standard error.

@@ -60,7 +60,8 @@ pub use lines::{Lines, Unfinished};
 pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
 pub use query::{
-    Query, QueryError, SqlCondition, SqlParameter, field_named, is_equal, length_of, moment_of, nearest_field,
+    Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
+    field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
 };
 pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
 pub use verify::{

@@ -10,14 +10,14 @@ fn shown(columns: &Columns, line: &str) -> String {
 
 #[test]
 fn each_width_shows_what_it_has_room_for() {
-    let narrow = shown(&Columns::for_width(80, false), LINE);
+    let narrow = shown(&Columns::for_width(80, false, Zone::UTC), LINE);
     assert_eq!(narrow, "2026-11-24    42  15:24:54  AUDIT     admin       POST      Sales invoice posted\n");
-    let usual = shown(&Columns::for_width(120, false), LINE);
+    let usual = shown(&Columns::for_width(120, false, Zone::UTC), LINE);
     assert_eq!(
         usual,
         "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          Sales invoice posted  SI-2026-0042\n"
     );
-    let wide = shown(&Columns::for_width(160, false), LINE);
+    let wide = shown(&Columns::for_width(160, false, Zone::UTC), LINE);
     assert_eq!(
         wide,
         "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          sales_invoice/inv-42        1250000.10 MMK  Sales invoice posted  SI-2026-0042\n"
@@ -26,7 +26,7 @@ fn each_width_shows_what_it_has_room_for() {
 
 #[test]
 fn the_heading_stands_over_its_cells() {
-    let columns = Columns::for_width(160, false);
+    let columns = Columns::for_width(160, false, Zone::UTC);
     let mut out = Vec::new();
     columns.heading(&mut out);
     let (heading, row) = (String::from_utf8(out).unwrap(), shown(&columns, LINE));
@@ -40,7 +40,7 @@ fn the_heading_stands_over_its_cells() {
 
 #[test]
 fn a_row_says_that_it_failed_was_erased_or_is_not_ours() {
-    let columns = Columns::for_width(120, false);
+    let columns = Columns::for_width(120, false, Zone::UTC);
     let failed = shown(&columns, &LINE.replace("\"success\":true", "\"success\":false"));
     assert!(failed.contains("  ✗ Sales invoice posted  SI-2026-0042\n"), "{failed}");
     let erased = shown(&columns, &format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64)));
@@ -73,31 +73,107 @@ fn no_row_is_wider_than_was_asked_for() {
         .replace("admin", &"日本語".repeat(30))
         .replace("Sales invoice posted", &"long ".repeat(900))
         .replace("inv-42", &"x".repeat(200));
-    for width in [60, 80, 100, 120, 150, 160, 250] {
-        let row = shown(&Columns::for_width(width, false), &long);
-        let used: usize = row.trim_end().chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
+    for width in [72, 80, 100, 120, 150, 160, 250] {
+        let row = shown(&Columns::for_width(width, false, Zone::UTC), &long);
         let day = if width < 100 { 10 } else { 0 };
-        assert_eq!(used, usize::from(width) + day, "{row}");
+        assert_eq!(columns_of(row.trim_end()), usize::from(width) + day, "{row}");
     }
+    let million = LINE.replace("\"seq\":42", "\"seq\":1234567890123");
+    for width in [72, 80, 100, 160] {
+        let row = shown(
+            &Columns::for_width(width, false, Zone::UTC),
+            &million.replace("Sales", &"long ".repeat(90)),
+        );
+        let day = if width < 100 { 10 } else { 0 };
+        assert!(columns_of(row.trim_end()) <= usize::from(width) + day, "{row}");
+    }
+}
+
+fn columns_of(line: &str) -> usize {
+    line.chars().filter_map(unicode_width::UnicodeWidthChar::width).sum()
+}
+
+#[test]
+fn a_narrow_terminal_has_each_entry_over_several_lines() {
+    let entry = |width| {
+        let text = shown(&Columns::for_width(width, false, Zone::UTC), LINE);
+        text.replace("2026-11-24", "")
+    };
+    assert_eq!(
+        entry(40),
+        "42 15:24:54 AUDIT admin POST\n  Sales invoice posted\n  SI-2026-0042  sales_invoice/inv-42\n"
+    );
+    assert_eq!(entry(20), "42 15:24:54 admin\n  Sales invoice\n  posted\n  SI-2026-0042\n");
+    let erased = format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64));
+    assert_eq!(
+        shown(&Columns::for_width(40, false, Zone::UTC), &erased).replace("          ", ""),
+        "7 \n  (erased)\n"
+    );
+    let failed = LINE.replace("\"success\":true", "\"success\":false");
+    assert!(shown(&Columns::for_width(40, false, Zone::UTC), &failed).contains("  ✗ Sales invoice posted\n"));
+}
+
+#[test]
+fn wide_and_combining_text_stays_within_every_width() {
+    for text in [
+        "日本語の説明文です".repeat(9),
+        "ရောင်းချမှု ပယ်ဖျက်သည်".repeat(9),
+        "👍🏽👨\u{200d}👩\u{200d}👧 ok ".repeat(20),
+        "e\u{301}".repeat(300),
+    ] {
+        let line = LINE
+            .replace("Sales invoice posted", &text)
+            .replace("admin", &text[..text.char_indices().nth(30).unwrap().0]);
+        for width in [20, 21, 40, 41, 60, 71, 72, 80, 200] {
+            for has_colours in [false, true] {
+                let columns = Columns::for_width(width, has_colours, Zone::UTC);
+                let shown = shown(&columns, &line);
+                let mut out = Vec::new();
+                Days::default().pass(shown.as_bytes(), false, &mut out);
+                let rows = if columns.has_days() { String::from_utf8(out).unwrap() } else { shown };
+                let rows = anstream::adapter::strip_str(&rows).to_string();
+                for row in rows.lines() {
+                    assert!(columns_of(row) <= usize::from(width), "{width}: {row}");
+                }
+                let begin: String = text.chars().take(2).collect();
+                assert!(rows.matches(&begin).count() >= 1, "{width}: the description is there: {rows}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_that_have_no_room_beside_each_other_stand_below_each_other() {
+    let fields = ["seq", "user", "description", "amount", "entity_id"].map(|name| name.parse().unwrap());
+    let narrow = shown(&Columns::of_fields(&fields, 40, false, Zone::UTC), LINE);
+    assert_eq!(
+        narrow,
+        "seq: 42\nuser: admin\ndescription: Sales invoice posted\namount: 1250000.10\nentity_id: inv-42\n\n"
+    );
+    let narrower = shown(&Columns::of_fields(&fields, 20, false, Zone::UTC), LINE);
+    assert!(narrower.contains("description:\n  Sales invoice pos…\n"), "{narrower}");
+    assert!(narrower.lines().all(|line| columns_of(line) <= 20), "{narrower}");
+    let two = shown(&Columns::of_fields(&fields[..2], 40, false, Zone::UTC), LINE);
+    assert_eq!(two.lines().count(), 1);
 }
 
 #[test]
 fn fields_that_were_asked_for_share_the_width() {
     let fields = ["seq", "user", "metadata.party", "amount"].map(|name| name.parse().unwrap());
-    let columns = Columns::of_fields(&fields, 60, false);
+    let columns = Columns::of_fields(&fields, 60, false, Zone::UTC);
     let line = LINE.replace("\"success\"", "\"metadata\":{\"party\":\"Golden Trading Co.\"},\"success\"");
     assert_eq!(shown(&columns, &line), "      42  admin             Golden Trading …      1250000.10\n");
     let many: Vec<_> = ["id", "timestamp", "user", "action"].map(|name| name.parse().unwrap()).into();
-    let row = shown(&Columns::of_fields(&many, 60, false), &line);
+    let row = shown(&Columns::of_fields(&many, 60, false, Zone::UTC), &line);
     assert!(row.chars().count() <= 61, "{row}");
 }
 
 #[test]
 fn colours_stand_around_the_text_and_not_around_spaces() {
-    let row = shown(&Columns::for_width(120, true), LINE);
+    let row = shown(&Columns::for_width(120, true, Zone::UTC), LINE);
     assert!(row.contains("\u{1b}[32mAUDIT\u{1b}[0m     admin"), "{row:?}");
     let plain = anstream::adapter::strip_str(&row).to_string();
-    assert_eq!(plain, shown(&Columns::for_width(120, false), LINE));
+    assert_eq!(plain, shown(&Columns::for_width(120, false, Zone::UTC), LINE));
 }
 
 #[test]

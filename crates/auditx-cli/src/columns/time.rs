@@ -1,6 +1,7 @@
 //! When: date and time of day of a row, and the day that many rows share.
 
-use auditx_reader::{Field, Json, Moment, Row};
+use auditx_reader::{Field, Json, Moment, Row, Zone};
+use unicode_width::UnicodeWidthStr;
 
 use crate::cell;
 use crate::paint::{BOLD, paint};
@@ -8,13 +9,34 @@ use crate::paint::{BOLD, paint};
 pub(super) const DATE: usize = "2026-11-24".len();
 pub(super) const CLOCK: usize = "15:24:54".len();
 
-/// Date and time of day, in UTC.
-pub(crate) fn when(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
-    time(row, true, width, out)
+/// The heading of times: the zone, or as much of it as fits: `Asia/Yangon`, `Yangon`.
+pub(super) fn heading(zone: &Zone, width: usize) -> String {
+    let name = zone.to_string();
+    match name.rsplit_once('/') {
+        Some((_, city)) if name.width() > width => city.to_owned(),
+        _ => name,
+    }
 }
 
-/// Time of day as the line has it, in UTC, and the date where there is room for it.
-pub(super) fn time(row: &Row<'_>, has_date: bool, width: usize, out: &mut Vec<u8>) -> usize {
+/// Date and time of day, in the zone.
+pub(crate) fn when(row: &Row<'_>, zone: &Zone, width: usize, out: &mut Vec<u8>) -> usize {
+    time(row, zone, true, width, out)
+}
+
+/// Every digit of the time in the zone: `2026-11-24 21:54:54.123456`.
+pub(super) fn exact(row: &Row<'_>, zone: &Zone, width: usize, out: &mut Vec<u8>) -> usize {
+    let Some(Json::Text(raw)) = row.get(Field::Timestamp) else { return 0 };
+    match Moment::parse(raw) {
+        Some(moment) => {
+            let text = zone.wall(moment).to_string().replace('T', " ");
+            cell::plain(text.trim_end_matches('Z'), width, out)
+        }
+        None => cell::escaped(raw, width, out),
+    }
+}
+
+/// Time of day in the zone, and the date where there is room for it.
+pub(super) fn time(row: &Row<'_>, zone: &Zone, has_date: bool, width: usize, out: &mut Vec<u8>) -> usize {
     let mut write = |text: &str| {
         if has_date {
             out.extend_from_slice(&text.as_bytes()[..DATE]);
@@ -24,10 +46,9 @@ pub(super) fn time(row: &Row<'_>, has_date: bool, width: usize, out: &mut Vec<u8
         if has_date { DATE + 1 + CLOCK } else { CLOCK }
     };
     match row.get(Field::Timestamp) {
-        Some(Json::Text(raw)) if is_usual(raw) => write(raw),
+        Some(Json::Text(raw)) if zone.is_utc() && is_usual(raw) => write(raw),
         Some(Json::Text(raw)) => match Moment::parse(raw) {
-            // Of the origin, in whatever zone.
-            Some(moment) => write(&moment.to_string()),
+            Some(moment) => write(&zone.wall(moment).to_string()),
             None => cell::escaped(raw, width, out),
         },
         _ => 0,
@@ -35,11 +56,13 @@ pub(super) fn time(row: &Row<'_>, has_date: bool, width: usize, out: &mut Vec<u8
 }
 
 /// The day of a row, for [`Days`]: always ten bytes.
-pub(super) fn day(row: &Row<'_>, out: &mut Vec<u8>) {
+pub(super) fn day(row: &Row<'_>, zone: &Zone, out: &mut Vec<u8>) {
     match row.get(Field::Timestamp) {
-        Some(Json::Text(raw)) if is_usual(raw) => out.extend_from_slice(&raw.as_bytes()[..DATE]),
+        Some(Json::Text(raw)) if zone.is_utc() && is_usual(raw) => {
+            out.extend_from_slice(&raw.as_bytes()[..DATE])
+        }
         Some(Json::Text(raw)) => match Moment::parse(raw) {
-            Some(moment) => out.extend_from_slice(&moment.to_string().as_bytes()[..DATE]),
+            Some(moment) => out.extend_from_slice(&zone.wall(moment).to_string().as_bytes()[..DATE]),
             None => out.extend_from_slice(NO_DAY.as_bytes()),
         },
         _ => out.extend_from_slice(NO_DAY.as_bytes()),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use auditx_postgres::Search;
 use auditx_reader::{Found, Moment};
@@ -11,6 +11,7 @@ use super::Arguments;
 use crate::destination::{Copy, Engine, wait_for};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
+use crate::sort::Sorter;
 use crate::terminal::{self, complain, harmless};
 
 /// So much text is made before it is written.
@@ -22,10 +23,11 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
         search = search.trail(trail);
     }
     let limit = arguments.limit.unwrap_or(u64::MAX);
-    let sheet = arguments.looks.sheet(None)?;
+    let sheet = arguments.looks.sheet(None, arguments.asked.zone())?;
     let mut pages = sheet.pages(io::stdout().lock());
     let place = PathBuf::from(engine.id()?.as_str());
     let (mut found, mut text, mut refusal) = (0, Vec::new(), None);
+    let mut sorter = arguments.sort.as_ref().map(|by| (by, Sorter::new(arguments.limit, 1)));
     let unreadable = wait_for(async {
         let Copy::Postgres(mut copy) = engine.copy().await? else {
             return Err(Failure::said(
@@ -33,15 +35,18 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             ));
         };
         let visited = copy.search(&search, |_, row| {
+            let entry = Found { row, path: &place, offset: row.seq().unwrap_or(0), is_signed: true };
+            if let Some((by, sorter)) = &mut sorter {
+                found += 1;
+                sorter.add(by, &entry, |entry, text| sheet.render(entry, text));
+                return ControlFlow::Continue(());
+            }
             if found == limit {
                 return ControlFlow::Break(());
             }
             found += 1;
             if !arguments.count {
-                sheet.render(
-                    &Found { row, path: &place, offset: row.seq().unwrap_or(0), is_signed: true },
-                    &mut text,
-                );
+                sheet.render(&entry, &mut text);
             }
             if text.len() < CHUNK {
                 return ControlFlow::Continue(());
@@ -55,21 +60,28 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
     if let Some(error) = refusal {
         return Err(error.into());
     }
+    if let Some((_, sorter)) = sorter {
+        Sorter::write(vec![sorter], |text| pages.write(text))?;
+    }
     if arguments.count {
         terminal::give(&format!("{found}\n"))?;
     } else {
         pages.write(&text)?;
         pages.end()?;
     }
+    Ok(conclude(arguments, found, unreadable, &place))
+}
+
+fn conclude(arguments: &Arguments, found: u64, unreadable: u64, place: &Path) -> Status {
     if unreadable > 0 {
         complain(&format!("{} could not be read", counted(unreadable, "line")));
     }
     if found == 0 && !arguments.count {
         complain(&format!("nothing found in {}", place.display()));
     }
-    Ok(match found {
+    match found {
         _ if unreadable > 0 && arguments.asked.is_strict() => Status::Error,
         0 => Status::Nothing,
         _ => Status::Found,
-    })
+    }
 }

@@ -42,7 +42,12 @@ pub(super) fn write(
     out.write_all(&text)
 }
 
+/// A column of values narrower than this says nothing: each group goes over several lines instead.
+const NARROWEST: usize = 6;
+
 struct Table {
+    /// Whether a group goes over several lines of this width.
+    stacked: Option<usize>,
     /// Of the values of a group.
     values: Vec<usize>,
     count: usize,
@@ -55,7 +60,7 @@ struct Table {
 impl Table {
     fn of(plan: &Plan, groups: &[(Group, Tally)], width: usize, has_colours: bool) -> Self {
         let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0).min(WIDEST);
-        let values: Vec<usize> = plan
+        let mut values: Vec<usize> = plan
             .by
             .iter()
             .enumerate()
@@ -69,19 +74,40 @@ impl Table {
         let count = grouped(most).len().max("Entries".len());
         let sums = groups.iter().map(|(_, tally)| sums(tally).width()).max().unwrap_or(0);
         let bucket = if plan.bucket.is_some() { WHEN + GAP } else { 0 };
-        let taken: usize = bucket
-            + values.iter().map(|width| width + GAP).sum::<usize>()
-            + count
-            + GAP
-            + if sums > 0 { sums + GAP } else { 0 };
+        let beside = bucket + count + if sums > 0 { sums + GAP } else { 0 };
+        let mut taken = beside + values.iter().map(|width| width + GAP).sum::<usize>();
+        while taken > width
+            && let Some(widest) = values.iter_mut().max().filter(|widest| **widest > NARROWEST)
+        {
+            *widest -= 1;
+            taken -= 1;
+        }
+        let stacked = (taken > width).then_some(width);
+        let taken = taken + GAP;
         let bar = width.saturating_sub(taken).min(LONGEST_BAR);
-        Self { values, count, sums, bar: if bar < SHORTEST_BAR { 0 } else { bar }, most, has_colours }
+        Self {
+            stacked,
+            values,
+            count,
+            sums,
+            bar: if bar < SHORTEST_BAR { 0 } else { bar },
+            most,
+            has_colours,
+        }
     }
 
     fn heading(&self, plan: &Plan, out: &mut Vec<u8>) {
+        if let Some(width) = self.stacked {
+            let mut names: Vec<String> = plan.bucket.iter().map(|_| plan.zone.to_string()).collect();
+            names.extend(plan.by.iter().map(|path| path.name().to_owned()));
+            paint(self.has_colours, BOLD, out, |out| cell::plain(&names.join(", "), width, out));
+            return out.push(b'\n');
+        }
         let mut heading = String::new();
         if plan.bucket.is_some() {
-            heading.push_str(&format!("{:<1$}", "UTC", WHEN + GAP));
+            let zone = plan.zone.to_string();
+            let zone = zone.rsplit_once('/').filter(|_| zone.width() > WHEN).map_or(&*zone, |(_, city)| city);
+            heading.push_str(&format!("{zone:<0$.1$}", WHEN + GAP, WHEN));
         }
         for (path, width) in plan.by.iter().zip(&self.values) {
             heading.push_str(&format!("{:<1$}", path.name(), width + GAP));
@@ -94,11 +120,27 @@ impl Table {
         out.push(b'\n');
     }
 
+    /// `admin, sales`, and below it how many entries there are.
+    fn lines(&self, plan: &Plan, group: &Group, tally: &Tally, width: usize, out: &mut Vec<u8>) {
+        let mut values: Vec<String> = plan.bucket.iter().map(|_| when(plan, group)).collect();
+        values.extend(group.values.iter().map(|value| shown(value.as_deref()).to_owned()));
+        cell::plain(&values.join(", "), width, out);
+        let sums = tally.sums.iter().map(|(currency, sum)| format!("{sum} {currency}"));
+        for number in [counted(tally.count)].into_iter().chain(sums) {
+            out.push(b'\n');
+            cell::pad(GAP, out);
+            cell::plain(number.trim_end(), width - GAP, out);
+        }
+        out.push(b'\n');
+    }
+
     fn line(&self, plan: &Plan, group: &Group, tally: &Tally, out: &mut Vec<u8>) {
+        if let Some(width) = self.stacked {
+            return self.lines(plan, group, tally, width, out);
+        }
         if plan.bucket.is_some() {
-            let when =
-                group.bucket.map_or_else(|| "no time".to_owned(), |at| at.to_string().replace('T', " "));
-            let used = cell::plain(when.get(..WHEN).unwrap_or(&when), WHEN, out);
+            let when = when(plan, group);
+            let used = cell::plain(&when, WHEN, out);
             cell::pad(WHEN + GAP - used, out);
         }
         for (value, width) in group.values.iter().zip(&self.values) {
@@ -120,6 +162,18 @@ impl Table {
         }
         out.push(b'\n');
     }
+}
+
+/// When the span of a group begins, in the zone.
+fn when(plan: &Plan, group: &Group) -> String {
+    let Some(at) = group.bucket else { return "no time".to_owned() };
+    let mut text = plan.zone.wall(at).to_string().replace('T', " ");
+    text.truncate(WHEN);
+    text
+}
+
+fn counted(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
 }
 
 fn shown(value: Option<&str>) -> &str {

@@ -65,6 +65,28 @@ impl Sum {
         true
     }
 
+    /// Writes what [`Sum::read`] reads: which limbs are not zero, the number of digits behind the point, and
+    /// those limbs.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let used = self.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0);
+        let places = used.clone().fold(0_i128, |places, (place, _)| places | 1 << place);
+        let scale = i128::try_from(self.scale).unwrap_or(0);
+        for number in [places << 32 | scale].into_iter().chain(used.map(|(_, limb)| *limb)) {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    pub(crate) fn read(mut number: impl FnMut() -> i128) -> Self {
+        let head = number();
+        let mut sum = Self { scale: usize::try_from(head & 0xffff_ffff).unwrap_or(0), ..Self::default() };
+        for (place, limb) in sum.limbs.iter_mut().enumerate() {
+            if head >> (32 + place) & 1 == 1 {
+                *limb = number();
+            }
+        }
+        sum
+    }
+
     /// Adds another sum.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (limb, more) in self.limbs.iter_mut().zip(other.limbs) {

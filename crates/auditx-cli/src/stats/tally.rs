@@ -1,15 +1,30 @@
 //! Counting entries in groups.
 //!
-//! Comes in: rows, on several threads, each with a [`Tallies`] of its own. Goes out: how many there are of each group, and what
-//! they amount to. Memory grows with the number of groups, not with that of entries.
+//! Each thread has a [`Tallies`] of its own. It counts in memory; groups beyond [`MEMORY`] go to a temporary
+//! file as sorted runs, and are added up while all of them are merged. So memory grows neither with the
+//! number of entries nor with that of groups, and every count is exact.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use auditx_reader::{Field, Json, Moment, Row};
+use auditx_reader::{Field, Json, Moment, Row, Zone};
 
+use super::record;
 use super::sum::Sum;
+use crate::failure::Failure;
 use crate::fields::FieldPath;
+use crate::spill::{self, Runs};
+
+/// What the groups of all threads together may take.
+const MEMORY: usize = 16 << 20;
+
+/// What a group costs beside the bytes of its key, in a table that is between half full and full.
+const OVERHEAD: usize = 2 * (size_of::<(Box<[u8]>, Tally)>() + 1) + 16;
+
+/// What a sum costs: the node of a tree has room for several.
+const SUM: usize = 11 * (size_of::<Sum>() + size_of::<String>());
 
 /// How entries are grouped, and what is added up.
 #[derive(Debug)]
@@ -17,10 +32,12 @@ pub(super) struct Plan {
     pub(super) by: Vec<FieldPath>,
     pub(super) bucket: Option<Duration>,
     pub(super) sum: Option<FieldPath>,
+    /// Where days begin.
+    pub(super) zone: Zone,
 }
 
 /// What is known of one group.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Tally {
     pub(super) count: u64,
     pub(super) failed: u64,
@@ -38,41 +55,91 @@ pub(super) struct Group {
 }
 
 /// The groups that one thread met.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tallies {
-    groups: HashMap<Box<[u8]>, (Group, Tally)>,
-    /// The key of the row at hand: bytes, so that a group met before costs no allocation.
+    groups: HashMap<Box<[u8]>, Tally>,
+    /// The key of the row at hand: a group met before costs no allocation.
     key: Vec<u8>,
+    bytes: usize,
+    budget: usize,
+    runs: Runs,
+    failure: Option<io::Error>,
 }
 
 impl Tallies {
+    /// For one of so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        Self::within(MEMORY / threads.max(1))
+    }
+
+    fn within(budget: usize) -> Self {
+        let (groups, runs) = (HashMap::new(), Runs::default());
+        Self { groups, key: Vec::new(), bytes: 0, budget, runs, failure: None }
+    }
+
     pub(super) fn add(&mut self, plan: &Plan, row: &Row<'_>) {
-        let bucket = plan.bucket.map(|length| bucket(row, length));
-        self.key.clear();
-        if let Some(at) = bucket {
-            self.key.extend_from_slice(&at.map_or(i64::MIN, Moment::micros).to_le_bytes());
+        if self.failure.is_some() {
+            return;
         }
-        for path in &plan.by {
-            push(&mut self.key, path.of(row));
-        }
-        if !self.groups.contains_key(&*self.key) {
-            let values = plan.by.iter().map(|path| path.of(row).map(words)).collect();
-            let group = Group { bucket: bucket.flatten(), values };
-            self.groups.insert(self.key.as_slice().into(), (group, Tally::default()));
-        }
-        if let Some((_, tally)) = self.groups.get_mut(&*self.key) {
+        record::key(plan, row, &mut self.key);
+        if let Some(tally) = self.groups.get_mut(&*self.key) {
+            let sums = tally.sums.len();
             tally.add(plan, row);
+            self.bytes += if tally.sums.len() > sums { SUM } else { 0 };
+            return;
+        }
+        let mut tally = Tally::default();
+        tally.add(plan, row);
+        self.bytes += self.key.len() + OVERHEAD + if tally.sums.is_empty() { 0 } else { SUM };
+        self.groups.insert(self.key.as_slice().into(), tally);
+        if self.bytes > self.budget {
+            self.failure = self.spill().err();
         }
     }
 
-    /// Those of all threads.
-    pub(super) fn merged(parts: Vec<Self>) -> Vec<(Group, Tally)> {
-        let mut parts = parts.into_iter().map(|part| part.groups);
-        let mut all = parts.next().unwrap_or_default();
-        for (key, (group, tally)) in parts.flatten() {
-            all.entry(key).or_insert_with(|| (group, Tally::default())).1.merge(tally);
+    fn spill(&mut self) -> io::Result<()> {
+        let mut groups: Vec<(Box<[u8]>, Tally)> = std::mem::take(&mut self.groups).into_iter().collect();
+        self.bytes = 0;
+        groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        self.runs.add_made(groups.iter().map(|(key, tally)| (&**key, tally)), record::push_tally)
+    }
+
+    /// Visits the groups of all threads, each once.
+    pub(super) fn each(mut parts: Vec<Self>, mut visit: impl FnMut(&[u8], &Tally)) -> Result<(), Failure> {
+        let has_runs = parts.iter().any(|part| !part.runs.is_empty());
+        for part in &mut parts {
+            // A thread whose file failed has forgotten groups, even if no other thread needed one.
+            let spilled = if has_runs { part.spill() } else { Ok(()) };
+            if let Some(error) = part.failure.take().or(spilled.err()) {
+                return Err(spill::failure(&error));
+            }
         }
-        all.into_values().collect()
+        if !has_runs {
+            let mut parts = parts.into_iter().map(|part| part.groups);
+            let mut all = parts.next().unwrap_or_default();
+            for (key, tally) in parts.flatten() {
+                all.entry(key).or_default().merge(tally);
+            }
+            all.iter().for_each(|(key, tally)| visit(key, tally));
+            return Ok(());
+        }
+        let runs: Vec<Runs> = parts.into_iter().map(|part| part.runs).collect();
+        let mut last: Option<(Vec<u8>, Tally)> = None;
+        spill::merge(&runs, |key, tally| {
+            let tally = record::tally(tally);
+            match &mut last {
+                Some((before, sum)) if before == key => sum.merge(tally),
+                last => {
+                    if let Some((key, tally)) = last.replace((key.to_vec(), tally)) {
+                        visit(&key, &tally);
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| spill::failure(&error))?;
+        last.iter().for_each(|(key, tally)| visit(key, tally));
+        Ok(())
     }
 }
 
@@ -102,49 +169,65 @@ impl Tally {
     }
 }
 
-fn bucket(row: &Row<'_>, length: Duration) -> Option<Moment> {
-    Moment::parse(&row.text(Field::Timestamp)).map(|at| at.bucket(length))
-}
-
-/// A value so that no two values together look like two others.
-fn push(key: &mut Vec<u8>, value: Option<Json<'_>>) {
-    let Some(value) = value else {
-        key.push(0);
-        return;
-    };
-    key.push(1);
-    let begin = key.len();
-    key.extend_from_slice(&[0; 4]);
-    match value.text() {
-        Some(text) => key.extend_from_slice(text.as_bytes()),
-        None => key.extend_from_slice(words(value).as_bytes()),
-    }
-    // A line is far shorter than 4 GiB.
-    let len = u32::try_from(key.len() - begin - 4).unwrap_or(u32::MAX);
-    key[begin..begin + 4].copy_from_slice(&len.to_le_bytes());
-}
-
-fn words(value: Json<'_>) -> String {
-    match (value.text(), value) {
-        (Some(text), _) => text.into_owned(),
-        (None, Json::Object(raw) | Json::Array(raw)) => raw.to_owned(),
-        (None, _) => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn plan(by: &[&str]) -> Plan {
         let by = by.iter().map(|name| name.parse().unwrap()).collect();
-        Plan { by, bucket: None, sum: Some("amount".parse().unwrap()) }
+        Plan { by, bucket: None, sum: Some("amount".parse().unwrap()), zone: Zone::UTC }
+    }
+
+    fn merged(plan: &Plan, parts: Vec<Tallies>) -> Vec<(Group, Tally)> {
+        let mut groups = Vec::new();
+        Tallies::each(parts, |key, tally| groups.push((record::group(plan, key), tally.clone()))).unwrap();
+        groups
+    }
+
+    #[test]
+    fn groups_that_do_not_fit_in_memory_are_counted_as_exactly() {
+        let plan = plan(&["user"]);
+        let count = |budget: usize| {
+            let mut parts = vec![Tallies::within(budget), Tallies::within(budget)];
+            for number in 0..20_000_usize {
+                let (user, amount) = (number * 7_919 % 1_237, number % 10);
+                let line = format!(
+                    "{{\"seq\":{number},\"user\":\"u{user}\",\"amount\":0.{amount},\"currency\":\"MMK\",\"success\":{}}}",
+                    number % 3 == 0
+                );
+                parts[number % 2].add(&plan, &Row::read_text(&line).unwrap());
+            }
+            let has_runs = parts.iter().any(|part| !part.runs.is_empty());
+            let mut groups = merged(&plan, parts);
+            groups.sort_by(|(one, _), (other, _)| one.cmp(other));
+            (groups, has_runs)
+        };
+        let (in_memory, has_runs) = count(MEMORY);
+        assert!(!has_runs && in_memory.len() == 1_237);
+        let (spilled, has_runs) = count(300_000);
+        assert!(has_runs);
+        assert_eq!(spilled.len(), in_memory.len());
+        for ((group, tally), (expected, all)) in spilled.iter().zip(&in_memory) {
+            assert_eq!((group, tally.count, tally.failed), (expected, all.count, all.failed));
+            assert_eq!(tally.sums["MMK"].to_string(), all.sums["MMK"].to_string());
+        }
+    }
+
+    #[test]
+    fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
+        let plan = plan(&["user"]);
+        let row = Row::read_text(r#"{"seq":1,"user":"a","success":true}"#).unwrap();
+        let mut parts = vec![Tallies::new(2), Tallies::new(2)];
+        parts[1].failure = Some(io::ErrorKind::StorageFull.into());
+        parts.iter_mut().for_each(|part| part.add(&plan, &row));
+        let failure = Tallies::each(parts, |_, _| panic!("nothing is counted")).unwrap_err();
+        assert!(failure.to_string().contains("TMPDIR"), "{failure}");
     }
 
     #[test]
     fn entries_are_counted_in_their_groups_by_every_thread() {
         let plan = plan(&["user", "module"]);
-        let mut parts = vec![Tallies::default(), Tallies::default()];
+        let mut parts = vec![Tallies::new(2), Tallies::new(2)];
         for (part, line) in [
             (0, r#"{"seq":1,"user":"a","module":"b","amount":0.1,"currency":"MMK","success":true}"#),
             (0, r#"{"seq":2,"user":"ab","success":false}"#),
@@ -154,7 +237,7 @@ mod tests {
         ] {
             parts[part].add(&plan, &Row::read_text(line).unwrap());
         }
-        let mut groups = Tallies::merged(parts);
+        let mut groups = merged(&plan, parts);
         groups.sort_by(|(one, _), (other, _)| one.cmp(other));
         let [(first, a), (second, ab)] = &groups[..] else { panic!("{groups:?}") };
         assert_eq!(first.values, [Some("a".to_owned()), Some("b".to_owned())]);

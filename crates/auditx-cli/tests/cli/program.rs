@@ -18,7 +18,7 @@ pub(crate) struct Ended {
 }
 
 /// Whatever the surroundings of the tests say, the command is not to hear of it.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 11] = [
     "NO_COLOR",
     "CLICOLOR",
     "CLICOLOR_FORCE",
@@ -28,6 +28,8 @@ const VARIABLES: [&str; 9] = [
     "AUDITX_COMPRESSION",
     "AUDITX_RETENTION",
     "AUDITX_SIGNING_KEY",
+    "AUDITX_TZ",
+    "TZ",
 ];
 
 /// A call about a trail, whose surroundings are the same wherever the tests run.

@@ -109,7 +109,73 @@ fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
     let shop = trail_of(SHOP);
     let pattern = auditx(&["query", "--ref", "SI-*"], shop.path());
     assert_eq!((pattern.status, pattern.out.as_str()), (Some(1), ""), "a flag has no patterns");
-    assert!(pattern.err.starts_with("auditx: nothing found in "), "{}", pattern.err);
+    let told: Vec<&str> = pattern.err.lines().collect();
+    assert_eq!(told[0], "auditx: warning: --ref takes SI-* as it is: a pattern is asked for with ref:SI-*");
+    assert!(told[1].starts_with("auditx: nothing found in "), "{}", pattern.err);
+}
+
+#[test]
+fn an_address_may_be_a_network() {
+    assert_eq!(seqs(&["--ip", "192.168.0.0/16"]), [0]);
+    assert_eq!(seqs(&["--ip", "203.0.113.9", "--ip", "192.168.1.0/24"]), [0, 3, 4]);
+    assert_eq!(seqs(&["ip:203.0.113.0/24", "-level:SECURITY"]), [4]);
+    let shop = trail_of(SHOP);
+    let wrong = auditx(&["query", "--ip", "192.168.1.0/33"], shop.path());
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.err.contains("\n  192.168.1.0/33\n              ^^"), "{}", wrong.err);
+}
+
+#[test]
+fn a_question_that_cannot_mean_what_it_says_is_answered_with_a_warning() {
+    let shop = trail_of(SHOP);
+    for (arguments, warning) in [
+        (&["user=admin"][..], "user=admin is looked for as a word: the field is asked for with user:admin"),
+        (
+            &["amount:>1,000"],
+            "amount:>1,000 asks for 1 or 000: a comma means OR, and one number is amount:>1000",
+        ),
+        (&["--user", ""], "--user '' asks for entries without one: is a variable of the shell empty?"),
+        (
+            &["--since", "2026-11-25", "until:2026-11-24"],
+            "nothing can be found: since 2026-11-25T00:00:00.000000Z",
+        ),
+        (&["--since", "2026-11-25", "--until", "2026-11-25"], "nothing can be found: since"),
+        (
+            &["--user", "admin", "user:clerk"],
+            "nothing can be found: no entry is user:clerk and user:admin at once",
+        ),
+    ] {
+        for command in ["query", "stats", "export", "fields"] {
+            let format: &[&str] = if command == "export" { &["--format", "ecs"] } else { &[] };
+            let asked = auditx(&[&[command], arguments, format].concat(), shop.path());
+            assert!(
+                asked.err.starts_with(&format!("auditx: warning: {warning}")),
+                "{command}: {}",
+                asked.err
+            );
+            assert_eq!(asked.status, Some(i32::from(asked.out.is_empty())), "{command}: {}", asked.err);
+        }
+    }
+}
+
+#[test]
+fn entries_are_sorted_by_a_field() {
+    let all = |arguments: &[&str]| -> Vec<u64> {
+        found(arguments).into_iter().map(|seq| seq.unwrap_or(99)).collect()
+    };
+    assert_eq!(all(&["--sort", "amount", "module:sales"]), [6, 5, 1]);
+    assert_eq!(all(&["--sort", "amount:desc", "-n", "2"]), [1, 5]);
+    assert_eq!(all(&["--sort", "timestamp:desc", "-n", "3"]), [8, 99, 6]);
+    assert_eq!(all(&["--sort", "user"]), [0, 1, 2, 3, 4, 5, 6, 8, 99, 7]);
+    assert_eq!(all(&["--sort", "metadata.party:desc", "user:admin"]), [1, 0, 2]);
+    assert_eq!(all(&["--sort", "seq:desc", "--threads", "3", "-n", "4"]), [8, 7, 6, 5]);
+    let shop = trail_of(SHOP);
+    let sorted = |arguments: &[&str]| auditx(&[&["query", "--sort"], arguments].concat(), shop.path());
+    assert_eq!(sorted(&["amount", "--order", "desc"]).status, Some(2));
+    assert_eq!(sorted(&["amont"]).status, Some(2));
+    assert_eq!(sorted(&["amount", "--user", "nobody"]).status, Some(1));
+    let json: Vec<Value> = serde_json::from_str(&sorted(&["amount", "-o", "json"]).out).unwrap();
+    assert_eq!(json.len(), 10);
 }
 
 #[test]

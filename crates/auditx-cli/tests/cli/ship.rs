@@ -88,9 +88,13 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     let found = auditx(&["query", "SI-77", "-o", "ndjson"], &kept);
     assert_eq!(found.out.lines().count(), 1, "{}", found.err);
 
-    for question in
-        [&["SI-77"][..], &["ref:SI-7*", "--order", "desc"], &["-user:SYSTEM", "--since", "1h"], &["-n", "3"]]
-    {
+    for question in [
+        &["SI-77"][..],
+        &["ref:SI-7*", "--order", "desc"],
+        &["-user:SYSTEM", "--since", "1h"],
+        &["-n", "3"],
+        &["--sort", "reference_no:desc", "-n", "4"],
+    ] {
         let mut there = without_trail(&["query", "-o", "raw", "--from", &auditor]);
         let there = ended(there.args(question).env("PGPASSWORD", "secret"));
         let here = ended(command(&["query", "-o", "raw"], &kept).args(question));

@@ -24,6 +24,13 @@ fn next(tail: &Child) -> Value {
 }
 
 #[test]
+fn a_question_that_cannot_mean_what_it_says_is_followed_with_a_warning() {
+    let directory = closed(3);
+    let tail = auditx(&["tail", "user=admin"], directory.path());
+    assert!(tail.err.starts_with("auditx: warning: user=admin is looked for as a word"), "{}", tail.err);
+}
+
+#[test]
 fn it_shows_the_last_lines_as_stored_across_sealed_and_compressed_segments() {
     let directory = closed(300);
     let all = auditx(&["tail", "-n", "100000"], directory.path());

@@ -84,5 +84,5 @@ fn a_time_that_is_none_is_refused_at_once() {
     let refused =
         ended(&mut command(&["ship", "--once", "--give-up-after", "soon", "--to", &to], outside.path()));
     assert_eq!(refused.status, Some(2));
-    assert!(refused.err.contains("\"soon\" is no length of time"), "{}", refused.err);
+    assert!(refused.err.contains("invalid length of time \"soon\""), "{}", refused.err);
 }

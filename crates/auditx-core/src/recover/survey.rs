@@ -38,6 +38,9 @@ pub(super) fn check_segments(
     active: Option<u64>,
     signed: u64,
 ) -> Result<()> {
+    // The others are segments whose lines the active one holds again.
+    let kept = sealed.partition_point(|segment| active.is_none_or(|active| segment.first_seq < active));
+    let sealed = &sealed[..kept];
     let Some(first) = sealed.first().map(|segment| segment.first_seq).or(active) else { return Ok(()) };
     check_beginning(directory, first)?;
     let tiles = Tiles::open(directory);

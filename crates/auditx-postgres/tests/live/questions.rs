@@ -12,7 +12,7 @@ use super::*;
 const PAGE: &str = include_str!("../../../../docs/QUERY.md");
 
 /// Lines on which a database and the language could disagree.
-const STRANGE: [&str; 9] = [
+const STRANGE: [&str; 15] = [
     r#"{"seq":5,"timestamp":"2026-11-24T15:01:00Z","level":"audit","module":"Sales","action":"post","description":"x","user":"ADMIN","success":true}"#,
     r#"{"seq":6,"timestamp":"2026-11-24T15:02:00Z","level":"AUDIT","description":"K of Kelvin: \u212a","user":"\u212aemal","success":true}"#,
     r#"{"seq":7,"timestamp":"2026-11-24T15:03:00Z","level":"AUDIT","description":"100%_\\ done","user":"a_b%c\\d","success":true}"#,
@@ -22,9 +22,24 @@ const STRANGE: [&str; 9] = [
     r#"{"seq":11,"timestamp":"2026-11-24T15:07:00Z","level":"AUDIT","description":"numbers","user":"17","reference_no":"1e3","success":true}"#,
     r#"{"seq":12,"erased":"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"}"#,
     r#"{"seq":13,"timestamp":"2026-11-24T15:08:00Z","level":"AUDIT","description":"\"quoted\"","user":"o'brien; --","success":false}"#,
+    r#"{"seq":14,"timestamp":"2026-11-24T15:09:00Z","level":"AUDIT","description":"ip","ip":"10.1.2.3","success":false}"#,
+    r#"{"seq":15,"timestamp":"2026-11-24T15:10:00Z","level":"AUDIT","description":"ip","ip":"::ffff:10.1.2.3","success":false}"#,
+    r#"{"seq":16,"timestamp":"2026-11-24T15:11:00Z","level":"AUDIT","description":"ip","ip":"10.1.2.300","success":false}"#,
+    r#"{"seq":17,"timestamp":"2026-11-24T15:12:00Z","level":"AUDIT","description":"ip","ip":"10.1/16","success":false}"#,
+    r#"{"seq":18,"timestamp":"2026-11-24T15:13:00Z","level":"AUDIT","description":"ip \u0000","ip":"\u0031\u0030.1.2.4","success":false}"#,
+    r#"{"seq":19,"timestamp":"2026-11-24T15:14:00Z","level":"AUDIT","description":"ip","ip":"2001:db8::1%eth0","success":false}"#,
 ];
 
-const QUESTIONS: [&str; 34] = [
+const QUESTIONS: [&str; 43] = [
+    "ip:10.1.0.0/16",
+    "ip:10.1.2.3/32",
+    "-ip:10.1.0.0/16",
+    "ip:0.0.0.0/0",
+    "ip:::/0",
+    "ip:2001:db8::/32,10.1.2.4/32",
+    "ip:10.0.0.0/8 OR user:admin",
+    "ip:\"\"",
+    "-amount:\"\" OR success:\"\"",
     "user:admin",
     "-user:admin",
     "user:ADMIN",

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use auditx_core::{Field, Moment};
 
+use super::network::Network;
 use super::number::Number;
 use super::text::{Literal, Pattern, Word};
 
@@ -52,6 +53,8 @@ pub(super) struct Path {
 pub(super) enum Test {
     /// It is there, and neither empty nor null.
     Present,
+    /// It is absent, empty or null. Text that is absent or empty is [`Test::Equal`] to the empty text.
+    Absent,
     Equal(Literal),
     /// The same, of a value that may be a number as well.
     Same(Literal, Number),
@@ -61,6 +64,8 @@ pub(super) enum Test {
     ContainsLike(Pattern),
     Expression(Expression),
     Between(Range),
+    /// Is an IP address of this network.
+    Network(Network),
 }
 
 /// Numbers from one to another.

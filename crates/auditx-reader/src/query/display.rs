@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use auditx_core::Field;
+
 use super::ast::{Keys, Node, Path, Range, Term, Test};
 use super::names::Name;
 
@@ -54,6 +56,10 @@ impl Display for Term {
                 write!(f, "{}:", Name::of(*field))?;
                 join(f, tests, ",", |f, test| match test {
                     Test::Between(range) if range.low == range.high => one(f, range),
+                    // Without quotation marks it would be a network.
+                    Test::Equal(literal) if *field == Field::Ip && literal.text.contains('/') => {
+                        text(f, &literal.text, false)
+                    }
                     test => test.fmt(f),
                 })
             }
@@ -98,6 +104,7 @@ impl Display for Test {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Present => f.write_str("*"),
+            Self::Absent => f.write_str("\"\""),
             Self::Equal(literal) | Self::Same(literal, _) => text(f, &literal.text, is_plain(&literal.text)),
             Self::Contains(word) => text(f, &word.text, is_plain(&word.text)),
             Self::Like(pattern) | Self::ContainsLike(pattern) => pattern.fmt(f),
@@ -106,6 +113,7 @@ impl Display for Test {
                 text(f, &expression.text, false)
             }
             Self::Between(range) => range.fmt(f),
+            Self::Network(network) => network.fmt(f),
         }
     }
 }

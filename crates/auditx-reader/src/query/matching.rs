@@ -62,6 +62,7 @@ impl Test {
     fn is_met(&self, value: Option<Json<'_>>) -> bool {
         match self {
             Self::Present => value.is_some_and(is_present),
+            Self::Absent => !value.is_some_and(is_present),
             Self::Equal(literal) => match value {
                 Some(Json::Text(raw)) => literal.is_raw(raw),
                 Some(value) => value.text().is_some_and(|text| literal.is_text(&text)),
@@ -73,6 +74,7 @@ impl Test {
                 _ => false,
             },
             Self::Between(range) => matches!(value, Some(Json::Number(digits)) if range.holds(digits)),
+            Self::Network(network) => text_of(value).is_some_and(|text| network.has(&text)),
             Self::Like(pattern) => text_of(value).is_some_and(|text| pattern.is_whole(&text)),
             Self::Contains(word) => text_of(value).is_some_and(|text| word.is_in(&text)),
             Self::ContainsLike(pattern) => text_of(value).is_some_and(|text| pattern.is_in(&text)),

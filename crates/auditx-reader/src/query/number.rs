@@ -34,6 +34,31 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || Decimal::parse(one).zip(Decimal::parse(other)).is_some_and(|(one, other)| one == other)
 }
 
+/// Appends bytes that compare as the number does, of JSON digits; false where the text is no number. No such
+/// bytes begin with those of another number.
+pub fn sortable_number(digits: &str, out: &mut Vec<u8>) -> bool {
+    let Some(decimal) = Decimal::parse(digits) else { return false };
+    let begin = out.len();
+    match decimal.sign() {
+        0 => out.push(1),
+        sign => {
+            out.push(2);
+            // With its first bit turned a negative magnitude precedes the others.
+            out.extend_from_slice(&(decimal.magnitude ^ i64::MIN).to_be_bytes());
+            out.extend(decimal.whole.iter().chain(decimal.fraction));
+            while out.last() == Some(&b'0') && out.len() > begin + 9 {
+                out.pop();
+            }
+            out.push(0);
+            if sign < 0 {
+                out[begin] = 0;
+                out[begin + 1..].iter_mut().for_each(|byte| *byte = !*byte);
+            }
+        }
+    }
+    true
+}
+
 /// `±0.d₁d₂d₃… × 10^magnitude`, where d₁ is not zero.
 #[derive(Debug, Clone, Copy)]
 struct Decimal<'t> {
@@ -179,10 +204,19 @@ mod tests {
             for (other, high) in ascending.iter().enumerate() {
                 let number = Number::parse(high).unwrap();
                 assert_eq!(number.order_of(low), Some(place.cmp(&other)), "{low} and {high}");
+                let bytes = |digits| {
+                    let mut bytes = Vec::new();
+                    assert!(sortable_number(digits, &mut bytes));
+                    bytes
+                };
+                assert_eq!(bytes(low).cmp(&bytes(high)), place.cmp(&other), "{low} and {high}");
             }
         }
         for same in ["100", "100.00", "1e2", "1E+2", "1000e-1", "0.1e3", "00100", "0.00100e5"] {
             assert!(is_same(same, "100"), "{same}");
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            assert!(sortable_number(same, &mut one) && sortable_number("100", &mut other));
+            assert_eq!(one, other, "{same}");
         }
         assert!(is_same("-0", "0.0e9") && !is_same("100", "100.0000000000000000001"));
     }

@@ -8,14 +8,15 @@
 
 use std::ops::Range;
 
-use auditx_core::Moment;
-
 use super::ast::{Node, Term};
 use super::error::Problem;
+use super::names::{Name, is_number};
 use super::scanner::Scanner;
 use super::target::Target;
 use super::text::{Case, Pattern, Word};
+use super::time::TimeBase;
 use super::value;
+use super::warning::{self, Warning};
 
 /// A question longer than this is a program's mistake, and each entry would pay for it.
 pub(super) const MAX_LEN: usize = 16 * 1024;
@@ -26,28 +27,30 @@ const MAX_DEPTH: usize = 64;
 /// Each may grow to [`value::MAX_EXPRESSION`] bytes.
 const MAX_EXPRESSIONS: usize = 16;
 
-pub(super) fn parse(text: &str, now: Moment) -> Result<Node, Problem> {
+pub(super) fn parse(text: &str, base: &TimeBase) -> Result<(Node, Vec<Warning>), Problem> {
     if text.len() > MAX_LEN {
         let start = (0..=MAX_LEN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         return Err(Problem::new(start..text.len(), format!("a query longer than {MAX_LEN} bytes")));
     }
-    let mut parser = Parser { scanner: Scanner { text, at: 0 }, now, depth: 0, expressions: 0 };
+    let mut parser =
+        Parser { scanner: Scanner { text, at: 0 }, base, depth: 0, expressions: 0, warnings: Vec::new() };
     parser.scanner.skip_space();
     if parser.scanner.peek().is_none() {
-        return Ok(Node::Everything);
+        return Ok((Node::Everything, Vec::new()));
     }
     let node = parser.any()?;
     match parser.scanner.peek() {
-        None => Ok(node),
+        None => Ok((node, parser.warnings)),
         Some(_) => Err(Problem::new(parser.scanner.here(), "a bracket that closes nothing")),
     }
 }
 
 struct Parser<'q> {
     scanner: Scanner<'q>,
-    now: Moment,
+    base: &'q TimeBase,
     depth: usize,
     expressions: usize,
+    warnings: Vec<Warning>,
 }
 
 /// A word that wants a term behind it.
@@ -59,6 +62,9 @@ impl Parser<'_> {
         while self.scanner.keyword() == Some("OR") {
             let after = self.pass("OR");
             nodes.push(self.all(after)?);
+        }
+        if nodes.len() > 1 && nodes.contains(&Node::Everything) {
+            self.warnings.push(Warning::new("every entry is asked for: one side of OR is *"));
         }
         Ok(Node::any(nodes))
     }
@@ -158,6 +164,7 @@ impl Parser<'_> {
         let Some(name) = self.scanner.name()? else {
             let word = self.scanner.word();
             self.scanner.end_of_term()?;
+            self.warnings.extend(warning::of_word(&word.text));
             return Ok(match Pattern::parse(&word.text, Case::Folded) {
                 Some(pattern) if pattern.is_any() => Node::Everything,
                 Some(pattern) => Node::Term(Term::WordLike(pattern)),
@@ -166,7 +173,16 @@ impl Parser<'_> {
         };
         let target = Target::resolve(&name)?;
         let items = self.scanner.items()?;
-        let node = value::node(&target, &items, self.now)?;
+        let node = value::node(&target, &items, self.base)?;
+        if let Node::Term(Term::Field(field, _)) = &node
+            && is_number(*field)
+        {
+            self.warnings.extend(warning::of_numbers(&target.typed, Some(*field), &items));
+        } else if let Name::Member(_) = target.name {
+            let typed =
+                self.scanner.text[start..self.scanner.at].split_once(':').map_or("", |(name, _)| name);
+            self.warnings.extend(warning::of_numbers(typed, None, &items));
+        }
         let span = start..self.scanner.at;
         self.expressions += value::expressions(&node);
         if self.expressions > MAX_EXPRESSIONS {

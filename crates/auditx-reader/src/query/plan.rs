@@ -12,6 +12,7 @@
 use auditx_core::{Field, Moment};
 
 use super::ast::{Keys, Node, Term, Test};
+use super::network::Network;
 use super::text::{Case, Literal as Text, Piece, is_alone};
 
 /// What every entry asked for obeys.
@@ -186,8 +187,23 @@ fn of_field(field: Field, test: &Test) -> Option<Choice> {
         Test::Like(pattern) => longest(&pattern.pieces, pattern.case, true, rank),
         Test::Contains(word) => folded(&word.text, WORD),
         Test::ContainsLike(pattern) => longest(&pattern.pieces, Case::Folded, false, WORD),
+        Test::Network(network) => of_network(network),
         test if accepts_nothing(test) => None,
         _ => literal(format!("\"{}\"", field.name()), Case::Exact, KEY),
+    }
+}
+
+/// An IPv4 address is written as four numbers, or in IPv6 notation, which then has `:ffff:`.
+fn of_network(network: &Network) -> Option<Choice> {
+    match network.beginning() {
+        Some(beginning) => join(
+            [
+                literal(format!("\"{beginning}"), Case::Exact, NAME),
+                literal(":ffff:".to_owned(), Case::Ascii, NAME),
+            ]
+            .into_iter(),
+        ),
+        None => literal(format!("\"{}\"", Field::Ip.name()), Case::Exact, KEY),
     }
 }
 
@@ -208,6 +224,7 @@ fn of_member(keys: &Keys, test: &Test) -> Option<Choice> {
 /// Whether a field that is not there meets it.
 fn accepts_nothing(test: &Test) -> bool {
     match test {
+        Test::Absent => true,
         Test::Equal(literal) => literal.text.is_empty(),
         Test::Expression(expression) => expression.compiled.is_match(""),
         _ => false,

@@ -6,6 +6,8 @@ mod language;
 mod plans;
 mod random;
 pub(crate) mod samples;
+mod values;
+mod warnings;
 
 use auditx_core::{Moment, Row};
 

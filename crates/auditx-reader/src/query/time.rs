@@ -1,47 +1,111 @@
-//! Times as people say them: a moment, a day, so long ago.
+//! Times as people write them: a moment, a day, a month, so long ago.
+//!
+//! A time is as long as its last digit says: `2026-11` is a month, `07:00` a minute, `07:00:05.1` a tenth of
+//! a second. `since` and `until` take its beginning.
 
 use std::time::Duration;
 
 use auditx_core::Moment;
 
+use super::zone::{Shown, Zone};
+
 const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
 const MICRO: Duration = Duration::from_micros(1);
+
+/// What times are relative to: the moment that is now, and the zone of times without an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeBase {
+    pub(super) now: Moment,
+    pub(super) zone: Zone,
+}
+
+impl TimeBase {
+    /// Relative to this moment, in this zone.
+    #[must_use]
+    pub fn new(now: Moment, zone: Zone) -> Self {
+        Self { now, zone }
+    }
+}
+
+impl From<Moment> for TimeBase {
+    /// In UTC.
+    fn from(now: Moment) -> Self {
+        Self::new(now, Zone::UTC)
+    }
+}
+
+/// From a moment up to before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) begin: Moment,
+    pub(super) end: Moment,
+}
+
+impl Span {
+    fn of(begin: Moment, length: Duration) -> Self {
+        Self { begin, end: begin.after(length) }
+    }
+}
 
 /// What a time names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
-    /// From the first moment up to before the second: a day, or one microsecond.
-    Span(Moment, Moment),
+    Span(Span),
+    /// A time of day that clocks showed twice, as they do where they are set back.
+    Twice(Span, Span),
     /// `2h`
     Ago(Moment),
 }
 
 impl Time {
-    /// Of RFC 3339, a date, `90s` `15m` `2h` `7d` `1w`, `now`, `today`, `yesterday`, in UTC.
-    pub(super) fn parse(text: &str, now: Moment) -> Option<Self> {
-        let day = |begin: Moment| Self::Span(begin, begin.after(DAY));
-        let moment = |begin: Moment| Self::Span(begin, begin.after(MICRO));
-        let time = match text.to_ascii_lowercase().as_str() {
-            "now" => moment(now),
-            "today" => day(now.day()),
-            "yesterday" => day(now.day().before(DAY)),
-            _ => Moment::parse_date(text)
-                .map(day)
-                .or_else(|| Moment::parse(text).map(moment))
-                .or_else(|| length(text).map(|ago| Self::Ago(now.before(ago))))?,
+    /// Of everything that docs/QUERY.md lists under Times.
+    pub(super) fn parse(text: &str, base: &TimeBase) -> Option<Self> {
+        let TimeBase { now, zone } = base;
+        let days = |date: Moment, end: Moment| Span { begin: zone.day(date), end: zone.day(end) };
+        let today = zone.wall(*now).day();
+        let span = match text.to_ascii_lowercase().as_str() {
+            "now" => Span::of(*now, MICRO),
+            "today" => days(today, today.after(DAY)),
+            "yesterday" => days(today.before(DAY), today),
+            _ => {
+                if let Some(date) = Moment::parse_date(text) {
+                    days(date, date.after(DAY))
+                } else if let Some((month, next)) = month_or_year(text) {
+                    days(month, next)
+                } else if let Some(span) = epoch(text) {
+                    span
+                } else if let Some(ago) = length(text) {
+                    return Some(Self::Ago(now.before(ago)));
+                } else {
+                    return Clock::parse(text, today).map(|clock| clock.time(zone));
+                }
+            }
         };
-        Some(time)
+        Some(Self::Span(span))
     }
 
     pub(super) fn begin(self) -> Moment {
-        let (Self::Span(begin, _) | Self::Ago(begin)) = self;
-        begin
+        match self {
+            Self::Span(span) | Self::Twice(span, _) => span.begin,
+            Self::Ago(begin) => begin,
+        }
+    }
+
+    /// Where `until` ends: of a time that clocks showed twice, the second beginning, so that no entry is
+    /// lost.
+    pub(super) fn last_begin(self) -> Moment {
+        match self {
+            Self::Span(span) | Self::Twice(_, span) => span.begin,
+            Self::Ago(begin) => begin,
+        }
     }
 
     /// Before which it ends.
     pub(super) fn end(self) -> Moment {
         match self {
-            Self::Span(_, end) => end,
+            Self::Span(span) | Self::Twice(_, span) => span.end,
             Self::Ago(begin) => begin.after(MICRO),
         }
     }
@@ -52,58 +116,128 @@ pub(super) fn sayable(moment: Moment) -> Moment {
     moment.clamp(Moment::FIRST, Moment::LAST)
 }
 
-/// A length of time: `90s` `15m` `2h` `7d` `1w`.
+/// A length of time: `90s`, `15m`, `2h`, `7d`, `1w`, and several of them: `1h30m`.
 pub(super) fn length(text: &str) -> Option<Duration> {
-    let unit = text.chars().next_back()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
+    let (mut seconds, mut rest) = (0_u64, text);
+    while !rest.is_empty() {
+        let at = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let unit = match rest.as_bytes()[at] {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            b'w' => 604_800,
+            _ => return None,
+        };
+        // Longer ago than numbers count is as long ago as they do.
+        let count = rest[..at].parse::<u64>().unwrap_or(u64::MAX);
+        seconds = seconds.saturating_add(count.saturating_mul(unit));
+        rest = &rest[at + 1..];
+    }
+    (!text.is_empty()).then_some(Duration::from_secs(seconds))
+}
+
+/// The beginnings of a month or year and of the one after it.
+fn month_or_year(text: &str) -> Option<(Moment, Moment)> {
+    let (year, month) = match text.len() {
+        4 => (text, None),
+        7 => text.split_once('-').map(|(year, month)| (year, Some(month)))?,
         _ => return None,
     };
-    let digits = &text[..text.len() - 1];
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let number = |text: &str, len: usize| {
+        let is_number = text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let year = number(year, 4)?;
+    let first = |year: u32, month: u32| match year {
+        // The last month has none after it that can be said.
+        10_000 => Some(Moment::LAST.after(MICRO)),
+        year => Moment::parse_date(&format!("{year:04}-{month:02}-01")),
+    };
+    match month {
+        None => Some((first(year, 1)?, first(year + 1, 1)?)),
+        Some(month) => {
+            let month = number(month, 2)?;
+            let next = if month == 12 { first(year + 1, 1)? } else { first(year, month + 1)? };
+            Some((first(year, month)?, next))
+        }
+    }
+}
+
+/// Seconds since 1970 in ten digits, milliseconds in thirteen, seconds in any number of digits behind `@`;
+/// each with a fraction.
+fn epoch(text: &str) -> Option<Span> {
+    let (is_marked, digits) = text.strip_prefix('@').map_or((false, text), |digits| (true, digits));
+    let (whole, fraction) =
+        digits.split_once('.').map_or((digits, None), |(whole, rest)| (whole, Some(rest)));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !fraction.is_none_or(is_number) {
         return None;
     }
-    // Longer ago than numbers count is as long ago as they do.
-    Some(Duration::from_secs(digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(seconds)))
+    let unit: i64 = match (is_marked, whole.len()) {
+        (true, ..=12) | (false, 10) => 1_000_000,
+        (false, 13) => 1_000,
+        _ => return None,
+    };
+    let mut micros = whole.parse::<i64>().ok()?.checked_mul(unit)?;
+    let mut length = unit;
+    for digit in fraction.unwrap_or_default().bytes() {
+        if length == 1 {
+            break;
+        }
+        length /= 10;
+        micros += i64::from(digit - b'0') * length;
+    }
+    let begin = Moment::from_micros(micros);
+    let length = Duration::from_micros(length.unsigned_abs());
+    (begin <= Moment::LAST).then(|| Span::of(begin, length))
+}
+
+/// A time of day, with its date or of today.
+struct Clock {
+    /// As clocks show it, or with an offset the moment itself.
+    wall: Moment,
+    has_offset: bool,
+    precision: Duration,
+}
+
+impl Clock {
+    /// RFC 3339, and what a table shows: a blank in the place of the `T`, no seconds, no offset, no date.
+    fn parse(text: &str, today: Moment) -> Option<Self> {
+        let (date, rest) = if text.as_bytes().get(2) == Some(&b':') {
+            (today.to_string()[..10].to_owned(), text)
+        } else {
+            let (date, rest) = text.split_at_checked(10)?;
+            (date.to_owned(), rest.strip_prefix(['T', 't', ' '])?)
+        };
+        let end = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(rest.len());
+        let (clock, offset) = rest.split_at(end);
+        let offset = offset.trim_start_matches(' ');
+        let (clock, precision) = match (clock.len(), clock.split_once('.')) {
+            (5, None) => (format!("{clock}:00"), MINUTE),
+            (_, None) => (clock.to_owned(), SECOND),
+            (_, Some((_, fraction))) => {
+                let digits = u32::try_from(fraction.len().min(6)).ok()?;
+                (clock.to_owned(), Duration::from_micros(10_u64.pow(6 - digits)))
+            }
+        };
+        let wall = Moment::parse(&format!("{date}T{clock}{offset}"))?;
+        Some(Self { wall, has_offset: !offset.is_empty(), precision })
+    }
+
+    fn time(&self, zone: &Zone) -> Time {
+        let span = |begin| Span::of(begin, self.precision);
+        if self.has_offset {
+            return Time::Span(span(self.wall));
+        }
+        match zone.shown(self.wall) {
+            Shown::Once(begin) => Time::Span(span(begin)),
+            Shown::Twice(first, second) => Time::Twice(span(first), span(second)),
+            // No clock showed it, so no entry is of that time.
+            Shown::Skipped(at) => Time::Span(Span { begin: at, end: at }),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Moment {
-        Moment::parse(text).unwrap()
-    }
-
-    #[test]
-    fn times_are_counted_from_the_moment_that_is_given() {
-        let now = at("2026-11-24T15:24:54Z");
-        let span = |begin, end| Some(Time::Span(at(begin), at(end)));
-        let ago = |begin| Some(Time::Ago(at(begin)));
-        for (text, time) in [
-            ("now", span("2026-11-24T15:24:54Z", "2026-11-24T15:24:54.000001Z")),
-            ("today", span("2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z")),
-            ("Yesterday", span("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z")),
-            ("2026-02-28", span("2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z")),
-            ("2026-02-28T06:30:00+06:30", span("2026-02-28T00:00:00Z", "2026-02-28T00:00:00.000001Z")),
-            ("30s", ago("2026-11-24T15:24:24Z")),
-            ("15m", ago("2026-11-24T15:09:54Z")),
-            ("2h", ago("2026-11-24T13:24:54Z")),
-            ("7d", ago("2026-11-17T15:24:54Z")),
-            ("1w", ago("2026-11-17T15:24:54Z")),
-        ] {
-            assert_eq!(Time::parse(text, now), time, "{text}");
-        }
-        for text in ["", "h", "2", "2y", "-2h", "2 h", "2.5h", "tomorrow", "2026-02-30", "2026", "၂h", "2é"]
-        {
-            assert_eq!(Time::parse(text, now), None, "{text}");
-        }
-        let long_ago = Time::parse("99999999999999999999999w", now).unwrap().begin();
-        assert_eq!(sayable(long_ago).to_string(), "0000-01-01T00:00:00.000000Z");
-        assert_eq!(sayable(Moment::from_micros(i64::MAX)).to_string(), "9999-12-31T23:59:59.999999Z");
-    }
-}
+mod tests;

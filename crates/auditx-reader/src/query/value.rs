@@ -5,27 +5,30 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 
-use auditx_core::{Field, Moment};
+use auditx_core::Field;
 
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;
 use super::names::{Name, case_of, is_number};
+use super::network::Network;
 use super::number::Number;
 use super::scanner::{Item, Operator, Piece};
 use super::target::Target;
 use super::text::{Case, Literal, Pattern, Word};
-use super::time::Time;
+use super::time::{Span, Time, TimeBase};
 
 /// So many bytes may a regular expression take once it is compiled.
 pub(super) const MAX_EXPRESSION: usize = 1 << 20;
 
-const HOW_TO_TELL_TIME: &str =
-    "times: 2026-11-24, 2026-11-24T15:24:54Z, 2h (s, m, h, d, w) ago, now, today, yesterday; all in UTC";
+const HOW_TO_TELL_TIME: &str = "\
+times: 2026-11-24T15:24:54Z, \"2026-11-24 15:24\", 15:24 (today), 2026-11-24, 2026-11, 2026,
+today, yesterday, now, 2h or 1h30m ago (w, d, h, m, s), 1795533894 (seconds since 1970);
+without an offset they are of the zone asked in";
 
 type Result<T> = std::result::Result<T, Problem>;
 
 /// One of the values must be met.
-pub(super) fn node(target: &Target, items: &[Item<'_>], now: Moment) -> Result<Node> {
+pub(super) fn node(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Result<Node> {
     let any = |each: &dyn Fn(&Item<'_>) -> Result<Node>| {
         items.iter().map(each).collect::<Result<Vec<_>>>().map(Node::any)
     };
@@ -33,8 +36,8 @@ pub(super) fn node(target: &Target, items: &[Item<'_>], now: Moment) -> Result<N
     match target.name {
         Name::Entity => any(&|item| entity(target, item)),
         Name::Success => any(&|item| success(target, item)),
-        Name::Time => any(&|item| time(item, now)),
-        Name::Since | Name::Until => bound(target, items, now),
+        Name::Time => any(&|item| time(item, base)),
+        Name::Since | Name::Until => bound(target, items, base),
         Name::Changed => {
             items.iter().map(changed).collect::<Result<Vec<_>>>().map(|keys| Node::Term(Term::Changed(keys)))
         }
@@ -65,6 +68,11 @@ fn is_star(item: &Item<'_>) -> bool {
     !item.value.is_quoted && item.operator == Operator::Is && item.value.text.bytes().all(|byte| byte == b'*')
 }
 
+/// `field:""`
+fn is_absent(item: &Item<'_>) -> bool {
+    item.value.is_quoted && item.operator == Operator::Is && item.value.text.is_empty()
+}
+
 fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
     let text = &item.value.text;
     let is_searched = field == Field::Description;
@@ -74,6 +82,9 @@ fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
     }
     match item.operator {
         Operator::Expression => expression(&item.value),
+        Operator::Is if field == Field::Ip && !item.value.is_quoted && text.contains('/') => {
+            network(&item.value)
+        }
         Operator::Is => {
             let pattern = if item.value.is_quoted { None } else { Pattern::parse(text, case) };
             Ok(match pattern {
@@ -90,6 +101,14 @@ fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
     }
 }
 
+fn network(value: &Piece<'_>) -> Result<Test> {
+    Network::parse(&value.text).map(Test::Network).map_err(|(at, message)| {
+        let start = value.span.start;
+        Problem::new(start + at.start..start + at.end, message)
+            .help("networks: ip:192.168.1.0/24, ip:2001:db8::/32, ip:10.0.0.0/8,192.168.0.0/16")
+    })
+}
+
 fn literal(text: &str, case: Case) -> Literal {
     Literal { text: text.into(), case }
 }
@@ -97,6 +116,9 @@ fn literal(text: &str, case: Case) -> Literal {
 fn of_number(target: &Target, item: &Item<'_>) -> Result<Test> {
     if is_star(item) {
         return Ok(Test::Present);
+    }
+    if is_absent(item) {
+        return Ok(Test::Absent);
     }
     if item.operator == Operator::Expression {
         let message = format!("{:?} is a number, and regular expressions are for text", target.typed);
@@ -121,6 +143,9 @@ fn of_member(target: &Target, root: Field, item: &Item<'_>) -> Result<Test> {
     let text = &item.value.text;
     if is_star(item) {
         return Ok(Test::Present);
+    }
+    if is_absent(item) {
+        return Ok(Test::Absent);
     }
     if target.keys.is_empty() && matches!(root, Field::Metadata | Field::Auditx) {
         let message = format!("{:?} holds members: which one is meant?", target.typed);
@@ -224,10 +249,19 @@ fn expression(value: &Piece<'_>) -> Result<Test> {
 }
 
 fn entity(target: &Target, item: &Item<'_>) -> Result<Node> {
+    let text = &item.value.text;
+    let refused = |operator: &str| {
+        let message = format!("{operator} does not go with {:?}", target.typed);
+        Problem::new(item.value.span.clone(), message)
+            .help("say entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*; for more: type:… entity_id:…")
+    };
     if item.operator != Operator::Is {
-        let message = format!("{} does not go with {:?}", item.operator.sign(), target.typed);
-        return Err(Problem::new(item.value.span.clone(), message)
-            .help("say entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*; for more: type:… entity_id:…"));
+        return Err(refused(item.operator.sign()));
+    }
+    if let Some((_, id)) = text.split_once('/').filter(|_| !item.value.is_quoted)
+        && id.starts_with(['>', '<', '~'])
+    {
+        return Err(refused(&id[..1]));
     }
     let part = |field: Field, text: &str| {
         let pattern = if item.value.is_quoted { None } else { Pattern::parse(text, Case::Exact) };
@@ -238,7 +272,6 @@ fn entity(target: &Target, item: &Item<'_>) -> Result<Node> {
         };
         Node::Term(Term::Field(field, vec![test]))
     };
-    let text = &item.value.text;
     Ok(match text.split_once('/') {
         Some((kind, id)) => Node::all([part(Field::EntityType, kind), part(Field::EntityId, id)]),
         None => part(Field::EntityType, text),
@@ -249,6 +282,9 @@ fn success(target: &Target, item: &Item<'_>) -> Result<Node> {
     if is_star(item) {
         return Ok(Node::Term(Term::Field(Field::Success, vec![Test::Present])));
     }
+    if is_absent(item) {
+        return Ok(Node::Term(Term::Field(Field::Success, vec![Test::Absent])));
+    }
     match (item.operator, item.value.text.to_ascii_lowercase().as_str()) {
         (Operator::Is, "true") => Ok(Node::Term(Term::Success(true))),
         (Operator::Is, "false") => Ok(Node::Term(Term::Success(false))),
@@ -256,28 +292,31 @@ fn success(target: &Target, item: &Item<'_>) -> Result<Node> {
     }
 }
 
-fn moment(value: &Piece<'_>, now: Moment) -> Result<Time> {
-    Time::parse(&value.text, now).ok_or_else(|| {
+fn moment(value: &Piece<'_>, base: &TimeBase) -> Result<Time> {
+    Time::parse(&value.text, base).ok_or_else(|| {
         Problem::new(value.span.clone(), format!("{:?} is no time", value.text)).help(HOW_TO_TELL_TIME)
     })
 }
 
-fn bound(target: &Target, items: &[Item<'_>], now: Moment) -> Result<Node> {
+fn bound(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Result<Node> {
     let [Item { operator: Operator::Is, value }] = items else {
         let span = items.last().map_or(0..0, |item| item.value.span.clone());
         return Err(Problem::new(span, format!("{:?} takes one time", target.typed))
             .help("for more: time:2026-11-01..2026-11-30, time:>=2h"));
     };
-    let begin = moment(value, now)?.begin();
-    Ok(if target.name == Name::Since { Node::since(begin) } else { Node::until(begin) })
+    let time = moment(value, base)?;
+    Ok(if target.name == Name::Since { Node::since(time.begin()) } else { Node::until(time.last_begin()) })
 }
 
-fn time(item: &Item<'_>, now: Moment) -> Result<Node> {
+fn time(item: &Item<'_>, base: &TimeBase) -> Result<Node> {
     if is_star(item) {
         return Ok(Node::Term(Term::Field(Field::Timestamp, vec![Test::Present])));
     }
+    if is_absent(item) {
+        return Ok(Node::Term(Term::Field(Field::Timestamp, vec![Test::Absent])));
+    }
     if let Some(ends) = ends(item) {
-        let [low, high] = ends.map(|end| end.map(|end| moment(&end, now)).transpose());
+        let [low, high] = ends.map(|end| end.map(|end| moment(&end, base)).transpose());
         let (low, high) = (low?, high?);
         if low.zip(high).is_some_and(|(low, high)| low.begin() >= high.end()) {
             return Err(backwards(&item.value));
@@ -290,15 +329,20 @@ fn time(item: &Item<'_>, now: Moment) -> Result<Node> {
             let message = "regular expressions are for text, and this is a time";
             return Err(Problem::new(item.value.span.clone(), message).help(HOW_TO_TELL_TIME));
         }
-        _ => moment(&item.value, now)?,
+        _ => moment(&item.value, base)?,
     };
     Ok(match (item.operator, time) {
         (Operator::Above, _) => Node::since(time.end()),
         (Operator::Below, _) => Node::until(time.begin()),
         (Operator::AtMost, _) => Node::until(time.end()),
         (Operator::AtLeast, _) | (_, Time::Ago(_)) => Node::since(time.begin()),
-        (_, Time::Span(begin, end)) => Node::all([Node::since(begin), Node::until(end)]),
+        (_, Time::Span(span)) => within(span),
+        (_, Time::Twice(first, second)) => Node::any([within(first), within(second)]),
     })
+}
+
+fn within(span: Span) -> Node {
+    Node::all([Node::since(span.begin), Node::until(span.end)])
 }
 
 fn changed(item: &Item<'_>) -> Result<Keys> {

@@ -75,6 +75,7 @@ fn test_holds(test: &Test, value: Option<&Value>) -> bool {
                 && *value != Value::List(vec![])
                 && *value != Value::Object(vec![])
         }),
+        (Test::Absent, _) => !test_holds(&Test::Present, value),
         (Test::Same(literal, number), Some(text)) => match value {
             Some(Value::Number(digits)) => scaled(digits) == scaled(&number.to_string()),
             Some(Value::Text(_)) => *text == *literal.text,
@@ -91,6 +92,7 @@ fn test_holds(test: &Test, value: Option<&Value>) -> bool {
         (Test::Contains(word), Some(text)) => folded(&text).contains(&*word.text),
         (Test::ContainsLike(pattern), Some(text)) => is_found(pattern, &text),
         (Test::Expression(expression), Some(text)) => expression.compiled.is_match(&text),
+        (Test::Network(network), Some(text)) => network.has(&text),
         (_, None) => false,
     }
 }

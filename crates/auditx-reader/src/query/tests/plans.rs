@@ -42,6 +42,11 @@ fn the_part_that_few_lines_have_is_looked_for() {
         ("kind:checkpoint", &["\"checkpoint\""]),
         ("success:false", &["false"]),
         ("status:500..599 -user:admin", &["\"status\""]),
+        ("ip:192.168.1.0/24", &["\"192.168.1.", "i :ffff:"]),
+        ("ip:192.168.1.0/23", &["\"192.168.", "i :ffff:"]),
+        ("ip:192.168.1.1/32", &["\"192.168.1.1", "i :ffff:"]),
+        ("ip:2001:db8::/32", &["\"ip\""]),
+        ("ip:0.0.0.0/0", &["\"ip\""]),
         ("erased:*", &["\"erased\""]),
         // Such text cannot stand raw: only lines with a backslash can say it.
         ("user:\"a\\\"b\" ref:x", &[]),

@@ -155,6 +155,19 @@ pub(crate) fn entry(random: &mut Random) -> Value {
             add(name, value(random, 0));
         }
     }
+    if random.one_in(2) {
+        fields.retain(|(name, _)| name != "ip");
+        let ip = random.pick(&[
+            "10.0.0.1",
+            "10.0.1.1",
+            "::ffff:10.0.0.2",
+            "::FFFF:a00:3",
+            "2001:db8::1",
+            "10.0.0.x",
+        ]);
+        fields.push(("ip".to_owned(), Value::Text(ip.to_owned())));
+    }
+    let mut add = |name: &str, value| fields.push((name.to_owned(), value));
     if random.one_in(6) {
         add("auditx", Value::Object(vec![("kind".to_owned(), Value::Text(text(random)))]));
     }
@@ -269,6 +282,9 @@ fn term(random: &mut Random) -> String {
             ])
             .to_owned(),
         6 => random.pick(&["success:true", "success:false", "success:*", "kind:admin", "kind:*"]).to_owned(),
+        7 if random.one_in(2) => random
+            .pick(&["ip:10.0.0.0/24", "ip:10.0.0.0/23", "ip:2001:db8::/32", "ip:::/0", "-ip:0.0.0.0/0"])
+            .to_owned(),
         7 => format!("entity:{}", random.pick(&["admin", "admin/inv-42", "*/inv-42", "ad*/*", "\"/\""])),
         _ => format!("{}:{}", random.pick(&TEXT_FIELDS), values(random, text_value)),
     }
@@ -298,6 +314,7 @@ fn number(random: &mut Random) -> String {
         0 => format!("{}{number}", random.pick(&[">", ">=", "<", "<="])),
         1 => format!("-3..{}", random.pick(&["5", "100", "0"])),
         2 => format!("{number}.."),
+        3 if random.one_in(2) => "\"\"".to_owned(),
         _ => number.to_owned(),
     }
 }

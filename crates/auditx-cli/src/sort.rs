@@ -1,0 +1,168 @@
+//! `--sort`: entries in the order of a field's values.
+//!
+//! Each thread keeps the text of entries beside a key whose bytes compare as the values do. With a limit it
+//! keeps only the best; what is more than [`MEMORY`] goes to a temporary file as sorted runs, which are
+//! merged at the end. So memory is bounded, and the disk takes about what is shown.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use auditx_reader::{Field, Found, Json, Moment, sortable_number};
+
+use crate::failure::Failure;
+use crate::fields::FieldPath;
+use crate::spill::{Sorted, push_number, push_text};
+
+/// What all threads together keep of entries. Twice as much may be needed for a moment.
+const MEMORY: usize = 64 << 20;
+
+/// So much text is made before it is written.
+const CHUNK: usize = 64 << 10;
+
+/// A field, and in which direction.
+#[derive(Debug, Clone)]
+pub(crate) struct SortBy {
+    path: FieldPath,
+    is_descending: bool,
+}
+
+impl FromStr for SortBy {
+    type Err = String;
+
+    /// `amount`, `amount:desc`, `metadata.party:asc`
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, is_descending) = match text.rsplit_once(':') {
+            Some((name, "asc")) => (name, false),
+            Some((name, "desc")) => (name, true),
+            Some((_, other)) => return Err(format!("invalid direction {other:?}: expected asc or desc")),
+            None => (text, false),
+        };
+        Ok(Self { path: name.parse()?, is_descending })
+    }
+}
+
+/// How the kinds of values follow each other. What is absent is last in both directions.
+const BOOL: u8 = 1;
+const NUMBER: u8 = 2;
+const TIME: u8 = 3;
+const TEXT: u8 = 4;
+const OTHER: u8 = 5;
+const ABSENT: u8 = u8::MAX;
+
+impl SortBy {
+    /// Bytes that compare as the entry's value does: numbers as decimals, times as moments, text by its code
+    /// points. Entries with equal values keep the order of the trail.
+    fn key(&self, found: &Found<'_>, key: &mut Vec<u8>) {
+        key.clear();
+        match self.path.of(found.row) {
+            None | Some(Json::Null) => key.push(ABSENT),
+            Some(value) => {
+                self.value(value, key);
+                if self.is_descending {
+                    key.iter_mut().for_each(|byte| *byte = !*byte);
+                }
+            }
+        }
+        match found.row.seq() {
+            Some(seq) => {
+                key.push(1);
+                key.extend_from_slice(&seq.to_be_bytes());
+            }
+            // Lines of the Python package are older.
+            None => {
+                key.push(0);
+                push_text(found.path.as_os_str().as_encoded_bytes(), key);
+                key.extend_from_slice(&found.offset.to_be_bytes());
+            }
+        }
+    }
+
+    fn value(&self, value: Json<'_>, key: &mut Vec<u8>) {
+        match value {
+            Json::Bool(value) => key.extend_from_slice(&[BOOL, u8::from(value)]),
+            Json::Number(digits) => {
+                key.push(NUMBER);
+                // A value was read as JSON before, so it is a number.
+                let _is_number = sortable_number(digits, key);
+            }
+            Json::Object(raw) | Json::Array(raw) => {
+                key.push(OTHER);
+                push_text(raw.as_bytes(), key);
+            }
+            value => {
+                let words = value.text().unwrap_or_default();
+                let is_time = self.path.whole() == Some(Field::Timestamp);
+                match Moment::parse(&words).filter(|_| is_time) {
+                    Some(moment) => {
+                        key.push(TIME);
+                        push_number(moment.micros(), key);
+                    }
+                    None => {
+                        key.push(TEXT);
+                        push_text(words.as_bytes(), key);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The entries that one thread met.
+#[derive(Debug)]
+pub(crate) struct Sorter {
+    sorted: Sorted,
+    key: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl Sorter {
+    /// For one of so many threads.
+    pub(crate) fn new(limit: Option<u64>, threads: usize) -> Self {
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        Self::within(limit, MEMORY / threads.max(1))
+    }
+
+    fn within(limit: usize, budget: usize) -> Self {
+        Self { sorted: Sorted::new(limit, budget), key: Vec::new(), text: Vec::new() }
+    }
+
+    /// One entry, whose text is made only where it may be shown.
+    pub(crate) fn add(
+        &mut self,
+        by: &SortBy,
+        found: &Found<'_>,
+        render: impl FnOnce(&Found<'_>, &mut Vec<u8>),
+    ) {
+        by.key(found, &mut self.key);
+        if self.sorted.is_beyond(&self.key) {
+            return;
+        }
+        self.text.clear();
+        render(found, &mut self.text);
+        self.sorted.add(&self.key, &self.text);
+    }
+
+    /// Writes the text of all entries in order.
+    pub(crate) fn write(
+        sorters: Vec<Self>,
+        mut out: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let (mut text, mut refusal) = (Vec::new(), None);
+        Sorted::each(sorters.into_iter().map(|sorter| sorter.sorted).collect(), |entry| {
+            text.extend_from_slice(entry);
+            if text.len() >= CHUNK {
+                refusal = out(&text).err();
+                text.clear();
+            }
+            if refusal.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        match refusal {
+            Some(error) => Err(error.into()),
+            None => Ok(out(&text)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
