@@ -224,7 +224,9 @@ impl Findings {
             }
             self.kept.push(finding);
         }
-        self.kept.sort_by_key(|finding| finding.severity == Severity::Note);
+        // What is not as it was signed comes first, notes come last.
+        let is_gravest = |finding: &Finding| finding.kind == FindingKind::NotAsSigned;
+        self.kept.sort_by_key(|finding| (finding.severity == Severity::Note, !is_gravest(finding)));
         self.kept
     }
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use auditx_core::{Moment, OWN_DIR, SealedSegment, SegmentIndex, SigningKey, VerifierKey, sealed_segments};
+use auditx_core::{
+    Leaf, Moment, OWN_DIR, SealedSegment, SegmentIndex, SigningKey, VerifierKey, sealed_segments,
+};
 
 use crate::file;
 use crate::find::find_line;
@@ -24,10 +26,12 @@ const LONGEST_LAG: Duration = Duration::from_secs(300);
 
 /// What verifying came to.
 pub(super) fn check_verification(directory: &Path, verification: &Verification, findings: &mut Findings) {
-    // Without a checkpoint that can be read there is a finding already.
-    let is_checkpoint =
-        |fault: &&Fault| matches!(fault.kind, FaultKind::Unsigned | FaultKind::MalformedCheckpoint);
-    if let Some(fault) = verification.fault.as_ref().filter(|fault| !is_checkpoint(fault)) {
+    // A checkpoint or a segment that cannot be read is a finding already.
+    let is_found = |fault: &&Fault| {
+        use FaultKind::{Damaged, MalformedCheckpoint, NotAFile, Unsigned};
+        matches!(fault.kind, Unsigned | MalformedCheckpoint | Damaged | NotAFile)
+    };
+    if let Some(fault) = verification.fault.as_ref().filter(|fault| !is_found(fault)) {
         findings.add(of_fault(directory, fault));
     }
     for remark in &verification.remarks {
@@ -48,7 +52,7 @@ pub(super) fn check_verification(directory: &Path, verification: &Verification, 
                 FindingKind::Cache,
                 ".auditx/tiles",
                 "remove the directory while no process has the trail open: the next one makes it again",
-                false,
+                remark.seq.is_none(),
             ),
             RemarkKind::UnusableHistory => {
                 (FindingKind::Checkpoint, ".auditx/checkpoints", "find out who put it there", false)
@@ -98,17 +102,17 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
     if head.ledger.is_none() {
         return;
     }
+    let is_signed = |record: Leaf| head.signed.is_some_and(|signed| record.seq < signed);
     for segment in sealed {
         let path = directory.join(OWN_DIR).join("index").join(format!("{:020}.idx", segment.first_seq));
         let why = match SegmentIndex::read(directory, segment) {
             Ok(None) => continue,
             Ok(Some(index)) => match file::open(&segment.path) {
-                Ok(Some(file)) if head.believes(&index) => match index.is_of(&file, segment.compressed) {
-                    Ok(true) => continue,
-                    _ => "the segment has changed since the index was made".to_owned(),
-                },
-                Ok(Some(_)) => "the trail does not name this index: another program changed it".to_owned(),
-                // The segment itself is a finding.
+                // The line that names it may not be signed yet.
+                Ok(Some(_)) if !head.believes(&index) && index.record().is_none_or(is_signed) => {
+                    "the trail does not name this index: another program changed it".to_owned()
+                }
+                // If the segment is not the one it was, that is a finding of its own.
                 _ => continue,
             },
             Err(error) => error.to_string(),
