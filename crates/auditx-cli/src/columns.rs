@@ -168,8 +168,8 @@ impl Columns {
         });
     }
 
-    /// One entry, with its line end.
-    pub(crate) fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+    /// One entry, with its line end. The number of one that is not signed has a `*` behind it.
+    pub(crate) fn row(&self, row: &Row<'_>, is_unsigned: bool, out: &mut Vec<u8>) {
         let begin = |out: &mut Vec<u8>| {
             if self.has_days {
                 day(row, &self.zone, out);
@@ -178,9 +178,12 @@ impl Columns {
         match &self.layout {
             Layout::Line => {
                 begin(out);
-                self.line(out, |column, width, out| self.cell(column, row, width, out));
+                self.line(out, |column, width, out| match column.content {
+                    Content::Seq => self.seq(row, is_unsigned, width, out),
+                    _ => self.cell(column, row, width, out),
+                });
             }
-            Layout::Stacked => stacked::entry(self, row, &begin, out),
+            Layout::Stacked => stacked::entry(self, row, is_unsigned, &begin, out),
             Layout::Fields(paths) => stacked::fields(self, paths, row, out),
         }
     }
@@ -206,7 +209,7 @@ impl Columns {
 
     fn cell(&self, column: &Column, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
         match &column.content {
-            Content::Seq => self.seq(row, width, out),
+            Content::Seq => self.seq(row, false, width, out),
             Content::Time { has_date } => {
                 self.paint(DIM, out, |out| time(row, &self.zone, *has_date, width, out))
             }
@@ -231,16 +234,19 @@ impl Columns {
         }
     }
 
-    fn seq(&self, row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
+    fn seq(&self, row: &Row<'_>, is_unsigned: bool, width: usize, out: &mut Vec<u8>) -> usize {
         let Some(digits) = row.raw(Field::Seq) else { return 0 };
         let is_marked = self.marked.is_some() && row.seq() == self.marked;
-        let used = digits.len() + usize::from(is_marked);
+        let used = digits.len() + usize::from(is_marked) + usize::from(is_unsigned);
         pad(width.saturating_sub(used), out);
         if is_marked {
             out.push(b'>');
             self.paint(BOLD, out, |out| out.extend_from_slice(digits.as_bytes()));
         } else {
             out.extend_from_slice(digits.as_bytes());
+        }
+        if is_unsigned {
+            out.push(b'*');
         }
         used.max(width)
     }

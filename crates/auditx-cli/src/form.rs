@@ -121,7 +121,7 @@ impl Sheet {
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
         let row = found.row;
         match &self.kind {
-            Kind::Table(columns) => columns.row(row, out),
+            Kind::Table(columns) => columns.row(row, found.is_unsigned, out),
             Kind::Objects { fields, is_array } => {
                 out.extend_from_slice(if *is_array { b",\n" } else { b"" });
                 if fields.is_empty() {

@@ -37,8 +37,8 @@ pub(crate) fn tell(summary: &Summary, is_strict: bool) -> Status {
     }
     if let Some(signed) = summary.signed.filter(|_| summary.unsigned > 0) {
         let what = match summary.unsigned {
-            1 => "1 entry is not signed: it is".to_owned(),
-            count => format!("{count} entries are not signed: they are"),
+            1 => "1 entry is not signed (* in a table): it is".to_owned(),
+            count => format!("{count} entries are not signed (* in a table): they are"),
         };
         complain(&format!(
             "{what} newer than the latest checkpoint, which names {}",

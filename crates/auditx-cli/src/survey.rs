@@ -280,7 +280,7 @@ mod tests {
         let mut survey = Survey::default();
         for (offset, line) in lines {
             let row = Row::read_text(line).unwrap();
-            survey.add(&Found { row: &row, path: Path::new("a"), offset: *offset, is_signed: true });
+            survey.add(&Found { row: &row, path: Path::new("a"), offset: *offset, is_unsigned: false });
         }
         survey
     }

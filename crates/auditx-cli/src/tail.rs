@@ -171,7 +171,7 @@ impl Tail<'_> {
             self.shown += 1;
             let mut text = Vec::new();
             // All that is new is signed within about a second: to mark it would say nothing.
-            let found = Found { row: &row, path: line.path(), offset: line.offset(), is_signed: true };
+            let found = Found { row: &row, path: line.path(), offset: line.offset(), is_unsigned: false };
             self.sheet.render(&found, &mut text);
             self.pages.write(&text)?;
         }

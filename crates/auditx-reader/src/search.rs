@@ -61,8 +61,8 @@ pub struct Found<'l> {
     pub path: &'l Path,
     /// Where its line begins; in a compressed file, in its decompressed text.
     pub offset: u64,
-    /// Whether the latest checkpoint names its line. Nobody can prove the others.
-    pub is_signed: bool,
+    /// Whether its line is newer than the latest checkpoint, so that nobody can prove it yet.
+    pub is_unsigned: bool,
 }
 
 /// How a search went.
@@ -71,7 +71,7 @@ pub struct Found<'l> {
 pub struct Summary {
     /// Entries found.
     pub found: u64,
-    /// How many of them are not signed: they are newer than the latest checkpoint, or legacy lines.
+    /// How many of them are newer than the latest checkpoint.
     pub unsigned: u64,
     /// How many lines the latest checkpoint names; `None` if there is no checkpoint that can be read.
     pub signed: Option<u64>,
@@ -283,8 +283,8 @@ impl Search {
                 found += 1;
                 // It was read before.
                 Row::read(line).map_or(ControlFlow::Continue(()), |row| {
-                    let is_signed = mark.is_signed;
-                    visit(Found { row: &row, path: &mark.path, offset: mark.offset, is_signed })
+                    let is_unsigned = mark.is_unsigned;
+                    visit(Found { row: &row, path: &mark.path, offset: mark.offset, is_unsigned })
                 })
             })
         })?;

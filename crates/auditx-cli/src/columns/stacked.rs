@@ -28,10 +28,16 @@ const BY_IMPORTANCE: [usize; 3] = [1, 2, 0];
 
 /// One entry: when and who, what, and what tells it from others like it. `begin` writes what each line begins
 /// with.
-pub(super) fn entry(columns: &Columns, row: &Row<'_>, begin: &dyn Fn(&mut Vec<u8>), out: &mut Vec<u8>) {
+pub(super) fn entry(
+    columns: &Columns,
+    row: &Row<'_>,
+    is_unsigned: bool,
+    begin: &dyn Fn(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
     let width = columns.width;
     begin(out);
-    first_line(columns, row, out);
+    first_line(columns, row, is_unsigned, out);
     out.push(b'\n');
     let text = match row.get(Field::Description) {
         _ if row.has(Field::Erased) => "(erased)".to_owned(),
@@ -62,9 +68,9 @@ pub(super) fn entry(columns: &Columns, row: &Row<'_>, begin: &dyn Fn(&mut Vec<u8
     }
 }
 
-fn first_line(columns: &Columns, row: &Row<'_>, out: &mut Vec<u8>) {
+fn first_line(columns: &Columns, row: &Row<'_>, is_unsigned: bool, out: &mut Vec<u8>) {
     let width = columns.width;
-    let mut used = columns.seq(row, 0, out);
+    let mut used = columns.seq(row, is_unsigned, 0, out);
     let gap = usize::from(used > 0);
     pad(gap, out);
     used += gap + columns.paint(DIM, out, |out| time::time(row, &columns.zone, false, time::CLOCK, out));

@@ -4,7 +4,7 @@ const LINE: &str = r#"{"seq":42,"id":"i","timestamp":"2026-11-24T15:24:54.123456
 
 fn shown(columns: &Columns, line: &str) -> String {
     let mut out = Vec::new();
-    columns.row(&Row::read_text(line).unwrap(), &mut out);
+    columns.row(&Row::read_text(line).unwrap(), false, &mut out);
     String::from_utf8(out).unwrap()
 }
 

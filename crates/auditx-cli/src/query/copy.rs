@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             ));
         };
         let visited = copy.search(&search, |_, row| {
-            let entry = Found { row, path: &place, offset: row.seq().unwrap_or(0), is_signed: true };
+            let entry = Found { row, path: &place, offset: row.seq().unwrap_or(0), is_unsigned: false };
             if let Some((by, sorter)) = &mut sorter {
                 found += 1;
                 sorter.add(by, &entry, |entry, text| sheet.render(entry, text));

@@ -9,7 +9,7 @@ fn sorted(by: &str, lines: &[String], sorter: impl Fn() -> Sorter) -> Vec<String
     let mut sorters = [sorter(), sorter()];
     for (place, line) in lines.iter().enumerate() {
         let row = Row::read_text(line).unwrap();
-        let found = Found { row: &row, path: Path::new("a"), offset: place as u64, is_signed: true };
+        let found = Found { row: &row, path: Path::new("a"), offset: place as u64, is_unsigned: false };
         sorters[place % 2].add(&by, &found, |_, out| out.extend_from_slice(format!("{line}\n").as_bytes()));
     }
     let mut out = Vec::new();
@@ -123,7 +123,7 @@ fn a_limit_and_a_temporary_file_do_not_change_the_order() {
 fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
     let by: SortBy = "seq".parse().unwrap();
     let row = Row::read_text(r#"{"seq":1,"success":true}"#).unwrap();
-    let found = Found { row: &row, path: Path::new("a"), offset: 0, is_signed: true };
+    let found = Found { row: &row, path: Path::new("a"), offset: 0, is_unsigned: false };
     let mut sorters = vec![Sorter::new(None, 2), Sorter::new(None, 2)];
     sorters[1].sorted.fail(io::ErrorKind::StorageFull.into());
     sorters.iter_mut().for_each(|sorter| sorter.add(&by, &found, |_, text| text.push(b'x')));

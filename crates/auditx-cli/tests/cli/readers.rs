@@ -3,17 +3,19 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use auditx_core::{
-    ACTIVE, AuditLogger, Compression, Config, SegmentIndex, checkpoint_path, sealed_segments, to_hex,
+    ACTIVE, AuditLogger, Cadence, Compression, Config, SegmentIndex, checkpoint_path, sealed_segments, to_hex,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
 use auditx_tests::deadline::{PATIENCE, wait_until};
 
-use crate::trail::directory;
+use crate::trail::{copied, directory, files, logger};
 
 /// A trail of several indexed segments that was closed in order. Every third entry is of the user `admin`.
 fn trail(compression: Compression) -> TempDir {
@@ -241,4 +243,94 @@ fn rotated_files_of_the_python_package_are_read_and_cannot_be_verified() {
     let verify = auditx(&["verify"], directory.path());
     assert_eq!(verify.status, Some(2));
     assert!(verify.err.contains("Python package"), "{}", verify.err);
+}
+
+/// What a kill leaves of a trail whose last three entries no checkpoint names yet: a copy of the files while it is open.
+fn killed() -> TempDir {
+    let directory = directory();
+    let seldom = Cadence::new(Duration::from_secs(3_600), 1_000_000);
+    let logger = AuditLogger::open(Config::new(directory.path()).checkpoints(seldom)).unwrap();
+    for number in 0..3 {
+        logger.log(format!("entry {number}")).user("admin").record().unwrap();
+    }
+    logger.flush(PATIENCE).unwrap();
+    copied(directory.path())
+}
+
+#[test]
+fn what_somebody_appended_to_the_trail_of_a_killed_process_is_shown_as_unsigned_and_nothing_signs_it() {
+    let trail = killed();
+    let active = trail.path().join(ACTIVE);
+    let text = fs::read_to_string(&active).unwrap();
+    let seq = text.lines().count();
+    let last = text.lines().last().unwrap();
+    let forged = last.replacen(&format!("\"seq\":{}", seq - 1), &format!("\"seq\":{seq}"), 1);
+    let forged = forged.replace("entry 2", "forged");
+    fs::write(&active, format!("{text}{forged}\n")).unwrap();
+    let before = files(trail.path());
+
+    let query = auditx(&["query", "--user", "admin", "-o", "table"], trail.path());
+    assert_eq!(query.status, Some(0), "{}", query.err);
+    assert!(query.err.contains("4 entries are not signed"), "{}", query.err);
+    assert!(query.out.contains(&format!("{seq}*")), "{}", query.out);
+    let verify = auditx(&["verify", "--json"], trail.path());
+    assert_eq!(verify.status, Some(3));
+    let verification: Value = serde_json::from_str(&verify.out).unwrap();
+    assert!(verification["unsigned_lines"].as_u64().unwrap() >= 4, "{}", verify.out);
+    let prove = auditx(&["prove", &seq.to_string()], trail.path());
+    assert_eq!((prove.status, prove.out.as_str()), (Some(2), ""));
+    assert!(prove.err.contains("is not signed yet"), "{}", prove.err);
+    for arguments in [&["doctor"][..], &["checkpoint"], &["export", "--format", "ecs"], &["tail"]] {
+        auditx(arguments, trail.path());
+    }
+    let told = auditx(&["recover", "--dry-run"], trail.path());
+    assert_eq!(told.status, Some(0), "{}", told.err);
+    assert!(told.out.starts_with("Not signed yet: "), "{}", told.out);
+    assert!(
+        told.out.contains(&format!("to {seq}")) && told.out.contains("audit.jsonl, byte"),
+        "{}",
+        told.out
+    );
+    assert_eq!(files(trail.path()), before, "nothing was changed");
+}
+
+#[test]
+fn what_verify_calls_broken_can_be_set_aside_though_it_opens() {
+    let trail = trail(Compression::None);
+    let sealed = &sealed_segments(trail.path()).unwrap()[1].path;
+    let text = fs::read_to_string(sealed).unwrap();
+    fs::write(sealed, text.replacen("entry", "entri", 1)).unwrap();
+    let verify = auditx(&["verify"], trail.path());
+    assert_eq!(verify.status, Some(1));
+    let recover = auditx(&["recover"], trail.path());
+    assert_eq!((recover.status, recover.out.as_str()), (Some(1), ""), "{}", recover.err);
+    let accepted = auditx(&["recover", "--accept-loss"], trail.path());
+    assert_eq!(accepted.status, Some(0), "{}", accepted.err);
+    assert!(accepted.out.contains("audit.set-aside-"), "{}", accepted.out);
+    assert_eq!(auditx(&["verify"], trail.path()).status, Some(3));
+}
+
+#[test]
+fn entries_of_security_are_read_from_the_trail_whatever_became_of_the_copy() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    for number in 0..3 {
+        logger.log_security(format!("login {number} failed")).user("admin").success(false).record().unwrap();
+    }
+    logger.close(PATIENCE).unwrap();
+    let copy = directory.path().join("security.jsonl");
+    let whole = fs::read_to_string(&copy).unwrap();
+    let ask = || auditx(&["query", "--source", "security", "-o", "raw"], directory.path());
+    assert_eq!((ask().status, ask().out), (Some(0), whole.clone()));
+    for (changed, verdict) in [
+        (whole.replacen("login 1", "login 7", 1), "wrong-projection"),
+        (whole.lines().take(1).map(|line| format!("{line}\n")).collect(), "wrong-projection"),
+        (String::new(), "short-projection"),
+    ] {
+        fs::write(&copy, &changed).unwrap();
+        assert_eq!(ask().out, whole);
+        let verify = auditx(&["verify", "--json"], directory.path());
+        assert_eq!(verify.status, Some(3));
+        assert!(verify.out.contains(verdict), "{verdict}: {}", verify.out);
+    }
 }

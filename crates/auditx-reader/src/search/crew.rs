@@ -46,7 +46,7 @@ pub(super) struct Mark {
     pub(super) seq: Option<u64>,
     pub(super) path: Arc<Path>,
     pub(super) offset: u64,
-    pub(super) is_signed: bool,
+    pub(super) is_unsigned: bool,
 }
 
 impl Mark {

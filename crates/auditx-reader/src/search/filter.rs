@@ -26,8 +26,8 @@ pub(super) struct Filter<'q> {
     pub(super) order: Order,
     pub(super) after: Option<&'q Cursor>,
     pub(super) is_strict: bool,
-    /// How many lines are signed.
-    pub(super) signed: u64,
+    /// How many lines are signed, if there is a checkpoint.
+    pub(super) signed: Option<u64>,
     /// Lines behind this one are not wanted: what they hold is among the entries that wait.
     pub(super) last_seq: Option<u64>,
 }
@@ -134,8 +134,8 @@ impl Filter<'_> {
             }
         };
         if is_within && self.query.matches(&row) {
-            let is_signed = row.seq().is_some_and(|seq| seq < self.signed);
-            return Ok(visit(&Found { row: &row, path, offset, is_signed }));
+            let is_unsigned = self.signed.is_some_and(|signed| row.seq().is_none_or(|seq| seq >= signed));
+            return Ok(visit(&Found { row: &row, path, offset, is_unsigned }));
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -174,7 +174,7 @@ impl Search {
         let earlier = |one: Option<_>, other: Option<_>| one.into_iter().chain(other).min();
         Filter {
             query,
-            signed: signed.unwrap_or(0),
+            signed,
             bounds: Bounds {
                 span: Span::new(later(self.since, plan.since), earlier(self.until, plan.until)),
                 keys: plan
@@ -346,14 +346,14 @@ impl<S> Reading<'_, S> {
         self.filter.examine(block, origin, begins, complaints, &mut |entry| {
             (self.making.make)(state, entry, text);
             *found += 1;
-            *unsigned += u64::from(!entry.is_signed);
+            *unsigned += u64::from(entry.is_unsigned);
             if self.marks {
                 marks.push(Mark {
                     end: text.len(),
                     seq: entry.row.seq(),
                     path: origin.path.clone(),
                     offset: entry.offset,
-                    is_signed: entry.is_signed,
+                    is_unsigned: entry.is_unsigned,
                 });
             }
             if Some(*found) == self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -374,7 +374,7 @@ impl Findings {
             return self.unsigned;
         }
         let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-        self.marks.iter().take(taken).filter(|mark| !mark.is_signed).count() as u64
+        self.marks.iter().take(taken).filter(|mark| mark.is_unsigned).count() as u64
     }
 
     fn check(&mut self, checked: Checked) {
