@@ -8,7 +8,7 @@ use std::process::Command;
 use auditx_core::{AuditLogger, Config, RequestContext, StoredEntry};
 use auditx_examples::queue::Queue;
 use auditx_tests::child::Child;
-use auditx_tests::deadline::{wait_for, wait_until};
+use auditx_tests::deadline::{PATIENCE, wait_for, wait_until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -199,8 +199,9 @@ fn a_worker_killed_in_the_middle_of_a_job_leaves_it_to_the_next() {
     assert_eq!(history(&worked, &job), [(1, "Report export begun"), (1, "Report exported")]);
     assert!(trail::recorded_in(&worked, "killed").iter().all(|entry| entry.user == "thida"));
 
-    // As any `auditx` command does.
-    AuditLogger::bring_in(&Config::new(office.path("logs")).instance("worker-1")).unwrap();
+    // The next process with that trail writes what the killed one had accepted.
+    let config = Config::new(office.path("logs")).instance("worker-1");
+    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
     let left = trail::read(&office.trail_of("worker-1"));
     assert_eq!(history(&left, &job), [(1, "Report export begun")]);
 }
