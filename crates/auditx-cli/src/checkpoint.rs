@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use auditx_core::SignedCheckpoint;
-use auditx_reader::latest_checkpoint;
+use auditx_reader::Prover;
 
 use crate::evidence;
 use crate::failure::{Failure, Status};
@@ -36,7 +36,8 @@ Exit status: 0 printed or saved, 1 FILE knows more than the trail says, 2 an err
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.trail.directory();
-    let latest = latest_checkpoint(directory)?;
+    // One that the trail's own key did not sign is worth nothing elsewhere.
+    let latest = Prover::open(directory)?.checkpoint().clone();
     let Some(path) = &arguments.save else {
         terminal::give(latest.as_str())?;
         return Ok(Status::Found);

@@ -1,10 +1,18 @@
 //! How a search went, for whoever asked: what could not be read, and the exit status.
 
-use auditx_reader::Summary;
+use auditx_reader::{Fault, Summary};
 
 use crate::failure::Status;
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
+
+/// What a command says of a trail that is not what was signed.
+pub(crate) fn not_as_signed(fault: &Fault) -> String {
+    format!(
+        "the trail is not what was signed, so the answer may be wrong: {}; `auditx verify` says more",
+        harmless(&fault.to_string())
+    )
+}
 
 /// Of files that somebody copied without their directory `.auditx`.
 const NOT_SIGNED: &str = "nobody signed these lines: there is no checkpoint beside them";
@@ -27,10 +35,7 @@ pub(crate) fn tell(summary: &Summary, is_strict: bool) -> Status {
         ));
     }
     if let Some(fault) = &summary.fault {
-        complain(&format!(
-            "the trail is not what was signed, so the answer may be wrong: {}; `auditx verify` says more",
-            harmless(&fault.to_string())
-        ));
+        complain(&not_as_signed(fault));
     }
     if summary.is_unsigned {
         complain(NOT_SIGNED);

@@ -20,7 +20,6 @@ pub use frame::Frame;
 pub(crate) use index::Extent;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
-pub(crate) use reader::line_at;
 pub(crate) use registry::Registry;
 
 /// The active segment, the only one that grows.
@@ -121,6 +120,17 @@ pub(crate) fn open_segment(
 
 fn buffered(source: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
     Box::new(BufReader::with_capacity(128 * 1024, source))
+}
+
+/// The line with this number, without its newline.
+///
+/// # Errors
+/// `is_corrupt` if the trail does not hold it, and as reading.
+pub(crate) fn line_at(directory: &Dir, seq: u64) -> Result<Vec<u8>> {
+    match TrailReader::new(directory, seq).next_line()? {
+        Some((found, line)) if found == seq => Ok(line.to_vec()),
+        _ => Err(Error::corrupt(format!("line {seq} is not in the trail")).with_seq(seq)),
+    }
 }
 
 /// The sequence number of a plain segment's first line; none where it has no whole line yet.

@@ -111,3 +111,45 @@ fn newer_checkpoint(directory: &Path, size: u64) -> Option<u64> {
     let sizes = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
     sizes.max().filter(|newest| *newest > size)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use auditx_core::{AuditLogger, Config, KeySource, Retention};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A doubt costs reading the whole trail, so no trail that is well may raise one.
+    #[test]
+    fn a_trail_raises_no_doubt_while_it_is_written_and_whatever_is_done_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Head::of(directory.path()).doubt, None, "before there is one");
+        let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_536)).unwrap();
+        let record = |count: usize| {
+            for number in 0..count {
+                logger.log(format!("entry {number} {}", "x".repeat(500))).record().unwrap();
+                if number % 50 == 0 {
+                    assert_eq!(Head::of(directory.path()).doubt, None, "entry {number}");
+                }
+            }
+            logger.flush(PATIENCE).unwrap();
+        };
+        record(600);
+        logger.rotate_key(&KeySource::Trail).unwrap();
+        assert_eq!(Head::of(directory.path()).doubt, None, "another key signs");
+        logger.erase(9, "asked for").unwrap();
+        record(300);
+        assert!(!logger.retire(Retention::BackupCount(2)).unwrap().segments.is_empty());
+        let head = Head::of(directory.path());
+        assert_eq!(head.doubt, None, "segments were retired");
+        assert!(head.first_seq > 0 && head.signed.unwrap() > 900);
+        record(100);
+        logger.close(PATIENCE).unwrap();
+        assert_eq!(Head::of(directory.path()).doubt, None, "closed");
+        drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+        assert_eq!(Head::of(directory.path()).doubt, None, "opened again");
+    }
+}

@@ -240,17 +240,6 @@ impl TrailReader {
     }
 }
 
-/// The line with this number, without its newline.
-///
-/// # Errors
-/// `is_corrupt` if the trail does not hold it, and as reading.
-pub(crate) fn line_at(directory: &Dir, seq: u64) -> Result<Vec<u8>> {
-    match TrailReader::new(directory, seq).next_line()? {
-        Some((found, line)) if found == seq => Ok(line.to_vec()),
-        _ => Err(Error::corrupt(format!("line {seq} is not in the trail")).with_seq(seq)),
-    }
-}
-
 enum Found {
     Active(Open),
     Sealed(SealedSegment),

@@ -273,19 +273,6 @@ fn a_checkpoint_that_is_missing_or_none_is_found_and_a_trail_that_had_none_yet_i
 }
 
 #[test]
-fn a_trail_that_was_set_aside_lies_below_the_new_one() {
-    let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
-    fs::write(sample.active(), b"").unwrap();
-    let (logger, _) = AuditLogger::begin_anew(Config::new(sample.directory())).unwrap();
-    logger.close(PATIENCE).unwrap();
-    let inspection = inspected(&sample);
-    assert_eq!(inspection.findings, []);
-    let [below] = &inspection.trails_below[..] else { panic!("{:?}", inspection.trails_below) };
-    assert!(below.starts_with("audit.set-aside-"), "{below}");
-}
-
-#[test]
 fn a_beginning_that_was_retired_is_well_and_one_that_is_missing_is_not() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();

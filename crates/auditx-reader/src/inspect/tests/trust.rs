@@ -54,3 +54,16 @@ fn a_segment_that_claims_lines_of_the_active_one_is_found() {
     let error = AuditLogger::open(Config::new(sample.directory())).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("claims lines"), "{error}");
 }
+
+#[test]
+fn a_trail_that_was_set_aside_lies_below_the_new_one() {
+    let (sample, logger) = logged(Compression::None);
+    logger.close(PATIENCE).unwrap();
+    fs::write(sample.active(), b"").unwrap();
+    let (logger, _) = AuditLogger::begin_anew(Config::new(sample.directory())).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let inspection = inspected(&sample);
+    assert_eq!(inspection.findings, []);
+    let [below] = &inspection.trails_below[..] else { panic!("{:?}", inspection.trails_below) };
+    assert!(below.starts_with("audit.set-aside-"), "{below}");
+}
