@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use auditx_core::{OWN_DIR, SignedCheckpoint, checkpoint_path};
+use auditx_core::{OWN_DIR, SignedCheckpoint, VerifierKey, checkpoint_path, control_lines};
 
 use crate::error::{Error, Result};
 use crate::file;
 use crate::inspect::Identity;
+use crate::keys::recorded_keys;
+use crate::verify::record::{self, Record};
 
 /// The latest signed checkpoint of the trail in `directory`, as it stands there: whether to believe it is for whoever has
 /// the key ([`SignedCheckpoint::verify`]).
@@ -25,6 +27,32 @@ pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
         return Err(Error::missing(message, directory));
     };
     SignedCheckpoint::parse(&note).map_err(|error| Error::corrupt(error.to_string(), &path))
+}
+
+/// Refuses a checkpoint that no key signed which the trail names. A trail that names none, since the records that did were
+/// retired, cannot refuse any.
+///
+/// Costs reading `.auditx/control.jsonl`; if no key in it signed, reading every line once.
+///
+/// # Errors
+/// `is_corrupt` if it is not signed, and as [`recorded_keys`].
+pub(crate) fn must_be_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
+    let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
+    let copies = control_lines(directory).ok().flatten().unwrap_or_default();
+    let named = copies.iter().filter_map(|line| match record::read(line, &[]) {
+        Some(Record::Genesis { key, .. }) => key,
+        Some(Record::Key { new, .. }) => Some(new),
+        _ => None,
+    });
+    if named.into_iter().any(|key| is_signed_by(&key)) {
+        return Ok(());
+    }
+    let recorded = recorded_keys(directory)?;
+    if recorded.is_empty() || recorded.iter().any(|recorded| is_signed_by(&recorded.key)) {
+        return Ok(());
+    }
+    let message = "no key that the trail names signed the checkpoint: run `auditx verify`";
+    Err(Error::corrupt(message, &checkpoint_path(directory)))
 }
 
 /// The name of the log by `.auditx/trail.json`; `None` if that cannot be read.

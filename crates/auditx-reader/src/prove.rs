@@ -2,7 +2,8 @@
 //!
 //! Comes in: a trail with its latest checkpoint. Goes out: a text that is checked with nothing but the public key. The cache
 //! of tree nodes is asked first and believed only as far as it leads to what was signed; else the nodes are computed from
-//! the lines. No signature is checked here: that is for whoever is given the proof.
+//! the lines. A proof is made under a checkpoint that a key of the trail signed.
+//! Which keys these are is the trail's own word: whoever is given the proof checks it with a key that they know.
 
 mod nodes;
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::find::find_line;
 use crate::line::Line;
 use crate::lines::Lines;
-use crate::note::latest_checkpoint;
+use crate::note::{latest_checkpoint, must_be_signed};
 use crate::search::Found;
 
 /// How a proof asks for the nodes it takes.
@@ -74,9 +75,10 @@ impl Prover {
     /// For the trail in this directory.
     ///
     /// # Errors
-    /// As [`latest_checkpoint`](crate::latest_checkpoint).
+    /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed it.
     pub fn open(directory: &Path) -> Result<Self> {
         let checkpoint = latest_checkpoint(directory)?;
+        must_be_signed(directory, &checkpoint)?;
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory) })
     }
 
@@ -149,7 +151,7 @@ pub fn prove_consistency(
     let made = with_nodes(directory, &tiles, size, |read| {
         ConsistencyProof::make(older.clone(), newer.clone(), read)
     });
-    made.map_err(|error| match error {
+    let proof = made.map_err(|error| match error {
         Unmade::Reading(error) => error,
         Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
         Unmade::Differs(_) => {
@@ -158,7 +160,9 @@ pub fn prove_consistency(
             );
             Error::corrupt(message, directory)
         }
-    })
+    })?;
+    must_be_signed(directory, proof.newer())?;
+    Ok(proof)
 }
 
 /// Why there is no proof.
