@@ -14,6 +14,7 @@ mod manual;
 mod program;
 mod proof;
 mod query;
+mod readings;
 mod recover;
 mod ship;
 mod shop;
