@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use auditx_core::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles};
 
 use crate::error::{Error, Result};
-use crate::find::find_line;
+use crate::find::find_unchecked;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::note::{latest_checkpoint, must_be_signed};
@@ -202,7 +202,7 @@ fn with_nodes<P>(
 
 /// The line of that number, which a checkpoint speaks of.
 fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
-    if let Some(line) = find_line(directory, seq)? {
+    if let Some(line) = find_unchecked(directory, seq)? {
         return Ok(line);
     }
     let oldest = Lines::all(directory)?.find_map(|line| line.ok()?.seq());

@@ -75,7 +75,7 @@ impl Trail {
 
     /// Changes one byte of this line, in a plain segment.
     fn alter(&self, seq: u64) {
-        let line = find_line(self.path(), seq).unwrap().unwrap();
+        let line = find_unchecked(self.path(), seq).unwrap().unwrap();
         let mut bytes = fs::read(line.path()).unwrap();
         let at = usize::try_from(line.offset()).unwrap() + line.bytes().len() - 20;
         bytes[at] ^= 1;
