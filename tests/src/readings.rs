@@ -109,6 +109,8 @@ impl Readings {
         }
         if faults.is_empty() {
             fs::remove_dir_all(copy).expect("a round that is well is removed");
+        } else {
+            self.root.disable_cleanup(true);
         }
         faults
     }

@@ -64,7 +64,6 @@ impl Call {
     /// Something to ask of this trail.
     pub(super) fn random(random: &mut Random, base: &Base) -> Self {
         let wanted = Wanted::random(random, base);
-        let customer = format!("customer/C-{}", random.below(25));
         let seq = random.one_of(&base.lines).seq;
         let number = random.below(20);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -79,7 +78,7 @@ impl Call {
                 let count = 1 + random.index(60);
                 (Kind::Tail(count), vec!["tail".into(), "-n".into(), count.to_string()])
             }
-            12 => return Self::plain(Kind::History, &["history", "--json", &customer]),
+            12 => return Self::history(random.below(25)),
             13 => return Self::plain(Kind::Checkpoint, &["checkpoint"]),
             14 => return Self::plain(Kind::Key, &["key", "show"]),
             15 => return Self::plain(Kind::Consistency, &["prove", "--consistency"]),
@@ -104,6 +103,12 @@ impl Call {
         Self { kind, wanted: Wanted::Everything, words }
     }
 
+    fn history(customer: u64) -> Self {
+        let id = format!("C-{customer}");
+        let words = vec!["history".into(), "--json".into(), format!("customer/{id}")];
+        Self { kind: Kind::History, wanted: Wanted::Customer(id), words }
+    }
+
     /// One call of each command.
     pub(super) fn of_each_command(base: &Base) -> Vec<Self> {
         let seq = base.lines[base.lines.len() / 3].seq.to_string();
@@ -115,7 +120,6 @@ impl Call {
             (Kind::Export, &["export", "--format", "ecs"]),
             (Kind::Bundle, &["bundle"]),
             (Kind::Tail(30), &["tail", "-n", "30"]),
-            (Kind::History, &["history", "--json", "customer/C-7"]),
             (Kind::Checkpoint, &["checkpoint"]),
             (Kind::Key, &["key", "show"]),
             (Kind::Consistency, &["prove", "--consistency"]),
@@ -124,7 +128,9 @@ impl Call {
             (Kind::Proof(base.lines[base.lines.len() / 3].seq), &["prove", &seq]),
         ]
         .map(|(kind, words)| Self::plain(kind, words))
-        .to_vec()
+        .into_iter()
+        .chain([Self::history(7)])
+        .collect()
     }
 
     fn lines(random: &mut Random, seq: u64) -> (Kind, Vec<String>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use auditx_core::{InclusionProof, leaf_hash};
+use auditx_core::{InclusionProof, checkpoint_history, leaf_hash};
 use serde_json::Value;
 
 use super::call::{Call, Ended, Kind};
@@ -34,7 +34,7 @@ pub(super) enum Verdict {
     Right,
     /// It said that something is wrong.
     Refused,
-    /// It differs only in lines that it says nobody signed.
+    /// It differs only in lines that it says nobody signed, or that came after what the trail was taken back to.
     Unsigned,
     /// It is wrong in a way that is to be mended.
     Known,
@@ -65,6 +65,11 @@ pub(super) fn check_intact(call: &Call, base: &Base, ended: &Ended) -> Result<()
             if unsigned > 0 { Ok(()) } else { check_groups(&said, &found) }
         }
         Kind::Bundle => check_stored(&ended.out, &found, base.signed),
+        Kind::History => {
+            let shown = ended.out.lines().filter(|line| !is_unsigned(line, base.signed));
+            let shown = shown.filter_map(|line| auditx_core::parse_seq(line.as_bytes()));
+            if shown.eq(found.iter().map(|line| line.seq)) { Ok(()) } else { Err("other lines".to_owned()) }
+        }
         Kind::Proof(seq) => check_proof(base, seq, &ended.out),
         _ => Ok(()),
     }
@@ -173,8 +178,9 @@ pub(super) fn of(
         }
         _ => {}
     }
-    let is_without_journal = base.is_killed() && !found.out.contains("{\"id\"") && found.status == Some(0);
-    if is_without_journal && check_intact(call, base, found).is_ok() && found.err.contains("not signed: ") {
+    // Entries in the journal are in no line that anybody could miss, and not for everybody to read.
+    let is_read = found.status == intact.status && is_of_lines(call.kind);
+    if base.is_killed() && is_read && check_intact(call, base, found).is_ok() {
         return Ok(Verdict::Right);
     }
     let is_same = intact.out == found.out && (call.kind != Kind::Key || intact.err == found.err);
@@ -187,12 +193,16 @@ pub(super) fn of(
     if is_known(call, (intact, found)) {
         return Ok(Verdict::Known);
     }
-    if !["not signed: ", "nobody signed"].iter().any(|said| found.err.contains(said)) {
+    let signed = signed(directory).unwrap_or(0);
+    let is_said = ["not signed: ", "nobody signed"].iter().any(|said| found.err.contains(said));
+    // An older state of the whole trail is only told from the latest by those who kept a note of it.
+    let is_taken_back = signed > 0 && signed < base.signed && newest_kept(directory) <= signed;
+    if !is_said && (!is_taken_back || found.out.lines().any(|line| is_unsigned(line, signed))) {
         return Err(format!("another answer, and not a word: {}", difference(&intact.out, &found.out)));
     }
     match call.kind {
         Kind::Lines { .. } | Kind::Tail(_) => {
-            check_lines(call, base, &found.out, signed(directory).unwrap_or(0))?;
+            check_lines(call, base, &found.out, signed)?;
         }
         Kind::Checkpoint | Kind::Key | Kind::Proof(_) => return Err("no word that it is wrong".to_owned()),
         _ => {}
@@ -200,13 +210,20 @@ pub(super) fn of(
     Ok(Verdict::Unsigned)
 }
 
+/// The largest checkpoint that is kept beside the latest.
+fn newest_kept(directory: &Path) -> u64 {
+    let names = std::fs::read_dir(checkpoint_history(directory)).into_iter().flatten().flatten();
+    names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+}
+
 /// Faults that are known, and not mended yet.
 fn is_known(call: &Call, (intact, found): (&Ended, &Ended)) -> bool {
     match call.kind {
         // known: `auditx checkpoint` prints the file, though a larger one is kept or no key signed it.
         Kind::Checkpoint => true,
-        // known: `auditx key show` says that the key did not sign the latest checkpoint, and exits with 0.
-        Kind::Key => intact.out == found.out && found.err.contains("It did NOT sign the latest checkpoint"),
+        // known: `auditx key show` takes where a key is named from lines that it does not compare, and exits with 0
+        // though it says that the key did not sign the latest checkpoint.
+        Kind::Key => intact.out == found.out || found.err.contains("It did NOT sign the latest checkpoint"),
         // known: `auditx bundle` does not say what is wrong with lines that it only counts for its manifest.
         Kind::Bundle => entries(&intact.out).eq(entries(&found.out)),
         _ => false,
@@ -216,6 +233,12 @@ fn is_known(call: &Call, (intact, found): (&Ended, &Ended)) -> bool {
 /// The entries in an archive, without what it says of the period.
 fn entries(bundle: &str) -> impl Iterator<Item = &str> {
     bundle.lines().filter(|line| !line.starts_with("{\"first_seq\""))
+}
+
+/// Whether an answer is made of the lines that are asked for, and of nothing else.
+fn is_of_lines(kind: Kind) -> bool {
+    use Kind::{Bundle, Count, Export, History, Lines, Stats, Tail};
+    matches!(kind, Lines { .. } | Tail(_) | Count | Stats | History | Export | Bundle)
 }
 
 /// What `auditx verify` does not call broken is what was signed.

@@ -13,6 +13,8 @@ pub(super) enum Wanted {
     /// Of which this field has this value: the flag, the field and the value.
     Field(&'static str, &'static str, String),
     Word(String),
+    /// Of a customer, whom the call names itself.
+    Customer(String),
     Failed,
     Security,
     /// From one moment on and before another.
@@ -53,7 +55,7 @@ impl Wanted {
     /// As it is asked.
     pub(super) fn words(&self) -> Vec<String> {
         let words: &[&str] = match self {
-            Self::Everything => &[],
+            Self::Everything | Self::Customer(_) => &[],
             Self::Field(flag, _, value) => &[flag, value],
             Self::Word(word) => &[word],
             Self::Failed => &["--failed"],
@@ -82,6 +84,7 @@ impl Wanted {
             Self::Everything => true,
             Self::Field(_, name, value) => text(name) == Some(value),
             Self::Word(word) => text("description").is_some_and(|text| text.contains(word.as_str())),
+            Self::Customer(id) => text("entity_type") == Some("customer") && text("entity_id") == Some(id),
             Self::Failed => line.json["success"] == false,
             Self::Security => matches!(text("level"), Some("SECURITY" | "CRITICAL")),
             Self::Period(from, to) => {

@@ -161,6 +161,22 @@ fn a_line_that_nobody_signed_is_shown_as_such_and_stays_unsigned() {
     assert_eq!(snapshot.difference(&Snapshot::of(&directory)), None);
 }
 
+#[test]
+fn what_is_around_a_line_with_another_time_is_not_believed() {
+    let readings = readings(Random::of(16));
+    let directory = readings.copy_of("erased");
+    let lines = auditx_tests::trail::lines(&directory);
+    let (line, later) = (&lines[200], &lines[lines.len() - 40]);
+    let sealed = auditx_core::sealed_segments(&*directory).unwrap();
+    let segment = &sealed.iter().rfind(|segment| segment.first_seq <= line.seq).unwrap().path;
+    let (time, other) = (line.json["timestamp"].as_str().unwrap(), later.json["timestamp"].as_str().unwrap());
+    let text = fs::read_to_string(segment).unwrap();
+    fs::write(segment, text.replace(&line.text, &line.text.replace(time, other))).unwrap();
+    let query = auditx(&["query", "--around", &line.seq.to_string(), "--window", "1s"], &directory);
+    assert_eq!(query.status, Some(2), "{query:?}");
+    assert!(query.err.contains("line 200 is not as it was signed"), "{query:?}");
+}
+
 /// A user who owns nothing.
 const NOBODY: u32 = 65_534;
 
