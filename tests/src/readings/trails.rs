@@ -1,5 +1,5 @@
-//! Trails that the library wrote: with and without compression, erased lines, a replaced key, retired segments,
-//! and one whose process was killed.
+//! Trails that the library wrote: with and without compression, erased lines, a replaced key, retired
+//! segments, and one whose process was killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
