@@ -13,12 +13,12 @@ use crate::verify::{VerifyOptions, verify};
 
 /// The line with this number; `None` if the trail does not hold it: not yet, or not any more.
 ///
-/// Costs reading its segment up to it, and a few small files; if the cache of tree nodes does not say what the
-/// line must be, reading every line.
+/// Costs reading its segment up to it, and a few small files; if the cache of tree nodes does not say what
+/// the line must be, reading every line.
 ///
 /// # Errors
-/// `is_missing` if there is no such directory; `is_corrupt` if the line is not as it was signed; `is_storage`,
-/// `is_refused` or `is_corrupt` if the segment that must hold the line cannot be read.
+/// `is_missing` if there is no such directory; `is_corrupt` if the line is not as it was signed;
+/// `is_storage`, `is_refused` or `is_corrupt` if the segment that must hold the line cannot be read.
 pub fn find_line(directory: &Path, seq: u64) -> Result<Option<Line>> {
     let found = find_unchecked(directory, seq)?;
     if let Some(line) = &found {

@@ -221,8 +221,8 @@ fn is_known(call: &Call, (intact, found): (&Ended, &Ended)) -> bool {
     match call.kind {
         // known: `auditx checkpoint` prints the file, though a larger one is kept or no key signed it.
         Kind::Checkpoint => true,
-        // known: `auditx key show` says where a key is named by lines that it does not compare, and exits with
-        // 0 though it says that the key did not sign the latest checkpoint.
+        // known: `auditx key show` says where a key is named by lines that it does not compare, and exits
+        // with 0 though it says that the key did not sign the latest checkpoint.
         Kind::Key => intact.out == found.out || found.err.contains("It did NOT sign the latest checkpoint"),
         // known: `auditx bundle` does not say what is wrong with lines that it only counts for its manifest.
         Kind::Bundle => entries(&intact.out).eq(entries(&found.out)),
