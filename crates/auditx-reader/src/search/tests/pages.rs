@@ -47,7 +47,10 @@ fn a_page_of_older_lines_does_not_depend_on_newer_ones() {
     let (directory, sealed) = trail();
     let active = directory.path().join(ACTIVE);
     let text = fs::read_to_string(&active).unwrap();
-    fs::write(&active, text.replacen("entry", "Entry", 1)).unwrap();
+    let changed = text.replacen("\"description\":\"", "\"description\":\"~", 1);
+    assert_ne!(changed, text);
+    fs::write(&active, changed).unwrap();
+    assert!(page(directory.path(), Order::NewestFirst, u64::MAX).fault.is_some());
     let summary = page(directory.path(), Order::NewestFirst, sealed[2].first_seq + 5);
     assert_eq!(summary.found, sealed[2].first_seq + 5);
     assert!(summary.fault.is_none(), "{:?}", summary.fault);
