@@ -24,6 +24,28 @@ impl Random {
         Self(seed)
     }
 
+    /// Always the same ones.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// An index of something that has so many.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("an index")
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn one_of<'f, T>(&mut self, from: &'f [T]) -> &'f T {
+        &from[self.index(from.len())]
+    }
+
     /// A number from 0 to below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -82,13 +82,15 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         for recorder in recorders {
             recorder.join().unwrap();
         }
+        logger.flush(PATIENCE).unwrap();
+        // Each segment gets an index first, which the trail records.
+        wait_until("the compression of every sealed segment", || {
+            let metrics = logger.metrics();
+            metrics.compressed == metrics.seals
+        });
         logger.drain(PATIENCE).unwrap();
         drop(stopping);
         follower.join().unwrap()
-    });
-    wait_until("the compression of every sealed segment", || {
-        let metrics = logger.metrics();
-        metrics.compressed == metrics.seals
     });
     let metrics = logger.metrics();
     assert!(metrics.seals > 50, "{metrics:?}");

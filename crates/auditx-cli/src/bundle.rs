@@ -56,8 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let prover = Prover::open(asked.trail.directory())?;
     let search = watched(asked.search(now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;
-    let (range, _) = Range::of(&asked.whole(now)?)?;
-    let (selected, summary) = write_entries(&mut archive, &search)?;
+    let (range, whole) = Range::of(&asked.whole(now)?)?;
+    let (selected, mut summary) = write_entries(&mut archive, &search)?;
+    // What the manifest says of the period is an answer too.
+    summary.fault = summary.fault.or(whole.fault);
     if summary.found == 0 {
         let status = asked.tell(&summary);
         asked.tell_nothing(": no archive was made");

@@ -9,6 +9,7 @@ use auditx_reader::Prover;
 use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::save;
+use crate::summary;
 use crate::terminal::{self, complain, harmless, shell_word};
 use crate::trail::Trail;
 
@@ -37,12 +38,17 @@ Exit status: 0 printed or saved, 1 FILE knows more than the trail says, 2 an err
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.trail.directory();
     // One that the trail's own key did not sign is worth nothing elsewhere.
-    let latest = Prover::open(directory)?.checkpoint().clone();
+    let prover = Prover::open(directory)?;
+    if let Some(fault) = prover.fault() {
+        complain(&summary::not_as_signed(fault));
+        return Ok(Status::Error);
+    }
+    let latest = prover.checkpoint();
     let Some(path) = &arguments.save else {
         terminal::give(latest.as_str())?;
         return Ok(Status::Found);
     };
-    if let Some(why) = reason_to_keep(path, &latest)? {
+    if let Some(why) = reason_to_keep(path, latest)? {
         let verify = format!("auditx verify --dir {} --known {}", shell_word(directory), shell_word(path));
         complain(&format!("{why}, so it is kept: run `{verify}`"));
         return Ok(Status::Nothing);

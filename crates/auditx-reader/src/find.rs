@@ -2,18 +2,50 @@
 
 use std::path::Path;
 
-use crate::error::Result;
+use auditx_core::leaf_of;
+
+use crate::error::{Error, Result};
+use crate::head::Head;
 use crate::line::Line;
 use crate::listing::Listing;
 use crate::segment::Segment;
+use crate::verify::{VerifyOptions, verify};
 
-/// The line with this number; none where the trail does not hold it: not yet, or not any more. Costs reading its segment
-/// up to it.
+/// The line with this number; `None` if the trail does not hold it: not yet, or not any more.
+///
+/// Costs reading its segment up to it, and a few small files; if the cache of tree nodes does not say what
+/// the line must be, reading every line.
 ///
 /// # Errors
-/// `is_missing` where there is no such directory; `is_storage`, `is_refused` or `is_corrupt` where the segment that must
-/// hold the line cannot be read.
+/// `is_missing` if there is no such directory; `is_corrupt` if the line is not as it was signed;
+/// `is_storage`, `is_refused` or `is_corrupt` if the segment that must hold the line cannot be read.
 pub fn find_line(directory: &Path, seq: u64) -> Result<Option<Line>> {
+    let found = find_unchecked(directory, seq)?;
+    if let Some(line) = &found {
+        compare(directory, seq, line)?;
+    }
+    Ok(found)
+}
+
+/// Refuses a line that a checkpoint names and that is another one than was signed.
+fn compare(directory: &Path, seq: u64, line: &Line) -> Result<()> {
+    let head = Head::of(directory);
+    if head.signed.is_none_or(|signed| seq >= signed) {
+        return Ok(());
+    }
+    let refusal = |message: String| Err(Error::corrupt(message, line.path()).at_byte(line.offset()));
+    match head.ledger.as_ref().and_then(|ledger| ledger.leaf(seq)) {
+        Some(hash) if leaf_of(line.bytes()).is_some_and(|leaf| leaf.hash == hash) => Ok(()),
+        Some(_) => refusal(format!("line {seq} is not as it was signed: run `auditx verify`")),
+        None => match verify(directory, &VerifyOptions::new(), &mut |_, _| ())?.fault {
+            Some(fault) => refusal(format!("the trail is not what was signed: {fault}")),
+            None => Ok(()),
+        },
+    }
+}
+
+/// The same, whatever was signed.
+pub(crate) fn find_unchecked(directory: &Path, seq: u64) -> Result<Option<Line>> {
     let listing = Listing::of(directory)?;
     let begins_before = |segment: &Segment| segment.first_seq().is_some_and(|first_seq| first_seq <= seq);
     let in_sealed = || match listing.sealed.iter().rfind(|sealed| sealed.first_seq <= seq) {

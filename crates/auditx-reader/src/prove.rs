@@ -2,8 +2,8 @@
 //!
 //! Comes in: a trail with its latest checkpoint. Goes out: a text that is checked with nothing but the public key. The cache
 //! of tree nodes is asked first and believed only as far as it leads to what was signed; else the nodes are computed from
-//! the lines. A checkpoint that the trail's own key did not sign proves nothing, so nothing is made of it; whose key that is
-//! must be known to whoever is given the proof.
+//! the lines. A proof is made under a checkpoint that a key of the trail signed.
+//! Which keys these are is the trail's own word: whoever is given the proof checks it with a key that they know.
 
 mod nodes;
 
@@ -11,17 +11,20 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use auditx_core::{
-    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles, checkpoint_path,
+    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_path,
+    control_lines,
 };
 
 use crate::error::{Error, Result};
-use crate::find::find_line;
+use crate::find::find_unchecked;
 use crate::head::Head;
+use crate::keys::recorded_keys;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::note::latest_checkpoint;
 use crate::search::Found;
-use crate::verify::{VerifyOptions, verify};
+use crate::verify::record::{self, Record};
+use crate::verify::{Fault, VerifyOptions, verify};
 
 /// How a proof asks for the nodes it takes.
 type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
@@ -67,6 +70,7 @@ pub struct Prover {
     directory: PathBuf,
     checkpoint: SignedCheckpoint,
     tiles: Tiles,
+    fault: Option<Fault>,
 }
 
 impl fmt::Debug for Prover {
@@ -79,11 +83,17 @@ impl Prover {
     /// For the trail in this directory.
     ///
     /// # Errors
-    /// As [`latest_checkpoint`](crate::latest_checkpoint).
+    /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed it.
     pub fn open(directory: &Path) -> Result<Self> {
         let checkpoint = latest_checkpoint(directory)?;
-        check_signature(directory, &checkpoint)?;
-        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory) })
+        let fault = check_checkpoint(directory, &checkpoint)?;
+        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), fault })
+    }
+
+    /// What is not as it was signed in the trail, as far as its checkpoint shows it; what is proved holds all the same.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
     }
 
     /// What every proof ends with.
@@ -155,7 +165,7 @@ pub fn prove_consistency(
     let made = with_nodes(directory, &tiles, size, |read| {
         ConsistencyProof::make(older.clone(), newer.clone(), read)
     });
-    made.map_err(|error| match error {
+    let proof = made.map_err(|error| match error {
         Unmade::Reading(error) => error,
         Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
         Unmade::Differs(_) => {
@@ -164,14 +174,15 @@ pub fn prove_consistency(
             );
             Error::corrupt(message, directory)
         }
-    })
+    })?;
+    must_be_signed(directory, proof.newer())?;
+    Ok(proof)
 }
 
-/// Refuses a checkpoint that the trail's own key did not sign, as far as the trail names its key: nobody could check a proof
-/// of it.
-fn check_signature(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
-    let head = Head::of(directory);
-    let Some(doubt) = head.doubt else { return Ok(()) };
+/// What is wrong with a trail, if anything about its checkpoint is odd. A checkpoint that the trail's own key did not sign, as far
+/// as the trail names its key, is refused: nobody could check a proof of it.
+fn check_checkpoint(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<Option<Fault>> {
+    let Some(doubt) = Head::of(directory).doubt else { return Ok(None) };
     // A damaged cache is a doubt too: reading every line decides.
     let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
     match verification.fault {
@@ -180,8 +191,34 @@ fn check_signature(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()
             Err(Error::corrupt(message, &checkpoint_path(directory)))
         }
         _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
-        _ => Ok(()),
+        fault => Ok(fault),
     }
+}
+
+/// Refuses a checkpoint that no key signed which the trail names. A trail that names none, since the records that did were
+/// retired, cannot refuse any.
+///
+/// Costs reading `.auditx/control.jsonl`; if no key in it signed, reading every line once.
+///
+/// # Errors
+/// `is_corrupt` if it is not signed, and as [`recorded_keys`].
+fn must_be_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
+    let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
+    let copies = control_lines(directory).ok().flatten().unwrap_or_default();
+    let named = copies.iter().filter_map(|line| match record::read(line, &[]) {
+        Some(Record::Genesis { key, .. }) => key,
+        Some(Record::Key { new, .. }) => Some(new),
+        _ => None,
+    });
+    if named.into_iter().any(|key| is_signed_by(&key)) {
+        return Ok(());
+    }
+    let recorded = recorded_keys(directory)?;
+    if recorded.is_empty() || recorded.iter().any(|recorded| is_signed_by(&recorded.key)) {
+        return Ok(());
+    }
+    let message = "no key that the trail names signed the checkpoint: run `auditx verify`";
+    Err(Error::corrupt(message, &checkpoint_path(directory)))
 }
 
 /// Why there is no proof.
@@ -221,7 +258,7 @@ fn with_nodes<P>(
 
 /// The line of that number, which a checkpoint speaks of.
 fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
-    if let Some(line) = find_line(directory, seq)? {
+    if let Some(line) = find_unchecked(directory, seq)? {
         return Ok(line);
     }
     let oldest = Lines::all(directory)?.find_map(|line| line.ok()?.seq());

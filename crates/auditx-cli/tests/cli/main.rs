@@ -18,6 +18,7 @@ mod program;
 mod proof;
 mod query;
 mod readers;
+mod readings;
 mod recover;
 mod ship;
 mod shop;

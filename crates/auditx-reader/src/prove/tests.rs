@@ -75,7 +75,7 @@ impl Trail {
 
     /// Changes one byte of this line, in a plain segment.
     fn alter(&self, seq: u64) {
-        let line = find_line(self.path(), seq).unwrap().unwrap();
+        let line = find_unchecked(self.path(), seq).unwrap().unwrap();
         let mut bytes = fs::read(line.path()).unwrap();
         let at = usize::try_from(line.offset()).unwrap() + line.bytes().len() - 20;
         bytes[at] ^= 1;
@@ -297,4 +297,30 @@ fn growth_is_proved_between_any_two_checkpoints() {
     trail.alter(first.size() + 1);
     let error = prove_consistency(trail.path(), first.clone(), last.clone()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("auditx verify"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_that_no_key_of_the_trail_signed_proves_nothing() {
+    let trail = Trail::of(5, Compression::None).closed();
+    let known = latest_checkpoint(trail.path()).unwrap();
+    let stranger = Trail::of(5, Compression::None).closed();
+    // The tree head of this trail over the signature of another.
+    let signature = |trail: &Trail| {
+        let note = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
+        note.trim_end().rsplit(' ').next().unwrap().to_owned()
+    };
+    let note = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
+    let (own, other) = (signature(&trail), signature(&stranger));
+    let forged = note.replace(&own, &[&own[..6], &other[6..]].concat());
+    fs::write(checkpoint_path(trail.path()), &forged).unwrap();
+    let forged = SignedCheckpoint::parse(forged.as_bytes()).unwrap();
+    let refusals = [
+        prove(trail.path(), 3).map(drop),
+        Prover::open(trail.path()).map(drop),
+        prove_consistency(trail.path(), known, forged).map(drop),
+    ];
+    for refusal in refusals {
+        let error = refusal.unwrap_err();
+        assert!(error.is_corrupt() && error.to_string().contains("no key"), "{error}");
+    }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use auditx_core::{Hash, erased_hash, leaf_hashes, parse_seq};
 
-use super::Order;
+use super::{Cursor, Order};
 use crate::head::Head;
 use crate::ledger::Ledger;
 
@@ -60,21 +60,26 @@ pub(super) struct Continuity {
     next: Option<u64>,
     /// Where they must end in this order, if all are read.
     last: Option<u64>,
-    signed: u64,
+    /// How far towards the edge in this order the first lines that are read must reach.
+    reach: u64,
     doubt: Option<String>,
 }
 
 impl Continuity {
-    /// `from_edge` if the search begins where the trail does in this order.
-    pub(super) fn new(head: &Head, order: Order, from_edge: bool) -> Self {
+    /// After a line that a cursor names, whole segments are left out; the first one read may begin before it.
+    pub(super) fn new(head: &Head, order: Order, after: Option<&Cursor>) -> Self {
         let signed = head.signed.unwrap_or(0);
-        let (next, last) = match order {
-            Order::OldestFirst => (from_edge.then_some(head.first_seq), Some(signed)),
-            Order::NewestFirst => (None, Some(head.first_seq)),
+        let after = match after {
+            Some(Cursor::Seq(seq)) => Some(*seq),
+            _ => None,
         };
-        // From the newest on, the first lines that are read must reach to the end of what was signed.
-        let signed = if order == Order::NewestFirst && !from_edge { 0 } else { signed };
-        Self { order, next, last: last.filter(|_| head.ledger.is_some()), signed, doubt: None }
+        let (next, last, reach) = match (order, after) {
+            (Order::OldestFirst, None) => (Some(head.first_seq), signed, head.first_seq),
+            (Order::OldestFirst, Some(seq)) => (None, signed, head.first_seq.max(seq.saturating_add(1))),
+            (Order::NewestFirst, _) => (None, head.first_seq, after.map_or(signed, |seq| seq.min(signed))),
+        };
+        let last = head.ledger.is_some().then_some(last);
+        Self { order, next, last, reach, doubt: None }
     }
 
     pub(super) fn take(&mut self, seqs: &Range<u64>) {
@@ -83,13 +88,17 @@ impl Continuity {
         }
         match self.order {
             Order::OldestFirst => {
-                self.expect(seqs.start);
+                match self.next {
+                    Some(_) => self.expect(seqs.start),
+                    None if seqs.start > self.reach => self.doubt = Some(missing(self.reach, seqs.start)),
+                    None => {}
+                }
                 self.next = Some(seqs.end);
             }
             Order::NewestFirst => {
                 match self.next {
                     Some(_) => self.expect(seqs.end),
-                    None if seqs.end < self.signed => self.doubt = Some(missing(seqs.end, self.signed)),
+                    None if seqs.end < self.reach => self.doubt = Some(missing(seqs.end, self.reach)),
                     None => {}
                 }
                 self.next = Some(seqs.start);
@@ -114,10 +123,10 @@ impl Continuity {
             return self.doubt;
         }
         let last = self.last?;
-        match (self.order, self.next) {
-            (Order::OldestFirst, Some(next)) if next < last => Some(missing(next, last)),
-            (Order::NewestFirst, Some(next)) if next > last => Some(missing(last, next)),
-            (_, None) if self.signed > 0 => Some(missing(0, self.signed)),
+        let next = self.next.unwrap_or(self.reach);
+        match self.order {
+            Order::OldestFirst if next < last => Some(missing(next, last)),
+            Order::NewestFirst if next > last => Some(missing(last, next)),
             _ => None,
         }
     }

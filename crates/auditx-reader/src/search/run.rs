@@ -66,7 +66,7 @@ impl Search {
         let asks_index = self.uses_index && !self.is_strict && !filter.bounds.are_none();
         let bounds = asks_index.then_some(&filter.bounds);
         let mut units = Units::of(&self.directory, &head, self.order, bounds)?;
-        let mut continuity = Continuity::new(&head, self.order, self.after.is_none());
+        let mut continuity = Continuity::new(&head, self.order, self.after.as_ref());
         summary.is_unsigned = head.signed.is_none()
             && head.doubt.is_none()
             && units.are_numbered()

@@ -1,6 +1,7 @@
 //! Searches give what a plain, slow reader gives, however the trail lies on the disk and however it is read.
 
 mod live;
+mod pages;
 mod random;
 mod trail;
 

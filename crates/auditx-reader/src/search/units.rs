@@ -120,7 +120,7 @@ impl<'b> Units<'b> {
     pub(super) fn are_numbered(&self) -> bool {
         self.files.iter().any(|part| match part {
             Part::Sealed(_) => true,
-            Part::Open { file, .. } => begins_with_number(file),
+            Part::Open { file, .. } => first_number(file).is_some(),
             Part::Legacy(_) | Part::Waiting { .. } | Part::Broken(_) => false,
         })
     }
@@ -130,7 +130,7 @@ impl<'b> Units<'b> {
         self.files.iter().map(Part::len).sum()
     }
 
-    /// Leaves out the sealed segments that lie wholly on the side of a cursor that was searched before.
+    /// Leaves out the segments that lie wholly on the side of a cursor that was searched before.
     pub(super) fn skip_to(&mut self, cursor: &Cursor) {
         let Cursor::Seq(seq) = cursor else { return };
         let begins_by = |part: &Part| matches!(part, Part::Sealed(sealed) if sealed.first_seq <= *seq);
@@ -138,7 +138,11 @@ impl<'b> Units<'b> {
             (Order::OldestFirst, Some(first)) => drop(self.files.drain(..first)),
             (Order::OldestFirst, None) => {}
             (Order::NewestFirst, _) => {
-                self.files.retain(|part| !matches!(part, Part::Sealed(sealed) if sealed.first_seq > *seq));
+                self.files.retain(|part| match part {
+                    Part::Sealed(sealed) => sealed.first_seq <= *seq,
+                    Part::Open { file, .. } => first_number(file).is_none_or(|first| first <= *seq),
+                    Part::Legacy(_) | Part::Waiting { .. } | Part::Broken(_) => true,
+                });
             }
         }
     }
@@ -242,9 +246,11 @@ fn skipped(blocks: &[Stretch]) -> Option<Unit> {
     Some(Unit::Skipped(first.seqs.start..last.seqs.end))
 }
 
-fn begins_with_number(file: &File) -> bool {
+/// The number of the first line of a plain file.
+fn first_number(file: &File) -> Option<u64> {
     let mut head = [0; HEAD];
-    file.read_at(&mut head, 0).is_ok_and(|len| parse_seq(&head[..len]).is_some())
+    let len = file.read_at(&mut head, 0).ok()?;
+    parse_seq(&head[..len])
 }
 
 impl Part {

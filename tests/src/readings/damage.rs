@@ -1,0 +1,209 @@
+//! What somebody may do to the files of a trail, at random.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use auditx_core::{checkpoint_history, checkpoint_path, sealed_segments};
+
+use super::forgery::{self, is_compressed};
+use crate::random::Random;
+
+/// What is done to the bytes or the name of one file, whatever it holds.
+const OF_ANY_FILE: [&str; 11] = [
+    "flip",
+    "zeros",
+    "noise",
+    "text",
+    "truncate",
+    "append",
+    "delete",
+    "empty",
+    "symlink",
+    "fifo",
+    "directory",
+];
+
+/// What is done to one segment or between two.
+const OF_SEGMENTS: [&str; 11] = [
+    "duplicate",
+    "swap",
+    "rename",
+    "second-frame",
+    "value",
+    "delete-line",
+    "repeat-line",
+    "insert-line",
+    "swap-lines",
+    "stub",
+    "recompress",
+];
+
+/// Where damage is done, and with what.
+#[derive(Debug)]
+pub(super) struct Damage<'d> {
+    /// The trail.
+    pub(super) directory: &'d Path,
+    /// Another trail.
+    pub(super) other: &'d Path,
+    /// Where files are put that are no longer in the trail.
+    pub(super) elsewhere: &'d Path,
+}
+
+impl Damage<'_> {
+    /// Damages something below the directory, and says what. `None` if this was not possible there.
+    pub(super) fn strike(&self, random: &mut Random) -> Option<String> {
+        match random.below(20) {
+            0..8 => self.strike_segment(random),
+            8..10 => self.forge_index(random),
+            10 => self.roll_back(random),
+            11 => self.take_from_other(random),
+            12 => {
+                let security = self.directory.join("security.jsonl");
+                fs::write(security, "").ok().map(|()| "empty security.jsonl".to_owned())
+            }
+            _ => self.strike_file(random),
+        }
+    }
+
+    /// Any file below the directory, those of `.auditx` as often as segments.
+    fn strike_file(&self, random: &mut Random) -> Option<String> {
+        let mut names = names_below(self.directory, Path::new(""));
+        let is_own = random.below(3) > 0;
+        names.retain(|name| name.starts_with(".auditx") == is_own);
+        let name = random.one_of(&names);
+        let how = *random.one_of(&OF_ANY_FILE);
+        self.change_file(random, how, &self.directory.join(name)).ok()?;
+        Some(format!("{how} {}", name.display()))
+    }
+
+    fn change_file(&self, random: &mut Random, how: &str, path: &Path) -> io::Result<()> {
+        let aside = self.elsewhere.join(format!("aside-{}", random.below(u64::MAX)));
+        match how {
+            "delete" if path.is_dir() => return fs::remove_dir_all(path),
+            "delete" => return fs::remove_file(path),
+            "symlink" => {
+                fs::rename(path, &aside)?;
+                return symlink(&aside, path);
+            }
+            "directory" => {
+                fs::rename(path, &aside)?;
+                return fs::create_dir(path);
+            }
+            "fifo" => {
+                fs::rename(path, &aside)?;
+                let status = Command::new("mkfifo").arg(path).status()?;
+                return if status.success() { Ok(()) } else { Err(io::Error::other("no FIFO")) };
+            }
+            _ => {}
+        }
+        let mut bytes = fs::read(path)?;
+        change_bytes(random, how, &mut bytes)?;
+        fs::write(path, bytes)
+    }
+
+    fn strike_segment(&self, random: &mut Random) -> Option<String> {
+        let how = *random.one_of(&OF_SEGMENTS);
+        let sealed = sealed_segments(self.directory).ok()?;
+        let mut paths: Vec<PathBuf> = sealed.into_iter().map(|segment| segment.path).collect();
+        paths.push(self.directory.join("audit.jsonl"));
+        let (one, two) = (random.one_of(&paths).clone(), random.one_of(&paths).clone());
+        let number = random.below(3_000);
+        let beside = |path: &Path| {
+            let end = if is_compressed(path) { "jsonl.zst" } else { "jsonl" };
+            self.directory.join(format!("audit-{number:020}.{end}"))
+        };
+        let outcome = match how {
+            "duplicate" => fs::copy(&one, beside(&one)).map(drop),
+            "rename" => fs::rename(&one, beside(&one)),
+            "swap" if one != two && is_compressed(&one) == is_compressed(&two) => {
+                let aside = self.elsewhere.join(format!("aside-{}", random.below(u64::MAX)));
+                fs::rename(&one, &aside)
+                    .and_then(|()| fs::rename(&two, &one))
+                    .and_then(|()| fs::rename(&aside, &two))
+            }
+            "swap" => return None,
+            "second-frame" => forgery::add_frame(&one, random.below(1_000)),
+            "recompress" => forgery::recompress(&one),
+            _ => forgery::change_lines(random, how, &one),
+        };
+        outcome.ok()?;
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Some(format!("{how} {} (with {} or {number})", name(&one), name(&two)))
+    }
+
+    /// Has an index say of some block that it holds nothing that anybody could ask for.
+    fn forge_index(&self, random: &mut Random) -> Option<String> {
+        let index = self.directory.join(".auditx/index");
+        let names: Vec<PathBuf> = fs::read_dir(index).ok()?.flatten().map(|entry| entry.path()).collect();
+        let path = names.get(random.index(names.len().max(1)))?;
+        let how = forgery::forge_index(random, path).ok()?;
+        Some(format!("forge {how} {}", path.file_name()?.to_string_lossy()))
+    }
+
+    /// Puts an older checkpoint in the place of the latest.
+    fn roll_back(&self, random: &mut Random) -> Option<String> {
+        let kept = checkpoint_history(self.directory);
+        let mut sizes: Vec<u64> = fs::read_dir(&kept)
+            .ok()?
+            .flatten()
+            .filter_map(|name| name.file_name().to_str()?.parse().ok())
+            .collect();
+        sizes.sort_unstable();
+        let size = *sizes.get(random.index(sizes.len().max(1)))?;
+        fs::copy(kept.join(size.to_string()), checkpoint_path(self.directory)).ok()?;
+        let are_newer_gone = random.below(2) == 0;
+        for newer in sizes.iter().filter(|newer| are_newer_gone && **newer > size) {
+            fs::remove_file(kept.join(newer.to_string())).ok()?;
+        }
+        Some(format!("roll back to {size}{}", if are_newer_gone { " and remove the newer" } else { "" }))
+    }
+
+    /// Puts a file of another trail in the place of one.
+    fn take_from_other(&self, random: &mut Random) -> Option<String> {
+        let mut names = names_below(self.other, Path::new(""));
+        names.retain(|name| self.other.join(name).is_file());
+        let name = random.one_of(&names);
+        fs::copy(self.other.join(name), self.directory.join(name)).ok()?;
+        Some(format!("take {} of another trail", name.display()))
+    }
+}
+
+fn change_bytes(random: &mut Random, how: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
+    if bytes.is_empty() && how != "append" {
+        return Err(io::Error::other("nothing is there to be changed"));
+    }
+    // The interesting parts of some files are at the beginning.
+    let within = if random.below(3) == 0 { bytes.len().min(256) } else { bytes.len() };
+    let begin = random.index(within.max(1));
+    let end = (begin + 1 + random.index(64)).min(bytes.len());
+    match how {
+        "flip" => bytes[begin] ^= 1 << random.below(8),
+        "zeros" => bytes[begin..end].fill(0),
+        "noise" => {
+            bytes[begin..end].iter_mut().for_each(|byte| *byte = random.below(256).to_le_bytes()[0]);
+        }
+        "text" => bytes[begin..end].fill(b'7'),
+        "truncate" => bytes.truncate(begin),
+        "append" => bytes.extend_from_slice(b"{\"garbage\":[\n\x00\xff"),
+        "empty" => bytes.clear(),
+        _ => return Err(io::Error::other("no such change")),
+    }
+    Ok(())
+}
+
+/// All names below a directory, relative to it.
+fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root.join(below)).into_iter().flatten().flatten() {
+        let name = below.join(entry.file_name());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            names.extend(names_below(root, &name));
+        }
+        names.push(name);
+    }
+    names.sort();
+    names
+}
