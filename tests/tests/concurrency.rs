@@ -86,7 +86,7 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         // Each segment gets an index first, which the trail records.
         wait_until("the compression of every sealed segment", || {
             let metrics = logger.metrics();
-            metrics.compressed == metrics.seals
+            metrics.compressed == metrics.seals && metrics.durable == metrics.written
         });
         logger.drain(PATIENCE).unwrap();
         drop(stopping);
@@ -104,7 +104,7 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
     ];
     assert_eq!(failures, [0; 5], "{metrics:?}");
     assert_eq!(seen, metrics.written, "a reader that follows sees each line");
-    assert_eq!(hooked.load(Ordering::SeqCst), metrics.written, "so does a hook");
+    assert_eq!(hooked.load(Ordering::SeqCst), metrics.written, "so does a hook: {metrics:?}");
     logger.close(PATIENCE).unwrap();
 
     let closed = lines(directory.path());

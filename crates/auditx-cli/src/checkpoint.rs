@@ -39,8 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.trail.directory();
     // One that the trail's own key did not sign is worth nothing elsewhere.
     let prover = Prover::open(directory)?;
-    if let Some(fault) = prover.fault() {
-        complain(&summary::not_as_signed(fault));
+    if let Some(trouble) = prover.trouble() {
+        complain(&summary::not_as_signed(&trouble));
         return Ok(Status::Error);
     }
     let latest = prover.checkpoint();

@@ -1,13 +1,13 @@
 //! How a search went, for whoever asked: what could not be read, and the exit status.
 
-use auditx_reader::{Fault, Summary};
+use auditx_reader::Summary;
 
 use crate::failure::Status;
 use crate::number::counted;
 use crate::terminal::{complain, harmless};
 
 /// What a command says of a trail that is not what was signed.
-pub(crate) fn not_as_signed(fault: &Fault) -> String {
+pub(crate) fn not_as_signed(fault: &impl ToString) -> String {
     format!(
         "the trail is not what was signed, so the answer may be wrong: {}; `auditx verify` says more",
         harmless(&fault.to_string())
@@ -42,8 +42,8 @@ pub(crate) fn tell(summary: &Summary, is_strict: bool) -> Status {
     }
     if let Some(signed) = summary.signed.filter(|_| summary.unsigned > 0) {
         let what = match summary.unsigned {
-            1 => "1 entry is not signed (* in a table): it is".to_owned(),
-            count => format!("{count} entries are not signed (* in a table): they are"),
+            1 => "1 entry is not signed: it is".to_owned(),
+            count => format!("{count} entries are not signed: they are"),
         };
         complain(&format!(
             "{what} newer than the latest checkpoint, which names {}",

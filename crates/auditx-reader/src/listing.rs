@@ -22,6 +22,9 @@ pub(crate) struct Listing {
     pub(crate) sealed: VecDeque<SealedSegment>,
     /// The active one, held open: it can be read to its end even when it is sealed meanwhile.
     pub(crate) active: Option<Result<Segment>>,
+    /// Whether there are sealed segments whose names claim lines of the active one: it was sealed a moment ago, or they do
+    /// not belong to the trail.
+    pub(crate) has_strays: bool,
 }
 
 impl Listing {
@@ -38,9 +41,11 @@ impl Listing {
             _ => Error::from_core(error),
         })?;
         let active_seq = active.as_ref().and_then(|active| active.as_ref().ok()?.first_seq());
+        let listed = sealed.len();
         sealed.retain(|sealed| active_seq.is_none_or(|active_seq| sealed.first_seq < active_seq));
+        let has_strays = sealed.len() < listed;
         let legacy = legacy_files(directory).into_iter().map(|(_, path)| path).collect();
-        Ok(Self { legacy, sealed: sealed.into(), active })
+        Ok(Self { legacy, sealed: sealed.into(), active, has_strays })
     }
 
     pub(crate) fn is_empty(&self) -> bool {

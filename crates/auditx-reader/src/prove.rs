@@ -24,7 +24,7 @@ use crate::lines::Lines;
 use crate::note::latest_checkpoint;
 use crate::search::Found;
 use crate::verify::record::{self, Record};
-use crate::verify::{Fault, VerifyOptions, verify};
+use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 
 /// How a proof asks for the nodes it takes.
 type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
@@ -70,7 +70,7 @@ pub struct Prover {
     directory: PathBuf,
     checkpoint: SignedCheckpoint,
     tiles: Tiles,
-    fault: Option<Fault>,
+    trouble: Option<String>,
 }
 
 impl fmt::Debug for Prover {
@@ -86,14 +86,14 @@ impl Prover {
     /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed it.
     pub fn open(directory: &Path) -> Result<Self> {
         let checkpoint = latest_checkpoint(directory)?;
-        let fault = check_checkpoint(directory, &checkpoint)?;
-        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), fault })
+        let trouble = check_checkpoint(directory, &checkpoint)?;
+        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
     /// What is not as it was signed in the trail, as far as its checkpoint shows it; what is proved holds all the same.
     #[must_use]
-    pub fn fault(&self) -> Option<&Fault> {
-        self.fault.as_ref()
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// What every proof ends with.
@@ -181,18 +181,25 @@ pub fn prove_consistency(
 
 /// What is wrong with a trail, if anything about its checkpoint is odd. A checkpoint that the trail's own key did not sign, as far
 /// as the trail names its key, is refused: nobody could check a proof of it.
-fn check_checkpoint(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<Option<Fault>> {
+fn check_checkpoint(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
     let Some(doubt) = Head::of(directory).doubt else { return Ok(None) };
     // A damaged cache is a doubt too: reading every line decides.
     let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
-    match verification.fault {
+    match &verification.fault {
         Some(fault) if fault.is_of_signature() => {
             let message = format!("nothing can be proved: {doubt}; {}; {ADVICE}", fault.message);
             Err(Error::corrupt(message, &checkpoint_path(directory)))
         }
         _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
-        fault => Ok(fault),
+        Some(fault) => Ok(Some(fault.to_string())),
+        None => Ok(stale(&verification.remarks)),
     }
+}
+
+/// Why a newer checkpoint must have been there.
+fn stale(remarks: &[Remark]) -> Option<String> {
+    let remark = remarks.iter().find(|remark| remark.kind == RemarkKind::StaleCheckpoint)?;
+    remark.examples.first().map(|example| example.message.clone())
 }
 
 /// Refuses a checkpoint that no key signed which the trail names. A trail that names none, since the records that did were

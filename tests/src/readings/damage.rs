@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,6 +55,13 @@ pub(super) struct Damage<'d> {
 impl Damage<'_> {
     /// Damages something below the directory, and says what. `None` if this was not possible there.
     pub(super) fn strike(&self, random: &mut Random) -> Option<String> {
+        // Opening a FIFO would wait for its other end for ever.
+        let is_fifo = |name: &PathBuf| {
+            fs::symlink_metadata(self.directory.join(name)).is_ok_and(|found| found.file_type().is_fifo())
+        };
+        if names_below(self.directory, Path::new("")).iter().any(is_fifo) {
+            return None;
+        }
         match random.below(20) {
             0..8 => self.strike_segment(random),
             8..10 => self.forge_index(random),

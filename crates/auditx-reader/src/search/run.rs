@@ -142,6 +142,9 @@ impl Search {
         if self.is_strict {
             return Some("every line is to be verified".to_owned());
         }
+        if units.has_strays() {
+            return Some("a segment claims lines of the active one".to_owned());
+        }
         let is_unsigned = head.signed.is_none() && units.are_numbered();
         head.doubt.clone().or_else(|| is_unsigned.then(|| "there is no checkpoint".to_owned()))
     }

@@ -92,6 +92,8 @@ pub(super) struct Units<'b> {
     order: Order,
     files: VecDeque<Part>,
     open: VecDeque<Unit>,
+    /// Whether a segment may not belong to the trail.
+    has_strays: bool,
 }
 
 /// A file still to be opened, or held open already.
@@ -112,8 +114,13 @@ impl<'b> Units<'b> {
         order: Order,
         bounds: Option<&'b Bounds>,
     ) -> Result<Self> {
-        let files = trail(directory)?;
-        Ok(Self { directory, head, bounds, order, files, open: VecDeque::new() })
+        let (files, has_strays) = trail(directory)?;
+        Ok(Self { directory, head, bounds, order, files, open: VecDeque::new(), has_strays })
+    }
+
+    /// Whether there are segments whose names claim lines of the active one.
+    pub(super) fn has_strays(&self) -> bool {
+        self.has_strays
     }
 
     /// Whether the lines of this directory have numbers, as far as names and the first line of the active segment tell.
@@ -265,8 +272,8 @@ impl Part {
     }
 }
 
-fn trail(directory: &Path) -> Result<VecDeque<Part>> {
-    let Listing { legacy, sealed, active } = Listing::of(directory)?;
+fn trail(directory: &Path) -> Result<(VecDeque<Part>, bool)> {
+    let Listing { legacy, sealed, active, has_strays } = Listing::of(directory)?;
     let legacy = legacy.into_iter().map(Part::Legacy);
     let mut files: VecDeque<Part> = legacy.chain(sealed.into_iter().map(Part::Sealed)).collect();
     if let Some(active) = active {
@@ -275,5 +282,5 @@ fn trail(directory: &Path) -> Result<VecDeque<Part>> {
             Err(error) => Part::Broken(error),
         });
     }
-    Ok(files)
+    Ok((files, has_strays))
 }

@@ -142,6 +142,9 @@ fn fork_in_history(
         let (size, root) = (note.size(), case.walked.roots.get(&note.size()));
         let is_gone = size > case.walked.next;
         if root == Some(note.root()) || (root.is_none() && !is_gone) {
+            if root.is_some() && size > checkpoint.size() && note.verify(&keys).is_ok() {
+                verification.remark(RemarkKind::StaleCheckpoint, None, stale(size));
+            }
             continue;
         }
         if note.origin() != checkpoint.origin() || note.verify(&keys).is_err() {
@@ -160,6 +163,10 @@ fn rolled_back(checkpoint: &SignedCheckpoint, size: u64, whose: &str) -> Fault {
     let signed = checkpoint.size();
     let message = format!("the trail was taken back to {signed} lines: a checkpoint {whose} names {size}");
     Fault::new(FaultKind::Truncated, message).at(signed)
+}
+
+fn stale(size: u64) -> String {
+    format!("a checkpoint of {size} lines was signed, and the latest here names fewer")
 }
 
 fn forked(size: u64, whose: &str) -> Fault {
@@ -201,8 +208,7 @@ fn known(
             _ => continue,
         }
         if size > checkpoint.size() {
-            let message = format!("a checkpoint of {size} lines was signed, and the latest here names fewer");
-            verification.remark(RemarkKind::StaleCheckpoint, None, message);
+            verification.remark(RemarkKind::StaleCheckpoint, None, stale(size));
         }
     }
     Ok(None)
