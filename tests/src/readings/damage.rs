@@ -60,7 +60,7 @@ impl Damage<'_> {
             fs::symlink_metadata(self.directory.join(name)).is_ok_and(|found| found.file_type().is_fifo())
         };
         if names_below(self.directory, Path::new("")).iter().any(is_fifo) {
-            return None;
+            return Some("nothing beside a FIFO".to_owned());
         }
         match random.below(20) {
             0..8 => self.strike_segment(random),
