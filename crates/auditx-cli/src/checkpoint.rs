@@ -39,20 +39,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.trail.directory();
     // One that the trail's own key did not sign is worth nothing elsewhere.
     let prover = Prover::open(directory)?;
-    if let Some(trouble) = prover.trouble() {
-        complain(&summary::not_as_signed(&trouble));
-        return Ok(Status::Error);
-    }
     let latest = prover.checkpoint();
-    let Some(path) = &arguments.save else {
-        terminal::give(latest.as_str())?;
-        return Ok(Status::Found);
-    };
-    if let Some(why) = reason_to_keep(path, latest)? {
+    if let Some(path) = &arguments.save
+        && let Some(why) = reason_to_keep(path, latest)?
+    {
         let verify = format!("auditx verify --dir {} --known {}", shell_word(directory), shell_word(path));
         complain(&format!("{why}, so it is kept: run `{verify}`"));
         return Ok(Status::Nothing);
     }
+    if let Some(trouble) = prover.trouble() {
+        complain(&summary::not_as_signed(&trouble));
+        return Ok(Status::Error);
+    }
+    let Some(path) = &arguments.save else {
+        terminal::give(latest.as_str())?;
+        return Ok(Status::Found);
+    };
     save::replace(path, latest.as_str().as_bytes())?;
     let place = harmless(&path.to_string_lossy());
     let mut out = terminal::output();

@@ -211,7 +211,10 @@ fn a_saved_checkpoint_that_knows_more_than_the_trail_is_kept() {
     assert_eq!(other.status, Some(1));
     assert!(other.err.contains("of another trail"), "{}", other.err);
     let nowhere = elsewhere.path().join("none/note");
-    let nowhere = auditx(&["checkpoint", "--save", nowhere.to_str().unwrap()], trail.path());
+    let stale = auditx(&["checkpoint", "--save", nowhere.to_str().unwrap()], trail.path());
+    assert_eq!(stale.status, Some(2));
+    assert!(stale.err.contains("the latest here names fewer"), "{}", stale.err);
+    let nowhere = auditx(&["checkpoint", "--save", nowhere.to_str().unwrap()], closed(1).path());
     assert_eq!(nowhere.status, Some(2));
     assert!(nowhere.err.starts_with("auditx: cannot write "), "{}", nowhere.err);
 }
