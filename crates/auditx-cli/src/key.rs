@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use auditx_core::{KeySource, OWN_DIR, Signer as _, SigningKey, VerifierKey};
+use auditx_core::{KeySource, OWN_DIR, SignedCheckpoint, Signer as _, SigningKey, VerifierKey};
 use auditx_reader::{VerifyOptions, latest_checkpoint, recorded_keys, verify};
 
 use crate::failure::{Failure, Status};
@@ -88,7 +88,7 @@ impl Show {
                 let since = current.seq;
                 (current.key, format!("The key of {}, named in line {since}.", harmless(latest.origin())))
             }
-            None => match self.kept_in_trail(latest.origin()) {
+            None => match self.kept_in_trail(latest.origin()).filter(|key| signs(key, &latest)) {
                 Some(key) => (
                     key,
                     "The records that named the key were retired; this is the one in the trail's directory."
@@ -122,6 +122,11 @@ impl Show {
         let pem = fs::read_to_string(self.trail.directory().join(OWN_DIR).join("keys/signing.pem")).ok()?;
         VerifierKey::new(log, &SigningKey::from_pem(&pem).ok()?.public_key()).ok()
     }
+}
+
+/// Whether a key signed this checkpoint: another one beside the trail is not the trail's.
+fn signs(key: &VerifierKey, checkpoint: &SignedCheckpoint) -> bool {
+    checkpoint.verify(std::slice::from_ref(key)).is_ok()
 }
 
 impl Rotate {

@@ -1,9 +1,11 @@
 //! What a trail says it is, beside its lines: `.auditx/trail.json`.
 
+use std::io::Read;
+
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::log_name;
-use crate::dir::Dir;
+use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::own_record::FORMAT_VERSION;
@@ -12,6 +14,9 @@ use crate::tree::to_hex;
 
 /// Its name in the trail's directory.
 pub(crate) const IDENTITY: &str = ".auditx/trail.json";
+
+/// More than any identity takes.
+const MOST_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TrailIdentity {
@@ -54,6 +59,12 @@ impl TrailIdentity {
             .at(&path));
         }
         Ok(identity)
+    }
+
+    /// The identity of a trail of any owner; `None` if it cannot be read.
+    pub(crate) fn read_foreign(directory: &Dir) -> Option<Self> {
+        let file = directory.open_foreign(IDENTITY, Access::READ).ok()?;
+        serde_json::from_reader(file.take(MOST_BYTES)).ok()
     }
 
     pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {

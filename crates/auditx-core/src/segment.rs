@@ -21,6 +21,7 @@ pub(crate) use index::Extent;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};
 pub use reader::TrailReader;
 pub(crate) use registry::Registry;
+pub(crate) use seek::last_line;
 
 /// The active segment, the only one that grows.
 pub const ACTIVE: &str = "audit.jsonl";

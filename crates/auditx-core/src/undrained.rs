@@ -46,17 +46,26 @@ pub struct Undrained {
 pub fn undrained(directory: impl Into<Dir>) -> Result<Undrained> {
     let directory = &directory.into();
     let Some(snapshot) = ring::snapshot(directory)? else { return Ok(Undrained::default()) };
+    let is_foreign = |identity: TrailIdentity| identity.id() != snapshot.trail_id;
     if snapshot.held.entries.is_empty() {
+        // An empty ring of another trail may have replaced one that was not.
+        if TrailIdentity::read_foreign(directory).is_some_and(is_foreign) {
+            return Err(foreign(directory));
+        }
         return Ok(Undrained::default());
     }
-    if TrailIdentity::read(directory)?.id() != snapshot.trail_id {
-        return Err(Error::corrupt("the journal's ring is one of another trail").at(&directory.join(OWN_DIR)));
+    if is_foreign(TrailIdentity::read(directory)?) {
+        return Err(foreign(directory));
     }
     let mut undrained = Undrained::of(snapshot.held.entries);
     undrained.looked_to = snapshot.held.lines;
     undrained.catch_up(&mut TrailReader::new(directory, snapshot.held.lines), Instant::now() + CATCH_UP)?;
     undrained.check();
     Ok(undrained)
+}
+
+fn foreign(directory: &Dir) -> Error {
+    Error::corrupt("the journal's ring is one of another trail").at(&directory.join(OWN_DIR))
 }
 
 impl Undrained {

@@ -14,13 +14,12 @@ use super::{check_latest, disagreement};
 use crate::checkpoint::SignedCheckpoint;
 use crate::control::control_lines;
 use crate::dir::{Access, Dir};
-use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::key::VerifierKey;
 use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
 use crate::notary::CHECKPOINTS;
 use crate::own_record::retired_frontier;
-use crate::segment::{Extent, Frame, SealedSegment};
+use crate::segment::{Extent, Frame, SealedSegment, last_line};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
@@ -97,6 +96,14 @@ fn examine(
     if let Some(hole) = hole_in(file, len) {
         return Ok(Err(format!("the segment has a hole from byte {hole} on: part of it was never written")));
     }
+    let extent = Extent::read(directory, segment);
+    if let Some(extent) = extent
+        && extent.is_of(file, segment.compressed)?
+    {
+        let end = segment.first_seq + extent.lines;
+        return Ok(check_last(tiles, end - 1, extent.last_leaf).map(|()| Some(end)));
+    }
+    // There is no index, it is of another text, or it is damaged, so the segment itself is asked.
     let damaged = |error| Ok(Err(format!("the compressed segment is damaged: {error}")));
     match first_seq_of(segment, file) {
         Ok(found) if found == Some(segment.first_seq) => {}
@@ -104,27 +111,25 @@ fn examine(
         Err(error) if segment.compressed => return damaged(error),
         Err(error) => return Err(error),
     }
-    let known = Extent::read(directory, segment);
-    let end = match known {
-        Some(extent) if extent.is_of(file, segment.compressed)? => Some(segment.first_seq + extent.lines),
-        // The index may be of another text, or damaged, so the segment itself is asked.
-        _ if segment.compressed => match count_lines(file) {
-            Ok(lines) => Some(segment.first_seq + lines),
-            Err(error) => return damaged(error),
-        },
-        _ => None,
-    };
     if segment.compressed {
-        return Ok(Ok(end));
+        return match count_lines(file) {
+            Ok(lines) => Ok(Ok(Some(segment.first_seq + lines))),
+            Err(error) => damaged(error),
+        };
     }
-    let Some((last, hash)) = last_leaf(file, len)? else {
+    let Some(last) = leaf_of(&last_line(file)?) else {
         return Ok(Err("the end of the segment is not a line".to_owned()));
     };
+    Ok(check_last(tiles, last.seq, last.hash).map(|()| Some(last.seq + 1)))
+}
+
+/// Compares the last line of a segment with the cache, if that has it.
+fn check_last(tiles: &Tiles, seq: u64, hash: Hash) -> Result<(), String> {
     let mut recorded = [Hash::default()];
-    if tiles.leaves(last, &mut recorded) == 1 && recorded[0] != hash {
-        return Ok(Err(format!("line {last}, the last of the segment, is not the line that was signed")));
+    if tiles.leaves(seq, &mut recorded) == 1 && recorded[0] != hash {
+        return Err(format!("line {seq}, the last of the segment, is not the line that was signed"));
     }
-    Ok(Ok(Some(last + 1)))
+    Ok(())
 }
 
 /// Where the first hole begins, on a file system that tells.
@@ -153,16 +158,6 @@ fn count_lines(file: &File) -> io::Result<u64> {
             read => count += memchr::memchr_iter(b'\n', &block[..read]).count() as u64,
         }
     }
-}
-
-/// The number and the leaf hash of the last line.
-fn last_leaf(file: &File, len: u64) -> io::Result<Option<(u64, Hash)>> {
-    let tail_len = len.min(MAX_LINE as u64 + 1);
-    let mut tail = vec![0; usize::try_from(tail_len).map_err(io::Error::other)?];
-    file.read_exact_at(&mut tail, len - tail_len)?;
-    let Some(lines) = tail.strip_suffix(b"\n") else { return Ok(None) };
-    let last = &lines[memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..];
-    Ok(leaf_of(last).map(|leaf| (leaf.seq, leaf.hash)))
 }
 
 /// A file read from an offset on, whatever others read of it.

@@ -16,7 +16,6 @@ use std::os::unix::fs::FileExt;
 
 use super::SealedSegment;
 use crate::dir::{Access, Dir};
-use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{Leaf, leaf_of};
 use crate::moment::Moment;

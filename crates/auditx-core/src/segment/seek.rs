@@ -10,6 +10,9 @@ use crate::line::{SEQ_PREFIX, parse_seq};
 /// So much is read through rather than searched.
 const NEAR: u64 = 256 * 1024;
 
+/// Where the last line of most segments is.
+const LAST: u64 = 4 * 1024;
+
 /// The longest beginning of a line that tells its number.
 const PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
 
@@ -35,6 +38,24 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
     let Some(end) = memchr::memchr(b'\n', &bytes[..read]) else { return Ok(None) };
     let line = &bytes[end + 1..read];
     Ok(parse_seq(line).map(|seq| (offset + end as u64 + 1, seq)))
+}
+
+/// The last line of a plain segment, without its newline. Reads 4 KiB, and more only for a longer line.
+pub(crate) fn last_line(file: &File) -> io::Result<Vec<u8>> {
+    let len = file.metadata()?.len();
+    let mut tail_len = len.min(LAST);
+    loop {
+        let mut tail = vec![0; usize::try_from(tail_len).map_err(io::Error::other)?];
+        file.read_exact_at(&mut tail, len - tail_len)?;
+        if tail.last() == Some(&b'\n') {
+            tail.pop();
+        }
+        let begin = memchr::memrchr(b'\n', &tail).map(|end| end + 1);
+        if begin.is_some() || tail_len == len || tail_len > MAX_LINE as u64 {
+            return Ok(tail.split_off(begin.unwrap_or(0)));
+        }
+        tail_len = len.min(MAX_LINE as u64 + 1);
+    }
 }
 
 #[cfg(test)]

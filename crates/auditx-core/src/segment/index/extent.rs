@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::codec::{HEADER_LEN, extent_in};
-use super::{MAX_LINE, SealedSegment, name_of, read_range};
+use super::{SealedSegment, name_of, read_range};
 use crate::dir::{Access, Dir};
 use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::segment::last_line;
 use crate::tree::Hash;
 
 /// What an index says of its segment as a whole. Nothing of it is checked.
@@ -50,12 +51,8 @@ impl Extent {
         if len != self.text_len {
             return Ok(false);
         }
-        let tail_len = len.min(MAX_LINE as u64 + 1);
-        let tail = read_range(plain, len - tail_len, tail_len)?;
-        let tail = tail.strip_suffix(b"\n").unwrap_or(&tail);
-        let last_line = &tail[memchr::memrchr(b'\n', tail).map_or(0, |end| end + 1)..];
         let head = read_range(plain, 0, len.min(LONGEST_PREFIX as u64))?;
         Ok(parse_seq(&head) == Some(self.first_seq)
-            && leaf_of(last_line).is_some_and(|leaf| leaf.hash == self.last_leaf))
+            && leaf_of(&last_line(plain)?).is_some_and(|leaf| leaf.hash == self.last_leaf))
     }
 }
