@@ -46,7 +46,7 @@ fn every_entry_lands_in_exactly_one_of_the_trails() {
             .collect();
         for round in 0..60 {
             // Each place twice in a row: once another's successor, once its own.
-            configure(Config::new(&places[round / 2 % places.len()]).max_file_bytes(65_536)).unwrap();
+            configure(Config::new(&places[round / 2 % places.len()]).max_file_bytes(262_144)).unwrap();
             if round % 3 != 0 {
                 let before = accepted.load(Ordering::SeqCst);
                 wait_until("entries after a configure", || accepted.load(Ordering::SeqCst) > before + 100);
