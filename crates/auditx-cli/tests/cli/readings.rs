@@ -17,7 +17,10 @@ use tempfile::TempDir;
 use crate::program::{auditx, ended};
 
 /// Damaged trails; the environment may say another number.
-const ROUNDS: u64 = 300;
+/// Damage that found faults while the readers were written.
+const SEED: u64 = 202;
+
+const ROUNDS: u64 = 60;
 
 /// Names that number.
 const ROUNDS_VARIABLE: &str = "AUDITX_TEST_ROUNDS";
@@ -49,7 +52,9 @@ fn readings(random: Random) -> Readings {
 #[test]
 fn a_damaged_trail_is_read_as_it_was_signed_or_said_to_be_wrong() {
     let rounds = std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |text| text.parse().unwrap());
-    let mut readings = readings(Random::seeded());
+    // The same damage in every run of the suite; `AUDITX_SEED` asks for another.
+    let random = if std::env::var_os("AUDITX_SEED").is_some() { Random::seeded() } else { Random::of(SEED) };
+    let mut readings = readings(random);
     let faults: Vec<String> = (0..rounds).flat_map(|_| readings.round()).collect();
     let tally = readings.tally();
     eprintln!("{tally:?}");
