@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::program::{auditx, ended};
 
-/// Damaged trails; the environment may say another number.
 /// Damage that found faults while the readers were written.
 const SEED: u64 = 202;
 
+/// Damaged trails; the environment may say another number.
 const ROUNDS: u64 = 60;
 
 /// Names that number.
