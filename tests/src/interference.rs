@@ -17,6 +17,7 @@ use crate::child::Child;
 use crate::deadline::PATIENCE;
 use crate::random::Random;
 use crate::report::{Report, say};
+use crate::snapshot::names_below;
 
 const THREADS: u64 = 4;
 
@@ -259,11 +260,11 @@ impl Round {
     fn interfere(&mut self, random: &mut Random) {
         let mut names = names_below(&self.logs, Path::new(""));
         names.retain(|name| !name.to_string_lossy().contains(".moved-"));
-        let change = CHANGES[index(random, CHANGES.len())];
+        let change = *random.one_of(&CHANGES);
         let Some(name) = (if random.below(2) == 0 {
             Some(PathBuf::from("audit.jsonl"))
         } else {
-            (!names.is_empty()).then(|| names.swap_remove(index(random, names.len())))
+            (!names.is_empty()).then(|| names.swap_remove(random.index(names.len())))
         }) else {
             return;
         };
@@ -279,21 +280,4 @@ impl Round {
             self.changed.push(format!("{change:?} {}", name.display()));
         }
     }
-}
-
-fn index(random: &mut Random, len: usize) -> usize {
-    usize::try_from(random.below(len as u64)).expect("an index")
-}
-
-/// All names below a directory, relative to it.
-fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(root.join(below)).into_iter().flatten().flatten() {
-        let name = below.join(entry.file_name());
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.extend(names_below(root, &name));
-        }
-        names.push(name);
-    }
-    names
 }

@@ -63,6 +63,21 @@ impl Seen {
     }
 }
 
+/// All names below `below` in `root`, relative to `root` and in order. What cannot be listed has none.
+#[must_use]
+pub fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root.join(below)).into_iter().flatten().flatten() {
+        let name = below.join(entry.file_name());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            names.extend(names_below(root, &name));
+        }
+        names.push(name);
+    }
+    names.sort();
+    names
+}
+
 fn look(root: &Path, below: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
     let path = root.join(below);
     let metadata = fs::symlink_metadata(&path).expect("a name below the directory");

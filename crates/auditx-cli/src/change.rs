@@ -85,40 +85,40 @@ mod tests {
 
     use super::*;
 
-    fn told(old: &str, new: &str) -> Vec<String> {
+    fn differences(old: &str, new: &str) -> Vec<String> {
         let line = line(old, new);
         let row = Row::read_text(&line).unwrap();
         let text = |value: Option<Json<'_>>| format!("{:?}", value.map(|value| value.text()));
         changes(&row)
             .iter()
             .map(|change| format!("{}: {} {}", change.field, text(change.old), text(change.new)))
-            .map(|told| told.replace("Some(", "").replace([')', '"'], ""))
+            .map(|change| change.replace("Some(", "").replace([')', '"'], ""))
             .collect()
     }
 
     #[test]
     fn only_what_differs_is_told_down_to_its_field() {
         assert_eq!(
-            told(
+            differences(
                 r#"{"a":1,"same":"A","address":{"city":"Yangon","zip":1}}"#,
                 r#"{"a":2,"same":"\u0041","address":{"city":"Bago","zip":1}}"#
             ),
             ["a: 1 2", "address.city: Yangon Bago"]
         );
-        assert_eq!(told(r#"{"a":1}"#, r#"{"b":2}"#), ["a: 1 None", "b: None 2"]);
-        assert_eq!(told("-", r#"{"a":1}"#), ["a: None 1"]);
-        assert_eq!(told(r#"{"a":"x"}"#, "-"), ["a: x None"]);
-        assert_eq!(told(r#""draft""#, r#""posted""#), [": draft posted"]);
-        assert_eq!(told("-", "-"), [""; 0]);
+        assert_eq!(differences(r#"{"a":1}"#, r#"{"b":2}"#), ["a: 1 None", "b: None 2"]);
+        assert_eq!(differences("-", r#"{"a":1}"#), ["a: None 1"]);
+        assert_eq!(differences(r#"{"a":"x"}"#, "-"), ["a: x None"]);
+        assert_eq!(differences(r#""draft""#, r#""posted""#), [": draft posted"]);
+        assert_eq!(differences("-", "-"), [""; 0]);
     }
 
     #[test]
     fn a_number_is_its_quantity_and_no_text() {
-        assert_eq!(told(r#"{"a":500000}"#, r#"{"a":500000.0}"#), [""; 0]);
-        assert_eq!(told(r#"{"a":[1,{"b":5e5}]}"#, r#"{"a":[1.0,{"b":500000}]}"#), [""; 0]);
-        assert_eq!(told(r#"{"a":500000}"#, r#"{"a":"500000"}"#), ["a: 500000 500000"]);
+        assert_eq!(differences(r#"{"a":500000}"#, r#"{"a":500000.0}"#), [""; 0]);
+        assert_eq!(differences(r#"{"a":[1,{"b":5e5}]}"#, r#"{"a":[1.0,{"b":500000}]}"#), [""; 0]);
+        assert_eq!(differences(r#"{"a":500000}"#, r#"{"a":"500000"}"#), ["a: 500000 500000"]);
         assert_eq!(
-            told(r#"{"a":9007199254740992}"#, r#"{"a":9007199254740993}"#),
+            differences(r#"{"a":9007199254740992}"#, r#"{"a":9007199254740993}"#),
             ["a: 9007199254740992 9007199254740993"]
         );
     }

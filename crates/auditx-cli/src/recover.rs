@@ -15,7 +15,7 @@ use crate::trail::{PATIENCE, Trail};
 /// Repairs the end of a trail, or begins anew where it is not what was signed
 ///
 /// A process that opens the trail does the same repair. This verifies the trail
-/// first, then says what no checkpoint names yet and where it stands, and then
+/// first, then says what no checkpoint names yet and where it is, and then
 /// signs it. A trail that is not what was signed is evidence, and is never opened or
 /// changed: with --accept-loss it is set aside, whole, and a new one begins in its
 /// place.
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx recover --dir /var/log/erp --dry-run        what is not signed, and where it stands
+  auditx recover --dir /var/log/erp --dry-run        what is not signed, and where it is
   auditx recover --dir /var/log/erp
   auditx verify --dir /var/log/erp                   what is wrong, before anything is set aside
   auditx recover --dir /var/log/erp --accept-loss

@@ -9,10 +9,11 @@ use std::io::{self, Read};
 
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
-use crate::line::parse_seq;
+use crate::line::{leaf_of, parse_seq};
 use crate::own_record::kind_in;
 use crate::segment::{TrailReader, line_at};
 use crate::storage::Storage;
+use crate::tiles::Tiles;
 
 /// Its name in the trail's directory.
 pub(crate) const CONTROL: &str = ".auditx/control.jsonl";
@@ -46,35 +47,56 @@ fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-/// Adds the control record in the line with this number. A newer `retired` replaces the older one.
+/// Adds the control record in the line with this number. A newer `retired` replaces the older one. Without a file, the whole
+/// trail is read for the others.
 ///
 /// # Errors
 /// `is_storage` if the disk refuses, `is_corrupt` if the line is not in the trail.
 pub(crate) fn keep(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<()> {
-    let line = line_at(directory, seq)?;
-    let mut lines = control_lines(directory)?.unwrap_or_default();
-    add(&mut lines, &line);
+    let lines = match control_lines(directory)? {
+        None => with_those_of_trail(directory, Vec::new(), |_| false)?,
+        Some(mut lines) => {
+            add(&mut lines, &line_at(directory, seq)?);
+            lines
+        }
+    };
     write(directory, storage, &lines)
 }
 
-/// Writes the file again from the trail, if it is missing. Costs one look at the first line while the first key signs and
-/// nothing was retired, otherwise reading the whole trail once.
+/// Writes the file again from the trail, if it is missing, does not name `key`, or holds a line that is not in the tree. A
+/// copy that is in the tree stays: the record itself may have been retired. Costs one look at the first line while the first
+/// key signs and nothing was retired, otherwise reading the whole trail once.
 ///
 /// # Errors
 /// `is_storage` if the disk refuses, `is_corrupt` if the trail cannot be followed.
 pub(crate) fn make(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<()> {
-    if control_lines(directory)?.is_some() {
+    let tiles = Tiles::open(directory);
+    let is_recorded = |line: &Vec<u8>| leaf_of(line).is_some_and(|leaf| tiles.holds(leaf));
+    let names_key = |line: &[u8]| memchr::memmem::find(line, key.as_bytes()).is_some();
+    let mut lines = control_lines(directory)?.unwrap_or_default();
+    let count = lines.len();
+    lines.retain(is_recorded);
+    if lines.len() == count && lines.iter().any(|line| names_key(line)) {
         return Ok(());
     }
+    let lines = with_those_of_trail(directory, lines, |line| parse_seq(line) == Some(0) && names_key(line))?;
+    write(directory, storage, &lines)
+}
+
+/// These, and the control records in the trail up to the first line that `is_last`.
+fn with_those_of_trail(
+    directory: &Dir,
+    mut lines: Vec<Vec<u8>>,
+    is_last: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>> {
     let mut reader = TrailReader::new(directory, 0);
-    let mut lines = Vec::new();
-    while let Some((seq, line)) = reader.next_line()? {
+    while let Some((_, line)) = reader.next_line()? {
         add(&mut lines, line);
-        if seq == 0 && memchr::memmem::find(line, key.as_bytes()).is_some() {
+        if is_last(line) {
             break;
         }
     }
-    write(directory, storage, &lines)
+    Ok(lines)
 }
 
 fn add(lines: &mut Vec<Vec<u8>>, line: &[u8]) {
@@ -85,6 +107,7 @@ fn add(lines: &mut Vec<Vec<u8>>, line: &[u8]) {
         _ => return,
     }
     lines.push(line.to_vec());
+    lines.sort_by_key(|line| parse_seq(line));
 }
 
 fn write(directory: &Dir, storage: &dyn Storage, lines: &[Vec<u8>]) -> Result<()> {

@@ -83,6 +83,16 @@ impl Housekeeping {
         control::keep(&self.directory, &*self.storage, seq)
     }
 
+    fn make_control_records(&self) -> Result<()> {
+        let _busy = self.occupy();
+        control::make(&self.directory, &*self.storage, &self.notary.key().to_string())
+    }
+
+    fn report(&self, what: &str, error: &Error) {
+        self.counters.keeping_failures.add(1);
+        self.app_log.trouble(&format!("{what}: {error}"));
+    }
+
     fn occupy(&self) -> MutexGuard<'_, Indexed> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +100,6 @@ impl Housekeeping {
     /// Whether it met all there are: others are signed first.
     fn round(&self, stopping: &AtomicBool) -> Result<bool> {
         let mut indexed = self.occupy();
-        control::make(&self.directory, &*self.storage, &self.notary.key().to_string())?;
         self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
         let mut takes_indexes = true;
         let are_all_signed = self.notary.size() >= self.appender.lock().first_seq();
@@ -164,10 +173,16 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
     // refused everything goes on as before.
     #[cfg(target_os = "linux")]
     rustix::process::setpriority_process(None, LOWEST_PRIORITY).unwrap_or(());
+    let mut has_control_records = false;
     while !stopping.load(Ordering::SeqCst) {
+        if !has_control_records {
+            let outcome = housekeeping.make_control_records();
+            // Only a disk that refuses them now may take them in the next round.
+            has_control_records = !outcome.as_ref().is_err_and(Error::is_storage);
+            outcome.unwrap_or_else(|error| housekeeping.report("control records", &error));
+        }
         let are_all_signed = housekeeping.round(stopping).unwrap_or_else(|error| {
-            housekeeping.counters.keeping_failures.add(1);
-            housekeeping.app_log.trouble(&format!("sealed segments: {error}"));
+            housekeeping.report("sealed segments", &error);
             true
         });
         let ages = housekeeping.retention != Retention::KeepEverything;

@@ -11,6 +11,9 @@ use crate::vocabulary::LogLevel;
 /// How every line begins; the sequence number follows.
 pub(crate) const SEQ_PREFIX: &[u8] = b"{\"seq\":";
 
+/// The longest beginning of a line that contains its number and the comma.
+pub(crate) const LONGEST_SEQ: usize = SEQ_PREFIX.len() + 20 + 1;
+
 /// Reads the exact prefix `{"seq":N,` with a canonical N.
 #[must_use]
 pub fn parse_seq(line: &[u8]) -> Option<u64> {

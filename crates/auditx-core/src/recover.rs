@@ -34,6 +34,8 @@ use tail::Tail;
 /// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.
 const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
+const CACHE_WAS_WRONG: &str = "the cache of tree nodes did not agree with the checkpoint; the lines do, and what can be of it is made anew from them";
+
 /// What opening found, and what the trail is to say about it.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -122,9 +124,10 @@ fn resume(
         records.push(OwnRecord::Restored(restoration));
         tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     }
-    survey::check_segments(directory, sealed, tail.active_first, signed)?;
+    survey::check_segments(directory, sealed, tail.active_first, signed, &tiles)?;
     let next_seq = tail.next_seq;
-    if latest.is_none() && next_seq > LINES_BEFORE_FIRST_CHECKPOINT {
+    let first = sealed.iter().map(|segment| segment.first_seq).chain(tail.active_first).min().unwrap_or(0);
+    if latest.is_none() && (first > 0 || next_seq > LINES_BEFORE_FIRST_CHECKPOINT) {
         return Err(Error::corrupt(format!(
             "the trail has {next_seq} lines and no checkpoint, though it was signed from its beginning; \
              bring the file back, or begin anew with `auditx recover --accept-loss`"
@@ -141,16 +144,18 @@ fn resume(
         )
         .at(&directory.join(ACTIVE)));
     }
-    let (frontier, remark) = match (&latest, tail.suspect) {
-        (None, _) => (CompactRange::new(0), None),
-        (Some(latest), suspect) => {
+    let (frontier, remark) = match &latest {
+        None => (CompactRange::new(0), None),
+        Some(latest) => {
             let cached = tiles.frontier(signed).filter(|range| range.root().as_ref() == Some(latest.root()));
-            match cached {
-                Some(frontier) if suspect.is_none() => (frontier, None),
-                _ => {
+            match cached.filter(|_| tail.suspect.is_none()) {
+                Some(frontier) if first == 0 || survey::is_retired(directory, first, &tiles) => {
+                    (frontier, None)
+                }
+                cached => {
                     let frontier = rebuild::frontier(directory, latest, &tiles)?;
-                    let remark = "the cache of tree nodes did not agree with the checkpoint; the lines do, and what can be of it is made anew from them";
-                    (frontier, Some(remark.to_owned()))
+                    let remark = cached.is_none().then(|| CACHE_WAS_WRONG.to_owned());
+                    (frontier, remark)
                 }
             }
         }

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
+use crate::line::Leaf;
 use crate::tree::{CompactRange, Hash, node_hash};
 
 /// Where they are, in the trail's directory.
@@ -65,6 +66,12 @@ impl Tiles {
             hashes = hashes.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
         }
         hashes.pop()
+    }
+
+    /// Whether the cache has this leaf, with this hash.
+    #[must_use]
+    pub(crate) fn holds(&self, leaf: Leaf) -> bool {
+        self.node(0, leaf.seq) == Some(leaf.hash)
     }
 
     /// The hashes of the lines from `begin` on, as the cache has them. Returns how many of `leaves` it has.

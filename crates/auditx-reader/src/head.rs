@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use auditx_core::{
-    Leaf, SegmentIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_history, checkpoint_path,
-    control_lines, leaf_of,
+    SegmentIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_history, checkpoint_path, control_lines,
+    leaf_of,
 };
 
 use crate::file;
@@ -35,7 +35,7 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn of(directory: &Path) -> Self {
-        let checkpoint = match read_checkpoint(directory) {
+        let checkpoint = match newest_checkpoint(directory) {
             Ok(Some(checkpoint)) => checkpoint,
             // A trail that nobody signed yet, and a directory of legacy lines: the first numbered line tells them apart.
             Ok(None) => return Self::default(),
@@ -59,7 +59,7 @@ impl Head {
             return true;
         }
         let ledger = self.ledger.as_ref();
-        ledger.zip(index.record()).is_some_and(|(ledger, record)| is_signed(ledger, record))
+        ledger.zip(index.record()).is_some_and(|(ledger, record)| ledger.holds(record))
     }
 
     fn examine(
@@ -71,13 +71,10 @@ impl Head {
         if log_name(directory).as_deref() != Some(checkpoint.origin()) {
             return Err(".auditx/trail.json names another trail than the checkpoint".to_owned());
         }
-        if let Some(newer) = newer_checkpoint(directory, checkpoint.size()) {
-            return Err(format!("a checkpoint of {newer} lines is kept, and the latest names fewer"));
-        }
         let lines = control_lines(directory).ok().flatten().ok_or(".auditx/control.jsonl is not there")?;
         let mut key: Option<VerifierKey> = None;
         for line in lines {
-            if !leaf_of(&line).is_some_and(|leaf| is_signed(ledger, leaf)) {
+            if !leaf_of(&line).is_some_and(|leaf| ledger.holds(leaf)) {
                 return Err(".auditx/control.jsonl holds a line that is not in the trail".to_owned());
             }
             match record::read(&line, &[]) {
@@ -92,24 +89,27 @@ impl Head {
     }
 }
 
-fn is_signed(ledger: &Ledger, leaf: Leaf) -> bool {
-    leaf.seq < ledger.size() && ledger.leaf(leaf.seq) == Some(leaf.hash)
+/// The checkpoint with the most lines: `.auditx/checkpoint`, or one in `.auditx/checkpoints/`.
+///
+/// The writer keeps a checkpoint before it replaces the latest, so a kept one may be ahead of it for a moment. It stays
+/// ahead if an older `.auditx/checkpoint` was put back; the trail is then held to the newer one.
+fn newest_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, String> {
+    let Some(latest) = read_checkpoint(&checkpoint_path(directory))? else { return Ok(None) };
+    let kept = checkpoint_history(directory);
+    let names = fs::read_dir(&kept).into_iter().flatten();
+    let sizes = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+    match sizes.max().filter(|newest| *newest > latest.size()) {
+        Some(newest) => Ok(read_checkpoint(&kept.join(newest.to_string()))?.or(Some(latest))),
+        None => Ok(Some(latest)),
+    }
 }
 
-fn read_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, String> {
-    let path = checkpoint_path(directory);
-    match file::read_small(&path) {
+fn read_checkpoint(path: &Path) -> Result<Option<SignedCheckpoint>, String> {
+    match file::read_small(path) {
         Ok(None) => Ok(None),
         Ok(Some(note)) => SignedCheckpoint::parse(&note).map(Some).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The largest size among the checkpoints that are kept, if it is larger than this.
-fn newer_checkpoint(directory: &Path, size: u64) -> Option<u64> {
-    let names = fs::read_dir(checkpoint_history(directory)).ok()?;
-    let sizes = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
-    sizes.max().filter(|newest| *newest > size)
 }
 
 #[cfg(test)]
@@ -151,5 +151,25 @@ mod tests {
         assert_eq!(Head::of(directory.path()).doubt, None, "closed");
         drop(AuditLogger::open(Config::new(directory.path())).unwrap());
         assert_eq!(Head::of(directory.path()).doubt, None, "opened again");
+    }
+
+    /// The moment between the two files of one checkpoint, made to last.
+    #[test]
+    fn a_kept_checkpoint_that_is_ahead_of_the_latest_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = || Config::new(directory.path()).max_file_bytes(65_536);
+        let open = || AuditLogger::open(config()).unwrap();
+        open().close(PATIENCE).unwrap();
+        let latest = checkpoint_path(directory.path());
+        let older = fs::read(&latest).unwrap();
+        let logger = open();
+        for number in 0..400 {
+            logger.log(format!("entry {number} {}", "x".repeat(500))).record().unwrap();
+        }
+        logger.close(PATIENCE).unwrap();
+        fs::write(&latest, older).unwrap();
+        let head = Head::of(directory.path());
+        assert_eq!(head.doubt, None);
+        assert!(head.signed.unwrap() > 200, "{:?}", head.signed);
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::{Hash, SignedCheckpoint, Tiles, node_hashes};
+use auditx_core::{Hash, Leaf, SignedCheckpoint, Tiles, node_hashes};
 
 /// Hashes of a tile.
 const WIDTH: u64 = 256;
@@ -53,6 +53,11 @@ impl Ledger {
     pub(crate) fn leaf(&self, seq: u64) -> Option<Hash> {
         let tile = self.tile(0, seq / WIDTH)?;
         tile.get(usize::try_from(seq % WIDTH).ok()?).copied()
+    }
+
+    /// Whether this line is signed, with this hash.
+    pub(crate) fn holds(&self, leaf: Leaf) -> bool {
+        leaf.seq < self.size && self.leaf(leaf.seq) == Some(leaf.hash)
     }
 
     /// The first of these lines that does not have the hash that was signed. Lines that are not signed are not compared.

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::{
     ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_path,
-    control_lines,
+    control_lines, leaf_of,
 };
 
 use crate::error::{Error, Result};
 use crate::find::find_unchecked;
 use crate::head::Head;
 use crate::keys::recorded_keys;
+use crate::ledger::Ledger;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::note::latest_checkpoint;
@@ -85,8 +86,10 @@ impl Prover {
     /// # Errors
     /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed it.
     pub fn open(directory: &Path) -> Result<Self> {
+        // Read first, so that a writer at work does not get ahead of the checkpoint that is proved with.
+        let head = Head::of(directory);
         let checkpoint = latest_checkpoint(directory)?;
-        let trouble = check_checkpoint(directory, &checkpoint)?;
+        let trouble = check_checkpoint(directory, &head, &checkpoint)?;
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
@@ -181,8 +184,12 @@ pub fn prove_consistency(
 
 /// What is wrong with a trail, if anything about its checkpoint is odd. A checkpoint that the trail's own key did not sign, as far
 /// as the trail names its key, is refused: nobody could check a proof of it.
-fn check_checkpoint(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
-    let Some(doubt) = Head::of(directory).doubt else { return Ok(None) };
+fn check_checkpoint(directory: &Path, head: &Head, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
+    let doubt = match &head.doubt {
+        Some(doubt) => doubt,
+        None if head.signed > Some(checkpoint.size()) => "a newer checkpoint is kept",
+        None => return Ok(None),
+    };
     // A damaged cache is a doubt too: reading every line decides.
     let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
     match &verification.fault {
@@ -205,14 +212,17 @@ fn stale(remarks: &[Remark]) -> Option<String> {
 /// Refuses a checkpoint that no key signed which the trail names. A trail that names none, since the records that did were
 /// retired, cannot refuse any.
 ///
-/// Costs reading `.auditx/control.jsonl`; if no key in it signed, reading every line once.
+/// Costs reading `.auditx/control.jsonl`; if no key of a line of it that is in the tree signed, reading every line once.
 ///
 /// # Errors
 /// `is_corrupt` if it is not signed, and as [`recorded_keys`].
 fn must_be_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
     let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
+    let ledger = Ledger::open(Tiles::open(directory), checkpoint);
+    let is_recorded =
+        |line: &&Vec<u8>| ledger.as_ref().zip(leaf_of(line)).is_some_and(|(ledger, leaf)| ledger.holds(leaf));
     let copies = control_lines(directory).ok().flatten().unwrap_or_default();
-    let named = copies.iter().filter_map(|line| match record::read(line, &[]) {
+    let named = copies.iter().filter(is_recorded).filter_map(|line| match record::read(line, &[]) {
         Some(Record::Genesis { key, .. }) => key,
         Some(Record::Key { new, .. }) => Some(new),
         _ => None,

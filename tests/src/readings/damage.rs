@@ -10,6 +10,7 @@ use auditx_core::{checkpoint_history, checkpoint_path, sealed_segments};
 
 use super::forgery::{self, is_compressed};
 use crate::random::Random;
+use crate::snapshot::names_below;
 
 /// What is done to the bytes or the name of one file, whatever it holds.
 const OF_ANY_FILE: [&str; 11] = [
@@ -80,7 +81,8 @@ impl Damage<'_> {
         let mut names = names_below(self.directory, Path::new(""));
         let is_own = random.below(3) > 0;
         names.retain(|name| name.starts_with(".auditx") == is_own);
-        let name = random.one_of(&names);
+        // Earlier damage may have taken all of `.auditx` away.
+        let name = names.get(random.index(names.len().max(1)))?;
         let how = *random.one_of(&OF_ANY_FILE);
         self.change_file(random, how, &self.directory.join(name)).ok()?;
         Some(format!("{how} {}", name.display()))
@@ -199,18 +201,4 @@ fn change_bytes(random: &mut Random, how: &str, bytes: &mut Vec<u8>) -> io::Resu
         _ => return Err(io::Error::other("no such change")),
     }
     Ok(())
-}
-
-/// All names below a directory, relative to it.
-fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(root.join(below)).into_iter().flatten().flatten() {
-        let name = below.join(entry.file_name());
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.extend(names_below(root, &name));
-        }
-        names.push(name);
-    }
-    names.sort();
-    names
 }

@@ -26,6 +26,13 @@ fn with_name(path: &Path) -> NewFile {
     NewFile { file: BufWriter::new(file), place, path: path.to_owned() }
 }
 
+fn is_there_once_finished(mut file: NewFile, path: &Path) {
+    file.write_all(b"all").unwrap();
+    file.finish().unwrap();
+    assert_eq!(names(path.parent().unwrap()), ["out"]);
+    assert_eq!(fs::read(path).unwrap(), b"all");
+}
+
 #[test]
 fn nothing_has_a_name_before_it_is_whole() {
     let directory = tempfile::tempdir().unwrap();
@@ -36,13 +43,7 @@ fn nothing_has_a_name_before_it_is_whole() {
     assert!(matches!(file.place, Place::Nameless));
     assert_eq!(names(directory.path()), [""; 0]);
     drop(file);
-    let mut file = NewFile::create(&path).unwrap();
-    file.write_all(b"all").unwrap();
-    file.finish().unwrap();
-    assert_eq!(
-        (names(directory.path()), fs::read(&path).unwrap()),
-        (vec!["out".to_owned()], b"all".to_vec())
-    );
+    is_there_once_finished(NewFile::create(&path).unwrap(), &path);
 }
 
 #[test]
@@ -72,13 +73,7 @@ fn a_file_system_without_nameless_files_is_written_under_a_temporary_name() {
     assert_eq!(mode(&temporary) & !0o640, 0);
     drop(file);
     assert_eq!(names(directory.path()), [""; 0]);
-    let mut file = with_name(&path);
-    file.write_all(b"all").unwrap();
-    file.finish().unwrap();
-    assert_eq!(
-        (names(directory.path()), fs::read(&path).unwrap()),
-        (vec!["out".to_owned()], b"all".to_vec())
-    );
+    is_there_once_finished(with_name(&path), &path);
 }
 
 /// No test of its own: what the children below do.

@@ -32,7 +32,7 @@ fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["auditx"]["kind"].as_str()).collect();
     assert_eq!(kinds, ["genesis", "open", "close"]);
     let entries = entries(lines);
-    let told: Vec<_> =
+    let recorded: Vec<_> =
         entries.iter().map(|entry| [&entry["level"], &entry["module"], &entry["action"]]).collect();
     let business = [
         ["AUDIT", "auth", "LOGIN"],
@@ -41,9 +41,9 @@ fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
         ["AUDIT", "service", "UPDATE"],
         ["AUDIT", "crm", "UPDATE"],
     ];
-    assert_eq!(told[..5], business);
-    assert_eq!(told[5..10], [["SECURITY", "auth", "LOGIN"]; 5]);
-    assert_eq!(told[10..], [["CRITICAL", "auth", "LOGIN"]; 2]);
+    assert_eq!(recorded[..5], business);
+    assert_eq!(recorded[5..10], [["SECURITY", "auth", "LOGIN"]; 5]);
+    assert_eq!(recorded[10..], [["CRITICAL", "auth", "LOGIN"]; 2]);
     for entry in &entries[..5] {
         let context = ["user", "user_role", "company_id", "branch_id", "ip"].map(|name| &entry[name]);
         assert_eq!(context, ["admin", "manager", "CO-001", "BR-YGN", "192.168.1.10"]);
@@ -135,9 +135,9 @@ fn a_second_demo_records_nothing_and_says_how_to_look_at_the_first() {
     let second = auditx(&["demo"], directory.path());
     assert_eq!((second.status, second.out.as_str()), (Some(2), ""));
     let place = directory.path().display();
-    let told =
+    let expected =
         format!("auditx: {place} holds the demonstration of an earlier run, and nothing was recorded\n");
-    assert!(second.err.starts_with(&told), "{}", second.err);
+    assert!(second.err.starts_with(&expected), "{}", second.err);
     assert_eq!(files(directory.path()), before);
     let look = second.err.lines().find_map(|line| line.trim().strip_prefix("to look at it:")).unwrap();
     let look = ended(std::process::Command::new("sh").args(["-c", look]));
@@ -151,9 +151,9 @@ fn is_refused(directory: &std::path::Path) {
     let before = files(directory);
     let demo = auditx(&["demo"], directory);
     assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
-    let told =
+    let expected =
         format!("auditx: {} is not empty: a demonstration is recorded into a new or an", directory.display());
-    assert!(demo.err.starts_with(&told), "{}", demo.err);
+    assert!(demo.err.starts_with(&expected), "{}", demo.err);
     assert_eq!(files(directory), before);
 }
 
@@ -207,12 +207,12 @@ fn a_demonstration_is_recommended_only_where_nothing_is() {
     let directory = directory();
     let nowhere = directory.path().join("nowhere");
     for (place, is_recommended) in [(nowhere.as_path(), true), (directory.path(), true)] {
-        let told = auditx(&["query"], place).err;
-        assert_eq!(told.contains("auditx demo --dir"), is_recommended, "{told}");
+        let message = auditx(&["query"], place).err;
+        assert_eq!(message.contains("auditx demo --dir"), is_recommended, "{message}");
     }
     fs::write(directory.path().join("app.log"), "").unwrap();
-    let told = auditx(&["query"], directory.path()).err;
-    assert!(!told.contains("demo") && told.contains("AuditLogger::open"), "{told}");
+    let message = auditx(&["query"], directory.path()).err;
+    assert!(!message.contains("demo") && message.contains("AuditLogger::open"), "{message}");
 }
 
 #[test]

@@ -62,8 +62,8 @@ fn a_line_is_proved_on_another_machine_with_nothing_but_the_key() {
         assert_eq!(checked.out.lines().last().unwrap(), line);
 
         let json: Value = serde_json::from_str(&elsewhere.check(&proof.out, &["--json"]).out).unwrap();
-        let told = ["answer", "proof", "seq", "is_erased", "line"].map(|name| json[name].clone());
-        assert_eq!(told, [json!("proved"), json!("inclusion"), json!(seq), json!(false), json!(line)]);
+        let fields = ["answer", "proof", "seq", "is_erased", "line"].map(|name| json[name].clone());
+        assert_eq!(fields, [json!("proved"), json!("inclusion"), json!(seq), json!(false), json!(line)]);
         assert_eq!(json["signed_by"], json!([elsewhere.key]));
     }
 }

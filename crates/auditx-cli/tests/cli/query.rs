@@ -109,9 +109,12 @@ fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
     let shop = trail_of(SHOP);
     let pattern = auditx(&["query", "--ref", "SI-*"], shop.path());
     assert_eq!((pattern.status, pattern.out.as_str()), (Some(1), ""), "a flag has no patterns");
-    let told: Vec<&str> = pattern.err.lines().collect();
-    assert_eq!(told[0], "auditx: warning: --ref takes SI-* as it is: a pattern is asked for with ref:SI-*");
-    assert!(told[1].starts_with("auditx: nothing found in "), "{}", pattern.err);
+    let messages: Vec<&str> = pattern.err.lines().collect();
+    assert_eq!(
+        messages[0],
+        "auditx: warning: --ref takes SI-* as it is: a pattern is asked for with ref:SI-*"
+    );
+    assert!(messages[1].starts_with("auditx: nothing found in "), "{}", pattern.err);
 }
 
 #[test]
@@ -268,9 +271,9 @@ fn what_cannot_be_read_is_told_with_its_place_and_with_strict_it_is_an_error() {
     let query = auditx(&["query", "--count", "--strict"], trail.path());
     assert_eq!(query.status, Some(2));
     let place = trail.path().join(ACTIVE).display().to_string();
-    let told: Vec<&str> = query.err.lines().filter(|line| line.contains("unreadable line")).collect();
-    assert_eq!(told.len(), HOSTILE_OTHERS, "{}", query.err);
-    assert!(told.iter().all(|line| line.contains(&place) && line.contains("byte ")), "{}", query.err);
+    let messages: Vec<&str> = query.err.lines().filter(|line| line.contains("unreadable line")).collect();
+    assert_eq!(messages.len(), HOSTILE_OTHERS, "{}", query.err);
+    assert!(messages.iter().all(|line| line.contains(&place) && line.contains("byte ")), "{}", query.err);
     assert!(query.err.ends_with("3 lines could not be read\n"), "{}", query.err);
     let lenient = auditx(&["query", "--count"], trail.path());
     assert_eq!((lenient.status, lenient.out), (Some(0), format!("{HOSTILE_ENTRIES}\n")));

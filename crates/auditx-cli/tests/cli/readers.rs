@@ -283,13 +283,13 @@ fn what_somebody_appended_to_the_trail_of_a_killed_process_is_shown_as_unsigned_
     for arguments in [&["doctor"][..], &["checkpoint"], &["export", "--format", "ecs"], &["tail"]] {
         auditx(arguments, trail.path());
     }
-    let told = auditx(&["recover", "--dry-run"], trail.path());
-    assert_eq!(told.status, Some(0), "{}", told.err);
-    assert!(told.out.starts_with("Not signed yet: "), "{}", told.out);
+    let dry_run = auditx(&["recover", "--dry-run"], trail.path());
+    assert_eq!(dry_run.status, Some(0), "{}", dry_run.err);
+    assert!(dry_run.out.starts_with("Not signed yet: "), "{}", dry_run.out);
     assert!(
-        told.out.contains(&format!("to {seq}")) && told.out.contains("audit.jsonl, byte"),
+        dry_run.out.contains(&format!("to {seq}")) && dry_run.out.contains("audit.jsonl, byte"),
         "{}",
-        told.out
+        dry_run.out
     );
     assert_eq!(files(trail.path()), before, "nothing was changed");
 }

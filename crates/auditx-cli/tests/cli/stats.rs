@@ -16,7 +16,7 @@ fn groups(arguments: &[&str]) -> Vec<Value> {
 #[test]
 fn entries_are_counted_by_the_values_of_fields() {
     let by_user = groups(&["--by", "user"]);
-    let told: Vec<_> = by_user.iter().map(|group| (&group["by"]["user"], &group["count"])).collect();
+    let counts: Vec<_> = by_user.iter().map(|group| (&group["by"]["user"], &group["count"])).collect();
     let expected = [
         (&json!("admin"), &json!(3)),
         (&json!("clerk"), &json!(3)),
@@ -24,7 +24,7 @@ fn entries_are_counted_by_the_values_of_fields() {
         (&json!(null), &json!(1)),
         (&json!("storeman"), &json!(1)),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(counts, expected);
     assert_eq!(by_user[2]["failed"], 2);
     let narrowed = groups(&["--by", "user,action", "module:sales"]);
     assert_eq!(narrowed.len(), 3);
@@ -41,8 +41,8 @@ fn sums_keep_every_digit() {
 #[test]
 fn spans_of_time_are_counted_also_where_nothing_happened() {
     let days = groups(&["--bucket", "1d"]);
-    let told: Vec<_> = days.iter().map(|group| group["since"].as_str().unwrap_or("none")).collect();
-    assert_eq!(told, ["none", "2026-11-24T00:00:00.000000Z", "2026-11-25T00:00:00.000000Z"]);
+    let starts: Vec<_> = days.iter().map(|group| group["since"].as_str().unwrap_or("none")).collect();
+    assert_eq!(starts, ["none", "2026-11-24T00:00:00.000000Z", "2026-11-25T00:00:00.000000Z"]);
     let shop = trail_of(SHOP);
     let chart = auditx(&["stats", "--bucket", "6h", "--user", "admin", "--user", "clerk"], shop.path());
     golden("stats-bucket.txt", &chart.out);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::Housekeeping;
 use super::pace::Paced;
-use crate::dir::{Access, Dir};
+use crate::dir::Access;
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::own_record::OwnRecord;
@@ -42,7 +42,8 @@ impl Housekeeping {
         if let Some(state) = indexed.0.get(&segment.first_seq) {
             return *state;
         }
-        let outcome = if self.has_index(segment) { Ok(()) } else { self.make_index(segment) };
+        let tiles = Tiles::open(&self.directory);
+        let outcome = if self.has_index(segment, &tiles) { Ok(()) } else { self.make_index(segment, &tiles) };
         let (state, error) = match outcome {
             Ok(()) => (State::Indexed, None),
             Err(Unindexed::Unreadable(error)) => (State::Altered, Some(error)),
@@ -59,12 +60,9 @@ impl Housekeeping {
     }
 
     /// An index that is damaged, of another text or not recorded is made again.
-    fn has_index(&self, segment: &SealedSegment) -> bool {
+    fn has_index(&self, segment: &SealedSegment, tiles: &Tiles) -> bool {
         let Ok(Some(index)) = SegmentIndex::read(&self.directory, segment) else { return false };
-        let is_recorded = index.record().is_some_and(|record| {
-            Tiles::open(&self.directory).node(0, record.seq).is_some_and(|leaf| leaf == record.hash)
-        });
-        is_recorded
+        index.record().is_some_and(|record| tiles.holds(record))
             && self
                 .directory
                 .open(segment.name(), Access::READ)
@@ -73,8 +71,8 @@ impl Housekeeping {
                 .unwrap_or(false)
     }
 
-    fn make_index(&self, segment: &SealedSegment) -> Result<(), Unindexed> {
-        let mut index = read_through(&self.directory, segment).map_err(Unindexed::Unreadable)?;
+    fn make_index(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<(), Unindexed> {
+        let mut index = self.read_through(segment, tiles).map_err(Unindexed::Unreadable)?;
         kill_point("index: made");
         let record = OwnRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
         self.appender
@@ -86,6 +84,18 @@ impl Housekeeping {
         self.counters.indexed.add(1);
         Ok(())
     }
+
+    fn read_through(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<SegmentIndex> {
+        let path = &segment.path;
+        let text = open_segment(&self.directory, &segment.name(), segment.compressed)
+            .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
+        let index = SegmentIndex::of_signed(Paced::new(text), tiles).map_err(|error| error.at(path))?;
+        if index.first_seq() != segment.first_seq {
+            let what = format!("a sealed segment begins with line {}", index.first_seq());
+            return Err(Error::corrupt(what).at(path));
+        }
+        Ok(index)
+    }
 }
 
 /// Why there is no index.
@@ -94,17 +104,4 @@ enum Unindexed {
     Unreadable(Error),
     /// The disk refused.
     Unwritable(Error),
-}
-
-fn read_through(directory: &Dir, segment: &SealedSegment) -> Result<SegmentIndex> {
-    let path = &segment.path;
-    let text = open_segment(directory, &segment.name(), segment.compressed)
-        .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
-    let tiles = Tiles::open(directory);
-    let index = SegmentIndex::of_signed(Paced::new(text), &tiles).map_err(|error| error.at(path))?;
-    if index.first_seq() != segment.first_seq {
-        let what = format!("a sealed segment begins with line {}", index.first_seq());
-        return Err(Error::corrupt(what).at(path));
-    }
-    Ok(index)
 }

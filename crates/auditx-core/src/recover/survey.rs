@@ -5,8 +5,7 @@
 //! verify` to say.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufRead, Read};
 
 use rustix::fs::SeekFrom;
 
@@ -16,15 +15,12 @@ use crate::control::control_lines;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::key::VerifierKey;
-use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::notary::CHECKPOINTS;
 use crate::own_record::retired_frontier;
-use crate::segment::{Extent, Frame, SealedSegment, last_line};
+use crate::segment::{Extent, SealedSegment, last_line, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
-
-/// The longest beginning of a line that contains its number.
-const PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
 
 /// Compares the sealed segments whose lines are signed with their names, with each other, and with the cache of tree nodes.
 /// `active` is the number of the first line of the active segment.
@@ -36,13 +32,11 @@ pub(super) fn check_segments(
     sealed: &[SealedSegment],
     active: Option<u64>,
     signed: u64,
+    tiles: &Tiles,
 ) -> Result<()> {
     // The others are segments whose lines the active one holds again.
     let kept = sealed.partition_point(|segment| active.is_none_or(|active| segment.first_seq < active));
     let sealed = &sealed[..kept];
-    let Some(first) = sealed.first().map(|segment| segment.first_seq).or(active) else { return Ok(()) };
-    check_beginning(directory, first)?;
-    let tiles = Tiles::open(directory);
     for (place, segment) in sealed.iter().enumerate() {
         let next = sealed.get(place + 1).map(|next| next.first_seq).or(active);
         if next.unwrap_or(u64::MAX) > signed && !segment.compressed {
@@ -51,11 +45,9 @@ pub(super) fn check_segments(
         }
         let failed = |error| Error::storage("cannot examine a sealed segment", &segment.path, error);
         let file = directory.open(segment.name(), Access::READ).map_err(failed)?;
-        let end = examine(directory, segment, &file, &tiles).map_err(failed)?;
+        let end = examine(directory, segment, &file, tiles).map_err(failed)?;
         let end = end.map_err(|what| disagreement(what, segment.first_seq).at(&segment.path))?;
-        if let (Some(end), Some(next)) = (end, next)
-            && end != next
-        {
+        if let Some(next) = next.filter(|next| *next != end) {
             let what = if end < next {
                 format!("lines {end} to {} are missing: the segment before them ends there", next - 1)
             } else {
@@ -67,28 +59,23 @@ pub(super) fn check_segments(
     Ok(())
 }
 
-/// Refuses a trail without its beginning, if no record says that it was retired.
-fn check_beginning(directory: &Dir, first: u64) -> Result<()> {
-    let Some(lines) = control_lines(directory)?.filter(|_| first > 0) else { return Ok(()) };
-    let retired = lines.iter().filter_map(|line| retired_frontier(line)).map(|tree| tree.end()).max();
-    if retired.unwrap_or(0) >= first {
-        return Ok(());
-    }
-    let what = format!(
-        "lines {} to {} are missing, and no record says that they were retired",
-        retired.unwrap_or(0),
-        first - 1
-    );
-    Err(disagreement(what, retired.unwrap_or(0)).at(directory.path()))
+/// Whether a record in the tree says that the lines before this one were retired.
+pub(super) fn is_retired(directory: &Dir, first: u64, tiles: &Tiles) -> bool {
+    let lines = control_lines(directory).ok().flatten().unwrap_or_default();
+    let is_said = |line: &Vec<u8>| {
+        retired_frontier(line).is_some_and(|tree| tree.end() >= first)
+            && leaf_of(line).is_some_and(|leaf| tiles.holds(leaf))
+    };
+    lines.iter().any(is_said)
 }
 
-/// The number after the last line of a segment, as far as that is known without reading it; the error says what is wrong.
+/// The number after the last line of a segment; the error says what is wrong with it.
 fn examine(
     directory: &Dir,
     segment: &SealedSegment,
     file: &File,
     tiles: &Tiles,
-) -> io::Result<Result<Option<u64>, String>> {
+) -> io::Result<Result<u64, String>> {
     let len = file.metadata()?.len();
     if len == 0 {
         return Ok(Err("the segment is empty".to_owned()));
@@ -101,26 +88,28 @@ fn examine(
         && extent.is_of(file, segment.compressed)?
     {
         let end = segment.first_seq + extent.lines;
-        return Ok(check_last(tiles, end - 1, extent.last_leaf).map(|()| Some(end)));
+        return Ok(check_last(tiles, end - 1, extent.last_leaf).map(|()| end));
     }
     // There is no index, it is of another text, or it is damaged, so the segment itself is asked.
     let damaged = |error| Ok(Err(format!("the compressed segment is damaged: {error}")));
-    match first_seq_of(segment, file) {
-        Ok(found) if found == Some(segment.first_seq) => {}
+    let mut text = open_segment(directory, &segment.name(), segment.compressed)?;
+    let mut head = Vec::new();
+    match text.by_ref().take(LONGEST_SEQ as u64).read_to_end(&mut head) {
+        Ok(_) if parse_seq(&head) == Some(segment.first_seq) => {}
         Ok(_) => return Ok(Err(format!("the segment does not begin with line {}", segment.first_seq))),
         Err(error) if segment.compressed => return damaged(error),
         Err(error) => return Err(error),
     }
     if segment.compressed {
-        return match count_lines(file) {
-            Ok(lines) => Ok(Ok(Some(segment.first_seq + lines))),
+        return match lines_in(text) {
+            Ok(lines) => Ok(Ok(segment.first_seq + lines)),
             Err(error) => damaged(error),
         };
     }
     let Some(last) = leaf_of(&last_line(file)?) else {
         return Ok(Err("the end of the segment is not a line".to_owned()));
     };
-    Ok(check_last(tiles, last.seq, last.hash).map(|()| Some(last.seq + 1)))
+    Ok(check_last(tiles, last.seq, last.hash).map(|()| last.seq + 1))
 }
 
 /// Compares the last line of a segment with the cache, if that has it.
@@ -138,39 +127,16 @@ fn hole_in(file: &File, len: u64) -> Option<u64> {
     rustix::fs::seek(file, SeekFrom::Hole(0)).ok().filter(|hole| *hole < len)
 }
 
-fn first_seq_of(segment: &SealedSegment, file: &File) -> io::Result<Option<u64>> {
-    let mut head = [0; PREFIX];
-    let filled = if segment.compressed {
-        Frame::new(At { file, offset: 0 })?.read_exact(&mut head)?;
-        PREFIX
-    } else {
-        file.read_at(&mut head, 0)?
-    };
-    Ok(parse_seq(&head[..filled]))
-}
-
-fn count_lines(file: &File) -> io::Result<u64> {
-    let mut text = Frame::new(At { file, offset: 0 })?;
-    let (mut block, mut count) = (vec![0; 128 * 1024], 0);
+fn lines_in(mut text: impl BufRead) -> io::Result<u64> {
+    let mut count = 0;
     loop {
-        match text.read(&mut block)? {
-            0 => return Ok(count),
-            read => count += memchr::memchr_iter(b'\n', &block[..read]).count() as u64,
+        let block = text.fill_buf()?;
+        if block.is_empty() {
+            return Ok(count);
         }
-    }
-}
-
-/// A file read from an offset on, whatever others read of it.
-struct At<'f> {
-    file: &'f File,
-    offset: u64,
-}
-
-impl Read for At<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(bytes, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
+        count += memchr::memchr_iter(b'\n', block).count() as u64;
+        let len = block.len();
+        text.consume(len);
     }
 }
 

@@ -16,8 +16,8 @@ use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
-/// Signed lines of the active segment that are compared with the cache at each open: all of them in a segment of the usual
-/// size, otherwise the last ones, so that opening takes milliseconds. A full check is `auditx verify`.
+/// How many bytes of signed lines at the end of the active segment are compared with the cache at each open: few enough that
+/// opening takes milliseconds. A full check is `auditx verify`.
 const RECHECKED: u64 = 16 << 20;
 
 /// The search for the first of them ends in a window of this size, which is then read line by line.

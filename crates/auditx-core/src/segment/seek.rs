@@ -5,16 +5,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::encode::MAX_LINE;
-use crate::line::{SEQ_PREFIX, parse_seq};
+use crate::line::{LONGEST_SEQ, parse_seq};
 
 /// So much is read through rather than searched.
 const NEAR: u64 = 256 * 1024;
 
 /// Where the last line of most segments is.
 const LAST: u64 = 4 * 1024;
-
-/// The longest beginning of a line that tells its number.
-const PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
 
 /// A place where a line begins, at this one or before it and near it: the beginning of the file where nothing better is found.
 /// Costs one small read for each halving.
@@ -33,7 +30,7 @@ pub(super) fn offset_before(file: &File, seq: u64) -> io::Result<u64> {
 
 /// The first line that begins behind this place, and its number.
 fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
-    let mut bytes = vec![0; MAX_LINE + PREFIX];
+    let mut bytes = vec![0; MAX_LINE + LONGEST_SEQ];
     let read = file.read_at(&mut bytes, offset)?;
     let Some(end) = memchr::memchr(b'\n', &bytes[..read]) else { return Ok(None) };
     let line = &bytes[end + 1..read];
@@ -87,7 +84,7 @@ mod tests {
                 found <= begin && begin - found <= NEAR + MAX_LINE as u64,
                 "line {seq}: {found} for {begin}"
             );
-            let mut head = vec![0; PREFIX];
+            let mut head = vec![0; LONGEST_SEQ];
             file.read_exact_at(&mut head, found).unwrap();
             assert!(parse_seq(&head).is_some_and(|number| number <= seq), "a line begins there");
             begin += line.len() as u64;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use auditx_core::{
-    AuditLogger, Cadence, Compression, Config, OWN_DIR, Retention, VerifierKey, checkpoint_history,
-    checkpoint_path, sealed_segments,
+    AuditLogger, Cadence, Compression, Config, OWN_DIR, Retention, Signer, SigningKey, VerifierKey,
+    checkpoint_history, checkpoint_path, sealed_segments,
 };
 use tempfile::TempDir;
 
@@ -314,10 +314,20 @@ fn a_checkpoint_that_no_key_of_the_trail_signed_proves_nothing() {
     let forged = note.replace(&own, &[&own[..6], &other[6..]].concat());
     fs::write(checkpoint_path(trail.path()), &forged).unwrap();
     let forged = SignedCheckpoint::parse(forged.as_bytes()).unwrap();
+    // The same under a key that a copy of `genesis` names, and `genesis` does not.
+    let forger = SigningKey::generate();
+    let own_key = &recorded_keys(trail.path()).unwrap()[0].key;
+    let forged_key = VerifierKey::new(own_key.name(), &Signer::public_key(&forger)).unwrap();
+    let control = trail.path().join(".auditx/control.jsonl");
+    let copies = fs::read_to_string(&control).unwrap();
+    fs::write(&control, copies.replace(&own_key.to_string(), &forged_key.to_string())).unwrap();
+    let signed = SignedCheckpoint::sign(known.origin(), known.size(), known.root(), &[&forger]).unwrap();
+    assert!(signed.verify(&[forged_key]).is_ok());
     let refusals = [
         prove(trail.path(), 3).map(drop),
         Prover::open(trail.path()).map(drop),
-        prove_consistency(trail.path(), known, forged).map(drop),
+        prove_consistency(trail.path(), known.clone(), forged).map(drop),
+        prove_consistency(trail.path(), known, signed).map(drop),
     ];
     for refusal in refusals {
         let error = refusal.unwrap_err();

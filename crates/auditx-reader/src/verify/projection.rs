@@ -124,8 +124,7 @@ impl Projection {
 
     /// All lines below `end` were taken.
     pub(super) fn finish(mut self, end: u64) -> Difference {
-        while let Some(next) = self.next.filter(|next| next.is_erased && next.seq < end) {
-            let _stub = next;
+        while self.next.is_some_and(|next| next.is_erased && next.seq < end) {
             self.advance();
         }
         if let Some(next) = self.next.filter(|next| next.seq < end) {

@@ -5,7 +5,10 @@ use std::io::Write;
 
 use super::checkpoints::{checked, root_of};
 use super::*;
+use crate::control::{CONTROL, control_lines};
+use crate::key::KeySource;
 use crate::notary::{checkpoint_history, checkpoint_path};
+use crate::own_record::retired_frontier;
 use crate::tiles::Tiles;
 
 const ACTIVE: &str = "audit.jsonl";
@@ -247,11 +250,69 @@ fn text_of(path: &Path) -> String {
     text(path.to_path_buf())
 }
 
+/// A `retired` record of another trail, of as many lines.
+fn retirement_elsewhere() -> Vec<u8> {
+    let directory = closed(Compression::None);
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    logger.retire(Retention::BackupCount(1)).unwrap();
+    logger.close(PATIENCE).unwrap();
+    let copies = control_lines(directory.path()).unwrap().unwrap();
+    let mut retirement = copies.into_iter().find(|line| retired_frontier(line).is_some()).unwrap();
+    retirement.push(b'\n');
+    retirement
+}
+
+/// Readers doubt a trail whose copies of control records are not right, so a copy that stayed wrong would cost them reading
+/// every line for ever.
+#[test]
+fn copies_of_control_records_that_are_wrong_or_lack_the_key_are_made_again() {
+    for (damage, lost) in [
+        ((|copies| copies.extend(retirement_elsewhere())) as fn(&mut Vec<u8>), 0),
+        (
+            |copies| {
+                let first = copies.iter().position(|byte| *byte == b'\n').unwrap();
+                copies.truncate(first + 1);
+            },
+            0,
+        ),
+        // `genesis` is in a segment that was retired: only its copy was left.
+        (Vec::clear, 1),
+    ] {
+        let directory = closed(Compression::None);
+        let logger = AuditLogger::open(config(directory.path())).unwrap();
+        logger.rotate_key(&KeySource::Trail).unwrap();
+        logger.retire(Retention::BackupCount(1)).unwrap();
+        logger.close(PATIENCE).unwrap();
+        let right = control_lines(directory.path()).unwrap().unwrap();
+        assert_eq!(right.len(), 3, "genesis, key, retired");
+        edit(&directory.path().join(CONTROL), damage);
+        let logger = AuditLogger::open(config(directory.path())).unwrap();
+        wait_until(|| control_lines(directory.path()).unwrap().unwrap() == right[lost..]);
+        logger.close(PATIENCE).unwrap();
+    }
+}
+
 #[test]
 fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
-    let plain: [Tampering; 8] = [
+    let plain: [Tampering; 10] = [
         ("middle segment removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
         ("first segment removed", |_, sealed| fs::remove_file(&sealed[0].path).unwrap(), "retired"),
+        (
+            "first segment removed, and the file that tells which keys sign",
+            |directory, sealed| {
+                fs::remove_file(&sealed[0].path).unwrap();
+                fs::remove_file(directory.join(CONTROL)).unwrap();
+            },
+            "no record says that they were retired",
+        ),
+        (
+            "first segment removed, and retired according to a line of another trail",
+            |directory, sealed| {
+                fs::remove_file(&sealed[0].path).unwrap();
+                edit(&directory.join(CONTROL), |copies| copies.extend(retirement_elsewhere()));
+            },
+            "no record says that they were retired",
+        ),
         ("emptied", |_, sealed| fs::write(&sealed[1].path, b"").unwrap(), "is empty"),
         (
             "zeroed",

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::codec::{HEADER_LEN, extent_in};
 use super::{SealedSegment, name_of, read_range};
 use crate::dir::{Access, Dir};
-use crate::line::{SEQ_PREFIX, leaf_of, parse_seq};
+use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::last_line;
 use crate::tree::Hash;
 
@@ -46,12 +46,11 @@ impl Extent {
     }
 
     fn is_of_plain(&self, plain: &File) -> io::Result<bool> {
-        const LONGEST_PREFIX: usize = SEQ_PREFIX.len() + 20 + 1;
         let len = plain.metadata()?.len();
         if len != self.text_len {
             return Ok(false);
         }
-        let head = read_range(plain, 0, len.min(LONGEST_PREFIX as u64))?;
+        let head = read_range(plain, 0, len.min(LONGEST_SEQ as u64))?;
         Ok(parse_seq(&head) == Some(self.first_seq)
             && leaf_of(&last_line(plain)?).is_some_and(|leaf| leaf.hash == self.last_leaf))
     }
