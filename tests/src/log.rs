@@ -43,12 +43,12 @@ impl Nodes {
 
 /// A key and the name it signs under.
 #[derive(Debug)]
-pub struct Notary {
+pub struct CheckpointSigner {
     key: SigningKey,
     verifier: VerifierKey,
 }
 
-impl Notary {
+impl CheckpointSigner {
     /// None where the origin is no name for a key.
     #[must_use]
     pub fn named(key: SigningKey, origin: &str) -> Option<Self> {
@@ -140,7 +140,7 @@ pub struct Log {
     /// Without their newlines.
     pub lines: Vec<Vec<u8>>,
     /// Who signs its heads.
-    pub notary: Notary,
+    pub checkpoint_signer: CheckpointSigner,
     nodes: Nodes,
 }
 
@@ -152,9 +152,10 @@ impl Log {
     #[must_use]
     pub fn of(lines: Vec<Vec<u8>>) -> Self {
         let nodes = Nodes::over(lines.iter().map(|line| leaf_hash(line)).collect());
-        let notary = Notary::named(SigningKey::generate(), "erp.example.com/auditx/9f0c")
-            .expect("the origin names a key");
-        Self { lines, notary, nodes }
+        let checkpoint_signer =
+            CheckpointSigner::named(SigningKey::generate(), "erp.example.com/auditx/9f0c")
+                .expect("the origin names a key");
+        Self { lines, checkpoint_signer, nodes }
     }
 
     /// The proof for one of its lines; the root is taken from elsewhere, so that two ways to it must meet.
@@ -164,7 +165,7 @@ impl Log {
     #[must_use]
     pub fn inclusion(&self, index: u64, size: u64, root: &Hash) -> InclusionProof {
         let line = &self.lines[usize::try_from(index).expect("a log in memory has no more lines")];
-        let checkpoint = self.notary.checkpoint(size, root);
+        let checkpoint = self.checkpoint_signer.checkpoint(size, root);
         InclusionProof::make(line, index, checkpoint, &mut |wanted| self.nodes.read(wanted))
             .unwrap_or_else(|error| panic!("line {index} of {size}: {error}"))
     }
@@ -175,7 +176,8 @@ impl Log {
     /// Where the library does not make it.
     #[must_use]
     pub fn consistency(&self, older: (u64, &Hash), newer: (u64, &Hash)) -> ConsistencyProof {
-        let [checkpoint, later] = [older, newer].map(|(size, root)| self.notary.checkpoint(size, root));
+        let [checkpoint, later] =
+            [older, newer].map(|(size, root)| self.checkpoint_signer.checkpoint(size, root));
         ConsistencyProof::make(checkpoint, later, &mut |wanted| self.nodes.read(wanted))
             .unwrap_or_else(|error| panic!("from {} to {}: {error}", older.0, newer.0))
     }

@@ -6,7 +6,7 @@
 use auditx_core::{
     CompactRange, Hash, InclusionProof, ProofFault, Signer as _, SigningKey, leaf_hash, to_hex,
 };
-use auditx_tests::log::{Log, Nodes, Notary, inclusion_text, path_of};
+use auditx_tests::log::{CheckpointSigner, Log, Nodes, inclusion_text, path_of};
 use auditx_tests::random::Random;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof as TheirConsistency, InclusionProof as TheirInclusion, RootHash};
@@ -94,7 +94,7 @@ fn our_inclusion_proofs_are_theirs() {
         indexes.extend((0..PROOFS).map(|_| random.below(size)));
         for index in indexes {
             let proof = log.inclusion(index, size, &hash_of(&root));
-            proof.check(std::slice::from_ref(log.notary.verifier())).unwrap();
+            proof.check(std::slice::from_ref(log.checkpoint_signer.verifier())).unwrap();
             let ours = path_of(&proof).concat();
             let theirs = tree.prove_inclusion(usize::try_from(index).unwrap());
             assert_eq!(ours, theirs.as_bytes(), "line {index} of {size}");
@@ -116,7 +116,7 @@ fn our_consistency_proofs_are_theirs() {
         for older in older_sizes {
             let older_root = root_of_first(older, &tree);
             let proof = log.consistency((older, &hash_of(&older_root)), (size, &hash_of(&root)));
-            proof.check(std::slice::from_ref(log.notary.verifier())).unwrap();
+            proof.check(std::slice::from_ref(log.checkpoint_signer.verifier())).unwrap();
             let mut ours = path_of(&proof).concat();
             let theirs = tree.prove_consistency(usize::try_from(size - older).unwrap());
             assert_eq!(ours, theirs.as_bytes(), "from {older} to {size}");
@@ -175,11 +175,11 @@ fn of_every_altered_inclusion_proof_they_say_what_we_say() {
 
             // A stub has the hash of its line and may stand at any index; the head is signed anew with any size.
             let stub = format!("{{\"seq\":{},\"erased\":\"{}\"}}", claim.index, to_hex(&leaf_hash(line)));
-            let note = log.notary.note(claim.size, &hash_of(&root));
+            let note = log.checkpoint_signer.note(claim.size, &hash_of(&root));
             let text = inclusion_text(stub.as_bytes(), claim.index, &claim.path, &note);
             let ours = InclusionProof::parse(text.as_bytes())
                 .unwrap()
-                .check(std::slice::from_ref(log.notary.verifier()));
+                .check(std::slice::from_ref(log.checkpoint_signer.verifier()));
             assert!(matches!(ours, Ok(()) | Err(ProofFault::WrongPath)), "{ours:?}");
 
             let theirs = TheirRoot::new(*root.as_bytes(), claim.size).verify_inclusion(
@@ -196,7 +196,7 @@ fn of_every_altered_inclusion_proof_they_say_what_we_say() {
 
 /// A Sigsum log: its leaves are hashes of signed checksums, its tree heads have our checkpoints' text.
 struct SigsumLog {
-    notary: Notary,
+    checkpoint_signer: CheckpointSigner,
     submitter: SigningKey,
     messages: Vec<sigsum::Hash>,
 }
@@ -219,7 +219,11 @@ impl SigsumLog {
         let key = SigningKey::generate();
         let origin = format!("sigsum.org/v1/tree/{:x}", sigsum::Hash::new(key.public_key()));
         let messages = (0..size).map(|number| sigsum::Hash::new(number.to_le_bytes())).collect();
-        Self { notary: Notary::named(key, &origin).unwrap(), submitter: SigningKey::generate(), messages }
+        Self {
+            checkpoint_signer: CheckpointSigner::named(key, &origin).unwrap(),
+            submitter: SigningKey::generate(),
+            messages,
+        }
     }
 
     fn leaf_signature(&self, index: u64) -> [u8; 64] {
@@ -240,14 +244,14 @@ impl SigsumLog {
         let (size, root) = (range.end(), range.root().unwrap());
         let leaf = leaves[usize::try_from(index).unwrap()];
         let stub = format!("{{\"seq\":{index},\"erased\":\"{}\"}}", to_hex(&leaf));
-        let checkpoint = self.notary.checkpoint(size, &root);
+        let checkpoint = self.checkpoint_signer.checkpoint(size, &root);
         let (head, _) = checkpoint.as_str().split_once("\n\n").unwrap();
-        let signature = self.notary.sign(format!("{head}\n").as_bytes());
+        let signature = self.checkpoint_signer.sign(format!("{head}\n").as_bytes());
         let proof =
             InclusionProof::make(stub.as_bytes(), index, checkpoint, &mut |wanted| nodes.read(wanted));
         SigsumProof {
             message: self.messages[usize::try_from(index).unwrap()].clone(),
-            keyhash: self.notary.verifier().name().rsplit('/').next().unwrap().to_owned(),
+            keyhash: self.checkpoint_signer.verifier().name().rsplit('/').next().unwrap().to_owned(),
             leaf: format!(
                 "{:x} {}",
                 sigsum::Hash::new(self.submitter.public_key()),
@@ -274,16 +278,16 @@ impl SigsumLog {
         );
         let signature = sigsum::SigsumSignature::from_ascii(&text).unwrap();
         let mut policy = sigsum::PolicyBuilder::new();
-        policy.add_log(self.notary.verifier().public_key().into(), None).unwrap();
+        policy.add_log(self.checkpoint_signer.verifier().public_key().into(), None).unwrap();
         let submitters = [self.submitter.public_key().into()];
         sigsum::verify(&proof.message, &signature, &submitters, &policy.build()).is_ok()
     }
 
     /// A head of another size with the same root, signed as it should be.
     fn resized(&self, proof: &SigsumProof, size: u64) -> SigsumProof {
-        let note = self.notary.note(size, &proof.root);
+        let note = self.checkpoint_signer.note(size, &proof.root);
         let (head, _) = note.split_once("\n\n").unwrap();
-        let signature = self.notary.sign(format!("{head}\n").as_bytes());
+        let signature = self.checkpoint_signer.sign(format!("{head}\n").as_bytes());
         SigsumProof { size, signature, ..proof.clone() }
     }
 }

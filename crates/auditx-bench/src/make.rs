@@ -24,7 +24,7 @@ const BEGIN: Duration = Duration::from_secs(1_793_491_200);
 /// Far longer than it takes to close, index and compress what any measurement makes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Between two looks at what the keeper has done: the library tells nobody when it is through.
+/// Between two looks at what the maintenance has done: the library tells nobody when it is through.
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
@@ -85,7 +85,7 @@ pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
     Ok(bytes)
 }
 
-/// Opens the trail once more and lets the keeper finish what closing interrupted.
+/// Opens the trail once more and lets the maintenance finish what closing interrupted.
 fn settle(options: &Options, clock: Arc<Calendar>) -> Outcome<()> {
     let logger = AuditLogger::open(options.config(clock))?;
     let deadline = Instant::now() + PATIENCE;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use auditx_core::{KeySource, OWN_DIR, SignedCheckpoint, Signer as _, SigningKey, VerifierKey};
+use auditx_core::{AUDITX_DIR, KeySource, SignedCheckpoint, Signer as _, SigningKey, VerifierKey};
 use auditx_reader::{VerifyOptions, latest_checkpoint, recorded_keys, verify};
 
 use crate::failure::{Failure, Status};
@@ -119,7 +119,8 @@ impl Show {
 
     /// The public part of the key that the trail keeps itself, for whoever may read it.
     fn kept_in_trail(&self, log: &str) -> Option<VerifierKey> {
-        let pem = fs::read_to_string(self.trail.directory().join(OWN_DIR).join("keys/signing.pem")).ok()?;
+        let pem =
+            fs::read_to_string(self.trail.directory().join(AUDITX_DIR).join("keys/signing.pem")).ok()?;
         VerifierKey::new(log, &SigningKey::from_pem(&pem).ok()?.public_key()).ok()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use auditx_core::{AuditLogger, Error, undrained};
+use auditx_core::{AuditLogger, Error, pending_entries};
 use auditx_reader::{Lines, Verification, VerifyOptions, find_line, verify};
 
 use crate::failure::{Failure, Status};
@@ -114,7 +114,7 @@ fn tell_unsigned(trail: &Trail, verification: &Verification) -> Result<(), Failu
     if verification.torn_bytes > 0 {
         writeln!(out, "Unfinished: {} bytes at the end, which are kept aside.", verification.torn_bytes)?;
     }
-    let pending = undrained(directory)?.len() as u64;
+    let pending = pending_entries(directory)?.len() as u64;
     if pending > 0 {
         let entries = if pending == 1 { "1 entry".to_owned() } else { format!("{pending} entries") };
         writeln!(out, "In no line yet: {entries} that the last process accepted, in its journal.")?;
@@ -137,7 +137,7 @@ fn tell_repair(trail: &Trail) -> Result<Status, Failure> {
     for line in Lines::last(trail.directory(), LINES_OF_A_SESSION)? {
         let Ok(entry) = line?.parse() else { continue };
         let kind =
-            entry.own_record.as_ref().and_then(|record| record.get("kind")?.as_str().map(str::to_owned));
+            entry.control_record.as_ref().and_then(|record| record.get("kind")?.as_str().map(str::to_owned));
         if kind.as_deref() == Some("open") {
             before_open = previous.take();
         }

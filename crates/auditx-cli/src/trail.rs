@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auditx_core::{
-    ACTIVE, AuditLogger, Compression, Config, Console, DEFAULT_LOG_DIR, Error, OWN_DIR, Retention,
+    ACTIVE, AUDITX_DIR, AuditLogger, Compression, Config, Console, DEFAULT_LOG_DIR, Error, Retention,
     checkpoint_path, lock_holder,
 };
 
@@ -56,7 +56,7 @@ impl Trail {
 
     /// Whether there is a trail.
     pub(crate) fn is_there(&self) -> bool {
-        let identity = self.directory.join(OWN_DIR).join("trail.json");
+        let identity = self.directory.join(AUDITX_DIR).join("trail.json");
         let marks = [identity, checkpoint_path(&self.directory), self.directory.join(ACTIVE)];
         marks.iter().any(|mark| mark.exists())
     }

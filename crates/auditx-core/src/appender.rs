@@ -14,14 +14,14 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::bell::Bell;
+use crate::checkpoint_signer::CheckpointSigner;
 use crate::clock::{Clock, Timestamp};
+use crate::control_record::ControlRecord;
 use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::history::Line;
 use crate::metrics::Counters;
-use crate::notary::Notary;
-use crate::own_record::OwnRecord;
 use crate::segment::{ACTIVE, Registry};
 use crate::storage::{Storage, StorageFile};
 use crate::tiles::GrowingTree;
@@ -86,15 +86,15 @@ pub(crate) struct Missed {
 pub(crate) struct Appender {
     means: Means,
     active: Start,
-    /// Every entry before this place in the journal is written.
-    place: u64,
+    /// Every entry before this position in the journal is written.
+    position: u64,
     /// Sealed, and neither durable for certain nor signed.
     unsettled: Vec<Arc<Sealed>>,
     /// What is durable for certain.
     synced: Synced,
     /// Over every line that is written.
     tree: GrowingTree,
-    notary: Arc<Notary>,
+    checkpoint_signer: Arc<CheckpointSigner>,
     staged: Staged,
     seal_at: u64,
     /// The last control records, so that they can be restored.
@@ -102,7 +102,7 @@ pub(crate) struct Appender {
     /// What else still holds entries.
     recall: Option<Weak<dyn Recall>>,
     /// Of the last seals, until they are written.
-    rotated: Vec<OwnRecord>,
+    rotated: Vec<ControlRecord>,
     missed: Option<Missed>,
     poison: Option<Error>,
 }
@@ -118,22 +118,27 @@ struct Synced {
 }
 
 impl Appender {
-    pub(crate) fn new(means: Means, start: Start, tree: GrowingTree, notary: Arc<Notary>) -> Self {
+    pub(crate) fn new(
+        means: Means,
+        start: Start,
+        tree: GrowingTree,
+        checkpoint_signer: Arc<CheckpointSigner>,
+    ) -> Self {
         let seal_at = means.max_file_bytes;
         let synced = Synced {
             first_seq: start.first_seq,
             len: start.len,
-            reach: Reach { lines: start.next_seq, place: start.next_seq },
+            reach: Reach { lines: start.next_seq, position: start.next_seq },
             frontier: tree.frontier().clone(),
         };
         Self {
             means,
-            place: start.next_seq,
+            position: start.next_seq,
             synced,
             active: start,
             unsettled: Vec::new(),
             tree,
-            notary,
+            checkpoint_signer,
             staged: Staged::default(),
             seal_at,
             own_lines: VecDeque::new(),
@@ -149,13 +154,13 @@ impl Appender {
     }
 
     pub(crate) fn reach(&self) -> Reach {
-        Reach { lines: self.active.next_seq, place: self.place }
+        Reach { lines: self.active.next_seq, position: self.position }
     }
 
-    /// Where the next entry's place is counted from, in a journal that counts otherwise than in lines.
-    pub(crate) fn count_from(&mut self, place: u64) {
-        self.place = place;
-        self.synced.reach.place = self.synced.reach.place.min(place);
+    /// Where the next entry's position is counted from, in a journal that counts otherwise than in lines.
+    pub(crate) fn count_from(&mut self, position: u64) {
+        self.position = position;
+        self.synced.reach.position = self.synced.reach.position.min(position);
     }
 
     /// Names what holds entries for a while after they were written.
@@ -163,9 +168,9 @@ impl Appender {
         self.recall = Some(recall);
     }
 
-    /// Nothing before this place is left to be written.
-    pub(crate) fn pass(&mut self, place: u64) {
-        self.place = place;
+    /// Nothing before this position is left to be written.
+    pub(crate) fn pass(&mut self, position: u64) {
+        self.position = position;
     }
 
     /// Hands what the cache of nodes keeps back to the kernel.
@@ -186,7 +191,7 @@ impl Appender {
         self.poison.get_or_insert_with(|| error.duplicate());
     }
 
-    /// Appends one entry with one write(2) and seals the segment when it is due. Its place is the number of lines then.
+    /// Appends one entry with one write(2) and seals the segment when it is due. Its position is the number of lines then.
     pub(crate) fn append(&mut self, body: &[u8]) -> Result<u64> {
         let mut next = Some(body);
         let outcome = self.append_all(&mut |lines, out| {
@@ -196,7 +201,7 @@ impl Appender {
             })
         });
         match outcome {
-            Ok(_) => Ok(self.place),
+            Ok(_) => Ok(self.position),
             Err(error) => {
                 if self.poison.is_none() {
                     let now = Timestamp::of(self.means.clock.now());
@@ -208,7 +213,7 @@ impl Appender {
     }
 
     /// Appends entries with one write(2), all of them or none, and seals the segment when it is due. `next` appends a body to
-    /// what it is given, which it must not look at, and names the entry's place; or says that there is none. It is told how
+    /// what it is given, which it must not look at, and names the entry's position; or says that there is none. It is told how
     /// many lines come before. Gives how many entries it took: a full segment or a large batch ends early.
     pub(crate) fn append_all(
         &mut self,
@@ -222,7 +227,7 @@ impl Appender {
     }
 
     /// Appends a record of the library's own. One that is refused is no missing entry.
-    pub(crate) fn append_own(&mut self, record: &OwnRecord) -> Result<u64> {
+    pub(crate) fn append_own(&mut self, record: &ControlRecord) -> Result<u64> {
         let body = record.encode(&self.means.envelope, &*self.means.clock)?;
         let seq = self.write(|appender| {
             appender.stage(&body);
@@ -277,11 +282,11 @@ impl Appender {
         let mut taken = 0;
         loop {
             let begin = self.staged.begin_line(self.active.next_seq);
-            let Some(place) = next(self.active.next_seq, &mut self.staged.bytes) else {
+            let Some(position) = next(self.active.next_seq, &mut self.staged.bytes) else {
                 self.staged.bytes.truncate(begin);
                 return taken;
             };
-            self.end_line(Some(place));
+            self.end_line(Some(position));
             taken += 1;
             let staged = self.staged.bytes.len();
             if staged >= BATCH || self.active.len + staged as u64 >= self.seal_at {
@@ -296,14 +301,14 @@ impl Appender {
         self.end_line(None);
     }
 
-    fn end_line(&mut self, place: Option<u64>) {
-        self.staged.end_line(place);
+    fn end_line(&mut self, position: Option<u64>) {
+        self.staged.end_line(position);
         self.active.next_seq += 1;
     }
 
     /// What must be said before anything else: that segments were sealed, and how much was lost since the last line.
     fn stage_pending(&mut self) {
-        let gap = self.missed.clone().map(|Missed { count, first, last, why }| OwnRecord::Gap {
+        let gap = self.missed.clone().map(|Missed { count, first, last, why }| ControlRecord::Gap {
             count,
             first,
             last,
@@ -350,12 +355,13 @@ impl Appender {
         if self.tree.extend(leaves).is_err() {
             self.means.counters.tile_failures.add(1);
         }
-        let places = lines.iter().zip(leaves).zip(first_seq..);
-        let entries = places
-            .filter_map(|(((_, place), leaf), seq)| place.map(|place| Line { place, seq, leaf_hash: *leaf }));
+        let positions = lines.iter().zip(leaves).zip(first_seq..);
+        let entries = positions.filter_map(|(((_, position), leaf), seq)| {
+            position.map(|position| Line { position, seq, leaf_hash: *leaf })
+        });
         self.means.watermark.history.note(entries);
-        if let Some(place) = lines.iter().rev().find_map(|(_, place)| *place) {
-            self.place = place;
+        if let Some(position) = lines.iter().rev().find_map(|(_, position)| *position) {
+            self.position = position;
         }
     }
 

@@ -7,10 +7,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use crate::control_record::kind_in;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::{leaf_of, parse_seq};
-use crate::own_record::kind_in;
 use crate::segment::{TrailReader, line_at};
 use crate::storage::Storage;
 use crate::tiles::Tiles;

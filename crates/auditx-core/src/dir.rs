@@ -28,7 +28,7 @@ use access::{PRIVATE_DIRECTORY, PRIVATE_FILE, adopt, raw};
 pub(crate) use stat::FileStat;
 
 /// The library's own directory inside a trail.
-pub const OWN_DIR: &str = ".auditx";
+pub const AUDITX_DIR: &str = ".auditx";
 
 /// The directory of a trail, as functions that read one take it: made from a path, which is then resolved at each call.
 ///

@@ -194,7 +194,7 @@ impl Envelope {
             None => pen,
         };
         let pen = if entry.success { pen.put(b",\"success\":true") } else { pen.put(b",\"success\":false") };
-        let left = match &entry.own_record {
+        let left = match &entry.control_record {
             None => pen.put(b"}").left(),
             Some(own) => {
                 let left = pen.put(b",\"auditx\":").left();

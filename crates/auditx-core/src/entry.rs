@@ -44,7 +44,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) success: bool,
     /// The reserved top-level object of the library's own records, which callers cannot set.
-    pub(crate) own_record: Option<Value>,
+    pub(crate) control_record: Option<Value>,
 }
 
 impl<'a> Entry<'a> {
@@ -76,7 +76,7 @@ impl<'a> Entry<'a> {
             endpoint: ABSENT,
             status: None,
             success: true,
-            own_record: None,
+            control_record: None,
         }
     }
 

@@ -17,8 +17,8 @@ const MARKS: usize = 2_048;
 /// Where an entry stands in the trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// The place behind it in the journal.
-    pub(crate) place: u64,
+    /// The position behind it in the journal.
+    pub(crate) position: u64,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: Hash,
 }
@@ -53,19 +53,19 @@ impl History {
         inner.mark();
     }
 
-    /// Forgets what was written behind a place: it is written anew.
-    pub(crate) fn forget_after(&self, place: u64) {
+    /// Forgets what was written behind a position: it is written anew.
+    pub(crate) fn forget_after(&self, position: u64) {
         let mut inner = self.lock();
-        inner.recent.retain(|line| line.place <= place);
-        inner.marks.retain(|(marked, _)| *marked <= place);
+        inner.recent.retain(|line| line.position <= position);
+        inner.marks.retain(|(marked, _)| *marked <= position);
     }
 
-    pub(crate) fn find(&self, place: u64) -> Found {
+    pub(crate) fn find(&self, position: u64) -> Found {
         let inner = self.lock();
-        if let Ok(at) = inner.recent.binary_search_by_key(&place, |line| line.place) {
+        if let Ok(at) = inner.recent.binary_search_by_key(&position, |line| line.position) {
             return Found::Line(inner.recent[at]);
         }
-        let after = inner.marks.partition_point(|(marked, _)| *marked <= place);
+        let after = inner.marks.partition_point(|(marked, _)| *marked <= position);
         Found::NotBefore(after.checked_sub(1).map_or(0, |at| inner.marks[at].1))
     }
 
@@ -79,7 +79,7 @@ impl Inner {
     fn mark(&mut self) {
         let Some(last) = self.recent.back() else { return };
         if self.marks.last().is_none_or(|(_, seq)| last.seq >= seq + self.stride) {
-            self.marks.push((last.place, last.seq));
+            self.marks.push((last.position, last.seq));
         }
         if self.marks.len() > MARKS {
             let mut keep = false;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn line(number: u64) -> Line {
-        Line { place: number * 64, seq: number * 2, leaf_hash: [0; 32] }
+        Line { position: number * 64, seq: number * 2, leaf_hash: [0; 32] }
     }
 
     #[test]
@@ -107,9 +107,9 @@ mod tests {
         for batch in 0..count / 100 {
             history.note((batch * 100..(batch + 1) * 100).map(line));
         }
-        assert_eq!(history.find(line(count - 1).place), Found::Line(line(count - 1)));
+        assert_eq!(history.find(line(count - 1).position), Found::Line(line(count - 1)));
         for number in [0, 1, 99, 5_000, 1_000_000, count - 20_000] {
-            let Found::NotBefore(seq) = history.find(line(number).place) else { panic!("{number}") };
+            let Found::NotBefore(seq) = history.find(line(number).position) else { panic!("{number}") };
             assert!(seq <= number * 2 && number * 2 - seq < 100_000, "{number}: {seq}");
         }
         assert!(history.lock().marks.len() <= MARKS);
@@ -119,10 +119,10 @@ mod tests {
     fn what_is_written_anew_is_forgotten() {
         let history = History::default();
         history.note((0..10).map(line));
-        history.forget_after(line(4).place);
-        assert_eq!(history.find(line(4).place), Found::Line(line(4)));
-        assert!(matches!(history.find(line(5).place), Found::NotBefore(_)));
+        history.forget_after(line(4).position);
+        assert_eq!(history.find(line(4).position), Found::Line(line(4)));
+        assert!(matches!(history.find(line(5).position), Found::NotBefore(_)));
         history.note([Line { seq: 77, ..line(5) }].into_iter());
-        assert_eq!(history.find(line(5).place), Found::Line(Line { seq: 77, ..line(5) }));
+        assert_eq!(history.find(line(5).position), Found::Line(Line { seq: 77, ..line(5) }));
     }
 }

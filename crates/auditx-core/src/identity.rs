@@ -5,10 +5,10 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::log_name;
+use crate::control_record::FORMAT_VERSION;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::id;
-use crate::own_record::FORMAT_VERSION;
 use crate::storage::Storage;
 use crate::tree::to_hex;
 

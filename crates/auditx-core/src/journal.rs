@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::appender::Appender;
+use crate::control_record::ControlRecord;
 use crate::error::{Error, Kind, Result};
 use crate::key::Signer;
 use crate::metrics::JournalLoad;
-use crate::own_record::OwnRecord;
 use crate::watermark::{Reach, Watermark};
 
 pub(crate) use direct::Direct;
@@ -39,9 +39,9 @@ impl From<Error> for Refusal {
 
 /// Takes encoded entries. Once `try_push` returned, the entry survives the death of the process.
 pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
-    /// Accepts an entry, or says why not; never waits for room. Gives its place.
+    /// Accepts an entry, or says why not; never waits for room. Gives its position.
     fn try_push(&self, body: &[u8]) -> Result<u64, Refusal>;
-    /// Every entry accepted so far stands before this place.
+    /// Every entry accepted so far stands before this position.
     fn reach(&self) -> u64;
     /// Records a last line and takes no more. A second call does nothing.
     ///
@@ -57,7 +57,7 @@ pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
     fn ready(&self) -> Result<()>;
     /// The disk failed: nothing more is accepted.
     fn poison(&self) {}
-    /// From which place on it still holds what it accepted; none where it holds nothing.
+    /// From which position on it still holds what it accepted; none where it holds nothing.
     fn holds_since(&self) -> Option<u64> {
         None
     }
@@ -141,9 +141,9 @@ impl SharedAppender {
     }
 
     /// Places are counted from here on as the journal counts them.
-    pub(crate) fn count_from(&self, place: u64) {
-        self.lock().count_from(place);
-        self.watermark.count_from(place);
+    pub(crate) fn count_from(&self, position: u64) {
+        self.lock().count_from(position);
+        self.watermark.count_from(position);
     }
 
     /// Whether lines are taken.
@@ -160,12 +160,12 @@ impl SharedAppender {
     }
 
     /// Records a line of the library's own.
-    pub(crate) fn push_own(&self, record: &OwnRecord) -> Result<u64> {
+    pub(crate) fn push_own(&self, record: &ControlRecord) -> Result<u64> {
         self.with(|appender| appender.append_own(record))
     }
 
     /// Records a line of the library's own, makes it durable and signs it, before any other line follows.
-    pub(crate) fn push_signed(&self, record: &OwnRecord) -> Result<u64> {
+    pub(crate) fn push_signed(&self, record: &ControlRecord) -> Result<u64> {
         self.with(|appender| {
             let seq = appender.append_own(record)?;
             appender.sign().map(|()| seq)
@@ -173,7 +173,7 @@ impl SharedAppender {
     }
 
     /// Records that another key signs from here on, and signs the boundary with both.
-    pub(crate) fn rotate_key(&self, record: &OwnRecord, next: Arc<dyn Signer>) -> Result<u64> {
+    pub(crate) fn rotate_key(&self, record: &ControlRecord, next: Arc<dyn Signer>) -> Result<u64> {
         self.with(|appender| {
             let seq = appender.append_own(record)?;
             appender.hand_over(next).map(|()| seq)
@@ -196,7 +196,7 @@ impl SharedAppender {
         if std::mem::replace(&mut held.0.closed, true) {
             return Ok(());
         }
-        let outcome = held.append_own(&OwnRecord::Close);
+        let outcome = held.append_own(&ControlRecord::Close);
         self.watermark.publish_written(held.reach());
         outcome.map(drop)
     }

@@ -36,13 +36,13 @@ mod checkpoint;
 mod proof;
 mod config;
 mod app_log;
-mod own_record;
+mod control_record;
 mod tiles;
 mod segment;
 mod control;
 mod lock;
 mod identity;
-mod notary;
+mod checkpoint_signer;
 mod bell;
 mod history;
 mod watermark;
@@ -50,10 +50,10 @@ mod appender;
 mod journal;
 mod follow;
 mod watch;
-mod writer;
+mod committer;
 mod recover;
-mod undrained;
-mod keeper;
+mod pending;
+mod maintenance;
 mod restore;
 mod rate_limit;
 mod receipt;
@@ -65,6 +65,7 @@ pub use amount::Amount;
 pub use c2sp::{NodeIndex, SignatureFault};
 pub use callback::in_callback;
 pub use checkpoint::SignedCheckpoint;
+pub use checkpoint_signer::{checkpoint_history, checkpoint_path};
 pub use clock::{Clock, SystemClock};
 pub use config::{
     Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, JournalKind, OnFull, RateLimit,
@@ -72,6 +73,7 @@ pub use config::{
 };
 pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
 pub use control::control_lines;
+pub use control_record::{FORMAT_VERSION, retired_frontier};
 pub use dir::Dir;
 pub use encode::{MAX_LINE, is_hazard};
 pub use entry::MetadataValue;
@@ -82,7 +84,6 @@ pub use exchange::{
 };
 pub use follow::console::for_people;
 pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
-pub use keeper::Retired;
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
 pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
 pub use lock::lock_holder;
@@ -90,10 +91,10 @@ pub use logger::{
     AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
     configure, try_audit,
 };
+pub use maintenance::Retired;
 pub use metrics::{FollowerMetrics, Metrics};
 pub use moment::Moment;
-pub use notary::{checkpoint_history, checkpoint_path};
-pub use own_record::{FORMAT_VERSION, retired_frontier};
+pub use pending::{PendingEntries, pending_entries};
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
@@ -101,10 +102,9 @@ pub use redact::{REDACTED, Redaction};
 pub use restore::RestoredTrail;
 pub use row::{Field, FieldKind, Json, Row, unescaped};
 pub use segment::{
-    ACTIVE, Frame, IndexBlock, IndexKey, OWN_DIR, SealedSegment, SegmentIndex, TimeRange, TrailReader,
+    ACTIVE, AUDITX_DIR, Frame, IndexBlock, IndexKey, SealedSegment, SegmentIndex, TimeRange, TrailReader,
     bytes_from, sealed_segments,
 };
 pub use tiles::Tiles;
 pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};
-pub use undrained::{Undrained, undrained};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};

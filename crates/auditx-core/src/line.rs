@@ -166,7 +166,7 @@ pub struct StoredEntry {
     /// The hash of the line that stood here before it was erased.
     pub erased: String,
     /// The library's own record, where the line is one.
-    pub own_record: Option<Map<String, Value>>,
+    pub control_record: Option<Map<String, Value>>,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Kind, Result};
-use crate::segment::OWN_DIR;
+use crate::segment::AUDITX_DIR;
 
 /// Its name in the trail's directory.
 pub(crate) const LOCK: &str = ".auditx/lock";
@@ -37,8 +37,8 @@ pub(crate) struct Lock {
 pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
     let path = directory.join(LOCK);
     let failed = |error| Error::storage("cannot lock the trail", &path, error);
-    directory.create_directory(OWN_DIR).map_err(|error| {
-        Error::storage("cannot create the trail's directory", directory.join(OWN_DIR), error)
+    directory.create_directory(AUDITX_DIR).map_err(|error| {
+        Error::storage("cannot create the trail's directory", directory.join(AUDITX_DIR), error)
     })?;
     let file = directory.open(LOCK, Access::READ_WRITE.or_create()).map_err(failed)?;
     match file.try_lock() {

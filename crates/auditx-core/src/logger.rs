@@ -16,23 +16,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
+use crate::checkpoint_signer::CheckpointSigner;
 use crate::clock::Clock;
+use crate::committer::Committer;
 use crate::config::{Config, Durability, OnFull};
 use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::follow::Followers;
 use crate::journal::{Drain, Journal, SharedAppender};
-use crate::keeper::{Housekeeping, Keeper};
 use crate::lock::Lock;
+use crate::maintenance::{Housekeeping, Maintenance};
 use crate::metrics::{Counters, JournalLoad, Metrics};
-use crate::notary::Notary;
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
 use crate::redact::Rules;
 use crate::storage::{Disk, Storage};
 use crate::watermark::Watermark;
-use crate::writer::Writer;
 
 pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
@@ -86,7 +86,7 @@ struct Core {
     appender: Arc<SharedAppender>,
     receipts: ReceiptSource,
     watermark: Arc<Watermark>,
-    notary: Arc<Notary>,
+    checkpoint_signer: Arc<CheckpointSigner>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
     rate_limiter: RateLimiter,
@@ -101,8 +101,8 @@ struct Core {
 /// What ends at close.
 #[derive(Debug)]
 struct Running {
-    keeper: Keeper,
-    writer: Writer,
+    maintenance: Maintenance,
+    committer: Committer,
     drain: Option<Drain>,
     lock: Arc<Mutex<Lock>>,
 }
@@ -250,12 +250,12 @@ impl Core {
             return Ok(());
         }
         let deadline = Instant::now() + timeout;
-        // The keeper first: what it is about to retire is recorded before `close`, or kept.
-        running.keeper.stop();
+        // The maintenance first: what it is about to retire is recorded before `close`, or kept.
+        running.maintenance.stop();
         let closed = self.journal.close(deadline);
         let durable = self.watermark.wait_durable_lines(self.watermark.written(), Some(deadline));
         self.followers.close(deadline);
-        let signed = running.writer.stop();
+        let signed = running.committer.stop();
         if let Some(drain) = &mut running.drain {
             drain.stop();
         }
@@ -269,7 +269,7 @@ impl Core {
             self.journal.load(),
             written,
             durable,
-            self.notary.size(),
+            self.checkpoint_signer.size(),
             self.followers.metrics(),
         )
     }

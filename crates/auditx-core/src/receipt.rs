@@ -20,7 +20,7 @@ use crate::watermark::Watermark;
 /// Trails that a thread keeps at hand; with more of them it begins again with the one it uses.
 const AT_HAND: usize = 8;
 
-/// A durable entry's place in the trail.
+/// A durable entry's position in the trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -35,7 +35,7 @@ pub struct Recorded {
 pub struct Receipt {
     id: Uuid,
     /// Behind it in the journal; none where the entry was dropped because the journal was full.
-    place: Option<u64>,
+    position: Option<u64>,
     trail: Arc<Anchor>,
 }
 
@@ -62,7 +62,7 @@ impl ReceiptSource {
 
     /// Costs no allocation after a thread's first entry.
     #[inline]
-    pub(crate) fn receipt(&self, id: Uuid, place: Option<u64>) -> Receipt {
+    pub(crate) fn receipt(&self, id: Uuid, position: Option<u64>) -> Receipt {
         let kept = ANCHORS.try_with(|anchors| {
             let mut anchors = anchors.try_borrow_mut().ok()?;
             Some(match anchors.iter().find(|anchor| anchor.number == self.number) {
@@ -72,7 +72,7 @@ impl ReceiptSource {
         });
         // A thread that is being torn down keeps nothing.
         let trail = kept.ok().flatten().unwrap_or_else(|| Arc::new(self.clone()));
-        Receipt { id, place, trail }
+        Receipt { id, position, trail }
     }
 
     #[cold]
@@ -90,7 +90,7 @@ impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut receipt = f.debug_struct("Receipt");
         receipt.field("id", &format_args!("{}", self.id));
-        match self.place {
+        match self.position {
             Some(position) => receipt.field("position", &position),
             None => receipt.field("position", &format_args!("dropped")),
         };
@@ -110,9 +110,9 @@ impl Receipt {
     /// # Errors
     /// `is_storage` where the disk refused, `is_full` where the entry was dropped under [`OnFull::Drop`](crate::OnFull::Drop).
     pub fn wait_durable(&self) -> Result<Recorded> {
-        let place = self.place()?;
-        self.trail.watermark.wait_durable(place, None)?;
-        self.recorded(place)
+        let position = self.position()?;
+        self.trail.watermark.wait_durable(position, None)?;
+        self.recorded(position)
     }
 
     /// The same for async code, on any runtime.
@@ -125,16 +125,16 @@ impl Receipt {
 
     /// The same, for those who need not know which line it became.
     pub(crate) fn await_durable(&self) -> Result<()> {
-        self.trail.watermark.wait_durable(self.place()?, None)
+        self.trail.watermark.wait_durable(self.position()?, None)
     }
 
-    fn place(&self) -> Result<u64> {
-        self.place.ok_or_else(|| Error::new(Kind::Full, "the entry was dropped: the journal was full"))
+    fn position(&self) -> Result<u64> {
+        self.position.ok_or_else(|| Error::new(Kind::Full, "the entry was dropped: the journal was full"))
     }
 
     /// Which line it became. One that was asked for long after is looked for in the trail.
-    fn recorded(&self, place: u64) -> Result<Recorded> {
-        let begin = match self.trail.watermark.history.find(place) {
+    fn recorded(&self, position: u64) -> Result<Recorded> {
+        let begin = match self.trail.watermark.history.find(position) {
             Found::Line(line) => return Ok(Recorded { seq: line.seq, leaf_hash: line.leaf_hash }),
             Found::NotBefore(seq) => seq,
         };
@@ -157,12 +157,14 @@ pub(crate) struct Pledges(Mutex<Vec<Receipt>>);
 impl Pledges {
     pub(crate) fn add(&self, receipt: &Receipt) {
         let mut receipts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that was dropped has no place, and is never made up for by a later one.
+        // One that was dropped has no position, and is never made up for by a later one.
         let earlier = receipts.iter_mut().find(|other| {
-            other.trail.number == receipt.trail.number && other.place.is_some() && receipt.place.is_some()
+            other.trail.number == receipt.trail.number
+                && other.position.is_some()
+                && receipt.position.is_some()
         });
         match earlier {
-            Some(earlier) if earlier.place < receipt.place => *earlier = receipt.clone(),
+            Some(earlier) if earlier.position < receipt.position => *earlier = receipt.clone(),
             Some(_) => {}
             None => receipts.push(receipt.clone()),
         }
@@ -184,8 +186,8 @@ impl Future for AllDurable {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         while let Some(receipt) = self.0.last() {
-            let place = receipt.place()?;
-            match receipt.trail.watermark.poll_durable(place, cx.waker()) {
+            let position = receipt.position()?;
+            match receipt.trail.watermark.poll_durable(position, cx.waker()) {
                 Some(outcome) => outcome?,
                 None => return Poll::Pending,
             }
@@ -203,9 +205,9 @@ impl Future for Durable {
     type Output = Result<Recorded>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let place = self.receipt.place()?;
-        match self.receipt.trail.watermark.poll_durable(place, cx.waker()) {
-            Some(outcome) => Poll::Ready(outcome.and_then(|()| self.receipt.recorded(place))),
+        let position = self.receipt.position()?;
+        match self.receipt.trail.watermark.poll_durable(position, cx.waker()) {
+            Some(outcome) => Poll::Ready(outcome.and_then(|()| self.receipt.recorded(position))),
             None => Poll::Pending,
         }
     }

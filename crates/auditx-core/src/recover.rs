@@ -17,13 +17,13 @@ use std::time::SystemTime;
 use crate::appender::{Means, Start};
 use crate::c2sp::SignatureFault;
 use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};
 use crate::control;
+use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
-use crate::notary::{CHECKPOINT, Notary, read_latest};
-use crate::own_record::{OwnRecord, PreviousTrail};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
@@ -41,8 +41,8 @@ const CACHE_WAS_WRONG: &str = "the cache of tree nodes did not agree with the ch
 pub(crate) struct Recovered {
     pub(crate) start: Start,
     pub(crate) tree: GrowingTree,
-    pub(crate) notary: Arc<Notary>,
-    pub(crate) records: Vec<OwnRecord>,
+    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
+    pub(crate) records: Vec<ControlRecord>,
     /// What is to be said about it in app.log.
     pub(crate) remark: Option<String>,
     /// Which trail this is.
@@ -84,7 +84,7 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     index::remove_all(directory)?;
     control::remove(directory)?;
     let trail_id = identity.id();
-    let mut records = vec![OwnRecord::Genesis {
+    let mut records = vec![ControlRecord::Genesis {
         trail_id: identity.trail_id,
         origin: identity.origin,
         key: key.to_string(),
@@ -92,11 +92,12 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     }];
     let mut tail = Tail::read(directory, &[], None, 0)?;
     records.extend(tail.repair(directory, means)?.0);
-    let notary = Notary::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), None)?;
+    let checkpoint_signer =
+        CheckpointSigner::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), None)?;
     Ok(Recovered {
         start: start(means, 0, 0)?,
         tree: GrowingTree::open(directory, CompactRange::new(0))?,
-        notary: Arc::new(notary),
+        checkpoint_signer: Arc::new(checkpoint_signer),
         records,
         remark: None,
         trail_id,
@@ -121,7 +122,7 @@ fn resume(
     if tail.next_seq < signed
         && let Some(restoration) = stray::adopt(means, tail.next_seq)?
     {
-        records.push(OwnRecord::Restored(restoration));
+        records.push(ControlRecord::Restored(restoration));
         tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     }
     survey::check_segments(directory, sealed, tail.active_first, signed, &tiles)?;
@@ -167,12 +168,17 @@ fn resume(
     if tree.extend(&tail.unsigned).is_err() {
         means.counters.tile_failures.add(1);
     }
-    let notary =
-        Notary::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), latest)?;
+    let checkpoint_signer = CheckpointSigner::new(
+        directory,
+        means.storage.clone(),
+        means.counters.clone(),
+        (signer, key),
+        latest,
+    )?;
     Ok(Recovered {
         start: start(means, first_seq, next_seq)?,
         tree,
-        notary: Arc::new(notary),
+        checkpoint_signer: Arc::new(checkpoint_signer),
         records,
         remark,
         trail_id: identity.id(),

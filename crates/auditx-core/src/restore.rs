@@ -6,12 +6,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint_signer::{CHECKPOINT, CHECKPOINTS};
+use crate::control_record::FORMAT_VERSION;
 use crate::dir::{Dir, Modes};
 use crate::error::{Error, Result};
 use crate::identity::{IDENTITY, TrailIdentity};
-use crate::notary::{CHECKPOINT, CHECKPOINTS};
-use crate::own_record::FORMAT_VERSION;
-use crate::segment::{ACTIVE, OWN_DIR};
+use crate::segment::{ACTIVE, AUDITX_DIR};
 use crate::tiles::GrowingTree;
 use crate::tree::{CompactRange, Hash};
 
@@ -47,7 +47,7 @@ impl RestoredTrail {
             return Err(Error::invalid("a trail is restored into an empty directory").at(directory));
         }
         target
-            .create_directory(OWN_DIR)
+            .create_directory(AUDITX_DIR)
             .and_then(|()| target.create_directory(CHECKPOINTS))
             .map_err(failed)?;
         let identity = TrailIdentity {

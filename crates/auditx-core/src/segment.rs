@@ -31,7 +31,7 @@ const PLAIN_SUFFIX: &str = ".jsonl";
 const ZSTD_SUFFIX: &str = ".jsonl.zst";
 const SEQ_DIGITS: usize = 20;
 
-pub use crate::dir::OWN_DIR;
+pub use crate::dir::AUDITX_DIR;
 
 /// A sealed segment, named by the sequence number of its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]

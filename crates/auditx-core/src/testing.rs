@@ -127,7 +127,7 @@ impl TestTrail {
             let entry = RecordedEntry::from_line(line).and_then(|entry| entry.parse());
             entries.push(entry.unwrap_or_else(|error| panic!("the trail cannot be read: {error}")));
         }
-        entries.retain(|entry: &StoredEntry| entry.own_record.is_none());
+        entries.retain(|entry: &StoredEntry| entry.control_record.is_none());
         entries
     }
 

@@ -212,12 +212,12 @@ pub(crate) fn remove(directory: &Dir) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::OWN_DIR;
+    use crate::segment::AUDITX_DIR;
     use crate::tree::leaf_hash;
 
     fn trail() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
-        Dir::from(directory.path()).create_directory(OWN_DIR).unwrap();
+        Dir::from(directory.path()).create_directory(AUDITX_DIR).unwrap();
         directory
     }
 

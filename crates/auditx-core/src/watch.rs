@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
+use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner};
 use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Result};
 use crate::follow::projection::{self, ProjectionLock};
@@ -20,9 +21,8 @@ use crate::journal::Ring;
 use crate::key::{KEY, KEY_HOME, Signer, SigningKey, VerifierKey};
 use crate::lock::{LOCK, Lock};
 use crate::metrics::Counters;
-use crate::notary::{CHECKPOINT, Notary};
 use crate::ring::RING;
-use crate::segment::{OWN_DIR, Registry};
+use crate::segment::{AUDITX_DIR, Registry};
 
 /// What stands for all sealed segments in a report.
 const SEALED: &str = "audit-*.jsonl";
@@ -40,7 +40,7 @@ pub(crate) struct Watch {
     /// `.auditx`, open.
     own: OwnedFd,
     lock: Arc<Mutex<Lock>>,
-    notary: Arc<Notary>,
+    checkpoint_signer: Arc<CheckpointSigner>,
     ring: Option<Arc<Ring>>,
     registry: Arc<Registry>,
     counters: Arc<Counters>,
@@ -102,7 +102,7 @@ impl Remembered {
 pub(crate) struct Watched {
     pub(crate) directory: Dir,
     pub(crate) lock: Arc<Mutex<Lock>>,
-    pub(crate) notary: Arc<Notary>,
+    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) projection: Arc<ProjectionLock>,
@@ -117,15 +117,24 @@ impl Watch {
     /// # Errors
     /// `is_storage` where one of them cannot be read.
     pub(crate) fn new(watched: Watched) -> Result<Self> {
-        let Watched { directory, lock, notary, ring, registry, projection, counters, app_log, keeps_key } =
-            watched;
+        let Watched {
+            directory,
+            lock,
+            checkpoint_signer,
+            ring,
+            registry,
+            projection,
+            counters,
+            app_log,
+            keeps_key,
+        } = watched;
         let remember = |name| {
             Remembered::read(&directory, name).map_err(|error| {
                 Error::storage("cannot read a file of the trail", directory.join(name), error)
             })
         };
-        let own = directory.open_directory(OWN_DIR).map_err(|error| {
-            Error::storage("cannot examine the trail's directory", directory.join(OWN_DIR), error)
+        let own = directory.open_directory(AUDITX_DIR).map_err(|error| {
+            Error::storage("cannot examine the trail's directory", directory.join(AUDITX_DIR), error)
         })?;
         let identity = remember(IDENTITY)?;
         let key = if keeps_key { Some(remember(KEY)?) } else { None };
@@ -134,7 +143,7 @@ impl Watch {
             directory,
             own,
             lock,
-            notary,
+            checkpoint_signer,
             ring,
             registry,
             counters,
@@ -160,7 +169,7 @@ impl Watch {
             let what = "`.auditx` was moved, removed or replaced by another program; the trail takes no more entries; \
                         move it back and open the trail again";
             let error = io::Error::other("it holds the trail's key, checkpoint, lock and journal");
-            return Err(Error::storage(what, self.directory.join(OWN_DIR), error));
+            return Err(Error::storage(what, self.directory.join(AUDITX_DIR), error));
         }
         self.look_at_files();
         self.look_at_security();
@@ -169,7 +178,7 @@ impl Watch {
     }
 
     fn is_own_directory_there(&self) -> bool {
-        match (self.directory.stat(OWN_DIR), FileStat::of(&self.own)) {
+        match (self.directory.stat(AUDITX_DIR), FileStat::of(&self.own)) {
             (Ok(named), Ok(own)) => named.is_some_and(|named| named.is_same(&own)),
             // Nothing is known where the directory cannot be examined.
             _ => true,
@@ -181,7 +190,7 @@ impl Watch {
         self.report(LOCK, lock);
         let identity = self.identity.restore(&self.directory, false, |_| false);
         self.report(IDENTITY, identity);
-        let checkpoint = self.notary.restore().map_err(io::Error::other);
+        let checkpoint = self.checkpoint_signer.restore().map_err(io::Error::other);
         self.report(CHECKPOINT, checkpoint);
         if let Some(mut key) = self.key.take() {
             let restored = self.restore_key(&mut key);
@@ -196,7 +205,7 @@ impl Watch {
     }
 
     fn restore_key(&self, key: &mut Remembered) -> io::Result<bool> {
-        let signs = self.notary.key();
+        let signs = self.checkpoint_signer.key();
         let is_right = |bytes: &[u8]| {
             SigningKey::from_pem(&String::from_utf8_lossy(bytes))
                 .and_then(|found| VerifierKey::new(signs.name(), &found.public_key()))

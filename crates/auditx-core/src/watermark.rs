@@ -1,7 +1,7 @@
 //! How far the trail is: written, durable, or poisoned; and everybody who waits for it.
 //!
 //! Two measures: *lines*, which followers and operators count, and *places* in the journal, which is all that is known of an
-//! entry when it is accepted. A place only grows, and is durable once every entry before it is.
+//! entry when it is accepted. A position only grows, and is durable once every entry before it is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,17 +17,17 @@ use crate::history::History;
 pub(crate) struct Reach {
     /// Every line with a lower sequence number.
     pub(crate) lines: u64,
-    /// Every entry before this place.
-    pub(crate) place: u64,
+    /// Every entry before this position.
+    pub(crate) position: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Watermark {
     written: AtomicU64,
-    written_place: AtomicU64,
+    written_position: AtomicU64,
     durable: AtomicU64,
-    durable_place: AtomicU64,
-    /// Every entry before this place has somebody waiting for its fdatasync.
+    durable_position: AtomicU64,
+    /// Every entry before this position has somebody waiting for its fdatasync.
     wanted: AtomicU64,
     /// The same for lines.
     wanted_lines: AtomicU64,
@@ -58,13 +58,13 @@ impl Watermark {
         for lines in [&self.written, &self.durable, &self.wanted_lines] {
             lines.store(reach.lines, Ordering::SeqCst);
         }
-        self.count_from(reach.place);
+        self.count_from(reach.position);
     }
 
     /// Before anything is accepted: from where places are counted.
-    pub(crate) fn count_from(&self, place: u64) {
-        for places in [&self.written_place, &self.durable_place, &self.wanted] {
-            places.store(place, Ordering::SeqCst);
+    pub(crate) fn count_from(&self, position: u64) {
+        for positions in [&self.written_position, &self.durable_position, &self.wanted] {
+            positions.store(position, Ordering::SeqCst);
         }
     }
 
@@ -100,18 +100,18 @@ impl Watermark {
     }
 
     /// Every entry before it is written.
-    pub(crate) fn written_place(&self) -> u64 {
-        self.written_place.load(Ordering::SeqCst)
+    pub(crate) fn written_position(&self) -> u64 {
+        self.written_position.load(Ordering::SeqCst)
     }
 
     /// Every entry before it is durable.
-    pub(crate) fn durable_place(&self) -> u64 {
-        self.durable_place.load(Ordering::SeqCst)
+    pub(crate) fn durable_position(&self) -> u64 {
+        self.durable_position.load(Ordering::SeqCst)
     }
 
     /// Whether something is written that is not durable.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.written() > self.durable() || self.written_place() > self.durable_place()
+        self.written() > self.durable() || self.written_position() > self.durable_position()
     }
 
     /// Whether somebody waits for an fdatasync of what is written.
@@ -119,7 +119,7 @@ impl Watermark {
         let is_due = |wanted: &AtomicU64, written: u64, durable: u64| {
             wanted.load(Ordering::SeqCst) > durable && written > durable
         };
-        is_due(&self.wanted, self.written_place(), self.durable_place())
+        is_due(&self.wanted, self.written_position(), self.durable_position())
             || is_due(&self.wanted_lines, self.written(), self.durable())
     }
 
@@ -131,30 +131,30 @@ impl Watermark {
 
     /// Whether somebody waits for an entry that is not written yet.
     pub(crate) fn is_write_wanted(&self) -> bool {
-        self.wanted.load(Ordering::SeqCst) > self.written_place()
+        self.wanted.load(Ordering::SeqCst) > self.written_position()
     }
 
     /// Called by whoever wrote, in order. Costs a wake-up only when the writer sleeps or somebody waits.
     pub(crate) fn publish_written(&self, reach: Reach) {
         self.written.store(reach.lines, Ordering::SeqCst);
-        self.written_place.store(reach.place, Ordering::SeqCst);
+        self.written_position.store(reach.position, Ordering::SeqCst);
         let is_parked =
             self.writer_parked.load(Ordering::SeqCst) && self.writer_parked.swap(false, Ordering::SeqCst);
         if is_parked || self.is_sync_wanted() {
-            self.wake_writer();
+            self.wake_committer();
         }
     }
 
     pub(crate) fn publish_durable(&self, reach: Reach) {
-        let is_in_demand = self.wanted.load(Ordering::SeqCst) > self.durable_place()
+        let is_in_demand = self.wanted.load(Ordering::SeqCst) > self.durable_position()
             || self.wanted_lines.load(Ordering::SeqCst) > self.durable();
         self.in_demand.store(is_in_demand, Ordering::SeqCst);
         self.durable.fetch_max(reach.lines, Ordering::SeqCst);
-        self.durable_place.fetch_max(reach.place, Ordering::SeqCst);
-        let durable = self.durable_place();
+        self.durable_position.fetch_max(reach.position, Ordering::SeqCst);
+        let durable = self.durable_position();
         let mut waiters = self.lock();
         let (ready, waiting) =
-            std::mem::take(&mut waiters.wakers).into_iter().partition(|(place, _)| *place <= durable);
+            std::mem::take(&mut waiters.wakers).into_iter().partition(|(position, _)| *position <= durable);
         waiters.wakers = waiting;
         drop(waiters);
         self.changed.notify_all();
@@ -185,48 +185,48 @@ impl Watermark {
         }
     }
 
-    /// Asks for an fdatasync of every entry before `place`.
-    pub(crate) fn want_durable(&self, place: u64) {
-        self.wanted.fetch_max(place, Ordering::SeqCst);
-        match self.drain.get().filter(|_| self.written_place() < place) {
+    /// Asks for an fdatasync of every entry before `position`.
+    pub(crate) fn want_durable(&self, position: u64) {
+        self.wanted.fetch_max(position, Ordering::SeqCst);
+        match self.drain.get().filter(|_| self.written_position() < position) {
             Some(drain) => drain.unpark(),
-            None => self.wake_writer(),
+            None => self.wake_committer(),
         }
     }
 
-    /// Waits until every entry before `place` is durable.
-    pub(crate) fn wait_durable(&self, place: u64, deadline: Option<Instant>) -> Result<()> {
-        if self.durable_place() >= place {
+    /// Waits until every entry before `position` is durable.
+    pub(crate) fn wait_durable(&self, position: u64, deadline: Option<Instant>) -> Result<()> {
+        if self.durable_position() >= position {
             return Ok(());
         }
-        self.want_durable(place);
-        self.wait_until(deadline, "the entries to become durable", || self.durable_place() >= place)
+        self.want_durable(position);
+        self.wait_until(deadline, "the entries to become durable", || self.durable_position() >= position)
     }
 
     /// Waits until every line below `lines` is durable; they are written already.
     pub(crate) fn wait_durable_lines(&self, lines: u64, deadline: Option<Instant>) -> Result<()> {
         self.wanted_lines.fetch_max(lines, Ordering::SeqCst);
-        self.wake_writer();
+        self.wake_committer();
         self.wait_until(deadline, "the trail to become durable", || self.durable() >= lines)
     }
 
     /// Durable already; or the waker is woken when that changes.
-    pub(crate) fn poll_durable(&self, place: u64, waker: &Waker) -> Option<Result<()>> {
-        if self.durable_place() >= place {
+    pub(crate) fn poll_durable(&self, position: u64, waker: &Waker) -> Option<Result<()>> {
+        if self.durable_position() >= position {
             return Some(Ok(()));
         }
         let mut waiters = self.lock();
-        if self.durable_place() >= place {
+        if self.durable_position() >= position {
             return Some(Ok(()));
         }
         if let Some(poison) = &waiters.poison {
             return Some(Err(poison.duplicate()));
         }
-        if !waiters.wakers.iter().any(|(other, known)| *other == place && known.will_wake(waker)) {
-            waiters.wakers.push((place, waker.clone()));
+        if !waiters.wakers.iter().any(|(other, known)| *other == position && known.will_wake(waker)) {
+            waiters.wakers.push((position, waker.clone()));
         }
         drop(waiters);
-        self.want_durable(place);
+        self.want_durable(position);
         None
     }
 
@@ -272,7 +272,7 @@ impl Watermark {
     }
 
     /// Wakes the writer thread.
-    pub(crate) fn wake_writer(&self) {
+    pub(crate) fn wake_committer(&self) {
         self.lock().work_due = true;
         self.work.notify_all();
     }

@@ -60,7 +60,7 @@ columns! {
     Status = "status",
     Success = "success",
     Erased = "erased",
-    OwnRecord = "auditx",
+    ControlRecord = "auditx",
     /// The line's hash in the trail's tree, in hex.
     LeafHash = "leaf_hash",
 }

@@ -110,7 +110,7 @@ fn cell(out: &mut Vec<u8>, view: &View<'_>, column: Column) {
             None => {}
         },
         Column::Erased => text(out, &entry.erased),
-        Column::OwnRecord => json(out, view.own_record().as_deref()),
+        Column::ControlRecord => json(out, view.control_record().as_deref()),
         Column::LeafHash => text(out, &view.leaf_hash().unwrap_or_default()),
     }
 }

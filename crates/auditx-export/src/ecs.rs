@@ -142,7 +142,7 @@ fn own(o: &mut Object<'_>, view: &View<'_>) {
     object(o, "old", view.old_values().as_deref());
     object(o, "new", view.new_values().as_deref());
     object(o, "metadata", view.metadata().as_deref());
-    object(o, "record", view.own_record().as_deref());
+    object(o, "record", view.control_record().as_deref());
 }
 
 /// An index that expects objects here refuses anything else, so what is none is wrapped in one.

@@ -76,7 +76,7 @@ fn attributes(out: &mut Vec<u8>, view: &View<'_>) {
     list.json("auditx.old", view.old_values().as_deref());
     list.json("auditx.new", view.new_values().as_deref());
     list.json("auditx.metadata", view.metadata().as_deref());
-    list.json("auditx.record", view.own_record().as_deref());
+    list.json("auditx.record", view.control_record().as_deref());
     list.text("auditx.request.id", &entry.request_id);
     list.text("session.id", &entry.session_id);
     list.text("client.address", &entry.ip);

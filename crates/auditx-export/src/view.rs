@@ -109,9 +109,10 @@ impl<'a> View<'a> {
     }
 
     /// The JSON of an own record.
-    pub(crate) fn own_record(&self) -> Option<Cow<'a, str>> {
-        let own_record = || self.entry.own_record.clone().map_or(Value::Null, Value::from).to_string();
-        self.json(Field::Auditx, own_record)
+    pub(crate) fn control_record(&self) -> Option<Cow<'a, str>> {
+        let control_record =
+            || self.entry.control_record.clone().map_or(Value::Null, Value::from).to_string();
+        self.json(Field::Auditx, control_record)
     }
 
     fn json(&self, field: Field, parsed: impl FnOnce() -> String) -> Option<Cow<'a, str>> {
@@ -165,7 +166,7 @@ fn subject(entry: &StoredEntry) -> Subject<'_> {
     if !entry.erased.is_empty() {
         return Subject::Erased;
     }
-    if let Some(own) = &entry.own_record {
+    if let Some(own) = &entry.control_record {
         return Subject::Trail(own.get("kind").and_then(Value::as_str).unwrap_or_default());
     }
     if entry.metadata.get("rate_limited") == Some(&Value::Bool(true)) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_core::OWN_DIR;
+use auditx_core::AUDITX_DIR;
 use serde::{Deserialize, Serialize};
 
 use crate::file;
@@ -24,7 +24,7 @@ pub(crate) const FORMAT_WITHOUT_TREE: u32 = 1;
 
 /// The identity of a trail; `None` if it cannot be read.
 pub(crate) fn read(directory: &Path) -> Option<Identity> {
-    let bytes = file::read_small(&directory.join(OWN_DIR).join("trail.json")).ok()??;
+    let bytes = file::read_small(&directory.join(AUDITX_DIR).join("trail.json")).ok()??;
     serde_json::from_slice(&bytes).ok()
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use auditx_core::{OWN_DIR, to_hex};
+use auditx_core::{AUDITX_DIR, to_hex};
 use serde_json::json;
 
 use crate::batch::Shipped;
@@ -13,7 +13,7 @@ use crate::destination::DestinationId;
 use crate::error::{Error, Result};
 
 fn folder(trail: &Path, destination: &str) -> PathBuf {
-    trail.join(OWN_DIR).join("dead").join(destination)
+    trail.join(AUDITX_DIR).join("dead").join(destination)
 }
 
 /// Keeps a line durably, and leaves in its place the stub that has the same leaf.

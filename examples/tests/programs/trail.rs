@@ -41,7 +41,7 @@ pub(crate) fn is_closing(entry: &StoredEntry) -> bool {
 
 /// What the library's own record says it is.
 pub(crate) fn kind(entry: &StoredEntry) -> Option<&str> {
-    entry.own_record.as_ref().map(|record| record["kind"].as_str().unwrap())
+    entry.control_record.as_ref().map(|record| record["kind"].as_str().unwrap())
 }
 
 pub(crate) fn closings(entries: &[StoredEntry]) -> Vec<&StoredEntry> {

@@ -4,7 +4,7 @@ use std::slice;
 
 use auditx_core::{ConsistencyProof, InclusionProof, ProofFault};
 
-use crate::log::{Notary, consistency_text, inclusion_text, path_of};
+use crate::log::{CheckpointSigner, consistency_text, inclusion_text, path_of};
 
 const ORIGIN: &str = "erp.example.com/auditx/9f0c";
 
@@ -25,22 +25,23 @@ pub fn proof(bytes: &[u8]) {
 }
 
 fn inclusion(proof: &InclusionProof) {
-    let notary = Notary::published(ORIGIN);
-    let note = notary.note(proof.checkpoint().size(), proof.checkpoint().root());
+    let checkpoint_signer = CheckpointSigner::published(ORIGIN);
+    let note = checkpoint_signer.note(proof.checkpoint().size(), proof.checkpoint().root());
     let text = inclusion_text(proof.line(), proof.index(), &path_of(proof), &note);
     let resigned = InclusionProof::parse(text.as_bytes()).expect("only its signature is another");
-    match resigned.check(slice::from_ref(notary.verifier())) {
+    match resigned.check(slice::from_ref(checkpoint_signer.verifier())) {
         Ok(()) => assert!(proof.index() < proof.checkpoint().size()),
         Err(fault) => assert!(matches!(fault, ProofFault::WrongIndex | ProofFault::WrongPath), "{fault}"),
     }
 }
 
 fn consistency(proof: &ConsistencyProof) {
-    let notary = Notary::published(ORIGIN);
-    let [older, newer] = [proof.older(), proof.newer()].map(|head| notary.note(head.size(), head.root()));
+    let checkpoint_signer = CheckpointSigner::published(ORIGIN);
+    let [older, newer] =
+        [proof.older(), proof.newer()].map(|head| checkpoint_signer.note(head.size(), head.root()));
     let text = consistency_text(&path_of(proof), &older, &newer);
     let resigned = ConsistencyProof::parse(text.as_bytes()).expect("only its signatures are others");
-    match resigned.check(slice::from_ref(notary.verifier())) {
+    match resigned.check(slice::from_ref(checkpoint_signer.verifier())) {
         Ok(()) => assert!(proof.older().size() <= proof.newer().size()),
         Err(fault) => assert_eq!(fault, ProofFault::WrongPath),
     }

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use auditx_core::{
-    CompactRange, Hash, LogLevel, OWN_DIR, RecordedEntry, SignedCheckpoint, StoredEntry, TrailReader,
+    AUDITX_DIR, CompactRange, Hash, LogLevel, RecordedEntry, SignedCheckpoint, StoredEntry, TrailReader,
     checkpoint_path, for_people, leaf_of,
 };
 use auditx_reader::{Answer, Line, Lines, VerifyOptions, inspect, verify};
 use tempfile::TempDir;
 
-use crate::log::Notary;
+use crate::log::CheckpointSigner;
 
 /// How a Zstandard frame begins.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -53,14 +53,14 @@ fn verifies(directory: &Path, lines: &[Line]) {
     let mut signed = CompactRange::new(0);
     lines.iter().filter_map(|line| leaf_of(line.bytes())).for_each(|leaf| signed.push(leaf.hash));
     let (size, Some(root)) = (signed.end(), signed.root()) else { return };
-    let notary = Notary::published("erp.example.com/auditx/9f0c");
-    let own = directory.join(OWN_DIR);
+    let checkpoint_signer = CheckpointSigner::published("erp.example.com/auditx/9f0c");
+    let own = directory.join(AUDITX_DIR);
     fs::create_dir(&own).expect("a temporary directory takes another");
     for (size, root) in [(size, root), (size / 2 + 1, Hash::default())] {
-        let note = notary.note(size, &root);
+        let note = checkpoint_signer.note(size, &root);
         fs::write(checkpoint_path(directory), &note).expect("a temporary directory takes a file");
         let known = SignedCheckpoint::parse(note.as_bytes()).expect("a note made by hand is one");
-        let options = VerifyOptions::new().key(notary.verifier().clone()).known(known);
+        let options = VerifyOptions::new().key(checkpoint_signer.verifier().clone()).known(known);
         let answer = answer(directory, options);
         assert!(answer != Some(Answer::Intact) || root != Hash::default(), "{note}");
     }

@@ -215,7 +215,7 @@ fn killed(directory: &Path, recorder: fn(&Path) -> Command) -> Vec<VerifierKey> 
     };
     child.signal(rustix::process::Signal::KILL);
     child.end();
-    let waiting = auditx_core::undrained(directory).expect("its journal");
+    let waiting = auditx_core::pending_entries(directory).expect("its journal");
     assert_eq!(waiting.len() as u64, WAITING, "entries that are in no line");
     vec![key]
 }

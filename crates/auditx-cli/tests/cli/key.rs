@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use auditx_core::{AuditLogger, Config, KeySource, OWN_DIR, SigningKey, VerifierKey};
+use auditx_core::{AUDITX_DIR, AuditLogger, Config, KeySource, SigningKey, VerifierKey};
 use auditx_tests::deadline::PATIENCE;
 
 use crate::program::{Ended, auditx, command, ended, without_trail};
@@ -106,7 +106,7 @@ fn a_key_that_is_kept_elsewhere_is_replaced_by_one_that_is_kept_elsewhere() {
         AuditLogger::open(config)
     };
     open(&first).unwrap().close(PATIENCE).unwrap();
-    assert!(!trail.path().join(OWN_DIR).join("keys").exists());
+    assert!(!trail.path().join(AUDITX_DIR).join("keys").exists());
 
     let rotate = |more: &[&str]| {
         let arguments = [&["key", "rotate"], more].concat();

@@ -10,12 +10,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Appender, Start, Synced, remember};
+use crate::control_record::{ControlRecord, Restoration};
 use crate::dir::FileStat;
 use crate::error::{Error, Result};
 use crate::history::Found;
 use crate::kill_point::kill_point;
 use crate::line::{SEQ_PREFIX, erased_line, leaf_of};
-use crate::own_record::{OwnRecord, Restoration};
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::StorageFile;
 use crate::tree::{Hash, leaf_hash};
@@ -90,7 +90,7 @@ impl Appender {
             }
         }
         for restoration in &restored {
-            self.append_own(&OwnRecord::Restored(restoration.clone()))?;
+            self.append_own(&ControlRecord::Restored(restoration.clone()))?;
         }
         restored.extend(self.restore_active()?);
         Ok(restored)
@@ -107,7 +107,7 @@ impl Appender {
         let Some(Rewritten { restoration, file, len }) = self.restore(&expected)? else { return Ok(None) };
         self.continue_in(file, len)?;
         if restoration.lost.is_empty() {
-            self.append_own(&OwnRecord::Restored(restoration.clone()))?;
+            self.append_own(&ControlRecord::Restored(restoration.clone()))?;
         } else {
             // Its record is the last line of the restored segment: no kill can come between the stubs and what excuses them.
             self.seal_and_tell()?;
@@ -139,7 +139,7 @@ impl Appender {
         let count: u64 = lost.iter().map(|range| range.end() - range.start() + 1).sum();
         let restoration = Restoration { name: expected.name.clone(), cause, lost, aside };
         if count > 0 && expected.name == ACTIVE {
-            self.add_record(&OwnRecord::Restored(restoration.clone()), &mut bytes)?;
+            self.add_record(&ControlRecord::Restored(restoration.clone()), &mut bytes)?;
         }
         let file = self.rewrite(&expected.name, &bytes)?;
         kill_point("restore: written");
@@ -176,7 +176,7 @@ impl Appender {
     }
 
     /// Adds a control record as the next line of the trail to the bytes of its active segment.
-    fn add_record(&mut self, record: &OwnRecord, bytes: &mut Vec<u8>) -> Result<()> {
+    fn add_record(&mut self, record: &ControlRecord, bytes: &mut Vec<u8>) -> Result<()> {
         let body = record.encode(&self.means.envelope, &*self.means.clock)?;
         let line = [SEQ_PREFIX, self.active.next_seq.to_string().as_bytes(), b",", &body].concat();
         if self.tree.push(leaf_hash(&line)).is_err() {

@@ -3,16 +3,16 @@
 //! that was not synced before is believed; the journal still holds it, and it is written again.
 
 use super::{Appender, Start, Synced};
+use crate::control_record::ControlRecord;
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
-use crate::own_record::OwnRecord;
 use crate::segment::{ACTIVE, sealed_name, sealed_segments};
 use crate::tiles::GrowingTree;
 
 impl Appender {
     /// Whether everything that is not durable stands behind this place of the journal, which still holds it.
     pub(crate) fn can_rewind(&self, released: u64) -> bool {
-        self.poison.is_none() && released <= self.synced.reach.place
+        self.poison.is_none() && released <= self.synced.reach.position
     }
 
     /// Puts a copy of the durable lines in the place of the active segment and goes on from there.
@@ -51,11 +51,11 @@ impl Appender {
             .map_err(|error| failed("cannot open the active segment", error))?;
         let began = self.active.began;
         self.active = Start { file, len, first_seq, next_seq: reach.lines, began };
-        self.place = reach.place;
+        self.position = reach.position;
         self.tree = GrowingTree::open(&directory, frontier)?;
         self.unsettled.clear();
         self.rotated.clear();
-        self.means.watermark.history.forget_after(reach.place);
-        self.append_own(&OwnRecord::Recovered { torn: None, unsigned_lines: lost, replayed: 0 }).map(drop)
+        self.means.watermark.history.forget_after(reach.position);
+        self.append_own(&ControlRecord::Recovered { torn: None, unsigned_lines: lost, replayed: 0 }).map(drop)
     }
 }

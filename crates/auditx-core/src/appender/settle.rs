@@ -7,12 +7,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Appender, MOST_UNSETTLED, SEAL_RETRY_BYTES, Start, Synced};
+use crate::checkpoint_signer::{CheckpointSigner, Occasion};
+use crate::control_record::ControlRecord;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::key::Signer;
 use crate::kill_point::kill_point;
-use crate::notary::{Notary, Occasion};
-use crate::own_record::OwnRecord;
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::{Storage, StorageFile};
 use crate::tree::CompactRange;
@@ -61,8 +61,10 @@ impl Unsettled {
     ///
     /// # Errors
     /// Why a boundary could not be signed.
-    pub(crate) fn sign_boundaries(&self, notary: &Notary) -> Result<()> {
-        self.sealed.iter().try_for_each(|segment| notary.sign(&segment.frontier, Occasion::Boundary))
+    pub(crate) fn sign_boundaries(&self, checkpoint_signer: &CheckpointSigner) -> Result<()> {
+        self.sealed
+            .iter()
+            .try_for_each(|segment| checkpoint_signer.sign(&segment.frontier, Occasion::Boundary))
     }
 }
 
@@ -108,20 +110,20 @@ impl Appender {
         let unsettled = self.unsettled()?;
         unsettled.sync().and_then(|()| self.check_names()).inspect_err(|error| self.poison(error))?;
         self.settle(&unsettled);
-        unsettled.sign_boundaries(&self.notary)?;
+        unsettled.sign_boundaries(&self.checkpoint_signer)?;
         Ok(unsettled)
     }
 
     /// Makes every line durable and signs it.
     pub(crate) fn sign(&mut self) -> Result<()> {
         let synced = self.sync()?;
-        self.notary.sign(&synced.frontier, Occasion::Boundary)
+        self.checkpoint_signer.sign(&synced.frontier, Occasion::Boundary)
     }
 
     /// The same, with the key so far and the one that signs from here on.
     pub(crate) fn hand_over(&mut self, next: Arc<dyn Signer>) -> Result<()> {
         let synced = self.sync()?;
-        self.notary.hand_over(&synced.frontier, next)
+        self.checkpoint_signer.hand_over(&synced.frontier, next)
     }
 
     /// Seals whatever the active segment holds, durable and signed.
@@ -179,7 +181,7 @@ impl Appender {
         };
         self.means.registry.add(self.active.first_seq);
         kill_point("seal: begun anew");
-        self.rotated.push(OwnRecord::Rotated {
+        self.rotated.push(ControlRecord::Rotated {
             segment: sealed_name(self.active.first_seq),
             first_seq: self.active.first_seq,
             last_seq: self.active.next_seq - 1,

@@ -22,9 +22,9 @@ impl Staged {
         begin
     }
 
-    pub(super) fn end_line(&mut self, place: Option<u64>) {
+    pub(super) fn end_line(&mut self, position: Option<u64>) {
         self.bytes.push(b'\n');
-        self.lines.push((self.bytes.len(), place));
+        self.lines.push((self.bytes.len(), position));
     }
 
     /// The leaf of each line.
@@ -43,7 +43,7 @@ impl Staged {
         let begins = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
         begins
             .zip(&self.lines)
-            .filter(|(_, (_, place))| place.is_none())
+            .filter(|(_, (_, position))| position.is_none())
             .map(|(begin, (end, _))| &self.bytes[begin..end - 1])
     }
 

@@ -9,7 +9,7 @@ use crate::dir::Modes;
 use crate::key::KeySource;
 use crate::recover::{Founding, Recovered, recover};
 use crate::redact::Redaction;
-use crate::segment::{OWN_DIR, sealed_segments};
+use crate::segment::{AUDITX_DIR, sealed_segments};
 use crate::storage::testing::FaultyDisk;
 
 struct Bench {
@@ -22,7 +22,7 @@ fn bench(max_file_bytes: u64) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
     let dir = Dir::hold(directory.path(), Modes::default()).unwrap();
-    dir.create_directory(OWN_DIR).unwrap();
+    dir.create_directory(AUDITX_DIR).unwrap();
     let envelope = Envelope {
         rules: Redaction::default().compile().unwrap(),
         hostname: "h".into(),
@@ -41,8 +41,9 @@ fn bench(max_file_bytes: u64) -> Bench {
         watermark: Arc::default(),
     };
     let founding = Founding { origin: "origin".to_owned(), previous: None };
-    let Recovered { start, tree, notary, .. } = recover(&means, &KeySource::Trail, &founding).unwrap();
-    Bench { directory, disk, appender: Appender::new(means, start, tree, notary) }
+    let Recovered { start, tree, checkpoint_signer, .. } =
+        recover(&means, &KeySource::Trail, &founding).unwrap();
+    Bench { directory, disk, appender: Appender::new(means, start, tree, checkpoint_signer) }
 }
 
 impl Bench {
@@ -72,9 +73,9 @@ fn a_full_disk_costs_no_half_line_and_the_loss_is_recorded_when_space_returns() 
     }
     assert_eq!(bench.active(), before, "the half line was taken back");
     bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
-    let place = bench.appender.append(b"\"n\":2}").unwrap();
+    let position = bench.appender.append(b"\"n\":2}").unwrap();
     let lines = bench.lines();
-    assert_eq!(place, 3, "the number of lines then");
+    assert_eq!(position, 3, "the number of lines then");
     assert_eq!(lines[0], "{\"seq\":0,\"n\":0}");
     assert!(lines[1].contains("\"kind\":\"gap\"") && lines[1].contains("\"count\":3"), "{}", lines[1]);
     assert_eq!(lines[2], "{\"seq\":2,\"n\":2}");
@@ -109,10 +110,10 @@ fn each_segment_begins_with_what_was_sealed_and_is_named_by_its_first_line() {
     }
     let sealed = sealed_segments(bench.directory.path()).unwrap();
     assert!(sealed.len() > 3);
-    for (place, segment) in sealed.iter().enumerate() {
+    for (position, segment) in sealed.iter().enumerate() {
         let text = fs::read_to_string(&segment.path).unwrap();
         assert!(text.starts_with(&format!("{{\"seq\":{},", segment.first_seq)));
-        assert_eq!(text.contains("\"kind\":\"rotated\""), place > 0);
+        assert_eq!(text.contains("\"kind\":\"rotated\""), position > 0);
     }
     let lines = bench.lines();
     for (seq, line) in lines.iter().enumerate() {

@@ -70,7 +70,7 @@ fn closing(directory: &Path) -> Vec<StoredEntry> {
     while let Some((_, line)) = reader.next_line().unwrap() {
         entries.push(RecordedEntry::from_line(line).unwrap().parse().unwrap());
     }
-    entries.into_iter().filter(|entry: &StoredEntry| entry.own_record.is_none()).collect()
+    entries.into_iter().filter(|entry: &StoredEntry| entry.control_record.is_none()).collect()
 }
 
 type Ending = fn(Exchange);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use crate::dir::{Access, Dir, FileStat, OWN_DIR};
+use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::error::{Error, Result};
 
 /// Where followers keep their cursors, in the trail's directory.
@@ -63,7 +63,7 @@ impl Cursor {
         // A shipper may be started before the trail is opened for the first time.
         trail
             .create_all()
-            .and_then(|()| trail.create_directory(OWN_DIR))
+            .and_then(|()| trail.create_directory(AUDITX_DIR))
             .map_err(|error| Error::storage("cannot create the trail's directory", trail.path(), error))?;
         Self::open(&trail, &format!("{SHIPPER_PREFIX}{destination}"))
     }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{Journal, Refusal, SharedAppender, forked};
+use crate::control_record::ControlRecord;
 use crate::error::{Error, Result};
 use crate::metrics::{Counter, JournalLoad};
-use crate::own_record::OwnRecord;
 
 /// The bytes are the kernel's when `try_push` returns. It is the fallback where no ring can be had, and the test oracle.
 #[derive(Debug)]
@@ -37,23 +37,23 @@ impl Journal for Direct {
         }
         let appended = self.appender.with(|appender| appender.append(body));
         self.is_failing.store(appended.is_err(), Ordering::Relaxed);
-        let place = appended?;
+        let position = appended?;
         self.accepted.add(1);
-        Ok(place)
+        Ok(position)
     }
 
     fn ready(&self) -> Result<()> {
         self.appender.ready()?;
         if self.is_failing.load(Ordering::Relaxed) {
             // Nothing shows that the disk takes lines again but a line that it took.
-            self.appender.push_own(&OwnRecord::Heartbeat)?;
+            self.appender.push_own(&ControlRecord::Heartbeat)?;
             self.is_failing.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn reach(&self) -> u64 {
-        self.appender.watermark().written_place()
+        self.appender.watermark().written_position()
     }
 
     fn load(&self) -> JournalLoad {

@@ -143,7 +143,7 @@ impl Shift {
         let ring = self.ring.clone();
         let (queue, refused) = (ring.queue(), ring.refused());
         // Behind an fdatasync that failed it is less than before.
-        self.position = ring.means.appender.watermark().written_place();
+        self.position = ring.means.appender.watermark().written_position();
         let next = queue.next(self.position);
         self.watch(next);
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
@@ -155,7 +155,7 @@ impl Shift {
             None => (None, u64::MAX),
         };
         let mut appender = ring.means.appender.lock();
-        if appender.reach().place != self.position {
+        if appender.reach().position != self.position {
             return Ok(());
         }
         if let Some(mut missed) = due {
@@ -256,7 +256,7 @@ impl Shift {
             return;
         }
         // Those who waited for it go on now, and what they record is to be written while the next fdatasync runs.
-        let durable = watermark.durable_place();
+        let durable = watermark.durable_position();
         if std::mem::replace(&mut self.durable, durable) != durable && watermark.is_in_demand() {
             self.rest = SHORT_REST;
         }
@@ -292,7 +292,7 @@ struct Batch<'q> {
 }
 
 impl Batch<'_> {
-    /// Appends the next entry to `out`; gives the place behind it.
+    /// Appends the next entry to `out`; gives the position behind it.
     fn next(&mut self, out: &mut Vec<u8>) -> Option<u64> {
         while self.at < self.stop_at {
             let (len, end) = match self.queue.next(self.at) {

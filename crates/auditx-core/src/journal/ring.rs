@@ -119,7 +119,7 @@ impl Ring {
     /// Waits, as the one who publishes what is durable, until the drain has written everything before a position.
     fn wait_written(&self, end: u64, deadline: Instant) -> Result<()> {
         let watermark = self.means.appender.watermark();
-        while watermark.written_place() < end {
+        while watermark.written_position() < end {
             if Instant::now() >= deadline {
                 let what =
                     "the journal's ring cannot be restored: what was accepted could not be written in time";
@@ -185,7 +185,7 @@ impl Ring {
 
 impl Recall for Ring {
     fn recall(&self) -> Vec<(u64, Vec<u8>)> {
-        self.queue().recall(self.means.appender.watermark().written_place())
+        self.queue().recall(self.means.appender.watermark().written_position())
     }
 }
 
@@ -238,7 +238,7 @@ impl Journal for Ring {
         self.wake_drain();
         let watermark = self.means.appender.watermark();
         let written = watermark
-            .wait_until(Some(deadline), "the journal to be written", || watermark.written_place() >= end);
+            .wait_until(Some(deadline), "the journal to be written", || watermark.written_position() >= end);
         match written {
             Ok(()) => self.means.appender.close(),
             Err(error) => {
@@ -249,7 +249,7 @@ impl Journal for Ring {
     }
 
     fn release(&self, reach: Reach) {
-        self.queue().release(reach.place, reach.lines);
+        self.queue().release(reach.position, reach.lines);
         self.room.notify();
     }
 
@@ -267,7 +267,7 @@ impl Journal for Ring {
     fn is_pressed(&self) -> bool {
         let watermark = self.means.appender.watermark();
         self.means.durability != Durability::Os
-            && watermark.written_place().saturating_sub(watermark.durable_place())
+            && watermark.written_position().saturating_sub(watermark.durable_position())
                 > self.queue().capacity() / 4
     }
 
@@ -275,7 +275,7 @@ impl Journal for Ring {
         let queue = self.queue();
         // The drain moves both while it holds the lock.
         let held = self.means.appender.lock();
-        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), held.reach().place);
+        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), held.reach().position);
         let mut waiting = 0;
         loop {
             match queue.next(at) {

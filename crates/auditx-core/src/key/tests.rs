@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::source::{KEY, KEY_HOME, KeySource};
 use super::*;
 use crate::dir::Dir;
-use crate::segment::OWN_DIR;
+use crate::segment::AUDITX_DIR;
 
 #[test]
 fn a_verifier_key_has_one_spelling_and_no_small_order() {
@@ -71,7 +71,7 @@ fn the_published_key_and_signature_of_the_note_format_check() {
 fn a_key_is_kept_for_its_user_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (dir, source) = (Dir::from(directory.path()), KeySource::Trail);
-    dir.create_directory(OWN_DIR).unwrap();
+    dir.create_directory(AUDITX_DIR).unwrap();
     assert!(source.signer(&dir).unwrap_err().is_storage());
     source.prepare(&dir).unwrap();
     let public = source.signer(&dir).unwrap().public_key();

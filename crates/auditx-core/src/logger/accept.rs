@@ -83,13 +83,13 @@ impl AuditLogger {
 
 impl Core {
     fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (stated, place) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
-            Ok(place) => Ok(Some(place)),
+        let (stated, position) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
+            Ok(position) => Ok(Some(position)),
             Err(Refusal::Full) => self.push_late(body),
             Err(Refusal::Error(error)) => Err(error),
         })?;
-        let receipt = self.accepted(stated, place, entry.level);
-        if self.durability == Durability::EveryEntry && place.is_some() {
+        let receipt = self.accepted(stated, position, entry.level);
+        if self.durability == Durability::EveryEntry && position.is_some() {
             receipt.await_durable()?;
         }
         Ok(receipt)
@@ -97,18 +97,18 @@ impl Core {
 
     async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let (stated, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
-            Ok(place) => Ok(Attempt::Accepted(place)),
+            Ok(position) => Ok(Attempt::Accepted(position)),
             Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
             Err(Refusal::Error(error)) => Err(error),
         })?;
-        let place = match attempt {
-            Attempt::Accepted(place) => Some(place),
+        let position = match attempt {
+            Attempt::Accepted(position) => Some(position),
             Attempt::Full(body) => {
                 self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
             }
         };
-        let receipt = self.accepted(stated, place, entry.level);
-        if self.durability == Durability::EveryEntry && place.is_some() {
+        let receipt = self.accepted(stated, position, entry.level);
+        if self.durability == Durability::EveryEntry && position.is_some() {
             receipt.durable().await?;
         }
         Ok(receipt)
@@ -139,13 +139,13 @@ impl Core {
     }
 
     #[inline]
-    fn accepted(&self, Stated { id, pledges }: Stated, place: Option<u64>, level: LogLevel) -> Receipt {
-        if let (Durability::Interval(_), Some(place)) = (self.durability, place)
+    fn accepted(&self, Stated { id, pledges }: Stated, position: Option<u64>, level: LogLevel) -> Receipt {
+        if let (Durability::Interval(_), Some(position)) = (self.durability, position)
             && level.is_sensitive()
         {
-            self.watermark.want_durable(place);
+            self.watermark.want_durable(position);
         }
-        let receipt = self.receipts.receipt(id, place);
+        let receipt = self.receipts.receipt(id, position);
         if let Some(pledges) = pledges {
             pledges.add(&receipt);
         }
@@ -180,7 +180,7 @@ impl Core {
 
     fn retry(&self, body: &[u8]) -> Option<Result<u64>> {
         match self.journal.try_push(body) {
-            Ok(place) => Some(Ok(place)),
+            Ok(position) => Some(Ok(position)),
             Err(Refusal::Error(error)) => Some(Err(error)),
             Err(Refusal::Full) => None,
         }

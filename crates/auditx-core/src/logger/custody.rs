@@ -8,18 +8,18 @@ use std::time::Duration;
 use super::open::Inheritance;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint_signer::CHECKPOINT;
 use crate::config::{Config, Retention};
+use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
-use crate::keeper::Retired;
 use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
 use crate::lock;
-use crate::notary::CHECKPOINT;
-use crate::own_record::{OwnRecord, PreviousTrail};
+use crate::maintenance::Retired;
 use crate::recover::missing_from;
-use crate::segment::{ACTIVE, OWN_DIR, sealed_segments};
+use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
 use crate::storage::Disk;
 use crate::tree::Hash;
 
@@ -41,7 +41,7 @@ impl AuditLogger {
     /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
     #[must_use]
     pub fn checkpoint(&self) -> Option<SignedCheckpoint> {
-        self.core().ok()?.notary.latest()
+        self.core().ok()?.checkpoint_signer.latest()
     }
 
     /// The public key that checks this trail's checkpoints, for whoever is to verify it.
@@ -49,7 +49,7 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, for a process-wide logger that could not be opened.
     pub fn verifier_key(&self) -> Result<VerifierKey> {
-        Ok(self.core()?.notary.key())
+        Ok(self.core()?.checkpoint_signer.key())
     }
 
     /// Replaces the signing key. The trail records both, and both sign the boundary, so that whoever pinned the old one can
@@ -63,7 +63,7 @@ impl AuditLogger {
     /// the disk refused.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
         let core = self.settled()?;
-        let old = core.notary.key();
+        let old = core.checkpoint_signer.key();
         let staged = match next {
             KeySource::Trail => Some(stage_in_home(&core.directory, &SigningKey::generate())?),
             _ => None,
@@ -76,7 +76,7 @@ impl AuditLogger {
         if new == old {
             return Err(Error::invalid("the next key is the one that signs already"));
         }
-        let record = OwnRecord::Key { old: old.to_string(), new: new.to_string() };
+        let record = ControlRecord::Key { old: old.to_string(), new: new.to_string() };
         let seq = core.appender.rotate_key(&record, signer)?;
         if let Some(staged) = staged {
             staged.settle()?;
@@ -121,7 +121,7 @@ impl AuditLogger {
                 "nobody ships to {destination:?}; the trail is shipped to {known}"
             )));
         };
-        let record = OwnRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
+        let record = ControlRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
         core.appender.push_signed(&record)?;
         remove_shipper(&core.directory, destination)?;
         Ok(*next)
@@ -192,7 +192,7 @@ impl AuditLogger {
 /// opened.
 fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     let target = format!("audit.set-aside-{trail_id}");
-    let target_own = format!("{target}/{OWN_DIR}");
+    let target_own = format!("{target}/{AUDITX_DIR}");
     trail.create_directory(&target).and_then(|()| trail.create_directory(&target_own)).map_err(|error| {
         Error::storage("cannot create a directory for the old trail", trail.join(&target), error)
     })?;
@@ -200,7 +200,7 @@ fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     names.extend([ACTIVE, "security.jsonl"].map(str::to_owned));
     names.extend(
         ["ring", "cursors", "tiles", "index", "control.jsonl", "checkpoints", "checkpoint"]
-            .map(|name| format!("{OWN_DIR}/{name}")),
+            .map(|name| format!("{AUDITX_DIR}/{name}")),
     );
     ignore_absent(
         trail
@@ -212,7 +212,7 @@ fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
         ignore_absent(trail.rename(&name, format!("{target}/{name}")))
             .map_err(|error| Error::storage("cannot move the old trail aside", trail.join(&name), error))?;
     }
-    for directory in [&*target_own, &*target, OWN_DIR, ""] {
+    for directory in [&*target_own, &*target, AUDITX_DIR, ""] {
         trail
             .sync(directory)
             .map_err(|error| Error::storage("cannot sync the directory", trail.join(directory), error))?;

@@ -6,20 +6,21 @@ use super::{Core, Running};
 use crate::app_log::AppLog;
 use crate::appender::{Appender, Means, Recall};
 use crate::bell::Bell;
+use crate::checkpoint_signer::CheckpointSigner;
+use crate::committer::{self, Committer};
 use crate::config::Config;
 use crate::control;
+use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::Result;
 use crate::follow::projection::ProjectionLock;
 use crate::follow::{Followers, Surroundings};
 use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
-use crate::keeper::{Housekeeping, Keeper};
 use crate::key::KeySource;
 use crate::lock::{self, Lock};
+use crate::maintenance::{Housekeeping, Maintenance};
 use crate::metrics::Counters;
-use crate::notary::Notary;
-use crate::own_record::{OwnRecord, PreviousTrail};
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, Founding, Recovered, Replay};
@@ -27,7 +28,6 @@ use crate::segment::{Registry, sealed_segments};
 use crate::storage::Storage;
 use crate::watch::{Watch, Watched};
 use crate::watermark::Watermark;
-use crate::writer::{self, Writer};
 
 /// What a new trail takes over from the one whose place it takes.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ struct Ground {
     registry: Arc<Registry>,
     sealed: Arc<Bell>,
     watermark: Arc<Watermark>,
-    notary: Arc<Notary>,
+    checkpoint_signer: Arc<CheckpointSigner>,
     appender: Arc<SharedAppender>,
     replay: Replay,
     /// Lines that were there before this process wrote any.
@@ -92,16 +92,16 @@ impl Ground {
         let founding = Founding { origin, previous };
         let mut recovered = recover::recover(&means, &config.signing_key, &founding)?;
         let mut replay = Replay::prepare(&directory, &mut recovered, inherited)?;
-        let Recovered { start, tree, notary, records, remark, .. } = recovered;
+        let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
         if let Some(remark) = remark {
             app_log.trouble(&remark);
         }
         let opened_at = start.next_seq;
-        let appender = Appender::new(means, start, tree, notary.clone());
+        let appender = Appender::new(means, start, tree, checkpoint_signer.clone());
         let appender = Arc::new(SharedAppender::new(appender, watermark.clone()));
         for record in &records {
             let seq = appender.push_own(record)?;
-            if matches!(record, OwnRecord::Genesis { .. }) {
+            if matches!(record, ControlRecord::Genesis { .. }) {
                 control::keep(&directory, &*storage, seq)?;
             }
         }
@@ -115,7 +115,7 @@ impl Ground {
             registry,
             sealed,
             watermark,
-            notary,
+            checkpoint_signer,
             appender,
             replay,
             opened_at,
@@ -124,13 +124,13 @@ impl Ground {
 
     /// Says in the trail that a session begins.
     fn begin_session(&self, config: &Config) -> Result<()> {
-        self.appender.push_own(&OwnRecord::Open {
+        self.appender.push_own(&ControlRecord::Open {
             instance: config.instance.clone(),
-            key: self.notary.key().to_string(),
+            key: self.checkpoint_signer.key().to_string(),
             heartbeat: config.checkpoints.heartbeat,
         })?;
-        if let Some(latest) = self.notary.latest() {
-            let record = OwnRecord::Checkpoint { size: latest.size(), note: latest.to_string() };
+        if let Some(latest) = self.checkpoint_signer.latest() {
+            let record = ControlRecord::Checkpoint { size: latest.size(), note: latest.to_string() };
             self.appender.push_own(&record)?;
         }
         Ok(())
@@ -161,17 +161,17 @@ impl Ground {
         self.appender.lock().reach().lines
     }
 
-    fn writer(
+    fn committer(
         &self,
         config: &Config,
         journal: Arc<dyn Journal>,
         ring: Option<Arc<Ring>>,
         projection: Arc<ProjectionLock>,
-    ) -> Result<Writer> {
+    ) -> Result<Committer> {
         let watch = Watch::new(Watched {
             directory: self.directory.clone(),
             lock: self.lock.clone(),
-            notary: self.notary.clone(),
+            checkpoint_signer: self.checkpoint_signer.clone(),
             ring,
             registry: self.registry.clone(),
             projection,
@@ -179,17 +179,17 @@ impl Ground {
             app_log: self.app_log.clone(),
             keeps_key: matches!(config.signing_key, KeySource::Trail),
         })?;
-        let duty = writer::Duty {
+        let duty = committer::Duty {
             journal,
             appender: self.appender.clone(),
             watermark: self.watermark.clone(),
-            notary: self.notary.clone(),
+            checkpoint_signer: self.checkpoint_signer.clone(),
             durability: config.durability,
             cadence: config.checkpoints,
             counters: self.counters.clone(),
             app_log: self.app_log.clone(),
         };
-        Writer::start(duty, watch)
+        Committer::start(duty, watch)
     }
 
     fn surroundings(&self, config: &Config, projection: Arc<ProjectionLock>) -> Surroundings {
@@ -225,7 +225,7 @@ impl Core {
             None => Arc::new(Direct::new(ground.appender.clone())),
         };
         let projection = Arc::new(ProjectionLock::default());
-        let writer = ground.writer(config, journal.clone(), ring.clone(), projection.clone())?;
+        let committer = ground.committer(config, journal.clone(), ring.clone(), projection.clone())?;
         let drain = ring.clone().map(Drain::start).transpose()?;
         let around = ground.surroundings(config, projection.clone());
         let followers = Followers::start(&around, config.console, &config.hooks)?;
@@ -238,7 +238,7 @@ impl Core {
             registry,
             sealed,
             watermark,
-            notary,
+            checkpoint_signer,
             appender,
             ..
         } = ground;
@@ -250,7 +250,7 @@ impl Core {
             retention: config.retention,
             appender: appender.clone(),
             ring,
-            notary: notary.clone(),
+            checkpoint_signer: checkpoint_signer.clone(),
             followers: followers.progress(),
             projection,
             sealed,
@@ -258,7 +258,7 @@ impl Core {
             app_log: app_log.clone(),
             busy: Mutex::default(),
         });
-        let keeper = Keeper::start(housekeeping.clone())?;
+        let maintenance = Maintenance::start(housekeeping.clone())?;
         Ok(Self {
             envelope,
             clock: config.clock.clone(),
@@ -268,13 +268,13 @@ impl Core {
             appender,
             receipts: ReceiptSource::new(watermark.clone(), directory.clone()),
             watermark,
-            notary,
+            checkpoint_signer,
             counters,
             app_log,
             rate_limiter: RateLimiter::new(config.rate_limit),
             followers,
             housekeeping,
-            running: Mutex::new(Some(Running { keeper, writer, drain, lock })),
+            running: Mutex::new(Some(Running { maintenance, committer, drain, lock })),
             directory,
             process: std::process::id(),
         })

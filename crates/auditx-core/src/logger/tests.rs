@@ -12,7 +12,7 @@ mod kill_points;
 mod power;
 mod recovery;
 mod segments;
-mod undrained;
+mod pending;
 mod watched;
 mod values;
 
@@ -39,8 +39,9 @@ fn entries(directory: &Path) -> Vec<StoredEntry> {
 }
 
 fn kinds(directory: &Path) -> Vec<String> {
-    let kind =
-        |entry: &StoredEntry| entry.own_record.as_ref().map(|own| own["kind"].as_str().unwrap().to_owned());
+    let kind = |entry: &StoredEntry| {
+        entry.control_record.as_ref().map(|own| own["kind"].as_str().unwrap().to_owned())
+    };
     entries(directory).iter().map(|entry| kind(entry).unwrap_or_else(|| entry.description.clone())).collect()
 }
 

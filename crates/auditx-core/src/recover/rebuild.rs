@@ -2,10 +2,10 @@
 
 use super::disagreement;
 use crate::checkpoint::SignedCheckpoint;
+use crate::control_record::retired_frontier;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::line::leaf_of;
-use crate::own_record::retired_frontier;
 use crate::segment::TrailReader;
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;

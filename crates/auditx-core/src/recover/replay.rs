@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use super::{OwnRecord, Recovered};
+use super::{ControlRecord, Recovered};
 use crate::appender::Appender;
 use crate::clock::Timestamp;
 use crate::config::JournalKind;
@@ -51,12 +51,12 @@ impl Replay {
         let count = entries.len() as u64;
         if count > 0 {
             let known = recovered.records.iter_mut().find_map(|record| match record {
-                OwnRecord::Recovered { replayed, .. } => Some(replayed),
+                ControlRecord::Recovered { replayed, .. } => Some(replayed),
                 _ => None,
             });
             match known {
                 Some(replayed) => *replayed = count,
-                None => recovered.records.push(OwnRecord::Recovered {
+                None => recovered.records.push(ControlRecord::Recovered {
                     torn: None,
                     unsigned_lines: 0,
                     replayed: count,
@@ -93,7 +93,7 @@ impl Replay {
         if let Some((count, first, last)) = self.left.refused {
             let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
             let why = "the journal was full".to_owned();
-            appender.append_own(&OwnRecord::Gap { count, first, last, why })?;
+            appender.append_own(&ControlRecord::Gap { count, first, last, why })?;
         }
         appender.unsettled()?.sync()?;
         kill_point("replay: synced");

@@ -2,9 +2,9 @@
 //! noticed.
 
 use crate::appender::Means;
+use crate::control_record::Restoration;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::own_record::Restoration;
 use crate::segment::{ACTIVE, first_seq_of};
 
 /// Gives the active segment its name back, where the file in its place holds nothing and another one begins with the line that

@@ -11,13 +11,13 @@ use rustix::fs::SeekFrom;
 
 use super::{check_latest, disagreement};
 use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint_signer::CHECKPOINTS;
 use crate::control::control_lines;
+use crate::control_record::retired_frontier;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::key::VerifierKey;
 use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
-use crate::notary::CHECKPOINTS;
-use crate::own_record::retired_frontier;
 use crate::segment::{Extent, SealedSegment, last_line, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;

@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::appender::Means;
+use crate::control_record::{ControlRecord, TornTail};
 use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::{Leaf, leaf_of, parse_seq};
-use crate::own_record::{OwnRecord, TornTail};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
@@ -167,7 +167,7 @@ impl Tail {
 
     /// Moves what follows the last whole line into files of its own: nothing is thrown away. Gives what there is to say, and
     /// the number of the first line of what is then the active segment.
-    pub(super) fn repair(&mut self, directory: &Dir, means: &Means) -> Result<(Option<OwnRecord>, u64)> {
+    pub(super) fn repair(&mut self, directory: &Dir, means: &Means) -> Result<(Option<ControlRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
         let mut torn = TornTail { bytes: 0, file: torn_name(directory, self.next_seq)? };
@@ -182,7 +182,7 @@ impl Tail {
             }
         };
         let torn = (torn.bytes > 0).then_some(torn);
-        let record = (torn.is_some() || unsigned_lines > 0).then_some(OwnRecord::Recovered {
+        let record = (torn.is_some() || unsigned_lines > 0).then_some(ControlRecord::Recovered {
             torn,
             unsigned_lines,
             replayed: 0,

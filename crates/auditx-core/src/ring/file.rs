@@ -12,7 +12,7 @@ use super::layout::{
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{Salvaged, Wreck};
-use crate::dir::{Access, Dir, FileStat, OWN_DIR};
+use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
@@ -36,7 +36,7 @@ pub(crate) fn refusal(_directory: &Dir) -> Option<String> {
 /// Why a ring cannot be trusted in this directory; none where it can.
 #[cfg(target_os = "linux")]
 pub(crate) fn refusal(directory: &Dir) -> Option<String> {
-    let opened = directory.open_directory(OWN_DIR).or_else(|_| directory.open_directory(""));
+    let opened = directory.open_directory(AUDITX_DIR).or_else(|_| directory.open_directory(""));
     let asked = opened.and_then(|opened| Ok(rustix::fs::fstatfs(opened.as_fd())?));
     match asked {
         Ok(found) => {
@@ -160,7 +160,7 @@ impl RingFile {
             directory.set_aside(RING)?;
         }
         directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
-        directory.sync(OWN_DIR)?;
+        directory.sync(AUDITX_DIR)?;
         let file = directory.open(RING, Access::READ_WRITE)?;
         self.queue.remap(&file)?;
         *self.mapped.lock().unwrap_or_else(PoisonError::into_inner) = FileStat::of(&file)?;
@@ -224,7 +224,7 @@ fn make(directory: &Dir, len: u64) -> io::Result<()> {
         return Err(error);
     }
     directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
-    directory.sync(OWN_DIR)
+    directory.sync(AUDITX_DIR)
 }
 
 /// Nothing to salvage, at a position that no record carries. Positions first: a header that is lost then costs nothing.

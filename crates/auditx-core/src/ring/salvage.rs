@@ -94,7 +94,9 @@ impl<'b> Wreck<'b> {
         let to_wrap = self.header.capacity - (head & (self.header.capacity - 1));
         let stretches = [(head, held.min(to_wrap)), (head + to_wrap, held.saturating_sub(to_wrap))];
         let places = stretches.into_iter().filter(|(_, len)| *len > 0);
-        places.map(|(at, len)| Some(self.place(at)..self.place(at) + usize::try_from(len).ok()?)).collect()
+        places
+            .map(|(at, len)| Some(self.index_of(at)..self.index_of(at) + usize::try_from(len).ok()?))
+            .collect()
     }
 
     /// What a spent one leaves.
@@ -132,7 +134,7 @@ impl<'b> Wreck<'b> {
         let mut found = Vec::new();
         let mut end = self.control(TAIL).unwrap_or(0).max(head);
         for offset in (0..self.header.capacity).step_by(64) {
-            let Some(word) = self.word(self.place(offset)) else { break };
+            let Some(word) = self.word(self.index_of(offset)) else { break };
             let position = word & !STATE;
             if position >= LAST_POSITION || position & (self.header.capacity - 1) != offset {
                 continue;
@@ -148,12 +150,12 @@ impl<'b> Wreck<'b> {
         Salvaged { entries, end: end.next_multiple_of(ALIGN), lines: self.lines() }
     }
 
-    fn place(&self, position: u64) -> usize {
+    fn index_of(&self, position: u64) -> usize {
         CONTROL + usize::try_from(position & (self.header.capacity - 1)).unwrap_or(usize::MAX - CONTROL)
     }
 
     fn record(&self, position: u64) -> Option<Record<'b>> {
-        let offset = self.place(position);
+        let offset = self.index_of(position);
         let word = self.word(offset)?;
         if word & !STATE != position {
             return None;

@@ -46,7 +46,7 @@ impl Row<'_> {
             status: self.raw(Field::Status).and_then(|digits| digits.parse().ok()),
             success: self.is_success(),
             erased: text(Field::Erased),
-            own_record: self.map(Field::Auditx),
+            control_record: self.map(Field::Auditx),
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!((entry.seq, entry.status, entry.success), (7, Some(404), true));
         assert_eq!(entry.amount.unwrap().to_string(), "1250000.10");
         let values = serde_json::json!([{"a": [1]}, null, {"b": "c"}, {"kind": "open"}]);
-        let own = entry.own_record.unwrap();
+        let own = entry.control_record.unwrap();
         assert_eq!(values, serde_json::json!([entry.old_values, entry.new_values, entry.metadata, own]));
     }
 

@@ -182,7 +182,7 @@ pub(super) fn unmapped(o: &mut Object<'_>, view: &View<'_>, class: Class) {
         }
     }
     json(o, "metadata", view.metadata().as_deref());
-    json(o, "record", view.own_record().as_deref());
+    json(o, "record", view.control_record().as_deref());
 }
 
 fn json(o: &mut Object<'_>, key: &str, json: Option<&str>) {

@@ -45,7 +45,7 @@ fn every_format_writes_its_golden_file() {
 fn the_golden_trail_has_every_kind_of_record_and_every_format_a_file() {
     let kinds: Vec<String> = entries()
         .iter()
-        .filter_map(|(_, entry)| Some(entry.own_record.as_ref()?.get("kind")?.as_str()?.to_owned()))
+        .filter_map(|(_, entry)| Some(entry.control_record.as_ref()?.get("kind")?.as_str()?.to_owned()))
         .collect();
     for kind in [
         "genesis",

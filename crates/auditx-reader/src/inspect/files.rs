@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use auditx_core::OWN_DIR;
+use auditx_core::AUDITX_DIR;
 
 use crate::file::kind_of;
 use crate::segment::compressed_name;
@@ -40,7 +40,7 @@ enum Role {
 pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspection, findings: &mut Findings) {
     let owner = fs::metadata(directory).ok().map(|metadata| metadata.uid());
     let is_trail = inspection.is_trail();
-    let own = directory.join(OWN_DIR);
+    let own = directory.join(AUDITX_DIR);
     let mut check = Check { findings, owner, is_quiet };
     if is_trail {
         check.directory(directory, DIRECTORY_MODE);
@@ -49,7 +49,7 @@ pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspectio
         let name = entry.file_name().to_string_lossy().into_owned();
         let role = role_of(&name);
         if role == Role::Foreign {
-            if entry.path().join(OWN_DIR).join("trail.json").is_file() {
+            if entry.path().join(AUDITX_DIR).join("trail.json").is_file() {
                 inspection.trails_below.push(name);
             }
         } else if is_trail {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{CURSOR_LEN, OWN_DIR, saved_position};
+use auditx_core::{AUDITX_DIR, CURSOR_LEN, saved_position};
 use serde::Serialize;
 
 use crate::file;
@@ -21,7 +21,7 @@ pub struct FollowerState {
 
 /// In the order of their names. A cursor that cannot be read costs its follower a repetition, so it is no finding.
 pub(super) fn read_all(directory: &Path) -> Vec<FollowerState> {
-    let Ok(cursors) = fs::read_dir(directory.join(OWN_DIR).join("cursors")) else { return Vec::new() };
+    let Ok(cursors) = fs::read_dir(directory.join(AUDITX_DIR).join("cursors")) else { return Vec::new() };
     let mut followers: Vec<FollowerState> = cursors
         .flatten()
         .map(|cursor| FollowerState {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{FORMAT_VERSION, OWN_DIR, checkpoint_path};
+use auditx_core::{AUDITX_DIR, FORMAT_VERSION, checkpoint_path};
 use serde_json::{Map, Value};
 
 use crate::file;
@@ -17,7 +17,7 @@ use super::finding::{Finding, FindingKind, Findings};
 const MOST_BYTES: u64 = 64 * 1024;
 
 pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings) -> Option<Identity> {
-    let path = directory.join(OWN_DIR).join("trail.json");
+    let path = directory.join(AUDITX_DIR).join("trail.json");
     let mut bytes = Vec::new();
     let outcome = file::open(&path).map(|file| {
         file.map(|file| {
@@ -98,7 +98,7 @@ pub(super) fn check_genesis(
         && identity.trail_id != recorded
     {
         let what = format!(
-            "the first record names trail {recorded}, and {OWN_DIR}/trail.json names trail {}",
+            "the first record names trail {recorded}, and {AUDITX_DIR}/trail.json names trail {}",
             identity.trail_id
         );
         let advice = "find out which of the two was put here from another trail";
@@ -113,7 +113,7 @@ pub(super) fn check_presence(
     directory: &Path,
     findings: &mut Findings,
 ) {
-    let path = directory.join(OWN_DIR).join("trail.json");
+    let path = directory.join(AUDITX_DIR).join("trail.json");
     if identity.is_none() && has_numbered && !path.exists() {
         let what = "is missing, though the lines were written by auditx";
         let advice = "restore it from a backup: no process can open the trail without it";

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use auditx_core::{
-    AuditLogger, Compression, Config, FORMAT_VERSION, KeySource, OWN_DIR, Retention, checkpoint_path,
+    AUDITX_DIR, AuditLogger, Compression, Config, FORMAT_VERSION, KeySource, Retention, checkpoint_path,
 };
 
 use super::*;
@@ -56,9 +56,9 @@ fn logged(compression: Compression) -> (Sample, AuditLogger) {
 fn by_hand() -> Sample {
     let sample = Sample::new();
     fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o750)).unwrap();
-    fs::create_dir(sample.directory().join(OWN_DIR)).unwrap();
+    fs::create_dir(sample.directory().join(AUDITX_DIR)).unwrap();
     fs::write(
-        sample.directory().join(OWN_DIR).join("trail.json"),
+        sample.directory().join(AUDITX_DIR).join("trail.json"),
         r#"{"format": 1, "trail_id": "ab", "origin": "o"}"#,
     )
     .unwrap();
@@ -68,7 +68,7 @@ fn by_hand() -> Sample {
 
 /// Takes away what the tests' own umask let through.
 fn narrow(sample: &Sample) {
-    let own = sample.directory().join(OWN_DIR);
+    let own = sample.directory().join(AUDITX_DIR);
     for directory in [sample.directory(), &own] {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -245,7 +245,7 @@ fn keys_are_for_nobody_else_and_what_was_done_to_a_trail_is_counted() {
     let History { key_changes, erased, retired, .. } = inspection.history;
     assert!(key_changes == 1 && erased == 1 && retired >= 1, "{:?}", inspection.history);
 
-    let keys = sample.directory().join(OWN_DIR).join("keys");
+    let keys = sample.directory().join(AUDITX_DIR).join("keys");
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o750)).unwrap();
     fs::set_permissions(keys.join("signing.pem"), fs::Permissions::from_mode(0o640)).unwrap();
     let advice: Vec<_> = inspected(&sample).findings.into_iter().map(|finding| finding.advice).collect();
@@ -266,7 +266,7 @@ fn a_checkpoint_that_is_missing_or_none_is_found_and_a_trail_that_had_none_yet_i
 
     let young = by_hand();
     let identity = r#"{"format": 2, "trail_id": "ab", "origin": "o"}"#;
-    fs::write(young.directory().join(OWN_DIR).join("trail.json"), identity).unwrap();
+    fs::write(young.directory().join(AUDITX_DIR).join("trail.json"), identity).unwrap();
     young.write_active(&text([line(0, 80), line(1, 80)]));
     narrow(&young);
     assert_eq!(kinds(&young), []);
@@ -311,7 +311,7 @@ fn a_foreign_identity_and_a_wrong_name_are_found() {
 #[test]
 fn lines_of_the_origin_alone_are_a_note_and_among_ours_they_are_not() {
     let sample = by_hand();
-    fs::remove_dir_all(sample.directory().join(OWN_DIR)).unwrap();
+    fs::remove_dir_all(sample.directory().join(AUDITX_DIR)).unwrap();
     let origin = br#"{"timestamp": "2026-11-24T00:00:00", "level": "AUDIT", "description": "of the origin"}"#;
     sample.write_active(&text([origin, origin]));
     fs::set_permissions(sample.active(), fs::Permissions::from_mode(0o640)).unwrap();

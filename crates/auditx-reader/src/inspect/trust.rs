@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use auditx_core::{
-    Leaf, Moment, OWN_DIR, SealedSegment, SegmentIndex, SigningKey, VerifierKey, sealed_segments,
+    AUDITX_DIR, Leaf, Moment, SealedSegment, SegmentIndex, SigningKey, VerifierKey, sealed_segments,
 };
 
 use crate::file;
@@ -104,7 +104,7 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
     }
     let is_signed = |record: Leaf| head.signed.is_some_and(|signed| record.seq < signed);
     for segment in sealed {
-        let path = directory.join(OWN_DIR).join("index").join(format!("{:020}.idx", segment.first_seq));
+        let path = directory.join(AUDITX_DIR).join("index").join(format!("{:020}.idx", segment.first_seq));
         let why = match SegmentIndex::read(directory, segment) {
             Ok(None) => continue,
             Ok(Some(index)) => match file::open(&segment.path) {
@@ -125,7 +125,7 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
 
 /// A private key beside the trail that is not the one that signs it.
 pub(super) fn check_key(directory: &Path, verification: &Verification, findings: &mut Findings) {
-    let path = directory.join(OWN_DIR).join("keys").join("signing.pem");
+    let path = directory.join(AUDITX_DIR).join("keys").join("signing.pem");
     let Some(log_name) = verification.origin.as_ref().filter(|_| !verification.keys.is_empty()) else {
         return;
     };
@@ -165,7 +165,7 @@ pub(super) fn check_destinations(
         let count = signed - next;
         let what = format!("the destination {name} lacks {count} lines, the oldest recorded at {since}");
         let advice = "see `auditx ship status`: the shipper is not running, or the destination refuses";
-        let path = directory.join(OWN_DIR).join("cursors").join(&follower.name);
+        let path = directory.join(AUDITX_DIR).join("cursors").join(&follower.name);
         findings.add(Finding::new(FindingKind::Destination, what, &path, advice));
     }
 }

@@ -199,12 +199,12 @@ impl Walk<'_> {
             }
             self.inspection.last_timestamp = Some(entry.timestamp);
         }
-        if let Some(record) = &entry.own_record {
-            self.own_record(record, line);
+        if let Some(record) = &entry.control_record {
+            self.control_record(record, line);
         }
     }
 
-    fn own_record(&mut self, record: &Map<String, Value>, line: &Line) {
+    fn control_record(&mut self, record: &Map<String, Value>, line: &Line) {
         let number = |name: &str| record.get(name).and_then(Value::as_u64);
         let history = &mut self.inspection.history;
         match record.get("kind").and_then(Value::as_str) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use auditx_core::{
-    AuditLogger, Cadence, Compression, Config, OWN_DIR, Retention, Signer, SigningKey, VerifierKey,
+    AUDITX_DIR, AuditLogger, Cadence, Compression, Config, Retention, Signer, SigningKey, VerifierKey,
     checkpoint_history, checkpoint_path, sealed_segments,
 };
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl Trail {
     }
 
     fn tiles(&self) -> PathBuf {
-        self.path().join(OWN_DIR).join("tiles")
+        self.path().join(AUDITX_DIR).join("tiles")
     }
 
     fn size(&self) -> u64 {

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{Field, IndexKey, OWN_DIR};
+use auditx_core::{AUDITX_DIR, Field, IndexKey};
 
 use super::check::{self, Checked, Continuity};
 use super::crew::{self, Findings, Mark, Tray};
@@ -366,7 +366,7 @@ impl<S> Reading<'_, S> {
 
 /// Whether a directory is not one that was ever signed: lines that somebody copied without `.auditx`, or a trail of format 1.
 fn makes_no_claim(directory: &Path) -> bool {
-    !directory.join(OWN_DIR).exists()
+    !directory.join(AUDITX_DIR).exists()
         || identity::read(directory).is_some_and(|identity| identity.format == FORMAT_WITHOUT_TREE)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{OWN_DIR, Undrained, lock_holder, parse_seq, undrained};
+use auditx_core::{AUDITX_DIR, PendingEntries, lock_holder, parse_seq, pending_entries};
 
 use crate::error::{Error, Result};
 use crate::lines::Lines;
@@ -28,7 +28,7 @@ impl Waiting {
     /// # Errors
     /// `is_corrupt` where the journal is none, or of another trail.
     pub(super) fn of(directory: &Path) -> Result<Option<Self>> {
-        let mut waiting = match undrained(directory) {
+        let mut waiting = match pending_entries(directory) {
             Ok(waiting) if waiting.is_empty() => return Ok(None),
             Ok(waiting) => waiting,
             Err(error) if error.is_corrupt() => return Err(Error::from_core(error)),
@@ -42,7 +42,7 @@ impl Waiting {
         let last_seq = last_seq(directory);
         strike(&mut waiting, directory, last_seq);
         let text: Vec<u8> = waiting.lines().flat_map(|line| [line, b"\n"]).flatten().copied().collect();
-        let path = directory.join(OWN_DIR).join(JOURNAL).into();
+        let path = directory.join(AUDITX_DIR).join(JOURNAL).into();
         Ok((!text.is_empty()).then_some(Self { last_seq, text, path }))
     }
 }
@@ -60,7 +60,7 @@ fn is_left_in_order(directory: &Path) -> bool {
 }
 
 /// Strikes out what was written since, up to this line.
-fn strike(waiting: &mut Undrained, directory: &Path, last: Option<u64>) {
+fn strike(waiting: &mut PendingEntries, directory: &Path, last: Option<u64>) {
     let Some(last) = last.filter(|last| *last >= waiting.looked_to()) else { return };
     // More may have come meanwhile, which is left out here as there.
     let count = last_seq(directory).unwrap_or(last) + 1 - waiting.looked_to();

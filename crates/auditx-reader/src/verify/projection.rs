@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{CURSOR_LEN, Hash, Leaf, OWN_DIR, leaf_of, saved_position};
+use auditx_core::{AUDITX_DIR, CURSOR_LEN, Hash, Leaf, leaf_of, saved_position};
 
 use crate::file;
 use crate::segment::Segment;
@@ -49,7 +49,7 @@ impl Projection {
     pub(super) fn open(directory: &Path) -> Self {
         let path = directory.join(FILE_NAME);
         let opened = file::open(&path).ok().flatten();
-        let cursor = directory.join(OWN_DIR).join("cursors").join(FILE_NAME);
+        let cursor = directory.join(AUDITX_DIR).join("cursors").join(FILE_NAME);
         let mut slots = Vec::new();
         // Without a cursor nothing says how far it must be.
         let read =

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
 use crate::key::{Signer, SigningKey};
 use crate::line::leaf_of;
-use crate::notary::{checkpoint_history, checkpoint_path};
 use crate::storage::testing::FaultyDisk;
 use crate::tree::{CompactRange, Hash};
 use crate::{Cadence, Durability, SignedCheckpoint, TrailReader};
@@ -42,7 +42,7 @@ fn a_new_trail_is_signed_before_its_first_entry_and_its_genesis_names_the_key() 
     assert_eq!(checkpoint.size(), 2);
     let mut reader = TrailReader::new(directory.path(), 0);
     let (_, line) = reader.next_line().unwrap().unwrap();
-    let genesis = RecordedEntry::from_line(line).unwrap().parse().unwrap().own_record.unwrap();
+    let genesis = RecordedEntry::from_line(line).unwrap().parse().unwrap().control_record.unwrap();
     assert_eq!(genesis["key"], logger.verifier_key().unwrap().to_string());
     assert_eq!(
         checkpoint.origin(),
@@ -110,7 +110,9 @@ fn a_count_of_entries_is_signed_early_and_the_note_travels_in_the_trail() {
     let mut notes = 0;
     while let Some((seq, line)) = reader.next_line().unwrap() {
         let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
-        let Some(record) = entry.own_record.filter(|record| record["kind"] == "checkpoint") else { continue };
+        let Some(record) = entry.control_record.filter(|record| record["kind"] == "checkpoint") else {
+            continue;
+        };
         let note = SignedCheckpoint::parse(record["note"].as_str().unwrap().as_bytes()).unwrap();
         note.verify(&[logger.verifier_key().unwrap()]).unwrap();
         assert!(record["size"] == note.size() && note.size() <= seq);
@@ -218,11 +220,11 @@ fn a_checkpoint_is_published_only_after_its_lines_are_synced_and_it_is_on_disk_i
             .unwrap_or_else(|| panic!("{what} in {operations:?}"))
     };
     // The first two lines, their fdatasync, their checkpoint; then the same of the third.
-    let mut place = 0;
+    let mut position = 0;
     for _ in 0..2 {
-        place = at("append audit.jsonl", place);
-        place = at("sync audit.jsonl", place);
-        place = at("replace checkpoint", place);
+        position = at("append audit.jsonl", position);
+        position = at("sync audit.jsonl", position);
+        position = at("replace checkpoint", position);
     }
 
     disk.0.fail_replace.store(true, Ordering::SeqCst);

@@ -2,9 +2,9 @@
 
 use super::checkpoints::checked;
 use super::*;
+use crate::checkpoint_signer::checkpoint_history;
 use crate::key::{KeySource, SigningKey, stage_in_home};
 use crate::line::{erased_line, leaf_of};
-use crate::notary::checkpoint_history;
 use crate::{CompactRange, Cursor, SignedCheckpoint, hash_from_hex, sealed_segments, shipper_positions};
 
 fn config(directory: &Path) -> Config {
@@ -18,7 +18,7 @@ fn fill(logger: &AuditLogger, count: usize) {
 }
 
 fn records(directory: &Path, kind: &str) -> Vec<(u64, serde_json::Map<String, serde_json::Value>)> {
-    let own = entries(directory).into_iter().filter_map(|entry| Some((entry.seq, entry.own_record?)));
+    let own = entries(directory).into_iter().filter_map(|entry| Some((entry.seq, entry.control_record?)));
     own.filter(|(_, record)| record["kind"] == kind).collect()
 }
 
@@ -231,7 +231,7 @@ fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
     assert_eq!(sealed_segments(directory.path()).unwrap()[0].first_seq, second);
     cursor.advance(u64::MAX);
     cursor.save().unwrap();
-    // The keeper looks when a segment is sealed.
+    // The maintenance looks when a segment is sealed.
     fill(&logger, 40);
     wait_until(|| {
         sealed_segments(directory.path()).unwrap().first().is_none_or(|segment| segment.first_seq > second)

@@ -38,7 +38,7 @@ fn fill(logger: &AuditLogger, first: u64) -> (u64, Error) {
 fn found(directory: &Path) -> (Vec<u64>, Vec<(usize, u64)>) {
     let (mut numbers, mut gaps) = (Vec::new(), Vec::new());
     for entry in entries(directory) {
-        match &entry.own_record {
+        match &entry.control_record {
             None => numbers.push(entry.description.parse().unwrap()),
             Some(own) if own["kind"] == "gap" => {
                 assert!(entry.level == "CRITICAL" && own["first"].as_str() <= own["last"].as_str());

@@ -105,7 +105,7 @@ fn an_active_segment_that_lost_its_name_or_bytes_is_restored_without_losing_a_li
             .filter(|entry| entry.description.starts_with("Audit trail recovered"))
             .collect();
         assert_eq!(recovered.len(), 2, "{place}");
-        let own = recovered[0].own_record.as_ref().unwrap();
+        let own = recovered[0].control_record.as_ref().unwrap();
         assert!(own["cause"].as_str().unwrap().contains(cause), "{place}: {own:?}");
         assert!(app_log(directory.path()).contains("no line is lost"), "{place}");
         let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -144,7 +144,7 @@ fn what_another_program_put_in_the_place_of_a_segment_is_kept() {
     fs::write(&active, "somebody's notes\n").unwrap();
     record(&logger, 30..31);
     assert_eq!(text(directory.path().join("audit.jsonl.aside")), "somebody's notes\n");
-    let own = entries(directory.path()).into_iter().rev().find_map(|entry| entry.own_record).unwrap();
+    let own = entries(directory.path()).into_iter().rev().find_map(|entry| entry.control_record).unwrap();
     assert_eq!(own["aside"], "audit.jsonl.aside");
 }
 
@@ -181,7 +181,7 @@ fn lines_that_nothing_holds_any_more_are_named_and_the_trail_goes_on() {
         let recovered =
             all.iter().find(|entry| entry.description.starts_with("Audit trail recovered")).unwrap();
         assert!(recovered.level == "CRITICAL" && !recovered.success, "{recovered:?}");
-        let ranges = recovered.own_record.as_ref().unwrap()["lost"].clone();
+        let ranges = recovered.control_record.as_ref().unwrap()["lost"].clone();
         let ranges: Vec<(u64, u64)> = serde_json::from_value(ranges).unwrap();
         assert_eq!(ranges.iter().map(|(first, last)| last - first + 1).sum::<u64>(), lost);
         let is_lost = |seq| ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq));

@@ -36,7 +36,7 @@ fn recorded_by(kind: JournalKind) -> Vec<Vec<String>> {
     logger.close(PATIENCE).unwrap();
     assert_eq!(checked(&logger).size(), entries(directory.path()).len() as u64);
     let mut threads = vec![Vec::new(); THREADS];
-    for entry in entries(directory.path()).into_iter().filter(|entry| entry.own_record.is_none()) {
+    for entry in entries(directory.path()).into_iter().filter(|entry| entry.control_record.is_none()) {
         let thread: usize = entry.user.strip_prefix("thread ").unwrap().parse().unwrap();
         threads[thread].push(format!("{} {:?}", entry.description, entry.metadata));
     }
@@ -85,13 +85,13 @@ fn entries_of_one_journal_are_brought_in_by_the_other() {
             logger.log(number.to_string()).record().unwrap();
         }
         assert!(logger.close(Duration::from_millis(50)).unwrap_err().is_timed_out());
-        assert_eq!(crate::undrained(directory.path()).unwrap().len(), 100);
+        assert_eq!(crate::pending_entries(directory.path()).unwrap().len(), 100);
         let logger = AuditLogger::open(config(after)).unwrap();
         logger.close(PATIENCE).unwrap();
         assert_eq!(directory.path().join(".auditx/ring").exists(), after == JournalKind::Ring);
         let numbers: Vec<String> = entries(directory.path())
             .into_iter()
-            .filter(|entry| entry.own_record.is_none())
+            .filter(|entry| entry.control_record.is_none())
             .map(|entry| entry.description)
             .collect();
         assert_eq!(numbers, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -118,7 +118,7 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
             assert!(outcomes.iter().all(Result::is_ok) && receipts.len() == 299);
             logger.close(PATIENCE).unwrap();
             let all = entries(directory.path());
-            let own = all.iter().filter(|entry| entry.own_record.is_none());
+            let own = all.iter().filter(|entry| entry.control_record.is_none());
             let numbers: Vec<usize> = own.map(|entry| entry.description.parse().unwrap()).collect();
             assert_eq!(numbers, (0..300).collect::<Vec<_>>());
             for (receipt, recorded) in receipts.iter().zip(outcomes) {
@@ -136,7 +136,7 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
             let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
             logger.close(PATIENCE).unwrap();
             let all = entries(directory.path());
-            let own = all.iter().filter(|entry| entry.own_record.is_none()).count();
+            let own = all.iter().filter(|entry| entry.control_record.is_none()).count();
             assert!(own > receipts.len(), "{own} of {}", receipts.len());
         }
     }

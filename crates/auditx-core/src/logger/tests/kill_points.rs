@@ -77,7 +77,7 @@ fn assert_nothing_is_lost(directory: &Path, accepted: &[usize], place: &str) {
     for (seq, entry) in entries.iter().enumerate() {
         assert_eq!(entry.seq, seq as u64, "{place}");
     }
-    let own = entries.iter().filter(|entry| entry.own_record.is_none());
+    let own = entries.iter().filter(|entry| entry.control_record.is_none());
     let found: Vec<usize> = own.filter_map(|entry| entry.description.parse().ok()).collect();
     assert_eq!(entries.iter().filter(|entry| entry.description == "afterwards").count(), 200, "{place}");
     assert_eq!(found[..accepted.len()], *accepted, "{place}");
@@ -155,7 +155,7 @@ fn assert_recovered(directory: &Path, expected: &[usize], place: &str) {
     let logger = AuditLogger::open(config(directory)).unwrap();
     logger.close(PATIENCE).unwrap();
     let entries = entries(directory);
-    let own = entries.iter().filter(|entry| entry.own_record.is_none());
+    let own = entries.iter().filter(|entry| entry.control_record.is_none());
     let mut found: Vec<usize> = own.map(|entry| entry.description.parse().unwrap()).collect();
     if found.len() > expected.len() {
         found.retain({

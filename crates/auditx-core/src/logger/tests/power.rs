@@ -99,7 +99,7 @@ fn cut_once(seed: u64) {
         AuditLogger::open(config(left.path())).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     logger.close(PATIENCE).unwrap();
     let mut found: HashMap<String, Vec<u64>> = HashMap::new();
-    for entry in entries(left.path()).into_iter().filter(|entry| entry.own_record.is_none()) {
+    for entry in entries(left.path()).into_iter().filter(|entry| entry.control_record.is_none()) {
         found.entry(entry.user).or_default().push(entry.description.parse().unwrap());
     }
     for thread in 0..THREADS {

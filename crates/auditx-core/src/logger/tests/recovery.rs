@@ -5,10 +5,10 @@ use std::io::Write;
 
 use super::checkpoints::{checked, root_of};
 use super::*;
+use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
 use crate::control::{CONTROL, control_lines};
+use crate::control_record::retired_frontier;
 use crate::key::KeySource;
-use crate::notary::{checkpoint_history, checkpoint_path};
-use crate::own_record::retired_frontier;
 use crate::tiles::Tiles;
 
 const ACTIVE: &str = "audit.jsonl";
@@ -82,8 +82,9 @@ fn lines_that_were_written_and_not_signed_are_taken_and_told_of() {
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.close(PATIENCE).unwrap();
     let entries = entries(directory.path());
-    let recovered =
-        entries.iter().find_map(|entry| entry.own_record.as_ref().filter(|own| own["kind"] == "recovered"));
+    let recovered = entries
+        .iter()
+        .find_map(|entry| entry.control_record.as_ref().filter(|own| own["kind"] == "recovered"));
     assert_eq!(recovered.unwrap()["unsigned_lines"], 2);
     assert_eq!(checked(&logger).size(), entries.len() as u64);
 }

@@ -13,7 +13,7 @@ fn sealed_segments_are_compressed_and_read_on() {
     wait_until(|| logger.metrics().compressed > 0 && logger.metrics().compressed == logger.metrics().seals);
     let numbers: Vec<String> = entries(directory.path())
         .into_iter()
-        .filter(|entry| entry.own_record.is_none())
+        .filter(|entry| entry.control_record.is_none())
         .map(|entry| entry.description)
         .collect();
     assert_eq!(numbers, (0..2_000).map(|number| format!("entry {number}")).collect::<Vec<_>>());
@@ -45,7 +45,7 @@ fn retention_leaves_a_tombstone_and_waits_for_hooks() {
         logger.log(format!("later {number}")).record().unwrap();
     }
     wait_until(|| {
-        // Each seal rings the keeper; the hook passes the newest segments a moment later.
+        // Each seal rings the maintenance; the hook passes the newest segments a moment later.
         logger.log("tick").record().unwrap();
         logger.metrics().retired > 0 && sealed_segments(directory.path()).unwrap().len() <= 3
     });
@@ -54,7 +54,7 @@ fn retention_leaves_a_tombstone_and_waits_for_hooks() {
     assert!(all[0].seq > 0);
     let retired: Vec<_> = all
         .iter()
-        .filter_map(|entry| entry.own_record.as_ref().filter(|own| own["kind"] == "retired"))
+        .filter_map(|entry| entry.control_record.as_ref().filter(|own| own["kind"] == "retired"))
         .collect();
     assert!(
         retired.iter().any(|own| own["last_seq"] == all[0].seq - 1),

@@ -7,12 +7,12 @@ use super::super::file::{Opened, RingFile, of_another_boot};
 use super::super::layout::MIN_CAPACITY;
 use super::super::queue::Next;
 use super::*;
-use crate::segment::OWN_DIR;
+use crate::segment::AUDITX_DIR;
 
 fn trail() -> (tempfile::TempDir, Dir) {
     let directory = tempfile::tempdir().unwrap();
     let dir = Dir::from(directory.path());
-    dir.create_directory(OWN_DIR).unwrap();
+    dir.create_directory(AUDITX_DIR).unwrap();
     (directory, dir)
 }
 

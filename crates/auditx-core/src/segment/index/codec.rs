@@ -5,8 +5,8 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::keys::KeyFilter;
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
+use crate::control_record::indexed;
 use crate::error::{Error, Result};
-use crate::own_record::indexed;
 use crate::tree::Hash;
 
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";

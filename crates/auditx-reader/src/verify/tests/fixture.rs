@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use auditx_core::{
-    ACTIVE, AuditLogger, CompactRange, Compression, Config, Hash, OWN_DIR, Signer, SigningKey, VerifierKey,
-    checkpoint_history, checkpoint_path, leaf_of, parse_seq,
+    ACTIVE, AUDITX_DIR, AuditLogger, CompactRange, Compression, Config, Hash, Signer, SigningKey,
+    VerifierKey, checkpoint_history, checkpoint_path, leaf_of, parse_seq,
 };
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
@@ -136,7 +136,7 @@ impl Trail {
     }
 
     pub(super) fn own(&self, name: &str) -> PathBuf {
-        self.path().join(OWN_DIR).join(name)
+        self.path().join(AUDITX_DIR).join(name)
     }
 
     pub(super) fn note(&self) -> String {

@@ -22,7 +22,7 @@ fn with_records() -> (Trail, usize) {
 
 fn note_in(line: &str) -> String {
     let entry = Row::read_text(line).unwrap().entry();
-    entry.own_record.unwrap()["note"].as_str().unwrap().to_owned()
+    entry.control_record.unwrap()["note"].as_str().unwrap().to_owned()
 }
 
 fn quoted(note: &str) -> String {

@@ -146,7 +146,7 @@ fn checkpoints_are_recorded_with_the_key_of_their_time() {
     let lines = trail.lines();
     let at = lines.iter().rposition(|line| line.contains("\"kind\":\"checkpoint\"")).unwrap();
     let entry = auditx_core::Row::read_text(&lines[at]).unwrap().entry();
-    let note = entry.own_record.unwrap()["note"].as_str().unwrap().to_owned();
+    let note = entry.control_record.unwrap()["note"].as_str().unwrap().to_owned();
     let (size, root) = (parsed(&note).size(), *parsed(&note).root());
     let quoted = |note: &str| serde_json::to_string(note).unwrap();
     for (number, (signing, _)) in keys.iter().enumerate() {

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use super::Housekeeping;
 use super::pace::Paced;
+use crate::control_record::ControlRecord;
 use crate::dir::Access;
 use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
-use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, SegmentIndex, line_at, open_segment};
 use crate::tiles::Tiles;
 
@@ -74,7 +74,7 @@ impl Housekeeping {
     fn make_index(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<(), Unindexed> {
         let mut index = self.read_through(segment, tiles).map_err(Unindexed::Unreadable)?;
         kill_point("index: made");
-        let record = OwnRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
+        let record = ControlRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
         self.appender
             .push_own(&record)
             .and_then(|seq| line_at(&self.directory, seq))

@@ -7,13 +7,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::app_log::AppLog;
+use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::config::{Cadence, Durability};
+use crate::control_record::ControlRecord;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, SharedAppender};
 use crate::kill_point::kill_point;
 use crate::metrics::Counters;
-use crate::notary::{Notary, Occasion};
-use crate::own_record::OwnRecord;
 use crate::tree::CompactRange;
 use crate::watch::{self, Watch};
 use crate::watermark::Watermark;
@@ -28,7 +28,7 @@ const AGE_CHECK: Duration = Duration::from_secs(60);
 const CHECKPOINTS_PER_INTERVAL: u32 = 10;
 
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct Committer {
     duty: Arc<Duty>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
@@ -40,27 +40,27 @@ pub(crate) struct Duty {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) appender: Arc<SharedAppender>,
     pub(crate) watermark: Arc<Watermark>,
-    pub(crate) notary: Arc<Notary>,
+    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) durability: Durability,
     pub(crate) cadence: Cadence,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: Arc<AppLog>,
 }
 
-impl Writer {
+impl Committer {
     /// Starts the thread. A trail without any checkpoint gets its first one before this returns: whoever takes the lines of
     /// such a trail away can then not say that they were never signed.
     pub(crate) fn start(duty: Duty, watch: Watch) -> Result<Self> {
         let (duty, stopping) = (Arc::new(duty), Arc::new(AtomicBool::new(false)));
         let mut shift = Shift::new(duty.clone(), watch, stopping.clone());
-        if duty.notary.size() == 0 {
+        if duty.checkpoint_signer.size() == 0 {
             shift.sync()?;
             shift.sign(Occasion::Cadence)?;
         }
         let thread = std::thread::Builder::new()
-            .name("auditx-writer".to_owned())
+            .name("auditx-commit".to_owned())
             .spawn(move || shift.run())
-            .map_err(|error| Error::storage("cannot start the writer's thread", "auditx-writer", error))?;
+            .map_err(|error| Error::storage("cannot start the committer thread", "auditx-commit", error))?;
         Ok(Self { duty, stopping, thread: Some(thread) })
     }
 
@@ -70,19 +70,19 @@ impl Writer {
     /// What kept the last checkpoint from being made.
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.stopping.store(true, Ordering::SeqCst);
-        self.duty.watermark.wake_writer();
+        self.duty.watermark.wake_committer();
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => {
-                self.duty.app_log.trouble("the writer's thread panicked");
+                self.duty.app_log.trouble("the committer thread panicked");
                 Ok(())
             }
         }
     }
 }
 
-impl Drop for Writer {
+impl Drop for Committer {
     fn drop(&mut self) {
         // Whoever wants to know stops it first.
         drop(self.stop());
@@ -151,7 +151,7 @@ impl Shift {
             }
             let dirty = self.duty.watermark.is_dirty();
             note_since(&mut self.unsynced_since, dirty);
-            note_since(&mut self.unsigned_since, written > self.duty.notary.size());
+            note_since(&mut self.unsigned_since, written > self.duty.checkpoint_signer.size());
             if dirty && (stopping || self.is_sync_due()) {
                 self.record_note();
                 self.unsynced_since = None;
@@ -190,7 +190,7 @@ impl Shift {
 
     /// Lines that are durable and not signed.
     fn unsigned(&self) -> u64 {
-        self.duty.watermark.durable().saturating_sub(self.duty.notary.size())
+        self.duty.watermark.durable().saturating_sub(self.duty.checkpoint_signer.size())
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -223,7 +223,7 @@ impl Shift {
                 kill_point("sync: released");
                 self.duty.watermark.publish_durable(synced.reach);
                 kill_point("sync: published");
-                if let Err(error) = synced.sign_boundaries(&self.duty.notary) {
+                if let Err(error) = synced.sign_boundaries(&self.duty.checkpoint_signer) {
                     self.duty.app_log.trouble(&error.to_string());
                 }
                 self.duty.appender.lock().settle(&synced);
@@ -287,7 +287,7 @@ impl Shift {
     fn rewind(&mut self, fault: &Error) -> bool {
         let mut appender = self.duty.appender.lock();
         if !fault.is_storage()
-            || !self.duty.journal.holds_since().is_some_and(|place| appender.can_rewind(place))
+            || !self.duty.journal.holds_since().is_some_and(|position| appender.can_rewind(position))
         {
             return false;
         }
@@ -310,7 +310,7 @@ impl Shift {
     fn sign(&mut self, occasion: Occasion) -> Result<()> {
         self.tried_at = Some(Instant::now());
         let Some(durable) = &self.durable else { return Ok(()) };
-        let outcome = self.duty.notary.sign(durable, occasion);
+        let outcome = self.duty.checkpoint_signer.sign(durable, occasion);
         kill_point("sync: signed");
         match &outcome {
             Ok(()) => self.unsigned_since = None,
@@ -326,8 +326,8 @@ impl Shift {
         if written < self.noted_at + self.duty.cadence.entries {
             return;
         }
-        let Some(latest) = self.duty.notary.latest() else { return };
-        let record = OwnRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
+        let Some(latest) = self.duty.checkpoint_signer.latest() else { return };
+        let record = ControlRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
         // One that is refused is recorded later: no entry depends on it.
         if self.duty.appender.push_own(&record).is_ok() {
             self.noted_at = self.duty.watermark.written();
@@ -338,7 +338,7 @@ impl Shift {
     fn beat(&mut self) {
         if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.duty.cadence.heartbeat {
             self.busy_at = Instant::now();
-            if let Err(error) = self.duty.appender.push_own(&OwnRecord::Heartbeat)
+            if let Err(error) = self.duty.appender.push_own(&ControlRecord::Heartbeat)
                 && !error.is_closed()
             {
                 self.duty.app_log.trouble(&format!("cannot record a heartbeat: {error}"));

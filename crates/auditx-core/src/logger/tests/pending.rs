@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::*;
 use crate::config::JournalKind;
 use crate::storage::testing::FaultyDisk;
-use crate::{Undrained, undrained};
+use crate::{PendingEntries, pending_entries};
 
 const CHILD: &str = "AUDITX_TEST_RECORDING_CHILD_OF";
 
@@ -25,8 +25,8 @@ fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
     (directory, disk, logger)
 }
 
-fn numbers(undrained: &Undrained) -> Vec<u64> {
-    undrained
+fn numbers(pending: &PendingEntries) -> Vec<u64> {
+    pending
         .lines()
         .map(|line| crate::Row::read(line).unwrap().text(crate::Field::Description).parse().unwrap())
         .collect()
@@ -36,14 +36,14 @@ fn numbers(undrained: &Undrained) -> Vec<u64> {
 fn what_a_full_disk_keeps_in_the_journal_is_given_as_it_will_be_written() {
     let (directory, disk, logger) = stuck(100);
     wait_until(|| logger.metrics().write_failures > 1);
-    let mut left = undrained(directory.path()).unwrap();
+    let mut left = pending_entries(directory.path()).unwrap();
     assert_eq!((left.len(), left.unreadable(), left.is_empty()), (100, 0, false));
     assert_eq!(numbers(&left), (0..100).collect::<Vec<_>>());
     let given: Vec<Vec<u8>> = left.lines().map(<[u8]>::to_vec).collect();
 
     disk.0.room.store(u64::MAX, Ordering::SeqCst);
     logger.flush(PATIENCE).unwrap();
-    assert!(undrained(directory.path()).unwrap().is_empty());
+    assert!(pending_entries(directory.path()).unwrap().is_empty());
     let mut written = Vec::new();
     let mut reader = TrailReader::new(directory.path(), 0);
     while let Some((seq, line)) = reader.next_line().unwrap() {
@@ -66,24 +66,24 @@ fn what_a_killed_process_left_is_given_and_stays_where_it_is() {
     let left = tempfile::tempdir().unwrap();
     copy_all(directory.path(), left.path());
     for _ in 0..2 {
-        assert_eq!(numbers(&undrained(left.path()).unwrap()), (0..50).collect::<Vec<_>>());
+        assert_eq!(numbers(&pending_entries(left.path()).unwrap()), (0..50).collect::<Vec<_>>());
     }
     AuditLogger::open(Config::new(left.path())).unwrap().close(PATIENCE).unwrap();
-    assert!(undrained(left.path()).unwrap().is_empty());
+    assert!(pending_entries(left.path()).unwrap().is_empty());
 }
 
 #[test]
 fn without_a_ring_nothing_is_undrained_and_anothers_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(undrained(directory.path()).unwrap().is_empty(), "no trail at all");
+    assert!(pending_entries(directory.path()).unwrap().is_empty(), "no trail at all");
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Direct)).unwrap();
     logger.log("direct").record().unwrap();
-    assert!(undrained(directory.path()).unwrap().is_empty());
+    assert!(pending_entries(directory.path()).unwrap().is_empty());
     logger.close(PATIENCE).unwrap();
 
     let (other, _disk, _logger) = stuck(3);
     fs::copy(other.path().join(".auditx/ring"), directory.path().join(".auditx/ring")).unwrap();
-    let error = undrained(directory.path()).unwrap_err();
+    let error = pending_entries(directory.path()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("another trail"), "{error}");
 }
 
@@ -113,7 +113,7 @@ struct Recording(Child);
 impl Recording {
     fn start(directory: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "logger::tests::undrained::child", "--nocapture", "--test-threads=1"]);
+        command.args(["--exact", "logger::tests::pending::child", "--nocapture", "--test-threads=1"]);
         Self(command.env(CHILD, directory).stdout(Stdio::null()).spawn().unwrap())
     }
 
@@ -130,11 +130,11 @@ impl Drop for Recording {
 }
 
 /// Reads the trail on to its end; every number follows the one before it.
-fn read_on(reader: &mut TrailReader, next: &mut u64, left: &mut Undrained) {
+fn read_on(reader: &mut TrailReader, next: &mut u64, left: &mut PendingEntries) {
     while let Some((_, line)) = reader.next_line().unwrap() {
         left.pass(line);
         let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
-        if entry.own_record.is_none() {
+        if entry.control_record.is_none() {
             assert_eq!(entry.description, next.to_string());
             *next += 1;
         }
@@ -148,7 +148,7 @@ fn trail_and_journal_of_another_process_together_have_each_entry_once() {
     let mut reader = TrailReader::new(directory.path(), 0);
     let (mut next, mut rounds, mut from_journal) = (0, 0, 0);
     let mut look = |next: &mut u64| {
-        let mut left = undrained(directory.path()).unwrap();
+        let mut left = pending_entries(directory.path()).unwrap();
         read_on(&mut reader, next, &mut left);
         let numbers = numbers(&left);
         assert_eq!(numbers, (*next..*next + numbers.len() as u64).collect::<Vec<_>>());

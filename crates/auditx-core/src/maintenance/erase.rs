@@ -8,12 +8,12 @@ use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
 use super::{Housekeeping, Indexed, compress};
+use crate::control_record::ControlRecord;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::follow::projection;
 use crate::kill_point::kill_point;
 use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
-use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
 use crate::tree::Hash;
 
@@ -36,7 +36,7 @@ impl Housekeeping {
                 // The active segment is only ever appended to.
                 self.appender.seal()?;
             }
-            self.appender.push_signed(&OwnRecord::Erased {
+            self.appender.push_signed(&ControlRecord::Erased {
                 seq,
                 leaf_hash: hash,
                 reason: reason.to_owned(),
@@ -62,7 +62,7 @@ impl Housekeeping {
             .next_line()?
             .filter(|(found, _)| *found == seq)
             .ok_or_else(|| Error::invalid(format!("the trail holds no line {seq}")))?;
-        if RecordedEntry::from_line(line)?.parse()?.own_record.is_some() {
+        if RecordedEntry::from_line(line)?.parse()?.control_record.is_some() {
             return Err(Error::invalid(format!(
                 "line {found} is a record of the trail's own: it holds nobody's data, and without it nothing can be proved"
             )));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::app_log::AppLog;
 use crate::bell::Bell;
+use crate::checkpoint_signer::CheckpointSigner;
 use crate::config::{Compression, Retention};
 use crate::control;
 use crate::dir::Dir;
@@ -21,7 +22,6 @@ use crate::follow::Progress;
 use crate::follow::projection::ProjectionLock;
 use crate::journal::{Ring, SharedAppender};
 use crate::metrics::Counters;
-use crate::notary::Notary;
 use crate::segment::{Registry, SealedSegment, sealed_segments};
 use crate::storage::Storage;
 
@@ -51,7 +51,7 @@ pub(crate) struct Housekeeping {
     pub(crate) appender: Arc<SharedAppender>,
     /// What may still hold the text of an entry.
     pub(crate) ring: Option<Arc<Ring>>,
-    pub(crate) notary: Arc<Notary>,
+    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) followers: Vec<Arc<Progress>>,
     pub(crate) projection: Arc<ProjectionLock>,
     pub(crate) sealed: Arc<Bell>,
@@ -74,7 +74,7 @@ impl Housekeeping {
     fn signed_segments(&self) -> Result<Vec<(SealedSegment, u64)>> {
         let sealed = sealed_segments(&self.directory)?;
         let after_last = self.appender.lock().first_seq();
-        Ok(signed_of(sealed, after_last, self.notary.size()))
+        Ok(signed_of(sealed, after_last, self.checkpoint_signer.size()))
     }
 
     /// Keeps a copy of the control record in the line with this number where readers find it.
@@ -85,7 +85,7 @@ impl Housekeeping {
 
     fn make_control_records(&self) -> Result<()> {
         let _busy = self.occupy();
-        control::make(&self.directory, &*self.storage, &self.notary.key().to_string())
+        control::make(&self.directory, &*self.storage, &self.checkpoint_signer.key().to_string())
     }
 
     fn report(&self, what: &str, error: &Error) {
@@ -102,7 +102,7 @@ impl Housekeeping {
         let mut indexed = self.occupy();
         self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
         let mut takes_indexes = true;
-        let are_all_signed = self.notary.size() >= self.appender.lock().first_seq();
+        let are_all_signed = self.checkpoint_signer.size() >= self.appender.lock().first_seq();
         for (segment, _) in self.signed_segments()? {
             if stopping.load(Ordering::SeqCst) {
                 break;
@@ -131,22 +131,24 @@ fn signed_of(sealed: Vec<SealedSegment>, after_last: u64, signed: u64) -> Vec<(S
 
 /// The thread that does it by itself.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct Maintenance {
     housekeeping: Arc<Housekeeping>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl Maintenance {
     pub(crate) fn start(housekeeping: Arc<Housekeeping>) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new()
-            .name("auditx-keeper".to_owned())
+            .name("auditx-maintenance".to_owned())
             .spawn({
                 let (housekeeping, stopping) = (housekeeping.clone(), stopping.clone());
                 move || run(&housekeeping, &stopping)
             })
-            .map_err(|error| Error::storage("cannot start the keeper's thread", "auditx-keeper", error))?;
+            .map_err(|error| {
+                Error::storage("cannot start the maintenance's thread", "auditx-maintenance", error)
+            })?;
         Ok(Self { housekeeping, stopping, thread: Some(thread) })
     }
 
@@ -157,12 +159,12 @@ impl Keeper {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            self.housekeeping.app_log.trouble("the keeper's thread panicked");
+            self.housekeeping.app_log.trouble("the maintenance's thread panicked");
         }
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop();
     }

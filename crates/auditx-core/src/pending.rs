@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::recover::{Id, body_of, id_of, is_entry};
 use crate::ring;
-use crate::segment::{OWN_DIR, TrailReader};
+use crate::segment::{AUDITX_DIR, TrailReader};
 
 /// How long what is in the ring may take to get into the trail, before it counts as stuck there. The drain looks once in a few
 /// milliseconds.
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// Accepted entries that stand in no line yet, in the order in which they will.
 #[derive(Debug, Clone, Default)]
-pub struct Undrained {
+pub struct PendingEntries {
     /// Each as a JSON object of its own.
     entries: Vec<(Id, Vec<u8>)>,
     /// Those that were not met in a line.
@@ -34,7 +34,7 @@ pub struct Undrained {
 /// was killed. For a process that lives it waits a few milliseconds for them to be written, so mostly there are none.
 ///
 /// They have no sequence number yet, and may get one at any moment. So that none is missed and none met twice: call this first,
-/// then read the trail on to its end, and tell [`Undrained::pass`] of each line that was read since. What then remains
+/// then read the trail on to its end, and tell [`PendingEntries::pass`] of each line that was read since. What then remains
 /// follows the last line. Lines read before the call need not be told of: none of these entries was in the trail then.
 ///
 /// Costs reading one page where the journal is empty; otherwise about twice what is in it and as much of the trail's end. Without a
@@ -43,32 +43,32 @@ pub struct Undrained {
 /// # Errors
 /// `is_storage` where the journal or the end of the trail cannot be read: both are their owner's only. `is_corrupt` where the
 /// journal is another trail's or none, or the end of the trail is not one.
-pub fn undrained(directory: impl Into<Dir>) -> Result<Undrained> {
+pub fn pending_entries(directory: impl Into<Dir>) -> Result<PendingEntries> {
     let directory = &directory.into();
-    let Some(snapshot) = ring::snapshot(directory)? else { return Ok(Undrained::default()) };
+    let Some(snapshot) = ring::snapshot(directory)? else { return Ok(PendingEntries::default()) };
     let is_foreign = |identity: TrailIdentity| identity.id() != snapshot.trail_id;
     if snapshot.held.entries.is_empty() {
         // An empty ring of another trail may have replaced one that was not.
         if TrailIdentity::read_foreign(directory).is_some_and(is_foreign) {
             return Err(foreign(directory));
         }
-        return Ok(Undrained::default());
+        return Ok(PendingEntries::default());
     }
     if is_foreign(TrailIdentity::read(directory)?) {
         return Err(foreign(directory));
     }
-    let mut undrained = Undrained::of(snapshot.held.entries);
-    undrained.looked_to = snapshot.held.lines;
-    undrained.catch_up(&mut TrailReader::new(directory, snapshot.held.lines), Instant::now() + CATCH_UP)?;
-    undrained.check();
-    Ok(undrained)
+    let mut pending = PendingEntries::of(snapshot.held.entries);
+    pending.looked_to = snapshot.held.lines;
+    pending.catch_up(&mut TrailReader::new(directory, snapshot.held.lines), Instant::now() + CATCH_UP)?;
+    pending.check();
+    Ok(pending)
 }
 
 fn foreign(directory: &Dir) -> Error {
-    Error::corrupt("the journal's ring is one of another trail").at(&directory.join(OWN_DIR))
+    Error::corrupt("the journal's ring is one of another trail").at(&directory.join(AUDITX_DIR))
 }
 
-impl Undrained {
+impl PendingEntries {
     fn of(bodies: Vec<Vec<u8>>) -> Self {
         let found = bodies.len();
         let entries: Vec<_> =
@@ -106,7 +106,7 @@ impl Undrained {
         });
     }
 
-    /// A line of the trail, with or without its newline: the entry in it is not undrained any more. Costs one look-up.
+    /// A line of the trail, with or without its newline: the entry in it is not pending any more. Costs one look-up.
     pub fn pass(&mut self, line: &[u8]) {
         if let Some(id) = body_of(line).and_then(id_of) {
             self.waiting.remove(&id);

@@ -19,7 +19,7 @@ pub const FORMAT_VERSION: u32 = 2;
 
 /// What the library has to say about the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OwnRecord {
+pub(crate) enum ControlRecord {
     Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
     Open { instance: String, key: String, heartbeat: Duration },
     Close,
@@ -89,7 +89,7 @@ pub(crate) struct TornTail {
     pub(crate) file: String,
 }
 
-impl OwnRecord {
+impl ControlRecord {
     fn kind(&self) -> &'static str {
         match self {
             Self::Genesis { .. } => "genesis",
@@ -234,7 +234,7 @@ impl OwnRecord {
             Self::Restored(restoration) => restoration.lost.is_empty(),
             _ => true,
         };
-        entry.own_record = Some(self.fields());
+        entry.control_record = Some(self.fields());
         let now = Timestamp::of(clock.now());
         with_desk(|desk| {
             envelope.encode(desk, &entry, None, new_id(now), now)?;

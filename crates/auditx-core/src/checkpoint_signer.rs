@@ -11,7 +11,7 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
 use crate::metrics::Counters;
-use crate::segment::OWN_DIR;
+use crate::segment::AUDITX_DIR;
 use crate::storage::Storage;
 use crate::tree::CompactRange;
 
@@ -24,13 +24,13 @@ pub(crate) const CHECKPOINTS: &str = ".auditx/checkpoints";
 /// The latest checkpoint of the trail in this directory.
 #[must_use]
 pub fn checkpoint_path(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join("checkpoint")
+    trail.join(AUDITX_DIR).join("checkpoint")
 }
 
 /// Its checkpoints at boundaries, each named by its size.
 #[must_use]
 pub fn checkpoint_history(trail: &Path) -> PathBuf {
-    trail.join(OWN_DIR).join("checkpoints")
+    trail.join(AUDITX_DIR).join("checkpoints")
 }
 
 /// Why a checkpoint is made.
@@ -45,7 +45,7 @@ pub(crate) enum Occasion {
 }
 
 #[derive(Debug)]
-pub(crate) struct Notary {
+pub(crate) struct CheckpointSigner {
     directory: Dir,
     storage: Arc<dyn Storage>,
     counters: Arc<Counters>,
@@ -59,7 +59,7 @@ struct State {
     latest: Option<SignedCheckpoint>,
 }
 
-impl Notary {
+impl CheckpointSigner {
     /// Goes on from the latest checkpoint, which must be of this signer.
     pub(crate) fn new(
         directory: &Dir,

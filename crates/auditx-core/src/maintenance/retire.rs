@@ -6,11 +6,11 @@ use super::{Housekeeping, Indexed};
 use crate::c2sp::{self, NodeIndex};
 use crate::config::Retention;
 use crate::control;
+use crate::control_record::ControlRecord;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::follow::cursor;
 use crate::kill_point::kill_point;
-use crate::own_record::OwnRecord;
 use crate::segment::{SealedSegment, index};
 use crate::tiles::Tiles;
 use crate::tree::CompactRange;
@@ -56,7 +56,7 @@ impl Housekeeping {
                 break;
             }
             let name = segment.name();
-            let seq = self.appender.push_signed(&OwnRecord::Retired {
+            let seq = self.appender.push_signed(&ControlRecord::Retired {
                 segment: name.clone(),
                 first_seq: segment.first_seq,
                 frontier: self.frontier(end)?,
@@ -100,7 +100,7 @@ impl Housekeeping {
         };
         let tiles = Tiles::open(&self.directory);
         let frontier = tiles.frontier(end).ok_or_else(differs)?;
-        let (Some(root), Some(latest)) = (frontier.root(), self.notary.latest()) else {
+        let (Some(root), Some(latest)) = (frontier.root(), self.checkpoint_signer.latest()) else {
             return Err(differs());
         };
         let mut nodes = |wanted: &[NodeIndex]| {
