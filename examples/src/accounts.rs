@@ -1,7 +1,6 @@
-//! Who may use the service: bearer tokens, and the account each stands for.
+//! The accounts of the service and their bearer tokens.
 //!
-//! Comes in: the value of `Authorization`. Goes out: the account, and a context that names it. A token is never recorded,
-//! returned or printed.
+//! A token is never recorded, returned or printed.
 
 use auditx_core::{RequestContext, audit};
 use serde::Serialize;
@@ -11,14 +10,14 @@ use crate::refusal::Refusal;
 /// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Daily work.
+    /// Posts invoices and issues stock.
     Clerk,
-    /// Daily work, and what changes the terms of it.
+    /// May also change customers' terms.
     Manager,
 }
 
 impl Role {
-    /// As entries say it.
+    /// Returns the role's name as it appears in entries.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,17 +30,17 @@ impl Role {
 /// A user of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Who it is.
+    /// The user's name.
     pub user: &'static str,
-    /// What they may do.
+    /// What the user may do.
     pub role: Role,
-    /// For which company.
+    /// The user's company.
     pub company_id: &'static str,
-    /// In which branch.
+    /// The user's branch.
     pub branch_id: &'static str,
 }
 
-/// The users there are, by token. A real service keeps them in a database, and of a token only its hash.
+/// All users, by token. A real service keeps them in a database and stores only the hashes of tokens.
 pub static ACCOUNTS: [(&str, Account); 4] = [
     ("demo-9f27c1e4-thida", account("thida", Role::Manager, "CO-001", "BR-YGN")),
     ("demo-51b0d8a3-kyaw", account("kyaw", Role::Clerk, "CO-001", "BR-MDY")),
@@ -58,11 +57,13 @@ const fn account(
     Account { user, role, company_id, branch_id }
 }
 
-/// Finds out who sends a request. From here on the request's context names them: in every entry the request records, and
-/// in its closing entry.
+/// Authenticates a request by the value of its `Authorization` header.
+///
+/// Sets the user in the request's context, so that all later entries of the request, including its closing
+/// entry, name the user.
 ///
 /// # Errors
-/// [`Refusal::Unauthenticated`] for a token nobody has, and for none; the attempt is recorded.
+/// [`Refusal::Unauthenticated`] if the token is missing or unknown; the attempt is recorded.
 pub fn sign_in(authorization: Option<&str>) -> Result<&'static Account, Refusal> {
     let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
     let found = token.and_then(|token| ACCOUNTS.iter().find(|(known, _)| *known == token));
@@ -81,21 +82,21 @@ pub fn sign_in(authorization: Option<&str>) -> Result<&'static Account, Refusal>
 }
 
 impl Account {
-    /// Whether they may do what only a manager may.
+    /// Checks that the user is a manager. `action` completes the sentence "only a manager may …".
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] where they may not; the attempt is recorded.
-    pub fn must_be_manager(&self, to_do_what: &str) -> Result<(), Refusal> {
+    /// [`Refusal::Forbidden`] if the user is not a manager; the attempt is recorded.
+    pub fn require_manager(&self, action: &str) -> Result<(), Refusal> {
         if self.role == Role::Manager {
             return Ok(());
         }
-        let refusal = Refusal::Forbidden(format!("only a manager may {to_do_what}"));
+        let refusal = Refusal::Forbidden(format!("only a manager may {action}"));
         audit().log_security("Permission denied").success(false).reason(refusal.to_string()).record()?;
         Err(refusal)
     }
 }
 
-/// The request as its handler sees it.
+/// The request's user and id, as its handler sees them.
 #[derive(Debug, Serialize)]
 pub struct Me {
     request_id: String,
@@ -107,7 +108,7 @@ pub struct Me {
 }
 
 impl Me {
-    /// What the current context says.
+    /// Reads the current context.
     #[must_use]
     pub fn from_context() -> Self {
         let context = RequestContext::current().fields();

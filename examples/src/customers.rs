@@ -10,7 +10,7 @@ use crate::accounts::Account;
 use crate::erp::lock;
 use crate::refusal::Refusal;
 
-/// The customers there are, by id.
+/// All customers, by id.
 #[derive(Debug)]
 pub struct Customers {
     customers: Mutex<BTreeMap<String, Customer>>,
@@ -29,7 +29,7 @@ struct Terms {
     days: u32,
 }
 
-/// A credit limit to set.
+/// A new credit limit.
 #[derive(Debug, Deserialize)]
 pub struct CreditLimit {
     credit_limit: u64,
@@ -44,17 +44,17 @@ impl Default for Customers {
 }
 
 impl Customers {
-    /// Sets a customer's credit limit. Answers when the entry would survive a power loss, not before.
+    /// Sets a customer's credit limit. Returns once the entry is durable.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] for whoever is no manager, [`Refusal::NotFound`] for a customer that is none.
+    /// [`Refusal::Forbidden`] if the user is not a manager; [`Refusal::NotFound`] if there is no such customer.
     pub async fn set_credit_limit(
         &self,
         by: &Account,
         id: &str,
         limit: &CreditLimit,
     ) -> Result<Customer, Refusal> {
-        by.must_be_manager("change a credit limit")?;
+        by.require_manager("change a credit limit")?;
         let (customer, receipt) = self.change_credit_limit(id, limit)?;
         receipt.durable().await?;
         Ok(customer)
@@ -62,8 +62,7 @@ impl Customers {
 
     fn change_credit_limit(&self, id: &str, limit: &CreditLimit) -> Result<(Customer, Receipt), Refusal> {
         let mut customers = lock(&self.customers);
-        let customer =
-            customers.get_mut(id).ok_or_else(|| Refusal::NotFound(format!("there is no customer {id}")))?;
+        let customer = customers.get_mut(id).ok_or_else(|| Refusal::NotFound(format!("no customer {id}")))?;
         let mut changed = customer.clone();
         changed.terms.credit_limit = limit.credit_limit;
         let receipt = audit()

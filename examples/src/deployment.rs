@@ -1,7 +1,7 @@
-//! A small trading house on one machine: two branches, three stream servers, one database.
+//! A deployment of several machines, simulated on one: branches, three NATS servers and a PostgreSQL database.
 //!
-//! Comes in: the program of a branch. Goes out: what was queried and verified in the database, once both branches have closed. All of
-//! it runs on free loopback ports and in temporary directories, and is gone when it is dropped.
+//! Each branch ships its trail to NATS, and a relay copies it from NATS to the database. Everything runs on free
+//! loopback ports and in temporary directories, and is stopped and removed when the deployment is dropped.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -20,23 +20,23 @@ use auditx_tests::postgres::Server;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Far longer than any step takes.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A replica of the service, and the agent that ships its trail.
+/// A service process and the shipper of its trail.
 #[derive(Debug)]
 pub struct Branch {
     name: &'static str,
-    /// None once it was told to stop.
+    /// `None` once it was stopped.
     process: Option<Child>,
     address: String,
     logs: PathBuf,
-    agent: Shipper,
+    shipper: Shipper,
 }
 
-/// Everything that runs.
+/// The running deployment.
 #[derive(Debug)]
 pub struct Deployment {
     branches: Vec<Branch>,
@@ -45,117 +45,117 @@ pub struct Deployment {
     directory: TempDir,
 }
 
-/// What a branch's trail came to in the database.
+/// The verification result of a branch's trail in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proven {
-    /// Which branch.
+pub struct VerifiedTrail {
+    /// The branch's name.
     pub branch: &'static str,
-    /// Lines there.
+    /// The number of lines in the database.
     pub lines: u64,
-    /// Whether they are what was signed.
+    /// The answer of the verification.
     pub answer: Answer,
 }
 
 impl Deployment {
-    /// Starts servers and branches; `program` is the `axum_erp` of this package.
+    /// Starts the servers and the branches. `program` is the path of `axum_erp`.
     ///
     /// # Errors
-    /// Where something cannot be started: `cargo xtask setup` installs what is needed.
-    pub async fn start(program: &Path, branches: &[&'static str]) -> Outcome<Self> {
+    /// Fails if a program cannot be started; `cargo xtask setup` installs the servers.
+    pub async fn start(program: &Path, branches: &[&'static str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let (streams, database) = (Servers::three(), Server::start());
         auditx_postgres::init(&database.url("admin", database.port())).await?;
-        patiently(async || auditx_nats::init(&streams.url()).await).await?;
+        retry(async || auditx_nats::init(&streams.url()).await).await?;
         let branches = branches
             .iter()
             .map(|name| Branch::start(name, program, &directory.path().join(name), &streams.url()))
-            .collect::<Outcome<_>>()?;
+            .collect::<Result<_>>()?;
         Ok(Self { branches, streams, database, directory })
     }
 
-    /// The branches.
+    /// Returns the branches.
     #[must_use]
     pub fn branches(&self) -> &[Branch] {
         &self.branches
     }
 
-    /// Stops the branches in order, and waits until the stream has all of their trails, and the database all of the stream.
+    /// Stops the branches, and waits until NATS has all of their trails and the database has all of NATS.
     ///
     /// # Errors
-    /// Where that does not happen.
-    pub async fn settle(&mut self) -> Outcome<()> {
+    /// Fails if the copies are not complete in time.
+    pub async fn stop_branches(&mut self) -> Result<()> {
         for branch in &mut self.branches {
             branch.stop()?;
-            let size = branch.note()?.size();
-            wait_for(&branch.agent, size)?;
+            let size = branch.checkpoint()?.size();
+            wait_until_shipped(&branch.shipper, size)?;
         }
-        let state = self.directory.path().join("drain");
+        let state = self.directory.path().join("relay");
         let url = self.streams.url();
-        for trail in patiently(async || NatsCopy::open(&url).await?.ids().await).await? {
+        for trail in retry(async || NatsCopy::open(&url).await?.ids().await).await? {
             let source = NatsSource::new(&url, trail)?;
             let destination = Postgres::new(&self.database.url("admin", self.database.port()))?;
-            let drain =
+            let relay =
                 Shipper::relay(source, state.join(trail.to_string()), destination, Settings::default())?;
             let is_done = |progress: &auditx_ship::Progress| {
                 progress.state == State::CaughtUp && progress.signed > 0 && progress.lag() == 0
             };
-            if !drain.wait_until(Instant::now() + PATIENCE, is_done) {
-                return Err(format!("the stream is not drained: {:?}", drain.progress()).into());
+            if !relay.wait_until(Instant::now() + TIMEOUT, is_done) {
+                return Err(format!("the database copy is incomplete: {:?}", relay.progress()).into());
             }
-            drain.stop(Instant::now() + PATIENCE)?;
+            relay.stop(Instant::now() + TIMEOUT)?;
         }
         Ok(())
     }
 
-    async fn copy(&self) -> Outcome<PostgresCopy> {
+    async fn database_copy(&self) -> Result<PostgresCopy> {
         Ok(PostgresCopy::open(&self.database.url("admin", self.database.port())).await?)
     }
 
-    /// Asks both trails at once: branch, user and description of each entry found.
+    /// Queries all trails in the database. Returns branch, user and description of each matching entry.
     ///
     /// # Errors
-    /// Where the question or the database is none.
-    pub async fn ask(&self, question: &str) -> Outcome<Vec<[String; 3]>> {
-        let search = Search::new(question.parse::<Query>()?);
+    /// Fails if the query is invalid or the database cannot be read.
+    pub async fn query(&self, query: &str) -> Result<Vec<[String; 3]>> {
+        let search = Search::new(query.parse::<Query>()?);
         let mut found = Vec::new();
         let visit = |_, row: &auditx_reader::Row<'_>| {
             let fields = [Field::BranchId, Field::User, Field::Description];
             found.push(fields.map(|field| row.text(field).into_owned()));
             ControlFlow::Continue(())
         };
-        self.copy().await?.search(&search, visit).await?;
+        self.database_copy().await?.search(&search, visit).await?;
         Ok(found)
     }
 
-    /// Verifies what the database holds, with the key and the note of each branch.
+    /// Restores each trail from the database and verifies it with the branch's key and checkpoint.
     ///
     /// # Errors
-    /// Where it cannot be read back.
-    pub async fn prove(&self) -> Outcome<Vec<Proven>> {
-        let (mut copy, mut proven) = (self.copy().await?, Vec::new());
+    /// Fails if a trail cannot be restored or read.
+    pub async fn verify(&self) -> Result<Vec<VerifiedTrail>> {
+        let (mut copy, mut verified) = (self.database_copy().await?, Vec::new());
         for stored in copy.trails().await? {
             let branch =
                 self.branches.iter().find(|branch| branch.trail().is_ok_and(|trail| trail == stored.trail));
-            let branch = branch.ok_or("the database holds a trail of nobody's")?;
+            let branch = branch.ok_or("the database holds a trail of no branch")?;
             let restored = self.directory.path().join(format!("restored-{}", branch.name));
             restore(&mut copy, &stored, &restored, |_, _| {}).await?;
             let key = recorded_keys(&branch.logs)?.first().ok_or("the trail names no key")?.key.clone();
-            let options = VerifyOptions::new().key(key).known(branch.note()?);
+            let options = VerifyOptions::new().key(key).known(branch.checkpoint()?);
             let found = verify(&restored, &options, &mut |_, _| {})?;
-            proven.push(Proven { branch: branch.name, lines: found.lines, answer: found.answer });
+            verified.push(VerifiedTrail { branch: branch.name, lines: found.lines, answer: found.answer });
         }
-        proven.sort_by_key(|proven| proven.branch);
-        Ok(proven)
+        verified.sort_by_key(|trail| trail.branch);
+        Ok(verified)
     }
 
-    /// The stream servers, for whoever wants to see one die.
+    /// Returns the NATS servers, for example to kill one of them.
     pub fn streams(&mut self) -> &mut Servers {
         &mut self.streams
     }
 }
 
 impl Branch {
-    fn start(name: &'static str, program: &Path, logs: &Path, stream: &str) -> Outcome<Self> {
+    fn start(name: &'static str, program: &Path, logs: &Path, stream: &str) -> Result<Self> {
         let mut process = Command::new(program)
             .args(["--addr", "127.0.0.1:0", "--log-dir"])
             .arg(logs)
@@ -164,36 +164,37 @@ impl Branch {
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         let mut line = String::new();
-        BufReader::new(process.stdout.take().ok_or("its output is a pipe")?).read_line(&mut line)?;
-        let address = line.trim_end().strip_prefix("listening on ").ok_or("it does not listen")?.to_owned();
-        let agent = Shipper::spawn(logs, Nats::new(stream)?, Settings::default())?;
-        Ok(Self { name, process: Some(process), address, logs: logs.to_path_buf(), agent })
+        BufReader::new(process.stdout.take().ok_or("standard output is not piped")?).read_line(&mut line)?;
+        let address = line.trim_end().strip_prefix("listening on ").ok_or("the branch did not start")?;
+        let shipper = Shipper::spawn(logs, Nats::new(stream)?, Settings::default())?;
+        let (process, address) = (Some(process), address.to_owned());
+        Ok(Self { name, process, address, logs: logs.to_path_buf(), shipper })
     }
 
-    /// Its name.
+    /// Returns the branch's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Where it listens, as a URL.
+    /// Returns the URL of the branch's service.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// What was signed last, as its auditor has it.
-    fn note(&self) -> Outcome<SignedCheckpoint> {
+    /// Returns the newest checkpoint, as an auditor would keep it.
+    fn checkpoint(&self) -> Result<SignedCheckpoint> {
         Ok(latest_checkpoint(&self.logs)?)
     }
 
-    fn trail(&self) -> Outcome<TrailId> {
-        let note = self.note()?;
-        Ok(note.origin().rsplit('/').next().unwrap_or_default().parse()?)
+    fn trail(&self) -> Result<TrailId> {
+        let checkpoint = self.checkpoint()?;
+        Ok(checkpoint.origin().rsplit('/').next().unwrap_or_default().parse()?)
     }
 
-    /// As a service manager does.
-    fn stop(&mut self) -> Outcome<()> {
+    /// Stops the process with SIGTERM, as a service manager does.
+    fn stop(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             kill_process(Pid::from_child(&process), Signal::TERM)?;
             process.wait()?;
@@ -205,28 +206,28 @@ impl Branch {
 impl Drop for Branch {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
-            // Both fail only where it has ended already.
+            // Both fail only if the process has already ended.
             process.kill().ok();
             process.wait().ok();
         }
     }
 }
 
-/// Again until it works: while servers choose who leads, they answer nothing else.
-async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, auditx_nats::Error>) -> Outcome<T> {
-    let deadline = Instant::now() + PATIENCE;
+/// Calls the function until it succeeds: NATS servers refuse requests while they elect a leader.
+async fn retry<T>(mut call: impl AsyncFnMut() -> std::result::Result<T, auditx_nats::Error>) -> Result<T> {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        match ask().await {
+        match call().await {
             Err(error) if Instant::now() > deadline => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Ok(answer) => return Ok(answer),
+            Ok(value) => return Ok(value),
         }
     }
 }
 
-fn wait_for(agent: &Shipper, size: u64) -> Outcome<()> {
-    if agent.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= size) {
+fn wait_until_shipped(shipper: &Shipper, size: u64) -> Result<()> {
+    if shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next >= size) {
         return Ok(());
     }
-    Err(format!("not all was shipped: {:?}", agent.progress()).into())
+    Err(format!("the trail was not shipped completely: {:?}", shipper.progress()).into())
 }

@@ -1,4 +1,4 @@
-//! The whole service, in memory: one place for each part of the business.
+//! The state of the service, in memory.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::inventory::Inventory;
 use crate::reports::Reports;
 use crate::sales::Sales;
 
-/// What the handlers of every framework share.
+/// The state that handlers share, whatever the framework.
 #[derive(Debug, Default)]
 pub struct Erp {
     /// Invoices.
@@ -20,7 +20,8 @@ pub struct Erp {
     pub reports: Reports,
 }
 
-/// Books are changed as a whole or not at all, so a panic elsewhere leaves them right.
-pub(crate) fn lock<T>(books: &Mutex<T>) -> MutexGuard<'_, T> {
-    books.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks the mutex and ignores poisoning: every change of the state is complete or not made at all, so a panic
+/// leaves it consistent.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

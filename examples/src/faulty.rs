@@ -1,6 +1,6 @@
-//! A fault before any handler runs.
+//! An extractor that panics before any handler runs.
 
-/// The fiscal period a report is for; finding it out never ends well.
+/// The fiscal period of a report; reading it from a request always panics.
 #[derive(Debug)]
 pub struct Period;
 
@@ -10,7 +10,7 @@ impl Period {
     /// # Panics
     /// Always.
     #[must_use]
-    pub fn of_request() -> Self {
+    pub fn from_request() -> Self {
         panic!("period: the calendar has no such year");
     }
 }

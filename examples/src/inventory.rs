@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::erp::lock;
 use crate::refusal::Refusal;
 
-/// The products there are, by id.
+/// All products, by id.
 #[derive(Debug)]
 pub struct Inventory {
     products: Mutex<BTreeMap<String, Product>>,
@@ -21,7 +21,7 @@ struct Product {
     on_hand: u32,
 }
 
-/// Stock to issue for an order.
+/// A request to issue stock for an order.
 #[derive(Debug, Deserialize)]
 pub struct Issue {
     product_id: String,
@@ -30,7 +30,7 @@ pub struct Issue {
     reference_no: String,
 }
 
-/// Stock that was issued.
+/// The stock that is left after an issue.
 #[derive(Debug, Serialize)]
 pub struct Issued {
     product_id: String,
@@ -48,19 +48,20 @@ impl Default for Inventory {
 }
 
 impl Inventory {
-    /// Takes stock out of a warehouse.
+    /// Issues stock from a warehouse.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for a product that is none, [`Refusal::Conflict`] where there is too little of it.
+    /// [`Refusal::NotFound`] if there is no such product; [`Refusal::Conflict`] if there is too little of it.
     pub fn issue(&self, issue: &Issue) -> Result<Issued, Refusal> {
         let mut products = lock(&self.products);
         let Issue { product_id, quantity, warehouse_id, reference_no } = issue;
         let product = products
             .get_mut(product_id)
-            .ok_or_else(|| Refusal::NotFound(format!("there is no product {product_id}")))?;
-        let on_hand = product.on_hand.checked_sub(*quantity).ok_or_else(|| {
-            Refusal::Conflict(format!("of {product_id} only {} are on hand", product.on_hand))
-        })?;
+            .ok_or_else(|| Refusal::NotFound(format!("no product {product_id}")))?;
+        let on_hand = product
+            .on_hand
+            .checked_sub(*quantity)
+            .ok_or_else(|| Refusal::Conflict(format!("only {} of {product_id} in stock", product.on_hand)))?;
         audit()
             .log_inventory("Stock issued for sales order", AuditAction::Transfer, product_id, *quantity)
             .product_name(product.name)

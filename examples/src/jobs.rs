@@ -1,7 +1,7 @@
-//! Exporting a report in the background: what a request asks for, and what a worker then does in that request's context.
+//! Report exports as background jobs: a request enqueues a job, and a worker runs it in that request's context.
 //!
-//! Comes in: an export to make, and later the job that says so, out of a queue that others may write to. Goes out: a CSV
-//! file, and entries in two trails that one request id holds together.
+//! The request's entries are in the service's trail and the job's entries in the worker's; both have the same
+//! request id. Jobs are not trusted, because others may write to the queue.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -13,40 +13,42 @@ use auditx_core::{
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use crate::queue::{Delivery, Queue, Undone};
+use crate::queue::{Delivery, JobError, Queue};
 use crate::refusal::Refusal;
 
-/// What a refusal repeats of a job that makes no sense. An entry has a largest size, and whoever wrote the job chose its.
-const LONGEST_REASON: usize = 300;
+/// Maximum number of characters that an entry quotes from an invalid job. Entries have a maximum size; jobs
+/// have none.
+const MAX_QUOTED: usize = 300;
 
-/// A report to export: what moved of a product, in the company of whoever asks.
+/// A report to export: the movements of a product in the user's company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     product_id: String,
 }
 
-/// What crosses the queue.
+/// A job as it is encoded in the queue.
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
     carrier: Carrier,
     export: Export,
 }
 
-/// An export that was asked for.
+/// An export that was enqueued.
 #[derive(Debug, Serialize)]
 pub struct Requested {
     request_id: String,
     job_id: String,
 }
 
-/// Asks for a report. Recorded, and durable, before a worker can know of it.
+/// Enqueues an export. Its entry is durable before a worker can see the job.
 ///
 /// # Errors
-/// Where it cannot be recorded; [`Refusal::Unavailable`] where the queue does not take it, which is recorded too.
+/// [`Refusal::NotRecorded`] if the request cannot be recorded; [`Refusal::Unavailable`] if the queue does not
+/// accept the job, which is recorded too.
 pub async fn request(queue: &Queue, export: Export) -> Result<Requested, Refusal> {
-    let receipt = about("Report export requested").entity("product", &export.product_id).record()?;
+    let receipt = entry("Report export requested").entity("product", &export.product_id).record()?;
     receipt.durable().await?;
-    // The job is called after the entry that asks for it. A client's own id could be somebody else's job's.
+    // The job's id is the entry's id. With the client's own request id, one client could name another's job.
     let job_id = receipt.id().to_string();
     let context = RequestContext::current();
     let job = Job { carrier: context.to_carrier(), export };
@@ -58,55 +60,55 @@ pub async fn request(queue: &Queue, export: Export) -> Result<Requested, Refusal
     Ok(Requested { request_id: context.fields().request_id, job_id })
 }
 
-/// What a worker exports from, to where.
+/// Runs a worker's jobs: exports reports from a ledger.
 #[derive(Debug)]
-pub struct Desk {
-    /// Whose it is: a name that no other worker has.
+pub struct Exporter {
+    /// The worker's name, which no other worker has.
     pub worker: String,
-    /// Lines of `company,branch,product,quantity,reference`.
+    /// The ledger, with lines of `company,branch,product,quantity,reference`.
     pub ledger: PathBuf,
-    /// Where reports are put; made where it does not exist.
+    /// The directory for reports; created if it does not exist.
     pub reports: PathBuf,
-    /// How often a job is tried.
+    /// Maximum number of attempts per job.
     pub attempts: usize,
 }
 
-impl Desk {
-    /// Does a job that came out of the queue, in the context it carries. A job that makes no sense is refused in the worker's
-    /// own context, because what it claims of users and requests is worth nothing.
+impl Exporter {
+    /// Runs a job in the context that it carries. An invalid job is refused in the worker's own context,
+    /// because the user and the request that it names cannot be trusted.
     ///
     /// # Errors
-    /// Where it is not done; that is recorded.
-    pub async fn take(&self, delivery: Delivery) -> Result<(), Undone> {
-        let (context, export) = match understood(&delivery) {
-            Ok(understood) => understood,
-            Err(why) => return Err(refused(&delivery, &why)),
+    /// Fails if the job is not done; the failure is recorded.
+    pub async fn run(&self, delivery: Delivery) -> Result<(), JobError> {
+        let (context, export) = match decode(&delivery) {
+            Ok(decoded) => decoded,
+            Err(why) => return Err(refuse(&delivery, &why)),
         };
         context.edit(|fields| {
-            // Every entry of the job then says so.
+            // In the metadata of every entry of the job.
             fields.extra.insert("job_id".to_owned(), delivery.id.clone().into());
             fields.extra.insert("attempt".to_owned(), delivery.attempt.into());
         });
         let begun = {
             let _scope = context.enter();
-            about("Report export begun").entity("product", &export.product_id).record()
+            entry("Report export begun").entity("product", &export.product_id).record()
         };
         match begun {
-            Ok(_) => context.scope(self.carry_out(&delivery, export)).await,
+            Ok(_) => context.scope(self.export(&delivery, export)).await,
             Err(error) if error.is_too_large() => {
-                Err(refused(&delivery, &format!("what it carries is too large for an entry: {error}")))
+                Err(refuse(&delivery, &format!("the job's context is too large for an entry: {error}")))
             }
-            Err(error) => Err(unrecorded(&error)),
+            Err(error) => Err(not_recorded(&error)),
         }
     }
 
-    async fn carry_out(&self, delivery: &Delivery, export: Export) -> Result<(), Undone> {
+    async fn export(&self, delivery: &Delivery, export: Export) -> Result<(), JobError> {
         let file = self.reports.join(format!("{}.csv", delivery.id));
-        // Two workers may do the same job at the same time, where one was thought dead.
+        // Each worker has its own temporary file: two may run the same job if one was taken for dead.
         let unfinished = file.with_extension(format!("{}.part", self.worker));
         let (company, ledger) = (RequestContext::current().fields().company_id, self.ledger.clone());
         let product = export.product_id.clone();
-        // On a thread of its own, because apalis' heartbeats come from this one.
+        // Not on this thread, because it sends apalis' heartbeats.
         let exported = spawn_blocking(move || -> io::Result<usize> {
             let rows = write_report(&ledger, &unfinished, &[&company, &product])?;
             fs::rename(&unfinished, &file)?;
@@ -115,52 +117,52 @@ impl Desk {
         .await;
         let why = match exported {
             Ok(Ok(rows)) => {
-                let done = about("Report exported").entity("product", &export.product_id);
-                done.metadata("rows", rows).record().map_err(|error| unrecorded(&error))?;
+                let done = entry("Report exported").entity("product", &export.product_id);
+                done.metadata("rows", rows).record().map_err(|error| not_recorded(&error))?;
                 return Ok(());
             }
             Ok(Err(error)) => format!("{}: {error}", self.ledger.display()),
             Err(panicked) => panicked.to_string(),
         };
         if delivery.attempt < self.attempts {
-            failure("Report export failed", &why).record().map_err(|error| unrecorded(&error))?;
-            Err(Undone::Again(why))
+            failure("Report export failed", &why).record().map_err(|error| not_recorded(&error))?;
+            Err(JobError::Retry(why))
         } else {
-            failure("Report export given up", &why).record().map_err(|error| unrecorded(&error))?;
-            Err(Undone::Never(why))
+            failure("Report export given up", &why).record().map_err(|error| not_recorded(&error))?;
+            Err(JobError::Abort(why))
         }
     }
 }
 
-/// The context and the export that a job says, or why it says none.
-fn understood(delivery: &Delivery) -> Result<(RequestContext, Export), String> {
-    // It becomes the name of a file, and whoever writes to Redis chose it.
+/// Decodes a job. The error is the reason why the job is invalid.
+fn decode(delivery: &Delivery) -> Result<(RequestContext, Export), String> {
+    // The id becomes a file name, and anyone who can write to Redis can choose it.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if !(1..=64).contains(&delivery.id.len()) || !delivery.id.chars().all(is_plain) {
-        return Err("its id is no id of ours".to_owned());
+        return Err("invalid job id".to_owned());
     }
-    // serde's message quotes what it finds, and that may be a secret in a wrong field.
-    let unreadable = |error: serde_json::Error| {
+    // serde's message quotes the value, which may be a secret in the wrong field.
+    let invalid = |error: serde_json::Error| {
         format!("not the expected JSON at line {} column {}", error.line(), error.column())
     };
-    let Job { carrier, export } = serde_json::from_slice(&delivery.bytes).map_err(unreadable)?;
+    let Job { carrier, export } = serde_json::from_slice(&delivery.bytes).map_err(invalid)?;
     let context = RequestContext::from_carrier(&carrier).map_err(|error| error.to_string())?;
     Ok((context, export))
 }
 
-/// Refuses a job, in the worker's own context.
-fn refused(delivery: &Delivery, why: &str) -> Undone {
-    let why = shortened(why);
+/// Records in the worker's own context that a job is refused.
+fn refuse(delivery: &Delivery, why: &str) -> JobError {
+    let why = truncate(why);
     let entry = failure("Report export refused", &why)
-        .metadata("job_id", shortened(&delivery.id))
+        .metadata("job_id", truncate(&delivery.id))
         .metadata("attempt", delivery.attempt);
     match entry.record() {
-        Ok(_) => Undone::Never(why),
-        Err(error) => unrecorded(&error),
+        Ok(_) => JobError::Abort(why),
+        Err(error) => not_recorded(&error),
     }
 }
 
-/// Writes the report; it is on the disk when this returns.
+/// Writes the report and syncs it. Returns the number of rows.
 fn write_report(ledger: &Path, file: &Path, wanted: &[&str; 2]) -> io::Result<usize> {
     let lines = BufReader::new(File::open(ledger)?);
     if let Some(reports) = file.parent() {
@@ -175,7 +177,7 @@ fn write_report(ledger: &Path, file: &Path, wanted: &[&str; 2]) -> io::Result<us
         let (Some(company), Some(branch), Some(product), Some(rest)) =
             (cells.next(), cells.next(), cells.next(), cells.next())
         else {
-            return Err(io::Error::other(format!("a line of the ledger is none: {} bytes", line.len())));
+            return Err(io::Error::other(format!("malformed ledger line of {} bytes", line.len())));
         };
         if [company, product] == *wanted {
             write!(report, "{branch},{product},{rest}\r\n")?;
@@ -186,19 +188,19 @@ fn write_report(ledger: &Path, file: &Path, wanted: &[&str; 2]) -> io::Result<us
     Ok(rows)
 }
 
-fn about(description: &'static str) -> EntryBuilder<'static, General> {
+fn entry(description: &'static str) -> EntryBuilder<'static, General> {
     audit().log(description).module(BusinessModule::Reporting).action(AuditAction::Export)
 }
 
 fn failure<'a>(description: &'static str, why: &'a str) -> EntryBuilder<'a, General> {
-    about(description).level(LogLevel::Error).success(false).reason(why)
+    entry(description).level(LogLevel::Error).success(false).reason(why)
 }
 
-/// What cannot be recorded is not done, or not yet: apalis brings the job back.
-fn unrecorded(error: &auditx_core::Error) -> Undone {
-    Undone::Again(format!("it could not be recorded: {error}"))
+/// A job that cannot be recorded is not done; apalis retries it.
+fn not_recorded(error: &auditx_core::Error) -> JobError {
+    JobError::Retry(format!("cannot record the job: {error}"))
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_REASON).collect()
+fn truncate(text: &str) -> String {
+    text.chars().take(MAX_QUOTED).collect()
 }

@@ -1,10 +1,11 @@
-//! A slice of an ERP, small but real: what its services share, whatever framework serves them.
+//! A small ERP service, shared by the example programs in `src/bin`.
 //!
-//! Business code here records what it does by [`auditx_core::audit`] and never names a request: the middleware made the
-//! request's context current, [`accounts::sign_in`] said in it who acts, and each entry takes it from there.
+//! Business code records entries with [`auditx_core::audit`] and never passes a request: the middleware makes
+//! the request's context current, [`accounts::sign_in`] sets the user in it, and each entry takes both from
+//! there.
 
 pub mod accounts;
-pub mod axum_edge;
+pub mod axum_server;
 pub mod counter;
 pub mod customers;
 pub mod deployment;
@@ -21,10 +22,10 @@ pub mod quick_start;
 pub mod refusal;
 pub mod reports;
 pub mod sales;
+pub mod shutdown;
 pub mod sqlite_copy;
-pub mod stop;
 
-// Their code is compiled and run as tests.
+// Compiles and runs the code of these documents as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/DATABASES.md")]
 mod databases {}

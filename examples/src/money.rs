@@ -1,23 +1,24 @@
-//! Amounts in JSON: whole numbers, or decimal text whose digits are kept as they came.
+//! Amounts in JSON: whole numbers, or decimal text, whose digits are kept unchanged.
 
 use auditx_core::Amount;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "an amount is a whole number, or decimal text such as \"1250000.10\"")]
-enum Given {
+#[serde(untagged, expecting = "an amount must be a whole number or decimal text such as \"1250000.10\"")]
+enum JsonAmount {
     Whole(i64),
     Text(String),
 }
 
-/// For `#[serde(deserialize_with)]`. A number with a decimal point is refused: a JSON reader would make a binary one of it.
+/// Deserializes an amount, for `#[serde(deserialize_with)]`. A number with a decimal point is refused, because
+/// JSON parsers convert it to binary floating point.
 ///
 /// # Errors
-/// Where it is neither a whole number nor plain decimal text.
+/// Fails if the value is neither a whole number nor decimal text.
 pub fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
-    match Given::deserialize(deserializer)? {
-        Given::Whole(amount) => Ok(Amount::from(amount)),
-        Given::Text(text) => Amount::parse(&text).map_err(D::Error::custom),
+    match JsonAmount::deserialize(deserializer)? {
+        JsonAmount::Whole(amount) => Ok(Amount::from(amount)),
+        JsonAmount::Text(text) => Amount::parse(&text).map_err(D::Error::custom),
     }
 }

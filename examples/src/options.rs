@@ -1,4 +1,4 @@
-//! The command line of the services.
+//! Command line options of the services.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// How long closing the trail may take. Disks do stall, and an exit in haste would only report it as a failure.
+/// How long closing the trail may take. A shorter timeout would report a stalled disk as a failure.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A small ERP service with an audit trail.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; with port 0 the operating system chooses a free port.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub addr: SocketAddr,
 
@@ -21,17 +21,17 @@ pub struct Options {
     #[arg(long, default_value = "logs")]
     pub log_dir: PathBuf,
 
-    /// A reverse proxy, or a network of them, whose X-Forwarded-For is believed; may be given again.
+    /// A reverse proxy or network whose X-Forwarded-For header is trusted; may be repeated.
     #[arg(long = "trust-proxy", value_name = "NET")]
     pub trusted_proxies: Vec<String>,
 
-    /// How many seconds requests may still take once the service is told to stop.
+    /// Seconds that running requests may take after the service was asked to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub grace: u64,
 }
 
 impl Options {
-    /// How long requests may still take once the service is told to stop.
+    /// Returns how long running requests may take after the service was asked to stop.
     #[must_use]
     pub fn grace(&self) -> Duration {
         Duration::from_secs(self.grace)

@@ -1,7 +1,7 @@
-//! Audit logging for poem, by hand: what hooks for any framework have to do, in the order in which it happens.
+//! Audit middleware for poem: shows what an adapter for any framework does, step by step.
 //!
-//! Comes in: each request, as the outermost middleware sees it. Goes out: the response, with a body that tells the exchange
-//! how it ended. Nothing here knows how a closing entry is made; all of that is the exchange's.
+//! The middleware must be outermost. The response gets a body that reports to the exchange how it ended; the
+//! exchange writes the closing entry.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -17,14 +17,14 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The middleware. What answers further out, it cannot see: apply it last.
+/// The audit middleware. Apply it last: it does not see responses of middleware outside of it.
 #[derive(Debug, Clone, Default)]
 pub struct PoemAudit {
     http: HttpAudit,
 }
 
 impl PoemAudit {
-    /// Settings.
+    /// Returns a builder for the settings.
     #[must_use]
     pub fn builder() -> HttpAuditBuilder<Self> {
         HttpAuditBuilder::new()
@@ -45,7 +45,7 @@ impl<E: Endpoint> Middleware<E> for PoemAudit {
     }
 }
 
-/// An endpoint whose requests are audited; made by [`PoemAudit`].
+/// An endpoint whose requests are audited; created by [`PoemAudit`].
 #[derive(Debug)]
 pub struct PoemAudited<E> {
     inner: E,
@@ -63,22 +63,23 @@ impl<E: Endpoint> Endpoint for PoemAudited<E> {
             request.headers_mut().insert(REQUEST_ID, id.clone());
         }
 
-        // 2. Nothing may happen that cannot be recorded, where the settings say so.
+        // 2. If the settings require it, refuse a request that could not be recorded.
         if let Some(problem) = exchange.refusal() {
             exchange.explain(&problem.reason());
             exchange.respond(&ResponseFacts::new(problem.status()));
-            return Ok(refused(&problem, exchange, request_id));
+            return Ok(refuse(&problem, exchange, request_id));
         }
 
-        // 3. The application answers, inside the context. Should the client go away, this future is dropped here: the
-        //    application's part first, then the exchange, which says so.
+        // 3. Call the application inside the context. If the client disconnects, this future is dropped here:
+        //    first the application's future, then the exchange, which records that the client left.
         let answer = {
             let context = exchange.context().clone();
             let mut answering = pin!(context.scope(async move { self.inner.call(request).await }));
             poll_fn(|cx| Exchange::watch(Some(&mut exchange), || answering.as_mut().poll(cx))).await
         };
 
-        // 4. The head is known. poem would make a response of an error further out, where its body could not be watched.
+        // 4. The head is known. Convert an error to a response here: poem would do it outside of all
+        //    middleware, where its body cannot be watched.
         let (mut response, error) = match answer {
             Ok(response) => (response.into_response(), None),
             Err(error) => {
@@ -93,22 +94,22 @@ impl<E: Endpoint> Endpoint for PoemAudited<E> {
             exchange.explain(&why);
         }
 
-        // 5. It goes out once what was recorded is on disk, where the settings say so.
+        // 5. If the settings require it, hold the head back until the request's entries are durable.
         let body: BoxBody<Bytes, io::Error> = response.take_body().into();
         let released =
-            poll_fn(|cx| exchange.poll_head(cx, |exchange| tell(exchange, &response, &body))).await;
+            poll_fn(|cx| exchange.poll_head(cx, |exchange| respond(exchange, &response, &body))).await;
         if let Err(problem) = released {
-            return Ok(refused(&problem, exchange, response.headers_mut().remove(REQUEST_ID)));
+            return Ok(refuse(&problem, exchange, response.headers_mut().remove(REQUEST_ID)));
         }
 
-        // 6. The body goes out.
+        // 6. Send the body.
         response.set_body(BoxBody::new(AuditedBody { inner: Some(body), exchange }));
         Ok(response)
     }
 }
 
 fn begin(http: &HttpAudit, request: &Request) -> Exchange {
-    // As the client sent it: nested routes see a shortened one.
+    // The URI that the client sent: nested routes see a shortened one.
     let uri = request.original_uri();
     let headers = HeadersOf(request.headers());
     let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip());
@@ -125,15 +126,15 @@ impl Headers for HeadersOf<'_> {
     }
 }
 
-/// A body whose end closes the exchange. Data, trailers and size hints pass unchanged.
+/// A body that closes the exchange when it ends. Data, trailers and size hints pass unchanged.
 struct AuditedBody {
-    /// None once it is being dropped.
+    /// `None` only while the body is dropped.
     inner: Option<BoxBody<Bytes, io::Error>>,
     exchange: Exchange,
 }
 
-/// What is known of the response.
-fn tell(exchange: &mut Exchange, response: &Response, body: &BoxBody<Bytes, io::Error>) {
+/// Reports the response's head to the exchange.
+fn respond(exchange: &mut Exchange, response: &Response, body: &BoxBody<Bytes, io::Error>) {
     let headers = HeadersOf(response.headers());
     let facts = ResponseFacts::new(response.status().as_u16());
     exchange.respond(&facts.expected_bytes(body.size_hint().exact()).headers(&headers));
@@ -142,8 +143,8 @@ fn tell(exchange: &mut Exchange, response: &Response, body: &BoxBody<Bytes, io::
     }
 }
 
-/// What is answered in the application's place.
-fn refused(problem: &Problem, exchange: Exchange, request_id: Option<HeaderValue>) -> Response {
+/// Returns the response that is sent in place of the application's.
+fn refuse(problem: &Problem, exchange: Exchange, request_id: Option<HeaderValue>) -> Response {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let json: BoxBody<Bytes, io::Error> = poem::Body::from(problem.to_json()).into();
     let mut response = Response::builder().status(status).content_type(Problem::CONTENT_TYPE).finish();
@@ -175,7 +176,7 @@ impl Body for AuditedBody {
                     if let Some(trailers) = frame.trailers_ref() {
                         exchange.trailers(&HeadersOf(trailers));
                     }
-                    // A server need not ask again once the body says that this was its last frame.
+                    // Servers need not poll again after the body's last frame.
                     if inner.is_end_stream() {
                         exchange.complete();
                     }
@@ -196,7 +197,8 @@ impl Body for AuditedBody {
 
 impl Drop for AuditedBody {
     fn drop(&mut self) {
-        // Inside its context: what its destructors record precedes the closing entry, which the exchange's drop writes.
+        // Drop the inner body first, inside the context: entries that its destructors record precede the
+        // closing entry, which is written when the exchange is dropped.
         let _scope = self.exchange.context().enter();
         self.inner = None;
     }

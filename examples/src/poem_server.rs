@@ -1,7 +1,7 @@
-//! Serving poem's endpoints over HTTP/1, in place of poem's own server.
+//! Serves poem's endpoints over HTTP/1 with hyper, in place of poem's own server.
 //!
-//! That one (3.1) goes on polling a connection that has ended, so the handler of a client that went away is not dropped: its
-//! closing entry comes when the handler ends by itself, or never.
+//! Poem's server (3.1) continues to poll a connection that has ended, so it does not drop the handler when the
+//! client disconnects: the closing entry is written when the handler ends, or never.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,14 +22,14 @@ use poem::{Addr, Endpoint};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
-/// Between two attempts to accept a connection, where the operating system has no room for one more.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Pause before the next attempt to accept a connection, if the operating system refused one.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, and then whatever is under way for as long as `grace`. What still runs at the end is dropped with the
-/// runtime.
+/// Serves requests until `stop` resolves, then waits up to `grace` for the running ones. Requests that still
+/// run after that are dropped with the runtime.
 ///
 /// # Errors
-/// Where the listener has no address.
+/// Fails if the listener's address cannot be read.
 pub async fn serve(
     listener: TcpListener,
     app: impl Endpoint + 'static,
@@ -45,7 +45,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Ok((stream, peer)) = accepted else {
-            sleep(PAUSE).await;
+            sleep(ACCEPT_RETRY).await;
             continue;
         };
         let app = app.clone();
@@ -58,11 +58,11 @@ pub async fn serve(
             }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // How a connection ends, its requests' entries say.
+        // Its result is not needed: the closing entries tell how each request ended.
         tokio::spawn(connections.watch(connection));
     }
     drop(listener);
-    // Late or not: whoever asked has waited long enough.
+    // Returns after the grace period even if requests still run.
     timeout(grace, connections.shutdown()).await.unwrap_or(());
     Ok(())
 }

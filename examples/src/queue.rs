@@ -1,7 +1,7 @@
-//! The queue of the background jobs: Redis, through apalis.
+//! The queue of background jobs, in Redis through apalis.
 //!
-//! Comes in: a job's id and its bytes. Goes out: deliveries, each at least once, to whichever worker is free. It knows nothing
-//! of what a job says, because a worker must survive whatever lies in Redis.
+//! Each job is delivered at least once, to any free worker. The queue does not decode jobs, because a worker
+//! must survive whatever Redis holds.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -19,76 +19,79 @@ use tokio::time::{Interval, interval, timeout};
 
 use crate::refusal::Refusal;
 
-/// Its name in Redis.
+/// The queue's name in Redis.
 const NAME: &str = "erp:reports";
 
-/// How long a request waits for Redis to take its job.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits for Redis to accept its job.
+const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a free worker looks for a job.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// So many heartbeats late, a worker counts as dead, and its jobs are given to others.
+/// After this many missed heartbeats a worker counts as dead, and its jobs go to other workers.
 const MISSED_HEARTBEATS: usize = 3;
 
-/// A job as a worker is given it.
+/// A job as a worker receives it.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The job's id, as whoever enqueued it chose it.
+    /// The job's id, chosen by the service that enqueued it.
     pub id: String,
-    /// One, and one more after each attempt that failed. A worker that was killed has not failed.
+    /// The attempt's number, starting at 1. A worker that is killed does not count as a failed attempt.
     pub attempt: usize,
-    /// What lies in Redis.
+    /// The encoded job.
     pub bytes: Vec<u8>,
 }
 
-/// Why a job was not done.
+/// The reason why a job was not done.
 #[derive(Debug)]
-pub enum Undone {
-    /// It is to be tried again, a little later each time.
-    Again(String),
-    /// Another attempt would end the same way.
-    Never(String),
+pub enum JobError {
+    /// The job is retried, after a delay that grows with each attempt.
+    Retry(String),
+    /// The job is not retried: another attempt would fail in the same way.
+    Abort(String),
 }
 
-/// The end of the queue where jobs are put in.
+/// The service's handle to the queue, which enqueues jobs.
 #[derive(Debug, Clone)]
 pub struct Queue {
     storage: RedisStorage<Vec<u8>>,
 }
 
 impl Queue {
-    /// Connects when the first job is put in, and anew after Redis has been away. To be called inside a tokio runtime.
+    /// Returns a handle that connects when the first job is enqueued, and reconnects after Redis was
+    /// unreachable. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// Where the address is none.
-    pub fn at(redis: &str) -> Result<Self, Box<dyn Error>> {
+    /// Fails if the URL is invalid.
+    pub fn connect(redis: &str) -> Result<Self, Box<dyn Error>> {
         let connection = Client::open(redis)?.get_connection_manager_lazy(Default::default())?;
         Ok(Self { storage: RedisStorage::new(connection).with_config(Config::default().queue(NAME)) })
     }
 
-    /// Puts a job in. Once this has returned `Ok`, Redis has it.
+    /// Enqueues a job. Redis has the job when this returns `Ok`.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`] where Redis does not say in time that it has the job. It may have it all the same, as with
-    /// anything that is asked for over a network.
+    /// [`Refusal::Unavailable`] if Redis does not acknowledge the job in time. Redis may have the job anyway, if
+    /// only its answer was lost.
     pub async fn put(&self, id: &str, bytes: Vec<u8>) -> Result<(), Refusal> {
         let task = TaskBuilder::new(bytes).task_id(TaskId::from_string(id)).build();
-        let mut storage = self.storage.clone().with_codec(AsItIs);
-        match timeout(PATIENCE, storage.push_task(task)).await {
+        let mut storage = self.storage.clone().with_codec(RawBytes);
+        match timeout(ENQUEUE_TIMEOUT, storage.push_task(task)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Refusal::Unavailable(format!("the queue does not take the job: {error}"))),
-            Err(_) => Err(Refusal::Unavailable(format!("the queue has not answered for {PATIENCE:?}"))),
+            Ok(Err(error)) => Err(Refusal::Unavailable(format!("the queue refused the job: {error}"))),
+            Err(_) => {
+                Err(Refusal::Unavailable(format!("the queue did not answer within {ENQUEUE_TIMEOUT:?}")))
+            }
         }
     }
 }
 
-/// Takes jobs, one at a time, until `stop` ends. The job at hand is then finished.
+/// Runs jobs one at a time until `stop` resolves, then finishes the current job.
 ///
 /// # Errors
-/// Where Redis cannot be reached, goes away, or has given this worker's jobs to others because it was silent for too long. What
-/// it had at hand is then taken by another worker.
-pub async fn take<W, D>(
+/// Fails if Redis is unreachable, or has given this worker's jobs to others because its heartbeats were missing.
+/// Another worker then takes the current job.
+pub async fn run_worker<W, D>(
     redis: &str,
     worker: &str,
     heartbeat: Duration,
@@ -97,7 +100,7 @@ pub async fn take<W, D>(
 ) -> Result<(), WorkerError>
 where
     W: Fn(Delivery) -> D + Clone + Send + 'static,
-    D: Future<Output = Result<(), Undone>> + Send + 'static,
+    D: Future<Output = Result<(), JobError>> + Send + 'static,
 {
     let connection =
         apalis_redis::connect(redis).await.map_err(|error| WorkerError::BackendError(error.into()))?;
@@ -105,19 +108,19 @@ where
         .queue(NAME)
         .heartbeat_interval(heartbeat)
         .missed_heartbeats(MISSED_HEARTBEATS)
-        // While some of a batch wait for their turn, apalis sends no heartbeats, and others would take the batch over.
+        // apalis sends no heartbeats while jobs of a batch wait, and other workers would take the batch over.
         .batch_size(1)
         .emit_events(false);
     let storage = RedisStorage::<Vec<u8>>::new(connection)
         .with_config(config)
-        .with_codec(AsItIs)
-        .poll_with_strategy(Regularly(interval(POLL_INTERVAL)));
-    WorkerBuilder::new(unique(worker))
+        .with_codec(RawBytes)
+        .poll_with_strategy(FixedInterval(interval(POLL_INTERVAL)));
+    WorkerBuilder::new(unique_name(worker))
         .backend(storage)
         .concurrency(1)
         .build(move |bytes: Vec<u8>, id: TaskId, attempt: Attempt| {
             let job = work(Delivery { id: id.to_string(), attempt: attempt.current(), bytes });
-            async move { job.await.map_err(Undone::into_error) }
+            async move { job.await.map_err(JobError::into_error) }
         })
         .run_until(async move {
             stop.await;
@@ -126,39 +129,40 @@ where
         .await
 }
 
-/// When a worker looks for a job. The interval that apalis brings does not poll the timer it has just set: now and then nobody
-/// wakes the worker any more, and it finds its next job only by the next heartbeat.
-struct Regularly(Interval);
+/// Polls for jobs at a fixed interval. The strategy in apalis does not poll the timer that it has just set, so
+/// the worker is sometimes not woken and finds its next job only at the next heartbeat.
+struct FixedInterval(Interval);
 
-impl PollStrategy for Regularly {
+impl PollStrategy for FixedInterval {
     fn poll_drive(&mut self, context: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
         while self.0.poll_tick(context).is_ready() {}
         Poll::Pending
     }
 }
 
-/// A worker that comes back after a kill is another one for apalis, which would let it wait until the killed one counts as
-/// dead.
-fn unique(worker: &str) -> String {
+/// Returns a name that is different for each start of a worker. Under the same name, apalis would make a
+/// restarted worker wait until the killed one counts as dead.
+fn unique_name(worker: &str) -> String {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     format!("{worker}-{started:x}")
 }
 
-impl Undone {
-    /// As apalis reads it: an abort ends the job, any other error means another attempt.
+impl JobError {
+    /// Converts to an error of apalis: an `AbortError` ends the job, any other error means another attempt.
     fn into_error(self) -> BoxDynError {
         match self {
-            Self::Again(why) => why.into(),
-            Self::Never(why) => AbortError::new(why).into(),
+            Self::Retry(why) => why.into(),
+            Self::Abort(why) => AbortError::new(why).into(),
         }
     }
 }
 
-/// Bytes, unread: apalis ends a worker whose job it cannot decode, and the next worker that takes the job too.
+/// A codec that passes bytes through. apalis ends a worker that cannot decode a job, and then the next worker
+/// that takes the job.
 #[derive(Debug, Clone)]
-struct AsItIs;
+struct RawBytes;
 
-impl Codec<Vec<u8>> for AsItIs {
+impl Codec<Vec<u8>> for RawBytes {
     type Error = Infallible;
     type Compact = Vec<u8>;
 
@@ -192,16 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_looks_once_each_time_it_is_woken_is_woken_again() {
+    fn each_poll_of_the_strategy_schedules_the_next_wake_up() {
         let runtime = Runtime::new().unwrap();
         let _inside = runtime.enter();
         let woken = Arc::new(Count::default());
         let waker = Arc::clone(&woken).into();
-        let mut strategy = Regularly(interval(Duration::from_millis(1)));
+        let mut strategy = FixedInterval(interval(Duration::from_millis(1)));
         for times in 0..5 {
-            wait_until("the next look", || woken.0.load(Ordering::SeqCst) >= times);
-            let looked = strategy.poll_drive(&mut Context::from_waker(&waker), &PollSnapshot::new());
-            assert!(looked.is_pending());
+            wait_until("the next wake-up", || woken.0.load(Ordering::SeqCst) >= times);
+            let polled = strategy.poll_drive(&mut Context::from_waker(&waker), &PollSnapshot::new());
+            assert!(polled.is_pending());
         }
     }
 }

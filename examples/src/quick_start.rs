@@ -1,12 +1,12 @@
-//! The quick start's entries.
+//! The entries of the quick start, one of each kind.
 
 use auditx_core::{AuditAction, BusinessModule, RequestContext, Result, audit};
 use serde_json::json;
 
-/// Records them.
+/// Records the entries.
 ///
 /// # Errors
-/// As `record()`.
+/// Fails if `record()` fails.
 pub fn record() -> Result<()> {
     let _scope = RequestContext::new()
         .user("admin")

@@ -1,6 +1,6 @@
-//! Why the service does not do what it was asked to.
+//! The error of a request that the service refuses.
 //!
-//! The whole reason is for the audit trail; of what went wrong inside, the client is told only that it did.
+//! The closing entry gets the full reason; the client gets no details of internal errors.
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It cannot be understood.
+    /// The request is malformed.
     Malformed(String),
-    /// Nobody knows who asks.
+    /// The user is unknown.
     Unauthenticated,
-    /// Who asks may not have it.
+    /// The user lacks the permission.
     Forbidden(String),
-    /// What it is about is not there.
+    /// The requested object does not exist.
     NotFound(String),
-    /// It contradicts what is there.
+    /// The request contradicts the current state.
     Conflict(String),
-    /// It failed inside.
+    /// The service failed.
     Failed(String),
-    /// What it needs is not there now.
+    /// Another service is not available.
     Unavailable(String),
-    /// It could not be recorded, hence it was not done.
+    /// The request could not be recorded, so it was not carried out.
     NotRecorded(auditx_core::Error),
 }
 
 impl Refusal {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -43,29 +43,29 @@ impl Refusal {
         }
     }
 
-    /// What the client is told.
+    /// Returns the body of the response.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let told = match self {
+        let message = match self {
             Self::Failed(_) => "internal error".to_owned(),
             Self::Unavailable(_) | Self::NotRecorded(_) => "try again later".to_owned(),
             other => other.to_string(),
         };
-        json!({ "error": told })
+        json!({ "error": message })
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unauthenticated => f.write_str("authentication is needed"),
+            Self::Unauthenticated => f.write_str("authentication required"),
             Self::Malformed(why)
             | Self::Forbidden(why)
             | Self::NotFound(why)
             | Self::Conflict(why)
             | Self::Failed(why)
             | Self::Unavailable(why) => f.write_str(why),
-            Self::NotRecorded(error) => write!(f, "it could not be recorded: {error}"),
+            Self::NotRecorded(error) => write!(f, "cannot record the request: {error}"),
         }
     }
 }

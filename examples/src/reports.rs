@@ -1,4 +1,4 @@
-//! Reports: what takes long, is long, or fails.
+//! Reports that are slow, large, or fail.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,63 +14,63 @@ use tokio::time::timeout;
 use crate::refusal::Refusal;
 
 const LINE: &str = "SKU-1001,LED Panel 24W,WH-MAIN,BR-YGN,50,SI-2026-0042,1250000.10\r\n";
-const LINES_A_CHUNK: usize = 1_000;
+const LINES_PER_CHUNK: usize = 1_000;
 
-/// Those who will not wait any longer.
-pub const IMPATIENCE: Duration = Duration::from_millis(100);
+/// The time limit of [`Reports::estimate`] and of the routes under `/timed`.
+pub const REPORT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What reports need.
+/// The reports of the service.
 #[derive(Debug, Default)]
 pub struct Reports {
     released: Notify,
 }
 
-/// How long a report is to be.
+/// The size of a report.
 #[derive(Debug, Deserialize)]
 pub struct Extent {
-    #[serde(default = "Extent::usual")]
+    #[serde(default = "Extent::default_chunks")]
     chunks: u16,
 }
 
 impl Extent {
-    fn usual() -> u16 {
+    fn default_chunks() -> u16 {
         64
     }
 }
 
 impl Reports {
-    /// All movements of stock, in chunks.
+    /// Streams all stock movements in chunks.
     ///
     /// # Errors
-    /// Where it cannot be recorded.
+    /// Fails if the export cannot be recorded.
     pub fn stock_movements(
         &self,
         extent: &Extent,
     ) -> Result<impl Stream<Item = Result<Bytes, Infallible>> + use<>, Refusal> {
-        note("Stock movements exported", AuditAction::Export)?;
-        let chunk = Bytes::from(LINE.repeat(LINES_A_CHUNK));
+        record("Stock movements exported", AuditAction::Export)?;
+        let chunk = Bytes::from(LINE.repeat(LINES_PER_CHUNK));
         Ok(iter((0..extent.chunks).map(move |_| Ok(chunk.clone()))))
     }
 
-    /// A report that takes as long as nobody calls [`Reports::release`].
+    /// Waits until [`Reports::release`] is called, as a slow report would.
     ///
     /// # Errors
-    /// Where it cannot be recorded.
+    /// Fails if the report cannot be recorded.
     pub async fn valuation(&self) -> Result<&'static str, Refusal> {
-        // Made first, so that a release right after the entry is not missed.
+        // Created before the entry is recorded, so that a release right after the entry is not missed.
         let released = self.released.notified();
-        note("Stock valuation begun", AuditAction::Read)?;
+        record("Stock valuation begun", AuditAction::Read)?;
         released.await;
-        note("Stock valuation finished", AuditAction::Read)?;
+        record("Stock valuation finished", AuditAction::Read)?;
         Ok("valued")
     }
 
-    /// Lets every valuation under way finish.
+    /// Lets all running valuations finish.
     pub fn release(&self) {
         self.released.notify_waiters();
     }
 
-    /// A report whose period is locked.
+    /// Fails because the period is locked.
     ///
     /// # Errors
     /// Always.
@@ -78,16 +78,16 @@ impl Reports {
         Err(Refusal::Failed("ledger 2026-07 is locked by the year-end run".to_owned()))
     }
 
-    /// The valuation, for those who will not wait long for it.
+    /// Returns the valuation, with a time limit.
     ///
     /// # Errors
-    /// Where it takes longer than [`IMPATIENCE`], or cannot be recorded.
+    /// [`Refusal::Unavailable`] after [`REPORT_TIMEOUT`]; [`Refusal::NotRecorded`] if it cannot be recorded.
     pub async fn estimate(&self) -> Result<&'static str, Refusal> {
-        let late = |_| Refusal::Unavailable("the valuation takes too long".to_owned());
-        timeout(IMPATIENCE, self.valuation()).await.map_err(late)?
+        let late = |_| Refusal::Unavailable("the valuation timed out".to_owned());
+        timeout(REPORT_TIMEOUT, self.valuation()).await.map_err(late)?
     }
 
-    /// A report with a fault in it.
+    /// Panics, as a report with a bug would.
     ///
     /// # Panics
     /// Always.
@@ -96,18 +96,18 @@ impl Reports {
         panic!("cash flow: the opening balance is missing");
     }
 
-    /// A report whose fault shows after some of it has gone out.
+    /// Streams a report whose second page panics, after the first was sent.
     ///
     /// # Errors
-    /// Where it cannot be recorded.
+    /// Fails if the export cannot be recorded.
     pub fn ledger(&self) -> Result<impl Stream<Item = Result<Bytes, Infallible>> + use<>, Refusal> {
-        note("Ledger exported", AuditAction::Export)?;
+        record("Ledger exported", AuditAction::Export)?;
         let pages = [Some(Bytes::from_static(LINE.as_bytes())), None];
         Ok(iter(pages).map(|page| Ok(page.expect("ledger: page 2 is missing"))))
     }
 }
 
-fn note(description: &'static str, action: AuditAction) -> Result<(), Refusal> {
+fn record(description: &'static str, action: AuditAction) -> Result<(), Refusal> {
     audit().log(description).module(BusinessModule::Reporting).action(action).record()?;
     Ok(())
 }

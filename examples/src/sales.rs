@@ -10,7 +10,7 @@ use crate::erp::lock;
 use crate::money;
 use crate::refusal::Refusal;
 
-/// The invoices there are, by number.
+/// All invoices, by number.
 #[derive(Debug, Default)]
 pub struct Sales {
     invoices: Mutex<BTreeMap<String, Invoice>>,
@@ -34,15 +34,15 @@ pub struct Posted {
 }
 
 impl Sales {
-    /// Posts an invoice. It is recorded before it stands in the books: what cannot be recorded is not done.
+    /// Posts an invoice. The entry is recorded first: an invoice that cannot be recorded is not posted.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] where there is one of this number.
+    /// [`Refusal::Conflict`] if an invoice with this number exists.
     pub fn post(&self, invoice: Invoice) -> Result<Posted, Refusal> {
         let mut invoices = lock(&self.invoices);
         let Invoice { reference_no, customer, amount } = &invoice;
         if invoices.contains_key(reference_no) {
-            return Err(Refusal::Conflict(format!("invoice {reference_no} was posted before")));
+            return Err(Refusal::Conflict(format!("invoice {reference_no} is already posted")));
         }
         let receipt = audit()
             .log_transaction(

@@ -1,8 +1,9 @@
-//! A copy of a trail in an SQLite database.
+//! Keeps a copy of a trail in an SQLite database.
 //!
-//! Comes in: each entry, in order and at least once. Goes out: one row for each line, once; a line that the database
-//! refuses for good is parked beside the rows, once, and the copy goes on. The database itself says how far it got, so that
-//! one that was lost, or put back from an older backup, is filled up from the trail. It never changes a row.
+//! A follower passes each entry in order and at least once; the database gets one row per line, exactly once. A
+//! line that the database refuses permanently is parked in a second table, and the copy continues. The database
+//! determines how far the copy is, so a database that was lost, or restored from an older backup, is filled up
+//! from the trail. Rows are never changed.
 
 mod refusals;
 mod tables;
@@ -20,10 +21,10 @@ use tables::{Held, Inserted};
 
 pub use tables::Parked;
 
-/// Whoever else writes is waited for this long; then the hook fails, and is called again.
+/// How long to wait for another connection's lock. After that the hook fails and is retried.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Where a trail is copied to.
+/// A trail and the database that it is copied to.
 #[derive(Debug, Clone)]
 pub struct SqliteCopy {
     trail: PathBuf,
@@ -31,64 +32,69 @@ pub struct SqliteCopy {
     refusals: Arc<Refusals>,
 }
 
-/// What became of the parked lines.
+/// The result of [`SqliteCopy::retry_parked`].
 #[derive(Debug, Default)]
 pub struct Retried {
-    /// Those that are rows now.
-    pub brought_in: Vec<Parked>,
-    /// Those that stay parked, with the newest reason.
-    pub still_refused: Vec<Parked>,
+    /// The lines that were inserted.
+    pub inserted: Vec<Parked>,
+    /// The lines that are still parked, with the newest reason.
+    pub refused: Vec<Parked>,
 }
 
-/// What became of one line.
-enum Placed {
+/// The result of storing one line.
+enum Stored {
     Row,
     Parked(Parked),
     Refused(String),
 }
 
 impl SqliteCopy {
-    /// The trail's directory, and the database. Neither is touched yet.
+    /// Takes the trail's directory and the path of the database. Opens neither.
     #[must_use]
     pub fn new(trail: impl Into<PathBuf>, database: impl Into<PathBuf>) -> Self {
         Self { trail: trail.into(), database: database.into(), refusals: Arc::default() }
     }
 
-    /// Copies the entry, and whatever before it the database does not have. Says which lines it had to park, each after
-    /// that is certain.
+    /// Copies the entry, after all earlier lines that the database does not have. Calls `on_parked` for each line
+    /// that was parked, after the transaction that parks it is committed.
     ///
     /// # Errors
-    /// Where the database cannot be written, or refuses a line and has not yet done so often enough: nothing is lost, the
-    /// logger calls again with the same entry. Where it holds the entries of another trail.
-    pub fn take(&self, entry: &RecordedEntry<'_>, mut say: impl FnMut(&Parked)) -> Result<(), HookError> {
-        // Opened anew each time: a file that was moved away or replaced is then no longer written to.
+    /// Fails if the database cannot be written, or refuses a line and the line is not parked yet; the logger then
+    /// retries the same entry, so nothing is lost. Fails if the database holds another trail.
+    pub fn copy(
+        &self,
+        entry: &RecordedEntry<'_>,
+        mut on_parked: impl FnMut(&Parked),
+    ) -> Result<(), HookError> {
+        // Opened for each entry, so that a file that was moved away or replaced is no longer written to.
         let mut database = self.open()?;
-        while let Some(parked) = self.copy(&mut database, entry)? {
-            say(&parked);
+        while let Some(parked) = self.copy_until_parked(&mut database, entry)? {
+            on_parked(&parked);
         }
         Ok(())
     }
 
-    /// Copies up to the entry, or up to the first line that had to be parked: then there is more to do.
-    fn copy(
+    /// Copies lines up to the entry and returns `None`, or up to the first line that is parked and returns it.
+    fn copy_until_parked(
         &self,
         database: &mut Connection,
         entry: &RecordedEntry<'_>,
     ) -> Result<Option<Parked>, HookError> {
         let mut transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut missing = TrailReader::new(&self.trail, self.first_missing(&transaction, entry)?);
-        while missing.position() < entry.seq() {
+        while missing.next_seq() < entry.seq() {
             let Some((_, line)) = missing.next_line()? else { break };
-            let placed = self.place(&mut transaction, &RecordedEntry::from_line(line)?)?;
-            if !matches!(placed, Placed::Row) {
-                return self.settle(transaction, placed);
+            let stored = self.store(&mut transaction, &RecordedEntry::from_line(line)?)?;
+            if !matches!(stored, Stored::Row) {
+                return self.commit(transaction, stored);
             }
         }
-        let placed = self.place(&mut transaction, entry)?;
-        self.settle(transaction, placed)
+        let stored = self.store(&mut transaction, entry)?;
+        self.commit(transaction, stored)
     }
 
-    /// Where to begin filling up: behind the last line the database holds, once that was seen to be the trail's.
+    /// Returns the seq of the first line that the database does not have, after a check that its last line is
+    /// from this trail.
     fn first_missing(
         &self,
         transaction: &Transaction<'_>,
@@ -103,85 +109,85 @@ impl SqliteCopy {
             && seq == next - 1
             && tables::held(transaction, &RecordedEntry::from_line(line)?)? == Held::Other
         {
-            return Err(tables::of_another_trail(seq));
+            return Err(tables::wrong_trail(seq));
         }
         Ok(next)
     }
 
-    fn place(
+    fn store(
         &self,
         transaction: &mut Transaction<'_>,
         line: &RecordedEntry<'_>,
-    ) -> Result<Placed, HookError> {
+    ) -> Result<Stored, HookError> {
         match tables::held(transaction, line)? {
             Held::Nothing => {}
-            Held::Same => return Ok(Placed::Row),
-            Held::Other => return Err(tables::of_another_trail(line.seq())),
+            Held::Same => return Ok(Stored::Row),
+            Held::Other => return Err(tables::wrong_trail(line.seq())),
         }
-        // A refusal may have taken the whole transaction back, so what is to be parked is not tried first.
+        // A line that is to be parked is not inserted first: a refusal may roll back the whole transaction.
         if let Some(reason) = self.refusals.final_reason(line.seq()) {
-            return Ok(Placed::Parked(tables::park(transaction, line, reason)?));
+            return Ok(Stored::Parked(tables::park(transaction, line, reason)?));
         }
         match tables::insert(transaction, line)? {
-            Inserted::Row => Ok(Placed::Row),
+            Inserted::Row => Ok(Stored::Row),
             Inserted::Refused(reason) => {
-                self.refusals.note(line.seq(), &reason);
-                Ok(Placed::Refused(reason))
+                self.refusals.count(line.seq(), &reason);
+                Ok(Stored::Refused(reason))
             }
         }
     }
 
-    /// Makes certain what was placed. What came before a line that was refused stays.
-    fn settle(&self, transaction: Transaction<'_>, placed: Placed) -> Result<Option<Parked>, HookError> {
-        // A trigger of the user's may have rolled everything back; it comes again.
+    /// Commits the transaction, including the lines before a refused one.
+    fn commit(&self, transaction: Transaction<'_>, stored: Stored) -> Result<Option<Parked>, HookError> {
+        // A trigger may have rolled the transaction back; its lines are then copied again.
         let is_rolled_back = transaction.is_autocommit();
         if !is_rolled_back {
             transaction.commit()?;
         }
-        match placed {
-            Placed::Row => Ok(None),
-            Placed::Parked(parked) => {
+        match stored {
+            Stored::Row => Ok(None),
+            Stored::Parked(parked) => {
                 self.refusals.forget(parked.seq);
                 Ok(Some(parked))
             }
-            Placed::Refused(reason) => Err(format!("the database refuses the line: {reason}").into()),
+            Stored::Refused(reason) => Err(format!("the database refuses the line: {reason}").into()),
         }
     }
 
-    /// Tries to bring every parked line in. Needs the database only: whoever writes the trail goes on.
+    /// Tries to insert every parked line. Needs only the database; the writer of the trail may run.
     ///
     /// # Errors
-    /// Where the database cannot be written. What was brought in until then stays.
+    /// Fails if the database cannot be written. Lines that were inserted before the error stay inserted.
     pub fn retry_parked(&self) -> Result<Retried, HookError> {
         let mut database = self.open()?;
         let mut retried = Retried::default();
         for mut parked in tables::parked(&database)? {
             let mut transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if !tables::unpark(&transaction, &parked)? {
-                // Somebody else brought it in meanwhile.
+                // Another process has inserted it in the meantime.
                 continue;
             }
             let line = RecordedEntry::from_line(parked.line.as_bytes())?;
             match tables::insert(&mut transaction, &line)? {
                 Inserted::Row => {
                     transaction.commit()?;
-                    retried.brought_in.push(parked);
+                    retried.inserted.push(parked);
                 }
                 Inserted::Refused(reason) => {
                     drop(transaction);
-                    tables::note_reason(&database, parked.seq, &reason)?;
+                    tables::update_reason(&database, parked.seq, &reason)?;
                     parked.reason = reason;
-                    retried.still_refused.push(parked);
+                    retried.refused.push(parked);
                 }
             }
         }
         Ok(retried)
     }
 
-    /// Prints the rows.
+    /// Prints the rows and the parked lines.
     ///
     /// # Errors
-    /// Where the database cannot be read, or nobody takes what is printed.
+    /// Fails if the database cannot be read or `out` cannot be written.
     pub fn print(&self, mut out: impl Write) -> Result<(), HookError> {
         let database = self.open()?;
         let mut rows =

@@ -1,4 +1,4 @@
-//! How a response can end below the hooks for poem, without a server: bodies of every kind, errors, panics.
+//! The poem middleware without a server: responses with all kinds of bodies, errors and panics.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::pending;
@@ -32,7 +32,7 @@ fn fixture() -> Fixture {
     Fixture { trail, audit }
 }
 
-/// As poem's server makes one; its builder for tests leaves the original URI out.
+/// Returns a request as poem's server creates it; poem's own test builder leaves out the original URI.
 fn request(method: Method, uri: &str) -> Request {
     let (head, ()) = poem::http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();
     let head = (head, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP);
@@ -53,7 +53,7 @@ fn streamed(chunks: usize, make_chunk: impl Fn(usize) -> io::Result<&'static str
 }
 
 #[tokio::test]
-async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
+async fn the_end_of_the_body_closes_the_exchange() {
     let fixture = fixture();
     let app = make(|_| async {
         RequestContext::update(|context| context.user = "admin".into());
@@ -71,7 +71,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
 }
 
 #[tokio::test]
-async fn trailers_pass_and_count_as_no_bytes() {
+async fn trailers_pass_through_and_are_not_counted() {
     let fixture = fixture();
     let app = make(|_| async {
         let mut trailers = HeaderMap::new();
@@ -87,7 +87,7 @@ async fn trailers_pass_and_count_as_no_bytes() {
 }
 
 #[tokio::test]
-async fn the_context_is_current_while_the_body_streams_and_not_behind_it() {
+async fn the_context_is_current_only_while_the_body_streams() {
     let fixture = fixture();
     let logger = fixture.trail.logger().clone();
     let app = make(move |_| {
@@ -115,14 +115,14 @@ async fn the_context_is_current_while_the_body_streams_and_not_behind_it() {
 }
 
 #[tokio::test]
-async fn no_body_is_waited_for_where_http_has_none() {
+async fn responses_without_a_body_complete_at_once() {
     for (method, status) in [
         (Method::HEAD, StatusCode::OK),
         (Method::GET, StatusCode::NO_CONTENT),
         (Method::GET, StatusCode::NOT_MODIFIED),
     ] {
         let fixture = fixture();
-        // Nobody will ask this body for anything.
+        // This body is never polled.
         let app = make(move |_| async move { (status, streamed(9, |_| Ok("unsent"))) });
         drop(app.with(fixture.audit.clone()).call(request(method.clone(), "/sales")).await.unwrap());
         let entry = only_closing(&fixture.trail);
@@ -132,7 +132,7 @@ async fn no_body_is_waited_for_where_http_has_none() {
 }
 
 #[tokio::test]
-async fn an_error_becomes_the_response_it_stands_for_and_says_why() {
+async fn an_error_becomes_its_response_and_is_explained() {
     let fixture = fixture();
     let app = make(|_| async {
         Err::<(), _>(poem::Error::from_string("no route to the ledger", StatusCode::BAD_GATEWAY))
@@ -162,7 +162,7 @@ async fn an_error_in_the_body_is_a_body_error() {
 }
 
 #[tokio::test]
-async fn a_panic_is_recorded_and_goes_on() {
+async fn a_panic_is_recorded_and_propagates() {
     let fixture = fixture();
     let in_handler = make(|_| async {
         if true {
@@ -184,29 +184,29 @@ async fn a_panic_is_recorded_and_goes_on() {
     assert_eq!(entry.metadata["error"], "in the body");
 }
 
-/// Records when it is dropped.
-struct Farewell(AuditLogger, Arc<Mutex<bool>>);
+/// Records an entry when it is dropped.
+struct RecordOnDrop(AuditLogger, Arc<Mutex<bool>>);
 
-impl Drop for Farewell {
+impl Drop for RecordOnDrop {
     fn drop(&mut self) {
-        *self.1.lock().unwrap() = self.0.log("Farewell").record().is_ok();
+        *self.1.lock().unwrap() = self.0.log("Dropped").record().is_ok();
     }
 }
 
 #[tokio::test]
-async fn what_destructors_record_stands_in_the_context_and_before_the_closing_entry() {
+async fn destructors_record_before_the_closing_entry() {
     for in_body in [false, true] {
         let fixture = fixture();
         let (logger, recorded) = (fixture.trail.logger().clone(), Arc::<Mutex<bool>>::default());
         let seen = recorded.clone();
         let app = make(move |_| {
-            let farewell = Farewell(logger.clone(), recorded.clone());
+            let on_drop = RecordOnDrop(logger.clone(), recorded.clone());
             async move {
                 if !in_body {
                     pending::<()>().await;
                 }
                 streamed(9, move |_| {
-                    let _kept = &farewell;
+                    let _captured = &on_drop;
                     Ok("chunk")
                 })
             }
@@ -219,9 +219,9 @@ async fn what_destructors_record_stands_in_the_context_and_before_the_closing_en
         drop(call);
         assert!(*seen.lock().unwrap());
         let (closing, entries) = (only_closing(&fixture.trail), fixture.trail.entries());
-        let farewell = entries.iter().find(|entry| entry.description == "Farewell").unwrap();
-        assert_eq!(farewell.request_id, closing.request_id);
-        assert!(farewell.seq < closing.seq);
+        let dropped = entries.iter().find(|entry| entry.description == "Dropped").unwrap();
+        assert_eq!(dropped.request_id, closing.request_id);
+        assert!(dropped.seq < closing.seq);
         let expected =
             if in_body { ("body_aborted", Some(200), false) } else { ("client_aborted", Some(499), false) };
         assert_eq!(outcome(&closing), expected);
@@ -229,7 +229,7 @@ async fn what_destructors_record_stands_in_the_context_and_before_the_closing_en
 }
 
 #[tokio::test]
-async fn nested_routes_are_named_by_their_whole_path() {
+async fn nested_routes_record_the_full_path() {
     let fixture = fixture();
     let inner = Route::new().at("/invoice", make(|_| async { "ok" })).with(fixture.audit.clone());
     let app = Route::new().nest("/sales", inner);

@@ -1,4 +1,4 @@
-//! Followers' cursors.
+//! Fuzzes the decoder of followers' cursors.
 
 #![no_main]
 

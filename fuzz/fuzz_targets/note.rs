@@ -1,4 +1,4 @@
-//! Signed checkpoints and verifier keys.
+//! Fuzzes the parsers of signed checkpoints and verifier keys.
 
 #![no_main]
 

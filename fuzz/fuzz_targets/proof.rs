@@ -1,4 +1,4 @@
-//! Proofs of inclusion and of consistency.
+//! Fuzzes the parsers of inclusion and consistency proofs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Questions of the query language, and lines they are asked of.
+//! Fuzzes the query language.
 
 #![no_main]
 

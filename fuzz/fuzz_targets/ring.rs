@@ -1,4 +1,4 @@
-//! The journal's ring and the segment behind it, through recovery.
+//! Fuzzes recovery from the ring and the active segment.
 
 #![no_main]
 

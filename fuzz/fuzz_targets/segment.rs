@@ -1,4 +1,4 @@
-//! Segments, plain and compressed.
+//! Fuzzes the readers of segments, plain and compressed.
 
 #![no_main]
 

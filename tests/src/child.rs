@@ -1,4 +1,4 @@
-//! A process of our own that is started, listened to, and ended in one way or another.
+//! Child processes: start, read standard output, send signals, wait for the end.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
@@ -8,18 +8,18 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::deadline::{PATIENCE, wait_for};
 
-/// A running child. Killed when dropped, so that a test that fails leaves nobody behind.
+/// A running child process. Killed when dropped, so that a failed test leaves no process behind.
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
-    said: Receiver<String>,
+    lines: Receiver<String>,
 }
 
 impl Child {
-    /// Starts it and listens to its standard output.
+    /// Starts the command and reads its standard output in the background.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
         let mut process = command
@@ -27,68 +27,67 @@ impl Child {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let mut output = BufReader::new(process.stdout.take().expect("its output is a pipe"));
-        let (tell, said) = mpsc::channel();
+        let mut output = BufReader::new(process.stdout.take().expect("standard output is a pipe"));
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
             while output.read_line(&mut line).is_ok_and(|len| len > 0) {
-                // A child killed while it spoke has not said it.
+                // An incomplete last line of a killed child is ignored.
                 if let Some(whole) = line.strip_suffix('\n')
-                    && tell.send(whole.to_owned()).is_err()
+                    && sender.send(whole.to_owned()).is_err()
                 {
                     return;
                 }
                 line.clear();
             }
         });
-        Self { process, said }
+        Self { process, lines }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Waits for the next line it says; none once it has ended and everything it said was given out.
+    /// Waits for the next line of standard output. Returns `None` after the last line.
     ///
     /// # Panics
-    /// Where it says nothing within [`PATIENCE`].
+    /// If the child prints nothing within [`PATIENCE`].
     pub fn next_line(&self) -> Option<String> {
-        match self.said.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child said nothing for {PATIENCE:?}"),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child printed nothing for {PATIENCE:?}"),
         }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the child.
     ///
     /// # Panics
-    /// Where it cannot be sent.
+    /// If it cannot be sent.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).expect("our own child can be signalled");
+        kill_process(Pid::from_child(&self.process), signal).expect("a child can be signalled");
     }
 
-    /// Waits for its end; gives how it ended and what else it said.
+    /// Waits until the child ends. Returns its exit status and its remaining output.
     ///
     /// # Panics
-    /// Where it goes on for longer than [`PATIENCE`].
+    /// If the child runs for longer than [`PATIENCE`].
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
-        let status = wait_for("the end of a child", || {
-            self.process.try_wait().expect("our own child can be waited for")
-        });
-        let mut said = Vec::new();
+        let status =
+            wait_for("the child to end", || self.process.try_wait().expect("a child can be waited for"));
+        let mut rest = Vec::new();
         while let Some(line) = self.next_line() {
-            said.push(line);
+            rest.push(line);
         }
-        (status, said)
+        (status, rest)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Both fail only where it has been waited for already.
+        // Both fail only if the child has already been waited for.
         drop(self.process.kill());
         drop(self.process.wait());
     }

@@ -1,15 +1,15 @@
-//! A clock that stands still, so that timestamps are exact.
+//! A stopped clock, so that timestamps are known exactly.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auditx_core::Clock;
 
-/// It is always 2026-11-24T15:24:54.123456Z.
+/// A clock that always returns 2026-11-24T15:24:54.123456Z.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StoppedClock;
 
 impl StoppedClock {
-    /// What it shows, as a line says it.
+    /// The clock's time, in the form of entries.
     pub const TIMESTAMP: &'static str = "2026-11-24T15:24:54.123456Z";
 }
 

@@ -1,32 +1,32 @@
-//! Waiting for something that must happen: the condition is asked again and again, and time only ends the wait.
+//! Waits for a condition by polling it. The time limit only ends a test that has already failed.
 
 use std::time::{Duration, Instant};
 
-/// Far more than anything here takes; only a test that has already failed waits this long.
+/// The time limit, far longer than any wait takes in a test that passes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The pause between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Asks until there is an answer.
+/// Calls `poll` until it returns a value. `what` names the awaited event in the panic message.
 ///
 /// # Panics
-/// Where there is none within [`PATIENCE`]; `what` says what did not happen.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// If there is no value within [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Some(answer) = look() {
-            return answer;
+        if let Some(value) = poll() {
+            return value;
         }
-        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
-        std::thread::sleep(PAUSE);
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Asks until the answer is yes.
+/// Calls `condition` until it returns `true`.
 ///
 /// # Panics
 /// As [`wait_for`].
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    wait_for(what, || is_so().then_some(()));
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
 }

@@ -1,6 +1,7 @@
-//! What reads bytes that somebody else may have written: notes, proofs, cursors, segments, questions. Each function takes any bytes
-//! and panics where something is said of them that is not so. The corpus in `tests/data/corpus` and the fuzz targets in
-//! `fuzz/` both call these.
+//! Checks of everything that decodes untrusted bytes: notes, proofs, cursors, rings, segments and queries.
+//!
+//! Each function takes arbitrary bytes and panics if a decoder violates its contract. The corpus tests over
+//! `tests/data/corpus` and the fuzz targets in `fuzz/` call these functions.
 
 mod cursor;
 mod note;

@@ -1,6 +1,7 @@
-//! A process that records while another one renames, removes, truncates and replaces files below its directory: whatever
-//! a receipt called durable must be readable at the end, or the application was told by an error before it got the
-//! receipt. The suite runs some rounds, `cargo xtask torture` as many as there is time for.
+//! Renames, removes, truncates and replaces files below the directory of a recording process.
+//!
+//! Every entry with a durable receipt must be readable at the end. The test suite runs some rounds,
+//! `cargo xtask torture` as many as there is time for.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,25 +17,25 @@ use auditx_reader::{Answer, VerifyOptions, verify};
 use crate::child::Child;
 use crate::deadline::PATIENCE;
 use crate::random::Random;
-use crate::report::{Report, say};
+use crate::report::{Report, print_line};
 use crate::snapshot::names_below;
 
 const THREADS: u64 = 4;
 
-/// Entries of each thread after the last change, so that it is noticed before the trail is closed.
+/// Entries of each thread after the last change, so that the change is noticed before the trail is closed.
 const LAST: u64 = 5;
 
-/// How long the rounds last that give the watch over small files time to look.
+/// The duration of long rounds, in which the watch over small files runs at least once.
 const LONG_ROUND: Duration = Duration::from_millis(1_300);
 
-/// Records from four threads with durable receipts, and reports each receipt, until there is a file named `stop` beside the
-/// directory, or an entry is refused.
+/// Records from four threads, waits for each receipt to be durable and prints a report of it, until a file named
+/// `stop` exists beside the directory or an entry is refused.
 ///
 /// # Panics
-/// Where the trail cannot be opened.
+/// If the trail cannot be opened.
 pub fn record(directory: &Path, round: u64) {
     let config = Config::new(directory).durability(Durability::Interval(Duration::from_millis(2)));
-    // Every other trail is sealed again and again.
+    // Every other trail has small segments, which are sealed often.
     let config = if round.is_multiple_of(2) { config } else { config.max_file_bytes(65_536) };
     let logger = AuditLogger::open(config).expect("the trail opens");
     let stop = directory.with_file_name("stop");
@@ -53,20 +54,20 @@ pub fn record(directory: &Path, round: u64) {
                     let report = Report { round, thread, number };
                     let receipt = logger.log(report.to_string()).metadata("text", "x".repeat(300)).record();
                     match receipt.and_then(|receipt| receipt.wait_durable()) {
-                        Ok(_) => say(&report),
-                        Err(error) => return say(&format!("refused: {error}")),
+                        Ok(_) => print_line(&report),
+                        Err(error) => return print_line(&format!("refused: {error}")),
                     }
                 }
             });
         }
     });
     match logger.close(PATIENCE) {
-        Ok(()) => say(&"closed"),
-        Err(error) => say(&format!("not closed: {error}")),
+        Ok(()) => print_line(&"closed"),
+        Err(error) => print_line(&format!("not closed: {error}")),
     }
 }
 
-/// What another program does to a name.
+/// A change that another program makes to a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Rename,
@@ -93,8 +94,8 @@ const CHANGES: [Change; 9] = [
 ];
 
 impl Change {
-    /// Takes bytes away that no name leads to any more, nor an open file where the segment is sealed and settled.
-    fn destroys(self) -> bool {
+    /// Returns whether the change can destroy the bytes of a sealed segment, which no process has open.
+    fn is_destructive(self) -> bool {
         !matches!(self, Self::HardLink | Self::Mode)
     }
 
@@ -125,7 +126,7 @@ impl Change {
     }
 }
 
-/// Rounds, and all that came of them.
+/// Runs rounds and counts their results.
 #[derive(Debug)]
 pub struct Interference {
     recorder: fn(&Path, u64) -> Command,
@@ -134,64 +135,67 @@ pub struct Interference {
     tally: Tally,
 }
 
-/// What came of it.
+/// The results of all rounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Trails.
+    /// Rounds, each with a new trail.
     pub rounds: u64,
-    /// Changes that were made to their names.
+    /// Changes that were made.
     pub changes: u64,
-    /// Receipts that said durable.
+    /// Durable receipts.
     pub receipts: u64,
     /// Trails that refused entries.
     pub refused: u64,
-    /// Trails of which a segment was restored.
+    /// Trails with a restored segment.
     pub restored: u64,
-    /// Trails that lost lines with a sealed segment, which verifying names.
+    /// Trails that lost lines with a sealed segment, which verification reports.
     pub lost_with_sealed: u64,
 }
 
-/// One trail.
+/// The trail of one round and the changes made to it.
 struct Round {
     logs: PathBuf,
     elsewhere: PathBuf,
     changed: Vec<String>,
-    is_sealed_struck: bool,
+    /// Whether a change may have destroyed a sealed segment.
+    is_sealed_damaged: bool,
 }
 
 impl Interference {
-    /// `recorder` is the command that calls [`record`] with these arguments, `auditx` the program that reads.
+    /// `recorder` returns the command that calls [`record`] with these arguments; `auditx` is the path of the
+    /// program that reads the trail.
     #[must_use]
     pub fn new(recorder: fn(&Path, u64) -> Command, auditx: &Path, random: Random) -> Self {
         Self { recorder, auditx: auditx.to_owned(), random, tally: Tally::default() }
     }
 
-    /// What came of all rounds.
+    /// Returns the results of all rounds.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Records, interferes and reads, in a directory of its own, which is kept where something is wrong.
+    /// Runs a round in a new directory, which is kept if the round fails.
     ///
     /// # Panics
-    /// Where a durable entry cannot be read and nobody was told, or the trail is broken without a word.
+    /// If a durable entry cannot be read and its loss is not reported, or the trail is damaged without an error.
     pub fn round(&mut self) {
         let number = self.tally.rounds;
         self.tally.rounds += 1;
         let root = tempfile::tempdir().expect("a temporary directory").keep();
         let (logs, elsewhere) = (root.join("logs"), root.join("elsewhere"));
-        fs::create_dir(&elsewhere).expect("a directory is made");
-        let mut round = Round { logs: logs.clone(), elsewhere, changed: Vec::new(), is_sealed_struck: false };
+        fs::create_dir(&elsewhere).expect("the directory can be created");
+        let mut round =
+            Round { logs: logs.clone(), elsewhere, changed: Vec::new(), is_sealed_damaged: false };
         let child = Child::start(&mut (self.recorder)(&logs, number));
         let began = Instant::now();
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         for _ in 0..1 + self.random.below(4) {
-            let wanted = said.len() as u64 + 5 + self.random.below(120);
-            while (said.len() as u64) < wanted
+            let wanted = output.len() as u64 + 5 + self.random.below(120);
+            while (output.len() as u64) < wanted
                 && let Some(line) = child.next_line()
             {
-                said.push(line);
+                output.push(line);
             }
             round.interfere(&mut self.random);
         }
@@ -199,43 +203,44 @@ impl Interference {
             && began.elapsed() < LONG_ROUND
             && let Some(line) = child.next_line()
         {
-            said.push(line);
+            output.push(line);
         }
-        fs::write(root.join("stop"), b"").expect("the child is told to stop");
+        fs::write(root.join("stop"), b"").expect("the stop file can be written");
         let (status, rest) = child.end();
-        said.extend(rest);
+        output.extend(rest);
         let Round { changed, .. } = &round;
-        assert!(status.success(), "{status} in {}: {changed:?}, {:?}", root.display(), said.last());
+        assert!(status.success(), "{status} in {}: {changed:?}, {:?}", root.display(), output.last());
         self.tally.changes += changed.len() as u64;
-        self.judge(&round, &said);
-        fs::remove_dir_all(root).expect("a round that is well is removed");
+        self.check(&round, &output);
+        fs::remove_dir_all(root).expect("the directory of a correct round can be removed");
     }
 
-    fn judge(&mut self, round: &Round, said: &[String]) {
-        let Round { logs, changed, is_sealed_struck, .. } = round;
-        let durable: BTreeSet<Report> = said.iter().filter_map(|line| line.parse().ok()).collect();
+    fn check(&mut self, round: &Round, printed: &[String]) {
+        let Round { logs, changed, is_sealed_damaged, .. } = round;
+        let durable: BTreeSet<Report> = printed.iter().filter_map(|line| line.parse().ok()).collect();
         self.tally.receipts += durable.len() as u64;
-        self.tally.refused += u64::from(said.iter().any(|line| line.starts_with("refused")));
-        // Read as it was left, before anything is opened again.
+        self.tally.refused += u64::from(printed.iter().any(|line| line.starts_with("refused")));
+        // Read before the trail is opened, and possibly repaired, again.
         let output =
             Command::new(&self.auditx).args(["query", "--dir"]).arg(logs).output().expect("auditx starts");
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let found: BTreeSet<Report> = printed
+        let read = String::from_utf8_lossy(&output.stdout).into_owned();
+        let found: BTreeSet<Report> = read
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .filter_map(|line| line["description"].as_str()?.parse().ok())
             .collect();
-        self.tally.restored += u64::from(printed.contains("Audit trail recovered: segment"));
+        self.tally.restored += u64::from(read.contains("Audit trail recovered: segment"));
         let missing: Vec<&Report> = durable.difference(&found).collect();
         let what = || {
-            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            format!("{}: {changed:?}; {} said {:?}; {complaint}", logs.display(), said.len(), said.last())
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            let (count, last) = (printed.len(), printed.last());
+            format!("{}: {changed:?}; {count} lines printed, the last is {last:?}; {stderr}", logs.display())
         };
         let answer = verify(logs, &VerifyOptions::new(), &mut |_, _| ());
         let is_broken = answer.as_ref().map_or(true, |verified| verified.answer == Answer::Broken);
         if !missing.is_empty() {
-            // Nobody can restore a segment that was sealed, settled and destroyed; but it is said.
-            assert!(*is_sealed_struck && is_broken, "{missing:?} cannot be read in {}", what());
+            // A sealed segment that was destroyed cannot be restored, but its loss is reported.
+            assert!(*is_sealed_damaged && is_broken, "{missing:?} cannot be read in {}", what());
             self.tally.lost_with_sealed += 1;
             return;
         }
@@ -243,8 +248,8 @@ impl Interference {
             Ok(logger) => {
                 drop(logger);
                 let answer = verify(logs, &VerifyOptions::new(), &mut |_, _| ());
-                let is_well = answer.as_ref().is_ok_and(|verified| verified.answer != Answer::Broken);
-                assert!(is_well || *is_sealed_struck, "{answer:?} in {}", what());
+                let is_intact = answer.as_ref().is_ok_and(|verified| verified.answer != Answer::Broken);
+                assert!(is_intact || *is_sealed_damaged, "{answer:?} in {}", what());
             }
             Err(error) => {
                 let is_clear =
@@ -256,7 +261,7 @@ impl Interference {
 }
 
 impl Round {
-    /// Changes one name below the directory.
+    /// Makes a random change to a random file or directory below the log directory.
     fn interfere(&mut self, random: &mut Random) {
         let mut names = names_below(&self.logs, Path::new(""));
         names.retain(|name| !name.to_string_lossy().contains(".moved-"));
@@ -268,7 +273,7 @@ impl Round {
         }) else {
             return;
         };
-        // The kernel kills a process that touches a mapping whose file was cut: tests/kill.rs shows what is left then.
+        // The kernel kills a process that accesses a mapping of a truncated file; tests/kill.rs tests this case.
         if name.ends_with("ring") && change == Change::Truncate {
             return;
         }
@@ -276,7 +281,7 @@ impl Round {
         let outcome = change.make(&self.logs.join(&name), &self.elsewhere, number);
         if outcome.is_ok() {
             let is_sealed = name.to_string_lossy().starts_with("audit-");
-            self.is_sealed_struck |= is_sealed && change.destroys();
+            self.is_sealed_damaged |= is_sealed && change.is_destructive();
             self.changed.push(format!("{change:?} {}", name.display()));
         }
     }

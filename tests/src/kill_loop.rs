@@ -1,5 +1,6 @@
-//! Processes that record from four threads and are killed at a random moment, again and again, and what must be left of it.
-//! The suite runs some rounds, `cargo xtask torture` as many as there is time for.
+//! Repeatedly kills a process that records from four threads, at a random moment, and checks the trail it leaves.
+//!
+//! The test suite runs some rounds, `cargo xtask torture` as many as there is time for.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,10 +22,10 @@ use crate::random::Random;
 use crate::report::Report;
 use crate::trail::{Line, lines, lines_from};
 
-/// How many entries each thread of one round has.
+/// The number of entries by round and thread.
 pub type Counts = BTreeMap<(u64, u64), u64>;
 
-/// The settings of one round: each journal, small and large, and each durability come up.
+/// Returns the settings of a round. The rounds alternate between journals, journal sizes and durabilities.
 #[must_use]
 pub fn config(directory: &Path, round: u64) -> Config {
     let journal = if round % 5 == 4 { JournalKind::Direct } else { JournalKind::Ring };
@@ -33,7 +34,7 @@ pub fn config(directory: &Path, round: u64) -> Config {
         1 => Durability::default(),
         _ => Durability::Os,
     };
-    // Segments as small as they may be, so that sealing and compressing are often under way.
+    // The smallest segments that are allowed, so that kills often hit sealing and compression.
     Config::new(directory)
         .max_file_bytes(65_536)
         .journal(journal)
@@ -41,7 +42,7 @@ pub fn config(directory: &Path, round: u64) -> Config {
         .durability(durability)
 }
 
-/// One trail and all that was seen of it.
+/// A trail whose writers are killed, and its state after the last check.
 #[derive(Debug)]
 pub struct KillLoop {
     writer: PathBuf,
@@ -50,27 +51,27 @@ pub struct KillLoop {
     round: u64,
     all_recorded: Counts,
     checked: u64,
-    /// The tree up to the last checkpoint, from the files.
+    /// The tree up to the last checkpoint, computed from the segments.
     signed: CompactRange,
 }
 
-/// What came of it.
+/// The results of all rounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Processes that were killed.
+    /// Killed processes.
     pub kills: u64,
-    /// Lines in their trails.
+    /// Lines in the trail.
     pub lines: u64,
-    /// Entries that were accepted and not yet written, and were brought in afterwards.
+    /// Pending entries that recovery wrote to the trail.
     pub replayed: u64,
-    /// Kills that tore a line.
+    /// Kills that left a torn line.
     pub torn: u64,
-    /// Segments that were sealed.
+    /// Sealed segments.
     pub sealed: u64,
 }
 
 impl KillLoop {
-    /// On an empty directory; `writer` is the program to be killed.
+    /// Starts with an empty directory; `writer` is the program to kill.
     #[must_use]
     pub fn new(writer: &Path, directory: &Path, random: Random) -> Self {
         Self {
@@ -84,25 +85,24 @@ impl KillLoop {
         }
     }
 
-    /// Starts a process, kills it, opens the trail again and looks.
+    /// Starts a process, kills it, opens the trail again and checks it.
     ///
     /// # Panics
-    /// Where an accepted entry is missing, one is there twice or out of its thread's order, or a line that was signed is not
-    /// the one that is there.
+    /// If an accepted entry is missing, repeated or out of its thread's order, or a signed line has changed.
     pub fn round(&mut self) {
         let (round, directory) = (self.round, self.directory.clone());
         self.round += 1;
         let mut command = Command::new(&self.writer);
         let child = Child::start(command.arg(&directory).arg(round.to_string()));
         let reported = kill_at_random(child, &mut self.random);
-        self.assert_what_is_signed_is_there();
+        self.check_signed_lines();
         if round % 10 == 9 {
-            // As it was left, before anybody repairs anything.
+            // Verified before recovery.
             let answer = verify(&directory, &VerifyOptions::new(), &mut |_, _| ()).expect("a trail");
             assert_eq!(answer.answer, Answer::Unconfirmed, "round {round}: {answer:?}");
         }
         let logger = AuditLogger::open(config(&directory, round + 1)).expect("the trail opens again");
-        logger.close(PATIENCE).expect("and closes");
+        logger.close(PATIENCE).expect("the trail closes");
         let new = lines_from(&directory, self.checked);
         assert_eq!(new[0].seq, self.checked, "round {round}");
         self.checked += new.len() as u64;
@@ -112,22 +112,23 @@ impl KillLoop {
         self.all_recorded.extend(recorded);
     }
 
-    /// Looks at the whole trail once more.
+    /// Checks the whole trail and returns the results.
     ///
     /// # Panics
     /// As [`KillLoop::round`].
     pub fn end(mut self) -> Tally {
         let lines = lines(&self.directory);
         assert_eq!((lines[0].seq, lines.len() as u64), (0, self.checked));
-        assert_eq!(count_in_order(&lines), self.all_recorded, "what was there stays");
-        assert_projection_is_whole(&self.directory, &lines);
-        self.assert_what_is_signed_is_there();
-        assert_eq!(self.signed.end(), self.checked, "closed, so everything is signed");
+        assert_eq!(count_in_order(&lines), self.all_recorded, "recorded entries do not change");
+        assert_projection_is_complete(&self.directory, &lines);
+        self.check_signed_lines();
+        assert_eq!(self.signed.end(), self.checked, "a closed trail is signed completely");
         let logger = AuditLogger::open(config(&self.directory, self.round)).expect("the trail opens");
-        logger.close(PATIENCE).expect("and closes");
+        logger.close(PATIENCE).expect("the trail closes");
         let note = fs::read(checkpoint_path(&self.directory)).expect("a checkpoint");
-        let latest = SignedCheckpoint::parse(&note).expect("a whole one");
-        let options = VerifyOptions::new().key(logger.verifier_key().expect("open")).known(latest);
+        let latest = SignedCheckpoint::parse(&note).expect("the checkpoint parses");
+        let options =
+            VerifyOptions::new().key(logger.verifier_key().expect("the trail was opened")).known(latest);
         let answer = verify(&self.directory, &options, &mut |_, _| ()).expect("a trail");
         assert_eq!(answer.answer, Answer::Intact, "{answer:?}");
         let of = |kind: &'static str| lines.iter().filter(move |line| line.kind() == Some(kind));
@@ -140,53 +141,53 @@ impl KillLoop {
         }
     }
 
-    /// The checkpoint that a killed process left speaks of lines that are there, and of no others.
-    fn assert_what_is_signed_is_there(&mut self) {
+    /// Checks that the checkpoint left by a killed process covers exactly lines that exist.
+    fn check_signed_lines(&mut self) {
         let signed = &mut self.signed;
         let Ok(note) = fs::read(checkpoint_path(&self.directory)) else {
-            assert_eq!(signed.end(), 0, "a checkpoint does not go away");
+            assert_eq!(signed.end(), 0, "the checkpoint disappeared");
             return;
         };
         let checkpoint = SignedCheckpoint::parse(&note).expect("a checkpoint is never half written");
-        assert!(checkpoint.size() >= signed.end(), "{} lines were signed already", signed.end());
+        assert!(checkpoint.size() >= signed.end(), "{} lines were signed before", signed.end());
         let mut reader = TrailReader::new(&self.directory, signed.end());
         while signed.end() < checkpoint.size() {
-            let (_, line) = reader.next_line().expect("a trail").expect("a line that was signed");
+            let (_, line) = reader.next_line().expect("a trail").expect("a signed line exists");
             signed.push(leaf_hash(line));
         }
         assert_eq!(signed.root().as_ref(), Some(checkpoint.root()));
     }
 }
 
-/// Kills after so many entries, or so long after the start, which hits opening as well.
+/// Kills the child after a random number of entries, or after a random time, which may also hit opening.
 fn kill_at_random(child: Child, random: &mut Random) -> Counts {
     let mut reports: Vec<Report> = Vec::new();
     if random.below(3) == 0 {
         std::thread::sleep(Duration::from_micros(random.below(20_000)));
     } else {
         for _ in 0..random.below(600) {
-            let said = child.next_line().expect("the child records until it is killed");
-            reports.push(said.parse().expect("a report"));
+            let line = child.next_line().expect("the child records until it is killed");
+            reports.push(line.parse().expect("a report"));
         }
     }
     child.signal(Signal::KILL);
-    let (status, said) = child.end();
+    let (status, rest) = child.end();
     assert_eq!(status.signal(), Some(9), "{status}: it records until it is killed");
-    reports.extend(said.iter().map(|line| line.parse::<Report>().expect("a report")));
+    reports.extend(rest.iter().map(|line| line.parse::<Report>().expect("a report")));
     count_reports(reports)
 }
 
-/// Counts the entries of each thread, which must stand in the thread's order, none missing and none twice.
+/// Counts the entries of each thread in these lines.
 ///
 /// # Panics
-/// Where they do not.
+/// If an entry is missing, repeated or out of its thread's order.
 #[must_use]
 pub fn count_in_order<'l>(lines: impl IntoIterator<Item = &'l Line>) -> Counts {
     let reports = lines.into_iter().filter(|line| line.kind().is_none());
     count_reports(reports.map(|line| line.description().parse().expect("a report")))
 }
 
-/// The same for what a process said.
+/// Counts the entries of each thread in these reports.
 ///
 /// # Panics
 /// As [`count_in_order`].
@@ -195,16 +196,17 @@ pub fn count_reports(reports: impl IntoIterator<Item = Report>) -> Counts {
     let mut counts = Counts::new();
     for report in reports {
         let next = counts.entry((report.round, report.thread)).or_default();
-        assert_eq!(report.number, *next, "{report}, out of its thread's order");
+        assert_eq!(report.number, *next, "{report} is out of its thread's order");
         *next += 1;
     }
     counts
 }
 
-/// Everything reported is there, and of what was not reported at most what each thread was just recording.
+/// Checks that all reported entries are recorded, and at most one more per thread: the one that it was recording
+/// when it was killed.
 ///
 /// # Panics
-/// Where it is not so.
+/// If this is violated.
 pub fn assert_reported_is_recorded(reported: &Counts, recorded: &Counts) {
     for (thread, reported) in reported {
         let recorded = recorded.get(thread).copied().unwrap_or(0);
@@ -216,8 +218,8 @@ pub fn assert_reported_is_recorded(reported: &Counts, recorded: &Counts) {
     }
 }
 
-/// security.jsonl says each line of its levels once, unchanged and in order, kills or not.
-fn assert_projection_is_whole(directory: &Path, lines: &[Line]) {
+/// Checks that security.jsonl has each line of its levels exactly once, unchanged and in order.
+fn assert_projection_is_complete(directory: &Path, lines: &[Line]) {
     let sensitive =
         lines.iter().filter(|line| matches!(line.json["level"].as_str(), Some("SECURITY" | "CRITICAL")));
     let expected: Vec<&str> = sensitive.map(|line| line.text.as_str()).collect();

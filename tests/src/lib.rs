@@ -1,6 +1,6 @@
-//! Tests across crates: what they share. The README's code compiles here.
+//! Shared code of tests across crates; also compiles the README's code.
 //!
-//! Everything here panics where something is not as a test needs it; nothing here is skipped or tried in hope.
+//! Functions here panic if a precondition of the test is not met. They never skip a test.
 
 #![doc = include_str!("../../README.md")]
 

@@ -1,5 +1,6 @@
-//! A log in memory, made by hand: lines, every node of their tree, and a key. The library signs only what its own writer
-//! wrote; this signs whatever a test needs to have been signed.
+//! A log in memory: lines, all nodes of their Merkle tree, and a signing key.
+//!
+//! The library signs only trails that it has written; this log signs anything that a test needs.
 
 use std::fmt::Display;
 
@@ -9,12 +10,12 @@ use auditx_core::{
 };
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-/// Leaves and all complete subtrees above them.
+/// The hashes of all leaves and complete subtrees, by level.
 #[derive(Debug)]
 pub struct Nodes(Vec<Vec<Hash>>);
 
 impl Nodes {
-    /// Those over these leaves.
+    /// Computes the nodes over these leaves.
     #[must_use]
     pub fn over(leaves: Vec<Hash>) -> Self {
         let mut levels = vec![leaves];
@@ -25,23 +26,23 @@ impl Nodes {
         Self(levels)
     }
 
-    /// As proofs ask for them.
+    /// Returns the hashes of these nodes.
     ///
     /// # Errors
-    /// Never: the signature is what proofs want.
+    /// Never; the signature is the one that proofs require.
     ///
     /// # Panics
-    /// Where a proof asks for a subtree that is not complete.
+    /// If a subtree is not complete.
     pub fn read(&self, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
-        let hash_of = |(level, place): &NodeIndex| {
-            let place = usize::try_from(*place).expect("a tree in memory has no more nodes");
-            *self.0[usize::from(*level)].get(place).expect("proofs are made of complete subtrees")
+        let hash_of = |(level, number): &NodeIndex| {
+            let number = usize::try_from(*number).expect("the tree is in memory");
+            *self.0[usize::from(*level)].get(number).expect("proofs consist of complete subtrees")
         };
         Ok(wanted.iter().map(hash_of).collect())
     }
 }
 
-/// A key and the name it signs under.
+/// A signing key and the origin that it signs for.
 #[derive(Debug)]
 pub struct CheckpointSigner {
     key: SigningKey,
@@ -49,40 +50,40 @@ pub struct CheckpointSigner {
 }
 
 impl CheckpointSigner {
-    /// None where the origin is no name for a key.
+    /// Returns `None` if the origin is not a valid key name.
     #[must_use]
     pub fn named(key: SigningKey, origin: &str) -> Option<Self> {
         let verifier = VerifierKey::new(origin, &key.public_key()).ok()?;
         Some(Self { key, verifier })
     }
 
-    /// With the published key of RFC 8410, section 10.3, for what must come out the same each time.
+    /// Uses the published key of RFC 8410, section 10.3, so that results are reproducible.
     ///
     /// # Panics
-    /// Where the origin is no name for a key.
+    /// If the origin is not a valid key name.
     #[must_use]
     pub fn published(origin: &str) -> Self {
         let key = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
-        let key = SigningKey::from_pem(key).expect("the published key is one");
-        Self::named(key, origin).expect("the origin names a key")
+        let key = SigningKey::from_pem(key).expect("the published key is valid");
+        Self::named(key, origin).expect("the origin is a valid key name")
     }
 
-    /// What checks its signatures.
+    /// Returns the key that verifies the signatures.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    /// The signature alone.
+    /// Signs a message.
     ///
     /// # Panics
-    /// Never: a key in memory signs everything.
+    /// Never: signing with a key in memory does not fail.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).expect("a key in memory signs everything")
+        self.key.sign(message).expect("signing with a key in memory does not fail")
     }
 
-    /// A tree head in a signed note. The size is any text, so that it can be a wrong one.
+    /// Returns a signed note of a tree head. The size may be any text, so that it can be invalid.
     #[must_use]
     pub fn note(&self, size: impl Display, root: &Hash) -> String {
         let origin = self.verifier.name();
@@ -91,20 +92,20 @@ impl CheckpointSigner {
         format!("{head}\n— {origin} {}\n", BASE64_STANDARD.encode(signature))
     }
 
-    /// The same, read.
+    /// Returns a signed checkpoint.
     ///
     /// # Panics
-    /// Where the library does not read it.
+    /// If the library does not parse the note.
     #[must_use]
     pub fn checkpoint(&self, size: u64, root: &Hash) -> SignedCheckpoint {
-        SignedCheckpoint::parse(self.note(size, root).as_bytes()).expect("a note made by hand is one")
+        SignedCheckpoint::parse(self.note(size, root).as_bytes()).expect("the note parses")
     }
 }
 
-/// The hashes in a proof's text.
+/// Returns the hashes in a proof's text.
 ///
 /// # Panics
-/// Where there is none, or something else stands in the place of one.
+/// If the text has no checkpoint, or one of the lines is not a hash.
 #[must_use]
 pub fn path_of(proof: &impl Display) -> Vec<Hash> {
     let text = proof.to_string();
@@ -117,14 +118,14 @@ pub fn path_of(proof: &impl Display) -> Vec<Hash> {
     head.lines().skip(header).map(hash_of).collect()
 }
 
-/// The text of a proof with any parts, as the library would never make it.
+/// Returns the text of an inclusion proof with arbitrary parts, which may contradict each other.
 #[must_use]
 pub fn inclusion_text(line: &[u8], index: u64, path: &[Hash], note: &str) -> String {
     let line = BASE64_STANDARD.encode(line);
     format!("c2sp.org/tlog-proof@v1\nextra {line}\nindex {index}\n{}\n{note}", path_text(path))
 }
 
-/// The same for a proof of consistency.
+/// Returns the text of a consistency proof with arbitrary parts.
 #[must_use]
 pub fn consistency_text(path: &[Hash], older: &str, newer: &str) -> String {
     format!("auditx/consistency-proof@v1\n{}\n{older}\n{newer}", path_text(path))
@@ -134,46 +135,47 @@ fn path_text(path: &[Hash]) -> String {
     path.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect()
 }
 
-/// A log.
+/// A log in memory.
 #[derive(Debug)]
 pub struct Log {
-    /// Without their newlines.
+    /// The lines, without newlines.
     pub lines: Vec<Vec<u8>>,
-    /// Who signs its heads.
+    /// The signer of its tree heads.
     pub checkpoint_signer: CheckpointSigner,
     nodes: Nodes,
 }
 
 impl Log {
-    /// Over these lines, with a new key.
+    /// Creates a log of these lines with a new key.
     ///
     /// # Panics
-    /// Never: its origin names a key.
+    /// Never: its origin is a valid key name.
     #[must_use]
     pub fn of(lines: Vec<Vec<u8>>) -> Self {
         let nodes = Nodes::over(lines.iter().map(|line| leaf_hash(line)).collect());
         let checkpoint_signer =
             CheckpointSigner::named(SigningKey::generate(), "erp.example.com/auditx/9f0c")
-                .expect("the origin names a key");
+                .expect("the origin is a valid key name");
         Self { lines, checkpoint_signer, nodes }
     }
 
-    /// The proof for one of its lines; the root is taken from elsewhere, so that two ways to it must meet.
+    /// Returns the inclusion proof of a line. The root comes from another implementation, so that both must
+    /// agree.
     ///
     /// # Panics
-    /// Where the library does not make it.
+    /// If the library does not create the proof.
     #[must_use]
     pub fn inclusion(&self, index: u64, size: u64, root: &Hash) -> InclusionProof {
-        let line = &self.lines[usize::try_from(index).expect("a log in memory has no more lines")];
+        let line = &self.lines[usize::try_from(index).expect("the log is in memory")];
         let checkpoint = self.checkpoint_signer.checkpoint(size, root);
         InclusionProof::make(line, index, checkpoint, &mut |wanted| self.nodes.read(wanted))
             .unwrap_or_else(|error| panic!("line {index} of {size}: {error}"))
     }
 
-    /// The proof that it only grew, between two sizes with their roots.
+    /// Returns the consistency proof between two sizes with their roots.
     ///
     /// # Panics
-    /// Where the library does not make it.
+    /// If the library does not create the proof.
     #[must_use]
     pub fn consistency(&self, older: (u64, &Hash), newer: (u64, &Hash)) -> ConsistencyProof {
         let [checkpoint, later] =

@@ -1,6 +1,7 @@
-//! NATS servers of a test's own, with JetStream: one, or three that are a cluster, on free ports and in temporary directories.
+//! NATS servers with JetStream for one test: a single server, or a cluster of three, on free ports and in
+//! temporary directories.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,7 @@ use crate::deadline::wait_for;
 use crate::proxy::{Fault, Proxy};
 use crate::tool::{fetched, free_ports};
 
-/// Servers that know each other; killed when dropped.
+/// A server or a cluster; killed when dropped.
 #[derive(Debug)]
 pub struct Servers {
     servers: Vec<Server>,
@@ -26,45 +27,46 @@ struct Server {
     process: Option<Child>,
 }
 
-/// What is acknowledged is on the disk.
-const ALWAYS: &str = ", sync_interval: always";
+/// Messages are durable when they are acknowledged.
+const SYNC_ALWAYS: &str = ", sync_interval: always";
 
 impl Servers {
-    /// One server. `more` is added to its configuration.
+    /// Starts one server. `more` is added to its configuration.
     #[must_use]
     pub fn one(more: &str) -> Self {
         let [port] = free_ports();
-        Self::start(&[port], ALWAYS, |_| more.to_owned())
+        Self::start(&[port], SYNC_ALWAYS, |_| more.to_owned())
     }
 
-    /// One server with its own defaults: it acknowledges what is not on its disk yet.
+    /// Starts one server with the default settings of NATS: it acknowledges messages that are not durable yet.
     #[must_use]
     pub fn relaxed() -> Self {
         let [port] = free_ports();
         Self::start(&[port], "", |_| String::new())
     }
 
-    /// Three that keep streams together.
+    /// Starts a cluster of three servers.
     #[must_use]
     pub fn three() -> Self {
         let (ports, routes) = (free_ports::<3>(), free_ports::<3>());
-        Self::start(&ports, ALWAYS, |number| cluster(routes[number], "", &routes))
+        Self::start(&ports, SYNC_ALWAYS, |number| cluster(routes[number], "", &routes))
     }
 
-    /// The same, and what stands between each and the next one, between the last and the first in the end.
+    /// Starts a cluster of three servers that reach each other only through proxies: proxy N is between server N
+    /// and the next one, the last between server 2 and server 0.
     #[must_use]
-    pub fn three_apart() -> (Self, [Proxy; 3]) {
-        let (ports, routes, nowhere) = (free_ports::<3>(), free_ports::<3>(), free_ports::<3>());
-        let between = [1, 2, 0].map(|next: usize| Proxy::before(routes[next], Fault::None));
-        let servers = Self::start(&ports, ALWAYS, |number| {
-            // They tell each other of ways, and are to know none past the proxies.
-            let advertise = format!(", advertise: \"127.0.0.1:{}\"", nowhere[number]);
-            cluster(routes[number], &advertise, &[between[number].port()])
+    pub fn three_with_proxies() -> (Self, [Proxy; 3]) {
+        let (ports, routes, unused) = (free_ports::<3>(), free_ports::<3>(), free_ports::<3>());
+        let proxies = [1, 2, 0].map(|next: usize| Proxy::before(routes[next], Fault::None));
+        let servers = Self::start(&ports, SYNC_ALWAYS, |number| {
+            // Servers advertise their routes to each other; a route around the proxies must not be known.
+            let advertise = format!(", advertise: \"127.0.0.1:{}\"", unused[number]);
+            cluster(routes[number], &advertise, &[proxies[number].port()])
         });
-        (servers, between)
+        (servers, proxies)
     }
 
-    /// `more` of the configuration is by number.
+    /// `more` returns the additional configuration of each server.
     fn start(ports: &[u16], jetstream: &str, more: impl Fn(usize) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (number, port) in ports.iter().enumerate() {
@@ -85,7 +87,7 @@ impl Servers {
         servers
     }
 
-    /// The one with this number, with what it had.
+    /// Starts the server with this number again, with its data.
     pub fn start_again(&mut self, number: usize) {
         let log = fs::File::create(self.directory.path().join(format!("{number}.log"))).unwrap();
         let process = Command::new(fetched("nats-server"))
@@ -99,7 +101,7 @@ impl Servers {
         let server = &mut self.servers[number];
         server.process = Some(process);
         let port = server.port;
-        wait_for("an answer of nats-server", || {
+        wait_for("an answer from nats-server", || {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
             let mut greeting = String::new();
             BufReader::new(stream).read_line(&mut greeting).ok()?;
@@ -107,7 +109,7 @@ impl Servers {
         });
     }
 
-    /// As the kernel kills it when memory runs out.
+    /// Kills a server with SIGKILL.
     pub fn kill(&mut self, number: usize) {
         if let Some(mut process) = self.servers[number].process.take() {
             process.kill().unwrap();
@@ -115,19 +117,19 @@ impl Servers {
         }
     }
 
-    /// What a server says of itself while it runs.
+    /// Returns the log of a server since its last start.
     #[must_use]
     pub fn log(&self, number: usize) -> String {
         fs::read_to_string(self.directory.path().join(format!("{number}.log"))).unwrap()
     }
 
-    /// Where the one with this number listens.
+    /// Returns the port of a server.
     #[must_use]
     pub fn port(&self, number: usize) -> u16 {
         self.servers[number].port
     }
 
-    /// All of them, and the stream `AUDIT`.
+    /// Returns a URL with all servers and the stream `AUDIT`.
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<String> =
@@ -144,7 +146,7 @@ fn cluster(port: u16, more: &str, routes: &[u16]) -> String {
 impl Drop for Servers {
     fn drop(&mut self) {
         for process in self.servers.iter_mut().filter_map(|server| server.process.as_mut()) {
-            // Both fail only where it has ended already.
+            // Both fail only if the process has already ended.
             process.kill().ok();
             process.wait().ok();
         }

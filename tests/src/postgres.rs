@@ -1,6 +1,6 @@
-//! A PostgreSQL of a test's own: on a free port of this machine, in a temporary directory, with a password.
+//! A PostgreSQL server for one test: on a free port, in a temporary directory, with a password.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -22,7 +22,7 @@ pub struct Server {
     settings: &'static [&'static str],
 }
 
-/// The newest one that Debian's packages put here, or the one of the search path.
+/// Returns a server program: the newest version that Debian's packages install, or the one in the search path.
 fn program(name: &str) -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -34,7 +34,7 @@ fn program(name: &str) -> PathBuf {
     found.pop().unwrap_or_else(|| name.into())
 }
 
-/// The call of one of the server's programs, which refuse to be run by root.
+/// Returns the command for a server program. They refuse to run as root, so root runs them as another user.
 fn command(name: &str) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program(name));
@@ -44,13 +44,13 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// The number of the user or the group that Debian's package makes.
+/// Returns the id of the user (`-u`) or group (`-g`) that Debian's package creates.
 fn number(what: &str) -> u32 {
     let output = Command::new("id").args([what, "postgres"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().expect("run `cargo xtask setup`")
 }
 
-/// Gives a file to the user that the server runs as.
+/// Makes the user that the server runs as the owner of a file.
 fn own(path: &Path) {
     if rustix::process::geteuid().is_root() {
         chown(path, Some(number("-u")), Some(number("-g"))).unwrap();
@@ -72,13 +72,14 @@ fn spawn(directory: &TempDir, port: u16, settings: &[&str]) -> Child {
 }
 
 impl Server {
-    /// Starts one that is empty, with the superuser `admin`. It syncs nothing: processes are killed here, not machines.
+    /// Starts an empty server with the superuser `admin`. It does not sync, because tests kill processes, not
+    /// machines.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&["fsync=off", "shared_buffers=16MB"])
     }
 
-    /// The same with other settings.
+    /// Starts an empty server with these settings.
     #[must_use]
     pub fn start_with(settings: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -101,9 +102,10 @@ impl Server {
         server
     }
 
-    /// Until it answers. It ends at once where somebody else took its port, or where what it left behind is still in memory.
+    /// Waits until the server answers. Starts it again if it has ended, which happens if its port was taken or its
+    /// old shared memory still exists.
     fn wait(&mut self) {
-        wait_for("an answer of PostgreSQL", || {
+        wait_for("an answer from PostgreSQL", || {
             if self.process.try_wait().unwrap().is_some() {
                 self.process = spawn(&self.directory, self.port, self.settings);
             }
@@ -111,19 +113,19 @@ impl Server {
         });
     }
 
-    /// As the kernel kills it when memory runs out.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// On the same port, with what it had.
+    /// Starts the server again on the same port, with its data.
     pub fn start_again(&mut self) {
         self.process = spawn(&self.directory, self.port, self.settings);
         self.wait();
     }
 
-    /// A file of its own in the folder of its data.
+    /// Writes a file into the data directory.
     pub fn put(&self, name: &str, text: &str) {
         let path = self.directory.path().join("data").join(name);
         fs::write(&path, text).unwrap();
@@ -131,13 +133,13 @@ impl Server {
         own(&path);
     }
 
-    /// Where it listens.
+    /// Returns the server's port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// As this user, through another port where somebody stands in between.
+    /// Returns the URL for this user and port, which may be that of a proxy.
     #[must_use]
     pub fn url(&self, user: &str, port: u16) -> String {
         format!("postgres://{user}:{PASSWORD}@127.0.0.1:{port}/postgres")
@@ -155,13 +157,13 @@ impl Server {
         }
     }
 
-    /// What psql prints.
-    #[expect(clippy::must_use_candidate, reason = "what it does is what matters")]
+    /// Runs SQL with psql and returns its output.
+    #[expect(clippy::must_use_candidate, reason = "most callers need only the effect")]
     pub fn sql(&self, sql: &str) -> String {
         self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).trim_end().to_owned()
     }
 
-    /// What psql complains of.
+    /// Runs SQL that must fail and returns the error of psql.
     #[must_use]
     pub fn refusal(&self, sql: &str) -> String {
         self.try_sql(sql).expect_err(sql)
@@ -170,7 +172,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if the process has already ended.
         self.process.kill().ok();
         self.process.wait().ok();
     }

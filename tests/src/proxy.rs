@@ -1,6 +1,6 @@
-//! Stands between a client and a server, and does to their connections what networks do.
+//! A TCP proxy that injects network faults.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -8,35 +8,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What happens to connections.
+/// A fault that is injected into connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// Each is cut after so many bytes of the server's: the first after `first`, each next one after `more` bytes more.
+    /// Connections are cut after a number of bytes from the server: the first one after `first` bytes, each
+    /// further one after `more` additional bytes.
     Cut {
-        /// Of the first connection.
+        /// The limit of the first connection.
         first: u64,
-        /// More for each next one.
+        /// The increase of the limit for each further connection.
         more: u64,
     },
-    /// It stands, and nothing comes through in either direction.
+    /// Connections stay open, but nothing passes in either direction.
     Blackhole,
-    /// A byte at a time, with such a pause after each.
+    /// One byte at a time passes, with this pause after each.
     Trickle(Duration),
-    /// Those that stand are cut, and new ones are closed at once.
+    /// Open connections are cut, and new ones are closed at once.
     Down,
-    /// Those that stand are cut, and whoever asks anew hears this of the proxy: what no real server says when it is told to.
+    /// Open connections are cut, and the proxy itself sends this text to new ones, for answers that a real server
+    /// cannot be made to send.
     Answer(&'static str),
 }
 
-/// One byte a second.
+/// One byte per second.
 pub const DRIP: Fault = Fault::Trickle(Duration::from_secs(1));
 
-/// How soon a connection on which nothing happens notices a change.
+/// How often an idle connection checks for a change of the fault.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Listens until the test's process ends.
+/// A proxy, which runs until the test's process ends.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -56,7 +58,7 @@ impl Shared {
 }
 
 impl Proxy {
-    /// Before a server on this port.
+    /// Starts a proxy for the server on this port.
     #[must_use]
     pub fn before(server: u16, fault: Fault) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -78,7 +80,7 @@ impl Proxy {
                     }
                     _ => {}
                 }
-                // A server that is down refuses.
+                // A server that is not running refuses connections.
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
                 for stream in [&client, &server] {
                     stream.set_read_timeout(Some(TICK)).unwrap();
@@ -97,35 +99,34 @@ impl Proxy {
         proxy
     }
 
-    /// Does this from now on, also to the connections that stand; cuts excepted, which are for the connections of a proxy that began so.
+    /// Changes the fault, also for open connections. [`Fault::Cut`] takes effect only if the proxy started with it.
     pub fn change(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
     }
 
-    /// Where it listens.
+    /// Returns the proxy's port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How many connections it cut.
+    /// Returns how many connections were cut.
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 }
 
-/// Says it, and hears the other out.
+/// Sends the text after the client has sent something, then reads until the client closes the connection.
 fn answer(mut client: TcpStream, text: &str) {
     let mut bytes = [0; 4096];
-    // Whoever is gone hears nothing.
     if matches!(client.read(&mut bytes), Ok(1..)) && client.write_all(text.as_bytes()).is_ok() {
         client.shutdown(Shutdown::Write).ok();
         while matches!(client.read(&mut bytes), Ok(1..)) {}
     }
 }
 
-/// Whether it cut the connection, rather than one of the two.
+/// Copies bytes in one direction. Returns whether the proxy, not one of the peers, ended the connection.
 fn relay((mut from, mut to): (TcpStream, TcpStream), limit: u64, shared: &Shared) -> bool {
     let mut left = limit;
     let mut bytes = [0; 4096];
@@ -141,10 +142,10 @@ fn relay((mut from, mut to): (TcpStream, TcpStream), limit: u64, shared: &Shared
         }
         match from.read(&mut bytes[..most]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            // The other direction may have cut it.
+            // The thread of the other direction may have cut the connection.
             Ok(0) | Err(_) => break matches!(shared.fault(), Fault::Down | Fault::Answer(_)),
             Ok(read) => {
-                // What was read just before waits as well.
+                // Bytes that were read just before the change are held back as well.
                 while shared.fault() == Fault::Blackhole {
                     std::thread::sleep(TICK);
                 }
@@ -158,7 +159,7 @@ fn relay((mut from, mut to): (TcpStream, TcpStream), limit: u64, shared: &Shared
             }
         }
     };
-    // They fail where somebody else closed it already.
+    // These fail if the connection is already closed.
     from.shutdown(Shutdown::Both).ok();
     to.shutdown(Shutdown::Both).ok();
     is_cut

@@ -1,44 +1,45 @@
-//! Random moments that can be had again: a seed, told where a test fails.
+//! Reproducible random numbers: the seed is printed if a test fails.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// SplitMix64: four lines, and good enough to choose moments.
+/// SplitMix64: short, and good enough for tests.
 #[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Seeded from `AUDITX_SEED`, else from the clock. Says the seed on stderr, which cargo shows where the test fails.
+    /// Takes the seed from `AUDITX_SEED`, or else from the clock. Prints the seed to standard error, which cargo
+    /// shows if the test fails.
     ///
     /// # Panics
-    /// Where `AUDITX_SEED` is no number.
+    /// If `AUDITX_SEED` is not a number.
     #[must_use]
     pub fn seeded() -> Self {
         let seed = match std::env::var("AUDITX_SEED") {
             Ok(text) => text.parse().expect("AUDITX_SEED is a number"),
             Err(_) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
                 u64::from(now.subsec_nanos()) ^ now.as_secs().rotate_left(32)
             }
         };
-        eprintln!("random moments: AUDITX_SEED={seed} has the same ones");
+        eprintln!("run with AUDITX_SEED={seed} to repeat this test");
         Self(seed)
     }
 
-    /// Always the same ones.
+    /// Uses a fixed seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// An index of something that has so many.
+    /// Returns an index below `len`.
     ///
     /// # Panics
-    /// If there are none.
+    /// If `len` is 0.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).expect("an index")
     }
 
-    /// One of these.
+    /// Returns one of the elements.
     ///
     /// # Panics
     /// If there are none.
@@ -46,7 +47,7 @@ impl Random {
         &from[self.index(from.len())]
     }
 
-    /// A number from 0 to below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,4 +1,4 @@
-//! What a child tells its parent of each entry, in the same words the entry has.
+//! Reports of accepted entries, which a child process prints and which are also the entries' descriptions.
 
 use std::fmt;
 use std::io::Write;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use auditx_core::{AuditLogger, Error};
 
-/// One accepted entry: the numbers of a thread grow by one from 0, in each round anew.
+/// The report of one accepted entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Report {
-    /// Which child.
+    /// The number of the child process.
     pub round: u64,
-    /// Which of its threads.
+    /// The number of the thread.
     pub thread: u64,
-    /// Which of the thread's entries.
+    /// The number of the entry; in each round each thread counts from 0.
     pub number: u64,
 }
 
@@ -29,19 +29,19 @@ impl FromStr for Report {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split(' ').collect();
         let ["round", round, "thread", thread, "entry", number] = words[..] else {
-            return Err(format!("{text:?} is no report"));
+            return Err(format!("{text:?} is not a report"));
         };
         let number_of = |word: &str| word.parse().map_err(|error| format!("{text:?}: {error}"));
         Ok(Self { round: number_of(round)?, thread: number_of(thread)?, number: number_of(number)? })
     }
 }
 
-/// Longer than many pages: a kill in the middle of write(2) can tear such a line.
+/// The length of long texts: many pages, so that a kill during write(2) can tear the line.
 const LONG: usize = 50_000;
 
-/// Records for ever, and reports each entry on standard output right after `record()` accepted it. Gives the error that
-/// ended it.
-pub fn record_for_ever(logger: &AuditLogger, round: u64, thread: u64) -> Error {
+/// Records until an entry is refused, and returns that error. Prints a report of each entry right after `record()`
+/// accepted it.
+pub fn record_forever(logger: &AuditLogger, round: u64, thread: u64) -> Error {
     let long = "long ".repeat(LONG / 5);
     for number in 0.. {
         let report = Report { round, thread, number };
@@ -54,15 +54,15 @@ pub fn record_for_ever(logger: &AuditLogger, round: u64, thread: u64) -> Error {
         if let Err(error) = recorded {
             return error;
         }
-        say(&report);
+        print_line(&report);
     }
-    unreachable!("nobody records 2^64 entries")
+    unreachable!("2^64 entries are never reached")
 }
 
-/// One write(2), so that a kill leaves no half of it.
-pub fn say(what: &impl fmt::Display) {
+/// Prints a line to standard output with one write(2), so that a kill does not leave half a line.
+pub fn print_line(what: &impl fmt::Display) {
     let mut stdout = std::io::stdout().lock();
     let line = format!("{what}\n");
-    // Where the parent is gone there is nobody left to tell.
+    // Fails if the parent has ended; then nobody reads the line.
     drop(stdout.write_all(line.as_bytes()));
 }

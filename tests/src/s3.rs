@@ -1,6 +1,7 @@
-//! An S3 server of a test's own: SeaweedFS, on free ports and in a temporary directory, for the user `erp` with the password `secret`.
+//! An S3 server (SeaweedFS) for one test: on free ports, in a temporary directory, with the user `erp` and the
+//! password `secret`.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test starts may panic")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use crate::deadline::wait_for;
 use crate::tool::{fetched, free_ports};
 
-/// The only user, who may do everything.
+/// Returns the configuration with the only user, who has all permissions.
 fn identities(password: &str) -> String {
     format!(
         r#"{{"identities":[{{"name":"erp","credentials":[{{"accessKey":"erp","secretKey":"{password}"}}],
@@ -33,7 +34,7 @@ const SERVICES: [&str; 8] = [
 #[derive(Debug)]
 pub struct Server {
     process: Child,
-    /// Of S3, master, volume and filer, and of the insides of each.
+    /// The ports of [`SERVICES`].
     ports: [u16; 8],
     directory: TempDir,
     password: String,
@@ -64,7 +65,7 @@ fn spawn(directory: &TempDir, ports: [u16; 8]) -> Child {
 }
 
 impl Server {
-    /// Starts one without a bucket.
+    /// Starts a server without buckets.
     #[must_use]
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -77,9 +78,10 @@ impl Server {
         server
     }
 
-    /// Until it answers. It ends, or never can store anything, where somebody else took one of its ports: then it gets others.
+    /// Waits until the server answers. Starts it again on other ports if one of its ports was taken: it then ends,
+    /// or can never store anything.
     fn wait(&mut self) {
-        wait_for("an answer of SeaweedFS", || {
+        wait_for("an answer from SeaweedFS", || {
             let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
             if self.process.try_wait().unwrap().is_some() || log.contains("address already in use") {
                 self.kill();
@@ -91,7 +93,7 @@ impl Server {
         });
     }
 
-    /// A signed request's answer, its head included.
+    /// Sends a signed request with curl and returns the response with its head.
     #[must_use]
     pub fn curl(&self, arguments: &[&str]) -> String {
         let user = format!("erp:{}", self.password);
@@ -103,17 +105,17 @@ impl Server {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Makes a bucket with Object Lock.
+    /// Creates a bucket with Object Lock.
     pub fn make_bucket(&self, name: &str) {
         let url = format!("{}/{name}", self.endpoint());
-        // The server can answer before it can store.
+        // The server may answer before it can store.
         wait_for("a bucket", || {
             let answer = self.curl(&["-X", "PUT", "-H", "x-amz-bucket-object-lock-enabled: true", &url]);
             (answer.starts_with("HTTP/1.1 200") || answer.contains("BucketAlreadyOwnedByYou")).then_some(())
         });
     }
 
-    /// Starts it again with another password of its user.
+    /// Restarts the server with another password for its user.
     pub fn change_password(&mut self, password: &str) {
         self.kill();
         password.clone_into(&mut self.password);
@@ -121,25 +123,25 @@ impl Server {
         self.start_again();
     }
 
-    /// As the kernel kills it when memory runs out.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// On the same ports, with what it had.
+    /// Starts the server again on the same ports, with its data.
     pub fn start_again(&mut self) {
         self.process = spawn(&self.directory, self.ports);
         self.wait();
     }
 
-    /// Where S3 is.
+    /// Returns the URL of the S3 service.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port())
     }
 
-    /// Its port.
+    /// Returns the port of the S3 service.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports[0]
@@ -148,7 +150,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if the process has already ended.
         self.process.kill().ok();
         self.process.wait().ok();
     }

@@ -1,4 +1,4 @@
-//! For tests of middleware: its closing entries, and a client over a real socket that says exactly what it is told.
+//! Helpers for tests of middleware: closing entries, and an HTTP/1 client that sends exactly the given bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,10 +10,10 @@ use auditx_core::testing::TestTrail;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than any wait takes in a test that passes.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The closing entries so far.
+/// Returns the closing entries so far.
 #[must_use]
 pub fn closings(trail: &TestTrail) -> Vec<StoredEntry> {
     let mut entries = trail.entries();
@@ -21,7 +21,7 @@ pub fn closings(trail: &TestTrail) -> Vec<StoredEntry> {
     entries
 }
 
-/// The one closing entry there must be.
+/// Returns the closing entry of a trail that must have exactly one.
 #[must_use]
 pub fn only_closing(trail: &TestTrail) -> StoredEntry {
     let mut closings = closings(trail);
@@ -29,20 +29,20 @@ pub fn only_closing(trail: &TestTrail) -> StoredEntry {
     closings.remove(0)
 }
 
-/// So many closing entries, once they are there; more would be too many.
+/// Waits until there are `count` closing entries and returns them; panics if there are more.
 pub async fn wait_for_closings(trail: &TestTrail, count: usize) -> Vec<StoredEntry> {
-    let arrived = tokio::time::timeout(PATIENCE, async {
+    let arrived = tokio::time::timeout(TIMEOUT, async {
         while closings(trail).len() < count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    arrived.await.expect("the closing entries are there in time");
+    arrived.await.expect("the closing entries are written in time");
     let closings = closings(trail);
     assert_eq!(closings.len(), count, "{closings:?}");
     closings
 }
 
-/// What a browser says to open a WebSocket, with the request's id `ws-1`.
+/// The headers that open a WebSocket, with the request id `ws-1`.
 pub const HANDSHAKE: [(&str, &str); 5] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -54,9 +54,9 @@ pub const HANDSHAKE: [(&str, &str); 5] = [
 /// A text frame from a client, masked with zeros (RFC 6455).
 #[must_use]
 pub fn text_frame(text: &str) -> Vec<u8> {
-    const SHORTEST_LONG: u8 = 126;
+    const MAX_SHORT: u8 = 125;
     let len = u8::try_from(text.len()).unwrap();
-    assert!(len < SHORTEST_LONG, "longer ones have another head");
+    assert!(len <= MAX_SHORT, "longer frames have another header");
     [&[0x81, 0x80 | len, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
@@ -71,8 +71,8 @@ pub async fn open_websocket(address: SocketAddr, path: &str) -> TcpStream {
     stream
 }
 
-/// Says something over a WebSocket; gives the short text that comes back.
-pub async fn say(stream: &mut TcpStream, text: &str) -> String {
+/// Sends a text message over a WebSocket and returns the answer, which must be short.
+pub async fn exchange_text(stream: &mut TcpStream, text: &str) -> String {
     stream.write_all(&text_frame(text)).await.unwrap();
     let mut head = [0; 2];
     stream.read_exact(&mut head).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn say(stream: &mut TcpStream, text: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// An answer as it came over the wire.
+/// The bytes of a response.
 #[derive(Debug)]
 pub struct Answer(pub Vec<u8>);
 
@@ -91,14 +91,14 @@ impl Answer {
         (&self.0[..end], &self.0[end + 4..])
     }
 
-    /// Its status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> u16 {
         let (head, _) = self.split();
         std::str::from_utf8(&head[9..12]).unwrap().parse().unwrap()
     }
 
-    /// The first value of a header.
+    /// Returns the first value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         let head = String::from_utf8_lossy(self.split().0).into_owned();
@@ -108,17 +108,17 @@ impl Answer {
         })
     }
 
-    /// What follows the head; chunks as they came.
+    /// Returns the bytes after the head, with the encoding of chunks.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.split().1
     }
 }
 
-/// The secret of [`SECRET_TARGETS`].
+/// The secret in [`SECRET_TARGETS`].
 pub const SECRET: &str = "s3cr3t-77c0ffee";
 
-/// Request targets that carry [`SECRET`], each where applications put one.
+/// Request targets that contain [`SECRET`] in the places where applications put secrets.
 pub const SECRET_TARGETS: &[&str] = &[
     "/me?token=s3cr3t-77c0ffee",
     "/me?pass%77ord=s3cr3t-77c0ffee",
@@ -165,14 +165,14 @@ pub const SECRET_TARGETS: &[&str] = &[
     "/r/s3cr3t%2D77c0ffee",
 ];
 
-/// Whether the bytes of the active segment contain the text.
+/// Returns whether the active segment contains the text.
 #[must_use]
 pub fn holds(trail: &TestTrail, text: &str) -> bool {
     let lines = std::fs::read(trail.directory().join("audit.jsonl")).unwrap();
     lines.windows(text.len()).any(|bytes| bytes == text.as_bytes())
 }
 
-/// Sends a request over a connection of its own; takes what comes until the server closes it.
+/// Sends a request over a new connection and reads until the server closes it.
 pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut stream = send(address, method, path, headers).await;
     let mut answer = Vec::new();
@@ -202,7 +202,7 @@ pub async fn send_chunked(address: SocketAddr, path: &str, headers: &[(&str, &st
     send(address, "POST", path, &[headers, &[("transfer-encoding", "chunked")]].concat()).await
 }
 
-/// Sends one chunk; reads until its text has come back.
+/// Sends one chunk and reads until the server has sent its text back.
 pub async fn exchange_chunk(stream: &mut TcpStream, text: &str) {
     stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await.unwrap();
     let mut seen = Vec::new();
@@ -211,7 +211,7 @@ pub async fn exchange_chunk(stream: &mut TcpStream, text: &str) {
             assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
         }
     };
-    tokio::time::timeout(PATIENCE, came_back).await.expect("a chunk passes before the next is sent");
+    tokio::time::timeout(TIMEOUT, came_back).await.expect("the chunk is sent back in time");
 }
 
 /// Sends a request's head.

@@ -1,4 +1,4 @@
-//! Trails that are shipped somewhere, and what waits for that.
+//! Helpers for tests of shipping.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use tempfile::TempDir;
 
 use crate::deadline::PATIENCE;
 
-/// A logger that signs often, so that lines may be shipped soon.
+/// Opens a logger that signs often, so that lines can be shipped soon.
 ///
 /// # Panics
-/// Where the trail cannot be opened.
+/// If the trail cannot be opened.
 #[must_use]
 pub fn open(directory: &Path) -> AuditLogger {
     let config = Config::new(directory).checkpoints(Cadence::new(Duration::from_millis(50), 100));
     AuditLogger::open(config).expect("a trail")
 }
 
-/// A closed trail of so many entries, and a few lines of its own.
+/// Writes and closes a trail with this many entries.
 ///
 /// # Panics
-/// Where it cannot be written.
+/// If the trail cannot be written.
 #[must_use]
 pub fn trail(entries: usize) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
@@ -35,10 +35,10 @@ pub fn trail(entries: usize) -> TempDir {
     directory
 }
 
-/// Its lines.
+/// Returns the lines of a trail.
 ///
 /// # Panics
-/// Where they cannot be read.
+/// If they cannot be read.
 #[must_use]
 pub fn lines(directory: &Path) -> Vec<String> {
     let mut reader = TrailReader::new(directory, 0);
@@ -49,20 +49,20 @@ pub fn lines(directory: &Path) -> Vec<String> {
     lines
 }
 
-/// Without long pauses.
+/// Returns settings with short pauses.
 #[must_use]
 pub fn settings() -> Settings {
     let mut settings = Settings::default();
-    settings.look = Duration::from_millis(5);
-    settings.first_pause = Duration::from_millis(1);
-    settings.longest_pause = Duration::from_millis(50);
+    settings.poll_interval = Duration::from_millis(5);
+    settings.initial_backoff = Duration::from_millis(1);
+    settings.max_backoff = Duration::from_millis(50);
     settings
 }
 
-/// Until so many lines are there.
+/// Waits until this many lines are shipped.
 ///
 /// # Panics
-/// Where that does not happen.
+/// If that does not happen in time.
 pub fn wait_for_all(shipper: &Shipper, count: usize) {
     let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
         progress.state == State::CaughtUp && progress.next == count as u64
@@ -70,10 +70,10 @@ pub fn wait_for_all(shipper: &Shipper, count: usize) {
     assert!(is_done, "{:?}", shipper.progress());
 }
 
-/// Ends it in order.
+/// Stops the shipper.
 ///
 /// # Panics
-/// Where it had ended by itself.
+/// If it had stopped with an error.
 pub fn stop(shipper: Shipper) {
-    shipper.stop(Instant::now() + PATIENCE).expect("it went on until now");
+    shipper.stop(Instant::now() + PATIENCE).expect("the shipper runs until it is stopped");
 }

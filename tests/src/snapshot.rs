@@ -1,4 +1,4 @@
-//! Everything that can be seen of a directory, to show that a command changed nothing of it.
+//! Snapshots of directories, to show that a command changes no file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,42 +6,42 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// All names below a directory, and what each of them is.
+/// The content and metadata of everything below a directory.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Snapshot(BTreeMap<PathBuf, Seen>);
+pub struct Snapshot(BTreeMap<PathBuf, State>);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct State {
     /// Kind and permissions.
     mode: u32,
     inode: u64,
     links: u64,
     owner: (u32, u32),
     modified: (i64, i64),
-    /// Of a file its bytes, of a symbolic link where it leads.
+    /// The bytes of a file, or the target of a symbolic link.
     content: Vec<u8>,
 }
 
 impl Snapshot {
-    /// Of a directory and all that is below it; symbolic links are not followed.
+    /// Takes a snapshot of a directory. Does not follow symbolic links.
     ///
     /// # Panics
-    /// If something of it cannot be read.
+    /// If something below it cannot be read.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
-        let mut seen = BTreeMap::new();
-        look(directory, Path::new(""), &mut seen);
-        Self(seen)
+        let mut states = BTreeMap::new();
+        add(directory, Path::new(""), &mut states);
+        Self(states)
     }
 
-    /// The first name that is not as it was, and in what way; `None` if all are.
+    /// Returns the first name that has changed, and how; `None` if there is no difference.
     #[must_use]
     pub fn difference(&self, later: &Self) -> Option<String> {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
         names.into_iter().find_map(|name| {
             let what = match (self.0.get(name), later.0.get(name)) {
                 (Some(before), Some(after)) => before.difference(after)?,
-                (Some(_), None) => "is gone",
+                (Some(_), None) => "was removed",
                 (None, _) => "is new",
             };
             Some(format!("`{}` {what}", name.display()))
@@ -49,21 +49,22 @@ impl Snapshot {
     }
 }
 
-impl Seen {
+impl State {
     fn difference(&self, later: &Self) -> Option<&'static str> {
         let differs = [
             (self.mode != later.mode, "has another mode"),
             (self.inode != later.inode, "is another file"),
-            (self.links != later.links, "has another number of names"),
+            (self.links != later.links, "has another number of links"),
             (self.owner != later.owner, "has another owner"),
             (self.content != later.content, "has other content"),
             (self.modified != later.modified, "was modified"),
         ];
-        differs.into_iter().find_map(|(is_so, what)| is_so.then_some(what))
+        differs.into_iter().find_map(|(differs, what)| differs.then_some(what))
     }
 }
 
-/// All names below `below` in `root`, relative to `root` and in order. What cannot be listed has none.
+/// Returns all names below `below` in `root`, relative to `root` and sorted. Skips directories that cannot be
+/// listed.
 #[must_use]
 pub fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
     let mut names = Vec::new();
@@ -78,7 +79,7 @@ pub fn names_below(root: &Path, below: &Path) -> Vec<PathBuf> {
     names
 }
 
-fn look(root: &Path, below: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
+fn add(root: &Path, below: &Path, states: &mut BTreeMap<PathBuf, State>) {
     let path = root.join(below);
     let metadata = fs::symlink_metadata(&path).expect("a name below the directory");
     let kind = metadata.file_type();
@@ -89,9 +90,9 @@ fn look(root: &Path, below: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
     } else {
         Vec::new()
     };
-    seen.insert(
+    states.insert(
         below.to_owned(),
-        Seen {
+        State {
             mode: metadata.mode(),
             inode: metadata.ino(),
             links: metadata.nlink(),
@@ -102,7 +103,7 @@ fn look(root: &Path, below: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
     );
     if kind.is_dir() {
         for entry in fs::read_dir(&path).expect("a directory that can be listed") {
-            look(root, &below.join(entry.expect("an entry of it").file_name()), seen);
+            add(root, &below.join(entry.expect("a directory entry").file_name()), states);
         }
     }
 }

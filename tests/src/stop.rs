@@ -1,24 +1,24 @@
-//! Telling threads that a test is over, also where it is over because it failed.
+//! A flag that tells threads that the test has ended, also if it panics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What threads look at.
+/// The flag, which threads poll.
 #[derive(Debug, Default)]
 pub struct Stop(AtomicBool);
 
-/// Tells them when it is dropped: without that, a test that panics would wait for its own threads for ever.
+/// Sets the flag when dropped. Otherwise a test that panics would wait for its threads for ever.
 #[derive(Debug)]
 pub struct Stopping<'s>(&'s Stop);
 
 impl Stop {
-    /// Whether the threads are to end.
+    /// Returns whether the threads must end.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Tells the threads when what this returns is dropped.
-    #[must_use = "dropped at once, it stops at once"]
+    /// Returns a guard that sets the flag when it is dropped.
+    #[must_use = "the flag is set as soon as the guard is dropped"]
     pub fn when_dropped(&self) -> Stopping<'_> {
         Stopping(self)
     }

@@ -1,4 +1,4 @@
-//! A small disk of one's own, which can be filled and made read-only.
+//! A small tmpfs, which a test can fill or make read-only.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,43 +7,43 @@ use tempfile::TempDir;
 
 use crate::deadline::wait_until;
 
-/// A mounted tmpfs; unmounted when dropped, also by a panic.
+/// A mounted tmpfs; unmounted when dropped.
 #[derive(Debug)]
 pub struct Tmpfs {
     directory: TempDir,
 }
 
 impl Tmpfs {
-    /// Mounts one of this many bytes; none where this process may not mount.
+    /// Mounts a tmpfs of this many bytes. Returns `None` if the process may not mount.
     ///
     /// # Panics
-    /// Where no temporary directory can be made.
+    /// If no temporary directory can be created.
     #[must_use]
     pub fn mount(bytes: u64) -> Option<Self> {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let options = format!("size={bytes},mode=0755");
         run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs"], directory.path()).then(|| Self { directory })
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Makes it read-only, once nobody has a file on it open for writing.
+    /// Makes it read-only, as soon as no file on it is open for writing.
     ///
     /// # Panics
-    /// Where that does not come true.
+    /// If that does not happen in time.
     pub fn forbid_writing(&self) {
-        // A thread that has just ended, or a child just forked by another test, may hold files a moment longer.
+        // A thread that is just ending, or a child just forked by another test, may still have files open.
         wait_until("a read-only tmpfs", || run("mount", &["-o", "remount,ro"], self.path()));
     }
 }
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily, because a test that panics may still have files open. A failure is said on stderr.
+        // Lazily, because a test that panics may still have files open. `run` prints a failure.
         run("umount", &["--lazy"], self.path());
     }
 }

@@ -1,5 +1,5 @@
-//! A trail read back by other means than the library's: names, Zstandard, JSON. What it finds is then compared with
-//! what the library's own reader finds.
+//! An independent reader of trails, which uses only file names, Zstandard and JSON. It also checks that the
+//! library's reader finds the same lines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,42 +11,42 @@ use serde_json::Value;
 /// One line of a trail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// Its number, from the line itself.
+    /// The line's seq.
     pub seq: u64,
     /// The line without its newline.
     pub text: String,
-    /// What it says.
+    /// The parsed line.
     pub json: Value,
 }
 
 impl Line {
-    /// The kind of one of the library's own records; none for what a caller recorded.
+    /// Returns the kind of a control record; `None` for other entries.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.json["auditx"]["kind"].as_str()
     }
 
-    /// What it is about.
+    /// Returns the description.
     ///
     /// # Panics
-    /// Where it has no description.
+    /// If the line has no description.
     #[must_use]
     pub fn description(&self) -> &str {
         self.json["description"].as_str().expect("a line has a description")
     }
 }
 
-/// Every line of a trail that nobody is writing, from the oldest on.
+/// Returns all lines of a trail that has no running writer.
 ///
 /// # Panics
-/// Where a byte stands outside a whole line, a line is no JSON object of at most 65,535 bytes, a number is missing or
-/// there twice, a segment's name is not its first line's number, or the library's own reader finds anything else.
+/// If a line is incomplete or is not a JSON object of at most 65,535 bytes, a seq is missing or repeated, a
+/// segment's name is not its first line's seq, or the library's reader finds other lines.
 #[must_use]
 pub fn lines(directory: &Path) -> Vec<Line> {
     lines_from(directory, None)
 }
 
-/// The same from one line on, for a trail that has grown long; the segment it stands in is read whole.
+/// Returns the lines from a seq on, for long trails; reads the whole segment that contains the line.
 ///
 /// # Panics
 /// As [`lines`].
@@ -62,7 +62,7 @@ pub fn lines_from(directory: &Path, first: impl Into<Option<u64>>) -> Vec<Line> 
     for (named, path) in &segments[begin..] {
         let bytes = read(path);
         let text = String::from_utf8(bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert!(text.is_empty() || text.ends_with('\n'), "{} ends within a line", path.display());
+        assert!(text.is_empty() || text.ends_with('\n'), "{} ends with an incomplete line", path.display());
         let before = lines.len();
         for text in text.split_terminator('\n') {
             let line = parse(text, path);
@@ -71,15 +71,15 @@ pub fn lines_from(directory: &Path, first: impl Into<Option<u64>>) -> Vec<Line> 
             lines.push(line);
         }
         if let (Some(named), Some(line)) = (named, lines.get(before)) {
-            assert_eq!(*named, line.seq, "{} is named by its first line", path.display());
+            assert_eq!(*named, line.seq, "the name of {} is not its first line's seq", path.display());
         }
     }
     lines.retain(|line| first.is_none_or(|first| line.seq >= first));
-    same_as_own_reader(directory, &lines);
+    check_library_reader(directory, &lines);
     lines
 }
 
-/// The same, without the library's own records.
+/// Returns all lines except control records.
 ///
 /// # Panics
 /// As [`lines`].
@@ -88,7 +88,7 @@ pub fn entries(directory: &Path) -> Vec<Line> {
     lines(directory).into_iter().filter(|line| line.kind().is_none()).collect()
 }
 
-/// The trail's files in order, each with the number in its name; the active segment has none and is the last.
+/// Returns the segments in order, each with the seq in its name; the active segment is last and has none.
 fn segments(directory: &Path) -> Vec<(Option<u64>, PathBuf)> {
     let mut sealed: BTreeMap<u64, PathBuf> = BTreeMap::new();
     let mut active = None;
@@ -102,7 +102,7 @@ fn segments(directory: &Path) -> Vec<(Option<u64>, PathBuf)> {
         let plain = name.strip_suffix(".zst").unwrap_or(&name);
         let number = plain.strip_prefix("audit-").and_then(|rest| rest.strip_suffix(".jsonl"));
         let Some(number) = number.and_then(|digits| digits.parse().ok()) else { continue };
-        // Killed between compressing and removing: the plain file counts.
+        // After a kill between compression and removal both files exist; the plain one counts.
         if name == plain || !sealed.contains_key(&number) {
             sealed.insert(number, path);
         }
@@ -124,19 +124,19 @@ fn parse(text: &str, path: &Path) -> Line {
     assert!(text.len() < 65_535, "a line of {} bytes in {}", text.len(), path.display());
     let json: Value =
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{}: {error}: {text}", path.display()));
-    let seq = json["seq"].as_u64().unwrap_or_else(|| panic!("a line without a number: {text}"));
+    let seq = json["seq"].as_u64().unwrap_or_else(|| panic!("a line without a seq: {text}"));
     assert!(text.starts_with(&format!("{{\"seq\":{seq},")), "{text}");
     Line { seq, text: text.to_owned(), json }
 }
 
-fn same_as_own_reader(directory: &Path, lines: &[Line]) {
+fn check_library_reader(directory: &Path, lines: &[Line]) {
     let mut reader = TrailReader::new(directory, lines.first().map_or(0, |line| line.seq));
     for line in lines {
         let (seq, text) = reader
             .next_line()
             .unwrap_or_else(|error| panic!("line {}: {error}", line.seq))
             .unwrap_or_else(|| panic!("the library's reader does not find line {}", line.seq));
-        assert_eq!((seq, text), (line.seq, line.text.as_bytes()), "what the library's reader finds");
+        assert_eq!((seq, text), (line.seq, line.text.as_bytes()), "line found by the library's reader");
     }
     let more = reader.next_line().expect("the end of a trail can be read");
     assert!(more.is_none(), "the library's reader finds a line after the last: {more:?}");

@@ -1,4 +1,4 @@
-//! Input that cannot be stored, and a machine that will not store it: a clear error, and the neighbours unharmed.
+//! Invalid input and failing disks: `record()` and `open()` return a clear error, and other entries are unaffected.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -25,28 +25,28 @@ fn descriptions(lines: &[Line]) -> Vec<&str> {
     lines.iter().map(Line::description).collect()
 }
 
-/// Records what must be refused.
+/// Records an entry that must be refused.
 type Refuse<'r> = &'r dyn Fn(&AuditLogger) -> Error;
 
-/// Each of these entries is refused, and the entries before, between and after them are there.
-fn assert_refused_between_neighbours(refuse: &[Refuse<'_>], check: impl Fn(usize, &Error)) {
+/// Asserts that each of these entries is refused, and that the entries before and after them are recorded.
+fn assert_only_these_refused(refuse: &[Refuse<'_>], check: impl Fn(usize, &Error)) {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
-    for (place, refuse) in refuse.iter().enumerate() {
-        logger.log(format!("before {place}")).record().unwrap();
-        check(place, &refuse(&logger));
+    for (number, refuse) in refuse.iter().enumerate() {
+        logger.log(format!("before {number}")).record().unwrap();
+        check(number, &refuse(&logger));
     }
     logger.log("after").record().unwrap();
     assert_eq!(logger.metrics().rejected, refuse.len() as u64);
     logger.close(PATIENCE).unwrap();
-    let mut expected: Vec<String> = (0..refuse.len()).map(|place| format!("before {place}")).collect();
+    let mut expected: Vec<String> = (0..refuse.len()).map(|number| format!("before {number}")).collect();
     expected.push("after".to_owned());
     assert_eq!(descriptions(&entries(directory.path())), expected);
     assert!(lines(directory.path()).iter().all(|line| line.kind() != Some("gap")), "nothing was lost");
 }
 
 #[test]
-fn a_value_that_fits_no_line_is_refused_with_its_name_and_size() {
+fn a_too_large_value_is_refused_with_its_name_and_size() {
     let long = "x".repeat(70_000);
     let escaped = "\u{1}".repeat(11_000);
     let named: [(&str, &str, Refuse<'_>); 5] = [
@@ -58,13 +58,13 @@ fn a_value_that_fits_no_line_is_refused_with_its_name_and_size() {
         }),
         ("description", "70002", &|logger| logger.log(&long).record().unwrap_err()),
         ("endpoint", "70002", &|logger| logger.log("x").endpoint(&long).record().unwrap_err()),
-        // Six bytes for each of these characters.
+        // Each of these characters is escaped to six bytes.
         ("user", "66002", &|logger| logger.log("x").user(&escaped).record().unwrap_err()),
     ];
     let refuse: Vec<Refuse<'_>> = named.iter().map(|(_, _, refuse)| *refuse).collect();
-    assert_refused_between_neighbours(&refuse, |place, error| {
+    assert_only_these_refused(&refuse, |number, error| {
         assert!(error.is_too_large(), "{error:?}");
-        let (name, size, _) = named[place];
+        let (name, size, _) = named[number];
         let message = error.to_string();
         assert!(message.contains(&format!("largest field is {name} with {size} bytes")), "{message}");
         assert!(message.contains("65535"), "{message}");
@@ -72,7 +72,7 @@ fn a_value_that_fits_no_line_is_refused_with_its_name_and_size() {
 }
 
 #[test]
-fn a_line_may_be_as_long_as_it_may_be_and_no_byte_longer() {
+fn only_lines_up_to_the_maximum_length_are_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
     let record = |len: usize| logger.log("x").metadata("text", "x".repeat(len)).record();
@@ -88,7 +88,7 @@ fn a_line_may_be_as_long_as_it_may_be_and_no_byte_longer() {
 }
 
 #[test]
-fn json_too_deep_to_be_read_back_is_refused() {
+fn too_deeply_nested_json_is_refused() {
     fn nested(levels: usize) -> Value {
         (0..levels).fold(
             Value::Null,
@@ -106,13 +106,13 @@ fn json_too_deep_to_be_read_back_is_refused() {
             logger.log("x").record().unwrap_err()
         },
     ];
-    assert_refused_between_neighbours(&refuse, |_, error| {
+    assert_only_these_refused(&refuse, |_, error| {
         assert!(error.is_invalid() && error.to_string().contains("nested deeper than"), "{error:?}");
     });
 }
 
 #[test]
-fn amounts_that_are_no_numbers_are_refused_before_anything_is_recorded() {
+fn invalid_amounts_are_refused() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = Amount::from_f64(value).unwrap_err();
         assert!(error.is_invalid() && error.to_string().contains("not a finite number"), "{error:?}");
@@ -124,15 +124,15 @@ fn amounts_that_are_no_numbers_are_refused_before_anything_is_recorded() {
 }
 
 #[test]
-fn words_that_are_none_are_refused() {
+fn invalid_modules_and_actions_are_refused() {
     let refuse: [Refuse<'_>; 4] = [
         &|logger| logger.log("x").module(BusinessModule::other("two words")).record().unwrap_err(),
         &|logger| logger.log("x").action(AuditAction::other("semi;colon")).record().unwrap_err(),
         &|logger| logger.log("x").module(BusinessModule::other("")).record().unwrap_err(),
         &|logger| logger.log("x").action(AuditAction::other("x".repeat(65))).record().unwrap_err(),
     ];
-    assert_refused_between_neighbours(&refuse, |place, error| {
-        let what = if place % 2 == 0 { "module" } else { "action" };
+    assert_only_these_refused(&refuse, |number, error| {
+        let what = if number % 2 == 0 { "module" } else { "action" };
         assert!(error.is_invalid() && error.to_string().starts_with(what), "{error:?}");
     });
     assert!("ล็อก".parse::<BusinessModule>().unwrap_err().is_invalid());
@@ -140,7 +140,7 @@ fn words_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_carrier_that_cannot_be_understood_is_refused() {
+fn an_invalid_carrier_is_refused() {
     let good = RequestContext::new().user("admin").ip([10, 0, 0, 1].into()).to_carrier();
     let with = |key: &str, value: &str| -> Carrier {
         let others = good.iter().filter(|(other, _)| *other != key);
@@ -160,7 +160,7 @@ fn a_carrier_that_cannot_be_understood_is_refused() {
     let newer = with("auditx-tenant", "north");
     let context = RequestContext::from_carrier(&newer).unwrap();
     assert_eq!(context.fields().user, "admin");
-    assert_eq!(context.to_carrier(), newer, "keys of a later version travel on");
+    assert_eq!(context.to_carrier(), newer, "keys of a later version are passed on");
 }
 
 fn assert_storage(outcome: Result<AuditLogger, Error>, path: &Path) {
@@ -171,7 +171,7 @@ fn assert_storage(outcome: Result<AuditLogger, Error>, path: &Path) {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn the_error_names_a_directory_that_cannot_be_created() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, b"in the way").unwrap();
@@ -181,30 +181,30 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_symlink_or_a_pipe_in_the_place_of_a_segment_is_refused() {
+fn a_symlink_or_fifo_instead_of_a_segment_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let victim = directory.path().join("victim");
-    fs::write(&victim, b"somebody else's").unwrap();
-    let dangling = directory.path().join("nobody");
+    fs::write(&victim, b"another program's").unwrap();
+    let dangling = directory.path().join("missing");
     let make_pipe = |active: &Path| assert!(Command::new("mkfifo").arg(active).status().unwrap().success());
     let make: [&dyn Fn(&Path); 3] = [
         &|active| symlink(&victim, active).unwrap(),
         &|active| symlink(&dangling, active).unwrap(),
         &make_pipe,
     ];
-    for (place, make) in make.iter().enumerate() {
-        let trail = directory.path().join(format!("trail {place}"));
+    for (number, make) in make.iter().enumerate() {
+        let trail = directory.path().join(format!("trail {number}"));
         fs::create_dir(&trail).unwrap();
         let active = trail.join("audit.jsonl");
         make(&active);
         assert_storage(AuditLogger::open(Config::new(&trail)), &active);
     }
-    assert_eq!(fs::read(&victim).unwrap(), b"somebody else's");
+    assert_eq!(fs::read(&victim).unwrap(), b"another program's");
     assert!(!dangling.exists());
 }
 
 #[test]
-fn a_second_process_is_refused_by_the_first_ones_id_until_that_is_gone() {
+fn a_second_process_is_refused_while_the_first_runs() {
     let directory = tempfile::tempdir().unwrap();
     let first = Child::start(Command::new(env!("CARGO_BIN_EXE_leave")).arg(directory.path()).arg("stay"));
     while first.next_line().unwrap() != "leaving" {}
@@ -221,16 +221,16 @@ fn a_second_process_is_refused_by_the_first_ones_id_until_that_is_gone() {
     assert_eq!(entries(directory.path()).len(), 100);
 }
 
-/// A tmpfs, or a line that says what covers the same where none may be mounted.
+/// Mounts a tmpfs; if that is not permitted, prints what covers the same.
 fn small_disk(bytes: u64) -> Option<Tmpfs> {
     let mounted = Tmpfs::mount(bytes);
     if mounted.is_none() {
-        println!("no tmpfs may be mounted here; the unit tests of core have a disk that refuses on demand");
+        println!("cannot mount a tmpfs; the unit tests of auditx-core cover the same with a simulated disk");
     }
     mounted
 }
 
-/// Takes all the room there is, until the file is removed.
+/// Fills the disk with a file and returns its path.
 fn fill(disk: &Tmpfs) -> PathBuf {
     let ballast = disk.path().join("ballast");
     let mut file = fs::File::create(&ballast).unwrap();
@@ -239,14 +239,14 @@ fn fill(disk: &Tmpfs) -> PathBuf {
     ballast
 }
 
-/// Gives it back at once: a file that is only removed stays while a child, not yet executing, has it open.
-fn make_room(ballast: &Path) {
+/// Frees the space. Truncates the file first: a child between fork and exec may still have it open.
+fn free_space(ballast: &Path) {
     fs::write(ballast, b"").unwrap();
     fs::remove_file(ballast).unwrap();
 }
 
 #[test]
-fn a_read_only_disk_is_named() {
+fn the_error_names_a_read_only_disk() {
     let Some(disk) = small_disk(256 * 1024) else { return };
     let trail = disk.path().join("trail");
     let logger = open(&trail);
@@ -260,18 +260,18 @@ fn a_read_only_disk_is_named() {
 }
 
 #[test]
-fn a_full_disk_refuses_entries_until_there_is_room_and_the_gap_is_told() {
+fn a_full_disk_refuses_entries_and_the_gap_is_recorded() {
     let Some(disk) = small_disk(256 * 1024) else { return };
     let trail = disk.path().join("trail");
     let logger = open(&trail);
     let ballast = fill(&disk);
-    // What is left of the active segment's last page.
+    // Entries that fit into the active segment's last page are still accepted.
     let mut accepted = 0_u64;
     let mut refused = 0_u64;
     while refused < 9 {
         match logger.log("Goods received").metadata("text", "x".repeat(500)).record() {
             Ok(_) => {
-                assert_eq!(refused, 0, "there is no room for another entry of the same size");
+                assert_eq!(refused, 0, "there is no space for another entry of the same size");
                 accepted += 1;
             }
             Err(error) => {
@@ -282,8 +282,8 @@ fn a_full_disk_refuses_entries_until_there_is_room_and_the_gap_is_told() {
         }
     }
     let on_disk = fs::read_to_string(trail.join("audit.jsonl")).unwrap();
-    assert!(on_disk.ends_with("}\n"), "half a line was taken back");
-    make_room(&ballast);
+    assert!(on_disk.ends_with("}\n"), "the incomplete line was rolled back");
+    free_space(&ballast);
     logger.log("There is room again").record().unwrap();
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
@@ -298,16 +298,16 @@ fn a_full_disk_refuses_entries_until_there_is_room_and_the_gap_is_told() {
     assert_eq!(lines.iter().filter(|line| line.kind() == Some("gap")).count(), 1);
     let received = lines.iter().filter(|line| line.description() == "Goods received").count();
     assert_eq!(received as u64, accepted);
-    // Nothing was read by way of a cursor that stood still.
+    // The follower's cursor could not be saved, but no line is repeated.
     let security = fs::read_to_string(trail.join("security.jsonl")).unwrap();
     assert_eq!(security.lines().collect::<Vec<_>>(), [lines[gap].text.as_str()]);
 }
 
 #[test]
-fn a_disk_that_is_full_just_when_a_segment_is_to_be_sealed_tells_of_refused_entries_only() {
+fn a_disk_full_during_a_seal_counts_only_refused_entries() {
     let Some(disk) = small_disk(512 * 1024) else { return };
     let trail = disk.path().join("trail");
-    // Beyond the seal there is still room in the active segment's last page, and then nowhere.
+    // After the seal, only the rest of the active segment's last page can be written.
     let (threshold, page) = (70_000, 4_096);
     let logger = AuditLogger::open(Config::new(&trail).max_file_bytes(threshold)).unwrap();
     let active = trail.join("audit.jsonl");
@@ -324,37 +324,37 @@ fn a_disk_that_is_full_just_when_a_segment_is_to_be_sealed_tells_of_refused_entr
             refused += 1;
         }
     }
-    make_room(&ballast);
+    free_space(&ballast);
     logger.log("There is room again").record().unwrap();
     logger.close(PATIENCE).unwrap();
 
     let lines = lines(&trail);
-    let told: Vec<u64> = lines
+    let counts: Vec<u64> = lines
         .iter()
         .filter(|line| line.kind() == Some("gap"))
         .map(|line| line.json["auditx"]["count"].as_u64().unwrap())
         .collect();
-    assert_eq!(told.iter().sum::<u64>(), refused, "entries that callers know to be refused");
-    // A seal is a rename, which needs no room; only its record has to wait for some.
+    assert_eq!(counts.iter().sum::<u64>(), refused, "only entries that were refused to callers");
+    // A seal is a rename, which needs no space; only its control record waits for space.
     assert_eq!(auditx_core::sealed_segments(&trail).unwrap().len(), 1);
     let kinds: Vec<&str> = lines.iter().filter_map(Line::kind).collect();
-    let place = |what: &str| kinds.iter().position(|kind| *kind == what).unwrap();
-    assert!(place("rotated") < place("gap"), "{kinds:?}");
+    let position = |what: &str| kinds.iter().position(|kind| *kind == what).unwrap();
+    assert!(position("rotated") < position("gap"), "{kinds:?}");
 }
 
 #[test]
-fn a_trail_opens_again_after_a_full_disk_refused_its_opening_and_its_closing() {
+fn a_trail_opens_again_after_the_disk_was_full() {
     let Some(disk) = small_disk(256 * 1024) else { return };
     let trail = disk.path().join("trail");
     let logger = open(&trail);
     let ballast = fill(&disk);
-    // The shortest entry there is: shorter than what opening and closing record.
+    // The shortest possible entry, shorter than the control records of opening and closing.
     while logger.log("x").record().is_ok() {}
     let accepted = logger.metrics().accepted;
     assert!(logger.close(PATIENCE).unwrap_err().is_storage());
     assert_storage(AuditLogger::open(Config::new(&trail)), &trail);
     assert_storage(AuditLogger::open(Config::new(disk.path().join("another"))), disk.path());
-    make_room(&ballast);
+    free_space(&ballast);
     for trail in [&trail, &disk.path().join("another")] {
         let logger = open(trail);
         logger.log("afterwards").record().unwrap();
@@ -366,15 +366,16 @@ fn a_trail_opens_again_after_a_full_disk_refused_its_opening_and_its_closing() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_survived_as_a_full_disk_is() {
+fn a_file_size_limit_is_handled_like_a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
-    // Only a shell can make the signal of that limit be ignored without unsafe code.
+    // The shell ignores SIGXFSZ for the program, which Rust could do only with unsafe code.
     command
         .args(["-c", "trap '' XFSZ && exec \"$0\" \"$1\"", env!("CARGO_BIN_EXE_full_disk")])
         .arg(directory.path());
     let child = Child::start(&mut command);
-    let accepted: usize = child.next_line().expect("it says how many entries were accepted").parse().unwrap();
+    let accepted: usize =
+        child.next_line().expect("it prints how many entries were accepted").parse().unwrap();
     let (status, _) = child.end();
     assert!(status.success(), "{status}");
 

@@ -1,13 +1,13 @@
-//! docs/COMPLIANCE.md names tests: each of them exists.
+//! Checks that every test named in docs/COMPLIANCE.md exists.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The names of all functions in the sources below a directory.
+/// Adds the names of all functions in the sources below a directory.
 fn functions(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a directory of the checkout") {
-        let path = entry.expect("an entry of it").path();
+        let path = entry.expect("a directory entry").path();
         if path.is_dir() {
             functions(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -19,17 +19,17 @@ fn functions(directory: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_test_that_the_page_about_compliance_names_exists() {
+fn every_test_named_in_the_compliance_document_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
     let mut known = BTreeSet::new();
     for folder in ["crates", "examples", "tests"] {
         functions(&root.join(folder), &mut known);
     }
-    let page = fs::read_to_string(root.join("docs/COMPLIANCE.md")).expect("the page");
-    // Names of fields have fewer words.
+    let document = fs::read_to_string(root.join("docs/COMPLIANCE.md")).expect("the document");
+    // Names of fields have fewer words than names of tests.
     let named: Vec<&str> =
-        page.split('`').skip(1).step_by(2).filter(|code| code.matches('_').count() >= 3).collect();
+        document.split('`').skip(1).step_by(2).filter(|code| code.matches('_').count() >= 3).collect();
     assert!(named.len() > 30, "{named:?}");
     let missing: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
-    assert!(missing.is_empty(), "these tests are gone or have another name: {missing:?}");
+    assert!(missing.is_empty(), "docs/COMPLIANCE.md names tests that do not exist: {missing:?}");
 }

@@ -1,4 +1,4 @@
-//! Many threads, one trail, segments sealed and compressed all the while.
+//! Many threads record into one trail while segments are sealed and compressed.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -20,7 +20,7 @@ fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_536)
 }
 
-/// The lines of callers are exactly what the threads recorded: each once, each thread's own in its order.
+/// Asserts that the trail has each thread's entries exactly once and in order.
 fn assert_complete(lines: &[Line]) {
     assert_eq!(lines[0].seq, 0);
     let mut next = vec![0; usize::try_from(THREADS).unwrap()];
@@ -33,12 +33,12 @@ fn assert_complete(lines: &[Line]) {
     assert!(next.iter().all(|next| *next == ENTRIES), "{next:?}");
 }
 
-/// Follows the trail while it grows; gives how many lines it saw.
+/// Follows the trail until `stop` is set and returns how many lines it read.
 fn follow(directory: &Path, stop: &Stop) -> u64 {
     let mut reader = TrailReader::new(directory, 0);
     let mut seen = 0;
     loop {
-        // Looked at first: what was recorded before is then still read.
+        // Read before the lines, so that all lines recorded before the stop are still read.
         let is_over = stop.is_set();
         while let Some((seq, line)) = reader.next_line().unwrap() {
             assert_eq!(seq, seen);
@@ -83,12 +83,12 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
             recorder.join().unwrap();
         }
         logger.flush(PATIENCE).unwrap();
-        // Each segment gets an index first, which the trail records.
+        // Compression comes after the index of a segment, which is also recorded in the trail.
         wait_until("the compression of every sealed segment", || {
             let metrics = logger.metrics();
             metrics.compressed == metrics.seals && metrics.durable == metrics.written
         });
-        logger.drain(PATIENCE).unwrap();
+        logger.flush_hooks(PATIENCE).unwrap();
         drop(stopping);
         follower.join().unwrap()
     });
@@ -103,24 +103,24 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         metrics.followers.iter().map(|follower| follower.failures).sum(),
     ];
     assert_eq!(failures, [0; 5], "{metrics:?}");
-    assert_eq!(seen, metrics.written, "a reader that follows sees each line");
-    assert_eq!(hooked.load(Ordering::SeqCst), metrics.written, "so does a hook: {metrics:?}");
+    assert_eq!(seen, metrics.written, "the reader reads each line");
+    assert_eq!(hooked.load(Ordering::SeqCst), metrics.written, "the hook gets each line: {metrics:?}");
     logger.close(PATIENCE).unwrap();
 
     let closed = lines(directory.path());
-    assert_eq!(closed.len() as u64, metrics.written + 1, "and the close record");
+    assert_eq!(closed.len() as u64, metrics.written + 1, "all lines and the close record");
     assert_complete(&closed);
 
     AuditLogger::open(self::config(directory.path())).unwrap().close(PATIENCE).unwrap();
     let reopened = lines(directory.path());
     assert_eq!(reopened[..closed.len()], closed[..]);
-    // A segment that had to wait for its seal is sealed now.
+    // A pending seal may be done now.
     let kinds = reopened[closed.len()..].iter().map(Line::kind).filter(|kind| *kind != Some("rotated"));
     assert_eq!(kinds.collect::<Vec<_>>(), [Some("open"), Some("checkpoint"), Some("close")]);
 }
 
 #[test]
-fn whoever_begins_to_read_during_a_seal_begins_with_the_first_line() {
+fn a_reader_opened_during_a_seal_starts_at_the_first_line() {
     for round in 0..50 {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -145,12 +145,12 @@ fn whoever_begins_to_read_during_a_seal_begins_with_the_first_line() {
 }
 
 #[test]
-fn a_closed_trail_is_free_even_while_the_process_starts_others() {
+fn a_closed_trail_is_unlocked_while_the_process_forks() {
     let directory = tempfile::tempdir().unwrap();
     let stop = Stop::default();
     std::thread::scope(|scope| {
         let stopping = stop.when_dropped();
-        // Between fork and exec a child has every open file, locks included.
+        // Between fork and exec, a child has all open files of its parent, including locks.
         let starter = scope.spawn(|| {
             while !stop.is_set() {
                 assert!(Command::new("true").status().unwrap().success());
@@ -161,6 +161,6 @@ fn a_closed_trail_is_free_even_while_the_process_starts_others() {
         let refused: Vec<_> = (0..100).map(open_and_close).filter_map(Result::err).collect();
         drop(stopping);
         starter.join().unwrap();
-        assert!(refused.is_empty(), "{} times refused: {}", refused.len(), refused[0]);
+        assert!(refused.is_empty(), "open failed {} times: {}", refused.len(), refused[0]);
     });
 }

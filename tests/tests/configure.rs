@@ -1,5 +1,5 @@
-//! The process-wide logger, configured again and again while threads record. The only test in its process: `audit()` is
-//! one for all of it.
+//! Configures the process-wide logger repeatedly while threads record. The only test in its process, because
+//! `audit()` is global.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use auditx_tests::trail::entries;
 
 const THREADS: u64 = 8;
 
-/// What one thread recorded until told to stop: how many entries, and those that were refused.
+/// Records until `stop` is set. Returns the number of accepted entries and the errors of refused ones.
 fn record_until(stop: &Stop, thread: u64, accepted: &AtomicU64) -> (u64, Vec<Error>) {
     let mut refused = Vec::new();
     let mut number = 0;
@@ -29,10 +29,10 @@ fn record_until(stop: &Stop, thread: u64, accepted: &AtomicU64) -> (u64, Vec<Err
 }
 
 #[test]
-fn every_entry_lands_in_exactly_one_of_the_trails() {
+fn each_entry_is_in_exactly_one_trail() {
     let directory = tempfile::tempdir().unwrap();
-    let places: Vec<PathBuf> = (0..3).map(|place| directory.path().join(place.to_string())).collect();
-    configure(Config::new(&places[0])).unwrap();
+    let directories: Vec<PathBuf> = (0..3).map(|number| directory.path().join(number.to_string())).collect();
+    configure(Config::new(&directories[0])).unwrap();
     let (stop, accepted) = (Stop::default(), AtomicU64::new(0));
     let outcomes: Vec<(u64, Vec<Error>)> = std::thread::scope(|scope| {
         let stopping = stop.when_dropped();
@@ -45,8 +45,9 @@ fn every_entry_lands_in_exactly_one_of_the_trails() {
             })
             .collect();
         for round in 0..60 {
-            // Each place twice in a row: once another's successor, once its own.
-            configure(Config::new(&places[round / 2 % places.len()]).max_file_bytes(262_144)).unwrap();
+            // Each directory twice in a row, so that it follows another directory and itself.
+            configure(Config::new(&directories[round / 2 % directories.len()]).max_file_bytes(262_144))
+                .unwrap();
             if round % 3 != 0 {
                 let before = accepted.load(Ordering::SeqCst);
                 wait_until("entries after a configure", || accepted.load(Ordering::SeqCst) > before + 100);
@@ -58,8 +59,8 @@ fn every_entry_lands_in_exactly_one_of_the_trails() {
     audit().close(PATIENCE).unwrap();
 
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
-    for place in &places {
-        for line in entries(place) {
+    for directory in &directories {
+        for line in entries(directory) {
             *found.entry(line.description().to_owned()).or_default() += 1;
         }
     }
@@ -70,5 +71,5 @@ fn every_entry_lands_in_exactly_one_of_the_trails() {
     assert!(expected.len() > 4_000, "{}", expected.len());
     assert!(found == expected, "{} different entries found, {} accepted", found.len(), expected.len());
     let refused: Vec<&Error> = outcomes.iter().flat_map(|(_, refused)| refused).collect();
-    assert!(refused.is_empty(), "{} entries landed nowhere: {:?}", refused.len(), refused[0]);
+    assert!(refused.is_empty(), "{} entries were refused: {:?}", refused.len(), refused[0]);
 }

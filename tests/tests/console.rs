@@ -1,4 +1,4 @@
-//! The console as lines of JSON, read by another process from a pipe: the bytes of the trail, each line once.
+//! Another process reads the console from a pipe: it gets each line of the trail exactly once.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -20,7 +20,7 @@ fn program(way: &str, console: &str, directory: &Path) -> Command {
     command
 }
 
-/// The text of all segments.
+/// Returns the text of all segments.
 fn trail(directory: &Path) -> String {
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut segments: Vec<_> =
@@ -30,18 +30,18 @@ fn trail(directory: &Path) -> String {
     segments.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// The lines of the trail among those of the program.
+/// Returns the output without the lines that the program printed itself.
 fn shown(output: &[u8]) -> String {
     let text = std::str::from_utf8(output).unwrap();
     text.split_inclusive('\n').filter(|line| !line.starts_with("own line ")).collect()
 }
 
 #[test]
-fn a_collector_reads_each_line_of_the_trail_once_across_sessions() {
+fn a_collector_reads_each_line_exactly_once() {
     for console in ["stdout-json", "stderr-json"] {
         let directory = tempfile::tempdir().unwrap();
         let mut command = program("sessions", console, directory.path());
-        // Colours that are wanted by force change nothing.
+        // Forced colours do not affect JSON.
         let output = command.env("CLICOLOR_FORCE", "1").output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}", &err[..err.len().min(2_000)]);
@@ -52,18 +52,18 @@ fn a_collector_reads_each_line_of_the_trail_once_across_sessions() {
             assert!(lines.contains(&format!("\"kind\":\"{kind}\"")), "{kind}");
         }
         let own = std::str::from_utf8(&output.stdout).unwrap().lines().filter(|line| line.starts_with("own"));
-        assert_eq!(own.count(), 2_000, "the program's own lines are whole");
+        assert_eq!(own.count(), 2_000, "the program's own lines are complete");
     }
 }
 
 #[test]
-fn a_pipe_that_does_not_block_gets_every_byte_once() {
+fn a_nonblocking_pipe_gets_every_byte_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut child =
         program("nonblocking", "stdout-json", directory.path()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut output, mut first) = (child.stdout.take().unwrap(), [0; 1_000]);
     output.read_exact(&mut first).unwrap();
-    // The trail has four times what the pipe takes: its writer has met a full one.
+    // The trail is four times as long as the pipe's buffer, so the pipe has been full.
     wait_until("a full pipe", || trail(directory.path()).len() > 260_000);
     let mut lines = first.to_vec();
     output.read_to_end(&mut lines).unwrap();
@@ -72,7 +72,7 @@ fn a_pipe_that_does_not_block_gets_every_byte_once() {
 }
 
 #[test]
-fn a_console_that_nobody_reads_any_more_is_reported_once_and_holds_nobody_up() {
+fn a_closed_console_is_reported_once_and_blocks_nothing() {
     for console in ["stdout-json", "stdout"] {
         let directory = tempfile::tempdir().unwrap();
         let mut child = program("abandoned", console, directory.path())
@@ -90,12 +90,12 @@ fn a_console_that_nobody_reads_any_more_is_reported_once_and_holds_nobody_up() {
         drop(output);
         child.stdin.take().unwrap().write_all(b"\n").unwrap();
         let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert!(ended.status.success(), "{said}");
-        assert_eq!(said, "failures 1 lag 0 quick true\n", "{console}");
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{stderr}");
+        assert_eq!(stderr, "failures 1 lag 0 quick true\n", "{console}");
         let app_log = fs::read_to_string(directory.path().join("app.log")).unwrap();
         let about: Vec<&str> = app_log.lines().filter(|line| line.contains("console")).collect();
         assert_eq!(about.len(), 1, "{app_log}");
-        assert!(about[0].contains("Broken pipe") && about[0].contains("shows nothing more"), "{app_log}");
+        assert!(about[0].contains("Broken pipe") && about[0].contains("writes nothing more"), "{app_log}");
     }
 }

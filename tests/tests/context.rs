@@ -1,4 +1,4 @@
-//! Who an entry says it is about, when a thousand tasks share a few threads.
+//! Request contexts of tasks that share a few threads.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -25,7 +25,7 @@ fn user_of(line: &Line) -> &str {
     line.json["user"].as_str().unwrap()
 }
 
-/// The users of the entries with these words.
+/// Returns the users of the entries with this description.
 fn users(entries: &[Line], description: &str) -> Vec<String> {
     entries
         .iter()
@@ -38,14 +38,14 @@ fn users(entries: &[Line], description: &str) -> Vec<String> {
 async fn a_thousand_tasks_never_mix_their_contexts() {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
-    let all_are_here = Arc::new(Barrier::new(usize::try_from(TASKS).unwrap()));
+    let all_started = Arc::new(Barrier::new(usize::try_from(TASKS).unwrap()));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (logger, all_are_here) = (logger.clone(), all_are_here.clone());
+            let (logger, all_started) = (logger.clone(), all_started.clone());
             let context =
                 RequestContext::new().user(format!("user {task}")).request_id(format!("request {task}"));
             spawn(context.in_task(async move {
-                all_are_here.wait().await;
+                all_started.wait().await;
                 for step in 0..STEPS {
                     RequestContext::update(|fields| fields.branch_id = format!("branch {task}.{step}"));
                     yield_now().await;
@@ -62,7 +62,7 @@ async fn a_thousand_tasks_never_mix_their_contexts() {
     logger.close(PATIENCE).unwrap();
 
     let entries = entries(directory.path());
-    assert_eq!(users(&entries, "outside"), ["SYSTEM"], "no task left its context behind");
+    assert_eq!(users(&entries, "outside"), ["SYSTEM"], "no task's context is still current");
     let steps: Vec<&Line> = entries.iter().filter(|line| line.description() == "step").collect();
     assert_eq!(steps.len() as u64, TASKS * STEPS);
     for line in steps {
@@ -74,19 +74,19 @@ async fn a_thousand_tasks_never_mix_their_contexts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_spawned_has_the_context_only_where_it_is_taken_along() {
+async fn spawned_work_has_the_context_only_if_it_is_passed_on() {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
     let context = RequestContext::new().user("admin");
     context
         .scope(async {
             let current = RequestContext::current();
-            let record = |words: &'static str| {
+            let record = |description: &'static str| {
                 let logger = logger.clone();
-                move || drop(logger.log(words).record().unwrap())
+                move || drop(logger.log(description).record().unwrap())
             };
-            let task = |words: &'static str| {
-                let record = record(words);
+            let task = |description: &'static str| {
+                let record = record(description);
                 async move {
                     yield_now().await;
                     record();
@@ -101,7 +101,7 @@ async fn what_is_spawned_has_the_context_only_where_it_is_taken_along() {
             record("scope")();
         })
         .await;
-    // The same pool's threads, afterwards.
+    // A thread of the same pool must not keep the context.
     spawn_blocking({
         let logger = logger.clone();
         move || drop(logger.log("blocking afterwards").record().unwrap())
@@ -114,13 +114,13 @@ async fn what_is_spawned_has_the_context_only_where_it_is_taken_along() {
     for bare in ["bare task", "bare blocking", "bare thread", "blocking afterwards"] {
         assert_eq!(users(&entries, bare), ["SYSTEM"], "{bare}");
     }
-    for taken_along in ["task", "blocking", "thread", "scope"] {
-        assert_eq!(users(&entries, taken_along), ["admin"], "{taken_along}");
+    for passed_on in ["task", "blocking", "thread", "scope"] {
+        assert_eq!(users(&entries, passed_on), ["admin"], "{passed_on}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_update_in_a_spawned_task_is_seen_by_who_spawned_it() {
+async fn an_update_in_a_spawned_task_is_visible_to_its_parent() {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
     RequestContext::new()
@@ -136,7 +136,7 @@ async fn an_update_in_a_spawned_task_is_seen_by_who_spawned_it() {
     assert_eq!(users(&entries(directory.path()), "closing"), ["authenticated"]);
 }
 
-/// Records when it is dropped, as a transaction that is rolled back would.
+/// Records an entry when it is dropped, as a transaction that is rolled back would.
 struct RollBack(AuditLogger);
 
 impl Drop for RollBack {
@@ -146,7 +146,7 @@ impl Drop for RollBack {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_a_cancelled_future_records_in_its_destructors_has_its_context() {
+async fn destructors_of_a_cancelled_future_have_its_context() {
     let directory = tempfile::tempdir().unwrap();
     let logger = open(directory.path());
     let work = |started: Option<oneshot::Sender<()>>| {
@@ -164,10 +164,10 @@ async fn what_a_cancelled_future_records_in_its_destructors_has_its_context() {
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
 
-    // The other branch wins.
+    // The other branch finishes first, so this future is dropped.
     tokio::select! {
         biased;
-        () = RequestContext::new().user("selected").scope(work(None)) => unreachable!("it waits for ever"),
+        () = RequestContext::new().user("selected").scope(work(None)) => unreachable!("the work never finishes"),
         () = yield_now() => {}
     }
     drop(RequestContext::new().user("never polled").scope(work(None)));

@@ -1,5 +1,5 @@
-//! Every decoder over its corpus, and over each file of it with bytes flipped, cut off and doubled. `cargo xtask fuzz` goes
-//! on from the same files for as long as one likes.
+//! Runs every decoder over its corpus, and over variants of each file with bytes flipped, cut off and doubled.
+//! `cargo xtask fuzz` starts from the same files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use auditx_tests::decoders;
 
-/// With so many changes made to each file.
+/// Decodes each file of a corpus, and `changes` variants of it.
 fn run(name: &str, changes: usize, decode: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/corpus").join(name);
     let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -29,7 +29,7 @@ fn check(file: &Path, what: &str, bytes: &[u8], decode: fn(&[u8])) {
     assert!(outcome.is_ok(), "{}, {what}: {}", file.display(), bytes.escape_ascii());
 }
 
-/// The same ones in every run, spread over the whole file.
+/// Returns variants of a file, with changes spread over the whole file. They are the same in every run.
 fn mutations(seed: &[u8], count: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
     let step = seed.len().div_ceil(count).max(1);
     seed.iter().enumerate().step_by(step).enumerate().map(|(number, (at, byte))| {
@@ -54,31 +54,31 @@ fn mutations(seed: &[u8], count: usize) -> impl Iterator<Item = (String, Vec<u8>
 }
 
 #[test]
-fn notes_that_parse_are_spelled_as_they_would_be_written() {
+fn parsed_notes_are_printed_as_the_same_bytes() {
     run("note", 400, decoders::note);
 }
 
 #[test]
-fn proofs_that_parse_are_spelled_as_they_would_be_written() {
+fn parsed_proofs_are_printed_as_the_same_bytes() {
     run("proof", 200, decoders::proof);
 }
 
 #[test]
-fn a_cursor_says_only_what_its_checksums_confirm() {
+fn a_cursor_is_read_only_if_its_checksum_is_right() {
     run("cursor", 1_000, decoders::cursor);
 }
 
 #[test]
-fn whatever_a_segment_holds_its_readers_agree_and_end() {
+fn all_readers_of_a_segment_agree() {
     run("segment", 40, decoders::segment);
 }
 
 #[test]
-fn whatever_became_of_a_ring_recovery_invents_and_repeats_nothing() {
+fn recovery_from_a_damaged_ring_invents_and_repeats_nothing() {
     run("ring", 12, decoders::ring);
 }
 
 #[test]
-fn a_question_reads_back_and_finds_no_line_that_a_search_passes_over() {
+fn a_query_reads_back_and_skips_no_matching_line() {
     run("query", 300, decoders::query);
 }

@@ -1,4 +1,4 @@
-//! The process-wide logger of a program that configures nothing: the environment says where, and whether to show it.
+//! The process-wide logger, configured only by environment variables.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,7 +17,7 @@ fn run(directory: &Path, variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-/// What the console shows of callers' entries, without the time each begins with.
+/// Returns the console's lines for callers' entries, without the time.
 fn shown(output: &[u8]) -> Vec<String> {
     let text = String::from_utf8(output.to_vec()).unwrap();
     let callers = text.lines().filter(|line| line.contains("user=admin"));
@@ -25,7 +25,7 @@ fn shown(output: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn without_any_setting_entries_go_to_logs_in_the_working_directory_and_to_no_console() {
+fn the_default_is_logs_in_the_working_directory() {
     let directory = tempfile::tempdir().unwrap();
     let output = run(directory.path(), &[]);
     assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
@@ -33,7 +33,7 @@ fn without_any_setting_entries_go_to_logs_in_the_working_directory_and_to_no_con
 }
 
 #[test]
-fn the_console_shows_each_line_as_harmless_text() {
+fn the_console_escapes_control_characters() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [("AUDITX_LOG_DIR", "erp"), ("AUDITX_INSTANCE", "worker-1"), ("AUDITX_CONSOLE", "stdout")];
     let output = run(directory.path(), &settings);
@@ -47,12 +47,12 @@ fn the_console_shows_each_line_as_harmless_text() {
     );
     let all = lines(&directory.path().join("erp/worker-1"));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(text.lines().count(), all.len(), "a line each, the trail's own and `close` too");
+    assert_eq!(text.lines().count(), all.len(), "one line per entry, including control records");
     assert_eq!(all.last().and_then(Line::kind), Some("close"));
 }
 
 #[test]
-fn the_console_is_coloured_where_colours_are_wanted() {
+fn the_console_uses_colours_if_they_are_forced() {
     let directory = tempfile::tempdir().unwrap();
     let output = run(directory.path(), &[("AUDITX_CONSOLE", "stderr"), ("CLICOLOR_FORCE", "1")]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
@@ -62,7 +62,7 @@ fn the_console_is_coloured_where_colours_are_wanted() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_read_is_named_and_nothing_is_recorded_elsewhere() {
+fn an_invalid_setting_is_named_and_nothing_is_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let output = run(directory.path(), &[("AUDITX_MAX_FILE_BYTES", "ten")]);
     assert!(!output.status.success());
@@ -72,7 +72,7 @@ fn a_setting_that_cannot_be_read_is_named_and_nothing_is_recorded_elsewhere() {
 }
 
 #[test]
-fn the_signing_key_comes_from_where_the_environment_says() {
+fn the_environment_selects_the_source_of_the_signing_key() {
     let directory = tempfile::tempdir().unwrap();
     let key = SigningKey::generate();
     let credentials = directory.path().join("credentials");
@@ -100,9 +100,9 @@ fn the_signing_key_comes_from_where_the_environment_says() {
         assert_eq!(verifier.public_key(), key.public_key(), "{source}");
         let note = SignedCheckpoint::parse(&fs::read(checkpoint_path(&trail)).unwrap()).unwrap();
         note.verify(&[verifier]).unwrap();
-        assert!(!trail.join(".auditx/keys").exists(), "no key of the trail's own");
+        assert!(!trail.join(".auditx/keys").exists(), "the trail has no key of its own");
     }
-    for (source, said) in [
+    for (source, named) in [
         ("env:KEY_BAD", "KEY_BAD"),
         ("env:KEY_NONE", "KEY_NONE"),
         ("credential:none", "none"),
@@ -111,6 +111,6 @@ fn the_signing_key_comes_from_where_the_environment_says() {
     ] {
         let output = with(source, "refused");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && text.contains(said), "{source}: {text}");
+        assert!(!output.status.success() && text.contains(named), "{source}: {text}");
     }
 }

@@ -1,5 +1,7 @@
-//! The exact lines of this format version, byte for byte. What was once written must always be readable, so these files
-//! stay for ever, those of older versions too; a change here is a new format version. `AUDITX_BLESS=1` writes them anew.
+//! Compares lines with the golden files of this format version, byte for byte.
+//!
+//! Everything that was ever written must stay readable, so the files of all versions are kept for ever. A changed
+//! file means a new format version. `AUDITX_BLESS=1` writes the files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -31,7 +33,7 @@ fn compat(version: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/compat").join(version)
 }
 
-/// Compares with the golden file, in which only what must differ from run to run has been replaced.
+/// Compares lines with a golden file, after values that differ from run to run are replaced.
 fn assert_golden(name: &str, lines: &[&Line]) {
     let path = compat("v2").join(name);
     let found: String = lines.iter().map(|line| redacted(line) + "\n").collect();
@@ -41,7 +43,7 @@ fn assert_golden(name: &str, lines: &[&Line]) {
         return;
     }
     let golden = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_eq!(found, golden, "{name}: the lines this version writes, and those it must write");
+    assert_eq!(found, golden, "{name}: written and expected lines");
 }
 
 fn redacted(line: &Line) -> String {
@@ -70,7 +72,7 @@ fn redacted(line: &Line) -> String {
         }),
         "indexed" => replace(&text, "\"sha256\":\"", "\"", "<hash>", assert_hash),
         "erased" => replace(&text, "\"leaf_hash\":\"", "\"", "<hash>", assert_hash),
-        // As many hashes as the number of lines has ones: each differs from run to run.
+        // The frontier has one hash for each 1 bit in the number of lines; all differ from run to run.
         "retired" => {
             let text = replace(&text, "\"root\":\"", "\"", "<hash>", assert_hash);
             replace(&text, "\"frontier\":[\"", "\"]", "<hashes>", |hashes| {
@@ -79,18 +81,18 @@ fn redacted(line: &Line) -> String {
         }
         "open" => {
             let text = replace(&text, "\"version\":\"", "\"", "<version>", |version| {
-                assert_eq!(version, env!("CARGO_PKG_VERSION"), "one version for the whole workspace");
+                assert_eq!(version, env!("CARGO_PKG_VERSION"), "all crates have the same version");
             });
             let text = replace(&text, "\"key\":\"", "\"", "<key>", assert_key);
             replace(&text, "\"pid\":", ",", "\"<pid>\"", assert_own_pid)
         }
-        // Once in the description, once in the reason.
-        "gap" => text.replace(&place_of(&text), "(trail/audit.jsonl)"),
-        // The first segment holds this process's id, and the number of its bytes depends on that.
+        // The path is in the description and in the reason.
+        "gap" => text.replace(&path_in(&text), "(trail/audit.jsonl)"),
+        // The first segment contains the process id, which affects its length.
         "recovered" if text.contains("truncated from") => {
             let (_, rest) = text.split_once("truncated from ").unwrap();
             let (bytes, _) = rest.split_once(" bytes").unwrap();
-            // Its number, too, depends on when it was noticed.
+            // The seq depends on when the truncation was noticed.
             let text = text.replacen(&format!("\"seq\":{},", line.seq), "\"seq\":6,", 1);
             text.replace(&format!("truncated from {bytes} bytes"), "truncated from <bytes> to <bytes>")
         }
@@ -99,8 +101,8 @@ fn redacted(line: &Line) -> String {
     }
 }
 
-/// The absolute path of the active segment, in brackets.
-fn place_of(text: &str) -> String {
+/// Returns the absolute path of the active segment, in parentheses.
+fn path_in(text: &str) -> String {
     let (_, rest) = text.split_once("(/").unwrap_or_else(|| panic!("no path in {text}"));
     let (path, _) = rest.split_once(')').unwrap();
     assert!(path.ends_with("trail/audit.jsonl"), "{path}");
@@ -120,11 +122,11 @@ fn assert_own_pid(pid: &str) {
     assert_eq!(pid, std::process::id().to_string());
 }
 
-/// Replaces what stands between `begin` and `end`, having looked at it.
-fn replace(text: &str, begin: &str, end: &str, with: &str, look: impl FnOnce(&str)) -> String {
+/// Checks the value between `begin` and `end` and replaces it.
+fn replace(text: &str, begin: &str, end: &str, with: &str, check: impl FnOnce(&str)) -> String {
     let (before, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {text}"));
     let (value, after) = rest.split_once(end).unwrap_or_else(|| panic!("no end of {begin} in {text}"));
-    look(value);
+    check(value);
     format!("{before}{begin}{with}{end}{after}")
 }
 
@@ -133,7 +135,7 @@ fn of_kind<'l>(lines: &'l [Line], kind: &str) -> Vec<&'l Line> {
 }
 
 #[test]
-fn the_quick_start_writes_these_lines() {
+fn the_quick_start_writes_the_golden_lines() {
     let directory = tempfile::tempdir().unwrap();
     let audit = AuditLogger::open(config(directory.path())).unwrap();
     let _scope = RequestContext::new()
@@ -195,7 +197,7 @@ fn the_quick_start_writes_these_lines() {
 }
 
 #[test]
-fn failed_logins_write_these_lines() {
+fn failed_logins_write_the_golden_lines() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(directory.path()).rate_limit(RateLimit::new(1, Duration::from_secs(60)));
     let audit = AuditLogger::open(config).unwrap();
@@ -218,7 +220,7 @@ fn failed_logins_write_these_lines() {
 }
 
 #[test]
-fn every_field_at_once_writes_this_line() {
+fn an_entry_with_every_field_writes_the_golden_line() {
     let directory = tempfile::tempdir().unwrap();
     let audit = AuditLogger::open(config(directory.path())).unwrap();
     audit
@@ -254,9 +256,9 @@ fn every_field_at_once_writes_this_line() {
 }
 
 #[test]
-fn the_librarys_own_records_are_these_lines() {
+fn control_records_write_the_golden_lines() {
     let directory = tempfile::tempdir().unwrap();
-    // Two of these fill a segment whatever stands before them.
+    // Two of these fill a segment, whatever comes before them.
     let long = "x".repeat(60_000);
     let first_session = config(directory.path()).max_file_bytes(65_536).compression(Compression::None);
     let audit = AuditLogger::open(first_session.clone()).unwrap();
@@ -269,7 +271,7 @@ fn the_librarys_own_records_are_these_lines() {
     assert_golden("genesis.jsonl", &of_kind(&first, "genesis"));
     assert_golden("open.jsonl", &of_kind(&first, "open"));
     assert_golden("close.jsonl", &of_kind(&first, "close"));
-    // The first segment holds this process's id, and the number of its bytes depends on that; the second does not.
+    // The first segment contains the process id, which affects its length; the second does not.
     let rotated = of_kind(&first, "rotated");
     assert_eq!(rotated.len(), 2);
     assert_golden("rotated.jsonl", &rotated[1..]);
@@ -290,7 +292,7 @@ fn the_librarys_own_records_are_these_lines() {
 }
 
 #[test]
-fn what_is_done_to_a_trail_is_told_in_these_lines() {
+fn changes_to_a_trail_write_the_golden_lines() {
     let directory = tempfile::tempdir().unwrap();
     let cadence = Cadence::default().heartbeat(Duration::from_secs(1));
     let audit = AuditLogger::open(config(directory.path()).checkpoints(cadence)).unwrap();
@@ -304,13 +306,13 @@ fn what_is_done_to_a_trail_is_told_in_these_lines() {
     assert_golden("key.jsonl", &of_kind(&lines, "key"));
     assert_golden("erased.jsonl", &of_kind(&lines, "erased"));
     let heartbeat = of_kind(&lines, "heartbeat")[0].clone();
-    // Its number depends on when it came.
+    // The seq depends on when the heartbeat was written.
     let text = heartbeat.text.replacen(&format!("\"seq\":{}", heartbeat.seq), "\"seq\":5", 1);
     assert_golden("heartbeat.jsonl", &[&Line { text, ..heartbeat }]);
 }
 
 #[test]
-fn a_restored_segment_is_told_in_these_lines() {
+fn a_restored_segment_writes_the_golden_lines() {
     let directory = tempfile::tempdir().unwrap();
     let active = directory.path().join("audit.jsonl");
     let audit = AuditLogger::open(config(directory.path()).journal(JournalKind::Direct)).unwrap();
@@ -325,7 +327,6 @@ fn a_restored_segment_is_told_in_these_lines() {
     assert_golden("restored.jsonl", &of_kind(&lines(directory.path()), "recovered"));
 }
 
-/// Every line that any version wrote is still read, with what it says.
 #[test]
 fn the_lines_of_every_version_are_read() {
     for version in ["v1", "v2"] {
@@ -347,9 +348,9 @@ fn the_lines_of_every_version_are_read() {
 }
 
 #[test]
-fn a_gap_is_told_in_this_line() {
+fn a_gap_writes_the_golden_line() {
     let directory = tempfile::tempdir().unwrap();
-    // A directory named from here, since the line names it.
+    // The directory is relative, because the line contains its path.
     let mut command = Command::new("sh");
     command
         .args(["-c", "trap '' XFSZ && exec \"$0\" trail", env!("CARGO_BIN_EXE_full_disk")])

@@ -1,4 +1,4 @@
-//! System calls that fail, injected by strace(1) into real processes; and how many there are where there must be none.
+//! Failing system calls, injected by strace(1) into real processes, and counts of system calls.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,16 +13,17 @@ use auditx_tests::trail::{Line, entries, lines};
 
 const COUNT: u64 = 400;
 
-/// What a process said that recorded under strace with this injection.
-struct Said {
+/// The output of `steady` under strace.
+struct Output {
     accepted: Vec<u64>,
     durable: Vec<u64>,
     refused: Option<String>,
     done: bool,
 }
 
-/// Only calls on the active segment fail. They are counted for each thread: opening makes two fdatasyncs of its own.
-fn steady(directory: &Path, injection: &str) -> Said {
+/// Runs `steady` under strace. Only calls on the active segment fail. strace counts calls per thread; opening the
+/// trail already makes two calls of fdatasync.
+fn steady(directory: &Path, injection: &str) -> Output {
     let log = directory.with_extension("strace");
     let output = Command::new("strace")
         .args(["-f", "-qq", "-o"])
@@ -41,7 +42,7 @@ fn steady(directory: &Path, injection: &str) -> Said {
     };
     assert!(text.starts_with("opened\n"), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::read_to_string(&log).unwrap().contains("INJECTED"), "nothing failed");
-    Said {
+    Output {
         accepted: numbers("accepted "),
         durable: numbers("durable "),
         refused: text.lines().find(|line| line.starts_with("refused ")).map(str::to_owned),
@@ -49,13 +50,13 @@ fn steady(directory: &Path, injection: &str) -> Said {
     }
 }
 
-/// After the next open everything accepted is there, once and in order, and the trail verifies.
-fn assert_everything_is_there(directory: &Path, said: &Said) -> Vec<Line> {
+/// Opens the trail again and asserts that it has every accepted entry, once and in order, and verifies.
+fn assert_complete(directory: &Path, output: &Output) -> Vec<Line> {
     let logger = AuditLogger::open(Config::new(directory).journal(JournalKind::Ring)).unwrap();
     logger.close(PATIENCE).unwrap();
     let found: Vec<u64> = entries(directory).iter().map(|line| line.description().parse().unwrap()).collect();
-    assert_eq!(found[..said.accepted.len()], said.accepted);
-    assert!(found.len() <= said.accepted.len() + 1);
+    assert_eq!(found[..output.accepted.len()], output.accepted);
+    assert!(found.len() <= output.accepted.len() + 1);
     let options =
         VerifyOptions::new().key(logger.verifier_key().unwrap()).known(logger.checkpoint().unwrap());
     let answer = verify(directory, &options, &mut |_, _| ()).unwrap();
@@ -64,37 +65,37 @@ fn assert_everything_is_there(directory: &Path, said: &Said) -> Vec<Line> {
 }
 
 #[test]
-fn one_fdatasync_that_fails_costs_nothing() {
+fn a_single_failed_fdatasync_loses_nothing() {
     let root = tempfile::tempdir().unwrap();
     for when in [3, 6, 11] {
         let directory = root.path().join(when.to_string());
-        let said = steady(&directory, &format!("inject=fdatasync:error=EIO:when={when}"));
-        assert!(said.done && said.refused.is_none(), "{when}: {:?}", said.refused);
-        assert_eq!(said.durable.len(), 16, "every receipt that was waited for");
-        let lines = assert_everything_is_there(&directory, &said);
+        let output = steady(&directory, &format!("inject=fdatasync:error=EIO:when={when}"));
+        assert!(output.done && output.refused.is_none(), "{when}: {:?}", output.refused);
+        assert_eq!(output.durable.len(), 16, "every receipt that was waited for");
+        let lines = assert_complete(&directory, &output);
         let app_log = fs::read_to_string(directory.join("app.log")).unwrap();
-        assert!(app_log.contains("written anew from the journal"), "{when}: {app_log}");
+        assert!(app_log.contains("written again from the journal"), "{when}: {app_log}");
         assert!(lines.iter().any(|line| line.kind() == Some("recovered")));
     }
 }
 
 #[test]
-fn a_disk_that_goes_on_failing_is_said_and_the_ring_keeps_what_was_accepted() {
+fn a_failing_disk_is_reported_and_the_ring_keeps_entries() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("trail");
-    let said = steady(&directory, "inject=fdatasync:error=EIO:when=5+");
-    assert!(!said.done && said.refused.as_ref().unwrap().contains("cannot sync"), "{:?}", said.refused);
-    assert!(!said.accepted.is_empty() && said.durable.len() < 16);
-    assert_everything_is_there(&directory, &said);
+    let output = steady(&directory, "inject=fdatasync:error=EIO:when=5+");
+    assert!(!output.done && output.refused.as_ref().unwrap().contains("cannot sync"), "{:?}", output.refused);
+    assert!(!output.accepted.is_empty() && output.durable.len() < 16);
+    assert_complete(&directory, &output);
 }
 
 #[test]
-fn writes_that_fail_for_a_while_are_waited_out() {
+fn temporary_write_failures_lose_nothing() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("trail");
-    let said = steady(&directory, "inject=write:error=ENOSPC:when=4..9");
-    assert!(said.done && said.refused.is_none(), "{:?}", said.refused);
-    let lines = assert_everything_is_there(&directory, &said);
+    let output = steady(&directory, "inject=write:error=ENOSPC:when=4..9");
+    assert!(output.done && output.refused.is_none(), "{:?}", output.refused);
+    let lines = assert_complete(&directory, &output);
     assert!(lines.iter().all(|line| line.kind() != Some("gap")), "nothing was refused");
     let app_log = fs::read_to_string(directory.join("app.log")).unwrap();
     assert!(
@@ -120,15 +121,16 @@ fn recording_makes_no_system_call() {
     let main = log.split(' ').next().unwrap();
     let own: Vec<&str> =
         log.lines().filter_map(|line| line.strip_prefix(main)).map(str::trim_start).collect();
-    let said =
+    let printed =
         |what: &str| own.iter().position(|call| call.starts_with("write(1") && call.contains(what)).unwrap();
-    let (begin, end) = (said("begin"), said("end"));
+    let (begin, end) = (printed("begin"), printed("end"));
     let between: Vec<&&str> = own[begin + 1..end]
         .iter()
-        // strace writes a call in two lines where another thread's came in between: this is the end of `begin`.
+        // strace splits a call into two lines if another thread's call comes in between: this is the end of the
+        // write of `begin`.
         .filter(|call| !call.starts_with("<... write resumed>"))
         .collect();
-    assert!(between.is_empty(), "between 5,000 entries: {between:?}");
+    assert!(between.is_empty(), "system calls while 5,000 entries were recorded: {between:?}");
 }
 
 #[test]
@@ -149,10 +151,10 @@ fn a_sync_costs_one_fstat_and_one_stat_of_the_active_segment() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("done"));
     let log = fs::read_to_string(&log).unwrap();
     let calls = |thread: &str, call: &str| {
-        let is_it = |line: &&str| {
+        let matches = |line: &&str| {
             line.split_once(' ').is_some_and(|(of, text)| of == thread && text.trim_start().starts_with(call))
         };
-        log.lines().filter(is_it).count()
+        log.lines().filter(matches).count()
     };
     let threads = log.lines().filter_map(|line| line.split(' ').next());
     let writer = threads.max_by_key(|thread| calls(thread, "fdatasync")).unwrap();
@@ -160,6 +162,6 @@ fn a_sync_costs_one_fstat_and_one_stat_of_the_active_segment() {
     let stats: usize =
         ["fstat", "stat", "lstat", "newfstatat", "statx"].iter().map(|call| calls(writer, call)).sum();
     assert!(syncs >= 40, "{syncs}");
-    // And two for each look of the watch, once a second.
+    // The watch adds two calls per second.
     assert!(stats >= 2 * syncs - 10 && stats <= 2 * syncs + 10, "{stats} for {syncs}");
 }

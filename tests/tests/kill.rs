@@ -1,4 +1,4 @@
-//! What was accepted is in the trail, however the process ends.
+//! Accepted entries are in the trail, however the process ends.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -23,7 +23,7 @@ fn config(directory: &Path) -> Config {
 }
 
 #[test]
-fn nothing_accepted_is_lost_or_repeated_by_two_hundred_kills() {
+fn two_hundred_kills_lose_and_repeat_no_accepted_entry() {
     let directory = tempfile::tempdir().unwrap();
     let writer = Path::new(env!("CARGO_BIN_EXE_kill_writer"));
     let mut trail = KillLoop::new(writer, directory.path(), Random::seeded());
@@ -32,28 +32,28 @@ fn nothing_accepted_is_lost_or_repeated_by_two_hundred_kills() {
     }
     let tally = trail.end();
     eprintln!("{tally:?}");
-    assert!(tally.sealed > 10, "seals were under way: {tally:?}");
-    assert!(tally.replayed > 10, "kills before everything accepted was written: {tally:?}");
+    assert!(tally.sealed > 10, "segments were sealed: {tally:?}");
+    assert!(tally.replayed > 10, "kills left pending entries: {tally:?}");
 }
 
-/// Starts a process that leaves in this way; gives how it ended, what it reported, and its trail.
+/// Starts a process that ends in this way. Returns its exit status, its reports and its lines.
 fn leave(way: &str, ending: impl FnOnce(&Child)) -> (ExitStatus, Counts, Vec<Line>) {
     let directory = tempfile::tempdir().unwrap();
     let child = Child::start(Command::new(env!("CARGO_BIN_EXE_leave")).arg(directory.path()).arg(way));
     let mut reports: Vec<Report> = Vec::new();
     loop {
-        let said = child.next_line().expect("it says that it is leaving");
-        if said == "leaving" {
+        let line = child.next_line().expect("it prints `leaving`");
+        if line == "leaving" {
             break;
         }
-        reports.push(said.parse().unwrap());
+        reports.push(line.parse().unwrap());
     }
     ending(&child);
-    let (status, said) = child.end();
-    reports.extend(said.iter().map(|line| line.parse::<Report>().unwrap()));
+    let (status, rest) = child.end();
+    reports.extend(rest.iter().map(|line| line.parse::<Report>().unwrap()));
     AuditLogger::open(config(directory.path())).unwrap().close(PATIENCE).unwrap();
     let mut lines = lines(directory.path());
-    // What the next process recovers comes before its own `open`.
+    // Recovered entries come before the `open` record of the process that recovers.
     let opened = lines.iter().rposition(|line| line.kind() == Some("open")).unwrap();
     lines.truncate(opened);
     (status, count_reports(reports), lines)
@@ -94,7 +94,7 @@ fn a_panic_in_main_closes_the_trail() {
 }
 
 #[test]
-fn leaving_while_other_threads_record_closes_the_trail_after_the_last_entry() {
+fn exit_while_other_threads_record_closes_the_trail() {
     for (way, code) in [("return-while-others-record", 0), ("exit-while-others-record", 7)] {
         let (status, reported, lines) = leave(way, |_| ());
         assert_eq!(status.code(), Some(code), "{way}");
@@ -104,11 +104,11 @@ fn leaving_while_other_threads_record_closes_the_trail_after_the_last_entry() {
 }
 
 #[test]
-fn a_signal_that_ends_the_process_loses_no_accepted_entry() {
+fn a_fatal_signal_loses_no_accepted_entry() {
     let (status, reported, lines) = leave("stay", |child| child.signal(Signal::TERM));
     assert_eq!(status.signal(), Some(15));
     assert_eq!(count_in_order(&lines), reported);
-    assert_eq!(close_records(&lines), 0, "nobody was there to write one");
+    assert_eq!(close_records(&lines), 0, "a killed process writes no close record");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_abort_loses_no_accepted_entry() {
 }
 
 #[test]
-fn a_ring_that_somebody_cuts_under_a_process_ends_that_process_and_the_next_goes_on() {
+fn a_truncated_ring_kills_the_writer_and_the_next_one_recovers() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
     let child = Child::start(command.arg(directory.path()).arg("0"));
@@ -128,16 +128,16 @@ fn a_ring_that_somebody_cuts_under_a_process_ends_that_process_and_the_next_goes
     }
     let ring = directory.path().join(".auditx/ring");
     fs::File::options().write(true).open(&ring).unwrap().set_len(4_096).unwrap();
-    let (status, said) = child.end();
-    assert_eq!(status.signal(), Some(7), "{status}: memory without a file behind it is no memory");
-    let whole: Vec<Report> = said.iter().map(|line| line.parse().unwrap()).collect();
+    let (status, rest) = child.end();
+    assert_eq!(status.signal(), Some(7), "{status}: SIGBUS on access to the truncated mapping");
+    let whole: Vec<Report> = rest.iter().map(|line| line.parse().unwrap()).collect();
     assert!(!whole.is_empty());
 
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.log("round 9 thread 9 entry 0").record().unwrap();
     logger.close(PATIENCE).unwrap();
     let lines = lines(directory.path());
-    assert_eq!(count_in_order(&lines)[&(9, 9)], 1, "what was written before is whole, and the trail goes on");
+    assert_eq!(count_in_order(&lines)[&(9, 9)], 1, "written lines are intact, and the trail continues");
     let app_log = fs::read_to_string(directory.path().join("app.log")).unwrap();
-    assert!(app_log.contains("somebody cut it"), "{app_log}");
+    assert!(app_log.contains("was truncated"), "{app_log}");
 }

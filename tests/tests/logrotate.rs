@@ -1,4 +1,4 @@
-//! logrotate in the configurations that people write, run again and again against a process that records.
+//! Runs logrotate with common configurations against a recording process.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,11 +13,11 @@ use auditx_tests::deadline::PATIENCE;
 const ENTRIES_BETWEEN: usize = 40;
 const ROTATIONS: usize = 5;
 
-/// Debian puts it where only root looks.
-const PLACES: [&str; 2] = ["/usr/sbin/logrotate", "logrotate"];
+/// Debian's path is only in root's search path.
+const PROGRAMS: [&str; 2] = ["/usr/sbin/logrotate", "logrotate"];
 
 fn logrotate(configuration: &Path, state: &Path) {
-    let program = PLACES.iter().find(|place| Path::new(place).exists()).unwrap_or(&"logrotate");
+    let program = PROGRAMS.iter().find(|path| Path::new(path).exists()).unwrap_or(&"logrotate");
     let output = Command::new(program)
         .arg("--force")
         .arg("--state")
@@ -28,7 +28,7 @@ fn logrotate(configuration: &Path, state: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What a process records while everything that these globs name is rotated; and its directory.
+/// Records while the files that these globs match are rotated. Returns the directories and the metrics.
 fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, auditx_core::Metrics) {
     let root = tempfile::tempdir().unwrap();
     let logs = root.path().join("logs");
@@ -36,7 +36,7 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
     let logger = AuditLogger::open(config.clone()).unwrap();
     let globs: Vec<String> = globs.iter().map(|glob| logs.join(glob).display().to_string()).collect();
     let configuration = root.path().join("logrotate.conf");
-    // As a file in /etc/logrotate.d has it.
+    // In the form of a file in /etc/logrotate.d.
     fs::write(&configuration, format!("{} {{\n{directives}\n}}\n", globs.join(" "))).unwrap();
     let mut number = 0;
     for _ in 0..ROTATIONS {
@@ -47,7 +47,7 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
         }
         logger.flush(PATIENCE).unwrap();
         logrotate(&configuration, &root.path().join("state"));
-        // A receipt resolves only for what a name leads to.
+        // The receipt resolves only after the rotation was noticed: the line must be in the file under this name.
         logger.log("afterwards").record().unwrap().wait_durable().unwrap();
     }
     let metrics = logger.metrics();
@@ -63,33 +63,36 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
         let text = String::from_utf8_lossy(line);
         next += usize::from(text.contains(&format!("\"description\":\"entry {next}\"")));
     }
-    assert_eq!(next, ROTATIONS * ENTRIES_BETWEEN, "every entry is there, in order");
+    assert_eq!(next, ROTATIONS * ENTRIES_BETWEEN, "every entry is recorded, in order");
     (root, logs, metrics)
 }
 
 #[test]
-fn the_default_of_logrotate_costs_no_line() {
-    // Renames, creates an empty file, compresses the one before.
+fn the_default_configuration_loses_no_line() {
+    // Renames the file, creates an empty one, and compresses the previous one.
     let (_root, logs, metrics) = rotated(
         &["audit.jsonl"],
         "daily\nrotate 7\ncompress\ndelaycompress\nmissingok\nnotifempty\ncreate 0640",
     );
     assert!(metrics.restored >= ROTATIONS as u64 && metrics.lost == 0, "{metrics:?}");
-    let said = fs::read_to_string(logs.join("app.log")).unwrap();
-    assert!(said.contains("segment `audit.jsonl` was replaced by another program (logrotate?)"), "{said}");
+    let app_log = fs::read_to_string(logs.join("app.log")).unwrap();
+    assert!(
+        app_log.contains("segment `audit.jsonl` was replaced by another program (logrotate?)"),
+        "{app_log}"
+    );
 }
 
 #[test]
-fn copytruncate_costs_no_line_that_the_journal_holds() {
+fn copytruncate_loses_no_line_in_the_journal() {
     let (_root, logs, metrics) = rotated(&["*.jsonl"], "size 1\nrotate 3\ncopytruncate");
     assert!(metrics.restored >= ROTATIONS as u64 && metrics.lost == 0, "{metrics:?}");
-    let said = fs::read_to_string(logs.join("app.log")).unwrap();
-    assert!(said.contains("segment `audit.jsonl` was truncated"), "{said}");
+    let app_log = fs::read_to_string(logs.join("app.log")).unwrap();
+    assert!(app_log.contains("segment `audit.jsonl` was truncated"), "{app_log}");
 }
 
 #[test]
-fn a_rotation_of_the_whole_directory_costs_no_line() {
-    // What a wildcard does: app.log and security.jsonl are rotated too.
+fn rotating_the_whole_directory_loses_no_line() {
+    // The wildcards match app.log and security.jsonl too.
     let (_root, logs, metrics) = rotated(&["*.jsonl", "*.log"], "daily\nrotate 14\nmissingok\nnocreate");
     assert!(metrics.restored >= ROTATIONS as u64 && metrics.lost == 0, "{metrics:?}");
     for name in ["audit.jsonl", "security.jsonl", "app.log"] {

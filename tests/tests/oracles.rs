@@ -1,23 +1,25 @@
-//! Our tree and our proofs beside those of other people's code, which were written from RFC 6962 and RFC 9162 without
-//! looking at ours: `ct-merkle`, and Sigsum's verifier.
+//! Compares our trees, proofs and notes with independent implementations of RFC 6962 and RFC 9162: `ct-merkle`,
+//! Sigsum's verifier, and `signed_note`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use auditx_core::{
-    CompactRange, Hash, InclusionProof, ProofFault, Signer as _, SigningKey, leaf_hash, to_hex,
+    CompactRange, Hash, InclusionProof, ProofFault, SignedCheckpoint, Signer as _, SigningKey, VerifierKey,
+    leaf_hash, to_hex,
 };
 use auditx_tests::log::{CheckpointSigner, Log, Nodes, inclusion_text, path_of};
 use auditx_tests::random::Random;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof as TheirConsistency, InclusionProof as TheirInclusion, RootHash};
 use sha2_011::Sha256;
+use signed_note::{Note, StandardVerifier, VerifierList};
 
 type TheirTree = MemoryBackedTree<Sha256, Vec<u8>>;
 type TheirRoot = RootHash<Sha256>;
 
 const LARGEST: u64 = 5_000;
 
-/// Trees a test looks at, and proofs in each.
+/// Trees per test, and proofs per tree.
 const TREES: usize = 12;
 const PROOFS: usize = 25;
 
@@ -30,7 +32,7 @@ fn lines(count: u64, random: &mut Random) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A log, and their tree over as many of its lines.
+/// Returns a log of this size, and the tree of `ct-merkle` over its lines.
 fn log_and_tree(size: u64, random: &mut Random) -> (Log, TheirTree) {
     let lines = lines(size, random);
     let mut tree = TheirTree::new();
@@ -38,7 +40,7 @@ fn log_and_tree(size: u64, random: &mut Random) -> (Log, TheirTree) {
     (Log::of(lines), tree)
 }
 
-/// Small trees have the odd shapes; large ones the long paths.
+/// Returns a random size: small trees have all shapes, large ones have long paths.
 fn random_size(random: &mut Random) -> u64 {
     let largest = [9, 70, LARGEST][usize::try_from(random.below(3)).unwrap()];
     1 + random.below(largest)
@@ -48,7 +50,7 @@ fn hash_of(root: &TheirRoot) -> Hash {
     (*root.as_bytes()).into()
 }
 
-/// Their root of the first lines alone.
+/// Returns the root of `ct-merkle` over the first lines.
 fn root_of_first(count: u64, tree: &TheirTree) -> TheirRoot {
     let mut first = TheirTree::new();
     tree.items()[..usize::try_from(count).unwrap()].iter().for_each(|line| first.push(line.clone()));
@@ -56,7 +58,7 @@ fn root_of_first(count: u64, tree: &TheirTree) -> TheirRoot {
 }
 
 #[test]
-fn every_size_up_to_a_random_one_has_their_root() {
+fn roots_of_every_size_match_ct_merkle() {
     let mut random = Random::seeded();
     let (mut ours, mut theirs) = (CompactRange::new(0), TheirTree::new());
     assert_eq!(ours.root().unwrap(), hash_of(&theirs.root()));
@@ -68,7 +70,7 @@ fn every_size_up_to_a_random_one_has_their_root() {
 }
 
 #[test]
-fn wherever_a_tree_is_cut_its_joined_parts_have_their_root() {
+fn roots_of_joined_ranges_match_ct_merkle() {
     let mut random = Random::seeded();
     for _ in 0..TREES {
         let size = random_size(&mut random);
@@ -84,7 +86,7 @@ fn wherever_a_tree_is_cut_its_joined_parts_have_their_root() {
 }
 
 #[test]
-fn our_inclusion_proofs_are_theirs() {
+fn inclusion_proofs_match_ct_merkle() {
     let mut random = Random::seeded();
     for _ in 0..TREES {
         let size = random_size(&mut random);
@@ -105,7 +107,7 @@ fn our_inclusion_proofs_are_theirs() {
 }
 
 #[test]
-fn our_consistency_proofs_are_theirs() {
+fn consistency_proofs_match_ct_merkle() {
     let mut random = Random::seeded();
     for _ in 0..TREES {
         let size = random_size(&mut random);
@@ -131,7 +133,35 @@ fn our_consistency_proofs_are_theirs() {
     }
 }
 
-/// What one inclusion proof says, to be altered.
+/// Returns whether `signed_note` accepts a note.
+fn they_accept(note: &[u8], key: &VerifierKey) -> bool {
+    let verifiers = VerifierList::new(vec![Box::new(StandardVerifier::new(&key.to_string()).unwrap())]);
+    Note::from_bytes(note).is_ok_and(|note| note.verify(&verifiers).is_ok())
+}
+
+#[test]
+fn signed_note_accepts_every_note_that_we_accept() {
+    let keys = [SigningKey::generate(), SigningKey::generate()];
+    let [first, second] = &keys;
+    let signed =
+        SignedCheckpoint::sign("erp.example.com/auditx/9f0c", 7, &[9; 32], &[first, second]).unwrap();
+    let key = VerifierKey::new(signed.origin(), &first.public_key()).unwrap();
+    let note = signed.as_str().as_bytes();
+    assert!(they_accept(note, &key));
+    let mut accepted = 0;
+    for bit in 0..note.len() * 8 {
+        let mut altered = note.to_vec();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        let read = SignedCheckpoint::parse(&altered);
+        if read.is_ok_and(|read| read.verify(std::slice::from_ref(&key)).is_ok()) {
+            assert!(they_accept(&altered, &key), "bit {bit}");
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 0, "changes to the signature of the other key are accepted");
+}
+
+/// The parts of an inclusion proof, to be altered.
 #[derive(Debug, Clone)]
 struct Claim {
     index: u64,
@@ -139,7 +169,7 @@ struct Claim {
     path: Vec<Hash>,
 }
 
-/// Something that a proof must notice or that RFC 6962 lets pass: two sizes whose paths have one shape have one root.
+/// Alters a part of a proof. RFC 6962 accepts some changes of the size: paths of the same shape have the same root.
 fn alter(claim: &mut Claim, random: &mut Random) {
     let count = claim.path.len() as u64;
     let mut any = || usize::try_from(random.below(count.max(1))).unwrap();
@@ -159,7 +189,7 @@ fn alter(claim: &mut Claim, random: &mut Random) {
 }
 
 #[test]
-fn of_every_altered_inclusion_proof_they_say_what_we_say() {
+fn ct_merkle_agrees_on_altered_inclusion_proofs() {
     let mut random = Random::seeded();
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..TREES {
@@ -173,7 +203,8 @@ fn of_every_altered_inclusion_proof_they_say_what_we_say() {
             let mut claim = Claim { index, size, path };
             alter(&mut claim, &mut random);
 
-            // A stub has the hash of its line and may stand at any index; the head is signed anew with any size.
+            // A stub has the hash of its line and is valid at any index; the checkpoint is signed with the altered
+            // size.
             let stub = format!("{{\"seq\":{},\"erased\":\"{}\"}}", claim.index, to_hex(&leaf_hash(line)));
             let note = log.checkpoint_signer.note(claim.size, &hash_of(&root));
             let text = inclusion_text(stub.as_bytes(), claim.index, &claim.path, &note);
@@ -194,14 +225,14 @@ fn of_every_altered_inclusion_proof_they_say_what_we_say() {
     assert!(refused > accepted, "{refused} refused, {accepted} accepted");
 }
 
-/// A Sigsum log: its leaves are hashes of signed checksums, its tree heads have our checkpoints' text.
+/// A Sigsum log: its leaves are hashes of signed checksums, and its tree heads have the text of our checkpoints.
 struct SigsumLog {
     checkpoint_signer: CheckpointSigner,
     submitter: SigningKey,
     messages: Vec<sigsum::Hash>,
 }
 
-/// What Sigsum's verifier is given, in its own text.
+/// The input of Sigsum's verifier.
 #[derive(Clone)]
 struct SigsumProof {
     message: sigsum::Hash,
@@ -237,7 +268,7 @@ impl SigsumLog {
         leaf_hash(&[checksum.as_ref(), self.leaf_signature(index).as_slice(), keyhash.as_ref()].concat())
     }
 
-    /// The path and the signed head are those of our proof.
+    /// Returns a Sigsum proof with the path and the signed tree head of our proof.
     fn prove(&self, index: u64, leaves: &[Hash], nodes: &Nodes) -> SigsumProof {
         let mut range = CompactRange::new(0);
         leaves.iter().for_each(|leaf| range.push(*leaf));
@@ -283,7 +314,7 @@ impl SigsumLog {
         sigsum::verify(&proof.message, &signature, &submitters, &policy.build()).is_ok()
     }
 
-    /// A head of another size with the same root, signed as it should be.
+    /// Returns the proof with a correctly signed tree head of the same root and another size.
     fn resized(&self, proof: &SigsumProof, size: u64) -> SigsumProof {
         let note = self.checkpoint_signer.note(size, &proof.root);
         let (head, _) = note.split_once("\n\n").unwrap();
@@ -293,7 +324,7 @@ impl SigsumLog {
 }
 
 #[test]
-fn sigsums_verifier_accepts_our_paths_and_heads_and_nothing_altered() {
+fn sigsum_accepts_our_proofs_and_no_altered_ones() {
     let mut random = Random::seeded();
     for size in [1, 2, 1 + random.below(60), 1 + random.below(1_000)] {
         let log = SigsumLog::of(size);
@@ -309,7 +340,7 @@ fn sigsums_verifier_accepts_our_paths_and_heads_and_nothing_altered() {
             assert!(log.is_accepted(&proof), "leaf {index} of {size}");
             assert!(refuses(&|proof| proof.root[0] ^= 1));
             assert!(refuses(&|proof| proof.signature[40] ^= 1));
-            assert!(refuses(&|proof| proof.size += 1), "the head says another size");
+            assert!(refuses(&|proof| proof.size += 1), "the tree head has another size");
             assert!(refuses(&|proof| proof.index += 1));
             assert!(refuses(&|proof| proof.path.push(Hash::default())));
             assert!(refuses(&|proof| proof.message = sigsum::Hash::new("another")));

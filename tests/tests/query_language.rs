@@ -1,6 +1,6 @@
-//! docs/QUERY.md: its questions asked of its entries in a trail, and its mistakes made again.
+//! Checks docs/QUERY.md: runs its queries on its entries, and parses its invalid queries.
 //!
-//! `AUDITX_BLESS=1` writes the answers and the messages into the document.
+//! `AUDITX_BLESS=1` writes the answers and the error messages into the document.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -23,7 +23,7 @@ fn now() -> Moment {
     Moment::parse("2026-11-24T15:24:54Z").unwrap()
 }
 
-/// What stands between the two, without them.
+/// Returns the text between `begin` and [`END`].
 fn block<'t>(text: &'t str, begin: &str) -> &'t str {
     let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin:?} in the document"));
     rest.split_once(END).unwrap().0
@@ -35,9 +35,9 @@ fn trail(lines: &str) -> TempDir {
     directory
 }
 
-/// The numbers of the entries that a question finds.
-fn answer(trail: &TempDir, question: &str) -> String {
-    let query = Query::parse(question, now()).unwrap_or_else(|error| panic!("{error}"));
+/// Returns the seqs of the entries that a query finds.
+fn answer(trail: &TempDir, query: &str) -> String {
+    let query = Query::parse(query, now()).unwrap_or_else(|error| panic!("{error}"));
     let mut found = Vec::new();
     let summary = Search::new(trail.path())
         .query(query)
@@ -50,48 +50,48 @@ fn answer(trail: &TempDir, question: &str) -> String {
     if found.is_empty() { "none".to_owned() } else { found.join(", ") }
 }
 
-/// A row of a table with the answer in its last cell; any other line as it is.
+/// Returns a row of a table of queries with the answer in its last cell, and any other line unchanged.
 fn answered(trail: &TempDir, line: &str) -> String {
-    let Some((question, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once("` | ")) else {
+    let Some((query, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once("` | ")) else {
         return line.to_owned();
     };
-    // Only tables of questions have three cells.
+    // Only tables of queries have three cells.
     let Some((meaning, _)) = rest.strip_suffix('|').and_then(|rest| rest.rsplit_once('|')) else {
         return line.to_owned();
     };
-    let question = question.replace("\\|", "|");
-    let answer = answer(trail, &question);
-    let question = question.replace('|', "\\|");
-    format!("| `{question}` | {} | {answer} |", meaning.trim())
+    let query = query.replace("\\|", "|");
+    let answer = answer(trail, &query);
+    let query = query.replace('|', "\\|");
+    format!("| `{query}` | {} | {answer} |", meaning.trim())
 }
 
-/// The message of what stands in its second line.
-fn message(mistake: &str) -> String {
-    let question = mistake.lines().nth(1).and_then(|line| line.strip_prefix("  ")).unwrap();
-    match Query::parse(question, now()) {
-        Ok(query) => panic!("{question} is no mistake: {query}"),
+/// Returns the error message for the invalid query in the second line of a documented message.
+fn message(documented: &str) -> String {
+    let query = documented.lines().nth(1).and_then(|line| line.strip_prefix("  ")).unwrap();
+    match Query::parse(query, now()) {
+        Ok(parsed) => panic!("{query} is a valid query: {parsed}"),
         Err(error) => error.to_string(),
     }
 }
 
 #[test]
-fn the_document_of_the_language_says_what_its_questions_find_and_its_mistakes_print() {
+fn the_answers_and_messages_in_the_document_are_current() {
     let written = fs::read_to_string(document()).unwrap();
     let trail = trail(block(&written, ENTRIES));
     let mistakes = block(&written, MISTAKES);
     let messages: Vec<_> = mistakes.trim_end().split("\n\n").map(message).collect();
     let with_messages = written.replace(mistakes, &(messages.join("\n\n") + "\n"));
-    let mut made = String::new();
+    let mut updated = String::new();
     for line in with_messages.lines() {
-        made += &answered(&trail, line);
-        made.push('\n');
+        updated += &answered(&trail, line);
+        updated.push('\n');
     }
     if std::env::var_os("AUDITX_BLESS").is_some_and(|value| value == "1") {
-        fs::write(document(), made).unwrap();
+        fs::write(document(), updated).unwrap();
         return;
     }
-    let questions =
+    let queries =
         written.lines().filter(|line| answered(&trail, line) == *line && line.starts_with("| `")).count();
-    assert!(questions > 40 && messages.len() > 20, "{questions} questions, {} mistakes", messages.len());
-    assert_eq!(made, written, "docs/QUERY.md: what the program says, and what the document does");
+    assert!(queries > 40 && messages.len() > 20, "{queries} queries, {} messages", messages.len());
+    assert_eq!(updated, written, "docs/QUERY.md is not current: run this test with AUDITX_BLESS=1");
 }

@@ -1,4 +1,4 @@
-//! Other people's JSON readers get out of a trail what was put into it, whatever that was.
+//! Independent JSON readers read hostile values from a trail exactly as they were recorded.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,10 +16,10 @@ use auditx_tests::trail::entries;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-/// An object whose numbers keep their digits.
+/// A JSON object whose numbers keep their digits.
 type Exact = BTreeMap<String, Box<RawValue>>;
 
-/// Texts that have broken somebody's reader.
+/// Returns texts that are known to break JSON readers.
 fn hostile_texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "",
@@ -45,7 +45,7 @@ fn hostile_texts() -> Vec<String> {
     texts
 }
 
-/// U+0000, which PostgreSQL cannot hold, is the one character that does not come back.
+/// Returns the text as it is stored: U+0000, which PostgreSQL cannot hold, is replaced by U+FFFD.
 fn as_stored(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -58,7 +58,7 @@ fn digits(digits: &str) -> Box<RawValue> {
     RawValue::from_string(digits.to_owned()).unwrap()
 }
 
-/// A trail being written, beside what its lines must say.
+/// A trail that is being written, and its expected lines.
 struct Written {
     logger: AuditLogger,
     expected: Vec<Exact>,
@@ -71,7 +71,7 @@ impl Written {
         Self { logger: AuditLogger::open(config).unwrap(), expected: Vec::new() }
     }
 
-    /// What every line says besides `fields`; empty texts and objects are left out.
+    /// Adds an expected line: `fields` and the common fields. Empty texts and objects are not stored.
     fn expect(&mut self, receipt: &Receipt, fields: &[(&str, Box<RawValue>)]) {
         let seq = receipt.wait_durable().unwrap().seq;
         let mut object: Exact = BTreeMap::from([
@@ -104,8 +104,8 @@ fn object(members: &[(&str, Box<RawValue>)]) -> Box<RawValue> {
     to_raw_value(&members).unwrap()
 }
 
-/// One text in every place that takes any text.
-fn put_everywhere(written: &mut Written, given: &str) {
+/// Records an entry with the text in every field that accepts any text.
+fn record_in_every_field(written: &mut Written, given: &str) {
     let nested = json!({"outer": [{given: given}, [given, 1]]});
     let stored = json!({"outer": [{as_stored(given): as_stored(given)}, [as_stored(given), 1]]});
     let receipt = written
@@ -161,7 +161,7 @@ fn put_everywhere(written: &mut Written, given: &str) {
     written.expect(&receipt, &fields);
 }
 
-fn use_every_helper(written: &mut Written, given: &str) {
+fn record_with_every_builder(written: &mut Written, given: &str) {
     let logger = written.logger.clone();
     let common = |level: &str, module: &str, action: &str| {
         vec![
@@ -258,7 +258,7 @@ fn use_every_helper(written: &mut Written, given: &str) {
     written.expect(&receipt, &fields);
 }
 
-fn put_numbers(written: &mut Written) {
+fn record_numbers(written: &mut Written) {
     let numbers = [
         (json!(u64::MAX), "18446744073709551615"),
         (json!(i64::MIN), "-9223372036854775808"),
@@ -268,14 +268,14 @@ fn put_numbers(written: &mut Written) {
         (json!(5e-324), "5e-324"),
         (json!(-0.0), "-0.0"),
     ];
-    for (given, stands) in numbers {
+    for (given, stored) in numbers {
         let receipt = written.logger.log("number").metadata("n", given).record().unwrap();
         let fields = [
             ("level", text("NORMAL")),
             ("module", text("system")),
             ("action", text("READ")),
             ("description", text("number")),
-            ("metadata", object(&[("n", digits(stands))])),
+            ("metadata", object(&[("n", digits(stored))])),
         ];
         written.expect(&receipt, &fields);
     }
@@ -291,7 +291,7 @@ fn put_numbers(written: &mut Written) {
     written.expect(&receipt, &fields);
 }
 
-fn put_deep_and_long(written: &mut Written) {
+fn record_deep_and_long(written: &mut Written) {
     let deep =
         (0..90).fold(
             json!("bottom"),
@@ -314,25 +314,25 @@ fn put_deep_and_long(written: &mut Written) {
     assert!(long.len() > 60_000, "{}", long.len());
 }
 
-/// A trail of hostile lines, closed, and what they must say.
+/// Writes and closes a trail of hostile values. Returns the expected lines.
 fn hostile_trail(directory: &Path) -> Vec<Exact> {
     let mut written = Written::begin(directory);
     for given in hostile_texts() {
-        put_everywhere(&mut written, &given);
-        use_every_helper(&mut written, &given);
+        record_in_every_field(&mut written, &given);
+        record_with_every_builder(&mut written, &given);
     }
-    put_numbers(&mut written);
-    put_deep_and_long(&mut written);
+    record_numbers(&mut written);
+    record_deep_and_long(&mut written);
     written.logger.close(PATIENCE).unwrap();
     written.expected
 }
 
-/// The text alone: every line of the trail, the library's own included.
+/// Returns the bytes of the active segment, including control records.
 fn trail_bytes(directory: &Path) -> Vec<u8> {
     fs::read(directory.join("audit.jsonl")).unwrap()
 }
 
-/// Numbers as binary floating point, which is all that jq promises.
+/// Converts numbers to binary floating point, which is all that jq guarantees.
 fn with_float_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
@@ -345,7 +345,7 @@ fn with_float_numbers(value: Value) -> Value {
 }
 
 #[test]
-fn jq_reads_what_was_given() {
+fn jq_reads_the_recorded_values() {
     let directory = tempfile::tempdir().unwrap();
     let expected = hostile_trail(directory.path());
     let printed = output_of("jq", &["-c", "."], &trail_bytes(directory.path()));
@@ -361,8 +361,8 @@ fn jq_reads_what_was_given() {
     }
 }
 
-/// Compares with numbers as the digits they are written with. Its arguments are two files: the trail, and what its lines
-/// must say.
+/// Compares the trail with the expected lines, numbers by their digits. Its arguments are two files: the trail and
+/// the expected lines.
 const PYTHON: &str = r#"
 import json, sys
 
@@ -372,16 +372,17 @@ class Digits:
     def __repr__(self): return self.text
 
 def no_constant(name):
-    raise ValueError(name + " is no JSON")
+    raise ValueError(name + " is not JSON")
 
-def no_twice(pairs):
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice: %r" % [key for key, _ in pairs])
-    return made
+def unique(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate key: %r" % [key for key, _ in pairs])
+    return members
 
 def read(text):
-    return json.loads(text, parse_int=Digits, parse_float=Digits, parse_constant=no_constant, object_pairs_hook=no_twice)
+    return json.loads(text, parse_int=Digits, parse_float=Digits, parse_constant=no_constant,
+                      object_pairs_hook=unique)
 
 def text_of(path):
     with open(path, "rb") as file:
@@ -390,35 +391,38 @@ def text_of(path):
 trail, expected = map(text_of, sys.argv[1:])
 lines = trail.split("\n")
 if lines.pop() != "":
-    sys.exit("the last line is not whole")
+    sys.exit("the last line is incomplete")
 if trail.splitlines() != lines:
     sys.exit("splitlines() finds %d lines of %d" % (len(trail.splitlines()), len(lines)))
 read_lines = [line for line in map(read, lines) if "auditx" not in line]
-must_be = [read(line) for line in expected.split("\n")[:-1]]
-if len(read_lines) != len(must_be):
-    sys.exit("%d lines of %d" % (len(read_lines), len(must_be)))
-for found, must in zip(read_lines, must_be):
-    if found != must:
-        sys.exit("found    %r\nexpected %r" % (found, must))
-print(len(lines), len(must_be))
+expected_lines = [read(line) for line in expected.split("\n")[:-1]]
+if len(read_lines) != len(expected_lines):
+    sys.exit("%d lines of %d" % (len(read_lines), len(expected_lines)))
+for found, wanted in zip(read_lines, expected_lines):
+    if found != wanted:
+        sys.exit("found    %r\nexpected %r" % (found, wanted))
+print(len(lines), len(expected_lines))
 "#;
 
 #[test]
-fn python_reads_what_was_given_with_every_digit() {
+fn python_reads_the_recorded_values_with_every_digit() {
     let directory = tempfile::tempdir().unwrap();
     let expected = hostile_trail(directory.path());
-    let beside = tempfile::NamedTempFile::new().unwrap();
+    let expected_file = tempfile::NamedTempFile::new().unwrap();
     let text: String = expected.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
-    fs::write(beside.path(), text).unwrap();
+    fs::write(expected_file.path(), text).unwrap();
     let trail = directory.path().join("audit.jsonl");
-    let said =
-        output_of("python3", &["-c", PYTHON, trail.to_str().unwrap(), beside.path().to_str().unwrap()], &[]);
-    let own_records = 3;
-    assert_eq!(said.trim(), format!("{} {}", expected.len() + own_records, expected.len()));
+    let printed = output_of(
+        "python3",
+        &["-c", PYTHON, trail.to_str().unwrap(), expected_file.path().to_str().unwrap()],
+        &[],
+    );
+    let control_records = 3;
+    assert_eq!(printed.trim(), format!("{} {}", expected.len() + control_records, expected.len()));
 }
 
 #[test]
-fn the_library_reads_what_was_given() {
+fn the_library_reads_the_recorded_values() {
     let directory = tempfile::tempdir().unwrap();
     let expected = hostile_trail(directory.path());
     let entries = entries(directory.path());

@@ -1,4 +1,4 @@
-//! A process whose directory is removed: it says so where somebody still hears it.
+//! A recording process whose directory is removed, and app.log with it, reports the error on standard error.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use auditx_tests::deadline::wait_until;
 
 #[test]
-fn where_app_log_is_gone_with_the_directory_standard_error_says_why_entries_are_refused() {
+fn a_removed_directory_is_reported_on_standard_error() {
     let root = tempfile::tempdir().unwrap();
     let logs = root.path().join("logs");
     let mut child = Command::new(env!("CARGO_BIN_EXE_durable_writer"))
@@ -17,18 +17,18 @@ fn where_app_log_is_gone_with_the_directory_standard_error_says_why_entries_are_
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
     for _ in 0..20 {
-        said.next().unwrap().unwrap();
+        output.next().unwrap().unwrap();
     }
-    // What is restored meanwhile is removed as well.
+    // The process may restore files during the removal; those are removed as well.
     wait_until("the removal", || fs::remove_dir_all(&logs).is_ok());
-    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    let rest: Vec<String> = output.map(Result::unwrap).collect();
     assert!(
         rest.iter().any(|line| line.starts_with("refused: the log directory was moved or removed")),
         "{rest:?}"
     );
     let output = child.wait_with_output().unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(complaint.contains("auditx: the log directory was moved or removed"), "{complaint}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("auditx: the log directory was moved or removed"), "{stderr}");
 }

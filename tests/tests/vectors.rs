@@ -1,4 +1,4 @@
-//! docs/FORMAT.md: its test vectors made anew byte for byte, and its Python run on real trails.
+//! Checks docs/FORMAT.md: computes its test vectors, and runs its Python program on real trails.
 //!
 //! `AUDITX_BLESS=1` writes the vectors into the document.
 
@@ -21,7 +21,7 @@ const END: &str = "## Golden lines\n";
 
 const ORIGIN: &str = "erp.example.com/auditx/0123456789abcdef0123456789abcdef";
 
-/// RFC 8410, section 10.3.
+/// The published key of RFC 8410, section 10.3.
 const KEY: &str = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
 
 const LINES: [&str; 5] = [
@@ -34,7 +34,7 @@ const LINES: [&str; 5] = [
 
 const TIME: &str = r#","timestamp":"2026-11-24T15:24:54.123456Z","#;
 
-/// In hex, 32 bytes a line.
+/// Returns the skip index of the lines in hex, 32 bytes per line.
 fn index_of(lines: [String; 5]) -> String {
     let encoded = SegmentIndex::of((lines.join("\n") + "\n").as_bytes()).unwrap().encode();
     let row = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -57,7 +57,7 @@ fn range(begin: u64, end: u64) -> CompactRange {
 
 fn nodes(wanted: &[NodeIndex]) -> Result<Vec<Hash>, auditx_core::Error> {
     let node =
-        |(level, place): &NodeIndex| *range(place << level, (place + 1) << level).hashes().next().unwrap();
+        |(level, number): &NodeIndex| *range(number << level, (number + 1) << level).hashes().next().unwrap();
     Ok(wanted.iter().map(node).collect())
 }
 
@@ -68,7 +68,8 @@ fn checkpoint(size: u64) -> SignedCheckpoint {
 
 fn vectors() -> String {
     let mut text = String::from(
-        "Five lines, the private key of RFC 8410, section 10.3, and what comes of them; a test makes all of it anew and compares each byte.\n\n",
+        "All vectors are computed from five lines and the private key of RFC 8410, section 10.3. A test\n\
+         computes them and compares each byte.\n\n",
     );
     let mut block = |what: &str, lines: &str| write!(text, "{what}:\n\n```text\n{lines}\n```\n\n").unwrap();
     let verifier = VerifierKey::new(ORIGIN, &SigningKey::from_pem(KEY).unwrap().public_key()).unwrap();
@@ -78,40 +79,40 @@ fn vectors() -> String {
     block("Their leaf hashes", &leaves.join("\n"));
     let roots: Vec<String> =
         (0..=5).map(|size| format!("{size} {}", to_hex(&range(0, size).root().unwrap()))).collect();
-    block("The roots over the first lines", &roots.join("\n"));
+    block("The root for each number of lines", &roots.join("\n"));
     let frontier: Vec<String> = range(0, 5).hashes().map(|hash| to_hex(hash)).collect();
-    block("The frontier over all five", &frontier.join("\n"));
-    block("The checkpoint over all five", checkpoint(5).as_str().trim_end());
+    block("The frontier of all five lines", &frontier.join("\n"));
+    block("The checkpoint of all five lines", checkpoint(5).as_str().trim_end());
     let proof = InclusionProof::make(LINES[2].as_bytes(), 2, checkpoint(5), &mut nodes).unwrap();
     proof.check(std::slice::from_ref(&verifier)).unwrap();
-    block("The proof of line 2", proof.to_string().trim_end());
+    block("The inclusion proof of line 2", proof.to_string().trim_end());
     let consistency = ConsistencyProof::make(checkpoint(3), checkpoint(5), &mut nodes).unwrap();
     consistency.check(std::slice::from_ref(&verifier)).unwrap();
-    block("The proof that the first three lines are still there", consistency.to_string().trim_end());
+    block("The consistency proof from three to five lines", consistency.to_string().trim_end());
     block(
-        "The skip index of the five lines as one segment, in hex; they say no time",
+        "The skip index of a segment with these five lines, which have no timestamp, in hex",
         &index_of(LINES.map(str::to_owned)),
     );
-    let what = format!("The same, where each line says `{}` behind its number", TIME.trim_matches(','));
+    let what = format!("The same with `{}` after the seq of each line", TIME.trim_matches(','));
     block(&what, &index_of(LINES.map(|line| line.replacen(',', TIME, 1))));
     block("Line 3, erased", &format!("{{\"seq\":3,\"erased\":\"{}\"}}", leaves[3]));
     text
 }
 
 #[test]
-fn the_vectors_of_the_document_are_what_the_library_makes() {
+fn the_vectors_in_the_document_are_current() {
     let text = fs::read_to_string(document()).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (found, after) = rest.split_once(END).unwrap();
-    let made = vectors();
+    let computed = vectors();
     if std::env::var_os("AUDITX_BLESS").is_some_and(|value| value == "1") {
-        fs::write(document(), format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
+        fs::write(document(), format!("{before}{BEGIN}{computed}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(found, made, "run this test with AUDITX_BLESS=1 where the change is meant");
+    assert_eq!(found, computed, "docs/FORMAT.md is not current: run this test with AUDITX_BLESS=1");
 }
 
-/// The document's program.
+/// Returns the Python program in the document.
 fn program() -> String {
     let text = fs::read_to_string(document()).unwrap();
     let (_, rest) = text.split_once("```python\n").unwrap();
@@ -121,26 +122,26 @@ fn program() -> String {
 fn python(arguments: &[&Path], key: &VerifierKey) -> Output {
     let mut command = Command::new("python3");
     command.arg("-c").arg(program()).arg(arguments[0]).arg(key.to_string()).args(&arguments[1..]);
-    command.output().expect("python3 runs: `cargo xtask setup` installs it")
+    command.output().expect("python3 starts (`cargo xtask setup` installs it)")
 }
 
-fn assert_agrees(output: &Output) {
+fn assert_accepts(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn assert_objects(output: &Output, what: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains(what), "{what}: {said}");
+fn assert_rejects(output: &Output, what: &str) {
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && printed.contains(what), "{what}: {printed}");
 }
 
 #[test]
-fn it_has_some_sixty_lines() {
+fn the_python_program_has_at_most_64_lines() {
     let count = program().lines().filter(|line| !line.trim().is_empty()).count();
     assert!(count <= 64, "{count} lines");
 }
 
 #[test]
-fn the_documents_program_counts_lines_that_were_lost_on_record() {
+fn the_python_program_counts_recorded_losses() {
     let directory = tempfile::tempdir().unwrap();
     let trail = directory.path();
     let logger = AuditLogger::open(Config::new(trail).journal(JournalKind::Direct)).unwrap();
@@ -150,13 +151,13 @@ fn the_documents_program_counts_lines_that_were_lost_on_record() {
     let key = logger.verifier_key().unwrap();
     logger.close(PATIENCE).unwrap();
     let output = python(&[trail], &key);
-    assert_agrees(&output);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&format!(", {} of them lost", logger.metrics().lost)), "{said}");
+    assert_accepts(&output);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains(&format!(", {} of them lost", logger.metrics().lost)), "{printed}");
 }
 
 #[test]
-fn the_documents_program_verifies_trails_and_sees_what_was_done_to_them() {
+fn the_python_program_verifies_trails_and_detects_damage() {
     let directory = tempfile::tempdir().unwrap();
     let trail = directory.path().join("trail");
     let config = Config::new(&trail).max_file_bytes(65_535).compression(Compression::None);
@@ -169,27 +170,27 @@ fn the_documents_program_verifies_trails_and_sees_what_was_done_to_them() {
     logger.close(PATIENCE).unwrap();
     let known = directory.path().join("known");
     fs::copy(checkpoint_path(&trail), &known).unwrap();
-    assert_agrees(&python(&[&trail], &key));
+    assert_accepts(&python(&[&trail], &key));
 
     let logger = AuditLogger::open(Config::new(&trail).compression(Compression::None)).unwrap();
     let erased = logger.log("by Daw Khin").record().unwrap().wait_durable().unwrap();
     logger.erase(erased.seq, "request of the person").unwrap();
     logger.close(PATIENCE).unwrap();
-    assert_agrees(&python(&[&trail, &known], &key));
+    assert_accepts(&python(&[&trail, &known], &key));
     let latest = directory.path().join("latest");
     fs::copy(checkpoint_path(&trail), &latest).unwrap();
-    assert_agrees(&python(&[&trail, &latest], &key));
+    assert_accepts(&python(&[&trail, &latest], &key));
 
     let other = VerifierKey::new(key.name(), &SigningKey::generate().public_key()).unwrap();
-    assert_objects(&python(&[&trail], &other), "not signed");
+    assert_rejects(&python(&[&trail], &other), "not signed");
     let elsewhere = VerifierKey::new("crm/auditx/1", &key.public_key()).unwrap();
-    assert_objects(&python(&[&trail], &elsewhere), "another log");
+    assert_rejects(&python(&[&trail], &elsewhere), "another log");
 
     let active = trail.join("audit.jsonl");
     let whole = fs::read(&active).unwrap();
     let tamper = |bytes: Vec<u8>, known: &Path, what: &str| {
         fs::write(&active, bytes).unwrap();
-        assert_objects(&python(&[&trail, known], &key), what);
+        assert_rejects(&python(&[&trail, known], &key), what);
     };
     let mut altered = whole.clone();
     *altered.last_mut().unwrap() = b'\n';
@@ -199,10 +200,10 @@ fn the_documents_program_verifies_trails_and_sees_what_was_done_to_them() {
     let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
     tamper(lines[..lines.len() - 1].concat(), &latest, "are missing");
     tamper([&lines[..1], &lines[2..]].concat().concat(), &latest, "is not in its place");
-    // Rolled back to an older note, with the newer ones taken away.
+    // Rolled back to an older checkpoint, with the newer ones removed.
     fs::copy(&known, checkpoint_path(&trail)).unwrap();
     fs::write(&active, &whole).unwrap();
-    assert_agrees(&python(&[&trail], &key));
+    assert_accepts(&python(&[&trail], &key));
     fs::write(&active, b"").unwrap();
-    assert_objects(&python(&[&trail, &latest], &key), "are missing");
+    assert_rejects(&python(&[&trail, &latest], &key), "are missing");
 }

@@ -1,4 +1,4 @@
-//! The body of a response: counts what goes out and tells the exchange how it ended.
+//! The response body: counts the bytes sent and reports to the exchange how the body ended.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use auditx_core::Exchange;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A body whose end closes the exchange. Data and sizes pass unchanged.
+    /// A response body that closes the exchange when it ends. Data and sizes pass through unchanged.
     #[derive(Debug)]
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
-        // In the place of the application's body, where a request is refused.
+        // Sent instead of the application's body if the request was refused.
         problem: Option<Bytes>,
         exchange: Option<Box<Exchange>>,
     }
@@ -23,8 +23,8 @@ pin_project! {
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            // The body goes first, inside its context: what its destructors record precedes the closing
-            // entry.
+            // The body is dropped first, inside its context, so entries that its destructors record
+            // precede the closing entry.
             let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }

@@ -1,4 +1,4 @@
-//! What handlers ask for in their arguments, and what they answer where they could not record.
+//! Extractors for handlers, and the response of a handler whose entry could not be recorded.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,15 +9,15 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use auditx_core::RequestContext;
 
-/// The request's context, as an argument of a handler: to hand it to tasks, threads, jobs and upgraded connections, which do not
-/// inherit it.
+/// Extracts the request's context. Tasks, threads, jobs and upgraded connections do not inherit the context;
+/// a handler passes it to them explicitly.
 ///
-/// Without the middleware it is the context the handler runs in, or an empty one.
+/// Without the middleware, it is the context that the handler runs in, or an empty one.
 ///
 /// ```
 /// # use auditx_actix::AuditContext;
 /// async fn import(AuditContext(context): AuditContext) -> &'static str {
-///     actix_web::rt::spawn(context.in_task(async { /* what is recorded here names the request's user */ }));
+///     actix_web::rt::spawn(context.in_task(async { /* entries recorded here name the request's user */ }));
 ///     "started"
 /// }
 /// # let _ = actix_web::App::new().route("/", actix_web::web::post().to(import));
@@ -27,8 +27,8 @@ pub struct AuditContext(pub RequestContext);
 
 impl AuditContext {
     fn of(request: &HttpRequest) -> Self {
-        let kept = request.extensions().get::<Self>().cloned();
-        kept.unwrap_or_else(|| Self(RequestContext::current()))
+        let found = request.extensions().get::<Self>().cloned();
+        found.unwrap_or_else(|| Self(RequestContext::current()))
     }
 }
 
@@ -41,7 +41,7 @@ impl FromRequest for AuditContext {
     }
 }
 
-/// The request's id, as an argument of a handler; empty without the middleware.
+/// Extracts the request's id; empty without the middleware.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
@@ -55,8 +55,10 @@ impl FromRequest for RequestId {
     }
 }
 
-/// Answers `application/problem+json` (RFC 9457) where a handler could not record: 503, so that nothing is acknowledged that the
-/// trail does not know. The closing entry gets the reason, the client does not.
+/// The error response of a handler that could not record an entry, as `application/problem+json` (RFC 9457).
+///
+/// The status is 503 (413 if the entry is too large), so no operation is acknowledged that is not in the
+/// trail. The closing entry contains the reason, the response does not.
 ///
 /// ```
 /// # use auditx_core::audit;
@@ -77,7 +79,7 @@ impl From<auditx_core::Error> for Problem {
 }
 
 impl fmt::Display for Problem {
-    /// The reason: the closing entry shows it, the response does not.
+    /// Writes the reason, which goes to the closing entry and not to the response.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.reason())
     }

@@ -1,5 +1,5 @@
-//! The future of a response: tells the exchange about the head, an error, a panic, or being dropped; holds the head back until
-//! what was recorded is on disk, where that is wanted.
+//! The response future: reports the response head, an error, a panic or its own drop to the exchange. If
+//! durable responses are configured, it holds the head back until the entries of the request are durable.
 
 use std::fmt;
 use std::future::Future;
@@ -18,9 +18,10 @@ use crate::body::AuditBody;
 use crate::headers::{HeadersOf, REQUEST_ID};
 
 pin_project! {
-    /// The response of an audited service.
+    /// The response future of an audited service.
     pub struct AuditFuture<F, B> {
-        // Dropped first, inside its context: what its destructors record precedes the closing entry.
+        // Field order matters: the inner future is dropped first, inside its context, so entries that its
+        // destructors record precede the closing entry.
         #[pin]
         state: State<F, B>,
         exchange: Option<Box<Exchange>>,
@@ -78,7 +79,8 @@ where
                     match ready!(Exchange::watch(this.exchange.as_deref_mut(), || inner.poll(cx))) {
                         Ok(response) => this.state.set(State::Held { response: Some(response) }),
                         Err(error) => {
-                            // actix makes the response from the error further out: its status is known, its body is not ours.
+                            // actix turns the error into a response outside this middleware: the status is
+                            // known here, the body is not.
                             if let Some(exchange) = this.exchange {
                                 let status = error.as_response_error().status_code().as_u16();
                                 exchange.respond(&ResponseFacts::new(status));
@@ -89,12 +91,14 @@ where
                     }
                 }
                 StateProjection::Held { response } => {
-                    let Some(head) = response else { unreachable!("polled after it was ready") };
+                    let Some(head) = response else { unreachable!("polled after completion") };
                     let released = match this.exchange {
-                        Some(exchange) => ready!(exchange.poll_head(cx, |exchange| tell(exchange, head))),
+                        Some(exchange) => {
+                            ready!(exchange.poll_head(cx, |exchange| report_head(exchange, head)))
+                        }
                         None => Ok(()),
                     };
-                    let Some(response) = response.take() else { unreachable!("just looked at") };
+                    let Some(response) = response.take() else { unreachable!("checked above") };
                     let exchange = this.exchange.take();
                     break match released {
                         Ok(()) => response.map_body(|_, body| AuditBody::of(body, exchange)),
@@ -103,7 +107,7 @@ where
                 }
                 StateProjection::Refused { refused } => {
                     let Some((request, problem)) = refused.take() else {
-                        unreachable!("polled after it was ready")
+                        unreachable!("polled after completion")
                     };
                     if let Some(exchange) = this.exchange.as_mut() {
                         exchange.respond(&ResponseFacts::new(problem.status()));
@@ -120,14 +124,15 @@ where
     }
 }
 
-/// What is known of the response.
-fn tell<B: MessageBody>(exchange: &mut Exchange, response: &ServiceResponse<B>) {
+/// Reports status, headers, route, error and expected size of a response, and completes the exchange if no
+/// body follows.
+fn report_head<B: MessageBody>(exchange: &mut Exchange, response: &ServiceResponse<B>) {
     let (expected, is_empty) = match response.response().body().size() {
         BodySize::None => (Some(0), true),
         BodySize::Sized(len) => (Some(len), len == 0),
         BodySize::Stream => (None, false),
     };
-    // A middleware further in, like `NormalizePath`, may have made a path of it that matches.
+    // An inner middleware such as `NormalizePath` may have changed the path to one that matches a route.
     if !exchange.is_matched()
         && let Some(route) = response.request().match_pattern()
     {

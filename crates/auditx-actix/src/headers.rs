@@ -1,4 +1,4 @@
-//! Headers as the exchange reads them.
+//! Gives the exchange access to actix-web's headers.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use auditx_core::Headers;

@@ -1,4 +1,5 @@
-//! Audit logging for actix-web: one closing entry per request, and a context that follows it.
+//! Audit logging for actix-web: records one closing entry per request and gives the code that serves it a
+//! request context.
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, Responder, web};
@@ -17,8 +18,9 @@
 //! # let _ = app;
 //! ```
 //!
-//! Wrap it last, so that it stands outermost: what answers before it, it cannot see. A client that goes away while a
-//! handler runs is noticed at once with `HttpServer::h1_allow_half_closed(false)`, otherwise when the response is written.
+//! Wrap the application with this middleware last, so that it is the outermost one: it does not see requests
+//! that a middleware outside it answers. With `HttpServer::h1_allow_half_closed(false)`, a client that
+//! disconnects while a handler runs is noticed immediately, otherwise when the response is written.
 
 #![forbid(unsafe_code)]
 
@@ -30,8 +32,14 @@ mod middleware;
 mod payload;
 mod service;
 
+pub use auditx_core;
 pub use body::AuditBody;
 pub use extract::{AuditContext, Problem, RequestId};
 pub use future::AuditFuture;
-pub use middleware::{AuditMiddleware, AuditTransform};
+pub use middleware::AuditMiddleware;
 pub use service::AuditService;
+
+// The code blocks of the README are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

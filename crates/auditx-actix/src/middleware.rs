@@ -1,4 +1,4 @@
-//! The middleware: settings, shared by the service of every worker.
+//! The middleware: holds the settings that the services of all workers share.
 
 use std::future::{Ready, ready};
 
@@ -10,13 +10,31 @@ use auditx_core::{HttpAudit, HttpAuditBuilder};
 use crate::body::AuditBody;
 use crate::service::AuditService;
 
-/// Audits requests with the defaults: the process-wide logger, no trusted proxies, the usual documentation paths
-/// excluded. For settings of one's own see [`AuditMiddleware::builder`].
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AuditMiddleware;
+/// Wraps an application so that each request it handles is recorded as one closing entry. Cheap to clone into
+/// each worker's application.
+///
+/// The constant of the same name has the defaults: it uses the process-wide logger, trusts no proxies, and
+/// excludes the usual documentation paths.
+///
+/// ```
+/// use actix_web::App;
+/// use auditx_actix::AuditMiddleware;
+///
+/// let app = App::new().wrap(AuditMiddleware);
+/// # let _ = app;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct AuditMiddleware {
+    /// `None` for the defaults, so that a constant can have them.
+    http: Option<HttpAudit>,
+}
+
+/// The middleware with the defaults.
+#[expect(non_upper_case_globals, reason = "an application writes `.wrap(AuditMiddleware)`")]
+pub const AuditMiddleware: AuditMiddleware = AuditMiddleware { http: None };
 
 impl AuditMiddleware {
-    /// Settings of one's own.
+    /// Returns a builder for a middleware with other settings.
     ///
     /// ```
     /// # use auditx_actix::AuditMiddleware;
@@ -24,36 +42,14 @@ impl AuditMiddleware {
     /// # Ok::<(), auditx_core::Error>(())
     /// ```
     #[must_use]
-    pub fn builder() -> HttpAuditBuilder<AuditTransform> {
+    pub fn builder() -> HttpAuditBuilder<Self> {
         HttpAuditBuilder::new()
     }
 }
 
-/// Audits requests with settings of one's own; cheap to clone into each worker's application.
-#[derive(Debug, Clone, Default)]
-pub struct AuditTransform {
-    http: HttpAudit,
-}
-
-impl From<HttpAudit> for AuditTransform {
+impl From<HttpAudit> for AuditMiddleware {
     fn from(http: HttpAudit) -> Self {
-        Self { http }
-    }
-}
-
-impl<S, B> Transform<S, ServiceRequest> for AuditTransform
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
-{
-    type Response = ServiceResponse<AuditBody<B>>;
-    type Error = Error;
-    type Transform = AuditService<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(AuditService::new(service, self.http.clone())))
+        Self { http: Some(http) }
     }
 }
 
@@ -69,6 +65,6 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        AuditTransform::default().new_transform(service)
+        ready(Ok(AuditService::new(service, self.http.clone().unwrap_or_default())))
     }
 }

@@ -1,4 +1,5 @@
-//! The payload of a request, where it is captured: shows what passes to the exchange.
+//! The request payload: if it is captured, passes a copy of its data to the exchange while the application
+//! reads it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +10,8 @@ use actix_web::web::Bytes;
 use auditx_core::{BodyTap, Exchange};
 use futures_core::Stream;
 
-/// Chunks pass unchanged, when the application asks for them.
+/// A payload whose data is reported to a [`BodyTap`]. It is read only when the application polls it; chunks
+/// pass through unchanged.
 struct TappedPayload {
     inner: Payload,
     tap: BodyTap,
@@ -33,7 +35,7 @@ impl Stream for TappedPayload {
     }
 }
 
-/// Puts the tap into a request whose body is captured.
+/// Wraps the payload of a request if it is captured.
 pub(crate) fn tap(request: &mut ServiceRequest, exchange: &Exchange) {
     let Some(tap) = exchange.request_body() else { return };
     let inner = std::mem::replace(request.parts_mut().1, Payload::None);

@@ -1,4 +1,5 @@
-//! The service: opens an exchange for each request and calls the inner service inside its context.
+//! The actix service: opens an exchange for each request and calls the inner service inside the request's
+//! context.
 
 use std::task::{Context, Poll};
 
@@ -14,7 +15,7 @@ use crate::future::AuditFuture;
 use crate::headers::{HeadersOf, REQUEST_ID};
 use crate::payload::tap;
 
-/// A service whose requests are audited; made by [`AuditMiddleware`](crate::AuditMiddleware).
+/// A service that audits its requests; created by [`AuditMiddleware`](crate::AuditMiddleware).
 #[derive(Debug)]
 pub struct AuditService<S> {
     inner: S,
@@ -41,13 +42,13 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let within = request.extensions().get().cloned();
-        if let Some(AuditContext(context)) = within {
-            return self.call_within(&context, request);
+        let outer = request.extensions().get().cloned();
+        if let Some(AuditContext(context)) = outer {
+            return self.call_in_exchange(&context, request);
         }
-        // Boxed: it is handed on several times before the body has it.
+        // Boxed because it moves several times (service, future, body), and it is large.
         let mut exchange = Box::new(self.begin(&request));
-        // Whatever stands further in reads the id where it always does.
+        // Inner middleware and handlers read the id from this header.
         let request_id = HeaderValue::from_str(exchange.request_id()).ok();
         if let Some(id) = &request_id {
             request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -69,7 +70,8 @@ where
 impl<S> AuditService<S> {
     fn begin(&self, request: &ServiceRequest) -> Exchange {
         let headers = HeadersOf(request.headers());
-        // The router decides later, but the patterns are known: an entry of a request that never comes so far needs them, too.
+        // The router has not run yet, but the patterns are known already. Taking the route here also gives it
+        // to requests that never reach the router.
         let route = request.match_pattern();
         let facts = RequestFacts::new(request.method().as_str(), request.uri().path(), &headers)
             .query(request.uri().query())
@@ -78,8 +80,13 @@ impl<S> AuditService<S> {
         self.http.begin(&facts)
     }
 
-    /// A request that an outer middleware audits already: it gets this one's settings.
-    fn call_within<B>(&self, context: &RequestContext, request: ServiceRequest) -> AuditFuture<S::Future, B>
+    /// Calls the inner service for a request that an outer middleware audits already. This middleware's
+    /// settings apply to it, and no second exchange is opened.
+    fn call_in_exchange<B>(
+        &self,
+        context: &RequestContext,
+        request: ServiceRequest,
+    ) -> AuditFuture<S::Future, B>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     {

@@ -1,4 +1,4 @@
-//! How a response can end below the middleware, without a server: errors, panics, bodies of every kind.
+//! How responses end, tested without a server: errors, panics, and bodies of all kinds.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::{Future, pending, poll_fn, ready};
@@ -20,7 +20,7 @@ use auditx_core::testing::TestTrail;
 use auditx_core::{AuditLogger, RequestContext, StoredEntry};
 use auditx_tests::served::only_closing;
 
-/// An audited application with one handler for everything.
+/// Builds an audited application with one handler for all paths.
 macro_rules! app {
     ($trail:expr, $handler:expr) => {
         init_service(
@@ -59,7 +59,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
 }
 
 #[actix_web::test]
-async fn a_handlers_error_is_a_response_whose_reason_is_recorded() {
+async fn the_error_of_a_handlers_response_is_recorded() {
     let trail = TestTrail::new();
     let app = app!(trail, || async {
         Err::<HttpResponse, _>(InternalError::new("ledger is locked", StatusCode::INTERNAL_SERVER_ERROR))
@@ -71,7 +71,7 @@ async fn a_handlers_error_is_a_response_whose_reason_is_recorded() {
 }
 
 #[actix_web::test]
-async fn an_error_of_an_inner_middleware_is_recorded_with_its_status_and_passed_on() {
+async fn an_inner_middlewares_error_is_recorded_with_its_status() {
     let trail = TestTrail::new();
     let app = init_service(
         App::new()
@@ -86,7 +86,7 @@ async fn an_error_of_an_inner_middleware_is_recorded_with_its_status_and_passed_
 }
 
 #[actix_web::test]
-async fn a_panic_in_a_handler_is_recorded_and_goes_on() {
+async fn a_panic_in_a_handler_is_recorded_and_propagates() {
     let trail = TestTrail::new();
     let app = app!(trail, || async { if true { panic!("in handler") } else { HttpResponse::Ok().finish() } });
     let mut future = Box::pin(app.call(get()));
@@ -100,11 +100,11 @@ async fn a_panic_in_a_handler_is_recorded_and_goes_on() {
     let entry = only_closing(&trail);
     assert_eq!(outcome(&entry), ("panicked", Some(500), false));
     assert_eq!(entry.metadata["error"], "in handler");
-    assert!(RequestContext::try_current().is_none(), "the context left with the panic");
+    assert!(RequestContext::try_current().is_none(), "the panic left the context");
 }
 
 #[actix_web::test]
-async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_the_context() {
+async fn a_dropped_future_is_client_aborted_and_drops_in_context() {
     struct RecordOnDrop(AuditLogger);
     impl Drop for RecordOnDrop {
         fn drop(&mut self) {
@@ -135,7 +135,7 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
 }
 
 #[actix_web::test]
-async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
+async fn a_failed_panicked_or_dropped_body_is_recorded_as_such() {
     type MakeBody = fn() -> Script;
     let endings: [(&str, MakeBody, usize); 3] = [
         ("body_error", || Script::new([Step::Data("ab"), Step::Fail]), 2),
@@ -159,7 +159,7 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
 }
 
 #[actix_web::test]
-async fn a_response_without_a_body_is_complete_at_once() {
+async fn a_response_without_a_body_completes_immediately() {
     for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
         let trail = TestTrail::new();
         let app =
@@ -189,7 +189,7 @@ async fn the_context_is_current_while_the_body_is_polled() {
     assert_eq!(*seen.lock().unwrap(), id);
 }
 
-/// A body that does as it is told.
+/// A body that performs the given steps.
 struct Script(std::vec::IntoIter<Step>);
 
 #[derive(Clone)]

@@ -1,7 +1,6 @@
-//! This binary, started again for one part of a measurement.
+//! Runs one part of a benchmark in a child process, which is this binary with a hidden subcommand.
 //!
-//! Comes in: arguments for a hidden subcommand. Goes out: what the child reports as JSON on its standard
-//! output; its complaints go straight to standard error.
+//! The child reports JSON on standard output; its standard error is inherited.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,26 +10,26 @@ use serde::de::DeserializeOwned;
 
 use crate::Outcome;
 
-/// The call that starts this binary again.
+/// Returns a command that starts this binary.
 pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome<Command> {
     Ok(command_of(&std::env::current_exe()?, arguments))
 }
 
-/// The call that starts another build of this binary.
+/// Returns a command that starts another build of this binary.
 pub(crate) fn command_of<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
-/// Runs a part to its end and reads its report.
+/// Runs this binary with the arguments and returns its report.
 pub(crate) fn report<T: DeserializeOwned, A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
 ) -> Outcome<T> {
     report_of(command(arguments)?)
 }
 
-/// Runs a process to its end and reads its report.
+/// Runs a command and returns its report.
 pub(crate) fn report_of<T: DeserializeOwned>(mut command: Command) -> Outcome<T> {
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

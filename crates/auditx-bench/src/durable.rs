@@ -1,7 +1,8 @@
-//! `durable`: how many receipts resolve a second, and how long one takes, while so many are waited for at once.
+//! `durable`: measures how many receipts resolve per second, and how long each takes, with a given number
+//! outstanding.
 //!
-//! Comes in: how many entries and runs. Goes out: one row for each number of receipts, one for fdatasync after each line by hand,
-//! and one for fdatasync alone. Runs are interleaved, since disks have moods.
+//! It prints one row for each number of receipts, one for a plain write and fdatasync after each line, and
+//! one for fdatasync alone. Runs are interleaved, because the speed of a disk varies over time.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,25 +20,25 @@ use crate::quantile::{self, float, nanoseconds, whole};
 use crate::repetition::Repetition;
 use crate::{Outcome, report};
 
-/// Far longer than a journal takes to drain.
+/// A time limit far longer than a journal takes to drain.
 const CLOSE_LIMIT: Duration = Duration::from_secs(120);
 
-/// About as long as a line.
+/// About the length of a line.
 const LINE: usize = 600;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// Receipts that are waited for at once
+    /// Numbers of outstanding receipts
     #[arg(long, value_delimiter = ',', default_value = "1,16,256")]
     outstanding: Vec<u64>,
-    /// Waits in each run; each number of receipts gets so many times itself
+    /// Waits in each run, multiplied by the number of receipts
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
     waits: u64,
 }
 
-/// Medians over the runs of one case.
+/// The medians over the runs of one case.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) subject: String,
@@ -45,7 +46,7 @@ pub(crate) struct Row {
     pub(crate) entries_per_s: u64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
-    /// Of the median, to that of fdatasync alone.
+    /// The ratio of the median to that of fdatasync alone.
     pub(crate) ratio: f64,
     pub(crate) entries: u64,
     pub(crate) runs: u32,
@@ -63,12 +64,12 @@ struct Run {
     elapsed: Duration,
 }
 
-/// Measures and prints.
+/// Runs the benchmark and prints the rows.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     report::print(&rows(options)?, options.repetition.json)
 }
 
-/// Measures.
+/// Runs the benchmark and returns the rows.
 pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let mut cases: Vec<(Case, Vec<Run>)> = options
         .outstanding
@@ -98,7 +99,8 @@ impl Case {
     }
 }
 
-/// One producer: once so many receipts are out, it waits for the oldest before it records the next.
+/// Runs one producer: with this number of receipts outstanding, it waits for the oldest before it records the
+/// next entry.
 fn receipts(directory: &Path, outstanding: u64, entries: u64) -> Outcome<Run> {
     let logger = AuditLogger::open(Config::new(directory).hostname(facts::HOSTNAME))?;
     let _scope = facts::context()?.enter();
@@ -127,7 +129,7 @@ fn receipts(directory: &Path, outstanding: u64, entries: u64) -> Outcome<Run> {
     Ok(Run { latencies, elapsed })
 }
 
-/// What a careful programmer writes who needs each line on the disk.
+/// Runs the straightforward implementation of durable lines: write and fdatasync for each line.
 fn by_hand(directory: &Path, entries: u64) -> Outcome<Run> {
     let mut file = File::options().create(true).append(true).open(directory.join(FILE))?;
     let (mut latencies, mut line) = (Vec::new(), Vec::new());
@@ -144,7 +146,7 @@ fn by_hand(directory: &Path, entries: u64) -> Outcome<Run> {
     Ok(Run { latencies, elapsed: start.elapsed() })
 }
 
-/// fdatasync alone, each after so many appended bytes that a line has.
+/// Runs fdatasync alone, each after appending as many bytes as a line has.
 fn fdatasync(directory: &Path, count: u64) -> Outcome<Run> {
     let mut file = File::options().create(true).append(true).open(directory.join(FILE))?;
     let mut latencies = Vec::new();
@@ -178,7 +180,7 @@ fn row(case: Case, runs: &[Run], alone: f64) -> Row {
     }
 }
 
-/// Over runs, of a quantile.
+/// Returns the median of a quantile over the runs.
 fn median(runs: &[Run], per_mille: usize) -> f64 {
     quantile::median(runs.iter().map(|run| {
         let mut sorted = run.latencies.clone();

@@ -1,7 +1,7 @@
-//! The facts that every subject of `record` writes: one posted sales invoice of an ERP.
+//! The entry that every subject of `record` writes: a posted sales invoice of an ERP.
 //!
-//! Comes in: the number of the call. Goes out: the same names and values for all, so that no subject has an
-//! easier line. The id is made in the call, as an application would have to.
+//! All subjects write the same names and values, which depend only on the number of the call. The id is
+//! created inside the measured call, as in an application.
 
 use std::time::SystemTime;
 
@@ -28,8 +28,8 @@ pub(crate) const HOSTNAME: &str = "erp-1";
 pub(crate) const METHOD: &str = "POST";
 pub(crate) const ENDPOINT: &str = "/sales/invoice";
 
-/// One entry, in the order of the line format. There is no HTTP status: a handler that records does not know
-/// it yet.
+/// An entry with its fields in the order of the line format. It has no HTTP status, because a handler does
+/// not know it yet when it records.
 #[derive(Debug, Serialize)]
 pub(crate) struct Facts {
     pub(crate) id: Uuid,
@@ -62,7 +62,7 @@ pub(crate) struct Metadata {
     pub(crate) party: &'static str,
 }
 
-/// The context of the request that the facts are part of.
+/// Returns the context of the request to which the entry belongs.
 pub(crate) fn context() -> Outcome<RequestContext> {
     Ok(RequestContext::new()
         .user(USER)
@@ -74,13 +74,13 @@ pub(crate) fn context() -> Outcome<RequestContext> {
         .ip(IP.parse()?))
 }
 
-/// Records the facts of the n-th call with the transaction helper of the quick start.
+/// Records the entry of the n-th call with the transaction helper of the quick start.
 #[inline]
 pub(crate) fn record(logger: &AuditLogger, call: u64) -> Outcome<()> {
     receipt(logger, call).map(drop)
 }
 
-/// The same, with what it gives.
+/// Does the same and returns the receipt.
 #[inline]
 pub(crate) fn receipt(logger: &AuditLogger, call: u64) -> Outcome<Receipt> {
     Ok(logger
@@ -93,7 +93,8 @@ pub(crate) fn receipt(logger: &AuditLogger, call: u64) -> Outcome<Receipt> {
         .record()?)
 }
 
-/// The time at which the line is made. Subjects that ask the clock themselves do not pay for it twice.
+/// The time at which the line is serialised. It is not part of the entry, because some subjects read the
+/// clock themselves and would read it twice.
 #[derive(Debug)]
 struct Now;
 
@@ -104,7 +105,7 @@ impl Serialize for Now {
 }
 
 impl Facts {
-    /// The facts of the n-th call.
+    /// Returns the entry of the n-th call.
     pub(crate) fn of(call: u64) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -134,12 +135,13 @@ impl Facts {
     }
 }
 
-/// The amount of the n-th call; different each time, so that no line can be copied from the last.
+/// Returns the amount of the n-th call. It differs for each call, so that a line cannot be copied from the
+/// previous one.
 pub(crate) fn amount(call: u64) -> u64 {
     1_250_000 + call
 }
 
-/// The names that a line must have at its top level, however a subject spells the nested one.
+/// Returns the names that a line must have at its top level; subjects may spell the nested one differently.
 #[cfg(test)]
 pub(crate) fn names() -> Vec<String> {
     let value = serde_json::to_value(Facts::of(0)).unwrap();
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_has_the_facts_and_the_size_that_goals_are_stated_for() {
+    fn an_entry_has_the_size_for_which_the_goals_are_defined() {
         assert_eq!(names().len(), 23);
         let line = serde_json::to_string(&Facts::of(7)).unwrap();
         assert!((550..=570).contains(&line.len()), "{} bytes: {line}", line.len());

@@ -1,4 +1,4 @@
-//! What a measurement is to show, and what it showed.
+//! A performance goal and its measured result.
 
 #[derive(Debug)]
 pub(crate) struct Goal {

@@ -1,8 +1,7 @@
-//! `http`: requests per second through one server worker, and the server's CPU time for each.
+//! `http`: measures requests per second with one server worker, and the server's CPU time per request.
 //!
-//! Comes in: how long, how often, over how many connections. Goes out: one row for each subject. The server
-//! and the load are processes of their own, and the server says how much CPU time it used, its log threads
-//! included.
+//! It prints one row for each subject. The server and the load generator are separate processes, and the
+//! server reports its CPU time, including that of its log threads.
 
 mod actix;
 mod audited;
@@ -25,7 +24,8 @@ use server::ServerProcess;
 pub(crate) use subject::ServeOptions;
 use subject::SubjectName;
 
-/// Long enough for connections, allocators and branch predictors to settle.
+/// The length of a warm-up: long enough for connections, allocators and branch predictors to reach a steady
+/// state.
 const WARM_UP_SECONDS: f64 = 0.5;
 
 #[derive(Debug, Args)]
@@ -35,10 +35,10 @@ pub(crate) struct Options {
     /// Length of each run
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Connections kept alive, each with one request under way
+    /// Keep-alive connections, each with one outstanding request
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
-    /// Only these subjects
+    /// Subjects to measure [default: all]
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<SubjectName>,
 }
@@ -50,7 +50,7 @@ struct Row {
     p50_us: f64,
     p99_us: f64,
     server_cpu_us: f64,
-    /// Over all runs, the warm-ups included; `lines` too.
+    /// The total over all runs including warm-ups, like `lines`.
     requests: u64,
     lines: u64,
     runs: u32,
@@ -63,17 +63,17 @@ struct Run {
     lines: u64,
 }
 
-/// Serves one subject until the parent says stop.
+/// Serves one subject until the parent process stops it.
 pub(crate) fn serve(options: &ServeOptions) -> Outcome<()> {
     options.subject.serve(&options.dir)
 }
 
-/// Sends load to a server and prints what came back.
+/// Generates load on a server and prints the result.
 pub(crate) fn load(options: &LoadOptions) -> Outcome<()> {
     load::run(options)
 }
 
-/// Measures every subject and prints the medians.
+/// Runs the benchmark for every subject and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let subjects = match options.subjects.as_slice() {
         [] => SubjectName::value_variants(),
@@ -110,7 +110,7 @@ fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {
         None => 0,
     };
     if subject.lines().is_some() && lines != requests {
-        return Err(format!("{subject} answered {requests} requests and left {lines} lines").into());
+        return Err(format!("{subject} answered {requests} requests but wrote {lines} lines").into());
     }
     Ok(Run { server_cpu_us: cpu_used.as_secs_f64() * 1e6 / load.requests_as_f64(), load, requests, lines })
 }
@@ -129,7 +129,7 @@ fn row(subject: SubjectName, runs: &[Run]) -> Row {
     }
 }
 
-/// To a hundredth of a microsecond; more digits than that are noise.
+/// Rounds to a hundredth of a microsecond; further digits are noise.
 fn rounded(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }

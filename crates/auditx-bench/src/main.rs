@@ -1,9 +1,8 @@
-//! `auditx-bench`: auditx and its peers, measured side by side in one run.
+//! `auditx-bench`: measures auditx and comparable programs in the same run.
 //!
-//! Comes in: what to measure and how often. Goes out: medians over interleaved runs, as a table or as one
-//! JSON object a line. Every run is a process of its own, so that no subject inherits another's threads,
-//! memory or global logger, and every run counts the lines it left behind: a subject that lost one fails the
-//! whole measurement. Linux only.
+//! It prints medians over interleaved runs, as a table or as one JSON object per line. Each run is a separate
+//! process, so that no subject inherits another's threads, memory or global logger. Each run counts the lines
+//! that it wrote: if a subject lost one, the whole benchmark fails. Linux only.
 
 mod child;
 mod durable;
@@ -27,11 +26,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What fails here ends the measurement, so a message is all anyone needs.
+/// The error type: every error ends the benchmark, so a message is sufficient.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Debug, Parser)]
-#[command(version, about = "Measures auditx beside its peers")]
+#[command(version, about = "Compares auditx with other programs")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,25 +38,25 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Latency of one recording call, and entries per second until all are in the file
+    /// Measure the latency of recording calls, and entries per second until all are in the file
     Record(record::Options),
-    /// Receipts per second, and how long one takes, beside one fdatasync for each line
+    /// Measure receipts per second and their latency, compared with one fdatasync per line
     Durable(durable::Options),
-    /// Both of the above, as a page
+    /// Run both of the above and write a page
     Performance(performance::Options),
-    /// Requests per second through one server worker, and the server's CPU time per request
+    /// Measure requests per second with one server worker, and the server's CPU time per request
     Http(http::Options),
-    /// Seconds to verify a whole trail, beside one SHA-256 over the same bytes
+    /// Measure the time to verify a whole trail, compared with SHA-256 of the same bytes
     Verify(verify::Options),
-    /// Seconds that the command `auditx` takes to answer, beside ripgrep, grep, jq and DuckDB on the same files
+    /// Measure queries of the command `auditx`, compared with ripgrep, grep, jq and DuckDB on the same files
     Read(read::Options),
-    /// Milliseconds to open a trail that was closed in order
+    /// Measure the time to open a trail that was closed normally
     Open(open::Options),
-    /// Throughput of recording, beside the same program without hashing
+    /// Measure the throughput of recording, compared with the same program without hashing
     Tree(tree::Options),
-    /// Lines a second into other engines, beside those engines' own bulk loading, and what an embedded shipper costs
+    /// Measure shipping in lines per second, compared with bulk loading, and the cost of an embedded shipper
     Ship(ship::Options),
-    /// A large trail as an ERP would leave it
+    /// Create a large trail like that of an ERP
     Make(make::Options),
     #[command(hide = true)]
     VerifyRun(verify::RunOptions),

@@ -1,8 +1,8 @@
-//! `make`: a large trail as an ERP would leave it, for measuring and for trying commands out.
+//! `make`: creates a large trail like that of an ERP, for benchmarks and for trying out commands.
 //!
-//! Comes in: how many entries, a directory, over how many days, a seed. Goes out: a closed trail, written by the library itself under
-//! a clock that runs from 2026-11-01 through those days; the same entries for the same seed, but for their ids. Every sealed segment
-//! of it has its skip index, and is compressed where that was asked for.
+//! The library itself writes the trail, with a clock that runs from 2026-11-01 over the given number of days.
+//! The same seed gives the same entries, except for their ids. Every sealed segment has its skip index, and
+//! is compressed if requested.
 
 mod entries;
 
@@ -21,33 +21,33 @@ use entries::Business;
 /// 2026-11-01T00:00:00Z
 const BEGIN: Duration = Duration::from_secs(1_793_491_200);
 
-/// Far longer than it takes to close, index and compress what any measurement makes.
+/// A time limit far longer than closing, indexing and compressing the trail of any benchmark takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Between two looks at what the maintenance has done: the library tells nobody when it is through.
-const LOOK: Duration = Duration::from_millis(20);
+/// The interval at which the progress of maintenance is checked; the library does not signal its completion.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How many entries
+    /// Number of entries
     #[arg(long, default_value_t = 1_000_000)]
     entries: u64,
-    /// Where; there must be no trail yet
+    /// Directory of the trail; it must not contain one yet
     #[arg(long)]
     dir: PathBuf,
-    /// Over how many days
+    /// Number of days that the entries cover
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_650))]
     days: u64,
-    /// Sealed segments are compressed
+    /// Compress sealed segments
     #[arg(long)]
     compressed: bool,
-    /// Other entries
+    /// Seed of the random entries
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 impl Options {
-    /// As `make` makes it when it is told nothing else.
+    /// Returns the default options of `make`.
     pub(crate) fn plain(dir: PathBuf, entries: u64) -> Self {
         Self { entries, dir, days: 30, compressed: false, seed: 1 }
     }
@@ -58,17 +58,17 @@ impl Options {
     }
 }
 
-/// Makes it and says what it made.
+/// Creates a trail and prints its size.
 pub(crate) fn make(options: &Options) -> Outcome<()> {
     let bytes = make_trail(options)?;
     println!("{} entries, {} MB of lines in {}", options.entries, bytes / 1_000_000, options.dir.display());
     Ok(())
 }
 
-/// Makes it and gives the bytes of its lines. Fails where there is a trail already.
+/// Creates a trail and returns the size of its lines in bytes. Fails if there is a trail already.
 pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
     if options.dir.join(auditx_core::ACTIVE).exists() {
-        return Err(format!("there is a trail in {} already", options.dir.display()).into());
+        return Err(format!("{} already contains a trail", options.dir.display()).into());
     }
     let clock = Arc::new(Calendar::default());
     let logger = AuditLogger::open(options.config(clock.clone()))?;
@@ -81,24 +81,24 @@ pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
     }
     let bytes = logger.metrics().bytes;
     logger.close(PATIENCE)?;
-    settle(options, clock)?;
+    finish_maintenance(options, clock)?;
     Ok(bytes)
 }
 
-/// Opens the trail once more and lets the maintenance finish what closing interrupted.
-fn settle(options: &Options, clock: Arc<Calendar>) -> Outcome<()> {
+/// Opens the trail again, so that maintenance can finish what closing interrupted.
+fn finish_maintenance(options: &Options, clock: Arc<Calendar>) -> Outcome<()> {
     let logger = AuditLogger::open(options.config(clock))?;
     let deadline = Instant::now() + PATIENCE;
-    while !is_settled(&options.dir, options.compressed)? {
+    while !is_finished(&options.dir, options.compressed)? {
         if Instant::now() > deadline {
-            return Err(format!("sealed segments of {} still have no index", options.dir.display()).into());
+            return Err(format!("maintenance of {} did not finish in time", options.dir.display()).into());
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(logger.close(PATIENCE)?)
 }
 
-fn is_settled(directory: &Path, compressed: bool) -> Outcome<bool> {
+fn is_finished(directory: &Path, compressed: bool) -> Outcome<bool> {
     for segment in sealed_segments(directory)? {
         if (compressed && !segment.compressed) || SegmentIndex::read(directory, &segment)?.is_none() {
             return Ok(false);
@@ -107,7 +107,7 @@ fn is_settled(directory: &Path, compressed: bool) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Microseconds since the beginning.
+/// The clock of the trail: microseconds since its first day.
 #[derive(Debug, Default)]
 struct Calendar(AtomicU64);
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sealed_segment_of_a_made_trail_has_its_index() {
+    fn every_sealed_segment_of_a_created_trail_has_an_index() {
         for compressed in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let dir = directory.path().to_owned();

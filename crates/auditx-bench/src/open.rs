@@ -1,7 +1,7 @@
-//! `open`: how long opening a trail takes that was closed in order, by the number of its entries.
+//! `open`: measures how long it takes to open a trail that was closed normally, by its number of entries.
 //!
-//! Comes in: numbers of entries and how often. Goes out: a row for each number: the median over interleaved opens, each in a
-//! process of its own.
+//! It prints a row for each number of entries, with the median over interleaved runs, each in a separate
+//! process.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     entries: Vec<u64>,
 }
 
-/// One open, in a process of its own.
+/// Options of one run, in a separate process.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[arg(long)]
@@ -43,11 +43,11 @@ struct Row {
     runs: u32,
 }
 
-/// Measures and prints the medians.
+/// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let mut trails = Vec::new();
     for entries in &options.entries {
-        eprintln!("making a trail of {entries} entries");
+        eprintln!("creating a trail of {entries} entries");
         let directory = options.repetition.directory()?;
         make(directory.path(), *entries)?;
         trails.push((*entries, directory, Vec::new()));
@@ -76,7 +76,7 @@ fn make(directory: &Path, entries: u64) -> Outcome<()> {
     Ok(logger.close(Duration::from_secs(120))?)
 }
 
-/// Opens a trail, prints how long that took, and closes it.
+/// Opens a trail, prints the time that took, and closes it.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let begin = Instant::now();
     let logger = AuditLogger::open(Config::new(&options.dir).hostname(facts::HOSTNAME))?;

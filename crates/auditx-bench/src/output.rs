@@ -1,7 +1,7 @@
-//! The lines that a run left behind: the proof that its figures are about work that was done.
+//! Counts the lines that a run wrote, to prove that its figures are about completed work.
 //!
-//! Comes in: a directory. Goes out: how many whole lines of the wanted kind it holds, compressed segments
-//! included. A last line without its line feed is torn and does not count.
+//! It counts complete lines of one kind in a directory, compressed segments included. A last line without its
+//! line feed is incomplete and is not counted.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,27 +11,27 @@ use memchr::memmem;
 
 use crate::Outcome;
 
-/// Which lines of which files stand for one call or one request.
+/// Selects the files and lines that represent a call or a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lines {
     pub(crate) file: fn(&str) -> bool,
     pub(crate) line: fn(&[u8]) -> bool,
 }
 
-/// Where subjects that write one file write it.
+/// The file name of subjects that write one file.
 pub(crate) const FILE: &str = "lines.log";
 
-/// What a trail holds for its callers: every line but the library's own records.
+/// The entries of a trail: every line except control records.
 pub(crate) const TRAIL: Lines = Lines {
     file: |name| name.starts_with("audit") && (name.ends_with(".jsonl") || name.ends_with(".jsonl.zst")),
     line: |line| is_object(line) && memmem::find(line, b"\"auditx\":{").is_none(),
 };
 
-/// Every line of the one file, each of which must be a JSON object.
+/// All lines of the one file that are JSON objects.
 pub(crate) const OBJECTS: Lines = Lines { file: |name| name == FILE, line: is_object };
 
 impl Lines {
-    /// Counts them in this directory.
+    /// Counts the lines in this directory.
     pub(crate) fn count(&self, directory: &Path) -> Outcome<u64> {
         let mut count = 0;
         for entry in std::fs::read_dir(directory)? {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_records_torn_lines_and_other_files_do_not_count() {
+    fn control_records_incomplete_lines_and_other_files_do_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &[u8]| std::fs::write(directory.path().join(name), text).unwrap();
         write("audit.jsonl", b"{\"seq\":3}\n{\"seq\":4,\"auditx\":{\"close\":{}}}\n{\"seq\":5}");

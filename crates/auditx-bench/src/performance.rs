@@ -1,7 +1,6 @@
-//! `performance`: the measurements of recording in one run, as the page docs/PERFORMANCE.md.
+//! `performance`: runs all benchmarks of recording and writes the page docs/PERFORMANCE.md.
 //!
-//! Comes in: how often and where. Goes out: Markdown. Every number on the page was measured in this run, or says what machine it
-//! ran on; the words carry none.
+//! Every number on the page was measured in this run or describes its machine; the text contains none.
 
 mod goals;
 mod machine;
@@ -27,12 +26,12 @@ pub(crate) struct Options {
     /// Where to write trails [default: the temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Less of everything, to see whether it works
+    /// Run shortened benchmarks, as a test
     #[arg(long)]
     short: bool,
 }
 
-/// The other modes are asked as anybody asks them.
+/// Parses the arguments of the other benchmarks as on the command line.
 #[derive(Debug, Parser)]
 struct Recording {
     #[command(flatten)]
@@ -45,7 +44,7 @@ struct Durability {
     options: durable::Options,
 }
 
-/// Measures and writes the page.
+/// Runs the benchmarks and writes the page.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let mut shared = vec!["".to_owned(), "--runs".to_owned(), options.runs.to_string()];
     if let Some(dir) = &options.dir {
@@ -81,7 +80,8 @@ fn page(
     let (runs, short) = (options.runs, if options.short { " --short" } else { "" });
     writeln!(
         page,
-        "{machine}\n- `cargo xtask bench performance --runs {runs}{short}`; runs are interleaved, figures are medians\n"
+        "{machine}\n- `cargo xtask bench performance --runs {runs}{short}`; runs are interleaved, \
+         figures are medians\n"
     )?;
     page.push_str("## Goals\n\n| goal | measured | |\n|---|---|---|\n");
     for goal in goals::of(recorded, resolved) {
@@ -118,14 +118,14 @@ fn page(
     for durable::Row { subject, outstanding, entries_per_s, p50_us, p99_us, ratio, .. } in resolved {
         writeln!(page, "| {subject} | {outstanding} | {entries_per_s} | {p50_us} | {p99_us} | {ratio} |")?;
     }
-    page.push_str("\n## How each was set up\n\nEach in a process of its own, 23 facts to an entry; see `crates/auditx-bench/src/record`.\n\n");
+    page.push_str(SETUP);
     for subject in SubjectName::value_variants() {
         writeln!(page, "- **{}**: {}", name(*subject), subject.setup())?;
     }
     Ok(page)
 }
 
-/// As people say it: the set-up of auditx is no crate's name.
+/// Returns the name in the tables, in which auditx's configurations are spelled out.
 fn name(subject: SubjectName) -> String {
     match subject {
         SubjectName::AuditxOs => "auditx, `Os`".to_owned(),
@@ -135,11 +135,11 @@ fn name(subject: SubjectName) -> String {
 }
 
 const HEAD: &str = "\
-# How fast it records
+# Performance of recording
 
-Written by a run; every number below was measured in it, or says what it ran on. Compare what stands in one page, and nothing across machines. `stolen`
-is what the kernel counted as taken by the machine's host from all processors together: no program runs meanwhile, and whatever
-was due meanwhile is late.
+Written by one run of the benchmark; every number below was measured in it. Compare numbers within one page,
+and not across machines. `stolen` is the time that the machine's host took from all processors together, as
+the kernel counts it: no program runs meanwhile, and whatever was due is late.
 
 ";
 
@@ -147,33 +147,42 @@ const LOADS: [(Load, &str, &str); 3] = [
     (
         Load::Burst,
         "Burst",
-        "As fast as the callers can. `sealed/s` counts entries from the first call until all of them are written to the file (and, by auditx, \
-         hashed and in order).",
+        "As fast as the callers can record. `sealed/s` counts entries from the first call until all of them \
+         are\nwritten to the file (and, by auditx, hashed and in order).",
     ),
     (
         Load::Sustained,
         "Sustained",
-        "The same for longer than any buffer lasts: under auditx's default the disk must take every byte before its room in the journal is free \
-         again, under `Os` and in the peers the kernel may keep it.",
+        "The same for longer than any buffer lasts. With auditx's default the disk must store every byte \
+         before its\nspace in the journal is free again; under `Os` and in the peers the kernel may keep it.",
     ),
     (
         Load::FixedRate,
         "Fixed rate",
-        "Calls are due on a schedule, and latency is counted from the moment a call was due, so that a slow call counts for those behind it, \
-         too (coordinated omission). `alone` is the call by itself.",
+        "Calls are due on a schedule, and latency is measured from the moment a call was due, so that a slow \
+         call\nalso delays those after it (no coordinated omission). `alone` is the call itself.",
     ),
 ];
 
+const SETUP: &str = "
+## How each was set up
+
+Each in a process of its own, 23 facts per entry; see `crates/auditx-bench/src/record`.
+
+";
+
 const TABLE: &str = "\
-| subject | threads | p50 ns | p99 ns | p99.9 ns | max ns | p99.9 ns alone | sealed/s | resident KiB | of it files KiB | stolen ms |
+| subject | threads | p50 ns | p99 ns | p99.9 ns | max ns | p99.9 ns alone | sealed/s | resident KiB \
+| of it files KiB | stolen ms |
 |---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 const DURABLE: &str = "
 ## Durable
 
-A receipt resolves once fdatasync(2) has returned. One producer keeps so many receipts open and waits for the oldest. `ratio` is its median to
-that of fdatasync alone, after a line's worth of bytes, in the same run.
+A receipt resolves once fdatasync(2) has returned. One producer keeps this many receipts open and waits for
+the oldest. `ratio` is its median relative to that of fdatasync alone, after a line's worth of bytes, in the
+same run.
 
 | subject | receipts open | entries/s | p50 µs | p99 µs | ratio |
 |---|---|---|---|---|---|

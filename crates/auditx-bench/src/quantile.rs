@@ -1,18 +1,16 @@
-//! Quantiles of a run, medians over runs, and the numbers they are made of.
-//!
-//! Comes in: exact figures, one for each call. Goes out: nearest-rank quantiles; nothing is bucketed or
-//! smoothed.
+//! Nearest-rank quantiles of a run and medians over runs, from one exact figure per call, without buckets or
+//! smoothing.
 
 use std::time::Duration;
 
-/// The smallest figure that at least this many per mille of all figures do not exceed; zero when there are
+/// Returns the smallest figure that at least this many per mille of all figures do not exceed; 0 if there are
 /// none.
 pub(crate) fn per_mille(sorted: &[u64], per_mille: usize) -> u64 {
     let rank = (sorted.len() * per_mille).div_ceil(1000);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
-/// The middle figure, or the mean of the two in the middle; zero when there are none.
+/// Returns the middle figure, or the mean of the two in the middle; 0 if there are none.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = figures.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
@@ -24,13 +22,13 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// A count or a time as what ratios are made of.
+/// Converts a count or a time to a floating-point number, for ratios.
 #[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far below 2^53")]
 pub(crate) fn float(whole: u64) -> f64 {
     whole as f64
 }
 
-/// A median as what tables show.
+/// Rounds a median to an integer, for tables.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -40,7 +38,7 @@ pub(crate) fn whole(figure: f64) -> u64 {
     figure.round() as u64
 }
 
-/// A time as what is counted.
+/// Converts a duration to nanoseconds.
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

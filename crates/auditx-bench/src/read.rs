@@ -1,9 +1,10 @@
-//! `read`: how long the command `auditx` takes to answer, beside ripgrep, grep, jq and DuckDB on the same files.
+//! `read`: measures queries of the command `auditx`, compared with ripgrep, grep, jq and DuckDB on the same
+//! files.
 //!
-//! Comes in: a trail or how large to make one, and how often. Goes out: one row for each question and program: medians over
-//! interleaved runs of whole processes, and the most memory any run took; on standard error, which goals were reached. The files
-//! are warm: they are read once to count plainly what each program must find, and every program runs once before it is measured.
-//! A run that finds anything else fails the whole measurement; a peer that is not installed is left out.
+//! It prints one row for each query and program, with medians over interleaved runs of whole processes and
+//! the peak memory of any run; the goals go to standard error. The files are in the page cache: they are read
+//! once to count what each program must find, and every program runs once before it is measured. If a run
+//! finds anything else, the whole benchmark fails. Programs that are not installed are skipped.
 
 mod call;
 mod goals;
@@ -29,21 +30,21 @@ pub(crate) use run::{RunOptions, run};
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// Entries of the trail that is made
+    /// Number of entries of the trail to create
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     entries: u64,
-    /// A trail that `make` made, instead of a new one
+    /// Trail created with `make`, to use instead of a new one
     #[arg(long, value_name = "DIR", conflicts_with = "entries")]
     trail: Option<PathBuf>,
-    /// The command [default: the `auditx` beside this program]
+    /// Path of the command [default: the `auditx` in the directory of this program]
     #[arg(long, value_name = "FILE")]
     auditx: Option<PathBuf>,
-    /// A Python that has the package `duckdb`
+    /// Python with the package `duckdb`
     #[arg(long, value_name = "FILE", default_value = "python3")]
     python: PathBuf,
 }
 
-/// The programs that are there.
+/// The installed programs.
 #[derive(Debug)]
 struct Programs {
     auditx: PathBuf,
@@ -58,18 +59,18 @@ struct Row {
     subject: &'static str,
     program: &'static str,
     median_s: f64,
-    /// To the peer that the question is held against.
+    /// The ratio to the program with which this query is compared.
     ratio: Option<f64>,
-    /// What the query took within the program, where it says so.
+    /// The duration of the query itself, if the program reports it.
     inside_s: Option<f64>,
-    /// Text of the trail per second, where all of it is shown.
+    /// Text of the trail per second, for queries that print all of it.
     gb_per_s: Option<f64>,
     peak_mib: f64,
     found: u64,
     runs: usize,
 }
 
-/// Measures and prints the medians.
+/// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let rows = rows(options)?;
     for goal in goals::of(&rows) {
@@ -85,7 +86,7 @@ fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let directory = match &options.trail {
         Some(trail) => trail.clone(),
         None => {
-            eprintln!("making a trail of {} entries", options.entries);
+            eprintln!("creating a trail of {} entries", options.entries);
             make_trail(&make::Options::plain(made.path().to_owned(), options.entries))?;
             made.path().to_owned()
         }
@@ -126,7 +127,7 @@ fn row(call: &Call, runs: &[run::Run], bytes: u64) -> Row {
     }
 }
 
-/// Each row held against the peer of its subject, where that was measured.
+/// Adds the ratio of each row to the program with which its query is compared, if that was measured.
 fn with_ratios(mut rows: Vec<Row>) -> Vec<Row> {
     let baselines: Vec<Option<f64>> = rows
         .iter()
@@ -149,32 +150,33 @@ impl Options {
             None => std::env::current_exe()?.with_file_name("auditx"),
         };
         if !auditx.exists() {
-            let advice = "`cargo build --release -p auditx-cli` builds it; --auditx says where it is";
-            return Err(format!("there is no {}: {advice}", auditx.display()).into());
+            let remedy =
+                "build it with `cargo build --release -p auditx-cli`, or pass its path with --auditx";
+            return Err(format!("{} does not exist; {remedy}", auditx.display()).into());
         }
-        let is_there = |name: &str| answers(name, Command::new(name).arg("--version"));
+        let is_installed = |name: &str| runs(name, Command::new(name).arg("--version"));
         let has_duckdb =
-            answers("duckdb (see --python)", Command::new(&self.python).args(["-c", "import duckdb"]));
+            runs("duckdb (see --python)", Command::new(&self.python).args(["-c", "import duckdb"]));
         Ok(Programs {
             auditx,
-            rg: is_there("rg"),
-            grep: is_there("grep"),
-            jq: is_there("jq"),
+            rg: is_installed("rg"),
+            grep: is_installed("grep"),
+            jq: is_installed("jq"),
             duckdb: has_duckdb.then(|| self.python.clone()),
         })
     }
 }
 
-fn answers(name: &str, command: &mut Command) -> bool {
+fn runs(name: &str, command: &mut Command) -> bool {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let is_there = status.is_ok_and(|status| status.success());
     if !is_there {
-        eprintln!("left out, as it is not installed: {name}");
+        eprintln!("skipped, because it is not installed: {name}");
     }
     is_there
 }
 
-/// To a tenth of a millisecond.
+/// Rounds to a tenth of a millisecond.
 fn rounded(figure: f64) -> f64 {
     (figure * 10_000.0).round() / 10_000.0
 }
@@ -184,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_program_is_held_against_the_peer_of_its_question() {
+    fn each_program_is_compared_with_the_peer_of_its_query() {
         let row = |(subject, program, median_s)| Row {
             subject,
             program,

@@ -1,8 +1,7 @@
-//! `record`: what one call costs its caller, and how many entries a second reach the file.
+//! `record`: measures the cost of a call to its caller, and how many entries per second reach the file.
 //!
-//! Comes in: how many entries, threads and runs. Goes out: one row for each subject and number of threads.
-//! Rounds are interleaved (the first run of each subject, then the second of each), so that a machine that
-//! grows slower does so for all of them.
+//! It prints one row for each subject and number of threads. Runs are interleaved (the first run of each
+//! subject, then the second of each), so that a machine that becomes slower affects all of them.
 
 mod auditx;
 mod memory;
@@ -29,43 +28,43 @@ pub(crate) use subject::SubjectName;
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// How the calls come
+    /// Loads to run
     #[arg(long, value_delimiter = ',', default_value = "burst")]
     load: Vec<Load>,
-    /// Calls in each burst, over all its threads
+    /// Calls in each burst, over all threads
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
     /// Calls in each sustained run
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
     sustained_entries: u64,
-    /// Calls a second of the fixed rate, over all threads
+    /// Calls per second at the fixed rate, over all threads
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
-    /// How long the fixed rate is kept up
+    /// Duration of the fixed rate in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Numbers of calling threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     threads: Vec<u64>,
-    /// Only these subjects
+    /// Subjects to measure [default: all]
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<SubjectName>,
 }
 
-/// How calls come.
+/// When calls are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Load {
     /// As fast as possible, for less than a second
     Burst,
-    /// As fast as possible, for as long as no buffer can hide anything
+    /// As fast as possible, for longer than any buffer lasts
     Sustained,
-    /// At a fixed rate; latencies are counted from the moment a call was due
+    /// At a fixed rate; latencies are counted from the time at which a call was due
     FixedRate,
 }
 
-/// Medians over the runs of one case.
+/// The medians over the runs of one case.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) load: Load,
@@ -75,19 +74,19 @@ pub(crate) struct Row {
     pub(crate) p99_ns: u64,
     pub(crate) p999_ns: u64,
     pub(crate) max_ns: u64,
-    /// Of calls at a fixed rate by themselves.
+    /// The duration of the calls themselves, at a fixed rate.
     pub(crate) call_p999_ns: u64,
     pub(crate) sealed_per_s: u64,
     pub(crate) resident_kib: u64,
     pub(crate) file_kib: u64,
-    /// By the machine's host, from all processors together.
+    /// The time stolen by the machine's host, from all processors together.
     pub(crate) stolen_ms: u64,
     pub(crate) entries: u64,
     pub(crate) lines: u64,
     pub(crate) runs: u32,
 }
 
-/// What is run again and again.
+/// A combination of subject, load and threads.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     load: Load,
@@ -125,17 +124,17 @@ impl Options {
     }
 }
 
-/// Runs a measurement.
+/// Runs one measurement.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     run::run(options)
 }
 
-/// Measures every subject and prints the medians.
+/// Runs the benchmark for every subject and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     report::print(&rows(options)?, options.repetition.json)
 }
 
-/// Measures every subject.
+/// Runs the benchmark for every subject and returns the rows.
 pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let mut cases: Vec<(Case, Vec<Run>)> =
         options.cases().into_iter().map(|case| (case, Vec::new())).collect();
@@ -150,7 +149,8 @@ pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     Ok(cases.iter().map(|(case, runs)| row(case, runs)).collect())
 }
 
-/// One run by another build of this program: median nanoseconds of a call, entries a second.
+/// Runs another build of this program. Returns the median duration of a call in nanoseconds and entries per
+/// second.
 pub(crate) fn run_at(
     program: &Path,
     subject: SubjectName,
@@ -176,7 +176,7 @@ fn one_by(program: &Path, case: &Case, parent: &Path) -> Outcome<Run> {
     if run.lines == entries {
         return Ok(run);
     }
-    Err(format!("{subject} was called {entries} times and left {} lines", run.lines).into())
+    Err(format!("{subject} was called {entries} times but wrote {} lines", run.lines).into())
 }
 
 fn row(case: &Case, runs: &[Run]) -> Row {

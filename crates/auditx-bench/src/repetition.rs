@@ -1,4 +1,4 @@
-//! What every measurement can be told: how often, where, and how to print.
+//! The options that all benchmarks share.
 
 use std::path::PathBuf;
 
@@ -9,26 +9,26 @@ use crate::Outcome;
 
 #[derive(Debug, Args)]
 pub(crate) struct Repetition {
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
     /// Runs of each subject, interleaved; medians are reported
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
-    /// Where to write; a directory of its own is made there for each run [default: the temporary directory]
+    /// Where to create a directory for each run [default: the temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
 impl Repetition {
-    /// Where directories of runs are made; it is there.
+    /// Returns the existing directory in which the directories of runs are created.
     pub(crate) fn parent(&self) -> Outcome<PathBuf> {
         let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
         std::fs::create_dir_all(&parent)?;
         Ok(parent)
     }
 
-    /// A new directory, removed when it is dropped.
+    /// Creates a directory that is removed when it is dropped.
     pub(crate) fn directory(&self) -> Outcome<TempDir> {
         Ok(tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(self.parent()?)?)
     }

@@ -1,6 +1,4 @@
-//! How figures reach the reader: a table for people, one JSON object a line for programs.
-//!
-//! Comes in: rows that serialise to flat objects. Goes out: standard output, and nothing else writes there.
+//! Prints results: a table, or one JSON object per line. Nothing else writes to standard output.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -8,7 +6,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 
-/// Prints the rows; the columns are the fields, in their order.
+/// Prints the rows, which must serialise to flat objects; the columns are the fields in order.
 pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
     if json {
         for row in rows {
@@ -33,18 +31,20 @@ pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// The fields of a flat object in the order in which they were written, which a map would not keep.
+/// Returns the fields of a flat object in their original order, which a map would not preserve.
 fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
     let mut cells: Vec<(usize, String, String)> = Vec::new();
-    let Value::Object(map) = serde_json::from_str(object)? else { return Err("a row is no object".into()) };
+    let Value::Object(map) = serde_json::from_str(object)? else {
+        return Err("a row is not an object".into());
+    };
     for (name, value) in map {
-        let place = object.find(&format!("\"{name}\":")).unwrap_or(usize::MAX);
+        let position = object.find(&format!("\"{name}\":")).unwrap_or(usize::MAX);
         let text = match value {
             Value::Null => String::new(),
             Value::String(text) => text,
             other => other.to_string(),
         };
-        cells.push((place, name, text));
+        cells.push((position, name, text));
     }
     cells.sort();
     Ok(cells.into_iter().map(|(_, name, value)| (name, value)).collect())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_measured_is_an_empty_cell() {
+    fn a_missing_value_is_an_empty_cell() {
         assert_eq!(cells(r#"{"ratio":null}"#).unwrap()[0].1, "");
     }
 

@@ -1,8 +1,10 @@
-//! `ship`: how fast a trail reaches other engines, beside those engines' own way of loading the same rows in bulk.
+//! `ship`: measures how fast a trail is shipped to a database or a stream, compared with its own bulk
+//! loading.
 //!
-//! Comes in: how many entries and how often. Goes out: one row for each subject: medians over interleaved runs, the ratio to the
-//! engine's own, and the peak of the shipping process's memory. The server is a real one with its own defaults (it syncs each
-//! commit), on this machine; both subjects fill the same empty partitioned table with the same indexes, and the rows are counted.
+//! It prints one row for each subject, with medians over interleaved runs, the ratio to bulk loading, and the
+//! peak memory of the shipping process. The server is a real one on this machine with its defaults (it syncs
+//! each commit). Both subjects fill the same empty partitioned table with the same indexes, and the rows are
+//! counted.
 
 mod failover;
 mod nats;
@@ -22,20 +24,20 @@ use crate::make;
 use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 
-/// Far longer than any run takes.
+/// A time limit far longer than any run takes.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// Entries of the trail
+    /// Number of entries of the trail
     #[arg(long, default_value_t = 300_000)]
     entries: u64,
-    /// Ends a shipper after so many lines: its memory is measured with the rest as a backlog
+    /// Stop the shipper after this many lines, to measure its memory with a backlog
     #[arg(long)]
     until: Option<u64>,
-    /// Only one part of it
+    /// Run only one part
     #[arg(long)]
     only: Option<Part>,
 }
@@ -44,13 +46,13 @@ pub(crate) struct Options {
 enum Part {
     Postgres,
     Jetstream,
-    /// What shipping costs those who record
+    /// The cost of shipping for recording calls
     Recording,
-    /// How long shipping stands still when a leader is killed
+    /// How long shipping pauses when a leader is killed
     Failover,
 }
 
-/// One shipping, in a process of its own.
+/// Options of one run, in a separate process.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[arg(long)]
@@ -76,19 +78,19 @@ struct Row {
     lines_per_s: f64,
     ratio: f64,
     peak_mib: f64,
-    /// In the engine, indexes included.
+    /// The size at the destination, indexes included.
     stored_bytes_per_line: f64,
     runs: usize,
 }
 
-/// Measures and prints the medians.
+/// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let (json, runs) = (options.repetition.json, options.repetition.runs);
     let is_wanted = |part| options.only.is_none_or(|only| only == part);
     if is_wanted(Part::Postgres) || is_wanted(Part::Jetstream) {
         let directory = options.repetition.directory()?;
         let trail = directory.path().join("trail");
-        eprintln!("making a trail of {} entries", options.entries);
+        eprintln!("creating a trail of {} entries", options.entries);
         make::make_trail(&make::Options::plain(trail.clone(), options.entries))?;
         let mut rows = Vec::new();
         if is_wanted(Part::Postgres) {
@@ -108,7 +110,7 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
-/// Ships once and prints how long it took and what memory.
+/// Ships the trail and prints the time and memory it took.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let begin = Instant::now();
     let settings = Settings::default();
@@ -123,14 +125,14 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let (seconds, progress) = (begin.elapsed().as_secs_f64(), shipper.progress());
     shipper.stop(Instant::now() + PATIENCE)?;
     if !is_there || progress.retries.sum() > 0 {
-        return Err(format!("shipping was disturbed: {progress:?}").into());
+        return Err(format!("shipping did not finish without retries: {progress:?}").into());
     }
     let run = Run { lines: progress.next, seconds, peak_kib: crate::verify::peak_kib()? };
     println!("{}", serde_json::to_string(&run)?);
     Ok(())
 }
 
-/// One shipping in a process of its own, without the cursor of the one before.
+/// Ships the trail in a separate process, after removing the cursor of the previous run.
 fn shipped(trail: &Path, url: &str, until: u64) -> Outcome<Run> {
     let cursors = trail.join(".auditx/cursors");
     for (name, _) in auditx_core::shipper_positions(trail)? {
@@ -139,7 +141,7 @@ fn shipped(trail: &Path, url: &str, until: u64) -> Outcome<Run> {
     child::report(["ship-run", "--dir", &trail.to_string_lossy(), "--to", url, "--until", &until.to_string()])
 }
 
-/// The engine's own, and ours.
+/// Returns the rows of bulk loading and of shipping.
 fn compared(names: [&str; 2], theirs: &[f64], ours: &[Run], bytes: u64) -> Vec<Row> {
     let lines = ours.first().map_or(0, |run| run.lines);
     let baseline = quantile::median(theirs.iter().copied());

@@ -1,7 +1,7 @@
-//! `tree`: what the tree costs a recording. The same program twice: as it is, and built with hashing stubbed out.
+//! `tree`: measures the cost of the Merkle tree, by comparing this program with a build without hashing.
 //!
-//! Comes in: where the stubbed build is. Goes out: a row for each build and number of threads, medians over interleaved runs,
-//! and the share of throughput that is left.
+//! It prints a row for each build and number of threads, with medians over interleaved runs and the share of
+//! throughput that remains with hashing.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,10 @@ use crate::{Outcome, quantile, report};
 pub(crate) struct Options {
     #[command(flatten)]
     repetition: Repetition,
-    /// This program, built with RUSTFLAGS='--cfg auditx_stub_hashing'
+    /// Build of this program with RUSTFLAGS='--cfg auditx_stub_hashing'
     #[arg(long, value_name = "FILE")]
     stubbed: PathBuf,
-    /// Calls in each run, over all its threads
+    /// Calls in each run, over all threads
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
     /// Numbers of calling threads
@@ -38,7 +38,7 @@ struct Row {
     runs: u32,
 }
 
-/// Measures and prints the medians.
+/// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let parent = options.repetition.parent()?;
     let this = std::env::current_exe()?;

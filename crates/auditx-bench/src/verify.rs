@@ -1,8 +1,9 @@
-//! `verify`: how long a whole trail takes to check, beside `openssl dgst -sha256` over the same bytes on one core.
+//! `verify`: measures the verification of a whole trail, compared with `openssl dgst -sha256` of the same
+//! bytes on one core.
 //!
-//! Comes in: sizes of trails and how often. Goes out: one row for each subject and size: medians over interleaved runs of
-//! whole processes, the peak of their memory, and the ratio to openssl. A run that does not find its trail intact fails the
-//! whole measurement. The files are warm: each is read once before the first run.
+//! It prints one row for each subject and size, with medians over interleaved runs of whole processes, their
+//! peak memory, and the ratio to openssl. If a run does not find the trail intact, the whole benchmark fails.
+//! The files are in the page cache: each is read once before the first run.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     megabytes: Vec<u64>,
 }
 
-/// One verification, in a process of its own.
+/// Options of one run, in a separate process.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[arg(long)]
@@ -55,12 +56,12 @@ struct Row {
     runs: u32,
 }
 
-/// Measures and prints the medians.
+/// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let mut rows = Vec::new();
     for megabytes in &options.megabytes {
         let directory = options.repetition.directory()?;
-        eprintln!("making a trail of {megabytes} MB");
+        eprintln!("creating a trail of {megabytes} MB");
         let key = make(directory.path(), megabytes * 1_000_000)?;
         rows.extend(rows_of(directory.path(), &key, *megabytes, options.repetition.runs)?);
     }
@@ -95,7 +96,7 @@ fn rows_of(directory: &Path, key: &VerifierKey, megabytes: u64, runs: u32) -> Ou
     Ok(vec![row("openssl-dgst", baseline, 0), of("verify-2-threads", &two), of("verify-1-thread", &one)])
 }
 
-/// A closed trail of plain segments with so many bytes of lines.
+/// Creates a closed trail of plain segments with this many bytes of lines.
 fn make(directory: &Path, bytes: u64) -> Outcome<VerifierKey> {
     let config = Config::new(directory).hostname(facts::HOSTNAME).compression(Compression::None);
     let logger = AuditLogger::open(config)?;
@@ -150,20 +151,20 @@ fn verification(directory: &Path, key: &VerifierKey, threads: usize) -> Outcome<
     Ok((begin.elapsed(), run))
 }
 
-/// Verifies once and prints how many lines it found and what memory it took.
+/// Verifies the trail and prints the number of lines and the peak memory.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let known = SignedCheckpoint::parse(&std::fs::read(checkpoint_path(&options.dir))?)?;
     let settings = VerifyOptions::default().key(options.key.clone()).known(known).threads(options.threads);
     let found = auditx_reader::verify(&options.dir, &settings, &mut |_, _| ())?;
     if found.answer != Answer::Intact {
-        return Err(format!("the trail is not found intact: {found:?}").into());
+        return Err(format!("the trail is not intact: {found:?}").into());
     }
     let run = Run { lines: found.lines, peak_kib: peak_kib()? };
     println!("{}", serde_json::to_string(&run)?);
     Ok(())
 }
 
-/// The most memory that this process ever had resident.
+/// Returns the peak resident memory of this process.
 pub(crate) fn peak_kib() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;

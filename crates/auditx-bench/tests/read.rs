@@ -1,18 +1,18 @@
-//! The measurement of reading as a whole, over a small trail, with whichever peers there are.
+//! Runs the whole `read` benchmark with a small trail and the installed peers.
 //!
-//! It needs the command, which cargo does not build for it: `cargo build -p auditx-cli`.
+//! It needs the command, which cargo does not build for this test: `cargo build -p auditx-cli`.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 #[test]
-fn every_program_finds_what_a_plain_count_finds() {
+fn every_program_finds_the_expected_entries() {
     let bench = env!("CARGO_BIN_EXE_auditx-bench");
     let output =
         Command::new(bench).args(["read", "--entries", "3000", "--runs", "1", "--json"]).output().unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaints}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{messages}");
     let rows: Vec<Value> = String::from_utf8(output.stdout)
         .unwrap()
         .lines()
@@ -30,14 +30,14 @@ fn every_program_finds_what_a_plain_count_finds() {
     assert_eq!(found("tail-50"), [50]);
     let rows_of_auditx = rows.iter().filter(|row| row["program"].as_str().unwrap().starts_with("auditx"));
     assert_eq!(rows_of_auditx.count(), 9);
-    assert!(complaints.contains("reached: one entity's entries"), "{complaints}");
+    assert!(messages.contains("reached: one entity's entries"), "{messages}");
 }
 
 #[test]
-fn a_command_that_is_missing_is_told_with_how_to_build_it() {
+fn a_missing_command_is_reported_with_how_to_build_it() {
     let bench = env!("CARGO_BIN_EXE_auditx-bench");
     let output = Command::new(bench).args(["read", "--auditx", "/nowhere/auditx"]).output().unwrap();
     assert!(!output.status.success());
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(complaint.contains("cargo build --release -p auditx-cli"), "{complaint}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("cargo build --release -p auditx-cli"), "{message}");
 }

@@ -1,7 +1,7 @@
-//! `auditx bundle`: entries for an auditor, with everything it takes to check them elsewhere.
+//! `auditx bundle`: packs entries for an auditor with everything needed to check them elsewhere.
 //!
-//! Comes in: a question, and the trail with its latest checkpoint. Goes out: one archive. It says beside the selection how many
-//! entries there are in the same period, so that what was left out can be asked for.
+//! The manifest states the number of all entries of the period, not only of the selected ones, so that an
+//! auditor can ask for what was left out.
 
 mod archive;
 mod manifest;
@@ -16,23 +16,22 @@ use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::progress::watched;
-use crate::question::Asked;
 use crate::save;
-use crate::terminal::{self, complain, harmless};
+use crate::selection::Selection;
+use crate::terminal::{self, print_message, sanitized};
 use archive::Archive;
 use manifest::{Manifest, Range};
 
-/// Packs entries for an auditor: their exact bytes, a proof of each, and how to check
+/// Pack entries, their proofs and instructions into an archive for an auditor
 ///
-/// The archive states how many entries there are in the same period beside those
-/// that were selected. Each proof can be checked with `auditx check`, on whatever
-/// machine, with nothing but the public key.
+/// The archive also states how many entries the period has in total. Each proof can
+/// be checked with `auditx check` on any machine, with only the public key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    asked: Asked,
-    /// The archive, which appears once it is whole; - is standard output
+    selection: Selection,
+    /// The archive, which appears when it is complete; - is standard output
     #[arg(short, long, value_name = "FILE.zip")]
     output: PathBuf,
 }
@@ -44,25 +43,25 @@ Examples:
   auditx bundle --ref SI-2026-0042 -o - | ssh auditor 'cat > case.zip'
   unzip case.zip -d case && auditx check case/proofs/42.tlog-proof --key case/key.vkey
 
-Exit status: 0 packed, 1 nothing found, and no archive, 2 an error, or an entry could not be proved";
+Exit status: 0 written, 1 nothing found and no archive written, 2 an error, or an entry has no proof";
 
 const INSTRUCTIONS: &str = include_str!("bundle/README.txt");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let (asked, now) = (&arguments.asked, Moment::now());
+    let (selection, now) = (&arguments.selection, Moment::now());
     if save::is_standard_output(&arguments.output) && terminal::is_output_a_terminal() {
-        return Err(Failure::said("an archive is not for a terminal: name a file, or pipe it on"));
+        return Err(Failure::new("an archive cannot be printed on a terminal: give a file name or a pipe"));
     }
-    let prover = Prover::open(asked.trail.directory())?;
-    let search = watched(asked.search(now)?, "packing");
+    let prover = Prover::open(selection.trail.directory())?;
+    let search = watched(selection.search(now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;
-    let (range, whole) = Range::of(&asked.whole(now)?)?;
+    let (range, period) = Range::of(&selection.scope_search(now)?)?;
     let (selected, mut summary) = write_entries(&mut archive, &search)?;
-    // What the manifest says of the period is an answer too.
-    summary.fault = summary.fault.or(whole.fault);
+    // A fault found while the entries of the period were counted counts too.
+    summary.fault = summary.fault.or(period.fault);
     if summary.found == 0 {
-        let status = asked.tell(&summary);
-        asked.tell_nothing(": no archive was made");
+        let status = selection.report(&summary);
+        selection.report_nothing_found(": no archive was written");
         return Ok(status);
     }
     let unproved = write_proofs(&mut archive, &search, &prover, &selected)?;
@@ -70,12 +69,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     write_checkpoint(&mut archive, arguments, prover.checkpoint())?;
     archive.text("README.txt", INSTRUCTIONS)?;
     let manifest = Manifest {
-        query: asked.question_text(),
-        scope: asked.scope_text(now)?,
+        query: selection.filter_text(),
+        scope: selection.scope_text(now)?,
         range,
         selected: summary.found,
         unproved,
-        unreadable: summary.complaints.lines(),
+        unreadable: summary.errors.lines(),
         unsigned: summary.unsigned,
         fault: summary.fault.as_ref().map(ToString::to_string),
         checkpoint: prover.checkpoint(),
@@ -88,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     conclude(arguments, &summary, unproved)
 }
 
-/// The numbers of the lines, in the order in which they are found; none for those of the origin.
+/// The seqs of the lines in the order in which they were found; `None` for legacy lines.
 type Selected = Vec<Option<u64>>;
 
 fn write_entries(archive: &mut Archive, search: &Search) -> Result<(Selected, Summary), Failure> {
@@ -113,7 +112,8 @@ fn write_entries(archive: &mut Archive, search: &Search) -> Result<(Selected, Su
     })
 }
 
-/// A second pass over the same lines: an archive is written one file after the other. Gives how many could not be proved.
+/// Writes the proofs and returns how many entries have none. This is a second pass over the same lines,
+/// because an archive is written file by file.
 fn write_proofs(
     archive: &mut Archive,
     search: &Search,
@@ -123,7 +123,7 @@ fn write_proofs(
     let mut expected = selected.iter();
     let mut outcome: Result<u64, Failure> = Ok(0);
     search.each(|found| {
-        // What was recorded meanwhile is not in the archive.
+        // Entries recorded since the first pass are not in the archive.
         let Some(seq) = expected.next() else { return ControlFlow::Break(()) };
         outcome = if *seq == found.row.seq() {
             write_proof(archive, *seq, prover.prove(&found)).map(|is_proved| {
@@ -142,10 +142,10 @@ fn write_proofs(
 }
 
 fn changed() -> Failure {
-    Failure::said("the trail lost lines while they were packed, by retention or erasure: run it again")
+    Failure::new("lines were retired or erased while the archive was written: run the command again")
 }
 
-/// Whether there is a proof. A line that was not signed yet, or has no number, is packed without.
+/// Writes a proof. Returns `false` if there is none, because the line is not signed yet or has no number.
 fn write_proof(
     archive: &mut Archive,
     seq: Option<u64>,
@@ -158,7 +158,7 @@ fn write_proof(
         }
         (_, Ok(_)) => Ok(false),
         (_, Err(error)) if error.is_missing() => {
-            complain(&format!("without a proof: {}", harmless(&error.to_string())));
+            print_message(&format!("without a proof: {}", sanitized(&error.to_string())));
             Ok(false)
         }
         (_, Err(error)) => Err(error.into()),
@@ -171,15 +171,16 @@ fn write_checkpoint(
     checkpoint: &SignedCheckpoint,
 ) -> Result<(), Failure> {
     archive.text("checkpoint", checkpoint.as_str())?;
-    let recorded = recorded_keys(arguments.asked.trail.directory())?;
+    let recorded = recorded_keys(arguments.selection.trail.directory())?;
     let mut text = String::from(
-        "# The trail's own word. Compare it with what its owner gave you by another way before you rely on it.\n",
+        "# These keys come from the trail itself. Before you rely on them, compare them with the key\n\
+         # that the owner of the trail gave you through another channel.\n",
     );
     for key in &recorded {
         text.push_str(&format!("# named in line {}\n{}\n", key.seq, key.key));
     }
     if recorded.is_empty() {
-        complain("no record in the trail names its key any more: ask its owner for it");
+        print_message("no record in the trail names its key any more: ask the owner of the trail for it");
     }
     archive.text("key.vkey", &text)
 }
@@ -187,13 +188,21 @@ fn write_checkpoint(
 fn conclude(arguments: &Arguments, summary: &Summary, unproved: u64) -> Result<Status, Failure> {
     if !save::is_standard_output(&arguments.output) {
         let mut out = terminal::output();
-        let place = harmless(&arguments.output.to_string_lossy());
+        let display_path = sanitized(&arguments.output.to_string_lossy());
         let found = summary.found;
-        writeln!(out, "{} with {} in {place}.", counted(found, "line"), counted(found - unproved, "proof"))?;
+        writeln!(
+            out,
+            "{} with {} in {display_path}.",
+            counted(found, "line"),
+            counted(found - unproved, "proof")
+        )?;
         out.flush()?;
     }
     let mut err = anstream::stderr().lock();
-    writeln!(err, "key.vkey in it is the trail's own word: give the auditor the key by another way too.")?;
-    let status = arguments.asked.tell(summary);
+    writeln!(
+        err,
+        "key.vkey comes from the trail itself: also give the auditor the key through another channel."
+    )?;
+    let status = arguments.selection.report(summary);
     Ok(if unproved > 0 { Status::Error } else { status })
 }

@@ -1,7 +1,7 @@
-//! A text in a fixed number of columns, written straight into bytes.
+//! Table cells: text within a fixed number of columns, written directly into the output buffer.
 //!
-//! A longer text is cut with `…`, and what could steer a terminal is escaped. The usual text, plain ASCII that
-//! fits, costs one look at its bytes and a copy.
+//! A longer text is cut with `…`, and control characters are escaped. The common case, plain ASCII that fits,
+//! costs one scan and one copy.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use auditx_reader::Json;
 use serde::de::IgnoredAny;
 use unicode_width::UnicodeWidthChar;
 
-use crate::harmless_json;
+use crate::sanitized_json;
 
-/// What stands in the place of what does not fit.
-const CUT: char = '…';
+/// Replaces the part of a text that does not fit.
+const ELLIPSIS: char = '…';
 
-/// A character may be followed by so many bytes that take no column: marks of scripts, and never a file's worth of them.
+/// The limit of bytes per column: combining marks take no column, and their number must be bounded.
 const BYTES_PER_COLUMN: usize = 16;
 
-/// Writes a value within `width` columns, and gives how many it took.
+/// Writes a value within `width` columns and returns how many it took.
 pub(crate) fn value(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     match value {
         Json::Text(raw) => escaped(raw, width, out),
@@ -29,7 +29,7 @@ pub(crate) fn value(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The same of a value whose type is free: text that reads as a value of another type is quoted.
+/// Like [`value`], for fields of any type: text that looks like a value of another type is quoted.
 pub(crate) fn typed(json: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     let is_text = matches!(json, Json::Text(_));
     let is_ambiguous =
@@ -37,25 +37,25 @@ pub(crate) fn typed(json: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     if is_ambiguous { quoted(json, width, out) } else { value(json, width, out) }
 }
 
-/// The same as JSON: text in quotation marks.
+/// Like [`value`], as JSON: text is quoted.
 pub(crate) fn quoted(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     let mut json = Vec::new();
-    harmless_json::value(value, &mut json);
+    sanitized_json::value(value, &mut json);
     plain(&String::from_utf8_lossy(&json), width, out)
 }
 
-/// The same of text that has its JSON escapes.
+/// Like [`value`], for text that still has its JSON escapes.
 pub(crate) fn escaped(raw: &str, width: usize, out: &mut Vec<u8>) -> usize {
     if !raw.bytes().any(|byte| byte == b'\\') {
         return plain(raw, width, out);
     }
-    // Each column needs at most two escapes of six bytes, or one of a character that takes none.
+    // A column needs at most two escapes of six bytes, or one of a character that takes no column.
     let text = Json::Text(beginning(raw, width)).text().unwrap_or(Cow::Borrowed(""));
-    let is_whole = raw.len() <= beginning(raw, width).len();
-    if is_whole { plain(&text, width, out) } else { slow(&text, width, false, out) }
+    let is_complete = raw.len() <= beginning(raw, width).len();
+    if is_complete { plain(&text, width, out) } else { slow(&text, width, false, out) }
 }
 
-/// As much as can be seen of it, cut where no escape is torn apart.
+/// Returns the part of the text that can be visible, without splitting an escape.
 fn beginning(raw: &str, width: usize) -> &str {
     let most = (width + 1) * BYTES_PER_COLUMN;
     if raw.len() <= most {
@@ -65,7 +65,7 @@ fn beginning(raw: &str, width: usize) -> &str {
     let bytes = raw.as_bytes();
     while end < most {
         end += match (bytes[end], bytes.get(end + 1)) {
-            // Two halves of one character stay together.
+            // A surrogate pair is one character.
             (b'\\', Some(b'u')) if is_high_surrogate(&bytes[end + 2..]) => 12,
             (b'\\', Some(b'u')) => 6,
             (b'\\', _) => 2,
@@ -82,7 +82,7 @@ fn is_high_surrogate(digits: &[u8]) -> bool {
     matches!(digits, [b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..])
 }
 
-/// The same of text as it is.
+/// Like [`value`], for text without escapes.
 pub(crate) fn plain(text: &str, width: usize, out: &mut Vec<u8>) -> usize {
     let is_simple = |byte: u8| (b' '..0x7f).contains(&byte);
     if text.len() <= width && text.bytes().all(is_simple) {
@@ -91,21 +91,21 @@ pub(crate) fn plain(text: &str, width: usize, out: &mut Vec<u8>) -> usize {
     }
     let seen = &text.as_bytes()[..text.len().min(width)];
     if seen.iter().copied().all(is_simple) && width > 0 && text.is_char_boundary(width - 1) {
-        // Longer than the cell, and nothing in the part that is seen needs a look.
+        // Longer than the cell, and the visible part is plain ASCII.
         if text[width - 1..].chars().nth(1).is_some() {
             out.extend_from_slice(&seen[..width - 1]);
-            push(CUT, out);
+            push(ELLIPSIS, out);
             return width;
         }
     }
     slow(text, width, true, out)
 }
 
-/// Character by character. `is_whole`: the text ends where it ends, and was not cut before.
-fn slow(text: &str, width: usize, is_whole: bool, out: &mut Vec<u8>) -> usize {
-    let begin = out.len();
-    let most_bytes = width * BYTES_PER_COLUMN;
-    let (mut used, mut kept) = (0, (begin, 0));
+/// Writes text character by character. `is_complete` is `false` if the text was already cut.
+fn slow(text: &str, width: usize, is_complete: bool, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    let max_bytes = width * BYTES_PER_COLUMN;
+    let (mut used, mut kept) = (0, (start, 0));
     for c in text.chars() {
         let (before, mut columns) = (out.len(), 0);
         if is_hazard(c) {
@@ -117,16 +117,16 @@ fn slow(text: &str, width: usize, is_whole: bool, out: &mut Vec<u8>) -> usize {
             push(c, out);
             columns = c.width().unwrap_or(0);
         }
-        // The last place that leaves a column for the sign that something is left out.
+        // The last position that leaves a column for the ellipsis.
         if used < width && columns > 0 {
             kept = (before, used);
         }
-        if used + columns > width || out.len() - begin > most_bytes {
+        if used + columns > width || out.len() - start > max_bytes {
             return cut(kept, out);
         }
         used += columns;
     }
-    if is_whole || width == 0 {
+    if is_complete || width == 0 {
         return used;
     }
     if used < width {
@@ -135,7 +135,7 @@ fn slow(text: &str, width: usize, is_whole: bool, out: &mut Vec<u8>) -> usize {
     cut(kept, out)
 }
 
-/// As much of a value's text as may be seen in so many columns.
+/// Returns the part of a value's text that can be visible in `width` columns.
 pub(crate) fn seen(value: Json<'_>, width: usize) -> Cow<'_, str> {
     match value {
         Json::Text(raw) => Json::Text(beginning(raw, width)).text().unwrap_or_default(),
@@ -144,12 +144,12 @@ pub(crate) fn seen(value: Json<'_>, width: usize) -> Cow<'_, str> {
     }
 }
 
-/// Text in lines of so many columns, broken at spaces where there are any; what does not fit is in the last
-/// line, too long. A mark stays with its letter, and what is joined to the next character with that.
-pub(crate) fn wrapped(text: &str, width: usize, most_lines: usize) -> Vec<&str> {
+/// Splits text into lines of at most `width` columns, at spaces if possible. After `max_lines` lines the rest
+/// is in the last line, which may be too long. Combining marks and joined characters are not separated.
+pub(crate) fn wrapped(text: &str, width: usize, max_lines: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.trim_end();
-    while !rest.is_empty() && lines.len() + 1 < most_lines {
+    while !rest.is_empty() && lines.len() + 1 < max_lines {
         let end = line_end(rest, width);
         lines.push(rest[..end].trim_end());
         rest = rest[end..].trim_start();
@@ -160,7 +160,7 @@ pub(crate) fn wrapped(text: &str, width: usize, most_lines: usize) -> Vec<&str> 
     lines
 }
 
-/// Where a line ends: at least one character is in it.
+/// Returns the end of the first line, which has at least one character.
 fn line_end(text: &str, width: usize) -> usize {
     const JOINERS: [char; 2] = ['\u{200d}', '\u{1039}'];
     let (mut used, mut space, mut between, mut before) = (0, 0, 0, ' ');
@@ -187,7 +187,7 @@ fn line_end(text: &str, width: usize) -> usize {
 
 fn cut((len, used): (usize, usize), out: &mut Vec<u8>) -> usize {
     out.truncate(len);
-    push(CUT, out);
+    push(ELLIPSIS, out);
     used + 1
 }
 
@@ -195,7 +195,7 @@ fn push(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Empty columns.
+/// Writes spaces.
 pub(crate) fn pad(columns: usize, out: &mut Vec<u8>) {
     out.resize(out.len() + columns, b' ');
 }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_fits_stays_and_a_longer_one_is_cut_by_its_columns() {
+    fn a_text_longer_than_its_cell_is_cut() {
         assert_eq!(cell("Invoice posted", 14), "Invoice posted");
         assert_eq!(cell("Invoice posted", 13), "Invoice post…");
         assert_eq!(cell("ကုန်သွယ်", 20), "ကုန်သွယ်");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_steer_a_terminal_is_seen_as_its_escape() {
+    fn control_characters_are_shown_escaped() {
         assert_eq!(cell(r"a\u001b[31m", 20), r"a\u{1b}[31m");
         assert_eq!(cell("a\u{202e}b\u{9b}", 30), r"a\u{202e}b\u{9b}");
         assert_eq!(cell(r"one\ntwo\t\u20aE", 20), "one\\ntwo\\t₮");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_goes_on_in_lines_of_its_width_and_no_letter_is_torn_apart() {
+    fn text_is_wrapped_without_splitting_characters() {
         assert_eq!(wrapped("Sales invoice posted", 12, 4), ["Sales", "invoice", "posted"]);
         assert_eq!(wrapped("Sales invoice posted", 13, 4), ["Sales invoice", "posted"]);
         assert_eq!(wrapped("Sales invoice posted", 8, 2), ["Sales", "invoice posted"], "the rest");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_text_costs_no_more_than_its_cell() {
+    fn a_long_text_costs_no_more_than_its_cell() {
         let marks = "a".to_owned() + &"\u{301}".repeat(60_000);
         assert!(cell(&marks, 10).len() < 200);
         for unit in [r"\ud83d\ude00", r"\u0041", "\\\\", "é", "x"] {

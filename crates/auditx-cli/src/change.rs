@@ -1,4 +1,4 @@
-//! Which fields an entry says were changed, from what to what.
+//! The fields that an entry changed, with their old and new values.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,18 +8,18 @@ use auditx_reader::{Field, Json, Row, is_equal};
 /// One field of a record, before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change<'l> {
-    /// The field's name; of a nested one the names down to it, with points between.
+    /// The name of the field; for a nested field, the path with dots.
     pub(crate) field: String,
-    /// What it was; none where it was not there.
+    /// The old value; `None` if the field was absent.
     pub(crate) old: Option<Json<'l>>,
-    /// What it became; none where it is not there any more.
+    /// The new value; `None` if the field was removed.
     pub(crate) new: Option<Json<'l>>,
 }
 
-/// What is different between the old and the new values, in the order in which they stand: those that were there before, then
-/// those that came. A value that is no object is a field without a name.
+/// Returns the differences between the old and the new values in the order of the entry: first the fields
+/// that existed before, then the added ones. A value that is not an object is a field without a name.
 pub(crate) fn changes<'l>(row: &Row<'l>) -> Vec<Change<'l>> {
-    // The origin writes absent values as null.
+    // The Python package writes absent values as null.
     let values = |field| row.get(field).filter(|value| *value != Json::Null);
     let mut changes = Vec::new();
     compare(String::new(), values(Field::OldValues), values(Field::NewValues), &mut changes);
@@ -29,7 +29,7 @@ pub(crate) fn changes<'l>(row: &Row<'l>) -> Vec<Change<'l>> {
 fn compare<'l>(field: String, old: Option<Json<'l>>, new: Option<Json<'l>>, changes: &mut Vec<Change<'l>>) {
     let is_object = |value: Option<Json<'_>>| matches!(value, Some(Json::Object(_)));
     let is_record = if field.is_empty() {
-        // At the top a record that began or ended is told field by field.
+        // A record that was created or deleted is reported field by field.
         let is_record = |value| is_object(value) && !members(value).is_empty();
         is_object(old) && is_object(new) || is_record(old) && new.is_none() || old.is_none() && is_record(new)
     } else {
@@ -59,15 +59,15 @@ fn compare<'l>(field: String, old: Option<Json<'l>>, new: Option<Json<'l>>, chan
 
 type Members<'l> = Vec<(std::borrow::Cow<'l, str>, Json<'l>)>;
 
-/// In their order, each name once: the last of a name counts.
+/// Returns the members in order; if a name occurs twice, the last value counts.
 fn members(value: Option<Json<'_>>) -> Members<'_> {
     let mut members: Members<'_> = Vec::new();
-    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut indexes: HashMap<_, usize> = HashMap::new();
     for (key, value) in value.into_iter().flat_map(Json::members) {
-        match places.entry(key.clone()) {
-            Entry::Occupied(place) => members[*place.get()].1 = value,
-            Entry::Vacant(place) => {
-                place.insert(members.len());
+        match indexes.entry(key.clone()) {
+            Entry::Occupied(entry) => members[*entry.get()].1 = value,
+            Entry::Vacant(entry) => {
+                entry.insert(members.len());
                 members.push((key, value));
             }
         }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told_down_to_its_field() {
+    fn only_changed_fields_are_reported() {
         assert_eq!(
             differences(
                 r#"{"a":1,"same":"A","address":{"city":"Yangon","zip":1}}"#,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_its_quantity_and_no_text() {
+    fn numbers_are_compared_by_value_and_differ_from_text() {
         assert_eq!(differences(r#"{"a":500000}"#, r#"{"a":500000.0}"#), [""; 0]);
         assert_eq!(differences(r#"{"a":[1,{"b":5e5}]}"#, r#"{"a":[1.0,{"b":500000}]}"#), [""; 0]);
         assert_eq!(differences(r#"{"a":500000}"#, r#"{"a":"500000"}"#), ["a: 500000 500000"]);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_what_a_question_for_changes_finds() {
+    fn a_query_for_changes_finds_what_is_reported() {
         let values = [
             "-",
             "null",

@@ -1,4 +1,4 @@
-//! `auditx check`: whether a proof proves what it says, with nothing at hand but a public key.
+//! `auditx check`: checks a proof with only a public key.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -9,21 +9,22 @@ use serde::Serialize;
 
 use crate::evidence;
 use crate::failure::{Failure, Status};
-use crate::terminal::{self, harmless};
+use crate::terminal::{self, sanitized};
 
-/// Checks a proof that `auditx prove` made, without the trail
+/// Check a proof from `auditx prove`, without the trail
 ///
-/// The key must come from somebody you trust, not from whoever gave you the proof.
+/// The key must come from someone you trust, not from the person who gave you the
+/// proof.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The file that holds the proof, or - for standard input
+    /// The file with the proof, or - for standard input
     #[arg(value_name = "PROOF")]
     proof: PathBuf,
-    /// The public key of the trail, or the file that holds it; may be given more than once
+    /// A public key of the trail, or a file that contains it; repeatable
     #[arg(long = "key", value_name = "VKEY", required = true)]
     keys: Vec<String>,
-    /// Says it in JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -33,25 +34,25 @@ Examples:
   auditx check line-42.proof --key erp.vkey
   auditx prove 42 | ssh auditor auditx check - --key @erp.vkey
 
-Exit status: 0 proved, 1 it proves nothing, 2 it could not be checked";
+Exit status: 0 proved, 1 not proved, 2 an error";
 
-/// What a proof of consistency begins with.
+/// The first bytes of a consistency proof.
 const OF_CONSISTENCY: &[u8] = b"auditx/consistency-proof@";
 
-/// What was checked, and what came of it.
+/// The checked statement and the result.
 #[derive(Serialize)]
 struct Checked<'p> {
     answer: Answer,
-    /// Why it proves nothing.
+    /// Why the proof is not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     #[serde(flatten)]
     statement: Statement<'p>,
     /// The name of the log.
     log: &'p str,
-    /// Lines under the checkpoint.
+    /// The number of lines that the checkpoint covers.
     size: u64,
-    /// Its root, in hexadecimal.
+    /// The root of the checkpoint, in hexadecimal.
     root: String,
     signed_by: Vec<String>,
 }
@@ -76,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if text.starts_with(OF_CONSISTENCY) {
         let proof = ConsistencyProof::parse(&text)?;
         let statement = Statement::Consistency { older_size: proof.older().size() };
-        tell(&Checked::of(proof.check(&keys), statement, proof.newer(), &keys), arguments.json)
+        print(&Checked::of(proof.check(&keys), statement, proof.newer(), &keys), arguments.json)
     } else {
         let proof = InclusionProof::parse(&text)?;
         let statement = Statement::Inclusion {
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             is_erased: proof.is_erased(),
             line: String::from_utf8_lossy(proof.line()),
         };
-        tell(&Checked::of(proof.check(&keys), statement, proof.checkpoint(), &keys), arguments.json)
+        print(&Checked::of(proof.check(&keys), statement, proof.checkpoint(), &keys), arguments.json)
     }
 }
 
@@ -108,44 +109,44 @@ impl<'p> Checked<'p> {
     }
 }
 
-fn tell(checked: &Checked<'_>, is_json: bool) -> Result<Status, Failure> {
+fn print(checked: &Checked<'_>, is_json: bool) -> Result<Status, Failure> {
     let mut out = terminal::output();
     if is_json {
         terminal::write_json(&mut out, checked)?;
     } else if let Some(why) = &checked.why {
-        writeln!(out, "Not proved: {}.", harmless(why))?;
+        writeln!(out, "Not proved: {}.", sanitized(why))?;
     } else {
-        tell_people(&mut out, checked)?;
+        print_result(&mut out, checked)?;
     }
     out.flush()?;
-    Ok(if checked.answer == Answer::Proved { Status::Found } else { Status::Nothing })
+    Ok(if checked.answer == Answer::Proved { Status::Success } else { Status::Negative })
 }
 
-fn tell_people(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
-    let (log, size) = (harmless(checked.log), checked.size);
+fn print_result(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
+    let (log, size) = (sanitized(checked.log), checked.size);
     match &checked.statement {
         Statement::Inclusion { seq, is_erased, line } => {
             writeln!(out, "Proved: line {seq} is among the first {size} lines of {log}.")?;
-            tell_signers(out, checked)?;
+            print_signers(out, checked)?;
             if *is_erased {
-                writeln!(out, "\nIts text was erased; this stands in its place:")?;
+                writeln!(out, "\nIts text was erased; the trail now contains:")?;
             }
-            writeln!(out, "\n{}", harmless(line))?;
+            writeln!(out, "\n{}", sanitized(line))?;
         }
         Statement::Consistency { older_size } => {
             writeln!(
                 out,
                 "Proved: the first {size} lines of {log} begin with the first {older_size}, unchanged."
             )?;
-            tell_signers(out, checked)?;
+            print_signers(out, checked)?;
         }
     }
     Ok(())
 }
 
-fn tell_signers(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
+fn print_signers(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
     for key in &checked.signed_by {
-        writeln!(out, "Signed with {}", harmless(key))?;
+        writeln!(out, "Signed with {}", sanitized(key))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `auditx checkpoint`: the latest signed head of a trail, for somebody else to keep.
+//! `auditx checkpoint`: prints or saves the latest checkpoint of a trail.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,20 @@ use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::save;
 use crate::summary;
-use crate::terminal::{self, complain, harmless, shell_word};
+use crate::terminal::{self, print_message, sanitized, shell_word};
 use crate::trail::Trail;
 
-/// Prints the latest signed checkpoint of a trail, or saves it
+/// Print or save the latest signed checkpoint of a trail
 ///
-/// Keep it where whoever can write the trail cannot: nobody can then take back
-/// what it speaks of without `auditx verify --known FILE` saying so.
+/// Keep it on another machine, where those who can write the trail cannot change
+/// it: `auditx verify --known FILE` then detects if lines that it covers were
+/// removed or changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// Writes it into FILE, in the place of an older one of the same trail [default: standard output]
+    /// Write it to FILE, replacing an older checkpoint of the same trail [default: standard output]
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
@@ -30,56 +31,57 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   auditx checkpoint --dir /var/log/erp
-  auditx checkpoint --dir /var/log/erp --save /mnt/elsewhere/erp.note
-  auditx verify --dir /var/log/erp --known /mnt/elsewhere/erp.note
+  auditx checkpoint --dir /var/log/erp --save /mnt/elsewhere/erp.checkpoint
+  auditx verify --dir /var/log/erp --known /mnt/elsewhere/erp.checkpoint
 
-Exit status: 0 printed or saved, 1 FILE knows more than the trail says, 2 an error";
+Exit status: 0 printed or saved, 1 FILE is newer or of another trail and was kept, 2 an error";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.trail.directory();
-    // One that the trail's own key did not sign is worth nothing elsewhere.
+    // Fails if the key of the trail did not sign the checkpoint, which would be useless elsewhere.
     let prover = Prover::open(directory)?;
     let latest = prover.checkpoint();
     if let Some(path) = &arguments.save
-        && let Some(why) = reason_to_keep(path, latest)?
+        && let Some(why) = reason_not_to_replace(path, latest)?
     {
         let verify = format!("auditx verify --dir {} --known {}", shell_word(directory), shell_word(path));
-        complain(&format!("{why}, so it is kept: run `{verify}`"));
-        return Ok(Status::Nothing);
+        print_message(&format!("{why}; the file was not replaced: run `{verify}`"));
+        return Ok(Status::Negative);
     }
     if let Some(trouble) = prover.trouble() {
-        complain(&summary::not_as_signed(&trouble));
+        print_message(&summary::mismatch_message(&trouble));
         return Ok(Status::Error);
     }
     let Some(path) = &arguments.save else {
-        terminal::give(latest.as_str())?;
-        return Ok(Status::Found);
+        terminal::print_text(latest.as_str())?;
+        return Ok(Status::Success);
     };
     save::replace(path, latest.as_str().as_bytes())?;
-    let place = harmless(&path.to_string_lossy());
+    let display_path = sanitized(&path.to_string_lossy());
     let mut out = terminal::output();
-    writeln!(out, "The checkpoint of the first {} lines is in {place}.", latest.size())?;
+    writeln!(out, "Saved the checkpoint of the first {} lines to {display_path}.", latest.size())?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }
 
-/// Why what was saved before is worth more than what the trail says now.
-fn reason_to_keep(path: &Path, latest: &SignedCheckpoint) -> Result<Option<String>, Failure> {
+/// Returns the reason for which the saved checkpoint must not be replaced.
+fn reason_not_to_replace(path: &Path, latest: &SignedCheckpoint) -> Result<Option<String>, Failure> {
     if !path.exists() {
         return Ok(None);
     }
-    let place = harmless(&path.to_string_lossy());
-    let saved = evidence::note(path)?;
+    let display_path = sanitized(&path.to_string_lossy());
+    let saved = evidence::checkpoint(path)?;
     Ok(if saved.origin() != latest.origin() {
-        Some(format!("{place} holds a checkpoint of another trail, {}", harmless(saved.origin())))
+        Some(format!("{display_path} contains a checkpoint of another trail, {}", sanitized(saved.origin())))
     } else if saved.size() > latest.size() {
         Some(format!(
-            "{place} holds a checkpoint of {} lines, and the trail's own speaks of {}: the trail was taken back",
+            "{display_path} contains a checkpoint of {} lines, but the trail has one of {}: \
+             the trail was rolled back",
             saved.size(),
             latest.size()
         ))
     } else if saved.size() == latest.size() && saved.root() != latest.root() {
-        Some(format!("{place} holds another history of as many lines"))
+        Some(format!("{display_path} contains a checkpoint of other lines, as many as the trail has"))
     } else {
         None
     })

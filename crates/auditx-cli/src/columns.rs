@@ -1,8 +1,8 @@
-//! Entries as a table that streams: each row made from its line alone, in columns that fit the width.
+//! The streaming table of entries: each row is formatted from its line alone, in columns that fit the width.
 //!
-//! Rows are made on the threads of a search, the usual one without an allocation. The first column of a narrow
-//! table is its day, which [`Days`] shows once for all its rows. Where there is no room for columns, an entry
-//! goes over several lines (`stacked`); each of them begins with the day then.
+//! The threads of a search format the rows, usually without an allocation. In a narrow table each row begins
+//! with its date, which [`Days`] replaces by one heading for all rows of a day. If the width is too small for
+//! columns, an entry takes several lines (`stacked`), each of which begins with the date.
 
 mod stacked;
 mod time;
@@ -17,27 +17,28 @@ use time::{CLOCK, DATE, day, time};
 
 pub(crate) use time::{Days, when};
 
-/// Below this an entry goes over several lines.
-const WITH_COLUMNS: usize = 72;
+/// Below this width an entry takes several lines.
+const MIN_TABLE_WIDTH: usize = 72;
 
-/// A terminal narrower than this shows its lines broken.
-const NARROWEST: usize = 20;
+/// The minimum width; a narrower terminal wraps the lines.
+const MIN_WIDTH: usize = 20;
 
-/// Columns of fields that were asked for are at least so wide, or each field has its line.
-const LEAST: usize = 8;
+/// The minimum width of a column of `--fields`; below it each field has a line of its own.
+const MIN_COLUMN: usize = 8;
 
-/// Below this a row has no room for its date.
-const WITH_DATE: usize = 100;
+/// From this width on each row has its date.
+const MIN_WIDTH_WITH_DATE: usize = 100;
 
-/// From here on the record and the amount have columns of their own.
-const WITH_RECORD: usize = 150;
+/// From this width on the record and the amount have columns of their own.
+const MIN_WIDTH_WITH_RECORD: usize = 150;
 
 const GAP: usize = 2;
-/// What a column shows.
+
+/// The content of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Content {
     Seq,
-    /// Date and time of day, or only the latter.
+    /// The time of day, with or without the date.
     Time {
         has_date: bool,
     },
@@ -49,7 +50,7 @@ enum Content {
     /// `sales_invoice/inv-42`
     Record,
     Amount,
-    /// The description, and behind it what tells this entry from others like it.
+    /// The description, followed by what distinguishes this entry from similar ones.
     What {
         has_record: bool,
     },
@@ -63,14 +64,14 @@ struct Column {
     heading: String,
 }
 
-/// How an entry is laid out.
+/// The layout of an entry.
 #[derive(Debug, Clone)]
 enum Layout {
-    /// In a line.
+    /// One line.
     Line,
-    /// Over several lines.
+    /// Several lines.
     Stacked,
-    /// Each of these fields in its line.
+    /// One line for each of these fields.
     Fields(Vec<FieldPath>),
 }
 
@@ -87,10 +88,10 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Those for people, in so many columns of a terminal.
+    /// Returns the default columns for a terminal of this width.
     pub(crate) fn for_width(width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(NARROWEST);
-        let (has_date, has_record) = (width >= WITH_DATE, width >= WITH_RECORD);
+        let width = usize::from(width).max(MIN_WIDTH);
+        let (has_date, has_record) = (width >= MIN_WIDTH_WITH_DATE, width >= MIN_WIDTH_WITH_RECORD);
         let time_width = if has_date { DATE + 1 + CLOCK } else { CLOCK };
         let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
         let mut columns = vec![
@@ -110,45 +111,47 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        let layout = if width < WITH_COLUMNS { Layout::Stacked } else { Layout::Line };
+        let layout = if width < MIN_TABLE_WIDTH { Layout::Stacked } else { Layout::Line };
         Self { layout, width, columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
-    /// Those that were asked for. They share what the known ones leave; the last takes the rest.
+    /// Returns the columns of these fields. Fields without a default width share what the others leave; the
+    /// last column takes the rest.
     pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(NARROWEST);
-        let room = width.saturating_sub(GAP * fields.len().saturating_sub(1));
-        let known: usize = fields.iter().filter_map(usual_width).sum();
-        let others = fields.iter().filter(|path| usual_width(path).is_none()).count();
-        let share = room.saturating_sub(known) / others.max(1);
-        // Where not even the known ones have room all get the same.
-        let is_crowded = known > room || others > 0 && share < 4;
-        let equal = (room / fields.len().max(1)).max(1);
-        let mut left = room;
+        let width = usize::from(width).max(MIN_WIDTH);
+        let available = width.saturating_sub(GAP * fields.len().saturating_sub(1));
+        let known: usize = fields.iter().filter_map(default_width).sum();
+        let others = fields.iter().filter(|path| default_width(path).is_none()).count();
+        let share = available.saturating_sub(known) / others.max(1);
+        // If even the default widths do not fit, all columns get the same width.
+        let is_crowded = known > available || others > 0 && share < 4;
+        let equal = (available / fields.len().max(1)).max(1);
+        let mut left = available;
         let last = fields.len().saturating_sub(1);
-        let columns = fields.iter().enumerate().map(|(place, path)| {
-            let wanted = if is_crowded { equal } else { usual_width(path).unwrap_or(share) };
-            let width = if place == last { left.max(1) } else { wanted };
+        let columns = fields.iter().enumerate().map(|(index, path)| {
+            let wanted = if is_crowded { equal } else { default_width(path).unwrap_or(share) };
+            let width = if index == last { left.max(1) } else { wanted };
             left = left.saturating_sub(width);
             Column { content: Content::Path(path.clone()), width, heading: path.name().to_owned() }
         });
         let columns = columns.collect();
-        let layout = if is_crowded && equal < LEAST { Layout::Fields(fields.to_vec()) } else { Layout::Line };
+        let layout =
+            if is_crowded && equal < MIN_COLUMN { Layout::Fields(fields.to_vec()) } else { Layout::Line };
         Self { layout, width, columns, has_colours, has_days: false, marked: None, zone }
     }
 
-    /// Points at the line with this number.
+    /// Marks the line with this number.
     pub(crate) fn marked(mut self, seq: Option<u64>) -> Self {
         self.marked = seq;
         self
     }
 
-    /// Whether each row begins with its day, for [`Days`].
+    /// Returns `true` if each row begins with its date, for [`Days`].
     pub(crate) fn has_days(&self) -> bool {
         self.has_days
     }
 
-    /// The names of the columns.
+    /// Writes the heading.
     pub(crate) fn heading(&self, out: &mut Vec<u8>) {
         match &self.layout {
             Layout::Line => {}
@@ -160,7 +163,7 @@ impl Columns {
             Layout::Fields(_) => return,
         }
         self.line(out, |column, _, out| {
-            // The names of numbers stand over their ends.
+            // Headings of numbers are aligned right.
             let is_right = is_number(&column.content);
             let before = if is_right { column.width.saturating_sub(column.heading.len()) } else { 0 };
             pad(before, out);
@@ -168,41 +171,41 @@ impl Columns {
         });
     }
 
-    /// One entry, with its line end. The number of one that is not signed has a `*` behind it.
+    /// Writes one entry with its line end. `*` after the number marks an entry that is not signed.
     pub(crate) fn row(&self, row: &Row<'_>, is_unsigned: bool, out: &mut Vec<u8>) {
-        let begin = |out: &mut Vec<u8>| {
+        let prefix = |out: &mut Vec<u8>| {
             if self.has_days {
                 day(row, &self.zone, out);
             }
         };
         match &self.layout {
             Layout::Line => {
-                begin(out);
+                prefix(out);
                 self.line(out, |column, width, out| match column.content {
                     Content::Seq => self.seq(row, is_unsigned, width, out),
                     _ => self.cell(column, row, width, out),
                 });
             }
-            Layout::Stacked => stacked::entry(self, row, is_unsigned, &begin, out),
+            Layout::Stacked => stacked::entry(self, row, is_unsigned, &prefix, out),
             Layout::Fields(paths) => stacked::fields(self, paths, row, out),
         }
     }
 
-    /// Each cell in its place, and no spaces at the end.
+    /// Writes one line of cells without trailing spaces.
     fn line(&self, out: &mut Vec<u8>, mut cell: impl FnMut(&Column, usize, &mut Vec<u8>) -> usize) {
-        let (mut at, mut place) = (0, 0);
+        let (mut at, mut start) = (0, 0);
         for (number, column) in self.columns.iter().enumerate() {
             let before = out.len();
-            // A number that is wider than its column moves what follows.
-            let gap = place - at;
+            // A number wider than its column moves the columns after it.
+            let gap = start - at;
             pad(gap, out);
             let is_last = number + 1 == self.columns.len();
-            let room = if is_last { self.width.saturating_sub(place).max(1) } else { column.width };
-            match cell(column, room.min(column.width), out) {
+            let available = if is_last { self.width.saturating_sub(start).max(1) } else { column.width };
+            match cell(column, available.min(column.width), out) {
                 0 => out.truncate(before),
-                used => at = place + used,
+                used => at = start + used,
             }
-            place = at.max(place + column.width) + GAP;
+            start = at.max(start + column.width) + GAP;
         }
         out.push(b'\n');
     }
@@ -219,7 +222,7 @@ impl Columns {
             Content::Record => joined(row, Field::EntityType, b'/', Field::EntityId, width, out),
             Content::Amount => amount(row, width, out),
             Content::What { has_record } => self.what(row, *has_record, width, out),
-            Content::Path(path) => match (path.of(row), path.whole()) {
+            Content::Path(path) => match (path.of(row), path.field()) {
                 (Some(value @ Json::Number(_)), Some(_)) if is_number(&column.content) => {
                     right(value, width, out)
                 }
@@ -269,12 +272,12 @@ impl Columns {
         if let Some(description) = row.get(Field::Description) {
             used += cell::value(description, width - used, out);
         }
-        // Something that is cut says less than nothing: what follows the description needs room.
-        const LEAST: usize = 10;
-        if width >= used + GAP + LEAST { self.details(row, has_record, width, used, out) } else { used }
+        // Details that would be cut after a few characters are left out.
+        const MIN_DETAILS: usize = 10;
+        if width >= used + GAP + MIN_DETAILS { self.details(row, has_record, width, used, out) } else { used }
     }
 
-    /// Behind the description: papers and records, each as far as there is room.
+    /// Writes the details after the description, reference number and record, as far as they fit.
     fn details(
         &self,
         row: &Row<'_>,
@@ -293,7 +296,7 @@ impl Columns {
                 }
                 pad(gap, out);
                 match write(width - used - gap, out) {
-                    // Half a number says something else.
+                    // A number that is cut would be misread.
                     columns if columns == 0 || out.ends_with("…".as_bytes()) => out.truncate(before),
                     columns => used += gap + columns,
                 }
@@ -312,7 +315,7 @@ impl Columns {
     }
 }
 
-/// Two fields with a sign between; the second only behind the first.
+/// Writes two fields with a separator; if the first does not fit completely, the second is left out.
 pub(crate) fn joined(
     row: &Row<'_>,
     first: Field,
@@ -331,7 +334,7 @@ pub(crate) fn joined(
         out.push(between);
         return used + 1 + cell::value(value, width - used - 1, out);
     }
-    // The first alone would look like all of it.
+    // The first field alone would look complete.
     out.truncate(before);
     let used = if width > 1 { cell::value(row.get(first).unwrap_or(value), width - 1, out) } else { 0 };
     if !out.ends_with("…".as_bytes()) {
@@ -345,7 +348,7 @@ fn amount(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     let before = out.len();
     let used = joined(row, Field::Amount, b' ', Field::Currency, width, out);
     if !row.has(Field::Amount) {
-        // A currency of nothing.
+        // A currency without an amount.
         out.truncate(before);
         return 0;
     }
@@ -360,7 +363,7 @@ fn right(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
     width
 }
 
-/// Moves what was written since by so many columns.
+/// Moves the bytes from `before` on by `columns` spaces.
 fn shift(before: usize, columns: usize, out: &mut Vec<u8>) {
     let end = out.len();
     pad(columns, out);
@@ -368,9 +371,9 @@ fn shift(before: usize, columns: usize, out: &mut Vec<u8>) {
     out[before..before + columns].fill(b' ');
 }
 
-/// How wide a field is where that is known.
-fn usual_width(path: &FieldPath) -> Option<usize> {
-    Some(match path.whole()? {
+/// Returns the default width of a field.
+fn default_width(path: &FieldPath) -> Option<usize> {
+    Some(match path.field()? {
         Field::Seq | Field::Level | Field::Currency => 8,
         Field::Id => 36,
         Field::Timestamp => 27,
@@ -384,7 +387,7 @@ fn usual_width(path: &FieldPath) -> Option<usize> {
 fn is_number(content: &Content) -> bool {
     match content {
         Content::Seq | Content::Amount => true,
-        Content::Path(path) => matches!(path.whole(), Some(Field::Seq | Field::Amount | Field::Status)),
+        Content::Path(path) => matches!(path.field(), Some(Field::Seq | Field::Amount | Field::Status)),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! `auditx completions`: what a shell needs to complete commands and flags.
+//! `auditx completions`: completion scripts for shells.
 
 use std::io::{self, Write};
 
@@ -7,11 +7,11 @@ use clap_complete::Shell;
 
 use crate::failure::{Failure, Status};
 
-/// Prints what a shell needs to complete commands and flags
+/// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// Which shell
+    /// The shell
     #[arg(value_name = "SHELL", value_enum)]
     shell: Shell,
 }
@@ -24,11 +24,11 @@ Examples:
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut command = crate::Arguments::command();
-    // Into memory first: the generator knows no broken pipes.
+    // Generated in memory first, because the generator does not handle a broken pipe.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "auditx", &mut script);
     let mut out = io::stdout().lock();
     out.write_all(&script)?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }

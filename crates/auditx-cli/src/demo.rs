@@ -1,4 +1,5 @@
-//! `auditx demo`: every kind of entry once, recorded through the library's public calls, shown and verified.
+//! `auditx demo`: records every kind of entry through the public API of the library, then shows and verifies
+//! them.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,41 +14,42 @@ use auditx_core::{
 use auditx_reader::{Answer, Field, Json, Lines, Search, Verification, VerifyOptions, verify};
 use serde_json::json;
 
-use crate::failure::{Failure, Status, is_free};
+use crate::failure::{Failure, Status, is_empty_or_missing};
 use crate::number::counted;
 use crate::progress::Progress;
 use crate::table;
-use crate::terminal::{self, harmless, program, shell_word};
-use crate::trail::refusal;
+use crate::terminal::{self, program, sanitized, shell_word};
+use crate::trail::open_failure;
 
-/// Records a login, business as usual and an attack, shows and verifies them
+/// Record example entries, then show and verify them
 ///
-/// It writes as an application would, into a new or an empty directory: what a
-/// trail holds once stays in it. Each entry says that it is a demonstration.
+/// The command records as an application does, but only into a new or empty
+/// directory, because recorded entries stay in a trail. Each entry is marked as a
+/// demonstration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    // Without AUDITX_LOG_DIR: it names where an application records.
-    /// The directory of the trail, new or empty; AUDITX_LOG_DIR does not count here
+    // Ignores AUDITX_LOG_DIR, which is the directory of an application.
+    /// The directory of the trail, new or empty; AUDITX_LOG_DIR is ignored
     #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     directory: PathBuf,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx demo                      into ./logs
-  auditx demo --dir /tmp/trial     into a directory of your choice";
+  auditx demo                      record into ./logs
+  auditx demo --dir /tmp/trial     record into another directory";
 
-/// In the metadata of every entry.
+/// The member of `metadata` that marks every entry.
 const MARK: &str = "demonstration";
 
 /// The name of the log.
 const ORIGIN: &str = "auditx-demonstration";
 
-/// How long the disk may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long flushing and closing may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than the demo records, its own records and those of a seal included.
+/// More than the demo records, including control records.
 const LINES: u64 = 64;
 
 const OFFICE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 10));
@@ -56,44 +58,44 @@ const ATTACKS: usize = 7;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.directory.as_path();
-    if !is_free(directory) {
-        return Err(taken(directory));
+    if !is_empty_or_missing(directory) {
+        return Err(not_empty(directory));
     }
     let config = Config::new(directory).origin(ORIGIN).default_currency("MMK");
     configure(config).map_err(|error| {
-        refusal(&error, directory, "stop that one, or choose another directory with --dir")
+        open_failure(&error, directory, "stop that process, or choose another directory with --dir")
     })?;
     let receipts = record()?;
-    audit().flush(PATIENCE)?;
-    // Read while the trail is still ours: nobody else's lines are among them.
+    audit().flush(TIMEOUT)?;
+    // Read before closing, while no other process can write to the trail.
     let entries = read_back(directory, &receipts)?;
     let key = audit().verifier_key()?;
-    audit().close(PATIENCE)?;
+    audit().close(TIMEOUT)?;
     let verification = verified(directory, &key)?;
     show(directory, &entries)?;
     conclude(directory, &verification, &key)
 }
 
-/// Why nothing is recorded where something is already.
-fn taken(directory: &Path) -> Failure {
-    let (place, program) = (harmless(&directory.to_string_lossy()), program());
+/// Returns the failure for a directory that is not empty.
+fn not_empty(directory: &Path) -> Failure {
+    let (display_path, program) = (sanitized(&directory.to_string_lossy()), program());
     let elsewhere = format!("{program} demo --dir /tmp/trial");
-    Failure::said(if is_demonstration(directory) {
+    Failure::new(if is_demonstration(directory) {
         format!(
-            "{place} holds the demonstration of an earlier run, and nothing was recorded\n\
-             to look at it:         {program} query --dir {}\n\
+            "{display_path} contains the demonstration of an earlier run; nothing was recorded\n\
+             to view it:            {program} query --dir {}\n\
              to record another one: {elsewhere}",
             shell_word(directory)
         )
     } else {
         format!(
-            "{place} is not empty: a demonstration is recorded into a new or an empty directory only, because \
-             a trail keeps its entries for ever; for example: {elsewhere}"
+            "{display_path} is not empty: the demonstration needs a new or empty directory, because \
+             recorded entries stay in a trail; for example: {elsewhere}"
         )
     })
 }
 
-/// Whether every entry there is one of a demonstration.
+/// Returns `true` if every entry of the trail belongs to a demonstration.
 fn is_demonstration(directory: &Path) -> bool {
     let mut marked = 0;
     let outcome = Search::new(directory).strict().each(|found| {
@@ -107,17 +109,17 @@ fn is_demonstration(directory: &Path) -> bool {
             ControlFlow::Break(())
         }
     });
-    marked > 0 && outcome.is_ok_and(|summary| summary.complaints.lines() == 0)
+    marked > 0 && outcome.is_ok_and(|summary| summary.errors.lines() == 0)
 }
 
-/// As somebody does who was given the key and the last checkpoint.
+/// Verifies the trail with its key and its latest checkpoint.
 fn verified(directory: &Path, key: &VerifierKey) -> Result<Verification, Failure> {
     let mut options = VerifyOptions::new().key(key.clone());
     if let Some(latest) = audit().checkpoint() {
         options = options.known(latest);
     }
     let mut progress = Progress::of("verifying");
-    Ok(verify(directory, &options, &mut |done, total| progress.tell(done, total))?)
+    Ok(verify(directory, &options, &mut |done, total| progress.update(done, total))?)
 }
 
 fn record() -> Result<Vec<Receipt>, Error> {
@@ -137,7 +139,7 @@ fn record() -> Result<Vec<Receipt>, Error> {
     Ok(receipts)
 }
 
-/// The README's quick start.
+/// Records the entries of the quick start in the README.
 fn business() -> Result<Vec<Receipt>, Error> {
     let _scope = RequestContext::new()
         .user("admin")
@@ -177,7 +179,7 @@ fn business() -> Result<Vec<Receipt>, Error> {
     ])
 }
 
-/// What the trail says about the entries of these receipts.
+/// Reads the entries of these receipts back from the trail.
 fn read_back(directory: &Path, receipts: &[Receipt]) -> Result<Vec<StoredEntry>, Failure> {
     let mut recorded = Vec::with_capacity(receipts.len());
     for receipt in receipts {
@@ -194,48 +196,48 @@ fn read_back(directory: &Path, receipts: &[Receipt]) -> Result<Vec<StoredEntry>,
 }
 
 fn show(directory: &Path, entries: &[StoredEntry]) -> Result<(), Failure> {
-    let place = harmless(&directory.to_string_lossy());
+    let display_path = sanitized(&directory.to_string_lossy());
     let sensitive = entries.iter().filter(|entry| is_sensitive(entry)).count();
     let critical = entries.iter().filter(|entry| entry.level == LogLevel::Critical.as_str()).count();
     let mut out = terminal::output();
-    writeln!(out, "Recorded {} entries into {place}, marked as a demonstration:\n", entries.len())?;
+    writeln!(out, "Recorded {} entries into {display_path}, marked as a demonstration:\n", entries.len())?;
     writeln!(out, "{}\n", table::of_entries(entries, terminal::width(), terminal::has_colours()))?;
     let RateLimit { limit, window, .. } = RateLimit::default();
     writeln!(
         out,
-        "The last {critical} are CRITICAL: more than {limit} failures of one address within {} s.",
+        "The last {critical} are CRITICAL: more than {limit} failures from one address within {} s.",
         window.as_secs()
     )?;
-    writeln!(out, "Every entry is on the disk, as one line of JSON:\n")?;
-    writeln!(out, "  {place}/audit.jsonl     all of them, between the trail's own records")?;
-    writeln!(out, "  {place}/security.jsonl  the {sensitive} of level SECURITY or CRITICAL once more")?;
+    writeln!(out, "Every entry is durable, as one line of JSON:\n")?;
+    writeln!(out, "  {display_path}/audit.jsonl     all entries, and control records of the trail")?;
+    writeln!(
+        out,
+        "  {display_path}/security.jsonl  a copy of the {sensitive} of level SECURITY or CRITICAL"
+    )?;
     Ok(out.flush()?)
 }
 
-/// What verifying came to, and what to try next.
+/// Prints the result of the verification and commands to try next.
 fn conclude(directory: &Path, verification: &Verification, key: &VerifierKey) -> Result<Status, Failure> {
     let mut out = terminal::output();
     let lines = counted(verification.lines, "line");
     let status = match &verification.fault {
         None if verification.answer == Answer::Intact => {
-            writeln!(
-                out,
-                "\nVerified: all {lines} are the ones that were signed, with this key:\n\n  {key}"
-            )?;
-            Status::Found
+            writeln!(out, "\nVerified: all {lines} match what was signed with this key:\n\n  {key}")?;
+            Status::Success
         }
         fault => {
             let why = fault.as_ref().map(ToString::to_string).unwrap_or_default();
-            writeln!(out, "\nNOT verified: the {lines} are not all what was signed. {}", harmless(&why))?;
-            Status::Nothing
+            writeln!(out, "\nNOT verified: the {lines} do not match what was signed. {}", sanitized(&why))?;
+            Status::Negative
         }
     };
     writeln!(out, "\nTry next:\n")?;
     let (program, dir) = (program(), shell_word(directory));
     let commands = [
-        (format!("{program} tail --dir {dir} -f"), "entries as they come"),
-        (format!("{program} doctor --dir {dir}"), "what is there, and whether all is well"),
-        (format!("{program} verify --dir {dir}"), "with --key and a checkpoint kept elsewhere it is sure"),
+        (format!("{program} tail --dir {dir} -f"), "show new entries"),
+        (format!("{program} doctor --dir {dir}"), "examine the trail"),
+        (format!("{program} verify --dir {dir}"), "add --key and --known for a full verification"),
     ];
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
     for (command, what) in &commands {

@@ -1,4 +1,4 @@
-//! Where trails are shipped to: a URL, whose scheme says which engine it is.
+//! Destinations of shipping: a URL whose scheme selects PostgreSQL, NATS or S3.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -7,14 +7,15 @@ use auditx_nats::{Nats, NatsCopy, NatsSource};
 use auditx_postgres::{Postgres, PostgresCopy};
 use auditx_s3::{S3, S3Copy};
 use auditx_ship::{
-    Archive as _, Destination as _, DestinationId, Settings, Shipped, Shipper, StoredCopy, StoredTrail,
+    Archive as _, Destination as _, DestinationId, Settings, ShippedLine, Shipper, StoredCopy, StoredTrail,
     TrailId,
 };
 
 use crate::failure::Failure;
-use crate::terminal::harmless;
+use crate::runtime::wait_for;
+use crate::terminal::sanitized;
 
-/// An engine and where it is.
+/// The URL of a destination.
 #[derive(Debug, Clone)]
 pub(crate) enum Engine {
     Postgres(String),
@@ -22,7 +23,7 @@ pub(crate) enum Engine {
     S3(String),
 }
 
-/// What an engine holds.
+/// The copies of trails in a destination, for reading.
 pub(crate) enum Copy {
     Postgres(PostgresCopy),
     Nats(Box<NatsCopy>),
@@ -33,21 +34,21 @@ impl FromStr for Engine {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        // The URL may hold a password: what is wrong is said without it.
+        // The URL may contain a password, so error messages must not quote it.
         match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Ok(Self::Postgres(url.to_owned())),
             Some("nats" | "tls") => Ok(Self::Nats(url.to_owned())),
             Some("s3") => Ok(Self::S3(url.to_owned())),
-            Some(scheme) => Err(format!(
-                "{scheme}:// is no engine that trails are shipped to: postgres://, nats:// or s3://"
-            )),
-            None => Err("a URL is needed, such as postgres://user@host/database or nats://host".to_owned()),
+            Some(scheme) => {
+                Err(format!("unsupported scheme {scheme}://: expected postgres://, nats:// or s3://"))
+            }
+            None => Err("expected a URL, such as postgres://user@host/database or nats://host".to_owned()),
         }
     }
 }
 
 impl Engine {
-    /// The name that its cursor, its metrics and its parked lines have.
+    /// Returns the name that is used for the cursor, the metrics and the parked lines.
     pub(crate) fn id(&self) -> Result<DestinationId, Failure> {
         Ok(match self {
             Self::Postgres(url) => postgres(url)?.id().clone(),
@@ -56,7 +57,7 @@ impl Engine {
         })
     }
 
-    /// Ships a trail of this machine there.
+    /// Starts to ship a trail of this machine.
     pub(crate) fn spawn(&self, trail: &Path, settings: Settings) -> Result<Shipper, Failure> {
         Ok(match self {
             Self::Postgres(url) => Shipper::spawn(trail, postgres(url)?, settings)?,
@@ -65,7 +66,7 @@ impl Engine {
         })
     }
 
-    /// Ships a trail there that `from` holds.
+    /// Starts to ship a trail from the stream `from`.
     pub(crate) fn relay(
         &self,
         from: &Self,
@@ -74,58 +75,60 @@ impl Engine {
         settings: Settings,
     ) -> Result<Shipper, Failure> {
         let Self::Nats(stream) = from else {
-            return Err(Failure::said(
-                "lines are taken from a trail (--dir) or from a stream (--from nats://…)",
+            return Err(Failure::new(
+                "--from requires a stream (nats://…); use --dir to ship a trail of this machine",
             ));
         };
-        let source = NatsSource::new(stream, trail).map_err(|error| said(&error))?;
+        let source = NatsSource::new(stream, trail).map_err(|error| failure(&error))?;
         Ok(match self {
             Self::Postgres(url) => Shipper::relay(source, directory, postgres(url)?, settings)?,
             Self::Nats(url) => Shipper::relay(source, directory, nats(url)?, settings)?,
             Self::S3(_) => {
-                return Err(Failure::said(
-                    "a bucket takes the sealed segments of a trail (--dir), and no stream",
+                return Err(Failure::new(
+                    "a bucket stores sealed segments of a trail (--dir), not the lines of a stream",
                 ));
             }
         })
     }
 
-    /// Makes there what shipping needs; says what was done.
+    /// Creates what shipping needs in the destination, and returns messages about what was done.
     pub(crate) fn init(&self) -> Result<Vec<String>, Failure> {
         match self {
             Self::Postgres(url) => {
-                let before = wait_for(auditx_postgres::init(url))?.map_err(|error| said(&error))?;
+                let before = wait_for(auditx_postgres::init(url))?.map_err(|error| failure(&error))?;
                 let version = auditx_postgres::VERSION;
                 Ok(vec![match before {
-                    0 => format!("The schema auditx is made, version {version}."),
+                    0 => format!("Created the schema auditx, version {version}."),
                     _ if before == version => {
-                        format!("The schema auditx is there already, version {version}.")
+                        format!("The schema auditx already exists, version {version}.")
                     }
-                    _ => format!("The schema auditx is brought from version {before} to {version}."),
+                    _ => format!("Upgraded the schema auditx from version {before} to {version}."),
                 }])
             }
-            Self::Nats(url) => wait_for(auditx_nats::init(url))?.map_err(|error| said(&error)),
-            Self::S3(url) => wait_for(auditx_s3::check(url))?.map_err(|error| said(&error)),
+            Self::Nats(url) => wait_for(auditx_nats::init(url))?.map_err(|error| failure(&error)),
+            Self::S3(url) => wait_for(auditx_s3::check(url))?.map_err(|error| failure(&error)),
         }
     }
 
-    /// What it holds, to be read.
+    /// Opens the copies in the destination for reading.
     ///
     /// # Errors
-    /// Where it cannot be reached, or does not answer for as long as a shipper waits for one answer.
+    /// Fails if the destination cannot be reached, or does not answer within the time that a shipper waits.
     pub(crate) async fn copy(&self) -> Result<Copy, Failure> {
-        let patience = Settings::default().patience;
-        let late = |_| Err(Failure::said(format!("no answer within {patience:?}")));
-        tokio::time::timeout(patience, self.open()).await.unwrap_or_else(late)
+        let timeout = Settings::default().timeout;
+        let timed_out = |_| Err(Failure::new(format!("no answer within {timeout:?}")));
+        tokio::time::timeout(timeout, self.open()).await.unwrap_or_else(timed_out)
     }
 
     async fn open(&self) -> Result<Copy, Failure> {
         Ok(match self {
-            Self::S3(url) => Copy::S3(S3Copy::open(url).map_err(|error| said(&error))?),
+            Self::S3(url) => Copy::S3(S3Copy::open(url).map_err(|error| failure(&error))?),
             Self::Postgres(url) => {
-                Copy::Postgres(PostgresCopy::open(url).await.map_err(|error| said(&error))?)
+                Copy::Postgres(PostgresCopy::open(url).await.map_err(|error| failure(&error))?)
             }
-            Self::Nats(url) => Copy::Nats(Box::new(NatsCopy::open(url).await.map_err(|error| said(&error))?)),
+            Self::Nats(url) => {
+                Copy::Nats(Box::new(NatsCopy::open(url).await.map_err(|error| failure(&error))?))
+            }
         })
     }
 }
@@ -139,7 +142,7 @@ impl StoredCopy for Copy {
         }
     }
 
-    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<ShippedLine>> {
         match self {
             Self::Postgres(copy) => copy.lines(trail, from).await,
             Self::Nats(copy) => copy.lines(trail, from).await,
@@ -149,35 +152,17 @@ impl StoredCopy for Copy {
 }
 
 fn postgres(url: &str) -> Result<Postgres, Failure> {
-    Postgres::new(url).map_err(|error| said(&error))
+    Postgres::new(url).map_err(|error| failure(&error))
 }
 
 fn nats(url: &str) -> Result<Nats, Failure> {
-    Nats::new(url).map_err(|error| said(&error))
+    Nats::new(url).map_err(|error| failure(&error))
 }
 
 fn s3(url: &str) -> Result<S3, Failure> {
-    S3::new(url).map_err(|error| said(&error))
+    S3::new(url).map_err(|error| failure(&error))
 }
 
-fn said(error: &impl std::fmt::Display) -> Failure {
-    Failure::said(harmless(&error.to_string()))
-}
-
-impl From<auditx_ship::Error> for Failure {
-    fn from(error: auditx_ship::Error) -> Self {
-        said(&error)
-    }
-}
-
-/// Runs it to its end on this thread.
-pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::said(format!("cannot reach anything: {error}")))?;
-    let done = runtime.block_on(work);
-    // A name that is still being looked up is not waited for.
-    runtime.shutdown_background();
-    Ok(done)
+fn failure(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(sanitized(&error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The changes of fields that an entry tells, for people.
+//! The changes of an entry as text (`-o diff`, `auditx history`) and as JSON.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use auditx_reader::{Field, Json, Row, Zone};
 use crate::cell;
 use crate::change::{Change, changes};
 use crate::columns::{joined, when};
-use crate::harmless_json;
 use crate::paint::{BOLD, DIM, GREEN, RED, paint};
+use crate::sanitized_json;
 
-/// A value is shown as far as this many columns.
-const MOST_COLUMNS: usize = 400;
+/// The maximum width of a value.
+const MAX_COLUMNS: usize = 400;
 
-/// Shown for a value that was not there.
+/// Shown for an absent value.
 const NONE: &str = "(none)";
 
-/// Any other text of an entry's first line.
+/// The maximum width of any other text.
 const COLUMNS: usize = 80;
 
-/// One entry: a line that says which, and one for each field that was changed.
+/// Writes one entry: a heading, and a line for each changed field.
 pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
     heading(row, has_record, has_colours, zone, out);
     for change in changes(row) {
@@ -27,12 +27,12 @@ pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Z
     }
 }
 
-/// `42  2026-11-24 15:24:54  admin  crm.UPDATE  customer/CUST-220  Customer credit limit updated`
+/// Writes `42  2026-11-24 15:24:54  admin  crm.UPDATE  customer/CUST-220  Customer credit limit updated`
 fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
-    let begin = out.len();
+    let start = out.len();
     let mut part = |write: &dyn Fn(&mut Vec<u8>) -> usize| {
         let before = out.len();
-        cell::pad(if before == begin { 0 } else { 2 }, out);
+        cell::pad(if before == start { 0 } else { 2 }, out);
         if write(out) == 0 {
             out.truncate(before);
         }
@@ -52,20 +52,20 @@ fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out:
     out.push(b'\n');
 }
 
-/// `    credit_limit: 500000 → 1000000`
+/// Writes `    credit_limit: 500000 → 1000000`.
 fn line(change: &Change<'_>, has_colours: bool, out: &mut Vec<u8>) {
     cell::pad(4, out);
     if !change.field.is_empty() {
         cell::plain(&change.field, COLUMNS, out);
         out.extend_from_slice(b": ");
     }
-    // A number and the same digits as text differ, and must look different.
+    // A number and text with the same digits differ, so they must not look the same.
     let is_alike = text_of(change.old) == text_of(change.new);
     let value = |value: Option<Json<'_>>, style, out: &mut Vec<u8>| {
         paint(has_colours, style, out, |out| match value {
-            Some(value) if is_alike || value == Json::Text("") => cell::quoted(value, MOST_COLUMNS, out),
-            Some(value) => cell::value(value, MOST_COLUMNS, out),
-            None => cell::plain(NONE, MOST_COLUMNS, out),
+            Some(value) if is_alike || value == Json::Text("") => cell::quoted(value, MAX_COLUMNS, out),
+            Some(value) => cell::value(value, MAX_COLUMNS, out),
+            None => cell::plain(NONE, MAX_COLUMNS, out),
         });
     };
     value(change.old, RED, out);
@@ -82,7 +82,7 @@ fn text_of(value: Option<Json<'_>>) -> Cow<'_, str> {
     }
 }
 
-/// What else a history says of an entry.
+/// The fields of an entry in the JSON of a history.
 const FACTS: [Field; 11] = [
     Field::Seq,
     Field::Timestamp,
@@ -97,7 +97,8 @@ const FACTS: [Field; 11] = [
     Field::Success,
 ];
 
-/// The same as a JSON object: the facts, and `changes` with `field`, `old` and `new`; what was not there is left out.
+/// Writes an entry as a JSON object: its fields, and `changes` with `field`, `old` and `new`. Absent values
+/// are left out.
 pub(crate) fn object(row: &Row<'_>, out: &mut Vec<u8>) {
     out.push(b'{');
     for field in FACTS {
@@ -107,9 +108,9 @@ pub(crate) fn object(row: &Row<'_>, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(b"\"changes\":[");
-    for (place, change) in changes(row).iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b"{\"field\":" } else { b",{\"field\":" });
-        harmless_json::quoted(&change.field, out);
+    for (index, change) in changes(row).iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{\"field\":" } else { b",{\"field\":" });
+        sanitized_json::quoted(&change.field, out);
         for (name, value) in [("old", change.old), ("new", change.new)] {
             if let Some(value) = value {
                 out.push(b',');
@@ -122,7 +123,7 @@ pub(crate) fn object(row: &Row<'_>, out: &mut Vec<u8>) {
 }
 
 fn member(name: &str, value: Json<'_>, out: &mut Vec<u8>) {
-    harmless_json::quoted(name, out);
+    sanitized_json::quoted(name, out);
     out.push(b':');
-    harmless_json::value(value, out);
+    sanitized_json::value(value, out);
 }

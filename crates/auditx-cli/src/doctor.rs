@@ -1,4 +1,4 @@
-//! `auditx doctor`: what a directory holds, whether all is well, and what to do where it is not.
+//! `auditx doctor`: describes a trail, and reports problems with advice.
 
 mod report;
 
@@ -12,27 +12,28 @@ use crate::progress::Progress;
 use crate::terminal;
 use crate::trail::Trail;
 
-/// Says what a trail is, what is wrong with it, and what to do
+/// Examine a trail: describe it and report problems with advice
 ///
-/// It reads every line once and changes nothing. It does not prove that nothing
-/// was altered: whoever can write the files can write good ones.
+/// The command reads every line once and changes nothing. It cannot prove that
+/// nothing was altered, because anyone who can write the files can also write
+/// consistent ones: use `auditx verify` for that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// Says it in JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx doctor                          examines ./logs
-  auditx doctor --dir /var/log/erp       examines another trail
-  auditx doctor --json | jq '.findings'  only what was found
+  auditx doctor                          examine ./logs
+  auditx doctor --dir /var/log/erp       examine another trail
+  auditx doctor --json | jq '.findings'  only the findings
 
-Exit status: 0 all is well, 1 something needs attention, 2 it could not look";
+Exit status: 0 no problems, 1 findings that need attention, 2 an error";
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -44,7 +45,7 @@ struct Json<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let inspection = {
         let mut progress = Progress::of("examining");
-        inspect(arguments.trail.directory(), &mut |done, total| progress.tell(done, total))?
+        inspect(arguments.trail.directory(), &mut |done, total| progress.update(done, total))?
     };
     let healthy = !inspection.needs_attention();
     let mut out = terminal::output();
@@ -54,5 +55,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         report::write(&mut out, &inspection, terminal::width(), terminal::has_colours())?;
     }
     out.flush()?;
-    Ok(if healthy { Status::Found } else { Status::Nothing })
+    Ok(if healthy { Status::Success } else { Status::Negative })
 }

@@ -1,18 +1,18 @@
-//! `auditx erase`: takes the text of one line away and leaves its hash.
+//! `auditx erase`: replaces the text of one line by its hash.
 
 use std::io::Write;
 
-use auditx_core::{for_people, to_hex};
+use auditx_core::{console_line, to_hex};
 use auditx_reader::find_line;
 
 use crate::failure::{Failure, Status};
-use crate::terminal::{self, complain};
-use crate::trail::{PATIENCE, Trail};
+use crate::terminal::{self, print_message};
+use crate::trail::{TIMEOUT, Trail};
 
-/// Erases the text of one line for ever, and leaves its hash (GDPR, article 17)
+/// Erase the text of one line permanently and keep its hash (GDPR, article 17)
 ///
-/// A signed record says which line, when and why; every proof goes on checking.
-/// The trail must not be open in another process: an application erases with
+/// A signed record states which line was erased, when and why; proofs stay valid.
+/// The trail must not be open in another process: an application uses
 /// AuditLogger::erase.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
@@ -20,10 +20,10 @@ pub(crate) struct Arguments {
     /// The number of the line
     #[arg(value_name = "SEQ")]
     seq: u64,
-    /// Why; this is recorded in the trail, so name no person
+    /// The reason, which is recorded in the trail: do not name a person
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Does not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -34,7 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   auditx erase 42 --dir /var/log/erp --reason 'request 2026-17 under article 17'
 
-What was copied elsewhere, by hooks or into backups, is not within reach.
+Copies made by hooks, shipping or backups are not erased.
 
 Exit status: 0 erased, 1 not confirmed, 2 an error";
 
@@ -42,36 +42,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Arguments { seq, trail, .. } = arguments;
     trail.must_be_there()?;
     if !arguments.yes && !is_confirmed(*seq, trail)? {
-        complain("nothing was erased");
-        return Ok(Status::Nothing);
+        print_message("nothing was erased");
+        return Ok(Status::Negative);
     }
     let logger = trail.open()?;
     let erased = logger.erase(*seq, &arguments.reason);
-    let closed = logger.close(PATIENCE);
+    let closed = logger.close(TIMEOUT);
     let hash = erased?;
     closed?;
     let mut out = terminal::output();
     writeln!(
         out,
-        "The text of line {seq} is gone from {}; its hash stays, and proofs go on checking:",
-        trail.place()
+        "Erased the text of line {seq} in {}. Its hash remains, and proofs stay valid:",
+        trail.display_path()
     )?;
     writeln!(out, "  {}", to_hex(&hash))?;
-    writeln!(out, "What hooks have copied elsewhere, and backups, still have it.")?;
+    writeln!(out, "Copies made by hooks, shipping or backups still contain the text.")?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }
 
 fn is_confirmed(seq: u64, trail: &Trail) -> Result<bool, Failure> {
-    if !terminal::is_somebody_there() {
-        return Err(Failure::said(
-            "what is erased cannot be brought back: say --yes where nobody can be asked",
-        ));
+    if !terminal::is_interactive() {
+        return Err(Failure::new("an erasure cannot be undone: pass --yes to confirm it without a terminal"));
     }
     let line = find_line(trail.directory(), seq)?
-        .ok_or_else(|| Failure::said(format!("no line {seq} in {}", trail.place())))?;
+        .ok_or_else(|| Failure::new(format!("no line {seq} in {}", trail.display_path())))?;
     let mut err = anstream::stderr().lock();
-    err.write_all(for_people(&line.parse()?).as_bytes())?;
+    err.write_all(console_line(&line.parse()?, true).as_bytes())?;
     drop(err);
-    terminal::confirm(&format!("Erase the text of line {seq} for ever?"))
+    terminal::confirm(&format!("Erase the text of line {seq} permanently?"))
 }

@@ -1,4 +1,4 @@
-//! `auditx export`: entries in the schema of a SIEM.
+//! `auditx export`: writes entries in the format of a SIEM.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::failure::{Failure, Status};
 use crate::mapper::Mapper;
 use crate::progress::watched;
-use crate::question::Asked;
 use crate::save::{self, NewFile};
+use crate::selection::Selection;
 use crate::terminal;
 
-/// Writes the entries that are asked for in the schema of a SIEM
+/// Write entries in the format of a SIEM
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    asked: Asked,
-    /// The schema
+    selection: Selection,
+    /// The output format
     #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format, 6>(Format::ALL.map(Format::as_str)))]
     format: Format,
-    /// Writes into FILE, which appears once it is whole; - is standard output, the default
+    /// Write to FILE, which appears when it is complete; - is standard output, the default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How syslog messages are told apart; octet-counting is for TCP and TLS
+    /// How syslog messages are separated; use octet-counting for TCP and TLS
     #[arg(
         long,
         value_name = "FRAMING",
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// The name of the application, for ecs and otlp-json
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// The host of entries that name none
+    /// The host name of entries without one
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
 }
@@ -49,9 +49,9 @@ Examples:
   auditx export --format syslog --framing octet-counting --level SECURITY | nc siem 6514
   auditx export --format csv module:sales -o sales.csv
 
-Exit status: 0 written, 1 nothing found, 2 an error, or a part of an entry was left out";
+Exit status: 0 written, 1 nothing found, 2 an error, or a value was left out";
 
-/// What may be said, as clap lists it.
+/// Parses one of these words, which clap lists in the help.
 fn one_of<T, const N: usize>(words: [&'static str; N]) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = auditx_export::Error> + Clone + Send + Sync + 'static,
@@ -60,7 +60,7 @@ where
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let search = arguments.asked.search(Moment::now())?;
+    let search = arguments.selection.search(Moment::now())?;
     let output = arguments.output.as_deref().filter(|path| !save::is_standard_output(path));
     let is_shown = output.is_none() && terminal::is_output_a_terminal();
     let search = if is_shown { search } else { watched(search, "exporting") };
@@ -74,10 +74,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             status
         }
     };
-    if status == Status::Nothing {
-        arguments.asked.tell_nothing("");
+    if status == Status::Negative {
+        arguments.selection.report_nothing_found("");
     }
-    Ok(if mapper.tell() { status } else { Status::Error })
+    Ok(if mapper.report_left_out() { status } else { Status::Error })
 }
 
 fn write(
@@ -94,7 +94,7 @@ fn write(
     mapper.footer(&mut edge);
     out.write_all(&edge)?;
     out.flush()?;
-    Ok(arguments.asked.tell(&summary))
+    Ok(arguments.selection.report(&summary))
 }
 
 impl Arguments {

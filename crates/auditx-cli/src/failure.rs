@@ -1,4 +1,4 @@
-//! How a command ends: its exit status, and what it says where it failed.
+//! The exit status of a command, and the errors that it reports.
 
 use std::fmt;
 use std::fs;
@@ -6,63 +6,63 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::terminal::{complain, harmless};
+use crate::terminal::{print_message, sanitized};
 
-/// What the exit status says.
+/// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// Found what was asked for; all is well.
-    Found,
-    /// Found nothing; something needs attention.
-    Nothing,
-    /// Could not do it.
+    /// Success: exit status 0.
+    Success,
+    /// Nothing was found, or a check failed: exit status 1.
+    Negative,
+    /// The command failed: exit status 2.
     Error,
-    /// Nothing is wrong, and nobody can be sure.
+    /// No fault was found, but not everything could be checked: exit status 3.
     Unconfirmed,
 }
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         Self::from(match status {
-            Status::Found => 0,
-            Status::Nothing => 1,
+            Status::Success => 0,
+            Status::Negative => 1,
             Status::Error => 2,
             Status::Unconfirmed => 3,
         })
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nobody reads the output any more: no error of anybody's.
-    NoReader,
-    /// For people, in lower case without a full stop.
-    Said(String),
+    /// The reader of standard output closed the pipe. This is not an error.
+    OutputClosed,
+    /// An error message, in lower case without a full stop.
+    Message(String),
 }
 
 impl Failure {
-    pub(crate) fn said(message: impl Into<String>) -> Self {
-        Self::Said(message.into())
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
     }
 
-    /// clap's answer: help and version are none, everything else is an error.
+    /// Prints what clap returned if it is the help or the version; everything else is an error.
     pub(crate) fn of_command_line(answer: &clap::Error) -> Result<Status, Self> {
         if !answer.use_stderr() {
             answer.print()?;
-            return Ok(Status::Found);
+            return Ok(Status::Success);
         }
         let text = answer.render().to_string();
         let text = text.trim_end();
-        Err(Self::said(text.strip_prefix("error: ").unwrap_or(text)))
+        Err(Self::new(text.strip_prefix("error: ").unwrap_or(text)))
     }
 
-    /// Says it on standard error.
+    /// Prints the message on standard error and returns the exit status.
     pub(crate) fn report(&self) -> Status {
         match self {
-            Self::NoReader => Status::Found,
-            Self::Said(message) => {
-                complain(message);
+            Self::OutputClosed => Status::Success,
+            Self::Message(message) => {
+                print_message(message);
                 Status::Error
             }
         }
@@ -72,43 +72,43 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoReader => f.write_str("nobody reads the output"),
-            Self::Said(message) => f.write_str(message),
+            Self::OutputClosed => f.write_str("the output was closed"),
+            Self::Message(message) => f.write_str(message),
         }
     }
 }
 
-/// Failing to write, that is: reading has errors of its own.
+/// For errors of writing the output only; errors of reading have types of their own.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::NoReader,
-            _ => Self::Said(format!("cannot write the output: {error}")),
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Message(format!("cannot write the output: {error}")),
         }
     }
 }
 
 impl From<auditx_core::Error> for Failure {
     fn from(error: auditx_core::Error) -> Self {
-        Self::Said(harmless(&error.to_string()))
+        Self::Message(sanitized(&error.to_string()))
     }
 }
 
 impl From<auditx_reader::Error> for Failure {
     fn from(error: auditx_reader::Error) -> Self {
         let hint = match error.path() {
-            Some(path) if error.is_missing() && !path.is_dir() => how_to_make(path),
+            Some(path) if error.is_missing() && !path.is_dir() => creation_hint(path),
             _ => String::new(),
         };
-        Self::Said(format!("{}{hint}", harmless(&error.to_string())))
+        Self::Message(format!("{}{hint}", sanitized(&error.to_string())))
     }
 }
 
-/// What is wrong with a query, over several lines.
+/// The message has several lines: it marks the place of the error in the query.
 impl From<auditx_reader::QueryError> for Failure {
     fn from(error: auditx_reader::QueryError) -> Self {
-        let lines: Vec<String> = error.to_string().lines().map(harmless).collect();
-        Self::Said(lines.join("\n"))
+        let lines: Vec<String> = error.to_string().lines().map(sanitized).collect();
+        Self::Message(lines.join("\n"))
     }
 }
 
@@ -121,21 +121,22 @@ impl From<auditx_reader::SearchError> for Failure {
     }
 }
 
-/// How to get a trail where there is none.
-pub(crate) fn how_to_make(directory: &Path) -> String {
-    let demo = if is_free(directory) {
+/// Explains how to create a trail in a directory that has none.
+pub(crate) fn creation_hint(directory: &Path) -> String {
+    let demo = if is_empty_or_missing(directory) {
         format!("run `auditx demo --dir {}` for a demonstration, or ", crate::terminal::shell_word(directory))
     } else {
         String::new()
     };
     format!(
-        "\nTo make a trail there, {demo}open it in your application with\n\
+        "\nTo create a trail there, {demo}open it in your application with\n\
          `AuditLogger::open(Config::new(\"{}\"))`",
         directory.to_string_lossy().escape_default(),
     )
 }
 
-/// Whether nothing is there: no such directory, or an empty one. Opening one that cannot be read says why.
-pub(crate) fn is_free(directory: &Path) -> bool {
+/// Returns `true` if the directory does not exist, is empty or cannot be read. In the last case, opening it
+/// reports the reason.
+pub(crate) fn is_empty_or_missing(directory: &Path) -> bool {
     fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }

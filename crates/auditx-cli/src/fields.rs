@@ -1,4 +1,4 @@
-//! `--fields`: names of what is to be seen of an entry.
+//! `--fields` and `--by`: names of fields and their members.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 use auditx_export::{CsvCell, csv_record};
 use auditx_reader::{Field, Json, Moment, Row, Zone, field_named, nearest_field};
 
-use crate::harmless_json::{quoted, value};
+use crate::sanitized_json::{quoted, value};
 
-/// A field of an entry, or a member of one that is an object: `user`, `metadata.party`, `old.credit_limit`.
+/// A field of an entry, or a member of an object field: `user`, `metadata.party`, `old.credit_limit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldPath {
     name: String,
@@ -17,17 +17,17 @@ pub(crate) struct FieldPath {
 }
 
 impl FieldPath {
-    /// As it was given.
+    /// Returns the name as the user wrote it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The field itself, where it is meant and not one of its members.
-    pub(crate) fn whole(&self) -> Option<Field> {
+    /// Returns the field; `None` if the path names a member of it.
+    pub(crate) fn field(&self) -> Option<Field> {
         self.within.is_none().then_some(self.field)
     }
 
-    /// What an entry says there.
+    /// Returns the value of an entry.
     pub(crate) fn of<'l>(&self, row: &Row<'l>) -> Option<Json<'l>> {
         let value = row.get(self.field)?;
         match &self.within {
@@ -37,7 +37,7 @@ impl FieldPath {
     }
 }
 
-/// A member by its name, or by the names down to it with points between.
+/// Returns a member by its name, or a nested one by its path with dots.
 fn member<'l>(value: Json<'l>, name: &str) -> Option<Json<'l>> {
     value.member(name).or_else(|| {
         let (first, rest) = name.split_once('.')?;
@@ -68,30 +68,30 @@ impl FromStr for FieldPath {
 
 fn unknown(name: &str) -> String {
     if name.eq_ignore_ascii_case("entity") {
-        return "an entity is two fields: type and entity_id".to_owned();
+        return "entity is not a single field: use type and entity_id".to_owned();
     }
     let names: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
     let names = names.join(" ");
     let nearest =
         nearest_field(name).map_or_else(String::new, |nearest| format!("did you mean {nearest:?}? "));
     format!(
-        "no field is called {name:?}: {nearest}one of: {names}, a short name of the query language \
+        "unknown field {name:?}: {nearest}expected one of: {names}, a short name of the query language \
          such as ref, or a member such as metadata.party"
     )
 }
 
-/// The fields of an entry as one record of CSV, its time in this zone.
+/// Writes the fields of an entry as one CSV record, with the time in `zone`.
 pub(crate) fn record(row: &Row<'_>, fields: &[FieldPath], zone: &Zone, out: &mut Vec<u8>) {
     let cell = |path: &FieldPath| {
         let value = path.of(row)?;
         Some(match value {
-            // Digits that a spreadsheet takes for a number, however the line spells them.
-            Json::Number(digits) if path.whole() == Some(Field::Amount) => {
+            // Plain digits, which a spreadsheet reads as a number whatever the notation in the line.
+            Json::Number(digits) if path.field() == Some(Field::Amount) => {
                 let amount = row.entry().amount;
                 CsvCell::Plain(amount.map_or(Cow::Borrowed(digits), |amount| amount.to_string().into()))
             }
             Json::Object(raw) | Json::Array(raw) => CsvCell::Json(raw),
-            Json::Text(_) if path.whole() == Some(Field::Timestamp) && !zone.is_utc() => {
+            Json::Text(_) if path.field() == Some(Field::Timestamp) && !zone.is_utc() => {
                 let text = value.text()?;
                 CsvCell::Text(Moment::parse(&text).map_or(text, |moment| zone.rfc3339(moment).into()))
             }
@@ -103,18 +103,18 @@ pub(crate) fn record(row: &Row<'_>, fields: &[FieldPath], zone: &Zone, out: &mut
     csv_record(fields.iter().map(cell), out);
 }
 
-/// The names over such records.
+/// Writes the CSV header.
 pub(crate) fn heading(fields: &[FieldPath], out: &mut Vec<u8>) {
     csv_record(fields.iter().map(|path| Some(CsvCell::Text(path.name().into()))), out);
 }
 
-/// The fields of an entry as one JSON object, without those it lacks.
+/// Writes the fields of an entry as one JSON object, without absent fields.
 pub(crate) fn object(row: &Row<'_>, fields: &[FieldPath], out: &mut Vec<u8>) {
     out.push(b'{');
-    let begin = out.len();
+    let start = out.len();
     for path in fields {
         let Some(found) = path.of(row) else { continue };
-        if out.len() > begin {
+        if out.len() > start {
             out.push(b',');
         }
         quoted(path.name(), out);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_the_query_language_that_is_a_field_is_one() {
+    fn short_names_of_the_query_language_are_fields() {
         for (name, field) in [
             ("ref", Field::ReferenceNo),
             ("company", Field::CompanyId),
@@ -140,14 +140,14 @@ mod tests {
             ("meta", Field::Metadata),
         ] {
             let path: FieldPath = name.parse().unwrap();
-            assert_eq!((path.whole(), path.name()), (Some(field), name));
+            assert_eq!((path.field(), path.name()), (Some(field), name));
         }
         let row = Row::read_text(r#"{"seq":7,"auditx":{"kind":"open"}}"#).unwrap();
         assert_eq!("kind".parse::<FieldPath>().unwrap().of(&row), Some(Json::Text("open")));
     }
 
     #[test]
-    fn a_record_of_csv_has_members_digits_and_no_formula() {
+    fn a_csv_record_has_members_and_digits_and_no_formula() {
         let line = r#"{"seq":7,"user":"=1+1","amount":1e2,"metadata":{"party":"A, B","n":[1, 2],"x":null}}"#;
         let row = Row::read_text(line).unwrap();
         let names = ["user", "amount", "meta.party", "metadata.n", "meta.x", "old.none"];
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_found_by_its_name_and_a_member_by_the_names_down_to_it() {
+    fn members_are_found_by_their_path() {
         let line = r#"{"seq":7,"user":"a\"b","amount":1.10,"metadata":{"a":{"b":[1, 2]},"a.c":"d"}}"#;
         let row = Row::read_text(line).unwrap();
         let fields =
@@ -176,7 +176,7 @@ mod tests {
         );
         let users = "users".parse::<FieldPath>().unwrap_err();
         assert!(
-            users.starts_with("no field is called \"users\": did you mean \"user\"? one of: seq"),
+            users.starts_with("unknown field \"users\": did you mean \"user\"? expected one of: seq"),
             "{users}"
         );
         assert!("since".parse::<FieldPath>().is_err() && "changed".parse::<FieldPath>().is_err());

@@ -1,25 +1,25 @@
-//! `auditx history`: one record's life.
+//! `auditx history`: the changes of one record.
 
 use std::io;
 
 use auditx_reader::{Moment, Search};
 
 use crate::failure::{Failure, Status};
-use crate::form::Sheet;
-use crate::question::{Period, Reading, about};
+use crate::render::Renderer;
+use crate::selection::{Period, Reading, about};
 use crate::summary;
-use crate::terminal::{Colours, complain, harmless};
+use crate::terminal::{Colours, print_message, sanitized};
 use crate::trail::Trail;
 use crate::zone::Zoned;
 
-/// Shows one record's life: who changed which field, from what to what, and when
+/// Show the history of one record: who changed which field, and when
 ///
-/// Every entry about the record is shown, oldest first, with the fields that it
-/// says were changed.
+/// Every entry about the record is shown, oldest first, with old and new values of
+/// the fields that it changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The record
+    /// The type and id of the record
     #[arg(value_name = "TYPE/ID")]
     record: String,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     zoned: Zoned,
     #[command(flatten)]
     reading: Reading,
-    /// Says it in JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -43,22 +43,23 @@ Examples:
   auditx history sales_invoice/inv-42 --since 2026-01-01 --dir /var/log/erp
   auditx history customer/CUST-220 --json | jq '.[].changes'
 
-Exit status: 0 shown, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
+Exit status: 0 found, 1 nothing found, 2 an error; with --strict also 2 if a line cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let search = Search::new(arguments.trail.directory()).query(about(&arguments.record)?);
-    let search = arguments.period.of(arguments.reading.of(search), &arguments.zoned.base(Moment::now()))?;
+    let search =
+        arguments.period.apply(arguments.reading.apply(search), &arguments.zoned.base(Moment::now()))?;
     let has_colours = arguments.colours.are_wanted();
-    let sheet = Sheet::of_history(arguments.json, has_colours, arguments.zoned.zone());
-    let mut pages = sheet.pages(io::stdout().lock());
-    let summary = search.write(|found, out| sheet.render(found, out), |text| pages.write(text))?;
-    pages.end()?;
-    let status = summary::tell(&summary, arguments.reading.strict);
-    if status == Status::Nothing && summary.complaints.lines() == 0 {
-        complain(&format!(
+    let renderer = Renderer::for_history(arguments.json, has_colours, arguments.zoned.zone());
+    let mut document = renderer.document(io::stdout().lock());
+    let summary = search.write(|found, out| renderer.render(found, out), |text| document.write(text))?;
+    document.end()?;
+    let status = summary::report(&summary, arguments.reading.strict);
+    if status == Status::Negative && summary.errors.lines() == 0 {
+        print_message(&format!(
             "no entry is about {} in {}",
-            harmless(&arguments.record),
-            arguments.trail.place()
+            sanitized(&arguments.record),
+            arguments.trail.display_path()
         ));
     }
     Ok(status)

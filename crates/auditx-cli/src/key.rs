@@ -1,4 +1,4 @@
-//! `auditx key`: which key signs a trail, and another one in its place.
+//! `auditx key`: shows and replaces the signing key of a trail.
 
 use std::fs;
 use std::io::Write;
@@ -8,10 +8,10 @@ use auditx_reader::{VerifyOptions, latest_checkpoint, recorded_keys, verify};
 
 use crate::failure::{Failure, Status};
 use crate::summary;
-use crate::terminal::{self, harmless};
-use crate::trail::{PATIENCE, Trail};
+use crate::terminal::{self, sanitized};
+use crate::trail::{TIMEOUT, Trail};
 
-/// Shows which key signs a trail, or puts another one in its place
+/// Show or replace the signing key of a trail
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -24,9 +24,9 @@ enum Command {
     Rotate(Rotate),
 }
 
-/// Prints the public key that checks a trail's checkpoints, as the trail itself says
+/// Print the public key of a trail, as the trail itself names it
 ///
-/// The key alone goes to standard output, everything about it to standard error.
+/// Standard output contains only the key; explanations go to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_EXAMPLES, verbatim_doc_comment)]
 struct Show {
@@ -34,16 +34,17 @@ struct Show {
     trail: Trail,
 }
 
-/// Makes another key sign a trail from now on
+/// Replace the signing key of a trail
 ///
-/// The trail records both keys, and both sign the boundary: whoever has the old
-/// one can follow. The trail must not be open in another process.
+/// The trail records both keys, and both sign the change, so anyone who has the old
+/// key can verify the new one. The trail must not be open in another process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = ROTATE_EXAMPLES, verbatim_doc_comment)]
 struct Rotate {
     #[command(flatten)]
     trail: Trail,
-    /// Where the next key is: trail, file:PATH, env:NAME or credential:NAME [default: trail, which makes one]
+    /// The source of the new key: trail, file:PATH, env:NAME or credential:NAME [default: trail, which
+    /// generates one]
     #[arg(long, value_name = "SOURCE")]
     to: Option<KeySource>,
 }
@@ -60,16 +61,16 @@ Examples:
   auditx key rotate --dir /var/log/erp
   auditx key rotate --dir /var/log/erp --to file:/etc/erp/audit.pem
 
-The key that signs so far is the one in the trail, or where AUDITX_SIGNING_KEY says.
+The current key is read from the trail, or from AUDITX_SIGNING_KEY if it is set.
 
 Exit status: 0 replaced, 2 an error";
 
-/// Where the key that signs so far is, unless the trail has it.
+/// Names the source of the current key, unless the key is in the trail.
 const SOURCE: &str = "AUDITX_SIGNING_KEY";
 
 const OUT_OF_BAND: &str = "\
-This is the trail's own word: whoever can write the trail can put a key of his own here. Compare it with what the\n\
-owner of the trail gave you by another way before you rely on it.";
+This key comes from the trail itself: anyone who can write the trail can put another key here.\n\
+Before you rely on it, compare it with the key that the owner gave you through another channel.";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     match &arguments.command {
@@ -86,46 +87,48 @@ impl Show {
         let (current, about) = match recorded.pop() {
             Some(current) => {
                 let since = current.seq;
-                (current.key, format!("The key of {}, named in line {since}.", harmless(latest.origin())))
+                (current.key, format!("The key of {}, named in line {since}.", sanitized(latest.origin())))
             }
-            None => match self.kept_in_trail(latest.origin()).filter(|key| signs(key, &latest)) {
+            None => match self.key_in_directory(latest.origin()).filter(|key| signs(key, &latest)) {
                 Some(key) => (
                     key,
-                    "The records that named the key were retired; this is the one in the trail's directory."
+                    "The records that named the key were retired; this key is from the trail's directory."
                         .to_owned(),
                 ),
                 None => {
-                    terminal::complain("no record in the trail names its key any more: ask its owner for it");
-                    return Ok(Status::Nothing);
+                    terminal::print_message(
+                        "no record in the trail names its key any more: ask the owner of the trail for it",
+                    );
+                    return Ok(Status::Negative);
                 }
             },
         };
-        terminal::give(&format!("{current}\n"))?;
+        terminal::print_text(&format!("{current}\n"))?;
         let mut err = anstream::stderr().lock();
         writeln!(err, "{about}")?;
         for older in recorded.iter().rev() {
-            writeln!(err, "Before that, from line {}: {}", older.seq, harmless(&older.key.to_string()))?;
+            writeln!(err, "Previous key, from line {}: {}", older.seq, sanitized(&older.key.to_string()))?;
         }
         writeln!(err, "{OUT_OF_BAND}")?;
         drop(err);
-        // A line that names a key may be altered as any other.
+        // A line that names a key can be altered like any other line.
         let verification = verify(directory, &VerifyOptions::new(), &mut |_, _| ())?;
         if let Some(fault) = &verification.fault {
-            terminal::complain(&summary::not_as_signed(fault));
+            terminal::print_message(&summary::mismatch_message(fault));
             return Ok(Status::Error);
         }
-        Ok(Status::Found)
+        Ok(Status::Success)
     }
 
-    /// The public part of the key that the trail keeps itself, for whoever may read it.
-    fn kept_in_trail(&self, log: &str) -> Option<VerifierKey> {
+    /// Returns the public part of the key in the directory of the trail; `None` if this user cannot read it.
+    fn key_in_directory(&self, log: &str) -> Option<VerifierKey> {
         let pem =
             fs::read_to_string(self.trail.directory().join(AUDITX_DIR).join("keys/signing.pem")).ok()?;
         VerifierKey::new(log, &SigningKey::from_pem(&pem).ok()?.public_key()).ok()
     }
 }
 
-/// Whether a key signed this checkpoint: another one beside the trail is not the trail's.
+/// Returns `true` if the key signed this checkpoint. A key in the directory could belong to another trail.
 fn signs(key: &VerifierKey, checkpoint: &SignedCheckpoint) -> bool {
     checkpoint.verify(std::slice::from_ref(key)).is_ok()
 }
@@ -135,34 +138,35 @@ impl Rotate {
         let next = self.next()?;
         let logger = self.trail.open()?;
         let change = logger.rotate_key(&next)?;
-        logger.close(PATIENCE)?;
+        logger.close(TIMEOUT)?;
         let mut out = terminal::output();
         writeln!(
             out,
-            "Another key signs {} now. Give it to whoever verifies the trail:\n",
-            self.trail.place()
+            "A new key signs {} from now on. Give it to everyone who verifies the trail:\n",
+            self.trail.display_path()
         )?;
-        writeln!(out, "  {}\n", harmless(&change.new.to_string()))?;
-        writeln!(out, "Whoever has the one before can follow the change, which both keys signed:\n")?;
-        writeln!(out, "  {}", harmless(&change.old.to_string()))?;
+        writeln!(out, "  {}\n", sanitized(&change.new.to_string()))?;
+        writeln!(out, "Anyone who has the previous key can verify the change, which both keys signed:\n")?;
+        writeln!(out, "  {}", sanitized(&change.old.to_string()))?;
         if let Some(source) = &self.to
             && !matches!(source, KeySource::Trail)
         {
-            writeln!(out, "\nConfigure the new key before the next open: set {SOURCE} to what --to said.")?;
+            writeln!(out, "\nBefore the trail is opened again, set {SOURCE} to the value of --to.")?;
         }
         out.flush()?;
-        Ok(Status::Found)
+        Ok(Status::Success)
     }
 
-    /// A key that is kept elsewhere is not to be followed by one in the trail because nobody said anything.
+    /// Returns the source of the new key. Without `--to`, a key outside of the trail is not replaced by one
+    /// inside.
     fn next(&self) -> Result<KeySource, Failure> {
         if let Some(next) = &self.to {
             return Ok(next.clone());
         }
         match std::env::var(SOURCE) {
-            Ok(source) if !matches!(source.as_str(), "" | "trail") => Err(Failure::said(format!(
-                "the key is kept elsewhere ({SOURCE}={}): say with --to where the next one is",
-                harmless(&source)
+            Ok(source) if !matches!(source.as_str(), "" | "trail") => Err(Failure::new(format!(
+                "the current key is not in the trail ({SOURCE}={}): name the source of the new key with --to",
+                sanitized(&source)
             ))),
             _ => Ok(KeySource::Trail),
         }

@@ -1,4 +1,4 @@
-//! `auditx keygen`: a new key to sign with.
+//! `auditx keygen`: generates a signing key.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,14 +9,15 @@ use crate::failure::{Failure, Status};
 use crate::save;
 use crate::terminal::{self, shell_word};
 
-/// Makes a new Ed25519 key for signing checkpoints (PKCS #8 in PEM)
+/// Generate an Ed25519 key for signing checkpoints (PKCS #8 in PEM)
 ///
-/// A trail makes its own key at its first open and keeps it in .auditx/keys. Make
-/// one here to keep it elsewhere, where whoever can write the trail cannot read it.
+/// A trail generates its own key when it is first opened and keeps it in
+/// .auditx/keys. Use this command to keep the key in another place, where those who
+/// can write the trail cannot read it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// Writes the key into a new file that only you may read [default: standard output]
+    /// Write the key to a new file that only you can read [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -24,23 +25,23 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   auditx keygen -o /etc/erp/audit.pem
-  AUDITX_SIGNING_KEY=file:/etc/erp/audit.pem ./erp     a new trail signs with it
-  auditx key rotate --to file:/etc/erp/audit.pem       a trail that exists goes on with it
+  AUDITX_SIGNING_KEY=file:/etc/erp/audit.pem ./erp     a new trail uses it
+  auditx key rotate --to file:/etc/erp/audit.pem       an existing trail uses it from now on
 
-Exit status: 0 made, 2 an error";
+Exit status: 0 generated, 2 an error";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let pem = SigningKey::generate().to_pem();
     let Some(path) = &arguments.output else {
-        terminal::give(&pem)?;
-        return Ok(Status::Found);
+        terminal::print_text(&pem)?;
+        return Ok(Status::Success);
     };
     save::create_private(path, pem.as_bytes())?;
-    let place = shell_word(path);
+    let display_path = shell_word(path);
     let mut out = terminal::output();
-    writeln!(out, "A new signing key is in {place}, for nobody but you to read.")?;
-    writeln!(out, "A new trail signs with it where AUDITX_SIGNING_KEY=file:{place} is set;")?;
-    writeln!(out, "a trail that exists goes on with it after `auditx key rotate --to file:{place}`.")?;
+    writeln!(out, "Wrote a new signing key to {display_path}, which only you can read.")?;
+    writeln!(out, "A new trail uses it if AUDITX_SIGNING_KEY=file:{display_path} is set;")?;
+    writeln!(out, "an existing trail uses it after `auditx key rotate --to file:{display_path}`.")?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }

@@ -1,8 +1,9 @@
-//! The command `auditx`: shows what a trail holds, and how it is made.
+//! The command `auditx`: searches, verifies, exports and maintains audit trails.
 //!
-//! Comes in: a command line. Goes out: text on standard output, `auditx: …` on standard error where something failed,
-//! and an exit status: 0 found or well, 1 nothing found or not well, 2 an error; `verify` has 3 where it cannot be sure.
-//! Only `demo`, `key rotate`, `recover`, `retire`, `erase` and `ship drop` write a trail, each through the library.
+//! Results go to standard output, errors and warnings as `auditx: …` to standard error. The exit status is 0
+//! on success, 1 if nothing was found or a check failed, 2 on an error; `verify` returns 3 if it found no
+//! fault but could not check everything. Only `demo`, `key rotate`, `recover`, `retire`, `erase` and `ship
+//! drop` write to a trail, each through the library.
 
 mod failure;
 mod terminal;
@@ -14,7 +15,8 @@ mod trail;
 mod paint;
 mod cell;
 mod table;
-mod harmless_json;
+mod runtime;
+mod sanitized_json;
 mod change;
 mod fields;
 mod zone;
@@ -23,8 +25,8 @@ mod sort;
 mod columns;
 mod diff;
 mod mapper;
-mod form;
-mod question;
+mod render;
+mod selection;
 mod summary;
 mod around;
 mod query;
@@ -46,6 +48,7 @@ mod key;
 mod recover;
 mod retire;
 mod erase;
+#[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
 mod destination;
 mod ship;
 mod completions;
@@ -58,7 +61,7 @@ use clap::{Parser, Subcommand};
 
 use failure::Failure;
 
-/// Records, shows and examines audit trails: who did what, when and where
+/// Search, verify and maintain audit trails: who did what, when and where
 #[derive(Debug, Parser)]
 #[command(name = "auditx", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Arguments {
@@ -95,26 +98,26 @@ enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx demo                                      records a dozen entries into ./logs and shows them
+  auditx demo                                      record a dozen entries in ./logs and show them
   auditx query --user admin --since today          who did what, when and where
-  auditx query --failed -o csv > failures.csv      the same for a spreadsheet; also json, ndjson, diff, raw
-  auditx history customer/CUST-220                 one record's life: who changed which field
-  auditx stats --by user,action --since 7d         how much of what
-  auditx fields                                    which fields there are; auditx values user: what one holds
-  auditx tail --dir /var/log/erp -f                shows entries as they are recorded
-  auditx export --format ocsf -o entries.jsonl     for a SIEM
-  auditx bundle --ref SI-2026-0042 -o case.zip     for an auditor: entries, proofs, and how to check them
-  auditx doctor --dir /var/log/erp                 says what is there, and whether all is well
-  auditx key show --dir /var/log/erp               prints the key that checks what was signed
-  auditx verify --dir /var/log/erp --key VKEY      says whether every line is the one that was signed
-  auditx prove 42 --dir /var/log/erp > proof       proves one line to somebody without the trail …
-  auditx check proof --key VKEY                    … who checks it with nothing but the key
-  auditx ship --dir /var/log/erp --to postgres://… copies what is signed to an engine that you run
+  auditx query --failed -o csv > failures.csv      failed actions as CSV; also json, ndjson, diff, raw
+  auditx history customer/CUST-220                 every change of one record
+  auditx stats --by user,action --since 7d         count entries by user and action
+  auditx fields                                    list fields; auditx values user: the values of one
+  auditx tail --dir /var/log/erp -f                show entries as they are recorded
+  auditx export --format ocsf -o entries.jsonl     write entries for a SIEM
+  auditx bundle --ref SI-2026-0042 -o case.zip     pack entries and proofs for an auditor
+  auditx doctor --dir /var/log/erp                 examine a trail and report problems
+  auditx key show --dir /var/log/erp               print the public key of a trail
+  auditx verify --dir /var/log/erp --key VKEY      check that every line is as it was signed
+  auditx prove 42 --dir /var/log/erp > proof       write a proof of one line
+  auditx check proof --key VKEY                    check a proof without the trail
+  auditx ship --dir /var/log/erp --to postgres://… copy signed lines to a database
 
-Exit status: 0 found or well, 1 nothing found or not well, 2 an error; of verify also 3, it cannot be sure";
+Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
 fn main() -> ExitCode {
-    let words = help::moved_to_front(question::without_false_flags(std::env::args_os()));
+    let words = help::with_help_first(selection::with_negations_in_brackets(std::env::args_os()));
     let outcome = match Arguments::try_parse_from(words) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),

@@ -1,4 +1,4 @@
-//! Entries as another program's schema has them, on several threads.
+//! Converts entries to an export format on several threads.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,46 +6,47 @@ use auditx_export::Exporter;
 use auditx_reader::{Field, Found, Moment, Zone};
 
 use crate::number::counted;
-use crate::terminal::{complain, harmless};
+use crate::terminal::{print_message, sanitized};
 
-/// Beyond this the places of what could not be mapped are only counted.
-const MOST_REPORTED: usize = 20;
+/// Further values that were left out are only counted.
+const MAX_REPORTED: usize = 20;
 
-/// An exporter, and what it could not take.
+/// An exporter that records which values it left out.
 #[derive(Debug)]
 pub(crate) struct Mapper {
     exporter: Exporter,
     zone: Zone,
-    refused: Mutex<Refused>,
+    left_out: Mutex<LeftOut>,
 }
 
 #[derive(Debug, Default)]
-struct Refused {
+struct LeftOut {
     count: u64,
     first: Vec<String>,
 }
 
 impl Mapper {
     pub(crate) fn new(exporter: Exporter) -> Self {
-        Self { exporter, zone: Zone::UTC, refused: Mutex::default() }
+        Self { exporter, zone: Zone::UTC, left_out: Mutex::default() }
     }
 
-    /// The same with times in this zone, in RFC 3339 with their offset. In UTC they stay as they are stored.
+    /// Writes times in this zone, in RFC 3339 with their offset. In UTC they stay as stored.
     pub(crate) fn in_zone(self, zone: Zone) -> Self {
         Self { zone, ..self }
     }
 
-    /// What stands before the first entry.
+    /// Writes what precedes the first entry.
     pub(crate) fn header(&self, out: &mut Vec<u8>) {
         self.exporter.header(out);
     }
 
-    /// What stands behind the last.
+    /// Writes what follows the last entry.
     pub(crate) fn footer(&self, out: &mut Vec<u8>) {
         self.exporter.footer(out);
     }
 
-    /// One entry. What no schema takes of it is left out, and [`Mapper::tell`] reports it.
+    /// Writes one entry. Values that do not fit the format are left out and reported by
+    /// [`Mapper::report_left_out`].
     pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
         let mut entry = found.row.entry();
         if let Some(moment) = Moment::parse(&entry.timestamp).filter(|_| !self.zone.is_utc()) {
@@ -53,27 +54,27 @@ impl Mapper {
         }
         self.exporter.entry(found.row.line().as_bytes(), &entry, out);
         if entry.amount.is_none() && found.row.has(Field::Amount) {
-            self.refuse("an amount of more than 64 characters", found);
+            self.leave_out("an amount of more than 64 characters", found);
         }
     }
 
-    fn refuse(&self, why: &str, found: &Found<'_>) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.count += 1;
-        if refused.first.len() < MOST_REPORTED {
-            refused.first.push(format!("{why} ({}, byte {})", found.path.display(), found.offset));
+    fn leave_out(&self, why: &str, found: &Found<'_>) {
+        let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        left_out.count += 1;
+        if left_out.first.len() < MAX_REPORTED {
+            left_out.first.push(format!("{why} ({}, byte {})", found.path.display(), found.offset));
         }
     }
 
-    /// Says on standard error what is missing; whether nothing is.
-    pub(crate) fn tell(&self) -> bool {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        for what in &refused.first {
-            complain(&format!("left out: {}", harmless(what)));
+    /// Reports on standard error what was left out. Returns `true` if nothing was.
+    pub(crate) fn report_left_out(&self) -> bool {
+        let left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        for what in &left_out.first {
+            print_message(&format!("left out: {}", sanitized(what)));
         }
-        if refused.count > 0 {
-            complain(&format!("incomplete: {}", counted(refused.count, "line")));
+        if left_out.count > 0 {
+            print_message(&format!("incomplete: {}", counted(left_out.count, "line")));
         }
-        refused.count == 0
+        left_out.count == 0
     }
 }

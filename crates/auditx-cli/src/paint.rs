@@ -1,4 +1,4 @@
-//! Colours, written straight into bytes where there are any.
+//! Colours of tables and diffs, written directly into the output buffer.
 
 use std::io::Write;
 
@@ -7,12 +7,12 @@ use auditx_core::LogLevel;
 
 pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const BOLD: Style = Style::new().bold();
-/// What was, and what failed.
+/// Old values and failures.
 pub(crate) const RED: Style = AnsiColor::Red.on_default();
-/// What became.
+/// New values.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 
-/// Text in a colour, where there are colours.
+/// Writes text in a style if colours are enabled. If nothing is written, no style is written either.
 pub(crate) fn paint<T>(
     has_colours: bool,
     style: Style,
@@ -22,24 +22,24 @@ pub(crate) fn paint<T>(
     if !has_colours {
         return write(out);
     }
-    let begin = out.len();
+    let start = out.len();
     extend(out, format_args!("{style}"));
     let painted = out.len();
-    let given = write(out);
+    let returned = write(out);
     if out.len() == painted {
-        out.truncate(begin);
+        out.truncate(start);
     } else {
         extend(out, format_args!("{style:#}"));
     }
-    given
+    returned
 }
 
 fn extend(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Memory takes whatever is written.
+    // Writing to a vector cannot fail.
     drop(out.write_fmt(text));
 }
 
-/// How grave it is, in a colour.
+/// Returns the style of a level.
 pub(crate) fn style_of_level(level: &str) -> Style {
     match level.parse::<LogLevel>() {
         Ok(LogLevel::Audit) => AnsiColor::Green.on_default(),

@@ -1,4 +1,4 @@
-//! `auditx recover`: repairs a trail whose process died, or begins anew where a trail is not what was signed.
+//! `auditx recover`: repairs a trail after a crash, or replaces a broken one.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,39 +9,39 @@ use auditx_reader::{Lines, Verification, VerifyOptions, find_line, verify};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::progress::Progress;
-use crate::terminal::{self, complain, harmless, shell_word};
-use crate::trail::{PATIENCE, Trail};
+use crate::terminal::{self, print_message, sanitized, shell_word};
+use crate::trail::{TIMEOUT, Trail};
 
-/// Repairs the end of a trail, or begins anew where it is not what was signed
+/// Repair a trail after a crash, or replace one that is broken
 ///
-/// A process that opens the trail does the same repair. This verifies the trail
-/// first, then says what no checkpoint names yet and where it is, and then
-/// signs it. A trail that is not what was signed is evidence, and is never opened or
-/// changed: with --accept-loss it is set aside, whole, and a new one begins in its
-/// place.
+/// The command verifies the trail, lists the lines that no checkpoint covers yet,
+/// repairs the end as any process that opens the trail does, and signs those lines.
+/// A trail that does not match what was signed is evidence, and is never opened or
+/// changed: with --accept-loss the whole trail is moved aside and a new one starts
+/// in its place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// Sets a trail that is not what was signed aside, and begins a new one
+    /// Move a broken trail aside and start a new one
     #[arg(long)]
     accept_loss: bool,
-    /// Only says what would be repaired and signed
+    /// Only show what would be repaired and signed
     #[arg(long, conflicts_with = "accept_loss")]
     dry_run: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx recover --dir /var/log/erp --dry-run        what is not signed, and where it is
+  auditx recover --dir /var/log/erp --dry-run        show the lines that are not signed
   auditx recover --dir /var/log/erp
-  auditx verify --dir /var/log/erp                   what is wrong, before anything is set aside
+  auditx verify --dir /var/log/erp                   find out what is wrong first
   auditx recover --dir /var/log/erp --accept-loss
 
-Exit status: 0 the trail can be written, 1 it is not what was signed, 2 an error";
+Exit status: 0 the trail can be written, 1 it does not match what was signed, 2 an error";
 
-/// More than a process records before its first entry and at its end.
+/// More than the control records of an open and a close.
 const LINES_OF_A_SESSION: u64 = 16;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
@@ -50,88 +50,96 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let verification = {
         let mut progress = Progress::of("verifying");
         let options = VerifyOptions::default();
-        verify(trail.directory(), &options, &mut |done, total| progress.tell(done, total))?
+        verify(trail.directory(), &options, &mut |done, total| progress.update(done, total))?
     };
     if let Some(fault) = &verification.fault {
-        let what = harmless(&fault.to_string());
+        let what = sanitized(&fault.to_string());
         if arguments.accept_loss {
-            return begin_anew(trail, AuditLogger::replace_broken(trail.config()?, &fault.to_string()));
+            return finish_replacement(
+                trail,
+                AuditLogger::replace_broken(trail.config()?, &fault.to_string()),
+            );
         }
-        complain(&format!(
-            "{what}; `auditx verify` says more, and `auditx recover --accept-loss` sets the trail aside and begins a new one"
+        print_message(&format!(
+            "{what}; run `auditx verify` for details; \
+             `auditx recover --accept-loss` moves the trail aside and starts a new one"
         ));
-        return Ok(Status::Nothing);
+        return Ok(Status::Negative);
     }
     if arguments.accept_loss {
-        return begin_anew(trail, AuditLogger::begin_anew(trail.config()?));
+        return finish_replacement(trail, AuditLogger::replace_corrupt(trail.config()?));
     }
-    tell_unsigned(trail, &verification)?;
+    print_unsigned(trail, &verification)?;
     if arguments.dry_run {
-        return Ok(Status::Found);
+        return Ok(Status::Success);
     }
     match AuditLogger::open(trail.config()?) {
         Ok(logger) => {
-            logger.close(PATIENCE)?;
-            tell_repair(trail)
+            logger.close(TIMEOUT)?;
+            print_repair(trail)
         }
-        Err(error) => refused(trail, &error),
+        Err(error) => report_refusal(trail, &error),
     }
 }
 
-fn begin_anew(trail: &Trail, outcome: Result<(AuditLogger, PathBuf), Error>) -> Result<Status, Failure> {
-    let (logger, set_aside) = outcome.map_err(|error| trail.refusal(&error))?;
+fn finish_replacement(
+    trail: &Trail,
+    outcome: Result<(AuditLogger, PathBuf), Error>,
+) -> Result<Status, Failure> {
+    let (logger, set_aside) = outcome.map_err(|error| trail.open_failure(&error))?;
     let key = logger.verifier_key()?;
-    logger.close(PATIENCE)?;
+    logger.close(TIMEOUT)?;
     let mut out = terminal::output();
     writeln!(
         out,
-        "A new trail begins in {}; its first record holds the last checkpoint of the old one,",
-        trail.place()
+        "Started a new trail in {}; its first record contains the last checkpoint",
+        trail.display_path()
     )?;
-    writeln!(out, "which is kept, whole, in {}.", harmless(&set_aside.to_string_lossy()))?;
-    writeln!(out, "\nTo examine the old one:       auditx verify --dir {}", shell_word(&set_aside))?;
-    writeln!(out, "The key of the new one is     {}", harmless(&key.to_string()))?;
+    writeln!(out, "of the old trail, which was moved to {}.", sanitized(&set_aside.to_string_lossy()))?;
+    writeln!(out, "\nTo verify the old trail:  auditx verify --dir {}", shell_word(&set_aside))?;
+    writeln!(out, "Key of the new trail:     {}", sanitized(&key.to_string()))?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }
 
-/// Says what opening the trail signs: nobody vouches for it yet but the files themselves.
-fn tell_unsigned(trail: &Trail, verification: &Verification) -> Result<(), Failure> {
+/// Prints what opening the trail will sign. No signature protects these lines yet.
+fn print_unsigned(trail: &Trail, verification: &Verification) -> Result<(), Failure> {
     let directory = trail.directory();
     let mut out = terminal::output();
     if verification.unsigned_lines > 0 {
         let first = verification.signed.unwrap_or(0);
-        let place = match find_line(directory, first)? {
+        let location = match find_line(directory, first)? {
             Some(line) => {
-                format!(" ({}, byte {})", harmless(&line.path().to_string_lossy()), line.offset())
+                format!(" ({}, byte {})", sanitized(&line.path().to_string_lossy()), line.offset())
             }
             None => String::new(),
         };
         let last = verification.lines.saturating_sub(1);
         let lines = counted(verification.unsigned_lines, "line");
-        writeln!(out, "Not signed yet: {lines}, {first} to {last}{place}.")?;
+        writeln!(out, "Not signed yet: {lines}, {first} to {last}{location}.")?;
     }
     if verification.torn_bytes > 0 {
-        writeln!(out, "Unfinished: {} bytes at the end, which are kept aside.", verification.torn_bytes)?;
+        let bytes = counted(verification.torn_bytes, "byte");
+        writeln!(out, "Unfinished: {bytes} at the end, which will be moved to a separate file.")?;
     }
     let pending = pending_entries(directory)?.len() as u64;
     if pending > 0 {
         let entries = if pending == 1 { "1 entry".to_owned() } else { format!("{pending} entries") };
-        writeln!(out, "In no line yet: {entries} that the last process accepted, in its journal.")?;
+        writeln!(out, "Pending: {entries} in the journal of the last process.")?;
     }
     Ok(out.flush()?)
 }
 
-fn refused(trail: &Trail, error: &Error) -> Result<Status, Failure> {
+fn report_refusal(trail: &Trail, error: &Error) -> Result<Status, Failure> {
     if !error.is_corrupt() {
-        return Err(trail.refusal(error));
+        return Err(trail.open_failure(error));
     }
-    complain(&harmless(&error.to_string()));
-    Ok(Status::Nothing)
+    print_message(&sanitized(&error.to_string()));
+    Ok(Status::Negative)
 }
 
-/// What the session just ended says about how it found the trail: its `recovered` record, which stands before its `open`.
-fn tell_repair(trail: &Trail) -> Result<Status, Failure> {
+/// Prints the `recovered` record of the session that just ended, which precedes its `open` record.
+fn print_repair(trail: &Trail) -> Result<Status, Failure> {
     let mut before_open = None;
     let mut previous = None;
     for line in Lines::last(trail.directory(), LINES_OF_A_SESSION)? {
@@ -145,10 +153,10 @@ fn tell_repair(trail: &Trail) -> Result<Status, Failure> {
     }
     let mut out = terminal::output();
     match before_open {
-        Some(description) => writeln!(out, "{}.", harmless(&description))?,
+        Some(description) => writeln!(out, "{}.", sanitized(&description))?,
         None => writeln!(out, "There was nothing to repair.")?,
     }
-    writeln!(out, "{} agrees with what was signed, and can be written.", trail.place())?;
+    writeln!(out, "{} matches what was signed and can be written.", trail.display_path())?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }

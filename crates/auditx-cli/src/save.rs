@@ -1,10 +1,9 @@
-//! Files that commands write outside of trails: whole or not at all, and durable once the command reports
-//! that they are written.
+//! Atomic, durable writes of the files that commands write outside of trails.
 //!
-//! A file has no name until it is whole, so that nothing of it remains however the process ends. It is named
-//! with `linkat`, or, in the place of another file, by renaming a second name over it, which is there for an
-//! instant. File systems without nameless files get a temporary name from the beginning; a signal that ends
-//! the process removes it, and `kill -9` does not.
+//! A file has no name until it is complete (`O_TMPFILE`), so nothing of it remains if the process ends early.
+//! It gets its name with `linkat`; to replace an existing file, it gets a temporary name that is immediately
+//! renamed over the old one. On file systems without `O_TMPFILE` the file has a temporary name from the
+//! start. A signal that ends the process removes it; `kill -9` does not.
 
 mod unfinished;
 
@@ -15,105 +14,106 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::terminal::harmless;
+use crate::terminal::sanitized;
 use unfinished::Unfinished;
 
-/// Keys are for their owner alone.
+/// For keys: only the owner may read them.
 const PRIVATE_MODE: u32 = 0o600;
 
-/// What a trail says is for those who may read the trail: the mode of its files, which the umask narrows.
+/// For content of a trail: the same mode as the files of the trail, further restricted by the umask.
 const MODE: u32 = 0o640;
 
-/// What says nothing of entries is for everybody.
+/// For files that contain no entries.
 const PUBLIC_MODE: u32 = 0o644;
 
-/// The name of standard output.
+/// The path that means standard output.
 const STANDARD: &str = "-";
 
-/// Whether standard output is meant.
+/// Returns `true` if the path means standard output.
 pub(crate) fn is_standard_output(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// Writes a file, or puts it in the place of one.
+/// Writes a file atomically, replacing one of the same name.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_whole(NewFile::begin(path, MODE, false), path, bytes)
+    write_file(NewFile::open(path, MODE, false), path, bytes)
 }
 
-/// The same for a file that programs of other users read.
+/// Like [`replace`], for a file that programs of other users read.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_whole(NewFile::begin(path, PUBLIC_MODE, false), path, bytes)
+    write_file(NewFile::open(path, PUBLIC_MODE, false), path, bytes)
 }
 
-fn write_whole(file: io::Result<NewFile>, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write_file(file: io::Result<NewFile>, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file = file.map_err(|error| failed(path, &error))?;
     file.write_all(bytes).map_err(|error| failed(path, &error))?;
     file.finish()
 }
 
-/// A file that is being written, and gets its name when it is whole. Dropped before that, nothing of it
-/// remains.
+/// A file that gets its name when it is complete. If it is dropped before that, nothing of it remains.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: BufWriter<File>,
-    place: Place,
+    staging: Staging,
     path: PathBuf,
 }
 
-/// Where the bytes are until they are whole.
+/// Where the bytes are until the file is complete.
 #[derive(Debug)]
-enum Place {
+enum Staging {
     /// In a file without a name.
     Nameless,
     /// Under a temporary name.
     Named(Unfinished),
-    /// In a file without a name, and on standard output at the end: some formats are written with seeks.
+    /// In a file without a name that is copied to standard output at the end, because some formats need
+    /// seeks.
     Standard,
 }
 
 impl NewFile {
-    /// In the place of the file that has this name, if there is one: with its mode. `-` is standard output.
+    /// Begins a file that will replace an existing one of this name and keep its mode. `-` is standard
+    /// output.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        Self::begin(path, MODE, true).map_err(|error| failed(path, &error))
+        Self::open(path, MODE, true).map_err(|error| failed(path, &error))
     }
 
-    fn begin(path: &Path, mode: u32, is_watched: bool) -> io::Result<Self> {
+    fn open(path: &Path, mode: u32, is_watched: bool) -> io::Result<Self> {
         if is_standard_output(path) {
             let file = BufWriter::new(tempfile::tempfile()?);
-            return Ok(Self { file, place: Place::Standard, path: path.to_owned() });
+            return Ok(Self { file, staging: Staging::Standard, path: path.to_owned() });
         }
         let replaced = fs::symlink_metadata(path).ok();
         if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
-            return Err(io::Error::other("something that is no regular file has this name"));
+            return Err(io::Error::other("the path exists and is not a regular file"));
         }
-        let (file, place) = match nameless(directory_of(path), mode) {
-            Some(file) => (file, Place::Nameless),
+        let (file, staging) = match nameless(directory_of(path), mode) {
+            Some(file) => (file, Staging::Nameless),
             None => named(path, mode, is_watched)?,
         };
         if let Some(metadata) = replaced {
             file.set_permissions(fs::Permissions::from_mode(metadata.permissions().mode()))?;
         }
-        Ok(Self { file: BufWriter::new(file), place, path: path.to_owned() })
+        Ok(Self { file: BufWriter::new(file), staging, path: path.to_owned() })
     }
 
-    /// Safe on disk, and in the place of what had its name before.
+    /// Syncs the file and gives it its name, replacing an existing file.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
-        if let Place::Standard = self.place {
+        if let Staging::Standard = self.staging {
             return self.print();
         }
         let mut work = || -> io::Result<()> {
             self.file.flush()?;
             self.file.get_ref().sync_all()?;
-            match &mut self.place {
-                Place::Named(temporary) => temporary.rename(&self.path)?,
-                Place::Nameless | Place::Standard => name(self.file.get_ref(), &self.path)?,
+            match &mut self.staging {
+                Staging::Named(temporary) => temporary.rename(&self.path)?,
+                Staging::Nameless | Staging::Standard => name(self.file.get_ref(), &self.path)?,
             }
             sync_directory_of(&self.path)
         };
         work().map_err(|error| failed(&self.path, &error))
     }
 
-    /// Writes all of it to standard output.
+    /// Copies the file to standard output.
     fn print(&mut self) -> Result<(), Failure> {
         self.file.rewind()?;
         let mut out = io::stdout().lock();
@@ -122,7 +122,8 @@ impl NewFile {
     }
 }
 
-/// A file without a name. `None` if the file system has none, or nothing could name it later.
+/// Creates a file without a name. `None` if the file system does not support it, or `/proc` is not mounted,
+/// which is needed to name it.
 #[cfg(target_os = "linux")]
 fn nameless(directory: &Path, mode: u32) -> Option<File> {
     use rustix::fs::{Mode, OFlags};
@@ -137,14 +138,14 @@ fn nameless(_: &Path, _: u32) -> Option<File> {
     None
 }
 
-/// How an open file is named where it has no name.
+/// Returns the path of an open file in `/proc`.
 fn link_of(file: &File) -> PathBuf {
     use std::os::fd::AsRawFd;
 
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// Names a nameless file, in the place of what has the name.
+/// Names a nameless file, replacing an existing file of that name.
 fn name(file: &File, path: &Path) -> io::Result<()> {
     use rustix::fs::{AtFlags, CWD, linkat};
 
@@ -159,13 +160,13 @@ fn name(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-fn named(path: &Path, mode: u32, is_watched: bool) -> io::Result<(File, Place)> {
+fn named(path: &Path, mode: u32, is_watched: bool) -> io::Result<(File, Staging)> {
     let temporary = temporary_for(path);
     if is_watched {
         unfinished::watch()?;
     }
     let file = OpenOptions::new().write(true).read(true).create_new(true).mode(mode).open(&temporary)?;
-    Ok((file, Place::Named(Unfinished::new(temporary))))
+    Ok((file, Staging::Named(Unfinished::new(temporary))))
 }
 
 impl Write for NewFile {
@@ -184,14 +185,14 @@ impl Seek for NewFile {
     }
 }
 
-/// Writes a file that only this user may read, where there is none of that name yet.
+/// Writes a new file that only this user may read. Fails if the file exists.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let outcome = write_new(options.write(true).create_new(true).mode(PRIVATE_MODE), path, bytes);
     outcome.and_then(|()| sync_directory_of(path)).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::said(format!(
-            "{} is there already, and a key is never written over: choose another name",
-            harmless(&path.to_string_lossy())
+        io::ErrorKind::AlreadyExists => Failure::new(format!(
+            "{} already exists, and a key is never overwritten: choose another name",
+            sanitized(&path.to_string_lossy())
         )),
         _ => failed(path, &error),
     })
@@ -218,7 +219,7 @@ fn temporary_for(path: &Path) -> PathBuf {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::said(format!("cannot write {}: {error}", harmless(&path.to_string_lossy())))
+    Failure::new(format!("cannot write {}: {error}", sanitized(&path.to_string_lossy())))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `auditx ship`: copies a trail to engines that people already run, and says how far that is.
+//! `auditx ship`: copies signed lines to PostgreSQL, NATS or S3, and reports the progress.
 
 mod drop;
 mod fleet;
@@ -18,26 +18,32 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::destination::Engine;
 use crate::failure::{Failure, Status};
-use crate::question::span;
+use crate::selection::span;
 use crate::trail::Trail;
 use fleet::Fleet;
 use metrics::MetricsFile;
 
-/// Copies what is signed of a trail to other engines, each line once
+/// Copy the signed lines of a trail to other systems, each line once
 ///
-/// It runs beside the application until it is stopped, tries again what may work
-/// later, and goes on where the engine is. No sealed segment of the trail is
-/// retired that it has not copied. It needs to read the trail, and to write its
-/// cursor in .auditx.
+/// The command runs next to the application until it is stopped. It retries after
+/// temporary failures and resumes where the destination left off. Sealed segments
+/// that it has not copied are not retired. It needs read access to the trail, and
+/// write access to its cursor in .auditx.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, verbatim_doc_comment, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    after_help = EXAMPLES,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     trail: Trail,
-    /// The engine: postgres://user@host/database, nats://user@host,host,host/STREAM, or for sealed segments s3://bucket/prefix; may be
-    /// given more than once. A password is better kept in PGPASSWORD, NATS_PASSWORD or AWS_SECRET_ACCESS_KEY
+    /// The destination: postgres://user@host/database, nats://user@host,host,host/STREAM, or for sealed
+    /// segments s3://bucket/prefix; repeatable. Put passwords in PGPASSWORD, NATS_PASSWORD or
+    /// AWS_SECRET_ACCESS_KEY rather than in the URL
     #[arg(
         long = "to",
         value_name = "URL",
@@ -47,21 +53,21 @@ pub(crate) struct Arguments {
         value_delimiter = ' '
     )]
     to: Vec<Engine>,
-    /// A stream that trails were shipped to, nats://…, in the place of a trail: all its trails go on from there. Refused lines are then
-    /// kept in --dir
+    /// Copy all trails of a stream, nats://…, instead of --dir; rejected lines are then kept in --dir
     #[arg(long, value_name = "URL")]
     from: Option<Engine>,
-    /// So many lines are sent at once at most
+    /// The maximum number of lines per batch
     #[arg(long, value_name = "N", default_value_t = Settings::default().lines)]
     batch: usize,
-    /// A file that is written every five seconds for Prometheus: in the directory of node_exporter's textfile collector, with the
-    /// ending .prom
+    /// Write Prometheus metrics to FILE every five seconds, for the textfile collector of node_exporter: the
+    /// name must end in .prom
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
-    /// Ends when everything is there that was signed when it began
+    /// Exit when all lines that were signed at the start are copied
     #[arg(long)]
     once: bool,
-    /// Ends with exit status 2 when nothing could be shipped for this long: 30s, 5m. Default: 1m with --once, otherwise never
+    /// Exit with status 2 if nothing could be copied for this long: 30s, 5m [default: 1m with --once,
+    /// otherwise never]
     #[arg(long, value_name = "TIME")]
     give_up_after: Option<String>,
 }
@@ -75,20 +81,20 @@ enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx ship init --to postgres://admin@db/audit            makes schema and roles, once
+  auditx ship init --to postgres://admin@db/audit            create schema and roles, once
   auditx ship --dir /var/log/erp --to postgres://erp@db/audit
   auditx ship --dir /var/log/erp --to postgres://erp@db/audit --once --give-up-after 5m
   auditx ship --from nats://nats-1/AUDIT --to postgres://erp@db/audit
-  auditx ship status --dir /var/log/erp                      how far it is
-  auditx verify --from postgres://auditor@db/audit           whether the copy is what was signed
+  auditx ship status --dir /var/log/erp                      show the progress
+  auditx verify --from postgres://auditor@db/audit           verify the copy
 
-Exit status: 0 stopped, or all is there, 1 lines were parked, or trail and copy differ, 2 an error, or it gave up";
+Exit status: 0 stopped or complete, 1 lines were rejected or trail and copy differ, 2 an error or gave up";
 
-/// How long `--once` tries where nobody says how long. Longer than a restart of the other side takes.
+/// The default of `--give-up-after` with `--once`: longer than a restart of the destination takes.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
-/// Between two looks at how far shippers are.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the progress of the shippers is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     match &arguments.command {
@@ -103,29 +109,29 @@ fn ship(arguments: &Arguments) -> Result<Status, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())
-            .map_err(|error| Failure::said(format!("cannot prepare for signals: {error}")))?;
+            .map_err(|error| Failure::new(format!("cannot prepare for signals: {error}")))?;
     }
     let mut settings = Settings::default();
     settings.lines = arguments.batch;
     let limit = arguments.give_up_after.as_deref().map(span).transpose()?;
     let limit = limit.or(arguments.once.then_some(GIVE_UP_AFTER));
     if let Some(limit) = limit {
-        // An attempt that gets no answer ends early enough to be tried once more.
-        settings.patience = settings.patience.min(limit / 2);
+        // An attempt without an answer must time out early enough for a second attempt.
+        settings.timeout = settings.timeout.min(limit / 2);
     }
     let mut fleet = match &arguments.from {
         Some(stream) => Fleet::of_stream(arguments, stream.clone(), settings)?,
         None => Fleet::of_trail(arguments, settings)?,
     };
     let mut metrics = arguments.metrics.clone().map(MetricsFile::new);
-    while !stop.load(Ordering::Relaxed) && fleet.look(arguments.once, limit)? {
+    while !stop.load(Ordering::Relaxed) && fleet.poll(arguments.once, limit)? {
         if let Some(metrics) = metrics.as_mut().filter(|metrics| metrics.is_due()) {
-            fleet.measure(metrics);
+            fleet.write_metrics(metrics);
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
     if let Some(metrics) = &mut metrics {
-        fleet.measure(metrics);
+        fleet.write_metrics(metrics);
     }
     fleet.end()
 }

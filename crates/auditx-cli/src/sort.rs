@@ -1,8 +1,8 @@
-//! `--sort`: entries in the order of a field's values.
+//! `--sort`: entries in the order of a field.
 //!
-//! Each thread keeps the text of entries beside a key whose bytes compare as the values do. With a limit it
-//! keeps only the best; what is more than [`MEMORY`] goes to a temporary file as sorted runs, which are
-//! merged at the end. So memory is bounded, and the disk takes about what is shown.
+//! Each thread keeps the rendered text of entries with a key whose bytes compare like the values. With a
+//! limit it keeps only the first entries; beyond [`MEMORY`], sorted runs go to a temporary file and are
+//! merged at the end. So memory is bounded, and the temporary file is about as large as the output.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,13 +14,13 @@ use crate::failure::Failure;
 use crate::fields::FieldPath;
 use crate::spill::{Sorted, push_number, push_text};
 
-/// What all threads together keep of entries. Twice as much may be needed for a moment.
+/// Memory for the entries of all threads together. Sorting may briefly need twice as much.
 const MEMORY: usize = 64 << 20;
 
-/// So much text is made before it is written.
+/// Bytes of text that are collected before they are written.
 const CHUNK: usize = 64 << 10;
 
-/// A field, and in which direction.
+/// The field to sort by, and the direction.
 #[derive(Debug, Clone)]
 pub(crate) struct SortBy {
     path: FieldPath,
@@ -30,7 +30,7 @@ pub(crate) struct SortBy {
 impl FromStr for SortBy {
     type Err = String;
 
-    /// `amount`, `amount:desc`, `metadata.party:asc`
+    /// Parses `amount`, `amount:desc` or `metadata.party:asc`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, is_descending) = match text.rsplit_once(':') {
             Some((name, "asc")) => (name, false),
@@ -42,7 +42,7 @@ impl FromStr for SortBy {
     }
 }
 
-/// How the kinds of values follow each other. What is absent is last in both directions.
+/// The order of the types of values. Absent values are last in both directions.
 const BOOL: u8 = 1;
 const NUMBER: u8 = 2;
 const TIME: u8 = 3;
@@ -51,8 +51,8 @@ const OTHER: u8 = 5;
 const ABSENT: u8 = u8::MAX;
 
 impl SortBy {
-    /// Bytes that compare as the entry's value does: numbers as decimals, times as moments, text by its code
-    /// points. Entries with equal values keep the order of the trail.
+    /// Writes the sort key of an entry: numbers compare as decimals, times as instants, text by code points.
+    /// Entries with equal values stay in the order of the trail.
     fn key(&self, found: &Found<'_>, key: &mut Vec<u8>) {
         key.clear();
         match self.path.of(found.row) {
@@ -69,7 +69,7 @@ impl SortBy {
                 key.push(1);
                 key.extend_from_slice(&seq.to_be_bytes());
             }
-            // Lines of the Python package are older.
+            // Legacy lines are older than the lines with a number.
             None => {
                 key.push(0);
                 push_text(found.path.as_os_str().as_encoded_bytes(), key);
@@ -83,7 +83,7 @@ impl SortBy {
             Json::Bool(value) => key.extend_from_slice(&[BOOL, u8::from(value)]),
             Json::Number(digits) => {
                 key.push(NUMBER);
-                // A value was read as JSON before, so it is a number.
+                // The value was parsed as JSON, so the digits are a number.
                 let _is_number = sortable_number(digits, key);
             }
             Json::Object(raw) | Json::Array(raw) => {
@@ -92,7 +92,7 @@ impl SortBy {
             }
             value => {
                 let words = value.text().unwrap_or_default();
-                let is_time = self.path.whole() == Some(Field::Timestamp);
+                let is_time = self.path.field() == Some(Field::Timestamp);
                 match Moment::parse(&words).filter(|_| is_time) {
                     Some(moment) => {
                         key.push(TIME);
@@ -108,7 +108,7 @@ impl SortBy {
     }
 }
 
-/// The entries that one thread met.
+/// The entries that one thread found.
 #[derive(Debug)]
 pub(crate) struct Sorter {
     sorted: Sorted,
@@ -117,7 +117,7 @@ pub(crate) struct Sorter {
 }
 
 impl Sorter {
-    /// For one of so many threads.
+    /// Creates the sorter of one of `threads` threads.
     pub(crate) fn new(limit: Option<u64>, threads: usize) -> Self {
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         Self::within(limit, MEMORY / threads.max(1))
@@ -127,7 +127,7 @@ impl Sorter {
         Self { sorted: Sorted::new(limit, budget), key: Vec::new(), text: Vec::new() }
     }
 
-    /// One entry, whose text is made only where it may be shown.
+    /// Adds an entry. Its text is rendered only if it may be within the limit.
     pub(crate) fn add(
         &mut self,
         by: &SortBy,
@@ -143,21 +143,21 @@ impl Sorter {
         self.sorted.add(&self.key, &self.text);
     }
 
-    /// Writes the text of all entries in order.
+    /// Writes the text of the entries of all sorters in order.
     pub(crate) fn write(
         sorters: Vec<Self>,
         mut out: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let (mut text, mut refusal) = (Vec::new(), None);
+        let (mut text, mut write_error) = (Vec::new(), None);
         Sorted::each(sorters.into_iter().map(|sorter| sorter.sorted).collect(), |entry| {
             text.extend_from_slice(entry);
             if text.len() >= CHUNK {
-                refusal = out(&text).err();
+                write_error = out(&text).err();
                 text.clear();
             }
-            if refusal.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if write_error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        match refusal {
+        match write_error {
             Some(error) => Err(error.into()),
             None => Ok(out(&text)?),
         }

@@ -1,8 +1,8 @@
-//! Sorting what does not fit in memory: records, a key and a value each, go to a temporary file as sorted
-//! runs.
+//! External sorting: records of a key and a value that do not fit in memory are written to a temporary file
+//! as sorted runs, which are merged at the end.
 //!
-//! The file has no name, so that nothing of it is left however the program ends. It is in `TMPDIR`, or in
-//! `/tmp`. [`Runs`] are what one thread wrote, [`merge`] visits the records of all in order, and [`Sorted`]
+//! The file has no name, so nothing of it remains however the program ends. It is in `TMPDIR`, or in `/tmp`.
+//! [`Runs`] are the runs of one thread, [`merge`] visits the records of all runs in order, and [`Sorted`]
 //! decides what stays in memory.
 
 use std::cmp::Reverse;
@@ -14,12 +14,12 @@ use std::os::unix::fs::FileExt;
 
 use crate::failure::Failure;
 
-/// What all runs together read ahead, and the least and most of one.
+/// Bytes that all runs together read ahead, and the minimum and maximum of one run.
 const READ_AHEAD: usize = 16 << 20;
-const READ_LEAST: usize = 4 << 10;
-const READ_MOST: usize = 256 << 10;
+const READ_MIN: usize = 4 << 10;
+const READ_MAX: usize = 256 << 10;
 
-/// Runs of one thread.
+/// The sorted runs of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     file: Option<File>,
@@ -31,12 +31,12 @@ impl Runs {
         self.runs.is_empty()
     }
 
-    /// Writes records whose keys ascend.
+    /// Writes one run. The keys must ascend.
     pub(crate) fn add<'r>(&mut self, records: impl Iterator<Item = (&'r [u8], &'r [u8])>) -> io::Result<()> {
         self.add_made(records, |value, out| out.extend_from_slice(value))
     }
 
-    /// The same with values that are made into bytes.
+    /// Like [`Runs::add`], with values that `make` encodes.
     pub(crate) fn add_made<'r, V>(
         &mut self,
         records: impl Iterator<Item = (&'r [u8], V)>,
@@ -46,14 +46,14 @@ impl Runs {
             Some(file) => file,
             none => none.insert(tempfile::tempfile()?),
         };
-        let begin = file.stream_position()?;
-        let mut out = BufWriter::with_capacity(READ_MOST, &mut *file);
+        let start = file.stream_position()?;
+        let mut out = BufWriter::with_capacity(READ_MAX, &mut *file);
         let mut made = Vec::new();
         for (key, value) in records {
             made.clear();
             make(value, &mut made);
             for part in [key, &made] {
-                // Each is made of one line, which is far shorter than 4 GiB.
+                // Keys and values come from one line, which is far shorter than 4 GiB.
                 out.write_all(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes())?;
             }
             out.write_all(key)?;
@@ -61,24 +61,24 @@ impl Runs {
         }
         out.flush()?;
         drop(out);
-        self.runs.push(begin..file.stream_position()?);
+        self.runs.push(start..file.stream_position()?);
         Ok(())
     }
 }
 
-/// Why the temporary file failed, for people.
+/// Returns the failure to report for an error of the temporary file.
 pub(crate) fn failure(error: &io::Error) -> Failure {
-    let place = std::env::temp_dir();
-    Failure::said(format!(
+    let directory = std::env::temp_dir();
+    Failure::new(format!(
         "cannot sort in a temporary file in {}: {error}; set TMPDIR to a directory with more space",
-        crate::terminal::harmless(&place.to_string_lossy())
+        crate::terminal::sanitized(&directory.to_string_lossy())
     ))
 }
 
 /// Visits the records of all runs in the order of their keys.
 pub(crate) fn merge(all: &[Runs], mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> io::Result<()> {
     let count: usize = all.iter().map(|runs| runs.runs.len()).sum();
-    let ahead = (READ_AHEAD / count.max(1)).clamp(READ_LEAST, READ_MOST);
+    let ahead = (READ_AHEAD / count.max(1)).clamp(READ_MIN, READ_MAX);
     let mut readers = Vec::with_capacity(count);
     for Runs { file, runs } in all {
         let Some(file) = file else { continue };
@@ -91,34 +91,33 @@ pub(crate) fn merge(all: &[Runs], mut visit: impl FnMut(&[u8], &[u8]) -> Control
         }));
     }
     let mut heads = BinaryHeap::with_capacity(count);
-    for (place, reader) in readers.iter_mut().enumerate() {
+    for (index, reader) in readers.iter_mut().enumerate() {
         if let Some((key, value)) = reader.next()? {
-            heads.push(Reverse((key, place, value)));
+            heads.push(Reverse((key, index, value)));
         }
     }
-    while let Some(Reverse((key, place, value))) = heads.pop() {
+    while let Some(Reverse((key, index, value))) = heads.pop() {
         if visit(&key, &value).is_break() {
             break;
         }
-        if let Some((key, value)) = readers[place].next()? {
-            heads.push(Reverse((key, place, value)));
+        if let Some((key, value)) = readers[index].next()? {
+            heads.push(Reverse((key, index, value)));
         }
     }
     Ok(())
 }
 
-/// What a record costs beside its bytes.
+/// Memory of a record besides its bytes.
 const OVERHEAD: usize = 64;
 
-/// Records of one thread, of which so many bytes are in memory. Twice as much may be needed while they are
-/// sorted.
+/// The records of one thread, of which at most `budget` bytes are in memory. Sorting may need twice as much.
 #[derive(Debug)]
 pub(crate) struct Sorted {
     limit: usize,
     budget: usize,
     items: Vec<Item>,
     bytes: usize,
-    /// With a limit: a record with this key or a higher one is not among the first.
+    /// With a limit: records with this key or a greater one are not among the first `limit`.
     end: Option<Box<[u8]>>,
     runs: Runs,
     failure: Option<io::Error>,
@@ -131,18 +130,18 @@ struct Item {
 }
 
 impl Sorted {
-    /// Only the first records are wanted.
+    /// Keeps only the first `limit` records.
     pub(crate) fn new(limit: usize, budget: usize) -> Self {
         let (items, runs) = (Vec::new(), Runs::default());
         Self { limit, budget, items, bytes: 0, end: None, runs, failure: None }
     }
 
-    /// Whether a record with this key is certainly not wanted.
+    /// Returns `true` if a record with this key is certainly beyond the limit.
     pub(crate) fn is_beyond(&self, key: &[u8]) -> bool {
         self.failure.is_some() || self.end.as_ref().is_some_and(|end| key >= &**end)
     }
 
-    /// Where the temporary file fails, [`Sorted::each`] says so.
+    /// Adds a record. If the temporary file fails, [`Sorted::each`] returns the failure.
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
         if self.is_beyond(key) {
             return;
@@ -160,13 +159,13 @@ impl Sorted {
         }
     }
 
-    /// As if the temporary file had failed.
+    /// Simulates a failure of the temporary file.
     #[cfg(test)]
     pub(crate) fn fail(&mut self, error: io::Error) {
         self.failure = Some(error);
     }
 
-    /// Sorts, and forgets what is beyond the limit.
+    /// Sorts the records in memory and drops those beyond the limit.
     fn sort(&mut self) {
         self.items.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         if self.items.len() >= self.limit {
@@ -210,13 +209,13 @@ impl Sorted {
         }
         let mut items: Vec<Item> = all.into_iter().flat_map(|sorted| sorted.items).collect();
         items.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        // The visitor knows why it had enough.
-        let _is_whole = items.iter().try_for_each(|item| each(&item.value));
+        // The visitor knows why it stopped.
+        let _flow = items.iter().try_for_each(|item| each(&item.value));
         Ok(())
     }
 }
 
-/// Bytes of any length as a part of a key, so that no part begins with another one.
+/// Appends bytes of any length to a key in an encoding in which no value is a prefix of another.
 pub(crate) fn push_text(bytes: &[u8], key: &mut Vec<u8>) {
     for byte in bytes {
         key.push(*byte);
@@ -227,12 +226,12 @@ pub(crate) fn push_text(bytes: &[u8], key: &mut Vec<u8>) {
     key.extend_from_slice(&[0, 0]);
 }
 
-/// A number as a part of a key: with its first bit turned a negative one precedes the others.
+/// Appends a number to a key. Its sign bit is inverted, so that negative numbers sort first.
 pub(crate) fn push_number(number: i64, key: &mut Vec<u8>) {
     key.extend_from_slice(&(number ^ i64::MIN).to_be_bytes());
 }
 
-/// One run, read ahead.
+/// Reads one run, ahead in large blocks.
 struct Reader<'f> {
     file: &'f File,
     rest: Range<u64>,
@@ -277,13 +276,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_merged_in_the_order_of_their_keys() {
+    fn runs_are_merged_in_key_order() {
         let mut all = [Runs::default(), Runs::default()];
         let key = |number: u32| number.to_be_bytes().to_vec();
-        for (place, run) in (0..20_u32).enumerate() {
+        for (index, run) in (0..20_u32).enumerate() {
             let keys: Vec<_> = (0..500).map(|number| key(number * 20 + run)).collect();
             let long = "x".repeat(if run == 7 { 20_000 } else { 3 });
-            all[place % 2].add(keys.iter().map(|key| (key.as_slice(), long.as_bytes()))).unwrap();
+            all[index % 2].add(keys.iter().map(|key| (key.as_slice(), long.as_bytes()))).unwrap();
         }
         let mut next = 0;
         merge(&all, |found, value| {

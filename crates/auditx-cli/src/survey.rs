@@ -1,8 +1,8 @@
-//! `auditx fields`: which fields occur in a trail, in how many entries, and some of their values.
+//! `auditx fields`: the fields of a trail, with counts and example values.
 //!
-//! Each thread has a [`Survey`] of its own. The examples of a field are the first values that differ, in the
-//! order of the trail, so that threads change nothing: whatever is among the first for all of them is so for
-//! the one that meets it.
+//! Each thread collects a [`Survey`] of its own. The examples of a field are its first distinct values in the
+//! order of the trail, so the result does not depend on the number of threads: a value that is among the
+//! first overall is also among the first of the thread that finds it.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,19 +16,19 @@ use crate::failure::{Failure, Status};
 use crate::number::grouped;
 use crate::paint::{BOLD, DIM, paint};
 use crate::progress::watched;
-use crate::question::Asked;
-use crate::terminal::{self, Colours, complain, harmless};
+use crate::selection::Selection;
+use crate::terminal::{self, Colours, print_message, sanitized};
 
-/// Lists the fields that occur, in how many entries, and some of their values
+/// List the fields of a trail with counts and example values
 ///
-/// Members of metadata, and of old and new values, are fields too. Each can be
-/// asked for as it is listed: auditx query 'metadata.party:*'
+/// Members of metadata and of old and new values are fields too. A query accepts
+/// each field as it is listed: auditx query 'metadata.party:*'
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    asked: Asked,
-    /// Says it in JSON, for programs
+    selection: Selection,
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -37,24 +37,24 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx fields                           which fields there are
-  auditx fields --module sales --since 7d of a module, in a week
+  auditx fields                           all fields
+  auditx fields --module sales --since 7d fields of a module in the last week
   auditx fields --json | jq -r '.fields[].field'
 
-Exit status: 0 listed, 1 nothing found, 2 an error, or with --strict a line that cannot be read";
+Exit status: 0 found, 1 nothing found, 2 an error; with --strict also 2 if a line cannot be read";
 
-/// More fields than this are counted and not listed: names that are made of data have no end.
-const MOST_FIELDS: usize = 10_000;
+/// Further fields are counted but not listed: names generated from data could grow without bound.
+const MAX_FIELDS: usize = 10_000;
 
-/// Values that are shown of a field, and how much of one, in bytes.
+/// The number of example values of a field, and the maximum length of one.
 const EXAMPLES_EACH: usize = 3;
 const EXAMPLE: usize = 80;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let asked = &arguments.asked;
-    let search = watched(asked.search(Moment::now())?, "looking");
+    let selection = &arguments.selection;
+    let search = watched(selection.search(Moment::now())?, "reading");
     let (parts, summary) = search.fold(Survey::default, Survey::add)?;
-    // Its progress is taken from the terminal before the list comes.
+    // Removes the progress bar before the list is printed.
     drop(search);
     let survey = parts.into_iter().reduce(Survey::merged).unwrap_or_default();
     let left_out = survey.left_out;
@@ -75,11 +75,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     out.flush()?;
     drop(out);
     if left_out > 0 {
-        complain(&format!("more than {} fields: others are not listed", grouped(MOST_FIELDS as u64)));
+        print_message(&format!("more than {} fields: the others are not listed", grouped(MAX_FIELDS as u64)));
     }
-    let status = asked.tell(&summary);
-    if status == Status::Nothing && summary.complaints.lines() == 0 {
-        asked.tell_nothing("");
+    let status = selection.report(&summary);
+    if status == Status::Negative && summary.errors.lines() == 0 {
+        selection.report_nothing_found("");
     }
     Ok(status)
 }
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 struct Listing<'s> {
     found: u64,
     fields: Vec<Listed<'s>>,
-    /// Values of fields that are too many to list.
+    /// The number of values of fields beyond [`MAX_FIELDS`].
     left_out: u64,
 }
 
@@ -99,25 +99,25 @@ struct Listed<'s> {
     examples: Vec<&'s str>,
 }
 
-/// Where an entry is in the trail.
+/// The position of an entry in the trail: seq + 1 (0 for legacy lines), and the byte offset.
 type Position = (u64, u64);
 
-/// What one thread met.
+/// The fields that one thread found.
 #[derive(Debug, Default)]
 struct Survey {
     fields: HashMap<String, Seen>,
     left_out: u64,
-    /// The name at hand.
+    /// The name of the current field, reused.
     name: String,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    place: usize,
+    order: usize,
     count: u64,
-    /// The entry that was counted last: a list may have many values of one name.
+    /// The last entry that was counted, because an array may have several values for one name.
     last: Option<Position>,
-    /// The first values, in order.
+    /// The first distinct values, in the order of the trail.
     examples: Vec<Example>,
 }
 
@@ -130,43 +130,43 @@ struct Example {
 impl Survey {
     fn add(&mut self, found: &Found<'_>) {
         let at = (found.row.seq().map_or(0, |seq| seq + 1), found.offset);
-        for (place, field) in Field::ALL.into_iter().enumerate() {
+        for (order, field) in Field::ALL.into_iter().enumerate() {
             if let Some(value) = found.row.get(field) {
                 self.name.clear();
                 self.name.push_str(field.name());
-                self.value(place, value, at);
+                self.value(order, value, at);
             }
         }
     }
 
-    fn value(&mut self, place: usize, value: Json<'_>, at: Position) {
+    fn value(&mut self, order: usize, value: Json<'_>, at: Position) {
         match value {
             Json::Null | Json::Text("") => {}
-            Json::Array(_) => value.items().for_each(|item| self.value(place, item, at)),
+            Json::Array(_) => value.items().for_each(|item| self.value(order, item, at)),
             Json::Object(_) => {
                 let mut is_empty = true;
                 for (key, member) in value.members() {
                     is_empty = false;
                     let len = self.name.len();
                     push_name(&key, &mut self.name);
-                    self.value(place, member, at);
+                    self.value(order, member, at);
                     self.name.truncate(len);
                 }
                 if !is_empty {
-                    self.note(place, None, at);
+                    self.count(order, None, at);
                 }
             }
-            value => self.note(place, Some(value), at),
+            value => self.count(order, Some(value), at),
         }
     }
 
-    fn note(&mut self, place: usize, value: Option<Json<'_>>, at: Position) {
+    fn count(&mut self, order: usize, value: Option<Json<'_>>, at: Position) {
         if !self.fields.contains_key(&self.name) {
-            if self.fields.len() >= MOST_FIELDS {
+            if self.fields.len() >= MAX_FIELDS {
                 self.left_out += 1;
                 return;
             }
-            self.fields.insert(self.name.clone(), Seen { place, ..Seen::default() });
+            self.fields.insert(self.name.clone(), Seen { order, ..Seen::default() });
         }
         let Some(seen) = self.fields.get_mut(&self.name) else { return };
         seen.count += u64::from(seen.last != Some(at));
@@ -182,22 +182,22 @@ impl Survey {
     fn merged(mut self, other: Self) -> Self {
         self.left_out += other.left_out;
         for (name, seen) in other.fields {
-            if self.fields.len() >= MOST_FIELDS && !self.fields.contains_key(&name) {
+            if self.fields.len() >= MAX_FIELDS && !self.fields.contains_key(&name) {
                 self.left_out += seen.count;
                 continue;
             }
             let own =
-                self.fields.entry(name).or_insert_with(|| Seen { place: seen.place, ..Seen::default() });
+                self.fields.entry(name).or_insert_with(|| Seen { order: seen.order, ..Seen::default() });
             own.count += seen.count;
             seen.examples.into_iter().for_each(|example| own.add(example));
         }
         self
     }
 
-    /// In the order of a line, members by name.
+    /// Returns the fields in the order of a line, members sorted by name.
     fn sorted(self) -> Vec<(String, Seen)> {
         let mut fields: Vec<_> = self.fields.into_iter().collect();
-        fields.sort_unstable_by(|(one, a), (other, b)| a.place.cmp(&b.place).then_with(|| one.cmp(other)));
+        fields.sort_unstable_by(|(one, a), (other, b)| a.order.cmp(&b.order).then_with(|| one.cmp(other)));
         fields
     }
 }
@@ -213,7 +213,7 @@ impl Seen {
     }
 }
 
-/// Appends a member's name as a question has it: with other characters than these it needs quotation marks.
+/// Appends the name of a member as a query has it: quoted if it contains other characters than these.
 fn push_name(key: &str, name: &mut String) {
     name.push('.');
     let is_plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-/@#%+".contains(c));
@@ -226,22 +226,26 @@ fn push_name(key: &str, name: &mut String) {
     }
 }
 
-/// Names go no further than this.
-const WIDEST: usize = 40;
+/// The maximum width of a name.
+const MAX_WIDTH: usize = 40;
 
-/// Narrower than this a field has a second line for its values.
-const WITH_VALUES: usize = 60;
+/// Below this width the values of a field are in a second line.
+const MIN_WIDTH_WITH_VALUES: usize = 60;
 
 const GAP: usize = 2;
 
 fn table(fields: &[(String, Seen)], width: usize, has_colours: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    let is_wide = width >= WITH_VALUES;
+    let is_wide = width >= MIN_WIDTH_WITH_VALUES;
     let most = fields.iter().map(|(_, seen)| seen.count).max().unwrap_or(0);
     let count = grouped(most).len().max("Entries".len());
-    let room = if is_wide { WIDEST } else { width.saturating_sub(count + GAP).max(1) };
-    let name =
-        fields.iter().map(|(name, _)| harmless(name).width()).max().unwrap_or(0).clamp(5.min(room), room);
+    let available = if is_wide { MAX_WIDTH } else { width.saturating_sub(count + GAP).max(1) };
+    let name = fields
+        .iter()
+        .map(|(name, _)| sanitized(name).width())
+        .max()
+        .unwrap_or(0)
+        .clamp(5.min(available), available);
     let mut line = |first: &str, number: &str, values: &str, is_heading: bool| {
         let style = if is_heading { BOLD } else { anstyle::Style::new() };
         let used = paint(has_colours, style, &mut out, |out| cell::plain(first, name, out));
@@ -286,8 +290,11 @@ mod tests {
     }
 
     #[test]
-    fn members_are_fields_and_lists_count_once() {
-        let line = r#"{"seq":1,"user":"a","metadata":{"items":[{"sku":"A"},{"sku":"B"}],"none":null,"":1,"a.b":{"c":2}},"ip":""}"#;
+    fn members_are_fields_and_arrays_count_once() {
+        let line = concat!(
+            r#"{"seq":1,"user":"a","metadata":{"items":[{"sku":"A"},{"sku":"B"}],"none":null,"":1,"#,
+            r#""a.b":{"c":2}},"ip":""}"#
+        );
         let fields = survey(&[(0, line.to_owned())]).sorted();
         let shown: Vec<(&str, u64)> = fields.iter().map(|(name, seen)| (name.as_str(), seen.count)).collect();
         assert_eq!(
@@ -307,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_do_not_change_which_values_are_shown() {
+    fn examples_do_not_depend_on_threads() {
         let lines: Vec<(u64, String)> = (0..60)
             .map(|seq: u64| {
                 (seq, format!("{{\"seq\":{seq},\"user\":\"u{}\",\"success\":true}}", (seq / 4) % 7))
@@ -328,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_an_end_are_counted_and_not_kept() {
+    fn the_number_of_listed_fields_is_bounded() {
         let lines: Vec<(u64, String)> = (0..1_200)
             .map(|seq| {
                 let members: Vec<String> = (0..10).map(|key| format!("\"k{seq}-{key}\":1")).collect();
@@ -336,7 +343,7 @@ mod tests {
             })
             .collect();
         let survey = survey(&lines);
-        assert_eq!(survey.fields.len(), MOST_FIELDS);
+        assert_eq!(survey.fields.len(), MAX_FIELDS);
         assert!(survey.left_out >= 2_000, "{}", survey.left_out);
     }
 }

@@ -1,4 +1,4 @@
-//! Entries as a table that fits the width, with colours where they are wanted.
+//! The table that `auditx demo` shows.
 
 use auditx_core::{LogLevel, StoredEntry};
 use comfy_table::presets::NOTHING;
@@ -8,27 +8,27 @@ use comfy_table::{
 use serde_json::Value;
 
 use crate::cell;
-use crate::terminal::harmless;
+use crate::terminal::sanitized;
 
-/// Below this the columns would be narrower than their words: each entry goes over several lines.
-const WITH_COLUMNS: u16 = 60;
+/// Below this width each entry takes several lines, because columns would be narrower than words.
+const MIN_TABLE_WIDTH: u16 = 60;
 
-/// A terminal narrower than this shows its lines broken.
-const NARROWEST: u16 = 20;
+/// The minimum width; a narrower terminal wraps the lines.
+const MIN_WIDTH: u16 = 20;
 
-/// A longer user, module or action goes on in the next line.
-const WIDEST: u16 = 14;
+/// A longer user, module or action is wrapped.
+const MAX_WIDTH: u16 = 14;
 
-/// Stands for a space at which no line is to be broken, until the lines are made.
-const TOGETHER: char = '\u{a0}';
+/// Replaces spaces at which a line must not be wrapped; turned back into spaces in the finished lines.
+const NO_BREAK: char = '\u{a0}';
 
 const HEADINGS: [&str; 6] = ["Seq", "UTC", "Level", "Who", "Action", "What"];
 
-/// One row per entry, and a dim one below it with the facts that identify it. Lines are at most `width`
-/// columns, or 20.
+/// Formats entries as a table. Each entry has a second, dim row with the details that identify it. Lines have
+/// at most `width` columns, or 20 if `width` is smaller.
 pub(crate) fn of_entries(entries: &[StoredEntry], width: u16, has_colours: bool) -> String {
-    if width < WITH_COLUMNS {
-        return stacked(entries, width.max(NARROWEST).into());
+    if width < MIN_TABLE_WIDTH {
+        return stacked(entries, width.max(MIN_WIDTH).into());
     }
     let mut table = Table::new();
     table
@@ -45,21 +45,21 @@ pub(crate) fn of_entries(entries: &[StoredEntry], width: u16, has_colours: bool)
         table.add_row(identification(entry));
     }
     let last = HEADINGS.len() - 1;
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if place == last { 0 } else { 2 }));
-        if place != last {
-            // The last column takes what the others leave.
-            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(WIDEST)));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { 2 }));
+        if index != last {
+            // The last column takes the remaining width.
+            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(MAX_WIDTH)));
         }
-        if place == 0 {
+        if index == 0 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().replace(TOGETHER, " ")).collect();
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().replace(NO_BREAK, " ")).collect();
     lines.join("\n")
 }
 
-/// Each entry over several lines, without colours.
+/// Formats each entry in several lines, without colours.
 fn stacked(entries: &[StoredEntry], width: usize) -> String {
     const INDENT: usize = 2;
     let mut out = Vec::new();
@@ -67,7 +67,7 @@ fn stacked(entries: &[StoredEntry], width: usize) -> String {
         let time = entry.timestamp.get(11..19).unwrap_or(&entry.timestamp);
         let first = format!("{} {time} {} {} {}", entry.seq, entry.user, entry.action, entry.level);
         cell::plain(&first, width, &mut out);
-        let texts = [entry.description.clone(), details(entry).join(", ").replace(TOGETHER, " ")];
+        let texts = [entry.description.clone(), details(entry).join(", ").replace(NO_BREAK, " ")];
         for line in texts.iter().flat_map(|text| cell::wrapped(text, width - INDENT, usize::MAX)) {
             out.push(b'\n');
             cell::pad(INDENT, &mut out);
@@ -78,11 +78,11 @@ fn stacked(entries: &[StoredEntry], width: usize) -> String {
     String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
 }
 
-/// When, how grave, who, in which module, what.
+/// Returns the first row of an entry: number, time, level, user, module, description.
 fn facts(entry: &StoredEntry) -> Row {
     // `2026-11-24T15:24:54.123456Z`: the time of day.
     let time = entry.timestamp.get(11..19).unwrap_or(&entry.timestamp);
-    let level = Cell::new(harmless(&entry.level));
+    let level = Cell::new(sanitized(&entry.level));
     let level = match entry.level.parse::<LogLevel>() {
         Ok(LogLevel::Audit) => level.fg(Color::DarkGreen),
         Ok(LogLevel::Warning) => level.fg(Color::DarkYellow),
@@ -93,33 +93,33 @@ fn facts(entry: &StoredEntry) -> Row {
     };
     Row::from(vec![
         Cell::new(entry.seq),
-        Cell::new(harmless(time)),
+        Cell::new(sanitized(time)),
         level,
-        Cell::new(harmless(&entry.user)),
-        Cell::new(harmless(&entry.module)),
-        Cell::new(harmless(&entry.description)),
+        Cell::new(sanitized(&entry.user)),
+        Cell::new(sanitized(&entry.module)),
+        Cell::new(sanitized(&entry.description)),
     ])
 }
 
-/// In which role, by which action, and what tells this entry from others like it.
+/// Returns the second row of an entry: role, action and details.
 fn identification(entry: &StoredEntry) -> Row {
     let dim = |text: &str| Cell::new(text).add_attribute(Attribute::Dim);
     Row::from(vec![
         Cell::new(""),
         Cell::new(""),
         Cell::new(""),
-        dim(&harmless(&entry.user_role)),
-        Cell::new(harmless(&entry.action)),
+        dim(&sanitized(&entry.user_role)),
+        Cell::new(sanitized(&entry.action)),
         dim(&details(entry).join(", ")),
     ])
 }
 
-/// What tells this entry from others like it.
+/// Returns what distinguishes this entry from similar ones.
 fn details(entry: &StoredEntry) -> Vec<String> {
     let mut details = Vec::new();
     let mut add = |text: String| {
         if !text.is_empty() {
-            details.push(harmless(&text).replace(' ', &TOGETHER.to_string()));
+            details.push(sanitized(&text).replace(' ', &NO_BREAK.to_string()));
         }
     };
     add(entry.reference_no.clone());
@@ -140,7 +140,7 @@ fn details(entry: &StoredEntry) -> Vec<String> {
     details
 }
 
-/// `credit_limit: 500000 → 1000000`
+/// Returns changed fields: `credit_limit: 500000 → 1000000`.
 fn changes(entry: &StoredEntry) -> Vec<String> {
     let (Value::Object(old), Value::Object(new)) = (&entry.old_values, &entry.new_values) else {
         return Vec::new();

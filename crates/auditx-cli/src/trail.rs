@@ -1,4 +1,4 @@
-//! The trail a command is about: where it is, and opening it for what is done to it rather than in it.
+//! `--dir`: the trail that a command reads or maintains.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,17 +8,23 @@ use auditx_core::{
     checkpoint_path, lock_holder,
 };
 
-use crate::failure::{Failure, how_to_make};
-use crate::terminal::harmless;
+use crate::failure::{Failure, creation_hint};
+use crate::terminal::sanitized;
 
-/// How long the disk may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long flushing and closing may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Which trail.
+/// `--dir`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Trail {
     /// The directory of the trail
-    #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR, env = "AUDITX_LOG_DIR", hide_env_values = true)]
+    #[arg(
+        long = "dir",
+        value_name = "DIR",
+        default_value = DEFAULT_LOG_DIR,
+        env = "AUDITX_LOG_DIR",
+        hide_env_values = true
+    )]
     directory: PathBuf,
 }
 
@@ -27,13 +33,14 @@ impl Trail {
         &self.directory
     }
 
-    /// The directory in words.
-    pub(crate) fn place(&self) -> String {
-        harmless(&self.directory.to_string_lossy())
+    /// Returns the directory for messages.
+    pub(crate) fn display_path(&self) -> String {
+        sanitized(&self.directory.to_string_lossy())
     }
 
-    /// The settings of the environment, less what would do more than was asked for: no retention, no compression unless it
-    /// is configured, and nothing on the console. `--dir` is the trail itself, whatever instance is configured.
+    /// Returns the configuration of the environment without what would do more than the command says: no
+    /// retention, no compression unless it is configured, no console output. `--dir` is the trail itself, so
+    /// `AUDITX_INSTANCE` is ignored.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = Config::from_env()?
             .log_dir(&self.directory)
@@ -45,43 +52,47 @@ impl Trail {
         Ok(if is_compression_configured { config } else { config.compression(Compression::None) })
     }
 
-    /// Opens the trail for its maintenance. It makes none where there is none.
+    /// Opens the trail for maintenance. Fails if there is no trail.
     pub(crate) fn open(&self) -> Result<AuditLogger, Failure> {
         self.must_be_there()?;
-        let logger = AuditLogger::open(self.config()?).map_err(|error| self.refusal(&error))?;
-        // The trail's own followers hold nothing back once they are up to date.
-        logger.flush(PATIENCE)?;
+        let logger = AuditLogger::open(self.config()?).map_err(|error| self.open_failure(&error))?;
+        // The trail's own followers do not delay retention once they are up to date.
+        logger.flush(TIMEOUT)?;
         Ok(logger)
     }
 
-    /// Whether there is a trail.
+    /// Returns `true` if the directory contains a trail.
     pub(crate) fn is_there(&self) -> bool {
         let identity = self.directory.join(AUDITX_DIR).join("trail.json");
         let marks = [identity, checkpoint_path(&self.directory), self.directory.join(ACTIVE)];
         marks.iter().any(|mark| mark.exists())
     }
 
-    /// Opening makes a trail where there is none, which is not what a maintenance command is called for.
+    /// Fails if there is no trail. Opening would create one, which a maintenance command must not do.
     pub(crate) fn must_be_there(&self) -> Result<(), Failure> {
         if self.is_there() {
             return Ok(());
         }
-        Err(Failure::said(format!("no audit trail in {}{}", self.place(), how_to_make(&self.directory))))
+        Err(Failure::new(format!(
+            "no audit trail in {}{}",
+            self.display_path(),
+            creation_hint(&self.directory)
+        )))
     }
 
-    /// Why the trail could not be opened.
-    pub(crate) fn refusal(&self, error: &Error) -> Failure {
-        let what_to_do = "stop that one first, or call the library in it: a trail has one writer";
-        refusal(error, &self.directory, what_to_do)
+    /// Returns the failure to report if the trail could not be opened.
+    pub(crate) fn open_failure(&self, error: &Error) -> Failure {
+        let advice = "stop that process first, or call the library from it: a trail has one writer";
+        open_failure(error, &self.directory, advice)
     }
 }
 
-/// Why a trail could not be opened; `what_to_do` where somebody else has it.
-pub(crate) fn refusal(error: &Error, directory: &Path, what_to_do: &str) -> Failure {
+/// Like [`Trail::open_failure`]; `advice` is the advice if another process has the trail open.
+pub(crate) fn open_failure(error: &Error, directory: &Path, advice: &str) -> Failure {
     if !error.is_locked() {
-        return Failure::said(harmless(&error.to_string()));
+        return Failure::new(sanitized(&error.to_string()));
     }
     let holder = lock_holder(directory).ok().flatten().unwrap_or_else(|| "another process".to_owned());
-    let place = harmless(&directory.to_string_lossy());
-    Failure::said(format!("{place} is being written by {}: {what_to_do}", harmless(&holder)))
+    let display_path = sanitized(&directory.to_string_lossy());
+    Failure::new(format!("{display_path} is being written by {}: {advice}", sanitized(&holder)))
 }

@@ -1,4 +1,4 @@
-//! `auditx verify`: whether a trail, or a copy of it elsewhere, is what was signed, and what nobody can be sure of.
+//! `auditx verify`: compares a trail, or a copy of it in another system, with its signed checkpoints.
 
 mod copy;
 mod report;
@@ -15,45 +15,45 @@ use crate::progress::Progress;
 use crate::terminal;
 use crate::trail::Trail;
 
-/// Says whether every line of a trail is the one that was signed
+/// Check that every line of a trail is as it was signed
 ///
-/// It reads every line once and changes nothing. It is sure only with the key that
-/// the trail's owner gave you, and with a note of the trail that was kept elsewhere:
-/// without them it says what it cannot see. With --from it fetches what an engine holds
-/// into a temporary directory first, and says the same of that.
+/// The command reads every line once and changes nothing. For a complete answer it
+/// needs the key that the owner of the trail gave you, and a checkpoint that was
+/// kept elsewhere; otherwise it lists what it could not check. With --from it first
+/// fetches a copy of the trail into a temporary directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// A public key of the trail, or the file that holds it; may be given more than once
+    /// A public key of the trail, or a file that contains it; repeatable
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
-    /// A note of the trail that was kept elsewhere (`auditx checkpoint --save`); may be given more than once
+    /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`); repeatable
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
-    /// An engine that the trail was shipped to, such as postgres://auditor@db/audit, in the place of --dir
+    /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
     #[arg(long, value_name = "URL")]
     from: Option<Engine>,
-    /// Which trail of that engine, where it holds several; the beginning of its id is enough
+    /// The trail, if the destination contains several; a prefix of its id is enough
     #[arg(long, value_name = "ID", requires = "from")]
     trail_id: Option<String>,
-    /// Keeps what was fetched in DIR, as a trail that can be searched
+    /// Keep the fetched trail in DIR, where it can be searched
     #[arg(long, value_name = "DIR", requires = "from")]
     keep: Option<PathBuf>,
-    /// Says it in JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.note
-  auditx verify --dir /var/log/erp                       as far as the trail's own word goes
+  auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
+  auditx verify --dir /var/log/erp                       with the key that the trail itself names
   auditx verify --json | jq .answer
   auditx verify --from postgres://auditor@db/audit --trail-id 4db6 --key erp.vkey
 
-Exit status: 0 intact, 1 broken, 2 it could not check, 3 nothing is wrong and it cannot be sure";
+Exit status: 0 intact, 1 broken, 2 an error, 3 no fault found, but not everything could be checked";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut options = VerifyOptions::default();
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         options = options.key(key);
     }
     for path in &arguments.known {
-        options = options.known(evidence::note(path)?);
+        options = options.known(evidence::checkpoint(path)?);
     }
     let verification = match &arguments.from {
         Some(engine) => {
@@ -80,15 +80,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
     out.flush()?;
     Ok(match verification.answer {
-        Answer::Intact => Status::Found,
-        Answer::Broken => Status::Nothing,
+        Answer::Intact => Status::Success,
+        Answer::Broken => Status::Negative,
         Answer::Unconfirmed => Status::Unconfirmed,
-        // No answer that this program does not know is a good one.
+        // An answer that this program does not know must not count as success.
         _ => Status::Error,
     })
 }
 
 fn verified(directory: &Path, options: &VerifyOptions) -> Result<Verification, Failure> {
     let mut progress = Progress::of("verifying");
-    Ok(verify(directory, options, &mut |done, total| progress.tell(done, total))?)
+    Ok(verify(directory, options, &mut |done, total| progress.update(done, total))?)
 }

@@ -2,19 +2,18 @@
 
 use auditx_reader::{Moment, TimeBase, Zone};
 
-/// In which time zone.
+/// `--tz`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Zoned {
-    /// Reads times without an offset, and shows times, in this zone: an IANA name such as Asia/Yangon, an
-    /// offset such as +06:30, local (what TZ or the machine says), or utc. JSON and raw stay in UTC
-    /// [default: utc]
+    /// Time zone for times without an offset and for shown times: an IANA name such as Asia/Yangon, an offset
+    /// such as +06:30, local (from TZ or the system), or utc. JSON and raw output stay in UTC [default: utc]
     #[arg(
         long,
         value_name = "ZONE",
         env = "AUDITX_TZ",
         hide_env_values = true,
         allow_hyphen_values = true,
-        help_heading = "Which entries"
+        help_heading = "Selection"
     )]
     tz: Option<Zone>,
 }
@@ -24,7 +23,7 @@ impl Zoned {
         self.tz.clone().unwrap_or_default()
     }
 
-    /// What times are relative to.
+    /// Returns the base for relative times and times without an offset.
     pub(crate) fn base(&self, now: Moment) -> TimeBase {
         TimeBase::new(now, self.zone())
     }

@@ -1,4 +1,4 @@
-//! Money as exact decimal digits: what is given is what the line says, never through binary floating point.
+//! Amounts as exact decimal digits, which never pass through binary floating point.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,13 +8,14 @@ use rust_decimal::Decimal;
 
 use crate::error::{Error, Result};
 
-/// More digits than any currency, token or ledger uses; keeps a line's number readable by every JSON reader.
+/// More digits than any currency, token or ledger uses. The limit keeps the number readable by every JSON
+/// parser.
 const MAX_LEN: usize = 64;
 
-/// An exact decimal amount, written into the line with exactly the digits given (`1250000.10` stays so).
+/// An exact decimal amount, written to the line with the same digits: `1250000.10` stays `1250000.10`.
 ///
-/// From integers and [`rust_decimal::Decimal`] through `From`, from decimal text through [`Amount::parse`]
-/// and, where nothing better exists, from binary floating point through [`Amount::from_f64`].
+/// Created with `From` from integers and [`rust_decimal::Decimal`], with [`Amount::parse`] from decimal text,
+/// and with [`Amount::from_f64`] from binary floating point if nothing better is available.
 ///
 /// ```
 /// use auditx_core::Amount;
@@ -34,15 +35,18 @@ enum Digits {
 }
 
 impl Amount {
-    /// Reads plain decimal text: an optional minus, digits without leading zeros, optionally a point and digits.
+    /// Parses plain decimal text: an optional minus sign, digits without leading zeros, and optionally a
+    /// point and digits.
     ///
     /// # Errors
-    /// `is_invalid` for anything else (thousands separators, exponents, a leading plus, more than 64 characters).
+    /// `is_invalid` for any other text, such as thousands separators, an exponent, a leading plus sign, or
+    /// more than 64 characters.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_LEN || !is_plain_decimal(text.as_bytes()) {
             let shown: String = text.chars().take(MAX_LEN).collect();
             return Err(Error::invalid(format!(
-                "amount {shown:?} is not a plain decimal number like -1250000.10 of at most {MAX_LEN} characters"
+                "invalid amount {shown:?}: expected a plain decimal number of at most {MAX_LEN} characters, \
+                 for example -1250000.10"
             )));
         }
         Ok(Self(match text.parse::<i64>() {
@@ -51,25 +55,26 @@ impl Amount {
         }))
     }
 
-    /// The shortest decimal digits that mean the same `f64`; prefer integers, [`Decimal`] or text, which are exact.
+    /// Converts an `f64` to the shortest decimal text that parses to the same value. Prefer integers,
+    /// [`Decimal`] or text, which are exact.
     ///
     /// # Errors
-    /// `is_invalid` for NaN, the infinities, and magnitudes that need more than 64 characters.
+    /// `is_invalid` for NaN, the infinities, and values that need more than 64 characters.
     pub fn from_f64(value: f64) -> Result<Self> {
         if !value.is_finite() {
-            return Err(Error::invalid(format!("amount {value} is not a finite number")));
+            return Err(Error::invalid(format!("invalid amount {value}: not a finite number")));
         }
         Self::parse(&value.to_string())
     }
 
-    /// Of a number in a line: with plain digits where at most 64 characters hold them, otherwise as it is
-    /// spelled there (`1e400`). `None` if that takes more than 64 characters too.
+    /// Returns the amount of a JSON number in a line: in plain digits if they fit into 64 characters,
+    /// otherwise as written (`1e400`). `None` if that is longer than 64 characters too.
     pub(crate) fn of_number(number: &str) -> Option<Self> {
-        let spelled = || (number.len() <= MAX_LEN).then(|| Self(Digits::Text(number.into())));
-        Self::parse(&without_exponent(number)).ok().or_else(spelled)
+        let as_written = || (number.len() <= MAX_LEN).then(|| Self(Digits::Text(number.into())));
+        Self::parse(&without_exponent(number)).ok().or_else(as_written)
     }
 
-    /// Where it is a whole number as most are.
+    /// Returns the value if it is stored as an `i64`, which is the common case.
     #[inline]
     pub(crate) fn whole(&self) -> Option<i64> {
         match self.0 {
@@ -89,8 +94,8 @@ fn is_plain_decimal(text: &[u8]) -> bool {
     digits(whole) && (whole.len() == 1 || whole[0] != b'0') && fraction.is_none_or(digits)
 }
 
-/// Other writers spell large and small numbers with an exponent: `1e2` is 100. What would become longer than
-/// an amount may be stays as it is.
+/// Expands an exponent, which other programs write for large and small numbers: `1e2` becomes `100`. Returns
+/// the number unchanged if the exponent is too large for the result to be an amount.
 fn without_exponent(number: &str) -> Cow<'_, str> {
     let expanded = || {
         let (mantissa, exponent) = number.split_once(['e', 'E'])?;
@@ -128,7 +133,7 @@ impl fmt::Debug for Amount {
 }
 
 impl PartialEq for Amount {
-    /// Equal when the digits are: `1.5` and `1.50` are two different statements on an invoice.
+    /// Compares the digits: `1.5` and `1.50` are different amounts on an invoice.
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
     }
@@ -154,7 +159,7 @@ macro_rules! from_integers {
     ($($integer:ty),*) => {
         $(impl From<$integer> for Amount {
             fn from(value: $integer) -> Self {
-                // A decimal holds 96 bits, and writes whole numbers as integers are written.
+                // A `Decimal` holds 96 bits and displays an integer without a point.
                 Self(i64::try_from(value).map_or_else(|_| Digits::Decimal(value.into()), Digits::Integer))
             }
         })*
@@ -167,8 +172,10 @@ macro_rules! from_wide_integers {
     ($($integer:ty),*) => {
         $(impl From<$integer> for Amount {
             fn from(value: $integer) -> Self {
-                // Beyond the 96 bits of a decimal: up to 40 characters, which an amount has room for.
-                Self(i64::try_from(value).map_or_else(|_| Digits::Text(value.to_string().into()), Digits::Integer))
+                // May exceed the 96 bits of a `Decimal`. The text has at most 40 characters, fewer than the
+                // limit.
+                let text = |_| Digits::Text(value.to_string().into());
+                Self(i64::try_from(value).map_or_else(text, Digits::Integer))
             }
         })*
     };
@@ -181,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_stay_as_given() {
+    fn digits_are_kept_unchanged() {
         for text in
             ["0", "-0", "-0.00", "1250000.10", "0.000", "123456789012345678901234567890.123456789", "-7"]
         {
@@ -193,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_plain_digits_is_refused() {
+    fn only_plain_digits_are_accepted() {
         let long = "9".repeat(65);
         for text in
             ["", "-", "+1", "01", "1.", ".5", "1e3", "1,250", " 1", "NaN", "٣", "1.2.3", "0x10", &long]
@@ -206,10 +213,10 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_a_line_is_the_amount_it_means() {
+    fn a_json_number_becomes_plain_digits() {
         let long = format!("{}.5", "1".repeat(62));
         let longer = format!("{}e1", "1".repeat(64));
-        for (spelled, plain) in [
+        for (number, plain) in [
             ("1e2", "100"),
             ("1.25E+6", "1250000"),
             ("-12.5e-1", "-1.25"),
@@ -226,7 +233,7 @@ mod tests {
             (&long, &long),
             ("-0", "-0"),
         ] {
-            assert_eq!(Amount::of_number(spelled).unwrap().to_string(), plain, "{spelled}");
+            assert_eq!(Amount::of_number(number).unwrap().to_string(), plain, "{number}");
         }
         assert_eq!(Amount::of_number(&longer), None);
         assert_eq!(Amount::of_number(&"9".repeat(65)), None);

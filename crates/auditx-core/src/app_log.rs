@@ -1,7 +1,7 @@
-//! app.log: text for people, `time | LEVEL | message | {json fields}`. Not evidence: it rotates and old parts are removed.
+//! app.log, a text log for operators: `time | LEVEL | message | {json fields}`.
 //!
-//! Another program may rotate it as well: [`AppLog::follow_name`], which the writer calls once a second, begins a new file
-//! where the old one no longer has its name.
+//! It is not part of the trail: it is rotated, and old files are removed. Another program may rotate it too:
+//! [`AppLog::follow_name`], which is called once a second, opens a new file if the old one was renamed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::vocabulary::LogLevel;
 
 pub(crate) const FILE_NAME: &str = "app.log";
 
-/// Parts kept beside the current one.
+/// The number of rotated files that are kept.
 const BACKUPS: usize = 5;
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct AppLog {
 }
 
 impl AppLog {
-    /// Opens the file, which exists from then on. Where that fails, each line tries again.
+    /// Opens the file, which is created if it does not exist. If that fails, each later write tries again.
     pub(crate) fn open(
         directory: &Dir,
         max_bytes: u64,
@@ -45,7 +45,7 @@ impl AppLog {
         log
     }
 
-    /// Writes one line; returns whether it could. A failure is counted.
+    /// Writes one line. Returns `false`, and counts the failure, if it could not be written.
     pub(crate) fn write(
         &self,
         level: LogLevel,
@@ -71,21 +71,24 @@ impl AppLog {
         is_written
     }
 
-    /// A trouble of the library itself; on standard error as well where app.log cannot be written or nobody finds it.
-    pub(crate) fn trouble(&self, message: &str) {
+    /// Writes an error of the library itself. If app.log cannot be written, or its directory is no longer
+    /// reachable under its path, the message is also written to standard error.
+    pub(crate) fn report(&self, message: &str) {
         if !self.write(LogLevel::Error, message, &Map::new(), None) || !self.directory.is_reachable() {
-            // Nothing is left to report a failure to.
+            // A failure to write to standard error cannot be reported anywhere.
             drop(writeln!(io::stderr(), "auditx: {message}"));
         }
     }
 
-    /// Begins a new file where another program renamed, removed or replaced the old one; says so in the new one.
+    /// Opens a new file if another program renamed, removed or replaced the current one, and writes a warning
+    /// to it.
     pub(crate) fn follow_name(&self) {
         let mut open = self.lock();
         let Some((file, _)) = &*open else { return };
         let Ok(named) = self.directory.stat(FILE_NAME) else { return };
-        let is_ours = named.is_some_and(|named| FileStat::of(file).is_ok_and(|ours| ours.is_same(&named)));
-        if is_ours {
+        let is_open_file =
+            named.is_some_and(|named| FileStat::of(file).is_ok_and(|current| current.is_same(&named)));
+        if is_open_file {
             return;
         }
         *open = None;
@@ -94,8 +97,9 @@ impl AppLog {
             return;
         }
         drop(open);
-        let what = "app.log was renamed, removed or replaced by another program; it continues in this file";
-        self.write(LogLevel::Warning, what, &Map::new(), None);
+        let message =
+            "app.log was renamed, removed or replaced by another program; it continues in this file";
+        self.write(LogLevel::Warning, message, &Map::new(), None);
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
@@ -126,13 +130,13 @@ impl AppLog {
     }
 
     fn rotate(&self) -> io::Result<()> {
-        let part = |number: usize| format!("{FILE_NAME}.{number}");
+        let backup = |number: usize| format!("{FILE_NAME}.{number}");
         for number in (1..BACKUPS).rev() {
-            if self.directory.stat(part(number))?.is_some() {
-                self.directory.rename(part(number), part(number + 1))?;
+            if self.directory.stat(backup(number))?.is_some() {
+                self.directory.rename(backup(number), backup(number + 1))?;
             }
         }
-        self.directory.rename(FILE_NAME, part(1))
+        self.directory.rename(FILE_NAME, backup(1))
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stays_one_line_and_its_secrets_stay_out() {
+    fn a_message_is_one_line_without_secrets() {
         let directory = tempfile::tempdir().unwrap();
         let rules = Redaction::default().compile().unwrap();
         let fields = json!({"password": "p", "attempt": 2});
@@ -172,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_a_new_file_where_another_program_took_its_name() {
+    fn a_new_file_is_opened_after_a_rename() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE_NAME);
         let log = app_log(directory.path(), 10_000);
-        assert_eq!(fs::read(&path).unwrap(), b"", "it exists from the first open");
+        assert_eq!(fs::read(&path).unwrap(), b"", "the file is created by `open`");
         for replace in [
             |path: &Path| fs::rename(path, path.with_extension("log.old")).unwrap(),
             |path: &Path| fs::remove_file(path).unwrap(),
@@ -185,11 +189,11 @@ mod tests {
                 fs::create_dir(path).unwrap();
             },
         ] {
-            log.trouble("before");
+            log.report("before");
             replace(&path);
             log.follow_name();
             log.follow_name();
-            log.trouble("after");
+            log.report("after");
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.lines().count() == 2 && text.contains("by another program"), "{text}");
             assert!(text.contains("after"), "{text}");
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rotates_and_keeps_five_parts() {
+    fn rotation_keeps_five_files() {
         let directory = tempfile::tempdir().unwrap();
         let log = app_log(directory.path(), 200);
         for number in 0..100 {

@@ -1,11 +1,12 @@
-//! The one place that grows a trail: sequence numbers, the active segment, the tree, sealing. Every journal drives it.
+//! Appends to a trail: sequence numbers, the active segment, the tree, and sealing. Every journal drives it.
 //!
-//! It never leaves half a line behind: a write that fails is taken back, and the next entry gets the same number. Sealing costs
-//! a rename; making the sealed segment durable and signing it is left to whoever syncs.
+//! It never leaves part of a line behind: a failed write is rolled back, and the next entry gets the same
+//! seq. Sealing costs a rename; the thread that syncs makes the sealed segment durable and signs it.
 
-mod heal;
+mod resources;
+mod restore;
 mod rewind;
-mod settle;
+mod seal;
 mod staged;
 
 use std::collections::VecDeque;
@@ -13,32 +14,29 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use crate::bell::Bell;
 use crate::checkpoint_signer::CheckpointSigner;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::control_record::ControlRecord;
-use crate::dir::Dir;
-use crate::encode::Envelope;
 use crate::error::{Error, Result};
 use crate::history::Line;
-use crate::metrics::Counters;
-use crate::segment::{ACTIVE, Registry};
-use crate::storage::{Storage, StorageFile};
+use crate::segment::ACTIVE;
+use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::tree::CompactRange;
-use crate::watermark::{Reach, Watermark};
+use crate::watermark::Reach;
 
-pub(crate) use heal::Recall;
-use settle::Sealed;
+pub(crate) use resources::Resources;
+pub(crate) use restore::RecentEntries;
+use seal::Sealed;
 use staged::Staged;
 
-/// One write(2) takes about this much at most.
+/// One write(2) takes about this many bytes at most.
 const BATCH: usize = 1024 * 1024;
 
 /// After a failed seal the segment grows by this much, or by another maximum age, before the next attempt.
 const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
 
-/// What an appender starts from; found by recovery.
+/// The state an appender starts from, as recovery found it.
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) file: Arc<dyn StorageFile>,
@@ -49,29 +47,12 @@ pub(crate) struct Start {
     pub(crate) began: SystemTime,
 }
 
-/// Control records that are remembered: those of some segments of the usual size.
-const MOST_OWN_LINES: usize = 256;
+/// How many control records are kept: those of several segments of the usual size.
+const MAX_CONTROL_LINES: usize = 256;
 
-/// Segments that wait for their fdatasync and their signature; with more of them the active one goes on growing.
-const MOST_UNSETTLED: usize = 32;
-
-/// What an appender works with.
-#[derive(Debug, Clone)]
-pub(crate) struct Means {
-    pub(crate) directory: Dir,
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) envelope: Arc<Envelope>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) max_file_bytes: u64,
-    pub(crate) max_age: Option<Duration>,
-    /// The sealed segments, so that one that goes away is noticed.
-    pub(crate) registry: Arc<Registry>,
-    /// Rung when a sealed segment is settled.
-    pub(crate) sealed: Arc<Bell>,
-    /// Told of every line and of every failure.
-    pub(crate) watermark: Arc<Watermark>,
-}
+/// How many sealed segments may wait for their fdatasync and signature. With more of them the active segment
+/// keeps growing.
+const MAX_UNSYNCED: usize = 32;
 
 /// Entries that were refused since the last one that was written.
 #[derive(Debug, Clone)]
@@ -84,24 +65,24 @@ pub(crate) struct Missed {
 
 #[derive(Debug)]
 pub(crate) struct Appender {
-    means: Means,
+    resources: Resources,
     active: Start,
     /// Every entry before this position in the journal is written.
     position: u64,
-    /// Sealed, and neither durable for certain nor signed.
-    unsettled: Vec<Arc<Sealed>>,
-    /// What is durable for certain.
+    /// Sealed segments that are not known to be durable, or not signed.
+    unsynced: Vec<Arc<Sealed>>,
+    /// What is known to be durable.
     synced: Synced,
-    /// Over every line that is written.
+    /// The tree over every written line.
     tree: GrowingTree,
     checkpoint_signer: Arc<CheckpointSigner>,
     staged: Staged,
     seal_at: u64,
     /// The last control records, so that they can be restored.
-    own_lines: VecDeque<Vec<u8>>,
-    /// What else still holds entries.
-    recall: Option<Weak<dyn Recall>>,
-    /// Of the last seals, until they are written.
+    control_lines: VecDeque<Vec<u8>>,
+    /// What else still holds written entries.
+    recent: Option<Weak<dyn RecentEntries>>,
+    /// The records of seals that are not written yet.
     rotated: Vec<ControlRecord>,
     missed: Option<Missed>,
     poison: Option<Error>,
@@ -110,7 +91,7 @@ pub(crate) struct Appender {
 /// How far the trail was when it was last synced.
 #[derive(Debug, Clone)]
 struct Synced {
-    /// Of the segment that was active then, and its length.
+    /// The segment that was active then, and its length.
     first_seq: u64,
     len: u64,
     reach: Reach,
@@ -119,12 +100,12 @@ struct Synced {
 
 impl Appender {
     pub(crate) fn new(
-        means: Means,
+        resources: Resources,
         start: Start,
         tree: GrowingTree,
         checkpoint_signer: Arc<CheckpointSigner>,
     ) -> Self {
-        let seal_at = means.max_file_bytes;
+        let seal_at = resources.max_file_bytes;
         let synced = Synced {
             first_seq: start.first_seq,
             len: start.len,
@@ -132,17 +113,17 @@ impl Appender {
             frontier: tree.frontier().clone(),
         };
         Self {
-            means,
+            resources,
             position: start.next_seq,
             synced,
             active: start,
-            unsettled: Vec::new(),
+            unsynced: Vec::new(),
             tree,
             checkpoint_signer,
             staged: Staged::default(),
             seal_at,
-            own_lines: VecDeque::new(),
-            recall: None,
+            control_lines: VecDeque::new(),
+            recent: None,
             rotated: Vec::new(),
             missed: None,
             poison: None,
@@ -157,41 +138,42 @@ impl Appender {
         Reach { lines: self.active.next_seq, position: self.position }
     }
 
-    /// Where the next entry's position is counted from, in a journal that counts otherwise than in lines.
-    pub(crate) fn count_from(&mut self, position: u64) {
+    /// Sets the position of the next entry, for a journal that counts otherwise than in lines.
+    pub(crate) fn set_position(&mut self, position: u64) {
         self.position = position;
         self.synced.reach.position = self.synced.reach.position.min(position);
     }
 
     /// Names what holds entries for a while after they were written.
-    pub(crate) fn recall_from(&mut self, recall: Weak<dyn Recall>) {
-        self.recall = Some(recall);
+    pub(crate) fn set_recent_entries(&mut self, recent: Weak<dyn RecentEntries>) {
+        self.recent = Some(recent);
     }
 
-    /// Nothing before this position is left to be written.
-    pub(crate) fn pass(&mut self, position: u64) {
+    /// Notes that nothing before this position is left to be written.
+    pub(crate) fn advance_to(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// Hands what the cache of nodes keeps back to the kernel.
+    /// Writes the tile cache's buffered nodes to their files.
     fn flush_tiles(&mut self) {
         if self.tree.flush().is_err() {
-            self.means.counters.tile_failures.add(1);
+            self.resources.counters.tile_failures.add(1);
         }
     }
 
-    /// Refuses all further entries: what was written can no longer be trusted to stay.
+    /// Refuses all further entries, since written bytes may be lost, and fails all waiters.
     fn poison(&mut self, error: &Error) {
-        self.close_to(error);
-        self.means.watermark.poison(error);
+        self.refuse_entries(error);
+        self.resources.watermark.poison(error);
     }
 
-    /// The same, without telling anybody who waits.
-    pub(crate) fn close_to(&mut self, error: &Error) {
+    /// Refuses all further entries, without failing the waiters.
+    pub(crate) fn refuse_entries(&mut self, error: &Error) {
         self.poison.get_or_insert_with(|| error.duplicate());
     }
 
-    /// Appends one entry with one write(2) and seals the segment when it is due. Its position is the number of lines then.
+    /// Appends one entry with one write(2), and seals the segment if that is due. Returns its position, which
+    /// is the number of lines afterwards.
     pub(crate) fn append(&mut self, body: &[u8]) -> Result<u64> {
         let mut next = Some(body);
         let outcome = self.append_all(&mut |lines, out| {
@@ -204,17 +186,19 @@ impl Appender {
             Ok(_) => Ok(self.position),
             Err(error) => {
                 if self.poison.is_none() {
-                    let now = Timestamp::of(self.means.clock.now());
-                    self.miss(Missed { count: 1, first: now, last: now, why: error.to_string() });
+                    let now = Timestamp::of(self.resources.clock.now());
+                    self.add_missed(Missed { count: 1, first: now, last: now, why: error.to_string() });
                 }
                 Err(error)
             }
         }
     }
 
-    /// Appends entries with one write(2), all of them or none, and seals the segment when it is due. `next` appends a body to
-    /// what it is given, which it must not look at, and names the entry's position; or says that there is none. It is told how
-    /// many lines come before. Gives how many entries it took: a full segment or a large batch ends early.
+    /// Appends entries with one write(2), all of them or none, and seals the segment if that is due.
+    ///
+    /// `next` is given the number of lines before the entry. It appends a body to the vector, whose content
+    /// it must not change, and returns the entry's position, or `None` if there are no more. Returns how many
+    /// entries were appended: a full segment or a large batch ends early.
     pub(crate) fn append_all(
         &mut self,
         next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>,
@@ -226,9 +210,9 @@ impl Appender {
         Ok(taken)
     }
 
-    /// Appends a record of the library's own. One that is refused is no missing entry.
-    pub(crate) fn append_own(&mut self, record: &ControlRecord) -> Result<u64> {
-        let body = record.encode(&self.means.envelope, &*self.means.clock)?;
+    /// Appends a control record. A refused one does not count as a missing entry.
+    pub(crate) fn append_control_record(&mut self, record: &ControlRecord) -> Result<u64> {
+        let body = record.encode(&self.resources.envelope, &*self.resources.clock)?;
         let seq = self.write(|appender| {
             appender.stage(&body);
             appender.active.next_seq - 1
@@ -239,8 +223,8 @@ impl Appender {
         Ok(seq)
     }
 
-    /// Entries that were refused; said with the next line.
-    pub(crate) fn miss(&mut self, more: Missed) {
+    /// Adds refused entries, which the next write records as a gap.
+    pub(crate) fn add_missed(&mut self, more: Missed) {
         if more.count == 0 {
             return;
         }
@@ -253,27 +237,27 @@ impl Appender {
         }
     }
 
-    /// Writes what is pending, if anything is.
+    /// Writes pending control records, if there are any.
     pub(crate) fn append_pending(&mut self) -> Result<()> {
         self.write(|_| ())
     }
 
-    /// Seals by age.
+    /// Seals the active segment if it has reached its maximum age.
     pub(crate) fn seal_if_old(&mut self) {
         if self.poison.is_none() && self.age_left() == Some(Duration::ZERO) {
             self.try_seal();
         }
     }
 
-    /// How long until the active segment is to be sealed for its age; none where it holds nothing but its opening
+    /// Returns the time until the active segment is sealed for its age; `None` if it holds only its opening
     /// record.
     pub(crate) fn age_left(&self) -> Option<Duration> {
         let holds_entries = self.active.next_seq > self.active.first_seq + 1;
-        let age = self.means.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
-        self.means.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
+        let age = self.resources.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
+        self.resources.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
     }
 
-    /// Why nothing can be appended any more, if so.
+    /// Fails if nothing can be appended any more.
     pub(crate) fn check(&self) -> Result<()> {
         self.poison.as_ref().map_or(Ok(()), |poison| Err(poison.duplicate()))
     }
@@ -306,7 +290,7 @@ impl Appender {
         self.active.next_seq += 1;
     }
 
-    /// What must be said before anything else: that segments were sealed, and how much was lost since the last line.
+    /// Stages the records that come first: of sealed segments, and of entries lost since the last line.
     fn stage_pending(&mut self) {
         let gap = self.missed.clone().map(|Missed { count, first, last, why }| ControlRecord::Gap {
             count,
@@ -315,14 +299,14 @@ impl Appender {
             why,
         });
         for record in self.rotated.clone().into_iter().chain(gap) {
-            // A record of ours always encodes: its fields are short.
-            if let Ok(body) = record.encode(&self.means.envelope, &*self.means.clock) {
+            // These records always encode: their fields are short.
+            if let Ok(body) = record.encode(&self.resources.envelope, &*self.resources.clock) {
                 self.stage(&body);
             }
         }
     }
 
-    /// Writes what is pending and what `stage` adds, all of it or nothing.
+    /// Writes pending control records and what `stage` adds, all of it or nothing.
     fn write<T>(&mut self, stage: impl FnOnce(&mut Self) -> T) -> Result<T> {
         self.check()?;
         let before = self.active.next_seq;
@@ -335,7 +319,7 @@ impl Appender {
             Ok(()) => {
                 let bytes = self.staged.bytes.len() as u64;
                 self.active.len += bytes;
-                self.means.counters.bytes.add(bytes);
+                self.resources.counters.bytes.add(bytes);
                 self.grow_tree(before);
                 self.rotated.clear();
                 self.missed = None;
@@ -343,36 +327,36 @@ impl Appender {
             Err(_) => self.active.next_seq = before,
         }
         self.staged.clear();
-        outcome.map_err(|error| self.take_back(error)).map(|()| staged)
+        outcome.map_err(|error| self.roll_back(error)).map(|()| staged)
     }
 
     fn grow_tree(&mut self, first_seq: u64) {
         self.staged.hash();
         let Staged { lines, leaves, .. } = &self.staged;
         for line in self.staged.control_records() {
-            remember(&mut self.own_lines, line.to_vec());
+            remember(&mut self.control_lines, line.to_vec());
         }
         if self.tree.extend(leaves).is_err() {
-            self.means.counters.tile_failures.add(1);
+            self.resources.counters.tile_failures.add(1);
         }
         let positions = lines.iter().zip(leaves).zip(first_seq..);
         let entries = positions.filter_map(|(((_, position), leaf), seq)| {
             position.map(|position| Line { position, seq, leaf_hash: *leaf })
         });
-        self.means.watermark.history.note(entries);
+        self.resources.watermark.history.add(entries);
         if let Some(position) = lines.iter().rev().find_map(|(_, position)| *position) {
             self.position = position;
         }
     }
 
-    fn take_back(&mut self, error: io::Error) -> Error {
-        self.means.counters.write_failures.add(1);
-        let path = self.means.directory.join(ACTIVE);
+    fn roll_back(&mut self, error: io::Error) -> Error {
+        self.resources.counters.write_failures.add(1);
+        let path = self.resources.directory.join(ACTIVE);
         if let Err(undo) = self.active.file.set_len(self.active.len) {
-            // Half a line that cannot be taken back: nothing may follow it.
-            self.poison(&Error::storage("cannot take back half a line after a failed write", &path, undo));
+            // Part of a line cannot be rolled back: nothing may follow it.
+            self.poison(&Error::storage("cannot roll back part of a line after a failed write", &path, undo));
         }
-        self.means.watermark.note_take_back();
+        self.resources.watermark.count_rollback();
         Error::storage("cannot append to the active segment", &path, error)
     }
 
@@ -388,12 +372,12 @@ impl Appender {
     }
 }
 
-/// Keeps a control record, and forgets the oldest where there are too many.
-fn remember(own_lines: &mut VecDeque<Vec<u8>>, line: Vec<u8>) {
-    if own_lines.len() == MOST_OWN_LINES {
-        own_lines.pop_front();
+/// Keeps a control record, and removes the oldest if there are too many.
+fn remember(control_lines: &mut VecDeque<Vec<u8>>, line: Vec<u8>) {
+    if control_lines.len() == MAX_CONTROL_LINES {
+        control_lines.pop_front();
     }
-    own_lines.push_back(line);
+    control_lines.push_back(line);
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Whether a thread is just running code of the application that the library called: a hook, a signer.
+//! Tells whether a thread is inside a callback of the application: a hook or a signer.
 //!
-//! An entry recorded from there brings the next call with it, and so on for ever. Whoever records on his own account may do
-//! so; what turns other people's log events into entries has to ask first.
+//! An entry recorded inside a callback causes the next call of that callback, and so on without end. Code
+//! that records deliberately may do so; code that turns log events of other code into entries must check
+//! [`in_callback`] first.
 
 use std::cell::Cell;
 
@@ -9,23 +10,23 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this code runs inside a call of an `on_audit` hook or of a [`Signer`](crate::Signer), on the thread of that call.
+/// Returns `true` if the calling thread is inside an `on_audit` hook or a [`Signer`](crate::Signer).
 #[must_use]
 pub fn in_callback() -> bool {
-    // A flag without a destructor can be read for as long as the thread lives.
+    // The flag has no destructor and is therefore readable during thread teardown too.
     INSIDE.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Calls the application.
+/// Calls application code, during which [`in_callback`] returns `true`.
 pub(crate) fn calling<T>(call: impl FnOnce() -> T) -> T {
-    let _restored = Restored(INSIDE.replace(true));
+    let _restore = Restore(INSIDE.replace(true));
     call()
 }
 
-/// Also where the call panics.
-struct Restored(bool);
+/// Restores the flag on drop, also if the call panics.
+struct Restore(bool);
 
-impl Drop for Restored {
+impl Drop for Restore {
     fn drop(&mut self) {
         INSIDE.set(self.0);
     }

@@ -1,17 +1,18 @@
-//! A checkpoint: how many lines a trail had and the root of its tree then, signed (C2SP tlog-checkpoint in a signed note).
+//! Checkpoints: the number of lines of a trail and the root of its tree at that time, signed (C2SP
+//! tlog-checkpoint in a signed note).
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::c2sp::{self, NoteKey, ParsedNote, SignatureFault};
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
+use crate::note::{self, NoteKey, ParsedNote, SignatureFault};
 use crate::tree::Hash;
 
-/// A tree head and the signatures under it, as it stands in `.auditx/checkpoint`, in `checkpoint` records and in proofs.
+/// A tree head and its signatures, as found in `.auditx/checkpoint`, in `checkpoint` records and in proofs.
 ///
-/// Parsing takes exactly what would be written: no extension lines, no other spelling of numbers or base64. It checks no
-/// signature: that is [`SignedCheckpoint::verify`]. Clones share one note.
+/// Parsing accepts only the canonical form: no extension lines, no other notation of numbers or base64. It
+/// does not verify signatures; use [`SignedCheckpoint::verify`]. Cloning is cheap.
 #[derive(Clone)]
 pub struct SignedCheckpoint {
     note: Arc<ParsedNote>,
@@ -28,24 +29,23 @@ impl fmt::Debug for SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
-    /// Reads a note.
+    /// Parses a signed note.
     ///
     /// # Errors
-    /// `is_corrupt`, saying what is wrong with it.
+    /// `is_corrupt`, with the reason.
     pub fn parse(note: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(note).map_err(|error| {
-            Error::corrupt("this is no signed checkpoint: it is not UTF-8").because(error)
-        })?;
+        let text = std::str::from_utf8(note)
+            .map_err(|error| Error::corrupt("not a signed checkpoint: it is not UTF-8").because(error))?;
         Ok(Self { note: Arc::new(ParsedNote::parse(note)?), text: text.into() })
     }
 
-    /// Signs a tree head with each signer, all under the log's name. Every signature is checked before it is believed. A logger
-    /// does this by itself; here it is for whoever makes or tests other logs of this form.
+    /// Signs a tree head with each signer under the log's name, and verifies each signature. A logger does
+    /// this itself; the function is for programs that write or test other logs in this format.
     ///
     /// # Errors
-    /// `is_invalid` where the name is none, `is_signing` where a signer cannot sign or signs nonsense.
+    /// `is_invalid` if the name is invalid; `is_signing` if a signer fails or its signature is invalid.
     pub fn sign(origin: &str, size: u64, root: &Hash, signers: &[&dyn Signer]) -> Result<Self> {
-        let head = c2sp::tree_head(origin, size, root)?;
+        let head = note::tree_head(origin, size, root)?;
         let keys: Vec<VerifierKey> = signers
             .iter()
             .map(|signer| VerifierKey::new(origin, &signer.public_key()))
@@ -53,45 +53,46 @@ impl SignedCheckpoint {
         let mut signatures = Vec::with_capacity(signers.len());
         for (signer, key) in signers.iter().zip(&keys) {
             let refused =
-                |why| Error::signing(format!("the checkpoint of {size} lines cannot be signed")).because(why);
-            let signature = signer.sign(&head).map_err(refused)?;
-            if !key.is_signature(&head, &signature) {
-                return Err(refused("what the signer made is no signature of its public key".into()));
+                |why| Error::signing(format!("cannot sign the checkpoint of {size} lines")).because(why);
+            let signature = signer.sign(head.as_bytes()).map_err(refused)?;
+            if !key.is_signature(head.as_bytes(), &signature) {
+                return Err(refused("the signature is not valid for the signer's public key".into()));
             }
             signatures.push((key, signature));
         }
-        Self::parse(&c2sp::signed(&head, &signatures)?)
+        Self::parse(&note::signed(&head, &signatures))
     }
 
-    /// The name of the log: `<origin>/auditx/<trail id>`.
+    /// Returns the name of the log: `<origin>/auditx/<trail id>`.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.note.origin
     }
 
-    /// How many lines it speaks of: all with a lower sequence number.
+    /// Returns the number of lines it covers: all those with a lower sequence number.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.note.size
     }
 
-    /// The root of the tree over those lines.
+    /// Returns the root of the tree over those lines.
     #[must_use]
     pub fn root(&self) -> &Hash {
         &self.note.root
     }
 
-    /// The note as it is written.
+    /// Returns the text of the signed note.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Those of the keys that signed it: at least one. The name of a key must be the checkpoint's origin, else it is a key
-    /// of another log. Signatures of keys that are not given are passed over.
+    /// Returns those of the keys that signed it: at least one. A key whose name is not the checkpoint's
+    /// origin belongs to another log and does not count. Signatures of other keys are ignored.
     ///
     /// # Errors
-    /// Why it is not to be believed. One invalid signature of a given key is enough, whatever stands beside it.
+    /// The reason why it is not accepted. A single invalid signature of a given key is enough, even beside
+    /// valid ones.
     pub fn verify<'k>(&self, keys: &'k [VerifierKey]) -> Result<Vec<&'k VerifierKey>, SignatureFault> {
         let mut signed = self.note.verify(keys)?;
         signed.retain(|key| key.name() == self.origin());
@@ -105,7 +106,7 @@ impl fmt::Display for SignedCheckpoint {
     }
 }
 
-/// The name of a trail's log, and of the keys that sign for it.
+/// Returns the name of a trail's log, which is also the name of its keys.
 pub(crate) fn log_name(origin: &str, trail_id: &str) -> String {
     format!("{origin}/auditx/{trail_id}")
 }

@@ -1,7 +1,8 @@
-//! Signs checkpoints and publishes them, each larger than the one before.
+//! Signs checkpoints and publishes them, each larger than the previous one.
 //!
-//! Comes in: frontiers of lines that are durable; seeing to that is the caller's part. Goes out: `.auditx/checkpoint`, and a
-//! copy in `.auditx/checkpoints` at each boundary: seal, close, change of key.
+//! The caller passes frontiers of lines that are already durable. Each checkpoint is written to
+//! `.auditx/checkpoint`; those at a boundary (seal, close, change of key) are also kept in
+//! `.auditx/checkpoints`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,32 +16,33 @@ use crate::segment::AUDITX_DIR;
 use crate::storage::Storage;
 use crate::tree::CompactRange;
 
-/// The latest checkpoint, in the trail's directory.
+/// The file of the latest checkpoint, relative to the trail's directory.
 pub(crate) const CHECKPOINT: &str = ".auditx/checkpoint";
 
-/// Checkpoints at boundaries, in the trail's directory.
+/// The directory of boundary checkpoints, relative to the trail's directory.
 pub(crate) const CHECKPOINTS: &str = ".auditx/checkpoints";
 
-/// The latest checkpoint of the trail in this directory.
+/// Returns the path of the latest checkpoint of the trail in this directory.
 #[must_use]
 pub fn checkpoint_path(trail: &Path) -> PathBuf {
     trail.join(AUDITX_DIR).join("checkpoint")
 }
 
-/// Its checkpoints at boundaries, each named by its size.
+/// Returns the directory of the trail's boundary checkpoints, each named by its size.
 #[must_use]
 pub fn checkpoint_history(trail: &Path) -> PathBuf {
     trail.join(AUDITX_DIR).join("checkpoints")
 }
 
-/// Why a checkpoint is made.
+/// The reason for a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// It was time.
+    /// The configured interval or number of entries was reached.
     Cadence,
-    /// A segment or a session ends here: the note is kept, though nothing is lost where a power loss takes it.
+    /// A segment or a session ends here. The checkpoint is kept, but need not survive a power loss.
     Boundary,
-    /// A key ends here: without the note nobody who pinned it could follow.
+    /// A key is replaced here. Without this checkpoint, auditors who pinned the old key could not verify the
+    /// new one.
     Handover,
 }
 
@@ -60,7 +62,7 @@ struct State {
 }
 
 impl CheckpointSigner {
-    /// Goes on from the latest checkpoint, which must be of this signer.
+    /// Continues from the latest checkpoint, which must have been signed with this key.
     pub(crate) fn new(
         directory: &Dir,
         storage: Arc<dyn Storage>,
@@ -75,12 +77,12 @@ impl CheckpointSigner {
         Ok(Self { directory: directory.clone(), storage, counters, state: Mutex::new(state) })
     }
 
-    /// The public key that checks what it signs.
+    /// Returns the public key that verifies its checkpoints.
     pub(crate) fn key(&self) -> VerifierKey {
         self.lock().key.clone()
     }
 
-    /// Lines that the latest checkpoint speaks of.
+    /// Returns the number of lines that the latest checkpoint covers.
     pub(crate) fn size(&self) -> u64 {
         self.lock().latest.as_ref().map_or(0, SignedCheckpoint::size)
     }
@@ -89,10 +91,11 @@ impl CheckpointSigner {
         self.lock().latest.clone()
     }
 
-    /// Signs the tree with this frontier, unless one at least as large is signed already.
+    /// Signs the tree with this frontier, unless the latest checkpoint is at least as large.
     ///
     /// # Errors
-    /// `is_signing` where the key cannot, `is_storage` where the note cannot be written. Counted.
+    /// `is_signing` if the key fails; `is_storage` if the checkpoint cannot be written. Failures are counted
+    /// in the metrics.
     pub(crate) fn sign(&self, frontier: &CompactRange, occasion: Occasion) -> Result<()> {
         let mut state = self.lock();
         let size = frontier.end();
@@ -111,7 +114,7 @@ impl CheckpointSigner {
         outcome
     }
 
-    /// Rewrites the latest checkpoint if another program removed or replaced it; returns whether it did.
+    /// Rewrites the latest checkpoint if another program removed or replaced it. Returns whether it did.
     pub(crate) fn restore(&self) -> Result<bool> {
         let state = self.lock();
         let failed =
@@ -124,7 +127,7 @@ impl CheckpointSigner {
         self.publish(latest).map(|()| true)
     }
 
-    /// Signs the boundary with the key so far and the next one, which signs from here on.
+    /// Signs the boundary with the current key and the next one, which then becomes the current key.
     pub(crate) fn hand_over(&self, frontier: &CompactRange, next: Arc<dyn Signer>) -> Result<()> {
         let mut state = self.lock();
         let key = VerifierKey::new(state.key.name(), &next.public_key())?;
@@ -149,7 +152,8 @@ impl CheckpointSigner {
         Ok(made)
     }
 
-    /// One file for each would be millions in a year; those in between travel in the trail itself.
+    /// Keeps boundary checkpoints only. One file per checkpoint would be millions a year; the others are
+    /// recorded in the trail.
     fn keep(&self, checkpoint: &SignedCheckpoint, occasion: Occasion) -> Result<()> {
         let name = format!("{CHECKPOINTS}/{}", checkpoint.size());
         let note = checkpoint.as_str().as_bytes();
@@ -168,12 +172,12 @@ impl CheckpointSigner {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // It panics nowhere between two consistent states.
+        // The state is consistent wherever the code can panic, so a poisoned lock can be used.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The latest checkpoint on disk, no signature of it checked; none where there is no file.
+/// Reads the latest checkpoint on disk without verifying it; `None` if there is no file.
 pub(crate) fn read_latest(directory: &Dir) -> Result<Option<SignedCheckpoint>> {
     let path = directory.join(CHECKPOINT);
     match directory.read(CHECKPOINT) {

@@ -1,16 +1,16 @@
-//! Where timestamps come from, and how they are written: RFC 3339, UTC, microseconds.
+//! The source of timestamps, and their format in lines: RFC 3339, UTC, microseconds.
 
 use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::OffsetDateTime;
-
+use crate::calendar;
 use crate::digits::pair;
 
-/// A source of wall-clock time; the system's unless [`Config::clock`](crate::Config::clock) says otherwise.
+/// A source of wall-clock time. A logger uses [`SystemClock`] unless [`Config::clock`](crate::Config::clock)
+/// sets another one.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
@@ -24,18 +24,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A moment in microseconds since 1970-01-01T00:00:00Z, between the years 1970 and 9999.
+/// A time in microseconds since 1970-01-01T00:00:00Z, between the years 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timestamp(u64);
 
-/// 9999-12-31T23:59:59.999999Z, the last moment RFC 3339 can write.
+/// 9999-12-31T23:59:59.999999Z, the last time that RFC 3339 can express.
 const LAST_MICROS: u64 = 253_402_300_799_999_999;
 
 /// `2026-11-24T15:24:54.123456Z`
 pub(crate) const RFC3339_LEN: usize = 27;
 
 thread_local! {
-    /// The last second formatted by this thread: consecutive entries mostly share it.
+    /// The last second that this thread formatted. Consecutive entries mostly share it.
     static SECOND: Cell<(u64, [u8; RFC3339_LEN])> = const { Cell::new((u64::MAX, [0; RFC3339_LEN])) };
 }
 
@@ -67,16 +67,16 @@ impl Timestamp {
     #[inline]
     pub(crate) fn write_rfc3339(self, text: &mut [u8; RFC3339_LEN]) {
         let (second, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        // Copied where it stands: by way of the stack it would cost more than all of the digits.
+        // Copied directly into `text`: a copy over the stack costs more than formatting all digits.
         let written = SECOND.try_with(|cell| {
-            let (cached, known) = cell.get();
-            if cached == second {
-                *text = known;
+            let (cached_second, cached_text) = cell.get();
+            if cached_second == second {
+                *text = cached_text;
             }
-            cached == second
+            cached_second == second
         });
         if !written.unwrap_or(false) {
-            *text = remember(second);
+            *text = format_and_cache(second);
         }
         let [.., a, b, c, d, e, f, _] = text;
         [*a, *b] = pair(micros / 10_000);
@@ -86,9 +86,9 @@ impl Timestamp {
 }
 
 #[cold]
-fn remember(second: u64) -> [u8; RFC3339_LEN] {
-    let text = write_second(second);
-    // A thread that is being torn down has no cache left and formats anew.
+fn format_and_cache(second: u64) -> [u8; RFC3339_LEN] {
+    let text = format_second(second);
+    // During thread teardown the cache is gone, and each call formats again.
     SECOND.try_with(|cell| cell.set((second, text))).unwrap_or(());
     text
 }
@@ -103,24 +103,22 @@ fn digit(value: u64) -> u8 {
     b'0' + u8::try_from(value).unwrap_or(0)
 }
 
-fn write_second(second: u64) -> [u8; RFC3339_LEN] {
-    let moment = i64::try_from(second)
-        .ok()
-        .and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+fn format_second(second: u64) -> [u8; RFC3339_LEN] {
+    let (day, of_day) = (second / 86_400, second % 86_400);
+    let (year, month, month_day) = calendar::date(i64::try_from(day).unwrap_or(0));
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let mut put = |start: usize, width: usize, mut value: u64| {
-        for place in (start..start + width).rev() {
-            text[place] = digit(value % 10);
+        for index in (start..start + width).rev() {
+            text[index] = digit(value % 10);
             value /= 10;
         }
     };
-    put(0, 4, u64::try_from(moment.year()).unwrap_or(0));
-    put(5, 2, u64::from(u8::from(moment.month())));
-    put(8, 2, u64::from(moment.day()));
-    put(11, 2, u64::from(moment.hour()));
-    put(14, 2, u64::from(moment.minute()));
-    put(17, 2, u64::from(moment.second()));
+    for (start, width, value) in [(0, 4, year), (5, 2, month), (8, 2, month_day)] {
+        put(start, width, value.unsigned_abs());
+    }
+    put(11, 2, of_day / 3_600);
+    put(14, 2, of_day / 60 % 60);
+    put(17, 2, of_day % 60);
     text
 }
 

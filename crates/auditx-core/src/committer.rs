@@ -1,5 +1,8 @@
-//! The writer's thread: fdatasync for many at once, checkpoints, sealing by age, heartbeats, waking followers. Callers never
-//! wait for it unless they ask for durability.
+//! The committer thread: one fdatasync for many entries, checkpoints, sealing by age, heartbeats, waking
+//! followers. Callers wait for it only if they ask for durability.
+//!
+//! It sleeps in [`Watermark::wait_for_work`]; why no wake-up is lost is explained there. Stopping is one more
+//! condition of that sleep: the flag is stored before `wake_committer` and loaded under the same mutex.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,25 +21,25 @@ use crate::tree::CompactRange;
 use crate::watch::{self, Watch};
 use crate::watermark::Watermark;
 
-/// How soon followers hear of a line that nobody waits for.
+/// After at most this time followers are notified of a line that no caller waits for.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How often an idle writer looks whether a segment has grown old, since clocks may be set.
+/// How often an idle committer checks whether a segment has reached its maximum age, since clocks may be set.
 const AGE_CHECK: Duration = Duration::from_secs(60);
 
-/// A checkpoint costs several fsyncs: however many entries come, there are at most this many in an interval.
+/// A checkpoint costs several fsyncs: however many entries come, at most this many are made in an interval.
 const CHECKPOINTS_PER_INTERVAL: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Committer {
-    duty: Arc<Duty>,
+    resources: Arc<CommitterResources>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-/// What the writer works with.
+/// The parts the committer works with.
 #[derive(Debug)]
-pub(crate) struct Duty {
+pub(crate) struct CommitterResources {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) appender: Arc<SharedAppender>,
     pub(crate) watermark: Arc<Watermark>,
@@ -48,34 +51,35 @@ pub(crate) struct Duty {
 }
 
 impl Committer {
-    /// Starts the thread. A trail without any checkpoint gets its first one before this returns: whoever takes the lines of
-    /// such a trail away can then not say that they were never signed.
-    pub(crate) fn start(duty: Duty, watch: Watch) -> Result<Self> {
-        let (duty, stopping) = (Arc::new(duty), Arc::new(AtomicBool::new(false)));
-        let mut shift = Shift::new(duty.clone(), watch, stopping.clone());
-        if duty.checkpoint_signer.size() == 0 {
-            shift.sync()?;
-            shift.sign(Occasion::Cadence)?;
+    /// Starts the thread. A trail without a checkpoint gets its first one before this returns, so that an
+    /// attacker who removes lines of such a trail cannot claim that they were never signed.
+    pub(crate) fn start(resources: CommitterResources, watch: Watch) -> Result<Self> {
+        let (resources, stopping) = (Arc::new(resources), Arc::new(AtomicBool::new(false)));
+        let mut commit_loop = CommitLoop::new(resources.clone(), watch, stopping.clone());
+        if resources.checkpoint_signer.size() == 0 {
+            commit_loop.sync()?;
+            commit_loop.sign(Occasion::Cadence)?;
         }
         let thread = std::thread::Builder::new()
             .name("auditx-commit".to_owned())
-            .spawn(move || shift.run())
+            .spawn(move || commit_loop.run())
             .map_err(|error| Error::storage("cannot start the committer thread", "auditx-commit", error))?;
-        Ok(Self { duty, stopping, thread: Some(thread) })
+        Ok(Self { resources, stopping, thread: Some(thread) })
     }
 
-    /// Syncs and signs what is there and ends the thread.
+    /// Syncs and signs all lines and ends the thread.
     ///
     /// # Errors
-    /// What kept the last checkpoint from being made.
+    /// Why the last checkpoint could not be made.
     pub(crate) fn stop(&mut self) -> Result<()> {
+        // ORDERING: the mutex in `wake_committer` publishes it; Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
-        self.duty.watermark.wake_committer();
+        self.resources.watermark.wake_committer();
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => {
-                self.duty.app_log.trouble("the committer thread panicked");
+                self.resources.app_log.report("the committer thread panicked");
                 Ok(())
             }
         }
@@ -84,21 +88,21 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        // Whoever wants to know stops it first.
+        // A caller that needs the outcome calls `stop` first.
         drop(self.stop());
     }
 }
 
-/// The thread's own state.
-struct Shift {
-    duty: Arc<Duty>,
+/// The state of the committer thread.
+struct CommitLoop {
+    resources: Arc<CommitterResources>,
     stopping: Arc<AtomicBool>,
     watch: Watch,
-    /// When the names were last looked at.
-    looked_at: Instant,
-    /// Whether they were since the thread was told to stop.
-    has_looked_last: bool,
-    /// Lines that followers were told of.
+    /// When the names were last checked.
+    checked_at: Instant,
+    /// Whether the names were checked since the thread was told to stop.
+    has_checked_last: bool,
+    /// The lines that followers were notified of.
     announced: u64,
     /// Since when a line is not durable.
     unsynced_since: Option<Instant>,
@@ -106,135 +110,136 @@ struct Shift {
     unsigned_since: Option<Instant>,
     /// The tree over what is durable.
     durable: Option<CompactRange>,
-    /// Whether the last sync failed, and its lines were written anew.
+    /// Whether the last sync failed, and its lines were written again.
     has_rewound: bool,
     /// When a checkpoint was last tried.
     tried_at: Option<Instant>,
-    /// How many lines there were when a note was last recorded in the trail.
-    noted_at: u64,
-    /// When a line was last seen to be new.
+    /// How many lines there were when a checkpoint was last recorded in the trail.
+    recorded_at: u64,
+    /// When new lines were last seen.
     busy_at: Instant,
 }
 
-impl Shift {
-    fn new(duty: Arc<Duty>, watch: Watch, stopping: Arc<AtomicBool>) -> Self {
-        let written = duty.watermark.written();
+impl CommitLoop {
+    fn new(resources: Arc<CommitterResources>, watch: Watch, stopping: Arc<AtomicBool>) -> Self {
+        let written = resources.watermark.written();
         Self {
-            duty,
+            resources,
             stopping,
             watch,
-            looked_at: Instant::now(),
-            has_looked_last: false,
+            checked_at: Instant::now(),
+            has_checked_last: false,
             announced: written,
             unsynced_since: None,
             unsigned_since: None,
             durable: None,
             has_rewound: false,
             tried_at: None,
-            noted_at: written,
+            recorded_at: written,
             busy_at: Instant::now(),
         }
     }
 
     fn run(mut self) -> Result<()> {
         loop {
+            // ORDERING: see `Committer::stop`.
             let stopping = self.stopping.load(Ordering::SeqCst);
-            self.duty.appender.lock().seal_if_old();
-            let is_last_look = stopping && !std::mem::replace(&mut self.has_looked_last, true);
-            if is_last_look || (!stopping && self.looked_at.elapsed() >= watch::INTERVAL) {
-                self.look()?;
+            self.resources.appender.lock().seal_if_old();
+            let is_last_check = stopping && !std::mem::replace(&mut self.has_checked_last, true);
+            if is_last_check || (!stopping && self.checked_at.elapsed() >= watch::INTERVAL) {
+                self.check_all_names()?;
             }
-            self.beat();
-            let written = self.duty.watermark.written();
+            self.record_heartbeat();
+            let written = self.resources.watermark.written();
             if written > self.announced {
                 self.busy_at = Instant::now();
             }
-            let dirty = self.duty.watermark.is_dirty();
-            note_since(&mut self.unsynced_since, dirty);
-            note_since(&mut self.unsigned_since, written > self.duty.checkpoint_signer.size());
+            let dirty = self.resources.watermark.is_dirty();
+            update_since(&mut self.unsynced_since, dirty);
+            update_since(&mut self.unsigned_since, written > self.resources.checkpoint_signer.size());
             if dirty && (stopping || self.is_sync_due()) {
-                self.record_note();
+                self.record_checkpoint();
                 self.unsynced_since = None;
-                // Poisoned: nothing more will ever be synced.
+                // After an error nothing more is ever synced.
                 self.sync()?;
             } else if written > self.announced {
-                self.duty.watermark.notify();
+                self.resources.watermark.notify();
             }
             self.announced = written;
-            let is_settled = self.duty.watermark.written() == self.duty.watermark.durable();
+            let is_settled = self.resources.watermark.written() == self.resources.watermark.durable();
             if stopping && is_settled {
                 return self.sign(Occasion::Boundary);
             }
             if self.is_checkpoint_due() {
-                // Said in app.log and counted; tried again after an interval.
+                // Reported in app.log and counted; tried again after an interval.
                 drop(self.sign(Occasion::Cadence));
             }
-            self.rest();
+            self.sleep();
         }
     }
 
     fn is_sync_due(&self) -> bool {
         let waited =
             |since: Option<Instant>, time: Duration| since.is_some_and(|since| since.elapsed() >= time);
-        self.duty.watermark.is_sync_wanted()
-            || self.duty.watermark.is_in_demand()
-            || self.duty.journal.is_pressed()
+        self.resources.watermark.is_sync_wanted()
+            || self.resources.watermark.is_in_demand()
+            || self.resources.journal.needs_room()
             // Only durable lines are signed.
-            || waited(self.unsigned_since, self.duty.cadence.interval)
-            || match self.duty.durability {
+            || waited(self.unsigned_since, self.resources.cadence.interval)
+            || match self.resources.durability {
                 Durability::Interval(interval) => waited(self.unsynced_since, interval),
                 Durability::EveryEntry => true,
                 Durability::Os => false,
             }
     }
 
-    /// Lines that are durable and not signed.
+    /// Returns the number of durable lines that are not signed.
     fn unsigned(&self) -> u64 {
-        self.duty.watermark.durable().saturating_sub(self.duty.checkpoint_signer.size())
+        self.resources.watermark.durable().saturating_sub(self.resources.checkpoint_signer.size())
     }
 
     fn is_checkpoint_due(&self) -> bool {
         self.unsigned() > 0 && self.until_checkpoint(self.unsigned()).is_none_or(|left| left.is_zero())
     }
 
-    /// How long until a checkpoint of so many new lines may be made; none where none was tried yet.
+    /// Returns the time until a checkpoint of this many new lines may be made; `None` if none was tried yet.
     fn until_checkpoint(&self, lines: u64) -> Option<Duration> {
-        let Cadence { interval, entries, .. } = self.duty.cadence;
+        let Cadence { interval, entries, .. } = self.resources.cadence;
         let least = if lines >= entries { interval / CHECKPOINTS_PER_INTERVAL } else { interval };
         self.tried_at.map(|tried| least.saturating_sub(tried.elapsed()))
     }
 
-    /// One fdatasync for every line written so far. Callers go on meanwhile.
+    /// Makes every line written so far durable with one fdatasync. Callers continue meanwhile.
     fn sync(&mut self) -> Result<()> {
-        let unsettled = self.duty.appender.lock().unsettled();
-        // After a sync that failed, one that succeeds says nothing about what was to be synced then.
-        let synced = unsettled.and_then(|unsettled| unsettled.sync().map(|()| unsettled));
+        let unsynced = self.resources.appender.lock().unsynced();
+        // After a failed sync, a successful one says nothing about the bytes that were to be synced then.
+        let synced = unsynced.and_then(|unsynced| unsynced.sync().map(|()| unsynced));
         match synced {
             Ok(synced) => {
                 kill_point("sync: done");
-                self.duty.counters.fsyncs.add(1);
+                self.resources.counters.fsyncs.add(1);
                 if let Err(fault) = self.check_names() {
-                    self.duty.counters.restore_failures.add(1);
+                    self.resources.counters.restore_failures.add(1);
                     self.refuse(&fault);
                     return Err(fault);
                 }
-                // Whoever is told that an entry is durable finds its room free.
-                self.duty.journal.release(synced.reach);
+                // Released before it is published: a caller that sees its entry durable finds its room free.
+                self.resources.journal.release(synced.reach);
                 kill_point("sync: released");
-                self.duty.watermark.publish_durable(synced.reach);
+                self.resources.watermark.publish_durable(synced.reach);
                 kill_point("sync: published");
-                if let Err(error) = synced.sign_boundaries(&self.duty.checkpoint_signer) {
-                    self.duty.app_log.trouble(&error.to_string());
+                if let Err(error) = synced.sign_boundaries(&self.resources.checkpoint_signer) {
+                    self.resources.app_log.report(&error.to_string());
                 }
-                self.duty.appender.lock().settle(&synced);
+                self.resources.appender.lock().mark_synced(&synced);
                 self.durable = Some(synced.frontier);
                 self.has_rewound = false;
                 Ok(())
             }
             Err(fault) => {
-                self.duty.counters.fsync_failures.add(1);
+                self.resources.counters.fsync_failures.add(1);
                 if !self.has_rewound {
-                    self.duty.app_log.trouble(&fault.to_string());
+                    self.resources.app_log.report(&fault.to_string());
                 }
                 if !std::mem::replace(&mut self.has_rewound, true) && self.rewind(&fault) {
                     return Ok(());
@@ -245,62 +250,63 @@ impl Shift {
         }
     }
 
-    /// Looks at every name that the trail relies on.
-    fn look(&mut self) -> Result<()> {
-        self.looked_at = Instant::now();
-        let outcome = self.check_names().and_then(|()| self.watch.look());
+    /// Checks every name that the trail relies on.
+    fn check_all_names(&mut self) -> Result<()> {
+        self.checked_at = Instant::now();
+        let outcome = self.check_names().and_then(|()| self.watch.check());
         outcome.inspect_err(|fault| {
-            self.duty.counters.restore_failures.add(1);
+            self.resources.counters.restore_failures.add(1);
             self.refuse(fault);
         })
     }
 
     /// Compares the segments with their names, so that nothing is called durable that no name leads to.
     fn check_names(&mut self) -> Result<()> {
-        let mut appender = self.duty.appender.lock();
+        let mut appender = self.resources.appender.lock();
         let restored = appender.check_names()?;
         if restored.is_empty() {
             return Ok(());
         }
-        self.duty.watermark.publish_written(appender.reach());
+        self.resources.watermark.publish_written(appender.reach());
         drop(appender);
         for restoration in restored {
             if !restoration.lost.is_empty() {
-                // Until it is signed, verifying takes the stubs for erasures that nobody recorded.
+                // Until the record is signed, `auditx verify` takes the stubs for erasures that were not
+                // recorded.
                 self.tried_at = None;
             }
-            self.duty.app_log.trouble(&restoration.to_string());
+            self.resources.app_log.report(&restoration.to_string());
         }
         Ok(())
     }
 
-    /// Takes no more entries. Whoever hears of it must find the journal closed, and find out why.
+    /// Takes no more entries. The waiters are failed last: each finds the journal closed, and learns why.
     fn refuse(&self, fault: &Error) {
-        self.duty.app_log.trouble(&fault.to_string());
-        self.duty.appender.lock().close_to(fault);
-        self.duty.journal.poison();
-        self.duty.watermark.poison(fault);
+        self.resources.app_log.report(&fault.to_string());
+        self.resources.appender.lock().refuse_entries(fault);
+        self.resources.journal.poison();
+        self.resources.watermark.poison(fault);
     }
 
-    /// Goes back to what is durable, where the journal still holds the rest and hands it out again. Once: a disk that refuses
-    /// a second time is not to be believed.
+    /// Goes back to what is durable, if the journal still holds the rest and can hand it out again. Only
+    /// once: a disk that fails a second time is not trusted.
     fn rewind(&mut self, fault: &Error) -> bool {
-        let mut appender = self.duty.appender.lock();
+        let mut appender = self.resources.appender.lock();
         if !fault.is_storage()
-            || !self.duty.journal.holds_since().is_some_and(|position| appender.can_rewind(position))
+            || !self.resources.journal.retained_from().is_some_and(|position| appender.can_rewind(position))
         {
             return false;
         }
         let outcome = appender.rewind();
-        self.duty.watermark.publish_written(appender.reach());
+        self.resources.watermark.publish_written(appender.reach());
         drop(appender);
         match outcome {
             Ok(()) => {
-                self.duty.app_log.trouble("what was not durable is written anew from the journal");
+                self.resources.app_log.report("what was not durable is written again from the journal");
                 true
             }
             Err(error) => {
-                self.duty.app_log.trouble(&error.to_string());
+                self.resources.app_log.report(&error.to_string());
                 false
             }
         }
@@ -310,77 +316,80 @@ impl Shift {
     fn sign(&mut self, occasion: Occasion) -> Result<()> {
         self.tried_at = Some(Instant::now());
         let Some(durable) = &self.durable else { return Ok(()) };
-        let outcome = self.duty.checkpoint_signer.sign(durable, occasion);
+        let outcome = self.resources.checkpoint_signer.sign(durable, occasion);
         kill_point("sync: signed");
         match &outcome {
             Ok(()) => self.unsigned_since = None,
-            Err(error) => self.duty.app_log.trouble(&error.to_string()),
+            Err(error) => self.resources.app_log.report(&error.to_string()),
         }
         outcome
     }
 
-    /// Records the latest note where one is due, before the lines are synced whose checkpoint comes next, so that it is
-    /// itself signed then.
-    fn record_note(&mut self) {
-        let written = self.duty.watermark.written();
-        if written < self.noted_at + self.duty.cadence.entries {
+    /// Records the latest checkpoint in the trail if that is due, before the lines are synced whose
+    /// checkpoint comes next, so that the record itself is signed then.
+    fn record_checkpoint(&mut self) {
+        let written = self.resources.watermark.written();
+        if written < self.recorded_at + self.resources.cadence.entries {
             return;
         }
-        let Some(latest) = self.duty.checkpoint_signer.latest() else { return };
+        let Some(latest) = self.resources.checkpoint_signer.latest() else { return };
         let record = ControlRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
-        // One that is refused is recorded later: no entry depends on it.
-        if self.duty.appender.push_own(&record).is_ok() {
-            self.noted_at = self.duty.watermark.written();
+        // A refused record is written later: no entry depends on it.
+        if self.resources.appender.push_control_record(&record).is_ok() {
+            self.recorded_at = self.resources.watermark.written();
         }
     }
 
-    /// Says that the trail is alive where nothing else has for a while.
-    fn beat(&mut self) {
-        if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.duty.cadence.heartbeat {
+    /// Records a heartbeat if nothing else was recorded for a while.
+    fn record_heartbeat(&mut self) {
+        // ORDERING: see `Committer::stop`.
+        if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.resources.cadence.heartbeat
+        {
             self.busy_at = Instant::now();
-            if let Err(error) = self.duty.appender.push_own(&ControlRecord::Heartbeat)
+            if let Err(error) = self.resources.appender.push_control_record(&ControlRecord::Heartbeat)
                 && !error.is_closed()
             {
-                self.duty.app_log.trouble(&format!("cannot record a heartbeat: {error}"));
+                self.resources.app_log.report(&format!("cannot record a heartbeat: {error}"));
             }
         }
     }
 
-    fn rest(&self) {
-        let watermark = &self.duty.watermark;
+    fn sleep(&self) {
+        let watermark = &self.resources.watermark;
         let written = watermark.written();
-        let syncs_later = written > watermark.durable() && self.duty.durability != Durability::Os;
+        let syncs_later = written > watermark.durable() && self.resources.durability != Durability::Os;
         let is_idle = written == self.announced && !syncs_later;
         let pause = if is_idle { self.idle_pause() } else { TICK };
-        let pause = pause.min(watch::INTERVAL.saturating_sub(self.looked_at.elapsed()));
+        let pause = pause.min(watch::INTERVAL.saturating_sub(self.checked_at.elapsed()));
         let wakes_when_written = is_idle || watermark.is_in_demand();
         watermark.wait_for_work(Some(Instant::now() + pause), wakes_when_written, || {
+            // ORDERING: loaded under the watermark's mutex; see `Committer::stop`.
             self.stopping.load(Ordering::SeqCst)
                 || watermark.is_sync_wanted()
-                || self.duty.journal.is_pressed()
+                || self.resources.journal.needs_room()
                 || (wakes_when_written && watermark.written() > self.announced)
         });
     }
 
-    /// Until something is due although nothing happens.
+    /// Returns the time until something is due even if no line is written.
     fn idle_pause(&self) -> Duration {
         let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
-        let mut pause = left(self.busy_at, self.duty.cadence.heartbeat);
-        if let Some(age) = self.duty.appender.lock().age_left() {
+        let mut pause = left(self.busy_at, self.resources.cadence.heartbeat);
+        if let Some(age) = self.resources.appender.lock().age_left() {
             pause = pause.min(age.min(AGE_CHECK));
         }
         if self.unsigned() > 0 {
             pause = pause.min(self.until_checkpoint(self.unsigned()).unwrap_or(TICK));
         }
-        let is_dirty = self.duty.watermark.is_dirty();
+        let is_dirty = self.resources.watermark.is_dirty();
         if let Some(since) = self.unsigned_since.filter(|_| is_dirty) {
-            pause = pause.min(left(since, self.duty.cadence.interval));
+            pause = pause.min(left(since, self.resources.cadence.interval));
         }
         pause.max(TICK)
     }
 }
 
-/// Remembers since when something is so.
-fn note_since(since: &mut Option<Instant>, is_so: bool) {
+/// Keeps the time since which `is_so` has been true.
+fn update_since(since: &mut Option<Instant>, is_so: bool) {
     *since = is_so.then(|| since.unwrap_or_else(Instant::now));
 }

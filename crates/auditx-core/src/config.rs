@@ -1,8 +1,9 @@
-//! How a logger is set up: consuming setters, environment variables, or an application's own configuration file.
+//! The settings of a logger: from setters, environment variables, or an application's own configuration file.
 
 mod environment;
 mod modes;
 mod policy;
+mod validation;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,19 +12,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::c2sp::is_key_name;
 use crate::clock::{Clock, SystemClock};
 use crate::dir::Dir;
-use crate::encode::MAX_LINE;
 use crate::error::{Error, HookError, Result};
 use crate::key::{KeySource, Signer};
 use crate::line::RecordedEntry;
 use crate::redact::Redaction;
-use crate::ring::is_capacity;
 
 pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
 
-/// Where a logger writes when nothing is configured.
+/// The log directory if none is configured.
 pub const DEFAULT_LOG_DIR: &str = "logs";
 
 const DEFAULT_MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
@@ -47,16 +45,19 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// Settings of a logger.
+/// The settings of a logger.
 ///
-/// With serde, durations are text like `"100ms"` or `"30d"`; unknown keys are refused.
+/// A configuration implements `Deserialize`. Durations are then text such as `"100ms"` or `"30d"`, and
+/// unknown keys are rejected. Settings are validated by [`AuditLogger::open`](crate::AuditLogger::open).
 ///
 /// ```
 /// use auditx_core::{Config, Retention};
 /// use std::time::Duration;
 ///
-/// let config = Config::new("logs").origin("erp.example.com").retention(Retention::RetainFor(Duration::from_secs(86_400 * 400)));
-/// let from_file: Config = serde_json::from_str(r#"{"log_dir": "/var/log/erp", "durability": "every-entry"}"#)?;
+/// let retention = Retention::RetainFor(Duration::from_secs(86_400 * 400));
+/// let config = Config::new("logs").origin("erp.example.com").retention(retention);
+/// let text = r#"{"log_dir": "/var/log/erp", "durability": "every-entry"}"#;
+/// let from_file: Config = serde_json::from_str(text)?;
 /// # let _ = (config, from_file);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -126,174 +127,182 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Default: `logs`. The directory of the trail; made where it does not exist.
+    /// Creates a configuration with the default settings for this log directory; see [`Config::log_dir`].
     #[must_use]
     pub fn new(log_dir: impl Into<PathBuf>) -> Self {
         Self { log_dir: log_dir.into(), ..Self::default() }
     }
 
-    /// Default: `logs`. The directory of the trail; made where it does not exist.
+    /// Sets the directory of the trail. Default: `logs`. It is created if it does not exist.
     #[must_use]
     pub fn log_dir(mut self, log_dir: impl Into<PathBuf>) -> Self {
         self.log_dir = log_dir.into();
         self
     }
 
-    /// Default: none. Opens the trail in a directory of this name below the log directory, so that several processes
-    /// can share one place, each with a trail of its own. One to 64 characters of `[A-Za-z0-9._-]`.
+    /// Sets the instance name. Default: none. The trail is then in a directory of this name below the log
+    /// directory, so that several processes can use the same log directory, each with its own trail. 1 to 64
+    /// characters of `[A-Za-z0-9._-]`.
     #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.instance = name.into();
         self
     }
 
-    /// Default: the host's name. The name of the log in its first record, such as `erp.example.com`.
+    /// Sets the origin, the name of the log in its first record, such as `erp.example.com`. Default: the
+    /// hostname.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
         self
     }
 
-    /// Default: the operating system's. Written into each entry.
+    /// Sets the hostname written to each entry. Default: the one of the operating system.
     #[must_use]
     pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
         self.hostname = hostname.into();
         self
     }
 
-    /// Default: [`Console::Off`]. Shows entries on standard output or standard error, to people or as lines of JSON to a collector.
+    /// Sets whether entries are also written to standard output or standard error. Default: [`Console::Off`].
     #[must_use]
     pub fn console(mut self, console: Console) -> Self {
         self.console = console;
         self
     }
 
-    /// Default: 10 MiB. Seals the active segment once it holds this many bytes; at least 65,535.
+    /// Sets the size in bytes at which the active segment is sealed. Default: 10 MiB; at least 65,535.
     #[must_use]
     pub fn max_file_bytes(mut self, bytes: u64) -> Self {
         self.max_file_bytes = bytes;
         self
     }
 
-    /// Default: none. Seals the active segment this long after it began, if it holds any entry.
+    /// Sets the age at which the active segment is sealed, if it has any entries. Default: none.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// Default: [`Retention::KeepEverything`]. Which sealed segments are retired.
+    /// Sets which sealed segments are retired. Default: [`Retention::KeepEverything`].
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// Default: [`Compression::Zstd`]. How sealed segments are kept.
+    /// Sets the compression of sealed segments. Default: [`Compression::Zstd`].
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// Default: [`Durability::Interval`] of 100 ms. When accepted entries are made to survive a power loss.
+    /// Sets when accepted entries become durable. Default: [`Durability::Interval`] of 100 ms.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Default: [`JournalKind::Auto`]. What stands between `record()` and the trail.
+    /// Sets the journal between `record()` and the trail. Default: [`JournalKind::Auto`].
     #[must_use]
     pub fn journal(mut self, journal: JournalKind) -> Self {
         self.journal = journal;
         self
     }
 
-    /// Default: 16 MiB. Room in the ring, on disk and in memory: a power of two from 256 KiB to 1 GiB.
+    /// Sets the size of the ring in bytes, on disk and in memory. Default: 16 MiB; a power of two from 256
+    /// KiB to 1 GiB.
     #[must_use]
     pub fn journal_bytes(mut self, bytes: u64) -> Self {
         self.journal_bytes = bytes;
         self
     }
 
-    /// Default: [`OnFull::Wait`] of 10 s. What `record()` does while the journal is full.
+    /// Sets what `record()` does while the journal is full. Default: [`OnFull::Wait`] of 10 s.
     #[must_use]
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.on_full = on_full;
         self
     }
 
-    /// Default: the deny-list of secrets. What must never be stored.
+    /// Sets the redaction rules. Default: [`Redaction::default`], which masks values whose key names a
+    /// secret.
     #[must_use]
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
         self
     }
 
-    /// Default: none. The currency of amounts that name none, such as `MMK`.
+    /// Sets the currency of amounts without one, such as `MMK`. Default: none.
     #[must_use]
     pub fn default_currency(mut self, currency: impl Into<String>) -> Self {
         self.default_currency = currency.into();
         self
     }
 
-    /// Default: 5 failures in 60 s per address. When failed security events become CRITICAL.
+    /// Sets when failed security events become CRITICAL. Default: after 5 failures in 60 s per address.
     #[must_use]
     pub fn rate_limit(mut self, rate_limit: RateLimit) -> Self {
         self.rate_limit = rate_limit;
         self
     }
 
-    /// Default: each second or 1,024 entries while any arrive, a heartbeat each hour while none do. When checkpoints are
-    /// signed; they are in any case at seals and at `close`.
+    /// Sets when checkpoints are signed. Default: every second or every 1,024 entries while entries arrive,
+    /// and a heartbeat every hour otherwise. A checkpoint is also signed at each seal and at `close`.
     #[must_use]
     pub fn checkpoints(mut self, cadence: Cadence) -> Self {
         self.checkpoints = cadence;
         self
     }
 
-    /// Default: [`KeySource::Trail`]. The key that signs checkpoints.
+    /// Sets the key that signs checkpoints. Default: [`KeySource::Trail`].
     #[must_use]
     pub fn signing_key(mut self, source: KeySource) -> Self {
         self.signing_key = source;
         self
     }
 
-    /// Default: none. Signs checkpoints with something of the application's own: a KMS, an HSM.
+    /// Sets a signer implemented by the application, such as a KMS or an HSM. Default: none.
     #[must_use]
     pub fn signer(self, signer: impl Signer + 'static) -> Self {
         self.signing_key(KeySource::Signer(Arc::new(signer)))
     }
 
-    /// Default: `0o640` less the umask. The permissions of files, exactly these whatever the umask. Keys and the journal's ring
-    /// stay 0600. In configuration files and `AUDITX_FILE_MODE`: text in octal, `0644`.
+    /// Sets the permissions of files, regardless of the umask. Default: `0o640`, reduced by the umask. Keys
+    /// and the ring always have 0600. In configuration files and `AUDITX_FILE_MODE`, octal digits as text:
+    /// `0644`.
     #[must_use]
     pub fn file_mode(mut self, mode: u32) -> Self {
         self.file_mode = Some(modes::Octal(mode));
         self
     }
 
-    /// Default: `0o750` less the umask. The permissions of directories, as [`Config::file_mode`]. Keys' stays 0700.
+    /// Sets the permissions of directories, like [`Config::file_mode`]. Default: `0o750`, reduced by the
+    /// umask. The directory of keys always has 0700.
     #[must_use]
     pub fn dir_mode(mut self, mode: u32) -> Self {
         self.dir_mode = Some(modes::Octal(mode));
         self
     }
 
-    /// Default: the process's group. The group that files and directories are given to, such as the one of the log collector:
-    /// a name in /etc/group, or a number.
+    /// Sets the group of files and directories, for example that of the log collector. Default: the group of
+    /// the process. A name in /etc/group or a number.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = group.into();
         self
     }
 
-    /// Default: none. Calls `hook` with every entry recorded from the first open with this hook on.
+    /// Adds a hook that is called with every entry recorded since the first open with a hook of this name.
+    /// Default: no hooks.
     ///
-    /// Hooks run on a thread of their own, after the entry is durable (under [`Durability::Os`]: written), in order and
-    /// at least once: the name's cursor is kept in the trail's directory. An error or a panic goes to app.log and the
-    /// same entry is tried again with growing pauses; it blocks and loses nothing.
+    /// Each hook runs on its own thread and gets the entries in order, each after it is durable (with
+    /// [`Durability::Os`]: written). Its progress is stored under its name in the directory of the trail. An
+    /// entry is delivered at least once: after an error or a panic, which is written to app.log, the same
+    /// entry is retried with increasing delays. A failing hook neither delays recording nor loses entries.
     #[must_use]
     pub fn on_audit(
         self,
@@ -303,7 +312,8 @@ impl Config {
         self.with_hook(name.into(), false, Arc::new(hook))
     }
 
-    /// The same as [`Config::on_audit`], but a new name begins with the oldest entry the trail holds: for copies.
+    /// Like [`Config::on_audit`], but a hook with a new name begins with the oldest entry of the trail. For
+    /// copies of the trail.
     #[must_use]
     pub fn on_audit_from_start(
         self,
@@ -318,80 +328,25 @@ impl Config {
         self
     }
 
-    /// Default: the system's. Where timestamps and the rate limit's window come from.
+    /// Sets the clock of timestamps and of the rate limit. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The directory the trail itself stands in.
+    /// Returns the directory of the trail: the log directory, or the directory of the instance below it.
     #[must_use]
     pub fn trail_dir(&self) -> PathBuf {
         if self.instance.is_empty() { self.log_dir.clone() } else { self.log_dir.join(&self.instance) }
     }
 
-    /// Opens the directory of the trail, which is created where it does not exist.
+    /// Opens the directory of the trail, which is created if it does not exist.
     pub(crate) fn hold_dir(&self) -> Result<Dir> {
         let path = self.trail_dir();
         Dir::hold(&path, modes::modes(self.file_mode, self.dir_mode, &self.group)?)
             .map_err(|error| Error::storage("cannot open the log directory", &path, error))
     }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        if !self.instance.is_empty() && !is_name(&self.instance) {
-            return Err(Error::invalid(format!("instance {:?} {NAME_RULE}", self.instance)));
-        }
-        if self.max_file_bytes < MAX_LINE as u64 {
-            return Err(Error::invalid(format!(
-                "max_file_bytes {} is less than one line may need, {MAX_LINE} bytes",
-                self.max_file_bytes
-            )));
-        }
-        if !self.origin.is_empty() && !is_key_name(&self.origin) {
-            return Err(Error::invalid(format!(
-                "origin {:?} cannot name the signing key: it must not hold white space, control characters or `+`",
-                self.origin
-            )));
-        }
-        if !is_capacity(self.journal_bytes) {
-            return Err(Error::invalid(format!(
-                "journal_bytes {} is not a power of two from 256 KiB to 1 GiB",
-                self.journal_bytes
-            )));
-        }
-        self.checkpoints.check()?;
-        modes::modes(self.file_mode, self.dir_mode, &self.group)?;
-        for (place, hook) in self.hooks.iter().enumerate() {
-            if !is_name(&hook.name) {
-                return Err(Error::invalid(format!("on_audit hook {:?} {NAME_RULE}", hook.name)));
-            }
-            if RESERVED_NAMES.contains(&hook.name.as_str()) {
-                return Err(Error::invalid(format!(
-                    "on_audit hook {:?} has the name of a follower of ours",
-                    hook.name
-                )));
-            }
-            if self.hooks[..place].iter().any(|earlier| earlier.name == hook.name) {
-                return Err(Error::invalid(format!(
-                    "two on_audit hooks are named {:?}: each needs its own cursor",
-                    hook.name
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The followers every logger may have; see `follow`.
-const RESERVED_NAMES: [&str; 2] = ["security.jsonl", "console"];
-
-const NAME_RULE: &str = "must be 1 to 64 characters of [A-Za-z0-9._-] and not begin with a dot";
-
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && !text.starts_with('.')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Who is acting, for whom, from where: one shared handle per request or job, current while its code runs.
+//! The context of a request or job: who acts, for which company, from which address.
 //!
-//! The current context is a thread-local that [`RequestContext::scope`] swaps in at each poll of a future and out
-//! again when the poll ends or the future is dropped. It needs no runtime, works on tokio, actix and plain threads,
-//! and cannot leak into the next task on the same thread. Spawned tasks, threads and blocking pools do not inherit
-//! it: wrap what they run in [`RequestContext::in_task`] or [`RequestContext::in_fn`].
+//! The current context is a thread-local that [`RequestContext::scope`] sets at each poll of a future and
+//! resets when the poll ends or the future is dropped. It needs no runtime, works on tokio, actix and plain
+//! threads, and cannot leak into the next task on the same thread. Spawned tasks, threads and blocking pools
+//! do not inherit it: wrap their work in [`RequestContext::in_task`] or [`RequestContext::in_fn`].
 
 mod attachment;
 mod carrier;
@@ -22,38 +22,42 @@ use attachment::Attachments;
 pub use carrier::Carrier;
 pub use scope::{ContextGuard, Scoped};
 
-/// The user of an entry whose context names none.
+/// The user of an entry that has no user of its own and none in its context.
 pub const DEFAULT_USER: &str = "SYSTEM";
 
 thread_local! {
     static CURRENT: RefCell<Option<RequestContext>> = const { RefCell::new(None) };
 }
 
-/// What a context says; empty strings say nothing and are left out of the line.
+/// The fields of a context. Empty strings are omitted from the line.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ContextFields {
-    /// Who acts; [`DEFAULT_USER`] is written where this is empty.
+    /// The user who acts. [`DEFAULT_USER`] is written if this is empty.
     pub user: String,
-    /// In which role.
+    /// The role of the user.
     pub user_role: String,
-    /// For which company.
+    /// The company.
     pub company_id: String,
-    /// In which branch.
+    /// The branch of the company.
     pub branch_id: String,
-    /// In which session (hashed, when the HTTP middleware sets it).
+    /// The session; a hash of its id if the HTTP middleware sets it.
     pub session_id: String,
-    /// In which request.
+    /// The request.
     pub request_id: String,
-    /// From which address.
+    /// The client's address.
     pub ip: Option<IpAddr>,
-    /// Free key-values; they join the metadata of every entry, which wins where both name a key.
+    /// Additional keys and values, added to the metadata of every entry. If an entry sets the same key, the
+    /// value of the entry is used.
     pub extra: BTreeMap<String, Value>,
-    /// Keys of a carrier that this version does not know, handed on as they came.
+    /// Keys of a carrier that this version does not know. They are passed on unchanged.
     pub(crate) carried: BTreeMap<String, String>,
 }
 
-/// A shared handle: clones see each other's updates, and so do later entries and the middleware's closing entry.
+/// A shared handle to the context of one request or job.
+///
+/// Clones share the same fields: an update through one of them applies to all later entries, including the
+/// closing entry of the HTTP middleware.
 ///
 /// ```
 /// use auditx_core::RequestContext;
@@ -70,13 +74,16 @@ pub struct RequestContext {
 #[derive(Debug, Default)]
 struct Shared {
     fields: Mutex<ContextFields>,
-    /// Stands for what the fields say, for those who remember it; 0 since a change until the next who asks. Written under
-    /// the lock only. Read without it: who must see a change comes after the change's unlocking, and hence after its 0.
+    /// Identifies the current content of `fields`, for caches of it. A change sets it to 0; the next
+    /// [`RequestContext::read_version`] assigns a new number.
+    ///
+    /// ORDERING: relaxed is enough. It is written only while `fields` is locked. A reader that must see a
+    /// change happens after the unlock of that change, and therefore after the store of 0.
     version: AtomicU64,
     attachments: Attachments,
 }
 
-/// Who acts and in which request; without waiting for a thread that is editing the context.
+/// Shows user and request id. Does not block: shows nothing while another thread has the fields locked.
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut context = f.debug_struct("RequestContext");
@@ -104,41 +111,42 @@ macro_rules! text_setters {
 }
 
 impl RequestContext {
-    /// An empty context.
+    /// Creates an empty context.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One that says this from the start.
+    /// Creates a context with these fields.
     pub(crate) fn of(fields: ContextFields) -> Self {
         let shared = Shared { fields: Mutex::new(fields), ..Shared::default() };
         Self { shared: Arc::new(shared) }
     }
 
     text_setters! {
-        /// Who acts.
+        /// Sets the user who acts.
         user,
-        /// In which role.
+        /// Sets the role of the user.
         user_role,
-        /// For which company.
+        /// Sets the company.
         company_id,
-        /// In which branch.
+        /// Sets the branch.
         branch_id,
-        /// In which session. Prefer a hash of it: a raw session id in a log is a session to steal.
+        /// Sets the session. Prefer a hash of the session id: a raw id in a log lets its readers take over
+        /// the session.
         session_id,
-        /// In which request.
+        /// Sets the request id.
         request_id,
     }
 
-    /// From which address.
+    /// Sets the client's address.
     #[must_use]
     pub fn ip(self, ip: IpAddr) -> Self {
         self.change(|fields| fields.ip = Some(ip));
         self
     }
 
-    /// A free key-value that joins the metadata of every entry.
+    /// Adds a key and a value to the metadata of every entry.
     #[must_use]
     pub fn extra(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let (key, value) = (key.into(), value.into());
@@ -146,23 +154,24 @@ impl RequestContext {
         self
     }
 
-    /// The context this code runs in, or a new empty one where there is none.
+    /// Returns the current context, or a new empty one if there is none.
     #[must_use]
     pub fn current() -> Self {
         Self::try_current().unwrap_or_default()
     }
 
-    /// The context this code runs in.
+    /// Returns the current context. `None` if there is none.
     #[must_use]
     pub fn try_current() -> Option<Self> {
-        // While the thread's locals are torn down there is no context any more: entries then say SYSTEM.
+        // During thread teardown there is no context; the user of entries is then SYSTEM.
         CURRENT
             .try_with(|current| current.try_borrow().ok().and_then(|current| current.clone()))
             .ok()
             .flatten()
     }
 
-    /// Changes the current context; where there is none, this thread gets one until [`RequestContext::clear`].
+    /// Changes the current context. If there is none, a new context becomes current on this thread until
+    /// [`RequestContext::clear`].
     pub fn update(edit: impl FnOnce(&mut ContextFields)) {
         match Self::try_current() {
             Some(context) => context.edit(edit),
@@ -174,8 +183,8 @@ impl RequestContext {
         }
     }
 
-    /// Makes the current context say what `context` says; where there is none, `context` becomes this thread's until
-    /// [`RequestContext::clear`].
+    /// Replaces the fields of the current context by those of `context`. If there is no current context,
+    /// `context` becomes current on this thread until [`RequestContext::clear`].
     pub fn set(context: &Self) {
         match Self::try_current() {
             Some(current) if Arc::ptr_eq(&current.shared, &context.shared) => {}
@@ -187,7 +196,10 @@ impl RequestContext {
         }
     }
 
-    /// Empties the current context and, outside any scope, forgets it. Call it where a pooled thread's job ends.
+    /// Clears the fields of the current context. Outside of any scope, also removes the context from this
+    /// thread.
+    ///
+    /// Call it at the end of a job on a pooled thread.
     pub fn clear() {
         if let Some(current) = Self::install(None) {
             current.replace(ContextFields::default());
@@ -199,8 +211,9 @@ impl RequestContext {
 
     /// Changes this context.
     ///
-    /// `edit` works on a copy and its changes are merged in field by field, so it may itself record entries, and two
-    /// edits at once lose nothing. Where it panics nothing is changed.
+    /// `edit` gets a copy of the fields; the fields it changes are then merged into the context. `edit` may
+    /// therefore record entries, and concurrent edits of different fields do not overwrite each other. If it
+    /// panics, nothing is changed.
     pub fn edit(&self, edit: impl FnOnce(&mut ContextFields)) {
         let before = self.fields();
         let mut after = before.clone();
@@ -208,26 +221,28 @@ impl RequestContext {
         self.change(|fields| fields.take_changes(&before, after));
     }
 
-    /// A copy of what it says now.
+    /// Returns a copy of the fields.
     #[must_use]
     pub fn fields(&self) -> ContextFields {
         self.lock().clone()
     }
 
-    /// Reads in place. `read` must not run foreign code: the context is locked meanwhile.
+    /// Calls `read` with the fields. They are locked during the call, so `read` must not call application
+    /// code.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&ContextFields) -> T) -> T {
         read(&self.lock())
     }
 
-    /// Equal versions of whatever contexts say the same.
+    /// Returns the version of the fields; 0 if none is assigned. Contexts with the same other version have
+    /// equal fields.
     #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.shared.version.load(Ordering::Relaxed)
     }
 
-    /// As [`RequestContext::read`], with the version of what is read.
+    /// Like [`RequestContext::read`], but also passes the version of the fields.
     pub(crate) fn read_version<T>(&self, read: impl FnOnce(&ContextFields, u64) -> T) -> T {
-        /// No two contexts ever have the same; 2^64 of them will not be.
+        /// Unique for the lifetime of the process: 2^64 versions are never used up.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let fields = self.lock();
         let version = match self.version() {
@@ -249,11 +264,12 @@ impl RequestContext {
     }
 
     fn lock(&self) -> MutexGuard<'_, ContextFields> {
-        // Nothing panics while holding this lock, and half a set of facts beats none.
+        // Nothing panics while holding this lock, and a part of the fields would still be better than none.
         self.shared.fields.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `read` with the context this code runs in. `read` must not run foreign code, which could not enter another context.
+    /// Calls `read` with the current context. The thread-local is borrowed during the call, so `read` must
+    /// not call application code, which could not enter another context.
     #[inline]
     pub(crate) fn with_current<T>(read: impl FnOnce(Option<&Self>) -> T) -> T {
         let mut read = Some(read);
@@ -262,11 +278,11 @@ impl RequestContext {
             CURRENT.try_with(|current| current.try_borrow().ok().and_then(|current| run(current.as_ref())));
         match done {
             Ok(Some(done)) => done,
-            _ => run(None).expect("read has not run yet: there was no context to borrow"),
+            _ => run(None).expect("`read` was not called yet, since the thread-local was not available"),
         }
     }
 
-    /// Replaces the thread's slot and returns what was in it.
+    /// Sets the current context of this thread and returns the previous one.
     fn install(context: Option<Self>) -> Option<Self> {
         CURRENT
             .try_with(|current| {
@@ -284,9 +300,9 @@ impl ContextFields {
     fn take_changes(&mut self, before: &Self, after: Self) {
         let Self { user, user_role, company_id, branch_id, session_id, request_id, ip, extra, carried: _ } =
             after;
-        let take = |live: &mut String, before: &String, after: String| {
+        let take = |current: &mut String, before: &String, after: String| {
             if *before != after {
-                *live = after;
+                *current = after;
             }
         };
         take(&mut self.user, &before.user, user);

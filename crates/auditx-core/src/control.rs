@@ -1,8 +1,9 @@
-//! Copies of the control records that a reader needs before it has read the trail, in `.auditx/control.jsonl`: `genesis`,
-//! every `key`, and the newest `retired`.
+//! Copies of the control records that a reader needs before it has read the trail, in
+//! `.auditx/control.jsonl`: `genesis`, every `key`, and the newest `retired`.
 //!
-//! They name the keys that may sign, and the line that the trail begins with. Without the file a reader must look for them in
-//! every line. Nobody has to believe it: a line of it is the trail's if its leaf hash is in the signed tree.
+//! They contain the keys that may sign and the first line of the trail. Without the file, a reader must look
+//! for them in every line. The file need not be trusted: a line of it belongs to the trail if its leaf hash
+//! is in the signed tree.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,13 +16,13 @@ use crate::segment::{TrailReader, line_at};
 use crate::storage::Storage;
 use crate::tiles::Tiles;
 
-/// Its name in the trail's directory.
+/// The name of the file in the trail's directory.
 pub(crate) const CONTROL: &str = ".auditx/control.jsonl";
 
-/// More than thousands of replaced keys take.
-const MOST_BYTES: u64 = 4 << 20;
+/// The size limit for reading, enough for thousands of key rotations.
+const MAX_BYTES: u64 = 4 << 20;
 
-/// The lines of the file, each without its newline; `None` if there is no file.
+/// Returns the lines of the file without their newlines, or `None` if there is no file.
 ///
 /// # Errors
 /// `is_storage` if it cannot be read.
@@ -37,24 +38,24 @@ pub fn control_lines(directory: impl Into<Dir>) -> Result<Option<Vec<Vec<u8>>>> 
     }
 }
 
-/// Of a file that is longer than any that was written here the beginning.
+/// Reads the file, or only its beginning if it is longer than any that this module writes.
 fn read_some(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).map(|_| bytes)
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map(|_| bytes)
 }
 
 fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-/// Adds the control record in the line with this number. A newer `retired` replaces the older one. Without a file, the whole
-/// trail is read for the others.
+/// Adds the control record in the line with this sequence number. A newer `retired` replaces the older one.
+/// If there is no file, the whole trail is read for the other records.
 ///
 /// # Errors
-/// `is_storage` if the disk refuses, `is_corrupt` if the line is not in the trail.
-pub(crate) fn keep(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<()> {
+/// `is_storage` if a file cannot be read or written; `is_corrupt` if the line is not in the trail.
+pub(crate) fn store(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<()> {
     let lines = match control_lines(directory)? {
-        None => with_those_of_trail(directory, Vec::new(), |_| false)?,
+        None => with_records_of_trail(directory, Vec::new(), |_| false)?,
         Some(mut lines) => {
             add(&mut lines, &line_at(directory, seq)?);
             lines
@@ -63,13 +64,14 @@ pub(crate) fn keep(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<(
     write(directory, storage, &lines)
 }
 
-/// Writes the file again from the trail, if it is missing, does not name `key`, or holds a line that is not in the tree. A
-/// copy that is in the tree stays: the record itself may have been retired. Costs one look at the first line while the first
-/// key signs and nothing was retired, otherwise reading the whole trail once.
+/// Rewrites the file from the trail if it is missing, does not contain `key`, or contains a line that is not
+/// in the tree. Copies that are in the tree are kept, since the record itself may have been retired. Costs
+/// one look at the first line if the first key signs and nothing was retired, otherwise one pass over the
+/// whole trail.
 ///
 /// # Errors
-/// `is_storage` if the disk refuses, `is_corrupt` if the trail cannot be followed.
-pub(crate) fn make(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<()> {
+/// `is_storage` if a file cannot be read or written; `is_corrupt` if the trail is damaged.
+pub(crate) fn repair(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<()> {
     let tiles = Tiles::open(directory);
     let is_recorded = |line: &Vec<u8>| leaf_of(line).is_some_and(|leaf| tiles.holds(leaf));
     let names_key = |line: &[u8]| memchr::memmem::find(line, key.as_bytes()).is_some();
@@ -79,12 +81,13 @@ pub(crate) fn make(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<
     if lines.len() == count && lines.iter().any(|line| names_key(line)) {
         return Ok(());
     }
-    let lines = with_those_of_trail(directory, lines, |line| parse_seq(line) == Some(0) && names_key(line))?;
+    let is_last = |line: &[u8]| parse_seq(line) == Some(0) && names_key(line);
+    let lines = with_records_of_trail(directory, lines, is_last)?;
     write(directory, storage, &lines)
 }
 
-/// These, and the control records in the trail up to the first line that `is_last`.
-fn with_those_of_trail(
+/// Adds the control records of the trail to `lines`, up to the first line that satisfies `is_last`.
+fn with_records_of_trail(
     directory: &Dir,
     mut lines: Vec<Vec<u8>>,
     is_last: impl Fn(&[u8]) -> bool,
@@ -117,10 +120,10 @@ fn write(directory: &Dir, storage: &dyn Storage, lines: &[Vec<u8>]) -> Result<()
     })
 }
 
-/// Removes the file of a trail that another one replaces.
+/// Removes the file, for a trail that is being replaced.
 ///
 /// # Errors
-/// `is_storage` if the disk refuses.
+/// `is_storage` if it cannot be removed.
 pub(crate) fn remove(directory: &Dir) -> Result<()> {
     match directory.remove(CONTROL) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

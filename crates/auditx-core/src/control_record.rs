@@ -1,4 +1,4 @@
-//! The library's own records: ordinary lines with a reserved top-level object that no caller can set.
+//! Control records: ordinary lines with a reserved top-level object that no caller can set.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, Timestamp};
-use crate::encode::{Envelope, with_desk};
+use crate::encode::{Envelope, with_scratch};
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
 use crate::tree::{CompactRange, Hash, hash_from_hex, to_hex};
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
-/// The version of the format of lines and files.
+/// The version of the line and file format.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// What the library has to say about the trail.
+/// A line that the library writes about the trail itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ControlRecord {
     Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
@@ -36,25 +36,26 @@ pub(crate) enum ControlRecord {
     ShippingDropped { destination: String, next: u64 },
 }
 
-/// The trail that a new one takes the place of, because it no longer agreed with what had been signed.
+/// The trail that a new one replaces because it no longer matched what had been signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PreviousTrail {
     pub(crate) trail_id: String,
-    /// The last note that could be read.
+    /// The last checkpoint that could be read.
     pub(crate) note: String,
-    /// Where its files are now.
+    /// The directory that its files were moved to.
     pub(crate) moved_to: String,
     pub(crate) why: String,
 }
 
-/// A segment that another program renamed, removed, replaced or cut, and that was written anew under its name.
+/// A segment that another program renamed, removed, replaced or truncated, and that was written again under
+/// its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Restoration {
     pub(crate) name: String,
     pub(crate) cause: String,
-    /// Lines that could not be restored: stubs with their hashes take their places.
+    /// The lines that could not be restored and were replaced by stubs with their hashes.
     pub(crate) lost: Vec<RangeInclusive<u64>>,
-    /// Where the file is now that another program put in its place.
+    /// The name to which the other program's file was moved.
     pub(crate) aside: Option<String>,
 }
 
@@ -65,8 +66,8 @@ impl fmt::Display for Restoration {
             f.write_str("; it was restored, no line is lost")?;
         } else {
             f.write_str("; it was restored, but for these lines, which are lost: ")?;
-            for (place, range) in self.lost.iter().enumerate() {
-                let comma = if place > 0 { ", " } else { "" };
+            for (index, range) in self.lost.iter().enumerate() {
+                let comma = if index > 0 { ", " } else { "" };
                 let (first, last) = (range.start(), range.end());
                 if first == last {
                     write!(f, "{comma}{first}")
@@ -136,7 +137,7 @@ impl ControlRecord {
                     format!("{bytes} bytes of an unfinished line moved to {file}")
                 });
                 let replayed = (*replayed > 0).then(|| {
-                    format!("{replayed} accepted entries of its last process brought in from the journal")
+                    format!("{replayed} pending entries of its last process recovered from the journal")
                 });
                 let unsigned = (torn.is_none() && replayed.is_none())
                     .then(|| format!("its last process ended before {unsigned_lines} lines were signed"));
@@ -153,7 +154,7 @@ impl ControlRecord {
             Self::Indexed { first_seq, .. } => format!("Segment from line {first_seq} on indexed"),
             Self::Retired { segment, why, .. } => format!("Segment {segment} retired: {why}"),
             Self::ShippingDropped { destination, next } => {
-                format!("Nobody ships to {destination} any more, which has the lines before line {next}")
+                format!("Shipping to {destination} dropped; it has the lines before line {next}")
             }
         }
     }
@@ -163,7 +164,8 @@ impl ControlRecord {
         match self {
             Self::Genesis { trail_id, origin, key, previous } => {
                 let mut fields = json!({
-                    "kind": kind, "format": FORMAT_VERSION, "trail_id": trail_id, "origin": origin, "key": key,
+                    "kind": kind, "format": FORMAT_VERSION, "trail_id": trail_id, "origin": origin,
+                    "key": key,
                 });
                 if let Some(PreviousTrail { trail_id, note, moved_to, why }) = previous {
                     fields["previous"] = json!({
@@ -173,8 +175,8 @@ impl ControlRecord {
                 fields
             }
             Self::Open { instance, key, heartbeat } => json!({
-                "kind": kind, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "instance": instance,
-                "key": key, "heartbeat_s": heartbeat.as_secs(),
+                "kind": kind, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+                "instance": instance, "key": key, "heartbeat_s": heartbeat.as_secs(),
             }),
             Self::Close => json!({"kind": kind, "pid": std::process::id()}),
             Self::Recovered { torn, unsigned_lines, replayed } => {
@@ -199,10 +201,12 @@ impl ControlRecord {
                 fields
             }
             Self::Gap { count, first, last, why } => json!({
-                "kind": kind, "count": count, "first": first.to_string(), "last": last.to_string(), "why": why,
+                "kind": kind, "count": count, "first": first.to_string(), "last": last.to_string(),
+                "why": why,
             }),
             Self::Rotated { segment, first_seq, last_seq, bytes } => json!({
-                "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": last_seq, "bytes": bytes,
+                "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": last_seq,
+                "bytes": bytes,
             }),
             Self::Checkpoint { size, note } => json!({"kind": kind, "size": size, "note": note}),
             Self::Heartbeat => json!({"kind": kind}),
@@ -214,7 +218,8 @@ impl ControlRecord {
                 json!({"kind": kind, "first_seq": first_seq, "sha256": to_hex(sha256)})
             }
             Self::Retired { segment, first_seq, frontier, why } => json!({
-                "kind": kind, "segment": segment, "first_seq": first_seq, "last_seq": frontier.end().saturating_sub(1),
+                "kind": kind, "segment": segment, "first_seq": first_seq,
+                "last_seq": frontier.end().saturating_sub(1),
                 "root": frontier.root().map(|root| to_hex(&root)),
                 "frontier": frontier.hashes().map(|hash| to_hex(hash)).collect::<Vec<_>>(),
                 "why": why,
@@ -225,7 +230,7 @@ impl ControlRecord {
         }
     }
 
-    /// The body of its line.
+    /// Encodes the body of its line.
     pub(crate) fn encode(&self, envelope: &Envelope, clock: &dyn Clock) -> Result<Vec<u8>> {
         let mut entry = Entry::new(self.description(), BusinessModule::System, self.action());
         entry.level = self.level();
@@ -236,15 +241,15 @@ impl ControlRecord {
         };
         entry.control_record = Some(self.fields());
         let now = Timestamp::of(clock.now());
-        with_desk(|desk| {
-            envelope.encode(desk, &entry, None, new_id(now), now)?;
-            Ok(desk.body().to_vec())
+        with_scratch(|scratch| {
+            envelope.encode(scratch, &entry, None, new_id(now), now)?;
+            Ok(scratch.body().to_vec())
         })
     }
 }
 
-/// The hashes that stand for all lines up to the end of a retired segment, as its `retired` record has them; none where the
-/// line is another one. They are to be believed as far as the line is.
+/// Returns the frontier of all lines up to the end of a retired segment, as stated by its `retired` record;
+/// `None` if the line is not one. It is only as trustworthy as the line.
 #[must_use]
 pub fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
     let record = record_in(line, "retired")?;
@@ -253,19 +258,19 @@ pub fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
     CompactRange::frontier(record["last_seq"].as_u64()?.checked_add(1)?, &hashes?).ok()
 }
 
-/// The first sequence number of the segment and the SHA-256 of its index, as an `indexed` record names them; `None` if the
-/// line is another one. They are to be believed as far as the line is.
+/// Returns the first sequence number of a segment and the SHA-256 of its index, as stated by an `indexed`
+/// record; `None` if the line is not one. They are only as trustworthy as the line.
 pub(crate) fn indexed(line: &[u8]) -> Option<(u64, Hash)> {
     let record = record_in(line, "indexed")?;
     Some((record["first_seq"].as_u64()?, hash_from_hex(record["sha256"].as_str()?)?))
 }
 
-/// The kind of the control record in a line; `None` if it holds none.
+/// Returns the kind of the control record in a line; `None` if the line is not one.
 pub(crate) fn kind_in(line: &[u8]) -> Option<String> {
     control_record(line)?["kind"].as_str().map(str::to_owned)
 }
 
-/// What a control record of this kind says; `None` if the line is another one.
+/// Returns the fields of a control record of this kind; `None` if the line is not one.
 fn record_in(line: &[u8], kind: &str) -> Option<Value> {
     control_record(line).filter(|record| record["kind"] == kind)
 }

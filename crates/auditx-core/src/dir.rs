@@ -1,10 +1,11 @@
-//! A directory, and the files in it by name.
+//! A trail's directory, and access to the files in it by name.
 //!
-//! The logger holds its directory open and resolves every name below it from that descriptor (`openat(2)`), so that neither
-//! a `chdir` nor the renaming of a parent changes where things go. Programs that only read resolve the path at each call.
+//! The logger holds its directory open and resolves every name below it from that descriptor (`openat(2)`),
+//! so that neither a `chdir` nor renaming a parent changes which files it uses. Programs that only read
+//! resolve the path at each call.
 //!
-//! Files are created 0640 and directories 0750 unless [`Modes`] says otherwise. A symlink, FIFO, device or another user's
-//! file in the place of one of the trail's files is refused.
+//! Files are created with mode 0640 and directories with 0750, unless [`Modes`] states otherwise. A symlink,
+//! a FIFO, a device or another user's file under the name of one of the trail's files is rejected.
 
 mod access;
 mod replace;
@@ -24,15 +25,16 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode};
 use rustix::io::Errno;
 
 pub(crate) use access::{Access, Modes};
-use access::{PRIVATE_DIRECTORY, PRIVATE_FILE, adopt, raw};
+use access::{PRIVATE_DIRECTORY, PRIVATE_FILE, raw, set_owner};
 pub(crate) use stat::FileStat;
 
 /// The library's own directory inside a trail.
 pub const AUDITX_DIR: &str = ".auditx";
 
-/// The directory of a trail, as functions that read one take it: made from a path, which is then resolved at each call.
+/// The directory of a trail, as taken by functions that read one. It is created from a path, which is
+/// resolved at each call.
 ///
-/// A logger holds its directory open instead. Clones are cheap.
+/// A logger holds its directory open instead. Cloning is cheap.
 #[derive(Clone)]
 pub struct Dir(Arc<Inner>);
 
@@ -62,7 +64,7 @@ impl From<&PathBuf> for Dir {
 }
 
 impl From<PathBuf> for Dir {
-    /// A directory whose names are resolved through its path at each call.
+    /// Creates a directory whose names are resolved through its path at each call.
     fn from(path: PathBuf) -> Self {
         Self(Arc::new(Inner { path, held: None, modes: Modes::default() }))
     }
@@ -75,7 +77,7 @@ impl From<&Dir> for Dir {
 }
 
 impl Dir {
-    /// Creates the directory and its parents where they are missing, and holds it open.
+    /// Creates the directory and its parents if they are missing, and holds it open.
     pub(crate) fn hold(path: &Path, modes: Modes) -> io::Result<Self> {
         create_all(path, modes)?;
         let path = std::fs::canonicalize(path)?;
@@ -84,28 +86,28 @@ impl Dir {
         Ok(Self(Arc::new(Inner { path, held: Some(held), modes })))
     }
 
-    /// Creates the directory itself and its parents where they are missing.
+    /// Creates the directory and its parents if they are missing.
     pub(crate) fn create_all(&self) -> io::Result<()> {
         create_all(&self.0.path, self.0.modes)
     }
 
-    /// Where it was when it was opened.
+    /// Returns its path at the time it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// The path of a file in it, for messages.
+    /// Returns the path of a file in it, for messages.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path.join(name)
     }
 
-    /// The descriptor, where it is held open.
+    /// Returns the descriptor if the directory is held open.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.0.held.as_ref().map(AsFd::as_fd)
     }
 
-    /// Calls `with` with what a name is resolved from, and the name as it is spelled from there.
+    /// Calls `with` with the descriptor from which `name` is resolved, and the name relative to it.
     fn resolve<T>(
         &self,
         name: &Path,
@@ -150,18 +152,18 @@ impl Dir {
 
     fn open_raw(&self, name: &Path, flags: OFlags, is_private: bool) -> io::Result<File> {
         let mode = if is_private { PRIVATE_FILE } else { raw(self.0.modes.file.unwrap_or(Modes::FILE)) };
-        // A symlink is not followed, and a FIFO is not waited for.
+        // Does not follow a symlink, and does not block on a FIFO.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         self.resolve(name, |at, name| rustix::fs::openat(at, name, flags, Mode::from_raw_mode(mode)))
             .map(File::from)
     }
 
-    /// Gives a file that it creates exactly the permissions and the group that were configured.
+    /// Opens a file, and gives it exactly the configured permissions and group if it creates it.
     fn open_or_create(&self, name: &Path, access: Access) -> io::Result<File> {
         let flags = access.flags;
         match self.open_raw(name, flags | OFlags::EXCL, access.is_private) {
             Ok(file) => {
-                adopt(&file, self.0.modes.file, self.0.modes.group)?;
+                set_owner(&file, self.0.modes.file, self.0.modes.group)?;
                 Ok(file)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !flags.contains(OFlags::EXCL) => {
@@ -171,14 +173,14 @@ impl Dir {
         }
     }
 
-    /// The bytes of a file that belongs to this user.
+    /// Reads a file that belongs to this user.
     pub(crate) fn read(&self, name: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open(name, Access::READ)?.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// The names in a directory below this one; of this one itself where `name` is empty.
+    /// Lists the names in a directory below this one, or in this one if `name` is empty.
     pub(crate) fn list(&self, name: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
         let opened = self.open_directory(name)?;
         let mut names = Vec::new();
@@ -194,7 +196,7 @@ impl Dir {
 
     pub(crate) fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
         self.resolve(from.as_ref(), |at, from| {
-            // Both names are spelled from the same place.
+            // Both names are relative to the same directory.
             let to = if self.descriptor().is_some() { to.as_ref().to_path_buf() } else { self.join(to) };
             rustix::fs::renameat(at, from, at, to)
         })
@@ -208,20 +210,21 @@ impl Dir {
     /// Removes a directory below this one and the files in it, if it exists.
     pub(crate) fn remove_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = name.as_ref();
-        let Some(names) = absent_as_none(self.list(name))? else { return Ok(()) };
+        let Some(names) = none_if_not_found(self.list(name))? else { return Ok(()) };
         for file in names {
             self.remove(name.join(file))?;
         }
         self.resolve(name, |at, name| rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR))
     }
 
-    /// Creates a directory below this one unless it exists; not its parents, which may have been moved away.
+    /// Creates a directory below this one if it does not exist, but not its parents, which may have been
+    /// moved.
     pub(crate) fn create_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let Modes { directory, group, .. } = self.0.modes;
         self.make_directory(name.as_ref(), raw(directory.unwrap_or(Modes::DIRECTORY)), directory, group)
     }
 
-    /// The same, and moves aside what another program put there instead.
+    /// Like [`Dir::create_directory`], but moves aside anything else that has the name.
     pub(crate) fn restore_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = name.as_ref();
         match self.create_directory(name) {
@@ -235,7 +238,7 @@ impl Dir {
         }
     }
 
-    /// The same as [`Dir::create_directory`] for one that only this user may enter.
+    /// Like [`Dir::create_directory`], for a directory that only this user may enter.
     pub(crate) fn create_private_directory(&self, name: impl AsRef<Path>) -> io::Result<()> {
         self.make_directory(name.as_ref(), PRIVATE_DIRECTORY, None, None)
     }
@@ -249,26 +252,27 @@ impl Dir {
     ) -> io::Result<()> {
         match self.resolve(name, |at, name| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(mode))) {
             Ok(()) if exact.is_none() && group.is_none() => Ok(()),
-            Ok(()) => adopt(self.open_directory(name)?, exact, group),
-            // Fails where it is something else.
+            Ok(()) => set_owner(self.open_directory(name)?, exact, group),
+            // Fails if it is not a directory.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_directory(name).map(drop),
             Err(error) => Err(error),
         }
     }
 
-    /// fsync(2) of a directory, of this one where `name` is empty: afterwards its renames and new files survive a power loss.
+    /// fsync(2) of a directory below this one, or of this one if `name` is empty: makes its renames and new
+    /// files durable.
     pub(crate) fn sync(&self, name: impl AsRef<Path>) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.open_directory(name)?)?)
     }
 
-    /// Opens a directory below this one; this one itself where `name` is empty.
+    /// Opens a directory below this one, or this one if `name` is empty.
     pub(crate) fn open_directory(&self, name: impl AsRef<Path>) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         self.resolve(name.as_ref(), |at, name| rustix::fs::openat(at, name, flags, Mode::empty()))
     }
 }
 
-fn absent_as_none<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+fn none_if_not_found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Ok(found) => Ok(Some(found)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -1,12 +1,13 @@
-//! An entry into the bytes of its line, all but the sequence number: `"id":"…",…,"success":true}`.
+//! Encodes an entry as the bytes of its line without the sequence number: `"id":"…",…,"success":true}`.
 //!
-//! Field order is fixed; absent values are left out; redaction happens on the way. No code of the caller's runs here.
+//! The field order is fixed, absent values are left out, and redaction happens while encoding. No code of the
+//! application runs here.
 
 mod inherited;
 mod json;
 mod limit;
 mod metadata;
-mod pen;
+mod buffer;
 mod scalar;
 
 use std::cell::RefCell;
@@ -21,15 +22,15 @@ use crate::entry::{Entry, Values};
 use crate::error::Result;
 use crate::redact::{Decisions, Path, Rules};
 use crate::snapshot::{Node, Tree};
+use buffer::{Buffer, max_escaped_len};
 use inherited::{Field, Inherited};
 pub use json::is_hazard;
 pub(crate) use json::{MAX_DEPTH, too_deep};
-use pen::{Buffer, room_for};
 use scalar::{address, amount, hyphenated};
 
 pub use limit::MAX_LINE;
 
-/// What every line of a logger shares.
+/// The settings that apply to every line of a logger.
 #[derive(Debug)]
 pub(crate) struct Envelope {
     pub(crate) rules: Rules,
@@ -37,16 +38,16 @@ pub(crate) struct Envelope {
     pub(crate) default_currency: String,
 }
 
-/// What a thread encodes with, and keeps from line to line.
+/// The buffers of an encoding thread, reused from line to line.
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct Scratch {
     buffer: Buffer,
     inherited: Inherited,
     decisions: Decisions,
 }
 
-impl Desk {
-    /// The body that was encoded last.
+impl Scratch {
+    /// Returns the body that was encoded last.
     #[inline]
     pub(crate) fn body(&self) -> &[u8] {
         self.buffer.written()
@@ -54,35 +55,39 @@ impl Desk {
 }
 
 thread_local! {
-    static DESK: RefCell<Option<Box<Desk>>> = const { RefCell::new(None) };
+    static SCRATCH: RefCell<Option<Box<Scratch>>> = const { RefCell::new(None) };
 }
 
-/// Lends this thread's desk; a new one while the thread is torn down or the desk is lent already.
+/// Runs `work` with the buffers of this thread. Uses new ones while the thread is being torn down, and in a
+/// nested call.
 #[inline]
-pub(crate) fn with_desk<T>(work: impl FnOnce(&mut Desk) -> T) -> T {
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let mut work = Some(work);
-    let mut run = |desk: &mut Desk| work.take().map(|work| work(desk));
-    let lent = DESK
-        .try_with(|desk| desk.try_borrow_mut().ok().and_then(|mut desk| run(desk.get_or_insert_default())));
-    match lent {
+    let mut run = |scratch: &mut Scratch| work.take().map(|work| work(scratch));
+    let outcome = SCRATCH.try_with(|scratch| {
+        scratch.try_borrow_mut().ok().and_then(|mut scratch| run(scratch.get_or_insert_default()))
+    });
+    match outcome {
         Ok(Some(done)) => done,
-        _ => run(&mut Desk::default()).expect("work has not run yet: the desk could not be lent"),
+        _ => run(&mut Scratch::default())
+            .expect("`work` has not run, since the thread's buffers were not available"),
     }
 }
 
-/// For the keys, the quotes and everything of a size that does not depend on the caller. A module or an action of an
-/// application's own has 64 bytes, an amount too.
-const ROOM: usize = 1_024;
+/// An upper bound for the keys, the quotes and all values whose length does not depend on the caller. A
+/// custom module or action and an amount have at most 64 bytes each.
+const FIXED_LEN: usize = 1_024;
 
 impl Envelope {
-    /// Makes the line's body on the desk.
+    /// Encodes the body of a line into `scratch`.
     ///
     /// # Errors
-    /// `is_invalid` for words that are none and JSON nested too deeply, `is_too_large` for what exceeds a line.
+    /// `is_invalid` for an invalid module or action and for JSON nested too deeply; `is_too_large` if the
+    /// line is too long.
     #[inline]
     pub(crate) fn encode(
         &self,
-        desk: &mut Desk,
+        scratch: &mut Scratch,
         entry: &Entry<'_>,
         context: Option<&RequestContext>,
         id: Uuid,
@@ -90,7 +95,7 @@ impl Envelope {
     ) -> Result<()> {
         entry.module.check()?;
         entry.action.check()?;
-        let Desk { buffer, inherited, decisions } = desk;
+        let Scratch { buffer, inherited, decisions } = scratch;
         buffer.clear();
         inherited.with(context, |inherited, extra| {
             self.body(buffer, entry, (inherited, extra), decisions, (id, now))
@@ -98,7 +103,7 @@ impl Envelope {
         limit::check(buffer.written())
     }
 
-    /// One function with its parts inlined into it, and called from several places.
+    /// Not inlined, since it is called from several places and its parts are inlined into it.
     #[inline(never)]
     fn body(
         &self,
@@ -117,7 +122,7 @@ impl Envelope {
         self.tail(buffer, entry, inherited)
     }
 
-    /// Up to the currency.
+    /// Writes the fields up to the currency.
     #[inline(always)]
     fn head(
         &self,
@@ -127,7 +132,7 @@ impl Envelope {
         (id, now): (Uuid, Timestamp),
     ) {
         let currency = first_of([&entry.currency, &self.default_currency]);
-        let room = room_for([
+        let text_len = max_escaped_len([
             currency,
             &entry.description,
             &entry.user,
@@ -139,71 +144,76 @@ impl Envelope {
             &entry.entity_id,
             &entry.reference_no,
         ]);
-        let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
-        let pen = pen.put(b"\"id\":\"").filled(|place| hyphenated(place, id));
-        let pen = pen.put(b"\",\"timestamp\":\"").filled(|place| now.write_rfc3339(place));
-        let pen = pen.put(b"\",\"level\":\"").word(entry.level.as_str().as_bytes());
-        let pen = pen.put(b"\",\"module\":\"").word(entry.module.as_str().as_bytes());
-        let pen = pen.put(b"\",\"action\":\"").word(entry.action.as_str().as_bytes()).put(b"\"");
-        let pen = pen.field(b",\"description\":\"", &entry.description);
-        let pen = if entry.user.is_empty() && entry.user_role.is_empty() {
-            inherited.copy(pen, Field::User, Field::UserRole)
+        let out = buffer.reserve(FIXED_LEN.saturating_add(inherited.len()).saturating_add(text_len));
+        let out = out.put(b"\"id\":\"").filled(|slot| hyphenated(slot, id));
+        let out = out.put(b"\",\"timestamp\":\"").filled(|slot| now.write_rfc3339(slot));
+        let out = out.put(b"\",\"level\":\"").word(entry.level.as_str().as_bytes());
+        let out = out.put(b"\",\"module\":\"").word(entry.module.as_str().as_bytes());
+        let out = out.put(b"\",\"action\":\"").word(entry.action.as_str().as_bytes()).put(b"\"");
+        let out = out.field(b",\"description\":\"", &entry.description);
+        let out = if entry.user.is_empty() && entry.user_role.is_empty() {
+            inherited.copy(out, Field::User, Field::UserRole)
         } else {
-            let pen = inherited.field(pen, b",\"user\":\"", &entry.user, Field::User);
-            inherited.field(pen, b",\"user_role\":\"", &entry.user_role, Field::UserRole)
+            let out = inherited.field(out, b",\"user\":\"", &entry.user, Field::User);
+            inherited.field(out, b",\"user_role\":\"", &entry.user_role, Field::UserRole)
         };
-        let pen = pen.field(b",\"on_behalf_of\":\"", &entry.on_behalf_of);
-        let pen = if entry.company_id.is_empty() && entry.branch_id.is_empty() {
-            inherited.copy(pen, Field::Company, Field::Branch)
+        let out = out.field(b",\"on_behalf_of\":\"", &entry.on_behalf_of);
+        let out = if entry.company_id.is_empty() && entry.branch_id.is_empty() {
+            inherited.copy(out, Field::Company, Field::Branch)
         } else {
-            let pen = inherited.field(pen, b",\"company_id\":\"", &entry.company_id, Field::Company);
-            inherited.field(pen, b",\"branch_id\":\"", &entry.branch_id, Field::Branch)
+            let out = inherited.field(out, b",\"company_id\":\"", &entry.company_id, Field::Company);
+            inherited.field(out, b",\"branch_id\":\"", &entry.branch_id, Field::Branch)
         };
-        let pen = pen.field(b",\"entity_type\":\"", &entry.entity_type);
-        let pen = pen.field(b",\"entity_id\":\"", &entry.entity_id);
-        let pen = pen.field(b",\"reference_no\":\"", &entry.reference_no);
-        let pen = match &entry.amount {
-            Some(value) => amount(pen.put(b",\"amount\":"), value).field(b",\"currency\":\"", currency),
-            None => pen,
+        let out = out.field(b",\"entity_type\":\"", &entry.entity_type);
+        let out = out.field(b",\"entity_id\":\"", &entry.entity_id);
+        let out = out.field(b",\"reference_no\":\"", &entry.reference_no);
+        let out = match &entry.amount {
+            Some(value) => amount(out.put(b",\"amount\":"), value).field(b",\"currency\":\"", currency),
+            None => out,
         };
-        let left = pen.left();
-        buffer.put_down(left);
+        let remaining = out.remaining();
+        buffer.commit(remaining);
     }
 
-    /// From the request on.
+    /// Writes the fields from the request id on.
     #[inline(always)]
     fn tail(&self, buffer: &mut Buffer, entry: &Entry<'_>, inherited: &Inherited) -> Result<()> {
-        let room =
-            room_for([&entry.request_id, &entry.session_id, &self.hostname, &entry.method, &entry.endpoint]);
-        let pen = buffer.pen(ROOM.saturating_add(inherited.len()).saturating_add(room));
-        let pen = if entry.request_id.is_empty() && entry.session_id.is_empty() && entry.ip.is_none() {
-            inherited.copy(pen, Field::Request, Field::Ip)
+        let text_len = max_escaped_len([
+            &entry.request_id,
+            &entry.session_id,
+            &self.hostname,
+            &entry.method,
+            &entry.endpoint,
+        ]);
+        let out = buffer.reserve(FIXED_LEN.saturating_add(inherited.len()).saturating_add(text_len));
+        let out = if entry.request_id.is_empty() && entry.session_id.is_empty() && entry.ip.is_none() {
+            inherited.copy(out, Field::Request, Field::Ip)
         } else {
-            let pen = inherited.field(pen, b",\"request_id\":\"", &entry.request_id, Field::Request);
-            let pen = inherited.field(pen, b",\"session_id\":\"", &entry.session_id, Field::Session);
+            let out = inherited.field(out, b",\"request_id\":\"", &entry.request_id, Field::Request);
+            let out = inherited.field(out, b",\"session_id\":\"", &entry.session_id, Field::Session);
             if entry.ip.is_some() {
-                address(pen, entry.ip)
+                address(out, entry.ip)
             } else {
-                inherited.copy(pen, Field::Ip, Field::Ip)
+                inherited.copy(out, Field::Ip, Field::Ip)
             }
         };
-        let pen = pen.field(b",\"hostname\":\"", &self.hostname);
-        let pen = pen.field(b",\"method\":\"", &entry.method).field(b",\"endpoint\":\"", &entry.endpoint);
-        let pen = match entry.status {
-            Some(status) => pen.put(b",\"status\":").unsigned(status.into()),
-            None => pen,
+        let out = out.field(b",\"hostname\":\"", &self.hostname);
+        let out = out.field(b",\"method\":\"", &entry.method).field(b",\"endpoint\":\"", &entry.endpoint);
+        let out = match entry.status {
+            Some(status) => out.put(b",\"status\":").unsigned(status.into()),
+            None => out,
         };
-        let pen = if entry.success { pen.put(b",\"success\":true") } else { pen.put(b",\"success\":false") };
-        let left = match &entry.control_record {
-            None => pen.put(b"}").left(),
-            Some(own) => {
-                let left = pen.put(b",\"auditx\":").left();
-                buffer.put_down(left);
-                buffer.append(|out| json::value(out, own, None))?;
-                buffer.pen(1).put(b"}").left()
+        let out = if entry.success { out.put(b",\"success\":true") } else { out.put(b",\"success\":false") };
+        let remaining = match &entry.control_record {
+            None => out.put(b"}").remaining(),
+            Some(record) => {
+                let remaining = out.put(b",\"auditx\":").remaining();
+                buffer.commit(remaining);
+                buffer.append(|out| json::value(out, record, None))?;
+                buffer.reserve(1).put(b"}").remaining()
             }
         };
-        buffer.put_down(left);
+        buffer.commit(remaining);
         Ok(())
     }
 
@@ -230,7 +240,8 @@ impl Envelope {
     }
 }
 
-/// Text for people: escaped as in JSON, without the quotes around it; quotes inside stay as they are.
+/// Writes human-readable text: escaped as in JSON, but without the surrounding quotes and with inner quotes
+/// unchanged.
 pub(crate) fn plain_text(out: &mut Vec<u8>, text: &str) {
     for (index, part) in text.split('"').enumerate() {
         if index > 0 {
@@ -243,7 +254,7 @@ pub(crate) fn plain_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// One compact JSON object, redacted as metadata is.
+/// Writes one compact JSON object, redacted like metadata.
 pub(crate) fn plain_fields(
     out: &mut Vec<u8>,
     fields: &Map<String, Value>,

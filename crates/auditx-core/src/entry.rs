@@ -1,4 +1,4 @@
-//! One fact to record, as its caller states it: borrowed text, no allocation for `&str`.
+//! An entry before it is encoded. Text given as `&str` is borrowed, not allocated.
 
 mod pairs;
 
@@ -14,7 +14,7 @@ use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 pub(crate) use pairs::Pairs;
 
-/// Text of an entry; the empty text is absent from the line.
+/// A text field of an entry. Empty text is omitted from the line.
 pub(crate) type Text<'a> = Cow<'a, str>;
 
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) endpoint: Text<'a>,
     pub(crate) status: Option<u16>,
     pub(crate) success: bool,
-    /// The reserved top-level object of the library's own records, which callers cannot set.
+    /// The reserved top-level object of control records, which callers cannot set.
     pub(crate) control_record: Option<Value>,
 }
 
@@ -80,19 +80,19 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Adds or replaces one key of the metadata; an empty text takes the key away.
+    /// Adds or replaces one metadata key; an empty value removes the key.
     #[inline(always)]
     pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
         self.metadata.put(key.into(), value.into());
     }
 }
 
-/// What a record says before or after a change.
+/// The values of a record before or after a change.
 #[derive(Debug, Clone)]
 pub(crate) enum Values {
-    /// As the caller states it.
+    /// Given by the caller.
     Json(Value),
-    /// As `changes()` found it.
+    /// Computed by `changes()`.
     Exact(Snapshot),
 }
 
@@ -108,25 +108,25 @@ impl From<Snapshot> for Values {
     }
 }
 
-/// One value of an entry's metadata; made by `Into` from text, numbers, booleans, [`Amount`], addresses and JSON.
+/// A metadata value of an entry. Text, numbers, booleans, [`Amount`], IP addresses and JSON convert into it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataValue<'a> {
     /// Text.
     Text(Cow<'a, str>),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// A signed integer.
     Integer(i64),
-    /// A whole number without a sign.
+    /// An unsigned integer.
     Unsigned(u64),
-    /// A binary floating-point number. NaN and the infinities are no JSON and are written as text.
+    /// A floating-point number. NaN and the infinities, which JSON does not have, are written as text.
     Float(f64),
     /// An exact decimal number.
     Amount(Amount),
-    /// An address.
+    /// An IP address.
     Address(IpAddr),
-    /// Anything else.
+    /// Any JSON value.
     Json(Value),
 }
 
@@ -167,7 +167,10 @@ metadata_from! {
     u64 => |value| Self::Unsigned(value),
     i128 => |value| Self::Amount(value.into()),
     u128 => |value| Self::Amount(value.into()),
-    usize => |value| u64::try_from(value).map_or_else(|_| Self::Text(value.to_string().into()), Self::Unsigned),
+    usize => |value| match u64::try_from(value) {
+        Ok(value) => Self::Unsigned(value),
+        Err(_) => Self::Text(value.to_string().into()),
+    },
     f64 => |value| Self::Float(value),
     Amount => |value| Self::Amount(value),
     Decimal => |value| Self::Amount(value.into()),
@@ -180,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metadata_key_is_there_once_and_empty_values_are_not_there() {
+    fn metadata_keys_are_unique_and_empty_values_absent() {
         let mut entry = Entry::new("x", BusinessModule::Sales, AuditAction::Post);
         entry.put_metadata("a", 1);
         entry.put_metadata("b", "");

@@ -1,16 +1,16 @@
-//! The crate's one error: opaque, with a predicate for each thing a caller can do about it.
+//! The error type of the crate: opaque, with one predicate for each case that a caller handles differently.
 //!
-//! It keeps the path and the sequence number where they exist and the underlying cause as `source()`.
+//! An error has the path and the sequence number it concerns, if any, and the underlying cause as `source()`.
 //! No dependency's error type appears in the API.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Result of this crate's operations.
+/// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of the application's own code, of a hook or a signer; anything goes.
+/// An error returned by application code that the library calls: a hook or a signer.
 pub type HookError = Box<dyn StdError + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,10 @@ pub(crate) enum Kind {
     Signing,
 }
 
-/// What went wrong, where, and what to do about it.
+/// The error of all operations of this crate.
 ///
-/// The message says it for people; the predicates say it for programs.
+/// `Display` writes a message for people: what failed, on which file, and why. Programs use the predicates,
+/// such as [`Error::is_full`].
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -60,7 +61,7 @@ impl Error {
         Self::new(Kind::Closed, "the trail is closed")
     }
 
-    /// An I/O failure while doing `what` to `path`.
+    /// Returns the error of an I/O operation on `path`; `what` says which operation failed.
     pub(crate) fn storage(
         what: &str,
         path: impl AsRef<Path>,
@@ -84,73 +85,77 @@ impl Error {
         self
     }
 
-    /// The journal had no room within the time the caller was willing to wait.
+    /// Returns `true` if the journal was full for longer than [`OnFull`](crate::OnFull) allows to wait, or if
+    /// the entry of a receipt was dropped for that reason.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.kind == Kind::Full
     }
 
-    /// The entry does not fit into one line; the message names its size and its largest field.
+    /// Returns `true` if the entry does not fit into one line. The message has its size and its largest
+    /// field.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.0.kind == Kind::TooLarge
     }
 
-    /// Another writer holds the trail; the message names it.
+    /// Returns `true` if another writer has the trail open. The message names it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.0.kind == Kind::Locked
     }
 
-    /// The file system refused: no space, no permission, an I/O error, a foreign file in the way.
+    /// Returns `true` if a file system operation failed: no space, no permission, an I/O error, or an
+    /// unrelated file at the path.
     #[must_use]
     pub fn is_storage(&self) -> bool {
         self.0.kind == Kind::Storage
     }
 
-    /// The logger was closed.
+    /// Returns `true` if the logger was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.kind == Kind::Closed
     }
 
-    /// What is on disk is not what was written.
+    /// Returns `true` if the data on disk is not what was written.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         self.0.kind == Kind::Corrupt
     }
 
-    /// A value given by the caller cannot be accepted; the message says which and why.
+    /// Returns `true` if a value given by the caller is invalid. The message has the value and the reason.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
         self.0.kind == Kind::Invalid
     }
 
-    /// A wait ended before what it waited for.
+    /// Returns `true` if an operation did not finish within its timeout.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         self.0.kind == Kind::TimedOut
     }
 
-    /// The key could not sign, or is not the one that signs this trail. Lines are kept, unsigned.
+    /// Returns `true` if the key could not sign, or is not the key that signs this trail. Lines are kept, but
+    /// are not signed.
     #[must_use]
     pub fn is_signing(&self) -> bool {
         self.0.kind == Kind::Signing
     }
 
-    /// The file or directory concerned.
+    /// Returns the file or directory concerned, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The sequence number of the line concerned.
+    /// Returns the sequence number of the line concerned, if any.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         self.0.seq
     }
 
-    /// A second error that says the same, for an error that several callers must get.
+    /// Returns a copy, for an error that is returned to several callers. The source is kept as text only.
     pub(crate) fn duplicate(&self) -> Self {
         let mut copy = Self::new(self.0.kind, self.0.message.clone());
         copy.0.path = self.0.path.clone();
@@ -190,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_what_where_and_why() {
+    fn the_message_has_operation_path_and_cause() {
         let error = Error::storage("cannot open the segment", "/logs/audit.jsonl", "no space").with_seq(7);
         assert_eq!(error.to_string(), "cannot open the segment (/logs/audit.jsonl): no space");
         assert!(error.is_storage() && !error.is_closed());

@@ -1,9 +1,10 @@
-//! One HTTP request and its response, for any web framework: plain facts in; a context and exactly one
-//! closing entry out.
+//! Audits HTTP exchanges, independently of the web framework: one request, its response, and exactly one
+//! closing entry.
 //!
 //! An adapter calls [`HttpAudit::begin`] when a request arrives, makes [`Exchange::context`] current while
-//! the application works, tells the exchange what happens, and drops it. Whatever an adapter forgets to tell
-//! is judged when the exchange is dropped, so there is never no entry and never a second one.
+//! the application runs, reports each event of the response to the exchange, and drops it. If the end of the
+//! exchange was not reported, dropping it records the closing entry, so that there is always one and never a
+//! second one.
 
 mod body;
 mod capture;
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 use crate::context::RequestContext;
 use crate::error::Error;
 use crate::follow::panic_text;
-use crate::receipt::{AllDurable, Pledges};
+use crate::receipt::{AllDurable, AwaitedReceipts};
 
 use body::Body;
 pub use body::BodyTap;
@@ -42,11 +43,11 @@ use grpc::GrpcCall;
 pub use problem::Problem;
 pub use request::{Headers, RequestFacts};
 pub use response::ResponseFacts;
-use settings::Governing;
+use settings::InnerSettings;
 pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
 use user_agent::UserAgent;
 
-/// Errors of handlers and bodies are told up to this many bytes.
+/// Errors of handlers and bodies are recorded up to this length.
 const MAX_ERROR_LEN: usize = 4_096;
 
 const SWITCHING_PROTOCOLS: u16 = 101;
@@ -77,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// What is known of the response once its head is.
+/// The head of the response.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     status: u16,
@@ -85,7 +86,11 @@ struct Head {
     expected_bytes: Option<u64>,
 }
 
-/// One request under way. Dropping it writes the closing entry, unless one of the endings was told before.
+/// An HTTP request in progress.
+///
+/// The closing entry is recorded by the first of [`complete`](Self::complete), [`fail`](Self::fail),
+/// [`fail_body`](Self::fail_body), a panic in [`watch`](Self::watch), drop, and in some cases
+/// [`respond`](Self::respond).
 pub struct Exchange {
     http: HttpAudit,
     context: RequestContext,
@@ -93,7 +98,8 @@ pub struct Exchange {
     method: Cow<'static, str>,
     endpoint: Endpoint,
     route: Option<String>,
-    notes: Vec<(&'static str, String)>,
+    /// Further metadata of the closing entry.
+    metadata: Vec<(&'static str, String)>,
     began: Instant,
     head: Option<Head>,
     grpc: Option<GrpcCall>,
@@ -102,11 +108,12 @@ pub struct Exchange {
     /// The captured bodies.
     request_body: Option<BodyTap>,
     response_body: Option<Box<Body>>,
-    /// What the head of the response waits for.
-    pledged: Option<AllDurable>,
+    /// The receipts that the head of the response waits for.
+    awaited: Option<AllDurable>,
+    /// `false` once the closing entry is recorded.
     is_open: bool,
-    /// Why the entry at the request's arrival could not be recorded.
-    unrecorded: Option<Error>,
+    /// The error of recording the entry at the arrival of the request.
+    start_error: Option<Error>,
 }
 
 impl fmt::Debug for Exchange {
@@ -119,22 +126,23 @@ impl fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// The request's context: current while handlers, bodies and their destructors run.
+    /// Returns the context of the request. It must be current while handlers, bodies and their destructors
+    /// run.
     #[must_use]
     pub fn context(&self) -> &RequestContext {
         &self.context
     }
 
-    /// The id taken from the request or made for it: 1 to 128 visible ASCII characters, to be echoed as
-    /// `X-Request-ID`.
+    /// Returns the request id, taken from the request or generated: 1 to 128 visible ASCII characters.
+    /// Adapters return it to the client as `X-Request-ID`.
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// The pattern of the route that the request took, like `/customers/{id}`: `metadata.route`. Where it is
-    /// known when the request arrives, [`RequestFacts::route`] is better: an entry that is written earlier
-    /// has it then, too.
+    /// Sets the pattern of the matched route, such as `/customers/{id}`: `metadata.route`. If it is already
+    /// known when the request arrives, use [`RequestFacts::route`], so that entries recorded earlier have it
+    /// too.
     pub fn matched(&mut self, route: &str) {
         if self.route.as_deref() != Some(route) {
             self.http.logger().with_rules(|rules| self.endpoint.set_route(route, rules));
@@ -142,20 +150,22 @@ impl Exchange {
         }
     }
 
-    /// Whether the pattern of the route is known.
+    /// Returns `true` if the pattern of the route is known.
     #[must_use]
     pub fn is_matched(&self) -> bool {
         self.route.is_some()
     }
 
-    /// Whether the body of the request is to be captured.
+    /// Returns `true` if the body of the request is captured.
     #[must_use]
     pub fn captures_request(&self) -> bool {
         self.request_body.is_some()
     }
 
-    /// Where the body of the request is to be shown as it passes to the application; `None` if it is not
-    /// captured. An adapter that never asks leaves a body that was to be captured marked as not observed.
+    /// Returns the tap to which the adapter passes the body of the request as the application reads it.
+    /// `None` if the body is not captured.
+    ///
+    /// If this is not called, the closing entry marks a body that was to be captured as not observed.
     #[must_use]
     pub fn request_body(&self) -> Option<BodyTap> {
         let tap = self.request_body.clone()?;
@@ -163,59 +173,60 @@ impl Exchange {
         Some(tap)
     }
 
-    /// What to answer instead of calling the application: under [`OnFailure::Closed`], where the trail takes
-    /// no entries now.
+    /// Returns the response to send instead of calling the application, if the trail accepts no entries and
+    /// the setting is [`OnFailure::Closed`].
     #[must_use]
     pub fn refusal(&self) -> Option<Problem> {
-        self.http.refusal(self.unrecorded.as_ref(), &self.request_id)
+        self.http.refusal(self.start_error.as_ref(), &self.request_id)
     }
 
-    /// Ready once the head of the response may go out: at once, or with `durable(true)` when everything
-    /// recorded in the request's context is on disk. `tell` is called once, to say what is known of the
-    /// response; see [`Exchange::respond`].
+    /// Resolves when the head of the response may be sent: at once, or with `durable(true)` after all entries
+    /// recorded in the context of the request are durable.
+    ///
+    /// `respond` is called once. It must call [`Exchange::respond`].
     ///
     /// # Errors
-    /// What to answer instead where the disk refused: 503.
+    /// The response to send instead (503), if the entries could not be made durable.
     pub fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        tell: impl FnOnce(&mut Self),
+        respond: impl FnOnce(&mut Self),
     ) -> Poll<Result<(), Problem>> {
-        ready!(self.poll_pledged(cx))?;
+        ready!(self.poll_durable(cx))?;
         if self.head.is_none() {
-            tell(self);
-            // The closing entry of a response without a body is recorded by now.
-            ready!(self.poll_pledged(cx))?;
+            respond(self);
+            // `respond` may have recorded the closing entry, which must be durable too.
+            ready!(self.poll_durable(cx))?;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_pledged(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
+    fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
         loop {
-            if let Some(pledged) = &mut self.pledged
-                && let Err(error) = ready!(Pin::new(pledged).poll(cx))
+            if let Some(awaited) = &mut self.awaited
+                && let Err(error) = ready!(Pin::new(awaited).poll(cx))
             {
                 return Poll::Ready(Err(self.not_durable(&error)));
             }
-            self.pledged = self.context.attached::<Pledges>().and_then(|pledges| pledges.take());
-            if self.pledged.is_none() {
+            self.awaited = self.context.attached::<AwaitedReceipts>().and_then(|receipts| receipts.take());
+            if self.awaited.is_none() {
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
     fn not_durable(&mut self, error: &Error) -> Problem {
-        self.pledged = None;
+        self.awaited = None;
         let problem = Problem::not_durable(error).of_request(&self.request_id);
         self.respond(&ResponseFacts::new(problem.status()));
         self.fail(error);
         problem
     }
 
-    /// The head of the response is known.
+    /// Reports the head of the response.
     ///
-    /// A switch of protocols (101, or 2xx to CONNECT; RFC 9110, RFC 8441) closes the exchange: what is said
-    /// over the new protocol is no response any more. So does any head under [`EmitAt::Headers`].
+    /// Closes the exchange if the protocol is switched (101, or 2xx to CONNECT; RFC 9110, RFC 8441), since
+    /// the data of the new protocol is not a response, and with [`EmitAt::Headers`].
     pub fn respond(&mut self, response: &ResponseFacts<'_>) {
         let ResponseFacts { status, expected_bytes, headers } = *response;
         self.head = Some(Head { status, after: self.began.elapsed(), expected_bytes });
@@ -223,7 +234,7 @@ impl Exchange {
         let is_tunnel = self.method == "CONNECT" && (200..300).contains(&status);
         if status == SWITCHING_PROTOCOLS || is_tunnel {
             self.close(Outcome::Upgraded, None);
-        } else if self.governed(|http| http.settings().emit_at) == EmitAt::Headers {
+        } else if self.innermost(|http| http.settings().emit_at) == EmitAt::Headers {
             self.close(Outcome::Completed, None);
         } else {
             self.response_body = headers.and_then(|headers| self.response_body_of(headers));
@@ -238,14 +249,14 @@ impl Exchange {
         Some(Box::new(body))
     }
 
-    /// Whether the body of the response is captured: then its bytes are to be shown to
+    /// Returns `true` if the body of the response is captured. Its bytes must then be passed to
     /// [`Exchange::sent_data`].
     #[must_use]
     pub fn captures_response(&self) -> bool {
         self.response_body.is_some()
     }
 
-    /// These bytes of the body went out.
+    /// Reports bytes of the response body as sent.
     pub fn sent_data(&mut self, data: &[u8]) {
         self.bytes = self.bytes.saturating_add(data.len() as u64);
         if let Some(body) = &mut self.response_body {
@@ -253,8 +264,8 @@ impl Exchange {
         }
     }
 
-    /// So many bytes of the body went out. Of a body that is captured, the entry then says that it was not
-    /// observed.
+    /// Reports a number of bytes of the response body as sent. If the body is captured, the closing entry
+    /// marks it as not observed.
     pub fn sent(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if let Some(body) = self.response_body.as_mut().filter(|_| bytes > 0) {
@@ -262,41 +273,42 @@ impl Exchange {
         }
     }
 
-    /// The body's trailers went out: how a gRPC call ended.
+    /// Reports the trailers of the response, which have the status of a gRPC call.
     pub fn trailers(&mut self, trailers: &dyn Headers) {
         if let Some(grpc) = &mut self.grpc {
             grpc.read(trailers);
         }
     }
 
-    /// Whether the response has no body to wait for, by the rules of HTTP (RFC 9110: HEAD, 204, 304).
+    /// Returns `true` if the response has no body by the rules of HTTP (RFC 9110: HEAD, 204, 304).
     #[must_use]
     pub fn has_no_body(&self) -> bool {
         self.method == "HEAD" || self.head.is_some_and(|head| matches!(head.status, 204 | 304))
     }
 
-    /// The body ended.
+    /// Reports the end of the response body, and closes the exchange.
     pub fn complete(&mut self) {
         self.close(Outcome::Completed, None);
     }
 
-    /// The application returned an error instead of a response; 500 unless [`Exchange::respond`] knew better.
+    /// Reports an error that the application returned instead of a response, and closes the exchange. The
+    /// status is 500 unless [`Exchange::respond`] reported another one.
     pub fn fail(&mut self, error: &dyn fmt::Display) {
         self.close(Outcome::Error, Some(&error.to_string()));
     }
 
-    /// Why the response is what it is, where the framework knows: `metadata.error`.
+    /// Adds the error that caused the response, if the framework knows it: `metadata.error`.
     pub fn explain(&mut self, error: &dyn fmt::Display) {
-        self.notes.push(("error", shortened(&error.to_string(), MAX_ERROR_LEN).into_owned()));
+        self.metadata.push(("error", shortened(&error.to_string(), MAX_ERROR_LEN).into_owned()));
     }
 
-    /// The body yielded an error.
+    /// Reports an error of the response body, and closes the exchange.
     pub fn fail_body(&mut self, error: &dyn fmt::Display) {
         self.close(Outcome::BodyError, Some(&error.to_string()));
     }
 
-    /// Runs a part of the application's work for this exchange, if it is still at hand. Where it panics the
-    /// closing entry says so, and the panic goes on.
+    /// Calls application code that works on this exchange. If it panics, the exchange, if any, is closed with
+    /// outcome `panicked`, and the panic continues.
     pub fn watch<T>(exchange: Option<&mut Self>, work: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             if let Some(exchange) = exchange {
@@ -306,10 +318,10 @@ impl Exchange {
         })
     }
 
-    /// The settings of the innermost layer that the request went through.
-    fn governed<T>(&self, read: impl FnOnce(&HttpAudit) -> T) -> T {
-        match self.context.attached::<Governing>() {
-            Some(governing) => read(&governing.0),
+    /// Calls `read` with the settings of the innermost layer that the request passed through.
+    fn innermost<T>(&self, read: impl FnOnce(&HttpAudit) -> T) -> T {
+        match self.context.attached::<InnerSettings>() {
+            Some(inner) => read(&inner.0),
             None => read(&self.http),
         }
     }
@@ -317,18 +329,18 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let whole = self.head.is_some_and(|head| head.expected_bytes == Some(self.bytes));
+        let is_complete = self.head.is_some_and(|head| head.expected_bytes == Some(self.bytes));
         match self.head {
             _ if std::thread::panicking() => self.close(Outcome::Panicked, Some("the thread is unwinding")),
             None => self.close(Outcome::ClientAborted, None),
-            // Servers drop a body whose announced length is out without asking it for its end.
-            Some(_) if whole => self.close(Outcome::Completed, None),
+            // After the announced number of bytes, servers drop a body without polling it to its end.
+            Some(_) if is_complete => self.close(Outcome::Completed, None),
             Some(_) => self.close(Outcome::BodyAborted, None),
         }
     }
 }
 
-/// At most `len` bytes, cut between characters; the rest is named by its size.
+/// Truncates a text to at most `len` bytes, between characters, and appends its total size.
 fn shortened(text: &str, len: usize) -> Cow<'_, str> {
     if text.len() <= len {
         return Cow::Borrowed(text);

@@ -1,23 +1,24 @@
-//! Which line an accepted entry became: places in the journal to sequence numbers and leaf hashes.
+//! Maps positions in the journal to the seq and leaf hash of the line that an accepted entry became.
 //!
-//! The latest entries are remembered one by one, older ones only roughly: whoever asks late finds his line in the trail itself,
-//! from a number that is not far. Memory is bounded by two constants.
+//! The latest entries are kept one by one, older ones only roughly: a receipt that is asked late finds its
+//! line in the trail itself, from a seq that is not far before it. Two constants bound the memory.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::tree::Hash;
 
-/// Entries remembered one by one; more than a ring of the default size holds of the usual length would only be asked for late.
+/// Entries kept one by one. A ring of the default size holds no more of the usual length; older ones are only
+/// asked for late.
 const RECENT: usize = 16_384;
 
-/// Rough marks kept; when there are more, every second one is forgotten.
+/// Rough marks kept; when there are more, every second one is removed.
 const MARKS: usize = 2_048;
 
-/// Where an entry stands in the trail.
+/// The line of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// The position behind it in the journal.
+    /// The position after the entry in the journal.
     pub(crate) position: u64,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: Hash,
@@ -26,7 +27,7 @@ pub(crate) struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Line(Line),
-    /// Not before this sequence number.
+    /// The line is at this seq or after it.
     NotBefore(u64),
 }
 
@@ -41,8 +42,8 @@ struct Inner {
 }
 
 impl History {
-    /// Remembers lines that were written, in order.
-    pub(crate) fn note(&self, lines: impl Iterator<Item = Line>) {
+    /// Adds written lines, in order.
+    pub(crate) fn add(&self, lines: impl Iterator<Item = Line>) {
         let mut inner = self.lock();
         for line in lines {
             if inner.recent.len() == RECENT {
@@ -53,8 +54,8 @@ impl History {
         inner.mark();
     }
 
-    /// Forgets what was written behind a position: it is written anew.
-    pub(crate) fn forget_after(&self, position: u64) {
+    /// Removes the lines of entries after a position, which will be written again.
+    pub(crate) fn remove_after(&self, position: u64) {
         let mut inner = self.lock();
         inner.recent.retain(|line| line.position <= position);
         inner.marks.retain(|(marked, _)| *marked <= position);
@@ -70,7 +71,7 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing panics while holding this lock.
+        // No code panics while it holds this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn recent_lines_are_known_and_older_ones_roughly() {
+    fn recent_lines_are_found_exactly_and_older_ones_roughly() {
         let history = History::default();
         let count = 10_000_000;
         for batch in 0..count / 100 {
-            history.note((batch * 100..(batch + 1) * 100).map(line));
+            history.add((batch * 100..(batch + 1) * 100).map(line));
         }
         assert_eq!(history.find(line(count - 1).position), Found::Line(line(count - 1)));
         for number in [0, 1, 99, 5_000, 1_000_000, count - 20_000] {
@@ -116,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_anew_is_forgotten() {
+    fn entries_that_are_written_again_are_forgotten() {
         let history = History::default();
-        history.note((0..10).map(line));
-        history.forget_after(line(4).position);
+        history.add((0..10).map(line));
+        history.remove_after(line(4).position);
         assert_eq!(history.find(line(4).position), Found::Line(line(4)));
         assert!(matches!(history.find(line(5).position), Found::NotBefore(_)));
-        history.note([Line { seq: 77, ..line(5) }].into_iter());
+        history.add([Line { seq: 77, ..line(5) }].into_iter());
         assert_eq!(history.find(line(5).position), Found::Line(Line { seq: 77, ..line(5) }));
     }
 }

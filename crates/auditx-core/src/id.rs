@@ -1,4 +1,4 @@
-//! The id of an entry: UUIDv7 (RFC 9562), made on the caller's thread.
+//! Generates entry ids: UUIDv7 (RFC 9562), on the thread that records.
 
 use std::cell::RefCell;
 
@@ -8,17 +8,17 @@ use uuid::{Builder, Uuid};
 
 use crate::clock::Timestamp;
 
-/// Random bits of one id.
+/// Random bytes that one id takes.
 const BITS_LEN: usize = 10;
 
 const SEED_LEN: usize = 32;
 
-/// The next seed and the bits of 22 ids are what the generator makes at a time (256 bytes): a refill takes about as long as
-/// a dozen ids, and no call stalls.
+/// The generator produces 256 bytes at a time: the next seed and the random bytes of 22 ids. A refill takes
+/// about as long as a dozen ids, so no single call is slow.
 const POOL_LEN: usize = 22 * BITS_LEN;
 
 struct Pool {
-    /// Of the next refill; none before the first.
+    /// The seed of the next refill; `None` before the first.
     seed: Option<[u8; SEED_LEN]>,
     bytes: [u8; POOL_LEN],
     used: usize,
@@ -34,13 +34,14 @@ thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool::empty()) };
 }
 
-/// Nobody can guess an id, nor hence an erased line from its leaf hash.
+/// Returns a new id. Ids are unpredictable, so the text of an erased line cannot be guessed from its leaf
+/// hash.
 ///
-/// The random bits come from a generator of the thread's own, seeded by the kernel once. A child that was forked off has its
-/// parent's seed and would give its parent's ids, but cannot record: the journal refuses it.
+/// The random bits come from a per-thread generator that is seeded by the kernel once. A forked child has its
+/// parent's seed and would repeat its ids, but it cannot record: the journal rejects its entries.
 #[inline]
 pub(crate) fn new_id(now: Timestamp) -> Uuid {
-    // A thread being torn down has no pool left and asks the kernel each time.
+    // During thread teardown the pool is gone, and each id is seeded by the kernel.
     let bits = POOL.try_with(|pool| pool.borrow_mut().take()).unwrap_or_else(|_| Pool::empty().take());
     Builder::from_unix_timestamp_millis(now.millis(), &bits).into_uuid()
 }
@@ -52,7 +53,7 @@ impl Pool {
             return bits;
         }
         self.refill();
-        self.next().expect("a pool that was filled has bits for an id")
+        self.next().expect("a refilled pool has the bytes of an id")
     }
 
     #[inline]
@@ -62,7 +63,7 @@ impl Pool {
         Some(bits)
     }
 
-    /// Each seed is used once and overwritten: who reads this memory learns no id that was given before.
+    /// Each seed is used once and then overwritten, so this memory does not reveal the ids generated before.
     #[cold]
     fn refill(&mut self) {
         let seed = self.seed.unwrap_or_else(|| {
@@ -79,10 +80,10 @@ impl Pool {
     }
 }
 
-/// Fills with random bytes from the operating system.
+/// Fills `bytes` with random bytes from the operating system.
 pub(crate) fn fill(bytes: &mut [u8]) {
-    // Linux, macOS and Windows cannot refuse this once booted; without randomness there are no ids to give.
-    getrandom::fill(bytes).expect("the operating system gives random bytes");
+    // Does not fail on Linux, macOS and Windows after boot; without randomness no id can be generated.
+    getrandom::fill(bytes).expect("the operating system's random number generator failed");
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a trail says it is, beside its lines: `.auditx/trail.json`.
+//! The identity of a trail: its format version, id and origin, in `.auditx/trail.json`.
 
 use std::io::Read;
 
@@ -12,11 +12,11 @@ use crate::id;
 use crate::storage::Storage;
 use crate::tree::to_hex;
 
-/// Its name in the trail's directory.
+/// The name of the file in the trail's directory.
 pub(crate) const IDENTITY: &str = ".auditx/trail.json";
 
-/// More than any identity takes.
-const MOST_BYTES: u64 = 64 * 1024;
+/// The size limit for reading, more than any identity needs.
+const MAX_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TrailIdentity {
@@ -26,19 +26,19 @@ pub(crate) struct TrailIdentity {
 }
 
 impl TrailIdentity {
-    /// A trail that does not exist yet: 128 random bits name it.
+    /// Creates the identity of a new trail, with a random 128-bit id.
     pub(crate) fn new(origin: &str) -> Self {
         let mut trail_id = [0; 16];
         id::fill(&mut trail_id);
         Self { format: FORMAT_VERSION, trail_id: to_hex(&trail_id), origin: origin.to_owned() }
     }
 
-    /// The name under which its checkpoints are signed.
+    /// Returns the name under which its checkpoints are signed.
     pub(crate) fn log_name(&self) -> String {
         log_name(&self.origin, &self.trail_id)
     }
 
-    /// The number that names it; zeros where it is not written as one.
+    /// Returns the id as bytes; zeros if it is not a hexadecimal number.
     pub(crate) fn id(&self) -> [u8; 16] {
         u128::from_str_radix(&self.trail_id, 16).unwrap_or_default().to_be_bytes()
     }
@@ -53,7 +53,8 @@ impl TrailIdentity {
         })?;
         if identity.format != FORMAT_VERSION {
             return Err(Error::corrupt(format!(
-                "the trail has format {}, and this version writes format {FORMAT_VERSION}: it can be read, but not continued; begin a new trail",
+                "the trail has format {}, but this version writes format {FORMAT_VERSION}: \
+                 it can be read, but not continued; begin a new trail",
                 identity.format
             ))
             .at(&path));
@@ -61,10 +62,10 @@ impl TrailIdentity {
         Ok(identity)
     }
 
-    /// The identity of a trail of any owner; `None` if it cannot be read.
+    /// Reads the identity of a trail of any owner; `None` if it cannot be read.
     pub(crate) fn read_foreign(directory: &Dir) -> Option<Self> {
         let file = directory.open_foreign(IDENTITY, Access::READ).ok()?;
-        serde_json::from_reader(file.take(MOST_BYTES)).ok()
+        serde_json::from_reader(file.take(MAX_BYTES)).ok()
     }
 
     pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {

@@ -1,7 +1,8 @@
-//! What stands between callers and the trail.
+//! The journal, which holds accepted entries until they are in the trail.
 //!
-//! Comes in: encoded entries. Goes out: places, each before the next. Two journals drive the same [`SharedAppender`], so the
-//! same input gives the same lines: [`Direct`] writes under a lock, [`Ring`] hands over to a thread of its own.
+//! It takes encoded entries and returns their positions, each lower than the next. Two journals drive the
+//! same [`SharedAppender`], so the same input gives the same lines: [`Direct`] writes under a lock, [`Ring`]
+//! passes entries to a thread of its own.
 
 mod direct;
 mod drain;
@@ -20,7 +21,7 @@ use crate::watermark::{Reach, Watermark};
 
 pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;
-pub(crate) use ring::{Ring, RingMeans};
+pub(crate) use ring::{Ring, RingResources};
 pub(crate) use room::Room;
 
 /// Why an entry was not accepted.
@@ -37,58 +38,61 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Takes encoded entries. Once `try_push` returned, the entry survives the death of the process.
+/// Takes encoded entries. Once `try_push` has returned, the entry survives the death of the process.
 pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
-    /// Accepts an entry, or says why not; never waits for room. Gives its position.
+    /// Accepts an entry and returns its position, or why it was refused. Never waits for room.
     fn try_push(&self, body: &[u8]) -> Result<u64, Refusal>;
-    /// Every entry accepted so far stands before this position.
+    /// Returns a position after every entry accepted so far.
     fn reach(&self) -> u64;
-    /// Records a last line and takes no more. A second call does nothing.
+    /// Records a last line and takes no more entries. A second call does nothing.
     ///
     /// # Errors
-    /// `is_timed_out` where what was accepted could not be written in time: the next open does it.
+    /// `is_timed_out` if the accepted entries could not be written in time: the next open writes them.
     fn close(&self, deadline: Instant) -> Result<()>;
-    /// So much of the trail is durable.
+    /// Called when everything before `reach` is durable.
     fn release(&self, _reach: Reach) {}
-    /// Whether an entry would be accepted now.
+    /// Fails if an entry would not be accepted now.
     ///
     /// # Errors
-    /// What `try_push` would say.
+    /// As `try_push`.
     fn ready(&self) -> Result<()>;
-    /// The disk failed: nothing more is accepted.
+    /// Takes no more entries, because the disk failed.
     fn poison(&self) {}
-    /// From which position on it still holds what it accepted; none where it holds nothing.
-    fn holds_since(&self) -> Option<u64> {
+    /// Returns the position from which on it still holds the accepted entries; `None` if it holds none.
+    fn retained_from(&self) -> Option<u64> {
         None
     }
-    /// Whether an fdatasync is due for want of room.
-    fn is_pressed(&self) -> bool {
+    /// Whether an fdatasync is due to make room.
+    fn needs_room(&self) -> bool {
         false
     }
-    /// How much went in and what of it still waits.
+    /// Returns how much was accepted and what of it is not written yet.
     fn load(&self) -> JournalLoad;
-    /// Where those wait who found no room; none where there is always some.
+    /// Returns where callers wait for room; `None` if there is always some.
     fn room(&self) -> Option<&Room> {
         None
     }
-    /// Remembers an entry that was refused for want of room, so that the trail tells of it. Gives why there is none.
-    fn note_refused(&self) -> Error {
+    /// Counts an entry that was refused for want of room, so that the trail records the gap. Returns why
+    /// there is no room.
+    fn count_refused(&self) -> Error {
         Error::new(Kind::Full, "the journal is full")
     }
 }
 
-/// What a child process hears that was forked while the trail was open.
+/// Returns the error for a child process that was forked while the trail was open.
 fn forked() -> Error {
     Error::new(
         Kind::Locked,
-        "this process was forked off the one that opened the trail; open a trail of its own here, with Config::instance",
+        "this process was forked from the one that opened the trail; open a separate trail here, \
+         with Config::instance",
     )
 }
 
-/// The appender behind its lock, and lines of the library's own.
+/// The appender behind its lock, and the control records.
 #[derive(Debug)]
 pub(crate) struct SharedAppender {
-    /// Held by whoever comes next: a thread that takes the lock again and again, as the drain does, lets the others in.
+    /// AppenderGuard while a thread waits for `inner`: a thread that takes the lock again and again, as the
+    /// drain does, then lets the others in.
     next: Mutex<()>,
     inner: Mutex<Inner>,
     watermark: Arc<Watermark>,
@@ -100,11 +104,11 @@ struct Inner {
     closed: bool,
 }
 
-/// The lock, held.
+/// The appender, locked.
 #[derive(Debug)]
-pub(crate) struct Held<'a>(MutexGuard<'a, Inner>);
+pub(crate) struct AppenderGuard<'a>(MutexGuard<'a, Inner>);
 
-impl std::ops::Deref for Held<'_> {
+impl std::ops::Deref for AppenderGuard<'_> {
     type Target = Appender;
 
     fn deref(&self) -> &Appender {
@@ -112,7 +116,7 @@ impl std::ops::Deref for Held<'_> {
     }
 }
 
-impl std::ops::DerefMut for Held<'_> {
+impl std::ops::DerefMut for AppenderGuard<'_> {
     fn deref_mut(&mut self) -> &mut Appender {
         &mut self.0.appender
     }
@@ -128,30 +132,30 @@ impl SharedAppender {
         &self.watermark
     }
 
-    /// The appender, for whoever works beside the callers.
-    pub(crate) fn lock(&self) -> Held<'_> {
+    /// Locks the appender.
+    pub(crate) fn lock(&self) -> AppenderGuard<'_> {
         let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        // The appender panics nowhere between two consistent states.
-        Held(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+        // The appender does not panic between two consistent states.
+        AppenderGuard(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn lock_open(&self) -> Result<Held<'_>> {
+    fn lock_open(&self) -> Result<AppenderGuard<'_>> {
         let held = self.lock();
         if held.0.closed { Err(Error::closed()) } else { Ok(held) }
     }
 
-    /// Places are counted from here on as the journal counts them.
-    pub(crate) fn count_from(&self, position: u64) {
-        self.lock().count_from(position);
-        self.watermark.count_from(position);
+    /// Sets the position of the next entry, as the journal counts positions.
+    pub(crate) fn set_position(&self, position: u64) {
+        self.lock().set_position(position);
+        self.watermark.set_position(position);
     }
 
-    /// Whether lines are taken.
+    /// Fails if no lines are accepted.
     fn ready(&self) -> Result<()> {
         self.lock_open()?.check()
     }
 
-    /// Does something to the appender and publishes how far it is then.
+    /// Runs `work` on the appender and publishes how far the trail is written afterwards.
     fn with<T>(&self, work: impl FnOnce(&mut Appender) -> Result<T>) -> Result<T> {
         let mut held = self.lock_open()?;
         let outcome = work(&mut held);
@@ -159,15 +163,15 @@ impl SharedAppender {
         outcome
     }
 
-    /// Records a line of the library's own.
-    pub(crate) fn push_own(&self, record: &ControlRecord) -> Result<u64> {
-        self.with(|appender| appender.append_own(record))
+    /// Appends a control record and returns its seq.
+    pub(crate) fn push_control_record(&self, record: &ControlRecord) -> Result<u64> {
+        self.with(|appender| appender.append_control_record(record))
     }
 
-    /// Records a line of the library's own, makes it durable and signs it, before any other line follows.
+    /// Appends a control record, makes it durable and signs it before any other line follows.
     pub(crate) fn push_signed(&self, record: &ControlRecord) -> Result<u64> {
         self.with(|appender| {
-            let seq = appender.append_own(record)?;
+            let seq = appender.append_control_record(record)?;
             appender.sign().map(|()| seq)
         })
     }
@@ -175,8 +179,8 @@ impl SharedAppender {
     /// Records that another key signs from here on, and signs the boundary with both.
     pub(crate) fn rotate_key(&self, record: &ControlRecord, next: Arc<dyn Signer>) -> Result<u64> {
         self.with(|appender| {
-            let seq = appender.append_own(record)?;
-            appender.hand_over(next).map(|()| seq)
+            let seq = appender.append_control_record(record)?;
+            appender.rotate_key(next).map(|()| seq)
         })
     }
 
@@ -185,7 +189,7 @@ impl SharedAppender {
         self.with(Appender::sign)
     }
 
-    /// Seals the active segment, whatever it holds, durable and signed.
+    /// Seals the active segment, durable and signed.
     pub(crate) fn seal(&self) -> Result<()> {
         self.with(Appender::seal_now)
     }
@@ -196,12 +200,12 @@ impl SharedAppender {
         if std::mem::replace(&mut held.0.closed, true) {
             return Ok(());
         }
-        let outcome = held.append_own(&ControlRecord::Close);
+        let outcome = held.append_control_record(&ControlRecord::Close);
         self.watermark.publish_written(held.reach());
         outcome.map(drop)
     }
 
-    /// Takes no more lines, and leaves the end of the session unsaid.
+    /// Takes no more lines, without recording the end of the session.
     fn abandon(&self) {
         self.lock().0.closed = true;
     }

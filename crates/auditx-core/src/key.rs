@@ -1,39 +1,40 @@
-//! Keys: the one that signs a trail's checkpoints, and the public one that checks them.
+//! The key that signs a trail's checkpoints, and the public key that verifies them.
 
+mod pkcs8;
 mod source;
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 
-use crate::c2sp::{self, NoteKey};
 use crate::error::{Error, HookError, Result};
 use crate::id;
+use crate::note::{self, NoteKey};
 
 pub use source::KeySource;
-pub(crate) use source::{KEY, KEY_HOME};
-pub(crate) use source::{StagedKey, stage_in_home};
+pub(crate) use source::{KEY, KEYS_DIR};
+pub(crate) use source::{StagedKey, stage_key};
 
-/// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that never leaves a KMS or an HSM.
+/// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that stays in a KMS or an HSM.
 ///
-/// It is called on the writer's thread, about once a second while entries arrive and at each seal; recording goes on
-/// meanwhile. An error is tried again a second later: lines are kept, and stay unsigned until then.
+/// A background thread of the logger calls it about once a second while entries arrive, and at each seal;
+/// recording continues meanwhile. After an error it is called again a second later: lines are kept and stay
+/// unsigned until it succeeds.
 pub trait Signer: fmt::Debug + Send + Sync {
-    /// The public key, 32 bytes.
+    /// Returns the public key.
     fn public_key(&self) -> [u8; 32];
 
-    /// The signature of exactly these bytes.
+    /// Signs exactly these bytes.
     ///
     /// # Errors
-    /// Whatever keeps the key from signing.
+    /// The reason why the key cannot sign.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], HookError>;
 }
 
-/// An Ed25519 key in memory. In files it is PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` makes it.
+/// An Ed25519 key in memory. Its file format is PKCS #8 in PEM, as written by `openssl genpkey -algorithm
+/// ed25519`.
 ///
 /// ```
 /// use auditx_core::{Signer, SigningKey};
@@ -47,7 +48,7 @@ pub trait Signer: fmt::Debug + Send + Sync {
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// A new one from the operating system's randomness.
+    /// Generates a key with random bytes of the operating system.
     #[must_use]
     pub fn generate() -> Self {
         let mut seed = [0; 32];
@@ -55,32 +56,22 @@ impl SigningKey {
         Self(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
-    /// Reads PKCS #8, in PEM or as the base64 of its DER on one line.
+    /// Parses PKCS #8, in PEM or as the base64 of its DER on one line.
     ///
     /// # Errors
-    /// `is_invalid` where it is neither.
+    /// `is_invalid` if it is neither.
     pub fn from_pem(text: &str) -> Result<Self> {
         let text = text.trim();
-        let outcome = if text.starts_with("-----BEGIN") {
-            ed25519_dalek::SigningKey::from_pkcs8_pem(text).ok()
-        } else {
-            BASE64_STANDARD
-                .decode(text)
-                .ok()
-                .and_then(|der| ed25519_dalek::SigningKey::from_pkcs8_der(&der).ok())
-        };
+        let outcome = if text.starts_with('-') { pkcs8::from_pem(text) } else { pkcs8::from_base64(text) };
         outcome.map(Self).ok_or_else(|| {
             Error::invalid("not an Ed25519 private key in PKCS #8: make one with `auditx keygen`")
         })
     }
 
-    /// PKCS #8 in PEM. Whoever has it can sign in the trail's name.
-    ///
-    /// # Panics
-    /// Never: an Ed25519 key always has this form.
+    /// Returns the key as PKCS #8 in PEM. It is secret: with it, anyone can sign for the trail.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        self.0.to_pkcs8_pem(LineEnding::LF).expect("an Ed25519 key has a PKCS #8 form").to_string()
+        pkcs8::to_pem(&self.0)
     }
 }
 
@@ -100,10 +91,10 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A public key and the name it signs under, which is its trail's: what an auditor pins.
+/// A public key and the name it signs under, which is the log name of its trail. Auditors pin it.
 ///
-/// Spelled as C2SP has it, `<name>+<id>+<base64 of the algorithm and the key>`; parsing takes no other spelling and no
-/// key of small order.
+/// The text form is that of C2SP, `<name>+<id>+<base64 of the algorithm and the key>`. Parsing accepts no
+/// other form and no key of small order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -112,36 +103,36 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// The key that checks what `signer` signs under this name.
+    /// Creates the key that verifies signatures of this public key under this name.
     ///
     /// # Errors
-    /// `is_invalid` where the name is none, or the key is no Ed25519 key or one of small order.
+    /// `is_invalid` if the name is invalid, or the key is not an Ed25519 key or has small order.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self> {
-        if !c2sp::is_key_name(name) {
+        if !note::is_key_name(name) {
             return Err(Error::invalid(format!(
-                "{name:?} cannot name a key: it must not be empty, nor hold white space or `+`"
+                "invalid key name {name:?}: it must not be empty or contain white space or `+`"
             )));
         }
         let public = VerifyingKey::from_bytes(public_key)
             .ok()
             .filter(|key| !key.is_weak())
-            .ok_or_else(|| Error::invalid("not the public key of an Ed25519 key"))?;
-        Ok(Self { name: name.to_owned(), id: c2sp::key_id(name, public_key), public })
+            .ok_or_else(|| Error::invalid("not an Ed25519 public key"))?;
+        Ok(Self { name: name.to_owned(), id: note::key_id(name, public_key), public })
     }
 
-    /// The name it signs under: the origin of its checkpoints.
+    /// Returns the name it signs under: the origin of its checkpoints.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Tells keys of one name apart; not a secure digest.
+    /// Returns the number that distinguishes keys with the same name. It is not a secure digest.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// The bytes of the key.
+    /// Returns the bytes of the public key.
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         self.public.to_bytes()
@@ -157,8 +148,8 @@ impl NoteKey for VerifierKey {
         self.id
     }
 
-    /// Strict: one valid spelling of S and no point of small order, so that two verifiers never disagree (Chalkias,
-    /// Garillot, Nikolaenko, *Taming the Many EdDSAs*, 2020).
+    /// Verifies strictly: one valid encoding of S and no point of small order, so that two verifiers never
+    /// disagree (Chalkias, Garillot, Nikolaenko, *Taming the Many EdDSAs*, 2020).
     fn is_signature(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
@@ -166,7 +157,7 @@ impl NoteKey for VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = [&[c2sp::ED25519], self.public.as_bytes().as_slice()].concat();
+        let bytes = [&[note::ED25519], self.public.as_bytes().as_slice()].concat();
         write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(bytes))
     }
 }
@@ -177,7 +168,8 @@ impl FromStr for VerifierKey {
     fn from_str(text: &str) -> Result<Self> {
         let malformed = || {
             Error::invalid(format!(
-                "{text:?} is no verifier key like `erp.example.com/auditx/9f0c…+0a1b2c3d+AQ…=`; `auditx key show` prints one"
+                "invalid verifier key {text:?}: expected one like \
+                 `erp.example.com/auditx/9f0c…+0a1b2c3d+AQ…=`, as printed by `auditx key show`"
             ))
         };
         let mut parts = text.splitn(3, '+');
@@ -185,9 +177,9 @@ impl FromStr for VerifierKey {
             return Err(malformed());
         };
         let bytes = BASE64_STANDARD.decode(key).map_err(|_| malformed())?;
-        let [c2sp::ED25519, public @ ..] = bytes.as_slice() else { return Err(malformed()) };
+        let [note::ED25519, public @ ..] = bytes.as_slice() else { return Err(malformed()) };
         let parsed = Self::new(name, public.try_into().map_err(|_| malformed())?)?;
-        // The id must be the key's, and the spelling the one there is.
+        // The id must match the key, and the text must be in canonical form.
         if parsed.to_string() == text { Ok(parsed) } else { Err(malformed()) }
     }
 }

@@ -1,5 +1,5 @@
-//! Places where a test kills the process. Outside this crate's own tests they are nothing at all: no feature, no crate, no
-//! instruction.
+//! Points at which a test can kill the process. Outside this crate's own tests they compile to nothing: no
+//! feature, no dependency, no instruction.
 
 #[cfg(not(test))]
 #[inline(always)]
@@ -13,7 +13,7 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// `NAME#N`: the process dies when it passes the place of that name for the N-th time.
+    /// `NAME#N`: kills the process when it passes the kill point of that name for the N-th time.
     const VARIABLE: &str = "AUDITX_TEST_KILL_AT";
 
     static ARMED: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
@@ -26,6 +26,7 @@ mod armed {
         });
         if let Some((armed, left)) = armed
             && armed == name
+            // ORDERING: only the count matters; Relaxed would do.
             && left.fetch_sub(1, Ordering::SeqCst) == 1
         {
             let us = rustix::process::getpid();

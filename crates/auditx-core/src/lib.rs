@@ -1,16 +1,50 @@
-//! Audit logging for business software: who did what, when and where, one JSON line each.
+//! Audit logging for business software: who did what, when and where.
+//!
+//! An [`AuditLogger`] records *entries* into a *trail*. A trail is a directory of append-only segments, one
+//! JSON line per entry, over which a Merkle tree is built. The logger signs checkpoints of that tree, so that
+//! a later change to a line is detected.
 //!
 //! ```
-//! use auditx_core::{Amount, RequestContext};
+//! use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, Config, RequestContext};
+//! # let directory = tempfile::tempdir()?;
+//! # let log_dir = directory.path();
 //!
+//! let logger = AuditLogger::open(Config::new(log_dir).default_currency("MMK"))?;
+//!
+//! // Who acts is set once per request or job; every entry recorded in this scope has it.
 //! let _scope = RequestContext::new().user("admin").user_role("manager").company_id("CO-001").enter();
-//! assert_eq!(RequestContext::current().fields().user, "admin");
-//! assert_eq!(Amount::parse("1250000.10")?.to_string(), "1250000.10");
-//! # Ok::<(), auditx_core::Error>(())
+//!
+//! let amount = Amount::parse("1250000.10")?;
+//! let receipt = logger
+//!     .log_transaction("Sales invoice posted", BusinessModule::Sales, AuditAction::Post, "SI-1", amount)
+//!     .metadata("lines", 3)
+//!     .record()?;
+//!
+//! // The entry survives the death of this process already; now it survives a power loss too.
+//! receipt.wait_durable()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Where to start
+//!
+//! - [`AuditLogger::open`] opens a trail; [`audit`] and [`configure`] give access to a process-wide logger.
+//! - [`Config`] has all settings, from setters, a configuration file or environment variables.
+//! - [`EntryBuilder`] sets the fields of an entry and records it, synchronously or in async code.
+//! - [`RequestContext`] carries user, company, branch and request through sync and async code, and to other
+//!   processes.
+//! - [`Durability`] decides when entries survive a power loss, [`OnFull`] what happens while the disk cannot
+//!   keep up, and [`Redaction`] what is never stored.
+//! - [`HttpAudit`] and [`Exchange`] are the parts that the adapters for web frameworks are built from.
+//! - [`testing`] has a trail for an application's own tests.
+//!
+//! # Errors
+//!
+//! Operations return [`Error`], which is opaque. Its predicates, such as [`Error::is_full`], distinguish the
+//! cases that callers handle differently.
 
 mod error;
 mod digits;
+mod calendar;
 mod clock;
 mod moment;
 mod id;
@@ -30,7 +64,7 @@ mod line;
 mod row;
 mod encode;
 mod ring;
-mod c2sp;
+mod note;
 mod key;
 mod checkpoint;
 mod proof;
@@ -62,7 +96,6 @@ mod exchange;
 pub mod testing;
 
 pub use amount::Amount;
-pub use c2sp::{NodeIndex, SignatureFault};
 pub use callback::in_callback;
 pub use checkpoint::SignedCheckpoint;
 pub use checkpoint_signer::{checkpoint_history, checkpoint_path};
@@ -82,7 +115,7 @@ pub use exchange::{
     BodyCapture, BodyTap, EmitAt, EndpointPolicy, Exchange, Headers, HttpAudit, HttpAuditBuilder, OnFailure,
     Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
 };
-pub use follow::console::for_people;
+pub use follow::console::console_line;
 pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
 pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
@@ -94,6 +127,7 @@ pub use logger::{
 pub use maintenance::Retired;
 pub use metrics::{FollowerMetrics, Metrics};
 pub use moment::Moment;
+pub use note::SignatureFault;
 pub use pending::{PendingEntries, pending_entries};
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use rate_limit::RateLimitState;
@@ -106,5 +140,12 @@ pub use segment::{
     bytes_from, sealed_segments,
 };
 pub use tiles::Tiles;
-pub use tree::{CompactRange, Hash, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex};
+pub use tree::{
+    CompactRange, Hash, NodeIndex, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex,
+};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};
+
+// The code blocks of the README are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,4 +1,4 @@
-//! A line as it stands in the trail, and what it says.
+//! Lines of the trail: sequence numbers, leaves, erased lines and parsed entries.
 
 use serde_json::{Map, Value};
 
@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::tree::{Hash, hash_from_hex, leaf_hash, to_hex};
 use crate::vocabulary::LogLevel;
 
-/// How every line begins; the sequence number follows.
+/// The beginning of every line, before the sequence number.
 pub(crate) const SEQ_PREFIX: &[u8] = b"{\"seq\":";
 
-/// The longest beginning of a line that contains its number and the comma.
+/// The largest length of a line's beginning up to the comma after its sequence number.
 pub(crate) const LONGEST_SEQ: usize = SEQ_PREFIX.len() + 20 + 1;
 
-/// Reads the exact prefix `{"seq":N,` with a canonical N.
+/// Parses the exact prefix `{"seq":N,` and returns N. `None` if N is not in canonical form.
 #[must_use]
 pub fn parse_seq(line: &[u8]) -> Option<u64> {
     let rest = line.strip_prefix(SEQ_PREFIX)?;
@@ -28,22 +28,23 @@ pub fn parse_seq(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What a line is in the tree.
+/// The leaf of a line in the Merkle tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leaf {
     /// The line's sequence number.
     pub seq: u64,
-    /// The hash in the tree: of the line, or of the line that was erased.
+    /// The leaf hash: that of the line, or that of the erased line which it replaces.
     pub hash: Hash,
-    /// Whether the line stands in the place of one that was erased.
+    /// Whether the line replaces an erased line.
     pub is_erased: bool,
 }
 
-/// What a line without its newline is in the tree; none where it does not begin with its sequence number.
+/// Returns the leaf of a line without its newline, or `None` if the line does not begin with a sequence
+/// number.
 ///
-/// A line of exactly the form `{"seq":N,"erased":"<64 hex digits>"}` stands for the line with that hash. Costs one SHA-256 of
-/// any other.
+/// A line of exactly the form `{"seq":N,"erased":"<64 hex digits>"}` has that hash as its leaf hash. Any
+/// other line costs one SHA-256.
 #[must_use]
 pub fn leaf_of(line: &[u8]) -> Option<Leaf> {
     let seq = parse_seq(line)?;
@@ -56,10 +57,10 @@ pub fn leaf_of(line: &[u8]) -> Option<Leaf> {
 const ERASED_PREFIX: &[u8] = b"\"erased\":\"";
 const ERASED_SUFFIX: &[u8] = b"\"}";
 
-/// The hash in the place of an erased line; none where the line is no such stub.
+/// Returns the hash in the stub of an erased line, or `None` if the line is not a stub.
 #[must_use]
 pub fn erased_hash(line: &[u8]) -> Option<Hash> {
-    // Shorter than any entry: most lines are told apart by their length alone.
+    // A stub is shorter than any entry, so the length alone excludes most lines.
     const LONGEST: usize = SEQ_PREFIX.len() + 20 + 1 + ERASED_PREFIX.len() + 64 + ERASED_SUFFIX.len();
     if line.len() > LONGEST {
         return None;
@@ -70,12 +71,12 @@ pub fn erased_hash(line: &[u8]) -> Option<Hash> {
     hash_from_hex(std::str::from_utf8(digits).ok()?)
 }
 
-/// What is left of an erased line.
+/// Returns the stub that replaces an erased line.
 pub(crate) fn erased_line(seq: u64, hash: &Hash) -> String {
     format!("{{\"seq\":{seq},\"erased\":\"{}\"}}", to_hex(hash))
 }
 
-/// One recorded entry, as followers and hooks get it.
+/// One recorded entry, as followers and hooks receive it.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordedEntry<'a> {
     seq: u64,
@@ -83,10 +84,10 @@ pub struct RecordedEntry<'a> {
 }
 
 impl<'a> RecordedEntry<'a> {
-    /// Reads a line without its newline.
+    /// Creates an entry from a line without its newline.
     ///
     /// # Errors
-    /// `is_corrupt` where the line is no UTF-8 or does not begin with its sequence number.
+    /// `is_corrupt` if the line is not UTF-8 or does not begin with a sequence number.
     pub fn from_line(line: &'a [u8]) -> Result<Self> {
         let seq = parse_seq(line)
             .ok_or_else(|| Error::corrupt("a line does not begin with its sequence number"))?;
@@ -96,32 +97,32 @@ impl<'a> RecordedEntry<'a> {
         Ok(Self { seq, line })
     }
 
-    /// Its index in the trail, from 0.
+    /// Returns the index of the line in the trail, from 0.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// The exact line, without its newline.
+    /// Returns the exact line without its newline.
     #[must_use]
     pub fn line(&self) -> &'a str {
         self.line
     }
 
-    /// The level, read from its fixed place in the line. Costs no parse.
+    /// Returns the level, read at its fixed offset in the line without parsing.
     #[must_use]
     pub fn level(&self) -> Option<LogLevel> {
         level_of(self.line.as_bytes())
     }
 
-    /// The line's hash in the trail's tree. Costs one SHA-256 of the line.
+    /// Returns the leaf hash of the line. Costs one SHA-256 of the line.
     #[must_use]
     pub fn leaf_hash(&self) -> Hash {
         erased_hash(self.line.as_bytes()).unwrap_or_else(|| leaf_hash(self.line.as_bytes()))
     }
 }
 
-/// The level of a line, read from its fixed place.
+/// Returns the level of a line, read at its fixed offset.
 pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
     // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
     const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
@@ -130,10 +131,10 @@ pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
     std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()?.parse().ok()
 }
 
-/// What a line says. Absent values are empty.
+/// The parsed fields of a line. Absent values are empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are the line's, described in docs/FORMAT.md")]
+#[expect(missing_docs, reason = "the fields of a line, described in docs/FORMAT.md")]
 pub struct StoredEntry {
     pub seq: u64,
     pub id: String,
@@ -163,9 +164,9 @@ pub struct StoredEntry {
     pub endpoint: String,
     pub status: Option<u16>,
     pub success: bool,
-    /// The hash of the line that stood here before it was erased.
+    /// The leaf hash of the erased line, if the line was erased.
     pub erased: String,
-    /// The library's own record, where the line is one.
+    /// The fields of the control record, if the line is one.
     pub control_record: Option<Map<String, Value>>,
 }
 
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_canonical_sequence_number_is_one() {
+    fn only_canonical_sequence_numbers_are_parsed() {
         assert_eq!(parse_seq(b"{\"seq\":0,\"id\""), Some(0));
         assert_eq!(parse_seq(b"{\"seq\":18446744073709551615,"), Some(u64::MAX));
         for line in [
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stub_stands_for_the_line_it_replaced_and_nothing_else_does() {
+    fn a_stub_has_the_leaf_hash_of_the_erased_line() {
         let hash = leaf_hash(b"{\"seq\":7,\"user\":\"admin\"}");
         let stub = erased_line(7, &hash);
         assert_eq!(leaf_of(stub.as_bytes()), Some(Leaf { seq: 7, hash, is_erased: true }));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_reads_back_with_its_digits() {
+    fn an_amount_keeps_its_digits() {
         let line = br#"{"seq":3,"description":"d","amount":1250000.10,"metadata":{"a":1},"success":true}"#;
         let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
         assert_eq!(entry.amount.unwrap().to_string(), "1250000.10");

@@ -1,7 +1,7 @@
-//! One writer per trail: the lock, and who holds it.
+//! The lock that allows one writer per trail, and the name of its holder.
 //!
-//! The trail's directory itself is locked, which no removed or replaced file can undo, and `.auditx/lock`, which names the
-//! holder for people and for programs that only read.
+//! Two things are locked: the trail's directory itself, a lock that removing or replacing a file cannot
+//! break; and `.auditx/lock`, which contains the holder's name for people and for programs that only read.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -14,13 +14,13 @@ use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Kind, Result};
 use crate::segment::AUDITX_DIR;
 
-/// Its name in the trail's directory.
+/// The name of the lock file in the trail's directory.
 pub(crate) const LOCK: &str = ".auditx/lock";
 
-/// A new lock file, while it takes the place of one that is gone.
+/// The temporary name of a new lock file, before it replaces a missing one.
 const NEW_LOCK: &str = ".auditx/lock.tmp";
 
-/// The single writer's lock, held for as long as this lives.
+/// The lock of the writer, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     directory: Dir,
@@ -33,7 +33,7 @@ pub(crate) struct Lock {
 /// Takes the lock of the trail in `directory`.
 ///
 /// # Errors
-/// `is_locked`, naming the holder, where another writer has it.
+/// `is_locked`, with the holder, if another writer has it.
 pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
     let path = directory.join(LOCK);
     let failed = |error| Error::storage("cannot lock the trail", &path, error);
@@ -54,11 +54,11 @@ pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
     let name = if instance.is_empty() { String::new() } else { format!(" (instance {instance})") };
     let holder = format!("process {}{name}\n", std::process::id());
     let lock = Lock { directory: directory.clone(), file, held, holder };
-    lock.name_holder().map_err(failed)?;
+    lock.write_holder().map_err(failed)?;
     Ok(lock)
 }
 
-/// Locks a descriptor of the directory itself; `None` where its file system cannot (NFS).
+/// Locks a descriptor of the directory itself; `None` if the file system does not support it (NFS).
 fn lock_directory(directory: &Dir) -> io::Result<Option<OwnedFd>> {
     let opened = directory.open_directory("")?;
     match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
@@ -70,25 +70,26 @@ fn lock_directory(directory: &Dir) -> io::Result<Option<OwnedFd>> {
 
 fn locked(directory: &Dir, mut file: &File) -> Error {
     let mut holder = String::new();
-    // The holder wrote its name into the file; an unreadable name changes nothing about the answer.
+    // The holder wrote its name into the file. The trail is locked even if the name cannot be read.
     if file.read_to_string(&mut holder).is_err() || holder.is_empty() {
         holder = "another process".to_owned();
     }
     let what = format!(
-        "the trail is being written by {}; close that one, or give this process a trail of its own with Config::instance",
+        "the trail is being written by {}; close that process, \
+         or give this one its own trail with Config::instance",
         holder.trim()
     );
     Error::new(Kind::Locked, what).at(directory.path())
 }
 
 impl Lock {
-    fn name_holder(&self) -> io::Result<()> {
+    fn write_holder(&self) -> io::Result<()> {
         self.file.set_len(0)?;
         (&self.file).write_all(self.holder.as_bytes())
     }
 
-    /// Puts the lock file back where another program removed or replaced it; returns whether it did. Nobody else can have
-    /// taken the trail meanwhile, since its directory is locked as well.
+    /// Restores the lock file if another program removed or replaced it. Returns whether it did. No other
+    /// process can have locked the trail in the meantime, since its directory is locked as well.
     pub(crate) fn restore(&mut self) -> io::Result<bool> {
         let named = self.directory.stat(LOCK)?;
         let ours = FileStat::of(&self.file)?;
@@ -97,17 +98,18 @@ impl Lock {
         }
         let file = self.directory.open(NEW_LOCK, Access::READ_WRITE.or_create())?;
         file.try_lock()?;
-        let gone = std::mem::replace(&mut self.file, file);
-        self.name_holder()?;
-        self.directory.take_place(NEW_LOCK.as_ref(), LOCK.as_ref())?;
-        gone.unlock()?;
+        let removed = std::mem::replace(&mut self.file, file);
+        self.write_holder()?;
+        self.directory.rename_over(NEW_LOCK.as_ref(), LOCK.as_ref())?;
+        removed.unlock()?;
         Ok(true)
     }
 
     /// Releases the trail.
     pub(crate) fn release(&mut self) {
-        // Nobody is to read a stale name. Unlocking is better than closing: a child that another thread forks at this moment
-        // has a copy of the descriptor until it executes, and would keep the trail locked. Should either fail, closing remains.
+        // Clear the name, so that it is not read when it is stale. Unlock instead of only closing: a child
+        // that another thread forks at this moment has a copy of the descriptor until it executes, and would
+        // keep the trail locked. If either fails, closing still releases the lock.
         drop(self.file.set_len(0).and_then(|()| self.file.unlock()));
         if let Some(held) = &self.held {
             rustix::fs::flock(held, FlockOperation::Unlock).unwrap_or(());
@@ -121,10 +123,11 @@ impl Drop for Lock {
     }
 }
 
-/// Who holds the lock of a trail, as it named itself; `None` if nobody does.
+/// Returns the holder of a trail's lock, by the name it wrote into the lock file; `None` if the trail is not
+/// locked.
 ///
 /// # Errors
-/// `is_storage` where the lock cannot be read.
+/// `is_storage` if the lock cannot be read.
 pub fn lock_holder(directory: impl Into<Dir>) -> Result<Option<String>> {
     let directory = directory.into();
     let unreadable = |error| Error::storage("cannot read the trail's lock", directory.join(LOCK), error);
@@ -154,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_the_descriptor_in_a_forked_child_does_not_keep_the_trail_locked() {
+    fn a_descriptor_copy_in_a_forked_child_does_not_hold_the_lock() {
         let directory = tempfile::tempdir().unwrap();
         let first = lock(&dir(&directory), "").unwrap();
-        let _childs = (first.file.try_clone().unwrap(), first.held.as_ref().unwrap().try_clone().unwrap());
+        let _copies = (first.file.try_clone().unwrap(), first.held.as_ref().unwrap().try_clone().unwrap());
         assert!(lock(&dir(&directory), "").unwrap_err().is_locked());
         assert_eq!(
             lock_holder(directory.path()).unwrap().unwrap(),
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_lock_file_lets_nobody_in_and_is_put_back() {
+    fn a_removed_lock_file_is_restored_and_the_lock_holds() {
         let directory = tempfile::tempdir().unwrap();
         let mut first = lock(&dir(&directory), "shop").unwrap();
         assert!(!first.restore().unwrap());

@@ -1,4 +1,4 @@
-//! The logger: opening a trail, recording into it, flushing and closing it.
+//! The logger: opens a trail, records into it, flushes and closes it.
 
 mod accept;
 mod builder;
@@ -39,10 +39,13 @@ pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, T
 pub use custody::KeyChange;
 pub use global::{audit, configure, try_audit};
 
-/// How long dropping the last handle of a logger, or leaving the process, waits for followers.
+/// The timeout of closing a trail when the last handle is dropped or the process exits.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A handle to one open trail; clones share it. Dropping the last one closes the trail.
+/// A handle to an open trail.
+///
+/// Clones share the trail. Dropping the last one closes it, with a timeout of 5 s; call
+/// [`AuditLogger::close`] to choose the timeout and to see errors. At most one process can have a trail open.
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config};
@@ -52,7 +55,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// let acme = AuditLogger::open(Config::new(log_dir.join("tenant-acme")))?;
 /// let receipt = acme.log("Period closed").user("admin").record()?;
 /// let recorded = receipt.wait_durable()?;
-/// assert_eq!(recorded.seq, 2, "after the trail's own first two lines");
+/// assert_eq!(recorded.seq, 2, "a new trail begins with two control records");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -61,7 +64,7 @@ pub struct AuditLogger(Arc<Handle>);
 #[derive(Debug)]
 enum Handle {
     Open(Arc<Core>),
-    /// The process-wide logger while it could not be opened: every call says why.
+    /// The process-wide logger if it could not be opened. Every call fails with this error.
     Unopened(Mutex<Error>),
 }
 
@@ -70,12 +73,12 @@ impl Drop for Handle {
         if let Self::Open(core) = self
             && let Err(error) = core.close(DROP_TIMEOUT)
         {
-            core.app_log.trouble(&format!("closing the trail: {error}"));
+            core.app_log.report(&format!("cannot close the trail: {error}"));
         }
     }
 }
 
-/// An open trail and the threads that serve it.
+/// An open trail and its threads.
 #[derive(Debug)]
 struct Core {
     envelope: Arc<Envelope>,
@@ -94,11 +97,11 @@ struct Core {
     housekeeping: Arc<Housekeeping>,
     running: Mutex<Option<Running>>,
     directory: Dir,
-    /// The process that opened it.
+    /// The process that opened the trail; a forked child must not close it.
     process: u32,
 }
 
-/// What ends at close.
+/// The threads and the lock, which end when the trail is closed.
 #[derive(Debug)]
 struct Running {
     maintenance: Maintenance,
@@ -118,11 +121,15 @@ impl fmt::Debug for AuditLogger {
 }
 
 impl AuditLogger {
-    /// Opens the trail, or makes a new one.
+    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed.
     ///
     /// # Errors
-    /// `is_invalid` for a configuration that cannot work, `is_locked` where another writer has the trail, `is_storage`
-    /// where the directory cannot be used, `is_corrupt` where what is there is not a trail of ours.
+    /// - `is_invalid` if the configuration is invalid.
+    /// - `is_locked` if another writer has the trail open.
+    /// - `is_storage` if a file system operation fails.
+    /// - `is_corrupt` if the trail is not what its last checkpoint signed, or the directory contains
+    ///   something else; see [`AuditLogger::replace_corrupt`].
+    /// - `is_signing` if the key cannot be used, or is not the key of this trail.
     pub fn open(config: Config) -> Result<Self> {
         Self::open_on(config, Arc::new(Disk))
     }
@@ -133,43 +140,47 @@ impl AuditLogger {
         Ok(Self(Arc::new(Handle::Open(core))))
     }
 
-    /// Waits until everything recorded before this call is durable and shown by security.jsonl and the console.
+    /// Waits until all entries recorded before this call are durable, and are written to security.jsonl and
+    /// the console.
     ///
     /// # Errors
-    /// `is_timed_out` where that takes longer, `is_storage` where the disk refused.
+    /// `is_timed_out` if that takes longer than `timeout`; `is_storage` if a write or an fdatasync failed.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         self.core()?.flush(timeout)
     }
 
-    /// The same as [`AuditLogger::flush`], and waits for every `on_audit` hook too.
+    /// Like [`AuditLogger::flush`], and also waits until every `on_audit` hook has processed these entries.
     ///
     /// # Errors
-    /// As [`AuditLogger::flush`].
-    pub fn drain(&self, timeout: Duration) -> Result<()> {
-        self.core()?.drain(timeout)
+    /// The same as [`AuditLogger::flush`].
+    pub fn flush_hooks(&self, timeout: Duration) -> Result<()> {
+        self.core()?.flush_hooks(timeout)
     }
 
-    /// Records the end of the trail, makes everything durable, lets followers finish and gives the trail free. Later
-    /// calls of `record` get `is_closed`; a second close does nothing.
+    /// Closes the trail: writes the `close` record, makes all lines durable, signs them, waits for the
+    /// followers, and releases the lock. Later calls of `record` fail with `is_closed`. Closing a closed
+    /// trail does nothing.
     ///
-    /// A hook that fails or hangs does not make this fail: it goes on from its cursor at the next open.
+    /// A hook that fails or hangs is not an error; it continues from its cursor after the next open.
     ///
     /// # Errors
-    /// `is_timed_out` where the entries are not durable in time, `is_storage` where the disk refused, `is_signing` where the
-    /// last checkpoint could not be signed: the next open signs those lines.
+    /// - `is_timed_out` if the entries are not durable within `timeout`.
+    /// - `is_storage` if a write or an fdatasync failed.
+    /// - `is_signing` if the last checkpoint could not be signed. The next open signs the remaining lines.
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.core()?.close(timeout)
     }
 
-    /// The directory of the trail, as an absolute path.
+    /// Returns the directory of the trail as an absolute path.
     ///
     /// # Errors
-    /// The error of opening, for a process-wide logger that could not be opened.
+    /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn trail_dir(&self) -> Result<&Path> {
         Ok(self.core()?.directory.path())
     }
 
-    /// A snapshot of the counters; all zero for a process-wide logger that could not be opened.
+    /// Returns a snapshot of the counters. All are zero if this is the process-wide logger and it could not
+    /// be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.core().map_or_else(
@@ -178,23 +189,24 @@ impl AuditLogger {
         )
     }
 
-    /// How an address stands in the window of failed security events.
+    /// Returns the failed security events of an address within the window of the rate limit, without counting
+    /// one.
     ///
     /// # Errors
-    /// The error of opening, for a process-wide logger that could not be opened.
+    /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn check_rate_limit(&self, ip: IpAddr) -> Result<RateLimitState> {
         self.core().map(|core| core.rate_limiter.check(ip, core.clock.now()))
     }
 
-    /// Forgets an address's failures: after a successful login, say.
+    /// Resets the count of failures of an address, for example after a successful login.
     ///
     /// # Errors
-    /// The error of opening, for a process-wide logger that could not be opened.
+    /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn reset_rate_limit(&self, ip: IpAddr) -> Result<()> {
         self.core().map(|core| core.rate_limiter.reset(ip))
     }
 
-    /// The rules of redaction; the defaults where the logger could not be opened.
+    /// Calls `use_rules` with the redaction rules; with the defaults if the logger could not be opened.
     pub(crate) fn with_rules<T>(&self, use_rules: impl FnOnce(&Rules) -> T) -> T {
         match self.core() {
             Ok(core) => use_rules(&core.envelope.rules),
@@ -202,14 +214,14 @@ impl AuditLogger {
         }
     }
 
-    /// A trouble of the library itself, for app.log; nowhere to go where the logger could not be opened.
-    pub(crate) fn trouble(&self, message: &str) {
+    /// Writes an error of the library itself to app.log. Does nothing if the logger could not be opened.
+    pub(crate) fn report(&self, message: &str) {
         if let Ok(core) = self.core() {
-            core.app_log.trouble(message);
+            core.app_log.report(message);
         }
     }
 
-    /// Counts a failed security event; none where the logger could not be opened.
+    /// Counts a failed security event. `None` if the logger could not be opened.
     fn count_failure(&self, ip: IpAddr) -> Option<RateLimitState> {
         self.core().ok().map(|core| core.rate_limiter.count(ip, core.clock.now()))
     }
@@ -224,17 +236,18 @@ impl AuditLogger {
 
 impl Core {
     fn flush(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = self.settle(timeout)?;
-        self.followers.wait_for_ours(end, deadline)
+        let (end, deadline) = self.wait_durable(timeout)?;
+        self.followers.wait_for_builtin(end, deadline)
     }
 
-    fn drain(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = self.settle(timeout)?;
+    fn flush_hooks(&self, timeout: Duration) -> Result<()> {
+        let (end, deadline) = self.wait_durable(timeout)?;
         self.followers.wait_for_all(end, deadline)
     }
 
-    /// Waits until everything accepted so far is durable. Gives the number of lines then, and until when there is time.
-    fn settle(&self, timeout: Duration) -> Result<(u64, Instant)> {
+    /// Waits until all entries accepted so far are durable. Returns the number of durable lines and the
+    /// deadline.
+    fn wait_durable(&self, timeout: Duration) -> Result<(u64, Instant)> {
         let deadline = Instant::now() + timeout;
         self.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
         Ok((self.watermark.durable(), deadline))
@@ -245,12 +258,12 @@ impl Core {
             return Ok(());
         };
         if std::process::id() != self.process {
-            // Forked off: neither the threads nor the trail are this process's.
+            // A forked child has neither the threads nor the lock, and must not release them.
             std::mem::forget(running);
             return Ok(());
         }
         let deadline = Instant::now() + timeout;
-        // The maintenance first: what it is about to retire is recorded before `close`, or kept.
+        // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
         running.maintenance.stop();
         let closed = self.journal.close(deadline);
         let durable = self.watermark.wait_durable_lines(self.watermark.written(), Some(deadline));

@@ -1,4 +1,8 @@
-//! What happens to sealed segments: an index, compression and retirement on a thread of their own, erasure on request.
+//! Maintenance of sealed segments: an index, compression and retirement on a thread of its own, erasure on
+//! request.
+//!
+//! The thread sleeps on a [`Bell`]. To stop it, the flag is stored before the notification: either the thread
+//! loads it at the top of its loop, or the bell is set when it goes to sleep, and it does not sleep.
 
 mod compress;
 mod erase;
@@ -34,13 +38,13 @@ pub use retire::Retired;
 #[cfg(target_os = "linux")]
 const LOWEST_PRIORITY: i32 = 19;
 
-/// How often retention looks without having heard of a seal: segments grow old, and followers pass them later.
+/// How often retention is checked if no segment was sealed: segments grow old, and followers pass them later.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// How often it looks where sealed segments are still to be signed.
+/// How often it is checked while sealed segments are still to be signed.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What is done to sealed segments, by whoever does it: one at a time.
+/// The work on sealed segments, one task at a time, whichever thread does it.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
     pub(crate) directory: Dir,
@@ -49,7 +53,7 @@ pub(crate) struct Housekeeping {
     pub(crate) compression: Compression,
     pub(crate) retention: Retention,
     pub(crate) appender: Arc<SharedAppender>,
-    /// What may still hold the text of an entry.
+    /// May still hold the text of an entry.
     pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) followers: Vec<Arc<Progress>>,
@@ -57,58 +61,60 @@ pub(crate) struct Housekeeping {
     pub(crate) sealed: Arc<Bell>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: Arc<AppLog>,
-    /// Held while a sealed segment is being indexed, replaced or removed.
+    /// Held while a sealed segment is indexed, replaced or removed.
     pub(crate) busy: Mutex<Indexed>,
 }
 
 impl Housekeeping {
-    /// Removes the sealed segments that `retention` does not keep and that everybody has read who keeps a cursor.
+    /// Removes the sealed segments that `retention` does not keep and that every owner of a cursor has read.
     pub(crate) fn retire(&self, retention: Retention) -> Result<Retired> {
-        let mut indexed = self.occupy();
+        let mut indexed = self.lock();
         self.appender.sign()?;
-        self.retire_for(retention, Readers::Everybody, &mut indexed)
+        self.retire_for(retention, Readers::All, &mut indexed)
     }
 
-    /// The sealed segments whose last line is signed, each with the number after it. Others are still being made durable, and
-    /// recovery may want to cut them.
+    /// Returns the sealed segments whose last line is signed, each with the seq after it. Others are still
+    /// being made durable, and recovery may truncate them.
     fn signed_segments(&self) -> Result<Vec<(SealedSegment, u64)>> {
         let sealed = sealed_segments(&self.directory)?;
         let after_last = self.appender.lock().first_seq();
         Ok(signed_of(sealed, after_last, self.checkpoint_signer.size()))
     }
 
-    /// Keeps a copy of the control record in the line with this number where readers find it.
+    /// Copies the control record with this seq to where readers find it.
     pub(crate) fn keep_control_record(&self, seq: u64) -> Result<()> {
-        let _busy = self.occupy();
-        control::keep(&self.directory, &*self.storage, seq)
+        let _busy = self.lock();
+        control::store(&self.directory, &*self.storage, seq)
     }
 
     fn make_control_records(&self) -> Result<()> {
-        let _busy = self.occupy();
-        control::make(&self.directory, &*self.storage, &self.checkpoint_signer.key().to_string())
+        let _busy = self.lock();
+        control::repair(&self.directory, &*self.storage, &self.checkpoint_signer.key().to_string())
     }
 
     fn report(&self, what: &str, error: &Error) {
         self.counters.keeping_failures.add(1);
-        self.app_log.trouble(&format!("{what}: {error}"));
+        self.app_log.report(&format!("{what}: {error}"));
     }
 
-    fn occupy(&self) -> MutexGuard<'_, Indexed> {
+    fn lock(&self) -> MutexGuard<'_, Indexed> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it met all there are: others are signed first.
+    /// Processes the signed segments. Returns whether these are all sealed ones; if not, the others must be
+    /// signed first.
     fn round(&self, stopping: &AtomicBool) -> Result<bool> {
-        let mut indexed = self.occupy();
-        self.retire_for(self.retention, Readers::Ours, &mut indexed)?;
+        let mut indexed = self.lock();
+        self.retire_for(self.retention, Readers::Required, &mut indexed)?;
         let mut takes_indexes = true;
         let are_all_signed = self.checkpoint_signer.size() >= self.appender.lock().first_seq();
         for (segment, _) in self.signed_segments()? {
+            // ORDERING: see `Maintenance::stop`; seen at the latest at the top of the thread's loop.
             if stopping.load(Ordering::SeqCst) {
                 break;
             }
-            // Before it is compressed: then nothing need be decompressed for it, and a segment that another program altered
-            // stays as it is.
+            // Indexed before it is compressed: then nothing is decompressed for it, and a segment that
+            // another program altered stays as it is.
             let state = if takes_indexes { self.index(&segment, &mut indexed) } else { State::Refused };
             takes_indexes = state != State::Refused;
             let is_altered = state == State::Altered;
@@ -121,15 +127,17 @@ impl Housekeeping {
     }
 }
 
-/// Those that end before the line `signed`. What was listed and then taken back, to be written anew after an fdatasync that failed, is
-/// none of them: the active segment then begins no later than it did, so that it seems to have no line.
+/// Returns the segments that end before the line `signed`.
+///
+/// A segment may have been listed and then rolled back after a failed fdatasync, to be written again. It is
+/// left out: the active segment then begins no later than it did, so that it seems to have no line.
 fn signed_of(sealed: Vec<SealedSegment>, after_last: u64, signed: u64) -> Vec<(SealedSegment, u64)> {
     let ends: Vec<u64> = sealed.iter().skip(1).map(|next| next.first_seq).chain([after_last]).collect();
     let is_signed = |(segment, end): &(SealedSegment, u64)| segment.first_seq < *end && *end <= signed;
     sealed.into_iter().zip(ends).take_while(is_signed).collect()
 }
 
-/// The thread that does it by itself.
+/// The maintenance thread.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     housekeeping: Arc<Housekeeping>,
@@ -147,19 +155,20 @@ impl Maintenance {
                 move || run(&housekeeping, &stopping)
             })
             .map_err(|error| {
-                Error::storage("cannot start the maintenance's thread", "auditx-maintenance", error)
+                Error::storage("cannot start the maintenance thread", "auditx-maintenance", error)
             })?;
         Ok(Self { housekeeping, stopping, thread: Some(thread) })
     }
 
-    /// Ends the thread after the segment at hand.
+    /// Ends the thread after the segment it works on.
     pub(crate) fn stop(&mut self) {
+        // ORDERING: the bell's mutex publishes it; Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
-        self.housekeeping.sealed.ring();
+        self.housekeeping.sealed.notify();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            self.housekeeping.app_log.trouble("the maintenance's thread panicked");
+            self.housekeeping.app_log.report("the maintenance thread panicked");
         }
     }
 }
@@ -171,15 +180,16 @@ impl Drop for Maintenance {
 }
 
 fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
-    // Nobody waits for it: the application and the trail come first. On Linux this is the thread's own priority; where it is
-    // refused everything goes on as before.
+    // No caller waits for it: the application and the trail come first. On Linux this sets the thread's own
+    // priority; if it is refused, everything works as before.
     #[cfg(target_os = "linux")]
     rustix::process::setpriority_process(None, LOWEST_PRIORITY).unwrap_or(());
     let mut has_control_records = false;
+    // ORDERING: see `Maintenance::stop`.
     while !stopping.load(Ordering::SeqCst) {
         if !has_control_records {
             let outcome = housekeeping.make_control_records();
-            // Only a disk that refuses them now may take them in the next round.
+            // Only after a storage error is it worth trying again in the next round.
             has_control_records = !outcome.as_ref().is_err_and(Error::is_storage);
             outcome.unwrap_or_else(|error| housekeeping.report("control records", &error));
         }
@@ -188,7 +198,7 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
             true
         });
         let ages = housekeeping.retention != Retention::KeepEverything;
-        // Those that a killed process sealed are signed with the first checkpoint, which rings no bell.
+        // Segments that a killed process sealed are signed with the first checkpoint, which does not notify.
         let at_most = if are_all_signed { ages.then_some(ROUND) } else { Some(SOON) };
         housekeeping.sealed.wait(at_most);
     }
@@ -209,10 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_listed_and_taken_back_is_not_signed() {
+    fn a_listed_segment_that_was_rolled_back_is_not_signed() {
         assert_eq!(ends(&[0, 56], 90, 90), [(0, 56), (56, 90)]);
         assert_eq!(ends(&[0, 56], 90, 89), [(0, 56)]);
-        assert_eq!(ends(&[0], 0, 2), [], "the active segment holds its lines anew");
+        assert_eq!(ends(&[0], 0, 2), [], "the active segment holds its lines again");
         assert_eq!(ends(&[0, 56], 56, 60), [(0, 56)]);
     }
 }

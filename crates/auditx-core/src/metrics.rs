@@ -1,8 +1,8 @@
-//! Counters: one per way to succeed and one per way to fail, so that no loss is silent.
+//! Counters of a logger: one for each kind of success and of failure, so that every loss is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A count that only grows; read and written without ordering, since nothing is decided by it.
+/// A monotonic counter. All accesses are relaxed, since no other memory is published through it.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -16,14 +16,14 @@ impl Counter {
     }
 }
 
-/// What a journal holds.
+/// How full a journal is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct JournalLoad {
-    /// Entries accepted since it began.
+    /// Entries accepted since the logger was opened.
     pub(crate) accepted: u64,
-    /// Those of them that are not written to the trail yet.
+    /// Accepted entries that are not written to the trail yet.
     pub(crate) waiting: u64,
-    /// Bytes in use, and how many there are; none where it holds nothing.
+    /// Bytes in use and bytes in total; both 0 for the direct journal.
     pub(crate) fill: u64,
     pub(crate) capacity: u64,
 }
@@ -104,29 +104,29 @@ pub struct Metrics {
     pub rejected: u64,
     /// Entries dropped without an error to their caller.
     pub dropped: u64,
-    /// Entries that are accepted and not yet written to the trail.
+    /// Entries accepted but not yet written to the trail.
     pub waiting: u64,
-    /// Bytes in use in the journal's ring: entries that are not written yet, or not durable.
+    /// Bytes in use in the journal's ring: entries that are not written yet, or not durable yet.
     pub journal_fill: u64,
-    /// Bytes of the journal's ring; 0 where entries are written directly.
+    /// Size of the journal's ring in bytes; 0 for the direct journal.
     pub journal_bytes: u64,
-    /// Lines in the trail, the library's own included: the next sequence number.
+    /// Lines in the trail, control records included. Equal to the next sequence number.
     pub written: u64,
-    /// Lines that would survive a power loss: all below this sequence number.
+    /// Lines that would survive a power loss: all with a sequence number below this one.
     pub durable: u64,
-    /// Lines that a signed checkpoint speaks of: all below this sequence number.
+    /// Lines covered by a signed checkpoint: all with a sequence number below this one.
     pub signed: u64,
     /// Bytes appended to segments.
     pub bytes: u64,
     /// Successful fdatasync calls.
     pub fsyncs: u64,
-    /// Failed fdatasync calls; the first closes the trail to further entries.
+    /// Failed fdatasync calls. After the first one the trail accepts no more entries.
     pub fsync_failures: u64,
     /// Failed or short writes to the active segment.
     pub write_failures: u64,
     /// Segments sealed.
     pub seals: u64,
-    /// Attempts to seal that failed; the segment goes on growing.
+    /// Failed attempts to seal a segment. The segment then grows beyond its limit.
     pub seal_failures: u64,
     /// Skip indexes of sealed segments written.
     pub indexed: u64,
@@ -134,38 +134,39 @@ pub struct Metrics {
     pub compressed: u64,
     /// Sealed segments retired.
     pub retired: u64,
-    /// Failures to index, compress or retire a segment; tried again at the next seal.
+    /// Failed attempts to index, compress or retire a segment; they are repeated at the next seal.
     pub keeping_failures: u64,
     /// Checkpoints signed and published.
     pub checkpoints: u64,
-    /// Checkpoints that could not be signed or written; tried again, while lines are kept unsigned.
+    /// Failed attempts to sign or write a checkpoint. They are repeated; until then lines are kept unsigned.
     pub checkpoint_failures: u64,
-    /// Failed writes to the cache of tree nodes; what is missing there is made anew from the lines.
+    /// Failed writes to the tile cache. Missing tree nodes are computed again from the lines.
     pub tile_failures: u64,
     /// Lines that could not be written to app.log.
     pub app_log_failures: u64,
-    /// Files of the trail that another program renamed, removed, replaced or cut, and that were restored.
+    /// Files of the trail that another program renamed, removed, replaced or truncated, and that were
+    /// restored.
     pub restored: u64,
-    /// Files that another program changed so and that could not be restored. For most of them the trail takes no more entries;
-    /// the errors of `record()` say which.
+    /// Files that another program changed in this way and that could not be restored. In most cases the trail
+    /// then accepts no more entries, and the error of `record()` names the file.
     pub restore_failures: u64,
-    /// Lines of such files that could not be restored; a `recovered` record in the trail names them.
+    /// Lines of such files that could not be restored; a `recovered` record in the trail lists them.
     pub lost: u64,
     /// Sealed segments that another program renamed or removed; only a backup can restore them.
     pub missing_segments: u64,
-    /// What stands behind the trail, each with its lag.
+    /// The followers of the trail: security.jsonl, the console and the `on_audit` hooks.
     pub followers: Vec<FollowerMetrics>,
 }
 
-/// How far one follower is.
+/// The progress of one follower.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FollowerMetrics {
-    /// Its name.
+    /// The follower's name.
     pub name: String,
-    /// The next sequence number it will take.
+    /// The sequence number of the next line to process.
     pub position: u64,
-    /// Lines it has yet to take.
+    /// Lines not yet processed.
     pub lag: u64,
     /// Failed attempts.
     pub failures: u64,

@@ -1,15 +1,17 @@
-//! Times of lines as microseconds, read without a library: RFC 3339, mostly at its fixed places.
+//! Times as microseconds since 1970, with a parser and a formatter for RFC 3339.
+//!
+//! The parser reads the timestamps of lines when trails are searched, and relies on the fixed offsets of RFC
+//! 3339 instead of a general date library.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::calendar;
+
 const SECONDS_PER_DAY: i64 = 86_400;
 const MICROS: i64 = 1_000_000;
 
-/// 719,468 days lie between 0000-03-01 and 1970-01-01.
-const DAYS_TO_EPOCH: i64 = 719_468;
-
-/// A moment in UTC, in microseconds since 1970.
+/// A point in time in UTC, with microsecond precision.
 ///
 /// ```
 /// use auditx_core::Moment;
@@ -24,44 +26,47 @@ impl Moment {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// The first moment of the year 0000: what RFC 3339 can say begins with it.
+    /// 0000-01-01T00:00:00Z, the earliest time that RFC 3339 can express.
     pub const FIRST: Self = Self(-62_167_219_200_000_000);
 
-    /// The last of 9999.
+    /// 9999-12-31T23:59:59.999999Z, the latest time that RFC 3339 can express.
     pub const LAST: Self = Self(253_402_300_799_999_999);
 
-    /// So many microseconds after 1970 began.
+    /// Creates a `Moment` from microseconds since [`Moment::EPOCH`].
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970 began.
+    /// Returns the microseconds since [`Moment::EPOCH`].
     #[must_use]
     pub fn micros(self) -> i64 {
         self.0
     }
 
-    /// Now.
+    /// Returns the current time of the system clock.
     #[must_use]
     pub fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
-    /// This much before.
+    /// Returns the time `duration` before this one.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This much after.
+    /// Returns the time `duration` after this one.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339: a date, `T`, `t` or a space, a time with any fraction, `Z` or an offset, with its colon or without. Without
-    /// an offset, as the origin may write it, it is UTC. Digits behind the microseconds are left out.
+    /// Parses RFC 3339: a date, `T`, `t` or a space, a time with an optional fraction, and `Z` or an offset.
+    /// Returns `None` for any other text.
+    ///
+    /// The colon of the offset may be missing. Without an offset the time is UTC; legacy lines may have none.
+    /// Digits beyond the microseconds are ignored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -69,31 +74,32 @@ impl Moment {
         let rest = &bytes[10..];
         let [b'T' | b't' | b' ', h, hh, b':', m, mm, b':', s, ss, rest @ ..] = rest else { return None };
         let (hour, minute, second) = (number(&[*h, *hh])?, number(&[*m, *mm])?, number(&[*s, *ss])?);
-        // A leap second is the last one of its minute.
+        // A leap second (60) is read as second 59 of its minute.
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         let (micros, rest) = fraction(rest)?;
         let day = days(date)? * SECONDS_PER_DAY;
         let seconds = day + hour * 3_600 + minute * 60 + second.min(59) - offset(rest)?;
-        let moment = Self(seconds * MICROS + micros);
-        (Self::FIRST..=Self::LAST).contains(&moment).then_some(moment)
+        let time = Self(seconds * MICROS + micros);
+        (Self::FIRST..=Self::LAST).contains(&time).then_some(time)
     }
 
-    /// The beginning of a day, `2026-11-24`.
+    /// Parses a date such as `2026-11-24` and returns the beginning of that day.
     #[must_use]
     pub fn parse_date(text: &str) -> Option<Self> {
         let date: &[u8; 10] = text.as_bytes().try_into().ok()?;
         Some(Self(days(date)? * SECONDS_PER_DAY * MICROS))
     }
 
-    /// The beginning of its day.
+    /// Returns the beginning of the day that contains this time.
     #[must_use]
     pub fn day(self) -> Self {
         self.bucket(Duration::from_secs(86_400))
     }
 
-    /// The beginning of the span of this length that it is in; spans are counted from 1970.
+    /// Returns the beginning of the interval that contains this time, where time since [`Moment::EPOCH`] is
+    /// divided into intervals of `length`.
     #[must_use]
     pub fn bucket(self, length: Duration) -> Self {
         let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
@@ -114,7 +120,7 @@ impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, micros) = (self.0.div_euclid(MICROS), self.0.rem_euclid(MICROS));
         let (day, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
-        let (year, month, day) = date(day);
+        let (year, month, day) = calendar::date(day);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
@@ -127,7 +133,7 @@ fn number(digits: &[u8]) -> Option<i64> {
         .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
 }
 
-/// Microseconds of `.123456…`, and what follows.
+/// Returns the microseconds of `.123456…` and the text after them.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, text)) };
     let len = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
@@ -137,7 +143,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     (len > 0).then_some((number(kept)? * 10_i64.pow(missing), rest))
 }
 
-/// Seconds east of Greenwich.
+/// Returns the offset from UTC in seconds, positive to the east.
 fn offset(text: &[u8]) -> Option<i64> {
     match text {
         b"" | b"Z" | b"z" => Some(0),
@@ -150,38 +156,14 @@ fn offset(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar; none for what is no day.
+/// Returns the days since 1970-01-01 in the Gregorian calendar. `None` if there is no such date.
 fn days(date: &[u8; 10]) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
     let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_of(year, month) {
+    if !(1..=12).contains(&month) || day < 1 || day > calendar::month_len(year, month) {
         return None;
     }
-    // Years that begin in March: the day that is added every fourth year is then the last one.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_TO_EPOCH)
-}
-
-fn days_of(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Year, month and day of a day since 1970-01-01: the way back of [`days`], over eras of 400 years.
-fn date(day: i64) -> (i64, i64, i64) {
-    let day = day + DAYS_TO_EPOCH;
-    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next_year, month, day)
+    Some(calendar::days(year, month, day))
 }
 
 #[cfg(test)]
@@ -193,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn rfc3339_is_parsed_in_all_its_forms() {
         assert_eq!(micros("1970-01-01T00:00:00.000000Z"), Some(0));
         assert_eq!(micros("2026-11-24T15:24:54.123456Z"), Some(1_795_533_894_123_456));
         assert_eq!(micros("2024-02-29T00:00:00Z"), Some(1_709_164_800_000_000));
@@ -224,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn every_formatted_time_parses_to_itself() {
         for day in -719_528..2_932_896_i64 {
-            let (year, month, of_month) = date(day);
-            assert!((1..=days_of(year, month)).contains(&of_month), "{year}-{month}-{of_month}");
+            let (year, month, of_month) = calendar::date(day);
+            assert!((1..=calendar::month_len(year, month)).contains(&of_month), "{year}-{month}-{of_month}");
         }
         let step = 86_399_000_017 * 31;
         for micros in (Moment::FIRST.0..=Moment::LAST.0).step_by(step) {

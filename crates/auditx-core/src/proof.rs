@@ -1,36 +1,36 @@
-//! Proofs that travel: a line that was in a trail, or a trail that only grew. Each is a text that stands for itself and is
+//! Self-contained proofs that a line was in a trail, or that a trail only grew. Each is a text that can be
 //! checked with nothing but a public key.
 
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use crate::c2sp::{self, NodeIndex, SignatureFault};
 use crate::checkpoint::SignedCheckpoint;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::key::VerifierKey;
 use crate::line::leaf_of;
-use crate::tree::Hash;
+use crate::note::SignatureFault;
+use crate::tree::{self, Hash, NodeIndex};
 
-/// How a C2SP tlog-proof begins.
+/// The first line of a C2SP tlog-proof.
 const INCLUSION_HEADER: &str = "c2sp.org/tlog-proof@v1";
 
-/// How our proof of consistency begins: C2SP has no file for one.
+/// The first line of a consistency proof, for which C2SP defines no file format.
 const CONSISTENCY_HEADER: &str = "auditx/consistency-proof@v1";
 
-/// A tree of 2^64 lines has no longer path.
+/// An upper bound for the path in a tree of 2^64 lines.
 const LONGEST_PATH: usize = 128;
 
-/// Why a proof proves nothing.
+/// The reason why a proof is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProofFault {
-    /// The checkpoint in it is not to be believed.
+    /// The signatures of its checkpoint are not accepted.
     Signature(SignatureFault),
-    /// The line says another sequence number than the proof is for.
+    /// The sequence number of the line is not the index of the proof.
     WrongIndex,
-    /// The two checkpoints are of different logs.
+    /// The two checkpoints belong to different logs.
     ForeignLog,
     /// The hashes do not lead to the root of the checkpoint.
     WrongPath,
@@ -39,11 +39,9 @@ pub enum ProofFault {
 impl fmt::Display for ProofFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signature(fault) => write!(f, "the checkpoint in it is not to be believed: {fault}"),
-            Self::WrongIndex => {
-                f.write_str("the line in it has another sequence number than the proof is for")
-            }
-            Self::ForeignLog => f.write_str("its two checkpoints are of different logs"),
+            Self::Signature(fault) => write!(f, "its checkpoint is not valid: {fault}"),
+            Self::WrongIndex => f.write_str("the sequence number of its line is not the index of the proof"),
+            Self::ForeignLog => f.write_str("its two checkpoints belong to different logs"),
             Self::WrongPath => f.write_str("its hashes do not lead to the root that was signed"),
         }
     }
@@ -51,7 +49,8 @@ impl fmt::Display for ProofFault {
 
 impl std::error::Error for ProofFault {}
 
-/// That a line stood in a trail at its place: the line, its index, the hashes up to the root, the signed checkpoint.
+/// Proves that a line is in a trail: the line, its index, the hashes up to the root, and the signed
+/// checkpoint.
 ///
 /// Its text is a C2SP tlog-proof with the line as extra data.
 #[derive(Debug)]
@@ -63,35 +62,33 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// Makes the proof for `line` at `index`. `read` is asked once for all the nodes it takes, in ascending order; they
-    /// need not be trusted, since what comes out is checked before it is given out.
+    /// Makes the proof for `line` at `index`. Calls `read` once for all the nodes it needs, in ascending
+    /// order. The nodes need not be trusted, since the finished proof is checked.
     ///
     /// # Errors
-    /// What `read` says; `is_invalid` for an index beyond the checkpoint, `is_corrupt` where the nodes or the line are not
-    /// those that were signed.
+    /// The error of `read`; `is_invalid` if the index is beyond the checkpoint; `is_corrupt` if the nodes or
+    /// the line are not those that were signed.
     pub fn make(
         line: &[u8],
         index: u64,
         checkpoint: SignedCheckpoint,
         read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
     ) -> Result<Self> {
-        let path = c2sp::prove_inclusion(checkpoint.size(), index, read)?;
+        let path = tree::prove_inclusion(checkpoint.size(), index, read)?;
         let proof = Self { line: line.to_vec(), index, path, checkpoint };
         if proof.leads_to_root() {
             return Ok(proof);
         }
-        Err(Error::corrupt(format!(
-            "line {index} is not the one that was signed, or the nodes of the tree are not"
-        ))
-        .with_seq(index))
+        Err(Error::corrupt(format!("line {index}, or a node of the tree, is not what was signed"))
+            .with_seq(index))
     }
 
-    /// Reads a proof.
+    /// Parses a proof.
     ///
     /// # Errors
-    /// `is_corrupt`, saying what is wrong with its form.
+    /// `is_corrupt`, with the reason.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let malformed = |what: &str| Error::corrupt(format!("this is no proof: {what}"));
+        let malformed = |what: &str| Error::corrupt(format!("not a proof: {what}"));
         let text = std::str::from_utf8(text).map_err(|_| malformed("it is not UTF-8"))?;
         let (head, note) = text.split_once("\n\n").ok_or_else(|| malformed("it has no checkpoint"))?;
         let mut lines = head.split('\n');
@@ -99,7 +96,7 @@ impl InclusionProof {
             return Err(malformed(&format!("it does not begin with {INCLUSION_HEADER}")));
         }
         let extra = lines.next().and_then(|line| line.strip_prefix("extra "));
-        let extra = extra.ok_or_else(|| malformed("the line it is about is not in it"))?;
+        let extra = extra.ok_or_else(|| malformed("its line is not in it"))?;
         let line = BASE64_STANDARD.decode(extra).map_err(|_| malformed("its line is not in base64"))?;
         if line.len() >= MAX_LINE {
             return Err(malformed("its line is too long"));
@@ -112,34 +109,34 @@ impl InclusionProof {
         Ok(Self { line, index, path, checkpoint: SignedCheckpoint::parse(note.as_bytes())? })
     }
 
-    /// The line it is about, without its newline; where the line was erased, what stands in its place.
+    /// Returns the line without its newline, or the stub that replaces it if the line was erased.
     #[must_use]
     pub fn line(&self) -> &[u8] {
         &self.line
     }
 
-    /// The line's index in the trail.
+    /// Returns the index of the line in the trail.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// The checkpoint whose tree the line is in.
+    /// Returns the checkpoint whose tree contains the line.
     #[must_use]
     pub fn checkpoint(&self) -> &SignedCheckpoint {
         &self.checkpoint
     }
 
-    /// Whether the line's text was erased, so that only its hash is proved.
+    /// Returns whether the line was erased, so that only its hash is proved.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         leaf_of(&self.line).is_some_and(|leaf| leaf.is_erased)
     }
 
-    /// Checks it with the keys of the trail it must be of. Costs one signature and a few hashes.
+    /// Checks the proof with the keys of the expected trail. Costs one signature and a few hashes.
     ///
     /// # Errors
-    /// Why it proves nothing.
+    /// The reason why the proof is not valid.
     pub fn check(&self, keys: &[VerifierKey]) -> Result<(), ProofFault> {
         self.checkpoint.verify(keys).map_err(ProofFault::Signature)?;
         if leaf_of(&self.line).is_none_or(|leaf| leaf.seq != self.index) {
@@ -151,7 +148,7 @@ impl InclusionProof {
     fn leads_to_root(&self) -> bool {
         let (size, root) = (self.checkpoint.size(), self.checkpoint.root());
         leaf_of(&self.line)
-            .is_some_and(|leaf| c2sp::is_included(&self.path, size, root, self.index, &leaf.hash))
+            .is_some_and(|leaf| tree::is_included(&self.path, size, root, self.index, &leaf.hash))
     }
 }
 
@@ -168,7 +165,7 @@ impl fmt::Display for InclusionProof {
     }
 }
 
-/// That the trail of a newer checkpoint begins with all the lines of an older one.
+/// Proves that the trail of a newer checkpoint begins with all the lines of an older one.
 #[derive(Debug)]
 pub struct ConsistencyProof {
     path: Vec<Hash>,
@@ -177,20 +174,20 @@ pub struct ConsistencyProof {
 }
 
 impl ConsistencyProof {
-    /// Makes the proof; `read` as for [`InclusionProof::make`].
+    /// Makes the proof. For `read`, see [`InclusionProof::make`].
     ///
     /// # Errors
-    /// What `read` says; `is_invalid` where `older` is larger, empty or of another log, `is_corrupt` where the two
-    /// disagree, or the nodes are not those that were signed.
+    /// The error of `read`; `is_invalid` if `older` is larger, empty or of another log; `is_corrupt` if the
+    /// two disagree, or the nodes are not those that were signed.
     pub fn make(
         older: SignedCheckpoint,
         newer: SignedCheckpoint,
         read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
     ) -> Result<Self> {
         if older.origin() != newer.origin() {
-            return Err(Error::invalid("the two checkpoints are of different logs"));
+            return Err(Error::invalid("the two checkpoints belong to different logs"));
         }
-        let path = c2sp::prove_consistency(older.size(), newer.size(), read)?;
+        let path = tree::prove_consistency(older.size(), newer.size(), read)?;
         let proof = Self { path, older, newer };
         if proof.is_prefix() {
             return Ok(proof);
@@ -202,12 +199,12 @@ impl ConsistencyProof {
         )))
     }
 
-    /// Reads a proof.
+    /// Parses a proof.
     ///
     /// # Errors
-    /// `is_corrupt`, saying what is wrong with its form.
+    /// `is_corrupt`, with the reason.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let malformed = |what: &str| Error::corrupt(format!("this is no proof: {what}"));
+        let malformed = |what: &str| Error::corrupt(format!("not a proof: {what}"));
         let text = std::str::from_utf8(text).map_err(|_| malformed("it is not UTF-8"))?;
         let blocks: Vec<&str> = text.split("\n\n").collect();
         let [head, older_head, older_signatures, newer_head, newer_signatures] = blocks[..] else {
@@ -223,22 +220,22 @@ impl ConsistencyProof {
         Ok(Self { path, older, newer })
     }
 
-    /// The checkpoint that came first.
+    /// Returns the older checkpoint.
     #[must_use]
     pub fn older(&self) -> &SignedCheckpoint {
         &self.older
     }
 
-    /// The checkpoint that came later.
+    /// Returns the newer checkpoint.
     #[must_use]
     pub fn newer(&self) -> &SignedCheckpoint {
         &self.newer
     }
 
-    /// Checks it with the keys of the trail it must be of. Costs two signatures and a few hashes.
+    /// Checks the proof with the keys of the expected trail. Costs two signatures and a few hashes.
     ///
     /// # Errors
-    /// Why it proves nothing.
+    /// The reason why the proof is not valid.
     pub fn check(&self, keys: &[VerifierKey]) -> Result<(), ProofFault> {
         self.older.verify(keys).map_err(ProofFault::Signature)?;
         self.newer.verify(keys).map_err(ProofFault::Signature)?;
@@ -251,7 +248,7 @@ impl ConsistencyProof {
     fn is_prefix(&self) -> bool {
         let of = |checkpoint: &SignedCheckpoint| (checkpoint.size(), *checkpoint.root());
         let ((old_size, old_root), (size, root)) = (of(&self.older), of(&self.newer));
-        c2sp::is_consistent(&self.path, (old_size, &old_root), (size, &root))
+        tree::is_consistent(&self.path, (old_size, &old_root), (size, &root))
     }
 }
 

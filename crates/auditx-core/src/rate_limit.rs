@@ -1,4 +1,4 @@
-//! Failures per client address in a sliding window, in bounded memory.
+//! Counts failures per client address in a sliding window, in bounded memory.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -10,21 +10,21 @@ use lru::LruCache;
 
 use crate::config::RateLimit;
 
-/// Failures remembered per address; beyond it the count stays where it is.
-const MOST_COUNTED: usize = 1_000;
+/// The highest count per address.
+const MAX_FAILURES: usize = 1_000;
 
-/// How one address stands.
+/// The failures of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitState {
-    /// Failures within the window, at most 1,000.
+    /// The number of failures within the window, at most 1,000.
     pub count: u32,
-    /// Failures that are still ordinary.
+    /// The configured limit; see [`RateLimit::limit`].
     pub limit: u32,
 }
 
 impl RateLimitState {
-    /// Whether there were more failures than that.
+    /// Returns `true` if there were more failures than the limit.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.count > self.limit
@@ -48,7 +48,7 @@ impl RateLimiter {
         let mut failures = self.lock();
         let times = failures.get_or_insert_mut(ip, VecDeque::new);
         self.forget_old(times, now);
-        if times.len() == MOST_COUNTED {
+        if times.len() == MAX_FAILURES {
             times.pop_front();
         }
         times.push_back(now);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_slide_out_of_the_window_one_by_one() {
+    fn failures_leave_the_window_one_by_one() {
         let limiter = RateLimiter::new(RateLimit::new(2, Duration::from_secs(60)));
         for second in [0, 10, 20] {
             limiter.count(ip(1), at(second));
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_by_addresses_and_by_failures() {
+    fn addresses_and_failures_are_bounded() {
         let mut settings = RateLimit::new(5, Duration::from_secs(60));
         settings.addresses = 3;
         let limiter = RateLimiter::new(settings);
         for last in 1..=4 {
             limiter.count(ip(last), at(0));
         }
-        assert_eq!(limiter.check(ip(1), at(0)).count, 0, "the least recently seen address is forgotten");
+        assert_eq!(limiter.check(ip(1), at(0)).count, 0, "the least recently used address is evicted");
         for _ in 0..2_000 {
             limiter.count(ip(2), at(1));
         }

@@ -1,4 +1,4 @@
-//! What `record()` returns: the entry's id, and on demand the proof that it is durable.
+//! Receipts, which `record()` returns: the id of the entry, and a way to wait until it is durable.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,29 +17,32 @@ use crate::segment::TrailReader;
 use crate::tree::{Hash, leaf_hash};
 use crate::watermark::Watermark;
 
-/// Trails that a thread keeps at hand; with more of them it begins again with the one it uses.
-const AT_HAND: usize = 8;
+/// The number of trails that a thread caches a [`ReceiptSource`] of. The cache is cleared when it is full.
+const CACHED: usize = 8;
 
-/// A durable entry's position in the trail.
+/// The line of a durable entry in the trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
-    /// Its line's index, from 0.
+    /// The sequence number of the line, from 0.
     pub seq: u64,
-    /// Its line's hash in the trail's tree.
+    /// The leaf hash of the line in the Merkle tree of the trail.
     pub leaf_hash: Hash,
 }
 
-/// The entry was accepted: it survives the death of this process. Dropping the receipt changes nothing.
+/// The confirmation that an entry was accepted: the entry survives the death of this process.
+///
+/// A receipt need not be kept; dropping it does not affect the entry.
 #[derive(Clone)]
 pub struct Receipt {
     id: Uuid,
-    /// Behind it in the journal; none where the entry was dropped because the journal was full.
+    /// The journal position of the end of the entry. `None` if the entry was dropped because the journal was
+    /// full.
     position: Option<u64>,
-    trail: Arc<Anchor>,
+    trail: Arc<ReceiptSource>,
 }
 
-/// What receipts need of a trail.
+/// The parts of a trail that receipts need.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiptSource {
     number: u64,
@@ -47,11 +50,9 @@ pub(crate) struct ReceiptSource {
     directory: Dir,
 }
 
-/// A thread's own copy, so that threads do not fight over one counter of references.
-type Anchor = ReceiptSource;
-
 thread_local! {
-    static ANCHORS: RefCell<Vec<Arc<Anchor>>> = const { RefCell::new(Vec::new()) };
+    /// A copy of the source per thread, so that threads do not contend on one reference count.
+    static SOURCES: RefCell<Vec<Arc<ReceiptSource>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl ReceiptSource {
@@ -60,29 +61,29 @@ impl ReceiptSource {
         Self { number: COUNT.fetch_add(1, Ordering::Relaxed), watermark, directory }
     }
 
-    /// Costs no allocation after a thread's first entry.
+    /// Creates a receipt. Does not allocate after the first entry of a thread.
     #[inline]
     pub(crate) fn receipt(&self, id: Uuid, position: Option<u64>) -> Receipt {
-        let kept = ANCHORS.try_with(|anchors| {
-            let mut anchors = anchors.try_borrow_mut().ok()?;
-            Some(match anchors.iter().find(|anchor| anchor.number == self.number) {
-                Some(anchor) => anchor.clone(),
-                None => self.anchor(&mut anchors),
+        let cached = SOURCES.try_with(|sources| {
+            let mut sources = sources.try_borrow_mut().ok()?;
+            Some(match sources.iter().find(|source| source.number == self.number) {
+                Some(source) => source.clone(),
+                None => self.cache_in(&mut sources),
             })
         });
-        // A thread that is being torn down keeps nothing.
-        let trail = kept.ok().flatten().unwrap_or_else(|| Arc::new(self.clone()));
+        // During thread teardown there is no cache.
+        let trail = cached.ok().flatten().unwrap_or_else(|| Arc::new(self.clone()));
         Receipt { id, position, trail }
     }
 
     #[cold]
-    fn anchor(&self, anchors: &mut Vec<Arc<Anchor>>) -> Arc<Anchor> {
-        if anchors.len() == AT_HAND {
-            anchors.clear();
+    fn cache_in(&self, sources: &mut Vec<Arc<Self>>) -> Arc<Self> {
+        if sources.len() == CACHED {
+            sources.clear();
         }
-        let anchor = Arc::new(self.clone());
-        anchors.push(anchor.clone());
-        anchor
+        let source = Arc::new(self.clone());
+        sources.push(source.clone());
+        source
     }
 }
 
@@ -99,31 +100,34 @@ impl fmt::Debug for Receipt {
 }
 
 impl Receipt {
-    /// The entry's id.
+    /// Returns the id of the entry.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Blocks until the entry would survive a power loss: fdatasync(2) returned after it was written.
+    /// Blocks until the entry is durable, that is, survives a power loss: fdatasync(2) returned after it was
+    /// written.
     ///
     /// # Errors
-    /// `is_storage` where the disk refused, `is_full` where the entry was dropped under [`OnFull::Drop`](crate::OnFull::Drop).
+    /// - `is_storage` if a write or an fdatasync failed.
+    /// - `is_full` if the entry was dropped under [`OnFull::Drop`](crate::OnFull::Drop).
+    /// - `is_invalid` if the entry is durable, but its line was erased or retired before this call.
     pub fn wait_durable(&self) -> Result<Recorded> {
         let position = self.position()?;
         self.trail.watermark.wait_durable(position, None)?;
         self.recorded(position)
     }
 
-    /// The same for async code, on any runtime.
+    /// Like [`Receipt::wait_durable`], for async code on any runtime.
     ///
     /// # Errors
-    /// As [`Receipt::wait_durable`].
+    /// The same as [`Receipt::wait_durable`].
     pub fn durable(&self) -> impl Future<Output = Result<Recorded>> + Send + 'static {
         Durable { receipt: self.clone() }
     }
 
-    /// The same, for those who need not know which line it became.
+    /// Like [`Receipt::wait_durable`], without looking up the line.
     pub(crate) fn await_durable(&self) -> Result<()> {
         self.trail.watermark.wait_durable(self.position()?, None)
     }
@@ -132,7 +136,8 @@ impl Receipt {
         self.position.ok_or_else(|| Error::new(Kind::Full, "the entry was dropped: the journal was full"))
     }
 
-    /// Which line it became. One that was asked for long after is looked for in the trail.
+    /// Returns the line of the entry. If it is no longer in the in-memory history, it is searched for in the
+    /// trail.
     fn recorded(&self, position: u64) -> Result<Recorded> {
         let begin = match self.trail.watermark.history.find(position) {
             Found::Line(line) => return Ok(Recorded { seq: line.seq, leaf_hash: line.leaf_hash }),
@@ -146,18 +151,20 @@ impl Receipt {
                 return Ok(Recorded { seq, leaf_hash: leaf_hash(line) });
             }
         }
-        Err(Error::invalid("the entry is durable, but its line was erased or retired since"))
+        Err(Error::invalid("the entry is durable, but its line has since been erased or retired"))
     }
 }
 
-/// The receipts of one context's entries whose durability somebody will wait for: of each trail the latest.
+/// The receipts of one context that a request will wait for. Only the latest receipt of each trail is kept,
+/// since it is durable last.
 #[derive(Debug, Default)]
-pub(crate) struct Pledges(Mutex<Vec<Receipt>>);
+pub(crate) struct AwaitedReceipts(Mutex<Vec<Receipt>>);
 
-impl Pledges {
+impl AwaitedReceipts {
     pub(crate) fn add(&self, receipt: &Receipt) {
         let mut receipts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that was dropped has no position, and is never made up for by a later one.
+        // The receipt of a dropped entry has no position and must not be replaced: waiting for it has to
+        // fail.
         let earlier = receipts.iter_mut().find(|other| {
             other.trail.number == receipt.trail.number
                 && other.position.is_some()
@@ -170,14 +177,15 @@ impl Pledges {
         }
     }
 
-    /// Resolves once all that were added so far are durable; none where there are none, or no longer any.
+    /// Returns a future that resolves once all receipts added since the last call are durable. `None` if
+    /// there are none.
     pub(crate) fn take(&self) -> Option<AllDurable> {
         let receipts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         (!receipts.is_empty()).then_some(AllDurable(receipts))
     }
 }
 
-/// Resolves once every entry of a request is durable.
+/// A future that resolves once all its receipts are durable.
 #[derive(Debug)]
 pub(crate) struct AllDurable(Vec<Receipt>);
 
@@ -185,6 +193,9 @@ impl Future for AllDurable {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        // No wake-up is lost: `poll_durable` checks the position and adds the waker under one mutex (see
+        // `watermark`). One receipt at a time has the waker, the last one; the others are polled once that
+        // one is durable.
         while let Some(receipt) = self.0.last() {
             let position = receipt.position()?;
             match receipt.trail.watermark.poll_durable(position, cx.waker()) {
@@ -206,6 +217,7 @@ impl Future for Durable {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let position = self.receipt.position()?;
+        // No wake-up is lost: see `AllDurable`.
         match self.receipt.trail.watermark.poll_durable(position, cx.waker()) {
             Some(outcome) => Poll::Ready(outcome.and_then(|()| self.receipt.recorded(position))),
             None => Poll::Pending,

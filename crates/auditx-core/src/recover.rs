@@ -1,8 +1,8 @@
-//! Opening a trail: find where it ends, hold it against what was signed, repair its tail. May itself be killed at any point
-//! and be run again.
+//! Recovery: opening a trail finds its end, compares it with the latest checkpoint, and repairs its tail. The
+//! process may be killed at any point of it; recovery then runs again.
 //!
-//! Comes in: a locked directory. Goes out: what an appender goes on from. It never opens a trail that disagrees with its
-//! checkpoint: such a one is evidence.
+//! The caller holds the lock. The result is what an appender continues from. A trail that disagrees with its
+//! checkpoint is not opened, because it is evidence.
 
 mod rebuild;
 mod replay;
@@ -14,8 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::appender::{Means, Start};
-use crate::c2sp::SignatureFault;
+use crate::appender::{Resources, Start};
 use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};
 use crate::control;
@@ -24,6 +23,7 @@ use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
+use crate::note::SignatureFault;
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
@@ -31,55 +31,57 @@ use crate::tree::CompactRange;
 pub(crate) use replay::{Id, Replay, body_of, id_of, is_entry, missing_from};
 use tail::Tail;
 
-/// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.
+/// The number of lines, `genesis` and `open`, that a trail can have if its first process was killed before
+/// its first checkpoint.
 const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
-const CACHE_WAS_WRONG: &str = "the cache of tree nodes did not agree with the checkpoint; the lines do, and what can be of it is made anew from them";
+const CACHE_WAS_WRONG: &str = "the tile cache did not match the checkpoint, but the lines do; \
+                               the cache was rebuilt from them as far as possible";
 
-/// What opening found, and what the trail is to say about it.
+/// The result of recovery.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) start: Start,
     pub(crate) tree: GrowingTree,
     pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) records: Vec<ControlRecord>,
-    /// What is to be said about it in app.log.
+    /// A message for app.log.
     pub(crate) remark: Option<String>,
-    /// Which trail this is.
+    /// The id of the trail.
     pub(crate) trail_id: [u8; 16],
 }
 
-/// What the trail is to be, where it does not exist yet.
+/// The properties of a trail that does not exist yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Founding {
+pub(crate) struct NewTrail {
     pub(crate) origin: String,
     pub(crate) previous: Option<PreviousTrail>,
 }
 
-/// Finds where the trail ends and repairs its tail. The lock must be held.
+/// Finds the end of the trail and repairs its tail. The lock must be held.
 ///
 /// # Errors
-/// `is_corrupt` where it is not what was signed, `is_signing` where another key signed it.
-pub(crate) fn recover(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recovered> {
-    let directory = &means.directory;
+/// `is_corrupt` if the trail is not what was signed; `is_signing` if another key signed it.
+pub(crate) fn recover(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Result<Recovered> {
+    let directory = &resources.directory;
     let sealed = sealed_segments(directory)?;
     let latest = read_latest(directory)?;
-    // Where nothing else says that there is a trail, a file that does not begin as one is somebody else's.
+    // Without any other sign of a trail, a file that does not begin like a segment is not one.
     if sealed.is_empty() && latest.is_none() && first_seq_of(directory, ACTIVE)?.is_none() {
-        found(means, keys, founding)
+        create(resources, keys, new_trail)
     } else {
-        resume(means, keys, &sealed, latest)
+        resume(resources, keys, &sealed, latest)
     }
 }
 
-/// A trail that has no line yet.
-fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recovered> {
-    let directory = &means.directory;
+/// Creates a trail that has no lines yet.
+fn create(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Result<Recovered> {
+    let directory = &resources.directory;
     keys.prepare(directory)?;
-    let identity = TrailIdentity::new(&founding.origin);
+    let identity = TrailIdentity::new(&new_trail.origin);
     let signer = keys.signer(directory)?;
     let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
-    identity.write(directory, &*means.storage)?;
+    identity.write(directory, &*resources.storage)?;
     tiles::remove(directory)?;
     index::remove_all(directory)?;
     control::remove(directory)?;
@@ -88,14 +90,19 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
         trail_id: identity.trail_id,
         origin: identity.origin,
         key: key.to_string(),
-        previous: founding.previous.clone(),
+        previous: new_trail.previous.clone(),
     }];
     let mut tail = Tail::read(directory, &[], None, 0)?;
-    records.extend(tail.repair(directory, means)?.0);
-    let checkpoint_signer =
-        CheckpointSigner::new(directory, means.storage.clone(), means.counters.clone(), (signer, key), None)?;
+    records.extend(tail.repair(directory, resources)?.0);
+    let checkpoint_signer = CheckpointSigner::new(
+        directory,
+        resources.storage.clone(),
+        resources.counters.clone(),
+        (signer, key),
+        None,
+    )?;
     Ok(Recovered {
-        start: start(means, 0, 0)?,
+        start: start(resources, 0, 0)?,
         tree: GrowingTree::open(directory, CompactRange::new(0))?,
         checkpoint_signer: Arc::new(checkpoint_signer),
         records,
@@ -104,14 +111,14 @@ fn found(means: &Means, keys: &KeySource, founding: &Founding) -> Result<Recover
     })
 }
 
-/// A trail that has lines, or should have.
+/// Opens a trail that has lines, or should have.
 fn resume(
-    means: &Means,
+    resources: &Resources,
     keys: &KeySource,
     sealed: &[SealedSegment],
     latest: Option<SignedCheckpoint>,
 ) -> Result<Recovered> {
-    let directory = &means.directory;
+    let directory = &resources.directory;
     let identity = TrailIdentity::read(directory)?;
     let (signer, key) = signer(directory, keys, &identity.log_name(), latest.as_ref())?;
     let latest = latest.map(|latest| survey::newest(directory, latest, &key)).transpose()?;
@@ -120,7 +127,7 @@ fn resume(
     let mut tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     let mut records = Vec::new();
     if tail.next_seq < signed
-        && let Some(restoration) = stray::adopt(means, tail.next_seq)?
+        && let Some(restoration) = stray::adopt(resources, tail.next_seq)?
     {
         records.push(ControlRecord::Restored(restoration));
         tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
@@ -130,15 +137,15 @@ fn resume(
     let first = sealed.iter().map(|segment| segment.first_seq).chain(tail.active_first).min().unwrap_or(0);
     if latest.is_none() && (first > 0 || next_seq > LINES_BEFORE_FIRST_CHECKPOINT) {
         return Err(Error::corrupt(format!(
-            "the trail has {next_seq} lines and no checkpoint, though it was signed from its beginning; \
-             bring the file back, or begin anew with `auditx recover --accept-loss`"
+            "the trail has {next_seq} lines but no checkpoint, although every trail is signed from its \
+             beginning; restore the file, or start a new trail with `auditx recover --accept-loss`"
         ))
         .at(&directory.join(CHECKPOINT)));
     }
     if next_seq < signed {
         return Err(disagreement(
             format!(
-                "the trail ends before line {next_seq}, and its checkpoint names {signed} lines{}",
+                "the trail ends before line {next_seq}, but its checkpoint covers {signed} lines{}",
                 stray::hint(directory, next_seq)
             ),
             next_seq,
@@ -161,22 +168,22 @@ fn resume(
             }
         }
     };
-    let (record, first_seq) = tail.repair(directory, means)?;
+    let (record, first_seq) = tail.repair(directory, resources)?;
     records.extend(record);
     let mut tree = GrowingTree::open(directory, frontier)?;
-    // What the cache then lacks is made anew when it is missed.
+    // Nodes that the cache then lacks are rebuilt when they are needed.
     if tree.extend(&tail.unsigned).is_err() {
-        means.counters.tile_failures.add(1);
+        resources.counters.tile_failures.add(1);
     }
     let checkpoint_signer = CheckpointSigner::new(
         directory,
-        means.storage.clone(),
-        means.counters.clone(),
+        resources.storage.clone(),
+        resources.counters.clone(),
         (signer, key),
         latest,
     )?;
     Ok(Recovered {
-        start: start(means, first_seq, next_seq)?,
+        start: start(resources, first_seq, next_seq)?,
         tree,
         checkpoint_signer: Arc::new(checkpoint_signer),
         records,
@@ -185,7 +192,7 @@ fn resume(
     })
 }
 
-/// The signer at hand, which must be the one that signed last.
+/// Returns the configured signer, which must have signed the latest checkpoint.
 fn signer(
     directory: &Dir,
     keys: &KeySource,
@@ -198,13 +205,13 @@ fn signer(
     let outcome = check_latest(latest, &key);
     if outcome.as_ref().is_err_and(Error::is_signing)
         && matches!(keys, KeySource::Trail)
-        && let Some(staged) = StagedKey::left_over(directory)
+        && let Some(staged) = StagedKey::find(directory)
     {
-        // A process died after both keys had signed the boundary, and before the new one was in its place.
+        // A process died after both keys had signed the boundary, and before the new key was installed.
         let key = VerifierKey::new(log_name, &staged.key().public_key())?;
         if check_latest(latest, &key).is_ok() {
             let signer = Arc::new(staged.key().clone());
-            staged.settle()?;
+            staged.install()?;
             return Ok((signer, key));
         }
     }
@@ -212,40 +219,42 @@ fn signer(
     Ok((signer, key))
 }
 
-/// Whether the key at hand signed the latest checkpoint of this very trail.
+/// Checks that `key` signed the latest checkpoint, and that it belongs to this trail.
 fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<()> {
     if latest.origin() != key.name() {
         return Err(disagreement(
-            format!("the checkpoint is of the log {:?}, and the trail is {:?}", latest.origin(), key.name()),
+            format!("the checkpoint belongs to log {:?}, but the trail is {:?}", latest.origin(), key.name()),
             0,
         ));
     }
     match latest.verify(std::slice::from_ref(key)) {
         Ok(_) => Ok(()),
         Err(SignatureFault::WrongKey) => Err(Error::signing(format!(
-            "another key signed this trail than the one at hand, {key}; a key is replaced with `auditx key rotate`"
+            "the trail was signed with another key than the configured one, {key}; \
+             to replace a key, use `auditx key rotate`"
         ))),
-        Err(fault) => Err(Error::corrupt(format!("the checkpoint is not to be believed: {fault}"))),
+        Err(fault) => Err(Error::corrupt(format!("the checkpoint is not valid: {fault}"))),
     }
 }
 
-/// The trail is not what was signed.
+/// Returns the error for a trail that is not what was signed.
 fn disagreement(what: String, seq: u64) -> Error {
     Error::corrupt(format!(
-        "{what}; `auditx verify` says more, and `auditx recover --accept-loss` begins anew with the old trail set aside"
+        "{what}; `auditx verify` shows details, and `auditx recover --accept-loss` \
+         moves the trail aside and starts a new one"
     ))
     .with_seq(seq)
 }
 
-fn start(means: &Means, first_seq: u64, next_seq: u64) -> Result<Start> {
-    let Means { directory, storage, .. } = means;
+fn start(resources: &Resources, first_seq: u64, next_seq: u64) -> Result<Start> {
+    let Resources { directory, storage, .. } = resources;
     let failed = |what: &str, error| Error::storage(what, directory.join(ACTIVE), error);
     let file = match storage.open_append(directory, ACTIVE, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => storage.open_append(directory, ACTIVE, true),
         other => other,
     }
     .map_err(|error| failed("cannot open the active segment", error))?;
-    // A killed process left lines that are the kernel's but not yet the disk's.
+    // A killed process may have left lines in the page cache that are not durable yet.
     file.sync_data().map_err(|error| failed("cannot sync the active segment", error))?;
     storage
         .sync_directory(directory)

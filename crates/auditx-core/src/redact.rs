@@ -1,8 +1,10 @@
-//! What must never be stored: rules over keys and paths, applied before encoding and hence before hashing.
+//! Redaction: rules over keys and paths that decide which values are masked or hashed.
 //!
-//! A key is a sequence of words (`card_number`, `cardNumber`, `X-Card-Number`); a rule names words, and holds
-//! wherever they stand in a key side by side. `pin` therefore masks `pin`, `user_pin` and `pinCode`, and
-//! leaves `shipping` alone.
+//! Rules are applied before an entry is encoded, and therefore before its line is hashed.
+//!
+//! A key is split into words (`card_number`, `cardNumber` and `X-Card-Number` each contain `card` and
+//! `number`). A rule is a sequence of words and matches every key that contains them in that order without
+//! others between. The rule `pin` therefore matches `pin`, `user_pin` and `pinCode`, but not `shipping`.
 
 mod defaults;
 mod recent;
@@ -22,28 +24,29 @@ pub(crate) use recent::Decisions;
 pub(crate) use words::{PhraseSet, Words};
 use words::{is_same_name, start_bit};
 
-/// What stands in the line in place of a denied value.
+/// The text that replaces a masked value in the line.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// The parts of an entry that rules look into.
+/// The parts of an entry that rules apply to.
 const ROOTS: [&str; 3] = ["metadata", "old_values", "new_values"];
 
-/// The rules of redaction. Default: secrets are masked by their key; nothing is allowed or hashed beyond
-/// that.
+/// The redaction rules of a logger. Default: values whose key names a secret are masked.
 ///
-/// A rule with a dot is a path from `metadata`, `old_values` or `new_values` (`metadata.customer.iban`); any
-/// other rule is a key at any depth, also in URLs and captured bodies. A path beats a key; among equals,
-/// allow beats hash beats deny, and all three beat the defaults.
+/// A rule with a dot is a path that starts at `metadata`, `old_values` or `new_values`, such as
+/// `metadata.customer.iban`. Any other rule matches keys at any depth, and also in URLs and captured bodies.
+/// If several rules match, a path takes precedence over a key, then allow over hash over deny, and all of
+/// them over the defaults.
 ///
 /// # Defaults
 ///
-/// Keys that contain one of these words, everywhere: `password`, `passwd`, `pwd`, `passphrase`, `secret`,
-/// `token`, `jwt`, `bearer`, `api key`, `apikey`, `access key`, `private key`, `credential`, `credentials`,
-/// `authorization`, `cookie`, `card number`, `cardnumber`, `pan`, `cvv`, `cvc`, `pin`, `otp`, `ssn`.
+/// Keys that contain one of these words are masked everywhere: `password`, `passwd`, `pwd`, `passphrase`,
+/// `secret`, `token`, `jwt`, `bearer`, `api key`, `apikey`, `access key`, `private key`, `credential`,
+/// `credentials`, `authorization`, `cookie`, `card number`, `cardnumber`, `pan`, `cvv`, `cvc`, `pin`, `otp`,
+/// `ssn`.
 ///
-/// Names that are secrets in HTTP only, in queries, forms, JSON bodies and parameters of routes. They are
-/// compared as a whole, their case and everything but letters and digits aside, so that `code` masks `?code=`
-/// but neither `?product_code=` nor `metadata.code`:
+/// The following names are masked in HTTP only: in queries, forms, JSON bodies and route parameters. The
+/// whole name is compared, ignoring case and all characters except letters and digits, so that `code` masks
+/// `?code=` but neither `?product_code=` nor `metadata.code`:
 ///
 /// - signed URLs: `AWSAccessKeyId`, `OSSAccessKeyId`, `Signature`, `sig`, `hmac`, `X-Amz-Signature`,
 ///   `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Goog-Signature`, `X-Goog-Credential`, `x-oss-signature`,
@@ -55,9 +58,9 @@ const ROOTS: [&str; 3] = ["metadata", "old_values", "new_values"];
 /// - sign-in and one-time links: `auth`, `auth_key`, `auth_token`, `subscription_key`, `pass`, `passcode`,
 ///   `pw`, `totp`, `mfa_code`, `verification_code`, `confirmation_code`, `activation_code`, `recovery_code`,
 ///   `reset_code`, `invite_code`, `one_time_code`
-/// - not as parameters of a route (`/products/{code}`): `code`, `key`
+/// - except as route parameters (`/products/{code}`): `code`, `key`
 ///
-/// An allow rule lifts a default: `allow("key")` for `?key=`, or
+/// An allow rule overrides a default: `allow("key")` for `?key=`, or
 /// `allow("metadata.request_body.content.code")` for one member of captured bodies.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,7 +82,7 @@ impl Default for Redaction {
 
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The key stays out of every log and panic message.
+        // Omits the key, so that it appears in no log and no panic message.
         f.debug_struct("Redaction")
             .field("defaults", &self.defaults)
             .field("allow", &self.allow)
@@ -90,35 +93,36 @@ impl fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// No rules at all, not even the defaults.
+    /// Creates an empty set of rules, without the defaults.
     #[must_use]
     pub fn none() -> Self {
         Self { defaults: false, ..Self::default() }
     }
 
-    /// Keeps values a broader rule would mask.
+    /// Adds a rule that keeps values unchanged, although a broader rule would mask them.
     #[must_use]
     pub fn allow(mut self, rule: impl Into<String>) -> Self {
         self.allow.push(rule.into());
         self
     }
 
-    /// Masks values whole.
+    /// Adds a rule that replaces values by [`REDACTED`].
     #[must_use]
     pub fn deny(mut self, rule: impl Into<String>) -> Self {
         self.deny.push(rule.into());
         self
     }
 
-    /// Replaces values by their HMAC-SHA-256, so that equal values stay comparable. Needs
-    /// [`Redaction::hash_key`].
+    /// Adds a rule that replaces values by their HMAC-SHA-256, so that equal values can still be recognized.
+    /// Requires [`Redaction::hash_key`].
     #[must_use]
     pub fn hash(mut self, rule: impl Into<String>) -> Self {
         self.hash.push(rule.into());
         self
     }
 
-    /// The key of the hash rules, kept apart from the logs: whoever has it can test guesses.
+    /// Sets the key of the hash rules, at least 16 bytes. Store it apart from the logs: with the key, guesses
+    /// of a value can be tested.
     #[must_use]
     pub fn hash_key(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.hash_key = Some(key.into());
@@ -127,7 +131,7 @@ impl Redaction {
 
     pub(crate) fn compile(&self) -> Result<Rules> {
         if !self.hash.is_empty() && self.hash_key.as_ref().is_none_or(|key| key.len() < 16) {
-            return Err(Error::invalid("redaction rules that hash need a hash_key of at least 16 bytes"));
+            return Err(Error::invalid("redaction rules that hash require a hash_key of at least 16 bytes"));
         }
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -158,12 +162,13 @@ pub(crate) enum Decision {
     Hash,
 }
 
-/// The rules in the order in which they are asked: the first that holds decides.
+/// Compiled rules in order of precedence: the first match decides.
 pub(crate) struct Rules {
-    /// No others of this process have it.
+    /// Unique in this process; identifies the rules in a [`Decisions`] cache.
     number: u64,
     keys: Vec<(Vec<String>, Decision)>,
-    /// Which [`start_bit`]s the first words of the key rules have: most keys are let through by it alone.
+    /// The [`start_bit`]s of the first words of all key rules. Most keys have none of them and need no
+    /// comparison.
     starts: u64,
     paths: Vec<(Vec<String>, Decision)>,
     has_defaults: bool,
@@ -176,7 +181,7 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// The way from an entry down to a value; grows by one key at each level of nesting.
+/// The path from an entry to a value, as a linked list from the last key to the first.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'p> {
     parent: Option<&'p Path<'p>>,
@@ -204,9 +209,9 @@ impl<'p> Path<'p> {
 }
 
 impl Rules {
-    /// The rules of [`Redaction::default`].
+    /// Returns the rules of [`Redaction::default`].
     pub(crate) fn defaults() -> Self {
-        Redaction::default().compile().unwrap_or_else(|_| unreachable!("the default rules are words"))
+        Redaction::default().compile().unwrap_or_else(|_| unreachable!("the default rules are valid"))
     }
 
     fn add(&mut self, text: &str, decision: Decision) -> Result<()> {
@@ -214,14 +219,16 @@ impl Rules {
             let path: Vec<String> = text.split('.').map(str::to_owned).collect();
             if !ROOTS.contains(&path[0].as_str()) || path.iter().any(String::is_empty) {
                 return Err(Error::invalid(format!(
-                    "redaction path {text:?} must start with metadata., old_values. or new_values. and name a key"
+                    "invalid redaction path {text:?}: expected a key below metadata, old_values or new_values"
                 )));
             }
             self.paths.push((path, decision));
         } else {
             let words: Vec<String> = Words::of(text).map(str::to_ascii_lowercase).collect();
             if words.is_empty() {
-                return Err(Error::invalid(format!("redaction rule {text:?} names no word")));
+                return Err(Error::invalid(format!(
+                    "invalid redaction rule {text:?}: it has no letters or digits"
+                )));
             }
             self.starts |= words.first().map_or(0, |word| start_bit(word.as_bytes()));
             self.keys.push((words, decision));
@@ -233,29 +240,29 @@ impl Rules {
         self.by_path(path).or_else(|| self.by_key(path.key)).unwrap_or(Decision::Keep)
     }
 
-    /// For a key outside of the parts of an entry that have paths.
+    /// Decides for a key without a path.
     #[cfg(test)]
     pub(crate) fn decide_key(&self, key: &str) -> Decision {
         self.by_key(key).unwrap_or(Decision::Keep)
     }
 
-    /// For a parameter of a query or a form.
+    /// Decides for a parameter of a query or a form.
     pub(crate) fn decide_field(&self, name: &str) -> Decision {
         self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS, SECRET_FIELDS]))
     }
 
-    /// For a member of a captured body.
+    /// Decides for a member of a captured body.
     pub(crate) fn decide_member(&self, path: Path<'_>) -> Decision {
         self.by_path(path).unwrap_or_else(|| self.decide_field(path.key))
     }
 
-    /// For a parameter of a route.
+    /// Decides for a parameter of a route.
     pub(crate) fn decide_parameter(&self, name: &str) -> Decision {
         self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS]))
     }
 
-    /// Whether the default rules hold for a key and no allow rule lifts them.
-    pub(crate) fn defaults_hold_for(&self, key: &str) -> bool {
+    /// Returns `true` if the default rules apply to a key, that is, no allow rule overrides them.
+    pub(crate) fn defaults_apply_to(&self, key: &str) -> bool {
         self.has_defaults && self.by_key(key) != Some(Decision::Keep)
     }
 
@@ -265,35 +272,35 @@ impl Rules {
 
     fn by_key(&self, key: &str) -> Option<Decision> {
         let mut rest = Words::of(key);
-        let mut decided: Option<usize> = None;
+        let mut first_match: Option<usize> = None;
         loop {
             let from_here = rest.clone();
             let Some(word) = rest.next() else { break };
             if self.starts & start_bit(word.as_bytes()) != 0 {
-                let holds = |rule: &[String]| {
+                let matches = |rule: &[String]| {
                     let mut words = from_here.clone();
                     rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
                 };
-                let found = self.keys.iter().position(|(rule, _)| holds(rule));
-                decided = [decided, found].into_iter().flatten().min();
+                let found = self.keys.iter().position(|(rule, _)| matches(rule));
+                first_match = [first_match, found].into_iter().flatten().min();
             }
         }
-        decided.map(|place| self.keys[place].1)
+        first_match.map(|index| self.keys[index].1)
     }
 
     fn by_default(&self, name: &str, secret: &[&[&str]]) -> Decision {
-        // The last name of `login[code]` and `login.code`, which forms use for nesting, counts too.
+        // Forms nest names as `login[code]` or `login.code`; the last part is compared too.
         let last = name.trim_end_matches(']').rsplit(['[', '.']).next().unwrap_or(name);
         let is_secret = |known: &&str| is_same_name(name, known) || is_same_name(last, known);
         let masks = self.has_defaults && secret.iter().copied().flatten().any(is_secret);
         if masks { Decision::Mask } else { Decision::Keep }
     }
 
-    /// `hmac-sha256:` and the first 128 bits in hex.
+    /// Returns `hmac-sha256:` and the first 128 bits of the HMAC of `value` in hex.
     pub(crate) fn hashed(&self, value: &[u8]) -> String {
         let key = self.hash_key.as_deref().unwrap_or_default();
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-            // HMAC takes keys of any length.
+            // Not reached: HMAC accepts keys of any length.
             return REDACTED.to_owned();
         };
         mac.update(value);

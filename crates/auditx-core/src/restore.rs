@@ -1,4 +1,4 @@
-//! A trail made of lines that were kept elsewhere: to be verified and searched, never to be continued.
+//! Rebuilds a trail from lines that were stored elsewhere, to be verified and searched, but never continued.
 
 use std::fmt;
 use std::fs::File;
@@ -15,13 +15,13 @@ use crate::segment::{ACTIVE, AUDITX_DIR};
 use crate::tiles::GrowingTree;
 use crate::tree::{CompactRange, Hash};
 
-/// A trail in the making. There is no key in it, so no logger goes on with it.
+/// A trail that is being restored. It contains no key, so no logger can continue it.
 ///
-/// Nothing is checked here: what was altered elsewhere is found by whoever verifies the result.
+/// Nothing is checked here; verify the result to find alterations.
 pub struct RestoredTrail {
     directory: Dir,
     lines: BufWriter<File>,
-    /// Absent where the lines do not begin with the first: then nobody here knows what came before.
+    /// `None` if the lines do not begin with line 0, since the hashes of the earlier ones are unknown.
     tree: Option<GrowingTree>,
 }
 
@@ -32,19 +32,22 @@ impl fmt::Debug for RestoredTrail {
 }
 
 impl RestoredTrail {
-    /// Begins one in a directory that is empty or not there yet. `origin` is the name under which the trail's tree heads are signed,
-    /// `first` the number of the line that comes first.
+    /// Creates a trail in a directory that is empty or does not exist. `origin` is the name under which the
+    /// trail's tree heads are signed, and `first` is the sequence number of the first line.
     ///
     /// # Errors
-    /// `is_invalid` where the directory holds something, or the name is none of a trail; `is_storage` where it cannot be written.
+    /// `is_invalid` if the directory is not empty, or the name is not that of a trail; `is_storage` if it
+    /// cannot be written.
     pub fn create(directory: &Path, origin: &str, first: u64) -> Result<Self> {
         let (origin, trail_id) = origin
             .split_once("/auditx/")
             .ok_or_else(|| Error::invalid(format!("{origin:?} is not the name of a trail's log")))?;
-        let failed = |error| Error::storage("cannot make a trail", directory, error);
+        let failed = |error| Error::storage("cannot create the trail", directory, error);
         let target = Dir::hold(directory, Modes::default()).map_err(failed)?;
         if !target.list("").map_err(failed)?.is_empty() {
-            return Err(Error::invalid("a trail is restored into an empty directory").at(directory));
+            return Err(
+                Error::invalid("cannot restore a trail into a directory that is not empty").at(directory)
+            );
         }
         target
             .create_directory(AUDITX_DIR)
@@ -62,21 +65,21 @@ impl RestoredTrail {
         Ok(Self { directory: target, lines, tree })
     }
 
-    /// Adds a line, without its newline, and what was kept beside it as its leaf: with that, whoever verifies can name the line that
-    /// was altered.
+    /// Appends a line without its newline, and the leaf hash that was stored with it. The leaf hashes let
+    /// verification identify an altered line.
     ///
     /// # Errors
-    /// `is_storage` where it cannot be written.
+    /// `is_storage` if it cannot be written.
     pub fn push(&mut self, line: &[u8], leaf: Hash) -> Result<()> {
         let written = self.lines.write_all(line).and_then(|()| self.lines.write_all(b"\n"));
         let grown = written.and_then(|()| self.tree.as_mut().map_or(Ok(()), |tree| tree.push(leaf)));
         grown.map_err(|error| Error::storage("cannot write the trail", self.directory.path(), error))
     }
 
-    /// Ends it with the notes that were kept elsewhere.
+    /// Finishes the trail with the checkpoints that were stored elsewhere.
     ///
     /// # Errors
-    /// `is_storage` where they cannot be written.
+    /// `is_storage` if they cannot be written.
     pub fn finish(
         mut self,
         checkpoint: Option<&SignedCheckpoint>,

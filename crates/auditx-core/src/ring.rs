@@ -1,11 +1,16 @@
 //! The ring: preallocated, file-backed, mapped memory through which many threads hand entries to one.
 //!
-//! Comes in: encoded entries. Goes out: the same bytes, in the order in which their places were reserved. The pages are the
-//! kernel's, so what was accepted outlives the process without a system call. It knows nothing of lines, trees or segments.
+//! Encoded entries leave it as the same bytes, in the order in which their positions were reserved. The pages
+//! belong to the kernel, so an accepted entry outlives the process without a system call. The ring knows
+//! nothing of lines, trees or segments.
 //!
-//! Reservation is a plain compare-and-swap, in the manner of Aeron's many-to-one ring buffer: nothing is reserved that
-//! might have to be undone. A record's first word holds its own position, so what an earlier lap left behind never matches
-//! and nothing needs to be zeroed.
+//! A reservation is a plain compare-and-swap, as in Aeron's many-to-one ring buffer: nothing is reserved that
+//! might have to be undone. A record's first word holds its own position, so what an earlier lap left there
+//! never matches, and nothing needs to be zeroed.
+//!
+//! `queue` holds the protocol, `layout` the file's format, `file` the file's life from creation to removal,
+//! `salvage` what recovery reads from it, and `snapshot` what other processes read from it. All unsafe code
+//! is in `map`.
 
 mod file;
 #[cfg(test)]
@@ -19,7 +24,7 @@ mod word;
 
 #[cfg(test)]
 pub(crate) use file::of_another_boot;
-pub(crate) use file::{Opened, RING, RingFile, refusal};
+pub(crate) use file::{PreviousRing, RING, RingFile, unsupported_reason};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
 pub(crate) use queue::{Next, Queue, Refused};

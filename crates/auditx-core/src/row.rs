@@ -1,4 +1,4 @@
-//! A line's fields where they lie, found in one pass without building anything.
+//! Locates the fields of a line in one pass, without allocating.
 
 mod entry;
 mod field;
@@ -10,22 +10,22 @@ use crate::line::parse_seq;
 
 pub use field::{Field, FieldKind};
 pub use json::{Json, unescaped};
-use json::{Walker, Wrong, is_plain, next_quote};
+use json::{SyntaxError, Walker, is_plain, next_quote};
 
-/// A field's name as it stands in a line, `"user":`, to be compared as one number.
+/// The name of a field as written in a line, `"user":`, compared as one number.
 struct Key {
     text: u128,
     mask: u128,
     len: usize,
 }
 
-/// In the order of the line.
+/// The keys in the order of the format.
 const KEYS: [Key; Field::COUNT] = {
     let mut keys = [const { Key { text: 0, mask: 0, len: 0 } }; Field::COUNT];
-    let mut place = 0;
-    while place < Field::COUNT {
-        keys[place] = Key::of(Field::ALL[place].name());
-        place += 1;
+    let mut index = 0;
+    while index < Field::COUNT {
+        keys[index] = Key::of(Field::ALL[index].name());
+        index += 1;
     }
     keys
 };
@@ -47,10 +47,10 @@ impl Key {
     }
 }
 
-/// The first bytes of a text as one number.
-struct Beginning(u128);
+/// The first 16 bytes of a text as one number.
+struct Head(u128);
 
-impl Beginning {
+impl Head {
     #[inline(always)]
     fn of(bytes: &[u8], at: usize) -> Self {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -67,27 +67,27 @@ impl Beginning {
     }
 }
 
-/// One entry, as it stands in its line. Costs one walk over the line and no allocation.
+/// One entry as byte ranges into its line. Costs one pass over the line and no allocation.
 ///
-/// It refuses text that is no JSON, a field of another type than the format has, and a field that stands there twice.
+/// Rejects text that is not JSON, a field whose type differs from the format, and a duplicate field.
 #[derive(Debug, Clone)]
 pub struct Row<'l> {
     line: &'l str,
     seq: Option<u64>,
     present: u32,
-    /// Where each field's value lies.
+    /// The byte range of each field's value.
     spans: [(u32, u32); Field::COUNT],
 }
 
 impl<'l> Row<'l> {
-    /// Reads a line without its newline.
+    /// Parses a line without its newline.
     ///
     /// # Errors
-    /// Why the line is no entry, in words.
+    /// The reason why the line is not an entry.
     pub fn read(line: &'l [u8]) -> Result<Self, String> {
         match line.first() {
             None => return Err("an empty line".to_owned()),
-            Some(0) => return Err("NUL bytes, as a file system leaves them after a power loss".to_owned()),
+            Some(0) => return Err("NUL bytes, as left by a file system after a power loss".to_owned()),
             Some(_) => {}
         }
         let text = std::str::from_utf8(line)
@@ -95,7 +95,7 @@ impl<'l> Row<'l> {
         Self::read_text(text)
     }
 
-    /// The same, of text.
+    /// Like [`Row::read`], for text that is known to be UTF-8.
     ///
     /// # Errors
     /// As [`Row::read`].
@@ -104,16 +104,16 @@ impl<'l> Row<'l> {
             Self { line, seq: parse_seq(line.as_bytes()), present: 0, spans: [(0, 0); Field::COUNT] };
         if row.walk_plain().is_none() {
             row.present = 0;
-            row.walk().map_err(|Wrong { what, at }| format!("no entry: {what}, {at} bytes into the line"))?;
+            row.walk().map_err(|SyntaxError { what, at }| format!("not an entry: {what} at byte {at}"))?;
         }
         if row.seq.is_none() && !row.has(Field::Timestamp) && !row.has(Field::Description) {
-            return Err("JSON, but no entry: it has neither timestamp nor description".to_owned());
+            return Err("JSON, but not an entry: it has neither timestamp nor description".to_owned());
         }
         Ok(row)
     }
 
-    /// The usual line: compact, its fields in the order of the format, without a backslash. None where it is another, or none at
-    /// all.
+    /// Fast path for the usual line: compact, with its fields in the order of the format, and without a
+    /// backslash. `None` if the line differs or is invalid.
     fn walk_plain(&mut self) -> Option<()> {
         let bytes = self.line.as_bytes();
         if bytes.first() != Some(&b'{') || !is_plain(bytes) {
@@ -121,12 +121,12 @@ impl<'l> Row<'l> {
         }
         let (mut at, mut next) = (1, 0);
         loop {
-            let begin_of = Beginning::of(bytes, at);
-            let place = next + KEYS.get(next..)?.iter().position(|key| begin_of.is(key))?;
-            (at, next) = (at + KEYS[place].len, place + 1);
+            let head = Head::of(bytes, at);
+            let index = next + KEYS.get(next..)?.iter().position(|key| head.is(key))?;
+            (at, next) = (at + KEYS[index].len, index + 1);
             let begin = at;
             let first = *bytes.get(begin)?;
-            at = match (Field::ALL[place].kind(), first) {
+            at = match (Field::ALL[index].kind(), first) {
                 (FieldKind::Text | FieldKind::Any, b'"') => next_quote(bytes, begin + 1)? + 1,
                 (FieldKind::Number | FieldKind::Any, b'-' | b'0'..=b'9') => {
                     let mut walker = Walker { bytes, at: begin };
@@ -140,7 +140,7 @@ impl<'l> Row<'l> {
                 }
                 _ => return None,
             };
-            self.put(place, (begin, at));
+            self.put(index, (begin, at));
             match *bytes.get(at)? {
                 b',' => at += 1,
                 b'}' => return (at + 1 == bytes.len()).then_some(()),
@@ -149,11 +149,11 @@ impl<'l> Row<'l> {
         }
     }
 
-    fn walk(&mut self) -> Result<(), Wrong> {
+    fn walk(&mut self) -> Result<(), SyntaxError> {
         let mut walker = Walker::new(self.line);
-        let wrong = |what, at| Err(Wrong { what, at });
+        let fail = |what, at| Err(SyntaxError { what, at });
         if !walker.take(b'{') {
-            return wrong("an object is due", walker.at);
+            return fail("expected an object", walker.at);
         }
         if !walker.take(b'}') {
             loop {
@@ -162,16 +162,16 @@ impl<'l> Row<'l> {
                     break;
                 }
                 if !walker.take(b',') {
-                    return wrong("a comma is due", walker.at);
+                    return fail("expected a comma", walker.at);
                 }
             }
         }
         walker.skip_space();
-        if walker.at == self.line.len() { Ok(()) } else { wrong("more than one object", walker.at) }
+        if walker.at == self.line.len() { Ok(()) } else { fail("text after the object", walker.at) }
     }
 
     #[inline]
-    fn field(&mut self, walker: &mut Walker<'l>) -> Result<(), Wrong> {
+    fn field(&mut self, walker: &mut Walker<'l>) -> Result<(), SyntaxError> {
         let (begin, end, is_escaped) = walker.string()?;
         let field = if is_escaped {
             Field::named(unescaped(&self.line[begin..end]).as_bytes())
@@ -179,35 +179,35 @@ impl<'l> Row<'l> {
             Field::named(&walker.bytes[begin..end])
         };
         if !walker.take(b':') {
-            return Err(Wrong { what: "a colon is due", at: walker.at });
+            return Err(SyntaxError { what: "expected a colon", at: walker.at });
         }
         let value = walker.value(1)?;
         match field {
-            Some(field) => self.note(field, value),
+            Some(field) => self.set(field, value),
             None => Ok(()),
         }
     }
 
     #[inline]
-    fn note(&mut self, field: Field, (begin, end): (usize, usize)) -> Result<(), Wrong> {
+    fn set(&mut self, field: Field, (begin, end): (usize, usize)) -> Result<(), SyntaxError> {
         let bit = 1 << field as u32;
         if self.present & bit != 0 {
-            return Err(Wrong { what: "a field stands there twice", at: begin });
+            return Err(SyntaxError { what: "duplicate field", at: begin });
         }
         let first = self.line.as_bytes()[begin];
-        let is_right = match field.kind() {
+        let has_right_type = match field.kind() {
             FieldKind::Text => first == b'"',
             FieldKind::Number => first.is_ascii_digit() || first == b'-',
             FieldKind::Bool => first == b't' || first == b'f',
             FieldKind::Object => first == b'{',
             FieldKind::Any => true,
         };
-        if !is_right {
-            // The origin writes absent values as null.
+        if !has_right_type {
+            // Legacy lines store absent values as null.
             return if first == b'n' && (self.seq.is_none() || field == Field::Status) {
                 Ok(())
             } else {
-                Err(Wrong { what: "a field of another type than it has", at: begin })
+                Err(SyntaxError { what: "wrong type of a field", at: begin })
             };
         }
         self.put(field as usize, (begin, end));
@@ -215,39 +215,39 @@ impl<'l> Row<'l> {
     }
 
     #[inline(always)]
-    fn put(&mut self, place: usize, (begin, end): (usize, usize)) {
-        self.present |= 1 << place;
-        // A line is far shorter than 4 GiB.
+    fn put(&mut self, index: usize, (begin, end): (usize, usize)) {
+        self.present |= 1 << index;
+        // A line is much shorter than 4 GiB.
         let short = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        self.spans[place] = (short(begin), short(end));
+        self.spans[index] = (short(begin), short(end));
     }
 
-    /// The line, without its newline.
+    /// Returns the line without its newline.
     #[must_use]
     pub fn line(&self) -> &'l str {
         self.line
     }
 
-    /// The line as an object: also with the fields that the format does not have.
+    /// Returns the line as an object, including fields that are not part of the format.
     #[must_use]
     pub fn object(&self) -> Json<'l> {
         Json::of(self.line.trim_matches([' ', '\t', '\r', '\n']))
     }
 
-    /// Its number in the trail; none of the origin's lines.
+    /// Returns the sequence number; `None` for a legacy line.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
 
-    /// Whether the field is there.
+    /// Returns whether the field is present.
     #[must_use]
     #[inline]
     pub fn has(&self, field: Field) -> bool {
         self.present & (1 << field as u32) != 0
     }
 
-    /// The field's value as it stands: with quotation marks and escapes.
+    /// Returns the value of the field as written, with quotation marks and escapes.
     #[must_use]
     #[inline]
     pub fn raw(&self, field: Field) -> Option<&'l str> {
@@ -255,19 +255,19 @@ impl<'l> Row<'l> {
         self.has(field).then(|| &self.line[begin as usize..end as usize])
     }
 
-    /// The field's value.
+    /// Returns the value of the field.
     #[must_use]
     pub fn get(&self, field: Field) -> Option<Json<'l>> {
         self.raw(field).map(Json::of)
     }
 
-    /// The field's text, or the digits of its number; empty where there is none, and of objects.
+    /// Returns the text of the field, or the digits of a number; empty if the field is absent or an object.
     #[must_use]
     pub fn text(&self, field: Field) -> Cow<'l, str> {
         self.get(field).and_then(Json::text).unwrap_or_default()
     }
 
-    /// Whether it says that what it tells of succeeded. The origin's lines may leave it out, which is no failure.
+    /// Returns whether the recorded action succeeded. Legacy lines may omit the field, which means success.
     #[must_use]
     pub fn is_success(&self) -> bool {
         match self.get(Field::Success) {
@@ -286,8 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_in_any_order_with_any_spaces() {
-        let line = r#"{"timestamp": "2026-11-25T10:00:00Z", "us\u0065r": "Aung \"A\"", "amount": 1e2, "metadata": {"user": "x"}}"#;
+    fn fields_are_found_in_any_order_with_any_spacing() {
+        let line = concat!(
+            r#"{"timestamp": "2026-11-25T10:00:00Z", "us\u0065r": "Aung \"A\"", "amount": 1e2, "#,
+            r#""metadata": {"user": "x"}}"#
+        );
         let row = Row::read(line.as_bytes()).unwrap();
         assert_eq!((row.seq(), row.is_success()), (None, true));
         assert_eq!(row.text(Field::User), "Aung \"A\"");
@@ -299,25 +302,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_says_why_and_where() {
+    fn an_invalid_line_is_rejected_with_reason_and_offset() {
         assert_eq!(why(""), "an empty line");
         assert!(why("\0\0").starts_with("NUL bytes"));
         assert!(Row::read(b"{\"seq\":1,\"user\":\"\xff\"}").unwrap_err().starts_with("not UTF-8, 17"));
-        assert_eq!(
-            why(r#"{"seq":1,"user":"a","user":"b"}"#),
-            "no entry: a field stands there twice, 27 bytes into the line"
-        );
-        assert_eq!(
-            why(r#"{"seq":1,"user":5}"#),
-            "no entry: a field of another type than it has, 16 bytes into the line"
-        );
-        assert_eq!(
-            why(r#"{"seq":1,"user":null}"#),
-            "no entry: a field of another type than it has, 16 bytes into the line"
-        );
+        assert_eq!(why(r#"{"seq":1,"user":"a","user":"b"}"#), "not an entry: duplicate field at byte 27");
+        assert_eq!(why(r#"{"seq":1,"user":5}"#), "not an entry: wrong type of a field at byte 16");
+        assert_eq!(why(r#"{"seq":1,"user":null}"#), "not an entry: wrong type of a field at byte 16");
         assert!(why(r#"{"a":1}"#).contains("neither timestamp nor description"));
-        assert!(why(r#"{"seq":1,"user":"a"} x"#).contains("more than one object"));
-        assert!(why(r#"{"seq":1,"user":"a""#).contains("a comma is due"));
-        assert!(why("[]").contains("an object is due"));
+        assert!(why(r#"{"seq":1,"user":"a"} x"#).contains("text after the object"));
+        assert!(why(r#"{"seq":1,"user":"a""#).contains("expected a comma"));
+        assert!(why("[]").contains("expected an object"));
     }
 }

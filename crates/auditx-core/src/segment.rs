@@ -1,4 +1,4 @@
-//! The files of a trail: their names, which ones there are, and reading lines out of them.
+//! The segment files of a trail: their names, listing them, and reading lines.
 
 mod extent;
 mod frame;
@@ -23,7 +23,7 @@ pub use reader::TrailReader;
 pub(crate) use registry::Registry;
 pub(crate) use seek::last_line;
 
-/// The active segment, the only one that grows.
+/// The name of the active segment, the only one that grows.
 pub const ACTIVE: &str = "audit.jsonl";
 
 const PREFIX: &str = "audit-";
@@ -33,20 +33,20 @@ const SEQ_DIGITS: usize = 20;
 
 pub use crate::dir::AUDITX_DIR;
 
-/// A sealed segment, named by the sequence number of its first line.
+/// A sealed segment. It is named by the sequence number of its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SealedSegment {
     /// The sequence number of its first line.
     pub first_seq: u64,
-    /// Whether it is a Zstandard file.
+    /// Whether it is compressed with Zstandard.
     pub compressed: bool,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
 }
 
 impl SealedSegment {
-    /// Its name in the trail's directory.
+    /// Returns the name in the trail's directory.
     pub(crate) fn name(&self) -> String {
         let plain = sealed_name(self.first_seq);
         if self.compressed { plain + ".zst" } else { plain }
@@ -57,7 +57,7 @@ pub(crate) fn sealed_name(first_seq: u64) -> String {
     format!("{PREFIX}{first_seq:020}{PLAIN_SUFFIX}")
 }
 
-/// Only exact names: another family of files that begins alike is none of ours.
+/// Accepts only exact names, since other files may have names that begin alike.
 fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
     let rest = name.strip_prefix(PREFIX)?;
     let (digits, suffix) = rest.split_at_checked(SEQ_DIGITS)?;
@@ -73,16 +73,17 @@ fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
         .map(|first_seq| (first_seq, compressed))
 }
 
-/// The sealed segments in order. Where a plain and a compressed file stand side by side, a process died between the
-/// two: the plain one counts.
+/// Returns the sealed segments in order. If a plain and a compressed file of the same segment exist, because
+/// a process died between the two steps, the plain one is returned.
 ///
-/// Listing a directory is not atomic: what is sealed or compressed meanwhile may be met under one name, the other, or
-/// neither. So it is listed twice. What was there before the second listing is in it, hence none is missing up to the
-/// newest segment of the first; newer ones are for the next call. One that is compressed or retired since is gone when it
-/// is opened, and must be looked for again.
+/// Listing a directory is not atomic: a segment that is being sealed or compressed may appear under one name,
+/// the other, or neither. Therefore the directory is listed twice. A file that exists before the second
+/// listing appears in it, so no segment is missing up to the newest one of the first listing; newer ones are
+/// left for the next call. A segment that was compressed or retired in the meantime fails to open, and must
+/// be looked up again.
 ///
 /// # Errors
-/// `is_storage` where the directory cannot be listed.
+/// `is_storage` if the directory cannot be listed.
 pub fn sealed_segments(directory: impl Into<Dir>) -> Result<Vec<SealedSegment>> {
     let directory = &directory.into();
     let earlier = list(directory)?;
@@ -90,7 +91,7 @@ pub fn sealed_segments(directory: impl Into<Dir>) -> Result<Vec<SealedSegment>> 
     let mut segments = list(directory)?;
     segments.retain(|segment| segment.first_seq <= newest);
     segments.extend(earlier);
-    // Stable: of two that are alike, the one listed last stays.
+    // The sort is stable, so that of two equal numbers the one from the second listing is kept.
     segments.sort_by_key(|segment| segment.first_seq);
     segments.dedup_by_key(|segment| segment.first_seq);
     Ok(segments)
@@ -123,10 +124,10 @@ fn buffered(source: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
     Box::new(BufReader::with_capacity(128 * 1024, source))
 }
 
-/// The line with this number, without its newline.
+/// Returns the line with this sequence number, without its newline.
 ///
 /// # Errors
-/// `is_corrupt` if the trail does not hold it, and as reading.
+/// `is_corrupt` if the trail does not contain it; the errors of [`TrailReader::next_line`].
 pub(crate) fn line_at(directory: &Dir, seq: u64) -> Result<Vec<u8>> {
     match TrailReader::new(directory, seq).next_line()? {
         Some((found, line)) if found == seq => Ok(line.to_vec()),
@@ -134,7 +135,7 @@ pub(crate) fn line_at(directory: &Dir, seq: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// The sequence number of a plain segment's first line; none where it has no whole line yet.
+/// Returns the sequence number of a plain segment's first line, or `None` if it has no whole line yet.
 pub(crate) fn first_seq_of(directory: &Dir, name: &str) -> Result<Option<u64>> {
     let path = &directory.join(name);
     match directory.open(name, Access::READ) {
@@ -144,7 +145,7 @@ pub(crate) fn first_seq_of(directory: &Dir, name: &str) -> Result<Option<u64>> {
     }
 }
 
-/// The same of an open one, which then stands at its beginning.
+/// Like [`first_seq_of`] for an open file, which is then rewound.
 fn first_seq_in(mut file: &File, path: &Path) -> Result<Option<u64>> {
     let mut line = Vec::new();
     BufReader::new(file.take(crate::encode::MAX_LINE as u64))
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_segment_counts_before_its_compressed_copy() {
+    fn a_plain_segment_hides_its_compressed_copy() {
         let directory = tempfile::tempdir().unwrap();
         for name in
             [sealed_name(5) + ".zst", sealed_name(5), sealed_name(0) + ".zst", "audit-old.jsonl".to_owned()]

@@ -1,33 +1,33 @@
-//! A JSON tree whose numbers keep all their digits, for the snapshots of [`EntryBuilder::changes`](crate::EntryBuilder::changes).
+//! A JSON tree that keeps every digit of a number, used by `EntryBuilder::changes`.
 //!
-//! `serde_json::Value` holds a number as `u64`, `i64` or `f64`, so a `u128` does not fit and 30 digits are rounded. [`Tree`] lets
-//! one encoder write both kinds of tree.
+//! `serde_json::Value` holds a number as `u64`, `i64` or `f64`, so a `u128` does not fit and a number of 30
+//! digits is rounded. The [`Tree`] trait lets one encoder write both kinds of tree.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-/// A JSON value. Members are ordered by key, as those of a `serde_json::Value` are.
+/// A JSON value. Members are ordered by key, as in `serde_json::Value`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Snapshot {
     Null,
     Bool(bool),
-    /// The digits as they are written.
+    /// The number as text, written to the line unchanged.
     Number(Box<str>),
     Text(String),
     Array(Vec<Self>),
     Object(BTreeMap<String, Self>),
 }
 
-/// What one node of a tree is.
+/// One node of a tree.
 pub(crate) enum Node<'t, T> {
     Null,
     Bool(bool),
     Number(&'t dyn fmt::Display),
     Text(&'t str),
     Array(&'t [T]),
-    /// See [`Tree::members`].
+    /// Its members are returned by [`Tree::members`].
     Object,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Node<'t, T> {
 pub(crate) trait Tree: Sized {
     fn node(&self) -> Node<'_, Self>;
 
-    /// The members of an object; nothing for any other node.
+    /// Returns the members of an object; empty for any other node.
     fn members(&self) -> impl Iterator<Item = (&String, &Self)>;
 }
 

@@ -1,4 +1,4 @@
-//! The operations on segments and signed files behind a trait, so that a test can make each of them fail.
+//! File operations on segments and signed files, behind a trait so that tests can make each of them fail.
 
 use std::fmt;
 use std::fs::File;
@@ -12,27 +12,27 @@ use crate::dir::{Access, Dir, FileStat};
 pub(crate) trait StorageFile: fmt::Debug + Send + Sync {
     /// One write(2); may be short.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
-    /// fdatasync(2): afterwards the bytes survive a power loss.
+    /// fdatasync(2): makes the bytes durable.
     fn sync_data(&self) -> io::Result<()>;
-    /// fstat(2): which file it is, and how long.
+    /// fstat(2): the identity and the length of the file.
     fn stat(&self) -> io::Result<FileStat>;
-    /// Reads from the descriptor, whatever the file's name is now; may be short.
+    /// Reads from the descriptor, even if the file was renamed; may be short.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Cuts the file, to roll back half a write.
+    /// Truncates the file, to roll back the unfinished end of a write.
     fn set_len(&self, len: u64) -> io::Result<()>;
 }
 
-/// What the trail needs of a file system. Names are relative to the trail's directory.
+/// The file system operations of a trail. Names are relative to the trail's directory.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {
-    /// Opens for appending; with `create_new` the file must not exist, else it must.
+    /// Opens a file for appending. With `create_new` the file must not exist, otherwise it must.
     fn open_append(&self, dir: &Dir, name: &str, create_new: bool) -> io::Result<Arc<dyn StorageFile>>;
     fn rename(&self, dir: &Dir, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, dir: &Dir, name: &str) -> io::Result<()>;
-    /// Replaces a file's bytes: temporary file, fsync, rename, fsync of the directory.
+    /// Replaces a file durably: temporary file, fsync, rename, fsync of the directory.
     fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()>;
-    /// The same without any fsync: a power loss may leave the old file, none, or an empty one.
+    /// Replaces a file without fsync. A power loss may leave the old file, none, or an empty one.
     fn put(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()>;
-    /// fsync(2) of the trail's directory: afterwards its renames and new files survive a power loss.
+    /// fsync(2) of the trail's directory: makes its renames and new files durable.
     fn sync_directory(&self, dir: &Dir) -> io::Result<()>;
 }
 

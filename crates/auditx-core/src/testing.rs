@@ -1,17 +1,16 @@
-//! For an application's own tests: a trail in memory, and assertions that say what they missed.
+//! Support for an application's own tests: a temporary trail, and assertions on its entries.
 //!
-//! It is the real logger, on a file system in memory where there is one (Linux: `/dev/shm`; elsewhere the temporary directory), so
-//! that what a test sees is what production writes: redaction, context, encoding, limits. Each test has a trail of its own;
-//! there are no globals, and tests may run at once.
+//! The trail is written by the real logger, so that a test sees what production writes: redaction, context,
+//! encoding, limits. It is in memory on Linux (`/dev/shm`), otherwise in the temporary directory. Each test
+//! has its own trail and there is no global state, so tests may run in parallel.
 //!
 //! ```
 //! use auditx_core::testing::{Expected, TestTrail};
 //! use auditx_core::{AuditAction, AuditLogger, BusinessModule, RequestContext};
 //!
 //! fn post_invoice(books: &AuditLogger) -> auditx_core::Result<()> {
-//!     books
-//!         .log_transaction("Sales invoice posted", BusinessModule::Sales, AuditAction::Post, "SI-1", 1_250_000)
-//!         .record()?;
+//!     let (module, action) = (BusinessModule::Sales, AuditAction::Post);
+//!     books.log_transaction("Sales invoice posted", module, action, "SI-1", 1_250_000).record()?;
 //!     Ok(())
 //! }
 //!
@@ -19,7 +18,11 @@
 //! let _scope = RequestContext::new().user("thida").enter();
 //! post_invoice(trail.logger())?;
 //! let entry = trail.assert_one(
-//!     &Expected::new("Sales invoice posted").user("thida").module(BusinessModule::Sales).reference_no("SI-1").amount(1_250_000),
+//!     &Expected::new("Sales invoice posted")
+//!         .user("thida")
+//!         .module(BusinessModule::Sales)
+//!         .reference_no("SI-1")
+//!         .amount(1_250_000),
 //! );
 //! assert!(entry.success);
 //! trail.assert_none(&Expected::any().success(false));
@@ -43,13 +46,13 @@ pub use expected::Expected;
 
 const MEMORY: &str = "/dev/shm";
 
-/// Far longer than anything takes that a test waits for, on a busy machine too.
+/// The timeout of waits in tests. Much longer than any of them takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A trail for one test; gone when dropped.
+/// A trail for one test. Its directory is removed on drop.
 #[derive(Debug)]
 pub struct TestTrail {
-    // Closed first: then nobody makes files any more.
+    // Dropped, and thereby closed, before the directory is removed.
     logger: AuditLogger,
     directory: Directory,
 }
@@ -59,20 +62,21 @@ pub struct TestTrail {
 struct Directory(PathBuf);
 
 impl TestTrail {
-    /// A new one, with defaults that suit a test: what `record()` accepted is readable when it returns, nothing is compressed, the
-    /// host is called `test-host`.
+    /// Creates a trail with settings for tests: entries are in the trail when `record()` returns, segments
+    /// are not compressed, and the hostname is `test-host`.
     ///
     /// # Panics
-    /// Where no directory can be made.
+    /// If the directory cannot be created.
     #[must_use]
     pub fn new() -> Self {
         Self::with(|config| config)
     }
 
-    /// The same, with the application's own settings: its currency, its rules of redaction.
+    /// Like [`TestTrail::new`], with additional settings, such as the application's currency and redaction
+    /// rules.
     ///
     /// # Panics
-    /// Where no directory can be made, or the settings cannot work.
+    /// If the directory cannot be created, or the settings are invalid.
     #[must_use]
     pub fn with(settings: impl FnOnce(Config) -> Config) -> Self {
         let memory = PathBuf::from(MEMORY);
@@ -85,108 +89,108 @@ impl TestTrail {
             .compression(Compression::None)
             .hostname("test-host");
         let opened = AuditLogger::open(settings(config));
-        let logger = opened.unwrap_or_else(|error| panic!("a trail for a test could not be opened: {error}"));
+        let logger = opened.unwrap_or_else(|error| panic!("cannot open a trail for the test: {error}"));
         Self { logger, directory: Directory(directory) }
     }
 
-    /// Its logger: hand it to what is tested, or to the HTTP middleware.
+    /// Returns the logger, to be passed to the code under test or to the HTTP middleware.
     #[must_use]
     pub fn logger(&self) -> &AuditLogger {
         &self.logger
     }
 
-    /// Where its files are.
+    /// Returns the directory of the trail.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory.0
     }
 
-    /// From now on nothing is recorded, and `record()` says `is_closed`: how does the application take it?
+    /// Closes the trail, to test how the application behaves if `record()` fails with `is_closed`.
     ///
     /// # Panics
-    /// Where the trail does not close.
-    pub fn refuse(&self) {
-        self.logger.close(PATIENCE).unwrap_or_else(|error| panic!("the trail does not close: {error}"));
+    /// If the trail cannot be closed.
+    pub fn close(&self) {
+        self.logger.close(PATIENCE).unwrap_or_else(|error| panic!("cannot close the trail: {error}"));
     }
 
-    /// What was recorded so far, in order; the library's own records apart.
+    /// Returns the entries recorded so far, in order, without control records.
     ///
     /// # Panics
-    /// Where the trail cannot be read.
+    /// If the trail cannot be read.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
-        let ready = self.logger.flush(PATIENCE);
-        if let Err(error) = ready.or_else(|error| if error.is_closed() { Ok(()) } else { Err(error) }) {
-            panic!("the trail does not come to rest: {error}");
+        let flushed = self.logger.flush(PATIENCE);
+        if let Err(error) = flushed.or_else(|error| if error.is_closed() { Ok(()) } else { Err(error) }) {
+            panic!("cannot flush the trail: {error}");
         }
         let mut reader = TrailReader::new(self.directory(), 0);
         let mut entries = Vec::new();
         loop {
-            let line = reader.next_line().unwrap_or_else(|error| panic!("the trail cannot be read: {error}"));
+            let line = reader.next_line().unwrap_or_else(|error| panic!("cannot read the trail: {error}"));
             let Some((_, line)) = line else { break };
             let entry = RecordedEntry::from_line(line).and_then(|entry| entry.parse());
-            entries.push(entry.unwrap_or_else(|error| panic!("the trail cannot be read: {error}")));
+            entries.push(entry.unwrap_or_else(|error| panic!("cannot read the trail: {error}")));
         }
         entries.retain(|entry: &StoredEntry| entry.control_record.is_none());
         entries
     }
 
-    /// The entries that are as expected.
+    /// Returns the entries that match `expected`.
     ///
     /// # Panics
-    /// Where the trail cannot be read.
+    /// If the trail cannot be read.
     #[must_use]
     pub fn matching(&self, expected: &Expected) -> Vec<StoredEntry> {
         let mut entries = self.entries();
-        entries.retain(|entry| expected.misses(entry).is_empty());
+        entries.retain(|entry| expected.mismatches(entry).is_empty());
         entries
     }
 
-    /// The one entry that is as expected.
+    /// Asserts that exactly one entry matches `expected`, and returns it.
     ///
     /// # Panics
-    /// Where there is none, saying which came nearest and in what it differs; where there are several.
+    /// If no entry or more than one matches. The message lists the closest entries and their differences.
     #[track_caller]
     pub fn assert_one(&self, expected: &Expected) -> StoredEntry {
         let mut found = self.assert_count(expected, 1);
         found.remove(0)
     }
 
-    /// So many entries that are as expected.
+    /// Asserts that exactly `count` entries match `expected`, and returns them.
     ///
     /// # Panics
-    /// Where there are more or fewer.
+    /// If more or fewer entries match.
     #[track_caller]
     pub fn assert_count(&self, expected: &Expected, count: usize) -> Vec<StoredEntry> {
         let found = self.matching(expected);
         assert!(
             found.len() == count,
-            "{} entries instead of {count} are as expected: {expected:?}\n{}",
+            "{} entries match, {count} were expected: {expected:?}\n{}",
             found.len(),
-            self.nearest(expected)
+            self.closest(expected)
         );
         found
     }
 
-    /// No entry is as described.
+    /// Asserts that no entry matches `expected`.
     ///
     /// # Panics
-    /// Where one is.
+    /// If an entry matches.
     #[track_caller]
     pub fn assert_none(&self, expected: &Expected) {
         self.assert_count(expected, 0);
     }
 
-    /// What there is instead, the nearest first.
-    fn nearest(&self, expected: &Expected) -> String {
+    /// Describes the entries of the trail, those with the fewest mismatches first.
+    fn closest(&self, expected: &Expected) -> String {
         const SHOWN: usize = 5;
         let entries = self.entries();
-        let mut by_misses: Vec<_> = entries.iter().map(|entry| (expected.misses(entry), entry)).collect();
-        by_misses.sort_by_key(|(misses, _)| misses.len());
+        let mut compared: Vec<_> = entries.iter().map(|entry| (expected.mismatches(entry), entry)).collect();
+        compared.sort_by_key(|(mismatches, _)| mismatches.len());
         let mut text = format!("the trail has {} entries", entries.len());
-        for (misses, entry) in by_misses.iter().take(SHOWN) {
-            let verdict = if misses.is_empty() { "as expected".to_owned() } else { misses.join(", ") };
-            text.push_str(&format!("\n  {} {:?}: {verdict}", entry.seq, entry.description));
+        for (mismatches, entry) in compared.iter().take(SHOWN) {
+            let result = if mismatches.is_empty() { "matches".to_owned() } else { mismatches.join(", ") };
+            text.push_str(&format!("\n  {} {:?}: {result}", entry.seq, entry.description));
         }
         text
     }
@@ -200,9 +204,9 @@ impl Default for TestTrail {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // A clone of the logger that lives on writes to files that have no name any more.
+        // A clone of the logger that is still open continues to write to the removed files.
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("a test's trail stays in {}: {error}", self.0.display());
+            eprintln!("cannot remove the trail of a test, {}: {error}", self.0.display());
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Node hashes on disk, so that a proof or an open needs a few of them instead of every line: a cache, rebuildable from
-//! the lines, never trusted. Whoever reads it checks what it says against a root that was signed.
+//! The tile cache: node hashes on disk, so that a proof or an open needs a few of them instead of every line.
+//! It is rebuilt from the lines and never trusted: readers check it against a signed root.
 //!
-//! One file for each eighth level of the tree, `.auditx/tiles/0`, `1`, …: the hashes of that level side by side, 32 bytes
-//! each. Entry n of file k covers the 256^k lines from n × 256^k on. They are the full tiles of C2SP tlog-tiles, one after
-//! the other.
+//! There is one file for every eighth level of the tree, `.auditx/tiles/0`, `1`, …: the hashes of that level
+//! side by side, 32 bytes each. Entry n of file k covers the 256^k lines from n × 256^k on. The files consist
+//! of the full tiles of C2SP tlog-tiles, one after the other.
 
 use std::fmt;
 use std::fs::File;
@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::line::Leaf;
 use crate::tree::{CompactRange, Hash, node_hash};
 
-/// Where they are, in the trail's directory.
+/// The directory of the cache, relative to the trail's directory.
 pub(crate) const TILES_DIR: &str = ".auditx/tiles";
 
-/// Levels of the tree between two files.
+/// The number of tree levels between two files.
 const HEIGHT: u8 = 8;
 
 /// Enough for 2^64 lines.
@@ -26,14 +26,14 @@ const FILES: u8 = 8;
 
 const HASH_LEN: u64 = 32;
 
-/// How much pending makes a file's writer write: one tile.
+/// The number of pending bytes that triggers a write: one tile.
 const PENDING: usize = 8 * 1024;
 
 fn name_of(file: u8) -> String {
     format!("{TILES_DIR}/{file}")
 }
 
-/// Reads nodes of a trail's tree.
+/// Reads tree nodes from the tile cache of a trail.
 pub struct Tiles {
     files: Vec<File>,
 }
@@ -45,22 +45,23 @@ impl fmt::Debug for Tiles {
 }
 
 impl Tiles {
-    /// Opens what is there; without any files every node is absent.
+    /// Opens the files that exist. Without files, every node is absent.
     #[must_use]
     pub fn open(directory: impl Into<Dir>) -> Self {
         let directory = directory.into();
-        // Of any owner: an auditor reads what a service wrote.
+        // Of any owner, since an auditor reads what a service wrote.
         let open = |file| directory.open_foreign(name_of(file), Access::READ).ok();
         Self { files: (0..FILES).map_while(open).collect() }
     }
 
-    /// A node of the tree, as the cache has it; none where it does not have it. Costs one pread(2) of at most 4 KiB.
+    /// Returns a node of the tree, or `None` if the cache does not contain it. Costs one pread(2) of at most
+    /// 4 KiB.
     #[must_use]
-    pub fn node(&self, level: u8, place: u64) -> Option<Hash> {
+    pub fn node(&self, level: u8, index: u64) -> Option<Hash> {
         let file = self.files.get(usize::from(level / HEIGHT))?;
         let within = level % HEIGHT;
         let mut hashes = vec![Hash::default(); 1 << within];
-        let begin = place.checked_shl(u32::from(within))?.checked_mul(HASH_LEN)?;
+        let begin = index.checked_shl(u32::from(within))?.checked_mul(HASH_LEN)?;
         file.read_exact_at(hashes.as_flattened_mut(), begin).ok()?;
         while hashes.len() > 1 {
             hashes = hashes.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
@@ -68,21 +69,21 @@ impl Tiles {
         hashes.pop()
     }
 
-    /// Whether the cache has this leaf, with this hash.
+    /// Returns whether the cache contains this leaf with this hash.
     #[must_use]
     pub(crate) fn holds(&self, leaf: Leaf) -> bool {
         self.node(0, leaf.seq) == Some(leaf.hash)
     }
 
-    /// The hashes of the lines from `begin` on, as the cache has them. Returns how many of `leaves` it has.
+    /// Reads the leaf hashes of the lines from `begin` on. Returns how many the cache contains.
     #[must_use]
     pub fn leaves(&self, begin: u64, leaves: &mut [Hash]) -> usize {
-        self.row(0, begin, leaves)
+        self.nodes(0, begin, leaves)
     }
 
-    /// The nodes of level 8 × `file` from place `begin` on, as the cache has them. Returns how many of `hashes` it has.
+    /// Reads the nodes of level 8 × `file` from index `begin` on. Returns how many the cache contains.
     #[must_use]
-    pub fn row(&self, file: u8, begin: u64, hashes: &mut [Hash]) -> usize {
+    pub fn nodes(&self, file: u8, begin: u64, hashes: &mut [Hash]) -> usize {
         let file = self.files.get(usize::from(file));
         let (Some(file), Some(offset)) = (file, begin.checked_mul(HASH_LEN)) else { return 0 };
         let bytes = hashes.as_flattened_mut();
@@ -93,21 +94,21 @@ impl Tiles {
         filled / size_of::<Hash>()
     }
 
-    /// The frontier of the tree of `size` lines, as the cache has it.
+    /// Returns the frontier of the tree of `size` lines, or `None` if the cache lacks a node of it.
     #[must_use]
     pub fn frontier(&self, size: u64) -> Option<CompactRange> {
         let mut frontier = CompactRange::new(0);
         for file in (0..FILES).rev() {
             let end = size >> (file * HEIGHT);
-            for place in end >> HEIGHT << HEIGHT..end {
-                frontier.push_node(file * HEIGHT, self.node(file * HEIGHT, place)?, &mut |_, _, _| ());
+            for index in end >> HEIGHT << HEIGHT..end {
+                frontier.push_node(file * HEIGHT, self.node(file * HEIGHT, index)?, &mut |_, _, _| ());
             }
         }
         Some(frontier)
     }
 }
 
-/// A growing tree: the frontier in memory, and the cache behind it.
+/// A growing tree: its frontier in memory, and the tile cache on disk.
 #[derive(Debug)]
 pub(crate) struct GrowingTree {
     frontier: CompactRange,
@@ -117,16 +118,16 @@ pub(crate) struct GrowingTree {
 #[derive(Debug)]
 struct TileFile {
     file: File,
-    /// Where the pending hashes belong.
-    place: u64,
+    /// The index of the first pending hash in the file.
+    index: u64,
     pending: Vec<u8>,
 }
 
 impl GrowingTree {
-    /// Goes on from a frontier; what the cache holds beyond it is written over.
+    /// Continues from a frontier. Cached nodes beyond it are overwritten.
     ///
     /// # Errors
-    /// `is_storage` where the files of the cache cannot be opened.
+    /// `is_storage` if the files of the cache cannot be opened.
     pub(crate) fn open(directory: &Dir, frontier: CompactRange) -> Result<Self> {
         directory.create_directory(TILES_DIR).map_err(|error| {
             Error::storage("cannot create the directory of tiles", directory.join(TILES_DIR), error)
@@ -136,8 +137,8 @@ impl GrowingTree {
             let opened = directory.open(&name, Access::READ_WRITE.or_create()).map_err(|error| {
                 Error::storage("cannot open a file of tiles", directory.join(&name), error)
             })?;
-            let place = frontier.end() >> (file * HEIGHT);
-            Ok(TileFile { file: opened, place, pending: Vec::new() })
+            let index = frontier.end() >> (file * HEIGHT);
+            Ok(TileFile { file: opened, index, pending: Vec::new() })
         };
         let files = (0..FILES).map(open).collect::<Result<_>>()?;
         Ok(Self { frontier, files })
@@ -147,7 +148,8 @@ impl GrowingTree {
         &self.frontier
     }
 
-    /// What is in the cache, read from the open files whatever their names are now; without what is not flushed yet.
+    /// Returns a reader of the cache that uses the open files, even if they were renamed. It does not see
+    /// unflushed nodes.
     pub(crate) fn tiles(&self) -> Option<Tiles> {
         let files = self.files.iter().map(|file| file.file.try_clone());
         Some(Tiles { files: files.collect::<io::Result<_>>().ok()? })
@@ -161,10 +163,11 @@ impl GrowingTree {
         self.extend(&[leaf])
     }
 
-    /// Adds leaves. Costs one node hash each on average, two of them side by side, and a pwrite(2) for each file at most.
+    /// Adds leaves. Costs on average one node hash each, two of them computed in parallel, and at most one
+    /// pwrite(2) per file.
     ///
     /// # Errors
-    /// What the disk says: the tree has grown all the same, and only the cache lacks something.
+    /// The I/O error. The tree has grown nevertheless; only the cache is incomplete.
     pub(crate) fn extend(&mut self, leaves: &[Hash]) -> io::Result<()> {
         let Self { frontier, files } = self;
         frontier.extend(leaves, &mut |level, _, hash| {
@@ -174,7 +177,7 @@ impl GrowingTree {
                 file.pending.extend_from_slice(hash);
             }
         });
-        // The lowest row grows fastest by far.
+        // The lowest level grows fastest by far.
         if self.files.first().is_some_and(|file| file.pending.len() >= PENDING) {
             self.flush()
         } else {
@@ -182,7 +185,8 @@ impl GrowingTree {
         }
     }
 
-    /// Hands everything to the kernel. It need not be durable: what a power loss takes is made anew from the lines.
+    /// Writes all pending nodes. They need not be durable: after a power loss, missing nodes are rebuilt from
+    /// the lines.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.files.iter_mut().try_for_each(TileFile::flush)
     }
@@ -194,15 +198,16 @@ impl TileFile {
             return Ok(());
         }
         let count = self.pending.len() as u64 / HASH_LEN;
-        let outcome = self.file.write_all_at(&self.pending, self.place * HASH_LEN);
-        // A hole in a cache is found by whoever reads it; keeping everything back would fill the memory instead.
-        self.place += count;
+        let outcome = self.file.write_all_at(&self.pending, self.index * HASH_LEN);
+        // Readers detect a hole in the cache. Keeping the hashes until a write succeeds would fill the memory
+        // instead.
+        self.index += count;
         self.pending.clear();
         outcome
     }
 }
 
-/// Removes the cache, so that nothing of it is taken for a state it is not of.
+/// Removes the cache, so that it is not used for another state of the trail.
 pub(crate) fn remove(directory: &Dir) -> Result<()> {
     directory
         .remove_directory(TILES_DIR)
@@ -232,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn frontiers_and_nodes_of_every_size_come_back_from_the_files() {
+    fn frontiers_and_nodes_are_read_back_from_the_files() {
         let directory = trail();
         let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         for number in 0..1000 {
@@ -247,9 +252,9 @@ mod tests {
         let mut leaves = [Hash::default(); 5];
         assert_eq!((tiles.leaves(997, &mut leaves), leaves[2]), (3, leaf(999)));
         assert_eq!(tiles.leaves(u64::MAX, &mut leaves), 0);
-        for (level, place) in [(0, 999), (3, 5), (7, 6), (8, 2), (9, 0)] {
-            let nodes = frontier_of(place << level..(place + 1) << level);
-            assert_eq!(tiles.node(level, place).as_ref(), nodes.hashes().next(), "{level} {place}");
+        for (level, index) in [(0, 999), (3, 5), (7, 6), (8, 2), (9, 0)] {
+            let nodes = frontier_of(index << level..(index + 1) << level);
+            assert_eq!(tiles.node(level, index).as_ref(), nodes.hashes().next(), "{level} {index}");
         }
         assert_eq!(
             [tiles.node(0, 1000), tiles.node(8, 3), tiles.node(16, 0), tiles.node(63, u64::MAX)],
@@ -258,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_added_at_once_leave_the_files_that_single_ones_leave() {
+    fn extend_and_push_write_the_same_files() {
         let leaves: Vec<Hash> = (0..3_000).map(leaf).collect();
         let [singly, together] = [(); 2].map(|()| trail());
         let mut tree = GrowingTree::open(&singly.path().into(), CompactRange::new(0)).unwrap();
@@ -282,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_opened_again_writes_over_what_its_frontier_does_not_know() {
+    fn a_reopened_tree_overwrites_nodes_beyond_its_frontier() {
         let directory = trail();
         let mut tree = GrowingTree::open(&directory.path().into(), CompactRange::new(0)).unwrap();
         (0..600).for_each(|_| tree.push(leaf(7)).unwrap());

@@ -1,7 +1,6 @@
-//! The trail's Merkle tree (RFC 6962, section 2.1): hashes of lines, hashes of subtrees, and the few of them that stand
-//! for any range of lines.
+//! The Merkle tree of a trail (RFC 6962, section 2.1): leaf hashes, node hashes, and compact ranges of lines.
 //!
-//! Comes in: lines. Goes out: hashes. It never reads JSON and never touches a file.
+//! The module only computes hashes. It does not parse JSON and does no I/O.
 
 use sha2::{Digest, Sha256};
 
@@ -9,6 +8,10 @@ use crate::error::{Error, Result};
 
 #[cfg(not(auditx_stub_hashing))]
 mod lanes;
+mod path;
+
+pub use path::NodeIndex;
+pub(crate) use path::{is_consistent, is_included, prove_consistency, prove_inclusion};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -43,8 +46,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 
 /// Appends the [`leaf_hash`] of each line, in order (RFC 6962, section 2.1).
 ///
-/// Two lines are hashed side by side where the processor has SHA extensions: many lines at once cost little more than half
-/// of what they cost one by one. Lines of unlike lengths lose nothing by it.
+/// Where the processor has SHA extensions, two lines are hashed in parallel, so many lines cost little more
+/// than half as much as they cost one by one. The lines may differ in length.
 ///
 /// ```
 /// let mut hashes = Vec::new();
@@ -56,39 +59,39 @@ pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut V
     lanes::hash(lanes::Messages::Leaves(&mut lines.into_iter()), hashes);
 }
 
-/// Appends the [`node_hash`] of each pair, in order: two at a time, like [`leaf_hashes`].
+/// Appends the [`node_hash`] of each pair, in order, two at a time like [`leaf_hashes`].
 #[cfg(not(auditx_stub_hashing))]
 pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
     lanes::hash(lanes::Messages::Nodes(pairs), hashes);
 }
 
-/// What the measurement of hashing's cost compares with: no hashing at all.
+/// Stub without hashing, the baseline for measuring what hashing costs.
 #[cfg(auditx_stub_hashing)]
 #[must_use]
 pub fn leaf_hash(_line: &[u8]) -> Hash {
     [LEAF_PREFIX; 32]
 }
 
-/// What the measurement of hashing's cost compares with: no hashing at all.
+/// Stub without hashing, the baseline for measuring what hashing costs.
 #[cfg(auditx_stub_hashing)]
 #[must_use]
 pub fn node_hash(_left: &Hash, _right: &Hash) -> Hash {
     [NODE_PREFIX; 32]
 }
 
-/// What the measurement of hashing's cost compares with: no hashing at all.
+/// Stub without hashing, the baseline for measuring what hashing costs.
 #[cfg(auditx_stub_hashing)]
 pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
     hashes.extend(lines.into_iter().map(leaf_hash));
 }
 
-/// What the measurement of hashing's cost compares with: no hashing at all.
+/// Stub without hashing, the baseline for measuring what hashing costs.
 #[cfg(auditx_stub_hashing)]
 pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
     hashes.extend(pairs.iter().map(|[left, right]| node_hash(left, right)));
 }
 
-/// Lower-case hexadecimal digits, as lines hold hashes.
+/// Returns the bytes as lower-case hexadecimal digits, the form in which lines store hashes.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -96,7 +99,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Reads exactly what [`to_hex`] writes of a hash.
+/// Parses a hash in exactly the form that [`to_hex`] writes.
 #[must_use]
 pub fn hash_from_hex(text: &str) -> Option<Hash> {
     let mut hash = Hash::default();
@@ -115,10 +118,12 @@ pub fn hash_from_hex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// The largest complete subtrees that together cover the leaves `begin..end`, left to right: at most two hashes a level.
+/// A range of leaves `begin..end`, as the hashes of the largest complete subtrees that cover it, from left to
+/// right: at most two hashes per level.
 ///
-/// With `begin` 0 it is the frontier of a growing tree, and has a root. Ranges that touch can be joined, so that parts of a
-/// trail can be hashed apart (Crosby and Wallach, *Efficient Data Structures for Tamper-Evident Logging*, 2009).
+/// If `begin` is 0, the range is the frontier of a growing tree and has a root. Adjacent ranges can be
+/// joined, so parts of a trail can be hashed separately (Crosby and Wallach, *Efficient Data Structures for
+/// Tamper-Evident Logging*, 2009).
 ///
 /// ```
 /// use auditx_core::{CompactRange, leaf_hash};
@@ -142,41 +147,41 @@ pub struct CompactRange {
 }
 
 impl CompactRange {
-    /// No leaves yet; the first to be pushed has this index.
+    /// Creates an empty range. The first leaf that is pushed has the index `begin`.
     #[must_use]
     pub fn new(begin: u64) -> Self {
         Self { begin, end: begin, nodes: Vec::with_capacity(usize::from(MAX_LEVEL)) }
     }
 
-    /// The frontier of a tree of `size` leaves.
+    /// Creates the frontier of a tree of `size` leaves from its hashes.
     ///
     /// # Errors
-    /// `is_corrupt` where a tree of that size has another number of hashes.
+    /// `is_corrupt` if a tree of that size has another number of frontier hashes.
     pub fn frontier(size: u64, hashes: &[Hash]) -> Result<Self> {
         let levels = (0..MAX_LEVEL).rev().filter(|level| size >> level & 1 == 1);
         if size.count_ones() as usize != hashes.len() {
             return Err(Error::corrupt(format!(
-                "{} hashes cannot stand for {size} lines: that takes {}",
-                hashes.len(),
-                size.count_ones()
+                "the frontier of a tree of {size} lines has {} hashes, not {}",
+                size.count_ones(),
+                hashes.len()
             )));
         }
         Ok(Self { begin: 0, end: size, nodes: levels.zip(hashes.iter().copied()).collect() })
     }
 
-    /// The index of its first leaf.
+    /// Returns the index of the first leaf.
     #[must_use]
     pub fn begin(&self) -> u64 {
         self.begin
     }
 
-    /// The index after its last leaf; with `begin` 0 the size of the tree.
+    /// Returns the index after the last leaf. If `begin` is 0, this is the size of the tree.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// Its hashes, left to right.
+    /// Returns the hashes from left to right.
     pub fn hashes(&self) -> impl DoubleEndedIterator<Item = &Hash> {
         self.nodes.iter().map(|(_, hash)| hash)
     }
@@ -186,70 +191,72 @@ impl CompactRange {
         self.push_node(0, leaf, &mut |_, _, _| ());
     }
 
-    /// Adds a complete subtree of 2^level leaves, which must begin at a multiple of that. `made` is told each node that
-    /// comes to be, this one first: its level, its place in the level, and its hash.
-    pub fn push_node(&mut self, level: u8, hash: Hash, made: &mut impl FnMut(u8, u64, &Hash)) {
+    /// Adds a complete subtree of 2^level leaves, which must begin at a multiple of 2^level. Calls `on_node`
+    /// with the level, the index within the level and the hash of each node that is completed, the given one
+    /// first.
+    pub fn push_node(&mut self, level: u8, hash: Hash, on_node: &mut impl FnMut(u8, u64, &Hash)) {
         debug_assert!(
             self.end.trailing_zeros() >= u32::from(level),
             "a subtree begins at a multiple of its size"
         );
-        let (mut level, mut hash, mut place) = (level, hash, self.end >> level);
+        let (mut level, mut hash, mut index) = (level, hash, self.end >> level);
         self.end += 1 << level;
-        made(level, place, &hash);
-        while place & 1 == 1
+        on_node(level, index, &hash);
+        while index & 1 == 1
             && let Some((_, left)) = self.nodes.pop_if(|(other, _)| *other == level)
         {
             hash = node_hash(&left, &hash);
-            (level, place) = (level + 1, place >> 1);
-            made(level, place, &hash);
+            (level, index) = (level + 1, index >> 1);
+            on_node(level, index, &hash);
         }
         self.nodes.push((level, hash));
     }
 
-    /// Adds leaves: the same nodes as by as many single pushes, in little more than half the time where many are added at once,
-    /// as [`node_hashes`] says. `made` is told each node that comes to be, all of one level before those of the next.
-    pub fn extend(&mut self, leaves: &[Hash], made: &mut impl FnMut(u8, u64, &Hash)) {
+    /// Adds leaves. The nodes are the same as with one `push` per leaf, but many leaves at once take little
+    /// more than half the time (see [`node_hashes`]). Calls `on_node` for each completed node, level by
+    /// level.
+    pub fn extend(&mut self, leaves: &[Hash], on_node: &mut impl FnMut(u8, u64, &Hash)) {
         if let [leaf] = leaves {
-            // Without a row of its own.
-            return self.push_node(0, *leaf, made);
+            // Avoids the allocations.
+            return self.push_node(0, *leaf, on_node);
         }
         let (mut level, mut first) = (0, self.end);
         self.end += leaves.len() as u64;
-        let (mut row, mut above) = (leaves.to_vec(), Vec::new());
+        let (mut nodes, mut parents) = (leaves.to_vec(), Vec::new());
         let mut rest = Vec::new();
-        while !row.is_empty() {
-            (first..).zip(&row).for_each(|(place, hash)| made(level, place, hash));
+        while !nodes.is_empty() {
+            (first..).zip(&nodes).for_each(|(index, hash)| on_node(level, index, hash));
             if first & 1 == 1 {
                 match self.nodes.pop_if(|(other, _)| *other == level) {
                     Some((_, left)) => {
-                        row.insert(0, left);
+                        nodes.insert(0, left);
                         first -= 1;
                     }
-                    // Its sibling is not of this range.
+                    // Its sibling is outside this range.
                     None => {
-                        self.nodes.push((level, row.remove(0)));
+                        self.nodes.push((level, nodes.remove(0)));
                         first += 1;
                     }
                 }
             }
-            let (pairs, odd) = row.as_chunks::<2>();
-            node_hashes(pairs, &mut above);
+            let (pairs, odd) = nodes.as_chunks::<2>();
+            node_hashes(pairs, &mut parents);
             rest.extend(odd.iter().map(|hash| (level, *hash)));
             (level, first) = (level + 1, first >> 1);
-            (row, above) = (above, row);
-            above.clear();
+            (nodes, parents) = (parents, nodes);
+            parents.clear();
         }
         self.nodes.extend(rest.into_iter().rev());
     }
 
-    /// Adds the range that begins where this one ends. Costs a few hashes, however long the ranges are.
+    /// Appends the range that begins where this one ends. Costs a few hashes, regardless of the lengths.
     ///
     /// # Errors
-    /// `is_invalid` where the two do not touch.
+    /// `is_invalid` if the ranges are not adjacent.
     pub fn join(&mut self, next: &Self) -> Result<()> {
         if next.begin != self.end {
             return Err(Error::invalid(format!(
-                "lines from {} on cannot follow lines up to {}",
+                "cannot join ranges that are not adjacent: the second begins with line {}, not with line {}",
                 next.begin, self.end
             )));
         }
@@ -259,7 +266,7 @@ impl CompactRange {
         Ok(())
     }
 
-    /// The root of the tree; none where the range does not begin with the first leaf.
+    /// Returns the root of the tree, or `None` if the range does not begin with the first leaf.
     #[must_use]
     pub fn root(&self) -> Option<Hash> {
         if self.begin != 0 {

@@ -1,4 +1,4 @@
-//! The words every entry is made of: levels, business modules, actions. Exact strings in JSON.
+//! The vocabularies of entries: levels, business modules and actions, with their exact strings in JSON.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// How much an entry matters. Compared by gravity: DEBUG < INFO < NORMAL < AUDIT < WARNING < ERROR < SECURITY < CRITICAL.
+/// The level of an entry. Levels are ordered by severity: DEBUG < INFO < NORMAL < AUDIT < WARNING < ERROR <
+/// SECURITY < CRITICAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogLevel {
@@ -17,20 +18,20 @@ pub enum LogLevel {
     Info,
     /// Everyday business.
     Normal,
-    /// Something to look at.
+    /// Something that needs a look.
     Warning,
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Somebody must act.
+    /// Something that needs immediate action.
     Critical,
-    /// A fact an auditor will ask for.
+    /// Something that matters to an auditor.
     Audit,
-    /// A fact a security officer will ask for.
+    /// Something that matters to a security officer.
     Security,
 }
 
 impl LogLevel {
-    /// All levels, in rising gravity.
+    /// All levels, in order of increasing severity.
     pub const ALL: [Self; 8] = [
         Self::Debug,
         Self::Info,
@@ -42,7 +43,7 @@ impl LogLevel {
         Self::Critical,
     ];
 
-    /// The string in JSON.
+    /// Returns the string used in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,20 +58,21 @@ impl LogLevel {
         }
     }
 
-    /// SECURITY and CRITICAL: what security.jsonl repeats and what is synced at once by default.
+    /// Returns `true` for SECURITY and CRITICAL. Entries of these levels are copied to security.jsonl and, by
+    /// default, synced at once.
     #[must_use]
     pub fn is_sensitive(self) -> bool {
         matches!(self, Self::Security | Self::Critical)
     }
 
-    fn gravity(self) -> usize {
+    fn severity(self) -> usize {
         Self::ALL.iter().position(|&level| level == self).unwrap_or(Self::ALL.len())
     }
 }
 
 impl Ord for LogLevel {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.gravity().cmp(&other.gravity())
+        self.severity().cmp(&other.severity())
     }
 }
 
@@ -89,37 +91,46 @@ impl fmt::Display for LogLevel {
 impl FromStr for LogLevel {
     type Err = Error;
 
-    /// In any case; an unknown level is `is_invalid`.
+    /// Parses a level, ignoring case.
+    ///
+    /// # Errors
+    /// `is_invalid` if there is no such level.
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
             Error::invalid(format!(
-                "{text:?} is not a level; one of DEBUG INFO NORMAL WARNING ERROR CRITICAL AUDIT SECURITY"
+                "invalid level {text:?}: expected DEBUG, INFO, NORMAL, AUDIT, WARNING, ERROR, SECURITY or \
+                 CRITICAL"
             ))
         })
     }
 }
 
-/// The longest name an application may give a module or an action of its own.
+/// The longest name of an application-defined module or action.
 const MAX_NAME: usize = 64;
 
-/// Defines an open vocabulary: known words plus room for an application's own.
+/// Defines an open vocabulary: known words, plus words defined by the application.
 macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $case:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $case:ident {
+        $($(#[$word_doc:meta])* $word:ident = $text:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$word_doc])* $word,)*
-            /// An application's own; made with `other` or by parsing.
+            /// A word defined by the application, created with `other` or by parsing.
             Other(Cow<'static, str>),
         }
 
         impl $name {
-            /// The known words, without an application's own.
+            /// The known words, without those defined by applications.
             pub const ALL: &'static [Self] = &[$(Self::$word,)*];
 
-            /// An application's own word, in the vocabulary's case. A name that is no word of 1 to 64 ASCII letters,
-            /// digits and underscores is refused when the entry is recorded. A known word gives the known variant.
+            /// Returns an application-defined word, converted to the case of this vocabulary. Returns the
+            /// known variant if `name` is a known word.
+            ///
+            /// A name must consist of 1 to 64 ASCII letters, digits and underscores. Any other name is
+            /// rejected when the entry is recorded.
             #[must_use]
             pub fn other(name: impl Into<Cow<'static, str>>) -> Self {
                 let mut name = name.into();
@@ -133,7 +144,7 @@ macro_rules! vocabulary {
                 Self::Other(name)
             }
 
-            /// The string in JSON.
+            /// Returns the string used in JSON.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -145,7 +156,8 @@ macro_rules! vocabulary {
             pub(crate) fn check(&self) -> Result<()> {
                 match self {
                     Self::Other(name) if !is_word(name) => Err(Error::invalid(format!(
-                        concat!($what, " {:?} is not a word of 1 to {} ASCII letters, digits and underscores"), name, MAX_NAME
+                        "invalid {} {:?}: expected 1 to {} ASCII letters, digits and underscores",
+                        $what, name, MAX_NAME
                     ))),
                     _ => Ok(()),
                 }
@@ -165,7 +177,10 @@ macro_rules! vocabulary {
         impl FromStr for $name {
             type Err = Error;
 
-            /// In any case; an unknown word becomes the application's own.
+            /// Parses a word, ignoring case. An unknown word becomes [`Self::Other`].
+            ///
+            /// # Errors
+            /// `is_invalid` if the text does not consist of 1 to 64 ASCII letters, digits and underscores.
             fn from_str(text: &str) -> Result<Self> {
                 let word = Self::other(text.to_owned());
                 word.check()?;
@@ -176,25 +191,25 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
-    /// The part of the business an entry belongs to.
+    /// The business module an entry belongs to.
     BusinessModule, "module", to_ascii_lowercase {
-        /// Who may do what.
+        /// Authentication and permissions.
         Auth = "auth",
-        /// Selling.
+        /// Sales.
         Sales = "sales",
-        /// Buying.
+        /// Purchasing.
         Purchase = "purchase",
-        /// Stock.
+        /// Inventory.
         Inventory = "inventory",
-        /// Ledgers.
+        /// Accounting.
         Accounting = "accounting",
         /// Service jobs.
         Service = "service",
-        /// Customers.
+        /// Customer relationship management.
         Crm = "crm",
-        /// People.
+        /// Human resources.
         Hr = "hr",
-        /// Reports.
+        /// Reporting.
         Reporting = "reporting",
         /// The software itself.
         System = "system",
@@ -202,39 +217,39 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What was done.
+    /// The action an entry records.
     AuditAction, "action", to_ascii_uppercase {
-        /// Made.
+        /// A record was created.
         Create = "CREATE",
-        /// Looked at.
+        /// A record was read.
         Read = "READ",
-        /// Changed.
+        /// A record was changed.
         Update = "UPDATE",
-        /// Removed.
+        /// A record was deleted.
         Delete = "DELETE",
-        /// Approved.
+        /// A document was approved.
         Approve = "APPROVE",
-        /// Rejected.
+        /// A document was rejected.
         Reject = "REJECT",
-        /// Declared void.
+        /// A document was voided.
         Void = "VOID",
-        /// Posted to a ledger.
+        /// A document was posted to a ledger.
         Post = "POST",
-        /// Paid.
+        /// A payment was made or received.
         Payment = "PAYMENT",
-        /// Paid back.
+        /// A payment was refunded.
         Refund = "REFUND",
-        /// Moved.
+        /// Stock or money was transferred.
         Transfer = "TRANSFER",
-        /// Corrected.
+        /// A quantity or a balance was adjusted.
         Adjust = "ADJUST",
-        /// Signed in.
+        /// A user signed in.
         Login = "LOGIN",
-        /// Signed out.
+        /// A user signed out.
         Logout = "LOGOUT",
-        /// Taken out of the system.
+        /// Data was exported.
         Export = "EXPORT",
-        /// Brought into the system.
+        /// Data was imported.
         Import = "IMPORT",
     }
 }
@@ -262,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_may_have_words_of_its_own() {
+    fn applications_can_define_their_own_words() {
         assert_eq!(BusinessModule::other("Manufacturing").as_str(), "manufacturing");
         assert_eq!(AuditAction::other("ship").as_str(), "SHIP");
         assert_eq!(AuditAction::other("login"), AuditAction::Login);
@@ -272,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_rise_in_the_documented_order() {
+    fn levels_are_ordered_by_severity() {
         assert!(LogLevel::ALL.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(LogLevel::Normal < LogLevel::Audit && LogLevel::Error < LogLevel::Security);
         assert!("LOUD".parse::<LogLevel>().unwrap_err().is_invalid());

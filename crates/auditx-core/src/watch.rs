@@ -1,8 +1,8 @@
-//! The watch over the names that the trail relies on: once a second each is compared with the file that is open, and what
-//! another program renamed, removed or replaced is put back, or the trail refuses further entries.
+//! Watches the names that the trail relies on: once a second each is compared with the file that is open.
+//! What another program renamed, removed or replaced is restored, or the trail refuses further entries.
 //!
-//! The segments themselves are compared by the appender after each fdatasync. What each name means and what happens to it is
-//! in docs/OPERATIONS.md.
+//! The appender compares the segments after each fdatasync. docs/OPERATIONS.md lists each name and what
+//! happens to it.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -18,22 +18,23 @@ use crate::error::{Error, Result};
 use crate::follow::projection::{self, ProjectionLock};
 use crate::identity::IDENTITY;
 use crate::journal::Ring;
-use crate::key::{KEY, KEY_HOME, Signer, SigningKey, VerifierKey};
+use crate::key::{KEY, KEYS_DIR, Signer, SigningKey, VerifierKey};
 use crate::lock::{LOCK, Lock};
 use crate::metrics::Counters;
 use crate::ring::RING;
 use crate::segment::{AUDITX_DIR, Registry};
 
-/// What stands for all sealed segments in a report.
+/// Names all sealed segments in a report.
 const SEALED: &str = "audit-*.jsonl";
 
-/// How often the names are looked at.
+/// How often the names are checked.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long what was accepted may take to be written before the ring's file is restored; then the next look tries again.
+/// How long accepted entries may take to be written before the ring's file is restored; after that the next
+/// check tries again.
 const RING_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the watch needs of an open trail.
+/// The watch over an open trail.
 #[derive(Debug)]
 pub(crate) struct Watch {
     directory: Dir,
@@ -45,32 +46,33 @@ pub(crate) struct Watch {
     registry: Arc<Registry>,
     counters: Arc<Counters>,
     app_log: Arc<AppLog>,
-    identity: Remembered,
-    /// Only where the trail keeps its key itself.
-    key: Option<Remembered>,
+    identity: KnownFile,
+    /// `None` unless the trail keeps its key itself.
+    key: Option<KnownFile>,
     projection: Arc<ProjectionLock>,
     security: Option<FileStat>,
-    /// What could not be restored, and was reported.
+    /// The names that could not be restored, and were reported.
     reported: HashSet<&'static str>,
 }
 
-/// A small file whose bytes are known.
+/// A small file whose bytes are kept in memory.
 #[derive(Debug)]
-struct Remembered {
+struct KnownFile {
     name: &'static str,
     /// Open, so that no other file gets its inode number.
     file: File,
     bytes: Vec<u8>,
 }
 
-impl Remembered {
+impl KnownFile {
     fn read(directory: &Dir, name: &'static str) -> io::Result<Self> {
         let (mut file, mut bytes) = (directory.open(name, Access::READ)?, Vec::new());
         file.read_to_end(&mut bytes)?;
         Ok(Self { name, file, bytes })
     }
 
-    /// Rewrites the file if its name leads elsewhere, unless `is_right` accepts what is there; returns whether it did.
+    /// Rewrites the file if another one has its name, unless `is_right` accepts that one's bytes. Returns
+    /// whether it was rewritten.
     fn restore(
         &mut self,
         directory: &Dir,
@@ -97,9 +99,9 @@ impl Remembered {
     }
 }
 
-/// What the watch is set over.
+/// The parts the watch needs.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchResources {
     pub(crate) directory: Dir,
     pub(crate) lock: Arc<Mutex<Lock>>,
     pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
@@ -112,12 +114,12 @@ pub(crate) struct Watched {
 }
 
 impl Watch {
-    /// Notes which files the names lead to now.
+    /// Records which files have the names now.
     ///
     /// # Errors
-    /// `is_storage` where one of them cannot be read.
-    pub(crate) fn new(watched: Watched) -> Result<Self> {
-        let Watched {
+    /// `is_storage` if one of them cannot be read.
+    pub(crate) fn new(watched: WatchResources) -> Result<Self> {
+        let WatchResources {
             directory,
             lock,
             checkpoint_signer,
@@ -129,7 +131,7 @@ impl Watch {
             keeps_key,
         } = watched;
         let remember = |name| {
-            Remembered::read(&directory, name).map_err(|error| {
+            KnownFile::read(&directory, name).map_err(|error| {
                 Error::storage("cannot read a file of the trail", directory.join(name), error)
             })
         };
@@ -156,36 +158,37 @@ impl Watch {
         })
     }
 
-    /// Looks at every name once. Costs some ten stat(2), and a listing of the directory where it has changed.
+    /// Checks every name once. Costs about ten stat(2), and a listing of the directory if it has changed.
     ///
     /// # Errors
-    /// `is_storage` where the trail must take no more entries: its directory or `.auditx` is not where it was.
-    pub(crate) fn look(&mut self) -> Result<()> {
+    /// `is_storage` if the trail must take no more entries: its directory or `.auditx` was moved, removed or
+    /// replaced.
+    pub(crate) fn check(&mut self) -> Result<()> {
         self.app_log.follow_name();
         if !self.directory.is_reachable() {
             return Err(self.directory.unreachable());
         }
         if !self.is_own_directory_there() {
-            let what = "`.auditx` was moved, removed or replaced by another program; the trail takes no more entries; \
-                        move it back and open the trail again";
+            let what = "`.auditx` was moved, removed or replaced by another program; the trail takes no more \
+                        entries; move it back and open the trail again";
             let error = io::Error::other("it holds the trail's key, checkpoint, lock and journal");
             return Err(Error::storage(what, self.directory.join(AUDITX_DIR), error));
         }
-        self.look_at_files();
-        self.look_at_security();
-        self.look_at_sealed();
+        self.check_files();
+        self.check_security();
+        self.check_sealed();
         Ok(())
     }
 
     fn is_own_directory_there(&self) -> bool {
         match (self.directory.stat(AUDITX_DIR), FileStat::of(&self.own)) {
             (Ok(named), Ok(own)) => named.is_some_and(|named| named.is_same(&own)),
-            // Nothing is known where the directory cannot be examined.
+            // Nothing is known if the directory cannot be examined.
             _ => true,
         }
     }
 
-    fn look_at_files(&mut self) {
+    fn check_files(&mut self) {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).restore();
         self.report(LOCK, lock);
         let identity = self.identity.restore(&self.directory, false, |_| false);
@@ -204,7 +207,7 @@ impl Watch {
         }
     }
 
-    fn restore_key(&self, key: &mut Remembered) -> io::Result<bool> {
+    fn restore_key(&self, key: &mut KnownFile) -> io::Result<bool> {
         let signs = self.checkpoint_signer.key();
         let is_right = |bytes: &[u8]| {
             SigningKey::from_pem(&String::from_utf8_lossy(bytes))
@@ -212,11 +215,11 @@ impl Watch {
                 .is_ok_and(|found| found == signs)
         };
         if !is_right(&key.bytes) {
-            // Another key signs since, which the trail does not keep; or its file is about to take the place of this one.
-            *key = Remembered::read(&self.directory, KEY)?;
+            // Another key signs now, which the trail does not keep; or its file is about to replace this one.
+            *key = KnownFile::read(&self.directory, KEY)?;
             return Ok(false);
         }
-        self.directory.create_private_directory(KEY_HOME)?;
+        self.directory.create_private_directory(KEYS_DIR)?;
         key.restore(&self.directory, true, is_right)
     }
 
@@ -225,29 +228,30 @@ impl Watch {
             Ok(was_restored) => {
                 self.reported.remove(name);
                 if was_restored {
-                    self.app_log.trouble(&format!(
+                    self.app_log.report(&format!(
                         "`{name}` was renamed, removed or replaced by another program, and was restored"
                     ));
                     self.counters.restored.add(1);
                 }
             }
-            // Tried again with each look, and said once.
+            // Tried again with each check, and reported once.
             Err(error) => {
                 if self.reported.insert(name) {
                     self.counters.restore_failures.add(1);
-                    self.app_log.trouble(&format!(
-                        "`{name}` was renamed, removed or replaced by another program, and cannot be restored: {error}"
+                    self.app_log.report(&format!(
+                        "`{name}` was renamed, removed or replaced by another program, and cannot be \
+                         restored: {error}"
                     ));
                 }
             }
         }
     }
 
-    /// security.jsonl may be rotated by others: a new file begins where the old one no longer has its name.
-    fn look_at_security(&mut self) {
+    /// security.jsonl may be rotated by other programs: if the old file lost its name, a new one is created.
+    fn check_security(&mut self) {
         let name = projection::FILE_NAME;
         let lock = self.projection.clone();
-        let mut is_replaced = lock.hold();
+        let mut is_replaced = lock.lock();
         let Ok(named) = self.directory.stat(name) else { return };
         let by_erasure = std::mem::take(&mut *is_replaced);
         let is_known = match (&self.security, &named) {
@@ -256,16 +260,16 @@ impl Watch {
             (_, None) => false,
         };
         if !is_known {
-            let begun = projection::begin(&self.directory);
-            let said = match &begun {
+            let created = projection::ensure_exists(&self.directory);
+            let message = match &created {
                 Ok(()) => format!(
-                    "`{name}` was renamed, removed or replaced by another program; a new file takes the lines that follow; \
-                     the trail has them all: `auditx query level:SECURITY`"
+                    "`{name}` was renamed, removed or replaced by another program; the lines that follow go \
+                     to a new file; the trail holds all of them: `auditx query level:SECURITY`"
                 ),
                 Err(error) => format!("`{name}` was moved by another program and cannot be created: {error}"),
             };
-            if begun.is_ok() || self.reported.insert(name) {
-                self.app_log.trouble(&said);
+            if created.is_ok() || self.reported.insert(name) {
+                self.app_log.report(&message);
             }
         }
         self.security = self.directory.stat(name).ok().flatten();
@@ -274,15 +278,15 @@ impl Watch {
         }
     }
 
-    fn look_at_sealed(&mut self) {
+    fn check_sealed(&mut self) {
         let gone = match self.registry.missing(&self.directory) {
             Ok(gone) => gone,
             Err(error) => return self.report(SEALED, Err(io::Error::other(error))),
         };
         for first_seq in gone {
-            self.app_log.trouble(&format!(
-                "the sealed segment that begins with line {first_seq} was renamed or removed by another program; bring the \
-                 file back: `auditx verify` names the lines that are missing"
+            self.app_log.report(&format!(
+                "the sealed segment that begins with line {first_seq} was renamed or removed by another \
+                 program; restore the file: `auditx verify` names the missing lines"
             ));
             self.counters.missing_segments.add(1);
         }

@@ -1,7 +1,44 @@
-//! How far the trail is: written, durable, or poisoned; and everybody who waits for it.
+//! How far the trail is written and durable, and the threads and tasks that wait for it.
 //!
-//! Two measures: *lines*, which followers and operators count, and *places* in the journal, which is all that is known of an
-//! entry when it is accepted. A position only grows, and is durable once every entry before it is.
+//! There are two measures: *lines*, which followers and operators count, and *positions* in the journal,
+//! which is all that is known of an entry when it is accepted. A position only grows while the trail is in
+//! order (rolling back lowers what is written, never what is durable), and is durable once every entry before
+//! it is.
+//!
+//! # Why no wake-up is lost
+//!
+//! *Waiting for a condition* (`wait_until`, `wait_for_change`: `record()` callers, followers, `close`). W,
+//! the waiter, checks the condition under the mutex and then waits on `changed`, which gives the mutex up. P,
+//! the publisher, stores what makes the condition true, then locks and unlocks the mutex, then notifies
+//! `changed`.
+//! 1. P locks before W: W's check comes after P's store, through the mutex, and W does not wait.
+//! 2. P locks after W: W is in the wait already, and the notification wakes it.
+//!
+//! `publish_written` does not notify, which would cost every batch a wake-up: the committer calls `notify`
+//! for it, a few milliseconds later at most.
+//!
+//! *Receipts' wakers* (`poll_durable`). W checks again under the mutex and adds its waker; P stores the
+//! durable position and then takes the wakers under the mutex.
+//! 1. P takes before W adds: W's check sees the new position.
+//! 2. P takes after W has added: P wakes W.
+//!
+//! *Asking the committer for an fdatasync* (`want_durable` against `publish_written`). W raises `wanted` and
+//! then loads the written position. P, the drain, stores the written position and then loads `wanted`. All
+//! four are SeqCst, so at least one side sees the other:
+//! 1. P sees the new `wanted`: it wakes the committer.
+//! 2. W sees the new written position: W wakes the committer.
+//! 3. W sees an old position: it unparks the drain, which writes and then publishes; that store comes after
+//!    W's load, so P sees `wanted`, as in 1.
+//!
+//! *The sleep of an idle committer* (`wait_for_work` against `publish_written`). C, the committer, sets
+//! `committer_parked` and then loads the written lines in `has_work`. P stores the written lines and then
+//! loads `committer_parked`. All four are SeqCst:
+//! 1. P sees the flag: it clears it and wakes C.
+//! 2. P does not see it: its store comes before C's load, so `has_work` is true and C does not sleep.
+//!
+//! *Waking the committer* (`wake_committer`). `work_due` is set under the mutex, and C takes it under the
+//! mutex before it waits on `work`: set before, C does not wait; set later, C is in the wait and is woken. A
+//! committer that is not idle sleeps for at most a few milliseconds anyway.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,12 +49,12 @@ use std::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::history::History;
 
-/// How far the trail is written, in both measures.
+/// A point of the trail, in both measures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// Every line with a lower sequence number.
+    /// Covers every line with a lower seq.
     pub(crate) lines: u64,
-    /// Every entry before this position.
+    /// Covers every entry before this position.
     pub(crate) position: u64,
 }
 
@@ -27,19 +64,19 @@ pub(crate) struct Watermark {
     written_position: AtomicU64,
     durable: AtomicU64,
     durable_position: AtomicU64,
-    /// Every entry before this position has somebody waiting for its fdatasync.
+    /// A caller waits for the fdatasync of every entry before this position.
     wanted: AtomicU64,
     /// The same for lines.
     wanted_lines: AtomicU64,
-    /// Whether somebody waited for what became durable last.
+    /// Whether a caller waited for what became durable last.
     in_demand: AtomicBool,
-    /// How often bytes that stood in the trail were taken back: they were never published, but may have been read.
-    take_backs: AtomicU64,
+    /// How often bytes of the trail were rolled back: they were never published, but may have been read.
+    rollbacks: AtomicU64,
     pub(crate) history: History,
-    /// The thread that writes what is accepted but not written yet, where there is one.
+    /// The drain, if the journal has one.
     drain: OnceLock<Thread>,
-    /// Whether the writer sleeps until somebody wakes it.
-    writer_parked: AtomicBool,
+    /// Whether the committer sleeps until the next line is written.
+    committer_parked: AtomicBool,
     waiters: Mutex<Waiters>,
     changed: Condvar,
     work: Condvar,
@@ -53,59 +90,75 @@ struct Waiters {
 }
 
 impl Watermark {
-    /// Before anything is accepted: how far the trail is. What was recovered is durable.
+    /// Sets how far the trail is, before any entry is accepted. What was recovered is durable.
     pub(crate) fn begin(&self, reach: Reach) {
+        // ORDERING: no other thread uses it yet; Relaxed would do here and in `set_position`.
         for lines in [&self.written, &self.durable, &self.wanted_lines] {
             lines.store(reach.lines, Ordering::SeqCst);
         }
-        self.count_from(reach.position);
+        self.set_position(reach.position);
     }
 
-    /// Before anything is accepted: from where places are counted.
-    pub(crate) fn count_from(&self, position: u64) {
+    /// Sets where positions are counted from, before any entry is accepted.
+    pub(crate) fn set_position(&self, position: u64) {
         for positions in [&self.written_position, &self.durable_position, &self.wanted] {
             positions.store(position, Ordering::SeqCst);
         }
     }
 
-    /// Names the thread that writes; it is woken when somebody waits for what it has yet to write.
-    pub(crate) fn drained_by(&self, thread: Thread) {
-        // There is one such thread in the life of a journal.
+    /// Names the drain, which is woken when a caller waits for an entry that is not written yet.
+    pub(crate) fn set_drain_thread(&self, thread: Thread) {
+        // A journal has one such thread in its life.
         drop(self.drain.set(thread));
     }
 
-    /// Wakes it, where there is one.
+    /// Wakes the drain, if there is one.
     pub(crate) fn wake_drain(&self) {
         if let Some(drain) = self.drain.get() {
             drain.unpark();
         }
     }
 
+    /// Returns the number of lines written.
     pub(crate) fn written(&self) -> u64 {
+        // ORDERING: pairs with the stores in `publish_written`: a line below it can be read from the segment.
+        // SeqCst for the idle committer (see the module); followers need only Acquire.
         self.written.load(Ordering::SeqCst)
     }
 
+    /// Returns the number of durable lines.
     pub(crate) fn durable(&self) -> u64 {
+        // ORDERING: pairs with `publish_durable`; Acquire would do.
         self.durable.load(Ordering::SeqCst)
     }
 
-    /// Called by whoever took bytes of the trail back, before others are published in their place.
-    pub(crate) fn note_take_back(&self) {
-        self.take_backs.fetch_add(1, Ordering::SeqCst);
+    /// Called after bytes of the trail were rolled back, before others are published in their place.
+    pub(crate) fn count_rollback(&self) {
+        // ORDERING: comes before the store in `publish_written` that covers the new bytes. A follower that
+        // loads that store sees this count as well, and drops what it had read ahead. Release there and
+        // Acquire in the follower would do.
+        self.rollbacks.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whoever sees the same number after a measure as before it read ahead holds nothing below that measure that was taken back.
-    pub(crate) fn take_backs(&self) -> u64 {
-        self.take_backs.load(Ordering::SeqCst)
+    /// Returns how often bytes were rolled back. A follower loads a measure, then this number. If the number
+    /// is what it was before the follower read ahead, the follower holds no rolled-back bytes below that
+    /// measure.
+    pub(crate) fn rollbacks(&self) -> u64 {
+        // ORDERING: pairs with `count_rollback`; loaded after `written` or `durable`.
+        self.rollbacks.load(Ordering::SeqCst)
     }
 
-    /// Every entry before it is written.
+    /// Returns the position before which every entry is written.
     pub(crate) fn written_position(&self) -> u64 {
+        // ORDERING: SeqCst for `want_durable` (see the module). `Ring::restore` needs Acquire: it sees the
+        // ring as the drain left it.
         self.written_position.load(Ordering::SeqCst)
     }
 
-    /// Every entry before it is durable.
+    /// Returns the position before which every entry is durable.
     pub(crate) fn durable_position(&self) -> u64 {
+        // ORDERING: pairs with `publish_durable`: room of these entries in the ring was released before.
+        // Acquire would do.
         self.durable_position.load(Ordering::SeqCst)
     }
 
@@ -114,41 +167,57 @@ impl Watermark {
         self.written() > self.durable() || self.written_position() > self.durable_position()
     }
 
-    /// Whether somebody waits for an fdatasync of what is written.
+    /// Whether a caller waits for an fdatasync of what is written.
     pub(crate) fn is_sync_wanted(&self) -> bool {
         let is_due = |wanted: &AtomicU64, written: u64, durable: u64| {
+            // ORDERING: SeqCst, after the store of the written position; see the module.
             wanted.load(Ordering::SeqCst) > durable && written > durable
         };
         is_due(&self.wanted, self.written_position(), self.durable_position())
             || is_due(&self.wanted_lines, self.written(), self.durable())
     }
 
-    /// Whether somebody waited for what became durable last. What was accepted since is then likely to be waited for as well, and
-    /// is synced without being asked for: the disk is not idle while callers are busy.
+    /// Whether a caller waited for what became durable last. What was accepted since is then likely to be
+    /// waited for as well, and is synced without being asked for: the disk is not idle while callers are
+    /// busy.
     pub(crate) fn is_in_demand(&self) -> bool {
+        // ORDERING: a hint; Relaxed would do.
         self.in_demand.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody waits for an entry that is not written yet.
+    /// Whether a caller waits for an entry that is not written yet.
     pub(crate) fn is_write_wanted(&self) -> bool {
+        // ORDERING: the drain loads this before it sleeps. If it misses a new value, the unpark in
+        // `want_durable` that follows the new value ends that sleep; Relaxed would do.
         self.wanted.load(Ordering::SeqCst) > self.written_position()
     }
 
-    /// Called by whoever wrote, in order. Costs a wake-up only when the writer sleeps or somebody waits.
+    /// Publishes how far the trail is written. Called under the appender's lock, so in order. Costs a wake-up
+    /// only if the committer sleeps or a caller waits.
     pub(crate) fn publish_written(&self, reach: Reach) {
+        // ORDERING: SeqCst stores, before the loads of `committer_parked` and `wanted` below; see the module.
+        // They also publish the written bytes to followers, and the room released before them to
+        // `Ring::restore`.
         self.written.store(reach.lines, Ordering::SeqCst);
         self.written_position.store(reach.position, Ordering::SeqCst);
-        let is_parked =
-            self.writer_parked.load(Ordering::SeqCst) && self.writer_parked.swap(false, Ordering::SeqCst);
+        // ORDERING: SeqCst loads after the stores above. The swap makes one of several publishers wake the
+        // committer.
+        let is_parked = self.committer_parked.load(Ordering::SeqCst)
+            && self.committer_parked.swap(false, Ordering::SeqCst);
         if is_parked || self.is_sync_wanted() {
             self.wake_committer();
         }
     }
 
+    /// Publishes how far the trail is durable, and wakes everything that waits for it.
     pub(crate) fn publish_durable(&self, reach: Reach) {
+        // ORDERING: hints; Relaxed would do. A caller that raises `wanted` after this load waits for a later
+        // publication, or finds its entry durable.
         let is_in_demand = self.wanted.load(Ordering::SeqCst) > self.durable_position()
             || self.wanted_lines.load(Ordering::SeqCst) > self.durable();
         self.in_demand.store(is_in_demand, Ordering::SeqCst);
+        // ORDERING: publishes that fdatasync has returned, and the room released before. The mutex below,
+        // locked after these, orders them for every waiter; Release would do for the others.
         self.durable.fetch_max(reach.lines, Ordering::SeqCst);
         self.durable_position.fetch_max(reach.position, Ordering::SeqCst);
         let durable = self.durable_position();
@@ -167,13 +236,15 @@ impl Watermark {
         }
     }
 
-    /// Tells followers that lines were written, without any having become durable.
+    /// Wakes followers and `wait_until`: something they wait for changed, without any line having become
+    /// durable.
     pub(crate) fn notify(&self) {
+        // A waiter that checked its condition before the change is in the wait once the mutex is free.
         drop(self.lock());
         self.changed.notify_all();
     }
 
-    /// Nothing becomes durable any more: everybody who waits gets this error.
+    /// Fails every waiter, now and later, with this error: nothing becomes durable any more.
     pub(crate) fn poison(&self, error: &Error) {
         let mut waiters = self.lock();
         waiters.poison.get_or_insert_with(|| error.duplicate());
@@ -187,6 +258,7 @@ impl Watermark {
 
     /// Asks for an fdatasync of every entry before `position`.
     pub(crate) fn want_durable(&self, position: u64) {
+        // ORDERING: SeqCst, before the load of the written position; see the module.
         self.wanted.fetch_max(position, Ordering::SeqCst);
         match self.drain.get().filter(|_| self.written_position() < position) {
             Some(drain) => drain.unpark(),
@@ -203,14 +275,16 @@ impl Watermark {
         self.wait_until(deadline, "the entries to become durable", || self.durable_position() >= position)
     }
 
-    /// Waits until every line below `lines` is durable; they are written already.
+    /// Waits until every line below `lines` is durable. They must be written already.
     pub(crate) fn wait_durable_lines(&self, lines: u64, deadline: Option<Instant>) -> Result<()> {
+        // ORDERING: the mutex in `wake_committer` publishes it to the committer; Relaxed would do.
         self.wanted_lines.fetch_max(lines, Ordering::SeqCst);
         self.wake_committer();
         self.wait_until(deadline, "the trail to become durable", || self.durable() >= lines)
     }
 
-    /// Durable already; or the waker is woken when that changes.
+    /// Returns the outcome if every entry before `position` is durable or the trail failed. Otherwise returns
+    /// `None`, and wakes the waker when that changes.
     pub(crate) fn poll_durable(&self, position: u64, waker: &Waker) -> Option<Result<()>> {
         if self.durable_position() >= position {
             return Some(Ok(()));
@@ -226,11 +300,12 @@ impl Watermark {
             waiters.wakers.push((position, waker.clone()));
         }
         drop(waiters);
+        // After the waker was added: a publication in between wakes it, and this then asks for nothing new.
         self.want_durable(position);
         None
     }
 
-    /// Waits for a condition that a publication can make true.
+    /// Waits until `done`, which a publication can make true. Checks it at the deadline once more.
     pub(crate) fn wait_until(
         &self,
         deadline: Option<Instant>,
@@ -248,7 +323,7 @@ impl Watermark {
             waiters = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.changed.wait(waiters).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => {
-                    return Err(Error::new(Kind::TimedOut, format!("the time to wait for {what} is over")));
+                    return Err(Error::new(Kind::TimedOut, format!("timed out while waiting for {what}")));
                 }
                 Some(left) => {
                     self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner).0
@@ -257,7 +332,8 @@ impl Watermark {
         }
     }
 
-    /// For followers: waits for any publication, at most until `deadline`; none waits for ever.
+    /// Waits for any publication, at most until `deadline` if there is one. For followers, which check their
+    /// condition again afterwards.
     pub(crate) fn wait_for_change(&self, deadline: Option<Instant>, has_work: impl Fn() -> bool) {
         let waiters = self.lock();
         if has_work() {
@@ -271,16 +347,18 @@ impl Watermark {
         }
     }
 
-    /// Wakes the writer thread.
+    /// Wakes the committer.
     pub(crate) fn wake_committer(&self) {
         self.lock().work_due = true;
         self.work.notify_all();
     }
 
-    /// For the writer: sleeps until woken or until `deadline`. With `idle`, the next written line wakes it too.
+    /// For the committer: sleeps until it is woken or until `deadline`. With `idle`, the next written line
+    /// wakes it too.
     pub(crate) fn wait_for_work(&self, deadline: Option<Instant>, idle: bool, has_work: impl Fn() -> bool) {
         if idle {
-            self.writer_parked.store(true, Ordering::SeqCst);
+            // ORDERING: SeqCst, before `has_work` loads the written lines; see the module.
+            self.committer_parked.store(true, Ordering::SeqCst);
         }
         let mut waiters = self.lock();
         while !std::mem::take(&mut waiters.work_due) && !has_work() {
@@ -291,7 +369,8 @@ impl Watermark {
             };
         }
         drop(waiters);
-        self.writer_parked.store(false, Ordering::SeqCst);
+        // ORDERING: a publisher that misses this wakes the committer once too often; Relaxed would do.
+        self.committer_parked.store(false, Ordering::SeqCst);
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiters> {

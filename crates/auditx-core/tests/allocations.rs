@@ -1,5 +1,5 @@
-//! What recording costs the heap: nothing, once a thread has recorded its first entries.
-#![expect(unsafe_code, reason = "a global allocator that counts hands each call on to the system's")]
+//! Recording does not allocate after the first entries of a thread.
+#![expect(unsafe_code, reason = "a counting global allocator forwards each call to the system's")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,35 +13,35 @@ thread_local! {
 }
 
 fn count() {
-    // A thread being torn down counts no more.
+    // During thread teardown allocations are not counted.
     COUNT.try_with(|count| count.set(count.get() + 1)).unwrap_or(());
 }
 
-// SAFETY: the system's allocator keeps the contract; this one adds a count, which allocates nothing: the thread's cell is
-// initialised at compile time and needs no destructor.
+// SAFETY: each call is forwarded to the system's allocator, which upholds the contract. Counting does not
+// allocate: the thread's cell is initialised at compile time and needs no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller keeps the contract of `alloc`.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(place, layout) }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller upholds the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
     }
 
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(place, layout, new_size) }
+        // SAFETY: the caller upholds the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, new_size) }
     }
 }
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this thread by `calls` calls.
+/// Returns the number of allocations of this thread during `calls` calls.
 fn allocations(calls: u64, mut call: impl FnMut(u64)) -> u64 {
     let before = COUNT.get();
     (0..calls).for_each(&mut call);
@@ -49,7 +49,7 @@ fn allocations(calls: u64, mut call: impl FnMut(u64)) -> u64 {
 }
 
 #[test]
-fn a_helper_with_borrowed_facts_allocates_nothing() {
+fn a_helper_with_borrowed_fields_does_not_allocate() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     let _scope = RequestContext::new()

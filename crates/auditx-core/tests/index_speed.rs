@@ -1,5 +1,5 @@
-//! How fast a segment's text becomes its index. Run by whoever changes it: `cargo test --release -p auditx-core --test index_speed
-//! -- --ignored --nocapture`.
+//! Measures the speed of building the index of a segment. Run it after a change of the index:
+//! `cargo test --release -p auditx-core --test index_speed -- --ignored --nocapture`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -7,14 +7,16 @@ use std::time::Instant;
 use auditx_core::SegmentIndex;
 use sha2::{Digest, Sha256};
 
-/// Lines of the usual length, as the library writes them.
+/// Returns lines of typical length in the format of the library.
 fn segment(bytes: usize) -> Vec<u8> {
     let mut text = String::with_capacity(bytes + 1_000);
     let mut seq = 0;
     while text.len() < bytes {
         let (second, micros) = (seq / 1_000 % 60, seq % 1_000_000);
         text += &format!(
-            "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-{seq:012}\",\"timestamp\":\"2026-11-24T15:24:{second:02}.{micros:06}Z\",\"level\":\"INFO\",\"description\":\"{}\",\"success\":true}}\n",
+            "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-{seq:012}\",\
+             \"timestamp\":\"2026-11-24T15:24:{second:02}.{micros:06}Z\",\
+             \"level\":\"INFO\",\"description\":\"{}\",\"success\":true}}\n",
             "x".repeat(400)
         );
         seq += 1;
@@ -23,8 +25,8 @@ fn segment(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "it measures and proves nothing; run by hand, see above"]
-fn an_index_costs_little_more_than_the_digest_in_it() {
+#[ignore = "a measurement without assertions; run by hand, see above"]
+fn an_index_costs_little_more_than_its_digest() {
     let text = segment(256 << 20);
     let rate = |begin: Instant| {
         let megabytes = u32::try_from(text.len() >> 20).unwrap();

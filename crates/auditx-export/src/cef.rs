@@ -1,6 +1,6 @@
-//! CEF records: a header of seven parts and an extension of `key=value` pairs, one record a line.
+//! Writes CEF records: a header of seven fields and an extension of `key=value` pairs, one record per line.
 //!
-//! A harmful character that CEF has no escape for stands as `\uXXXX`, in letters.
+//! A harmful character without a CEF escape is written as the literal text `\uXXXX`.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ static HEADER: Style = Style::new(
     |c| match c {
         '|' => Some("\\|"),
         '\\' => Some("\\\\"),
-        // A header has no escape for line breaks.
+        // CEF headers have no escape for line breaks.
         '\n' => Some("\\\\n"),
         '\r' => Some("\\\\r"),
         '\t' => Some("\\\\t"),
@@ -36,10 +36,10 @@ static EXTENSION: Style = Style::new(
     "\\\\u",
 );
 
-/// The longest name a header may have.
+/// The maximum length of the name in the header.
 const MAX_NAME: usize = 512;
 
-/// One record, ended by a newline.
+/// Appends one record and a newline.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     header(out, view, settings);
     let mut pairs = Pairs { out, is_empty: true };
@@ -84,7 +84,7 @@ fn people(pairs: &mut Pairs<'_>, view: &View<'_>) {
     pairs.text("suid", &entry.user);
     pairs.text("suser", &entry.user);
     pairs.text("spriv", &entry.user_role);
-    // In whose name: the account that the act was done as.
+    // The account on whose behalf the action was done.
     pairs.text("duid", &entry.on_behalf_of);
     pairs.text("duser", &entry.on_behalf_of);
     pairs.labelled("cs1", "company", &entry.company_id);
@@ -120,7 +120,7 @@ fn request(pairs: &mut Pairs<'_>, view: &View<'_>) {
     }
 }
 
-/// The extension, left without pairs that say nothing.
+/// The extension, without empty pairs.
 struct Pairs<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
@@ -144,7 +144,7 @@ impl Pairs<'_> {
         self.text(key, itoa::Buffer::new().format(number));
     }
 
-    /// A field whose meaning is its label.
+    /// A custom field, whose label gives its meaning.
     fn labelled(&mut self, key: &str, label: &str, text: &str) {
         if !text.is_empty() {
             self.text(&[key, "Label"].concat(), label);

@@ -1,4 +1,4 @@
-//! The columns of CSV, and how each is called.
+//! The columns of CSV and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 
 macro_rules! columns {
     ($($(#[$doc:meta])* $column:ident = $name:literal,)*) => {
-        /// A column of [`Format::Csv`](crate::Format::Csv). The names are those of the line's fields, but for the last.
+        /// A column of [`Format::Csv`](crate::Format::Csv). The names are those of the line's fields, except
+        /// for the last.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the columns are the line's fields, described in docs/FORMAT.md")]
@@ -16,10 +17,10 @@ macro_rules! columns {
         }
 
         impl Column {
-            /// All columns, in the order of the default.
+            /// All columns, in the default order.
             pub const ALL: &'static [Self] = &[$(Self::$column,)*];
 
-            /// What stands in the head line.
+            /// The name in the header line.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -61,7 +62,7 @@ columns! {
     Success = "success",
     Erased = "erased",
     ControlRecord = "auditx",
-    /// The line's hash in the trail's tree, in hex.
+    /// The line's leaf hash, in hexadecimal.
     LeafHash = "leaf_hash",
 }
 
@@ -74,7 +75,7 @@ impl fmt::Display for Column {
 impl FromStr for Column {
     type Err = Error;
 
-    /// In any case; another word is `is_invalid`.
+    /// Parses a name in any case. `is_invalid` for any other text.
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL
             .iter()
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_parse_by_the_names_in_the_head_line() {
+    fn columns_parse_by_their_names_in_the_header() {
         for column in Column::ALL {
             assert_eq!(column.to_string().parse::<Column>().unwrap(), *column);
         }
@@ -98,7 +99,7 @@ mod tests {
                 .parse::<Column>()
                 .unwrap_err()
                 .to_string()
-                .starts_with("\"price\" is no column; one of seq id ")
+                .starts_with("unknown column \"price\": expected one of seq, id, ")
         );
     }
 }

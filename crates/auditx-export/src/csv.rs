@@ -1,7 +1,8 @@
-//! CSV records (RFC 4180): quoted where they must be, and safe to open in a spreadsheet.
+//! Writes CSV records (RFC 4180) that are safe to open in a spreadsheet.
 //!
-//! Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers do not. Control characters and those
-//! that reorder text stand as `\n` or `\uXXXX`, in letters, so a record is always one line.
+//! Text that a spreadsheet would take for a formula is prefixed with an apostrophe; numbers are not. Control
+//! characters and characters that reorder text are written as the literal text `\n` or `\uXXXX`, so a record
+//! is always one line.
 
 use std::borrow::Cow;
 
@@ -23,22 +24,22 @@ static CELL: Style = Style::new(
     "\\u",
 );
 
-/// What a cell holds, for [`csv_record`].
+/// A cell for [`csv_record`].
 #[derive(Debug, Clone)]
 pub enum CsvCell<'a> {
-    /// Text, guarded where a spreadsheet would take it for a formula.
+    /// Text, prefixed with an apostrophe if a spreadsheet would take it for a formula.
     Text(Cow<'a, str>),
-    /// A number or a literal, as it stands.
+    /// A number or a literal, written unchanged.
     Plain(Cow<'a, str>),
-    /// A JSON object or array, as it stands in a line.
+    /// A JSON object or array from a line.
     Json(&'a str),
 }
 
-/// One record of CSV as [`Format::Csv`](crate::Format::Csv) has it, with cells of the caller's choice; `None`
-/// is an empty cell.
+/// Appends one record in the style of [`Format::Csv`](crate::Format::Csv), with any cells; `None` is an empty
+/// cell.
 pub fn csv_record<'a>(cells: impl IntoIterator<Item = Option<CsvCell<'a>>>, out: &mut Vec<u8>) {
-    for (place, cell) in cells.into_iter().enumerate() {
-        if place > 0 {
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         match cell {
@@ -51,12 +52,12 @@ pub fn csv_record<'a>(cells: impl IntoIterator<Item = Option<CsvCell<'a>>>, out:
     out.extend_from_slice(b"\r\n");
 }
 
-/// The names of the columns.
+/// Appends the names of the columns.
 pub(crate) fn header(out: &mut Vec<u8>, settings: &Settings) {
     record(out, settings, |out, column| out.extend_from_slice(column.as_str().as_bytes()));
 }
 
-/// One record, ended by CR LF.
+/// Appends one record and CR LF.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     record(out, settings, |out, column| cell(out, view, column));
 }
@@ -89,7 +90,7 @@ fn cell(out: &mut Vec<u8>, view: &View<'_>, column: Column) {
         Column::EntityType => text(out, &entry.entity_type),
         Column::EntityId => text(out, &entry.entity_id),
         Column::ReferenceNo => text(out, &entry.reference_no),
-        // Digits, a point and a minus: nothing to quote, and a number to whoever opens it.
+        // Digits, a point and a minus need no quotes, and programs must read a number.
         Column::Amount => {
             out.extend(entry.amount.iter().flat_map(|amount| amount.to_string().into_bytes()));
         }
@@ -129,7 +130,7 @@ fn json(out: &mut Vec<u8>, json: Option<&str>) {
     }
 }
 
-/// Quoted also where only some programs need it: a semicolon parts cells where the comma is the decimal sign.
+/// A semicolon is quoted too: programs use it as a separator in locales where the comma is the decimal sign.
 fn text(out: &mut Vec<u8>, text: &str) {
     let is_guarded = looks_like_a_formula(text);
     let is_quoted = text.bytes().any(|byte| matches!(byte, b'"' | b',' | b';'))
@@ -147,7 +148,8 @@ fn text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Apostrophes before one are looked through: whoever takes a guard off must not take one that was there.
+/// Leading apostrophes are skipped, so that removing one prefix never removes an apostrophe of the text
+/// itself.
 fn looks_like_a_formula(text: &str) -> bool {
     const FIRSTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
     text.trim_start_matches('\'').starts_with(FIRSTS)

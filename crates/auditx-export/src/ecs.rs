@@ -1,4 +1,4 @@
-//! ECS documents: Elastic's field sets, and the trail's own fields below `auditx`.
+//! Writes ECS documents: Elastic's field sets, and the trail's own fields in `auditx`.
 
 use auditx_core::Moment;
 
@@ -10,7 +10,7 @@ use crate::view::{Subject, View};
 /// The version of the Elastic Common Schema that [`Format::Ecs`](crate::Format::Ecs) writes.
 pub const ECS_VERSION: &str = "9.4.0";
 
-/// One document, ended by a newline.
+/// Appends one document and a newline.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     let entry = view.entry;
     Object::write(out, |o| {
@@ -44,7 +44,7 @@ pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
             o.texts("user", &[&entry.user, &entry.on_behalf_of]);
             o.texts("ip", &[if view.address.is_some() { &entry.ip } else { "" }]);
         });
-        o.object("auditx", |o| own(o, view));
+        o.object("auditx", |o| auditx_fields(o, view));
     });
     out.push(b'\n');
 }
@@ -70,7 +70,8 @@ fn event(o: &mut Object<'_>, view: &View<'_>) {
     o.text("hash", &view.leaf_hash().unwrap_or_default());
 }
 
-/// `event.category` and `event.type`. The schema has no category for business records, and wants none named that does not fit.
+/// `event.category` and `event.type`. The schema has no category for business records and does not want one
+/// that does not fit.
 fn categories(view: &View<'_>) -> (&'static str, &'static str) {
     match view.subject {
         Subject::Erased => ("", "info"),
@@ -110,7 +111,7 @@ fn user(o: &mut Object<'_>, view: &View<'_>) {
     });
 }
 
-/// A field of type `ip` refuses the whole document where it holds something else; `address` takes any text.
+/// A document with an invalid `ip` field is rejected; `address` takes any text.
 fn source(o: &mut Object<'_>, view: &View<'_>) {
     let ip = if view.address.is_some() { view.entry.ip.as_str() } else { "" };
     o.object("source", |o| {
@@ -123,7 +124,7 @@ fn source(o: &mut Object<'_>, view: &View<'_>) {
     });
 }
 
-fn own(o: &mut Object<'_>, view: &View<'_>) {
+fn auditx_fields(o: &mut Object<'_>, view: &View<'_>) {
     let entry = view.entry;
     if !entry.erased.is_empty() {
         o.flag("erased", true);
@@ -145,7 +146,7 @@ fn own(o: &mut Object<'_>, view: &View<'_>) {
     object(o, "record", view.control_record().as_deref());
 }
 
-/// An index that expects objects here refuses anything else, so what is none is wrapped in one.
+/// An index that expects objects here rejects other values, so they are wrapped in one.
 fn object(o: &mut Object<'_>, key: &str, json: Option<&str>) {
     match json {
         Some(json) if json.starts_with('{') => o.stored(key, json),

@@ -1,24 +1,24 @@
-//! The crate's one error: a word that names no format, column or framing.
+//! The error of this crate: an unknown name of a format, column or framing.
 
 use std::fmt;
 
 /// Result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was not understood, and what would be.
+/// An unknown name. The message lists the known ones.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<str>);
 
 impl Error {
-    /// `what` is the kind of word, `known` all there are.
+    /// `what` is the kind of name, `known` lists all names.
     pub(crate) fn unknown<'k>(what: &str, word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
         const SHOWN: usize = 64;
         let shown: String = word.chars().take(SHOWN).collect();
         let known: Vec<_> = known.into_iter().collect();
-        Self(format!("{shown:?} is no {what}; one of {}", known.join(" ")).into())
+        Self(format!("unknown {what} {shown:?}: expected one of {}", known.join(", ")).into())
     }
 
-    /// The caller's words were wrong: give one of those the message lists.
+    /// `true`: the caller gave an unknown name. The message lists the known ones.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
         true

@@ -1,4 +1,4 @@
-//! What a caller holds: a format with its settings, which maps entry after entry into a buffer.
+//! The exporter: a format and its settings, which maps entry after entry into a buffer.
 
 use auditx_core::StoredEntry;
 
@@ -11,9 +11,9 @@ use crate::{cef, csv, ecs, ocsf, otlp, syslog};
 
 /// Maps entries to one format.
 ///
-/// Settings are stated before the first entry; each has its default in its first line. Mapping needs `&self` only, never
-/// fails and never panics; an entry costs a pass over its line, one SHA-256 of it (CSV: only with the column of it) and a few
-/// small allocations beside what is appended.
+/// Settings are set before the first entry; each setter documents its default first. Mapping needs only
+/// `&self`, never fails and never panics. An entry costs one pass over its line, one SHA-256 of it (for CSV,
+/// only if that column is selected) and a few small allocations besides the output.
 #[derive(Debug, Clone)]
 pub struct Exporter {
     format: Format,
@@ -21,48 +21,49 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// With the default settings.
+    /// Creates an exporter with the default settings.
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self { format, settings: Settings::default() }
     }
 
-    /// [`Framing::Newline`] by default: how syslog messages are told apart. Other formats have lines.
+    /// Default: [`Framing::Newline`]. How syslog messages are delimited; the other formats have lines.
     #[must_use]
     pub fn framing(mut self, framing: Framing) -> Self {
         self.settings.framing = framing;
         self
     }
 
-    /// This crate's version by default: what OCSF, CEF and OTLP give as the version of the product.
+    /// Default: this crate's version. The product version in OCSF, CEF and OTLP.
     #[must_use]
     pub fn product_version(mut self, version: impl Into<String>) -> Self {
         self.settings.product_version = version.into();
         self
     }
 
-    /// `auditx` by default: `service.name` in ECS and OTLP, best the application's name.
+    /// Default: `auditx`. The `service.name` in ECS and OTLP; use the application's name.
     #[must_use]
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.settings.service_name = name.into();
         self
     }
 
-    /// Empty by default: the host's name for entries that say none.
+    /// Default: empty. The hostname of entries that have none.
     #[must_use]
     pub fn default_hostname(mut self, name: impl Into<String>) -> Self {
         self.settings.default_hostname = name.into();
         self
     }
 
-    /// 32473 by default, which RFC 5612 reserves for documentation: the private enterprise number in syslog's `auditx@32473`.
+    /// Default: 32473, which RFC 5612 reserves for documentation. The private enterprise number in syslog's
+    /// `auditx@32473`.
     #[must_use]
     pub fn enterprise_number(mut self, number: u32) -> Self {
         self.settings.enterprise_number = number;
         self
     }
 
-    /// [`Column::ALL`] by default, and where none is given: what CSV has, in this order.
+    /// Default: [`Column::ALL`], which an empty list also selects. The columns of CSV, in this order.
     #[must_use]
     pub fn columns(mut self, columns: impl Into<Vec<Column>>) -> Self {
         self.settings.columns = columns.into();
@@ -72,23 +73,25 @@ impl Exporter {
         self
     }
 
-    /// What it maps to.
+    /// The format.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Appends what stands before the first entry: CSV's line of column names, nothing in the other formats.
+    /// Appends the text before the first entry: the line of column names for CSV, nothing for the other
+    /// formats.
     pub fn header(&self, out: &mut Vec<u8>) {
         if self.format == Format::Csv {
             csv::header(out, &self.settings);
         }
     }
 
-    /// Appends one entry, with its end of line or its framing.
+    /// Appends one entry, with its line ending or framing.
     ///
-    /// `line` is the exact stored line without its newline, `entry` what was read from it. Where the two do not agree, the
-    /// entry is believed, and what needs the line (its hash, digits of numbers in `old_values`) is the line's.
+    /// `line` is the exact stored line without its newline, `entry` the entry parsed from it. If the two
+    /// disagree, the fields come from `entry`; values that need the line (its hash, the digits of numbers in
+    /// `old_values`) come from `line`.
     pub fn entry(&self, line: &[u8], entry: &StoredEntry, out: &mut Vec<u8>) {
         let settings = &self.settings;
         let view = View::new(line, entry, &settings.default_hostname);
@@ -102,8 +105,8 @@ impl Exporter {
         }
     }
 
-    /// Appends what stands behind the last entry: nothing in today's formats.
-    /// Call it all the same: one with an end may come.
+    /// Appends the text after the last entry: nothing in the current formats. Call it anyway: a later format
+    /// may have an end.
     pub fn footer(&self, _out: &mut Vec<u8>) {}
 }
 

@@ -1,25 +1,27 @@
-//! What an exporter can write, and how each is called.
+//! The output formats and their names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// A schema, as bytes a collector reads.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// [OCSF](https://schema.ocsf.io/1.6.0) events, one compact JSON object a line.
+    /// [OCSF](https://schema.ocsf.io/1.6.0) events, one compact JSON object per line.
     Ocsf,
-    /// [ECS](https://www.elastic.co/guide/en/ecs/current/index.html) documents, one compact JSON object a line.
+    /// [ECS](https://www.elastic.co/guide/en/ecs/current/index.html) documents, one compact JSON object per
+    /// line.
     Ecs,
-    /// `CEF:0` records, one a line, without a syslog header.
+    /// `CEF:0` records, one per line, without a syslog header.
     Cef,
-    /// RFC 5424 messages, ended by a newline or with their length before them.
+    /// RFC 5424 messages, each followed by a newline or preceded by its length.
     Syslog,
-    /// OTLP logs in JSON: each line is a whole `ExportLogsServiceRequest`, as OTLP/HTTP and a collector's file receiver take it.
+    /// OTLP logs in JSON: each line is a complete `ExportLogsServiceRequest`, as OTLP/HTTP and the file
+    /// receiver of a collector accept it.
     OtlpJson,
-    /// RFC 4180 records behind a line of column names.
+    /// RFC 4180 records after a line of column names.
     Csv,
 }
 
@@ -27,7 +29,7 @@ impl Format {
     /// All formats.
     pub const ALL: [Self; 6] = [Self::Ocsf, Self::Ecs, Self::Cef, Self::Syslog, Self::OtlpJson, Self::Csv];
 
-    /// How it is called on a command line.
+    /// The name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +52,7 @@ impl fmt::Display for Format {
 impl FromStr for Format {
     type Err = Error;
 
-    /// In any case; another word is `is_invalid`.
+    /// Parses a name in any case. `is_invalid` for any other text.
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
@@ -64,12 +66,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_parse_in_any_case_and_display_as_they_are_called() {
+    fn formats_parse_in_any_case_and_display_their_names() {
         for format in Format::ALL {
             assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
         }
         let error = "leef".parse::<Format>().unwrap_err();
         assert!(error.is_invalid());
-        assert_eq!(error.to_string(), r#""leef" is no format; one of ocsf ecs cef syslog otlp-json csv"#);
+        assert_eq!(
+            error.to_string(),
+            r#"unknown format "leef": expected one of ocsf, ecs, cef, syslog, otlp-json, csv"#
+        );
     }
 }

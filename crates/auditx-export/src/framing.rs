@@ -1,18 +1,19 @@
-//! Where one syslog message ends.
+//! The framing of syslog messages.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// How one message is told from the next.
+/// How messages are delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Framing {
-    /// A newline after each (RFC 6587, section 3.4.2): for files, and receivers that read lines.
+    /// A newline after each message (RFC 6587, section 3.4.2): for files, and for receivers that read lines.
     #[default]
     Newline,
-    /// Its length in bytes and a space before each (RFC 5425, section 4.3; RFC 6587, section 3.4.1): for TCP and TLS.
+    /// The length in bytes and a space before each message (RFC 5425, section 4.3; RFC 6587, section 3.4.1):
+    /// for TCP and TLS.
     OctetCounting,
 }
 
@@ -20,7 +21,7 @@ impl Framing {
     /// All framings.
     pub const ALL: [Self; 2] = [Self::Newline, Self::OctetCounting];
 
-    /// How it is called on a command line.
+    /// The name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +40,7 @@ impl fmt::Display for Framing {
 impl FromStr for Framing {
     type Err = Error;
 
-    /// In any case; another word is `is_invalid`.
+    /// Parses a name in any case. `is_invalid` for any other text.
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL
             .into_iter()

@@ -1,4 +1,4 @@
-//! Compact JSON objects, written member by member into a buffer.
+//! Writes compact JSON objects member by member into a buffer.
 
 use memchr::memchr2;
 
@@ -17,17 +17,18 @@ static STRING: Style = Style::new(
     "\\u",
 );
 
-/// What is escaped already stays as it is.
+/// Existing escapes are kept.
 static STORED: Style = Style::new(b"", |_| None, "\\u");
 
-/// A quoted string that reads back as what was given.
+/// Appends a quoted string that parses back to `text`.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     STRING.write(out, text);
     out.push(b'"');
 }
 
-/// JSON as it stands in a line, with the same digits and escapes: without the spaces between its tokens, and harmless.
+/// Appends JSON from a line with the same digits and escapes, without spaces between tokens, and with harmful
+/// characters escaped.
 pub(crate) fn stored(out: &mut Vec<u8>, json: &str) {
     let mut rest = json;
     while let Some(quote) = memchr::memchr(b'"', rest.as_bytes()) {
@@ -43,7 +44,7 @@ fn tokens(out: &mut Vec<u8>, json: &str) {
     out.extend(json.bytes().filter(|byte| !byte.is_ascii_whitespace()));
 }
 
-/// Where a string that begins with its quote is over.
+/// The end of the string that begins with the quote at the start of `text`.
 fn end_of_string(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
@@ -59,12 +60,12 @@ fn end_of_string(text: &[u8]) -> usize {
 /// The members of an object that is being written.
 pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
-    /// Just behind the brace.
+    /// The offset after the opening brace.
     start: usize,
 }
 
 impl<'o> Object<'o> {
-    /// Writes an object, with its braces.
+    /// Appends an object with its braces.
     pub(crate) fn write(out: &'o mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
         out.push(b'{');
         let start = out.len();
@@ -80,7 +81,7 @@ impl<'o> Object<'o> {
         self.out.push(b':');
     }
 
-    /// Text; absent where it is empty.
+    /// Adds a text, unless it is empty.
     pub(crate) fn text(&mut self, key: &str, text: &str) {
         if !text.is_empty() {
             self.key(key);
@@ -98,19 +99,19 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(if is_set { b"true" } else { b"false" });
     }
 
-    /// JSON of the line.
+    /// Adds JSON from the line.
     pub(crate) fn stored(&mut self, key: &str, json: &str) {
         self.key(key);
         stored(self.out, json);
     }
 
-    /// Whatever the closure writes, which must be one JSON value.
+    /// Adds the output of the closure, which must be one JSON value.
     pub(crate) fn value(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>)) {
         self.key(key);
         value(self.out);
     }
 
-    /// A list of the texts that are not empty; absent where none is.
+    /// Adds a list of the texts that are not empty, unless all are.
     pub(crate) fn texts(&mut self, key: &str, texts: &[&str]) {
         let mut present = texts.iter().filter(|text| !text.is_empty());
         let Some(first) = present.next() else { return };
@@ -124,12 +125,12 @@ impl<'o> Object<'o> {
         self.out.push(b']');
     }
 
-    /// An object; absent where it has no members.
+    /// Adds an object, unless it has no members.
     pub(crate) fn object(&mut self, key: &str, members: impl FnOnce(&mut Object<'_>)) {
         self.nested(key, b"{", b"}", members);
     }
 
-    /// A list of one object; absent where that has no members.
+    /// Adds a list of one object, unless that has no members.
     pub(crate) fn list_of_one(&mut self, key: &str, members: impl FnOnce(&mut Object<'_>)) {
         self.nested(key, b"[{", b"}]", members);
     }
@@ -153,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_json_keeps_digits_and_escapes_and_loses_only_spaces_between_tokens() {
+    fn stored_json_loses_only_spaces_between_tokens() {
         let mut out = Vec::new();
         stored(
             &mut out,
@@ -166,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn json_that_ends_in_the_middle_of_a_string_is_no_panic() {
+    fn json_that_ends_inside_a_string_does_not_panic() {
         for text in ["\"", "\"\\", "{\"a", "{\"a\\\"", "[\"é\\é"] {
             stored(&mut Vec::new(), text);
         }
     }
 
     #[test]
-    fn what_is_absent_leaves_no_trace() {
+    fn empty_members_are_omitted() {
         let mut out = Vec::new();
         Object::write(&mut out, |o| {
             o.text("none", "");

@@ -1,4 +1,5 @@
-//! Maps the entries of an audit trail to the schemas that SIEMs read: OCSF, ECS, CEF, RFC 5424 syslog, OTLP logs and CSV.
+//! Maps the entries of an audit trail to formats that SIEMs read: OCSF, ECS, CEF, RFC 5424 syslog, OTLP logs
+//! and CSV.
 //!
 //! ```
 //! use auditx_core::RecordedEntry;
@@ -17,11 +18,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! One entry is one line of output, whatever it says: control characters and those that reorder text are escaped in every
-//! format, amounts keep their digits, and nothing panics. docs/SIEM.md has the mapping field by field.
+//! Each entry is one line of output, whatever it holds: control characters and characters that reorder text
+//! are escaped in every format, amounts keep their digits, and nothing panics. docs/SIEM.md describes the
+//! mapping field by field.
 //!
-//! An [`Exporter`] is `Sync`: any number of threads may map with one of it, each into its own buffer. It opens no file and no
-//! connection.
+//! An [`Exporter`] is `Sync`: several threads may share one, each with its own buffer. It opens no files and
+//! no connections.
 
 mod error;
 mod format;
@@ -49,7 +51,7 @@ pub use format::Format;
 pub use framing::Framing;
 pub use ocsf::OCSF_VERSION;
 
-// The page's code compiles, and runs.
+// Compiles and runs the code in the page.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/SIEM.md")]
 mod siem {}

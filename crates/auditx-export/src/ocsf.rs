@@ -1,6 +1,6 @@
-//! OCSF events: which class an entry is of, and the attributes that all classes have.
+//! Maps entries to OCSF events: their class, and the attributes that all classes have.
 //!
-//! The schema is <https://schema.ocsf.io/1.6.0>. What it has no attribute for stands in `unmapped`.
+//! The schema is <https://schema.ocsf.io/1.6.0>. Values without an attribute in it go to `unmapped`.
 
 mod class;
 mod objects;
@@ -14,10 +14,10 @@ use class::Class;
 /// The version of the Open Cybersecurity Schema Framework that [`Format::Ocsf`](crate::Format::Ocsf) writes.
 pub const OCSF_VERSION: &str = "1.6.0";
 
-/// By `severity_id`.
+/// The captions of `severity_id`.
 const SEVERITIES: [&str; 6] = ["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
 
-/// One event, ended by a newline.
+/// Appends one event and a newline.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     let class = Class::of(view);
     Object::write(out, |o| {
@@ -58,7 +58,7 @@ fn classification(o: &mut Object<'_>, view: &View<'_>, class: Class) {
 
 fn status(o: &mut Object<'_>, view: &View<'_>, class: Class) {
     let (id, caption) = match view.success() {
-        // Of a finding it says how far people are with it.
+        // The status of a finding says how far its handling is.
         _ if class == Class::Finding => (1, "New"),
         Some(true) => (1, "Success"),
         Some(false) => (2, "Failure"),
@@ -76,7 +76,7 @@ fn metadata(o: &mut Object<'_>, view: &View<'_>, settings: &Settings) {
         o.text("vendor_name", "auditx");
         o.text("version", &settings.product_version);
     });
-    // The profile under which every class may say `actor` and `device`.
+    // The profile that gives every class `actor` and `device`.
     o.texts("profiles", &["host"]);
     o.text("log_name", "auditx");
     o.text("log_level", &view.entry.level);

@@ -1,13 +1,14 @@
-//! OTLP log records in JSON: each line a whole request, so that any line can be posted or tailed by itself.
+//! Writes OTLP log records in JSON: each line is a complete request, so that any single line can be sent.
 //!
-//! The encoding is proto3's JSON mapping as OTLP narrows it: 64-bit integers are strings, enums are numbers.
+//! The encoding is proto3's JSON mapping as restricted by OTLP: 64-bit integers are strings, enums are
+//! numbers.
 
 use crate::json::{Object, string};
 use crate::scale;
 use crate::settings::Settings;
 use crate::view::View;
 
-/// One `ExportLogsServiceRequest`, ended by a newline.
+/// Appends one `ExportLogsServiceRequest` and a newline.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
     Object::write(out, |o| {
         o.list_of_one("resourceLogs", |o| {
@@ -32,7 +33,7 @@ pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
 }
 
 fn record(o: &mut Object<'_>, view: &View<'_>) {
-    // 0 is the protocol's "unknown".
+    // 0 means "unknown" in the protocol.
     let nanos = view.unix_nanos();
     let mut digits = itoa::Buffer::new();
     let nanos = digits.format(nanos);
@@ -90,7 +91,7 @@ fn attributes(out: &mut Vec<u8>, view: &View<'_>) {
     list.close();
 }
 
-/// A list of `KeyValue`, left without those that say nothing.
+/// A list of `KeyValue`, without those that are empty.
 struct Attributes<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
@@ -131,7 +132,7 @@ impl<'o> Attributes<'o> {
         }
     }
 
-    /// An `intValue`; what exceeds one is text.
+    /// An `intValue`, or text if the number does not fit.
     fn integer(&mut self, key: &str, number: u64) {
         let kind = if i64::try_from(number).is_ok() { "intValue" } else { "stringValue" };
         self.value(key, |o| o.text(kind, itoa::Buffer::new().format(number)));
@@ -141,7 +142,7 @@ impl<'o> Attributes<'o> {
         self.value(key, |o| o.flag("boolValue", true));
     }
 
-    /// JSON as text: as a `kvlistValue` its numbers would become doubles.
+    /// JSON as text: in a `kvlistValue` its numbers would become doubles.
     fn json(&mut self, key: &str, json: Option<&str>) {
         let Some(json) = json else { return };
         let mut compact = Vec::with_capacity(json.len());

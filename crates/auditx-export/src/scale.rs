@@ -1,4 +1,4 @@
-//! How grave a level is on the scale of each schema.
+//! Maps levels to the severity scale of each schema.
 
 use auditx_core::LogLevel;
 
@@ -14,7 +14,7 @@ pub(crate) fn ocsf(level: Option<LogLevel>) -> usize {
     }
 }
 
-/// CEF's 0 to 10, which is ECS's `event.severity` here too.
+/// CEF's scale from 0 to 10, also used for ECS's `event.severity`.
 pub(crate) fn tenths(level: Option<LogLevel>) -> u64 {
     match level {
         Some(LogLevel::Debug) => 0,
@@ -28,7 +28,7 @@ pub(crate) fn tenths(level: Option<LogLevel>) -> u64 {
     }
 }
 
-/// RFC 5424, section 6.2.1: 7 debug down to 2 critical.
+/// RFC 5424, section 6.2.1: from 7 (debug) down to 2 (critical).
 pub(crate) fn syslog(level: Option<LogLevel>) -> u64 {
     match level {
         Some(LogLevel::Debug) => 7,
@@ -57,11 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_scale_puts_a_graver_level_lower() {
+    fn no_scale_ranks_a_more_severe_level_lower() {
         for pair in LogLevel::ALL.windows(2) {
-            let [lower, graver] = [pair[0], pair[1]].map(Some);
-            assert!(ocsf(lower) <= ocsf(graver) && tenths(lower) < tenths(graver), "{pair:?}");
-            assert!(otel(lower) <= otel(graver) && syslog(lower) >= syslog(graver), "{pair:?}");
+            let [lower, higher] = [pair[0], pair[1]].map(Some);
+            assert!(ocsf(lower) <= ocsf(higher) && tenths(lower) < tenths(higher), "{pair:?}");
+            assert!(otel(lower) <= otel(higher) && syslog(lower) >= syslog(higher), "{pair:?}");
         }
     }
 }

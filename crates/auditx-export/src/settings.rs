@@ -1,4 +1,4 @@
-//! What a caller may state about the output, with the defaults.
+//! The settings of the output, with their defaults.
 
 use crate::column::Column;
 use crate::framing::Framing;
@@ -6,7 +6,7 @@ use crate::framing::Framing;
 /// Reserved for documentation by RFC 5612.
 const EXAMPLE_ENTERPRISE: u32 = 32_473;
 
-/// Of every format, each of which takes what concerns it.
+/// The settings of all formats; each format uses those that apply to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) framing: Framing,

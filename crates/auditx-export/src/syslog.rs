@@ -1,4 +1,5 @@
-//! RFC 5424 messages: facility 13 (log audit), what a rule needs as structured data, and the exact line as the message.
+//! Writes RFC 5424 messages: facility 13 (log audit), structured data for rules, and the exact line as the
+//! message.
 
 use crate::framing::Framing;
 use crate::scale;
@@ -6,7 +7,7 @@ use crate::settings::Settings;
 use crate::text::Style;
 use crate::view::View;
 
-/// Facility "log audit".
+/// The facility "log audit".
 const FACILITY: u64 = 13;
 const MAX_HOSTNAME: usize = 255;
 const MAX_MSGID: usize = 32;
@@ -25,13 +26,13 @@ static PARAMETER: Style = Style::new(
     "\\\\u",
 );
 
-/// One framed message.
+/// Appends one framed message.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, line: &[u8], settings: &Settings) {
     let start = out.len();
     message(out, view, line, settings);
     match settings.framing {
         Framing::Newline => {
-            // A stored line has no newline in it; what else a caller hands in must not become two messages.
+            // A stored line contains no newline; other input must not become two messages.
             for byte in &mut out[start..] {
                 if *byte == b'\n' {
                     *byte = b' ';
@@ -65,7 +66,7 @@ fn message(out: &mut Vec<u8>, view: &View<'_>, line: &[u8], settings: &Settings)
     out.extend_from_slice(line);
 }
 
-/// Printable ASCII without spaces, of at most so many bytes; `-` for none.
+/// Appends printable ASCII without spaces, at most `longest` characters; `-` for an empty text.
 fn word(out: &mut Vec<u8>, text: &str, longest: usize) {
     if text.is_empty() {
         out.push(b'-');

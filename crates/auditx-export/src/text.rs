@@ -1,14 +1,15 @@
-//! Text into each format's bytes: what the format escapes, and what would harm whoever looks at it.
+//! Writes text in each format: with the format's escapes, and with escapes for characters that are harmful
+//! when displayed.
 
 use auditx_core::is_hazard;
 
-/// What one format does to text.
+/// The escaping rules of one format.
 pub(crate) struct Style {
-    /// Bytes that end a run which can be copied as it is.
+    /// The bytes that end a run of text that needs no escaping.
     stops: [bool; 256],
-    /// What stands for a character of the format's own.
+    /// The replacement for a character that is special in the format.
     special: fn(char) -> Option<&'static str>,
-    /// What comes before the four hex digits of a character that is harmful.
+    /// The prefix before the four hexadecimal digits of a harmful character.
     hazard: &'static str,
 }
 
@@ -24,7 +25,7 @@ impl Style {
             stops[byte] = true;
             byte += 1;
         }
-        // DEL, and the first bytes of the harmful characters beyond ASCII.
+        // DEL, and the first bytes of harmful characters beyond ASCII.
         let firsts = [0x7f, 0xc2, 0xd8, 0xe2, 0xef];
         byte = 0;
         while byte < firsts.len() {
@@ -39,7 +40,7 @@ impl Style {
         Self { stops, special, hazard }
     }
 
-    /// Appends the text. Costs one pass.
+    /// Appends the text in one pass.
     pub(crate) fn write(&self, out: &mut Vec<u8>, text: &str) {
         let mut rest = text;
         while let Some(stop) = rest.bytes().position(|byte| self.stops[usize::from(byte)]) {
@@ -66,7 +67,7 @@ impl Style {
     }
 }
 
-/// At most so many bytes of the text, cut between characters.
+/// Returns at most `bytes` bytes of the text, cut between characters.
 pub(crate) fn shortened(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]

@@ -1,4 +1,4 @@
-//! An entry as the mappers look at it: what it is about, and what follows from its fields alone.
+//! An entry as the mappers see it: its subject, and what follows from its fields.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use auditx_core::{Field, Leaf, LogLevel, Moment, Row, StoredEntry, leaf_of, parse_seq, to_hex};
 use serde_json::Value;
 
-/// What an entry is about, which decides its class in every schema.
+/// The subject of an entry, which decides its class in every schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject<'a> {
-    /// An erased line's stub.
+    /// The stub of an erased line.
     Erased,
-    /// The trail itself: the kind of an own record.
+    /// The trail itself, with the kind of the control record.
     Trail(&'a str),
-    /// More failures of one address than the rate limit allows.
+    /// More failures from one address than the rate limit allows.
     RateLimit,
     Logon,
     Logoff,
@@ -21,29 +21,29 @@ pub(crate) enum Subject<'a> {
     Request,
     /// A business record: an invoice, a product, a customer.
     Record,
-    /// None of these: a plain statement.
+    /// Anything else.
     Other,
 }
 
-/// One entry, with what the mappers have in common.
+/// One entry, with the values that the mappers share.
 pub(crate) struct View<'a> {
     pub(crate) entry: &'a StoredEntry,
     line: &'a [u8],
-    /// Values with their digits as they stand in the line: a number read as `f64` would lose some. None where the line is not the
-    /// entry's JSON: then the entry alone is believed.
+    /// The parsed line, which keeps the digits of numbers: reading them as `f64` would lose some. `None` if
+    /// the line is not the JSON of the entry; then only `entry` is used.
     row: Option<Row<'a>>,
     pub(crate) subject: Subject<'a>,
     pub(crate) level: Option<LogLevel>,
-    /// None where the line says none that can be read.
+    /// `None` if the line has no time or one that cannot be parsed.
     pub(crate) time: Option<Moment>,
-    /// None where the line says none, or something that is no address.
+    /// `None` if the line has no address or an invalid one.
     pub(crate) address: Option<IpAddr>,
-    /// The entry's, else what the exporter was told.
+    /// The entry's hostname, or the exporter's default.
     pub(crate) hostname: &'a str,
 }
 
 impl<'a> View<'a> {
-    /// Costs a pass over the line.
+    /// Costs one pass over the line.
     pub(crate) fn new(line: &'a [u8], entry: &'a StoredEntry, default_hostname: &'a str) -> Self {
         Self {
             entry,
@@ -57,34 +57,34 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Its index in the trail; none in a line of the Python origin.
+    /// The line's sequence number; `None` for a legacy line.
     pub(crate) fn seq(&self) -> Option<u64> {
         parse_seq(self.line)
     }
 
-    /// The line's hash in the trail's tree, in hex; none where the line is in no tree. Costs one SHA-256.
+    /// The line's leaf hash, in hexadecimal; `None` if the line is not in a tree. Costs one SHA-256.
     pub(crate) fn leaf_hash(&self) -> Option<String> {
         leaf_of(self.line).map(|Leaf { hash, .. }| to_hex(&hash))
     }
 
-    /// None where the line does not say: an erased line's stub, and some lines of the Python origin.
+    /// `None` if the line does not say: the stub of an erased line, and some legacy lines.
     pub(crate) fn success(&self) -> Option<bool> {
         let is_said = self.row.as_ref().is_none_or(|row| row.has(Field::Success));
         (is_said && self.subject != Subject::Erased).then_some(self.entry.success)
     }
 
-    /// Milliseconds since 1970; 0 where there is no time.
+    /// Milliseconds since 1970; 0 if there is no time.
     pub(crate) fn millis(&self) -> i64 {
         self.time.map_or(0, |time| time.micros().div_euclid(1_000))
     }
 
-    /// Nanoseconds since 1970; 0 where there is no time, and before it and after 2554, where OTLP has no number.
+    /// Nanoseconds since 1970; 0 if there is no time, or if it is outside OTLP's range from 1970 to 2554.
     pub(crate) fn unix_nanos(&self) -> u64 {
         let micros = self.time.and_then(|time| u64::try_from(time.micros()).ok());
         micros.and_then(|micros| micros.checked_mul(1_000)).unwrap_or(0)
     }
 
-    /// `success`, `failure` or `unknown`, the word of ECS, CEF and OTel alike.
+    /// `success`, `failure` or `unknown`, as in ECS, CEF and OTel.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.success() {
             Some(true) => "success",
@@ -93,22 +93,22 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The JSON of the record before; none where there was none.
+    /// The JSON of the old values; `None` if there are none.
     pub(crate) fn old_values(&self) -> Option<Cow<'a, str>> {
         self.json(Field::OldValues, || self.entry.old_values.to_string())
     }
 
-    /// The JSON of the record after; none where there is none.
+    /// The JSON of the new values; `None` if there are none.
     pub(crate) fn new_values(&self) -> Option<Cow<'a, str>> {
         self.json(Field::NewValues, || self.entry.new_values.to_string())
     }
 
-    /// The JSON of the free key-values; none where there are none.
+    /// The JSON of the metadata; `None` if there is none.
     pub(crate) fn metadata(&self) -> Option<Cow<'a, str>> {
         self.json(Field::Metadata, || Value::from(self.entry.metadata.clone()).to_string())
     }
 
-    /// The JSON of an own record.
+    /// The JSON of a control record.
     pub(crate) fn control_record(&self) -> Option<Cow<'a, str>> {
         let control_record =
             || self.entry.control_record.clone().map_or(Value::Null, Value::from).to_string();
@@ -124,12 +124,12 @@ impl<'a> View<'a> {
         (!is_empty).then_some(json)
     }
 
-    /// Why, where the metadata says it: `reason`, or a request's `error`.
+    /// The reason in the metadata: `reason`, or the `error` of a request.
     pub(crate) fn reason(&self) -> &'a str {
         first_of(["reason", "error"].map(|name| self.metadata_text(name)))
     }
 
-    /// W3C Trace Context: 32 hex digits, or empty.
+    /// The W3C Trace Context id: 32 hexadecimal digits, or empty.
     pub(crate) fn trace_id(&self) -> &'a str {
         let id = self.metadata_text("trace_id");
         let is_id = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -140,7 +140,8 @@ impl<'a> View<'a> {
         self.entry.metadata.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What kind of entry it is in two words: the module and the action; for the trail's own records `auditx` and their kind.
+    /// The kind of entry in two words: the module and the action; for control records, `auditx` and their
+    /// kind.
     pub(crate) fn code(&self) -> [&'a str; 2] {
         let or_unknown = |word| first_of([word, "unknown"]);
         match self.subject {
@@ -150,13 +151,13 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What it says for people; of a stub, that it is one.
+    /// The description; for a stub, a text that says so.
     pub(crate) fn message(&self) -> &'a str {
         let stub = if self.subject == Subject::Erased { "A line was erased here" } else { "" };
         first_of([&self.entry.description, stub])
     }
 
-    /// A request's path, and its query without the question mark.
+    /// The path of a request, and its query without the question mark.
     pub(crate) fn path_and_query(&self) -> (&'a str, &'a str) {
         self.entry.endpoint.split_once('?').unwrap_or((&self.entry.endpoint, ""))
     }
@@ -172,7 +173,8 @@ fn subject(entry: &StoredEntry) -> Subject<'_> {
     if entry.metadata.get("rate_limited") == Some(&Value::Bool(true)) {
         return Subject::RateLimit;
     }
-    // What a request did is its closing entry's action too, so a request comes before a record; a login comes before both.
+    // The closing entry of a request has an action too, so requests come before records; logins come before
+    // both.
     match entry.action.as_str() {
         "LOGIN" => Subject::Logon,
         "LOGOUT" => Subject::Logoff,
@@ -188,7 +190,7 @@ fn is_of_a_record(entry: &StoredEntry) -> bool {
         || !entry.new_values.is_null()
 }
 
-/// The first that says something.
+/// The first text that is not empty.
 pub(crate) fn first_of<const N: usize>(texts: [&str; N]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Where servers are: `nats://[user[:password]@]host[:port][,host[:port]…][/STREAM][?creds=FILE&ca=FILE&replicas=N]`.
+//! Parses the address of a stream:
+//! `nats://[user[:password]@]host[:port][,host[:port]…][/STREAM][?creds=FILE&ca=FILE&replicas=N]`.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,30 +8,31 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// Where nothing else is said.
+/// The default stream.
 const STREAM: &str = "AUDIT";
 
-/// What is read out of a URL.
+/// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// Without user and password.
+    /// The URLs of the servers, without user and password.
     pub(crate) servers: Vec<String>,
     pub(crate) stream: String,
     pub(crate) user: Option<(String, String)>,
     /// A file with an account's credentials.
     pub(crate) credentials: Option<PathBuf>,
-    /// A file of certificates to believe, besides the machine's.
+    /// A file of certificates to trust in addition to the machine's.
     pub(crate) roots: Option<PathBuf>,
-    /// How many servers keep the stream, for whoever makes it.
+    /// The number of replicas of a stream to be created.
     pub(crate) replicas: Option<usize>,
 }
 
 impl Address {
-    /// `tls://` in the place of `nats://` insists on encryption. A password that the URL does not hold is the one of `NATS_PASSWORD`.
+    /// Parses a URL. `tls://` instead of `nats://` requires encryption. A password missing from the URL is
+    /// taken from `NATS_PASSWORD`.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         if !["nats", "tls"].contains(&scheme) {
-            return Err(Error::said("this is no address: nats://host:4222/STREAM"));
+            return Err(Error::refused("invalid address: expected nats://host:4222/STREAM"));
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, stream) = rest.split_once('/').unwrap_or((rest, STREAM));
@@ -40,8 +42,8 @@ impl Address {
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if stream.is_empty() || !stream.bytes().all(is_plain) {
-            return Err(Error::said(format!(
-                "{stream:?} is no name of a stream: letters, digits, '-' and '_'"
+            return Err(Error::refused(format!(
+                "invalid stream name {stream:?}: expected letters, digits, '-' and '_'"
             )));
         }
         let servers: Vec<String> = hosts
@@ -50,7 +52,7 @@ impl Address {
             .map(|host| format!("{scheme}://{host}"))
             .collect();
         if servers.is_empty() {
-            return Err(Error::said("the address names no host"));
+            return Err(Error::refused("the address contains no host"));
         }
         let mut address =
             Self { servers, stream: stream.to_owned(), user, credentials: None, roots: None, replicas: None };
@@ -62,11 +64,12 @@ impl Address {
                 "ca" => address.roots = Some(value.into()),
                 "replicas" => {
                     let replicas = value.parse().ok().filter(|replicas| (1..=5).contains(replicas));
-                    address.replicas = Some(replicas.ok_or_else(|| Error::said("replicas is 1 to 5"))?);
+                    address.replicas =
+                        Some(replicas.ok_or_else(|| Error::refused("invalid replicas: expected 1 to 5"))?);
                 }
                 _ => {
-                    return Err(Error::said(format!(
-                        "{key:?} in the address is not known: creds, ca, replicas"
+                    return Err(Error::refused(format!(
+                        "unknown parameter {key:?} in the address: expected creds, ca or replicas"
                     )));
                 }
             }
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_names_servers_a_stream_and_who_asks() {
+    fn an_address_contains_servers_a_stream_and_a_user() {
         let address =
             Address::parse("nats://erp:s%40crt@one:4222,two/BOOKS?replicas=3&creds=/a%20b").unwrap();
         assert_eq!(address.servers, ["nats://one:4222", "nats://two"]);
@@ -107,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told() {
+    fn invalid_addresses_are_reported() {
         for (url, why) in [
             ("http://one", "nats://"),
             ("nats://", "no host"),
-            ("nats://one/A.B", "name of a stream"),
+            ("nats://one/A.B", "invalid stream name"),
             ("nats://one?replicas=9", "1 to 5"),
-            ("nats://one?x=1", "not known"),
+            ("nats://one?x=1", "unknown parameter"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
             assert!(error.contains(why), "{url}: {error}");

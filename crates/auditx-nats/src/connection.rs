@@ -1,4 +1,5 @@
-//! A connection that is given up as soon as it is lost, so that nobody waits for an answer that cannot come.
+//! A connection whose requests fail as soon as it is lost, instead of waiting for a response that cannot
+//! arrive.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,12 +14,12 @@ use tokio::time::interval;
 use crate::address::Address;
 use crate::error::{Error, Result};
 
-/// How long a server may take for one answer. A cluster chooses a leader in the meantime, or does not answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to respond. A cluster that is electing a leader may not respond at all.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What nobody answered is asked again, so often: a cluster chooses a leader within nine seconds.
-pub(crate) const AGAIN: Duration = Duration::from_secs(1);
-pub(crate) const TRIES: u32 = 10;
+/// The interval between attempts, and their number: a cluster elects a leader within nine seconds.
+pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const MAX_TRIES: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -32,9 +33,10 @@ impl Connection {
         let (lose, is_lost) = watch::channel(false);
         let mut options = ConnectOptions::new()
             .name("auditx")
-            .connection_timeout(PATIENCE)
-            .request_timeout(Some(PATIENCE))
-            // Each server is asked once, whichever of them are down; whoever ships connects anew by himself.
+            .connection_timeout(TIMEOUT)
+            .request_timeout(Some(TIMEOUT))
+            // Each server is tried once. The client does not reconnect by itself: the shipper opens a new
+            // connection.
             .max_reconnects(address.servers.len())
             .event_callback(move |event| {
                 let is_over = matches!(event, Event::Disconnected | Event::Closed | Event::LameDuckMode);
@@ -48,73 +50,76 @@ impl Connection {
         }
         if let Some(path) = &address.credentials {
             let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::said(format!("cannot read {}: {error}", path.display())))?;
-            options = options.credentials(&text).map_err(Error::said)?;
+                .map_err(|error| Error::refused(format!("cannot read {}: {error}", path.display())))?;
+            options = options.credentials(&text).map_err(Error::refused)?;
         }
         if let Some(path) = &address.roots {
             options = options.add_root_certificates(path.clone());
         }
-        let client = options.connect(address.servers.clone()).await.map_err(of_connecting)?;
+        let client = options.connect(address.servers.clone()).await.map_err(connect_error)?;
         Ok(Self { jetstream: jetstream::new(client.clone()), client, is_lost })
     }
 
-    pub(crate) fn is_whole(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !*self.is_lost.borrow()
     }
 
-    /// The answer, unless the connection is lost first.
+    /// Waits for a response. Fails if the connection is lost first.
     pub(crate) async fn answer<T, E: From<Error>>(
         &self,
-        answer: impl Future<Output = Result<T, E>>,
+        response: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        Self::unless_lost(self.watch(), answer).await
+        Self::unless_lost(self.watch(), response).await
     }
 
-    /// The same, asked again each second until somebody answers: nobody hears what is asked of a cluster that chooses a leader. What was
-    /// asked before is still listened for, since a slow line answers late.
-    pub(crate) async fn insist<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    /// Sends a request again every second until there is a response, because a cluster that is electing a
+    /// leader ignores requests. Responses to earlier requests are still accepted, since a slow connection
+    /// delays them.
+    pub(crate) async fn retry<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let insisting = async {
-            let (mut asked, mut ticks) = (FuturesUnordered::new(), interval(AGAIN));
+        let response = async {
+            let (mut pending, mut ticks) = (FuturesUnordered::new(), interval(RETRY_INTERVAL));
             let mut tries = 0;
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {
                         tries += 1;
-                        asked.push(ask());
+                        pending.push(request());
                     }
-                    Some(answer) = asked.next() => match answer {
-                        Err(error) if error.is_of_the_way() && tries < TRIES => {}
-                        answer => return answer,
+                    Some(response) = pending.next() => match response {
+                        Err(error) if error.is_unreachable() && tries < MAX_TRIES => {}
+                        response => return response,
                     }
                 }
             }
         };
-        self.answer(insisting).await
+        self.answer(response).await
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.is_lost.clone()
     }
 
-    /// The same where the connection itself is borrowed by whoever asks.
+    /// Does the same as `answer` for a caller that has borrowed the connection mutably.
     pub(crate) async fn unless_lost<T, E: From<Error>>(
         mut is_lost: watch::Receiver<bool>,
-        answer: impl Future<Output = Result<T, E>>,
+        response: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         tokio::select! {
-            answer = answer => answer,
-            _ = is_lost.wait_for(|is_lost| *is_lost) => Err(Error::unreachable("the connection was lost").into()),
+            response = response => response,
+            _ = is_lost.wait_for(|is_lost| *is_lost) => {
+                Err(Error::unreachable("the connection was lost").into())
+            }
         }
     }
 }
 
-fn of_connecting(error: async_nats::ConnectError) -> Error {
+fn connect_error(error: async_nats::ConnectError) -> Error {
     use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation};
     match error.kind() {
-        Authentication | AuthorizationViolation => Error::said(error),
+        Authentication | AuthorizationViolation => Error::refused(error),
         _ => Error::unreachable(error),
     }
 }

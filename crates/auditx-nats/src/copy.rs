@@ -1,27 +1,27 @@
-//! What a stream holds, read back for whoever doubts it.
+//! Reads the trails in a stream, to restore and verify them.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use async_nats::jetstream::stream::Stream;
-use auditx_ship::{Shipped, StoredCopy, StoredTrail, TrailId};
+use auditx_ship::{CoveringCheckpoint, ShippedLine, StoredCopy, StoredTrail, TrailId};
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
 use crate::address::Address;
-use crate::connection::{AGAIN, Connection, TRIES};
+use crate::connection::{Connection, MAX_TRIES, RETRY_INTERVAL};
 use crate::error::{Error, Result};
-use crate::message::{NOTES, Stored, notes_of, seq_of};
+use crate::message::{CHECKPOINTS, Stored, checkpoints_of, seq_of};
 use crate::reader::Reader;
 use crate::stream;
 
-/// Reads copies.
+/// Reads copies of trails from a stream.
 pub struct NatsCopy {
     connection: Connection,
     stream: Stream,
-    /// Which trail is read, which line comes next, and whoever reads it.
+    /// The trail being read, its next line, and its reader.
     reading: Option<(TrailId, u64, Reader)>,
-    /// The line behind the last one of each trail, as the leader knew it.
+    /// The end of each trail (its last line + 1), as the leader reported it.
     ends: HashMap<TrailId, u64>,
 }
 
@@ -32,10 +32,10 @@ impl fmt::Debug for NatsCopy {
 }
 
 impl NatsCopy {
-    /// Connects. Takes what [`Nats::new`](crate::Nats::new) takes.
+    /// Connects to the servers. The URL is that of [`Nats::new`](crate::Nats::new).
     ///
     /// # Errors
-    /// Where the text is no address, the servers cannot be reached, or there is no such stream.
+    /// If the URL is invalid, the servers cannot be reached, or the stream does not exist.
     pub async fn open(url: &str) -> Result<Self> {
         let address = Address::parse(url)?;
         let connection = Connection::open(&address).await?;
@@ -43,13 +43,13 @@ impl NatsCopy {
         Ok(Self { connection, stream, reading: None, ends: HashMap::new() })
     }
 
-    /// The ids of the trails over which something is signed.
+    /// Returns the ids of all trails that have a checkpoint in the stream.
     ///
     /// # Errors
-    /// Where the servers cannot be asked.
+    /// If the servers cannot be reached or refuse.
     pub async fn ids(&self) -> Result<Vec<TrailId>> {
         let subjects = async {
-            let subjects = self.stream.info_with_subjects(NOTES).await.map_err(Error::unreachable)?;
+            let subjects = self.stream.info_with_subjects(CHECKPOINTS).await.map_err(Error::unreachable)?;
             subjects
                 .map_ok(|(subject, _)| subject)
                 .try_collect::<Vec<String>>()
@@ -64,27 +64,27 @@ impl NatsCopy {
     }
 
     async fn trail_of(&mut self, trail: TrailId) -> Result<Option<StoredTrail>> {
-        let mut notes = Vec::new();
-        let mut reader = Reader::begin(&self.stream, notes_of(trail), 1).await?;
+        let mut checkpoints = Vec::new();
+        let mut reader = Reader::from_sequence(&self.stream, checkpoints_of(trail), 1).await?;
         loop {
             let page = reader.page().await?;
             if page.is_empty() {
                 break;
             }
             for stored in page {
-                if let Stored::Note(note) = stored {
-                    // Boundaries are kept, and of the others the newest.
-                    if notes.last().is_some_and(|last: &auditx_ship::Note| !last.is_boundary) {
-                        notes.pop();
+                if let Stored::Checkpoint(checkpoint) = stored {
+                    // Keep all boundaries, and only the newest of the others.
+                    if checkpoints.last().is_some_and(|last: &CoveringCheckpoint| !last.is_boundary) {
+                        checkpoints.pop();
                     }
-                    notes.push(note);
+                    checkpoints.push(checkpoint);
                 }
             }
         }
-        let Some(newest) = notes.last().map(|note| note.checkpoint.clone()) else { return Ok(None) };
+        let Some(newest) = checkpoints.last().map(|last| last.signed.clone()) else { return Ok(None) };
         let filter = crate::message::all_of(trail);
-        let end = |error| Error::unreachable(error);
-        let first = self.stream.get_first_raw_message_by_subject(&filter, 1).await.map_err(end)?;
+        let unreachable = |error| Error::unreachable(error);
+        let first = self.stream.get_first_raw_message_by_subject(&filter, 1).await.map_err(unreachable)?;
         let last = self.stream.get_last_raw_message_by_subject(&filter).await.map_err(Error::unreachable)?;
         let next = seq_of(&last.subject, &last.payload).map_or(0, |seq| seq + 1);
         self.ends.insert(trail, next);
@@ -93,16 +93,16 @@ impl NatsCopy {
             origin: newest.origin().to_owned(),
             first: seq_of(&first.subject, &first.payload).unwrap_or(0),
             next,
-            boundaries: notes
+            boundaries: checkpoints
                 .into_iter()
-                .filter(|note| note.is_boundary)
-                .map(|note| note.checkpoint)
+                .filter(|checkpoint| checkpoint.is_boundary)
+                .map(|checkpoint| checkpoint.signed)
                 .collect(),
             checkpoint: Some(newest),
         }))
     }
 
-    async fn page(&mut self, trail: TrailId, from: u64) -> Result<Vec<Shipped>> {
+    async fn page(&mut self, trail: TrailId, from: u64) -> Result<Vec<ShippedLine>> {
         let mut reader = match self.reading.take() {
             Some((known, next, reader)) if known == trail && next == from => reader,
             _ => Reader::at(&mut self.stream, trail, from).await?,
@@ -114,22 +114,23 @@ impl NatsCopy {
                 if self.ends.get(&trail).is_none_or(|end| from >= *end) {
                     return Ok(Vec::new());
                 }
-                // Whoever was asked is behind: a server that was cut off or has just started.
+                // The server that responded is behind: it was cut off or has just started.
                 tries += 1;
-                if tries > TRIES {
-                    let why =
-                        format!("line {from} is there, and the server that was asked does not have it yet");
+                if tries > MAX_TRIES {
+                    let why = format!(
+                        "line {from} is in the stream, but the server that responded does not have it yet"
+                    );
                     return Err(Error::unreachable(why));
                 }
-                sleep(AGAIN).await;
+                sleep(RETRY_INTERVAL).await;
                 reader = Reader::at(&mut self.stream, trail, from).await?;
                 continue;
             }
-            let lines: Vec<Shipped> = page
+            let lines: Vec<ShippedLine> = page
                 .into_iter()
                 .filter_map(|stored| match stored {
                     Stored::Line(line) => Some(line),
-                    Stored::Note(_) => None,
+                    Stored::Checkpoint(_) => None,
                 })
                 .collect();
             if let Some(last) = lines.last() {
@@ -149,7 +150,7 @@ impl StoredCopy for NatsCopy {
         Ok(trails)
     }
 
-    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<ShippedLine>> {
         Ok(self.page(trail, from).await?)
     }
 }

@@ -1,55 +1,56 @@
-//! A stream as a destination.
+//! A stream as a destination, and the choice between atomic and fast batches.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
+use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, ShippedLine, TrailId};
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::message::{Outgoing, Writer, all_of, position_of};
-use crate::publish::{Place, at_once, in_a_row};
+use crate::publish::{Target, publish_atomic, publish_fast};
 use crate::stream;
 
-/// Servers take so many messages in one atomic publish, and one of them may be a note.
-const MOST_LINES: usize = 999;
+/// The maximum number of lines in an atomic batch. Servers accept 1,000 messages, and one of them may be a
+/// checkpoint.
+const MAX_ATOMIC_LINES: usize = 999;
 
-/// So many are published at once to learn a pace.
-const PROBE: usize = 256;
+/// The number of lines in the atomic batch that measures the time per line.
+const PROBE_LINES: usize = 256;
 
-/// Fewer are published at once.
-const FEW: usize = 64;
+/// Smaller batches are always published atomically.
+const MIN_FAST_LINES: usize = 64;
 
-/// So many batches are published at once after another trail came in between.
-const DETOUR: u32 = 32;
+/// The number of atomic batches after a fast batch was interrupted by another trail.
+const ATOMIC_AFTER_CONFLICT: u32 = 32;
 
-/// And so many after a row that took more than twice as long, or too long altogether: a server with `sync_interval: always` syncs each message of a row, and those
-/// of an atomic publish together.
-const LONG_DETOUR: u32 = 1_000;
+/// The number of atomic batches after a fast batch that took more than twice as long per line, or timed out.
+/// A server with `sync_interval: always` syncs each message of a fast batch, but syncs an atomic batch once.
+const ATOMIC_AFTER_SLOW: u32 = 1_000;
 
-/// What headers take, and then some.
-const HEADERS: usize = 1_024;
+/// An upper limit for the size of a message's headers.
+const HEADER_BYTES: usize = 1_024;
 
-/// Servers, reached when they are needed. See [`init`](crate::init) for what must be there.
+/// A stream as a destination. It connects when needed. [`init`](crate::init) creates the stream.
 pub struct Nats {
     address: Address,
     id: DestinationId,
-    /// None while something is asked: what is given up in the middle of a question is not asked anything else.
+    /// `None` during a request, so that a connection is not used again after a cancelled request.
     connection: Option<Connection>,
-    /// Where the last message of each trail is in the stream; 0 where there is none. Forgotten with each refusal.
-    tips: HashMap<TrailId, u64>,
-    /// One server keeps the stream, and takes messages in a row.
-    takes_rows: bool,
-    /// Where the last message of the stream is, whoever published it, as far as is known.
-    end: u64,
-    /// So many bytes the stream takes in one message.
-    largest: usize,
-    /// So many batches more are published at once.
-    detour: u32,
-    /// How long a line took when many were last published at once.
-    pace: Option<Duration>,
+    /// The stream sequence of each trail's last message; 0 if there is none. Removed when a publish fails.
+    last_messages: HashMap<TrailId, u64>,
+    /// Whether fast batches are possible: the stream has one replica and accepts them.
+    allows_fast: bool,
+    /// The stream sequence of the last known message of the stream, of any publisher.
+    stream_end: u64,
+    /// The stream's limit for the size of a message.
+    max_message_bytes: usize,
+    /// The number of further batches to publish atomically.
+    atomic_left: u32,
+    /// The time per line of the last large atomic batch.
+    atomic_time_per_line: Option<Duration>,
 }
 
 impl fmt::Debug for Nats {
@@ -59,11 +60,12 @@ impl fmt::Debug for Nats {
 }
 
 impl Nats {
-    /// Takes `nats://[user[:password]@]host[:port][,host[:port]…][/STREAM][?creds=FILE&ca=FILE]`; the stream is `AUDIT` where none is named,
-    /// and a password that is not there is the one of `NATS_PASSWORD`. Connects to nothing yet.
+    /// Creates a destination from
+    /// `nats://[user[:password]@]host[:port][,host[:port]…][/STREAM][?creds=FILE&ca=FILE]`. The default
+    /// stream is `AUDIT`; a missing password is taken from `NATS_PASSWORD`. Does not connect yet.
     ///
     /// # Errors
-    /// Where the text is no address.
+    /// If the URL is invalid.
     pub fn new(url: &str) -> Result<Self> {
         let address = Address::parse(url)?;
         let host = address.servers[0].split("://").nth(1).unwrap_or_default();
@@ -72,106 +74,112 @@ impl Nats {
             address,
             id,
             connection: None,
-            tips: HashMap::new(),
-            takes_rows: false,
-            end: 0,
-            largest: usize::MAX,
-            detour: 0,
-            pace: None,
+            last_messages: HashMap::new(),
+            allows_fast: false,
+            stream_end: 0,
+            max_message_bytes: usize::MAX,
+            atomic_left: 0,
+            atomic_time_per_line: None,
         })
     }
 
     async fn connection(&mut self) -> Result<Connection> {
-        match self.connection.take().filter(Connection::is_whole) {
+        match self.connection.take().filter(Connection::is_open) {
             Some(connection) => Ok(connection),
             None => Connection::open(&self.address).await,
         }
     }
 
-    /// Why a line cannot be sent, if one cannot.
-    fn too_large(&self, connection: &Connection, lines: &[Shipped]) -> Option<ShipError> {
-        let most = self.largest.min(connection.client.server_info().max_payload).saturating_sub(HEADERS);
-        let line = lines.iter().find(|line| line.line.len() > most)?;
-        let why = format!("it has {} bytes, and the server takes {most}", line.line.len());
+    /// Returns the error for the first line that is too large for the server or the stream.
+    fn too_large(&self, connection: &Connection, lines: &[ShippedLine]) -> Option<ShipError> {
+        let server_limit = connection.client.server_info().max_payload;
+        let limit = self.max_message_bytes.min(server_limit).saturating_sub(HEADER_BYTES);
+        let line = lines.iter().find(|line| line.line.len() > limit)?;
+        let why = format!("the line has {} bytes, the server's limit is {limit}", line.line.len());
         Some(ShipError::Poison { seq: line.seq, why })
     }
 
-    /// The lines of a batch to be published in a row; none where it is to be published at once. A last line with a note is left to be
-    /// published together with it.
-    fn row_of<'a>(&mut self, batch: &'a Batch) -> Option<&'a [Shipped]> {
+    /// Returns the lines to publish as a fast batch, or `None` if the batch is to be published atomically. If
+    /// a checkpoint follows the last line, that line is excluded and published together with the checkpoint.
+    fn fast_lines<'a>(&mut self, batch: &'a Batch) -> Option<&'a [ShippedLine]> {
         let lines = batch.lines();
-        if !self.takes_rows || self.pace.is_none() || lines.len() < FEW {
+        if !self.allows_fast || self.atomic_time_per_line.is_none() || lines.len() < MIN_FAST_LINES {
             return None;
         }
-        if self.detour > 0 {
-            self.detour -= 1;
+        if self.atomic_left > 0 {
+            self.atomic_left -= 1;
             return None;
         }
-        Some(if batch.note().is_some() { &lines[..lines.len() - 1] } else { lines })
+        Some(if batch.checkpoint().is_some() { &lines[..lines.len() - 1] } else { lines })
     }
 
-    /// None where nothing was stored by it and nothing by anybody else.
-    async fn send_in_a_row(
+    /// Publishes lines as a fast batch. `None` if neither this batch nor another shipper stored lines of the
+    /// trail.
+    async fn send_fast(
         &mut self,
         batch: &Batch,
-        tip: u64,
-        lines: &[Shipped],
+        last_message: u64,
+        lines: &[ShippedLine],
     ) -> Result<Option<Position>, ShipError> {
         let (trail, connection) = (batch.trail(), self.connection().await?);
-        let place = Place { stream: &self.address.stream, trail, tip };
+        let target = Target { stream: &self.address.stream, trail, last_message };
         let mut writer = Writer::new(trail);
         let messages = lines.iter().map(|line| writer.line(line));
-        // Unless it proves to be fast: one that is given up in the middle is not tried again either.
-        self.detour = LONG_DETOUR;
+        // Set in advance: a fast batch that is cancelled while waiting was too slow.
+        self.atomic_left = ATOMIC_AFTER_SLOW;
         let begin = Instant::now();
-        let sent = connection.answer(in_a_row(&connection, place, self.end, messages)).await?;
+        let sent = connection.answer(publish_fast(&connection, target, self.stream_end, messages)).await?;
         self.connection = Some(connection);
-        if let Some((count, tip)) = sent {
+        if let Some((count, last_message)) = sent {
             if count < lines.len() {
-                self.detour = DETOUR;
-            } else if self.pace.is_some_and(|pace| pace_of(begin, lines.len()) <= pace * 2) {
-                self.detour = 0;
+                self.atomic_left = ATOMIC_AFTER_CONFLICT;
+            } else if self
+                .atomic_time_per_line
+                .is_some_and(|time| time_per_line(begin, lines.len()) <= time * 2)
+            {
+                self.atomic_left = 0;
             }
-            self.end = tip;
-            self.tips.insert(trail, tip);
-            return Ok(lines[..count.min(lines.len())].last().map(Shipped::position));
+            self.stream_end = last_message;
+            self.last_messages.insert(trail, last_message);
+            return Ok(lines[..count.min(lines.len())].last().map(ShippedLine::position));
         }
-        self.detour = DETOUR;
+        self.atomic_left = ATOMIC_AFTER_CONFLICT;
         match self.last(trail).await? {
             Some(last) if last.seq >= batch.first() => Ok(Some(last)),
-            _ if self.tips.get(&trail) == Some(&tip) => Ok(None),
+            _ if self.last_messages.get(&trail) == Some(&last_message) => Ok(None),
             _ => Err(ShipError::Fenced),
         }
     }
 
-    /// `lines` are the batch's last ones, or all.
-    async fn send_at_once(
+    /// Publishes lines as an atomic batch, with the batch's checkpoint if they include its last line. `lines`
+    /// are all lines of the batch, or its last ones.
+    async fn send_atomic(
         &mut self,
         batch: &Batch,
-        tip: u64,
-        lines: &[Shipped],
+        last_message: u64,
+        lines: &[ShippedLine],
     ) -> Result<Position, ShipError> {
         let (trail, connection) = (batch.trail(), self.connection().await?);
-        let lines = &lines[..lines.len().min(MOST_LINES)];
+        let lines = &lines[..lines.len().min(MAX_ATOMIC_LINES)];
         let mut writer = Writer::new(trail);
         let mut messages: Vec<Outgoing> = lines.iter().map(|line| writer.line(line)).collect();
-        let last = lines.last().map_or_else(|| batch.last(), Shipped::position);
-        if let Some(note) = batch.note().filter(|_| last == batch.last()) {
-            messages.push(Outgoing::note(trail, &last, note));
+        let last = lines.last().map_or_else(|| batch.last(), ShippedLine::position);
+        if let Some(checkpoint) = batch.checkpoint().filter(|_| last == batch.last()) {
+            messages.push(Outgoing::checkpoint(trail, &last, checkpoint));
         }
-        let place = Place { stream: &self.address.stream, trail, tip };
+        let target = Target { stream: &self.address.stream, trail, last_message };
         let begin = Instant::now();
-        let tip = connection.answer(at_once(&connection, place, messages)).await?;
-        if lines.len() >= FEW {
-            self.pace = Some(pace_of(begin, lines.len()));
+        let last_message = connection.answer(publish_atomic(&connection, target, messages)).await?;
+        if lines.len() >= MIN_FAST_LINES {
+            self.atomic_time_per_line = Some(time_per_line(begin, lines.len()));
         }
-        (self.connection, self.end) = (Some(connection), tip);
-        self.tips.insert(trail, tip);
+        (self.connection, self.stream_end) = (Some(connection), last_message);
+        self.last_messages.insert(trail, last_message);
         Ok(last)
     }
 }
 
-fn pace_of(begin: Instant, lines: usize) -> Duration {
+fn time_per_line(begin: Instant, lines: usize) -> Duration {
     begin.elapsed() / u32::try_from(lines.max(1)).unwrap_or(u32::MAX)
 }
 
@@ -180,59 +188,63 @@ impl Destination for Nats {
         &self.id
     }
 
-    fn most_lines(&self) -> usize {
-        match (self.takes_rows, self.pace) {
-            (true, None) => PROBE,
-            (true, Some(_)) if self.detour == 0 => usize::MAX,
-            _ => MOST_LINES,
+    fn max_lines(&self) -> usize {
+        match (self.allows_fast, self.atomic_time_per_line) {
+            (true, None) => PROBE_LINES,
+            (true, Some(_)) if self.atomic_left == 0 => usize::MAX,
+            _ => MAX_ATOMIC_LINES,
         }
     }
 
     async fn last(&mut self, trail: TrailId) -> Result<Option<Position>, ShipError> {
-        self.tips.remove(&trail);
+        self.last_messages.remove(&trail);
         let connection = self.connection().await?;
         let name = &self.address.stream;
-        let asked = connection.insist(async || {
+        let found = connection.retry(async || {
             let stream = stream::open(&connection, name).await?;
-            // Before the last message: what comes in between makes the end of the stream another one.
+            // Taken before the last message is requested: if another message is stored in between, the
+            // stream's end no longer matches and the fast batch fails.
             let info = stream.cached_info().clone();
             Ok((stream::last_of(&stream, &all_of(trail)).await?, info))
         });
-        let (last, info) = asked.await?;
+        let (last, info) = found.await?;
         let config = info.config;
-        (self.connection, self.end) = (Some(connection), info.state.last_sequence);
-        self.takes_rows = config.num_replicas == 1 && config.allow_batch_publish;
-        // -1 where there is no such limit.
-        self.largest = usize::try_from(config.max_message_size).unwrap_or(usize::MAX);
+        (self.connection, self.stream_end) = (Some(connection), info.state.last_sequence);
+        self.allows_fast = config.num_replicas == 1 && config.allow_batch_publish;
+        // The limit is -1 if there is none.
+        self.max_message_bytes = usize::try_from(config.max_message_size).unwrap_or(usize::MAX);
         let Some(last) = last else {
-            self.tips.insert(trail, 0);
+            self.last_messages.insert(trail, 0);
             return Ok(None);
         };
-        let position = position_of(&last.subject, &last.headers, &last.payload)
-            .ok_or_else(|| Error::said(format!("message {} of the stream is none of ours", last.sequence)))?;
-        self.tips.insert(trail, last.sequence);
+        let position = position_of(&last.subject, &last.headers, &last.payload).ok_or_else(|| {
+            Error::refused(format!("message {} of the stream is not an auditx message", last.sequence))
+        })?;
+        self.last_messages.insert(trail, last.sequence);
         Ok(Some(position))
     }
 
     async fn send(&mut self, batch: &Batch) -> Result<Position, ShipError> {
         let trail = batch.trail();
-        let Some(tip) = self.tips.remove(&trail) else { return Err(ShipError::Fenced) };
+        let Some(last_message) = self.last_messages.remove(&trail) else { return Err(ShipError::Fenced) };
         let connection = self.connection().await?;
-        let refused = self.too_large(&connection, batch.lines());
+        let too_large = self.too_large(&connection, batch.lines());
         self.connection = Some(connection);
-        if let Some(poison) = refused {
-            self.tips.insert(trail, tip);
+        if let Some(poison) = too_large {
+            self.last_messages.insert(trail, last_message);
             return Err(poison);
         }
-        let Some(lines) = self.row_of(batch) else {
-            return self.send_at_once(batch, tip, batch.lines()).await;
+        let Some(lines) = self.fast_lines(batch) else {
+            return self.send_atomic(batch, last_message, batch.lines()).await;
         };
         let rest = &batch.lines()[lines.len()..];
-        let Some(last) = self.send_in_a_row(batch, tip, lines).await? else {
-            return self.send_at_once(batch, tip, batch.lines()).await;
+        let Some(last) = self.send_fast(batch, last_message, lines).await? else {
+            return self.send_atomic(batch, last_message, batch.lines()).await;
         };
-        match (rest.first(), self.tips.get(&trail)) {
-            (Some(next), Some(&tip)) if next.seq == last.seq + 1 => self.send_at_once(batch, tip, rest).await,
+        match (rest.first(), self.last_messages.get(&trail)) {
+            (Some(next), Some(&last_message)) if next.seq == last.seq + 1 => {
+                self.send_atomic(batch, last_message, rest).await
+            }
             _ => Ok(last),
         }
     }

@@ -1,38 +1,38 @@
-//! What goes wrong with a server, in words and as a shipper needs it.
+//! The error type of this crate, and its conversion to a shipper's error.
 
 use std::fmt;
 
 use auditx_ship::ShipError;
 
-/// What this crate's calls return.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server did not do what was asked.
+/// An error of a NATS server or of the connection to it.
 #[derive(Debug)]
 pub struct Error {
     message: String,
-    is_of_the_way: bool,
+    is_unreachable: bool,
 }
 
 impl Error {
-    /// The server says no.
-    pub(crate) fn said(message: impl fmt::Display) -> Self {
-        Self { message: format!("NATS: {message}"), is_of_the_way: false }
+    /// Creates an error of a server that refused, or of an invalid setting.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self { message: format!("NATS: {message}"), is_unreachable: false }
     }
 
-    /// The server's API says no, or that nobody is there who could say anything.
-    pub(crate) fn answered(error: &async_nats::jetstream::Error) -> Self {
-        if error.code() == 503 { Self::unreachable(error) } else { Self::said(error) }
+    /// Creates an error from a response of the server's API; code 503 means that no server can respond.
+    pub(crate) fn from_response(error: &async_nats::jetstream::Error) -> Self {
+        if error.code() == 503 { Self::unreachable(error) } else { Self::refused(error) }
     }
 
-    /// Whether the server itself said nothing.
-    pub(crate) fn is_of_the_way(&self) -> bool {
-        self.is_of_the_way
+    /// Returns whether there was no response from a server.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.is_unreachable
     }
 
-    /// It cannot be reached, or the connection was cut.
+    /// Creates an error of a server that cannot be reached or a connection that was lost.
     pub(crate) fn unreachable(message: impl fmt::Display) -> Self {
-        Self { message: format!("NATS: {message}"), is_of_the_way: true }
+        Self { message: format!("NATS: {message}"), is_unreachable: true }
     }
 }
 
@@ -46,7 +46,7 @@ impl std::error::Error for Error {}
 
 impl From<Error> for ShipError {
     fn from(error: Error) -> Self {
-        if error.is_of_the_way { Self::unreachable(error) } else { Self::retry(error) }
+        if error.is_unreachable { Self::unreachable(error) } else { Self::retry(error) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ships audit trails to NATS JetStream 2.12 or newer, and from there to another engine.
+//! Ships audit trails to NATS JetStream 2.12 or newer, and from a stream to another destination.
 //!
 //! ```no_run
 //! use auditx_nats::Nats;
@@ -9,19 +9,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A line is a message on `audit.<company>.<trail>`, and its payload the exact text, which says its number; its hash is computed. The notes
-//! that were signed over lines are messages on `audit.$note.<trail>`, behind the last line they speak of.
+//! A line is a message on `audit.<company>.<trail>`. Its payload is the exact text, which contains the
+//! sequence number; the leaf hash is computed from it. Checkpoints are messages on `audit.$note.<trail>`,
+//! after the last line they cover.
 //!
-//! Each batch is one atomic publish (NATS ADR-50) on the condition that the last message of this trail is the one we know
-//! (`Nats-Expected-Last-Subject-Sequence` over `audit.*.<trail>`): all of it is stored, in order and without a gap, or nothing. Where one
-//! server keeps the stream and does not sync each message, batches of many lines are fast batches instead (NATS ADR-50, server 2.14), which
-//! the server ends with the first message that it does not store, each on the condition that the one before it is the last of the stream
-//! (`Nats-Expected-Last-Sequence`): a first part is stored, or all. So a lost acknowledgement, a second shipper, or a retry days later stores
-//! nothing twice; no window of time is relied on.
+//! A batch is published atomically (NATS ADR-50) on the condition that the last message of this trail is the
+//! expected one (`Nats-Expected-Last-Subject-Sequence` for `audit.*.<trail>`): either all of it is stored, in
+//! order and without a gap, or nothing. If the stream has one replica and its server does not sync each
+//! message, large batches are published as fast batches instead (NATS ADR-50, server 2.14). Each message of a
+//! fast batch is stored on the condition that the one before it is the last of the stream
+//! (`Nats-Expected-Last-Sequence`), and the server ends the batch with the first message that it does not
+//! store: a prefix or all of the batch is stored. A lost acknowledgement, a second shipper, or a retry days
+//! later therefore stores nothing twice. This does not depend on the server's duplicate window.
 //!
-//! An acknowledged batch is in the memory of the machines that hold it until the server syncs its files: give each server
-//! `sync_interval: always` under `jetstream`, which a client cannot see. Data that was acknowledged has been lost in published tests
-//! where machines failed together, so what is only here never permits to retire a segment for good: ship to a database too.
+//! Acknowledged messages may exist only in the servers' memory until the servers sync their files. Set
+//! `sync_interval: always` in the `jetstream` section of each server; clients cannot see this setting. In
+//! published tests, acknowledged data was lost when machines failed at the same time. A stream is therefore
+//! not sufficient to retire segments for good: ship to a database as well.
 
 mod error;
 mod address;

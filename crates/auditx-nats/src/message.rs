@@ -1,20 +1,20 @@
-//! What a line is as a message, and the other way round.
+//! Converts lines and checkpoints to messages of the stream, and back.
 
 use async_nats::{HeaderMap, Subject};
 use auditx_core::{Field, Leaf, Row, SignedCheckpoint, hash_from_hex, leaf_of, parse_seq, to_hex};
-use auditx_ship::{Note, Position, Shipped, TrailId};
+use auditx_ship::{CoveringCheckpoint, Position, ShippedLine, TrailId};
 use bytes::Bytes;
 
-/// There where a note is one of a boundary.
+/// The header of a boundary's checkpoint.
 const BOUNDARY: &str = "Auditx-Boundary";
 
-/// The hash of the last line that a note speaks of.
+/// The header with the leaf hash of the last line that a checkpoint covers.
 const LEAF: &str = "Auditx-Leaf";
 
-/// Stands where a company does. No company's token has the sign.
-const NOTE: &str = "$note";
+/// Replaces the company in the subject of a checkpoint. The token of a company never contains `$`.
+const CHECKPOINT_TOKEN: &str = "$note";
 
-/// A message to be stored.
+/// A message to be published.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) subject: Subject,
@@ -23,27 +23,27 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Behind the line at `last`, the last that it speaks of.
-    pub(crate) fn note(trail: TrailId, last: &Position, note: &Note) -> Self {
+    /// Creates the message of a checkpoint whose last covered line is `last`.
+    pub(crate) fn checkpoint(trail: TrailId, last: &Position, checkpoint: &CoveringCheckpoint) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(LEAF, to_hex(&last.leaf_hash));
-        if note.is_boundary {
+        if checkpoint.is_boundary {
             headers.insert(BOUNDARY, "true");
         }
         Self {
-            subject: notes_of(trail).into(),
+            subject: checkpoints_of(trail).into(),
             headers,
-            payload: Bytes::copy_from_slice(note.checkpoint.as_str().as_bytes()),
+            payload: Bytes::copy_from_slice(checkpoint.signed.as_str().as_bytes()),
         }
     }
 }
 
-/// Makes the messages of one trail's lines, which are many.
+/// Creates the messages of one trail's lines. It caches the subject of the last company.
 #[derive(Debug)]
 pub(crate) struct Writer {
     trail: String,
     company: String,
-    /// Of this company.
+    /// The subject of lines of `company`.
     subject: Subject,
 }
 
@@ -53,7 +53,7 @@ impl Writer {
         Self { subject: subject_of("", &trail), company: String::new(), trail }
     }
 
-    pub(crate) fn line(&mut self, line: &Shipped) -> Outgoing {
+    pub(crate) fn line(&mut self, line: &ShippedLine) -> Outgoing {
         let row = Row::read_text(&line.line).ok();
         let company = row.as_ref().map(|row| row.text(Field::CompanyId)).unwrap_or_default();
         if company != self.company {
@@ -72,62 +72,68 @@ fn subject_of(company: &str, trail: &str) -> Subject {
     format!("audit.{}.{trail}", token_of(company)).into()
 }
 
-/// Of every message of a trail.
+/// Returns the subject filter of all messages of a trail.
 pub(crate) fn all_of(trail: TrailId) -> String {
     format!("audit.*.{trail}")
 }
 
-/// Of every note.
-pub(crate) const NOTES: &str = "audit.$note.*";
+/// The subject filter of all checkpoints.
+pub(crate) const CHECKPOINTS: &str = "audit.$note.*";
 
-/// Of its notes.
-pub(crate) fn notes_of(trail: TrailId) -> String {
-    format!("audit.{NOTE}.{trail}")
+/// Returns the subject of a trail's checkpoints.
+pub(crate) fn checkpoints_of(trail: TrailId) -> String {
+    format!("audit.{CHECKPOINT_TOKEN}.{trail}")
 }
 
-/// A company as a token of a subject: whatever is no letter, digit or `-` becomes `_`.
+/// Converts a company to a token of a subject: all characters other than letters, digits and `-` become `_`.
 fn token_of(company: &str) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
-    let token: String = company.chars().take(64).map(plain).collect();
+    let sanitize = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
+    let token: String = company.chars().take(64).map(sanitize).collect();
     if token.is_empty() { "_".to_owned() } else { token }
 }
 
-/// What a stored message is.
+/// The content of a stored message.
 #[derive(Debug)]
 pub(crate) enum Stored {
-    Line(Shipped),
-    Note(Note),
+    Line(ShippedLine),
+    Checkpoint(CoveringCheckpoint),
 }
 
-/// The number of the line that a message is, or the last that it speaks of; none where it is no message of ours.
+/// Returns the sequence number of a message's line, or of the last line that a checkpoint covers. `None` if
+/// the message is neither.
 pub(crate) fn seq_of(subject: &str, payload: &[u8]) -> Option<u64> {
-    if is_note(subject) {
+    if is_checkpoint(subject) {
         return SignedCheckpoint::parse(payload).ok()?.size().checked_sub(1);
     }
     parse_seq(payload)
 }
 
-/// Where its trail is with it.
+/// Returns the sequence number and leaf hash of a message's line, or of the last line that a checkpoint
+/// covers.
 pub(crate) fn position_of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Position> {
     let seq = seq_of(subject, payload)?;
-    let leaf_hash =
-        if is_note(subject) { hash_from_hex(headers.get(LEAF)?.as_str())? } else { leaf_of(payload)?.hash };
+    let leaf_hash = if is_checkpoint(subject) {
+        hash_from_hex(headers.get(LEAF)?.as_str())?
+    } else {
+        leaf_of(payload)?.hash
+    };
     Some(Position { seq, leaf_hash })
 }
 
-fn is_note(subject: &str) -> bool {
-    subject.split('.').nth(1) == Some(NOTE)
+fn is_checkpoint(subject: &str) -> bool {
+    subject.split('.').nth(1) == Some(CHECKPOINT_TOKEN)
 }
 
 impl Stored {
     pub(crate) fn of(subject: &str, headers: &HeaderMap, payload: &[u8]) -> Option<Self> {
-        if is_note(subject) {
-            let checkpoint = SignedCheckpoint::parse(payload).ok()?;
-            return Some(Self::Note(Note { checkpoint, is_boundary: headers.get(BOUNDARY).is_some() }));
+        if is_checkpoint(subject) {
+            let signed = SignedCheckpoint::parse(payload).ok()?;
+            let is_boundary = headers.get(BOUNDARY).is_some();
+            return Some(Self::Checkpoint(CoveringCheckpoint { signed, is_boundary }));
         }
         let Leaf { seq, hash: leaf_hash, .. } = leaf_of(payload)?;
-        // A verifier finds what is no text.
-        Some(Self::Line(Shipped { seq, leaf_hash, line: String::from_utf8_lossy(payload).into_owned() }))
+        // A line that is not UTF-8 is converted anyway; verification reports it.
+        Some(Self::Line(ShippedLine { seq, leaf_hash, line: String::from_utf8_lossy(payload).into_owned() }))
     }
 }
 
@@ -136,25 +142,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_company_is_one_token_of_a_subject() {
-        for (company, token) in
-            [("CO-001", "CO-001"), ("a.b >*", "a_b___"), ("", "_"), ("$note", "_note"), ("ရန်ကုန်", "_______")]
-        {
+    fn a_company_becomes_one_token_of_a_subject() {
+        let sanitized = [("a.b >*", "a_b___"), ("", "_"), ("$note", "_note"), ("ရန်ကုန်", "_______")];
+        for (company, token) in [("CO-001", "CO-001")].into_iter().chain(sanitized) {
             assert_eq!(token_of(company), token);
         }
     }
 
     #[test]
-    fn each_line_is_under_the_company_it_names() {
+    fn each_line_has_the_subject_of_its_company() {
         let trail = TrailId([0xab; 16]);
         let mut writer = Writer::new(trail);
         for (text, company) in [
             (r#"{"seq":7,"company_id":"CO-1"}"#, "CO-1"),
             (r#"{"seq":7,"company_id":"CO-2"}"#, "CO-2"),
-            (r#"{"seq":7,"description":"of none"}"#, "_"),
+            (r#"{"seq":7,"description":"no company"}"#, "_"),
             ("no line", "_"),
         ] {
-            let message = writer.line(&Shipped { seq: 7, leaf_hash: [1; 32], line: text.to_owned() });
+            let message = writer.line(&ShippedLine { seq: 7, leaf_hash: [1; 32], line: text.to_owned() });
             assert_eq!(message.subject.as_str(), format!("audit.{company}.{trail}"));
             assert_eq!(message.payload, text);
         }

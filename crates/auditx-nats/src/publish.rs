@@ -1,4 +1,5 @@
-//! Two ways to publish messages of one trail so that each is stored once, and none behind a gap, whoever else publishes meanwhile.
+//! Publishes messages of one trail as an atomic or a fast batch. With both, each message is stored once and
+//! in order without gaps, even if others publish concurrently.
 
 use async_nats::client::{RequestError, RequestErrorKind};
 use async_nats::header::{
@@ -15,124 +16,129 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::connection::{Connection, PATIENCE};
+use crate::connection::{Connection, TIMEOUT};
 use crate::error::{Error, Result};
 use crate::message::{Outgoing, all_of};
 
-/// Which subjects the condition is about.
+/// The header with the subjects to which the condition applies.
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 
-/// Where a trail's next messages belong.
+/// The position in a stream at which a trail's next messages must be stored.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Target<'a> {
     pub(crate) stream: &'a str,
     pub(crate) trail: TrailId,
-    /// Where the last message of the trail is in the stream.
-    pub(crate) tip: u64,
+    /// The stream sequence of the trail's last message.
+    pub(crate) last_message: u64,
 }
 
-impl Place<'_> {
-    /// What follows is stored only there.
-    fn expect(&self, message: &mut Outgoing) {
+impl Target<'_> {
+    /// Adds the condition that the message is stored only at this position.
+    fn add_condition(&self, message: &mut Outgoing) {
         let headers = &mut message.headers;
         headers.insert(NATS_EXPECTED_STREAM, self.stream);
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, self.tip.to_string().as_str());
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, self.last_message.to_string().as_str());
         headers.insert(EXPECTED_SUBJECT, all_of(self.trail).as_str());
     }
 }
 
-/// All or nothing: one atomic publish (NATS ADR-50), which each server that keeps the stream stores twice. Gives where the last one is then.
-pub(crate) async fn at_once(
+/// Publishes an atomic batch (NATS ADR-50): all messages are stored or none. Each replica writes them twice.
+/// Returns the stream sequence of the last message.
+pub(crate) async fn publish_atomic(
     connection: &Connection,
-    place: Place<'_>,
+    target: Target<'_>,
     messages: Vec<Outgoing>,
 ) -> Result<u64, ShipError> {
     let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(Error::said)?;
+    getrandom::fill(&mut id).map_err(Error::refused)?;
     let (id, count) = (to_hex(&id), messages.len());
-    let mut answer = None;
+    let mut response = None;
     for (mut message, number) in messages.into_iter().zip(1..) {
         message.headers.insert(NATS_BATCH_ID, id.as_str());
         message.headers.insert(NATS_BATCH_SEQUENCE, number.to_string().as_str());
         if number == 1 {
-            place.expect(&mut message);
+            target.add_condition(&mut message);
         }
         if number < count {
             publish(connection, message).await?;
         } else {
             message.headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
-            answer = Some(request(connection, message).await);
+            response = Some(request(connection, message).await);
         }
     }
-    match judge(answer.ok_or(ShipError::Split)?, place)? {
+    match parse_response(response.ok_or(ShipError::Split)?, target)? {
         Response::Ok(ack) => Ok(ack.sequence),
         Response::Err { error } => Err(match error.error_code() {
             ErrorCode::STREAM_WRONG_LAST_SEQUENCE
             | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
             | ErrorCode::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE => ShipError::Fenced,
             ErrorCode::ATOMIC_PUBLISH_TOO_LARGE_BATCH => ShipError::Split,
-            _ => Error::said(error).into(),
+            _ => Error::refused(error).into(),
         }),
     }
 }
 
-/// One after the other in a fast batch (NATS ADR-50), which a server ends with the first message that it does not store: a first part of
-/// them is stored, without a gap, and one answer says how many and where the last one is. None where nothing was.
+/// Publishes a fast batch (NATS ADR-50), which the server ends with the first message that it does not store:
+/// a prefix of the messages is stored, without a gap. Returns the number of stored messages and the stream
+/// sequence of the last one, or `None` if nothing was stored.
 ///
-/// Each is stored only as the stream's next message behind `end`, so that nobody else's come in between. Only for a stream that one server
-/// keeps: that one decides as it stores.
-pub(crate) async fn in_a_row(
+/// Each message is stored only as the next message of the stream after `end`, so messages of other publishers
+/// end the batch. Only for a stream with one replica, whose server checks the condition while it stores.
+pub(crate) async fn publish_fast(
     connection: &Connection,
-    place: Place<'_>,
+    target: Target<'_>,
     end: u64,
     messages: impl ExactSizeIterator<Item = Outgoing>,
 ) -> Result<Option<(usize, u64)>, ShipError> {
     let (inbox, count) = (connection.client.new_inbox(), messages.len());
-    let mut answers = connection.client.subscribe(format!("{inbox}.>")).await.map_err(Error::unreachable)?;
+    let mut responses =
+        connection.client.subscribe(format!("{inbox}.>")).await.map_err(Error::unreachable)?;
     for ((mut message, number), last) in messages.zip(1_usize..).zip(end..) {
         if number == 1 {
-            place.expect(&mut message);
+            target.add_condition(&mut message);
         }
         message.headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string());
         let step = if number == count { COMMIT } else { u8::from(number > 1) };
-        // Batch, messages between two interim answers, what a gap does, number, step.
+        // The batch's inbox, the number of messages between interim acknowledgements, the action on a gap,
+        // the message's number, and the step.
         let reply = format!("{inbox}.b.{}.fail.{number}.{step}.$FI", u16::MAX);
         let Outgoing { subject, headers, payload } = message;
         let published = connection.client.publish_with_reply_and_headers(subject, reply, headers, payload);
         published.await.map_err(Error::unreachable)?;
     }
-    let end_of_it = async {
-        while let Some(answer) = answers.next().await {
-            if let Some(stored) = how_many(&answer, place)? {
+    let result = async {
+        while let Some(response) = responses.next().await {
+            if let Some(stored) = batch_result(&response, target)? {
                 return Ok(stored);
             }
         }
         Err(Error::unreachable("the connection was closed").into())
     };
-    timeout(PATIENCE, end_of_it).await.unwrap_or_else(|_| Err(late()))
+    timeout(TIMEOUT, result).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
 /// The last step of a fast batch.
 const COMMIT: u8 = 2;
 
-/// What became of a fast batch, if this answer ends it.
-fn how_many(answer: &Message, place: Place<'_>) -> Result<Option<Option<(usize, u64)>>, ShipError> {
+/// Returns the result of a fast batch, or `None` if this response does not end it.
+fn batch_result(response: &Message, target: Target<'_>) -> Result<Option<Option<(usize, u64)>>, ShipError> {
     #[derive(Deserialize)]
-    struct Answer {
-        /// Of one that is not the last: `ack`, `gap`, `err`.
+    struct Acknowledgement {
+        /// The kind of an interim response: `ack`, `gap` or `err`.
         #[serde(rename = "type")]
         interim: Option<String>,
         seq: Option<u64>,
         count: Option<usize>,
     }
-    if answer.status == Some(StatusCode::NO_RESPONDERS) {
-        return Err(nobody(place));
+    if response.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(no_responders(target));
     }
-    let Answer { interim, seq, count } = serde_json::from_slice(&answer.payload).map_err(unreadable)?;
+    let Acknowledgement { interim, seq, count } =
+        serde_json::from_slice(&response.payload).map_err(unreadable)?;
     if interim.is_some() {
         return Ok(None);
     }
-    // Whatever there is to complain of, an atomic publish hears of it too.
+    // An error is not examined here: the atomic batch that follows will report it.
     Ok(Some(count.zip(seq).filter(|(count, _)| *count > 0)))
 }
 
@@ -146,27 +152,31 @@ async fn request(connection: &Connection, message: Outgoing) -> Result<Message, 
     connection.client.request_with_headers(subject, headers, payload).await
 }
 
-fn judge(answer: Result<Message, RequestError>, place: Place<'_>) -> Result<Response<PublishAck>, ShipError> {
-    let answer = answer.map_err(|error| match error.kind() {
-        RequestErrorKind::TimedOut => late(),
-        RequestErrorKind::NoResponders => nobody(place),
+fn parse_response(
+    response: Result<Message, RequestError>,
+    target: Target<'_>,
+) -> Result<Response<PublishAck>, ShipError> {
+    let response = response.map_err(|error| match error.kind() {
+        RequestErrorKind::TimedOut => timed_out(),
+        RequestErrorKind::NoResponders => no_responders(target),
         _ => Error::unreachable(error).into(),
     })?;
-    serde_json::from_slice(&answer.payload).map_err(unreadable)
+    serde_json::from_slice(&response.payload).map_err(unreadable)
 }
 
-fn late() -> ShipError {
-    ShipError::timed_out(Error::said("no acknowledgement in time"))
+fn timed_out() -> ShipError {
+    ShipError::timed_out(Error::refused("no acknowledgement in time"))
 }
 
-fn nobody(place: Place<'_>) -> ShipError {
-    let stream = place.stream;
+fn no_responders(target: Target<'_>) -> ShipError {
+    let stream = target.stream;
     let why = format!(
-        "nobody keeps what is published: no stream {stream}, or none with a leader; `auditx ship init` makes it"
+        "no server stores the messages: stream {stream} does not exist or has no leader; \
+         `auditx ship init` creates it"
     );
-    Error::said(why).into()
+    Error::refused(why).into()
 }
 
 fn unreadable(error: serde_json::Error) -> ShipError {
-    Error::said(format!("an acknowledgement cannot be read: {error}")).into()
+    Error::refused(format!("invalid acknowledgement: {error}")).into()
 }

@@ -1,4 +1,4 @@
-//! Messages of one trail out of the stream, in order.
+//! Reads the messages of one trail from the stream, in order.
 
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use crate::error::{Error, Result};
 use crate::message::{Stored, all_of, seq_of};
 
-/// So many messages are asked for at once.
+/// The number of messages requested at a time.
 const PAGE: usize = 1_000;
 
 #[derive(Debug)]
@@ -17,14 +17,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Of a trail, from this line on.
+    /// Creates a reader of a trail's messages from this line on.
     pub(crate) async fn at(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<Self> {
-        let place = locate(stream, trail, seq).await?;
-        Self::begin(stream, all_of(trail), place).await
+        let from = locate(stream, trail, seq).await?;
+        Self::from_sequence(stream, all_of(trail), from).await
     }
 
-    /// From this place in the stream on.
-    pub(crate) async fn begin(stream: &Stream, filter: String, from: u64) -> Result<Self> {
+    /// Creates a reader of the messages that match the filter, from this stream sequence on.
+    pub(crate) async fn from_sequence(stream: &Stream, filter: String, from: u64) -> Result<Self> {
         let config = pull::Config {
             filter_subject: filter,
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
@@ -36,10 +36,11 @@ impl Reader {
         Ok(Self { consumer: stream.create_consumer(config).await.map_err(Error::unreachable)? })
     }
 
-    /// What follows, as far as it is there; empty at the end. What is no message of ours is passed over.
+    /// Returns the next messages that are available; empty at the end. Messages that are not auditx messages
+    /// are skipped.
     pub(crate) async fn page(&mut self) -> Result<Vec<Stored>> {
-        let asked = self.consumer.fetch().max_messages(PAGE).messages();
-        let mut messages = asked.await.map_err(Error::unreachable)?;
+        let request = self.consumer.fetch().max_messages(PAGE).messages();
+        let mut messages = request.await.map_err(Error::unreachable)?;
         let mut page = Vec::new();
         while let Some(message) = messages.next().await {
             let message = message.map_err(Error::unreachable)?;
@@ -50,8 +51,8 @@ impl Reader {
     }
 }
 
-/// Where in the stream the first message is that speaks of this line or a later one; the end of the stream where none does. Halves what
-/// may be: costs one request for each power of two of the stream's messages.
+/// Returns the stream sequence of the first message of this line or a later one, or the end of the stream if
+/// there is none. It is a binary search and needs about log2(n) requests for n messages.
 async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<u64> {
     let state = stream.info().await.map_err(Error::unreachable)?.state.clone();
     let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
@@ -62,8 +63,8 @@ async fn locate(stream: &mut Stream, trail: TrailId, seq: u64) -> Result<u64> {
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
             Err(error) => return Err(Error::unreachable(error)),
         };
-        let speaks_of = found.as_ref().and_then(|message| seq_of(&message.subject, &message.payload));
-        match (found, speaks_of) {
+        let found_seq = found.as_ref().and_then(|message| seq_of(&message.subject, &message.payload));
+        match (found, found_seq) {
             (Some(message), Some(known)) if known < seq => low = message.sequence + 1,
             _ => high = middle,
         }

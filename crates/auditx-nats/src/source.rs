@@ -1,4 +1,4 @@
-//! A trail in a stream as a source: what was shipped here goes on to another engine.
+//! A stream as a source: ships a trail from a stream to another destination.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,11 +10,11 @@ use auditx_ship::{Lines, Source, TrailId, TrailName};
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::message::{Stored, notes_of};
+use crate::message::{Stored, checkpoints_of};
 use crate::reader::Reader;
 use crate::stream;
 
-/// One trail of a stream. What it gives is as good as the stream: whoever doubts it verifies where it arrives.
+/// One trail in a stream, as a source. Its lines are not verified here; verify the copy at the destination.
 pub struct NatsSource {
     address: Address,
     trail: TrailId,
@@ -26,10 +26,10 @@ pub struct NatsSource {
 struct Open {
     connection: Connection,
     stream: Stream,
-    /// Absent until it is known where to begin.
+    /// `None` until the first line is located.
     reader: Option<Reader>,
-    /// Read and not given yet.
-    ahead: VecDeque<Stored>,
+    /// Messages that were read and not returned yet.
+    buffered: VecDeque<Stored>,
 }
 
 impl fmt::Debug for NatsSource {
@@ -39,43 +39,45 @@ impl fmt::Debug for NatsSource {
 }
 
 impl NatsSource {
-    /// Takes what [`Nats::new`](crate::Nats::new) takes, and which trail. Connects to nothing yet.
+    /// Creates a source for one trail. The URL is that of [`Nats::new`](crate::Nats::new). Does not connect
+    /// yet.
     ///
     /// # Errors
-    /// Where the text is no address.
+    /// If the URL is invalid.
     pub fn new(url: &str, trail: TrailId) -> Result<Self> {
         Ok(Self { address: Address::parse(url)?, trail, open: None, next: 0 })
     }
 
-    /// None while something is asked.
+    /// Takes the open connection, or opens a new one. The caller puts it back after the request; after a
+    /// cancelled request it is dropped.
     async fn open(&mut self) -> Result<Open> {
-        match self.open.take().filter(|open| open.connection.is_whole()) {
+        match self.open.take().filter(|open| open.connection.is_open()) {
             Some(open) => Ok(open),
             None => {
                 let connection = Connection::open(&self.address).await?;
                 let stream = connection.answer(stream::open(&connection, &self.address.stream)).await?;
-                Ok(Open { connection, stream, reader: None, ahead: VecDeque::new() })
+                Ok(Open { connection, stream, reader: None, buffered: VecDeque::new() })
             }
         }
     }
 }
 
 impl Open {
-    async fn newest_note(&self, trail: TrailId) -> Result<Option<SignedCheckpoint>> {
-        let last = stream::last_of(&self.stream, &notes_of(trail)).await?;
-        last.map(|note| SignedCheckpoint::parse(&note.payload).map_err(Error::said)).transpose()
+    async fn latest_checkpoint(&self, trail: TrailId) -> Result<Option<SignedCheckpoint>> {
+        let last = stream::last_of(&self.stream, &checkpoints_of(trail)).await?;
+        last.map(|message| SignedCheckpoint::parse(&message.payload).map_err(Error::refused)).transpose()
     }
 
-    /// Sees to it that something is ahead, if anything follows.
+    /// Fills the buffer if it is empty. It stays empty at the end of the trail.
     async fn fill(&mut self, trail: TrailId, next: u64) -> Result<()> {
-        if !self.ahead.is_empty() {
+        if !self.buffered.is_empty() {
             return Ok(());
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None => Reader::at(&mut self.stream, trail, next).await?,
         };
-        self.ahead.extend(reader.page().await?);
+        self.buffered.extend(reader.page().await?);
         self.reader = Some(reader);
         Ok(())
     }
@@ -88,23 +90,28 @@ impl Open {
         }))
     }
 
-    /// Lines up to a note, or as many as there are.
-    async fn read(&mut self, trail: TrailId, next: u64, (most, bytes): (usize, usize)) -> Result<Lines> {
-        let mut read = Lines { lines: Vec::new(), note: None };
+    /// Reads lines up to the next checkpoint, the limits or the end of the trail.
+    async fn read(
+        &mut self,
+        trail: TrailId,
+        next: u64,
+        (max_lines, max_bytes): (usize, usize),
+    ) -> Result<Lines> {
+        let mut read = Lines { lines: Vec::new(), checkpoint: None };
         let mut len = 0;
-        while read.lines.len() < most && len < bytes {
+        while read.lines.len() < max_lines && len < max_bytes {
             self.fill(trail, next).await?;
-            match self.ahead.pop_front() {
+            match self.buffered.pop_front() {
                 Some(Stored::Line(line)) => {
                     len += line.line.len();
                     read.lines.push(line);
                 }
-                Some(Stored::Note(note)) if !read.lines.is_empty() => {
-                    read.note = Some(note);
+                Some(Stored::Checkpoint(checkpoint)) if !read.lines.is_empty() => {
+                    read.checkpoint = Some(checkpoint);
                     break;
                 }
-                // It speaks of lines that were given before.
-                Some(Stored::Note(_)) => {}
+                // It covers lines that were returned before.
+                Some(Stored::Checkpoint(_)) => {}
                 None => break,
             }
         }
@@ -113,18 +120,19 @@ impl Open {
 }
 
 impl Source for NatsSource {
-    async fn look(&mut self) -> auditx_ship::Result<Option<(TrailName, u64)>> {
+    async fn refresh(&mut self) -> auditx_ship::Result<Option<(TrailName, u64)>> {
         let open = self.open().await?;
-        let note = open.connection.answer(open.newest_note(self.trail)).await?;
+        let latest = open.connection.answer(open.latest_checkpoint(self.trail)).await?;
         self.open = Some(open);
-        Ok(note.map(|note| (TrailName { id: self.trail, origin: note.origin().to_owned() }, note.size())))
+        Ok(latest
+            .map(|signed| (TrailName { id: self.trail, origin: signed.origin().to_owned() }, signed.size())))
     }
 
-    fn go_to(&mut self, next: u64) {
+    fn seek(&mut self, next: u64) {
         self.next = next;
         if let Some(open) = &mut self.open {
             open.reader = None;
-            open.ahead.clear();
+            open.buffered.clear();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where a server is, and how far its network is trusted.
+//! Parses the address of a server and the encryption settings of its connections.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,17 +10,18 @@ use tokio_postgres::config::{Host, SslMode};
 
 use crate::error::{Error, Result};
 
-/// What is read out of a URL or out of PostgreSQL's `key=value` form.
+/// An address parsed from a URL or from PostgreSQL's `key=value` form.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     pub(crate) config: Config,
-    /// The file of certificates that the server's must be signed by; without it, the machine's own.
+    /// A file with the trusted certificate authorities; without it, those of the machine are trusted.
     pub(crate) root: Option<PathBuf>,
 }
 
 impl Address {
-    /// Connections are encrypted and the server's certificate is checked, unless the server is on this machine or the text says
-    /// `sslmode=disable`. A password that it does not hold is the one of `PGPASSWORD`. Connecting has a limit of time, and the server's operator sees who it is.
+    /// Parses an address. Connections are encrypted and the server's certificate is verified, unless the
+    /// server is on this machine or the address contains `sslmode=disable`. A missing password is taken from
+    /// `PGPASSWORD`. The defaults are a connect timeout of 10 s and the application name `auditx`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let (text, mode, root) = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             split_url(text)
@@ -28,15 +29,18 @@ impl Address {
             split_pairs(text)
         };
         let mut config: Config =
-            text.parse().map_err(|error| Error::said(format!("this is no PostgreSQL address: {error}")))?;
-        let is_near = config.get_hosts().iter().all(is_near);
+            text.parse().map_err(|error| Error::refused(format!("invalid PostgreSQL address: {error}")))?;
+        let is_local = config.get_hosts().iter().all(is_local);
         config.ssl_mode(match mode.as_deref() {
-            None if is_near => SslMode::Disable,
-            // What libpq calls so checks less than it may seem; here all of them check the certificate and its name.
+            None if is_local => SslMode::Disable,
+            // In libpq, these modes differ in what they verify; here, all of them verify the certificate and
+            // its host name.
             None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
             Some("disable") => SslMode::Disable,
             Some(other) => {
-                return Err(Error::said(format!("sslmode={other} is not known: disable, or verify-full")));
+                return Err(Error::refused(format!(
+                    "unknown sslmode={other}: expected disable or verify-full"
+                )));
             }
         });
         if config.get_password().is_none()
@@ -54,16 +58,17 @@ impl Address {
     }
 }
 
-fn is_near(host: &Host) -> bool {
+fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
     }
 }
 
+/// The address without the TLS settings, `sslmode` and `sslrootcert`.
 type Split = (String, Option<String>, Option<PathBuf>);
 
-/// Takes out of the query what the client crate does not know.
+/// Removes the parameters that the client crate does not know from the query of a URL.
 fn split_url(url: &str) -> Split {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let (mut rest, mut mode, mut root) = (Vec::new(), None, None);
@@ -80,7 +85,7 @@ fn split_url(url: &str) -> Split {
     (text, mode, root)
 }
 
-/// The same of `key=value` words; a path with blanks must be given in a URL.
+/// Does the same for `key=value` words. A path with spaces must be given in a URL.
 fn split_pairs(text: &str) -> Split {
     let (mut rest, mut mode, mut root) = (Vec::new(), None, None);
     for word in text.split(' ') {
@@ -102,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_machine_is_encrypted_unless_somebody_says_no() {
-        for near in
+    fn remote_connections_are_encrypted_unless_disabled() {
+        for local in
             ["postgres://a@localhost/x", "postgres://a@127.0.0.1/x", "host=/run/postgresql user=a", "user=a"]
         {
-            assert_eq!(mode(near), SslMode::Disable, "{near}");
+            assert_eq!(mode(local), SslMode::Disable, "{local}");
         }
-        for far in
+        for remote in
             ["postgres://a@db/x", "host=db user=a", "postgres://a@db/x?sslmode=verify-full", "host=10.0.0.1"]
         {
-            assert_eq!(mode(far), SslMode::Require, "{far}");
+            assert_eq!(mode(remote), SslMode::Require, "{remote}");
         }
         assert_eq!(mode("postgres://a@localhost/x?sslmode=require"), SslMode::Require);
         assert_eq!(mode("host=db sslmode=disable user=a"), SslMode::Disable);
@@ -120,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_certificates_is_taken_out_and_the_rest_is_left() {
+    fn sslrootcert_is_removed_from_the_address() {
         let url = "postgres://a:b@db/x?sslrootcert=/etc/my%20ca.pem&connect_timeout=3";
         let address = Address::parse(url).unwrap();
         assert_eq!(address.root.as_deref(), Some("/etc/my ca.pem".as_ref()));

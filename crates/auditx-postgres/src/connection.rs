@@ -1,4 +1,4 @@
-//! A connection: a client, and a task that moves its bytes.
+//! A connection: a client, and the task that performs its I/O.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::address::Address;
 use crate::error::{Error, Result};
 
-/// Ended when dropped, whatever was going on.
+/// A connection that is closed when it is dropped, even during a request.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) client: Client,
@@ -23,13 +23,13 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(address: &Address) -> Result<Self> {
         let Address { config, root } = address;
-        // What ended a connection is told to whoever waits for an answer.
+        // The task's error is dropped: the pending request returns it too.
         let (client, task) = if config.get_ssl_mode() == SslMode::Disable {
             let (client, connection) = config.connect(NoTls).await?;
             (client, tokio::spawn(async move { drop(connection.await) }))
         } else {
-            // Read each time: certificates are replaced while processes run.
-            let (client, connection) = config.connect(encryption(root.as_deref())?).await?;
+            // Certificates are read for each connection, because they may be replaced at run time.
+            let (client, connection) = config.connect(tls(root.as_deref())?).await?;
             (client, tokio::spawn(async move { drop(connection.await) }))
         };
         Ok(Self { client, task })
@@ -42,15 +42,16 @@ impl Drop for Connection {
     }
 }
 
-/// Believes what is signed by a certificate of this file, or by one of the machine's.
-fn encryption(root: Option<&Path>) -> Result<MakeRustlsConnect> {
+/// Creates the TLS settings, which trust the certificate authorities of this file or those of the machine.
+fn tls(root: Option<&Path>) -> Result<MakeRustlsConnect> {
     let mut roots = RootCertStore::empty();
     match root {
         Some(path) => {
-            let unreadable = |error| Error::said(format!("cannot read {}: {error}", path.display()));
+            let unreadable = |error| Error::refused(format!("cannot read {}: {error}", path.display()));
             for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-                let refused = |error| Error::said(format!("{} is refused: {error}", path.display()));
-                roots.add(certificate.map_err(unreadable)?).map_err(refused)?;
+                let invalid =
+                    |error| Error::refused(format!("invalid certificate in {}: {error}", path.display()));
+                roots.add(certificate.map_err(unreadable)?).map_err(invalid)?;
             }
         }
         None => {
@@ -59,7 +60,7 @@ fn encryption(root: Option<&Path>) -> Result<MakeRustlsConnect> {
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::said(format!("no encryption: {error}")))?
+        .map_err(|error| Error::refused(format!("cannot set up TLS: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))

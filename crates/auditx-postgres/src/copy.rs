@@ -1,9 +1,9 @@
-//! What a server holds, read back for whoever doubts it.
+//! Reads the trails in a database, to restore and verify them.
 
 use std::fmt;
 
 use auditx_core::{Hash, SignedCheckpoint};
-use auditx_ship::{Error as ShipperError, Shipped, StoredCopy, StoredTrail, TrailId};
+use auditx_ship::{Error as ShipperError, ShippedLine, StoredCopy, StoredTrail, TrailId};
 use tokio_postgres::Row;
 
 use crate::address::Address;
@@ -11,11 +11,12 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::value::Uuid;
 
-/// So many numbers are asked for at once: not so many rows, since a number that stands there twice is to be seen twice.
+/// The range of sequence numbers requested at a time. It does not limit the number of rows: if a sequence
+/// number is stored twice, both rows must be read.
 const PAGE: i64 = 4_096;
 
-/// Reads copies with a user who may read `auditx.trail`, `auditx.checkpoint` and `auditx.entry`: a member of `auditx_read` or
-/// `auditx_ship`.
+/// Reads copies of trails from a database. The user must be a member of `auditx_read` or `auditx_ship`, which
+/// may read `auditx.trail`, `auditx.checkpoint` and `auditx.entry`.
 pub struct PostgresCopy {
     connection: Connection,
 }
@@ -27,10 +28,10 @@ impl fmt::Debug for PostgresCopy {
 }
 
 impl PostgresCopy {
-    /// Connects. Takes what [`Postgres::new`](crate::Postgres::new) takes.
+    /// Connects to the server. The address is that of [`Postgres::new`](crate::Postgres::new).
     ///
     /// # Errors
-    /// Where the text is no address, or the server cannot be reached.
+    /// If the address is invalid or the server cannot be reached.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Self { connection: Connection::open(&Address::parse(url)?).await? })
     }
@@ -43,8 +44,8 @@ impl PostgresCopy {
         Ok(self.connection.client.query(sql, parameters).await?)
     }
 
-    /// The lines of the next numbers that are there.
-    async fn page(&self, trail: Uuid, from: i64) -> Result<Vec<Shipped>> {
+    /// Returns the lines of the next range of sequence numbers in which lines exist.
+    async fn page(&self, trail: Uuid, from: i64) -> Result<Vec<ShippedLine>> {
         let next = self
             .rows("SELECT min(seq) FROM auditx.entry WHERE trail_id = $1 AND seq >= $2", &[&trail, &from])
             .await?;
@@ -63,21 +64,21 @@ impl PostgresCopy {
 
     async fn trail_of(&self, row: &Row) -> Result<StoredTrail> {
         let (trail, first, next): (Uuid, i64, i64) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
-        let notes = self
+        let stored = self
             .rows("SELECT note FROM auditx.checkpoint WHERE trail_id = $1 ORDER BY size", &[&trail])
             .await?;
-        // A note that cannot be read proves nothing: what it spoke of is unconfirmed then.
-        let note = |text: &str| SignedCheckpoint::parse(text.as_bytes()).ok();
+        // An invalid checkpoint is ignored: the lines it covered are then unconfirmed.
+        let parse = |text: &str| SignedCheckpoint::parse(text.as_bytes()).ok();
         let mut boundaries = Vec::new();
-        for row in &notes {
-            boundaries.extend(note(row.try_get(0)?));
+        for row in &stored {
+            boundaries.extend(parse(row.try_get(0)?));
         }
         Ok(StoredTrail {
             trail: TrailId(trail.0),
             origin: row.try_get(1)?,
             first: u64::try_from(first).unwrap_or(0),
             next: u64::try_from(next).unwrap_or(0),
-            checkpoint: row.try_get::<_, Option<&str>>(4)?.and_then(note),
+            checkpoint: row.try_get::<_, Option<&str>>(4)?.and_then(parse),
             boundaries,
         })
     }
@@ -101,17 +102,17 @@ impl StoredCopy for PostgresCopy {
         Ok(trails)
     }
 
-    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<ShippedLine>> {
         let (trail, from) = (Uuid(trail.0), i64::try_from(from).unwrap_or(i64::MAX));
         self.page(trail, from).await.map_err(ShipperError::new)
     }
 }
 
-fn line_of(row: &Row) -> Result<Shipped> {
+fn line_of(row: &Row) -> Result<ShippedLine> {
     let (seq, hash, line): (i64, &[u8], &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    Ok(Shipped {
+    Ok(ShippedLine {
         seq: u64::try_from(seq).unwrap_or(0),
-        // One of another length is none.
+        // A hash of another length is invalid; the default never matches.
         leaf_hash: Hash::try_from(hash).unwrap_or_default(),
         line: line.to_owned(),
     })

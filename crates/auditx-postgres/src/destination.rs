@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::pin;
 
 use auditx_core::Hash;
-use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, Shipped, TrailId};
+use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, ShippedLine, TrailId};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::Host;
@@ -16,25 +16,25 @@ use crate::entry::{COPY, EntryRow, Month, types};
 use crate::error::{Error, Result};
 use crate::value::Uuid;
 
-/// A server, reached when it is needed. See [`init`](crate::init) for what must be there.
+/// A database as a destination. It connects when needed. [`init`](crate::init) creates the schema.
 pub struct Postgres {
     address: Address,
     id: DestinationId,
-    /// None while something is asked: what is given up in the middle of a question is not asked anything else.
+    /// `None` during a request, so that a connection is not used again after a cancelled request.
     connection: Option<Connection>,
-    /// Months that have a partition, or need none.
+    /// Months whose partition exists or is not needed.
     months: HashSet<Month>,
 }
 
-/// How a batch that was not kept is to be looked at.
+/// Why a batch was not stored.
 enum Refusal {
-    Said(Error),
+    Database(Error),
     Ship(ShipError),
 }
 
 impl From<tokio_postgres::Error> for Refusal {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Said(error.into())
+        Self::Database(error.into())
     }
 }
 
@@ -45,10 +45,11 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Takes a URL, `postgres://user:password@host:port/database`, or PostgreSQL's `key=value` form. Connects to nothing yet.
+    /// Creates a destination from a URL, `postgres://user:password@host:port/database`, or from PostgreSQL's
+    /// `key=value` form. Does not connect yet.
     ///
     /// # Errors
-    /// Where the text is no address.
+    /// If the address is invalid.
     pub fn new(url: &str) -> Result<Self> {
         let address = Address::parse(url)?;
         let config = &address.config;
@@ -70,7 +71,7 @@ impl Postgres {
         }
     }
 
-    async fn keep(
+    async fn store(
         &mut self,
         connection: &mut Connection,
         batch: &Batch,
@@ -79,36 +80,37 @@ impl Postgres {
         let trail = Uuid(batch.trail().0);
         let rows: Vec<EntryRow<'_>> =
             batch.lines().iter().map(|line| EntryRow::of(trail, line, with_body)).collect();
-        self.make_months(connection, &rows).await?;
+        self.create_partitions(connection, &rows).await?;
         let transaction = connection.client.transaction().await?;
         let last = lock_trail(&transaction, trail, batch).await?;
         let first = signed(batch.first());
         if last < first - 1 {
             return Err(Refusal::Ship(ShipError::Fenced));
         }
-        let there = usize::try_from(last + 1 - first).unwrap_or(usize::MAX).min(rows.len());
-        compare(&transaction, trail, &batch.lines()[..there]).await?;
-        if there < rows.len() {
+        let stored = usize::try_from(last + 1 - first).unwrap_or(usize::MAX).min(rows.len());
+        compare(&transaction, trail, &batch.lines()[..stored]).await?;
+        if stored < rows.len() {
             let mut writer = pin!(BinaryCopyInWriter::new(transaction.copy_in(COPY).await?, &types()));
-            for row in &rows[there..] {
+            for row in &rows[stored..] {
                 writer.as_mut().write(&row.columns()).await?;
             }
             writer.finish().await?;
             let Position { seq, leaf_hash } = batch.last();
-            let note = batch.note().map(|note| note.checkpoint.as_str());
+            let checkpoint = batch.checkpoint().map(|checkpoint| checkpoint.signed.as_str());
             transaction
                 .execute(
-                    "UPDATE auditx.trail SET last_seq = $2, last_leaf_hash = $3, checkpoint = coalesce($4, checkpoint), \
-                     updated_at = now() WHERE trail_id = $1",
-                    &[&trail, &signed(seq), &leaf_hash.as_slice(), &note],
+                    "UPDATE auditx.trail SET last_seq = $2, last_leaf_hash = $3, \
+                     checkpoint = coalesce($4, checkpoint), updated_at = now() WHERE trail_id = $1",
+                    &[&trail, &signed(seq), &leaf_hash.as_slice(), &checkpoint],
                 )
                 .await?;
         }
-        if let Some(note) = batch.note().filter(|note| note.is_boundary) {
+        if let Some(boundary) = batch.checkpoint().filter(|checkpoint| checkpoint.is_boundary) {
             transaction
                 .execute(
-                    "INSERT INTO auditx.checkpoint (trail_id, size, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    &[&trail, &signed(note.checkpoint.size()), &note.checkpoint.as_str()],
+                    "INSERT INTO auditx.checkpoint (trail_id, size, note) VALUES ($1, $2, $3) \
+                     ON CONFLICT DO NOTHING",
+                    &[&trail, &signed(boundary.signed.size()), &boundary.signed.as_str()],
                 )
                 .await?;
         }
@@ -116,8 +118,13 @@ impl Postgres {
         Ok(batch.last())
     }
 
-    /// Before the transaction: to make a partition waits for everybody else who inserts.
-    async fn make_months(&mut self, connection: &Connection, rows: &[EntryRow<'_>]) -> Result<(), Refusal> {
+    /// Creates the missing partitions. Called before the transaction, because creating a partition waits for
+    /// all concurrent inserts.
+    async fn create_partitions(
+        &mut self,
+        connection: &Connection,
+        rows: &[EntryRow<'_>],
+    ) -> Result<(), Refusal> {
         for row in rows {
             if let Some(month) = row.month().filter(|month| !self.months.contains(*month)) {
                 connection
@@ -131,8 +138,8 @@ impl Postgres {
     }
 }
 
-/// Locks the trail's row, made where there is none. Gives the number of the last line that is there; one less than the first of the
-/// batch where none is.
+/// Locks the trail's row, creating it if necessary. Returns the sequence number of the last stored line, or
+/// one less than the batch's first line if none is stored.
 async fn lock_trail(transaction: &Transaction<'_>, trail: Uuid, batch: &Batch) -> Result<i64, Refusal> {
     transaction
         .execute(
@@ -147,23 +154,23 @@ async fn lock_trail(transaction: &Transaction<'_>, trail: Uuid, batch: &Batch) -
     Ok(row.get(0))
 }
 
-/// Whether the lines that are there already are the same ones.
-async fn compare(transaction: &Transaction<'_>, trail: Uuid, lines: &[Shipped]) -> Result<(), Refusal> {
+/// Checks that lines which are stored already are the same as these.
+async fn compare(transaction: &Transaction<'_>, trail: Uuid, lines: &[ShippedLine]) -> Result<(), Refusal> {
     let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(()) };
-    let there = transaction
+    let rows = transaction
         .query(
             "SELECT leaf_hash FROM auditx.entry WHERE trail_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq",
             &[&trail, &signed(first.seq), &signed(last.seq)],
         )
         .await?;
-    let mut there = there.iter().map(|row| row.get::<_, &[u8]>(0));
-    match lines.iter().find(|line| there.next() != Some(line.leaf_hash.as_slice())) {
+    let mut stored = rows.iter().map(|row| row.get::<_, &[u8]>(0));
+    match lines.iter().find(|line| stored.next() != Some(line.leaf_hash.as_slice())) {
         Some(line) => Err(Refusal::Ship(ShipError::Diverged { at: line.seq })),
         None => Ok(()),
     }
 }
 
-/// PostgreSQL has no unsigned numbers; no trail gets that far.
+/// Converts to bigint: PostgreSQL has no unsigned integers. No trail reaches the limit.
 fn signed(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
@@ -178,7 +185,8 @@ impl Destination for Postgres {
         let row = connection
             .client
             .query_opt(
-                "SELECT last_seq, last_leaf_hash FROM auditx.trail WHERE trail_id = $1 AND last_seq >= first_seq",
+                "SELECT last_seq, last_leaf_hash FROM auditx.trail \
+                 WHERE trail_id = $1 AND last_seq >= first_seq",
                 &[&Uuid(trail.0)],
             )
             .await
@@ -187,25 +195,25 @@ impl Destination for Postgres {
         let Some(row) = row else { return Ok(None) };
         let (seq, hash): (i64, &[u8]) = (row.get(0), row.get(1));
         let (Ok(seq), Ok(leaf_hash)) = (u64::try_from(seq), Hash::try_from(hash)) else {
-            return Err(ShipError::retry("PostgreSQL: the row of auditx.trail is damaged"));
+            return Err(ShipError::retry("PostgreSQL: the trail's row in auditx.trail is damaged"));
         };
         Ok(Some(Position { seq, leaf_hash }))
     }
 
     async fn send(&mut self, batch: &Batch) -> Result<Position, ShipError> {
-        // A single line that is refused may be one that jsonb alone refuses.
+        // If a single line is refused, try it without the jsonb column, which may be the only cause.
         let attempts: &[bool] = if batch.lines().len() == 1 { &[true, false] } else { &[true] };
         let mut refusal = None;
         for with_body in attempts {
             let mut connection = self.connection().await?;
-            match self.keep(&mut connection, batch, *with_body).await {
+            match self.store(&mut connection, batch, *with_body).await {
                 Ok(position) => {
                     self.connection = Some(connection);
                     return Ok(position);
                 }
                 Err(Refusal::Ship(error)) => return Err(error),
-                Err(Refusal::Said(error)) if error.is_about_content() => refusal = Some(error),
-                Err(Refusal::Said(error)) => return Err(error.into()),
+                Err(Refusal::Database(error)) if error.is_about_content() => refusal = Some(error),
+                Err(Refusal::Database(error)) => return Err(error.into()),
             }
         }
         match (refusal, batch.lines()) {

@@ -1,15 +1,16 @@
-//! One line as a row of `auditx.entry`.
+//! Converts a line to a row of `auditx.entry`.
 
 use std::borrow::Cow;
 
 use auditx_core::{Field, Moment, Row};
-use auditx_ship::Shipped;
+use auditx_ship::ShippedLine;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::value::{Jsonb, Timestamptz, Uuid};
 
-pub(crate) const COPY: &str = "COPY auditx.entry (trail_id, seq, recorded_at, company, branch, actor, action, module, level, \
-     entity_type, entity_id, reference_no, leaf_hash, line, body) FROM STDIN (FORMAT binary)";
+pub(crate) const COPY: &str = "COPY auditx.entry (trail_id, seq, recorded_at, company, branch, actor, \
+     action, module, level, entity_type, entity_id, reference_no, leaf_hash, line, body) \
+     FROM STDIN (FORMAT binary)";
 
 const TEXTS: [Field; 9] = [
     Field::CompanyId,
@@ -30,13 +31,13 @@ pub(crate) fn types() -> Vec<Type> {
     types
 }
 
-/// The columns of a line, read once.
+/// The columns of a line.
 #[derive(Debug)]
 pub(crate) struct EntryRow<'l> {
     trail: Uuid,
     seq: i64,
     recorded_at: Timestamptz,
-    /// `yyyymm` of that moment.
+    /// The month of the timestamp; `None` if the line has no timestamp.
     month: Option<Month>,
     texts: [Option<Cow<'l, str>>; 9],
     leaf_hash: &'l [u8],
@@ -48,17 +49,18 @@ pub(crate) struct EntryRow<'l> {
 pub(crate) type Month = String;
 
 impl<'l> EntryRow<'l> {
-    /// A line that says no time, such as the stub of an erased one, is put at the beginning of 1970.
-    pub(crate) fn of(trail: Uuid, shipped: &'l Shipped, with_body: bool) -> Self {
+    /// Creates the row of a line. A line without a timestamp, such as the stub of an erased line, gets the
+    /// time 1970-01-01.
+    pub(crate) fn of(trail: Uuid, shipped: &'l ShippedLine, with_body: bool) -> Self {
         let line = shipped.line.as_str();
         let row = Row::read_text(line).ok();
         let text = |field| {
             let text = row.as_ref().filter(|row| row.has(field))?.text(field);
-            // No text of PostgreSQL's holds the character NUL.
+            // PostgreSQL's type text cannot contain the character NUL.
             Some(if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text })
         };
         let moment = text(Field::Timestamp).and_then(|text| Some((Moment::parse(&text)?, text)));
-        let is_refused = memchr::memmem::find(line.as_bytes(), b"\\u0000").is_some();
+        let has_nul = memchr::memmem::find(line.as_bytes(), b"\\u0000").is_some();
         Self {
             trail,
             seq: i64::try_from(shipped.seq).unwrap_or(i64::MAX),
@@ -69,7 +71,7 @@ impl<'l> EntryRow<'l> {
             texts: TEXTS.map(text),
             leaf_hash: &shipped.leaf_hash,
             line,
-            body: (with_body && row.is_some() && !is_refused).then_some(Jsonb(line)),
+            body: (with_body && row.is_some() && !has_nul).then_some(Jsonb(line)),
         }
     }
 
@@ -90,13 +92,16 @@ mod tests {
     use super::*;
 
     fn row_of(line: &str, check: impl FnOnce(&EntryRow<'_>)) {
-        let shipped = Shipped { seq: 7, leaf_hash: [0; 32], line: line.to_owned() };
+        let shipped = ShippedLine { seq: 7, leaf_hash: [0; 32], line: line.to_owned() };
         check(&EntryRow::of(Uuid([1; 16]), &shipped, true));
     }
 
     #[test]
-    fn what_jsonb_refuses_has_no_body_and_what_text_refuses_is_marked() {
-        let line = r#"{"seq":7,"timestamp":"2026-11-27T04:30:52.313863Z","level":"NORMAL","description":"a\u0000b","user":"x\u0000y"}"#;
+    fn a_line_with_nul_has_no_body_and_a_replacement_character() {
+        let line = concat!(
+            r#"{"seq":7,"timestamp":"2026-11-27T04:30:52.313863Z","level":"NORMAL","#,
+            r#""description":"a\u0000b","user":"x\u0000y"}"#,
+        );
         row_of(line, |row| {
             assert!(row.body.is_none());
             assert_eq!(row.texts[2].as_deref(), Some("x\u{fffd}y"));
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_time_stands_at_the_beginning_of_1970() {
+    fn a_line_without_a_timestamp_gets_1970() {
         row_of(r#"{"seq":7,"erased":"00"}"#, |row| {
             assert!(row.month().is_none() && row.texts.iter().all(Option::is_none));
             assert_eq!(row.recorded_at.0, -946_684_800_000_000);

@@ -1,28 +1,30 @@
-//! What goes wrong with a server, in words and as a shipper needs it.
+//! The error type of this crate, and its conversion to a shipper's error.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use auditx_ship::ShipError;
 
-/// What this crate's calls return.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server did not do what was asked.
+/// An error of a PostgreSQL server or of the connection to it.
 #[derive(Debug)]
 pub struct Error {
     message: String,
     is_about_content: bool,
-    /// No server said this.
-    is_of_the_way: bool,
+    /// Whether there was no response from a server.
+    is_unreachable: bool,
 }
 
 impl Error {
-    pub(crate) fn said(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_about_content: false, is_of_the_way: false }
+    /// Creates an error of a server that refused, or of an invalid setting.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_about_content: false, is_unreachable: false }
     }
 
-    /// The server refuses a value for what it is: a data exception (class 22), a constraint (23), a limit (54).
+    /// Returns whether the server refused a value because of its content: a data exception (SQLSTATE class
+    /// 22), a constraint (23) or a limit (54).
     pub(crate) fn is_about_content(&self) -> bool {
         self.is_about_content
     }
@@ -42,7 +44,7 @@ impl From<tokio_postgres::Error> for Error {
             let code = database.code().code();
             return Self {
                 message: format!("PostgreSQL: {} (SQLSTATE {code})", database.message()),
-                is_of_the_way: false,
+                is_unreachable: false,
                 is_about_content: ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             };
         }
@@ -52,12 +54,12 @@ impl From<tokio_postgres::Error> for Error {
             message.push_str(&format!(": {error}"));
             source = error.source();
         }
-        Self { is_of_the_way: true, ..Self::said(message) }
+        Self { is_unreachable: true, ..Self::refused(message) }
     }
 }
 
 impl From<Error> for ShipError {
     fn from(error: Error) -> Self {
-        if error.is_of_the_way { Self::unreachable(error) } else { Self::retry(error) }
+        if error.is_unreachable { Self::unreachable(error) } else { Self::retry(error) }
     }
 }

@@ -1,4 +1,5 @@
-//! Ships audit trails to PostgreSQL 15 or newer, and keeps there the exact lines, insert-only, beside columns to query by.
+//! Ships audit trails to PostgreSQL 15 or newer. The exact lines are stored insert-only, with additional
+//! columns for queries.
 //!
 //! ```no_run
 //! use auditx_postgres::Postgres;
@@ -9,17 +10,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! One transaction a batch: it locks the trail's row, compares what is there already, copies the rest in (binary COPY), moves the row
-//! and commits. So each line is there once, in order and without a gap, whatever is repeated, and however often a connection or a
-//! server dies. [`init`] makes the schema; anybody with `psql` can check a line:
+//! Each batch is one transaction: it locks the trail's row, compares lines that are stored already, copies
+//! the rest (binary COPY), updates the row and commits. Each line is therefore stored once, in order and
+//! without a gap, even if batches are sent again or connections and servers fail. [`init`] creates the
+//! schema. This query checks the stored lines with `psql`:
 //!
 //! ```sql
 //! SELECT seq FROM auditx.entry
-//! WHERE leaf_hash <> sha256('\x00'::bytea || convert_to(line, 'UTF8')) AND line NOT LIKE '{"seq":%,"erased":"%"}';
+//! WHERE leaf_hash <> sha256('\x00'::bytea || convert_to(line, 'UTF8'))
+//! AND line NOT LIKE '{"seq":%,"erased":"%"}';
 //! ```
 //!
-//! Connections that leave the machine are encrypted, and the server's certificate is checked against the machine's own authorities or
-//! those of `sslrootcert=FILE`; `sslmode=disable` turns that off.
+//! Connections to other machines are encrypted, and the server's certificate is verified with the machine's
+//! certificate authorities or those of `sslrootcert=FILE`; `sslmode=disable` turns both off.
 
 mod error;
 mod address;

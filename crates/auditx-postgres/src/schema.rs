@@ -1,32 +1,33 @@
-//! The schema `auditx`: made and brought up to date by whoever may create roles, never by a shipper.
+//! Creates and upgrades the schema `auditx`. A user who may create roles does this, never a shipper.
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 
-/// Each is run once, in order, in one transaction with the note that it was.
+/// The migrations. Each runs once, in order, in the transaction that also records it.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// Makes the schema `auditx` and the roles `auditx_owner`, `auditx_ship` and `auditx_read`, or brings them up to date. Grant
-/// `auditx_ship` to the user that ships, and `auditx_read` to those who query. Gives the version that was there before; 0 where there was none.
+/// Creates or upgrades the schema `auditx` and the roles `auditx_owner`, `auditx_ship` and `auditx_read`.
+/// Grant `auditx_ship` to the shipper's user, and `auditx_read` to users who query. Returns the previous
+/// version of the schema, or 0 if there was none.
 ///
 /// # Errors
-/// Where the server cannot be reached or refuses: the user must be allowed to create roles and a schema. Where the database is not
-/// in UTF-8, or its schema is newer than this version knows.
+/// If the server cannot be reached or refuses (the user must be allowed to create roles and a schema), if the
+/// database's encoding is not UTF-8, or if the schema is newer than this version supports.
 pub async fn init(url: &str) -> Result<usize> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     let client = &mut connection.client;
     let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
     if encoding != "UTF8" {
-        return Err(Error::said(format!(
-            "the database is in {encoding}, and lines are UTF-8: make another one"
+        return Err(Error::refused(format!(
+            "the encoding of the database is {encoding}: create a database with the encoding UTF8"
         )));
     }
     let transaction = client.transaction().await?;
-    // Two at once wait for each other; the number is the name of nothing else.
+    // Concurrent calls wait for each other on this lock.
     transaction.execute("SELECT pg_advisory_xact_lock(hashtext('auditx.migration'))", &[]).await?;
     transaction
         .batch_execute(
@@ -38,8 +39,9 @@ pub async fn init(url: &str) -> Result<usize> {
         transaction.query_one("SELECT coalesce(max(version), 0) FROM auditx.migration", &[]).await?.get(0);
     let before = usize::try_from(newest).unwrap_or(0);
     if before > VERSION {
-        return Err(Error::said(format!(
-            "the schema has version {before}, and this program knows up to {VERSION}: use a newer one"
+        return Err(Error::refused(format!(
+            "the schema has version {before}, but this program supports versions up to {VERSION}: \
+             use a newer program"
         )));
     }
     for (version, migration) in (1_i32..).zip(MIGRATIONS).skip(before) {

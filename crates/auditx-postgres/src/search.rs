@@ -1,4 +1,5 @@
-//! Questions to a server: the query language in SQL, as far as SQL can say it, and of each line that comes as it is.
+//! Searches a database with the query language: SQL selects candidates, and the query is then evaluated on
+//! each line.
 
 use std::ops::ControlFlow;
 
@@ -10,10 +11,10 @@ use crate::copy::PostgresCopy;
 use crate::error::Result;
 use crate::value::{Timestamptz, Uuid};
 
-/// So many lines are fetched at once.
+/// The number of lines fetched at a time.
 const PAGE: usize = 2_000;
 
-/// What is asked of a server.
+/// A search in a database.
 #[derive(Debug, Clone)]
 pub struct Search {
     query: Query,
@@ -21,35 +22,36 @@ pub struct Search {
     order: Order,
 }
 
-/// Where a page ended.
-struct Place {
+/// The last row of a page.
+struct PageEnd {
     recorded_at: Timestamptz,
     trail: Uuid,
     seq: i64,
 }
 
 impl Search {
-    /// Every entry of all trails that is asked for, oldest first.
+    /// Creates a search for all entries of all trails that match the query, oldest first.
     #[must_use]
     pub fn new(query: Query) -> Self {
         Self { query, trail: None, order: Order::OldestFirst }
     }
 
-    /// Only of this trail.
+    /// Default: all trails. Restricts the search to one trail.
     #[must_use]
     pub fn trail(mut self, trail: TrailId) -> Self {
         self.trail = Some(trail);
         self
     }
 
-    /// By the time of entries, those of one moment by trail and number.
+    /// Default: oldest first. The order by timestamp; entries with the same timestamp are ordered by trail
+    /// and sequence number.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    fn sql(&self, after: Option<&Place>) -> (String, Vec<Box<dyn ToSql + Sync>>) {
+    fn sql(&self, after: Option<&PageEnd>) -> (String, Vec<Box<dyn ToSql + Sync>>) {
         let SqlCondition { text, parameters } = self.query.sql();
         let mut bound: Vec<Box<dyn ToSql + Sync>> = parameters.into_iter().map(boxed).collect();
         let mut conditions = if text.is_empty() { Vec::new() } else { vec![text] };
@@ -64,12 +66,13 @@ impl Search {
             Order::OldestFirst => ("", ">"),
             Order::NewestFirst => (" DESC", "<"),
         };
-        if let Some(Place { recorded_at, trail, seq }) = after {
+        if let Some(PageEnd { recorded_at, trail, seq }) = after {
             let (moment, trail, seq) =
                 (bind(Box::new(*recorded_at)), bind(Box::new(*trail)), bind(Box::new(*seq)));
-            // The first alone leaves out partitions.
+            // The first condition is redundant, but only with it can the server skip partitions.
             conditions.push(format!(
-                "recorded_at {beyond}= {moment} AND (recorded_at, trail_id, seq) {beyond} ({moment}, {trail}, {seq})"
+                "recorded_at {beyond}= {moment} \
+                 AND (recorded_at, trail_id, seq) {beyond} ({moment}, {trail}, {seq})"
             ));
         }
         let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
@@ -89,13 +92,14 @@ fn boxed(parameter: SqlParameter) -> Box<dyn ToSql + Sync> {
 }
 
 impl PostgresCopy {
-    /// Visits the entries asked for, in order, until the visitor has enough. Gives how many lines could not be read.
+    /// Calls `visit` for each matching entry, in order, until it breaks. Returns the number of lines that
+    /// could not be parsed.
     ///
-    /// Costs what the server's plan costs, once for each two thousand lines: give a span of time, an entity or a user where there are
-    /// many.
+    /// The SQL query runs once for every 2,000 candidates. In a large database, restrict the query to a time
+    /// range, an entity or a user.
     ///
     /// # Errors
-    /// Where the server cannot be asked.
+    /// If the database cannot be reached or refuses.
     pub async fn search(
         &mut self,
         search: &Search,
@@ -121,8 +125,11 @@ impl PostgresCopy {
             let Some(last) = page.last().filter(|_| page.len() == PAGE) else {
                 return Ok(unreadable);
             };
-            after =
-                Some(Place { recorded_at: last.try_get(0)?, trail: last.try_get(1)?, seq: last.try_get(2)? });
+            after = Some(PageEnd {
+                recorded_at: last.try_get(0)?,
+                trail: last.try_get(1)?,
+                seq: last.try_get(2)?,
+            });
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Values in PostgreSQL's binary form that its client crate has no type for.
+//! PostgreSQL's binary formats of types that the client crate does not support.
 
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-/// A uuid: sixteen bytes.
+/// A `uuid`: 16 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Uuid(pub(crate) [u8; 16]);
 
@@ -27,7 +27,7 @@ impl<'a> FromSql<'a> for Uuid {
     accepts!(UUID);
 }
 
-/// A jsonb: a version, then the text, which the server parses.
+/// A `jsonb`: a version byte and the text, which the server parses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Jsonb<'l>(pub(crate) &'l str);
 
@@ -43,7 +43,7 @@ impl ToSql for Jsonb<'_> {
     to_sql_checked!();
 }
 
-/// A timestamptz: microseconds since the beginning of 2000, in UTC.
+/// A `timestamptz`: microseconds since 2000-01-01 UTC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timestamptz(pub(crate) i64);
 

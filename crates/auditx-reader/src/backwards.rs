@@ -1,6 +1,7 @@
-//! Where the last N lines of a trail begin, found from its end: the time it takes depends on N, not on the trail.
+//! Finds the beginning of the last N lines of a trail from its end. The time depends on N, not on the trail.
 //!
-//! Plain segments are read backwards block by block; of compressed ones only those that the N lines reach are read.
+//! Plain segments are read backwards in blocks; of the compressed ones only those that contain the N lines
+//! are read.
 
 use std::fs::File;
 use std::io;
@@ -15,10 +16,11 @@ use crate::segment::Segment;
 
 const BLOCK: usize = 64 * 1024;
 
-/// Cuts a listing down to its last `count` lines, the first segment of them opened at its first line.
+/// Truncates a listing to its last `count` lines. Returns the first segment of them, positioned at its first
+/// line.
 ///
-/// A segment that cannot be read stays in the list: reading it forwards says what is wrong with it.
-pub(crate) fn cut_to_last(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
+/// A segment that cannot be read stays in the list: reading it forwards reports what is wrong with it.
+pub(crate) fn truncate_to_last(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
     let mut missing = count;
     if let Some(Ok(active)) = &mut listing.active {
         missing -= move_to_last(active, missing, false)?;
@@ -35,8 +37,8 @@ pub(crate) fn cut_to_last(listing: &mut Listing, count: u64) -> Result<Option<Se
     }
     listing.sealed.drain(..listing.sealed.len() - kept);
     if missing > 0 && !listing.legacy.is_empty() {
-        // All lines of the sealed segments are wanted, and older ones.
-        return cut_legacy(listing, missing);
+        // All lines of the sealed segments are needed, and older ones.
+        return truncate_legacy(listing, missing);
     }
     listing.legacy.clear();
     if first.is_some() {
@@ -45,8 +47,8 @@ pub(crate) fn cut_to_last(listing: &mut Listing, count: u64) -> Result<Option<Se
     Ok(first.map(|(segment, _)| segment))
 }
 
-/// Cuts the files that the Python package rotated down to their last `count` lines.
-fn cut_legacy(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
+/// Truncates the files that the Python package rotated to their last `count` lines.
+fn truncate_legacy(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
     let (mut missing, mut kept, mut first) = (count, 0, None);
     for path in listing.legacy.iter().rev() {
         if missing == 0 {
@@ -65,22 +67,22 @@ fn cut_legacy(listing: &mut Listing, count: u64) -> Result<Option<Segment>> {
     Ok(first)
 }
 
-/// A sealed segment opened at its last `count` lines, and how many it has of them.
+/// Opens a sealed segment at its last `count` lines. Also returns how many of them it has.
 fn open_at_last(sealed: &SealedSegment, count: u64) -> Result<Option<(Segment, u64)>> {
     let Some(mut segment) = Segment::open_sealed(sealed)? else { return Ok(None) };
     if segment.plain_file().is_some() {
         let found = move_to_last(&mut segment, count, true)?;
         return Ok(Some((segment, found)));
     }
-    // Damage ends the count; reading forwards meets it at the same place.
+    // Damage ends the count; reading forwards stops at the same position.
     let lines = segment.count_lines();
     let Some(mut segment) = Segment::open_sealed(sealed)? else { return Ok(None) };
     segment.skip_lines(lines.saturating_sub(count))?;
     Ok(Some((segment, lines.min(count))))
 }
 
-/// Moves a plain segment to where its last `count` lines begin and says how many it has of them. Bytes after the last
-/// newline are a line of a sealed segment, and none yet of an active one.
+/// Moves a plain segment to the beginning of its last `count` lines, and returns how many of them it has.
+/// Bytes after the last newline count as a line in a sealed segment, but not in an active one.
 fn move_to_last(segment: &mut Segment, count: u64, is_sealed: bool) -> Result<u64> {
     let Some(file) = segment.plain_file() else { return Ok(0) };
     let (start, found) = find_last(file, count, is_sealed)
@@ -89,11 +91,11 @@ fn move_to_last(segment: &mut Segment, count: u64, is_sealed: bool) -> Result<u6
     Ok(found)
 }
 
-/// Where the last `count` lines begin, and how many there are.
+/// The offset of the last `count` lines, and how many there are.
 fn find_last(file: &File, count: u64, is_sealed: bool) -> io::Result<(u64, u64)> {
     let mut end = file.metadata()?.len();
     let mut block = vec![0; BLOCK];
-    // Newlines end lines: the one before the wanted lines is the one that was met after `count` others.
+    // A newline ends a line, so the lines wanted begin after the newline that is found after `count` others.
     let mut newlines = 0;
     let mut is_last_byte = true;
     while end > 0 {

@@ -1,6 +1,6 @@
-//! The crate's one error: opaque, with a predicate for each thing a caller can do about it.
+//! The error of this crate: opaque, with a predicate for each thing a caller can do about it.
 //!
-//! It keeps the path and the byte offset where they exist and the underlying cause as `source()`.
+//! It keeps the path and the byte offset if they exist, and the underlying cause as `source()`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -19,9 +19,9 @@ enum Kind {
     Invalid,
 }
 
-/// What could not be read, where, and why.
+/// An error of reading a trail: what could not be read, where, and why.
 ///
-/// The message says it for people; the predicates say it for programs.
+/// The message is for people, the predicates are for programs.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -55,7 +55,7 @@ impl Error {
         Self::new(Kind::Storage, what, path).because(source)
     }
 
-    /// What the core says about the file system; it names the path itself.
+    /// Wraps an error of `auditx-core`, whose message names the path itself.
     pub(crate) fn from_core(error: auditx_core::Error) -> Self {
         let mut own = Self::unusable(error.to_string());
         own.0.kind = Kind::Storage;
@@ -75,7 +75,7 @@ impl Error {
         Self::new(Kind::Invalid, message, path)
     }
 
-    /// A value that cannot be used, whatever the trail.
+    /// An invalid value of the caller, independent of any trail.
     pub(crate) fn unusable(message: impl Into<String>) -> Self {
         let message = message.into();
         Self(Box::new(Inner { kind: Kind::Invalid, message, path: None, offset: None, source: None }))
@@ -90,9 +90,9 @@ impl Error {
         self
     }
 
-    /// Why the trail was to be verified, which could not be done.
-    pub(crate) fn doubting(mut self, doubt: &str) -> Self {
-        self.0.message = format!("{doubt}, and the trail cannot be verified: {}", self.0.message);
+    /// Adds the reason why the trail had to be verified, which failed.
+    pub(crate) fn while_verifying(mut self, doubt: &str) -> Self {
+        self.0.message = format!("{doubt}, but the trail cannot be verified: {}", self.0.message);
         self
     }
 
@@ -101,37 +101,39 @@ impl Error {
         self
     }
 
-    /// There is no such directory, or in it not what was asked for.
+    /// `true` if the directory does not exist or does not hold what was asked for.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.0.kind == Kind::Missing
     }
 
-    /// The file system refused: no permission, an I/O error.
+    /// `true` if the file system failed: no permission, an I/O error.
     #[must_use]
     pub fn is_storage(&self) -> bool {
         self.0.kind == Kind::Storage
     }
 
-    /// Something that is no regular file stands in the place of one: a symbolic link, a FIFO, a device.
+    /// `true` if something other than a regular file has the name of a file: a symbolic link, a FIFO, a
+    /// device.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.0.kind == Kind::Refused
     }
 
-    /// A file is not what was written: a damaged compressed segment, or one that was cut while it was read.
+    /// `true` if a file is not what was written: a damaged compressed segment, a file truncated while it was
+    /// read, or lines that differ from what was signed.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         self.0.kind == Kind::Corrupt
     }
 
-    /// One line is no entry. The lines around it can be read.
+    /// `true` if one line is not an entry. The lines around it can be read.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.0.kind == Kind::Unreadable
     }
 
-    /// A value given by the caller cannot be used; the message says which and why.
+    /// `true` if a value given by the caller cannot be used; the message says which and why.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
         self.0.kind == Kind::Invalid
@@ -143,13 +145,13 @@ impl Error {
         self.0.path.as_deref()
     }
 
-    /// Where in the file, in bytes from its beginning; in a compressed file, of its decompressed text.
+    /// The byte offset in the file; in a compressed file, in its decompressed text.
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
     }
 
-    /// What is wrong, without the place.
+    /// The message and its cause, without path and offset.
     #[must_use]
     pub fn why(&self) -> String {
         match &self.0.source {
@@ -164,7 +166,7 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         match (&self.0.path, self.0.offset) {
             (Some(path), Some(offset)) => write!(f, " ({}, byte {offset})", path.display())?,
-            // A message of the core names the path already.
+            // A message of `auditx-core` already names the path.
             (Some(path), None) if !self.0.message.contains(&*path.to_string_lossy()) => {
                 write!(f, " ({})", path.display())?;
             }

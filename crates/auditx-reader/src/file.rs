@@ -1,6 +1,6 @@
-//! Opening a file of a trail: for reading, regular files only, never through a symbolic link, never waiting.
+//! Opens the files of a trail for reading: regular files only, never through a symbolic link, never blocking.
 //!
-//! Unlike a writer it takes files of any owner: an auditor reads what a service wrote.
+//! Unlike the writer, it accepts files of any owner: an auditor reads what a service wrote.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -11,31 +11,31 @@ use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
 
-/// More than any note of ours, or an identity, has.
+/// More than any checkpoint or identity of auditx.
 const MOST_SMALL_BYTES: u64 = 64 * 1024;
 
-/// A file's place on a disk: the same as long as it is the same file, whatever its name.
+/// Identifies a file by device and inode, independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
 
-impl Place {
+impl FileId {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    /// Of whatever has this name now.
+    /// The file that has this name now.
     pub(crate) fn named(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
     }
 }
 
-/// Opens a regular file; none where there is none of that name.
+/// Opens a regular file; `None` if it does not exist.
 ///
 /// # Errors
-/// `is_refused` for anything but a regular file, `is_storage` where the file system refuses.
+/// `is_refused` for anything but a regular file, `is_storage` if the file cannot be opened.
 pub(crate) fn open(path: &Path) -> Result<Option<File>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
@@ -45,7 +45,8 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
         Ok((metadata, file)) if metadata.is_file() => Ok(Some(file)),
         Ok((metadata, _)) => Err(refusal(metadata.file_type(), path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        // Opening a symbolic link, a socket or a locked-away file fails: the name says which it was.
+        // Opening a symbolic link, a socket or a file without permission fails: the file type tells them
+        // apart.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.is_file() => Err(refusal(metadata.file_type(), path)),
             _ => Err(Error::storage("cannot open the file", path, error)),
@@ -53,8 +54,8 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// The bytes of a file of `.auditx`, a checkpoint or the identity; none where there is none of that name. Of what is longer
-/// than any of them the beginning, which is none of them either.
+/// Returns the bytes of a checkpoint or of the identity; `None` if the file does not exist. A file that is
+/// too long is cut, so that it cannot be parsed.
 ///
 /// # Errors
 /// As [`open`].
@@ -68,10 +69,10 @@ pub(crate) fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn refusal(file_type: FileType, path: &Path) -> Error {
-    Error::refused(format!("{} stands in the place of a file", kind_of(file_type)), path)
+    Error::refused(format!("{} instead of a regular file", kind_of(file_type)), path)
 }
 
-/// What something is, in words.
+/// The name of a file type, for messages.
 pub(crate) fn kind_of(file_type: FileType) -> &'static str {
     if file_type.is_symlink() {
         "a symbolic link"
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regular_files_are_opened_and_a_fifo_is_not_waited_for() {
+    fn only_regular_files_are_opened_and_a_fifo_does_not_block() {
         let directory = tempfile::tempdir().unwrap();
         let [file, link, fifo, none] =
             ["file", "link", "fifo", "none"].map(|name| directory.path().join(name));

@@ -1,4 +1,4 @@
-//! One line by its number.
+//! Finds one line by its number.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use crate::listing::Listing;
 use crate::segment::Segment;
 use crate::verify::{VerifyOptions, verify};
 
-/// The line with this number; `None` if the trail does not hold it: not yet, or not any more.
+/// Returns the line with this number; `None` if the trail does not hold it yet or no longer.
 ///
-/// Costs reading its segment up to it, and a few small files; if the cache of tree nodes does not say what
-/// the line must be, reading every line.
+/// Costs reading its segment up to the line, and a few small files; if the tile cache does not lead to the
+/// checkpoint, every line is read.
 ///
 /// # Errors
-/// `is_missing` if there is no such directory; `is_corrupt` if the line is not as it was signed;
+/// `is_missing` if the directory does not exist; `is_corrupt` if the line differs from what was signed;
 /// `is_storage`, `is_refused` or `is_corrupt` if the segment that must hold the line cannot be read.
 pub fn find_line(directory: &Path, seq: u64) -> Result<Option<Line>> {
     let found = find_unchecked(directory, seq)?;
@@ -27,24 +27,24 @@ pub fn find_line(directory: &Path, seq: u64) -> Result<Option<Line>> {
     Ok(found)
 }
 
-/// Refuses a line that a checkpoint names and that is another one than was signed.
+/// Fails if the line is signed and differs from what was signed.
 fn compare(directory: &Path, seq: u64, line: &Line) -> Result<()> {
     let head = Head::of(directory);
     if head.signed.is_none_or(|signed| seq >= signed) {
         return Ok(());
     }
     let refusal = |message: String| Err(Error::corrupt(message, line.path()).at_byte(line.offset()));
-    match head.ledger.as_ref().and_then(|ledger| ledger.leaf(seq)) {
+    match head.signed_leaves.as_ref().and_then(|signed_leaves| signed_leaves.leaf(seq)) {
         Some(hash) if leaf_of(line.bytes()).is_some_and(|leaf| leaf.hash == hash) => Ok(()),
-        Some(_) => refusal(format!("line {seq} is not as it was signed: run `auditx verify`")),
+        Some(_) => refusal(format!("line {seq} differs from what was signed: run `auditx verify`")),
         None => match verify(directory, &VerifyOptions::new(), &mut |_, _| ())?.fault {
-            Some(fault) => refusal(format!("the trail is not what was signed: {fault}")),
+            Some(fault) => refusal(format!("the trail differs from what was signed: {fault}")),
             None => Ok(()),
         },
     }
 }
 
-/// The same, whatever was signed.
+/// Finds the line without comparing it with what was signed.
 pub(crate) fn find_unchecked(directory: &Path, seq: u64) -> Result<Option<Line>> {
     let listing = Listing::of(directory)?;
     let begins_before = |segment: &Segment| segment.first_seq().is_some_and(|first_seq| first_seq <= seq);

@@ -1,8 +1,8 @@
-//! What a trail must hold, by its latest checkpoint: read once before a reading command reads lines.
+//! What a trail must hold according to its latest checkpoint, read once before a reading command reads lines.
 //!
-//! A [`Head`] is made of a few small files. Where something about them is not as the writer leaves it, it says so as a doubt,
-//! and reading every line ([`verify`](crate::verify)) decides what is wrong. A doubt may be unfounded; what it costs then is
-//! time.
+//! A [`Head`] is read from a few small files. If they are not as the writer leaves them, it records a reason
+//! for doubt, and verifying every line ([`verify`](crate::verify)) decides what is wrong. A doubt may be
+//! unfounded; the only cost is time.
 
 use std::fs;
 use std::path::Path;
@@ -14,21 +14,22 @@ use auditx_core::{
 
 use crate::file;
 use crate::identity::log_name;
-use crate::ledger::Ledger;
+use crate::signed_leaves::SignedLeaves;
 use crate::verify::record::{self, Record};
 
-/// What is known before any line is read.
+/// The state of a trail that is known before any line is read.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    /// The hashes of the signed lines; `None` if nothing is signed, or if the cache of tree nodes cannot tell.
-    pub(crate) ledger: Option<Ledger>,
-    /// How many lines are signed; `None` if there is no checkpoint that can be read.
+    /// The hashes of the signed lines; `None` if nothing is signed or the tile cache does not lead to the
+    /// checkpoint.
+    pub(crate) signed_leaves: Option<SignedLeaves>,
+    /// The number of signed lines; `None` if no checkpoint can be read.
     pub(crate) signed: Option<u64>,
-    /// The number of the first line, which is more than 0 if segments were retired.
+    /// The number of the first line; more than 0 if segments were retired.
     pub(crate) first_seq: u64,
-    /// Why every line must be read to know whether something is wrong.
+    /// Why every line must be read to find out whether the trail is intact; `None` if there is no doubt.
     pub(crate) doubt: Option<String>,
-    /// For trails written by hand, whose indexes no line names.
+    /// For trails written by tests, whose indexes no line names.
     #[cfg(test)]
     pub(crate) trusts_indexes: bool,
 }
@@ -37,44 +38,45 @@ impl Head {
     pub(crate) fn of(directory: &Path) -> Self {
         let checkpoint = match newest_checkpoint(directory) {
             Ok(Some(checkpoint)) => checkpoint,
-            // A trail that nobody signed yet, and a directory of legacy lines: the first numbered line tells them apart.
+            // Either a trail that is not signed yet or a directory of legacy lines: the first numbered line
+            // tells them apart.
             Ok(None) => return Self::default(),
             Err(doubt) => return Self { doubt: Some(doubt), ..Self::default() },
         };
-        let ledger = Ledger::open(Tiles::open(directory), &checkpoint);
+        let signed_leaves = SignedLeaves::open(Tiles::open(directory), &checkpoint);
         let mut head = Self { signed: Some(checkpoint.size()), ..Self::default() };
-        let outcome = match &ledger {
-            Some(ledger) => head.examine(directory, &checkpoint, ledger),
-            None => Err("the cache of tree nodes does not lead to the checkpoint".to_owned()),
+        let outcome = match &signed_leaves {
+            Some(signed_leaves) => head.examine(directory, &checkpoint, signed_leaves),
+            None => Err("the tile cache does not lead to the checkpoint".to_owned()),
         };
         head.doubt = outcome.err();
-        head.ledger = ledger;
+        head.signed_leaves = signed_leaves;
         head
     }
 
-    /// Whether the writer made this index: the line that names it by its hash is in the signed tree.
-    pub(crate) fn believes(&self, index: &SegmentIndex) -> bool {
+    /// Whether the writer made this index: the line that names its hash is in the signed tree.
+    pub(crate) fn trusts(&self, index: &SegmentIndex) -> bool {
         #[cfg(test)]
         if self.trusts_indexes {
             return true;
         }
-        let ledger = self.ledger.as_ref();
-        ledger.zip(index.record()).is_some_and(|(ledger, record)| ledger.holds(record))
+        let signed_leaves = self.signed_leaves.as_ref();
+        signed_leaves.zip(index.record()).is_some_and(|(signed_leaves, record)| signed_leaves.holds(record))
     }
 
     fn examine(
         &mut self,
         directory: &Path,
         checkpoint: &SignedCheckpoint,
-        ledger: &Ledger,
+        signed_leaves: &SignedLeaves,
     ) -> Result<(), String> {
         if log_name(directory).as_deref() != Some(checkpoint.origin()) {
             return Err(".auditx/trail.json names another trail than the checkpoint".to_owned());
         }
-        let lines = control_lines(directory).ok().flatten().ok_or(".auditx/control.jsonl is not there")?;
+        let lines = control_lines(directory).ok().flatten().ok_or(".auditx/control.jsonl is missing")?;
         let mut key: Option<VerifierKey> = None;
         for line in lines {
-            if !leaf_of(&line).is_some_and(|leaf| ledger.holds(leaf)) {
+            if !leaf_of(&line).is_some_and(|leaf| signed_leaves.holds(leaf)) {
                 return Err(".auditx/control.jsonl holds a line that is not in the trail".to_owned());
             }
             match record::read(&line, &[]) {
@@ -89,10 +91,11 @@ impl Head {
     }
 }
 
-/// The checkpoint with the most lines: `.auditx/checkpoint`, or one in `.auditx/checkpoints/`.
+/// Returns the checkpoint with the most lines: `.auditx/checkpoint`, or one in `.auditx/checkpoints/`.
 ///
-/// The writer keeps a checkpoint before it replaces the latest, so a kept one may be ahead of it for a moment. It stays
-/// ahead if an older `.auditx/checkpoint` was put back; the trail is then held to the newer one.
+/// The writer saves a checkpoint to `checkpoints/` before it replaces the latest, so a saved one may be ahead
+/// for a moment. It stays ahead if an older `.auditx/checkpoint` was put back; the trail is then checked
+/// against the newer one.
 fn newest_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, String> {
     let Some(latest) = read_checkpoint(&checkpoint_path(directory))? else { return Ok(None) };
     let kept = checkpoint_history(directory);
@@ -122,11 +125,11 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A doubt costs reading the whole trail, so no trail that is well may raise one.
+    /// A doubt costs reading the whole trail, so an intact trail must not raise one.
     #[test]
-    fn a_trail_raises_no_doubt_while_it_is_written_and_whatever_is_done_to_it() {
+    fn an_intact_trail_raises_no_doubt_at_any_time() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(Head::of(directory.path()).doubt, None, "before there is one");
+        assert_eq!(Head::of(directory.path()).doubt, None, "no trail yet");
         let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_536)).unwrap();
         let record = |count: usize| {
             for number in 0..count {
@@ -139,12 +142,12 @@ mod tests {
         };
         record(600);
         logger.rotate_key(&KeySource::Trail).unwrap();
-        assert_eq!(Head::of(directory.path()).doubt, None, "another key signs");
+        assert_eq!(Head::of(directory.path()).doubt, None, "after a key change");
         logger.erase(9, "asked for").unwrap();
         record(300);
         assert!(!logger.retire(Retention::BackupCount(2)).unwrap().segments.is_empty());
         let head = Head::of(directory.path());
-        assert_eq!(head.doubt, None, "segments were retired");
+        assert_eq!(head.doubt, None, "after retention");
         assert!(head.first_seq > 0 && head.signed.unwrap() > 900);
         record(100);
         logger.close(PATIENCE).unwrap();
@@ -153,9 +156,9 @@ mod tests {
         assert_eq!(Head::of(directory.path()).doubt, None, "opened again");
     }
 
-    /// The moment between the two files of one checkpoint, made to last.
+    /// The state between the writes of the two files of one checkpoint.
     #[test]
-    fn a_kept_checkpoint_that_is_ahead_of_the_latest_counts() {
+    fn a_saved_checkpoint_ahead_of_the_latest_counts() {
         let directory = tempfile::tempdir().unwrap();
         let config = || Config::new(directory.path()).max_file_bytes(65_536);
         let open = || AuditLogger::open(config()).unwrap();

@@ -1,7 +1,8 @@
-//! What a directory holds, and what is wrong with it: the whole of it read once, nothing changed.
+//! Inspects a directory: reads all of it once and reports what it holds and what is wrong with it, changing
+//! nothing.
 //!
-//! Comes in: a directory. Goes out: an [`Inspection`], with a finding for each thing that is not as it should be, where
-//! it is and what to do about it. What verifying says is among them; it is sure only with a key that is known from elsewhere.
+//! Each problem is a [`Finding`] with its location and what to do about it. Findings include the result of
+//! verification, which is certain only with a key that is known from elsewhere.
 
 mod files;
 mod finding;
@@ -27,44 +28,44 @@ use crate::identity::Identity;
 pub use finding::{Finding, FindingKind, Severity};
 pub use follower::FollowerState;
 
-/// What a directory holds. Serialises to the JSON of `auditx doctor --json`.
+/// The contents of a directory. Serialises to the JSON of `auditx doctor --json`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
     /// The directory.
     #[serde(serialize_with = "as_text")]
     pub directory: PathBuf,
-    /// What the trail says it is; none where it does not say.
+    /// The trail's identity; `None` if it cannot be read.
     pub identity: Option<Identity>,
-    /// Who writes it now, as it named itself; none where nobody does.
+    /// The process that writes the trail now; `None` if there is none.
     pub writer: Option<String>,
-    /// Lines that are entries, the library's own records included.
+    /// Lines that are entries, control records included.
     pub entries: u64,
-    /// Lines that are none.
+    /// Lines that are not entries.
     pub unreadable_lines: u64,
-    /// Entries without a sequence number: the origin's.
+    /// Entries without a sequence number: legacy lines.
     pub unnumbered_entries: u64,
     /// The sequence number of the first entry that has one.
     pub first_seq: Option<u64>,
-    /// The sequence number of the last one.
+    /// The sequence number of the last entry that has one.
     pub last_seq: Option<u64>,
-    /// How many lines the latest checkpoint speaks of; whether it is to be believed is not asked here.
+    /// How many lines the latest checkpoint names. Its signature is not checked for this value.
     pub signed: Option<u64>,
-    /// When the first entry was recorded, as it says.
+    /// The timestamp of the first entry.
     pub first_timestamp: Option<String>,
-    /// When the last one was.
+    /// The timestamp of the last entry.
     pub last_timestamp: Option<String>,
-    /// In order; the active one is the last.
+    /// The segments in order, the active one last.
     pub segments: Vec<SegmentState>,
     /// Bytes after the last newline of the active segment.
     pub torn_tail: Option<TornTail>,
-    /// Whoever keeps a cursor in the trail.
+    /// The followers with a cursor in the trail.
     pub followers: Vec<FollowerState>,
-    /// What the trail says about its own life.
+    /// Counts of control records.
     pub history: History,
-    /// Directories below this one that are trails of their own.
+    /// Subdirectories that are trails of their own.
     pub trails_below: Vec<String>,
-    /// What is not as it should be, or worth knowing.
+    /// Problems, and facts worth knowing.
     pub findings: Vec<Finding>,
 }
 
@@ -72,9 +73,9 @@ pub struct Inspection {
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct SegmentState {
-    /// Its name in the directory.
+    /// The file name.
     pub file: String,
-    /// Whether it is the one that grows.
+    /// Whether it is the active segment.
     pub is_active: bool,
     /// Whether it is a Zstandard file.
     pub is_compressed: bool,
@@ -82,7 +83,7 @@ pub struct SegmentState {
     pub bytes: u64,
     /// Lines that are entries.
     pub entries: u64,
-    /// Lines that are none.
+    /// Lines that are not entries.
     pub unreadable_lines: u64,
     /// The sequence number of its first entry.
     pub first_seq: Option<u64>,
@@ -90,37 +91,37 @@ pub struct SegmentState {
     pub last_seq: Option<u64>,
 }
 
-/// A line without an end: being written, or left by a process that was killed.
+/// A line without a newline: being written, or left by a process that was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TornTail {
-    /// Where it begins in the active segment.
+    /// The offset in the active segment at which it begins.
     pub offset: u64,
-    /// How long it is.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
-/// How often the trail's own records say that something happened.
+/// How many control records of each kind the trail holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct History {
-    /// A process began to write.
+    /// A process opened the trail.
     pub opened: u64,
-    /// A process ended in order.
+    /// A process closed the trail.
     pub closed: u64,
-    /// An unfinished line was found and kept aside.
+    /// An unfinished line was found and set aside.
     pub recovered: u64,
     /// Sealed segments were retired.
     pub retired: u64,
     /// The text of a line was erased.
     pub erased: u64,
-    /// Another key was put in the place of the one that signed.
+    /// The signing key was replaced.
     pub key_changes: u64,
-    /// A checkpoint was recorded; many more are signed.
+    /// A checkpoint was recorded; many more are signed than recorded.
     pub checkpoints: u64,
-    /// An idle trail said that it is alive.
+    /// A heartbeat of an idle trail.
     pub heartbeats: u64,
-    /// Entries that the disk refused, and that were never recorded.
+    /// Entries that could not be written to the disk and were never recorded.
     pub refused_entries: u64,
 }
 
@@ -147,27 +148,27 @@ impl Inspection {
         }
     }
 
-    /// Whether the directory holds a trail at all.
+    /// Whether the directory holds a trail.
     #[must_use]
     pub fn is_trail(&self) -> bool {
         !self.segments.is_empty() || self.identity.is_some()
     }
 
-    /// Whether somebody should do something.
+    /// Whether a finding needs action, or the directory holds no trail.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         !self.is_trail() || self.findings.iter().any(|finding| finding.severity == Severity::Attention)
     }
 }
 
-/// Reads the whole trail in `directory` and says what it is. Opens for reading only, creates nothing.
+/// Inspects the whole trail in `directory`. Files are only opened for reading and none is created.
 ///
-/// Verifies the trail first, so every line is read twice. Costs one hash and one JSON parse per line; memory stays flat. `progress` is told now and then how many bytes of how many were
-/// read, and may do nothing.
+/// Verifies the trail first, so every line is read twice. Costs one hash and one JSON parse per line; memory
+/// is constant. `progress` is called from time to time with the bytes read and the total, and may do nothing.
 ///
 /// # Errors
-/// `is_missing` if there is no such directory, `is_storage` if it cannot be listed or a segment cannot be opened. Whatever
-/// else is wrong inside it is a finding.
+/// `is_missing` if the directory does not exist, `is_storage` if it cannot be listed or a segment cannot be
+/// opened. Any other problem is a finding.
 pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Inspection> {
     match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => {}
@@ -177,11 +178,12 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
-    // A trail that cannot be read at all is an error, and not one for each of its files.
+    // An unreadable trail is one error, not a finding for each file.
     let verification = verified(directory, progress)?;
     let mut inspection = Inspection::of(directory);
     let mut findings = Findings::default();
-    // Asked before and after: a writer that comes or goes in between explains what else would look broken.
+    // The writer is read before and after: one that started or stopped in between explains what would
+    // otherwise look broken.
     let before = writer(directory, &mut findings);
     let listing = Listing::of(directory)?;
     inspection.identity = identity::read(directory, &listing, &mut findings);
@@ -213,7 +215,7 @@ pub fn inspect(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<I
     Ok(inspection)
 }
 
-/// What verifying says; `None` if there is nothing to verify.
+/// Verifies the trail; `None` if there is nothing to verify.
 fn verified(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Verification>> {
     match verify(directory, &VerifyOptions::default(), progress) {
         Ok(verification) => Ok(Some(verification)),
@@ -222,12 +224,12 @@ fn verified(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Opti
     }
 }
 
-/// Who writes the trail; the error is that nobody can tell, which is a finding too.
+/// Returns the process that writes the trail. Adds a finding and fails if that cannot be determined.
 fn writer(directory: &Path, findings: &mut Findings) -> Result<Option<String>, ()> {
     lock_holder(directory).map_err(|error| findings.unknown_writer(directory, &error.to_string()))
 }
 
-/// Names that are not Unicode are shown as well as they can be.
+/// Names that are not Unicode are written lossily.
 #[expect(clippy::ptr_arg, reason = "serde hands over a reference to the field")]
 fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())

@@ -1,4 +1,5 @@
-//! Which keys a trail says sign it. That is the trail's own word: whoever can write it can name a key of his own.
+//! The keys that a trail names as its signers. The trail is the only source: anyone who can write it can name
+//! a key.
 
 use std::path::Path;
 
@@ -6,24 +7,25 @@ use auditx_core::VerifierKey;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::line::{Line, OWN_RECORD};
+use crate::line::{CONTROL_RECORD, Line};
 use crate::lines::Lines;
 
-/// A key that a trail names.
+/// A key that a trail names as a signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedKey {
     /// The key.
     pub key: VerifierKey,
-    /// The number of the line that names it first.
+    /// The seq of the first line that names it.
     pub seq: u64,
 }
 
-/// The keys that a trail names, in the order in which they were put in each other's place; none where the records that
-/// named them were retired. Reads every line once; memory stays flat.
+/// Returns the keys that a trail names, in the order in which they replaced each other; none if the control
+/// records that named them were retired. Reads every line once, in constant memory.
 ///
 /// # Errors
-/// `is_missing` where there is no such directory, `is_corrupt` where a key in a record cannot be read, and as reading does.
+/// `is_missing` if there is no such directory; `is_corrupt` if a key in a control record cannot be parsed;
+/// and the errors of [`Lines`].
 pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
     let mut keys: Vec<RecordedKey> = Vec::new();
     for line in Lines::all(directory)? {
@@ -38,10 +40,10 @@ pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
 }
 
 fn key_in(line: &Line) -> Result<Option<RecordedKey>> {
-    if memchr::memmem::find(line.bytes(), OWN_RECORD).is_none() {
+    if memchr::memmem::find(line.bytes(), CONTROL_RECORD).is_none() {
         return Ok(None);
     }
-    // What cannot be read at all is a matter of verifying.
+    // Unreadable lines are reported by verification, not here.
     let (Some(seq), Ok(entry)) = (line.seq(), line.parse()) else { return Ok(None) };
     let Some(text) = entry.control_record.as_ref().and_then(named_in) else { return Ok(None) };
     let unreadable = |error: auditx_core::Error| {

@@ -1,4 +1,5 @@
-//! Reads audit trails: the last lines, new ones as they come, what a directory holds, and whether it is what was signed.
+//! Reads audit trails: prints the last lines, follows new ones, searches, inspects a directory, and verifies
+//! that the lines are the ones that were signed.
 //!
 //! ```
 //! use auditx_core::{AuditLogger, Config};
@@ -13,17 +14,17 @@
 //! }
 //! logger.flush(Duration::from_secs(5))?;
 //!
-//! let mut said = Vec::new();
+//! let mut descriptions = Vec::new();
 //! for line in Lines::last(log_dir, 3)? {
-//!     said.push(line?.parse()?.description);
+//!     descriptions.push(line?.parse()?.description);
 //! }
-//! assert_eq!(said, ["Invoice 28 posted", "Invoice 29 posted", "Invoice 30 posted"]);
+//! assert_eq!(descriptions, ["Invoice 28 posted", "Invoice 29 posted", "Invoice 30 posted"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Everything here opens files for reading only and creates nothing. It takes no part in the writer's lock, so a trail
-//! can be read while it is written, sealed, compressed and retired. What cannot be read is named with file and byte,
-//! and the rest is read.
+//! This crate opens files for reading only and creates none. It does not take the writer's lock, so a trail
+//! can be read while it is written, sealed, compressed and retired. What cannot be read is reported with its
+//! file and byte offset, and the rest is read.
 
 mod error;
 mod query;
@@ -36,8 +37,8 @@ mod lines;
 mod keys;
 mod timestamps;
 mod identity;
-mod note;
-mod ledger;
+mod checkpoint;
+mod signed_leaves;
 mod verify;
 mod head;
 mod find;
@@ -48,6 +49,7 @@ mod prove;
 mod sample;
 
 pub use auditx_core::{Field, Json, Moment, Row};
+pub use checkpoint::latest_checkpoint;
 pub use error::{Error, Result};
 pub use find::find_line;
 pub use identity::Identity;
@@ -57,14 +59,18 @@ pub use inspect::{
 pub use keys::{RecordedKey, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
-pub use note::latest_checkpoint;
 pub use prove::{Prover, prove, prove_consistency};
 pub use query::{
     Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
 };
-pub use search::{Complaints, Cursor, Found, Order, Search, SearchError, Source, Summary};
+pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, Summary};
 pub use verify::{
     Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
     verify,
 };
+
+// The code blocks of the README are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

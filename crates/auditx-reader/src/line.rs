@@ -1,7 +1,7 @@
-//! One line of a trail as it stands on disk, and what it says.
+//! A line of a trail, as stored, and its parsed entry.
 //!
-//! Reading is tolerant: a line that is no entry is an error of that line alone, with its file and its offset. Lines of
-//! the origin, the Python package, have no sequence number and spaces after their colons; they are entries too.
+//! A line that is not an entry is an error of that line only, with its file and byte offset. Legacy lines (of
+//! the Python package) have no sequence number and have spaces after their colons; they are entries too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use auditx_core::{Row, StoredEntry, parse_seq};
 
 use crate::error::{Error, Result};
 
-/// What only the trail's own records hold: user data never has this name, and in a string it would have backslashes.
-pub(crate) const OWN_RECORD: &[u8] = b"\"auditx\":{";
+/// Occurs only in control records: user data never has this name, and inside a string it would have
+/// backslashes.
+pub(crate) const CONTROL_RECORD: &[u8] = b"\"auditx\":{";
 
-/// One line, without its newline, and where it stands.
+/// A line without its newline, and its position.
 #[derive(Debug, Clone)]
 pub struct Line {
     path: Arc<Path>,
@@ -22,12 +23,12 @@ pub struct Line {
     flaw: Option<Flaw>,
 }
 
-/// Why a line cannot be an entry, whatever its bytes say.
+/// Why a line cannot be an entry, regardless of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// So many bytes up to its newline; only the beginning was kept.
+    /// The line has this many bytes; only its beginning was kept.
     TooLong(u64),
-    /// Its segment ends without a newline.
+    /// The segment ends without a newline.
     Unfinished,
 }
 
@@ -36,49 +37,49 @@ impl Line {
         Self { path, offset, bytes, flaw }
     }
 
-    /// Its number in the trail, read from its fixed place; none where it has none.
+    /// The line's number in the trail, read from its fixed position; `None` if it has none.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         parse_seq(&self.bytes)
     }
 
-    /// The bytes as stored, without the newline.
+    /// The line as stored, without its newline.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The file it stands in.
+    /// The file that contains the line.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its first byte is in the file; in a compressed file, in its decompressed text.
+    /// The byte offset of the line; for a compressed file, the offset in the decompressed text.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What it says. Costs one walk over the line and an allocation for each field.
+    /// Parses the line into an entry. Costs one pass over the line and an allocation for each field.
     ///
     /// # Errors
-    /// As [`Line::row`].
+    /// The same as those of [`Line::row`].
     pub fn parse(&self) -> Result<StoredEntry> {
         self.row().map(|row| row.entry())
     }
 
-    /// Its fields where they lie. Costs one walk over the line. This alone decides whether a line is an
-    /// entry.
+    /// Parses the line into a row, whose fields borrow from it. Costs one pass over the line. Only this
+    /// decides whether a line is an entry.
     ///
     /// # Errors
-    /// `is_unreadable`, with file and offset, if the line is no entry.
+    /// `is_unreadable`, with file and offset, if the line is not an entry.
     pub fn row(&self) -> Result<Row<'_>> {
         let row = self.whole().and_then(Row::read);
         row.map_err(|why| Error::unreadable(why, &self.path, self.offset))
     }
 
-    /// The bytes, where they are all that the line has.
+    /// The bytes, if they are the complete line.
     fn whole(&self) -> Result<&[u8], String> {
         match self.flaw {
             Some(Flaw::TooLong(len)) => Err(format!("a line of {len} bytes is too long for an entry")),

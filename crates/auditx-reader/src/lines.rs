@@ -1,7 +1,7 @@
-//! The lines of a trail in order, across its segments, and new ones as they come.
+//! Reads the lines of a trail in order, across its segments, and follows new ones.
 //!
-//! What goes out is every line once, as it stands on disk; whether it is an entry is the line's own matter. A segment
-//! that cannot be read is an error once, and reading goes on with the next.
+//! Every line is returned once, as stored; whether it is an entry is decided when the line is parsed. A
+//! segment that cannot be read yields one error, and reading continues with the next.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,15 +10,15 @@ use auditx_core::SealedSegment;
 
 use crate::backwards;
 use crate::error::Result;
-use crate::file::{self, Place};
+use crate::file::{self, FileId};
 use crate::line::Line;
 use crate::listing::{Listing, active_path};
 use crate::segment::Segment;
 
 /// Lines of a trail, oldest first.
 ///
-/// It is an iterator, and one that may be asked again after it gave none: that is how a trail is followed, across
-/// seals, from whatever process it is written.
+/// After the iterator has returned `None`, it can be called again: it then returns lines that were added in
+/// the meantime. So a trail is followed across seals, no matter which process writes it.
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config};
@@ -30,24 +30,24 @@ use crate::segment::Segment;
 /// let mut lines = Lines::last(log_dir, 0)?;
 /// assert!(lines.next().is_none(), "nothing new");
 /// logger.log("Stock counted").record()?.wait_durable()?;
-/// let line = lines.next().expect("it was recorded")?;
+/// let line = lines.next().expect("a recorded line")?;
 /// assert_eq!((line.seq(), line.parse()?.description.as_str()), (Some(2), "Stock counted"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Lines {
     directory: PathBuf,
-    /// To be read before all segments.
+    /// Read before all segments.
     legacy: VecDeque<PathBuf>,
-    /// To be read before the active segment.
+    /// Read before the active segment.
     sealed: VecDeque<SealedSegment>,
-    /// To be read after them.
+    /// Read after the sealed segments.
     active: Option<Result<Segment>>,
     open: Option<Open>,
-    /// The sealed segments up to the one with this first line are behind us, or in `sealed`.
+    /// The sealed segments up to the one with this first seq have been read or are in `sealed`.
     passed: Option<u64>,
-    /// The segment read last that was the active one: its first line's number, and how far it was read.
-    left: Option<(u64, u64)>,
-    /// The number of the line given out last.
+    /// The first seq of the last segment read as the active one, and the offset up to which it was read.
+    resume: Option<(u64, u64)>,
+    /// The seq of the last line returned.
     last_seq: Option<u64>,
     has_ended: bool,
 }
@@ -59,8 +59,8 @@ struct Open {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It grows; its place tells whether it has been sealed since.
-    Active(Option<Place>),
+    /// It grows. Comparing its identity with that of the active path tells whether it has been sealed.
+    Active(Option<FileId>),
     /// It was the active one, and is read once more to its end.
     JustSealed,
     Sealed,
@@ -70,9 +70,9 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// Where it begins.
+    /// The byte offset at which they begin.
     pub offset: u64,
-    /// How long it is so far.
+    /// Their number so far.
     pub bytes: u64,
 }
 
@@ -86,29 +86,29 @@ impl std::fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// From the oldest line there is.
+    /// Reads from the oldest line.
     ///
     /// # Errors
-    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+    /// `is_missing` if there is no such directory; `is_storage` if it cannot be listed.
     pub fn all(directory: impl Into<PathBuf>) -> Result<Self> {
         let directory = directory.into();
         let listing = Listing::of(&directory)?;
         Ok(Self::from_listing(directory, listing, None))
     }
 
-    /// From the last `count` lines; with 0, those that come after now.
+    /// Reads from the last `count` lines; if 0, only lines that are added from now on.
     ///
-    /// They are found from the end. Costs a look at the directory and reading about `count` lines, but never less than
-    /// decompressing the youngest segment that must be read and is compressed.
+    /// The lines are searched from the end. Costs listing the directory and reading about `count` lines, but
+    /// at least decompressing the newest segment that is needed and compressed.
     ///
     /// # Errors
-    /// As [`Lines::all`].
+    /// The same as those of [`Lines::all`].
     pub fn last(directory: impl Into<PathBuf>, count: u64) -> Result<Self> {
         let directory = directory.into();
         let mut listing = Listing::of(&directory)?;
-        // With 0 lines wanted every sealed segment is behind us.
+        // With a count of 0, all sealed segments count as read.
         let newest = listing.sealed.back().map(|sealed| sealed.first_seq);
-        let first = backwards::cut_to_last(&mut listing, count)?;
+        let first = backwards::truncate_to_last(&mut listing, count)?;
         let mut lines = Self::from_listing(directory, listing, first);
         lines.passed = newest;
         Ok(lines)
@@ -122,13 +122,13 @@ impl Lines {
             sealed: listing.sealed,
             active: listing.active,
             open: first.map(|segment| Open { segment, state: State::Sealed }),
-            left: None,
+            resume: None,
             last_seq: None,
             has_ended: false,
         }
     }
 
-    /// What stands after the last newline, once there was no further line.
+    /// The bytes after the last newline, once there was no further line.
     #[must_use]
     pub fn unfinished(&self) -> Option<Unfinished> {
         let segment = &self.open.as_ref()?.segment;
@@ -136,17 +136,18 @@ impl Lines {
         (bytes > 0).then(|| Unfinished { offset: segment.offset(), bytes })
     }
 
-    /// The active segment's path: what [`Lines::unfinished`] is about.
+    /// The path of the active segment, which [`Lines::unfinished`] refers to.
     #[must_use]
     pub fn active_path(&self) -> PathBuf {
         active_path(&self.directory)
     }
 
-    /// The next whole line, or none for now.
+    /// Returns the next whole line, or `None` if there is none at the moment.
     ///
     /// # Errors
-    /// `is_refused`, `is_corrupt` or `is_storage` where a segment cannot be read. Where it is a sealed one, the next call
-    /// goes on with the segment after it; else there are no more lines.
+    /// `is_refused`, `is_corrupt` or `is_storage` if a segment cannot be read. After the error of a sealed
+    /// segment, the next call continues with the following segment; after any other error there are no more
+    /// lines.
     pub fn next_line(&mut self) -> Result<Option<Line>> {
         while !self.has_ended {
             if self.open.is_none() && !self.open_next()? {
@@ -159,23 +160,23 @@ impl Lines {
                     return Ok(Some(line));
                 }
                 Ok(None) => {
-                    if let State::Active(place) = open.state {
-                        if place == Place::named(&active_path(&self.directory)) {
+                    if let State::Active(file_id) = open.state {
+                        if file_id == FileId::named(&active_path(&self.directory)) {
                             break;
                         }
-                        // It was sealed: what was written before that is read, then it is left.
+                        // It was sealed: read the lines that were written before that, then leave it.
                         open.state = State::JustSealed;
                         continue;
                     }
-                    let rest = open.segment.rest();
-                    self.leave();
+                    let rest = open.segment.take_unfinished_line();
+                    self.close();
                     if rest.is_some() {
                         return Ok(rest);
                     }
                 }
                 Err(error) => {
                     self.has_ended = open.state != State::Sealed;
-                    self.leave();
+                    self.close();
                     return Err(error);
                 }
             }
@@ -183,16 +184,16 @@ impl Lines {
         Ok(None)
     }
 
-    fn leave(&mut self) {
+    fn close(&mut self) {
         let Some(Open { segment, state }) = self.open.take() else { return };
         if state != State::Sealed {
             let first_seq = segment.first_seq().or(self.last_seq);
             self.passed = self.passed.max(first_seq);
-            self.left = first_seq.map(|first_seq| (first_seq, segment.offset()));
+            self.resume = first_seq.map(|first_seq| (first_seq, segment.offset()));
         }
     }
 
-    /// Opens the next segment; false where there is none yet.
+    /// Opens the next segment. Returns `false` if there is none yet.
     fn open_next(&mut self) -> Result<bool> {
         loop {
             if let Some(path) = self.legacy.pop_front() {
@@ -201,25 +202,25 @@ impl Lines {
                 return Ok(true);
             }
             if let Some(sealed) = self.sealed.pop_front() {
-                // None: it was retired since it was listed.
+                // `None` if it was retired after it was listed.
                 let Some(segment) = Segment::open_sealed(&sealed)? else { continue };
                 self.open = Some(Open { segment, state: State::Sealed });
                 return Ok(true);
             }
             if let Some(active) = self.active.take() {
-                let mut segment = self.ending(active)?;
-                if let Some((first_seq, offset)) = self.left
+                let mut segment = self.or_end(active)?;
+                if let Some((first_seq, offset)) = self.resume
                     && segment.first_seq() == Some(first_seq)
                 {
-                    // A writer that could not begin a new segment took its seal back.
+                    // The writer rolled its seal back because it could not begin a new segment.
                     segment.seek(offset)?;
                 }
-                self.open = Some(Open { state: State::Active(segment.place()), segment });
+                self.open = Some(Open { state: State::Active(segment.file_id()), segment });
                 return Ok(true);
             }
             let listing = Listing::of(&self.directory);
-            let mut listing = self.ending(listing)?;
-            // They were there before the segments that were read.
+            let mut listing = self.or_end(listing)?;
+            // Legacy files precede the segments that were read.
             listing.legacy.clear();
             listing.sealed.retain(|sealed| Some(sealed.first_seq) > self.passed);
             if listing.is_empty() {
@@ -230,8 +231,8 @@ impl Lines {
         }
     }
 
-    /// After this error there are no more lines.
-    fn ending<T>(&mut self, outcome: Result<T>) -> Result<T> {
+    /// Ends the iteration if this is an error.
+    fn or_end<T>(&mut self, outcome: Result<T>) -> Result<T> {
         self.has_ended |= outcome.is_err();
         outcome
     }

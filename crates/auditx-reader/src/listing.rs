@@ -1,4 +1,4 @@
-//! Which segments a trail has at one moment, while a writer may be sealing and compressing them.
+//! Lists the segments of a trail at one moment, while a writer may be sealing and compressing them.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -11,28 +11,29 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::segment::Segment;
 
-/// More than `{"seq":N,` with the largest N.
+/// More bytes than `{"seq":N,` with the largest N.
 const HEAD: usize = 64;
 
-/// The segments of one moment.
+/// The segments of a trail at one moment.
 pub(crate) struct Listing {
-    /// Files that the Python package rotated, the oldest first: they precede all others.
+    /// Files that the Python package rotated, oldest first. They precede all segments.
     pub(crate) legacy: VecDeque<PathBuf>,
-    /// In order.
+    /// The sealed segments in order.
     pub(crate) sealed: VecDeque<SealedSegment>,
-    /// The active one, held open: it can be read to its end even when it is sealed meanwhile.
+    /// The active segment, held open: it can be read to its end even if it is sealed meanwhile.
     pub(crate) active: Option<Result<Segment>>,
-    /// Whether there are sealed segments whose names claim lines of the active one: it was sealed a moment ago, or they do
-    /// not belong to the trail.
+    /// Whether the names of sealed segments claim lines of the active one: either it was sealed just now, or
+    /// they do not belong to the trail.
     pub(crate) has_strays: bool,
 }
 
 impl Listing {
-    /// The active one is opened first: what was sealed before it is then there to be listed, and what is listed from its
-    /// first line on is itself under its new name, or newer.
+    /// Lists the directory. The active segment is opened first: segments that were sealed before it are then
+    /// listed, and a listed segment that begins at its first line or later is the same segment under its new
+    /// name, or newer.
     ///
     /// # Errors
-    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+    /// `is_missing` if there is no such directory; `is_storage` if it cannot be listed.
     pub(crate) fn of(directory: &Path) -> Result<Self> {
         let path = active_path(directory);
         let active = file::open(&path).map(|file| file.map(|file| Segment::plain(&path, file))).transpose();
@@ -57,15 +58,15 @@ pub(crate) fn active_path(directory: &Path) -> PathBuf {
     directory.join(ACTIVE)
 }
 
-/// The number of a file that the Python package rotated, `audit.jsonl.1` or `.2`; `None` of any other name.
+/// The number of a file that the Python package rotated, `audit.jsonl.1` or `.2`; `None` for any other name.
 pub(crate) fn legacy_number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(ACTIVE)?.strip_prefix('.')?;
     let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().ok())?
 }
 
-/// The files that the Python package rotated, the oldest first: the one with the largest number. A file whose first line has a
-/// sequence number is not one of them, but a copy that another program made of a segment.
+/// The files that the Python package rotated, oldest first: the one with the largest number. A file whose
+/// first line has a sequence number is not one of them, but a copy that another program made of a segment.
 pub(crate) fn legacy_files(directory: &Path) -> Vec<(u64, PathBuf)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut files: Vec<(u64, PathBuf)> = entries
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rotated_files_of_the_python_package_are_found_oldest_first_and_copies_of_segments_are_not() {
+    fn legacy_files_are_listed_oldest_first() {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("audit.jsonl.1", "{\"timestamp\": \"t\"}\n"),

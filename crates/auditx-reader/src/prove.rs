@@ -1,9 +1,9 @@
-//! Proofs about a trail on disk, for people who do not have it.
+//! Makes proofs about a trail on disk, to be checked without the trail.
 //!
-//! Comes in: a trail with its latest checkpoint. Goes out: a text that is checked with nothing but the public key. The cache
-//! of tree nodes is asked first and believed only as far as it leads to what was signed; else the nodes are computed from
-//! the lines. A proof is made under a checkpoint that a key of the trail signed.
-//! Which keys these are is the trail's own word: whoever is given the proof checks it with a key that they know.
+//! A proof is a text that is checked with nothing but the public key. Its tree nodes come from the tile cache
+//! if they lead to what was signed; otherwise they are computed from the lines. A proof is made under a
+//! checkpoint that a key of the trail signed. The trail itself names these keys, so the recipient must check
+//! the proof with a key that they already know.
 
 mod nodes;
 
@@ -15,29 +15,29 @@ use auditx_core::{
     control_lines, leaf_of,
 };
 
+use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};
 use crate::find::find_unchecked;
 use crate::head::Head;
 use crate::keys::recorded_keys;
-use crate::ledger::Ledger;
 use crate::line::Line;
 use crate::lines::Lines;
-use crate::note::latest_checkpoint;
 use crate::search::Found;
+use crate::signed_leaves::SignedLeaves;
 use crate::verify::record::{self, Record};
 use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 
-/// How a proof asks for the nodes it takes.
+/// Reads the nodes that a proof needs.
 type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
 
-/// What to do where a trail and its checkpoint disagree.
+/// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
 
-/// Proves that the line with this number stands in the trail, under its latest checkpoint. An erased line is proved by the
-/// hash that stands in its place.
+/// Proves that the trail contains the line with this number, under its latest checkpoint. For an erased line,
+/// the proof holds the hash in its stub.
 ///
-/// Costs reading the line's segment up to it, and a few nodes from the trail's cache; where that is missing or wrong, one
-/// pass over all lines. Memory stays flat.
+/// Costs reading the line's segment up to the line, and a few nodes from the tile cache; if the cache is
+/// missing or wrong, one pass over all lines. Memory is constant.
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config, InclusionProof};
@@ -55,18 +55,18 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// ```
 ///
 /// # Errors
-/// `is_missing` where there is no trail or no checkpoint, or the line is not signed yet or not there any more; `is_corrupt`
-/// where the trail is not what was signed; `is_storage` or `is_refused` where it cannot be read.
+/// `is_missing` if there is no trail or no checkpoint, or the line is not signed yet or was retired;
+/// `is_corrupt` if the trail differs from what was signed; `is_storage` or `is_refused` if it cannot be read.
 pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
     let prover = Prover::open(directory)?;
-    prover.must_be_signed(seq)?;
+    prover.ensure_signed(seq)?;
     let line = signed_line(directory, seq)?;
     prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()))
 }
 
-/// Proves many lines of a trail, all under the checkpoint that was its latest when this was opened.
+/// Proves many lines of a trail, all under the checkpoint that was the latest when the prover was opened.
 ///
-/// For lines that are at hand; [`prove`] finds one first.
+/// For lines that were already read; [`prove`] finds the line first.
 pub struct Prover {
     directory: PathBuf,
     checkpoint: SignedCheckpoint,
@@ -81,50 +81,53 @@ impl fmt::Debug for Prover {
 }
 
 impl Prover {
-    /// For the trail in this directory.
+    /// Opens the trail in this directory.
     ///
     /// # Errors
-    /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed it.
+    /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed
+    /// the checkpoint.
     pub fn open(directory: &Path) -> Result<Self> {
-        // Read first, so that a writer at work does not get ahead of the checkpoint that is proved with.
+        // Read before the checkpoint, so that a concurrent writer does not get ahead of the checkpoint that
+        // the proofs use.
         let head = Head::of(directory);
         let checkpoint = latest_checkpoint(directory)?;
         let trouble = check_checkpoint(directory, &head, &checkpoint)?;
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
-    /// What is not as it was signed in the trail, as far as its checkpoint shows it; what is proved holds all the same.
+    /// The first difference from what was signed that a check of the checkpoint found; `None` if it found
+    /// none. Proofs are valid in either case.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// What every proof ends with.
+    /// The checkpoint at the end of every proof.
     #[must_use]
     pub fn checkpoint(&self) -> &SignedCheckpoint {
         &self.checkpoint
     }
 
-    /// Proves an entry that was found. Costs a few nodes from the trail's cache; where that is missing or wrong, one pass over
-    /// all lines.
+    /// Proves an entry that a search found. Costs a few nodes from the tile cache; if the cache is missing or
+    /// wrong, one pass over all lines.
     ///
     /// # Errors
-    /// `is_missing` where the line is not signed yet, or has no number; else as [`prove`].
+    /// `is_missing` if the line is not signed yet or has no number; otherwise as [`prove`].
     pub fn prove(&self, found: &Found<'_>) -> Result<InclusionProof> {
         let Some(seq) = found.row.seq() else {
-            let message = "a line without a number, of the origin, is in no tree";
+            let message = "a legacy line has no sequence number and is in no tree";
             return Err(Error::missing(message, found.path).at_byte(found.offset));
         };
-        self.must_be_signed(seq)?;
+        self.ensure_signed(seq)?;
         self.prove_at(seq, found.row.line().as_bytes(), || (found.path, found.offset))
     }
 
-    fn must_be_signed(&self, seq: u64) -> Result<()> {
+    fn ensure_signed(&self, seq: u64) -> Result<()> {
         let size = self.checkpoint.size();
         if seq < size {
             return Ok(());
         }
-        let message = format!("line {seq} is not signed yet: the latest checkpoint speaks of {size} lines");
+        let message = format!("line {seq} is not signed yet: the latest checkpoint names {size} lines");
         Err(Error::missing(message, &self.directory))
     }
 
@@ -132,32 +135,33 @@ impl Prover {
         &self,
         seq: u64,
         line: &[u8],
-        place: impl FnOnce() -> (&'p Path, u64),
+        location: impl FnOnce() -> (&'p Path, u64),
     ) -> Result<InclusionProof> {
         let made = with_nodes(&self.directory, &self.tiles, self.checkpoint.size(), |read| {
             InclusionProof::make(line, seq, self.checkpoint.clone(), read)
         });
         made.map_err(|error| match error {
-            Unmade::Reading(error) => error,
-            Unmade::Differs(_) => {
+            ProofFailure::Read(error) => error,
+            ProofFailure::Mismatch(_) => {
                 let message = format!(
-                    "line {seq} cannot be proved: it, or other lines beside it, are not what was signed; {ADVICE}"
+                    "line {seq} cannot be proved: it or lines near it differ from what was signed; {ADVICE}"
                 );
-                let (path, offset) = place();
+                let (path, offset) = location();
                 Error::corrupt(message, path).at_byte(offset)
             }
         })
     }
 }
 
-/// Proves that the trail of the newer checkpoint begins with all the lines of the older one. Both may be any of this trail;
-/// its own latest one is [`latest_checkpoint`](crate::latest_checkpoint).
+/// Proves that the trail of the newer checkpoint begins with all lines of the older one. Both may be any
+/// checkpoints of this trail; [`latest_checkpoint`](crate::latest_checkpoint) reads its latest.
 ///
-/// Costs as [`prove`].
+/// Costs the same as [`prove`].
 ///
 /// # Errors
-/// `is_invalid` where the two are of different logs, or the older one is empty or the larger; `is_corrupt` where they
-/// disagree, or the trail disagrees with them; `is_missing`, `is_storage` or `is_refused` where it cannot be read.
+/// `is_invalid` if the two belong to different logs, or the older one is empty or larger; `is_corrupt` if
+/// they disagree, or the trail disagrees with them; `is_missing`, `is_storage` or `is_refused` if the trail
+/// cannot be read.
 pub fn prove_consistency(
     directory: &Path,
     older: SignedCheckpoint,
@@ -169,28 +173,29 @@ pub fn prove_consistency(
         ConsistencyProof::make(older.clone(), newer.clone(), read)
     });
     let proof = made.map_err(|error| match error {
-        Unmade::Reading(error) => error,
-        Unmade::Differs(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
-        Unmade::Differs(_) => {
+        ProofFailure::Read(error) => error,
+        ProofFailure::Mismatch(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
+        ProofFailure::Mismatch(_) => {
             let message = format!(
-                "the trail does not show that its first {size} lines begin with the {old_size} lines that were signed before; {ADVICE}"
+                "the first {size} lines of the trail do not begin with the {old_size} lines \
+signed before; {ADVICE}"
             );
             Error::corrupt(message, directory)
         }
     })?;
-    must_be_signed(directory, proof.newer())?;
+    ensure_signed(directory, proof.newer())?;
     Ok(proof)
 }
 
-/// What is wrong with a trail, if anything about its checkpoint is odd. A checkpoint that the trail's own key did not sign, as far
-/// as the trail names its key, is refused: nobody could check a proof of it.
+/// Verifies the trail if there is reason to doubt its checkpoint, and returns what is wrong with it. Fails if
+/// the trail names its keys and none of them signed the checkpoint: a proof under it could not be checked.
 fn check_checkpoint(directory: &Path, head: &Head, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
     let doubt = match &head.doubt {
         Some(doubt) => doubt,
-        None if head.signed > Some(checkpoint.size()) => "a newer checkpoint is kept",
+        None if head.signed > Some(checkpoint.size()) => ".auditx/checkpoints holds a newer checkpoint",
         None => return Ok(None),
     };
-    // A damaged cache is a doubt too: reading every line decides.
+    // A damaged cache is a reason for doubt too: reading every line decides.
     let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
     match &verification.fault {
         Some(fault) if fault.is_of_signature() => {
@@ -203,24 +208,29 @@ fn check_checkpoint(directory: &Path, head: &Head, checkpoint: &SignedCheckpoint
     }
 }
 
-/// Why a newer checkpoint must have been there.
+/// The message of the remark that a newer checkpoint was signed.
 fn stale(remarks: &[Remark]) -> Option<String> {
     let remark = remarks.iter().find(|remark| remark.kind == RemarkKind::StaleCheckpoint)?;
     remark.examples.first().map(|example| example.message.clone())
 }
 
-/// Refuses a checkpoint that no key signed which the trail names. A trail that names none, since the records that did were
-/// retired, cannot refuse any.
+/// Fails if no key that the trail names signed the checkpoint. A trail that names none, because the records
+/// that did were retired, accepts any.
 ///
-/// Costs reading `.auditx/control.jsonl`; if no key of a line of it that is in the tree signed, reading every line once.
+/// Costs reading `.auditx/control.jsonl`; if no key in a line of it that is in the tree signed the
+/// checkpoint, reading every line once.
 ///
 /// # Errors
-/// `is_corrupt` if it is not signed, and as [`recorded_keys`].
-fn must_be_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
+/// `is_corrupt` if none of them signed it; otherwise as [`recorded_keys`].
+fn ensure_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
     let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
-    let ledger = Ledger::open(Tiles::open(directory), checkpoint);
-    let is_recorded =
-        |line: &&Vec<u8>| ledger.as_ref().zip(leaf_of(line)).is_some_and(|(ledger, leaf)| ledger.holds(leaf));
+    let signed_leaves = SignedLeaves::open(Tiles::open(directory), checkpoint);
+    let is_recorded = |line: &&Vec<u8>| {
+        signed_leaves
+            .as_ref()
+            .zip(leaf_of(line))
+            .is_some_and(|(signed_leaves, leaf)| signed_leaves.holds(leaf))
+    };
     let copies = control_lines(directory).ok().flatten().unwrap_or_default();
     let named = copies.iter().filter(is_recorded).filter_map(|line| match record::read(line, &[]) {
         Some(Record::Genesis { key, .. }) => key,
@@ -234,32 +244,33 @@ fn must_be_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()>
     if recorded.is_empty() || recorded.iter().any(|recorded| is_signed_by(&recorded.key)) {
         return Ok(());
     }
-    let message = "no key that the trail names signed the checkpoint: run `auditx verify`";
+    let message = "the checkpoint is not signed with a key that the trail names: run `auditx verify`";
     Err(Error::corrupt(message, &checkpoint_path(directory)))
 }
 
-/// Why there is no proof.
-enum Unmade {
+/// Why a proof cannot be made.
+enum ProofFailure {
     /// The trail cannot be read.
-    Reading(Error),
-    /// It could be read, and does not lead to what was signed.
-    Differs(auditx_core::Error),
+    Read(Error),
+    /// The nodes do not lead to what was signed.
+    Mismatch(auditx_core::Error),
 }
 
-/// Makes a proof with nodes from the cache, and where that does not do, with nodes from the lines.
+/// Makes a proof with nodes from the tile cache, or with nodes computed from the lines if the cache does not
+/// suffice.
 fn with_nodes<P>(
     directory: &Path,
     tiles: &Tiles,
     size: u64,
     make: impl Fn(Read<'_>) -> auditx_core::Result<P>,
-) -> Result<P, Unmade> {
-    // One that is missing leaves fewer than were asked for, which makes no proof.
+) -> Result<P, ProofFailure> {
+    // A missing node leaves fewer nodes than requested, which cannot make a proof.
     let mut cached = |wanted: &[NodeIndex]| {
-        Ok(wanted.iter().map_while(|(level, place)| tiles.node(*level, *place)).collect())
+        Ok(wanted.iter().map_while(|(level, index)| tiles.node(*level, *index)).collect())
     };
     match make(&mut cached) {
         Err(error) if !error.is_invalid() => {}
-        outcome => return outcome.map_err(Unmade::Differs),
+        outcome => return outcome.map_err(ProofFailure::Mismatch),
     }
     let mut unreadable = None;
     let mut computed = |wanted: &[NodeIndex]| {
@@ -270,10 +281,10 @@ fn with_nodes<P>(
         }))
     };
     let outcome = make(&mut computed);
-    outcome.map_err(|error| unreadable.map_or(Unmade::Differs(error), Unmade::Reading))
+    outcome.map_err(|error| unreadable.map_or(ProofFailure::Mismatch(error), ProofFailure::Read))
 }
 
-/// The line of that number, which a checkpoint speaks of.
+/// Returns the line with this number, which a checkpoint names.
 fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
     if let Some(line) = find_unchecked(directory, seq)? {
         return Ok(line);
@@ -281,11 +292,11 @@ fn signed_line(directory: &Path, seq: u64) -> Result<Line> {
     let oldest = Lines::all(directory)?.find_map(|line| line.ok()?.seq());
     Err(match oldest {
         Some(oldest) if oldest > seq => {
-            let message = format!("line {seq} is not kept any more: the trail begins with line {oldest}");
+            let message = format!("line {seq} was retired: the trail begins with line {oldest}");
             Error::missing(message, directory)
         }
         _ => {
-            let message = format!("line {seq} was signed, and is not where it must be; {ADVICE}");
+            let message = format!("line {seq} was signed, but is missing; {ADVICE}");
             Error::corrupt(message, directory)
         }
     })

@@ -1,8 +1,8 @@
-//! What entries are asked for: the language of questions, one for the command, a dashboard and an API.
+//! The query language: selects entries, for the command line, a dashboard or an API alike.
 //!
-//! A [`Query`] is made of text as people type it (docs/QUERY.md), or of values as flags hold them. It says yes or
-//! no to an entry, and tells a search what can be known beforehand. It reads no file but those of the time zone
-//! database.
+//! A [`Query`] is parsed from text (docs/QUERY.md) or built from values such as those of flags. It decides
+//! whether an entry matches, and derives a [`Plan`] of what a search can rule out beforehand. It reads no
+//! files except those of the time zone database.
 
 mod error;
 mod number;
@@ -45,7 +45,7 @@ pub use time::TimeBase;
 pub use warning::Warning;
 pub use zone::{Zone, ZoneError};
 
-/// A question that an entry answers with yes or no.
+/// A condition that selects entries.
 ///
 /// ```
 /// use auditx_reader::{Field, Moment, Query, Row};
@@ -59,32 +59,32 @@ pub use zone::{Zone, ZoneError};
 /// # Ok::<(), auditx_reader::QueryError>(())
 /// ```
 ///
-/// Shown as text, it reads back as an equal question, if that text is no longer and no deeper than [`Query::parse`] takes: times
-/// that were counted from now stand as moments.
+/// The text form parses to an equal query, provided it is within the limits of [`Query::parse`]. Times that
+/// were relative to now are written as absolute times.
 #[derive(Clone)]
 pub struct Query(Node, Vec<Warning>);
 
 impl Query {
-    /// Reads a question: words, fields, `OR`, `-` and brackets, as docs/QUERY.md has them. Times such as `2h`
-    /// and `today` are relative to `base`: a moment, in UTC, or a [`TimeBase`] with a time zone. Text of
-    /// blanks alone asks for every entry.
+    /// Parses a query of words, fields, `OR`, `-` and parentheses; docs/QUERY.md describes the language.
+    /// Times such as `2h` and `today` are relative to `base`: a moment, in UTC, or a [`TimeBase`] with a time
+    /// zone. Text that is empty or only whitespace matches every entry.
     ///
     /// # Errors
-    /// What is wrong, and under which character.
+    /// Fails if the text is not a valid query. The error says what is wrong and at which character.
     pub fn parse(text: &str, base: impl Into<TimeBase>) -> Result<Self, QueryError> {
         parser::parse(text, &base.into())
             .map(|(node, warnings)| Self(node, warnings))
             .map_err(|problem| problem.within(text))
     }
 
-    /// Every entry.
+    /// Matches every entry.
     #[must_use]
     pub fn everything() -> Self {
         Self::of(Node::Everything)
     }
 
-    /// Entries whose field is one of these, as `field:"value"` has it: a value is taken literally, whatever characters it has.
-    /// One that such a field cannot hold is in no entry. Without values: every entry.
+    /// Matches entries whose field is one of these values, like `field:"value"`: a value is taken literally.
+    /// A value that is not valid for the field matches no entry. Without values, every entry matches.
     #[must_use]
     pub fn is<V: Into<String>>(field: Field, values: impl IntoIterator<Item = V>) -> Self {
         let target = Target::of(field);
@@ -95,7 +95,7 @@ impl Query {
                 value::node(&target, &items, &Moment::now().into()).unwrap_or_else(|_| Node::nothing())
             })
             .collect();
-        // Several values of one field are one term.
+        // Several values of one field make one term.
         let mut tests = Vec::new();
         for node in &nodes {
             match node {
@@ -106,10 +106,11 @@ impl Query {
         if tests.is_empty() { Self::everything() } else { Self::of(Node::Term(Term::Field(field, tests))) }
     }
 
-    /// The same for a field as a question names it, with members: `meta.party`, `old.address.city`, `ref`.
+    /// Like [`Query::is`], for a field or member by its name in the query language: `meta.party`,
+    /// `old.address.city`, `ref`.
     ///
     /// # Errors
-    /// Where no field is called so, or cannot hold such a value.
+    /// Fails if there is no field of this name, or if a value is not valid for it.
     pub fn named<V: Into<String>>(
         name: &str,
         values: impl IntoIterator<Item = V>,
@@ -119,7 +120,7 @@ impl Query {
             let mut scanner = scanner::Scanner { text: &text, at: 0 };
             let parts = scanner.name()?.filter(|_| scanner.rest().is_empty());
             let Some(parts) = parts else {
-                return Err(error::Problem::new(0..name.len(), "a field's name is due, such as meta.party"));
+                return Err(error::Problem::new(0..name.len(), "expected a field name, such as meta.party"));
             };
             let target = Target::resolve(&parts)?;
             let items: Vec<_> = values.into_iter().map(|value| literal(value.into())).collect();
@@ -134,17 +135,17 @@ impl Query {
         })
     }
 
-    /// Entries from an address of this network, `192.168.1.0/24` or `2001:db8::/32`.
+    /// Matches entries with an address in this network, `192.168.1.0/24` or `2001:db8::/32`.
     ///
     /// # Errors
-    /// If the text is no address, or the prefix length is wrong.
+    /// Fails if the text is not an address with a valid prefix length.
     pub fn network(text: &str) -> Result<Self, QueryError> {
         network::Network::parse(text)
             .map(|network| Self::of(Node::Term(Term::Field(Field::Ip, vec![Test::Network(network)]))))
             .map_err(|(span, message)| error::Problem::new(span, message).within(text))
     }
 
-    /// Entries about this record; without an id, about every record of this type.
+    /// Matches entries about this entity; without an id, about any entity of this type.
     #[must_use]
     pub fn entity(kind: &str, id: Option<&str>) -> Self {
         let is = |field, text: &str| {
@@ -155,57 +156,60 @@ impl Query {
         Self::of(Node::all([is(Field::EntityType, kind)].into_iter().chain(id)))
     }
 
-    /// Entries in which every one of these words, with blanks between them, is found; each is taken literally.
+    /// Matches entries that contain each of these words, separated by whitespace. Words are taken literally.
     #[must_use]
     pub fn words(text: &str) -> Self {
         Self::of(Node::all(text.split_whitespace().map(|word| Node::Term(Term::Word(Word::new(word))))))
     }
 
-    /// Entries in which this text is found as it is, blanks included.
+    /// Matches entries that contain this text, taken literally, with its whitespace.
     #[must_use]
     pub fn phrase(text: &str) -> Self {
         if text.is_empty() { Self::everything() } else { Self::of(Node::Term(Term::Word(Word::new(text)))) }
     }
 
-    /// Entries that say they succeeded, or failed.
+    /// Matches entries by whether they record a success.
     #[must_use]
     pub fn success(success: bool) -> Self {
         Self::of(Node::Term(Term::Success(success)))
     }
 
-    /// Entries of this moment and later; no earlier than the year 0000.
+    /// Matches entries at this moment or later. A moment before the year 0000 counts as its beginning.
     #[must_use]
     pub fn since(moment: Moment) -> Self {
         Self::of(Node::since(moment))
     }
 
-    /// Entries before this moment; no later than the year 9999.
+    /// Matches entries before this moment. A moment after the year 9999 counts as its end.
     #[must_use]
     pub fn until(moment: Moment) -> Self {
         Self::of(Node::until(moment))
     }
 
-    /// What both ask for.
+    /// Matches entries that match both queries.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         self.joined(other, Node::all)
     }
 
-    /// What one of the two asks for.
+    /// Matches entries that match at least one of the two queries.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         self.joined(other, Node::any)
     }
 
-    /// What this does not ask for.
+    /// Matches entries that do not match this query.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "beside `and` and `or`; `!query` would stand alone")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a method chains like `and` and `or`; `!query` would not"
+    )]
     pub fn not(self) -> Self {
         Self(self.0.not(), self.1)
     }
 
-    /// What the question probably does not mean, though it can be answered: a word such as `user=admin`,
-    /// `amount:1,000`, a period that ends before it begins.
+    /// Warnings about parts of the query that are valid but probably not intended: a word such as
+    /// `user=admin`, a list such as `amount:1,000`, a period that ends before it begins.
     ///
     /// ```
     /// use auditx_reader::{Moment, Query};
@@ -214,38 +218,38 @@ impl Query {
     /// let warnings = query.warnings();
     /// assert_eq!(
     ///     warnings[0].to_string(),
-    ///     "user=admin is looked for as a word: the field is asked for with user:admin"
+    ///     "user=admin is searched for as a word: to match the field, write user:admin"
     /// );
     /// # Ok::<(), auditx_reader::QueryError>(())
     /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = self.1.clone();
-        warnings.extend(warning::of_question(&self.0));
+        warnings.extend(warning::of_query(&self.0));
         warnings
     }
 
-    /// Whether the entry is asked for. Costs no allocation where the line has no escapes.
+    /// Whether the entry matches. Does not allocate if the line has no escapes.
     #[must_use]
     pub fn matches(&self, row: &Row<'_>) -> bool {
         self.0.matches(row)
     }
 
-    /// Whether a line can be one that is asked for, by its bytes alone: no is certain, yes is not. For one line; a search looks
-    /// through many at once.
+    /// Whether a line may match, judged by its bytes alone: `false` is certain, `true` is not. Examines a
+    /// single line; a [`Search`](crate::Search) examines many at once.
     #[must_use]
     pub fn may_match(&self, line: &[u8]) -> bool {
         self.plan().admits(line)
     }
 
-    /// A condition over the columns of `auditx.entry` in PostgreSQL that every entry asked for meets; others may meet it too, so ask
-    /// the lines that come with [`Query::matches`].
+    /// Returns a condition over the columns of `auditx.entry` in PostgreSQL that every matching entry meets.
+    /// Other entries may meet it too, so check the returned lines with [`Query::matches`].
     #[must_use]
     pub fn sql(&self) -> SqlCondition {
         sql::condition(&self.0)
     }
 
-    /// What a search can know beforehand.
+    /// Necessary conditions that a search can check before it reads lines.
     pub(crate) fn plan(&self) -> Plan {
         Plan::of(&self.0)
     }
@@ -265,34 +269,34 @@ impl Query {
     }
 }
 
-/// A time as questions have it (docs/QUERY.md), where a period begins: of a day, a month or a year it is the
-/// beginning. A time that clocks of the zone showed twice is the earlier moment.
+/// Parses a time of the query language (docs/QUERY.md) as the beginning of a period. A day, a month or a year
+/// yields its beginning. A time that occurs twice in the zone yields the earlier moment.
 #[must_use]
 pub fn moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
     time::Time::parse(text, &base.into()).map(time::Time::begin)
 }
 
-/// The same where a period ends: a time that clocks of the zone showed twice is the later moment, so that the
-/// period has both.
+/// Parses a time like [`moment_of`], as the end of a period: a time that occurs twice in the zone yields the
+/// later moment, so that the period includes both.
 #[must_use]
 pub fn end_moment_of(text: &str, base: impl Into<TimeBase>) -> Option<Moment> {
     time::Time::parse(text, &base.into()).map(time::Time::last_begin)
 }
 
-/// A length of time as questions have it: `90s`, `15m`, `2h`, `1d`, `1w`, `1h30m`.
+/// Parses a duration of the query language: `90s`, `15m`, `2h`, `1d`, `1w`, `1h30m`.
 #[must_use]
 pub fn length_of(text: &str) -> Option<Duration> {
     time::length(text)
 }
 
-/// The field that a name of questions is for, in either case: `ref`, `company`, `meta`. `None` for other
-/// words, and for names that are for more than one field, such as `entity`.
+/// The field with this name in the query language, ignoring case: `ref`, `company`, `meta`. `None` if there
+/// is none, and for names that stand for several fields, such as `entity`.
 #[must_use]
 pub fn field_named(name: &str) -> Option<Field> {
     Name::find(name).and_then(Name::field)
 }
 
-/// The name of a field that was perhaps meant.
+/// The name of the most similar field, for a "did you mean" hint.
 #[must_use]
 pub fn nearest_field(name: &str) -> Option<&'static str> {
     Name::nearest(name).filter(|nearest| field_named(nearest).is_some())
@@ -303,7 +307,7 @@ fn literal(text: String) -> Item<'static> {
     Item { operator: Operator::Is, value }
 }
 
-/// By what is asked for, however it was written.
+/// Compares what the queries match, not how they were written: warnings do not count.
 impl PartialEq for Query {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
@@ -331,7 +335,7 @@ impl fmt::Debug for Query {
 impl FromStr for Query {
     type Err = QueryError;
 
-    /// As [`Query::parse`], with times counted from now.
+    /// Parses like [`Query::parse`], with times relative to now.
     fn from_str(text: &str) -> Result<Self, QueryError> {
         Self::parse(text, Moment::now())
     }

@@ -1,4 +1,4 @@
-//! A trail made by hand for tests: every file and every byte of it as the test wants it.
+//! Handmade trails for tests, with full control of every file and byte.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::segment::compressed_name;
 
-/// Removed when it is dropped.
+/// A trail directory, removed on drop.
 pub(crate) struct Sample(TempDir);
 
 /// A readable line of at least `len` bytes, without its newline.
@@ -25,10 +25,10 @@ pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8
     lines.into_iter().flat_map(|line| [line.as_ref(), b"\n"].concat()).collect()
 }
 
-/// Far longer than anything takes that a test waits for, on a busy machine too.
+/// Far longer than anything that a test waits for takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Waits until a logger that records nothing more has compressed every sealed segment.
+/// Waits until an idle logger has compressed every sealed segment.
 pub(crate) fn until_compressed(logger: &AuditLogger) {
     logger.flush(PATIENCE).unwrap();
     let begin = Instant::now();
@@ -67,7 +67,7 @@ impl Sample {
         fs::write(self.sealed(first_seq), bytes).unwrap();
     }
 
-    /// Makes a sealed segment a compressed one, and says where it is.
+    /// Compresses a sealed segment and returns its new path.
     pub(crate) fn compress(&self, first_seq: u64) -> PathBuf {
         let plain = self.sealed(first_seq);
         let compressed = compressed_name(&plain);
@@ -76,7 +76,7 @@ impl Sample {
         compressed
     }
 
-    /// What a writer does when it seals.
+    /// Seals the active segment like a writer.
     pub(crate) fn seal(&self, first_seq: u64) {
         fs::rename(self.active(), self.sealed(first_seq)).unwrap();
         self.write_active(b"");

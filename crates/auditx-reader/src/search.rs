@@ -1,19 +1,19 @@
-//! Asking a whole trail: which entries, in which order, how many; across segments, while it is written.
+//! Searches a trail across its segments, while it may be written.
 //!
-//! Comes in: a directory and what is wanted. Goes out: the entries found, in the trail's order or the other way round, and a
-//! [`Summary`] that counts what could not be read.
+//! A [`Search`] names a directory, a query, an order and a limit. It yields the matching entries in the order
+//! of the trail or in reverse, and a [`Summary`] that counts what could not be read.
 
-mod complaints;
+mod read_errors;
 mod cursor;
 mod check;
 mod span;
 mod prune;
 mod needle;
-mod waiting;
+mod pending;
 mod units;
 mod text;
 mod filter;
-mod crew;
+mod workers;
 mod run;
 
 use std::fmt;
@@ -28,64 +28,65 @@ use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::verify::Fault;
 
-pub use complaints::Complaints;
 pub use cursor::Cursor;
-use run::Making;
+pub use read_errors::ReadErrors;
+use run::Mapper;
 
-/// Which entries of a trail are asked.
+/// The entries of a trail that are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
     /// Every entry.
     #[default]
     Audit,
-    /// Those whose level is SECURITY or CRITICAL, which `security.jsonl` repeats. They are read from the trail.
+    /// Entries whose level is SECURITY or CRITICAL, of which `security.jsonl` has copies. Read from the
+    /// trail.
     Security,
 }
 
-/// In which order entries come.
+/// The order in which entries are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// As they were written.
+    /// In the order in which they were written.
     #[default]
     OldestFirst,
-    /// From the end, which ends early where only so many are wanted.
+    /// From the end of the trail; with a limit, the search stops early.
     NewestFirst,
 }
 
-/// An entry that was asked for, and where it stands.
+/// A matching entry and its position.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'l> {
-    /// What it says.
+    /// The entry.
     pub row: &'l Row<'l>,
-    /// Its file.
+    /// The file that contains its line.
     pub path: &'l Path,
-    /// Where its line begins; in a compressed file, in its decompressed text.
+    /// The byte offset of its line; for a compressed file, the offset in the decompressed text.
     pub offset: u64,
-    /// Whether its line is newer than the latest checkpoint, so that nobody can prove it yet.
+    /// Whether its line is newer than the latest checkpoint, so that no proof covers it yet.
     pub is_unsigned: bool,
 }
 
-/// How a search went.
+/// The outcome of a search.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Entries found.
+    /// The number of matching entries.
     pub found: u64,
-    /// How many of them are newer than the latest checkpoint.
+    /// The number of them that are newer than the latest checkpoint.
     pub unsigned: u64,
-    /// How many lines the latest checkpoint names; `None` if there is no checkpoint that can be read.
+    /// The number of lines that the latest checkpoint covers; `None` if there is no readable checkpoint.
     pub signed: Option<u64>,
-    /// Whether there is neither a checkpoint nor anything else but lines: a copy that nobody signed.
+    /// Whether the lines were never signed: they were copied without `.auditx`, or the trail has format 1.
     pub is_unsigned: bool,
-    /// The first thing that is not as it was signed: the answer may lack entries, or have wrong ones.
+    /// The first deviation from what was signed, if any: entries may be missing or wrong.
     pub fault: Option<Fault>,
-    /// What could not be read.
-    pub complaints: Complaints,
-    /// Where to go on with [`Search::after`], once the limit was reached; there may be nothing more.
+    /// The lines and segments that could not be read.
+    pub errors: ReadErrors,
+    /// If the limit was reached, where to continue with [`Search::after`]. There may be no further entries.
     pub next: Option<Cursor>,
 }
 
-/// What is wanted of a trail.
+/// A search of a trail.
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config};
@@ -96,12 +97,12 @@ pub struct Summary {
 ///
 /// let logger = AuditLogger::open(Config::new(log_dir))?;
 /// logger.log("Stock counted").record()?.wait_durable()?;
-/// let mut said = Vec::new();
+/// let mut descriptions = Vec::new();
 /// Search::new(log_dir).order(Order::NewestFirst).limit(1).each(|found| {
-///     said.push(found.row.text(auditx_reader::Field::Description).into_owned());
+///     descriptions.push(found.row.text(auditx_reader::Field::Description).into_owned());
 ///     ControlFlow::Continue(())
 /// })?;
-/// assert_eq!(said, ["Stock counted"]);
+/// assert_eq!(descriptions, ["Stock counted"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -117,14 +118,14 @@ pub struct Search {
     uses_index: bool,
     is_strict: bool,
     threads: usize,
-    progress: Option<Tell>,
-    /// For trails written by hand: indexes count, and nothing is compared with what was signed.
+    progress: Option<Progress>,
+    /// For handmade trails: uses indexes that no line names, and verifies nothing.
     #[cfg(test)]
     trusts_indexes: bool,
 }
 
 impl Search {
-    /// Every entry of this trail, oldest first.
+    /// Creates a search of every entry of the trail, oldest first.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
@@ -145,65 +146,66 @@ impl Search {
         }
     }
 
-    /// Which file is asked.
+    /// Sets which entries are searched.
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = source;
         self
     }
 
-    /// Which entries are wanted.
+    /// Sets the query that entries must match. The default matches every entry.
     #[must_use]
     pub fn query(mut self, query: Query) -> Self {
         self.query = query;
         self
     }
 
-    /// Only entries of this moment and later.
+    /// Restricts the search to entries at this moment or later.
     #[must_use]
     pub fn since(mut self, since: Moment) -> Self {
         self.since = Some(since);
         self
     }
 
-    /// Only entries before this moment.
+    /// Restricts the search to entries before this moment.
     #[must_use]
     pub fn until(mut self, until: Moment) -> Self {
         self.until = Some(until);
         self
     }
 
-    /// In which order.
+    /// Sets the order of the entries.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// At most so many.
+    /// Stops after this many entries.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Goes on where an earlier search with the same order ended.
+    /// Continues where an earlier search with the same order ended.
     #[must_use]
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// Reads everything, whatever the index of a segment says of it. The answer is the same.
+    /// Reads every segment completely instead of using its index. The result is the same.
     #[must_use]
     pub fn without_index(mut self) -> Self {
         self.uses_index = false;
         self
     }
 
-    /// Verifies the whole trail, and examines every line, also those that cannot hold what is wanted: each unreadable line is
-    /// then a complaint. Otherwise lines are skipped that lack a word of the question, if they are UTF-8, begin with `{` and end
-    /// with `}`; and the trail is verified only if something that was read is not as it was signed.
+    /// Verifies the whole trail, and parses every line, even those that cannot match: each unreadable line is
+    /// then an error in the summary. Without it, lines that lack a word of the query are skipped if they are
+    /// UTF-8, begin with `{` and end with `}`, and the trail is verified only if something that was read
+    /// deviates from what was signed.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
@@ -216,34 +218,35 @@ impl Search {
         self
     }
 
-    /// How many threads read; by default as many as there are processors.
+    /// Sets the number of threads that read. The default is the number of processors.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
     }
 
-    /// Told how many bytes of how many are done, on the thread that searches.
+    /// Calls `report` with the number of bytes done and the total, on the thread that runs the search.
     #[must_use]
-    pub fn progress(mut self, tell: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Tell(Arc::new(tell)));
+    pub fn progress(mut self, report: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Progress(Arc::new(report)));
         self
     }
 
-    /// Writes each entry as `render` makes it, in order. `render` runs on several threads; `out` on this one, with the text of many
-    /// entries at once.
+    /// Renders each entry with `render` and writes the text to `out`, in order. `render` runs on several
+    /// threads. `out` runs on the calling thread, each time with the text of many entries.
     ///
     /// # Errors
-    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed, and what `out` refuses. What cannot be
-    /// read of the trail is told in the summary.
+    /// [`SearchError::Trail`] with `is_missing` if there is no such directory, or `is_storage` if it cannot
+    /// be listed; [`SearchError::Output`] if `out` fails. Lines and segments that cannot be read are counted
+    /// in the summary instead.
     pub fn write(
         &self,
         render: impl Fn(&Found<'_>, &mut Vec<u8>) + Sync,
         mut out: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Summary, SearchError> {
-        let mut refusal = None;
-        let making = Making { begin: &|| (), make: &|(), found, text| render(found, text), marks: false };
-        let (_, summary) = self.run(&making, |findings, taken| {
+        let mut failure = None;
+        let mapper = Mapper { init: &|| (), map: &|(), found, text| render(found, text), marks: false };
+        let (_, summary) = self.run(&mapper, |findings, taken| {
             let text = match findings.marks.get(taken) {
                 Some(_) => &findings.text[..taken.checked_sub(1).map_or(0, |last| findings.marks[last].end)],
                 None => &findings.text,
@@ -254,34 +257,34 @@ impl Search {
             match out(text) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
-                    refusal = Some(error);
+                    failure = Some(error);
                     ControlFlow::Break(())
                 }
             }
         })?;
-        match refusal {
+        match failure {
             Some(error) => Err(SearchError::Output(error)),
             None => Ok(summary),
         }
     }
 
-    /// Visits each entry in order on this thread.
+    /// Calls `visit` with each entry, in order, on the calling thread. The search ends when `visit` breaks.
     ///
     /// # Errors
-    /// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+    /// `is_missing` if there is no such directory; `is_storage` if it cannot be listed.
     pub fn each(&self, mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>) -> Result<Summary> {
         let mut found = 0;
-        let making = Making {
-            begin: &|| (),
-            make: &|(), found, text| text.extend_from_slice(found.row.line().as_bytes()),
+        let mapper = Mapper {
+            init: &|| (),
+            map: &|(), found, text| text.extend_from_slice(found.row.line().as_bytes()),
             marks: true,
         };
-        let (_, mut summary) = self.run(&making, |findings, taken| {
+        let (_, mut summary) = self.run(&mapper, |findings, taken| {
             let mut begin = 0;
             findings.marks.iter().take(taken).try_for_each(|mark| {
                 let line = &findings.text[std::mem::replace(&mut begin, mark.end)..mark.end];
                 found += 1;
-                // It was read before.
+                // Parsing cannot fail: the line was parsed before.
                 Row::read(line).map_or(ControlFlow::Continue(()), |row| {
                     let is_unsigned = mark.is_unsigned;
                     visit(Found { row: &row, path: &mark.path, offset: mark.offset, is_unsigned })
@@ -292,36 +295,37 @@ impl Search {
         Ok(summary)
     }
 
-    /// Sums entries up in any order: `step` runs on several threads, each with a value that `begin` made. A limit is not observed.
+    /// Folds the entries in any order, and ignores the limit: `step` runs on several threads, each with its
+    /// own value, created by `init`. Returns the values.
     ///
     /// # Errors
-    /// As [`Search::each`].
+    /// The same as those of [`Search::each`].
     pub fn fold<T: Send>(
         &self,
-        begin: impl Fn() -> T + Sync,
+        init: impl Fn() -> T + Sync,
         step: impl Fn(&mut T, &Found<'_>) + Sync,
     ) -> Result<(Vec<T>, Summary)> {
         let all = Self { limit: None, ..self.clone() };
-        let making = Making { begin: &begin, make: &|value, found, _| step(value, found), marks: false };
-        all.run(&making, |_, _| ControlFlow::Continue(()))
+        let mapper = Mapper { init: &init, map: &|value, found, _| step(value, found), marks: false };
+        all.run(&mapper, |_, _| ControlFlow::Continue(()))
     }
 }
 
 #[derive(Clone)]
-struct Tell(Arc<dyn Fn(u64, u64) + Send + Sync>);
+struct Progress(Arc<dyn Fn(u64, u64) + Send + Sync>);
 
-impl fmt::Debug for Tell {
+impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tell")
+        f.write_str("Progress")
     }
 }
 
-/// Why a search ended early.
+/// Why a search failed.
 #[derive(Debug)]
 pub enum SearchError {
     /// The trail could not be listed.
     Trail(Error),
-    /// The output took no more.
+    /// The output failed.
     Output(io::Error),
 }
 

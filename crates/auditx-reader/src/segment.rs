@@ -1,6 +1,7 @@
-//! The lines of one segment, from its beginning or from any place in it. Plain files may still be growing.
+//! Reads the lines of one segment, from its beginning or from any offset. A plain segment may still be
+//! growing.
 //!
-//! It holds one buffer and one line in memory, whatever the size of the file and of its lines.
+//! Memory is one buffer and one line, whatever the size of the file and of its lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use auditx_core::{Frame, SealedSegment, parse_seq};
 
 use crate::error::{Error, Result};
-use crate::file::{self, Place};
+use crate::file::{self, FileId};
 use crate::line::{Flaw, Line};
 
-/// Our own lines are at most 65,535 bytes. The origin's have no limit, so this leaves room.
+/// Lines of auditx are at most 65,535 bytes. Legacy lines have no limit, so this leaves room for longer ones.
 pub(crate) const LONGEST: usize = 1024 * 1024;
 
 const BUFFER: usize = 128 * 1024;
@@ -28,7 +29,8 @@ pub(crate) struct Segment {
     text: Text,
     /// Where the next line begins.
     offset: u64,
-    /// How many bytes stood after the last newline when the end was last met, and as many of them as are kept.
+    /// The length of the text after the last newline when the end was last reached, and as much of that text
+    /// as is kept.
     unfinished: (u64, Vec<u8>),
 }
 
@@ -38,7 +40,7 @@ enum Text {
 }
 
 impl Segment {
-    /// Opens a sealed segment; none where it was retired meanwhile.
+    /// Opens a sealed segment; `None` if it was retired meanwhile.
     pub(crate) fn open_sealed(sealed: &SealedSegment) -> Result<Option<Self>> {
         if let Some(file) = file::open(&sealed.path)? {
             return if sealed.compressed {
@@ -80,12 +82,12 @@ impl Segment {
         self.offset
     }
 
-    /// Bytes after the last newline, as of the last time [`Segment::next_line`] gave none.
+    /// Bytes after the last newline, as of the last time [`Segment::next_line`] returned `None`.
     pub(crate) fn unfinished(&self) -> u64 {
         self.unfinished.0
     }
 
-    /// The file, where it is a plain one.
+    /// The file of a plain segment.
     pub(crate) fn plain_file(&self) -> Option<&File> {
         match &self.text {
             Text::Plain(reader) => Some(reader.get_ref()),
@@ -93,10 +95,10 @@ impl Segment {
         }
     }
 
-    /// The file by itself, to be read otherwise, and its path.
+    /// Returns the path and the file, to be read in another way.
     ///
     /// # Errors
-    /// `is_storage` where the system has no further handle for it.
+    /// `is_storage` if the file handle cannot be duplicated.
     pub(crate) fn into_file(self) -> Result<(Arc<Path>, File)> {
         let file = match self.text {
             Text::Plain(reader) => reader.into_inner(),
@@ -109,9 +111,9 @@ impl Segment {
         Ok((self.path, file))
     }
 
-    /// The place of the open file.
-    pub(crate) fn place(&self) -> Option<Place> {
-        self.plain_file().and_then(|file| file.metadata().ok()).map(|metadata| Place::of(&metadata))
+    /// The identity of the open file.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        self.plain_file().and_then(|file| file.metadata().ok()).map(|metadata| FileId::of(&metadata))
     }
 
     /// The number of the first line of a plain file.
@@ -121,7 +123,7 @@ impl Segment {
         parse_seq(&head[..len])
     }
 
-    /// Goes on at this offset of a plain file.
+    /// Continues at this offset of a plain file.
     pub(crate) fn seek(&mut self, offset: u64) -> Result<()> {
         if let Text::Plain(reader) = &mut self.text {
             reader
@@ -132,11 +134,11 @@ impl Segment {
         Ok(())
     }
 
-    /// The next whole line, or none: at the end, or where a plain file has only part of one so far.
+    /// Returns the next complete line; `None` at the end, or if a plain file has only part of a line so far.
     ///
     /// # Errors
-    /// `is_corrupt` where a plain file is shorter than what was read of it, or a compressed one cannot be decompressed;
-    /// `is_storage` where the file cannot be read.
+    /// `is_corrupt` if a plain file is shorter than what was read of it, or a compressed one cannot be
+    /// decompressed; `is_storage` if the file cannot be read.
     pub(crate) fn next_line(&mut self) -> Result<Option<Line>> {
         if self.is_at_known_end()? {
             return Ok(None);
@@ -151,22 +153,23 @@ impl Segment {
         }
         self.unfinished = (len, bytes);
         if len > 0 {
-            // A writer may take half a line back and put another in its place: next time it is read anew.
+            // The writer may roll back half a line and write another one, so the text is read again next
+            // time.
             self.seek(self.offset)?;
         }
         Ok(None)
     }
 
-    /// Bytes after the last newline of a file that will not grow: a line that can be no entry, but is never passed over
-    /// in silence.
-    pub(crate) fn rest(&mut self) -> Option<Line> {
+    /// Takes the text after the last newline of a file that will not grow: a line that cannot be an entry,
+    /// but must be reported.
+    pub(crate) fn take_unfinished_line(&mut self) -> Option<Line> {
         let (len, bytes) = std::mem::take(&mut self.unfinished);
         let line = Line::new(self.path.clone(), self.offset, bytes, Some(Flaw::Unfinished));
         self.offset += len;
         (len > 0).then_some(line)
     }
 
-    /// Passes over so many lines.
+    /// Skips `count` lines.
     pub(crate) fn skip_lines(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
             let (_, len, _) = self.read()?;
@@ -175,7 +178,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Counts the lines from here to the end, an unfinished one too, or to where the file is damaged.
+    /// Counts the lines from here to the end, including an unfinished one, or up to where the file is
+    /// damaged.
     pub(crate) fn count_lines(&mut self) -> u64 {
         let mut count = 0;
         while let Ok((_, len, is_whole)) = self.read()
@@ -186,7 +190,7 @@ impl Segment {
         count
     }
 
-    /// Whether an idle file still has the length it had: asked often, so it costs one fstat(2).
+    /// Whether the file still has the length that was read. This is asked often, so it costs one fstat(2).
     fn is_at_known_end(&self) -> Result<bool> {
         let Some(file) = self.plain_file() else { return Ok(false) };
         let len = file
@@ -195,19 +199,20 @@ impl Segment {
             .len();
         if len < self.offset {
             let message = format!(
-                "the segment was cut to {len} bytes after {} had been read: something else than auditx truncates it",
+                "the segment was truncated to {len} bytes by another program after {} bytes had been read",
                 self.offset
             );
             return Err(Error::corrupt(message, &self.path));
         }
-        // Half a line may have been replaced by a whole one of the same length, so it is read again, unless it is so long
-        // that it can be no line of ours.
+        // Half a line may have been replaced by a whole one of the same length, so it is read again, unless
+        // it is too long to be a line of auditx.
         let unfinished = self.unfinished();
-        let is_settled = unfinished == 0 || unfinished > LONGEST as u64;
-        Ok(is_settled && len == self.offset + unfinished)
+        let is_final = unfinished == 0 || unfinished > LONGEST as u64;
+        Ok(is_final && len == self.offset + unfinished)
     }
 
-    /// Up to the next newline: the bytes as far as they are kept, how many there were, and whether the newline came.
+    /// Reads up to the next newline. Returns the bytes as far as they are kept, the length, and whether a
+    /// newline was found.
     fn read(&mut self) -> Result<(Vec<u8>, u64, bool)> {
         let outcome = match &mut self.text {
             Text::Plain(reader) => read_line(reader),
@@ -224,7 +229,7 @@ impl Segment {
     }
 }
 
-/// What a plain sealed segment is called once it is compressed.
+/// The name of a plain sealed segment after compression.
 pub(crate) fn compressed_name(plain: &Path) -> PathBuf {
     let mut name = plain.as_os_str().to_owned();
     name.push(".zst");

@@ -1,11 +1,11 @@
-//! Whether a trail is what was signed: every line hashed, and the tree held against its signed checkpoint, offline.
+//! Verifies a trail offline: hashes every line and compares the Merkle tree with the signed checkpoint.
 //!
-//! Comes in: a directory, the keys that an auditor pinned, and notes that somebody kept elsewhere. Goes out: a
-//! [`Verification`]. It opens files for reading only and creates nothing, and a writer may go on writing, sealing,
-//! compressing, erasing and retiring meanwhile.
+//! The input is a directory, the public keys that the auditor pinned, and checkpoints that were kept outside
+//! the trail; the result is a [`Verification`]. Files are only opened for reading and none is created. A
+//! writer may append, seal, compress, erase and retire at the same time.
 //!
-//! All lines are read once, on several threads. Only where the root is another one than was signed are they read again,
-//! to say which line it is.
+//! All lines are read once, on several threads. They are read a second time, to find the first wrong line,
+//! only if the root does not match the signed one.
 
 mod classify;
 mod digest;
@@ -13,16 +13,16 @@ mod fault;
 mod files;
 mod fold;
 mod integrity;
-mod judge;
+mod check;
 mod later;
 mod localise;
 mod moment;
-mod notes;
+mod checkpoints;
 mod projection;
-mod pulse;
+mod heartbeats;
 pub(crate) mod record;
 mod remark;
-mod row;
+mod leaf_cache;
 mod scan;
 mod subtrees;
 mod timeline;
@@ -39,20 +39,20 @@ use auditx_core::{SignedCheckpoint, Tiles, VerifierKey, to_hex};
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};
 
+use checkpoints::Checkpoints;
 use files::SegmentFile;
 use fold::Walked;
-use notes::Notes;
 use projection::Difference;
-use workers::STRETCH;
+use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
 pub use remark::{Occurrence, Remark, RemarkKind};
 pub use verification::{Answer, Reason, Signatory, Verification};
 
-/// How often a trail is looked at that a writer changes meanwhile in ways that look like a fault.
-const LOOKS: usize = 20;
+/// How often verification starts again because a writer changed the trail in a way that looks like a fault.
+const ATTEMPTS: usize = 20;
 
-/// What an auditor brings along.
+/// What an auditor provides from outside the trail.
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config};
@@ -75,26 +75,26 @@ pub struct VerifyOptions {
     keys: Vec<VerifierKey>,
     known: Vec<SignedCheckpoint>,
     threads: usize,
-    /// Bytes that a thread reads at once.
-    stretch: usize,
+    /// Bytes that a thread reads in one job.
+    chunk: usize,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), threads, stretch: STRETCH }
+        Self { keys: Vec::new(), known: Vec::new(), threads, chunk: CHUNK }
     }
 }
 
 impl VerifyOptions {
-    /// No key, no note, as many threads as the machine runs at once.
+    /// No key, no known checkpoint, one thread per available core.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Default: none, and then nothing is ever sure. A key that the trail must be signed with, known from elsewhere; where
-    /// more than one is given, any of them.
+    /// Default: none; without a key the answer is never [`Answer::Intact`]. Adds a public key, obtained from
+    /// outside the trail, that must have signed it. Of several keys, any one is enough.
     #[must_use]
     pub fn key(mut self, key: VerifierKey) -> Self {
         if !self.keys.contains(&key) {
@@ -103,14 +103,15 @@ impl VerifyOptions {
         self
     }
 
-    /// Default: none, and then nothing is ever sure. A note of this trail that was kept elsewhere.
+    /// Default: none; without one the answer is never [`Answer::Intact`]. Adds a checkpoint of this trail
+    /// that was kept elsewhere.
     #[must_use]
-    pub fn known(mut self, note: SignedCheckpoint) -> Self {
-        self.known.push(note);
+    pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
+        self.known.push(checkpoint);
         self
     }
 
-    /// Default: as many as the machine runs at once; 0 means that too.
+    /// Default: one thread per available core, which 0 also selects.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = if threads == 0 { Self::default().threads } else { threads };
@@ -118,31 +119,31 @@ impl VerifyOptions {
     }
 
     #[cfg(test)]
-    fn stretch(mut self, bytes: usize) -> Self {
-        self.stretch = bytes;
+    fn chunk(mut self, bytes: usize) -> Self {
+        self.chunk = bytes;
         self
     }
 }
 
-/// All that is known about a trail.
+/// Everything that was read about a trail.
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
-    notes: &'a Notes,
+    checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
     walked: &'a Walked,
 }
 
-/// Verifies the trail in `directory`. `progress` is told now and then, on this thread, how many bytes of how many on disk
-/// are done; it begins anew where the trail must be read once more.
+/// Verifies the trail in `directory`. `progress` is called from time to time, on this thread, with the bytes
+/// done and the total bytes on disk; it starts again at 0 if the trail is read once more.
 ///
-/// Costs one SHA-256 of every line and one node, shared by the threads; memory stays flat. A trail that is not what was
-/// signed is read a second time.
+/// Costs two SHA-256 hashes per line, of the line and of one tree node, spread over the threads, in constant
+/// memory. A trail that differs from what was signed is read a second time.
 ///
 /// # Errors
-/// That it could not be checked: `is_missing` where there is no such directory or no trail in it, `is_storage` where it
-/// cannot be read, `is_invalid` where a known note is not of this trail, or two keys cannot be told apart. That something
-/// is wrong with the trail is no error.
+/// `is_missing` if the directory does not exist or holds no trail; `is_storage` if it cannot be read;
+/// `is_invalid` if a known checkpoint belongs to another trail or two keys have the same name and id. A fault
+/// of the trail is not an error: it is part of the [`Verification`].
 pub fn verify(
     directory: &Path,
     options: &VerifyOptions,
@@ -157,54 +158,56 @@ pub fn verify(
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
     let mut suspicion = None;
-    for _ in 0..LOOKS {
-        match look(directory, options, progress, suspicion.as_ref())? {
-            Look::Done(verification) => return Ok(*verification),
-            Look::Again(suspected) => suspicion = suspected,
+    for _ in 0..ATTEMPTS {
+        match attempt(directory, options, progress, suspicion.as_ref())? {
+            Attempt::Done(verification) => return Ok(*verification),
+            Attempt::Retry(suspected) => suspicion = suspected,
         }
     }
     let why = "lines are erased and segments retired faster than they can be read";
     Err(Error::storage("cannot verify the trail while it changes", directory, why))
 }
 
-/// What one look at the trail came to.
-enum Look {
+/// The outcome of one attempt to verify.
+enum Attempt {
     Done(Box<Verification>),
-    /// A writer may have changed it meanwhile: the next look tells more. What looks like a fault, and the first line then.
-    Again(Option<(Fault, Option<u64>)>),
+    /// A writer may have changed the trail during the attempt, so verify again. Holds the suspected fault and
+    /// the first line at that time.
+    Retry(Option<(Fault, Option<u64>)>),
 }
 
-fn look(
+fn attempt(
     directory: &Path,
     options: &VerifyOptions,
     progress: &mut dyn FnMut(u64, u64),
     suspicion: Option<&(Fault, Option<u64>)>,
-) -> Result<Look> {
-    let notes = Notes::read(directory)?;
+) -> Result<Attempt> {
+    let checkpoints = Checkpoints::read(directory)?;
     let files = files::list(directory)?;
-    if matches!(notes.checkpoint, Ok(None)) && notes.log_name.is_none() {
+    if matches!(checkpoints.latest, Ok(None)) && checkpoints.log_name.is_none() {
         if is_legacy(directory, &files) {
-            let what = "these are lines of the Python package auditX, which signs nothing: there is nothing to verify";
+            let what = "the directory holds legacy lines of the Python package auditX, which signs nothing: \
+there is nothing to verify";
             return Err(Error::invalid(what, directory));
         }
         if files.is_empty() {
             return Err(Error::missing("there is no trail in the directory", directory));
         }
     }
-    let Some(walked) = walk::walk(directory, options, &notes, &files, progress)? else {
-        return Ok(Look::Again(None));
+    let Some(walked) = walk::walk(directory, options, &checkpoints, &files, progress)? else {
+        return Ok(Attempt::Retry(None));
     };
-    let case = Case { directory, options, notes: &notes, files: &files, walked: &walked };
+    let case = Case { directory, options, checkpoints: &checkpoints, files: &files, walked: &walked };
     let mut verification = Verification::of(directory.to_path_buf());
     describe(&case, &mut verification);
-    let fault = judge::judge(&case, &mut verification)?;
+    let fault = check::check(&case, &mut verification)?;
     if let Some(fault) = &fault
         && may_be_a_race(&case, fault)
     {
         let suspected = (fault.clone(), walked.first);
-        // Whatever excuses it was signed before it was seen for the first time, and is known by now.
+        // The record that explains it was signed before the fault could be seen: the second attempt knows it.
         if suspicion != Some(&suspected) {
-            return Ok(Look::Again(Some(suspected)));
+            return Ok(Attempt::Retry(Some(suspected)));
         }
     }
     remark(&case, &mut verification);
@@ -213,24 +216,26 @@ fn look(
         remark_on_projection(&case, &mut verification);
     }
     conclude(&case, &mut verification, fault);
-    Ok(Look::Done(Box::new(verification)))
+    Ok(Attempt::Done(Box::new(verification)))
 }
 
-/// Whether a directory without checkpoint and identity holds lines of the Python package and no others.
+/// Whether a directory without checkpoint and identity holds legacy lines of the Python package and no
+/// others.
 fn is_legacy(directory: &Path, files: &[SegmentFile]) -> bool {
     let is_active_legacy = files.iter().all(|file| file.is_active() && begins_as_legacy(file.path()));
     is_active_legacy && !(files.is_empty() && legacy_files(directory).is_empty())
 }
 
-/// Whether what was erased or retired meanwhile would look like this: then a newer checkpoint was signed before.
+/// Whether a line erased or a segment retired during the attempt would look like this fault. In that case a
+/// newer checkpoint has been signed.
 fn may_be_a_race(case: &Case<'_>, fault: &Fault) -> bool {
     let is_of_that_kind = matches!(fault.kind, FaultKind::BadErasure | FaultKind::Unsigned)
         || (fault.kind == FaultKind::Missing && fault.seq == Some(0));
-    let Ok(was) = &case.notes.checkpoint else { return false };
-    let text = |note: &Option<SignedCheckpoint>| note.as_ref().map(|note| note.as_str().to_owned());
+    let Ok(was) = &case.checkpoints.latest else { return false };
+    let text = |latest: &Option<SignedCheckpoint>| latest.as_ref().map(|latest| latest.as_str().to_owned());
     is_of_that_kind
-        && Notes::read(case.directory)
-            .is_ok_and(|notes| notes.checkpoint.is_ok_and(|is| text(&is) != text(was)))
+        && Checkpoints::read(case.directory)
+            .is_ok_and(|now| now.latest.is_ok_and(|is| text(&is) != text(was)))
 }
 
 fn describe(case: &Case<'_>, verification: &mut Verification) {
@@ -239,13 +244,13 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
     verification.lines = *next;
     verification.torn_bytes = *torn_bytes;
     let signed =
-        case.notes.checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(0, SignedCheckpoint::size);
-    let lost = stubs.iter().filter(|(place, _)| case.walked.is_lost(place.seq, signed)).count() as u64;
+        case.checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, SignedCheckpoint::size);
+    let lost = stubs.iter().filter(|(location, _)| case.walked.is_lost(location.seq, signed)).count() as u64;
     verification.lost = lost;
     verification.erased = stubs.len() as u64 - lost;
     verification.segments = case.files.len() as u64;
     verification.bytes = walk::bytes(case.files);
-    if let Ok(Some(checkpoint)) = &case.notes.checkpoint {
+    if let Ok(Some(checkpoint)) = &case.checkpoints.latest {
         verification.origin = Some(checkpoint.origin().to_owned());
         verification.signed = Some(checkpoint.size());
         verification.root = Some(to_hex(checkpoint.root()));
@@ -260,53 +265,56 @@ fn remark(case: &Case<'_>, verification: &mut Verification) {
     }
     for (at, seq, _) in &walked.erasures {
         let is_there = walked.first.is_some_and(|first| *seq >= first)
-            && !walked.stubs.iter().any(|(place, _)| place.seq == *seq);
+            && !walked.stubs.iter().any(|(location, _)| location.seq == *seq);
         if is_there {
-            let message = format!("line {at} says that line {seq} was erased, and it is still there");
+            let message =
+                format!("line {at} records the erasure of line {seq}, but line {seq} still has its text");
             verification.remark(RemarkKind::UnfinishedErasure, Some(*seq), message);
         }
     }
-    for name in &case.notes.unusable {
-        let message = format!("the kept checkpoint {name} cannot be read");
+    for name in &case.checkpoints.unusable {
+        let message = format!(".auditx/checkpoints/{name} cannot be read as a checkpoint");
         verification.remark(RemarkKind::UnusableHistory, None, message);
     }
-    if case.notes.log_name.is_none() {
+    if case.checkpoints.log_name.is_none() {
         let message = ".auditx/trail.json cannot be read: no process can open the trail without it";
         verification.remark(RemarkKind::UnreadableIdentity, None, message);
     }
 }
 
-/// The cache, held against lines that are what was signed.
+/// Compares the tile cache with the lines, which match what was signed.
 fn remark_on_cache(case: &Case<'_>, verification: &mut Verification) {
-    let Ok(Some(checkpoint)) = &case.notes.checkpoint else { return };
+    let Ok(Some(checkpoint)) = &case.checkpoints.latest else { return };
     let cached = Tiles::open(case.directory).frontier(checkpoint.size()).and_then(|tree| tree.root());
     if let Some(seq) = case.walked.cache_differs_at {
-        let message = format!("the cache of tree nodes is not that of the lines from line {seq} on");
+        let message = format!("the tile cache differs from the lines, starting at line {seq}");
         verification.remark(RemarkKind::WrongTiles, Some(seq), message);
     } else if cached.as_ref() != Some(checkpoint.root()) {
-        let message = "the cache of tree nodes is not that of the lines, or is not there";
+        let message = "the tile cache is missing or does not match the lines";
         verification.remark(RemarkKind::WrongTiles, None, message);
     }
 }
 
-/// `security.jsonl`, held against lines that are what was signed.
+/// Compares `security.jsonl` with the lines, which match what was signed.
 fn remark_on_projection(case: &Case<'_>, verification: &mut Verification) {
     let Some(Difference { wrong, before, behind }) = &case.walked.projection else { return };
     let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
     if let Some((seq, what)) = wrong {
-        let message = format!("security.jsonl is not what the trail says from line {seq} on; it has {what}");
+        let message = format!("security.jsonl differs from the trail at line {seq}: it has {what}");
         verification.remark(RemarkKind::WrongProjection, Some(*seq), message);
     }
     if let Some((count, seq)) = before {
         let message = format!(
-            "security.jsonl lacks {} of level SECURITY or CRITICAL, from line {seq} on: it was archived or emptied",
+            "security.jsonl lacks {} of level SECURITY or CRITICAL, starting at line {seq}: \
+it was archived or emptied",
             lines(*count)
         );
         verification.remark(RemarkKind::ShortProjection, Some(*seq), message);
     }
     if let Some((count, seq)) = behind {
         let message = format!(
-            "security.jsonl does not have {} yet, from line {seq} on: the next process that opens the trail adds them",
+            "security.jsonl lacks the newest {}, starting at line {seq}: \
+the next process that opens the trail adds them",
             lines(*count)
         );
         verification.remark(RemarkKind::ShortProjection, Some(*seq), message);

@@ -1,4 +1,4 @@
-//! Where a bucket is: `s3://[key:secret@]bucket[/prefix][?region=R&endpoint=URL]`.
+//! Parses the address of a bucket: `s3://[key:secret@]bucket[/prefix][?region=R&endpoint=URL]`.
 
 use percent_encoding::percent_decode_str;
 
@@ -6,32 +6,34 @@ use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// An access key and its secret, where they are not the environment's.
+    /// The access key and its secret; `None` to take them from the environment.
     pub(crate) key: Option<(String, String)>,
     pub(crate) bucket: String,
-    /// Without slashes at its ends; empty where there is none.
+    /// The prefix without leading and trailing slashes; may be empty.
     pub(crate) prefix: String,
     pub(crate) region: Option<String>,
-    /// Of a store that is not Amazon's.
+    /// The endpoint of a store other than Amazon's.
     pub(crate) endpoint: Option<String>,
 }
 
 impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self> {
-        let rest =
-            url.strip_prefix("s3://").ok_or_else(|| Error::said("this is no address: s3://bucket/prefix"))?;
+        let rest = url
+            .strip_prefix("s3://")
+            .ok_or_else(|| Error::refused("invalid address: expected s3://bucket/prefix"))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (key, place) = match place.rsplit_once('@') {
             Some((key, place)) => {
-                let (key, secret) =
-                    key.split_once(':').ok_or_else(|| Error::said("an access key needs its secret"))?;
+                let (key, secret) = key
+                    .split_once(':')
+                    .ok_or_else(|| Error::refused("the address contains an access key without its secret"))?;
                 (Some((decoded(key), decoded(secret))), place)
             }
             None => (None, place),
         };
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         if bucket.is_empty() {
-            return Err(Error::said("the address names no bucket"));
+            return Err(Error::refused("the address contains no bucket"));
         }
         let prefix = prefix.trim_matches('/').to_owned();
         let mut address = Self { key, bucket: bucket.to_owned(), prefix, region: None, endpoint: None };
@@ -42,8 +44,8 @@ impl Address {
                 "region" => address.region = Some(value),
                 "endpoint" => address.endpoint = Some(value),
                 _ => {
-                    return Err(Error::said(format!(
-                        "{key:?} in the address is not known: region, endpoint"
+                    return Err(Error::refused(format!(
+                        "unknown parameter {key:?} in the address: expected region or endpoint"
                     )));
                 }
             }
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_names_a_bucket_and_a_prefix() {
+    fn an_address_contains_a_bucket_and_a_prefix() {
         let address =
             Address::parse("s3://audit/erp/main/?endpoint=http%3A//127.0.0.1:9000&region=eu").unwrap();
         assert_eq!((address.bucket.as_str(), address.prefix.as_str()), ("audit", "erp/main"));
@@ -70,7 +72,8 @@ mod tests {
         assert_eq!(Address::parse("s3://audit").unwrap().prefix, "");
         let key = Address::parse("s3://erp:s%2Fcret@audit/x").unwrap().key;
         assert_eq!(key, Some(("erp".to_owned(), "s/cret".to_owned())));
-        for (url, why) in [("http://x", "s3://"), ("s3://", "no bucket"), ("s3://a?x=1", "not known")] {
+        for (url, why) in [("http://x", "s3://"), ("s3://", "no bucket"), ("s3://a?x=1", "unknown parameter")]
+        {
             assert!(Address::parse(url).unwrap_err().to_string().contains(why), "{url}");
         }
     }

@@ -1,4 +1,4 @@
-//! A bucket as an archive.
+//! A bucket as an archive of segments.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::error::Result;
 use crate::manifest::{LINES, MANIFEST, Manifest, digest, stem};
 use crate::store::{Put, Store};
 
-/// A bucket, reached when it is needed.
+/// A bucket as an archive. It connects when needed.
 pub struct S3 {
     store: Store,
     id: DestinationId,
-    /// The newest manifest that is known, behind which more are looked for.
+    /// The newest known manifest; only later names are listed.
     newest: Option<String>,
 }
 
@@ -24,10 +24,11 @@ impl fmt::Debug for S3 {
 }
 
 impl S3 {
-    /// Takes `s3://[key:secret@]bucket[/prefix][?region=R&endpoint=URL]`; what else is needed comes out of the environment. Connects to nothing yet.
+    /// Creates an archive from `s3://[key:secret@]bucket[/prefix][?region=R&endpoint=URL]`; other settings
+    /// are taken from the environment. Does not connect yet.
     ///
     /// # Errors
-    /// Where the text is no address, or the environment holds what cannot be used.
+    /// If the address or a setting in the environment is invalid.
     pub fn new(url: &str) -> Result<Self> {
         let address = Address::parse(url)?;
         let id = DestinationId::new(&format!("s3-{}-{}", address.bucket, address.prefix));
@@ -46,17 +47,18 @@ impl S3 {
     }
 }
 
-/// Looks whether the bucket can be reached. It makes nothing: a bucket and its lock are made by whoever owns them. Gives what is to be said.
+/// Checks whether the bucket can be reached. It creates nothing: the owner creates the bucket and its lock.
+/// Returns messages for the user.
 ///
 /// # Errors
-/// Where it cannot be reached, or refuses.
+/// If the bucket cannot be reached or refuses.
 pub async fn check(url: &str) -> Result<Vec<String>> {
     let address = Address::parse(url)?;
     let trails = Store::of(&address)?.folders().await?.len();
     Ok(vec![
-        format!("The bucket {} can be reached; it holds {trails} trails.", address.bucket),
-        "Look: whether it has Object Lock and a rule for how long, this program cannot see: \
-         `aws s3api get-object-lock-configuration` says it."
+        format!("Bucket {} can be reached and contains {trails} trails.", address.bucket),
+        "Note: this program cannot see whether the bucket has Object Lock and a retention rule; check with \
+         `aws s3api get-object-lock-configuration`."
             .to_owned(),
     ])
 }
@@ -70,22 +72,22 @@ impl Archive for S3 {
         Ok(self.newest(trail).await?)
     }
 
-    async fn keep(&mut self, segment: &PackedSegment) -> Result<(), ShipError> {
+    async fn store(&mut self, segment: &PackedSegment) -> Result<(), ShipError> {
         let stem = stem(segment);
         let mut manifest = Manifest::of(segment);
         let lines = format!("{stem}{LINES}");
-        if self.store.put(&lines, segment.packed.clone()).await? == Put::IsThere {
-            let there = self.store.get(&lines).await?;
-            let unpacked = zstd::decode_all(&there[..]).map_err(crate::Error::from)?;
+        if self.store.put(&lines, segment.packed.clone()).await? == Put::Exists {
+            let stored = self.store.get(&lines).await?;
+            let unpacked = zstd::decode_all(&stored[..]).map_err(crate::Error::from)?;
             if digest(&unpacked) != manifest.sha256 {
                 return Err(ShipError::Diverged { at: segment.first });
             }
-            manifest.packed_sha256 = digest(&there);
+            manifest.packed_sha256 = digest(&stored);
         }
         let name = format!("{stem}{MANIFEST}");
-        if self.store.put(&name, manifest.bytes()?).await? == Put::IsThere {
-            let there = Manifest::parse(&self.store.get(&name).await?)?;
-            if (&there.sha256, there.last) != (&manifest.sha256, manifest.last) {
+        if self.store.put(&name, manifest.bytes()?).await? == Put::Exists {
+            let stored = Manifest::parse(&self.store.get(&name).await?)?;
+            if (&stored.sha256, stored.last) != (&manifest.sha256, manifest.last) {
                 return Err(ShipError::Diverged { at: segment.first });
             }
         }

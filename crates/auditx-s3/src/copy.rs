@@ -1,19 +1,19 @@
-//! What a bucket holds, read back for whoever doubts it.
+//! Reads the trails in a bucket, to restore and verify them.
 
 use std::fmt;
 
 use auditx_core::{SignedCheckpoint, leaf_of, parse_seq};
-use auditx_ship::{Shipped, StoredCopy, StoredTrail, TrailId};
+use auditx_ship::{ShippedLine, StoredCopy, StoredTrail, TrailId};
 
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::manifest::{LINES, MANIFEST, Manifest};
 use crate::store::Store;
 
-/// Reads archives. A segment is held in memory while its lines are given.
+/// Reads copies of trails from a bucket. It holds one segment at a time in memory.
 pub struct S3Copy {
     store: Store,
-    /// The names of segments that are read, in order.
+    /// The trail being read and the names of its segments, in order.
     segments: Option<(TrailId, Vec<String>)>,
 }
 
@@ -24,10 +24,10 @@ impl fmt::Debug for S3Copy {
 }
 
 impl S3Copy {
-    /// Takes what [`S3::new`](crate::S3::new) takes. Connects to nothing yet.
+    /// Creates a reader. The address is that of [`S3::new`](crate::S3::new). Does not connect yet.
     ///
     /// # Errors
-    /// As for that.
+    /// As [`S3::new`](crate::S3::new).
     pub fn open(url: &str) -> Result<Self> {
         Ok(Self { store: Store::of(&Address::parse(url)?)?, segments: None })
     }
@@ -40,10 +40,10 @@ impl S3Copy {
         }
         let (Some(first), Some(last)) = (manifests.first(), manifests.last()) else { return Ok(None) };
         let next = last.last + 1;
-        // One that speaks of lines that are not archived yet proves nothing of those that are.
+        // A checkpoint that also covers lines which are not archived yet cannot be checked.
         let mut boundaries: Vec<SignedCheckpoint> =
             manifests.iter().filter_map(Manifest::checkpoint).collect();
-        boundaries.retain(|note| note.size() <= next);
+        boundaries.retain(|checkpoint| checkpoint.size() <= next);
         boundaries.sort_by_key(SignedCheckpoint::size);
         Ok(Some(StoredTrail {
             trail,
@@ -76,44 +76,45 @@ impl S3Copy {
         Ok(names)
     }
 
-    /// The lines of the first segment that has one from there on.
-    async fn page(&mut self, trail: TrailId, from: u64) -> Result<Vec<Shipped>> {
+    /// Returns the lines from `from` on of the first segment that contains such lines.
+    async fn page(&mut self, trail: TrailId, from: u64) -> Result<Vec<ShippedLine>> {
         let names = self.segments(trail).await?;
         let Some(name) = names.iter().find(|name| last_of(name).is_none_or(|last| last >= from)) else {
             return Ok(Vec::new());
         };
-        let unpacked = zstd::decode_all(&self.store.get(name).await?[..])
-            .map_err(|error| Error::said(format!("{name} cannot be unpacked, so it was altered: {error}")))?;
+        let unpacked = zstd::decode_all(&self.store.get(name).await?[..]).map_err(|error| {
+            Error::refused(format!("{name} cannot be decompressed, so it was altered: {error}"))
+        })?;
         let text = unpacked.strip_suffix(b"\n").unwrap_or(&unpacked);
         let mut next = first_of(name).unwrap_or(from);
         let mut lines = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
-            // What its name says, where the line itself says nothing.
+            // If a line has no sequence number, it is counted from the segment's name.
             let seq = parse_seq(line).unwrap_or(next);
             next = seq + 1;
             let leaf_hash = leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default();
-            lines.push(Shipped { seq, leaf_hash, line: String::from_utf8_lossy(line).into_owned() });
+            lines.push(ShippedLine { seq, leaf_hash, line: String::from_utf8_lossy(line).into_owned() });
         }
         lines.retain(|line| line.seq >= from);
         if lines.is_empty() {
-            return Err(Error::said(format!("{name} does not hold the lines that it is named by")));
+            return Err(Error::refused(format!("{name} does not contain the lines in its name")));
         }
         Ok(lines)
     }
 }
 
-/// `<trail>/<first>-<last>-<sha256>.jsonl.zst`
-fn numbers_of(name: &str) -> Option<(u64, u64)> {
+/// Parses the range of lines in a name, `<trail>/<first>-<last>-<sha256>.jsonl.zst`.
+fn range_of(name: &str) -> Option<(u64, u64)> {
     let mut parts = name.rsplit('/').next()?.split('-');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn first_of(name: &str) -> Option<u64> {
-    numbers_of(name).map(|(first, _)| first)
+    range_of(name).map(|(first, _)| first)
 }
 
 fn last_of(name: &str) -> Option<u64> {
-    numbers_of(name).map(|(_, last)| last)
+    range_of(name).map(|(_, last)| last)
 }
 
 impl StoredCopy for S3Copy {
@@ -121,7 +122,7 @@ impl StoredCopy for S3Copy {
         Ok(self.all().await?)
     }
 
-    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<Shipped>> {
+    async fn lines(&mut self, trail: TrailId, from: u64) -> auditx_ship::Result<Vec<ShippedLine>> {
         Ok(self.page(trail, from).await?)
     }
 }

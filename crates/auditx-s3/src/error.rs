@@ -1,23 +1,24 @@
-//! What goes wrong with a store, in words and as an archiver needs it.
+//! The error type of this crate, and its conversion to an archiver's error.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use auditx_ship::ShipError;
 
-/// What this crate's calls return.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a store did not do what was asked.
+/// An error of an object store or of the connection to it.
 #[derive(Debug)]
 pub struct Error {
     message: String,
-    is_of_the_way: bool,
+    is_unreachable: bool,
 }
 
 impl Error {
-    pub(crate) fn said(message: impl fmt::Display) -> Self {
-        Self { message: format!("S3: {message}"), is_of_the_way: false }
+    /// Creates an error of a store that refused, or of an invalid setting.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self { message: format!("S3: {message}"), is_unreachable: false }
     }
 }
 
@@ -32,24 +33,24 @@ impl StdError for Error {}
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
-        let is_answer = matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. });
+        let is_response = matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. });
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
             let text = error.to_string();
-            // Each says what it came from as well.
+            // Most of these errors already include the message of their source.
             if !message.contains(&text) {
                 message.push_str(&format!(": {text}"));
             }
             source = error.source();
         }
-        Self { is_of_the_way: !is_answer, ..Self::said(message) }
+        Self { is_unreachable: !is_response, ..Self::refused(message) }
     }
 }
 
 impl From<Error> for ShipError {
     fn from(error: Error) -> Self {
-        if error.is_of_the_way { Self::unreachable(error) } else { Self::retry(error) }
+        if error.is_unreachable { Self::unreachable(error) } else { Self::retry(error) }
     }
 }
 

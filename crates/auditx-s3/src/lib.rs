@@ -1,5 +1,5 @@
-//! Archives the sealed segments of audit trails in S3, where a bucket's Object Lock keeps them from being changed or removed for as long as
-//! its rule says.
+//! Archives the sealed segments of audit trails in S3. With Object Lock, a bucket prevents them from being
+//! changed or removed during its retention period.
 //!
 //! ```no_run
 //! use auditx_s3::S3;
@@ -10,18 +10,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A segment is one object, `<prefix>/<trail>/<first>-<last>-<sha256>.jsonl.zst`, and a manifest beside it, `….json`, with what was signed
-//! over it. Both are made only if nothing is there (`If-None-Match: *`), with a SHA-256 that the store checks. The digest in the name is that
-//! of the lines, so it is the same however they are compressed. What is there already is fetched and compared: the same lines are success,
-//! others end the archiver. The manifest comes last, so a segment without one is archived again.
+//! A segment is one object, `<prefix>/<trail>/<first>-<last>-<sha256>.jsonl.zst`, with a manifest, `….json`,
+//! that contains a checkpoint which covers it. Both are created only if no object of that name exists
+//! (`If-None-Match: *`), with a SHA-256 that the store checks. The digest in the name is that of the
+//! uncompressed lines, so it does not depend on the compression. An existing object is fetched and compared:
+//! the same lines are a success, different lines end the archiver. The manifest is stored last, so a segment
+//! without one is archived again.
 //!
-//! Credentials are those of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, …) or of the machine's role, unless the address has
-//! them. Retention is the
-//! bucket's own default rule: make the bucket with Object Lock, and set the rule before the first segment. This crate cannot see it. An
-//! object is uploaded with one request, from memory, so a packed segment may have 5 GB at most.
+//! Credentials are taken from the address, the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, …)
+//! or the machine's role. The retention period is the bucket's default rule: create the bucket with Object
+//! Lock, and set the rule before the first segment is archived. This crate cannot check it. An object is
+//! uploaded from memory with one request, so a compressed segment may have at most 5 GB.
 //!
-//! What is erased from a trail later (`AuditLogger::erase`) stays in what was archived before, for as long as the lock holds: let
-//! personal data not get into lines ([`Redaction`](auditx_core::Redaction)), or archive with a rule that allows for it.
+//! Text that is erased from a trail later (`AuditLogger::erase`) stays in segments archived before, until the
+//! lock expires. Keep personal data out of lines ([`Redaction`](auditx_core::Redaction)), or choose a
+//! retention period that allows for erasure.
 
 mod error;
 mod address;

@@ -1,4 +1,4 @@
-//! What stands beside a segment: which lines it has, and what was signed over them.
+//! The manifest of an archived segment: its lines, its digests, and a checkpoint that covers it.
 
 use auditx_core::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
 use auditx_ship::{PackedSegment, Position};
@@ -9,19 +9,19 @@ use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// The name of the trail's log, `<origin>/auditx/<id>`.
+    /// The log name in the trail's checkpoints, `<origin>/auditx/<id>`.
     pub(crate) origin: String,
     pub(crate) first: u64,
     pub(crate) last: u64,
-    /// Bytes of the lines, newlines included.
+    /// The size of the lines in bytes, newlines included.
     pub(crate) bytes: u64,
-    /// Of the lines.
+    /// The digest of the lines.
     pub(crate) sha256: String,
-    /// Of the object.
+    /// The digest of the compressed object.
     pub(crate) packed_sha256: String,
-    /// Of the last line.
+    /// The leaf hash of the last line.
     pub(crate) leaf_hash: String,
-    /// The signed tree head.
+    /// The checkpoint, as a C2SP signed note.
     pub(crate) note: String,
 }
 
@@ -35,22 +35,21 @@ impl Manifest {
             sha256: to_hex(&segment.sha256),
             packed_sha256: digest(&segment.packed),
             leaf_hash: to_hex(&segment.last.leaf_hash),
-            note: segment.note.checkpoint.as_str().to_owned(),
+            note: segment.checkpoint.signed.as_str().to_owned(),
         }
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| Error::said(format!("a manifest cannot be read: {error}")))
+        serde_json::from_slice(bytes).map_err(|error| Error::refused(format!("invalid manifest: {error}")))
     }
 
     pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(self).map_err(Error::said)
+        serde_json::to_vec_pretty(self).map_err(Error::refused)
     }
 
     pub(crate) fn last(&self) -> Result<Position> {
         let leaf_hash: Option<Hash> = hash_from_hex(&self.leaf_hash);
-        let leaf_hash = leaf_hash.ok_or_else(|| Error::said("the leaf hash of a manifest is none"))?;
+        let leaf_hash = leaf_hash.ok_or_else(|| Error::refused("invalid leaf hash in a manifest"))?;
         Ok(Position { seq: self.last, leaf_hash })
     }
 
@@ -63,13 +62,14 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     to_hex(Sha256::digest(bytes).as_slice())
 }
 
-/// `<trail>/<first>-<last>-<sha256>`, to which the kind is added. Names are in the order of lines.
+/// Returns the name of a segment without its suffix, `<trail>/<first>-<last>-<sha256>`. The order of names is
+/// the order of lines.
 pub(crate) fn stem(segment: &PackedSegment) -> String {
     let PackedSegment { trail, first, last, sha256, .. } = segment;
     format!("{}/{first:020}-{:020}-{}", trail.id, last.seq, to_hex(sha256))
 }
 
-/// The kind of name that a segment has.
+/// The suffix of a segment's name.
 pub(crate) const LINES: &str = ".jsonl.zst";
-/// And its manifest.
+/// The suffix of a manifest's name.
 pub(crate) const MANIFEST: &str = ".json";

@@ -1,4 +1,4 @@
-//! A bucket: what is put there once, listed and fetched.
+//! Access to a bucket: objects are created once, listed and fetched.
 
 use std::sync::Arc;
 
@@ -16,23 +16,23 @@ pub(crate) struct Store {
     prefix: String,
 }
 
-/// What putting came to.
+/// The result of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     Done,
-    /// Something has that name.
-    IsThere,
+    /// An object of that name exists already.
+    Exists,
 }
 
 impl Store {
     pub(crate) fn of(address: &Address) -> Result<Self> {
-        // Somebody else's choice of cryptography stays.
+        // Fails if the application has installed a provider already, which is then used.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = AmazonS3Builder::from_env()
             .with_bucket_name(&address.bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_checksum_algorithm(Checksum::SHA256)
-            // The archiver tries again, and for ever.
+            // The archiver retries without limit.
             .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
         if let Some((key, secret)) = &address.key {
             builder = builder.with_access_key_id(key).with_secret_access_key(secret);
@@ -50,13 +50,13 @@ impl Store {
         if self.prefix.is_empty() { Path::from(name) } else { Path::from(format!("{}/{name}", self.prefix)) }
     }
 
-    /// Makes an object, unless there is one of that name.
+    /// Creates an object unless one of that name exists.
     pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<Put> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.bucket.put_opts(&self.path(name), bytes.into(), options).await {
             Ok(_) => Ok(Put::Done),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                Ok(Put::IsThere)
+                Ok(Put::Exists)
             }
             Err(error) => Err(error.into()),
         }
@@ -66,7 +66,7 @@ impl Store {
         Ok(self.bucket.get(&self.path(name)).await?.bytes().await?.into())
     }
 
-    /// The names in a folder behind `after`, in order, without the prefix.
+    /// Returns the names in a folder that are greater than `after`, in order and without the prefix.
     pub(crate) async fn list(&self, folder: &str, after: &str) -> Result<Vec<String>> {
         let (folder, after) = (self.path(folder), self.path(after));
         let found: Vec<_> = self.bucket.list_with_offset(Some(&folder), &after).try_collect().await?;
@@ -81,7 +81,7 @@ impl Store {
         Ok(names)
     }
 
-    /// The folders at the top.
+    /// Returns the top-level folders.
     pub(crate) async fn folders(&self) -> Result<Vec<String>> {
         let prefix = if self.prefix.is_empty() { None } else { Some(Path::from(self.prefix.as_str())) };
         let found = self.bucket.list_with_delimiter(prefix.as_ref()).await?;
@@ -91,6 +91,6 @@ impl Store {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::said(format!("what is there cannot be unpacked: {error}"))
+        Self::refused(format!("an archived segment cannot be decompressed: {error}"))
     }
 }

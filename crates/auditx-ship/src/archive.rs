@@ -1,42 +1,45 @@
-//! Where whole sealed segments go: a store of objects that are written once and never changed.
+//! The trait for archives of whole sealed segments: stores of objects that are written once and never
+//! changed.
 
 use std::future::Future;
 
 use auditx_core::Hash;
 
-use crate::batch::{Note, TrailName};
+use crate::batch::{CoveringCheckpoint, TrailName};
 use crate::destination::{DestinationId, Position};
 use crate::error::{Result, ShipError};
 
-/// A sealed segment, packed.
+/// A compressed sealed segment.
 #[derive(Debug, Clone)]
 pub struct PackedSegment {
-    /// Whose it is.
+    /// The trail that it belongs to.
     pub trail: TrailName,
-    /// The number of its first line.
+    /// The sequence number of its first line.
     pub first: u64,
     /// Its last line.
     pub last: Position,
-    /// SHA-256 of its lines, newlines included. It says the same however they are compressed.
+    /// SHA-256 of its lines, newlines included; independent of the compression.
     pub sha256: Hash,
-    /// Bytes of its lines.
+    /// The size of its lines in bytes, newlines included.
     pub bytes: u64,
-    /// What was signed: over just these lines and all before them, or over more.
-    pub note: Note,
-    /// The lines as one Zstandard frame.
+    /// A checkpoint that covers these lines and all before them, and possibly later ones.
+    pub checkpoint: CoveringCheckpoint,
+    /// The lines, as one Zstandard frame.
     pub packed: Vec<u8>,
 }
 
-/// A store that keeps segments.
+/// A system that stores segments.
 ///
-/// A call may be given up at any moment by dropping its future.
+/// A call may be cancelled at any time by dropping its future.
 pub trait Archive: Send + 'static {
-    /// Names it.
+    /// Returns the archive's id.
     fn id(&self) -> &DestinationId;
 
-    /// The last line of the last segment that it holds of this trail; none where it holds none.
+    /// Returns the last line of the last segment of this trail that the archive holds, or `None` if it holds
+    /// none.
     fn last(&mut self, trail: &TrailName) -> impl Future<Output = Result<Option<Position>, ShipError>>;
 
-    /// Keeps a segment, if it is not there yet. One that holds other lines in its place is an answer of `Diverged`.
-    fn keep(&mut self, segment: &PackedSegment) -> impl Future<Output = Result<(), ShipError>>;
+    /// Stores a segment unless the archive holds it already. Returns `Diverged` if the archive holds other
+    /// lines under the same name.
+    fn store(&mut self, segment: &PackedSegment) -> impl Future<Output = Result<(), ShipError>>;
 }

@@ -1,4 +1,4 @@
-//! The loop of an archive: one sealed segment after the other, each once.
+//! The loop of an archive: stores the sealed segments in order, each once.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,12 +9,12 @@ use crate::archive::{Archive, PackedSegment};
 use crate::backoff::Backoff;
 use crate::destination::Position;
 use crate::error::{Error, Result, RetryKind, ShipError};
-use crate::feed::{stored_leaf, waiting_in};
-use crate::patience::{Stop, is_stopping, sleep, within};
+use crate::feed::{stored_leaf, trail_backlog};
 use crate::progress::State;
 use crate::sealed::{Extent, SealedFeed};
 use crate::settings::Settings;
 use crate::shipper::Shared;
+use crate::timeout::{Stop, is_stopping, sleep, within};
 
 #[derive(Debug)]
 pub(crate) struct Archiver<A> {
@@ -25,7 +25,8 @@ pub(crate) struct Archiver<A> {
     stop: Stop,
     cursor: Cursor,
     backoff: Backoff,
-    /// The line that follows what the archive holds, none of them where it is empty; unknown until it was asked.
+    /// `None` until the archive's last line is known; then the line after it, or `Some(None)` if the archive
+    /// is empty.
     next: Option<Option<u64>>,
 }
 
@@ -48,14 +49,14 @@ impl<A: Archive> Archiver<A> {
             match self.turn().await {
                 Ok(()) => {}
                 Err(error) if error.is_diverged() => return Err(error),
-                Err(error) => self.try_again(RetryKind::Source, error.to_string(), None).await,
+                Err(error) => self.retry_later(RetryKind::Source, error.to_string(), None).await,
             }
         }
         Ok(())
     }
 
     async fn turn(&mut self) -> Result<()> {
-        let Some((trail, _, extents)) = self.feed.look()? else {
+        let Some((trail, _, extents)) = self.feed.refresh()? else {
             self.rest().await;
             return Ok(());
         };
@@ -63,7 +64,7 @@ impl<A: Archive> Archiver<A> {
         self.shared.change(|progress| progress.signed = progress.signed.max(end));
         let Some(next) = self.next else {
             let Self { archive, settings, stop, .. } = self;
-            return match within(settings.patience, stop, archive.last(&trail)).await {
+            return match within(settings.timeout, stop, archive.last(&trail)).await {
                 Ok(last) => self.reconcile(last),
                 Err(error) => self.refused(error).await,
             };
@@ -75,26 +76,26 @@ impl<A: Archive> Archiver<A> {
         self.shared.change(|progress| progress.state = State::Shipping);
         let segment = self.feed.pack(&trail, extent)?;
         let Self { archive, settings, stop, .. } = self;
-        match within(settings.patience, stop, archive.keep(&segment)).await {
-            Ok(()) => self.kept(&segment),
+        match within(settings.timeout, stop, archive.store(&segment)).await {
+            Ok(()) => self.stored(&segment),
             Err(error) => self.refused(error).await,
         }
     }
 
-    /// The segment that comes next; none while it is not sealed.
+    /// Returns the next segment to store, or `None` if it is not sealed yet.
     fn due(&self, extents: &[Extent], next: Option<u64>) -> Result<Option<Extent>> {
         let Some(next) = next else { return Ok(extents.first().copied()) };
         match extents.iter().find(|extent| extent.end > next) {
             Some(extent) if extent.first > next => {
                 Err(Error::gap(next, extent.first, self.archive.id().as_str()))
             }
-            // What was archived ends within a segment: the rest of it is the next.
+            // The archive ends within this segment: store the rest of it.
             Some(extent) => Ok(Some(Extent { first: next, end: extent.end })),
             None => Ok(None),
         }
     }
 
-    /// Goes on behind what the archive holds, if the trail holds the same.
+    /// Continues after the archive's last line if the trail holds the same line.
     fn reconcile(&mut self, last: Option<Position>) -> Result<()> {
         let saved = self.cursor.position();
         let next = match last {
@@ -109,31 +110,31 @@ impl<A: Archive> Archiver<A> {
             self.shared.change(|progress| progress.regressions += 1);
         }
         self.next = Some(next);
-        self.note_next(next.unwrap_or(0));
+        self.set_next(next.unwrap_or(0));
         Ok(())
     }
 
-    fn kept(&mut self, segment: &PackedSegment) -> Result<()> {
+    fn stored(&mut self, segment: &PackedSegment) -> Result<()> {
         let next = segment.last.seq + 1;
         self.shared.change(|progress| {
             progress.sent += next - segment.first;
             progress.sent_bytes += segment.bytes;
             progress.last_success = Some(SystemTime::now());
-            progress.trouble.clear();
+            progress.last_error.clear();
         });
         self.backoff.reset();
         self.next = Some(Some(next));
-        self.note_next(next);
+        self.set_next(next);
         self.measure();
         Ok(())
     }
 
     fn measure(&self) {
-        self.shared.measure(|next, end| waiting_in(self.feed.as_ref(), next, end).ok());
+        self.shared.measure(|next, end| trail_backlog(self.feed.as_ref(), next, end).ok());
     }
 
-    /// Segments are few, so each is noted durably at once.
-    fn note_next(&mut self, next: u64) {
+    /// Sets the next line and saves the cursor. Segments are few, so the cursor is saved after each.
+    fn set_next(&mut self, next: u64) {
         self.cursor.advance(next);
         self.shared.change(|progress| progress.next = next);
         if !self.cursor.is_behind(next) {
@@ -142,7 +143,7 @@ impl<A: Archive> Archiver<A> {
         match self.cursor.save() {
             Ok(()) => self.shared.change(|progress| progress.saved = next),
             Err(error) => self.shared.change(|progress| {
-                progress.trouble = format!("the cursor cannot be saved: {error}");
+                progress.last_error = format!("the cursor cannot be saved: {error}");
             }),
         }
     }
@@ -150,11 +151,11 @@ impl<A: Archive> Archiver<A> {
     async fn refused(&mut self, error: ShipError) -> Result<()> {
         match error {
             ShipError::Diverged { at } => return Err(Error::diverged(at, self.archive.id().as_str())),
-            ShipError::Retry { kind, why, after } => self.try_again(kind, why, after).await,
-            // A segment is one thing: nothing of it is left out.
-            ShipError::Poison { why, .. } => self.try_again(RetryKind::Refused, why, None).await,
+            ShipError::Retry { kind, why, after } => self.retry_later(kind, why, after).await,
+            // A segment is stored whole or not at all, so a refused line cannot be left out.
+            ShipError::Poison { why, .. } => self.retry_later(RetryKind::Refused, why, None).await,
             ShipError::Split => {
-                self.try_again(RetryKind::Refused, "the segment is too large".to_owned(), None).await
+                self.retry_later(RetryKind::Refused, "the segment is too large".to_owned(), None).await
             }
             ShipError::Fenced => {
                 self.shared.change(|progress| progress.fenced += 1);
@@ -164,14 +165,14 @@ impl<A: Archive> Archiver<A> {
         Ok(())
     }
 
-    async fn try_again(&mut self, kind: RetryKind, why: String, after: Option<Duration>) {
+    async fn retry_later(&mut self, kind: RetryKind, why: String, after: Option<Duration>) {
         self.next = None;
         if is_stopping(&self.stop) {
             return;
         }
         self.shared.change(|progress| {
             progress.retries.count(kind);
-            progress.trouble = why;
+            progress.last_error = why;
             progress.state = State::Waiting;
         });
         self.measure();
@@ -183,8 +184,8 @@ impl<A: Archive> Archiver<A> {
         self.measure();
         self.shared.change(|progress| {
             progress.state = State::CaughtUp;
-            progress.trouble.clear();
+            progress.last_error.clear();
         });
-        sleep(&mut self.stop, self.settings.look).await;
+        sleep(&mut self.stop, self.settings.poll_interval).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Pauses between attempts: each twice the one before, and none the same on two machines.
+//! Exponential backoff with jitter: the pauses between attempts.
 
 use std::time::Duration;
 
@@ -13,20 +13,26 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { first: settings.first_pause, longest: settings.longest_pause, next: settings.first_pause }
+        Self {
+            first: settings.initial_backoff,
+            longest: settings.max_backoff,
+            next: settings.initial_backoff,
+        }
     }
 
     pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }
 
-    /// Between half of the pause and all of it, so that those who failed together do not come back together.
+    /// Returns the next pause. It is randomised between half and all of the nominal pause, so that shippers
+    /// that failed at the same time do not retry at the same time. A pause that the destination asked for is
+    /// a minimum.
     pub(crate) fn pause(&mut self, asked: Option<Duration>) -> Duration {
         let pause = self.next.min(self.longest);
         self.next = pause * 2;
-        // Without randomness it is the longest of what it may be.
-        let part = getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX));
-        let jittered = pause.mul_f64(0.5 + part / 2.0);
+        // Without random numbers, the nominal pause is used.
+        let fraction = getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX));
+        let jittered = pause.mul_f64(0.5 + fraction / 2.0);
         asked.map_or(jittered, |asked| asked.max(jittered))
     }
 }
@@ -36,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_begin_anew_after_a_success() {
+    fn pauses_double_up_to_a_maximum_and_reset_after_a_success() {
         let settings = Settings {
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_millis(350),
+            initial_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_millis(350),
             ..Settings::default()
         };
         let mut backoff = Backoff::new(&settings);

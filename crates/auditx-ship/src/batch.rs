@@ -1,95 +1,100 @@
-//! Lines on their way to a destination.
+//! Batches of lines, and the checkpoints that cover them.
 
 use auditx_core::{Hash, SignedCheckpoint};
 
 use crate::destination::{Position, TrailId};
 
-/// One line.
+/// A line to be shipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shipped {
-    /// Its number in the trail.
+pub struct ShippedLine {
+    /// The line's sequence number in the trail.
     pub seq: u64,
-    /// Its hash in the trail's tree.
+    /// The line's leaf hash in the trail's Merkle tree.
     pub leaf_hash: Hash,
-    /// The exact text, without its newline; of one that the destination refused, the stub of an erased line, which has the same
-    /// leaf.
+    /// The exact text without the newline. For a line that the destination refused, this is the stub of an
+    /// erased line, which has the same leaf hash.
     pub line: String,
 }
 
-impl Shipped {
-    /// Its number and hash.
+impl ShippedLine {
+    /// Returns the line's sequence number and leaf hash.
     #[must_use]
     pub fn position(&self) -> Position {
         Position { seq: self.seq, leaf_hash: self.leaf_hash }
     }
 }
 
-/// What was signed over lines: all of those that are shipped with it, and perhaps more that follow.
+/// A signed checkpoint that covers all lines shipped with it, and possibly later ones.
 #[derive(Debug, Clone)]
-pub struct Note {
+pub struct CoveringCheckpoint {
     /// The signed tree head.
-    pub checkpoint: SignedCheckpoint,
-    /// Whether it is one of those that the trail itself keeps: of a sealed segment, a closed session, a replaced key.
+    pub signed: SignedCheckpoint,
+    /// Whether it belongs to a boundary, whose checkpoints the trail keeps: a sealed segment, a closed
+    /// session, or a replaced key.
     pub is_boundary: bool,
 }
 
-/// A trail, and the name under which its tree heads are signed.
+/// A trail's id and origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailName {
-    /// Its id.
+    /// The trail's id.
     pub id: TrailId,
-    /// `<origin>/auditx/<id>`
+    /// The log name in the trail's checkpoints: `<origin>/auditx/<id>`.
     pub origin: String,
 }
 
-/// Consecutive lines of one trail, at least one, and what was signed over them.
+/// One or more consecutive lines of a trail, and a checkpoint that covers them.
 #[derive(Debug, Clone)]
 pub struct Batch {
     trail: TrailName,
-    note: Option<Note>,
-    lines: Vec<Shipped>,
+    checkpoint: Option<CoveringCheckpoint>,
+    lines: Vec<ShippedLine>,
 }
 
 impl Batch {
-    /// None where there is no line, or they do not follow each other.
+    /// Creates a batch. `None` if there are no lines or if they are not consecutive.
     #[must_use]
-    pub fn new(trail: TrailName, note: Option<Note>, lines: Vec<Shipped>) -> Option<Self> {
-        let follow = lines.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
-        (!lines.is_empty() && follow).then_some(Self { trail, note, lines })
+    pub fn new(
+        trail: TrailName,
+        checkpoint: Option<CoveringCheckpoint>,
+        lines: Vec<ShippedLine>,
+    ) -> Option<Self> {
+        let are_consecutive = lines.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
+        (!lines.is_empty() && are_consecutive).then_some(Self { trail, checkpoint, lines })
     }
 
-    /// The trail they are of.
+    /// Returns the id of the lines' trail.
     #[must_use]
     pub fn trail(&self) -> TrailId {
         self.trail.id
     }
 
-    /// The name under which the trail's tree heads are signed.
+    /// Returns the log name in the trail's checkpoints.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.trail.origin
     }
 
-    /// The note that ends with the last of these lines: who keeps it with them can prove all that is there by then. None while more
-    /// lines follow before one does.
+    /// Returns the checkpoint whose last line is the last line of this batch. Stored with the lines, it
+    /// proves all lines stored so far. `None` if the next checkpoint covers more lines than this batch.
     #[must_use]
-    pub fn note(&self) -> Option<&Note> {
-        self.note.as_ref().filter(|note| note.checkpoint.size() == self.last().seq + 1)
+    pub fn checkpoint(&self) -> Option<&CoveringCheckpoint> {
+        self.checkpoint.as_ref().filter(|checkpoint| checkpoint.signed.size() == self.last().seq + 1)
     }
 
-    /// The lines in their order.
+    /// Returns the lines in order.
     #[must_use]
-    pub fn lines(&self) -> &[Shipped] {
+    pub fn lines(&self) -> &[ShippedLine] {
         &self.lines
     }
 
-    /// The number of the first line.
+    /// Returns the sequence number of the first line.
     #[must_use]
     pub fn first(&self) -> u64 {
         self.lines[0].seq
     }
 
-    /// The last line.
+    /// Returns the last line.
     #[must_use]
     pub fn last(&self) -> Position {
         self.lines[self.lines.len() - 1].position()

@@ -1,46 +1,49 @@
-//! Copies read back: whoever doubts a destination makes a trail of what it holds, and verifies that.
+//! Restores a trail from a destination, so that the copy can be verified like any other trail.
 
 use std::future::Future;
 use std::path::Path;
 
 use auditx_core::{RestoredTrail, SignedCheckpoint};
 
-use crate::batch::Shipped;
+use crate::batch::ShippedLine;
 use crate::destination::TrailId;
 use crate::error::{Error, Result};
 
-/// What a destination holds of a trail.
+/// The extent of a trail's copy at a destination.
 #[derive(Debug, Clone)]
 pub struct StoredTrail {
-    /// Its id.
+    /// The trail's id.
     pub trail: TrailId,
     /// The name under which its tree heads are signed.
     pub origin: String,
-    /// The number of the first line that is there.
+    /// The sequence number of the first stored line.
     pub first: u64,
-    /// The number of the line that comes next.
+    /// The sequence number after the last stored line.
     pub next: u64,
-    /// The newest note; it speaks of no line that is not there. None where nothing was ever signed over what is there.
+    /// The newest checkpoint that covers only stored lines; `None` if there is no such checkpoint.
     pub checkpoint: Option<SignedCheckpoint>,
-    /// Those of boundaries, in order.
+    /// The checkpoints of boundaries, in order.
     pub boundaries: Vec<SignedCheckpoint>,
 }
 
-/// A destination, read back. Nothing that it says is believed.
+/// Reads a copy from a destination. The content is not trusted: verification of the restored trail checks all
+/// of it.
 pub trait StoredCopy {
-    /// The trails that it holds.
+    /// Returns the trails that the destination holds.
     fn trails(&mut self) -> impl Future<Output = Result<Vec<StoredTrail>>>;
 
-    /// The lines from this number on, in the order of the numbers under which they are kept: some of them, at most a few MiB; none
-    /// where none follow. `leaf_hash` is what is kept beside the line, or the line's own where nothing is.
-    fn lines(&mut self, trail: TrailId, from: u64) -> impl Future<Output = Result<Vec<Shipped>>>;
+    /// Returns lines from this sequence number on, ordered by the sequence numbers under which they are
+    /// stored: at most a few MiB, and no lines if none follow. `leaf_hash` is the hash that is stored with
+    /// the line, or the line's own hash if none is stored.
+    fn lines(&mut self, trail: TrailId, from: u64) -> impl Future<Output = Result<Vec<ShippedLine>>>;
 }
 
-/// Makes a trail in `directory`, which must be empty or absent, of what a destination holds: it can be verified and searched like any
-/// other, and not be continued. `progress` is told how many lines of how many are there.
+/// Restores a trail into `directory`, which must be empty or not exist. The restored trail can be verified
+/// and searched like any other, but no writer can open it. `progress` is called with the number of restored
+/// lines and their total.
 ///
 /// # Errors
-/// Where the copy cannot be read, or the trail not be written.
+/// If the copy cannot be read or the trail cannot be written.
 pub async fn restore(
     copy: &mut impl StoredCopy,
     stored: &StoredTrail,

@@ -1,4 +1,5 @@
-//! Lines that a destination refuses for what they say: kept beside the trail, `.auditx/dead/<destination>/<seq>.json`.
+//! Dead letters: lines that a destination refuses because of their content are stored with the trail, in
+//! `.auditx/dead/<destination>/<seq>.json`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use auditx_core::{AUDITX_DIR, to_hex};
 use serde_json::json;
 
-use crate::batch::Shipped;
+use crate::batch::ShippedLine;
 use crate::destination::DestinationId;
 use crate::error::{Error, Result};
 
@@ -16,20 +17,25 @@ fn folder(trail: &Path, destination: &str) -> PathBuf {
     trail.join(AUDITX_DIR).join("dead").join(destination)
 }
 
-/// Keeps a line durably, and leaves in its place the stub that has the same leaf.
-pub(crate) fn park(trail: &Path, destination: &DestinationId, entry: &mut Shipped, why: &str) -> Result<()> {
+/// Stores a refused line durably and replaces it by the stub of an erased line, which has the same leaf hash.
+pub(crate) fn park(
+    trail: &Path,
+    destination: &DestinationId,
+    entry: &mut ShippedLine,
+    why: &str,
+) -> Result<()> {
     let folder = folder(trail, destination.as_str());
-    let Shipped { seq, leaf_hash, line } = entry;
+    let ShippedLine { seq, leaf_hash, line } = entry;
     let hash = to_hex(leaf_hash);
     let text = json!({ "seq": seq, "leaf_hash": hash, "why": why, "line": line }).to_string();
-    keep(&folder, &format!("{seq}.json"), text.as_bytes()).map_err(|error| {
-        Error::new(format!("cannot keep a refused line in {}: {error}", folder.display()))
+    write_durably(&folder, &format!("{seq}.json"), text.as_bytes()).map_err(|error| {
+        Error::new(format!("cannot store a refused line in {}: {error}", folder.display()))
     })?;
     *line = format!("{{\"seq\":{seq},\"erased\":\"{hash}\"}}");
     Ok(())
 }
 
-fn keep(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let unfinished = folder.join(format!("{name}.tmp"));
     let mut file =
@@ -40,10 +46,10 @@ fn keep(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The numbers of the lines that this destination refused, in order.
+/// Returns the sequence numbers of the lines that this destination refused, in order.
 ///
 /// # Errors
-/// Where the folder is there and cannot be read.
+/// If the directory of refused lines exists and cannot be read.
 pub fn dead_letters(trail: &Path, destination: &str) -> Result<Vec<u64>> {
     let folder = folder(trail, destination);
     let failed = |error| Error::new(format!("cannot read {}: {error}", folder.display()));

@@ -1,4 +1,5 @@
-//! Where lines go: one connection, one task, one cursor, one backoff each, so that a slow one slows nobody.
+//! The trait for destinations of lines. Each destination has its own connection, thread, cursor and backoff,
+//! so a slow one does not delay the others.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +10,7 @@ use auditx_core::Hash;
 use crate::batch::Batch;
 use crate::error::{Error, Result, ShipError};
 
-/// The 128 random bits that name a trail.
+/// The id of a trail: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrailId(pub [u8; 16]);
 
@@ -25,61 +26,63 @@ impl FromStr for TrailId {
     fn from_str(text: &str) -> Result<Self> {
         let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex);
-        let wrong = || Error::new(format!("{text:?} is no trail's id: 32 hex digits"));
-        number.map(|number| Self(number.to_be_bytes())).ok_or_else(wrong)
+        let invalid = || Error::new(format!("invalid trail id {text:?}: expected 32 hexadecimal digits"));
+        number.map(|number| Self(number.to_be_bytes())).ok_or_else(invalid)
     }
 }
 
-/// Names a destination in cursors, metrics and folders: 1 to 100 of `a`–`z`, `0`–`9`, `-`, `_` and `.`.
+/// The name of a destination in cursors, metrics and directories: 1 to 100 of the characters `a`–`z`,
+/// `0`–`9`, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DestinationId(String);
 
 impl DestinationId {
-    /// Any text, with everything else in it turned to `-`.
+    /// Creates an id from any text. Letters are lower-cased, other characters are replaced by `-`, and the
+    /// text is cut to 100 characters.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let plain = |letter: char| {
+        let sanitize = |letter: char| {
             if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '-' }
         };
-        Self(text.chars().take(100).map(|letter| plain(letter.to_ascii_lowercase())).collect())
+        Self(text.chars().take(100).map(|letter| sanitize(letter.to_ascii_lowercase())).collect())
     }
 
-    /// The text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The last line that a destination holds of a trail.
+/// Identifies a line of a trail, such as the last one that a destination holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Its number.
+    /// The line's sequence number.
     pub seq: u64,
-    /// Its hash in the trail's tree (RFC 9162, 2.1.1).
+    /// The line's leaf hash in the trail's Merkle tree (RFC 9162, 2.1.1).
     pub leaf_hash: Hash,
 }
 
-/// An engine that keeps copies of lines.
+/// A system that stores copies of lines.
 ///
-/// A call may be given up at any moment by dropping its future: what it was doing then may have happened or not, and the next call
-/// must begin with a connection that is whole.
+/// A call may be cancelled at any time by dropping its future. Its effect is then unknown, and the next call
+/// must use a connection in a defined state.
 pub trait Destination: Send + 'static {
-    /// Names it.
+    /// Returns the destination's id.
     fn id(&self) -> &DestinationId;
 
-    /// The last line it holds of this trail; none where it holds none.
+    /// Returns the last line of this trail that the destination holds, or `None` if it holds none.
     fn last(&mut self, trail: TrailId) -> impl Future<Output = Result<Option<Position>, ShipError>>;
 
-    /// Keeps the lines durably, all or a first part of them, and says which one it holds last then. Lines that it holds already are
-    /// compared, not kept twice.
+    /// Stores the lines durably, all of them or a prefix, and returns the last line that the destination then
+    /// holds. Lines that it holds already are compared and not stored twice.
     fn send(&mut self, batch: &Batch) -> impl Future<Output = Result<Position, ShipError>>;
 
-    /// So many lines it takes at once; a larger batch it keeps the first part of.
-    fn most_lines(&self) -> usize {
+    /// Returns the maximum number of lines in a batch. Of a larger batch, only a prefix is stored.
+    fn max_lines(&self) -> usize {
         usize::MAX
     }
 
-    /// Ends the connection, where there is one.
+    /// Closes the connection, if there is one.
     fn close(&mut self) -> impl Future<Output = ()>;
 }

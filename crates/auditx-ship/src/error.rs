@@ -1,74 +1,77 @@
-//! What goes wrong while shipping: what a destination says of an attempt, and what ends a shipper.
+//! Errors of shipping: why an attempt failed, and why a shipper ended.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a destination did not take what it was given.
+/// Why a destination did not store a batch or a segment.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ShipError {
-    /// It may work later: unreachable, refused, no such table, an expired password. Tried again for ever.
+    /// The attempt may succeed later: the destination is unreachable or refuses, a table is missing, a
+    /// password has expired. Retried without limit.
     Retry {
-        /// For those who count.
+        /// The kind of error, for counters.
         kind: RetryKind,
-        /// In words.
+        /// The error message.
         why: String,
-        /// How long the destination asks to be left alone, if it says so.
+        /// How long to wait before the next attempt, if the destination says so.
         after: Option<Duration>,
     },
-    /// Fewer lines at once may be taken: too many bytes, or one of the lines is refused and it is unknown which.
+    /// A smaller batch may succeed: the batch is too large, or the destination refuses one of its lines
+    /// without saying which.
     Split,
-    /// This line is refused for what it says, and will always be.
+    /// The destination refuses this line because of its content, so a retry cannot succeed.
     Poison {
-        /// The line.
+        /// The line's sequence number.
         seq: u64,
-        /// In words.
+        /// The error message.
         why: String,
     },
-    /// Somebody else ships the same trail and was faster: ask again how far it is.
+    /// Another shipper of the same trail stored lines first. The last line must be requested again.
     Fenced,
-    /// The destination holds another line in this place: one of the two was altered, or the trail is another copy.
+    /// The destination holds a different line with this sequence number: one of the two was altered, or this
+    /// is another copy of the trail.
     Diverged {
-        /// The line.
+        /// The line's sequence number.
         at: u64,
     },
 }
 
-/// What kind of trouble is tried again.
+/// The kind of an error that is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryKind {
-    /// Nobody answers, or a connection was cut.
+    /// No connection can be established, or it was lost.
     Unreachable,
-    /// No answer in time.
+    /// The destination did not respond in time.
     TimedOut,
-    /// The destination says no: a password, a grant, a table or a stream that is not there.
+    /// The destination refused: a wrong password, a missing grant, table or stream.
     Refused,
-    /// What is to be shipped cannot be read, or the refused line not be kept.
+    /// The lines to be shipped cannot be read, or a refused line cannot be stored.
     Source,
 }
 
 impl ShipError {
-    /// The destination says no, and may say yes later.
+    /// Creates a retryable error of a destination that refused.
     pub fn retry(why: impl fmt::Display) -> Self {
         Self::Retry { kind: RetryKind::Refused, why: why.to_string(), after: None }
     }
 
-    /// The destination cannot be reached.
+    /// Creates a retryable error of a destination that cannot be reached.
     pub fn unreachable(why: impl fmt::Display) -> Self {
         Self::Retry { kind: RetryKind::Unreachable, why: why.to_string(), after: None }
     }
 
-    /// The destination did not answer in time.
+    /// Creates a retryable error of a destination that did not respond in time.
     pub fn timed_out(why: impl fmt::Display) -> Self {
         Self::Retry { kind: RetryKind::TimedOut, why: why.to_string(), after: None }
     }
 }
 
-/// What this crate's calls return.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What ended a shipper, or kept it from beginning.
+/// Why a shipper ended or could not start, or why a trail or a copy cannot be read.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -86,25 +89,27 @@ impl Error {
         Self {
             kind: Kind::Diverged,
             message: format!(
-                "line {at} is another one in {destination} than in the trail: one of them was altered, or this directory is an older or a second copy of the trail; nothing more is shipped until somebody looks at both"
+                "line {at} of {destination} differs from line {at} of the trail: one of them was altered, or \
+                 this directory is an older or a second copy of the trail; shipping stopped, compare both \
+                 before starting it again"
             ),
         }
     }
 
     pub(crate) fn gap(from: u64, to: u64, destination: &str) -> Self {
         let message = format!(
-            "lines {from} to {} are neither in {destination} nor in the trail any more: nothing more is shipped",
+            "lines {from} to {} are missing from both {destination} and the trail; shipping stopped",
             to - 1
         );
         Self { kind: Kind::Diverged, message }
     }
 
-    /// Anything else, in words: a trail or a copy that cannot be read.
+    /// Creates an error from any message, such as that of a trail or a copy that cannot be read.
     pub fn new(error: impl fmt::Display) -> Self {
         Self { kind: Kind::Other, message: error.to_string() }
     }
 
-    /// The destination and the trail do not hold the same lines.
+    /// Returns whether the destination and the trail hold different lines.
     #[must_use]
     pub fn is_diverged(&self) -> bool {
         self.kind == Kind::Diverged

@@ -1,4 +1,5 @@
-//! Ships an audit trail to an engine that people already run: each process keeps its own trail, and a shipper copies it.
+//! Ships audit trails to a database, a message stream or an object store: each process writes its own trail,
+//! and a shipper copies it to a destination.
 //!
 //! ```no_run
 //! use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@
 //! # fn start(destination: impl Destination) -> Result<(), Box<dyn std::error::Error>> {
 //!
 //! let shipper = Shipper::spawn("/var/log/erp", destination, Settings::default())?;
-//! // … the application runs, and records …
+//! // … the application runs and records entries …
 //! let progress = shipper.progress();
 //! println!("{} of {} lines shipped", progress.next, progress.signed);
 //! shipper.stop(Instant::now() + Duration::from_secs(5))?;
@@ -14,22 +15,25 @@
 //! # }
 //! ```
 //!
-//! The trail is the buffer: what cannot be shipped stays in it, and no segment is retired before the cursor of each destination has
-//! passed it. Only lines that a signed checkpoint covers are shipped: these are durable, are never taken back, and can be proved
-//! where they arrive. A line is named by trail, sequence number and leaf hash, never by a file or a time; the destination says how
-//! far it is, and a stale or lost cursor costs lines sent again, which the destination knows, never a gap.
+//! The trail is the buffer: lines that cannot be shipped stay in it, and a segment is retired only after the
+//! cursor of every destination has passed it. Only lines that a signed checkpoint covers are shipped: they
+//! are durable, are never rolled back, and can be proved at the destination.
+//!
+//! A line is identified by trail, sequence number and leaf hash, never by a file or a time. The destination
+//! reports the last line it holds. A stale or lost cursor therefore never causes a gap; at most, lines are
+//! sent again, and the destination recognises them.
 
 mod error;
 mod batch;
 mod destination;
 mod source;
 mod feed;
-mod ahead;
+mod read_ahead;
 mod backoff;
 mod dead;
 mod progress;
 mod settings;
-mod patience;
+mod timeout;
 mod worker;
 mod archive;
 mod sealed;
@@ -38,13 +42,13 @@ mod shipper;
 mod copy;
 
 pub use archive::{Archive, PackedSegment};
-pub use batch::{Batch, Note, Shipped, TrailName};
+pub use batch::{Batch, CoveringCheckpoint, ShippedLine, TrailName};
 pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;
 pub use destination::{Destination, DestinationId, Position, TrailId};
 pub use error::{Error, Result, RetryKind, ShipError};
-pub use feed::waiting_in;
+pub use feed::trail_backlog;
 pub use progress::{Progress, Retries, State};
 pub use settings::Settings;
 pub use shipper::Shipper;
-pub use source::{Lines, Source, Waiting};
+pub use source::{Backlog, Lines, Source};

@@ -1,27 +1,27 @@
-//! How far a shipper is, for metrics and for whoever waits.
+//! The progress of a shipper, for metrics and for callers that wait for it.
 
 use std::time::{Duration, SystemTime};
 
 use crate::error::RetryKind;
 
-/// What a shipper is about.
+/// What a shipper is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// It asks the destination how far it is.
+    /// It requests the last line that the destination holds.
     #[default]
     Connecting,
-    /// It sends.
+    /// It sends lines.
     Shipping,
-    /// Everything that is signed is there.
+    /// The destination holds all signed lines.
     CaughtUp,
-    /// It waits before it tries again.
+    /// It waits before the next attempt.
     Waiting,
     /// It has ended.
     Ended,
 }
 
-/// How often what was tried again, by the kind of trouble.
+/// The number of retries by kind of error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retries {
@@ -45,63 +45,65 @@ impl Retries {
         } += 1;
     }
 
-    /// All of them.
+    /// Returns the total number of retries.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.unreachable + self.timed_out + self.refused + self.source
     }
 }
 
-/// A moment of a shipper.
+/// A snapshot of a shipper's progress.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What it is about.
+    /// What the shipper is doing.
     pub state: State,
-    /// The line it ships next: all before it are at the destination.
+    /// The line that is shipped next; the destination holds all lines before it.
     pub next: u64,
-    /// Lines that a checkpoint covers: as far as may be shipped. `signed - next` is the lag in entries.
+    /// The number of lines that a checkpoint covers; only these may be shipped. `signed - next` is the lag in
+    /// lines.
     pub signed: u64,
-    /// The line that the cursor on disk names: as far as retention may go.
+    /// The line in the durable cursor; retention may remove lines before it.
     pub saved: u64,
-    /// Lines sent, those sent again included.
+    /// The number of lines sent, including those sent again.
     pub sent: u64,
-    /// Bytes of them.
+    /// The size in bytes of the lines sent.
     pub sent_bytes: u64,
-    /// Attempts that were tried again.
+    /// The number of attempts that were retried.
     pub retries: Retries,
-    /// How often the destination was behind what it had acknowledged, so that lines are sent again.
+    /// How often the destination held fewer lines than it had acknowledged, so that lines were sent again.
     pub regressions: u64,
-    /// Lines that were refused for what they say, and parked.
+    /// The number of lines that the destination refused because of their content and that were parked.
     pub parked: u64,
-    /// How often somebody else was faster.
+    /// How often another shipper of the same trail stored lines first.
     pub fenced: u64,
-    /// Bytes on the disk of lines that wait, at most a second ago; none where that is not known, as of a stream.
+    /// The size on disk of the lines not shipped yet, at most a second old; `None` if it is not known, as for
+    /// a stream.
     pub lag_bytes: Option<u64>,
-    /// When the oldest line was recorded that waits; none where none does.
+    /// The timestamp of the oldest line not shipped yet; `None` if all lines are shipped.
     pub oldest: Option<SystemTime>,
-    /// When the destination last kept something.
+    /// When the destination last stored lines.
     pub last_success: Option<SystemTime>,
-    /// Why the last attempt failed; empty after a success.
-    pub trouble: String,
+    /// The error of the last attempt; empty after a success.
+    pub last_error: String,
 }
 
 impl Progress {
-    /// For how long the oldest line waits.
+    /// Returns the age of the oldest line not shipped yet.
     #[must_use]
     pub fn age(&self) -> Duration {
         let age = self.oldest.and_then(|oldest| SystemTime::now().duration_since(oldest).ok());
         age.unwrap_or_default()
     }
 
-    /// Lines that are acknowledged and that the cursor on disk does not name yet: sent again after a restart where the destination
-    /// cannot say how far it is.
+    /// Returns the number of acknowledged lines beyond the durable cursor. They are sent again after a
+    /// restart if the destination cannot report its last line.
     #[must_use]
     pub fn unsaved(&self) -> u64 {
         self.next.saturating_sub(self.saved)
     }
 
-    /// Lines that wait to be shipped.
+    /// Returns the number of signed lines not shipped yet.
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.signed.saturating_sub(self.next)

@@ -1,4 +1,4 @@
-//! Sealed segments out of a trail, as far as they are signed.
+//! Finds and compresses the sealed segments of a trail that a signed checkpoint covers.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,15 +11,15 @@ use auditx_core::{
 use sha2::{Digest, Sha256};
 
 use crate::archive::PackedSegment;
-use crate::batch::{Note, TrailName};
+use crate::batch::{CoveringCheckpoint, TrailName};
 use crate::destination::Position;
 use crate::error::{Error, Result};
-use crate::feed::{name_of, read_note};
+use crate::feed::{name_of, read_checkpoint};
 
-/// What is worth its time for something that is kept for years.
+/// The Zstandard level; high, because archived segments are stored for years.
 const LEVEL: i32 = 9;
 
-/// Which lines a segment has.
+/// The lines of a segment: `first` up to but not including `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) first: u64,
@@ -36,25 +36,27 @@ impl SealedFeed {
         Self { directory }
     }
 
-    /// Which trail it is, what was signed last, and the segments that are sealed and signed; none before anything is signed.
-    pub(crate) fn look(&self) -> Result<Option<(TrailName, SignedCheckpoint, Vec<Extent>)>> {
-        let Some(checkpoint) = read_note(&checkpoint_path(&self.directory))? else { return Ok(None) };
+    /// Returns the trail, its latest checkpoint, and its sealed segments that the checkpoint covers. `None`
+    /// if nothing is signed yet.
+    pub(crate) fn refresh(&self) -> Result<Option<(TrailName, SignedCheckpoint, Vec<Extent>)>> {
+        let Some(checkpoint) = read_checkpoint(&checkpoint_path(&self.directory))? else { return Ok(None) };
         let mut extents = self.extents()?;
         extents.retain(|extent| extent.end <= checkpoint.size());
         Ok(Some((name_of(&checkpoint)?, checkpoint, extents)))
     }
 
-    /// The last one ends where the active one begins; where that is sealed just now, it is for the next look.
+    /// Returns the extents of the sealed segments. The last one ends at the first line of the active segment;
+    /// if the active segment is sealed during this call, the last one is left to the next call.
     fn extents(&self) -> Result<Vec<Extent>> {
-        let firsts = || -> Result<Vec<u64>> {
+        let first_seqs = || -> Result<Vec<u64>> {
             let sealed = sealed_segments(&self.directory).map_err(Error::new)?;
             Ok(sealed.iter().map(|segment| segment.first_seq).collect())
         };
-        let before = firsts()?;
+        let before = first_seqs()?;
         let active = self.first_of_active()?;
-        let mut begins = before.clone();
-        begins.extend(active.filter(|_| firsts().is_ok_and(|after| after == before)));
-        Ok(begins.windows(2).map(|pair| Extent { first: pair[0], end: pair[1] }).collect())
+        let mut starts = before.clone();
+        starts.extend(active.filter(|_| first_seqs().is_ok_and(|after| after == before)));
+        Ok(starts.windows(2).map(|pair| Extent { first: pair[0], end: pair[1] }).collect())
     }
 
     fn first_of_active(&self) -> Result<Option<u64>> {
@@ -69,17 +71,18 @@ impl SealedFeed {
         Ok(line.strip_suffix(b"\n").and_then(parse_seq))
     }
 
-    /// Its lines, wherever they are by now: plain, compressed, some of them erased. Holds the packed text in memory.
+    /// Compresses the lines of a segment, which may be plain or compressed and may include erased lines.
+    /// Holds the compressed segment in memory.
     pub(crate) fn pack(&self, trail: &TrailName, extent: Extent) -> Result<PackedSegment> {
         let Extent { first, end } = extent;
         let mut reader = TrailReader::new(&self.directory, first);
         let mut packer = zstd::Encoder::new(Vec::new(), LEVEL).map_err(Error::new)?;
         packer.include_checksum(true).map_err(Error::new)?;
         let (mut hasher, mut bytes, mut last) = (Sha256::new(), 0, None);
-        while reader.position() < end {
+        while reader.next_seq() < end {
             let Some((seq, line)) = reader.next_line().map_err(Error::new)? else { break };
             let Some(leaf) = leaf_of(line) else {
-                return Err(Error::new(format!("line {seq} is damaged: see `auditx verify`")));
+                return Err(Error::new(format!("line {seq} is damaged; run `auditx verify` for details")));
             };
             last = Some(Position { seq, leaf_hash: leaf.hash });
             for part in [line, b"\n"] {
@@ -89,33 +92,35 @@ impl SealedFeed {
             }
         }
         let last = last.filter(|last| last.seq + 1 == end);
-        let last =
-            last.ok_or_else(|| Error::new(format!("lines {first} to {} are not there just now", end - 1)))?;
+        let last = last.ok_or_else(|| {
+            Error::new(format!("lines {first} to {} cannot be read at the moment", end - 1))
+        })?;
         let packed = packer.finish().map_err(Error::new)?;
-        let note = self.note_at(end)?;
+        let checkpoint = self.checkpoint_for(end)?;
         Ok(PackedSegment {
             trail: trail.clone(),
             first,
             last,
             sha256: hasher.finalize().into(),
             bytes,
-            note,
+            checkpoint,
             packed,
         })
     }
 
-    /// The note that ends there, else the newest.
-    fn note_at(&self, end: u64) -> Result<Note> {
-        if let Some(checkpoint) = read_note(&checkpoint_history(&self.directory).join(end.to_string()))? {
-            return Ok(Note { checkpoint, is_boundary: true });
+    /// Returns the boundary's checkpoint of this size, or the newest checkpoint if there is none.
+    fn checkpoint_for(&self, end: u64) -> Result<CoveringCheckpoint> {
+        let boundary = checkpoint_history(&self.directory).join(end.to_string());
+        if let Some(signed) = read_checkpoint(&boundary)? {
+            return Ok(CoveringCheckpoint { signed, is_boundary: true });
         }
-        let newest = read_note(&checkpoint_path(&self.directory))?;
-        let checkpoint = newest.ok_or_else(|| Error::new("the trail's checkpoint is gone"))?;
-        Ok(Note { checkpoint, is_boundary: false })
+        let newest = read_checkpoint(&checkpoint_path(&self.directory))?;
+        let signed = newest.ok_or_else(|| Error::new("the trail's checkpoint file was removed"))?;
+        Ok(CoveringCheckpoint { signed, is_boundary: false })
     }
 }
 
-/// The directory, for those who keep something beside it.
+/// Returns the trail's directory.
 impl AsRef<Path> for SealedFeed {
     fn as_ref(&self) -> &Path {
         &self.directory

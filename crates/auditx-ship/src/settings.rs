@@ -1,23 +1,24 @@
-//! How a shipper goes about it.
+//! The settings of a shipper.
 
 use std::time::Duration;
 
-/// The defaults are good for a database in the next room.
+/// The settings of a shipper. The defaults suit a database in the same network.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Lines sent at once at most. Default: 2,000.
+    /// Default: 2,000. The maximum number of lines in a batch.
     pub lines: usize,
-    /// Bytes of lines sent at once at most, one line excepted. Default: 1 MiB.
+    /// Default: 1 MiB. The maximum size of a batch in bytes; a batch of one line may be larger.
     pub bytes: usize,
-    /// How often the trail is looked at for something new. Default: 200 ms.
-    pub look: Duration,
-    /// How long a destination may take for one answer. Default: 30 s.
-    pub patience: Duration,
-    /// The pause after the first failure; it doubles with each, up to `longest_pause`. Default: 100 ms.
-    pub first_pause: Duration,
-    /// Default: 30 s.
-    pub longest_pause: Duration,
+    /// Default: 200 ms. The interval at which the trail is checked for new lines.
+    pub poll_interval: Duration,
+    /// Default: 30 s. How long a destination may take to respond.
+    pub timeout: Duration,
+    /// Default: 100 ms. The pause after the first failure; each further failure doubles it, up to
+    /// `max_backoff`.
+    pub initial_backoff: Duration,
+    /// Default: 30 s. The longest pause between attempts.
+    pub max_backoff: Duration,
 }
 
 impl Default for Settings {
@@ -25,10 +26,10 @@ impl Default for Settings {
         Self {
             lines: 2_000,
             bytes: 1024 * 1024,
-            look: Duration::from_millis(200),
-            patience: Duration::from_secs(30),
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(30),
+            poll_interval: Duration::from_millis(200),
+            timeout: Duration::from_secs(30),
+            initial_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(30),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One trail on its way to one destination, on a thread of its own.
+//! The shipper: copies one trail to one destination, on a thread of its own.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ use crate::archiver::Archiver;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
-use crate::patience::Stop;
 use crate::progress::{Progress, State};
 use crate::sealed::SealedFeed;
 use crate::settings::Settings;
-use crate::source::{Source, Waiting};
+use crate::source::{Backlog, Source};
+use crate::timeout::Stop;
 use crate::worker::Worker;
 
-/// Ships until it is stopped. Dropped, it stops at once and waits for its thread.
+/// A running shipper. It runs until it is stopped; dropping it stops it immediately and waits for its thread.
 pub struct Shipper {
     stop: watch::Sender<Option<Instant>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-/// What the worker tells.
+/// The state that the worker shares with the handle.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     progress: Mutex<Progress>,
@@ -36,13 +36,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Says what waits. Of what cannot be read the next reading complains.
-    pub(crate) fn measure(&self, waiting: impl FnOnce(u64, u64) -> Option<Waiting>) {
+    /// Updates the size and age of the backlog. An error is ignored here: the next read reports it.
+    pub(crate) fn measure(&self, backlog: impl FnOnce(u64, u64) -> Option<Backlog>) {
         let Progress { next, signed, .. } = self.progress();
-        let found = if next < signed { waiting(next, signed) } else { Some(Waiting::default()) };
+        let found = if next < signed { backlog(next, signed) } else { Some(Backlog::default()) };
         self.change(|progress| {
-            progress.lag_bytes = found.map(|waiting| waiting.bytes);
-            if let Some(Waiting { oldest, .. }) = found {
+            progress.lag_bytes = found.map(|backlog| backlog.bytes);
+            if let Some(Backlog { oldest, .. }) = found {
                 progress.oldest = oldest;
             }
         });
@@ -58,7 +58,7 @@ impl Shared {
     }
 }
 
-/// Says that the thread has ended, however it did.
+/// Sets the state to `Ended` when the thread ends, also after a panic.
 struct Ending(Arc<Shared>);
 
 impl Drop for Ending {
@@ -77,11 +77,11 @@ impl fmt::Debug for Shipper {
 }
 
 impl Shipper {
-    /// Begins to ship the trail in this directory. An application opens its logger first: with none there is nothing to ship yet,
-    /// and the shipper waits for it. From now on no segment is retired that the destination does not hold.
+    /// Starts shipping the trail in this directory. If no logger has opened the trail yet, the shipper waits
+    /// for it. From now on, no segment is retired that the destination does not hold.
     ///
     /// # Errors
-    /// Where the cursor cannot be opened or no thread be started.
+    /// If the cursor cannot be opened or the thread cannot be started.
     pub fn spawn(
         directory: impl Into<PathBuf>,
         destination: impl Destination,
@@ -92,8 +92,8 @@ impl Shipper {
         Self::start((Feed::new(&directory), Some(cursor)), directory, destination, settings)
     }
 
-    /// Begins to archive the sealed segments of the trail in this directory. From now on none of them is retired that the archive does
-    /// not hold.
+    /// Starts archiving the sealed segments of the trail in this directory. From now on, no segment is
+    /// retired that the archive does not hold.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
@@ -109,11 +109,11 @@ impl Shipper {
         Self::run(&name, move |stop| Archiver::new(feed, cursor, archive, settings, stop).run())
     }
 
-    /// Begins to ship from somewhere else than a trail on this machine. Nothing waits for it there; lines that are refused are kept in
-    /// `directory`, as beside a trail.
+    /// Starts shipping from a source that is not a trail on this machine. It has no cursor, so retention does
+    /// not wait for it. Lines that the destination refuses are stored in `directory`.
     ///
     /// # Errors
-    /// Where no thread can be started.
+    /// If the thread cannot be started.
     pub fn relay(
         source: impl Source,
         directory: impl Into<PathBuf>,
@@ -150,7 +150,7 @@ impl Shipper {
             .spawn(move || {
                 let _ending = ending;
                 let outcome = runtime.block_on(work((watched, stopped)));
-                // A name that is still being looked up is not waited for.
+                // Does not wait for a DNS lookup that is still running.
                 runtime.shutdown_background();
                 outcome
             })
@@ -158,33 +158,38 @@ impl Shipper {
         Ok(Self { stop, shared, thread: Some(thread) })
     }
 
-    /// How far it is.
+    /// Returns the current progress.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.shared.progress()
     }
 
-    /// Waits until this is so. False where the shipper ended or the deadline came first.
+    /// Waits until the condition holds. Returns false if the shipper ended or the deadline passed first.
     #[must_use]
-    pub fn wait_until(&self, deadline: Instant, is_so: impl Fn(&Progress) -> bool) -> bool {
+    pub fn wait_until(&self, deadline: Instant, condition: impl Fn(&Progress) -> bool) -> bool {
         let mut progress = self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if is_so(&progress) {
+            if condition(&progress) {
                 return true;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || progress.state == State::Ended {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() || progress.state == State::Ended {
                 return false;
             }
-            progress =
-                self.shared.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+            progress = self
+                .shared
+                .changed
+                .wait_timeout(progress, remaining)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
-    /// Ends it: what is being sent may be finished until the deadline, then the cursor is saved.
+    /// Stops the shipper. A batch that is being sent may finish until the deadline; then the cursor is saved.
     ///
     /// # Errors
-    /// `is_diverged` where it had ended by itself, because destination and trail do not hold the same lines.
+    /// `is_diverged` if the shipper had already ended because the destination and the trail hold different
+    /// lines.
     pub fn stop(mut self, deadline: Instant) -> Result<()> {
         self.end(deadline)
     }
@@ -198,7 +203,7 @@ impl Shipper {
 
 impl Drop for Shipper {
     fn drop(&mut self) {
-        // Whoever wants to know why it ended calls `stop`.
+        // Callers that need the error call `stop`.
         drop(self.end(Instant::now()));
     }
 }

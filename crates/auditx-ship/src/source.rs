@@ -1,62 +1,65 @@
-//! Where lines come from: a trail on this machine, or a copy of one somewhere else.
+//! The trait for sources of lines: a trail on this machine, or a copy of one in another system.
 
 use std::future::Future;
 use std::time::SystemTime;
 
 use auditx_core::Hash;
 
-use crate::batch::{Note, Shipped, TrailName};
+use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
 use crate::error::Result;
 
-/// Signed lines, in order.
+/// Provides signed lines in order.
 ///
-/// A call may be given up at any moment by dropping its future; [`go_to`](Source::go_to) comes before it is read again then.
+/// A call may be cancelled at any time by dropping its future; [`seek`](Source::seek) is then called before
+/// the next read.
 pub trait Source: Send + 'static {
-    /// Looks what is signed by now: which trail, and of how many lines; none before anything is.
+    /// Reads the latest checkpoint and returns the trail and the number of signed lines, or `None` if nothing
+    /// is signed yet.
     ///
     /// # Errors
-    /// Where that cannot be read; tried again.
-    fn look(&mut self) -> impl Future<Output = Result<Option<(TrailName, u64)>>>;
+    /// If the source cannot be read. The call is retried.
+    fn refresh(&mut self) -> impl Future<Output = Result<Option<(TrailName, u64)>>>;
 
-    /// The line that is read next.
-    fn go_to(&mut self, next: u64);
+    /// Sets the line that is read next.
+    fn seek(&mut self, next: u64);
 
-    /// The lines from there, as many as may be and no further than the next note, and that note where it is known. None where nothing
-    /// more is signed.
+    /// Reads the next lines, up to the given numbers of lines and bytes, and not beyond the next checkpoint;
+    /// also returns that checkpoint if it is known. `None` if no more lines are signed.
     ///
     /// # Errors
-    /// As [`look`](Source::look).
+    /// As [`refresh`](Source::refresh).
     fn read(&mut self, lines: usize, bytes: usize) -> impl Future<Output = Result<Option<Lines>>>;
 
-    /// What the lines from `next` on and before `end` are, where that can be told without reading them.
+    /// Returns the size and age of the lines from `next` up to but not including `end`, or `None` if they are
+    /// not known without reading the lines.
     ///
     /// # Errors
-    /// As [`look`](Source::look).
-    fn waiting(&self, _next: u64, _end: u64) -> Result<Option<Waiting>> {
+    /// As [`refresh`](Source::refresh).
+    fn backlog(&self, _next: u64, _end: u64) -> Result<Option<Backlog>> {
         Ok(None)
     }
 
-    /// The leaf of a line, if the line is signed and its leaf is known.
+    /// Returns the leaf hash of a line, if the line is signed and its leaf hash is known.
     ///
     /// # Errors
-    /// As [`look`](Source::look).
+    /// As [`refresh`](Source::refresh).
     fn leaf(&mut self, seq: u64) -> impl Future<Output = Result<Option<Hash>>>;
 }
 
-/// Lines that wait.
+/// The lines that are not shipped yet.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Waiting {
-    /// What they take on the disk.
+pub struct Backlog {
+    /// Their size on disk.
     pub bytes: u64,
-    /// When the first of them was recorded, as it says.
+    /// The timestamp of the first of them.
     pub oldest: Option<SystemTime>,
 }
 
-/// What was read at once.
+/// The result of one read.
 #[derive(Debug)]
 pub struct Lines {
-    /// At least one.
-    pub lines: Vec<Shipped>,
-    /// One that covers all of them, and ends with them or later.
-    pub note: Option<Note>,
+    /// The lines, at least one.
+    pub lines: Vec<ShippedLine>,
+    /// A checkpoint that covers all of these lines, and possibly later ones.
+    pub checkpoint: Option<CoveringCheckpoint>,
 }

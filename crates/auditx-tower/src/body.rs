@@ -1,4 +1,4 @@
-//! The body of a response: counts what goes out and tells the exchange how it ended.
+//! The response body: counts the bytes sent and reports to the exchange how the body ended.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,12 +12,13 @@ use pin_project_lite::pin_project;
 use crate::headers::HeadersOf;
 
 pin_project! {
-    /// A body whose end closes the exchange. Data, trailers and size hints pass unchanged.
+    /// A response body that closes the exchange when it ends. Data, trailers and size hints pass through
+    /// unchanged.
     #[derive(Debug)]
     pub struct AuditBody<B> {
         #[pin]
         inner: Option<B>,
-        // In the place of the application's body, where a request is refused.
+        // Sent instead of the application's body if the request was refused.
         problem: Option<Bytes>,
         exchange: Option<Box<Exchange>>,
     }
@@ -25,8 +26,8 @@ pin_project! {
     impl<B> PinnedDrop for AuditBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            // The body goes first, inside its context: what its destructors record precedes the closing
-            // entry.
+            // The body is dropped first, inside its context, so entries that its destructors record
+            // precede the closing entry.
             let _scope = this.exchange.as_ref().map(|exchange| exchange.context().enter());
             this.inner.set(None);
         }
@@ -44,7 +45,7 @@ impl<B> AuditBody<B> {
 }
 
 impl<B> Default for AuditBody<B> {
-    /// An empty body that belongs to no request: layers further out answer with it.
+    /// Returns an empty body without an exchange, for outer layers that answer requests themselves.
     fn default() -> Self {
         Self { inner: None, problem: None, exchange: None }
     }
@@ -86,8 +87,8 @@ where
                 Some(Err(error))
             }
             Some(Ok(frame)) => {
-                let frame = seen(exchange, frame);
-                // A server need not ask again once the body says that this was its last frame.
+                let frame = observe(exchange, frame);
+                // A server may stop polling once `is_end_stream` returns true.
                 if inner.is_end_stream() {
                     exchange.complete();
                 }
@@ -109,9 +110,9 @@ where
     }
 }
 
-/// Tells the exchange of a frame. Nothing is copied: a captured body that does not lie in one piece is put
-/// into one, as the server would do.
-fn seen<D: Buf + From<Bytes>>(exchange: &mut Exchange, frame: Frame<D>) -> Frame<D> {
+/// Reports a frame to the exchange. Data is copied only if it is captured and not contiguous; the copy then
+/// replaces the frame's data.
+fn observe<D: Buf + From<Bytes>>(exchange: &mut Exchange, frame: Frame<D>) -> Frame<D> {
     if let Some(trailers) = frame.trailers_ref() {
         exchange.trailers(&HeadersOf(trailers));
     }

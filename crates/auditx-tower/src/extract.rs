@@ -1,4 +1,4 @@
-//! What handlers ask for in their arguments, and what they answer where they could not record.
+//! Extractors for handlers, and the response of a handler whose entry could not be recorded.
 
 use std::convert::Infallible;
 
@@ -9,21 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
-/// The request's context, as an argument of a handler: to hand it to tasks, threads, jobs and upgraded connections, which do not
-/// inherit it.
-///
-/// Without the layer it is the context the handler runs in, or an empty one.
-///
-/// ```
-/// # use auditx_tower::AuditContext;
-/// async fn import(AuditContext(context): AuditContext) -> &'static str {
-///     tokio::spawn(context.in_task(async { /* what is recorded here names the request's user */ }));
-///     "started"
-/// }
-/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(import));
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct AuditContext(pub RequestContext);
+use crate::context::AuditContext;
 
 impl<S: Sync> FromRequestParts<S> for AuditContext {
     type Rejection = Infallible;
@@ -33,7 +19,7 @@ impl<S: Sync> FromRequestParts<S> for AuditContext {
     }
 }
 
-/// The request's id, as an argument of a handler; empty without the layer.
+/// Extracts the request's id; empty without the layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
@@ -46,8 +32,10 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
-/// Answers `application/problem+json` (RFC 9457) where a handler could not record: 503, so that nothing is acknowledged that the
-/// trail does not know. The closing entry gets the reason, the client does not.
+/// The error response of a handler that could not record an entry, as `application/problem+json` (RFC 9457).
+///
+/// The status is 503 (413 if the entry is too large), so no operation is acknowledged that is not in the
+/// trail. The closing entry contains the reason, the response does not.
 ///
 /// ```
 /// # use auditx_core::audit;

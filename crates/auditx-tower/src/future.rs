@@ -1,5 +1,5 @@
-//! The future of a response: tells the exchange about the head, an error, a panic, or being dropped; holds the head back until
-//! what was recorded is on disk, where that is wanted.
+//! The response future: reports the response head, an error, a panic or its own drop to the exchange. If
+//! durable responses are configured, it holds the head back until the entries of the request are durable.
 
 use std::fmt;
 use std::future::Future;
@@ -17,10 +17,11 @@ use crate::body::AuditBody;
 use crate::headers::{HeadersOf, REQUEST_ID};
 
 pin_project! {
-    /// The response of an audited service.
+    /// The response future of an audited service.
     #[derive(Debug)]
     pub struct AuditFuture<F, R> {
-        // Dropped first, inside its context: what its destructors record precedes the closing entry.
+        // Field order matters: the inner future is dropped first, inside its context, so entries that its
+        // destructors record precede the closing entry.
         #[pin]
         state: State<F, R>,
         exchange: Option<Box<Exchange>>,
@@ -82,9 +83,11 @@ where
                     }
                 }
                 StateProjection::Held { response } => {
-                    let Some(head) = response else { unreachable!("polled after it was ready") };
+                    let Some(head) = response else { unreachable!("polled after completion") };
                     let released = match this.exchange {
-                        Some(exchange) => ready!(exchange.poll_head(cx, |exchange| tell(exchange, head))),
+                        Some(exchange) => {
+                            ready!(exchange.poll_head(cx, |exchange| report_head(exchange, head)))
+                        }
                         None => Ok(()),
                     };
                     let (response, exchange) = (response.take(), this.exchange.take());
@@ -110,8 +113,8 @@ where
     }
 }
 
-/// What is known of the response.
-fn tell<R: Body>(exchange: &mut Exchange, response: &Response<R>) {
+/// Reports status, headers and expected size of a response, and completes the exchange if no body follows.
+fn report_head<R: Body>(exchange: &mut Exchange, response: &Response<R>) {
     let body = response.body();
     let headers = HeadersOf(response.headers());
     let facts = ResponseFacts::new(response.status().as_u16());

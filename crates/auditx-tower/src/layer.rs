@@ -1,28 +1,30 @@
-//! The layer: settings, shared by every service it makes.
+//! The tower layer: holds the settings that all services made from it share.
 
 use auditx_core::{HttpAudit, HttpAuditBuilder};
 use tower_layer::Layer;
 
 use crate::service::AuditService;
 
-/// Wraps services so that each request they answer leaves one closing entry.
+/// Wraps a service so that each request it handles is recorded as one closing entry.
 #[derive(Debug, Clone, Default)]
 pub struct AuditLayer {
     http: HttpAudit,
 }
 
 impl AuditLayer {
-    /// The defaults: the process-wide logger, no trusted proxies, the usual documentation paths excluded.
+    /// Creates a layer with the defaults: it uses the process-wide logger, trusts no proxies, and excludes
+    /// the usual documentation paths.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Settings of one's own.
+    /// Returns a builder for a layer with other settings.
     ///
     /// ```
     /// # use auditx_tower::AuditLayer;
-    /// let layer = AuditLayer::builder().exclude(["/docs", "/healthz"]).trust_proxies(["10.0.0.0/8"]).build()?;
+    /// let builder = AuditLayer::builder().exclude(["/docs", "/healthz"]);
+    /// let layer = builder.trust_proxies(["10.0.0.0/8"]).build()?;
     /// # Ok::<(), auditx_core::Error>(())
     /// ```
     #[must_use]

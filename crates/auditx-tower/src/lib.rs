@@ -1,4 +1,5 @@
-//! Audit logging for axum and any tower server: one closing entry per request, and a context that follows it.
+//! Audit logging for axum and any tower server: records one closing entry per request and gives the code that
+//! serves it a request context.
 //!
 //! ```
 //! use auditx_core::{RequestContext, audit};
@@ -17,27 +18,39 @@
 //! # let _ = app;
 //! ```
 //!
-//! The client's address is the socket's peer; axum knows it when the application is served with
-//! `into_make_service_with_connect_info::<SocketAddr>()`. Put the layer outermost (last in `.layer` order): what answers
-//! before it, it cannot see.
+//! The client's address is the address of the socket's peer, which axum provides if the application is served
+//! with `into_make_service_with_connect_info::<SocketAddr>()`; another server puts the `SocketAddr` into the
+//! request's extensions. Make this layer the outermost one (the last in
+//! `.layer` order): it does not see requests that a layer outside it answers.
 
 #![forbid(unsafe_code)]
 
-// Its code is compiled and run as tests.
+// The code blocks of this page are compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/HTTP.md")]
 mod page {}
 
 mod body;
+mod context;
+#[cfg(feature = "axum")]
 mod extract;
 mod future;
 mod headers;
 mod layer;
+#[cfg(feature = "axum")]
 mod request_body;
 mod service;
 
+pub use auditx_core;
 pub use body::AuditBody;
-pub use extract::{AuditContext, Problem, RequestId};
+pub use context::AuditContext;
+#[cfg(feature = "axum")]
+pub use extract::{Problem, RequestId};
 pub use future::AuditFuture;
 pub use layer::AuditLayer;
 pub use service::AuditService;
+
+// The code blocks of the README are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,4 +1,5 @@
-//! The body of a request, where it is captured: shows what passes to the exchange.
+//! The request body: if it is captured, passes a copy of its data to the exchange while the application reads
+//! it.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -11,7 +12,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 type AxumBody = axum::body::Body;
 
-/// Frames, trailers and size hints pass unchanged, when the application asks for them.
+/// A request body whose data is reported to a [`BodyTap`]. It is read only when the application polls it;
+/// frames, trailers and size hints pass through unchanged.
 struct TappedBody {
     inner: AxumBody,
     tap: BodyTap,
@@ -31,7 +33,7 @@ impl HttpBody for TappedBody {
                 if let Some(data) = frame.data_ref() {
                     self.tap.data(data);
                 }
-                // Whoever reads it need not ask again once the body says that this was its last frame.
+                // A reader may stop polling once `is_end_stream` returns true.
                 if self.inner.is_end_stream() {
                     self.tap.end();
                 }
@@ -51,11 +53,11 @@ impl HttpBody for TappedBody {
     }
 }
 
-/// Puts the tap into a request whose body is captured.
+/// Wraps the body of a request if it is captured.
 ///
-/// A service takes one type of request, and a body of another type would be none that it takes. Only
-/// [`AxumBody`] can hold any body; every other type passes as it is, and the entry says that its body was not
-/// observed.
+/// The inner service accepts one request type, so the wrapped body must have the type of the original one.
+/// Only [`AxumBody`] can hold any body; a body of another type is left as it is, and the entry records that
+/// it was not observed.
 pub(crate) fn tap<B: 'static>(request: Request<B>, exchange: &Exchange) -> Request<B> {
     let mut request = request.map(Some);
     let body: &mut dyn Any = request.body_mut();
@@ -69,5 +71,5 @@ pub(crate) fn tap<B: 'static>(request: Request<B>, exchange: &Exchange) -> Reque
             AxumBody::new(TappedBody { inner, tap })
         });
     }
-    request.map(|body| body.unwrap_or_else(|| unreachable!("it was put back")))
+    request.map(|body| body.unwrap_or_else(|| unreachable!("the body is always put back")))
 }

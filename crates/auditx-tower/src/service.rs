@@ -1,22 +1,25 @@
-//! The service: opens an exchange for each request and calls the inner service inside its context.
+//! The tower service: opens an exchange for each request and calls the inner service inside the request's
+//! context.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use auditx_core::{Exchange, HttpAudit, RequestContext, RequestFacts};
+#[cfg(feature = "axum")]
 use axum::extract::{ConnectInfo, MatchedPath};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{Extensions, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::body::AuditBody;
-use crate::extract::AuditContext;
+use crate::context::AuditContext;
 use crate::future::AuditFuture;
 use crate::headers::{HeadersOf, REQUEST_ID};
+#[cfg(feature = "axum")]
 use crate::request_body::tap;
 
-/// A service whose requests are audited; made by [`AuditLayer`](crate::AuditLayer).
+/// A service that audits its requests; created by [`AuditLayer`](crate::AuditLayer).
 #[derive(Debug, Clone)]
 pub struct AuditService<S> {
     inner: S,
@@ -30,14 +33,33 @@ impl<S> AuditService<S> {
 
     fn begin<B>(&self, request: &Request<B>) -> Exchange {
         let extensions = request.extensions();
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let headers = HeadersOf(request.headers());
         let facts = RequestFacts::new(request.method().as_str(), request.uri().path(), &headers)
             .query(request.uri().query())
-            .peer(peer)
-            .route(extensions.get::<MatchedPath>().map(MatchedPath::as_str));
+            .peer(peer(extensions))
+            .route(route(extensions));
         self.http.begin(&facts)
     }
+}
+
+/// The address of the socket's peer.
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    #[cfg(feature = "axum")]
+    if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        return Some(peer.ip());
+    }
+    extensions.get::<SocketAddr>().map(SocketAddr::ip)
+}
+
+/// The route that axum matched, with its parameters by name.
+#[cfg(feature = "axum")]
+fn route(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+fn route(_: &Extensions) -> Option<&str> {
+    None
 }
 
 impl<S, B, R> Service<Request<B>> for AuditService<S>
@@ -59,11 +81,11 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Some(AuditContext(context)) = request.extensions().get().cloned() {
-            return self.call_within(context, request);
+            return self.call_in_exchange(context, request);
         }
-        // Boxed: it is handed on several times before the body has it.
+        // Boxed because it moves several times (service, future, body), and it is large.
         let mut exchange = Box::new(self.begin(&request));
-        // Whatever stands further in (handlers, tower-http's request ids) reads the id where it always does.
+        // Inner layers and handlers (tower-http's request ids, for example) read the id from this header.
         let request_id = HeaderValue::from_str(exchange.request_id()).ok();
         if let Some(id) = &request_id {
             request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -73,6 +95,7 @@ where
         }
         let context = exchange.context().clone();
         request.extensions_mut().insert(AuditContext(context.clone()));
+        #[cfg(feature = "axum")]
         let request = if exchange.captures_request() { tap(request, &exchange) } else { request };
         let future = Exchange::watch(Some(&mut exchange), || {
             let _scope = context.enter();
@@ -83,8 +106,13 @@ where
 }
 
 impl<S> AuditService<S> {
-    /// A request that an outer layer audits already: it gets this layer's settings.
-    fn call_within<B, R>(&mut self, context: RequestContext, request: Request<B>) -> AuditFuture<S::Future, R>
+    /// Calls the inner service for a request that an outer layer audits already. This layer's settings apply
+    /// to it, and no second exchange is opened.
+    fn call_in_exchange<B, R>(
+        &mut self,
+        context: RequestContext,
+        request: Request<B>,
+    ) -> AuditFuture<S::Future, R>
     where
         S: Service<Request<B>, Response = Response<R>>,
     {

@@ -1,4 +1,4 @@
-//! How a response can end below the layer, without a server: errors, panics, bodies of every kind.
+//! How responses end, tested without a server: errors, panics, and bodies of all kinds.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;
@@ -65,7 +65,7 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
 }
 
 #[tokio::test]
-async fn a_captured_body_of_a_type_that_no_layer_can_replace_is_not_observed() {
+async fn a_request_body_of_another_type_is_not_observed() {
     let trail = TestTrail::new();
     let capture = BodyCapture::new(["/sales"]);
     let layer = AuditLayer::builder().logger(trail.logger().clone()).capture_bodies(capture).build().unwrap();
@@ -74,13 +74,17 @@ async fn a_captured_body_of_a_type_that_no_layer_can_replace_is_not_observed() {
     }));
     let request = Request::post("/sales").header("content-type", "application/json");
     let response = service.oneshot(request.body(Full::new(Bytes::from("{}"))).unwrap()).await.unwrap();
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "{}", "the handler has it");
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "{}",
+        "the handler received the body"
+    );
     let omitted = serde_json::json!({"omitted": "not_observed"});
     assert_eq!(only_closing(&trail).metadata["request_body"], omitted);
 }
 
 #[tokio::test]
-async fn a_captured_body_in_several_pieces_passes_whole() {
+async fn a_captured_body_in_several_pieces_is_sent_whole() {
     let trail = TestTrail::new();
     let capture = BodyCapture::new(["/sales"]);
     let layer = AuditLayer::builder().logger(trail.logger().clone()).capture_bodies(capture).build().unwrap();
@@ -95,7 +99,7 @@ async fn a_captured_body_in_several_pieces_passes_whole() {
     assert_eq!(entry.metadata["response_body"], serde_json::json!({"bytes": 5, "content": [1, 2]}));
 }
 
-/// Data that does not lie in one piece.
+/// Data that is not contiguous.
 struct Pieces(VecDeque<Bytes>);
 
 impl From<Bytes> for Pieces {
@@ -127,7 +131,7 @@ impl Buf for Pieces {
 }
 
 #[tokio::test]
-async fn trailers_pass_and_count_as_no_bytes() {
+async fn trailers_pass_and_do_not_count_as_bytes() {
     let fixture = fixture();
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
@@ -143,7 +147,7 @@ async fn trailers_pass_and_count_as_no_bytes() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_is_recorded_and_passed_on() {
+async fn a_service_error_is_recorded_and_returned() {
     let fixture = fixture();
     let service = fixture.layer.layer(service_fn(async |_: Request<Empty<Bytes>>| {
         Err::<Response<Empty<Bytes>>, _>(std::io::Error::other("no route to host"))
@@ -155,7 +159,7 @@ async fn an_error_of_the_service_is_recorded_and_passed_on() {
 }
 
 #[tokio::test]
-async fn a_panic_in_call_or_poll_is_recorded_and_goes_on() {
+async fn a_panic_in_call_or_poll_is_recorded_and_propagates() {
     for in_call in [true, false] {
         let fixture = fixture();
         let mut service = fixture.layer.layer(service_fn(move |_: Request<Empty<Bytes>>| {
@@ -177,12 +181,12 @@ async fn a_panic_in_call_or_poll_is_recorded_and_goes_on() {
         let entry = only_closing(&fixture.trail);
         assert_eq!(outcome(&entry), ("panicked", Some(500), false));
         assert_eq!(entry.metadata["error"], if in_call { "in call" } else { "in poll" });
-        assert!(RequestContext::try_current().is_none(), "the context left with the panic");
+        assert!(RequestContext::try_current().is_none(), "the panic left the context");
     }
 }
 
 #[tokio::test]
-async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_the_context() {
+async fn a_dropped_future_is_client_aborted_and_drops_in_context() {
     struct RecordOnDrop(AuditLogger);
     impl Drop for RecordOnDrop {
         fn drop(&mut self) {
@@ -208,7 +212,7 @@ async fn a_dropped_future_is_an_aborted_client_and_its_destructors_still_have_th
 }
 
 #[tokio::test]
-async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
+async fn a_failed_panicked_or_dropped_body_is_recorded_as_such() {
     type MakeBody = fn() -> Script;
     let endings: [(&str, MakeBody, usize); 3] = [
         ("body_error", || Script::new([Step::Data("ab"), Step::Fail]), 2),
@@ -235,7 +239,7 @@ async fn a_body_that_fails_panics_or_is_left_alone_says_so() {
 }
 
 #[tokio::test]
-async fn a_response_without_a_body_is_complete_at_once() {
+async fn a_response_without_a_body_completes_immediately() {
     for (method, status) in
         [("HEAD", StatusCode::OK), ("GET", StatusCode::NO_CONTENT), ("GET", StatusCode::NOT_MODIFIED)]
     {
@@ -263,7 +267,7 @@ async fn the_context_is_current_while_the_body_is_polled() {
     assert_eq!(*seen.lock().unwrap(), id);
 }
 
-/// A body that does as it is told.
+/// A body that performs the given steps.
 struct Script(std::vec::IntoIter<Step>);
 
 #[derive(Clone)]

@@ -1,11 +1,12 @@
-//! What became of events, counted. Whoever installs a layer keeps a handle, since the layer itself goes into the subscriber.
+//! Counters of a layer's events. The layer itself moves into the subscriber, so the application reads them
+//! through a separate handle.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A handle to a layer's counters; clones share them. Each counts from 0 since the layer was made.
+/// A handle to a layer's counters, which start at 0; clones share them.
 ///
-/// A line that was handed to app.log and could not be written there is counted by the logger's
+/// A line that could not be written to app.log is counted by the logger's
 /// [`Metrics::app_log_failures`](auditx_core::Metrics::app_log_failures).
 #[derive(Debug, Clone, Default)]
 pub struct Counts(Arc<Counters>);
@@ -20,33 +21,35 @@ struct Counters {
 }
 
 impl Counts {
-    /// Events handed to app.log.
+    /// Returns the number of events passed to app.log.
     #[must_use]
     pub fn lines(&self) -> u64 {
         read(&self.0.lines)
     }
 
-    /// Events recorded as entries.
+    /// Returns the number of events recorded as entries.
     #[must_use]
     pub fn entries(&self) -> u64 {
         read(&self.0.entries)
     }
 
-    /// Those of them with a fact that could not be read and stands in the metadata as it was given.
+    /// Returns the number of recorded entries with an invalid field, which was stored in the metadata
+    /// unchanged.
     #[must_use]
     pub fn invalid(&self) -> u64 {
         read(&self.0.invalid)
     }
 
-    /// Events that should have become entries and did not: refused, as app.log then says, or said where nothing could be
-    /// written (see [`Counts::skipped`]). Raise an alarm on any.
+    /// Returns the number of audit events that were not recorded: either the logger refused the entry, which
+    /// app.log then reports, or nothing could be written (see [`Counts::skipped`]). Monitoring should raise
+    /// an alarm if it is not 0.
     #[must_use]
     pub fn failed(&self) -> u64 {
         read(&self.0.failed)
     }
 
-    /// Other events that went nowhere: said while this very thread was writing another one, or while there was no
-    /// process-wide logger, since it was first set up or could not be opened.
+    /// Returns the number of other events that were discarded: either the same thread was writing another
+    /// event, or there was no process-wide logger because it was being set up or could not be opened.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         read(&self.0.skipped)

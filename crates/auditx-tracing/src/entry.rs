@@ -1,7 +1,8 @@
-//! An event of the target `audit` as an entry: fields named as facts become those facts, all others metadata.
+//! Converts events of the target `audit` to entries: event fields with the name of an entry field set that
+//! field, all others go to the metadata.
 //!
-//! A fact that cannot be read is no reason to lose the entry: its value stands in the metadata as it was given, and why it is
-//! there is noted beside it.
+//! An invalid value does not prevent the entry from being recorded: the value is stored in the metadata
+//! unchanged, together with an explanation.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -10,18 +11,19 @@ use std::str::FromStr;
 use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, EntryBuilder, General, LogLevel};
 use serde_json::{Map, Value};
 
-use crate::fields::put_own;
+use crate::fields::insert_reserved;
 
-/// The target of events that become entries where [`AuditTracingLayer::entries`](crate::AuditTracingLayer::entries) is on;
-/// exactly this, nothing that only begins with it.
+/// The target of events that are recorded as entries if
+/// [`AuditTracingLayer::entries`](crate::AuditTracingLayer::entries) is enabled. The target must be equal to
+/// it; a common prefix is not enough.
 pub const AUDIT_TARGET: &str = "audit";
 
-/// The key of an entry's metadata under which facts that could not be read are explained, by name.
+/// The metadata key of an entry whose value explains each invalid field, by field name.
 pub const INVALID_FACTS: &str = "invalid_facts";
 
 type Builder<'l> = EntryBuilder<'l, General>;
 
-/// Records; tells whether a fact could not be read.
+/// Records an entry. Returns whether a field was invalid.
 pub(crate) fn record(
     logger: &AuditLogger,
     level: LogLevel,
@@ -33,79 +35,81 @@ pub(crate) fn record(
     builder = builder.entity(text_of("entity_type"), text_of("entity_id"));
     let mut invalid = Map::new();
     for (name, value) in fields {
-        let (stated, problem) = state(builder, name, value);
-        builder = stated;
+        let (updated, problem) = set_field(builder, name, value);
+        builder = updated;
         if let Some(problem) = problem {
             invalid.insert(name.clone(), problem.into());
         }
     }
     let is_invalid = !invalid.is_empty();
     if is_invalid {
-        let mut own =
+        let mut explanations =
             Map::from_iter(fields.get(INVALID_FACTS).map(|value| (INVALID_FACTS.to_owned(), value.clone())));
-        put_own(&mut own, INVALID_FACTS, invalid);
-        for (name, value) in own {
+        insert_reserved(&mut explanations, INVALID_FACTS, invalid);
+        for (name, value) in explanations {
             builder = builder.metadata(name, value);
         }
     }
     builder.record().map(|_receipt| is_invalid)
 }
 
-/// States one field, and says what is wrong with it.
-fn state<'l>(builder: Builder<'l>, name: &str, value: &Value) -> (Builder<'l>, Option<String>) {
-    let words = || text(value).into_owned();
-    let stated = match name {
-        // Stated already, both at once.
+/// Sets one field. If its value is invalid, stores the value in the metadata and returns the reason.
+fn set_field<'l>(builder: Builder<'l>, name: &str, value: &Value) -> (Builder<'l>, Option<String>) {
+    let owned = || text(value).into_owned();
+    let updated = match name {
+        // Both are set together in `record`.
         "entity_type" | "entity_id" => builder,
-        "user" => builder.user(words()),
-        "user_role" => builder.user_role(words()),
-        "on_behalf_of" => builder.on_behalf_of(words()),
-        "company_id" => builder.company_id(words()),
-        "branch_id" => builder.branch_id(words()),
-        "reference_no" => builder.reference_no(words()),
-        "currency" => builder.currency(words()),
-        "request_id" => builder.request_id(words()),
-        "session_id" => builder.session_id(words()),
-        "method" => builder.method(words()),
-        "endpoint" => builder.endpoint(words()),
-        "reason" => builder.reason(words()),
-        _ => return state_read(builder, name, value),
+        "user" => builder.user(owned()),
+        "user_role" => builder.user_role(owned()),
+        "on_behalf_of" => builder.on_behalf_of(owned()),
+        "company_id" => builder.company_id(owned()),
+        "branch_id" => builder.branch_id(owned()),
+        "reference_no" => builder.reference_no(owned()),
+        "currency" => builder.currency(owned()),
+        "request_id" => builder.request_id(owned()),
+        "session_id" => builder.session_id(owned()),
+        "method" => builder.method(owned()),
+        "endpoint" => builder.endpoint(owned()),
+        "reason" => builder.reason(owned()),
+        _ => return set_parsed_field(builder, name, value),
     };
-    (stated, None)
+    (updated, None)
 }
 
-/// The same for facts that are more than text, and for what is no fact.
-fn state_read<'l>(builder: Builder<'l>, name: &str, value: &Value) -> (Builder<'l>, Option<String>) {
-    let fact = match name {
-        "level" => parsed(value).map(Fact::Level),
-        "module" => parsed(value).map(Fact::Module),
-        "action" => parsed(value).map(Fact::Action),
-        "amount" => amount(value).map(Fact::Amount),
-        "ip" => address(value).map(Fact::Address),
-        "status" => parsed_as(value, "an HTTP status").map(Fact::Status),
-        "success" => parsed_as(&text(value).to_ascii_lowercase().into(), "true or false").map(Fact::Success),
-        "old_values" => json(value).map(Fact::OldValues),
-        "new_values" => json(value).map(Fact::NewValues),
-        _ => Ok(Fact::Metadata),
+/// Does the same for fields with a type other than text, and for fields that go to the metadata.
+fn set_parsed_field<'l>(builder: Builder<'l>, name: &str, value: &Value) -> (Builder<'l>, Option<String>) {
+    let parsed_field = match name {
+        "level" => parsed(value).map(EntryField::Level),
+        "module" => parsed(value).map(EntryField::Module),
+        "action" => parsed(value).map(EntryField::Action),
+        "amount" => amount(value).map(EntryField::Amount),
+        "ip" => address(value).map(EntryField::Address),
+        "status" => parsed_as(value, "an HTTP status").map(EntryField::Status),
+        "success" => {
+            parsed_as(&text(value).to_ascii_lowercase().into(), "true or false").map(EntryField::Success)
+        }
+        "old_values" => json(value).map(EntryField::OldValues),
+        "new_values" => json(value).map(EntryField::NewValues),
+        _ => Ok(EntryField::Metadata),
     };
-    let stated = match fact {
-        Ok(Fact::Level(level)) => builder.level(level),
-        Ok(Fact::Module(module)) => builder.module(module),
-        Ok(Fact::Action(action)) => builder.action(action),
-        Ok(Fact::Amount(amount)) => builder.amount(amount),
-        Ok(Fact::Address(ip)) => builder.ip(ip),
-        Ok(Fact::Status(status)) => builder.status(status),
-        Ok(Fact::Success(success)) => builder.success(success),
-        Ok(Fact::OldValues(values)) => builder.old_values(values),
-        Ok(Fact::NewValues(values)) => builder.new_values(values),
-        Ok(Fact::Metadata) => builder.metadata(name.to_owned(), value.clone()),
+    let updated = match parsed_field {
+        Ok(EntryField::Level(level)) => builder.level(level),
+        Ok(EntryField::Module(module)) => builder.module(module),
+        Ok(EntryField::Action(action)) => builder.action(action),
+        Ok(EntryField::Amount(amount)) => builder.amount(amount),
+        Ok(EntryField::Address(ip)) => builder.ip(ip),
+        Ok(EntryField::Status(status)) => builder.status(status),
+        Ok(EntryField::Success(success)) => builder.success(success),
+        Ok(EntryField::OldValues(values)) => builder.old_values(values),
+        Ok(EntryField::NewValues(values)) => builder.new_values(values),
+        Ok(EntryField::Metadata) => builder.metadata(name.to_owned(), value.clone()),
         Err(problem) => return (builder.metadata(name.to_owned(), value.clone()), Some(problem)),
     };
-    (stated, None)
+    (updated, None)
 }
 
-/// What a field was read as.
-enum Fact {
+/// A parsed field.
+enum EntryField {
     Level(LogLevel),
     Module(BusinessModule),
     Action(AuditAction),
@@ -115,11 +119,11 @@ enum Fact {
     Success(bool),
     OldValues(Value),
     NewValues(Value),
-    /// No fact: one more key.
+    /// Not a field of the entry: a metadata key.
     Metadata,
 }
 
-/// A field's value as text: `reference_no = 42` is as good as `"42"`.
+/// Returns a field's value as text: `reference_no = 42` is equivalent to `"42"`.
 fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
@@ -133,12 +137,13 @@ fn parsed<T: FromStr<Err = auditx_core::Error>>(value: &Value) -> Result<T, Stri
 
 fn parsed_as<T: FromStr>(value: &Value, expected: &str) -> Result<T, String> {
     let text = text(value);
-    text.parse().map_err(|_| format!("{text:?} is not {expected}"))
+    text.parse().map_err(|_| format!("invalid value {text:?}: expected {expected}"))
 }
 
-/// Whole numbers and decimal text as they are; a floating-point number by its shortest digits.
+/// Parses an amount. Integers and decimal text are exact; a floating-point number is converted with the
+/// shortest digits that represent it.
 fn amount(value: &Value) -> Result<Amount, String> {
-    let read = match value {
+    let amount = match value {
         Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(whole), _, _) => Ok(whole.into()),
             (_, Some(whole), _) => Ok(whole.into()),
@@ -147,19 +152,19 @@ fn amount(value: &Value) -> Result<Amount, String> {
         },
         other => Amount::parse(&text(other)),
     };
-    read.map_err(|error| error.to_string())
+    amount.map_err(|error| error.to_string())
 }
 
-/// An address, also with a port, as servers know their peers.
+/// Parses an IP address, with or without a port (servers know their peers as socket addresses).
 fn address(value: &Value) -> Result<IpAddr, String> {
     let with_port = text(value).parse::<SocketAddr>().map(|peer| peer.ip());
     with_port.or_else(|_| parsed_as(value, "an IP address"))
 }
 
-/// Values of a record come as JSON text, since a field of an event is no object.
+/// Parses JSON text, because an event's field cannot be an object.
 fn json(value: &Value) -> Result<Value, String> {
     match value {
-        // What was given is in the metadata already, and may be long.
+        // The message does not quote the value: it is stored in the metadata and may be long.
         Value::String(text) => serde_json::from_str(text).map_err(|error| format!("not JSON: {error}")),
         other => Ok(other.clone()),
     }

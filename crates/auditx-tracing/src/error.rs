@@ -1,17 +1,17 @@
-//! The crate's one error: levels that could not be set.
+//! The error type of this crate, returned if levels cannot be set or read.
 
 use std::fmt;
 
-/// Result of this crate's operations.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why levels could not be set; those there were stay in force.
+/// An error of setting or reading levels. The previous levels stay in force.
 pub struct Error(Kind);
 
 #[derive(Debug)]
 enum Kind {
     Directive(String),
-    Gone,
+    SubscriberDropped,
 }
 
 impl Error {
@@ -19,20 +19,20 @@ impl Error {
         Self(Kind::Directive(message))
     }
 
-    pub(crate) fn gone() -> Self {
-        Self(Kind::Gone)
+    pub(crate) fn subscriber_dropped() -> Self {
+        Self(Kind::SubscriberDropped)
     }
 
-    /// A directive cannot be read; the message quotes it and says what was expected.
+    /// Returns whether a directive is invalid. The message quotes it and names what was expected.
     #[must_use]
     pub fn is_directive(&self) -> bool {
         matches!(self.0, Kind::Directive(_))
     }
 
-    /// The subscriber that the layer was part of is no more.
+    /// Returns whether the subscriber that the layer belonged to has been dropped.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self.0, Kind::Gone)
+        matches!(self.0, Kind::SubscriberDropped)
     }
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Directive(message) => f.write_str(message),
-            Kind::Gone => f.write_str("the subscriber that these levels belong to is no more"),
+            Kind::SubscriberDropped => f.write_str("the subscriber of these levels has been dropped"),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The fields of an event or a span as JSON values. In comes what `tracing` records, out goes a map and, apart from it, the
-//! message. It calls the application's `Display` and `Debug`, so no lock may be held meanwhile.
+//! Collects the fields of an event or a span as JSON values; an event's message is kept separately.
+//!
+//! Collecting calls the application's `Display` and `Debug` implementations, so callers must not hold a lock.
 
 use std::error::Error;
 use std::fmt;
@@ -11,18 +12,19 @@ use tracing::span::{Attributes, Record};
 
 const MESSAGE: &str = "message";
 
-/// What `tracing-log` adds to a record of the `log` crate: its target, and where in the source it stands.
+/// The prefix of the fields that `tracing-log` adds to a record of the `log` crate: its target and its source
+/// location.
 const FROM_LOG: &str = "log.";
 const LOG_TARGET: &str = "log.target";
 
-/// What goes before the name of a field that the layer needs itself.
-const MOVED: &str = "field.";
+/// The prefix given to an application's field whose name the layer uses itself.
+const RENAMED_PREFIX: &str = "field.";
 
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
-    /// The field `message`, which is text.
+    /// The field `message`, as text.
     pub(crate) message: Option<String>,
-    /// The target of a record of the `log` crate, whose events all share one callsite.
+    /// The target of a record of the `log` crate; the events of all such records share one callsite.
     pub(crate) log_target: Option<String>,
     pub(crate) values: Map<String, Value>,
 }
@@ -34,14 +36,14 @@ impl Fields {
         fields
     }
 
-    /// A span's message is a field like any other.
+    /// Collects the fields of a new span. A span's message is an ordinary field.
     pub(crate) fn of_span(attributes: &Attributes<'_>) -> Map<String, Value> {
         let mut fields = Self::default();
         attributes.record(&mut fields);
         fields.all()
     }
 
-    /// What a span learned after it was made.
+    /// Collects fields that were recorded for a span after its creation.
     pub(crate) fn of_record(record: &Record<'_>) -> Map<String, Value> {
         let mut fields = Self::default();
         record.record(&mut fields);
@@ -71,7 +73,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // NaN and the infinities are no JSON.
+        // JSON cannot represent NaN and the infinities.
         self.put(field, if value.is_finite() { Value::from(value) } else { value.to_string().into() });
     }
 
@@ -99,13 +101,13 @@ impl Visit for Fields {
         self.put(field, value);
     }
 
-    /// The error and what caused it.
+    /// Records the error and the chain of its sources.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let mut text = value.to_string();
         let mut source = value.source();
         while let Some(cause) = source {
             let cause_text = cause.to_string();
-            // Many errors say their cause themselves.
+            // Many errors include their source in their own message.
             if !text.ends_with(&cause_text) {
                 text = format!("{text}: {cause_text}");
             }
@@ -119,9 +121,9 @@ impl Visit for Fields {
     }
 }
 
-/// Puts what the layer itself has to say; a field of the application that has this name moves aside.
-pub(crate) fn put_own(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
-    if let Some(moved) = fields.insert(name.to_owned(), value.into()) {
-        fields.insert(format!("{MOVED}{name}"), moved);
+/// Inserts a field of the layer itself. An application's field of the same name is renamed to `field.<name>`.
+pub(crate) fn insert_reserved(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
+    if let Some(renamed) = fields.insert(name.to_owned(), value.into()) {
+        fields.insert(format!("{RENAMED_PREFIX}{name}"), renamed);
     }
 }

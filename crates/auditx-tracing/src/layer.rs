@@ -1,4 +1,4 @@
-//! The layer: from an event to a line of app.log, or to an entry.
+//! The tracing layer: writes events to app.log or records them as entries.
 
 use auditx_core::{AuditLogger, LogLevel, in_callback, try_audit};
 use serde_json::{Map, Value};
@@ -13,81 +13,88 @@ use tracing_subscriber::reload;
 use crate::counts::Counts;
 use crate::entry::{self, AUDIT_TARGET};
 use crate::error::Result;
-use crate::fields::{Fields, put_own};
-use crate::levels::{Home, LevelHandle, parse};
+use crate::fields::{Fields, insert_reserved};
+use crate::levels::{LevelHandle, SubscriberCell, parse};
+use crate::reentrancy::ReentrancyGuard;
 use crate::spans;
-use crate::writing::Writing;
 
-/// Writes events to app.log, with their spans and the current [`RequestContext`](auditx_core::RequestContext)'s request and user.
+/// Writes events to app.log, with their spans and with the request and user of the current
+/// [`RequestContext`](auditx_core::RequestContext).
 ///
-/// By itself it takes events of every level: give it levels that can change with [`AuditTracingLayer::with_levels`], or any
-/// filter with `with_filter`. ERROR, WARN and INFO are ERROR, WARNING and INFO in app.log; DEBUG and TRACE are DEBUG.
+/// Without a filter, the layer handles events of all levels. [`AuditTracingLayer::with_levels`] adds levels
+/// that can be changed at run time; `with_filter` adds any other filter. ERROR, WARN and INFO are written as
+/// ERROR, WARNING and INFO; DEBUG and TRACE are written as DEBUG.
 ///
-/// Each event costs a formatted line and one write(2) on the thread that says it. What is said while a thread writes an event
-/// is skipped and counted, so nothing can go round in circles.
+/// Each event costs a formatted line and one write(2) on the thread that emits it. Events that are emitted
+/// while the same thread is writing an event are skipped and counted, which prevents infinite recursion.
 #[derive(Debug, Clone, Default)]
 pub struct AuditTracingLayer {
     logger: Option<AuditLogger>,
     takes_entries: bool,
     repeats_entries: bool,
     counts: Counts,
-    /// For its levels, which have to know it.
-    subscriber: Home,
+    /// The subscriber that this layer belongs to; its [`LevelHandle`] needs it.
+    subscriber: SubscriberCell,
 }
 
 impl AuditTracingLayer {
-    /// Writes to the process-wide logger, entries off.
+    /// Creates a layer that writes to the process-wide logger and records no entries.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Default: the process-wide logger, [`audit()`](auditx_core::audit), as it is at each event. The first event opens it where
-    /// nothing did before: call [`configure`](auditx_core::configure) before the subscriber is installed.
+    /// Default: the process-wide logger, [`audit()`](auditx_core::audit), looked up for each event. The first
+    /// event opens it if nothing has opened it before, so call [`configure`](auditx_core::configure) before
+    /// installing the subscriber.
     #[must_use]
     pub fn logger(mut self, logger: AuditLogger) -> Self {
         self.logger = Some(logger);
         self
     }
 
-    /// Default: false. Whether events of the target [`AUDIT_TARGET`] become entries instead of lines in app.log.
+    /// Default: false. Whether events of the target [`AUDIT_TARGET`] are recorded as entries instead of lines
+    /// in app.log.
     ///
-    /// The message is the description. Fields named `action`, `module`, `level`, `entity_type`, `entity_id`, `reference_no`,
-    /// `amount`, `currency`, `success`, `reason`, `user`, `user_role`, `on_behalf_of`, `company_id`, `branch_id`, `request_id`,
-    /// `session_id`, `ip`, `method`, `endpoint`, `status`, `old_values` and `new_values` (JSON text) are the entry's facts; all
-    /// others go to its metadata. What no field says comes from the context, and the level from the event's: ERROR, WARNING,
-    /// for INFO `AUDIT`, for the rest DEBUG.
+    /// The message is the entry's description. Fields named `action`, `module`, `level`, `entity_type`,
+    /// `entity_id`, `reference_no`, `amount`, `currency`, `success`, `reason`, `user`, `user_role`,
+    /// `on_behalf_of`, `company_id`, `branch_id`, `request_id`, `session_id`, `ip`, `method`, `endpoint`,
+    /// `status`, `old_values` and `new_values` (JSON text) set the entry's field of that name; all others go
+    /// to its metadata. Fields that the event does not set are taken from the context. The default level
+    /// follows from the event's level: ERROR, WARNING, `AUDIT` for INFO, and DEBUG for the rest.
     ///
-    /// A fact that cannot be read goes to the metadata as it was given, and [`INVALID_FACTS`](crate::INVALID_FACTS) there says
-    /// why. An entry that is refused is written to app.log as an error and counted by [`Counts::failed`]; so is one that a hook
-    /// or a signer of the trail asks for, which would bring the next one with it.
+    /// An invalid value is stored in the metadata unchanged, and [`INVALID_FACTS`](crate::INVALID_FACTS)
+    /// there explains it. An entry that the logger refuses is written to app.log as an error and counted by
+    /// [`Counts::failed`]. The same applies to events inside a hook or a signer of the trail, because
+    /// recording such an entry would cause the next one.
     ///
-    /// Recording is [`record()`](auditx_core::EntryBuilder::record): it survives the death of the process, and it waits where
-    /// the journal is full.
+    /// Entries are recorded with [`record()`](auditx_core::EntryBuilder::record): they survive a crash of the
+    /// process, and recording waits while the journal is full.
     #[must_use]
     pub fn entries(mut self, takes_entries: bool) -> Self {
         self.takes_entries = takes_entries;
         self
     }
 
-    /// Default: false. Whether events that became entries are lines in app.log as well.
+    /// Default: false. Whether events recorded as entries are written to app.log as well.
     #[must_use]
     pub fn entries_in_app_log(mut self, repeats_entries: bool) -> Self {
         self.repeats_entries = repeats_entries;
         self
     }
 
-    /// What became of events so far; keep it before the layer goes into the subscriber.
+    /// Returns the handle to this layer's counters. Call it before the layer moves into the subscriber.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.clone()
     }
 
-    /// The layer with levels such as `info,sqlx=warn`, and the handle that changes them; see [`LevelHandle::set`]. The levels
-    /// are this layer's alone. They never hide an event that is to become an entry.
+    /// Returns the layer with levels such as `info,sqlx=warn`, and the handle that changes them; see
+    /// [`LevelHandle::set`]. The levels apply to this layer only. They never hide an event that is to be
+    /// recorded as an entry.
     ///
     /// # Errors
-    /// `is_directive` where the levels cannot be read.
+    /// `is_directive` if a directive is invalid.
     pub fn with_levels<S>(
         mut self,
         directives: &str,
@@ -97,17 +104,19 @@ impl AuditTracingLayer {
     {
         let (levels, handle) = reload::Layer::new(parse(directives)?);
         let takes_entries = self.takes_entries;
-        // The hint: a filter that names none would have the program look at every callsite below all levels.
+        // Without a maximum level hint, the filter would enable the callsites of all levels in the whole
+        // program.
         let hint = if takes_entries { LevelFilter::TRACE } else { LevelFilter::OFF };
         let entries = filter_fn(move |metadata| takes_entries && metadata.target() == AUDIT_TARGET)
             .with_max_level_hint(hint);
-        // A layer that this is a clone of may be in another subscriber.
-        self.subscriber = Home::default();
+        // This layer may be a clone of one that belongs to another subscriber.
+        self.subscriber = SubscriberCell::default();
         let handle = LevelHandle::new(handle, self.subscriber.clone());
         Ok((self.with_filter(entries.or(levels)), handle))
     }
 
-    /// The logger as it is now; none while the process-wide one is first set up, which may be waiting for this very thread.
+    /// Returns the current logger. `None` while the process-wide logger is being set up for the first time:
+    /// setting it up may be waiting for this thread, so it must not block.
     fn current_logger(&self) -> Option<&AuditLogger> {
         match &self.logger {
             Some(logger) => Some(logger),
@@ -119,8 +128,8 @@ impl AuditTracingLayer {
         self.takes_entries && target == AUDIT_TARGET
     }
 
-    /// Nothing can be written now, app.log included.
-    fn miss(&self, target: &str) {
+    /// Counts an event that can be written neither to the trail nor to app.log.
+    fn discard(&self, target: &str) {
         if self.is_entry(target) {
             self.counts.add_failed();
         } else {
@@ -128,10 +137,10 @@ impl AuditTracingLayer {
         }
     }
 
-    /// Records an entry; one that is refused is reported in app.log.
+    /// Records an entry. If the logger refuses it, reports it in app.log.
     fn record(&self, logger: &AuditLogger, level: Level, message: &str, fields: &Map<String, Value>) {
         let refusal = if in_callback() {
-            "it was said inside a hook or a signer of the trail".to_owned()
+            "events inside a hook or a signer of the trail are not recorded".to_owned()
         } else {
             match entry::record(logger, entry_level(level), message, fields) {
                 Ok(is_invalid) => return self.counts.add_entry(is_invalid),
@@ -140,8 +149,8 @@ impl AuditTracingLayer {
         };
         self.counts.add_failed();
         let mut fields = fields.clone();
-        put_own(&mut fields, "not_recorded", refusal);
-        put_own(&mut fields, "target", AUDIT_TARGET);
+        insert_reserved(&mut fields, "not_recorded", refusal);
+        insert_reserved(&mut fields, "target", AUDIT_TARGET);
         logger.error(message, Value::Object(fields));
     }
 
@@ -154,12 +163,12 @@ impl AuditTracingLayer {
         spans: Vec<Value>,
     ) {
         if logger.trail_dir().is_err() {
-            // The process-wide logger could not be opened; there is no app.log.
+            // The process-wide logger could not be opened, so there is no app.log.
             return self.counts.add_skipped();
         }
-        put_own(&mut fields, "target", target);
+        insert_reserved(&mut fields, "target", target);
         if !spans.is_empty() {
-            put_own(&mut fields, "spans", spans);
+            insert_reserved(&mut fields, "spans", spans);
         }
         let fields = Value::Object(fields);
         match level {
@@ -177,33 +186,33 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        // A layer becomes part of one subscriber only.
+        // A layer belongs to one subscriber only.
         self.subscriber.get_or_init(|| subscriber.downgrade());
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        spans::begin(attributes, id, &context);
+        spans::on_new_span(attributes, id, &context);
     }
 
     fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
-        spans::learn(id, record, &context);
+        spans::on_record(id, record, &context);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        let Some(_writing) = Writing::begin() else { return self.miss(metadata.target()) };
+        let Some(_guard) = ReentrancyGuard::enter() else { return self.discard(metadata.target()) };
         let Fields { message, log_target, values } = Fields::of_event(event);
         let level = *metadata.level();
         let message = message.filter(|text| !text.is_empty()).unwrap_or_else(|| metadata.name().to_owned());
         let target = log_target.as_deref().unwrap_or(metadata.target());
-        let Some(logger) = self.current_logger() else { return self.miss(target) };
+        let Some(logger) = self.current_logger() else { return self.discard(target) };
         if self.is_entry(target) {
             self.record(logger, level, &message, &values);
             if !self.repeats_entries {
                 return;
             }
         }
-        self.write(logger, level, &message, (target, values), spans::around(event, &context));
+        self.write(logger, level, &message, (target, values), spans::spans_of(event, &context));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Levels by target, read from text and replaced while the program runs. The filtering itself is tracing-subscriber's.
+//! Parses levels by target and replaces them at run time. The filtering itself is done by tracing-subscriber.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -11,10 +11,10 @@ use tracing_subscriber::reload;
 
 use crate::error::{Error, Result};
 
-/// Changes the levels of one layer while the program runs; clones change the same. Made by
+/// A handle that changes the levels of one layer at run time; clones change the same layer. Created by
 /// [`AuditTracingLayer::with_levels`](crate::AuditTracingLayer::with_levels).
 ///
-/// Other layers of the same subscriber keep their levels.
+/// Other layers of the same subscriber are not affected.
 ///
 /// ```
 /// use auditx_tracing::AuditTracingLayer;
@@ -27,50 +27,52 @@ use crate::error::{Error, Result};
 /// let error = levels.set("warn,sqlx=loud").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     r#""loud" in "sqlx=loud" is not a level; one of off error warn info debug trace"#,
+///     r#"invalid level "loud" in "sqlx=loud": expected off, error, warn, info, debug or trace"#,
 /// );
 /// # drop(subscriber);
 /// # Ok::<(), auditx_tracing::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct LevelHandle {
-    levels: Arc<dyn Swap>,
-    subscriber: Home,
+    levels: Arc<dyn ReloadLevels>,
+    subscriber: SubscriberCell,
 }
 
-/// The subscriber that a layer is part of, once it is.
-pub(crate) type Home = Arc<OnceLock<WeakDispatch>>;
+/// The subscriber that a layer belongs to; set when the subscriber is registered.
+pub(crate) type SubscriberCell = Arc<OnceLock<WeakDispatch>>;
 
 impl LevelHandle {
-    pub(crate) fn new<S: Subscriber>(levels: reload::Handle<Targets, S>, subscriber: Home) -> Self {
+    pub(crate) fn new<S: Subscriber>(levels: reload::Handle<Targets, S>, subscriber: SubscriberCell) -> Self {
         Self { levels: Arc::new(levels), subscriber }
     }
 
-    /// Replaces all levels: one for whatever is not named, and one for each target named, by the beginning of its name
-    /// (`sqlx=warn` is also `sqlx::query`). The longest name decides. What no directive speaks of is off.
+    /// Replaces all levels. A directive is either a default level or `target=level`, which applies to all
+    /// targets with that prefix (`sqlx=warn` includes `sqlx::query`). The longest matching prefix wins.
+    /// Targets without a directive are off.
     ///
-    /// Takes effect for all threads before it returns. Costs a look at every callsite of the program.
+    /// The levels take effect for all threads before this function returns. It re-evaluates every callsite of
+    /// the program.
     ///
     /// # Errors
-    /// `is_directive` where a directive is neither a level nor `target=level`, `is_gone` where there is no subscriber any
-    /// more. The levels then stay as they were.
+    /// `is_directive` if a directive is neither a level nor `target=level`; `is_gone` if the subscriber has
+    /// been dropped. The levels are then unchanged.
     pub fn set(&self, directives: &str) -> Result<()> {
         let targets = parse(directives)?;
-        let swap = || self.levels.swap(targets);
+        let replace = || self.levels.replace(targets);
         match self.subscriber.get().and_then(WeakDispatch::upgrade) {
-            // Where a process has one subscriber, `tracing` has it judge callsites as the calling thread's default. That may
-            // be another, or none, on a thread that sets levels.
-            Some(subscriber) => with_default(&subscriber, swap),
-            None => swap(),
+            // If a process has one subscriber, `tracing` re-evaluates callsites with the calling thread's
+            // default subscriber, which on this thread may be another one or none.
+            Some(subscriber) => with_default(&subscriber, replace),
+            None => replace(),
         }
     }
 
-    /// The levels in force, as [`LevelHandle::set`] takes them, the longest names first.
+    /// Returns the current levels in the form that [`LevelHandle::set`] accepts, the longest targets first.
     ///
     /// # Errors
-    /// `is_gone` where there is no subscriber any more.
+    /// `is_gone` if the subscriber has been dropped.
     pub fn current(&self) -> Result<String> {
-        self.levels.text()
+        self.levels.to_text()
     }
 }
 
@@ -80,25 +82,25 @@ impl fmt::Debug for LevelHandle {
     }
 }
 
-/// A reload handle without the type of its subscriber, which nobody who sets levels wants to spell.
-trait Swap: Send + Sync {
-    fn swap(&self, targets: Targets) -> Result<()>;
-    fn text(&self) -> Result<String>;
+/// A reload handle without its subscriber's type, so that [`LevelHandle`] has no type parameter.
+trait ReloadLevels: Send + Sync {
+    fn replace(&self, targets: Targets) -> Result<()>;
+    fn to_text(&self) -> Result<String>;
 }
 
-impl<S: Subscriber> Swap for reload::Handle<Targets, S> {
-    fn swap(&self, targets: Targets) -> Result<()> {
-        // It also has every callsite asked anew.
-        self.reload(targets).map_err(|_| Error::gone())
+impl<S: Subscriber> ReloadLevels for reload::Handle<Targets, S> {
+    fn replace(&self, targets: Targets) -> Result<()> {
+        // `reload` also re-evaluates every callsite.
+        self.reload(targets).map_err(|_| Error::subscriber_dropped())
     }
 
-    fn text(&self) -> Result<String> {
-        self.with_current(Targets::to_string).map_err(|_| Error::gone())
+    fn to_text(&self) -> Result<String> {
+        self.with_current(Targets::to_string).map_err(|_| Error::subscriber_dropped())
     }
 }
 
-/// Reads directives. Stricter than `Targets` itself, which takes any word for a target to show everything of: a misspelt
-/// level would silence all the rest.
+/// Parses directives. It is stricter than `Targets`, which accepts any word as a target to show at all
+/// levels: a misspelt default level would turn off all other targets.
 pub(crate) fn parse(directives: &str) -> Result<Targets> {
     let mut targets = Targets::new();
     for directive in directives.split(',').map(str::trim) {
@@ -108,7 +110,7 @@ pub(crate) fn parse(directives: &str) -> Result<Targets> {
                 let target = target.trim();
                 if target.is_empty() || target.contains(['[', ']', '{', '}', '"']) {
                     return Err(Error::directive(format!(
-                        "{target:?} in {directive:?} is not a target, such as my_crate::module"
+                        "invalid target {target:?} in {directive:?}: expected a path such as my_crate::module"
                     )));
                 }
                 targets.with_target(target, level(text.trim(), directive)?)
@@ -119,14 +121,14 @@ pub(crate) fn parse(directives: &str) -> Result<Targets> {
 }
 
 fn level(text: &str, directive: &str) -> Result<LevelFilter> {
-    const LEVELS: &str = "one of off error warn info debug trace";
-    // What tracing takes for a level beyond its name: nothing at all (ERROR), and numbers.
+    const LEVELS: &str = "off, error, warn, info, debug or trace";
+    // tracing also accepts the empty string (ERROR) and numbers as levels.
     let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
     text.parse().ok().filter(|_| is_word).ok_or_else(|| {
         Error::directive(if text == directive {
-            format!("{text:?} is neither a level nor a target=level; a level is {LEVELS}")
+            format!("invalid directive {text:?}: expected target=level or a level: {LEVELS}")
         } else {
-            format!("{text:?} in {directive:?} is not a level; {LEVELS}")
+            format!("invalid level {text:?} in {directive:?}: expected {LEVELS}")
         })
     })
 }

@@ -1,5 +1,6 @@
-//! What an application says through `tracing`, in the trail's app.log: each event with its spans and with the request and the
-//! user it belongs to. Levels change at run time, and events of the target `audit` can become audit entries.
+//! Writes `tracing` events to the trail's app.log, each with its spans and with the request and user it
+//! belongs to. Levels can be changed at run time, and events of the target `audit` can be recorded as audit
+//! entries.
 //!
 //! ```
 //! use auditx_core::{AuditLogger, Config, RequestContext};
@@ -8,9 +9,9 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let log_dir = directory.path();
-//! let logger = AuditLogger::open(Config::new(log_dir))?;            // left out below: the process-wide `audit()`
+//! let logger = AuditLogger::open(Config::new(log_dir))?;  // without `.logger`: the process-wide `audit()`
 //! let (layer, levels) = AuditTracingLayer::new().logger(logger).with_levels("info,sqlx=warn")?;
-//! let subscriber = tracing_subscriber::registry().with(layer);     // beside fmt layers, as many as you like
+//! let subscriber = tracing_subscriber::registry().with(layer);     // fmt and other layers can be added
 //!
 //! tracing::subscriber::with_default(subscriber, || {               // a program would call `.init()` instead
 //!     let _scope = RequestContext::new().user("admin").request_id("r-1").enter();
@@ -28,27 +29,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With [`AuditTracingLayer::entries`] an event of the target `audit` is recorded as an entry. That is for code that cannot be
-//! changed to call `audit()`: an event has no receipt to wait for and no error to handle.
+//! With [`AuditTracingLayer::entries`], events of the target `audit` are recorded as entries. This is
+//! intended for code that cannot be changed to call `audit()`: an event returns neither a receipt to wait for
+//! nor an error to handle.
 
 #![forbid(unsafe_code)]
 
 mod counts;
 mod error;
 mod fields;
-mod writing;
+mod reentrancy;
 mod spans;
 mod levels;
 mod entry;
 mod layer;
 
+pub use auditx_core;
 pub use counts::Counts;
 pub use entry::{AUDIT_TARGET, INVALID_FACTS};
 pub use error::{Error, Result};
 pub use layer::AuditTracingLayer;
 pub use levels::LevelHandle;
 
-/// The page on this crate; its programs are compiled with the tests.
+/// The documentation page of this crate; its code blocks are compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/TRACING.md")]
 struct Page;
+
+// The code blocks of the README are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,4 +1,4 @@
-//! The spans an event is in: their fields are kept with them, as they are made and as they learn more.
+//! Stores the fields of spans in the spans' extensions, and reads them for the events inside these spans.
 
 use serde_json::{Map, Value};
 use tracing::span::{Attributes, Id, Record};
@@ -6,14 +6,14 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::fields::{Fields, put_own};
+use crate::fields::{Fields, insert_reserved};
 
-/// What a span's extensions keep. Several layers of this crate in one subscriber share it.
+/// A span's fields, stored in its extensions. All layers of this crate in one subscriber share them.
 #[derive(Debug)]
 struct SpanFields(Map<String, Value>);
 
-/// Adds to what is kept with the span.
-fn keep<S>(id: &Id, fields: Map<String, Value>, context: &Context<'_, S>)
+/// Adds fields to those stored with the span.
+fn store<S>(id: &Id, fields: Map<String, Value>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -25,23 +25,25 @@ where
     }
 }
 
-pub(crate) fn begin<S>(attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
+pub(crate) fn on_new_span<S>(attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    // Formatted before the extensions are locked: the application's code may use spans itself.
-    keep(id, Fields::of_span(attributes), context);
+    // The fields are formatted before the extensions are locked: the application's formatting code may use
+    // spans itself.
+    store(id, Fields::of_span(attributes), context);
 }
 
-pub(crate) fn learn<S>(id: &Id, record: &Record<'_>, context: &Context<'_, S>)
+pub(crate) fn on_record<S>(id: &Id, record: &Record<'_>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    keep(id, Fields::of_record(record), context);
+    store(id, Fields::of_record(record), context);
 }
 
-/// The spans that an event is in, the outermost first, each as its fields and its `name`.
-pub(crate) fn around<S>(event: &Event<'_>, context: &Context<'_, S>) -> Vec<Value>
+/// Returns the spans of an event, the outermost first; each is an object with the span's fields and its
+/// `name`.
+pub(crate) fn spans_of<S>(event: &Event<'_>, context: &Context<'_, S>) -> Vec<Value>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -49,9 +51,9 @@ where
     scope
         .from_root()
         .map(|span| {
-            let kept = span.extensions().get::<SpanFields>().map(|SpanFields(fields)| fields.clone());
-            let mut fields = kept.unwrap_or_default();
-            put_own(&mut fields, "name", span.name());
+            let stored = span.extensions().get::<SpanFields>().map(|SpanFields(fields)| fields.clone());
+            let mut fields = stored.unwrap_or_default();
+            insert_reserved(&mut fields, "name", span.name());
             Value::Object(fields)
         })
         .collect()

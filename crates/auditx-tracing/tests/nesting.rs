@@ -1,7 +1,7 @@
-//! Events that are said while events are written, and inside the library's own calls of the application.
+//! Events emitted while an event is written, and inside the library's calls to application code.
 //!
-//! In a process of their own, since the subscriber is the process-wide one: a scoped subscriber is protected by `tracing` itself
-//! and would prove nothing here.
+//! These tests have a process of their own because they install the process-wide subscriber: `tracing` itself
+//! protects a scoped subscriber from recursion, so a scoped one would prove nothing here.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::Cell;
@@ -20,14 +20,15 @@ use auditx_tracing::{AuditTracingLayer, Counts};
 use tracing::{error, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 struct Process {
     directory: PathBuf,
     counts: Counts,
 }
 
-/// The process-wide subscriber over the process-wide logger, whose clock, hook and signer all speak.
+/// Installs the process-wide subscriber and configures the process-wide logger, whose clock, hook and signer
+/// all emit events.
 fn process() -> &'static Process {
     static PROCESS: OnceLock<Process> = OnceLock::new();
     PROCESS.get_or_init(|| {
@@ -35,9 +36,9 @@ fn process() -> &'static Process {
         let config = Config::new(&directory)
             .journal(JournalKind::Direct)
             .max_file_bytes(65_536)
-            .clock(SpeakingClock)
-            .signer(SpeakingSigner(SigningKey::generate()))
-            .on_audit("speaking", speaking_hook);
+            .clock(EmittingClock)
+            .signer(EmittingSigner(SigningKey::generate()))
+            .on_audit("emitting", emitting_hook);
         configure(config).unwrap();
         let layer = AuditTracingLayer::new().entries(true);
         let counts = layer.counts();
@@ -46,7 +47,7 @@ fn process() -> &'static Process {
     })
 }
 
-/// The lines of app.log with this message, whatever part they are in.
+/// Returns the lines with this message from app.log and its rotated files.
 fn lines(directory: &Path, message: &str) -> Vec<String> {
     let parts = ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"];
     let texts = parts.map(|part| std::fs::read_to_string(directory.join(part)).unwrap_or_default());
@@ -55,7 +56,7 @@ fn lines(directory: &Path, message: &str) -> Vec<String> {
 }
 
 fn descriptions(directory: &Path) -> Vec<String> {
-    audit().flush(PATIENCE).unwrap();
+    audit().flush(TIMEOUT).unwrap();
     let mut reader = TrailReader::new(directory, 0);
     let mut descriptions = Vec::new();
     while let Some((_, line)) = reader.next_line().unwrap() {
@@ -66,38 +67,39 @@ fn descriptions(directory: &Path) -> Vec<String> {
 }
 
 thread_local! {
-    static CLOCK_SPEAKS: Cell<bool> = const { Cell::new(false) };
+    static CLOCK_EMITS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tells the time, and that it does.
+/// A clock that emits an event on each call.
 #[derive(Debug)]
-struct SpeakingClock;
+struct EmittingClock;
 
-impl Clock for SpeakingClock {
+impl Clock for EmittingClock {
     fn now(&self) -> SystemTime {
-        if CLOCK_SPEAKS.get() {
+        if CLOCK_EMITS.get() {
             info!("asked for the time");
         }
         SystemTime::now()
     }
 }
 
-static HOOK_SPOKE: AtomicU64 = AtomicU64::new(0);
+static HOOK_EVENTS: AtomicU64 = AtomicU64::new(0);
 
-fn speaking_hook(entry: &RecordedEntry<'_>) -> Result<(), HookError> {
-    // The first few only: a loop would otherwise run for ever.
-    if entry.line().contains("hooked") && HOOK_SPOKE.fetch_add(1, Ordering::SeqCst) < 50 {
+fn emitting_hook(entry: &RecordedEntry<'_>) -> Result<(), HookError> {
+    // Limited, so that a recursion would end. ORDERING: pairs with the load in the test, which runs after the
+    // drain; the order of increments is irrelevant.
+    if entry.line().contains("hooked") && HOOK_EVENTS.fetch_add(1, Ordering::SeqCst) < 50 {
         info!("copied");
         error!(target: "audit", "hooked again");
     }
     Ok(())
 }
 
-/// Signs, and says so as an entry.
+/// A signer that emits an audit event on each call.
 #[derive(Debug)]
-struct SpeakingSigner(SigningKey);
+struct EmittingSigner(SigningKey);
 
-impl Signer for SpeakingSigner {
+impl Signer for EmittingSigner {
     fn public_key(&self) -> [u8; 32] {
         self.0.public_key()
     }
@@ -108,31 +110,31 @@ impl Signer for SpeakingSigner {
     }
 }
 
-/// Says something whenever it is formatted, about itself.
-struct Talkative;
+/// A value that emits events about itself whenever it is formatted.
+struct Emitting;
 
-impl fmt::Debug for Talkative {
+impl fmt::Debug for Emitting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         info!(about = ?self, "formatted");
         info!(target: "audit", about = ?self, "formatted");
-        f.write_str("talkative")
+        f.write_str("emitting")
     }
 }
 
 #[test]
-fn what_a_value_says_while_it_is_formatted_is_skipped_and_counted() {
+fn events_of_a_value_being_formatted_are_skipped_and_counted() {
     let Process { directory, counts } = process();
     let (skipped, failed) = (counts.skipped(), counts.failed());
-    info!(value = ?Talkative, "of a talkative value");
+    info!(value = ?Emitting, "of a emitting value");
     info!("afterwards");
     assert_eq!(lines(directory, "formatted"), [""; 0]);
-    assert!(lines(directory, "of a talkative value")[0].contains("\"value\":\"talkative\""));
+    assert!(lines(directory, "of a emitting value")[0].contains("\"value\":\"emitting\""));
     assert_eq!(lines(directory, "afterwards").len(), 1);
     assert!(counts.skipped() > skipped && counts.failed() > failed, "{counts:?}");
 }
 
 #[test]
-fn a_value_that_uses_spans_while_a_span_is_made_of_it_does_no_harm() {
+fn a_value_may_use_spans_while_a_span_formats_it() {
     struct Spanning;
     impl fmt::Debug for Spanning {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +153,7 @@ fn a_value_that_uses_spans_while_a_span_is_made_of_it_does_no_harm() {
 }
 
 #[test]
-fn a_value_that_panics_leaves_its_thread_able_to_write() {
+fn a_panic_while_formatting_leaves_the_thread_able_to_write() {
     struct Broken;
     impl fmt::Debug for Broken {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,17 +167,20 @@ fn a_value_that_panics_leaves_its_thread_able_to_write() {
 }
 
 #[test]
-fn a_clock_that_speaks_while_the_library_writes_does_not_loop() {
+fn a_clock_that_emits_events_does_not_recurse() {
     let Process { directory, counts } = process();
     let skipped = counts.skipped();
-    CLOCK_SPEAKS.set(true);
+    CLOCK_EMITS.set(true);
     info!("a line with the time");
     info!(target: "audit", "an entry with the time");
     assert!(counts.skipped() >= skipped + 2, "{counts:?}");
     audit().log("recorded directly").record().unwrap();
-    CLOCK_SPEAKS.set(false);
+    CLOCK_EMITS.set(false);
     assert_eq!(lines(directory, "a line with the time").len(), 1);
-    assert!(!lines(directory, "asked for the time").is_empty(), "while the application recorded");
+    assert!(
+        !lines(directory, "asked for the time").is_empty(),
+        "events of the clock while the application recorded"
+    );
     let descriptions = descriptions(directory);
     for expected in ["an entry with the time", "recorded directly"] {
         assert_eq!(descriptions.iter().filter(|found| *found == expected).count(), 1, "{expected}");
@@ -183,13 +188,14 @@ fn a_clock_that_speaks_while_the_library_writes_does_not_loop() {
 }
 
 #[test]
-fn a_hook_that_speaks_brings_lines_and_no_further_entries() {
+fn events_of_a_hook_become_lines_but_not_entries() {
     let Process { directory, counts } = process();
     let failed = counts.failed();
     info!(target: "audit", "hooked");
-    audit().drain(PATIENCE).unwrap();
-    audit().drain(PATIENCE).unwrap();
-    assert_eq!(HOOK_SPOKE.load(Ordering::SeqCst), 1);
+    audit().flush_hooks(TIMEOUT).unwrap();
+    audit().flush_hooks(TIMEOUT).unwrap();
+    // ORDERING: pairs with the increment in the hook, which ran before the drain returned.
+    assert_eq!(HOOK_EVENTS.load(Ordering::SeqCst), 1);
     assert_eq!(lines(directory, "copied").len(), 1);
     let refused = lines(directory, "hooked again");
     assert_eq!(refused.len(), 1);
@@ -199,15 +205,15 @@ fn a_hook_that_speaks_brings_lines_and_no_further_entries() {
 }
 
 #[test]
-fn a_signer_that_speaks_brings_lines_and_no_further_entries() {
+fn events_of_a_signer_become_lines_but_not_entries() {
     let Process { directory, .. } = process();
     for number in 0..200 {
         info!(target: "audit", number, padding = "x".repeat(1_000), "padded");
     }
-    audit().flush(PATIENCE).unwrap();
+    audit().flush(TIMEOUT).unwrap();
     assert!(auditx_core::sealed_segments(directory).unwrap().len() >= 2);
-    // The writer signs when it gets to it.
-    let deadline = Instant::now() + PATIENCE;
+    // The checkpoint signer signs asynchronously.
+    let deadline = Instant::now() + TIMEOUT;
     while lines(directory, "signed").is_empty() {
         assert!(Instant::now() < deadline, "nothing was signed");
         std::thread::yield_now();

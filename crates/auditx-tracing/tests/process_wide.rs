@@ -1,5 +1,5 @@
-//! The process-wide logger and subscriber: being set up while events are said, and threads that end. The only test in its
-//! process: both are one for all of it.
+//! The process-wide logger and subscriber: events during setup, and events of ending threads. This is the
+//! only test in its process, because a process has one of each.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::RefCell;
@@ -12,9 +12,9 @@ use auditx_tracing::AuditTracingLayer;
 use tracing::{debug, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Signs as a KMS would: with a client that logs, also on a thread of its own that the caller waits for.
+/// A signer like the client of a KMS: it logs, also on a thread of its own that the caller waits for.
 #[derive(Debug)]
 struct Remote(SigningKey);
 
@@ -32,7 +32,7 @@ impl Signer for Remote {
     }
 }
 
-/// Speaks when its thread ends. (Making a span there is not for this crate to survive: the registry itself panics.)
+/// Emits events when its thread ends. (It creates no span: the registry itself would panic.)
 struct LastWords;
 
 impl Drop for LastWords {
@@ -46,11 +46,11 @@ thread_local! {
     static LAST: RefCell<Option<LastWords>> = const { RefCell::new(None) };
 }
 
-/// Fails instead of hanging for ever.
-fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs the work and panics if it does not finish in time.
+fn with_timeout<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, done) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()).unwrap());
-    done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what} does not end"))
+    done.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("{what} did not finish within {TIMEOUT:?}"))
 }
 
 fn app_log(directory: &Path) -> String {
@@ -58,7 +58,7 @@ fn app_log(directory: &Path) -> String {
 }
 
 #[test]
-fn events_neither_hold_up_the_loggers_set_up_nor_harm_threads_that_end() {
+fn events_during_setup_and_thread_exit_do_not_block_or_panic() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (directory.path().join("first"), directory.path().join("second"));
     let layer = AuditTracingLayer::new().entries(true);
@@ -67,18 +67,18 @@ fn events_neither_hold_up_the_loggers_set_up_nor_harm_threads_that_end() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
 
     let key = SigningKey::generate();
-    let remote = |place: &Path| Config::new(place).signer(Remote(key.clone()));
+    let remote = |directory: &Path| Config::new(directory).signer(Remote(key.clone()));
     let config = remote(&first);
-    in_time("the first configure", move || configure(config)).unwrap();
-    assert!(counts.skipped() >= 2 && counts.failed() >= 1, "there was no logger yet: {counts:?}");
+    with_timeout("the first configure", move || configure(config)).unwrap();
+    assert!(counts.skipped() >= 2 && counts.failed() >= 1, "no logger was set up yet: {counts:?}");
     info!("in the first");
-    // The same place again: the old logger is closed before the new one opens.
+    // The same directory again: the old logger is closed before the new one is opened.
     let config = remote(&first);
-    in_time("configure at the same place", move || configure(config)).unwrap();
+    with_timeout("configure with the same directory", move || configure(config)).unwrap();
     let config = remote(&second);
-    in_time("configure elsewhere", move || configure(config)).unwrap();
+    with_timeout("configure with another directory", move || configure(config)).unwrap();
     info!("in the second");
-    // Through a bridge that gives all records one callsite: their own targets decide.
+    // The bridge gives all records one callsite, so the levels must apply to their own targets.
     tracing_log::LogTracer::init().unwrap();
     levels.set("off,hyper=info").unwrap();
     log::info!(target: "hyper::client", "a record");
@@ -93,11 +93,11 @@ fn events_neither_hold_up_the_loggers_set_up_nor_harm_threads_that_end() {
     assert!(app_log(&first).contains("in the first") && app_log(&second).contains("in the second"));
     assert!(app_log(&first).contains("asking the KMS") && app_log(&first).contains("connecting to the KMS"));
 
-    for speaks_before in [false, true] {
+    for emits_before in [false, true] {
         let ending = std::thread::spawn(move || {
-            // Before anything else of the thread's, so it is dropped after everything else.
+            // Set before all other thread locals of this thread, so it is dropped after them.
             LAST.set(Some(LastWords));
-            if speaks_before {
+            if emits_before {
                 let _scope = auditx_core::RequestContext::new().user("admin").enter();
                 let _span = info_span!("work").entered();
                 info!("work");
@@ -106,7 +106,7 @@ fn events_neither_hold_up_the_loggers_set_up_nor_harm_threads_that_end() {
         });
         ending.join().unwrap();
     }
-    in_time("close", || audit().close(PATIENCE)).unwrap();
+    with_timeout("close", || audit().close(TIMEOUT)).unwrap();
     assert_eq!(app_log(&second).matches("| last words |").count(), 2, "{}", app_log(&second));
     let trail = std::fs::read_to_string(second.join("audit.jsonl")).unwrap();
     assert_eq!(trail.matches("\"last entry\"").count(), 2, "{trail}");

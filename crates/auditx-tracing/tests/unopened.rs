@@ -1,4 +1,5 @@
-//! A process-wide logger that cannot be opened. The only test in its process: it changes the working directory.
+//! A process-wide logger that cannot be opened. This is the only test in its process, because it changes the
+//! working directory.
 
 use auditx_core::DEFAULT_LOG_DIR;
 use auditx_tracing::AuditTracingLayer;
@@ -6,7 +7,7 @@ use tracing::info;
 use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
-fn events_without_a_logger_that_can_be_opened_are_counted_and_harm_nobody() {
+fn events_are_counted_if_the_logger_cannot_be_opened() {
     let directory = tempfile::tempdir().unwrap();
     std::env::set_current_dir(directory.path()).unwrap();
     std::fs::write(DEFAULT_LOG_DIR, "a file where the directory should be").unwrap();

@@ -1,7 +1,6 @@
-//! The `bench` task: builds the measurements in release and runs them.
+//! The `bench` task: builds the benchmarks in release mode and runs one of them.
 //!
-//! Comes in: a mode and its arguments. Goes out: what `auditx-bench` prints; standard output carries nothing
-//! else, so that `--json` can be piped.
+//! Standard output contains only the output of `auditx-bench`, so that `--json` can be piped.
 
 use std::path::PathBuf;
 
@@ -9,7 +8,7 @@ use crate::command;
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
 
-/// Runs `auditx-bench` with the arguments as they are.
+/// Runs `auditx-bench` with the arguments unchanged.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let modes = command::find("bench").map_or(&[][..], |command| command.modes);
     if !arguments.first().is_some_and(|mode| modes.contains(&mode.as_str())) {
@@ -27,7 +26,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     workspace::run(&mut command)
 }
 
-/// The same program without hashing: a build of its own, so that nothing that is published can be told to leave hashing out.
+/// Builds the same program without hashing. It is a separate build, so that no published build has a switch
+/// that disables hashing.
 fn build_stubbed(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let target = workspace.root().join("target/stubbed");
     let mut command = workspace.cargo(&["build", "--release", "--package", "auditx-bench", "--target-dir"]);

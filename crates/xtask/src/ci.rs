@@ -1,7 +1,7 @@
-//! The `ci` task: every check a change must pass, in the order in which they fail fastest.
+//! The `ci` task: runs every check that a change must pass; those that fail fastest run first.
 //!
-//! Comes in: the checkout. Goes out: each step's heading, its output and its time; the first failure ends the
-//! run with the step's name.
+//! It prints the heading, output and duration of each step. The first failure ends the run and names the
+//! step.
 
 use std::time::Instant;
 
@@ -48,7 +48,8 @@ fn format(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn lint(workspace: &Workspace) -> Result<(), Failure> {
-    let mut command = workspace.cargo(&["clippy", "--workspace", "--all-targets"]);
+    let mut command =
+        workspace.cargo(&["clippy", "--workspace", "--all-targets", "--features", workspace::FEATURES]);
     command.args(workspace.locked()).args(["--", "-D", "warnings"]);
     call(command)
 }
@@ -63,7 +64,8 @@ fn interpret(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn documentation(workspace: &Workspace) -> Result<(), Failure> {
-    let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut command =
+        workspace.cargo(&["doc", "--workspace", "--no-deps", "--features", workspace::FEATURES]);
     command.args(workspace.locked()).env("RUSTDOCFLAGS", "-D warnings");
     call(command)
 }
@@ -72,7 +74,8 @@ fn documents(workspace: &Workspace) -> Result<(), Failure> {
     docs::run(workspace, &[])
 }
 
-/// Incremental state costs time and disk in a run that builds everything once.
+/// Runs a command without incremental compilation, which costs time and disk space in a run that builds
+/// everything once.
 fn call(mut command: std::process::Command) -> Result<(), Failure> {
     println!("{}", workspace::spelled(&command));
     workspace::run(command.env("CARGO_INCREMENTAL", "0"))

@@ -1,16 +1,14 @@
-//! The commands of `cargo xtask`: one table that dispatch, help and the documentation check all read.
-//!
-//! Comes in: the arguments. Goes out: the chosen task's outcome.
+//! The commands of `cargo xtask`, in one table for dispatch, help and the documentation check.
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 use crate::{bench, ci, docs, fuzz, miri, setup, test, torture};
 
-/// One command: what it is called, what may follow, and what it does.
+/// A command.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) name: &'static str,
-    /// The words that may come right after the name; empty when the command takes none.
+    /// The words that may follow the name; empty if the command takes none.
     pub(crate) modes: &'static [&'static str],
     usage: &'static str,
     summary: &'static str,
@@ -22,61 +20,55 @@ pub(crate) const COMMANDS: &[Command] = &[
         name: "setup",
         modes: &[],
         usage: "setup",
-        summary: "make sure that what the tests need is installed",
+        summary: "install the tools that the tests need",
         run: setup::run,
     },
     Command {
         name: "test",
         modes: &[],
         usage: "test [ARGS…]",
-        summary: "setup, then every test of the workspace; ARGS go to cargo test",
+        summary: "run setup, then all tests of the workspace; ARGS are passed to cargo test",
         run: test::run,
     },
-    Command {
-        name: "ci",
-        modes: &[],
-        usage: "ci",
-        summary: "everything that CI checks, in order",
-        run: ci::run,
-    },
+    Command { name: "ci", modes: &[], usage: "ci", summary: "run all checks of CI in order", run: ci::run },
     Command {
         name: "docs",
         modes: &[],
         usage: "docs",
-        summary: "prove that paths and commands in the documents exist",
+        summary: "check that paths and commands in the documents exist",
         run: docs::run,
     },
     Command {
         name: "bench",
         modes: &["record", "durable", "performance", "http", "verify", "read", "ship", "open", "tree"],
         usage: "bench record|durable|performance|http|verify|read|ship|open|tree [--json] [ARGS…]",
-        summary: "measure auditx beside its peers; ARGS go to auditx-bench",
+        summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
         run: bench::run,
     },
     Command {
         name: "miri",
         modes: &[],
         usage: "miri",
-        summary: "interpret the ring's tests, where a nightly compiler has Miri",
+        summary: "run the ring's tests under Miri, if a nightly compiler with Miri is installed",
         run: miri::run,
     },
     Command {
         name: "torture",
         modes: &[],
         usage: "torture [--minutes N]",
-        summary: "kill recording processes at random moments and look at what is left, ten minutes long",
+        summary: "kill recording processes at random times and check their trails; default: ten minutes",
         run: torture::run,
     },
     Command {
         name: "fuzz",
         modes: &["note", "proof", "cursor", "segment", "ring", "query"],
         usage: "fuzz [--minutes N] [TARGET…]",
-        summary: "feed the decoders random input, two minutes each; needs a nightly compiler",
+        summary: "fuzz the decoders, two minutes each; needs a nightly compiler",
         run: fuzz::run,
     },
 ];
 
-/// Runs the command that the arguments name, or prints the table when they ask for help.
+/// Runs the command in the arguments, or prints the help.
 pub(crate) fn dispatch(arguments: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = arguments.split_first() else {
         return Err(Failure::new(format!("no command given\n\n{}", help())));
@@ -91,12 +83,13 @@ pub(crate) fn dispatch(arguments: &[String]) -> Result<(), Failure> {
     (command.run)(&Workspace::locate()?, rest)
 }
 
-/// The command of this name.
+/// Returns the command of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-/// Refuses arguments on behalf of commands that take none, so that a mistyped flag is not silently ignored.
+/// Fails if there are arguments. Commands without arguments call it, so that a mistyped flag is not ignored
+/// silently.
 pub(crate) fn refuse_arguments(name: &str, arguments: &[String]) -> Result<(), Failure> {
     match arguments.first() {
         None => Ok(()),
@@ -118,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_command_is_refused_and_the_known_ones_are_listed() {
+    fn an_unknown_command_is_refused_with_a_list_of_commands() {
         let failure = dispatch(&["tset".to_owned()]).unwrap_err().to_string();
         assert!(failure.contains("no command `tset`"), "{failure}");
         for command in COMMANDS {

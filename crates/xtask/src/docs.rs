@@ -1,13 +1,13 @@
-//! The `docs` task: proves that what the documents name exists.
+//! The `docs` task: checks that everything the Markdown documents refer to exists.
 //!
-//! Comes in: the Markdown files of the checkout. Goes out: a finding for each link, path, command or crate
-//! name that leads nowhere, as `file:line: what, and what to do`. It reads only; README code is compiled by
-//! the tests crate, and here it is only made sure that this stays so.
+//! It prints a finding for each link, path, command or crate name that does not exist, as `file:line:
+//! problem, remedy`. It changes nothing. The code of the README is compiled by the tests crate; this task
+//! only checks that it still is.
 
 mod document;
 mod invocation;
 mod name;
-mod place;
+mod path;
 mod project;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 use document::{Document, Piece};
 use project::Project;
 
-/// One thing that a document says and that is not so.
+/// An error in a document.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
     path: String,
@@ -42,16 +42,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     findings.extend(check(&project, &documents));
     findings.extend(readme_is_compiled(workspace));
     if findings.is_empty() {
-        println!("docs: {} documents name nothing that is missing", documents.len());
+        println!("docs: {} documents checked, no errors", documents.len());
         return Ok(());
     }
     for finding in &findings {
         eprintln!("{finding}");
     }
-    Err(Failure::new(format!("places to correct in the documents: {}", findings.len())))
+    Err(Failure::new(format!("errors in the documents: {}", findings.len())))
 }
 
-/// Everything in these documents that is not so, in the order of the files and their lines.
+/// Returns the errors in these documents, ordered by file and line.
 fn check(project: &Project, documents: &[Document]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for document in documents {
@@ -59,18 +59,18 @@ fn check(project: &Project, documents: &[Document]) -> Vec<Finding> {
             findings.push(Finding { path: document.path.clone(), line, what });
         };
         for (line, text) in document.unfinished() {
-            report(line, format!("says `{text}`, finish the text or take it out"));
+            report(line, format!("contains `{text}`, finish the text or remove it"));
         }
         for located in &document.pieces {
             let mut complaints = Vec::new();
             match &located.piece {
-                Piece::Link(target) => complaints.extend(place::link(project, documents, document, target)),
+                Piece::Link(target) => complaints.extend(path::link(project, documents, document, target)),
                 Piece::Prose(text) => {
-                    complaints.extend(place::paths(project, document, text));
+                    complaints.extend(path::paths(project, document, text));
                     complaints.extend(name::crates(project, text));
                 }
                 Piece::Span(code) | Piece::Block { line: code, .. } => {
-                    complaints.extend(place::paths(project, document, code));
+                    complaints.extend(path::paths(project, document, code));
                     complaints.extend(name::crates(project, code));
                     complaints.extend(invocation::cargo(project, code));
                     if located.piece.is_shell() {
@@ -88,7 +88,7 @@ fn check(project: &Project, documents: &[Document]) -> Vec<Finding> {
     findings
 }
 
-/// The documents that a reader meets; one that must be there and is not is a finding already.
+/// Reads all documents. A missing document is a finding.
 fn read_documents(workspace: &Workspace) -> Result<(Vec<Document>, Vec<Finding>), Failure> {
     let mut paths = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned(), "CONTRIBUTING.md".to_owned()];
     paths.extend(entries(workspace, "docs")?.into_iter().filter(|path| path.ends_with(".md")));
@@ -103,14 +103,18 @@ fn read_documents(workspace: &Workspace) -> Result<(Vec<Document>, Vec<Finding>)
         match std::fs::read_to_string(workspace.root().join(&path)) {
             Ok(text) => documents.push(Document::parse(&path, &text)),
             Err(error) => {
-                findings.push(Finding { path, line: 1, what: format!("cannot be read ({error}), write it") });
+                findings.push(Finding {
+                    path,
+                    line: 1,
+                    what: format!("cannot be read ({error}), create it"),
+                });
             }
         }
     }
     Ok((documents, findings))
 }
 
-/// What lies in a folder, as sorted paths from the root; nothing when there is no such folder.
+/// Returns the entries of a folder as sorted paths from the root; empty if the folder does not exist.
 fn entries(workspace: &Workspace, folder: &str) -> Result<Vec<String>, Failure> {
     let full = workspace.root().join(folder);
     if !full.is_dir() {

@@ -1,8 +1,8 @@
-//! The one way a task ends badly: a sentence for the person at the terminal.
+//! The error of a task: a message for the user.
 
 use std::fmt;
 
-/// Why a task stopped: lower case, no full stop, naming what to do where that is known.
+/// Why a task failed: lower case, no full stop, with a remedy if there is one.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 

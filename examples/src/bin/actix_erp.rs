@@ -1,4 +1,4 @@
-//! The service with actix-web.
+//! The example service on actix-web.
 //!
 //! ```console
 //! $ cargo run -p auditx-examples --bin actix_erp
@@ -32,21 +32,22 @@ use auditx_examples::faulty::Period;
 use auditx_examples::inventory::{Issue, Issued};
 use auditx_examples::options::{CLOSE_TIMEOUT, Options};
 use auditx_examples::refusal::Refusal;
-use auditx_examples::reports::{Extent, IMPATIENCE};
+use auditx_examples::reports::{Extent, REPORT_TIMEOUT};
 use auditx_examples::sales::Invoice;
-use auditx_examples::stop;
+use auditx_examples::shutdown;
 use clap::Parser;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-/// Reverse proxies keep connections for about a minute, and a disk that stalls must not look like a client that is slow.
-const PATIENCE: Duration = Duration::from_secs(75);
+/// Longer than the minute for which reverse proxies usually keep connections, and long enough that a stalled
+/// disk is not mistaken for a slow client.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(75);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     configure(Config::new(&options.log_dir).default_currency("MMK"))?;
     let served = listen(&options);
-    // The runtime has ended, and with it every request: nothing is recorded after the trail's `close`.
+    // The runtime and all requests have ended, so nothing is recorded after the trail's `close` record.
     audit().close(CLOSE_TIMEOUT)?;
     served
 }
@@ -59,24 +60,25 @@ async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
         .build()?;
     let erp = Data::new(Erp::default());
     let app = move || {
-        // Outside the middleware: where time is up the request is dropped, and its closing entry says so.
-        let hasty = scope("/hasty")
+        // The timeout is outside the audit middleware: when it expires, the request is dropped, and its
+        // closing entry says so.
+        let timed = scope("/timed")
             .route("/valuation", get().to(valuation))
             .wrap(audited.clone())
-            .wrap(from_fn(impatient));
+            .wrap(from_fn(with_timeout));
         App::new()
             .app_data(erp.clone())
-            .app_data(json())
-            .service(hasty)
+            .app_data(json_config())
+            .service(timed)
             .service(scope("").configure(routes).wrap(audited.clone()))
     };
 
     let server = HttpServer::new(app)
-        // So that a client that goes away is noticed while its handler still runs.
+        // Drops a handler when its client disconnects.
         .h1_allow_half_closed(false)
-        .keep_alive(PATIENCE)
-        .client_request_timeout(PATIENCE)
-        .shutdown_signal(stop::requested()?)
+        .keep_alive(CLIENT_TIMEOUT)
+        .client_request_timeout(CLIENT_TIMEOUT)
+        .shutdown_signal(shutdown::signal()?)
         .shutdown_timeout(options.grace)
         .bind_auto_h2c(options.addr)?;
     for address in server.addrs() {
@@ -85,8 +87,9 @@ async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(server.run().await?)
 }
 
-/// What does not fit is refused without being repeated: serde's message quotes it, and it may be a secret in a wrong field.
-fn json() -> JsonConfig {
+/// Reports invalid JSON by line and column only: serde's message quotes the value, which may be a secret in
+/// the wrong field.
+fn json_config() -> JsonConfig {
     JsonConfig::default().error_handler(|error, _| {
         let why = match error {
             JsonPayloadError::Deserialize(error) => {
@@ -115,13 +118,13 @@ fn routes(app: &mut ServiceConfig) {
         .route("/inventory/counter", get().to(count_stock));
 }
 
-async fn impatient<B: MessageBody + 'static>(
+async fn with_timeout<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    match timeout(IMPATIENCE, next.call(request)).await {
-        Ok(answered) => answered,
-        Err(_) => Err(ErrorRequestTimeout("it takes too long")),
+    match timeout(REPORT_TIMEOUT, next.call(request)).await {
+        Ok(response) => response,
+        Err(_) => Err(ErrorRequestTimeout("the report timed out")),
     }
 }
 
@@ -179,7 +182,8 @@ async fn estimate(_: SignedIn, erp: Data<Erp>) -> Result<&'static str, Failure> 
     Ok(erp.reports.estimate().await?)
 }
 
-/// The context does not follow an upgraded connection by itself: it is handed over.
+/// Counts stock over a WebSocket. The context does not follow an upgraded connection, so it is passed to the
+/// task.
 async fn count_stock(
     _: SignedIn,
     AuditContext(context): AuditContext,
@@ -194,7 +198,7 @@ async fn count_stock(
 async fn take_counts(mut session: Session, mut messages: MessageStream) {
     while let Some(Ok(message)) = messages.next().await {
         let Message::Text(count) = message else { continue };
-        let answer = counter::take(&count).unwrap_or_else(|refusal| refusal.to_string());
+        let answer = counter::record(&count).unwrap_or_else(|refusal| refusal.to_string());
         if session.text(answer).await.is_err() {
             return;
         }
@@ -205,7 +209,7 @@ async fn cash_flow(_: SignedIn, erp: Data<Erp>) -> &'static str {
     erp.reports.cash_flow()
 }
 
-/// Whoever sends the request, known by their token; requests without one get no further.
+/// The signed-in user. A request without a valid token is rejected before its handler is called.
 struct SignedIn(&'static Account);
 
 impl FromRequest for SignedIn {
@@ -218,7 +222,7 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// The period a report is for.
+/// The year of a report.
 struct Year;
 
 impl FromRequest for Year {
@@ -226,12 +230,13 @@ impl FromRequest for Year {
     type Future = Ready<Result<Self, Failure>>;
 
     fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Period = Period::of_request();
+        let Period = Period::from_request();
         ready(Ok(Self))
     }
 }
 
-/// The closing entry's `metadata.error` is what this displays: the middleware finds it in the response.
+/// A [`Refusal`] as an actix-web error. The middleware finds the error in the response and records its text as
+/// `metadata.error` of the closing entry.
 #[derive(Debug)]
 struct Failure(Refusal);
 

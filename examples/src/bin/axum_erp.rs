@@ -1,4 +1,4 @@
-//! The service with axum.
+//! The example service on axum.
 //!
 //! ```console
 //! $ cargo run -p auditx-examples --bin axum_erp
@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use auditx_core::{Config, audit, configure};
 use auditx_examples::accounts::Me;
-use auditx_examples::axum_edge::{self, Failure, SignedIn};
+use auditx_examples::axum_server::{self, Failure, SignedIn};
 use auditx_examples::counter;
 use auditx_examples::customers::{CreditLimit, Customer};
 use auditx_examples::erp::Erp;
 use auditx_examples::faulty::Period;
 use auditx_examples::inventory::{Issue, Issued};
 use auditx_examples::options::{CLOSE_TIMEOUT, Options};
-use auditx_examples::reports::{Extent, IMPATIENCE};
+use auditx_examples::reports::{Extent, REPORT_TIMEOUT};
 use auditx_examples::sales::{Invoice, Posted};
 use auditx_tower::AuditContext;
 use axum::Router;
@@ -35,24 +35,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     configure(Config::new(&options.log_dir).default_currency("MMK"))?;
     let served = serve(&options);
-    // The runtime has ended, and with it every request: nothing is recorded after the trail's `close`.
+    // The runtime and all requests have ended, so nothing is recorded after the trail's `close` record.
     audit().close(CLOSE_TIMEOUT)?;
     served
 }
 
 #[tokio::main]
 async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
-    let (audited, books) = (axum_edge::audited(options)?, Arc::new(Erp::default()));
-    // Outside the audit layer: where time is up the request is dropped, and its closing entry says so.
-    let impatient = ServiceBuilder::new()
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, IMPATIENCE))
-        .layer(audited.clone());
-    let app = routes().layer(audited).merge(hasty_routes().layer(impatient));
-    axum_edge::listen(app.with_state(books), options).await
+    let audit_layer = axum_server::audit_layer(options)?;
+    // The timeout is outside the audit layer: when it expires, the request is dropped, and its closing entry
+    // says so.
+    let with_timeout = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REPORT_TIMEOUT))
+        .layer(audit_layer.clone());
+    let app = routes().layer(audit_layer).merge(timed_routes().layer(with_timeout));
+    axum_server::serve(app.with_state(Arc::new(Erp::default())), options).await
 }
 
-fn hasty_routes() -> Router<Arc<Erp>> {
-    Router::new().route("/hasty/valuation", get(valuation))
+fn timed_routes() -> Router<Arc<Erp>> {
+    Router::new().route("/timed/valuation", get(valuation))
 }
 
 fn routes() -> Router<Arc<Erp>> {
@@ -73,7 +74,7 @@ fn routes() -> Router<Arc<Erp>> {
         .route("/inventory/counter", any(count_stock))
 }
 
-type Books = State<Arc<Erp>>;
+type ErpState = State<Arc<Erp>>;
 
 async fn me(_: SignedIn) -> Json<Me> {
     Json(Me::from_context())
@@ -81,7 +82,7 @@ async fn me(_: SignedIn) -> Json<Me> {
 
 async fn post_invoice(
     _: SignedIn,
-    State(erp): Books,
+    State(erp): ErpState,
     Json(invoice): Json<Invoice>,
 ) -> Result<(StatusCode, Json<Posted>), Failure> {
     Ok((StatusCode::CREATED, Json(erp.sales.post(invoice)?)))
@@ -89,7 +90,7 @@ async fn post_invoice(
 
 async fn issue_stock(
     _: SignedIn,
-    State(erp): Books,
+    State(erp): ErpState,
     Json(issue): Json<Issue>,
 ) -> Result<Json<Issued>, Failure> {
     Ok(Json(erp.inventory.issue(&issue)?))
@@ -97,7 +98,7 @@ async fn issue_stock(
 
 async fn set_credit_limit(
     SignedIn(by): SignedIn,
-    State(erp): Books,
+    State(erp): ErpState,
     Path(id): Path<String>,
     Json(limit): Json<CreditLimit>,
 ) -> Result<Json<Customer>, Failure> {
@@ -106,34 +107,35 @@ async fn set_credit_limit(
 
 async fn stock_movements(
     _: SignedIn,
-    State(erp): Books,
+    State(erp): ErpState,
     Query(extent): Query<Extent>,
 ) -> Result<Body, Failure> {
     Ok(Body::from_stream(erp.reports.stock_movements(&extent)?))
 }
 
-async fn valuation(_: SignedIn, State(erp): Books) -> Result<&'static str, Failure> {
+async fn valuation(_: SignedIn, State(erp): ErpState) -> Result<&'static str, Failure> {
     Ok(erp.reports.valuation().await?)
 }
 
-async fn release(_: SignedIn, State(erp): Books) -> StatusCode {
+async fn release(_: SignedIn, State(erp): ErpState) -> StatusCode {
     erp.reports.release();
     StatusCode::NO_CONTENT
 }
 
-async fn trial_balance(_: SignedIn, State(erp): Books) -> Result<&'static str, Failure> {
+async fn trial_balance(_: SignedIn, State(erp): ErpState) -> Result<&'static str, Failure> {
     Ok(erp.reports.trial_balance()?)
 }
 
-async fn ledger(_: SignedIn, State(erp): Books) -> Result<Body, Failure> {
+async fn ledger(_: SignedIn, State(erp): ErpState) -> Result<Body, Failure> {
     Ok(Body::from_stream(erp.reports.ledger()?))
 }
 
-async fn estimate(_: SignedIn, State(erp): Books) -> Result<&'static str, Failure> {
+async fn estimate(_: SignedIn, State(erp): ErpState) -> Result<&'static str, Failure> {
     Ok(erp.reports.estimate().await?)
 }
 
-/// The context does not follow an upgraded connection by itself: it is handed over.
+/// Counts stock over a WebSocket. The context does not follow an upgraded connection, so it is passed to the
+/// task.
 async fn count_stock(
     _: SignedIn,
     AuditContext(context): AuditContext,
@@ -145,13 +147,13 @@ async fn count_stock(
 async fn take_counts(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
         let Message::Text(count) = message else { continue };
-        let answer = counter::take(&count).unwrap_or_else(|refusal| refusal.to_string());
+        let answer = counter::record(&count).unwrap_or_else(|refusal| refusal.to_string());
         if socket.send(Message::Text(answer.into())).await.is_err() {
             return;
         }
     }
 }
 
-async fn cash_flow(_: SignedIn, State(erp): Books) -> &'static str {
+async fn cash_flow(_: SignedIn, State(erp): ErpState) -> &'static str {
     erp.reports.cash_flow()
 }

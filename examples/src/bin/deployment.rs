@@ -1,4 +1,5 @@
-//! Two branches, three stream servers, one database: started, used, queried together, verified and torn down by one command.
+//! Runs two branches, three NATS servers and a PostgreSQL database on this machine: posts invoices, queries
+//! and verifies the database copy, and removes everything.
 //!
 //! ```console
 //! $ cargo xtask setup
@@ -12,12 +13,12 @@ use std::process::Command;
 use auditx_examples::deployment::Deployment;
 use auditx_reader::Answer;
 
-/// Who works in which branch, by their token.
+/// The branches and their users' tokens.
 const BRANCHES: [(&str, &str); 2] = [("BR-MDY", "demo-51b0d8a3-kyaw"), ("BR-YGN", "demo-9f27c1e4-thida")];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    println!("Starting two branches, three NATS servers and a PostgreSQL …");
+    println!("Starting two branches, three NATS servers and PostgreSQL …");
     let mut deployment = Deployment::start(&service()?, &BRANCHES.map(|(name, _)| name)).await?;
     for (branch, (name, token)) in deployment.branches().iter().zip(BRANCHES) {
         println!("  {name} listens on {}", branch.address());
@@ -25,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             post_invoice(branch.address(), token, &format!("SI-{name}-{number}"))?;
         }
     }
-    println!("40 invoices posted. One of the three NATS servers is killed, and 20 more are posted.");
+    println!("40 invoices posted. Killing one of the three NATS servers and posting 20 more …");
     deployment.streams().kill(0);
     for number in 21..=40 {
         post_invoice(
@@ -34,34 +35,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
             &format!("SI-{}-{number}", BRANCHES[0].0),
         )?;
     }
-    deployment.settle().await?;
+    deployment.stop_branches().await?;
 
-    println!("\nBoth branches, asked together: module:sales ref:*-20");
-    for [branch, user, description] in deployment.ask("module:sales ref:*-20").await? {
+    println!("\nQuery over both branches: module:sales ref:*-20");
+    for [branch, user, description] in deployment.query("module:sales ref:*-20").await? {
         println!("  {branch}  {user:<6} {description}");
     }
-    let all = deployment.ask("module:sales action:POST ref:SI-*").await?.len();
+    let all = deployment.query("module:sales action:POST ref:SI-*").await?.len();
     println!("{all} invoices are in the database.");
-    let proven = deployment.prove().await?;
-    println!("\nVerified in the database, with the key and the note of each branch:");
-    for trail in &proven {
+    let verified = deployment.verify().await?;
+    println!("\nDatabase copy verified with each branch's key and checkpoint:");
+    for trail in &verified {
         println!("  {}  {} lines: {:?}", trail.branch, trail.lines, trail.answer);
     }
-    if all != 60 || proven.len() != 2 || proven.iter().any(|trail| trail.answer != Answer::Intact) {
-        return Err("that is not what was recorded".into());
+    if all != 60 || verified.len() != 2 || verified.iter().any(|trail| trail.answer != Answer::Intact) {
+        return Err("the database differs from what was recorded".into());
     }
-    println!("Everything is stopped and removed.");
+    println!("Stopping and removing everything.");
     Ok(())
 }
 
-/// The program of a branch, beside this one; made where it is not there yet.
+/// Returns the path of `axum_erp`, which is beside this program; builds it if it does not exist.
 fn service() -> Result<PathBuf, Box<dyn Error>> {
     let program = std::env::current_exe()?.with_file_name("axum_erp");
     if !program.exists() {
         let status =
             Command::new("cargo").args(["build", "-p", "auditx-examples", "--bin", "axum_erp"]).status()?;
         if !status.success() {
-            return Err("axum_erp cannot be built".into());
+            return Err("cannot build axum_erp".into());
         }
     }
     Ok(program)
@@ -76,5 +77,5 @@ fn post_invoice(address: &str, token: &str, reference: &str) -> Result<(), Box<d
     if answer.status.success() {
         return Ok(());
     }
-    Err(format!("{reference} is refused: {}", String::from_utf8_lossy(&answer.stdout)).into())
+    Err(format!("invoice {reference} was refused: {}", String::from_utf8_lossy(&answer.stdout)).into())
 }

@@ -1,4 +1,4 @@
-//! A service that leaves long work to the workers (`jobs_worker`).
+//! A service that passes long work to background workers (`jobs_worker`).
 //!
 //! ```console
 //! $ redis-server --save "" --appendonly no
@@ -10,7 +10,7 @@
 use std::error::Error;
 
 use auditx_core::{Config, audit, configure};
-use auditx_examples::axum_edge::{self, Failure, SignedIn};
+use auditx_examples::axum_server::{self, Failure, SignedIn};
 use auditx_examples::jobs::{self, Export, Requested};
 use auditx_examples::options::{CLOSE_TIMEOUT, Options};
 use auditx_examples::queue::Queue;
@@ -20,14 +20,14 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use clap::Parser;
 
-/// A small service with background jobs. Its trail is `web` below the log directory.
+/// A small service with background jobs. Its trail is the directory `web` below the log directory.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct WebOptions {
     #[command(flatten)]
     service: Options,
 
-    /// Where the queue is.
+    /// URL of the Redis server that holds the queue.
     #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379")]
     redis: String,
 }
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = WebOptions::parse();
     configure(Config::new(&options.service.log_dir).instance("web"))?;
     let served = serve(&options);
-    // The runtime has ended, and with it every request: nothing is recorded after the trail's `close`.
+    // The runtime and all requests have ended, so nothing is recorded after the trail's `close` record.
     audit().close(CLOSE_TIMEOUT)?;
     served
 }
@@ -46,9 +46,9 @@ async fn serve(options: &WebOptions) -> Result<(), Box<dyn Error>> {
     let routes = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/reports/export", post(export))
-        .with_state(Queue::at(&options.redis)?);
-    let audited = axum_edge::audited(&options.service)?;
-    axum_edge::listen(routes.layer(audited), &options.service).await
+        .with_state(Queue::connect(&options.redis)?);
+    let audit_layer = axum_server::audit_layer(&options.service)?;
+    axum_server::serve(routes.layer(audit_layer), &options.service).await
 }
 
 async fn export(

@@ -1,4 +1,4 @@
-//! A worker for the jobs of `jobs_web`: a process of its own, with a trail of its own.
+//! A worker process for the jobs of `jobs_web`, with its own trail.
 //!
 //! ```console
 //! $ cargo run -p auditx-examples --bin jobs_worker -- --name worker-1 --ledger ledger.csv
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_core::{Config, audit, configure};
-use auditx_examples::jobs::Desk;
+use auditx_examples::jobs::Exporter;
 use auditx_examples::options::CLOSE_TIMEOUT;
-use auditx_examples::{queue, stop};
+use auditx_examples::{queue, shutdown};
 use clap::Parser;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-/// Exports reports in the background. Any number of workers may run, each under a name of its own.
+/// Exports reports in the background. Any number of workers may run, each with a different name.
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true)]
 struct Options {
-    /// Its name, and the name of its trail below the log directory: one process at a time.
+    /// Name of the worker and of its trail below the log directory; one process at a time may use it.
     #[arg(long, default_value = "worker-1")]
     name: String,
 
@@ -29,27 +29,27 @@ struct Options {
     #[arg(long, default_value = "logs")]
     log_dir: PathBuf,
 
-    /// Where the queue is.
+    /// URL of the Redis server that holds the queue.
     #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379")]
     redis: String,
 
-    /// The file that reports are made from: lines of `company,branch,product,quantity,reference`.
+    /// The file that reports are made from, with lines of `company,branch,product,quantity,reference`.
     #[arg(long, default_value = "ledger.csv")]
     ledger: PathBuf,
 
-    /// Where reports are put.
+    /// The directory for reports.
     #[arg(long, default_value = "reports")]
     reports: PathBuf,
 
-    /// How often a job is tried.
+    /// Maximum number of attempts per job.
     #[arg(long, default_value_t = 5)]
     attempts: usize,
 
-    /// How many seconds pass between two signs of life. After three without one, its job is given to another worker.
+    /// Seconds between heartbeats. After three missed heartbeats, another worker takes over the job.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     heartbeat: u64,
 
-    /// How many seconds the job at hand may still take once the worker is told to stop.
+    /// Seconds that the current job may take after the worker was asked to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
 }
@@ -58,16 +58,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     configure(Config::new(&options.log_dir).instance(&options.name))?;
     let runtime = Runtime::new()?;
-    let worked = runtime.block_on(work(&options));
-    // A job that outlives the grace ends here, in the middle: its thread is not waited for.
+    let result = runtime.block_on(work(&options));
+    // Does not wait for the thread of a job that exceeded the grace period.
     runtime.shutdown_background();
     audit().close(CLOSE_TIMEOUT)?;
-    worked
+    result
 }
 
 async fn work(options: &Options) -> Result<(), Box<dyn Error>> {
-    let (stop, told_to_stop) = (stop::requested()?, stop::requested()?);
-    let desk = Arc::new(Desk {
+    let (stop, stopping) = (shutdown::signal()?, shutdown::signal()?);
+    let exporter = Arc::new(Exporter {
         worker: options.name.clone(),
         ledger: options.ledger.clone(),
         reports: options.reports.clone(),
@@ -75,17 +75,17 @@ async fn work(options: &Options) -> Result<(), Box<dyn Error>> {
     });
     let stop = async {
         stop.await;
-        println!("stopping after the job at hand");
+        println!("stopping after the current job");
     };
-    println!("taking jobs");
+    println!("waiting for jobs");
     let heartbeat = Duration::from_secs(options.heartbeat);
-    let taking = queue::take(&options.redis, &options.name, heartbeat, stop, move |delivery| {
-        let desk = Arc::clone(&desk);
-        async move { desk.take(delivery).await }
+    let worker = queue::run_worker(&options.redis, &options.name, heartbeat, stop, move |delivery| {
+        let exporter = Arc::clone(&exporter);
+        async move { exporter.run(delivery).await }
     });
     tokio::select! {
-        worked = taking => Ok(worked?),
-        // Redis still has the job at hand, and gives it to another worker.
-        () = async { told_to_stop.await; sleep(Duration::from_secs(options.grace)).await } => Ok(()),
+        result = worker => Ok(result?),
+        // Redis still has the unfinished job, and gives it to another worker.
+        () = async { stopping.await; sleep(Duration::from_secs(options.grace)).await } => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The service with poem, through hooks of its own: `examples/src/poem_audit.rs`.
+//! The example service on poem, with the audit middleware of `examples/src/poem_audit.rs`.
 //!
 //! ```console
 //! $ cargo run -p auditx-examples --bin poem_erp
@@ -21,7 +21,7 @@ use auditx_examples::poem_server;
 use auditx_examples::refusal::Refusal;
 use auditx_examples::reports::Extent;
 use auditx_examples::sales::{Invoice, Posted};
-use auditx_examples::stop;
+use auditx_examples::shutdown;
 use clap::Parser;
 use futures_util::TryStreamExt;
 use poem::error::ResponseError;
@@ -36,14 +36,14 @@ use poem::{
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 
-/// Far more than any of these requests has to say; poem itself sets no limit.
+/// Far more than any request of this service needs; poem itself sets no limit.
 const MAX_BODY: usize = 64 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     configure(Config::new(&options.log_dir).default_currency("MMK"))?;
     let served = listen(&options);
-    // The runtime has ended, and with it every request: nothing is recorded after the trail's `close`.
+    // The runtime and all requests have ended, so nothing is recorded after the trail's `close` record.
     audit().close(CLOSE_TIMEOUT)?;
     served
 }
@@ -56,10 +56,11 @@ async fn listen(options: &Options) -> Result<(), Box<dyn Error>> {
         .build()?;
     let app = routes().with(audited);
 
-    let stop = stop::requested()?;
+    let stop = shutdown::signal()?;
     let listener = TcpListener::bind(options.addr).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // Whatever still runs after the grace is dropped with the runtime, and leaves its closing entry too.
+    // Requests that still run after the grace period are dropped with the runtime; each writes its closing
+    // entry when it is dropped.
     Ok(poem_server::serve(listener, app, stop, options.grace()).await?)
 }
 
@@ -78,7 +79,7 @@ fn routes() -> impl Endpoint + 'static {
         .with(AddData::new(Arc::new(Erp::default())))
 }
 
-type Books<'a> = Data<&'a Arc<Erp>>;
+type ErpData<'a> = Data<&'a Arc<Erp>>;
 
 #[handler]
 fn healthz() -> &'static str {
@@ -93,8 +94,8 @@ fn me(_: SignedIn) -> Json<Me> {
 #[handler]
 fn post_invoice(
     _: SignedIn,
-    Data(erp): Books<'_>,
-    Given(invoice): Given<Invoice>,
+    Data(erp): ErpData<'_>,
+    JsonBody(invoice): JsonBody<Invoice>,
 ) -> Result<(StatusCode, Json<Posted>), Failure> {
     Ok((StatusCode::CREATED, Json(erp.sales.post(invoice)?)))
 }
@@ -102,8 +103,8 @@ fn post_invoice(
 #[handler]
 fn issue_stock(
     _: SignedIn,
-    Data(erp): Books<'_>,
-    Given(issue): Given<Issue>,
+    Data(erp): ErpData<'_>,
+    JsonBody(issue): JsonBody<Issue>,
 ) -> Result<Json<Issued>, Failure> {
     Ok(Json(erp.inventory.issue(&issue)?))
 }
@@ -111,41 +112,45 @@ fn issue_stock(
 #[handler]
 async fn set_credit_limit(
     SignedIn(by): SignedIn,
-    Data(erp): Books<'_>,
+    Data(erp): ErpData<'_>,
     Path(id): Path<String>,
-    Given(limit): Given<CreditLimit>,
+    JsonBody(limit): JsonBody<CreditLimit>,
 ) -> Result<Json<Customer>, Failure> {
     Ok(Json(erp.customers.set_credit_limit(by, &id, &limit).await?))
 }
 
 #[handler]
-fn stock_movements(_: SignedIn, Data(erp): Books<'_>, Query(extent): Query<Extent>) -> Result<Body, Failure> {
+fn stock_movements(
+    _: SignedIn,
+    Data(erp): ErpData<'_>,
+    Query(extent): Query<Extent>,
+) -> Result<Body, Failure> {
     let movements = erp.reports.stock_movements(&extent)?;
     Ok(Body::from_bytes_stream(movements.map_err(io::Error::other)))
 }
 
 #[handler]
-async fn valuation(_: SignedIn, Data(erp): Books<'_>) -> Result<&'static str, Failure> {
+async fn valuation(_: SignedIn, Data(erp): ErpData<'_>) -> Result<&'static str, Failure> {
     Ok(erp.reports.valuation().await?)
 }
 
 #[handler]
-fn release(_: SignedIn, Data(erp): Books<'_>) -> StatusCode {
+fn release(_: SignedIn, Data(erp): ErpData<'_>) -> StatusCode {
     erp.reports.release();
     StatusCode::NO_CONTENT
 }
 
 #[handler]
-fn trial_balance(_: SignedIn, Data(erp): Books<'_>) -> Result<&'static str, Failure> {
+fn trial_balance(_: SignedIn, Data(erp): ErpData<'_>) -> Result<&'static str, Failure> {
     Ok(erp.reports.trial_balance()?)
 }
 
 #[handler]
-fn cash_flow(_: SignedIn, Data(erp): Books<'_>) -> &'static str {
+fn cash_flow(_: SignedIn, Data(erp): ErpData<'_>) -> &'static str {
     erp.reports.cash_flow()
 }
 
-/// Whoever sends the request, known by their token; requests without one get no further.
+/// The signed-in user. A request without a valid token is rejected before its handler is called.
 struct SignedIn(&'static Account);
 
 impl<'a> FromRequest<'a> for SignedIn {
@@ -154,11 +159,11 @@ impl<'a> FromRequest<'a> for SignedIn {
     }
 }
 
-/// A body in JSON. What does not fit is refused without being repeated: serde's message quotes it, and it may be a secret in
-/// a wrong field.
-struct Given<T>(T);
+/// A JSON body. Invalid JSON is reported by line and column only: serde's message quotes the value, which may
+/// be a secret in the wrong field.
+struct JsonBody<T>(T);
 
-impl<'a, T: DeserializeOwned> FromRequest<'a> for Given<T> {
+impl<'a, T: DeserializeOwned> FromRequest<'a> for JsonBody<T> {
     async fn from_request(_: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
         let bytes = body.take()?.into_bytes_limit(MAX_BODY).await?;
         let parsed = serde_json::from_slice(&bytes).map(Self).map_err(|error| {
@@ -169,7 +174,8 @@ impl<'a, T: DeserializeOwned> FromRequest<'a> for Given<T> {
     }
 }
 
-/// The closing entry's `metadata.error` is what this displays: the middleware finds it in the error.
+/// A [`Refusal`] as a poem error. The middleware records the error's text as `metadata.error` of the closing
+/// entry.
 #[derive(Debug)]
 struct Failure(Refusal);
 

@@ -1,4 +1,4 @@
-//! Keeps a copy of the trail in SQLite, for whoever wants to ask it in SQL.
+//! Keeps a copy of the trail in SQLite, for queries in SQL.
 //!
 //! ```console
 //! $ cargo run -p auditx-examples --bin sqlite_sync -- --log-dir logs --database audit.db
@@ -22,15 +22,16 @@ struct Options {
     #[arg(long, default_value = "logs")]
     log_dir: PathBuf,
 
-    /// The SQLite database; made where there is none.
+    /// The SQLite database; created if it does not exist.
     #[arg(long, default_value = "audit.db")]
     database: PathBuf,
 
-    /// How many seconds to wait for the database. What is not copied by then is copied by the next run.
+    /// Seconds to wait for the database. What is not copied by then is copied by the next run.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
 
-    /// Only try to bring in the lines that the database refused before; may run beside whoever writes the trail.
+    /// Only insert the parked lines, which the database refused before. The writer of the trail may run at the
+    /// same time.
     #[arg(long)]
     retry_parked: bool,
 }
@@ -44,35 +45,35 @@ fn main() -> Result<(), HookError> {
     let wait = Duration::from_secs(options.wait);
     configure(Config::new(&options.log_dir).default_currency("MMK").on_audit_from_start("sqlite", {
         let copy = copy.clone();
-        move |entry| copy.take(entry, say)
+        move |entry| copy.copy(entry, log_parked)
     }))?;
 
     quick_start::record()?;
-    audit().drain(wait)?;
+    audit().flush_hooks(wait)?;
     copy.print(std::io::stdout())?;
     audit().close(wait)?;
     Ok(())
 }
 
-/// In app.log. It names the line and why, and nothing that stands in it.
-fn say(parked: &Parked) {
+/// Logs a parked line to app.log: its seq, id and the reason, but not its text.
+fn log_parked(parked: &Parked) {
     let Parked { seq, id, reason, .. } = parked;
     audit().error(
-        "the copy in SQLite goes on without a line: it is in audit_parked",
+        "the SQLite copy parked a line in audit_parked and continues",
         json!({"seq": seq, "id": id, "reason": reason}),
     );
 }
 
 fn retry_parked(copy: &SqliteCopy) -> Result<(), HookError> {
     let retried = copy.retry_parked()?;
-    for parked in &retried.brought_in {
-        println!("line {} is in audit now", parked.seq);
+    for parked in &retried.inserted {
+        println!("line {} inserted", parked.seq);
     }
-    for parked in &retried.still_refused {
-        println!("line {} stays parked: {}", parked.seq, parked.reason);
+    for parked in &retried.refused {
+        println!("line {} still parked: {}", parked.seq, parked.reason);
     }
-    match retried.still_refused.len() {
+    match retried.refused.len() {
         0 => Ok(()),
-        number => Err(format!("lines that stay parked: {number}").into()),
+        number => Err(format!("{number} lines are still parked").into()),
     }
 }

@@ -1,15 +1,15 @@
-//! How often the database has refused a line, and whether that was about the line at all.
+//! Counts how often the database has refused each line, and decides whether an error is about the line.
 //!
-//! It is kept in memory: a process that begins anew asks the database anew.
+//! The counts are in memory only; a restarted process begins to count again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Error, ErrorCode};
 
-/// So often a line is refused before it is parked: somebody may be changing a constraint, or adding the row it refers to.
-/// The logger pauses in between.
-const ENOUGH: u32 = 3;
+/// How often a line must be refused before it is parked: a constraint may just be changed, or the row that the
+/// line refers to may just be inserted. The logger pauses between attempts.
+const MAX_REFUSALS: u32 = 3;
 
 /// The lines that were refused and are not parked yet.
 #[derive(Debug, Default)]
@@ -22,17 +22,20 @@ struct Refused {
 }
 
 impl Refusals {
-    pub(super) fn note(&self, seq: u64, reason: &str) {
+    pub(super) fn count(&self, seq: u64, reason: &str) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = refused.entry(seq).or_insert_with(|| Refused { times: 0, reason: String::new() });
         refused.times += 1;
         reason.clone_into(&mut refused.reason);
     }
 
-    /// Why the line was refused last, once that has happened often enough.
+    /// Returns the last reason if the line was refused often enough to be parked.
     pub(super) fn final_reason(&self, seq: u64) -> Option<String> {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(&seq).filter(|refused| refused.times >= ENOUGH).map(|refused| refused.reason.clone())
+        refused
+            .get(&seq)
+            .filter(|refused| refused.times >= MAX_REFUSALS)
+            .map(|refused| refused.reason.clone())
     }
 
     pub(super) fn forget(&self, seq: u64) {
@@ -40,8 +43,8 @@ impl Refusals {
     }
 }
 
-/// Whether the database refuses this row, and would take another. Everything else is about the database itself (it is
-/// locked, full, broken, away, or has other tables than ours): to wait is right then, and to park would be to lose order.
+/// Returns whether the error is about this row. All other errors are about the database (locked, full, damaged,
+/// unreachable, or with unexpected tables) and are waited for: parking would lose the order of lines.
 pub(super) fn is_about_the_row(error: &Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -60,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_about_the_row_only_where_the_database_says_so() {
+    fn only_constraint_type_and_size_errors_are_about_the_row() {
         for code in [
             ffi::SQLITE_CONSTRAINT_CHECK,
             ffi::SQLITE_CONSTRAINT_DATATYPE,
@@ -96,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_given_up_after_a_few_refusals_of_its_own() {
+    fn refusals_are_counted_for_each_line() {
         let refusals = Refusals::default();
-        for time in 0..ENOUGH {
+        for time in 0..MAX_REFUSALS {
             assert_eq!(refusals.final_reason(7), None, "after {time}");
-            refusals.note(7, &format!("reason {time}"));
-            refusals.note(100 + u64::from(time), "another line's");
+            refusals.count(7, &format!("reason {time}"));
+            refusals.count(100 + u64::from(time), "reason of another line");
         }
         assert_eq!(refusals.final_reason(7).as_deref(), Some("reason 2"));
         refusals.forget(7);

@@ -1,5 +1,5 @@
-//! The two tables, and every statement about them: `audit` has a row for each line, `audit_parked` the lines that it
-//! refused. No line is in both.
+//! The two tables and all SQL statements: `audit` has one row per line, `audit_parked` has the lines that
+//! `audit` refused. No line is in both.
 
 use std::io;
 
@@ -31,7 +31,7 @@ const SCHEMA: &str = "
         parked_at    TEXT NOT NULL
     ) STRICT;";
 
-/// Without `OR IGNORE`: that would swallow a CHECK constraint as well.
+/// Without `OR IGNORE`, which would also ignore a violated CHECK constraint.
 const INSERT: &str = "
     INSERT INTO audit (seq, id, timestamp, level, module, action, description, user, company_id, branch_id,
                        reference_no, data_json)
@@ -50,22 +50,22 @@ const PARK: &str = "
     VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
     RETURNING seq, id, reason, line, parked_at";
 
-/// A line that the database refused for good.
+/// A line that the database refused permanently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// Its number in the trail.
+    /// The line's number in the trail.
     pub seq: u64,
-    /// Its entry's id.
+    /// The entry's id.
     pub id: String,
-    /// What the database said.
+    /// The database's error message.
     pub reason: String,
-    /// The line as it stands in the trail.
+    /// The line, as in the trail.
     pub line: String,
-    /// When it was parked, in UTC.
+    /// The time at which it was parked, in UTC.
     pub parked_at: String,
 }
 
-/// What the database holds under a line's number.
+/// What the database holds at a line's seq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
     Nothing,
@@ -83,12 +83,13 @@ pub(super) fn create(database: &Connection) -> rusqlite::Result<()> {
     database.execute_batch(SCHEMA)
 }
 
-/// Behind the last line the database holds, as a row or parked.
+/// Returns the seq after the last line in the database, whether row or parked.
 pub(super) fn next_seq(transaction: &Transaction<'_>) -> Result<u64, HookError> {
     Ok(transaction.query_row(NEXT_SEQ, (), |row| unsigned(row, 0))?)
 }
 
-/// Compares by the hash in the trail's tree, so that a line that was erased meanwhile is still the same line.
+/// Compares the line with the one that the database holds at the same seq. Compares leaf hashes, so that a line
+/// that was erased since then is still the same.
 pub(super) fn held(transaction: &Transaction<'_>, line: &RecordedEntry<'_>) -> Result<Held, HookError> {
     let mut held = transaction.prepare_cached(HELD)?;
     let text: Option<String> = held.query_row(params![signed(line.seq())?], |row| row.get(0)).optional()?;
@@ -98,10 +99,10 @@ pub(super) fn held(transaction: &Transaction<'_>, line: &RecordedEntry<'_>) -> R
     Ok(if is_same { Held::Same } else { Held::Other })
 }
 
-/// Inserts a line whose number is free. The primary key makes at least once exactly once.
+/// Inserts a line at a free seq. The primary key turns at-least-once delivery into exactly once.
 ///
 /// # Errors
-/// Where the database cannot be written, and where it holds the line's entry under another number.
+/// Fails if the database cannot be written, or holds the entry's id at another seq.
 pub(super) fn insert(
     transaction: &mut Transaction<'_>,
     line: &RecordedEntry<'_>,
@@ -122,7 +123,7 @@ pub(super) fn insert(
         entry.reference_no,
         line.line(),
     ];
-    // Dropped without a commit it takes back whatever triggers did before one of them refused.
+    // If it is dropped without a commit, it rolls back what triggers did before one of them refused.
     let savepoint = transaction.savepoint()?;
     let inserted = savepoint.prepare_cached(INSERT)?.execute(values);
     let reason = match inserted {
@@ -137,7 +138,7 @@ pub(super) fn insert(
     drop(savepoint);
     let known = "SELECT 1 FROM audit WHERE id = ?1";
     if transaction.query_row(known, params![id], |_| Ok(())).optional()?.is_some() {
-        return Err(of_another_trail(line.seq()));
+        return Err(wrong_trail(line.seq()));
     }
     Ok(Inserted::Refused(reason))
 }
@@ -157,23 +158,24 @@ pub(super) fn parked(database: &Connection) -> rusqlite::Result<Vec<Parked>> {
     rows.query_map((), to_parked)?.collect()
 }
 
-/// False where it is no longer there.
+/// Deletes a parked line. Returns `false` if it is no longer in the table.
 pub(super) fn unpark(transaction: &Transaction<'_>, parked: &Parked) -> Result<bool, HookError> {
     let removed = "DELETE FROM audit_parked WHERE seq = ?1 AND line = ?2";
     Ok(transaction.execute(removed, params![signed(parked.seq)?, parked.line])? == 1)
 }
 
-pub(super) fn note_reason(database: &Connection, seq: u64, reason: &str) -> Result<(), HookError> {
+pub(super) fn update_reason(database: &Connection, seq: u64, reason: &str) -> Result<(), HookError> {
     database.execute("UPDATE audit_parked SET reason = ?2 WHERE seq = ?1", params![signed(seq)?, reason])?;
     Ok(())
 }
 
-/// Never parked: the whole copy would be wrong, and somebody must look.
-pub(super) fn of_another_trail(seq: u64) -> HookError {
-    io::Error::other(format!("the database holds another trail's line {seq}")).into()
+/// The error for a line of another trail. Such a line is never parked: the whole copy would be wrong, and an
+/// administrator must decide.
+pub(super) fn wrong_trail(seq: u64) -> HookError {
+    io::Error::other(format!("line {seq} in the database is from another trail")).into()
 }
 
-/// What is left of an erased line has no id any more, only its hash.
+/// Returns the entry's id. An erased line has no id, only its hash.
 fn id_of(entry: &StoredEntry) -> String {
     if entry.erased.is_empty() { entry.id.clone() } else { format!("erased:{}", entry.erased) }
 }

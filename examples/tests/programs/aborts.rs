@@ -1,4 +1,4 @@
-//! Clients that go away: before the head of the response, within its body, within their own body.
+//! Clients that disconnect: before the response's head, during its body, or during the request's body.
 
 use serde_json::json;
 
@@ -7,29 +7,29 @@ use crate::server::{Server, Service};
 use crate::trail;
 
 for_each_service! {
-    a_client_that_leaves_before_the_head_leaves_one_aborted_entry,
-    a_request_that_waits_keeps_its_context_and_is_completed_when_released,
-    a_client_that_leaves_within_the_body_leaves_one_body_aborted_entry,
-    a_client_that_leaves_within_its_own_body_leaves_one_entry_and_no_invoice,
+    a_disconnect_before_the_head_is_recorded_as_aborted,
+    a_waiting_request_keeps_its_context,
+    a_disconnect_during_the_body_is_recorded_as_aborted,
+    an_incomplete_request_body_posts_no_invoice,
 }
 
 /// Sends a request for the valuation and waits until its handler runs.
 fn begin_valuation(server: &Server, id: &str) -> Client {
     let mut client = server.client();
     client.send(&Request::get("/reports/slow").token(MANAGER).id(id).to_bytes());
-    trail::wait_for_entry(&server.logs(), "the handler's beginning", |entry| {
+    trail::wait_for_entry(&server.logs(), "the start of the handler", |entry| {
         entry.request_id == id && entry.description == "Stock valuation begun"
     });
     client
 }
 
-fn a_client_that_leaves_before_the_head_leaves_one_aborted_entry(service: Service) {
+fn a_disconnect_before_the_head_is_recorded_as_aborted(service: Service) {
     let server = Server::start(service);
     let ids: Vec<String> = (0..20).map(|number| format!("gone-{number}")).collect();
     let clients: Vec<Client> = ids.iter().map(|id| begin_valuation(&server, id)).collect();
     drop(clients);
     for id in &ids {
-        // Seen while the service runs: it is not the service's own end that ends the request.
+        // Checked while the service runs, so that it is not the service's shutdown that ends the request.
         trail::wait_for_closing(&server.logs(), id);
     }
     assert_eq!(server.ask(&Request::get("/me").token(MANAGER)).status, 200);
@@ -39,12 +39,12 @@ fn a_client_that_leaves_before_the_head_leaves_one_aborted_entry(service: Servic
         assert_eq!(trail::ending(closing), ("WARNING", Some(499), false, "client_aborted"));
         assert_eq!(closing.description, "HTTP GET /reports/slow aborted by the client before a response");
         assert_eq!((closing.user.as_str(), closing.action.as_str()), ("thida", "READ"));
-        assert_eq!(trail::recorded_in(&entries, id).len(), 1, "it begun and never finished");
+        assert_eq!(trail::recorded_in(&entries, id).len(), 1, "it began and did not finish");
     }
     assert_eq!(trail::closings(&entries).len(), ids.len() + 1);
 }
 
-fn a_request_that_waits_keeps_its_context_and_is_completed_when_released(service: Service) {
+fn a_waiting_request_keeps_its_context(service: Service) {
     let server = Server::start(service);
     let mut waiting = begin_valuation(&server, "patient");
     let release = server.ask(&Request::post("/reports/release", &json!({})).token(MANAGER).id("release"));
@@ -59,8 +59,8 @@ fn a_request_that_waits_keeps_its_context_and_is_completed_when_released(service
     assert!(recorded.iter().all(|entry| entry.user == "thida" && entry.company_id == "CO-001"));
 }
 
-fn a_client_that_leaves_within_the_body_leaves_one_body_aborted_entry(service: Service) {
-    // More than the kernel's buffers take on both sides of a connection, by far.
+fn a_disconnect_during_the_body_is_recorded_as_aborted(service: Service) {
+    // Far more than the kernel's socket buffers hold.
     const CHUNKS: u64 = 2_000;
     const CHUNK_LEN: u64 = 66_000;
     const READ: u64 = 1_000_000;
@@ -89,7 +89,7 @@ fn a_client_that_leaves_within_the_body_leaves_one_body_aborted_entry(service: S
     assert_eq!(trail::closings(&entries).len(), 2);
 }
 
-fn a_client_that_leaves_within_its_own_body_leaves_one_entry_and_no_invoice(service: Service) {
+fn an_incomplete_request_body_posts_no_invoice(service: Service) {
     let server = Server::start(service);
     let invoice = json!({"reference_no": "SI-1", "customer": "Golden Trading Co.", "amount": 1});
     let bytes = Request::post("/sales/invoice", &invoice).token(MANAGER).id("torn").to_bytes();

@@ -1,5 +1,5 @@
-//! Clients and networks at their worst, over real sockets: each request that reached the service has exactly one closing entry, and
-//! what is no request has none. Clients that merely leave are in `aborts.rs`, the service's own end in `stops.rs`.
+//! Malformed input and misbehaving clients over real sockets. Each request that reaches the service has exactly
+//! one closing entry; anything else has none. `aborts.rs` tests disconnects and `stops.rs` shutdown.
 
 mod http2;
 mod sockets;
@@ -12,54 +12,54 @@ use crate::server::{Server, Service};
 use crate::trail;
 
 for_axum_and_actix! {
-    a_panic_in_handler_extractor_or_body_leaves_one_entry_and_the_service_goes_on,
-    timeouts_above_and_below_leave_one_entry_each,
+    a_panic_in_handler_extractor_or_body_leaves_one_entry,
+    timeouts_outside_and_inside_leave_one_entry_each,
 }
 
-/// Shows that the service is still there.
-fn still_answers(server: &Server) {
-    assert_eq!(server.ask(&Request::get("/me").token(MANAGER).id("still-there")).status, 200);
+/// Checks that the service still answers.
+fn assert_answers(server: &Server) {
+    assert_eq!(server.ask(&Request::get("/me").token(MANAGER).id("check")).status, 200);
 }
 
-/// The closing entries of all requests but that one.
+/// Stops the service and returns the closing entries of all requests except that of [`assert_answers`].
 fn closings_of(server: Server) -> Vec<StoredEntry> {
     let entries = server.stop();
-    let closings = trail::closings(&entries).into_iter().filter(|entry| entry.request_id != "still-there");
+    let closings = trail::closings(&entries).into_iter().filter(|entry| entry.request_id != "check");
     closings.cloned().collect()
 }
 
-fn a_panic_in_handler_extractor_or_body_leaves_one_entry_and_the_service_goes_on(service: Service) {
+fn a_panic_in_handler_extractor_or_body_leaves_one_entry(service: Service) {
     let server = Server::start(service);
-    let places = [
+    let panics = [
         ("/reports/panic", "cash flow: the opening balance is missing"),
         ("/reports/panic/extractor", "period: the calendar has no such year"),
         ("/reports/panic/body", "ledger: page 2 is missing"),
     ];
-    for (path, _) in places {
+    for (path, _) in panics {
         let mut client = server.client();
         client.send(&Request::get(path).token(MANAGER).id(path).to_bytes());
         let answer = client.receive_to_end();
-        assert!(!answer.ends_with(b"0\r\n\r\n"), "{path}: the client sees that something is missing");
+        assert!(!answer.ends_with(b"0\r\n\r\n"), "{path}: the client can tell that the body is incomplete");
     }
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
-    assert_eq!(closings.len(), places.len());
-    for (path, why) in places {
+    assert_eq!(closings.len(), panics.len());
+    for (path, why) in panics {
         let closing = trail::closing(&closings, path);
         assert_eq!(trail::ending(closing), ("ERROR", Some(500), false, "panicked"), "{path}");
         assert!(closing.metadata["error"].as_str().unwrap().starts_with(why), "{:?}", closing.metadata);
     }
 }
 
-fn timeouts_above_and_below_leave_one_entry_each(service: Service) {
+fn timeouts_outside_and_inside_leave_one_entry_each(service: Service) {
     let server = Server::start(service);
-    let above = server.ask(&Request::get("/hasty/valuation").token(MANAGER).id("above"));
-    assert_eq!(above.status, 408);
-    let below = server.ask(&Request::get("/reports/estimate").token(MANAGER).id("below"));
-    assert_eq!(below.status, 503);
+    let outside = server.ask(&Request::get("/timed/valuation").token(MANAGER).id("outside"));
+    assert_eq!(outside.status, 408);
+    let inside = server.ask(&Request::get("/reports/estimate").token(MANAGER).id("inside"));
+    assert_eq!(inside.status, 503);
     let closings = closings_of(server);
     assert_eq!(closings.len(), 2);
     let ending = |id| trail::ending(trail::closing(&closings, id));
-    assert_eq!(ending("above"), ("WARNING", Some(499), false, "client_aborted"), "it was dropped");
-    assert_eq!(ending("below"), ("ERROR", Some(503), false, "completed"));
+    assert_eq!(ending("outside"), ("WARNING", Some(499), false, "client_aborted"), "it was dropped");
+    assert_eq!(ending("inside"), ("ERROR", Some(503), false, "completed"));
 }

@@ -1,4 +1,4 @@
-//! What the business did, in its own words: exact money, exact changes, and nothing recorded of what was not done.
+//! Business entries: exact amounts, exact changes, and no entry for what was not done.
 
 use auditx_core::Amount;
 use serde_json::{Value, json};
@@ -9,9 +9,9 @@ use crate::trail;
 
 for_each_service! {
     an_invoice_keeps_the_digits_of_its_amount,
-    an_invoice_that_is_refused_leaves_only_its_closing_entry,
-    stock_is_issued_until_there_is_none,
-    a_credit_limit_is_recorded_as_a_change_and_only_for_managers,
+    a_refused_invoice_leaves_only_its_closing_entry,
+    issuing_more_than_the_stock_is_refused,
+    only_managers_change_credit_limits,
 }
 
 fn invoice(reference_no: &str, amount: impl Into<Value>) -> Request {
@@ -33,7 +33,7 @@ fn an_invoice_keeps_the_digits_of_its_amount(service: Service) {
         let answer = server.ask(&invoice(reference_no, amount.clone()));
         assert_eq!((answer.status, &answer.json()["amount"]), (201, &json!(digits)), "{reference_no}");
         let id = &answer.json()["entry_id"];
-        trail::wait_for_entry(&server.logs(), "the entry that the answer names", |entry| {
+        trail::wait_for_entry(&server.logs(), "the entry that the response names", |entry| {
             id == &json!(entry.id)
         });
     }
@@ -50,7 +50,7 @@ fn an_invoice_keeps_the_digits_of_its_amount(service: Service) {
     }
 }
 
-fn an_invoice_that_is_refused_leaves_only_its_closing_entry(service: Service) {
+fn a_refused_invoice_leaves_only_its_closing_entry(service: Service) {
     let server = Server::start(service);
     assert_eq!(server.ask(&invoice("SI-1", 1)).status, 201);
     assert_eq!(server.ask(&invoice("SI-1", 2).header("X-Company-ID", "x")).status, 409);
@@ -66,10 +66,10 @@ fn an_invoice_that_is_refused_leaves_only_its_closing_entry(service: Service) {
         assert_eq!((closing.level.as_str(), closing.success), ("WARNING", false));
     }
     let conflict = entries.iter().find(|entry| entry.status == Some(409)).unwrap();
-    assert_eq!(conflict.metadata["error"], "invoice SI-1 was posted before");
+    assert_eq!(conflict.metadata["error"], "invoice SI-1 is already posted");
 }
 
-fn stock_is_issued_until_there_is_none(service: Service) {
+fn issuing_more_than_the_stock_is_refused(service: Service) {
     let server = Server::start(service);
     let issue = |id, product: &str, quantity: u32| {
         let body = json!({
@@ -90,13 +90,13 @@ fn stock_is_issued_until_there_is_none(service: Service) {
     });
     assert_eq!(Value::Object(issued.metadata.clone()), facts);
     assert_eq!((issued.reference_no.as_str(), issued.action.as_str()), ("SI-7", "TRANSFER"));
-    for (id, error) in [("more", "of SKU-1002 only 1 are on hand"), ("other", "there is no product SKU-9")] {
+    for (id, error) in [("more", "only 1 of SKU-1002 in stock"), ("other", "no product SKU-9")] {
         assert!(trail::recorded_in(&entries, id).is_empty());
         assert_eq!(trail::closing(&entries, id).metadata["error"], error);
     }
 }
 
-fn a_credit_limit_is_recorded_as_a_change_and_only_for_managers(service: Service) {
+fn only_managers_change_credit_limits(service: Service) {
     let server = Server::start(service);
     let set = |id, token, customer: &str, limit: u64| {
         let path = format!("/customers/{customer}/credit-limit");
@@ -104,7 +104,7 @@ fn a_credit_limit_is_recorded_as_a_change_and_only_for_managers(service: Service
     };
     assert_eq!(set("manager", MANAGER, "CUST-220", 1_000_000), 200);
     assert_eq!(set("clerk", CLERK, "CUST-220", 9_999_999), 403);
-    assert_eq!(set("nobody", MANAGER, "CUST-9", 1), 404);
+    assert_eq!(set("unknown", MANAGER, "CUST-9", 1), 404);
     let entries = server.stop();
 
     let recorded = trail::recorded_in(&entries, "manager");
@@ -121,5 +121,5 @@ fn a_credit_limit_is_recorded_as_a_change_and_only_for_managers(service: Service
     let denied = recorded[0];
     assert_eq!((denied.level.as_str(), denied.user.as_str(), denied.success), ("SECURITY", "kyaw", false));
     assert_eq!(denied.metadata["reason"], "only a manager may change a credit limit");
-    assert!(trail::recorded_in(&entries, "nobody").is_empty());
+    assert!(trail::recorded_in(&entries, "unknown").is_empty());
 }

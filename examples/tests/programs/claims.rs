@@ -1,4 +1,4 @@
-//! What clients claim, and what must not be stored: addresses, ids, sessions, tokens.
+//! Untrusted values from clients (addresses, ids), and values that must not be stored (sessions, tokens).
 
 use serde_json::json;
 
@@ -7,22 +7,22 @@ use crate::server::{Server, Service};
 use crate::trail;
 
 for_each_service! {
-    a_forged_address_or_company_is_not_believed,
-    a_trusted_proxy_names_the_client_and_is_kept,
-    a_hostile_request_id_is_replaced_and_noted,
-    a_header_no_http_message_may_have_is_refused_by_the_server,
-    a_session_is_recorded_by_its_hash_only,
+    forged_address_and_company_headers_are_ignored,
+    a_trusted_proxy_determines_the_client_address,
+    an_invalid_request_id_is_replaced_and_recorded,
+    invalid_header_bytes_are_refused_by_the_server,
+    only_the_hash_of_a_session_is_recorded,
     secrets_in_a_query_are_masked,
-    what_a_client_puts_into_the_wrong_field_is_not_recorded,
-    a_wrong_token_is_refused_and_recorded_without_the_token,
-    guessing_tokens_becomes_critical,
+    a_secret_in_the_wrong_field_is_not_recorded,
+    a_wrong_token_is_recorded_without_the_token,
+    repeated_wrong_tokens_are_recorded_as_critical,
 }
 
 fn me() -> Request {
     Request::get("/me").token(MANAGER)
 }
 
-fn a_forged_address_or_company_is_not_believed(service: Service) {
+fn forged_address_and_company_headers_are_ignored(service: Service) {
     let server = Server::start(service);
     let forged = me()
         .id("forged")
@@ -41,7 +41,7 @@ fn a_forged_address_or_company_is_not_believed(service: Service) {
     assert!(!closing.metadata.contains_key("peer"), "{:?}", closing.metadata);
 }
 
-fn a_trusted_proxy_names_the_client_and_is_kept(service: Service) {
+fn a_trusted_proxy_determines_the_client_address(service: Service) {
     let server = Server::start_with(service, &["--trust-proxy", "10.0.0.0/8", "--trust-proxy", "127.0.0.1"]);
     let ask = |id, forwarded: &str| server.ask(&me().id(id).header("X-Forwarded-For", forwarded)).json();
     assert_eq!(ask("one", "6.6.6.6, 198.51.100.7")["ip"], "198.51.100.7");
@@ -59,7 +59,7 @@ fn a_trusted_proxy_names_the_client_and_is_kept(service: Service) {
     }
 }
 
-fn a_hostile_request_id_is_replaced_and_noted(service: Service) {
+fn an_invalid_request_id_is_replaced_and_recorded(service: Service) {
     let long = "a".repeat(200);
     let hostile: [&[u8]; 7] = [
         b"two words",
@@ -74,16 +74,16 @@ fn a_hostile_request_id_is_replaced_and_noted(service: Service) {
     let mut ids = Vec::new();
     for id in hostile {
         let answer = server.ask(&me().header("X-Request-ID", id));
-        assert!(is_uuid(answer.id()), "{:?} came back", answer.id());
-        assert_eq!(answer.json()["request_id"], answer.id(), "the handler sees the same one");
+        assert!(is_uuid(answer.id()), "{:?} was returned", answer.id());
+        assert_eq!(answer.json()["request_id"], answer.id(), "the handler sees the same id");
         ids.push(answer.id().to_owned());
     }
     let empty = server.ask(&me().header("X-Request-ID", ""));
     assert!(is_uuid(empty.id()));
     let entries = server.stop();
     for (id, refused) in ids.iter().zip(hostile) {
-        let noted = &trail::closing(&entries, id).metadata["refused_request_id"];
-        assert_eq!(*noted, *String::from_utf8_lossy(refused), "as it came, escaped in the line");
+        let recorded = &trail::closing(&entries, id).metadata["refused_request_id"];
+        assert_eq!(*recorded, *String::from_utf8_lossy(refused), "as received, escaped in the line");
     }
     assert_eq!(trail::closings(&entries).len(), hostile.len() + 1);
 }
@@ -93,16 +93,16 @@ fn is_uuid(text: &str) -> bool {
     groups == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
-fn a_header_no_http_message_may_have_is_refused_by_the_server(service: Service) {
+fn invalid_header_bytes_are_refused_by_the_server(service: Service) {
     let server = Server::start(service);
     for id in [b"\x1b[31mred".as_slice(), b"nul\0byte"] {
         let answer = server.ask(&me().header("X-Request-ID", id));
         assert_eq!(answer.status, 400);
     }
-    assert!(trail::closings(&server.stop()).is_empty(), "no middleware ever saw these requests");
+    assert!(trail::closings(&server.stop()).is_empty(), "these requests do not reach the middleware");
 }
 
-fn a_session_is_recorded_by_its_hash_only(service: Service) {
+fn only_the_hash_of_a_session_is_recorded(service: Service) {
     const SESSION: &str = "s3ss10n-5f0c9a77e1";
     let server = Server::start(service);
     let invoice = json!({"reference_no": "SI-1", "customer": "Golden Trading Co.", "amount": 1});
@@ -133,7 +133,7 @@ fn secrets_in_a_query_are_masked(service: Service) {
     );
 }
 
-fn what_a_client_puts_into_the_wrong_field_is_not_recorded(service: Service) {
+fn a_secret_in_the_wrong_field_is_not_recorded(service: Service) {
     const SECRET: &str = "hunter2-77c0ffee";
     let server = Server::start(service);
     let path = "/customers/CUST-220/credit-limit";
@@ -144,7 +144,7 @@ fn what_a_client_puts_into_the_wrong_field_is_not_recorded(service: Service) {
     assert_eq!(trail::closing(&entries, "wrong").status, Some(answer.status));
 }
 
-fn a_wrong_token_is_refused_and_recorded_without_the_token(service: Service) {
+fn a_wrong_token_is_recorded_without_the_token(service: Service) {
     const GUESS: &str = "demo-guess-0badcafe";
     let server = Server::start(service);
     let answer = server.ask(&Request::get("/me").token(GUESS).id("guess"));
@@ -168,7 +168,7 @@ fn a_wrong_token_is_refused_and_recorded_without_the_token(service: Service) {
     }
 }
 
-fn guessing_tokens_becomes_critical(service: Service) {
+fn repeated_wrong_tokens_are_recorded_as_critical(service: Service) {
     let server = Server::start(service);
     for number in 0..7 {
         server.ask(&Request::get("/me").token(&format!("guess-{number}")));

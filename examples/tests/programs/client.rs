@@ -1,4 +1,4 @@
-//! A client that says exactly the bytes a test wants said, over one connection that it keeps.
+//! An HTTP/1 client that sends exactly the given bytes over one connection.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ pub(crate) const MANAGER: &str = ACCOUNTS[0].0;
 /// A clerk's token.
 pub(crate) const CLERK: &str = ACCOUNTS[1].0;
 
-/// A request as it goes over the wire.
+/// An encoded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     head: Vec<u8>,
@@ -66,7 +66,7 @@ impl Request {
     }
 }
 
-/// A response as it came.
+/// A decoded response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -79,9 +79,9 @@ impl Response {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The id the service says the request has.
+    /// Returns the request id that the service assigned.
     pub(crate) fn id(&self) -> &str {
-        self.header("x-request-id").expect("a response has its request's id")
+        self.header("x-request-id").expect("a response has the request id")
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -101,31 +101,30 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// The same connection, for a thread that only sends.
+    /// Returns a second handle to the connection, for a thread that only sends.
     pub(crate) fn try_clone(&self) -> Self {
         Self(BufReader::new(self.0.get_ref().try_clone().unwrap()))
     }
 
-    /// Sends as much as the other side takes.
+    /// Sends as much as the server accepts.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) {
-        ended(self.0.get_mut().write_all(bytes));
+        unless_closed(self.0.get_mut().write_all(bytes));
     }
 
-    /// Says that nothing more comes, and goes on listening.
+    /// Closes the sending half of the connection.
     pub(crate) fn finish_sending(&mut self) {
         self.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// Goes away with a reset instead of a goodbye.
+    /// Closes the connection with a TCP reset.
     pub(crate) fn reset(self) {
         rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(std::time::Duration::ZERO)).unwrap();
     }
 
-    /// What comes, until the other side ends.
+    /// Reads until the server closes or resets the connection.
     pub(crate) fn receive_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // A reset ends it as well as a goodbye.
-        ended(self.0.read_to_end(&mut bytes));
+        unless_closed(self.0.read_to_end(&mut bytes));
         bytes
     }
 
@@ -137,13 +136,13 @@ impl Client {
         self.try_ask(request).expect("the service answers")
     }
 
-    /// The answer; none where the connection ends before it is whole.
+    /// Sends a request and returns the response; `None` if the connection ends before the response is complete.
     pub(crate) fn try_ask(&mut self, request: &Request) -> Option<Response> {
         self.0.get_mut().write_all(&request.to_bytes()).ok()?;
         self.receive()
     }
 
-    /// The next response, with its whole body; none where the connection ends before.
+    /// Reads the next response with its body; `None` if the connection ends first.
     pub(crate) fn receive(&mut self) -> Option<Response> {
         let mut response = self.receive_head()?;
         if response.header("transfer-encoding") == Some("chunked") {
@@ -157,7 +156,7 @@ impl Client {
         Some(response)
     }
 
-    /// The next response's head; its body stays on the wire.
+    /// Reads the head of the next response, and leaves its body unread.
     pub(crate) fn receive_head(&mut self) -> Option<Response> {
         let status = self.receive_line()?.split(' ').nth(1).unwrap().parse().unwrap();
         let mut headers = Vec::new();
@@ -171,15 +170,15 @@ impl Client {
 
     pub(crate) fn receive_bytes(&mut self, len: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; len];
-        ended(self.0.read_exact(&mut bytes))?;
+        unless_closed(self.0.read_exact(&mut bytes))?;
         Some(bytes)
     }
 
-    /// The rest of a chunked body, with something else to do before each chunk; gives its length.
-    pub(crate) fn receive_chunks(&mut self, mut meanwhile: impl FnMut(usize)) -> usize {
+    /// Reads the rest of a chunked body and returns its length. Calls `before_chunk` before each chunk.
+    pub(crate) fn receive_chunks(&mut self, mut before_chunk: impl FnMut(usize)) -> usize {
         let mut len = 0;
         for number in 0.. {
-            meanwhile(number);
+            before_chunk(number);
             match self.receive_chunk().unwrap() {
                 Some(chunk) => len += chunk.len(),
                 None => break,
@@ -188,28 +187,28 @@ impl Client {
         len
     }
 
-    /// A chunk of a chunked body; none inside where it was the last.
+    /// Reads a chunk of a chunked body; `Some(None)` after the last one.
     fn receive_chunk(&mut self) -> Option<Option<Vec<u8>>> {
         let len = usize::from_str_radix(&self.receive_line()?, 16).unwrap();
         let chunk = self.receive_bytes(len)?;
-        assert_eq!(self.receive_line()?, "", "a chunk ends with a line's end");
+        assert_eq!(self.receive_line()?, "", "a chunk ends with a line break");
         Some((len > 0).then_some(chunk))
     }
 
     fn receive_line(&mut self) -> Option<String> {
         let mut line = String::new();
-        ended(self.0.read_line(&mut line))?;
+        unless_closed(self.0.read_line(&mut line))?;
         Some(line.strip_suffix("\r\n")?.to_owned())
     }
 }
 
-/// None where the other side has gone. That it says nothing for too long is a failure.
-fn ended<T>(outcome: std::io::Result<T>) -> Option<T> {
-    match outcome {
+/// Returns `None` if the server has closed the connection. Panics on any other error, such as a timeout.
+fn unless_closed<T>(result: std::io::Result<T>) -> Option<T> {
+    match result {
         Ok(value) => Some(value),
         Err(error) => {
-            let gone = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
-            assert!(gone.contains(&error.kind()), "reading a response: {error}");
+            let closed = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+            assert!(closed.contains(&error.kind()), "cannot read a response: {error}");
             None
         }
     }

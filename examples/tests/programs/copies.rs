@@ -1,4 +1,4 @@
-//! The copy in SQLite: every line once, whatever happens to the database and to the process.
+//! The SQLite copy has every line exactly once, whatever happens to the database or the process.
 
 mod fixture;
 mod parked;
@@ -14,7 +14,7 @@ use crate::trail;
 use fixture::fixture;
 
 #[test]
-fn a_copy_has_every_line_once_however_often_it_runs() {
+fn a_repeated_copy_has_every_line_once() {
     let fixture = fixture();
     fixture.run();
     let first = fixture.compare();
@@ -22,12 +22,12 @@ fn a_copy_has_every_line_once_however_often_it_runs() {
     assert_eq!(
         fixture.compare(),
         2 * first,
-        "where the first run begins the trail, the second notes its checkpoint"
+        "the first run creates the trail; the second records its checkpoint"
     );
 }
 
 #[test]
-fn the_columns_say_what_the_line_says() {
+fn the_columns_match_the_line() {
     let fixture = fixture();
     fixture.run();
     let database = Connection::open(&fixture.database).unwrap();
@@ -67,7 +67,7 @@ fn a_locked_database_delays_the_copy_and_loses_nothing() {
 }
 
 #[test]
-fn a_database_whose_place_is_missing_delays_the_copy_and_loses_nothing() {
+fn a_missing_directory_delays_the_copy_and_loses_nothing() {
     let mut fixture = fixture();
     let mounted = fixture.directory.path().join("not-mounted-yet");
     fixture.database = mounted.join("audit.db");
@@ -79,12 +79,12 @@ fn a_database_whose_place_is_missing_delays_the_copy_and_loses_nothing() {
 }
 
 #[test]
-fn what_one_run_could_not_copy_the_next_one_copies() {
+fn the_next_run_copies_what_is_missing() {
     let mut fixture = fixture();
     let mounted = fixture.directory.path().join("not-mounted-yet");
     fixture.database = mounted.join("audit.db");
     let mut process = fixture.start("1");
-    assert!(!process.wait().success(), "it says that the copy is not complete");
+    assert!(!process.wait().success(), "it reports that the copy is incomplete");
     assert!(process.stderr().contains("the followers"), "{}", process.stderr());
     let recorded = trail::read(&fixture.logs());
     assert_eq!(recorded.last().and_then(trail::kind), Some("close"), "the trail itself is complete");
@@ -94,7 +94,7 @@ fn what_one_run_could_not_copy_the_next_one_copies() {
 }
 
 #[test]
-fn a_process_killed_while_the_database_is_locked_loses_and_doubles_nothing() {
+fn a_kill_while_the_database_is_locked_loses_nothing() {
     let fixture = fixture();
     fixture.run();
     for _ in 0..3 {
@@ -102,7 +102,7 @@ fn a_process_killed_while_the_database_is_locked_loses_and_doubles_nothing() {
         let lock = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
         let before = trail::read(&fixture.logs()).len();
         let mut process = fixture.start("3600");
-        // Its own entries are in the trail, none of them is in the database.
+        // Its entries are in the trail but not in the database.
         wait_for("its last entry", || (trail::read(&fixture.logs()).len() >= before + 6).then_some(()));
         process.signal(Signal::KILL);
         assert!(!process.wait().success());
@@ -113,7 +113,7 @@ fn a_process_killed_while_the_database_is_locked_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_database_that_was_lost_or_put_back_from_a_backup_is_filled_up_from_the_trail() {
+fn a_lost_or_restored_database_is_filled_up_from_the_trail() {
     let fixture = fixture();
     fixture.run();
     let backup = fixture.directory.path().join("backup.db");
@@ -128,26 +128,26 @@ fn a_database_that_was_lost_or_put_back_from_a_backup_is_filled_up_from_the_trai
 }
 
 #[test]
-fn a_database_of_another_trail_is_refused_loudly() {
+fn a_database_of_another_trail_is_refused() {
     let fixture = fixture();
     fixture.run();
     fs::remove_dir_all(fixture.logs()).unwrap();
     AuditLogger::open(Config::new(fixture.logs())).unwrap().close(PATIENCE).unwrap();
     let mut process = fixture.start("3600");
-    fixture.wait_for_failures("the database holds another trail's line 0", 1);
+    fixture.wait_for_failures("line 0 in the database is from another trail", 1);
     process.signal(Signal::TERM);
     assert!(!process.wait().success());
 }
 
 #[test]
-fn a_database_of_another_trail_that_is_shorter_is_not_filled_up() {
+fn a_shorter_database_of_another_trail_is_refused() {
     let (other, fixture) = (fixture(), fixture());
     other.run();
     fixture.run();
     fixture.run();
     fs::copy(&other.database, &fixture.database).unwrap();
     let mut process = fixture.start("3600");
-    fixture.wait_for_failures("the database holds another trail's line", 1);
+    fixture.wait_for_failures("in the database is from another trail", 1);
     process.signal(Signal::TERM);
     assert!(!process.wait().success());
     fs::copy(&fixture.database, &other.database).unwrap();
@@ -155,7 +155,7 @@ fn a_database_of_another_trail_that_is_shorter_is_not_filled_up() {
 }
 
 #[test]
-fn a_line_that_was_erased_is_still_the_same_line() {
+fn an_erased_line_is_still_the_same_line() {
     let fixture = fixture();
     fixture.run();
     let logger = AuditLogger::open(Config::new(fixture.logs())).unwrap();
@@ -164,7 +164,7 @@ fn a_line_that_was_erased_is_still_the_same_line() {
         logger.erase(sale.seq, "a test").unwrap();
     }
     logger.close(PATIENCE).unwrap();
-    // The follower begins anew and meets what is left of the two lines.
+    // The follower starts from the first line and reads the stubs of the two erased lines.
     fs::remove_file(fixture.logs().join(".auditx/cursors/sqlite")).unwrap();
     fixture.run();
     fs::remove_file(&fixture.database).unwrap();

@@ -1,4 +1,4 @@
-//! Many clients at once, each on a connection it keeps: every request has one closing entry, its own.
+//! Many concurrent clients, each on its own connection: every request has exactly one closing entry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Barrier;
@@ -13,14 +13,14 @@ use crate::server::{Server, Service};
 use crate::trail;
 
 for_each_service! {
-    each_request_of_a_crowd_has_one_closing_entry_of_its_own,
+    each_concurrent_request_has_one_closing_entry,
 }
 
 const CLIENTS: usize = 200;
 
-/// A request that was answered, and what the trail must say of it.
+/// A request that was answered, and what the trail must hold for it.
 struct Answered {
-    /// None where nobody had to sign in.
+    /// `None` for a path that needs no authentication.
     account: Option<&'static Account>,
     id: String,
     method: &'static str,
@@ -34,7 +34,7 @@ struct Recorded {
     amount: Option<String>,
 }
 
-fn each_request_of_a_crowd_has_one_closing_entry_of_its_own(service: Service) {
+fn each_concurrent_request_has_one_closing_entry(service: Service) {
     let server = Server::start(service);
     let all_connected = Barrier::new(CLIENTS);
     let answered: Vec<Answered> = thread::scope(|scope| {
@@ -57,10 +57,10 @@ fn each_request_of_a_crowd_has_one_closing_entry_of_its_own(service: Service) {
     let mut closings: HashMap<&str, Vec<&StoredEntry>> = HashMap::new();
     let mut recorded: HashMap<&str, Vec<&StoredEntry>> = HashMap::new();
     for entry in entries.iter().filter(|entry| trail::kind(entry).is_none()) {
-        let place = if trail::is_closing(entry) { &mut closings } else { &mut recorded };
-        place.entry(&entry.request_id).or_default().push(entry);
+        let entries = if trail::is_closing(entry) { &mut closings } else { &mut recorded };
+        entries.entry(&entry.request_id).or_default().push(entry);
     }
-    assert_eq!(closings.len(), answered.len(), "closing entries of no other request");
+    assert_eq!(closings.len(), answered.len(), "no other request has a closing entry");
     for request in &answered {
         let id = request.id.as_str();
         let [closing] = closings[id][..] else { panic!("closing entries of {id}: {:?}", closings[id]) };
@@ -101,18 +101,19 @@ fn check_actor(account: Option<&Account>, entry: &StoredEntry) {
     );
 }
 
-/// Each change begins where the one before it in the trail ended: they are recorded in the order they were made in.
+/// Checks that changes are recorded in the order in which they were made: each starts from the value that the
+/// previous one in the trail has set.
 fn check_chain_of_changes(entries: &[StoredEntry]) {
     let mut limit = json!({"terms": {"credit_limit": 500_000}});
     let changes: Vec<_> = entries.iter().filter(|entry| entry.module == "crm").collect();
-    assert_eq!(changes.len(), CLIENTS / 2, "half of the crowd are managers");
+    assert_eq!(changes.len(), CLIENTS / 2, "half of the clients are managers");
     for change in changes {
         assert_eq!(change.old_values, limit);
         limit = change.new_values.clone();
     }
 }
 
-/// What one of them does, one request after the other.
+/// The requests of one client, in sequence.
 struct Session {
     number: usize,
     token: &'static str,
@@ -128,7 +129,7 @@ impl Session {
     }
 
     fn run(mut self) -> Vec<Answered> {
-        self.look_at_myself();
+        self.get_me();
         self.post_invoice();
         self.issue_stock();
         self.set_credit_limit();
@@ -138,13 +139,13 @@ impl Session {
         self.answered
     }
 
-    fn look_at_myself(&mut self) {
+    fn get_me(&mut self) {
         let me = self.client.ask(&Request::get("/me").token(self.token));
         assert_eq!(
             (&me.json()["user"], &me.json()["request_id"]),
             (&json!(self.account.user), &json!(me.id()))
         );
-        self.remember(me.id().to_owned(), "GET", "/me", me.status, None);
+        self.add(me.id().to_owned(), "GET", "/me", me.status, None);
     }
 
     fn post_invoice(&mut self) {
@@ -155,7 +156,7 @@ impl Session {
         let answer = self.client.ask(&Request::post("/sales/invoice", &body).token(token).id(&id));
         assert_eq!((answer.status, answer.id()), (201, id.as_str()));
         let recorded = Recorded { description: "Sales invoice posted", amount: Some(amount) };
-        self.remember(id, "POST", "/sales/invoice", 201, Some(recorded));
+        self.add(id, "POST", "/sales/invoice", 201, Some(recorded));
     }
 
     fn issue_stock(&mut self) {
@@ -165,7 +166,7 @@ impl Session {
         let answer = self.client.ask(&Request::post("/inventory/issue", &body).token(self.token));
         assert_eq!(answer.status, 200);
         let recorded = Recorded { description: "Stock issued for sales order", amount: None };
-        self.remember(answer.id().to_owned(), "POST", "/inventory/issue", 200, Some(recorded));
+        self.add(answer.id().to_owned(), "POST", "/inventory/issue", 200, Some(recorded));
     }
 
     fn set_credit_limit(&mut self) {
@@ -178,17 +179,17 @@ impl Session {
             Role::Clerk => (403, "Permission denied"),
         };
         assert_eq!((answer.status, answer.id()), (status, id.as_str()));
-        self.remember(id, "PUT", path, status, Some(Recorded { description, amount: None }));
+        self.add(id, "PUT", path, status, Some(Recorded { description, amount: None }));
     }
 
     fn get(&mut self, path: &str, status: u16, description: Option<&'static str>) {
         let answer = self.client.ask(&Request::get(path).token(self.token));
         assert_eq!(answer.status, status);
         let recorded = description.map(|description| Recorded { description, amount: None });
-        self.remember(answer.id().to_owned(), "GET", path, status, recorded);
+        self.add(answer.id().to_owned(), "GET", path, status, recorded);
     }
 
-    fn remember(
+    fn add(
         &mut self,
         id: String,
         method: &'static str,

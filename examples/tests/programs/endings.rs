@@ -1,18 +1,18 @@
-//! How requests end when the client stays: errors, panics, unknown and excluded paths.
+//! Requests whose client stays connected: errors, panics, unknown and excluded paths.
 
 use crate::client::{MANAGER, Request};
 use crate::server::{Server, Service};
 use crate::trail;
 
 for_each_service! {
-    a_handler_that_panics_leaves_one_entry_and_the_service_goes_on,
-    a_handler_that_fails_is_an_error_with_its_reason,
+    a_panicking_handler_leaves_one_entry,
+    a_failed_handler_is_recorded_with_its_reason,
     an_unknown_path_is_a_warning,
-    an_excluded_path_leaves_no_entry_and_tricks_do_not_exclude,
+    only_exact_excluded_paths_leave_no_entry,
     pipelined_requests_have_one_entry_each,
 }
 
-fn a_handler_that_panics_leaves_one_entry_and_the_service_goes_on(service: Service) {
+fn a_panicking_handler_leaves_one_entry(service: Service) {
     let server = Server::start(service);
     let mut client = server.client();
     assert_eq!(client.ask(&Request::get("/me").token(MANAGER)).status, 200);
@@ -32,11 +32,11 @@ fn a_handler_that_panics_leaves_one_entry_and_the_service_goes_on(service: Servi
     assert_eq!(trail::closings(&entries).len(), 3);
 }
 
-fn a_handler_that_fails_is_an_error_with_its_reason(service: Service) {
+fn a_failed_handler_is_recorded_with_its_reason(service: Service) {
     let server = Server::start(service);
     let answer = server.ask(&Request::get("/reports/fail").token(MANAGER).id("fail"));
     assert_eq!((answer.status, answer.id()), (500, "fail"));
-    assert_eq!(answer.json()["error"], "internal error", "the client is not told more");
+    assert_eq!(answer.json()["error"], "internal error", "the client gets no details");
     let entries = server.stop();
     let closing = trail::closing(&entries, "fail");
     assert_eq!(trail::ending(closing), ("ERROR", Some(500), false, "completed"));
@@ -54,20 +54,20 @@ fn an_unknown_path_is_a_warning(service: Service) {
     assert_eq!(closing.ip, "127.0.0.1");
 }
 
-fn an_excluded_path_leaves_no_entry_and_tricks_do_not_exclude(service: Service) {
+fn only_exact_excluded_paths_leave_no_entry(service: Service) {
     let server = Server::start(service);
     for path in ["/healthz", "/healthz?verbose=1", "/healthz/"] {
         let answer = server.ask(&Request::get(path).id("probe"));
         assert_eq!(answer.id(), "probe", "{path} has a context");
     }
-    let tricks = ["/healthz/../me", "/healthz-private", "/healthz/%2e%2e/me", "/Healthz", "/docs"];
-    for path in tricks {
+    let similar = ["/healthz/../me", "/healthz-private", "/healthz/%2e%2e/me", "/Healthz", "/docs"];
+    for path in similar {
         server.ask(&Request::get(path).token(MANAGER));
     }
     let entries = server.stop();
     let endpoints: Vec<&str> =
         trail::closings(&entries).iter().map(|closing| closing.endpoint.as_str()).collect();
-    assert_eq!(endpoints, tricks);
+    assert_eq!(endpoints, similar);
 }
 
 fn pipelined_requests_have_one_entry_each(service: Service) {

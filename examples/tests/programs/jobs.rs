@@ -1,4 +1,4 @@
-//! Background jobs: a service, a Redis, and workers that are killed, stopped, and given nonsense.
+//! Background jobs: a service, a Redis server, and workers that are killed, stopped, and given invalid jobs.
 
 use std::fs;
 use std::io::Write;
@@ -27,13 +27,13 @@ CO-001,BR-MDY,SKU-1002,3,SI-2026-0044
 CO-001,BR-MDY,SKU-1001,-2,CN-2026-0001
 ";
 
-/// A queue and what workers need. Programs are started in it.
-struct Office {
+/// A Redis server and a directory for the service and its workers.
+struct Fixture {
     redis: RedisServer,
     directory: TempDir,
 }
 
-impl Office {
+impl Fixture {
     fn new() -> Self {
         Self { redis: RedisServer::start(), directory: tempfile::tempdir().unwrap() }
     }
@@ -46,19 +46,19 @@ impl Office {
         self.path("logs").join(worker)
     }
 
-    /// Puts the ledger in its place at once, whatever was there.
+    /// Creates or replaces the ledger atomically.
     fn write_ledger(&self) {
         fs::write(self.path("new"), LEDGER).unwrap();
         fs::rename(self.path("new"), self.path("ledger.csv")).unwrap();
     }
 
-    /// A ledger that nobody can read before the test writes it: a job that has begun stays at it.
-    fn withhold_ledger(&self) {
+    /// Makes the ledger a FIFO, so that a job that reads it blocks until [`Self::unblock_ledger`].
+    fn block_ledger(&self) {
         mknodat(CWD, self.path("ledger.csv"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     }
 
-    /// Gives the withheld ledger to the one who waits for it.
-    fn release_ledger(&self) {
+    /// Writes the ledger into the FIFO.
+    fn unblock_ledger(&self) {
         let mut pipe = fs::OpenOptions::new().write(true).open(self.path("ledger.csv")).unwrap();
         pipe.write_all(LEDGER.as_bytes()).unwrap();
     }
@@ -78,13 +78,13 @@ impl Office {
                 .arg(self.path("reports"))
                 .args(arguments),
         );
-        assert_eq!(worker.next_line().as_deref(), Some("taking jobs"));
+        assert_eq!(worker.next_line().as_deref(), Some("waiting for jobs"));
         worker
     }
 
-    /// Puts something into the queue that no service of ours has put there.
-    fn smuggle(&self, id: &str, bytes: &[u8]) {
-        let put = async { Queue::at(&self.redis.url()).unwrap().put(id, bytes.to_vec()).await };
+    /// Enqueues arbitrary bytes, as another program with access to Redis could.
+    fn enqueue(&self, id: &str, bytes: &[u8]) {
+        let put = async { Queue::connect(&self.redis.url()).unwrap().put(id, bytes.to_vec()).await };
         Runtime::new().unwrap().block_on(put).unwrap();
     }
 
@@ -103,40 +103,40 @@ fn export(token: &str, id: &str) -> Request {
     Request::post("/reports/export", &json!({"product_id": "SKU-1001"})).token(token).id(id)
 }
 
-/// The id of the job that was acknowledged.
+/// Returns the id of the acknowledged job.
 fn job_of(answer: &Response) -> Value {
     assert_eq!(answer.status, 202);
     assert_eq!(answer.json()["request_id"], answer.id());
     answer.json()["job_id"].clone()
 }
 
-/// Asks it to stop, as service managers do; what it has recorded in its life.
+/// Stops the worker with SIGTERM and returns all entries of its trail.
 fn stop(worker: Child, trail: &Path) -> Vec<StoredEntry> {
     worker.signal(Signal::TERM);
-    let (status, said) = worker.end();
+    let (status, printed) = worker.end();
     assert!(status.success());
-    assert_eq!(said, ["stopping after the job at hand"]);
+    assert_eq!(printed, ["stopping after the current job"]);
     let entries = trail::read(trail);
     assert_eq!(entries.last().and_then(trail::kind), Some("close"));
     entries
 }
 
-/// Attempt and description of each entry of a job.
+/// Returns attempt and description of each entry of a job.
 fn history<'e>(entries: &'e [StoredEntry], job: &Value) -> Vec<(u64, &'e str)> {
     let entries = entries.iter().filter(|entry| entry.metadata.get("job_id") == Some(job));
     entries.map(|entry| (entry.metadata["attempt"].as_u64().unwrap(), entry.description.as_str())).collect()
 }
 
 #[test]
-fn a_worker_records_what_it_does_under_the_request_that_asked_for_it() {
-    let office = Office::new();
-    office.write_ledger();
-    let (web, worker) = (office.web(), office.worker("worker-1", &[]));
+fn a_worker_records_in_the_context_of_the_request() {
+    let fixture = Fixture::new();
+    fixture.write_ledger();
+    let (web, worker) = (fixture.web(), fixture.worker("worker-1", &[]));
     let asked = [("first", MANAGER), ("second", CLERK)].map(|(id, token)| (id, web.ask(&export(token, id))));
     for (_, answer) in &asked {
-        office.wait_for("worker-1", &job_of(answer), "Report exported");
+        fixture.wait_for("worker-1", &job_of(answer), "Report exported");
     }
-    let worked = stop(worker, &office.trail_of("worker-1"));
+    let worked = stop(worker, &fixture.trail_of("worker-1"));
     let served = web.stop();
 
     for (id, answer) in &asked {
@@ -144,7 +144,7 @@ fn a_worker_records_what_it_does_under_the_request_that_asked_for_it() {
         let requested = trail::recorded_in(&served, id);
         let described: Vec<&str> = requested.iter().map(|entry| entry.description.as_str()).collect();
         assert_eq!(described, ["Report export requested"]);
-        assert_eq!(requested[0].id, job, "the job is called after the entry that asks for it");
+        assert_eq!(requested[0].id, job, "the job's id is the id of the request's entry");
         assert_eq!(trail::ending(trail::closing(&served, id)), ("AUDIT", Some(202), true, "completed"));
 
         assert_eq!(history(&worked, &job), [(1, "Report export begun"), (1, "Report exported")]);
@@ -160,145 +160,145 @@ fn a_worker_records_what_it_does_under_the_request_that_asked_for_it() {
             assert_eq!((entry.module.as_str(), entry.action.as_str()), ("reporting", "EXPORT"));
         }
         assert_eq!(
-            office.report(&job),
+            fixture.report(&job),
             "branch,product,quantity,reference\r\n\
              BR-YGN,SKU-1001,50,SI-2026-0042\r\nBR-MDY,SKU-1001,-2,CN-2026-0001\r\n",
-            "of the company that asked, and of the product"
+            "only rows of the user's company and of the product"
         );
     }
-    assert!(!trail::holds(&office.path("logs"), MANAGER.as_bytes()), "a token does not cross the queue");
+    assert!(!trail::holds(&fixture.path("logs"), MANAGER.as_bytes()), "the token is not in the queue");
 }
 
 #[test]
 fn a_free_worker_takes_jobs_between_heartbeats() {
-    let office = Office::new();
-    office.write_ledger();
-    let (web, worker) = (office.web(), office.worker("worker-1", &["--heartbeat", "3600"]));
+    let fixture = Fixture::new();
+    fixture.write_ledger();
+    let (web, worker) = (fixture.web(), fixture.worker("worker-1", &["--heartbeat", "3600"]));
     for number in 0..20 {
         let job = job_of(&web.ask(&export(MANAGER, &number.to_string())));
-        office.wait_for("worker-1", &job, "Report exported");
+        fixture.wait_for("worker-1", &job, "Report exported");
     }
-    stop(worker, &office.trail_of("worker-1"));
+    stop(worker, &fixture.trail_of("worker-1"));
 }
 
 #[test]
-fn a_worker_killed_in_the_middle_of_a_job_leaves_it_to_the_next() {
-    let office = Office::new();
-    office.withhold_ledger();
-    let (web, killed) = (office.web(), office.worker("worker-1", &[]));
+fn another_worker_takes_the_job_of_a_killed_one() {
+    let fixture = Fixture::new();
+    fixture.block_ledger();
+    let (web, killed) = (fixture.web(), fixture.worker("worker-1", &[]));
     let job = job_of(&web.ask(&export(MANAGER, "killed")));
-    office.wait_for("worker-1", &job, "Report export begun");
+    fixture.wait_for("worker-1", &job, "Report export begun");
     killed.signal(Signal::KILL);
     assert!(!killed.end().0.success());
 
-    office.write_ledger();
-    let next = office.worker("worker-2", &[]);
-    office.wait_for("worker-2", &job, "Report exported");
-    assert!(office.report(&job).contains("SI-2026-0042"));
-    let worked = stop(next, &office.trail_of("worker-2"));
+    fixture.write_ledger();
+    let next = fixture.worker("worker-2", &[]);
+    fixture.wait_for("worker-2", &job, "Report exported");
+    assert!(fixture.report(&job).contains("SI-2026-0042"));
+    let worked = stop(next, &fixture.trail_of("worker-2"));
     assert_eq!(history(&worked, &job), [(1, "Report export begun"), (1, "Report exported")]);
     assert!(trail::recorded_in(&worked, "killed").iter().all(|entry| entry.user == "thida"));
 
-    // The next process with that trail writes what the killed one had accepted.
-    let config = Config::new(office.path("logs")).instance("worker-1");
+    // The next process that opens the trail writes the entries that the killed one had accepted.
+    let config = Config::new(fixture.path("logs")).instance("worker-1");
     AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
-    let left = trail::read(&office.trail_of("worker-1"));
+    let left = trail::read(&fixture.trail_of("worker-1"));
     assert_eq!(history(&left, &job), [(1, "Report export begun")]);
 }
 
 #[test]
-fn a_job_that_takes_longer_than_three_heartbeats_stays_with_its_worker() {
-    let office = Office::new();
-    office.withhold_ledger();
-    let (web, busy) = (office.web(), office.worker("worker-1", &[]));
+fn a_job_longer_than_three_heartbeats_stays_with_its_worker() {
+    let fixture = Fixture::new();
+    fixture.block_ledger();
+    let (web, busy) = (fixture.web(), fixture.worker("worker-1", &[]));
     let long = job_of(&web.ask(&export(MANAGER, "long")));
-    office.wait_for("worker-1", &long, "Report export begun");
-    // Its attempts are one, two and three seconds apart: that is the other worker's clock.
-    let other = office.worker("worker-2", &["--attempts", "4", "--ledger", "no-such-ledger.csv"]);
+    fixture.wait_for("worker-1", &long, "Report export begun");
+    // Worker 2 retries its job after one, two and three seconds, longer than three heartbeats of worker 1.
+    let other = fixture.worker("worker-2", &["--attempts", "4", "--ledger", "no-such-ledger.csv"]);
     let hopeless = job_of(&web.ask(&export(CLERK, "hopeless")));
-    office.wait_for("worker-2", &hopeless, "Report export given up");
-    office.release_ledger();
-    office.wait_for("worker-1", &long, "Report exported");
-    let worked = stop(busy, &office.trail_of("worker-1"));
+    fixture.wait_for("worker-2", &hopeless, "Report export given up");
+    fixture.unblock_ledger();
+    fixture.wait_for("worker-1", &long, "Report exported");
+    let worked = stop(busy, &fixture.trail_of("worker-1"));
     assert_eq!(history(&worked, &long), [(1, "Report export begun"), (1, "Report exported")]);
     assert_eq!(history(&worked, &hopeless), [], "a worker has one job at a time");
-    let worked = stop(other, &office.trail_of("worker-2"));
+    let worked = stop(other, &fixture.trail_of("worker-2"));
     assert_eq!(history(&worked, &long), []);
 }
 
 #[test]
-fn a_worker_told_to_stop_finishes_its_job_and_leaves_the_next_one_to_others() {
-    let office = Office::new();
-    office.withhold_ledger();
-    let (web, first) = (office.web(), office.worker("worker-1", &["--grace", "3600"]));
-    let at_hand = job_of(&web.ask(&export(MANAGER, "at-hand")));
-    office.wait_for("worker-1", &at_hand, "Report export begun");
+fn a_stopping_worker_finishes_its_job_and_takes_no_other() {
+    let fixture = Fixture::new();
+    fixture.block_ledger();
+    let (web, first) = (fixture.web(), fixture.worker("worker-1", &["--grace", "3600"]));
+    let current = job_of(&web.ask(&export(MANAGER, "current")));
+    fixture.wait_for("worker-1", &current, "Report export begun");
     let waiting = job_of(&web.ask(&export(CLERK, "waiting")));
     first.signal(Signal::TERM);
-    assert_eq!(first.next_line().as_deref(), Some("stopping after the job at hand"));
-    office.release_ledger();
+    assert_eq!(first.next_line().as_deref(), Some("stopping after the current job"));
+    fixture.unblock_ledger();
     assert!(first.end().0.success());
-    let worked = trail::read(&office.trail_of("worker-1"));
-    assert_eq!(history(&worked, &at_hand), [(1, "Report export begun"), (1, "Report exported")]);
+    let worked = trail::read(&fixture.trail_of("worker-1"));
+    assert_eq!(history(&worked, &current), [(1, "Report export begun"), (1, "Report exported")]);
     assert_eq!(history(&worked, &waiting), []);
     assert_eq!(worked.last().and_then(trail::kind), Some("close"));
 
-    office.write_ledger();
-    let second = office.worker("worker-2", &[]);
-    office.wait_for("worker-2", &waiting, "Report exported");
-    let worked = stop(second, &office.trail_of("worker-2"));
-    assert_eq!(history(&worked, &at_hand), [], "what was done is not done again");
+    fixture.write_ledger();
+    let second = fixture.worker("worker-2", &[]);
+    fixture.wait_for("worker-2", &waiting, "Report exported");
+    let worked = stop(second, &fixture.trail_of("worker-2"));
+    assert_eq!(history(&worked, &current), [], "a finished job is not repeated");
 }
 
 #[test]
-fn a_job_that_outlives_the_grace_is_left_to_the_next_worker() {
-    let office = Office::new();
-    office.withhold_ledger();
-    let (web, first) = (office.web(), office.worker("worker-1", &["--grace", "1"]));
+fn a_job_longer_than_the_grace_period_goes_to_another_worker() {
+    let fixture = Fixture::new();
+    fixture.block_ledger();
+    let (web, first) = (fixture.web(), fixture.worker("worker-1", &["--grace", "1"]));
     let job = job_of(&web.ask(&export(MANAGER, "long")));
-    office.wait_for("worker-1", &job, "Report export begun");
-    let worked = stop(first, &office.trail_of("worker-1"));
+    fixture.wait_for("worker-1", &job, "Report export begun");
+    let worked = stop(first, &fixture.trail_of("worker-1"));
     assert_eq!(history(&worked, &job), [(1, "Report export begun")]);
 
-    office.write_ledger();
-    let second = office.worker("worker-2", &[]);
-    office.wait_for("worker-2", &job, "Report exported");
-    stop(second, &office.trail_of("worker-2"));
+    fixture.write_ledger();
+    let second = fixture.worker("worker-2", &[]);
+    fixture.wait_for("worker-2", &job, "Report exported");
+    stop(second, &fixture.trail_of("worker-2"));
 }
 
 #[test]
-fn a_job_that_makes_no_sense_is_refused_and_the_worker_goes_on() {
-    let office = Office::new();
-    let (web, worker) = (office.web(), office.worker("worker-1", &[]));
+fn an_invalid_job_is_refused_and_the_worker_continues() {
+    let fixture = Fixture::new();
+    let (web, worker) = (fixture.web(), fixture.worker("worker-1", &[]));
     let job = |carrier: Value| json!({"carrier": carrier, "export": {"product_id": "SKU-1001"}}).to_string();
     let carried = serde_json::to_value(RequestContext::new().user("mallory").to_carrier()).unwrap();
     let long = "x".repeat(100_000);
-    let nonsense = [
+    let invalid = [
         ("no-json", "\u{0}{{".to_owned(), "not the expected JSON at line 1 column 1"),
         ("no-carrier", json!({"export": {}}).to_string(), "not the expected JSON"),
-        ("no-version", job(json!({"auditx-user": "mallory"})), "a carrier needs the key \"auditx-version\""),
-        ("unknown-version", job(json!({"auditx-version": "9"})), "carrier version \"9\" is unknown here"),
+        ("no-version", job(json!({"auditx-user": "mallory"})), "carrier has no key \"auditx-version\""),
+        ("unknown-version", job(json!({"auditx-version": "9"})), "unknown carrier version \"9\""),
         ("long-version", job(json!({"auditx-version": long})), "carrier version \"xxxxx"),
-        ("no-address", job(json!({"auditx-version": "1", "auditx-ip": "all"})), "which is no address"),
+        ("no-address", job(json!({"auditx-version": "1", "auditx-ip": "all"})), "is not an IP address"),
         ("long-user", job(json!({"auditx-version": "1", "auditx-user": long})), "too large for an entry"),
-        ("../../outside", job(carried), "its id is no id of ours"),
+        ("../../outside", job(carried), "invalid job id"),
     ];
-    for (id, bytes, _) in &nonsense {
-        office.smuggle(id, bytes.as_bytes());
+    for (id, bytes, _) in &invalid {
+        fixture.enqueue(id, bytes.as_bytes());
     }
-    for (id, ..) in &nonsense {
-        office.wait_for("worker-1", &json!(id), "Report export refused");
+    for (id, ..) in &invalid {
+        fixture.wait_for("worker-1", &json!(id), "Report export refused");
     }
-    // By its third attempt, anything that is tried again has been.
+    // When the good job has failed twice, an invalid job would have been retried too.
     let good = job_of(&web.ask(&export(MANAGER, "good")));
-    trail::wait_for_entry(&office.trail_of("worker-1"), "a second failure", |entry| {
+    trail::wait_for_entry(&fixture.trail_of("worker-1"), "a second failure", |entry| {
         entry.description == "Report export failed" && entry.metadata["attempt"] == 2
     });
-    office.write_ledger();
-    office.wait_for("worker-1", &good, "Report exported");
-    let worked = stop(worker, &office.trail_of("worker-1"));
+    fixture.write_ledger();
+    fixture.wait_for("worker-1", &good, "Report exported");
+    let worked = stop(worker, &fixture.trail_of("worker-1"));
 
-    for (id, _, why) in &nonsense {
+    for (id, _, why) in &invalid {
         assert_eq!(history(&worked, &json!(id)), [(1, "Report export refused")]);
         let refused = worked.iter().find(|entry| entry.metadata.get("job_id") == Some(&json!(id))).unwrap();
         assert_eq!(
@@ -308,21 +308,21 @@ fn a_job_that_makes_no_sense_is_refused_and_the_worker_goes_on() {
         let reason = refused.metadata["reason"].as_str().unwrap();
         assert!(reason.contains(why), "{id}: {reason}");
     }
-    let reports = fs::read_dir(office.path("reports")).unwrap().count();
+    let reports = fs::read_dir(fixture.path("reports")).unwrap().count();
     assert_eq!(reports, 1, "the good one");
 }
 
 #[test]
-fn a_job_that_fails_is_tried_again_and_each_attempt_is_recorded() {
-    let office = Office::new();
-    let (web, worker) = (office.web(), office.worker("worker-1", &[]));
+fn a_failed_job_is_retried_and_each_attempt_is_recorded() {
+    let fixture = Fixture::new();
+    let (web, worker) = (fixture.web(), fixture.worker("worker-1", &[]));
     let job = job_of(&web.ask(&export(MANAGER, "retried")));
-    let failed = office.wait_for("worker-1", &job, "Report export failed");
+    let failed = fixture.wait_for("worker-1", &job, "Report export failed");
     assert_eq!((failed.level.as_str(), failed.success, failed.user.as_str()), ("ERROR", false, "thida"));
     assert!(failed.metadata["reason"].as_str().unwrap().contains("ledger.csv: No such file"));
-    office.write_ledger();
-    office.wait_for("worker-1", &job, "Report exported");
-    let worked = stop(worker, &office.trail_of("worker-1"));
+    fixture.write_ledger();
+    fixture.wait_for("worker-1", &job, "Report exported");
+    let worked = stop(worker, &fixture.trail_of("worker-1"));
 
     let history = history(&worked, &job);
     let attempts = u64::try_from(history.len() / 2).unwrap();
@@ -335,15 +335,15 @@ fn a_job_that_fails_is_tried_again_and_each_attempt_is_recorded() {
 }
 
 #[test]
-fn a_job_that_goes_on_failing_is_given_up() {
-    let office = Office::new();
-    let (web, worker) = (office.web(), office.worker("worker-1", &["--attempts", "2"]));
+fn a_job_that_always_fails_is_given_up() {
+    let fixture = Fixture::new();
+    let (web, worker) = (fixture.web(), fixture.worker("worker-1", &["--attempts", "2"]));
     let hopeless = job_of(&web.ask(&export(MANAGER, "hopeless")));
-    office.wait_for("worker-1", &hopeless, "Report export given up");
-    office.write_ledger();
+    fixture.wait_for("worker-1", &hopeless, "Report export given up");
+    fixture.write_ledger();
     let good = job_of(&web.ask(&export(MANAGER, "good")));
-    office.wait_for("worker-1", &good, "Report exported");
-    let worked = stop(worker, &office.trail_of("worker-1"));
+    fixture.wait_for("worker-1", &good, "Report exported");
+    let worked = stop(worker, &fixture.trail_of("worker-1"));
     let expected = [
         (1, "Report export begun"),
         (1, "Report export failed"),
@@ -354,12 +354,12 @@ fn a_job_that_goes_on_failing_is_given_up() {
 }
 
 #[test]
-fn a_request_whose_job_the_queue_does_not_take_is_refused_and_recorded() {
-    let office = Office::new();
-    let web = office.web();
+fn a_request_is_refused_if_its_job_cannot_be_enqueued() {
+    let fixture = Fixture::new();
+    let web = fixture.web();
     job_of(&web.ask(&export(MANAGER, "before")));
-    let port = office.redis.port();
-    drop(office.redis);
+    let port = fixture.redis.port();
+    drop(fixture.redis);
     for id in ["gone", "still-gone"] {
         let answer = web.ask(&export(MANAGER, id));
         assert_eq!((answer.status, answer.json()), (503, json!({"error": "try again later"})));
@@ -368,7 +368,7 @@ fn a_request_whose_job_the_queue_does_not_take_is_refused_and_recorded() {
     let _back = RedisServer::start_on(port);
     let again = (0..).map(|number| format!("again-{number}"));
     let mut asked = again.map(|id| web.ask(&export(MANAGER, &id)));
-    wait_until("a service that finds Redis again", || asked.next().unwrap().status == 202);
+    wait_until("the service to reconnect to Redis", || asked.next().unwrap().status == 202);
 
     let served = web.stop();
     for id in ["gone", "still-gone"] {
@@ -385,14 +385,14 @@ fn a_request_whose_job_the_queue_does_not_take_is_refused_and_recorded() {
 }
 
 #[test]
-fn a_worker_whose_redis_goes_away_ends_with_an_error() {
-    let office = Office::new();
-    let worker = office.worker("worker-1", &[]);
-    drop(office.redis);
-    let (status, said) = worker.end();
+fn a_worker_exits_with_an_error_when_redis_stops() {
+    let fixture = Fixture::new();
+    let worker = fixture.worker("worker-1", &[]);
+    drop(fixture.redis);
+    let (status, printed) = worker.end();
     assert!(!status.success());
-    assert!(said.is_empty(), "{said:?}");
-    let trail = office.directory.path().join("logs/worker-1");
+    assert!(printed.is_empty(), "{printed:?}");
+    let trail = fixture.directory.path().join("logs/worker-1");
     let last = wait_for("the end of its trail", || trail::read(&trail).pop());
     assert_eq!(trail::kind(&last), Some("close"));
 }

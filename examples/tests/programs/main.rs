@@ -1,9 +1,9 @@
-//! The example programs as they are run: real processes, real connections, real kills.
+//! Tests of the example programs with real processes, connections and kills.
 //!
-//! Every test of the services is one function that runs against each; what it waits for, it sees in the trail.
+//! A test of the services is one function that runs against each of them. It waits for entries in the trail.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-/// Makes a test of each function, once for each service.
+/// Defines a test for each function and each service.
 macro_rules! for_each_service {
     ($($test:ident,)*) => {
         mod axum {
@@ -18,7 +18,7 @@ macro_rules! for_each_service {
     };
 }
 
-/// The same for the two whose adapters are the library's own.
+/// Defines a test for each function and each of the services whose adapters are crates of this workspace.
 macro_rules! for_axum_and_actix {
     ($($test:ident,)*) => {
         mod axum {

@@ -1,4 +1,4 @@
-//! A Redis of a test's own: on a free port of this machine, in memory only, with a password that no other test has.
+//! A Redis server for one test: on a free port, in memory only, with a password that no other test uses.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -7,38 +7,38 @@ use std::process::{Child, Command, Stdio};
 use auditx_tests::deadline::{PATIENCE, wait_for};
 use tempfile::TempDir;
 
-/// A running Redis; killed when dropped.
+/// A running Redis server; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     process: Child,
     port: u16,
     password: String,
-    /// Where it would put files; removed with it.
+    /// Its working directory, removed when it is dropped.
     _directory: TempDir,
 }
 
 impl RedisServer {
-    /// On any free port.
+    /// Starts a server on any free port.
     pub(crate) fn start() -> Self {
         loop {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
             drop(listener);
-            // Between the two, somebody else may have taken the port.
+            // Another process may have taken the port in between.
             if let Some(server) = Self::try_start_on(port) {
                 return server;
             }
         }
     }
 
-    /// Where one has been before, and with nothing in it.
+    /// Starts an empty server on the port of an earlier one.
     pub(crate) fn start_on(port: u16) -> Self {
         wait_for("a free port", || Self::try_start_on(port))
     }
 
     fn try_start_on(port: u16) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        // Known to whoever knows the port, so that a Redis that comes back is the same for its clients.
+        // Derived from the port, so that the clients of an earlier server on this port can reconnect.
         let password = format!("{}-{port}", std::process::id());
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", &password])
@@ -77,7 +77,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if the process has already ended.
         self.process.kill().ok();
         self.process.wait().ok();
     }

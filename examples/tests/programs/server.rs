@@ -1,4 +1,4 @@
-//! A service as a process of its own, on a free port, with a log directory of its own.
+//! A service process on a free port, with its own log directory.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::client::{Client, Request, Response};
 use crate::trail;
 
-/// Which of them; the first three do the same.
+/// The service programs. The first three are the same service on different frameworks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Axum,
@@ -53,7 +53,7 @@ impl Server {
         Self::start_in(service, arguments, tempfile::tempdir().unwrap())
     }
 
-    /// Starts it on a directory that an earlier one has left.
+    /// Starts the service in the directory of an earlier one.
     pub(crate) fn start_in(service: Service, arguments: &[&str], directory: TempDir) -> Self {
         let mut process = Process::start(
             Command::new(service.program())
@@ -66,7 +66,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("it says {line:?}")).parse().unwrap();
+        let address = address.unwrap_or_else(|| panic!("the service printed {line:?}")).parse().unwrap();
         Self { service, process, address, directory }
     }
 
@@ -76,7 +76,7 @@ impl Server {
 
     pub(crate) fn logs(&self) -> std::path::PathBuf {
         let logs = self.directory.path().join("logs");
-        // The one with workers beside it.
+        // The trails of its workers are beside its own.
         if self.service == Service::Jobs { logs.join("web") } else { logs }
     }
 
@@ -84,12 +84,12 @@ impl Server {
         Client::connect(self.address)
     }
 
-    /// Sends one request over a connection of its own.
+    /// Sends one request over a new connection.
     pub(crate) fn ask(&self, request: &Request) -> Response {
         self.client().ask(request)
     }
 
-    /// Asks it to stop, as service managers do; returns whatever it has recorded in its life.
+    /// Stops the service with SIGTERM and returns all entries of its trail.
     pub(crate) fn stop(mut self) -> Vec<StoredEntry> {
         self.process.signal(Signal::TERM);
         assert!(self.process.wait().success());
@@ -102,7 +102,7 @@ impl Server {
         entries
     }
 
-    /// Kills it; returns its directory.
+    /// Kills the service and returns its directory.
     pub(crate) fn kill(mut self) -> TempDir {
         self.process.signal(Signal::KILL);
         assert!(!self.process.wait().success());
@@ -110,7 +110,7 @@ impl Server {
     }
 }
 
-/// A process; killed when dropped. What it says on stderr is shown where the test fails.
+/// A process; killed when dropped. Its standard error is shown if the test fails.
 #[derive(Debug)]
 pub(crate) struct Process(Child, std::path::PathBuf);
 
@@ -126,7 +126,7 @@ impl Process {
     }
 
     pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
-        wait_for("the process's end", || self.0.try_wait().unwrap())
+        wait_for("the process to end", || self.0.try_wait().unwrap())
     }
 
     pub(crate) fn stderr(&self) -> String {
@@ -137,9 +137,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("it said on stderr: {}", std::fs::read_to_string(&self.1).unwrap_or_default());
+            eprintln!(
+                "standard error of the process: {}",
+                std::fs::read_to_string(&self.1).unwrap_or_default()
+            );
         }
-        // It may have ended before; then there is nothing to kill.
+        // Both fail only if the process has already ended.
         self.0.kill().ok();
         self.0.wait().ok();
     }

@@ -1,5 +1,5 @@
-//! Records with the console that the environment asks for, in the given way: `console WAY`. What it has to say itself goes to
-//! standard error.
+//! Records entries with the console that the environment configures: `console sessions|nonblocking|abandoned`.
+//! Its own output goes to standard error.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use auditx_core::{AuditLogger, Config};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn open() -> AuditLogger {
     AuditLogger::open(Config::from_env().expect("the environment can be read")).expect("the trail opens")
 }
 
-/// From four threads, some of the lines longer than a pipe takes at once.
+/// Records from four threads; some of the lines are longer than a pipe's buffer.
 fn record(logger: &AuditLogger, each: usize) {
     thread::scope(|scope| {
         for thread in 0..4 {
@@ -40,14 +40,14 @@ fn main() {
             fcntl_setfl(&stdout, flags | OFlags::NONBLOCK).expect("standard output takes flags");
             let logger = open();
             record(&logger, 100);
-            logger.close(PATIENCE).expect("the trail closes");
+            logger.close(TIMEOUT).expect("the trail closes");
         }
         Some("abandoned") => abandoned(),
-        way => panic!("{way:?} is no way to record"),
+        other => panic!("unknown mode {other:?}"),
     }
 }
 
-/// Twice in a row, while the program prints lines of its own.
+/// Opens, records and closes twice, while the program prints other lines.
 fn sessions() {
     for session in 0..2 {
         let logger = open();
@@ -59,23 +59,23 @@ fn sessions() {
             });
             record(&logger, 200);
         });
-        logger.close(PATIENCE).expect("the trail closes");
+        logger.close(TIMEOUT).expect("the trail closes");
     }
 }
 
-/// Goes on after whoever read its standard output has gone.
+/// Continues after the reader of its standard output has closed the pipe.
 fn abandoned() {
     let logger = open();
     logger.log("read by the collector").record().expect("the entry is accepted");
-    logger.flush(PATIENCE).expect("the console shows it");
+    logger.flush(TIMEOUT).expect("the console shows it");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).expect("standard input can be read");
     let began = Instant::now();
     record(&logger, 100);
-    logger.flush(PATIENCE).expect("a console that is gone is not waited for");
+    logger.flush(TIMEOUT).expect("flush does not wait for a closed console");
     let console = logger.metrics().followers.into_iter().find(|follower| follower.name == "console");
     let console = console.expect("there is a console");
-    logger.close(PATIENCE).expect("the trail closes");
-    let is_quick = began.elapsed() < PATIENCE / 2;
+    logger.close(TIMEOUT).expect("the trail closes");
+    let is_quick = began.elapsed() < TIMEOUT / 2;
     eprintln!("failures {} lag {} quick {is_quick}", console.failures, console.lag);
 }

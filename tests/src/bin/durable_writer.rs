@@ -1,4 +1,5 @@
-//! Records with durable receipts while its directory is interfered with: `durable_writer DIRECTORY ROUND`.
+//! Records and waits for durable receipts while another process changes its files:
+//! `durable_writer DIRECTORY ROUND`.
 
 use std::path::Path;
 

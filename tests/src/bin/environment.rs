@@ -1,4 +1,4 @@
-//! Records through the process-wide logger as the environment sets it up, without a line of configuration.
+//! Records through the process-wide logger, configured only by environment variables.
 
 use std::time::Duration;
 

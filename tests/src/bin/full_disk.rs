@@ -1,17 +1,17 @@
-//! Records on a disk that refuses after a while, makes room, and goes on: `full_disk DIRECTORY`.
+//! Records until the disk is full, frees space, and records again: `full_disk DIRECTORY`.
 //!
-//! The disk is the process's own limit on the size of a file, which cuts writes and then refuses them just as a full
-//! disk does, and needs no privilege. Whoever starts this ignores SIGXFSZ for it.
+//! The full disk is simulated by the process's limit on file size, which shortens and then refuses writes as a
+//! full disk does, and needs no privileges. The caller must ignore SIGXFSZ for this process.
 
 use std::fs;
 use std::time::Duration;
 
 use auditx_core::{AuditLogger, Config, JournalKind};
 use auditx_tests::clock::StoppedClock;
-use auditx_tests::report::say;
+use auditx_tests::report::print_line;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How many entries are refused before there is room again.
+/// How many entries are refused before the limit is lifted.
 const REFUSED: u64 = 7;
 
 fn main() {
@@ -30,7 +30,7 @@ fn main() {
     let mut refused = 0;
     while refused < REFUSED {
         match logger.log("Goods received").record() {
-            Ok(_) if refused > 0 => panic!("an entry was accepted where there is no room"),
+            Ok(_) if refused > 0 => panic!("an entry was accepted although the disk is full"),
             Ok(_) => accepted += 1,
             Err(error) => {
                 assert!(error.is_storage(), "{error:?}");
@@ -40,11 +40,11 @@ fn main() {
         }
     }
     limit(unlimited);
-    logger.log("There is room again").record().expect("recording goes on");
+    logger.log("There is room again").record().expect("the entry is accepted");
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
     logger.close(Duration::from_secs(60)).expect("the trail closes");
-    say(&accepted);
+    print_line(&accepted);
 }
 
 fn limit(limit: Rlimit) {

@@ -1,9 +1,10 @@
-//! Records on its main thread between two things it says, for whoever counts its system calls: `hot_path DIRECTORY COUNT`.
+//! Records COUNT entries on its main thread between the output of `begin` and `end`, so that the test can count
+//! the system calls in between: `hot_path DIRECTORY COUNT`.
 
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Config, Durability, JournalKind, RequestContext,
 };
-use auditx_tests::report::say;
+use auditx_tests::report::print_line;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -29,8 +30,8 @@ fn main() {
     };
     record(0).wait_durable().expect("the disk works");
     (1..100).for_each(|number| drop(record(number)));
-    say(&"begin");
+    print_line(&"begin");
     (100..100 + count).for_each(|number| drop(record(number)));
-    say(&"end");
+    print_line(&"end");
     logger.close(std::time::Duration::from_secs(60)).expect("the trail closes");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use auditx_core::AuditLogger;
 use auditx_tests::kill_loop::config;
-use auditx_tests::report::record_for_ever;
+use auditx_tests::report::record_forever;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -15,8 +15,8 @@ fn main() {
         for thread in 0..4 {
             let logger = &logger;
             scope.spawn(move || {
-                let error = record_for_ever(logger, round, thread);
-                eprintln!("thread {thread} cannot go on: {error}");
+                let error = record_forever(logger, round, thread);
+                eprintln!("thread {thread} cannot record: {error}");
                 std::process::abort();
             });
         }

@@ -1,11 +1,12 @@
-//! Records through the process-wide logger and leaves in the given way, never calling `close`: `leave DIRECTORY WAY`.
+//! Records through the process-wide logger and ends in the given way without calling `close`:
+//! `leave DIRECTORY WAY`.
 //!
-//! It reports each entry that was accepted, then says `leaving`.
+//! Prints a report of each accepted entry, then `leaving`.
 
 use std::time::Duration;
 
 use auditx_core::{Config, audit, configure};
-use auditx_tests::report::{Report, record_for_ever, say};
+use auditx_tests::report::{Report, print_line, record_forever};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -14,20 +15,20 @@ fn main() {
     for number in 0..100 {
         let report = Report { round: 0, thread: 0, number };
         audit().log(report.to_string()).record().expect("the entry is accepted");
-        say(&report);
+        print_line(&report);
     }
     if way.ends_with("-while-others-record") {
         for thread in 1..4 {
-            std::thread::spawn(move || record_for_ever(audit(), 0, thread));
+            std::thread::spawn(move || record_forever(audit(), 0, thread));
         }
         auditx_tests::deadline::wait_until("entries of other threads", || audit().metrics().accepted > 500);
     }
-    say(&"leaving");
+    print_line(&"leaving");
     match way.as_str() {
         "return" | "return-while-others-record" => {}
         "exit" | "exit-while-others-record" => std::process::exit(7),
         "panic" => {
-            // It is meant, and nobody needs to read about it.
+            // The panic is intended; its message would only clutter the test's output.
             std::panic::set_hook(Box::new(|_| {}));
             panic!("on purpose");
         }
@@ -35,6 +36,6 @@ fn main() {
         "stay" => loop {
             std::thread::sleep(Duration::from_secs(3_600));
         },
-        other => panic!("{other:?} is no way to leave"),
+        other => panic!("unknown way {other:?}"),
     }
 }

@@ -1,6 +1,6 @@
-//! Kills processes that record, and interferes with the files of others, for as long as there is time: `torture MINUTES`.
+//! Kills recording processes and changes the files of others, for the given time: `torture MINUTES`.
 //!
-//! It panics at the first thing that is not so, and leaves the trail where it is then. The program `auditx` is beside it.
+//! Panics at the first failure and keeps the trail's directory. The program `auditx` must be beside this one.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +10,10 @@ use auditx_tests::interference::Interference;
 use auditx_tests::kill_loop::{KillLoop, Tally};
 use auditx_tests::random::Random;
 
-/// A trail grows longer and longer to look at.
-const ROUNDS_OF_A_TRAIL: u64 = 100;
+/// Kills per trail. Each round checks the trail, which takes longer as it grows.
+const KILLS_PER_TRAIL: u64 = 100;
 
-/// Between two trails whose processes are killed.
+/// Rounds of interference after each trail of kills.
 const INTERFERENCES: u64 = 50;
 
 fn recorder(directory: &Path, round: u64) -> Command {
@@ -33,18 +33,18 @@ fn main() {
     let mut total = Tally::default();
     let mut trails = 0_u64;
     while Instant::now() < deadline {
-        // Kept where something is found.
+        // Kept, so that a failed trail can be examined.
         let directory = tempfile::tempdir().expect("a temporary directory").keep();
         println!("trail {} in {}", trails + 1, directory.display());
         let mut trail = KillLoop::new(&writer, &directory, Random::seeded());
-        for _ in 0..ROUNDS_OF_A_TRAIL {
+        for _ in 0..KILLS_PER_TRAIL {
             if Instant::now() >= deadline {
                 break;
             }
             trail.round();
         }
         let tally = trail.end();
-        std::fs::remove_dir_all(&directory).expect("a trail that is well is removed");
+        std::fs::remove_dir_all(&directory).expect("the directory of a correct trail can be removed");
         trails += 1;
         total.kills += tally.kills;
         total.lines += tally.lines;
@@ -60,9 +60,12 @@ fn main() {
         println!("interferences so far: {:?}", interference.tally());
     }
     println!(
-        "torture: {} kills on {trails} trails, {} lines, {} brought in from the journal, {} torn lines set aside, {} \
-         segments sealed: nothing lost, repeated or out of order, every trail verified",
+        "torture: {} kills on {trails} trails, {} lines, {} recovered from the journal, {} torn lines, {} segments \
+         sealed: no entry lost, repeated or out of order; every trail verified",
         total.kills, total.lines, total.replayed, total.torn, total.sealed
     );
-    println!("interferences: {:?}: every durable entry was read, or its loss was said", interference.tally());
+    println!(
+        "interferences: {:?}: every durable entry was read, or its loss was reported",
+        interference.tally()
+    );
 }

@@ -1,4 +1,4 @@
-//! The journal's ring and the segment behind it, as anybody or a power loss may have left them, through recovery.
+//! Check of recovery with a damaged ring and a damaged active segment.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,22 +14,23 @@ use tempfile::TempDir;
 
 use crate::trail::entries;
 
-/// Where the word stands that says up to where the ring was released; see docs/FORMAT.md.
+/// The offset of the word that holds the position up to which the ring was released; see docs/FORMAT.md.
 const HEAD: usize = 0x100;
 const RECORDS: usize = 4_096;
 const ENTRIES: u64 = 60;
 
-/// A trail whose lines are signed up to some entry, and whose ring still holds every entry.
+/// A trail with signed and unsigned lines, whose ring still holds every entry.
 struct Template {
     directory: TempDir,
     ring: Vec<u8>,
     segment: Vec<u8>,
 }
 
-/// The bytes are changes, five each: where in the ring or in the unsigned lines, and what stands there then.
+/// Decodes the bytes as changes of five bytes each: an offset in the ring or in the unsigned lines, and the new
+/// value. Applies them to a trail and recovers it.
 ///
 /// # Panics
-/// Where recovery invents, repeats or reorders an entry, or makes a trail that does not verify.
+/// If recovery invents or repeats an entry, or the trail does not verify afterwards.
 pub fn ring(bytes: &[u8]) {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     let template = TEMPLATE.get_or_init(Template::new);
@@ -38,15 +39,15 @@ pub fn ring(bytes: &[u8]) {
     let (mut ring, mut segment) = (template.ring.clone(), template.segment.clone());
     for change in bytes.chunks_exact(5) {
         let at = usize::from(change[0]) | usize::from(change[1]) << 8 | usize::from(change[2]) << 16;
-        let (place, value) = (at >> 1, change[3].rotate_left(u32::from(change[4])));
+        let (offset, value) = (at >> 1, change[3].rotate_left(u32::from(change[4])));
         match at & 1 {
-            // The header, the words behind it, and the records in use.
-            0 => ring[place % (RECORDS + 64 * 1024)] = value,
+            // The header, the words after it, and the records in use.
+            0 => ring[offset % (RECORDS + 64 * 1024)] = value,
             _ => {
                 let signed = segment.len() / 2;
                 let len = segment.len() - signed;
-                // What a power loss leaves: bytes that were never there, or the end of something else.
-                segment[signed + place % len] = if value & 1 == 0 { 0 } else { b'\n' };
+                // What a power loss may leave: bytes that were not written, or the end of another line.
+                segment[signed + offset % len] = if value & 1 == 0 { 0 } else { b'\n' };
             }
         }
     }
@@ -56,7 +57,7 @@ pub fn ring(bytes: &[u8]) {
 }
 
 fn recover(directory: &Path) {
-    // What was signed may have been changed: then it refuses, and changes nothing.
+    // If signed lines were changed, opening fails and changes nothing.
     let Ok(logger) = AuditLogger::open(config(directory)) else { return };
     logger.close(Duration::from_secs(60)).expect("a trail that opened closes");
     let numbers: Vec<u64> =
@@ -66,8 +67,8 @@ fn recover(directory: &Path) {
     assert!(once.last().is_none_or(|last| *last < ENTRIES), "invented: {numbers:?}");
     let latest = SignedCheckpoint::parse(&fs::read(checkpoint_path(directory)).expect("a checkpoint"));
     let options = VerifyOptions::new()
-        .key(logger.verifier_key().expect("it opened"))
-        .known(latest.expect("a checkpoint that can be read"));
+        .key(logger.verifier_key().expect("the logger is open"))
+        .known(latest.expect("the checkpoint parses"));
     let answer = verify(directory, &options, &mut |_, _| ()).expect("a trail");
     assert_eq!(answer.answer, Answer::Intact, "{answer:?}");
 }

@@ -1,4 +1,4 @@
-//! Calls of reading commands.
+//! Runs reading commands.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -12,14 +12,14 @@ use super::wanted::Wanted;
 use crate::deadline::wait_for;
 use crate::random::Random;
 
-/// What the surroundings of the tests say is not for the command.
+/// Variables of the test's environment that the command must not see.
 const VARIABLES: [&str; 5] =
     ["AUDITX_LOG_DIR", "AUDITX_INSTANCE", "AUDITX_COMPRESSION", "AUDITX_RETENTION", "AUDITX_SIGNING_KEY"];
 
-/// What comes of a call, so far as it is compared.
+/// A kind of command, with the arguments that determine its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Lines as they are stored, in some order.
+    /// Stored lines, in the given order.
     Lines {
         newest_first: bool,
         limit: Option<usize>,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Count,
     Stats,
     History,
-    /// An object a line.
+    /// One JSON object per line.
     Export,
     Bundle,
     Proof(u64),
@@ -41,7 +41,7 @@ pub(super) enum Kind {
     Doctor,
 }
 
-/// A call of a command that reads.
+/// A reading command with its arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) kind: Kind,
@@ -49,32 +49,32 @@ pub(super) struct Call {
     pub(super) words: Vec<String>,
 }
 
-/// How a call ended.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct Output {
     pub(super) status: Option<i32>,
-    /// Of a bundle its entries and what it says of the period.
+    /// Standard output; for a bundle its entries and the range in its manifest.
     pub(super) out: String,
     pub(super) err: String,
-    /// The proofs in a bundle, by the numbers of their lines.
+    /// The proofs in a bundle, with the seqs of their lines.
     pub(super) proofs: Vec<(u64, String)>,
 }
 
 impl Call {
-    /// Something to ask of this trail.
+    /// Returns a random command for this trail.
     pub(super) fn random(random: &mut Random, base: &Base) -> Self {
         let wanted = Wanted::random(random, base);
         let seq = random.one_of(&base.lines).seq;
         let number = random.below(20);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let (kind, mut said): (Kind, Vec<String>) = match number {
+        let (kind, mut arguments): (Kind, Vec<String>) = match number {
             0..6 => Self::lines(random, seq),
-            _ if wanted.is_of_query() => Self::lines(random, seq),
+            _ if wanted.is_for_query_only() => Self::lines(random, seq),
             6 => (Kind::Count, words(&["query", "--count"])),
             7 => (Kind::Stats, words(&["stats", "--json", "--by", "user"])),
             8 => (Kind::Export, words(&["export", "--format", "ecs"])),
             9 => (Kind::Bundle, words(&["bundle"])),
-            10 | 11 if wanted.is_of_tail() => {
+            10 | 11 if wanted.is_for_tail() => {
                 let count = 1 + random.index(60);
                 (Kind::Tail(count), vec!["tail".into(), "-n".into(), count.to_string()])
             }
@@ -86,16 +86,16 @@ impl Call {
             17 => return Self::plain(Kind::Verify, &["verify"]),
             _ => return Self::plain(Kind::Proof(seq), &["prove", &seq.to_string()]),
         };
-        said.extend(wanted.words());
+        arguments.extend(wanted.words());
         if !matches!(kind, Kind::Tail(_)) {
             match random.below(8) {
-                0 => said.push("--no-index".into()),
-                1 => said.push("--strict".into()),
-                2 => said.extend(["--threads".into(), "1".into()]),
+                0 => arguments.push("--no-index".into()),
+                1 => arguments.push("--strict".into()),
+                2 => arguments.extend(["--threads".into(), "1".into()]),
                 _ => {}
             }
         }
-        Self { kind, wanted, words: said }
+        Self { kind, wanted, words: arguments }
     }
 
     fn plain(kind: Kind, words: &[&str]) -> Self {
@@ -109,7 +109,7 @@ impl Call {
         Self { kind: Kind::History, wanted: Wanted::Customer(id), words }
     }
 
-    /// One call of each command.
+    /// Returns one call of each command.
     pub(super) fn of_each_command(base: &Base) -> Vec<Self> {
         let seq = base.lines[base.lines.len() / 3].seq.to_string();
         let lines = Kind::Lines { newest_first: false, limit: None, after: None };
@@ -146,8 +146,8 @@ impl Call {
         (Kind::Lines { newest_first, limit, after }, words)
     }
 
-    /// Runs the command to its end. What it writes goes to `scratch`.
-    pub(super) fn run(&self, base: &Base, directory: &Path, mut command: Command, scratch: &Path) -> Ended {
+    /// Runs the command to its end. Its output files are in `scratch`.
+    pub(super) fn run(&self, base: &Base, directory: &Path, mut command: Command, scratch: &Path) -> Output {
         let archive = scratch.join("bundle.zip");
         drop(fs::remove_file(&archive));
         for name in VARIABLES {
@@ -170,28 +170,29 @@ impl Call {
             _ => {}
         }
         command.arg("--dir").arg(directory);
-        let mut ended = ended(&mut command, scratch);
+        let mut output = run(&mut command, scratch);
         if self.kind == Kind::Bundle {
-            ended.out = String::new();
-            unpack(&archive, &mut ended);
+            output.out = String::new();
+            unpack(&archive, &mut output);
         }
-        ended
+        output
     }
 }
 
-/// Runs it to its end, which must come: a FIFO, say, is not waited for.
-fn ended(command: &mut Command, scratch: &Path) -> Ended {
+/// Runs the command to its end. A command that hangs, for example on a FIFO, fails the test.
+fn run(command: &mut Command, scratch: &Path) -> Output {
     let [out, err] = ["out", "err"].map(|name| scratch.join(name));
-    let file = |path: &PathBuf| File::create(path).expect("a file for what it says");
+    let file = |path: &PathBuf| File::create(path).expect("the output file can be created");
     let child = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn();
     let mut child = child.expect("the command starts");
-    let status = wait_for("the end of a reading command", || child.try_wait().expect("our own child"));
-    let said = |path| String::from_utf8(fs::read(path).expect("what it said")).expect("UTF-8");
-    Ended { status: status.code(), out: said(out), err: said(err), proofs: Vec::new() }
+    let status =
+        wait_for("a reading command to end", || child.try_wait().expect("a child can be waited for"));
+    let text = |path| String::from_utf8(fs::read(path).expect("the output file")).expect("UTF-8");
+    Output { status: status.code(), out: text(out), err: text(err), proofs: Vec::new() }
 }
 
-/// What the archive holds, if there is one.
-fn unpack(archive: &Path, ended: &mut Ended) {
+/// Reads entries, range and proofs from the archive, if it exists.
+fn unpack(archive: &Path, output: &mut Output) {
     let Ok(file) = File::open(archive) else { return };
     let mut archive = ZipArchive::new(file).expect("an archive is whole");
     for at in 0..archive.len() {
@@ -200,13 +201,13 @@ fn unpack(archive: &Path, ended: &mut Ended) {
         member.read_to_string(&mut text).expect("a member is text");
         let name = member.name().expect("a name that is text").into_owned();
         if name == "entries.jsonl" {
-            ended.out.push_str(&text);
+            output.out.push_str(&text);
         } else if name == "manifest.json" {
             let manifest: serde_json::Value = serde_json::from_str(&text).expect("a manifest");
-            ended.out.push_str(&manifest["range"].to_string());
+            output.out.push_str(&manifest["range"].to_string());
         } else if let Some(seq) = name.strip_prefix("proofs/") {
             let seq = seq.strip_suffix(".tlog-proof").and_then(|seq| seq.parse().ok());
-            ended.proofs.push((seq.expect("a proof is named by its line"), text));
+            output.proofs.push((seq.expect("a proof is named by its line"), text));
         }
     }
 }

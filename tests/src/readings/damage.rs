@@ -1,4 +1,4 @@
-//! What somebody may do to the files of a trail, at random.
+//! Random damage to the files of a trail.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use super::forgery::{self, is_compressed};
 use crate::random::Random;
 use crate::snapshot::names_below;
 
-/// What is done to the bytes or the name of one file, whatever it holds.
-const OF_ANY_FILE: [&str; 11] = [
+/// Changes to the bytes or the name of any file.
+const FILE_CHANGES: [&str; 11] = [
     "flip",
     "zeros",
     "noise",
@@ -27,8 +27,8 @@ const OF_ANY_FILE: [&str; 11] = [
     "directory",
 ];
 
-/// What is done to one segment or between two.
-const OF_SEGMENTS: [&str; 11] = [
+/// Changes to one or two segments.
+const SEGMENT_CHANGES: [&str; 11] = [
     "duplicate",
     "swap",
     "rename",
@@ -42,48 +42,48 @@ const OF_SEGMENTS: [&str; 11] = [
     "recompress",
 ];
 
-/// Where damage is done, and with what.
+/// The directories that damage uses.
 #[derive(Debug)]
 pub(super) struct Damage<'d> {
-    /// The trail.
+    /// The trail to damage.
     pub(super) directory: &'d Path,
     /// Another trail.
     pub(super) other: &'d Path,
-    /// Where files are put that are no longer in the trail.
+    /// A directory for files that are moved out of the trail.
     pub(super) elsewhere: &'d Path,
 }
 
 impl Damage<'_> {
-    /// Damages something below the directory, and says what. `None` if this was not possible there.
-    pub(super) fn strike(&self, random: &mut Random) -> Option<String> {
-        // Opening a FIFO would wait for its other end for ever.
+    /// Applies random damage and returns a description of it; `None` if it was not possible.
+    pub(super) fn apply(&self, random: &mut Random) -> Option<String> {
+        // Opening a FIFO would block for ever.
         let is_fifo = |name: &PathBuf| {
             fs::symlink_metadata(self.directory.join(name)).is_ok_and(|found| found.file_type().is_fifo())
         };
         if names_below(self.directory, Path::new("")).iter().any(is_fifo) {
-            return Some("nothing beside a FIFO".to_owned());
+            return Some("nothing more, there is a FIFO".to_owned());
         }
         match random.below(20) {
-            0..8 => self.strike_segment(random),
+            0..8 => self.damage_segment(random),
             8..10 => self.forge_index(random),
-            10 => self.roll_back(random),
-            11 => self.take_from_other(random),
+            10 => self.restore_older_checkpoint(random),
+            11 => self.copy_from_other(random),
             12 => {
                 let security = self.directory.join("security.jsonl");
                 fs::write(security, "").ok().map(|()| "empty security.jsonl".to_owned())
             }
-            _ => self.strike_file(random),
+            _ => self.damage_file(random),
         }
     }
 
-    /// Any file below the directory, those of `.auditx` as often as segments.
-    fn strike_file(&self, random: &mut Random) -> Option<String> {
+    /// Damages any file below the directory; two of three times one below `.auditx`.
+    fn damage_file(&self, random: &mut Random) -> Option<String> {
         let mut names = names_below(self.directory, Path::new(""));
-        let is_own = random.below(3) > 0;
-        names.retain(|name| name.starts_with(".auditx") == is_own);
-        // Earlier damage may have taken all of `.auditx` away.
+        let is_internal = random.below(3) > 0;
+        names.retain(|name| name.starts_with(".auditx") == is_internal);
+        // Earlier damage may have removed all of `.auditx`.
         let name = names.get(random.index(names.len().max(1)))?;
-        let how = *random.one_of(&OF_ANY_FILE);
+        let how = *random.one_of(&FILE_CHANGES);
         self.change_file(random, how, &self.directory.join(name)).ok()?;
         Some(format!("{how} {}", name.display()))
     }
@@ -104,7 +104,7 @@ impl Damage<'_> {
             "fifo" => {
                 fs::rename(path, &aside)?;
                 let status = Command::new("mkfifo").arg(path).status()?;
-                return if status.success() { Ok(()) } else { Err(io::Error::other("no FIFO")) };
+                return if status.success() { Ok(()) } else { Err(io::Error::other("mkfifo failed")) };
             }
             _ => {}
         }
@@ -113,8 +113,8 @@ impl Damage<'_> {
         fs::write(path, bytes)
     }
 
-    fn strike_segment(&self, random: &mut Random) -> Option<String> {
-        let how = *random.one_of(&OF_SEGMENTS);
+    fn damage_segment(&self, random: &mut Random) -> Option<String> {
+        let how = *random.one_of(&SEGMENT_CHANGES);
         let sealed = sealed_segments(self.directory).ok()?;
         let mut paths: Vec<PathBuf> = sealed.into_iter().map(|segment| segment.path).collect();
         paths.push(self.directory.join("audit.jsonl"));
@@ -143,7 +143,7 @@ impl Damage<'_> {
         Some(format!("{how} {} (with {} or {number})", name(&one), name(&two)))
     }
 
-    /// Has an index say of some block that it holds nothing that anybody could ask for.
+    /// Forges a skip index so that it excludes lines that exist.
     fn forge_index(&self, random: &mut Random) -> Option<String> {
         let index = self.directory.join(".auditx/index");
         let names: Vec<PathBuf> = fs::read_dir(index).ok()?.flatten().map(|entry| entry.path()).collect();
@@ -152,8 +152,8 @@ impl Damage<'_> {
         Some(format!("forge {how} {}", path.file_name()?.to_string_lossy()))
     }
 
-    /// Puts an older checkpoint in the place of the latest.
-    fn roll_back(&self, random: &mut Random) -> Option<String> {
+    /// Replaces the latest checkpoint by an older one.
+    fn restore_older_checkpoint(&self, random: &mut Random) -> Option<String> {
         let kept = checkpoint_history(self.directory);
         let mut sizes: Vec<u64> = fs::read_dir(&kept)
             .ok()?
@@ -167,24 +167,25 @@ impl Damage<'_> {
         for newer in sizes.iter().filter(|newer| are_newer_gone && **newer > size) {
             fs::remove_file(kept.join(newer.to_string())).ok()?;
         }
-        Some(format!("roll back to {size}{}", if are_newer_gone { " and remove the newer" } else { "" }))
+        let removed = if are_newer_gone { " and remove the newer ones" } else { "" };
+        Some(format!("restore the checkpoint of size {size}{removed}"))
     }
 
-    /// Puts a file of another trail in the place of one.
-    fn take_from_other(&self, random: &mut Random) -> Option<String> {
+    /// Replaces a file by that of another trail.
+    fn copy_from_other(&self, random: &mut Random) -> Option<String> {
         let mut names = names_below(self.other, Path::new(""));
         names.retain(|name| self.other.join(name).is_file());
         let name = random.one_of(&names);
         fs::copy(self.other.join(name), self.directory.join(name)).ok()?;
-        Some(format!("take {} of another trail", name.display()))
+        Some(format!("copy {} from another trail", name.display()))
     }
 }
 
 fn change_bytes(random: &mut Random, how: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
     if bytes.is_empty() && how != "append" {
-        return Err(io::Error::other("nothing is there to be changed"));
+        return Err(io::Error::other("the file is empty"));
     }
-    // The interesting parts of some files are at the beginning.
+    // One of three times near the beginning, where the headers are.
     let within = if random.below(3) == 0 { bytes.len().min(256) } else { bytes.len() };
     let begin = random.index(within.max(1));
     let end = (begin + 1 + random.index(64)).min(bytes.len());
@@ -198,7 +199,7 @@ fn change_bytes(random: &mut Random, how: &str, bytes: &mut Vec<u8>) -> io::Resu
         "truncate" => bytes.truncate(begin),
         "append" => bytes.extend_from_slice(b"{\"garbage\":[\n\x00\xff"),
         "empty" => bytes.clear(),
-        _ => return Err(io::Error::other("no such change")),
+        _ => return Err(io::Error::other("unknown change")),
     }
     Ok(())
 }

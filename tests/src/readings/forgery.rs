@@ -1,4 +1,4 @@
-//! Damage that leaves every checksum right: lines changed and compressed again, indexes that say otherwise.
+//! Damage with valid checksums: changed lines that are compressed again, and forged skip indexes.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ pub(super) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "zst")
 }
 
-/// The plain text of a segment.
+/// Returns the uncompressed text of a segment.
 fn text_of(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = fs::read(path)?;
     if is_compressed(path) { zstd::decode_all(&*bytes) } else { Ok(bytes) }
@@ -24,7 +24,7 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     if is_compressed(path) { fs::write(path, compressed(text)?) } else { fs::write(path, text) }
 }
 
-/// One frame with a checksum, as the library writes it.
+/// Compresses to one frame with a checksum, as the library does.
 fn compressed(text: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3)?;
     encoder.include_checksum(true)?;
@@ -32,7 +32,7 @@ fn compressed(text: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// A line that nobody signed.
+/// Returns a line that is not signed.
 fn forged(seq: u64) -> String {
     let entry = "\"id\":\"01960000-0000-7000-8000-000000000000\",\
                  \"timestamp\":\"2026-11-24T15:30:00.000000Z\",\
@@ -41,7 +41,7 @@ fn forged(seq: u64) -> String {
     format!("{{\"seq\":{seq},{entry}}}\n")
 }
 
-/// The same text in another form.
+/// Compresses a segment again with other settings.
 pub(super) fn recompress(path: &Path) -> io::Result<()> {
     if !is_compressed(path) {
         return Err(io::Error::other("not compressed"));
@@ -49,7 +49,7 @@ pub(super) fn recompress(path: &Path) -> io::Result<()> {
     write(path, &text_of(path)?)
 }
 
-/// A second frame behind the one of a compressed segment.
+/// Appends a second frame to a compressed segment.
 pub(super) fn add_frame(path: &Path, seq: u64) -> io::Result<()> {
     if !is_compressed(path) {
         return Err(io::Error::other("not compressed"));
@@ -63,7 +63,7 @@ pub(super) fn change_lines(random: &mut Random, how: &str, path: &Path) -> io::R
     let text = text_of(path)?;
     let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     if lines.is_empty() {
-        return Err(io::Error::other("no lines"));
+        return Err(io::Error::other("the segment is empty"));
     }
     let at = random.index(lines.len());
     match how {
@@ -80,16 +80,16 @@ pub(super) fn change_lines(random: &mut Random, how: &str, path: &Path) -> io::R
         }
         "stub" => {
             let line = lines[at].strip_suffix(b"\n").unwrap_or(&lines[at]);
-            let seq = parse_seq(line).ok_or_else(|| io::Error::other("a line without a number"))?;
+            let seq = parse_seq(line).ok_or_else(|| io::Error::other("a line without a seq"))?;
             let leaf = to_hex(&leaf_hash(line));
             lines[at] = format!("{{\"seq\":{seq},\"erased\":\"{leaf}\"}}\n").into_bytes();
         }
-        _ => return Err(io::Error::other("no such change")),
+        _ => return Err(io::Error::other("unknown change")),
     }
     write(path, &lines.concat())
 }
 
-/// Puts another value of the same length into a line, which stays an entry.
+/// Replaces a value by another of the same length, so that the line is still a valid entry.
 fn change_value(random: &mut Random, line: &mut [u8]) -> io::Result<()> {
     let changes: [(&[u8], &[u8]); 8] = [
         (b"\"admin\"", b"\"nobdy\""),
@@ -103,26 +103,27 @@ fn change_value(random: &mut Random, line: &mut [u8]) -> io::Result<()> {
     ];
     let first = random.index(changes.len());
     for (old, new) in changes.iter().cycle().skip(first).take(changes.len()) {
-        if let Some(place) = line.windows(old.len()).position(|window| window == *old) {
-            line[place..place + new.len()].copy_from_slice(new);
+        if let Some(at) = line.windows(old.len()).position(|window| window == *old) {
+            line[at..at + new.len()].copy_from_slice(new);
             return Ok(());
         }
     }
-    Err(io::Error::other("nothing that can be changed"))
+    Err(io::Error::other("the line has none of the values"))
 }
 
-/// Where the parts of an index are: see docs/FORMAT.md.
+/// Offsets of the parts of an index; see docs/FORMAT.md.
 const COUNT: usize = 20;
 const TIMES: usize = 56;
 const BLOCKS: usize = 104;
 const BLOCK: usize = 44;
 
-/// Has an index say that nothing of its segment can be found, and makes its checksums right. Returns how.
+/// Forges an index so that it excludes the lines of its segment, and corrects its checksums. Returns what was
+/// forged.
 pub(super) fn forge_index(random: &mut Random, path: &Path) -> io::Result<&'static str> {
     let mut bytes = fs::read(path)?;
-    let strange = || io::Error::other("not an index");
+    let invalid = || io::Error::other("not an index");
     let number = |bytes: &[u8], at: usize| {
-        let field = bytes.get(at..at + 4).and_then(|field| field.try_into().ok()).ok_or_else(strange)?;
+        let field = bytes.get(at..at + 4).and_then(|field| field.try_into().ok()).ok_or_else(invalid)?;
         usize::try_from(u32::from_le_bytes(field)).map_err(io::Error::other)
     };
     let blocks = number(&bytes, COUNT)?;
@@ -145,12 +146,12 @@ pub(super) fn forge_index(random: &mut Random, path: &Path) -> io::Result<&'stat
         _ => bytes[BLOCKS + 32] ^= 1,
     }
     let digest = to_hex(&Sha256::digest(&bytes[..record]));
-    // The line that names the index is left out, left as it is, or names what was made of it.
-    let line = bytes.get(record + 4..bytes.len() - 8).ok_or_else(strange)?.to_vec();
+    // The control record that names the index is removed, kept, or changed to name the forged index.
+    let line = bytes.get(record + 4..bytes.len() - 8).ok_or_else(invalid)?.to_vec();
     let line = match random.below(3) {
         0 => Vec::new(),
         1 => line,
-        _ => renamed(&line, &digest),
+        _ => with_digest(&line, &digest),
     };
     bytes.truncate(record);
     bytes.extend(u32::try_from(line.len()).map_err(io::Error::other)?.to_le_bytes());
@@ -161,13 +162,13 @@ pub(super) fn forge_index(random: &mut Random, path: &Path) -> io::Result<&'stat
     Ok(how)
 }
 
-/// The same control record with another hash.
-fn renamed(line: &[u8], digest: &str) -> Vec<u8> {
+/// Returns the control record with another hash.
+fn with_digest(line: &[u8], digest: &str) -> Vec<u8> {
     let mut line = line.to_vec();
     let is_hex =
         |window: &[u8]| window.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
-    if let Some(place) = line.windows(64).position(is_hex) {
-        line[place..place + 64].copy_from_slice(digest.as_bytes());
+    if let Some(at) = line.windows(64).position(is_hex) {
+        line[at..at + 64].copy_from_slice(digest.as_bytes());
     }
     line
 }

@@ -1,5 +1,5 @@
-//! Trails that the library wrote: with and without compression, erased lines, a replaced key, retired
-//! segments, and one whose process was killed.
+//! Writes the trails that are damaged: with and without compression, erased lines, a replaced key, retired
+//! segments, and one whose writer was killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,36 +17,36 @@ use serde_json::json;
 use crate::child::Child;
 use crate::deadline::{PATIENCE, wait_until};
 use crate::random::Random;
-use crate::report::say;
+use crate::report::print_line;
 use crate::trail::{Line, lines};
 
-/// The smallest that segments may be.
+/// The smallest segment size that is allowed.
 const SEGMENT: u64 = 65_536;
 
-/// Lines of the killed process that no checkpoint names.
+/// Lines of the killed writer that no checkpoint covers.
 const UNSIGNED: u64 = 20;
 
-/// Its entries that are in no line.
-const WAITING: u64 = 15;
+/// Pending entries of the killed writer.
+const PENDING: u64 = 15;
 
-/// A trail, and what is known of it.
+/// An undamaged trail and its expected content.
 #[derive(Debug)]
 pub(super) struct Base {
-    /// What is special about it.
+    /// The trail's name, which tells what is special about it.
     pub(super) name: &'static str,
-    /// Where it is.
+    /// The trail's directory.
     pub(super) directory: PathBuf,
-    /// All its lines.
+    /// All lines.
     pub(super) lines: Vec<Line>,
-    /// How many lines the latest checkpoint names.
+    /// The size of the latest checkpoint.
     pub(super) signed: u64,
-    /// Every key that signed it.
+    /// All keys that have signed the trail.
     pub(super) keys: Vec<VerifierKey>,
-    /// A copy of the latest checkpoint, kept elsewhere.
+    /// The path of a copy of the latest checkpoint.
     pub(super) note: PathBuf,
 }
 
-/// Each call is 37 milliseconds later than the one before.
+/// A clock that advances by 37 milliseconds with each call.
 #[derive(Debug)]
 struct SteppingClock(AtomicU64);
 
@@ -64,10 +64,10 @@ fn config(directory: &Path) -> Config {
         .clock(SteppingClock(AtomicU64::new(0)))
 }
 
-/// Builds all of them below `root`. `recorder` is a command that calls [`record_and_wait_to_be_killed`].
+/// Writes all trails below `root`. `recorder` returns a command that calls [`record_and_wait_to_be_killed`].
 ///
 /// # Panics
-/// If one of them cannot be made.
+/// If a trail cannot be written.
 #[must_use]
 pub(super) fn build(root: &Path, recorder: fn(&Path) -> Command, random: &mut Random) -> Vec<Base> {
     let mut base = |name: &'static str, make: &mut dyn FnMut(&Path, &mut Random) -> Vec<VerifierKey>| {
@@ -119,26 +119,26 @@ impl Base {
         Self { name, directory, lines, signed, keys, note }
     }
 
-    /// The lines that a checkpoint names.
+    /// Returns the lines that the latest checkpoint covers.
     pub(super) fn signed_lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.lines.iter().filter(|line| line.seq < self.signed)
     }
 
-    /// Whether its process was killed.
+    /// Returns whether the writer was killed.
     #[must_use]
     pub(super) fn is_killed(&self) -> bool {
         self.name == "killed"
     }
 }
 
-/// How many lines the checkpoint of a directory names; `None` if it is none.
+/// Returns the size of a directory's checkpoint; `None` if there is no valid one.
 #[must_use]
 pub(super) fn signed(directory: &Path) -> Option<u64> {
     let note = fs::read(checkpoint_path(directory)).ok()?;
     Some(SignedCheckpoint::parse(&note).ok()?.size())
 }
 
-/// A closed trail. Half of the entries come after `between`, which gives the keys that signed before.
+/// Writes and closes a trail. A third of the entries is recorded after `between`, which returns the earlier keys.
 fn written(
     config: Config,
     compression: Compression,
@@ -154,17 +154,17 @@ fn written(
     wait_for_indexes(&logger);
     if compression == Compression::Zstd {
         wait_until("the compression of every sealed segment", || {
-            let sealed = sealed_segments(logger.trail_dir().expect("it is open")).expect("its segments");
+            let sealed = sealed_segments(logger.trail_dir().expect("an open trail")).expect("its segments");
             sealed.iter().all(|segment| segment.compressed)
         });
     }
-    keys.push(logger.verifier_key().expect("it is open"));
+    keys.push(logger.verifier_key().expect("an open trail"));
     logger.close(PATIENCE).expect("a closed trail");
     keys
 }
 
 fn wait_for_indexes(logger: &AuditLogger) {
-    let directory = logger.trail_dir().expect("it is open");
+    let directory = logger.trail_dir().expect("an open trail");
     wait_until("the index of every sealed segment", || {
         let sealed = sealed_segments(directory).expect("its segments");
         let index = |first_seq: u64| directory.join(format!(".auditx/index/{first_seq:020}.idx"));
@@ -172,7 +172,7 @@ fn wait_for_indexes(logger: &AuditLogger) {
     });
 }
 
-/// An entry of somebody about something.
+/// Records an entry with random values.
 fn record(logger: &AuditLogger, random: &mut Random, number: u64) {
     let user = *random.one_of(&["admin", "daw-khin", "storeman", "cashier"]);
     let pad = random.one_of(&["a", "b", "c", "d"]).repeat(100 + random.index(900));
@@ -208,20 +208,20 @@ fn record(logger: &AuditLogger, random: &mut Random, number: u64) {
 fn killed(directory: &Path, recorder: fn(&Path) -> Command) -> Vec<VerifierKey> {
     let child = Child::start(&mut recorder(directory));
     let key = loop {
-        let said = child.next_line().expect("it says its key");
-        if let Some(key) = said.strip_prefix("key ") {
+        let line = child.next_line().expect("the child prints its key");
+        if let Some(key) = line.strip_prefix("key ") {
             break key.parse().expect("a key");
         }
     };
     child.signal(rustix::process::Signal::KILL);
     child.end();
-    let waiting = auditx_core::pending_entries(directory).expect("its journal");
-    assert_eq!(waiting.len() as u64, WAITING, "entries that are in no line");
+    let pending = auditx_core::pending_entries(directory).expect("its journal");
+    assert_eq!(pending.len() as u64, PENDING, "pending entries");
     vec![key]
 }
 
-/// Records until the disk takes nothing any more, and says the key of the trail: some lines are not signed
-/// then, and some entries are in the journal only. Whoever starts this ignores SIGXFSZ for it.
+/// Records signed lines, unsigned lines and, after the disk is full, pending entries. Then prints the trail's key
+/// and waits to be killed. The caller must ignore SIGXFSZ for this process.
 ///
 /// # Panics
 /// If the trail cannot be written.
@@ -240,16 +240,15 @@ pub fn record_and_wait_to_be_killed(directory: &Path) {
         record(&logger, &mut random, number);
     }
     logger.flush(PATIENCE).expect("a durable trail");
-    let active = logger.trail_dir().expect("it is open").join("audit.jsonl");
+    let active = logger.trail_dir().expect("an open trail").join("audit.jsonl");
     let len = fs::metadata(active).expect("an active segment").len();
     let limit = Rlimit { current: Some(len), ..getrlimit(Resource::Fsize) };
     setrlimit(Resource::Fsize, limit).expect("a soft limit may be changed");
-    for number in 400..400 + WAITING {
+    for number in 400..400 + PENDING {
         record(&logger, &mut random, number);
     }
-    wait_until("a write that fails", || logger.metrics().write_failures > 0);
-    say(&format!("key {}", logger.verifier_key().expect("it is open")));
-    // Until it is killed.
+    wait_until("a failed write", || logger.metrics().write_failures > 0);
+    print_line(&format!("key {}", logger.verifier_key().expect("an open trail")));
     loop {
         std::thread::park();
     }

@@ -1,4 +1,4 @@
-//! Whether what a command said of a trail is right, or said to be wrong.
+//! Decides whether a command's answer about a trail is right, or reports the damage.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,11 +7,11 @@ use auditx_core::{InclusionProof, checkpoint_history, leaf_hash};
 use auditx_reader::{Reason, VerifyOptions, verify};
 use serde_json::Value;
 
-use super::call::{Call, Ended, Kind};
+use super::call::{Call, Kind, Output};
 use super::trails::{Base, signed};
 use crate::trail::{Line, lines};
 
-/// What is said of a trail in which nothing is wrong.
+/// Parts of messages that commands also print for undamaged trails.
 const HARMLESS: [&str; 10] = [
     "there may be more",
     "nothing found in",
@@ -19,74 +19,76 @@ const HARMLESS: [&str; 10] = [
     "no entry is about",
     "not signed: ",
     "without a proof: ",
-    "the trail's own word",
-    "This is the trail's own word",
+    "comes from the trail itself",
+    "This key comes from the trail itself",
     "The key of ",
-    "Before that, from line",
+    "Previous key, from line",
 ];
 
-/// How a right answer looks.
+/// An acceptable answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// As of a trail that nobody damaged.
+    /// The answer is the same as for the undamaged trail.
     Right,
-    /// It said that something is wrong.
+    /// The command reported that something is wrong.
     Refused,
-    /// It differs only in lines that it says nobody signed, or that the trail was taken back from.
+    /// The answer differs only in lines that it reports as not signed, or that a rollback of the whole trail has
+    /// removed.
     Unsigned,
 }
 
-/// Whether an answer about an intact trail is what a plain reader finds.
-pub(super) fn check_intact(call: &Call, base: &Base, ended: &Ended) -> Result<(), String> {
-    let is_answered = matches!(ended.status, Some(0 | 1)) || base.is_killed() && ended.status == Some(3);
+/// Checks that an answer about an undamaged trail has the lines that must be found.
+pub(super) fn check_intact(call: &Call, base: &Base, output: &Output) -> Result<(), String> {
+    let is_answered = matches!(output.status, Some(0 | 1)) || base.is_killed() && output.status == Some(3);
     if !is_answered {
-        // An entry without a line has no proof, which is said.
+        // A pending entry has no proof, and the command reports that.
         let is_unproved = base.is_killed() && matches!(call.kind, Kind::Bundle | Kind::Proof(_));
-        return if is_unproved { Ok(()) } else { Err("it failed".to_owned()) };
+        return if is_unproved { Ok(()) } else { Err("the command failed".to_owned()) };
     }
     let found = call.wanted.found(base);
-    let objects = || ended.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let unsigned = count_of_unsigned(&ended.err);
+    let objects = || output.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let unsigned = count_of_unsigned(&output.err);
     let counted = |count: u64| {
-        let wanted = found.len() as u64 + unsigned;
-        if count == wanted { Ok(()) } else { Err(format!("{count} lines, and {wanted} are wanted")) }
+        let expected = found.len() as u64 + unsigned;
+        if count == expected { Ok(()) } else { Err(format!("{count} lines, expected {expected}")) }
     };
     match call.kind {
-        Kind::Lines { .. } | Kind::Tail(_) => check_lines(call, base, &ended.out, base.signed),
-        Kind::Count => counted(ended.out.trim().parse().unwrap_or(u64::MAX)),
+        Kind::Lines { .. } | Kind::Tail(_) => check_lines(call, base, &output.out, base.signed),
+        Kind::Count => counted(output.out.trim().parse().unwrap_or(u64::MAX)),
         Kind::Export => counted(objects().count() as u64),
         Kind::Stats => {
-            let said: Value = serde_json::from_str(&ended.out).map_err(|error| error.to_string())?;
-            counted(said["found"].as_u64().unwrap_or(u64::MAX))?;
-            if unsigned > 0 { Ok(()) } else { check_groups(&said, &found) }
+            let stats: Value = serde_json::from_str(&output.out).map_err(|error| error.to_string())?;
+            counted(stats["found"].as_u64().unwrap_or(u64::MAX))?;
+            if unsigned > 0 { Ok(()) } else { check_groups(&stats, &found) }
         }
-        Kind::Bundle => check_stored(&ended.out, &found, base.signed),
+        Kind::Bundle => check_stored(&output.out, &found, base.signed),
         Kind::History => {
-            let shown = ended.out.lines().filter(|line| !is_unsigned(line, base.signed));
+            let shown = output.out.lines().filter(|line| !is_unsigned(line, base.signed));
             let shown = shown.filter_map(|line| auditx_core::parse_seq(line.as_bytes()));
             if shown.eq(found.iter().map(|line| line.seq)) { Ok(()) } else { Err("other lines".to_owned()) }
         }
-        Kind::Proof(seq) => check_proof(base, seq, &ended.out),
+        Kind::Proof(seq) => check_proof(base, seq, &output.out),
         _ => Ok(()),
     }
 }
 
-/// How many of the entries found nobody signed, by what was said.
+/// Returns how many of the entries found the command reports as not signed.
 fn count_of_unsigned(err: &str) -> u64 {
-    let said = err.lines().find_map(|line| line.strip_prefix("auditx: ")?.split_once(" not signed: "));
-    said.and_then(|(said, _)| said.split(' ').next()?.parse().ok()).unwrap_or(0)
+    let message = err.lines().find_map(|line| line.strip_prefix("auditx: ")?.split_once(" not signed: "));
+    message.and_then(|(count, _)| count.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
-fn check_groups(said: &Value, found: &[&Line]) -> Result<(), String> {
-    let mut wanted: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-    found.iter().for_each(|line| *wanted.entry(line.json["user"].as_str()).or_default() += 1);
-    let groups = said["groups"].as_array().into_iter().flatten();
+fn check_groups(stats: &Value, found: &[&Line]) -> Result<(), String> {
+    let mut expected: BTreeMap<Option<&str>, u64> = BTreeMap::new();
+    found.iter().for_each(|line| *expected.entry(line.json["user"].as_str()).or_default() += 1);
+    let groups = stats["groups"].as_array().into_iter().flatten();
     let groups: BTreeMap<Option<&str>, u64> =
         groups.map(|group| (group["by"]["user"].as_str(), group["count"].as_u64().unwrap_or(0))).collect();
-    if groups == wanted { Ok(()) } else { Err(format!("groups {groups:?}, and {wanted:?} are wanted")) }
+    if groups == expected { Ok(()) } else { Err(format!("groups {groups:?}, expected {expected:?}")) }
 }
 
-/// The signed lines among those shown must be those that are wanted, in order; others come before or behind.
+/// Checks that the signed lines in the output are the expected ones, in order. Unsigned lines may come before or
+/// after them.
 fn check_lines(call: &Call, base: &Base, out: &str, signed: u64) -> Result<(), String> {
     let mut wanted = call.wanted.found(base);
     wanted.retain(|line| line.seq < signed);
@@ -111,17 +113,17 @@ fn check_lines(call: &Call, base: &Base, out: &str, signed: u64) -> Result<(), S
     check_stored(out, &wanted, signed)
 }
 
-/// Whether the signed lines among those shown are these.
-fn check_stored(out: &str, wanted: &[&Line], signed: u64) -> Result<(), String> {
+/// Checks that the signed lines in the output are exactly these.
+fn check_stored(out: &str, expected: &[&Line], signed: u64) -> Result<(), String> {
     let shown: Vec<&str> =
         out.lines().filter(|line| line.starts_with("{\"seq\"") && !is_unsigned(line, signed)).collect();
-    let texts: Vec<&str> = wanted.iter().map(|line| line.text.as_str()).collect();
+    let texts: Vec<&str> = expected.iter().map(|line| line.text.as_str()).collect();
     if shown == texts {
         return Ok(());
     }
     let at = shown.iter().zip(&texts).take_while(|(one, other)| one == other).count();
     let (one, other) = (shown.get(at), texts.get(at));
-    Err(format!("{} of {} lines; at {at}: {one:?}, and {other:?} is wanted", shown.len(), texts.len()))
+    Err(format!("{} of {} lines; line {at} is {one:?}, expected {other:?}", shown.len(), texts.len()))
 }
 
 fn is_unsigned(line: &str, signed: u64) -> bool {
@@ -129,36 +131,36 @@ fn is_unsigned(line: &str, signed: u64) -> bool {
     line.starts_with("{\"id\"") || seq.is_some_and(|seq| seq >= signed)
 }
 
-/// Whether a proof is of the line that has this number, by a key of the trail.
+/// Checks that a proof is valid for the line with this seq, under a key of the trail.
 fn check_proof(base: &Base, seq: u64, text: &str) -> Result<(), String> {
     let proof = InclusionProof::parse(text.as_bytes()).map_err(|error| error.to_string())?;
     proof.check(&base.keys).map_err(|fault| format!("the proof of line {seq}: {fault}"))?;
     let line = base.lines.iter().find(|line| line.seq == seq && seq < base.signed);
-    let line = line.ok_or_else(|| format!("a proof of line {seq}, which nobody signed"))?;
-    let is_its_own = proof.line() == line.text.as_bytes();
-    let is_its_hash = auditx_core::erased_hash(proof.line()) == Some(leaf_hash(line.text.as_bytes()));
-    if proof.index() == seq && (is_its_own || is_its_hash) {
+    let line = line.ok_or_else(|| format!("a proof of line {seq}, which is not signed"))?;
+    let is_line = proof.line() == line.text.as_bytes();
+    let is_stub = auditx_core::erased_hash(proof.line()) == Some(leaf_hash(line.text.as_bytes()));
+    if proof.index() == seq && (is_line || is_stub) {
         return Ok(());
     }
-    Err(format!("the proof of line {seq} is of another line"))
+    Err(format!("the proof of line {seq} is for another line"))
 }
 
-/// Whether something is said to be wrong.
-fn complains(err: &str) -> bool {
+/// Returns whether standard error reports that something is wrong.
+fn reports_damage(err: &str) -> bool {
     err.lines().any(|line| !line.is_empty() && !HARMLESS.iter().any(|harmless| line.contains(harmless)))
 }
 
-/// What to think of an answer about a damaged trail. `intact` is the answer about the same trail undamaged.
+/// Returns the verdict on an answer about a damaged trail. `intact` is the answer about the undamaged trail.
 pub(super) fn of(
     call: &Call,
     base: &Base,
     directory: &Path,
-    (intact, found): (&Ended, &Ended),
+    (intact, found): (&Output, &Output),
 ) -> Result<Verdict, String> {
     for (seq, proof) in &found.proofs {
         check_proof(base, *seq, proof)?;
     }
-    let is_refusal = found.status != Some(0) && complains(&found.err);
+    let is_refusal = found.status != Some(0) && reports_damage(&found.err);
     match call.kind {
         Kind::Verify => return of_verify(base, directory, found),
         Kind::Doctor => return of_doctor(directory, found),
@@ -172,9 +174,9 @@ pub(super) fn of(
         }
         _ => {}
     }
-    // Entries in the journal are in no line that anybody could miss, and not for everybody to read.
-    let is_read = found.status == intact.status && is_of_lines(call.kind);
-    if base.is_killed() && is_read && check_intact(call, base, found).is_ok() {
+    // Pending entries may be missing: they are not signed, and not every user can read them.
+    let is_comparable = found.status == intact.status && has_lines(call.kind);
+    if base.is_killed() && is_comparable && check_intact(call, base, found).is_ok() {
         return Ok(Verdict::Right);
     }
     let is_same = intact.out == found.out && (call.kind != Kind::Key || intact.err == found.err);
@@ -185,30 +187,30 @@ pub(super) fn of(
         return Ok(Verdict::Refused);
     }
     let signed = signed(directory).unwrap_or(0);
-    let is_said = ["not signed: ", "nobody signed"].iter().any(|said| found.err.contains(said));
-    // An older state of the whole trail is only told from the latest by those who kept a note of it.
-    let is_taken_back = signed > 0 && signed < base.signed && newest_kept(directory) <= signed;
-    if !is_said && (!is_taken_back || found.out.lines().any(|line| is_unsigned(line, signed))) {
-        return Err(format!("another answer, and not a word: {}", difference(&intact.out, &found.out)));
+    let is_reported = ["not signed: ", "lines are not signed"].iter().any(|text| found.err.contains(text));
+    // A rollback of the whole trail can be detected only with a checkpoint that was kept elsewhere.
+    let is_rolled_back = signed > 0 && signed < base.signed && newest_kept(directory) <= signed;
+    if !is_reported && (!is_rolled_back || found.out.lines().any(|line| is_unsigned(line, signed))) {
+        return Err(format!("another answer without a message: {}", difference(&intact.out, &found.out)));
     }
     match call.kind {
         Kind::Lines { .. } | Kind::Tail(_) => {
             check_lines(call, base, &found.out, signed)?;
         }
-        Kind::Key | Kind::Proof(_) => return Err("no word that it is wrong".to_owned()),
+        Kind::Key | Kind::Proof(_) => return Err("the damage was not reported".to_owned()),
         _ => {}
     }
     Ok(Verdict::Unsigned)
 }
 
-/// The largest checkpoint that is kept beside the latest.
+/// Returns the size of the largest checkpoint in the history.
 fn newest_kept(directory: &Path) -> u64 {
     let names = std::fs::read_dir(checkpoint_history(directory)).into_iter().flatten().flatten();
     names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
 }
 
-/// All may only be well for `auditx doctor` if `auditx verify` finds nothing wrong.
-fn of_doctor(directory: &Path, found: &Ended) -> Result<Verdict, String> {
+/// `auditx doctor` may report no problem only if verification finds none.
+fn of_doctor(directory: &Path, found: &Output) -> Result<Verdict, String> {
     if found.status != Some(0) {
         return Ok(Verdict::Refused);
     }
@@ -217,38 +219,42 @@ fn of_doctor(directory: &Path, found: &Ended) -> Result<Verdict, String> {
         Err(_) => return Ok(Verdict::Right),
     };
     if let Some(fault) = verification.fault {
-        return Err(format!("all is well, and verify says: {fault}"));
+        return Err(format!("doctor found no problem, but verify did: {fault}"));
     }
     if verification.reasons.contains(&Reason::ProjectionDiffers) {
-        return Err("all is well, and security.jsonl has other lines".to_owned());
+        return Err("doctor found no problem, but security.jsonl differs".to_owned());
     }
     Ok(Verdict::Right)
 }
 
-/// Whether an answer is made of the lines that are asked for, and of nothing else.
-fn is_of_lines(kind: Kind) -> bool {
+/// Returns whether the output consists of selected lines, or of counts of them.
+fn has_lines(kind: Kind) -> bool {
     use Kind::{Bundle, Count, Export, History, Lines, Stats, Tail};
     matches!(kind, Lines { .. } | Tail(_) | Count | Stats | History | Export | Bundle)
 }
 
-/// What `auditx verify` does not call broken is what was signed.
-fn of_verify(base: &Base, directory: &Path, found: &Ended) -> Result<Verdict, String> {
+/// `auditx verify` may report no damage only if all signed lines are unchanged.
+fn of_verify(base: &Base, directory: &Path, found: &Output) -> Result<Verdict, String> {
     match found.status {
         Some(1) => return Ok(Verdict::Refused),
-        Some(2) if complains(&found.err) => return Ok(Verdict::Refused),
+        Some(2) if reports_damage(&found.err) => return Ok(Verdict::Refused),
         Some(0 | 3) => {}
         _ => return Err(format!("status {:?}", found.status)),
     }
     let text = |line: &Line| line.text.clone();
-    let there: Vec<String> =
+    let found: Vec<String> =
         lines(directory).iter().filter(|line| line.seq < base.signed).map(text).collect();
-    let wanted: Vec<String> = base.signed_lines().map(text).collect();
-    if there == wanted { Ok(Verdict::Right) } else { Err("other lines are called intact".to_owned()) }
+    let expected: Vec<String> = base.signed_lines().map(text).collect();
+    if found == expected {
+        Ok(Verdict::Right)
+    } else {
+        Err("changed lines were reported as intact".to_owned())
+    }
 }
 
 fn difference(intact: &str, found: &str) -> String {
     let at = intact.lines().zip(found.lines()).take_while(|(one, other)| one == other).count();
     let line = |text: &str| text.lines().nth(at).map(|line| line.chars().take(160).collect::<String>());
     let (intact, found) = (line(intact), line(found));
-    format!("line {at} of the output is {found:?}, and {intact:?} is wanted")
+    format!("line {at} of the output is {found:?}, expected {intact:?}")
 }

@@ -1,4 +1,4 @@
-//! What a call asks for, and which lines a plain reader finds for it.
+//! The selection of lines that a command asks for, and the lines that it must find.
 
 use auditx_core::Moment;
 
@@ -6,25 +6,25 @@ use super::trails::Base;
 use crate::random::Random;
 use crate::trail::Line;
 
-/// Which lines.
+/// A selection of lines.
 #[derive(Debug, Clone)]
 pub(super) enum Wanted {
     Everything,
-    /// Of which this field has this value: the flag, the field and the value.
+    /// Lines with this value in a field: the flag, the field and the value.
     Field(&'static str, &'static str, String),
     Word(String),
-    /// Of a customer, whom the call names itself.
+    /// Lines about a customer, whose id is already in the call's arguments.
     Customer(String),
     Failed,
     Security,
-    /// From one moment on and before another.
+    /// Lines from the first time (inclusive) to the second (exclusive).
     Period(String, String),
-    /// At most this many seconds before or after a line.
+    /// Lines within this many seconds of a line: seq and seconds.
     Around(u64, u64),
 }
 
 impl Wanted {
-    /// Something to ask of this trail.
+    /// Returns a random selection for this trail.
     pub(super) fn random(random: &mut Random, base: &Base) -> Self {
         let line = random.one_of(&base.lines);
         let timestamp = |line: &Line| line.json["timestamp"].as_str().map(str::to_owned);
@@ -52,7 +52,7 @@ impl Wanted {
         wanted.unwrap_or(Self::Everything)
     }
 
-    /// As it is asked.
+    /// Returns the arguments for this selection.
     pub(super) fn words(&self) -> Vec<String> {
         let words: &[&str] = match self {
             Self::Everything | Self::Customer(_) => &[],
@@ -68,17 +68,17 @@ impl Wanted {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    /// Whether only `query` can be asked this.
-    pub(super) fn is_of_query(&self) -> bool {
+    /// Returns whether only `query` supports this selection.
+    pub(super) fn is_for_query_only(&self) -> bool {
         matches!(self, Self::Around(..))
     }
 
-    /// Whether `tail` can be asked this.
-    pub(super) fn is_of_tail(&self) -> bool {
+    /// Returns whether `tail` supports this selection.
+    pub(super) fn is_for_tail(&self) -> bool {
         !matches!(self, Self::Around(..) | Self::Period(..) | Self::Security)
     }
 
-    fn holds(&self, line: &Line, base: &Base) -> bool {
+    fn matches(&self, line: &Line, base: &Base) -> bool {
         let text = |name: &str| line.json[name].as_str();
         match self {
             Self::Everything => true,
@@ -98,9 +98,9 @@ impl Wanted {
         }
     }
 
-    /// The lines that a plain reader finds, of those that the latest checkpoint names.
+    /// Returns the selected lines among those that the latest checkpoint covers.
     pub(super) fn found<'b>(&self, base: &'b Base) -> Vec<&'b Line> {
-        base.signed_lines().filter(|line| self.holds(line, base)).collect()
+        base.signed_lines().filter(|line| self.matches(line, base)).collect()
     }
 }
 

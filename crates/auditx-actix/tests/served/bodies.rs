@@ -1,9 +1,9 @@
-//! Captured bodies: recorded without secrets, and in nobody's way.
+//! Captured bodies: they are recorded without secrets and do not delay or change the exchange.
 
 use actix_web::HttpResponse;
 use actix_web::middleware::Compress;
 use actix_web::web::{Json, Payload, get, post};
-use auditx_actix::AuditTransform;
+use auditx_actix::AuditMiddleware;
 use auditx_core::testing::TestTrail;
 use auditx_core::{BodyCapture, StoredEntry};
 use auditx_tests::served::{SECRET, ask, ask_with, exchange_chunk, holds, send_chunked, wait_for_closings};
@@ -15,7 +15,7 @@ use crate::{audited_with, serve};
 const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-fn capturing(trail: &TestTrail) -> AuditTransform {
+fn capturing(trail: &TestTrail) -> AuditMiddleware {
     audited_with(trail, |middleware| {
         middleware.capture_bodies(BodyCapture::new(["/sales", "/echo", "/login"]))
     })
@@ -29,7 +29,7 @@ async fn log_in(form: String) -> String {
     form
 }
 
-/// Answers with what comes, as it comes.
+/// Streams the request body back as it arrives.
 async fn echo(payload: Payload) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").streaming(payload)
 }
@@ -66,7 +66,10 @@ async fn bodies_of_chosen_routes_are_recorded_without_secrets() {
     let address = served!(&trail);
     let sale = json!({"customer": "C-7", "password": SECRET, "code": SECRET}).to_string();
     let answer = ask_with(address, "POST", "/sales", &[JSON], sale.as_bytes()).await;
-    assert!(String::from_utf8_lossy(answer.body()).contains(SECRET), "the client gets what the handler said");
+    assert!(
+        String::from_utf8_lossy(answer.body()).contains(SECRET),
+        "the client receives the unredacted body"
+    );
     let entry = closing(&trail).await;
     let content = json!({"customer": "C-7", "password": "[REDACTED]", "code": "[REDACTED]"});
     assert_eq!(entry.metadata["request_body"], json!({"bytes": sale.len(), "content": content}));
@@ -82,7 +85,7 @@ async fn bodies_of_chosen_routes_are_recorded_without_secrets() {
 }
 
 #[actix_web::test]
-async fn chunks_pass_both_ways_before_the_next_are_sent() {
+async fn captured_chunks_are_forwarded_without_buffering() {
     let trail = TestTrail::new();
     let address = served!(&trail);
     let mut stream = send_chunked(address, "/echo", &[JSON]).await;
@@ -97,7 +100,7 @@ async fn chunks_pass_both_ways_before_the_next_are_sent() {
 }
 
 #[actix_web::test]
-async fn a_client_that_leaves_within_its_body_leaves_what_was_seen_of_it() {
+async fn an_aborted_request_body_is_recorded_as_incomplete() {
     let trail = TestTrail::new();
     let address = served!(&trail);
     let mut stream = send_chunked(address, "/echo", &[JSON]).await;
@@ -110,12 +113,12 @@ async fn a_client_that_leaves_within_its_body_leaves_what_was_seen_of_it() {
 }
 
 #[actix_web::test]
-async fn a_body_that_is_too_long_passes_whole_and_leaves_its_size() {
+async fn a_body_over_the_limit_is_sent_whole_and_recorded_by_size() {
     let trail = TestTrail::new();
     let address = served!(&trail);
     let answer = ask(address, "GET", "/sales/report", &[]).await;
     let length = answer.body().len();
-    assert_eq!(answer.header("content-length"), Some(length.to_string()), "its size is still announced");
+    assert_eq!(answer.header("content-length"), Some(length.to_string()), "content-length is still sent");
     let entry = closing(&trail).await;
     assert_eq!(entry.metadata["response_body"]["bytes"], length);
     assert_eq!(entry.metadata["response_body"]["omitted"], "too_long");
@@ -123,7 +126,7 @@ async fn a_body_that_is_too_long_passes_whole_and_leaves_its_size() {
 }
 
 #[actix_web::test]
-async fn a_body_that_no_handler_reads_and_one_that_is_compressed_say_so() {
+async fn unread_and_compressed_bodies_are_recorded_as_omitted() {
     let trail = TestTrail::new();
     let address = served!(&trail);
     let answer = ask_with(address, "POST", "/sales/never-read", &[JSON], b"{}").await;
@@ -137,7 +140,7 @@ async fn a_body_that_no_handler_reads_and_one_that_is_compressed_say_so() {
 }
 
 #[actix_web::test]
-async fn a_refused_body_leaves_its_entry() {
+async fn a_malformed_body_is_recorded_as_omitted() {
     let trail = TestTrail::new();
     let address = served!(&trail);
     let answer = ask_with(address, "POST", "/sales", &[JSON], b"{\"password\":\"s3cr3t-77c0ffee\"").await;

@@ -1,4 +1,4 @@
-//! Beside actix's middleware, in the orders that docs/HTTP.md names.
+//! The middleware together with actix's own middleware, in the orders that docs/HTTP.md describes.
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
@@ -31,7 +31,7 @@ async fn broken() -> Result<HttpResponse, actix_web::Error> {
     Err(actix_web::error::ErrorInternalServerError("the opening balance is missing"))
 }
 
-/// Gives errors a page.
+/// Replaces the body of an error response with a page.
 fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
     let (request, response) = response.into_parts();
     let response = response.set_body(BoxBody::new("we are sorry"));
@@ -39,7 +39,7 @@ fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerRespon
 }
 
 #[actix_web::test]
-async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went_over_the_wire() {
+async fn in_the_recommended_order_each_request_has_one_entry() {
     let trail = TestTrail::new();
     let audit = audited(&trail);
     let address = serve!(|app| app
@@ -57,8 +57,8 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
     let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(200), true, "completed"));
     let bytes = entry.metadata["bytes"].as_u64().unwrap();
-    assert!(bytes > 0 && bytes < 1_000, "compressed, as the client got it: {bytes}");
-    assert_eq!(entry.endpoint, "/report/", "as it came, before it was normalised");
+    assert!(bytes > 0 && bytes < 1_000, "the compressed size, as sent: {bytes}");
+    assert_eq!(entry.endpoint, "/report/", "the path as received, before it was normalised");
     assert_eq!(entry.metadata["route"], "/report");
 
     let sorry = ask(address, "GET", "/refused", &[]).await;
@@ -74,7 +74,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
 }
 
 #[actix_web::test]
-async fn below_compression_bytes_are_those_of_the_application_and_pages_put_on_later_are_not_seen() {
+async fn outer_compression_and_error_pages_are_not_seen() {
     let trail = TestTrail::new();
     let audit = audited(&trail);
     let address = serve!(|app| app

@@ -1,4 +1,5 @@
-//! The middleware under real servers with real clients: beside actix's own middleware, under upgrades and durable responses.
+//! The middleware in real servers with real clients: with actix's own middleware, upgrades and durable
+//! responses.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bodies;
@@ -7,7 +8,8 @@ mod routes;
 mod secrets;
 mod upgrades;
 
-/// Serves an application, given as the expression after `App::new()`, on a free port until the test's system ends.
+/// Serves an application, built by the given expression from `App::new()`, on a free port until the test's
+/// actix system shuts down.
 macro_rules! serve {
     (|$app:ident| $application:expr) => {{
         let server = actix_web::HttpServer::new(move || {
@@ -25,18 +27,18 @@ macro_rules! serve {
 }
 use serve;
 
-use auditx_actix::{AuditMiddleware, AuditTransform};
+use auditx_actix::AuditMiddleware;
 use auditx_core::HttpAuditBuilder;
 use auditx_core::testing::TestTrail;
 
-/// The middleware, with the trail's logger.
-fn audited(trail: &TestTrail) -> AuditTransform {
+/// Returns a middleware that records to the trail.
+fn audited(trail: &TestTrail) -> AuditMiddleware {
     audited_with(trail, |builder| builder)
 }
 
 fn audited_with(
     trail: &TestTrail,
-    settings: impl FnOnce(HttpAuditBuilder<AuditTransform>) -> HttpAuditBuilder<AuditTransform>,
-) -> AuditTransform {
+    settings: impl FnOnce(HttpAuditBuilder<AuditMiddleware>) -> HttpAuditBuilder<AuditMiddleware>,
+) -> AuditMiddleware {
     settings(AuditMiddleware::builder().logger(trail.logger().clone())).build().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What handlers get, settings of single scopes, refusals, durable responses.
+//! Extractors, settings for single scopes, refusals, and durable responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,7 @@ async fn statement(
 }
 
 #[actix_web::test]
-async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_pattern() {
+async fn extractors_return_the_context_and_the_entry_has_the_route() {
     let trail = TestTrail::new();
     let (audit, logger) = (audited(&trail), Data::new(trail.logger().clone()));
     let address = serve!(|app| app
@@ -44,7 +44,7 @@ async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_patter
 }
 
 #[actix_web::test]
-async fn a_middleware_on_a_scope_governs_it_and_there_is_one_entry() {
+async fn an_inner_middleware_overrides_settings_without_a_second_entry() {
     async fn pay() -> &'static str {
         RequestContext::update(|context| context.user = "kyaw".into());
         "paid"
@@ -62,15 +62,15 @@ async fn a_middleware_on_a_scope_governs_it_and_there_is_one_entry() {
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("kyaw", "/payments"));
     assert_eq!(wait_for_closings(&everywhere, 1).await[0].endpoint, "/me");
 
-    payments.refuse();
+    payments.close();
     let refused = ask(address, "POST", "/payments", &[("x-request-id", "late")]).await;
     assert_eq!((refused.status(), refused.header("x-request-id").as_deref()), (503, Some("late")));
-    assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "the rest goes on");
+    assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "other routes still work");
 }
 
 #[actix_web::test]
-async fn where_the_trail_takes_nothing_a_closed_middleware_refuses_before_the_handler_runs() {
-    for (on_failure, expected, runs_in_all) in [(OnFailure::Closed, 503, 1), (OnFailure::Open, 200, 2)] {
+async fn a_fail_closed_middleware_refuses_before_the_handler_runs() {
+    for (on_failure, expected, expected_runs) in [(OnFailure::Closed, 503, 1), (OnFailure::Open, 200, 2)] {
         let trail = TestTrail::new();
         let runs = Arc::new(AtomicU32::new(0));
         let count = runs.clone();
@@ -78,16 +78,18 @@ async fn where_the_trail_takes_nothing_a_closed_middleware_refuses_before_the_ha
         let address = serve!(|app| {
             let count = count.clone();
             let handler = move || {
+                // ORDERING: pairs with the load below, which follows the response of this handler.
                 count.fetch_add(1, Ordering::SeqCst);
                 std::future::ready("done")
             };
             app.route("/", post().to(handler)).wrap(audit.clone())
         });
         assert_eq!(ask(address, "POST", "/", &[]).await.status(), 200);
-        trail.refuse();
+        trail.close();
         let answer = ask(address, "POST", "/", &[("x-request-id", "late")]).await;
         assert_eq!((answer.status(), answer.header("x-request-id").as_deref()), (expected, Some("late")));
-        assert_eq!(runs.load(Ordering::SeqCst), runs_in_all);
+        // ORDERING: pairs with the increment in the handler.
+        assert_eq!(runs.load(Ordering::SeqCst), expected_runs);
         if expected == 503 {
             assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"));
             let body: Value = serde_json::from_slice(answer.body()).unwrap();
@@ -97,13 +99,13 @@ async fn where_the_trail_takes_nothing_a_closed_middleware_refuses_before_the_ha
 }
 
 #[actix_web::test]
-async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the_trail_learns() {
+async fn a_problem_response_hides_the_reason_the_entry_contains() {
     async fn void(books: Data<AuditLogger>) -> Result<&'static str, Problem> {
         books.log("Invoice voided").record()?;
         Ok("voided")
     }
     let (trail, closed) = (TestTrail::new(), TestTrail::new());
-    closed.refuse();
+    closed.close();
     let (audit, books) = (audited(&trail), Data::new(closed.logger().clone()));
     let address =
         serve!(|app| app.app_data(books.clone()).route("/void", post().to(void)).wrap(audit.clone()));
@@ -115,13 +117,13 @@ async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the
 }
 
 #[actix_web::test]
-async fn a_durable_answer_comes_after_its_entries_are_on_disk() {
+async fn a_durable_response_is_sent_after_its_entries_are_durable() {
     async fn pay(books: Data<AuditLogger>) -> Result<&'static str, Problem> {
         books.log("paid").record()?;
         Ok("paid")
     }
     let directory = tempfile::tempdir().unwrap();
-    // Nothing is synced but what somebody waits for.
+    // With this interval, only waiting requests cause a sync.
     let config = Config::new(directory.path()).durability(Durability::Interval(Duration::from_secs(3_600)));
     let logger = AuditLogger::open(config).unwrap();
     let audit = AuditMiddleware::builder().logger(logger.clone()).durable(true).build().unwrap();
@@ -129,7 +131,7 @@ async fn a_durable_answer_comes_after_its_entries_are_on_disk() {
     let address = serve!(|app| app.app_data(books.clone()).route("/", post().to(pay)).wrap(audit.clone()));
     for answered in 1..=8 {
         assert_eq!(ask(address, "POST", "/", &[]).await.body(), b"paid");
-        // The session's first line is durable since it was opened.
-        assert!(logger.metrics().durable > answered, "each answer's entry is on disk by then");
+        // The first line of the session has been durable since the trail was opened, hence `>`.
+        assert!(logger.metrics().durable > answered, "the entry of each response is durable");
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets in URLs: no byte of them reaches the trail.
+//! Secrets in URLs are redacted before anything is written to the trail.
 
 use actix_web::web::get;
 use auditx_core::testing::TestTrail;
@@ -27,7 +27,7 @@ async fn no_secret_in_a_url_reaches_the_trail() {
 }
 
 #[actix_web::test]
-async fn what_is_no_secret_stays_in_the_endpoint() {
+async fn harmless_targets_are_recorded_unchanged() {
     let trail = TestTrail::new();
     let audit = audited(&trail);
     let address = serve!(|app| app
@@ -49,7 +49,7 @@ async fn what_is_no_secret_stays_in_the_endpoint() {
 }
 
 #[actix_web::test]
-async fn the_agent_is_recorded_and_the_referer_without_its_secrets() {
+async fn the_user_agent_and_the_redacted_referer_are_recorded() {
     let trail = TestTrail::new();
     let audit = audited_with(&trail, |middleware| middleware.referer(true));
     let address = serve!(|app| app.route("/me", get().to(page)).wrap(audit.clone()));

@@ -1,4 +1,4 @@
-//! WebSockets: the exchange ends with the switch, the context goes on.
+//! WebSockets: the exchange ends with the upgrade; the context stays usable.
 
 use actix_web::web::{Data, Payload, get};
 use actix_web::{HttpRequest, HttpResponse};
@@ -6,12 +6,12 @@ use actix_ws::Message;
 use auditx_actix::AuditContext;
 use auditx_core::AuditLogger;
 use auditx_core::testing::TestTrail;
-use auditx_tests::served::{closings, open_websocket, say, wait_for_closings};
+use auditx_tests::served::{closings, exchange_text, open_websocket, wait_for_closings};
 use futures_util::StreamExt as _;
 
 use crate::{audited, serve};
 
-/// Records each message and says so.
+/// Records and acknowledges each message.
 async fn orders(
     request: HttpRequest,
     body: Payload,
@@ -33,7 +33,7 @@ async fn orders(
 }
 
 #[actix_web::test]
-async fn an_upgrade_closes_the_exchange_and_what_is_said_later_has_its_context() {
+async fn an_upgrade_closes_the_exchange_and_the_context_stays_usable() {
     let trail = TestTrail::new();
     let (audit, logger) = (audited(&trail), Data::new(trail.logger().clone()));
     let address =
@@ -43,7 +43,7 @@ async fn an_upgrade_closes_the_exchange_and_what_is_said_later_has_its_context()
     assert_eq!((closing.status, closing.success), (Some(101), true));
     assert_eq!((closing.metadata["outcome"].as_str(), closing.user.as_str()), (Some("upgraded"), "thida"));
 
-    assert_eq!(say(&mut stream, "LED Panel 24W").await, "noted");
+    assert_eq!(exchange_text(&mut stream, "LED Panel 24W").await, "noted");
     drop(stream);
     let entries = trail.entries();
     let order = entries.iter().find(|entry| entry.description == "ordered LED Panel 24W").unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceFactory, ServiceRequest as Request, ServiceResponse as Response};
 use actix_web::middleware::Logger;
 use actix_web::rt::{System, spawn};
 use actix_web::{App, Error, HttpServer, web};
@@ -13,33 +13,32 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use super::{logging, server, subject};
 use crate::Outcome;
 
-/// The application without any middleware.
+/// Serves the application without middleware.
 pub(super) fn bare() -> Outcome<()> {
     serve(app)?;
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }
 
-/// actix-web's own logger: a line of text, written by env_logger in the worker thread.
+/// Serves with actix-web's own logger: env_logger writes a line of text in the worker thread.
 pub(super) fn with_logger(directory: &Path) -> Outcome<()> {
     logging::env_logger_to_file(directory)?;
     serve(|| app().wrap(Logger::default()))?;
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }
 
-/// tracing-actix-web: its root span, one JSON line when the span closes.
+/// Serves with tracing-actix-web, which writes one JSON line when its root span closes.
 pub(super) fn with_tracing(directory: &Path) -> Outcome<()> {
     let guard = logging::tracing_to_file(directory, FmtSpan::CLOSE)?;
     serve(|| app().wrap(TracingLogger::default()))?;
     drop(guard);
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }
 
-pub(super) fn app() -> App<
-    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>,
-> {
+pub(super) fn app()
+-> App<impl ServiceFactory<Request, Config = (), Response = Response, Error = Error, InitError = ()>> {
     App::new().route("/sales/invoice/{id}", web::get().to(invoice))
 }
 
@@ -47,17 +46,11 @@ async fn invoice(_id: web::Path<u64>) -> &'static str {
     subject::BODY
 }
 
-/// Serves on a free port of the loopback until the parent says stop.
+/// Serves on a free loopback port until the parent process stops it.
 pub(super) fn serve<F, S, B>(application: F) -> Outcome<()>
 where
     F: Fn() -> App<S> + Send + Clone + 'static,
-    S: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    S: ServiceFactory<Request, Config = (), Response = Response<B>, Error = Error, InitError = ()> + 'static,
     B: MessageBody + 'static,
 {
     System::new().block_on(async {
@@ -65,9 +58,9 @@ where
         let port = server.addrs().first().ok_or("no address")?.port();
         let server = server.run();
         let handle = server.handle();
-        let stopped = server::listen_for_orders(port)?;
+        let stopped = server::listen_for_commands(port)?;
         spawn(async move {
-            // A closed channel means that nobody listens to this server any more, which is a stop as well.
+            // A closed channel means that the command thread has ended, which also stops the server.
             drop(stopped.await);
             handle.stop(true).await;
         });

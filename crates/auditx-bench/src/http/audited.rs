@@ -1,4 +1,4 @@
-//! Both frameworks with auditx's middleware, as its documentation shows them: one closing entry a request.
+//! Both frameworks with auditx's middleware, as in its documentation: one closing entry per request.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use auditx_tower::AuditLayer;
 use super::{actix, axum, server};
 use crate::Outcome;
 
-/// Far longer than a full journal takes to drain.
+/// A time limit far longer than a full journal takes to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
-/// axum with the layer.
+/// Serves axum with the layer.
 pub(super) fn axum(directory: &Path) -> Outcome<()> {
     let logger = AuditLogger::open(Config::new(directory))?;
     let layer = AuditLayer::builder().logger(logger.clone()).build()?;
@@ -21,7 +21,7 @@ pub(super) fn axum(directory: &Path) -> Outcome<()> {
     finish(&logger)
 }
 
-/// actix-web with the middleware.
+/// Serves actix-web with the middleware.
 pub(super) fn actix(directory: &Path) -> Outcome<()> {
     let logger = AuditLogger::open(Config::new(directory))?;
     let middleware = AuditMiddleware::builder().logger(logger.clone()).build()?;
@@ -31,6 +31,6 @@ pub(super) fn actix(directory: &Path) -> Outcome<()> {
 
 fn finish(logger: &AuditLogger) -> Outcome<()> {
     logger.close(DRAIN_LIMIT)?;
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }

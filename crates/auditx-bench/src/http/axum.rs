@@ -1,4 +1,5 @@
-//! axum on tokio's current-thread runtime: one thread accepts, serves and runs the middleware.
+//! axum on tokio's current-thread runtime: one thread accepts connections, serves requests and runs the
+//! middleware.
 
 use std::path::Path;
 
@@ -15,14 +16,14 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use super::{logging, server, subject};
 use crate::Outcome;
 
-/// The application without any middleware.
+/// Serves the application without middleware.
 pub(super) fn bare() -> Outcome<()> {
     serve(router())?;
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }
 
-/// tower-http's request ids and tracing, one line when the response starts.
+/// Serves with tower-http's request ids and tracing, which writes one line when the response starts.
 pub(super) fn with_trace(directory: &Path) -> Outcome<()> {
     let guard = logging::tracing_to_file(directory, FmtSpan::NONE)?;
     let trace = TraceLayer::new_for_http()
@@ -33,7 +34,7 @@ pub(super) fn with_trace(directory: &Path) -> Outcome<()> {
         ServiceBuilder::new().set_x_request_id(MakeRequestUuid).layer(trace).propagate_x_request_id();
     serve(router().layer(middleware))?;
     drop(guard);
-    server::tell_cpu();
+    server::send_cpu_time();
     Ok(())
 }
 
@@ -50,13 +51,13 @@ async fn invoice(RoutePath(_id): RoutePath<u64>, _request: Request) -> &'static 
     subject::BODY
 }
 
-/// Serves on a free port of the loopback until the parent says stop.
+/// Serves on a free loopback port until the parent process stops it.
 pub(super) fn serve(router: Router) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let stopped = server::listen_for_orders(listener.local_addr()?.port())?;
-        // A closed channel means that nobody listens to this server any more, which is a stop as well.
+        let stopped = server::listen_for_commands(listener.local_addr()?.port())?;
+        // A closed channel means that the command thread has ended, which also stops the server.
         let stop = async { drop(stopped.await) };
         ::axum::serve(listener, router).with_graceful_shutdown(stop).await?;
         Ok(())

@@ -1,9 +1,9 @@
-//! The load: keep-alive connections over one thread, each with one request under way, no pipelining.
+//! The load generator: keep-alive connections on one thread, each with one outstanding request, without
+//! pipelining.
 //!
-//! Comes in: a port, how many connections, how long. Goes out: what came back, as JSON. It is written by hand
-//! on epoll so that it costs less than the cheapest server and does not become what is measured. At the end
-//! of the time every request under way is awaited, so that the server has answered exactly as many as are
-//! counted here.
+//! It uses epoll directly, so that it costs less than the fastest server and does not limit the result. At
+//! the end, it waits for all outstanding requests, so that the server has answered exactly as many requests
+//! as are counted here.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 use super::subject::PATH;
 use crate::{Outcome, quantile};
 
-/// No answer within this time means that the server hangs.
-const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+/// If there is no response within this time, the server hangs.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// It asks again and again, since a thread that sleeps has to be woken, and the server would pay for that: on a virtual machine
-/// with an interrupt between processors that costs more than what is measured here.
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// epoll is polled without waiting. Waking a sleeping thread would cost the server CPU time: on a virtual
+/// machine, the interrupt between processors costs more than what is measured here.
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadOptions {
@@ -37,7 +37,7 @@ pub(crate) struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The arguments that say the same to another process.
+    /// Returns these options as arguments for a child process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let words = [
             "load",
@@ -52,7 +52,7 @@ impl LoadOptions {
     }
 }
 
-/// What came back.
+/// The result of a load.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Load {
     pub(super) requests: u64,
@@ -68,7 +68,7 @@ impl Load {
     }
 }
 
-/// Sends the load and prints what came back.
+/// Generates the load and prints the result.
 pub(super) fn run(options: &LoadOptions) -> Outcome<()> {
     let mut generator = Generator::connect(options)?;
     let start = Instant::now();
@@ -101,7 +101,7 @@ struct Generator {
 struct Connection {
     stream: TcpStream,
     sent: Instant,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 impl Generator {
@@ -113,31 +113,31 @@ impl Generator {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             epoll::add(&epoll, &stream, epoll::EventData::new_u64(at.into()), epoll::EventFlags::IN)?;
-            connections.push(Connection { stream, sent: Instant::now(), answer: Vec::with_capacity(1024) });
+            connections.push(Connection { stream, sent: Instant::now(), response: Vec::with_capacity(1024) });
         }
         let request =
             format!("GET {PATH} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: */*\r\n\r\n", options.port);
         Ok(Self { connections, epoll, request: request.into_bytes(), latencies: Vec::new() })
     }
 
-    /// Sends the next request on each connection as soon as the last is answered, until then.
+    /// Sends requests on each connection until the deadline, each as soon as the previous one is answered.
     fn run_until(&mut self, deadline: Instant) -> Outcome<()> {
         for connection in &mut self.connections {
             connection.send(&self.request)?;
         }
-        let mut under_way = self.connections.len();
+        let mut outstanding = self.connections.len();
         let mut events = Vec::with_capacity(self.connections.len());
-        let mut heard = Instant::now();
-        while under_way > 0 {
+        let mut last_event = Instant::now();
+        while outstanding > 0 {
             events.clear();
             let room = rustix::buffer::spare_capacity(&mut events);
-            if epoll::wait(&self.epoll, room, Some(&AT_ONCE))? == 0 {
-                if heard.elapsed() > SILENCE_LIMIT {
+            if epoll::wait(&self.epoll, room, Some(&NO_WAIT))? == 0 {
+                if last_event.elapsed() > RESPONSE_TIMEOUT {
                     return Err("the server stopped answering".into());
                 }
                 continue;
             }
-            heard = Instant::now();
+            last_event = Instant::now();
             for event in &events {
                 let connection = &mut self.connections[usize::try_from(event.data.u64())?];
                 if !connection.receive()? {
@@ -148,7 +148,7 @@ impl Generator {
                 if now < deadline {
                     connection.send(&self.request)?;
                 } else {
-                    under_way -= 1;
+                    outstanding -= 1;
                 }
             }
         }
@@ -159,41 +159,43 @@ impl Generator {
 impl Connection {
     fn send(&mut self, request: &[u8]) -> Outcome<()> {
         self.sent = Instant::now();
-        // The socket's buffer is empty whenever the last answer is in, so a short write does not occur.
+        // After a complete response, the socket's send buffer is empty, so a short write does not occur.
         Ok(self.stream.write_all(request)?)
     }
 
-    /// Reads what is there, and says whether the answer is complete.
+    /// Reads the available data. Returns whether the response is complete.
     fn receive(&mut self) -> Outcome<bool> {
         let mut bytes = [0; 4096];
         match self.stream.read(&mut bytes) {
             Ok(0) => return Err("the server closed a connection".into()),
-            Ok(count) => self.answer.extend_from_slice(&bytes[..count]),
+            Ok(count) => self.response.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        let complete = is_complete(&self.answer)?;
+        let complete = is_complete(&self.response)?;
         if complete {
-            self.answer.clear();
+            self.response.clear();
         }
         Ok(complete)
     }
 }
 
-/// Whether these bytes are one whole answer: 200, with as many bytes of body as it announces.
-fn is_complete(answer: &[u8]) -> Outcome<bool> {
+/// Returns whether these bytes are a complete response with status 200 and a body of its `content-length`.
+fn is_complete(response: &[u8]) -> Outcome<bool> {
     const BLANK_LINE: &[u8] = b"\r\n\r\n";
-    let Some(head_end) = memmem::find(answer, BLANK_LINE) else { return Ok(false) };
-    let (head, body) = (&answer[..head_end], &answer[head_end + BLANK_LINE.len()..]);
+    let Some(head_end) = memmem::find(response, BLANK_LINE) else { return Ok(false) };
+    let (head, body) = (&response[..head_end], &response[head_end + BLANK_LINE.len()..]);
     if !head.starts_with(b"HTTP/1.1 200 ") {
         return Err(format!("the server answered {}", String::from_utf8_lossy(head)).into());
     }
-    let length =
-        head.split(|byte| *byte == b'\n').find_map(content_length).ok_or("an answer without a length")?;
+    let length = head
+        .split(|byte| *byte == b'\n')
+        .find_map(content_length)
+        .ok_or("a response without content-length")?;
     match body.len().cmp(&length) {
         std::cmp::Ordering::Less => Ok(false),
         std::cmp::Ordering::Equal => Ok(true),
-        std::cmp::Ordering::Greater => Err("an answer that nobody asked for".into()),
+        std::cmp::Ordering::Greater => Err("more data than the content-length".into()),
     }
 }
 
@@ -209,16 +211,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_complete_with_its_last_byte_and_not_before() {
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx-y: z\r\n\r\nabc";
-        for end in 0..answer.len() {
-            assert!(!is_complete(&answer[..end]).unwrap(), "{end}");
+    fn a_response_is_complete_with_its_last_byte() {
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx-y: z\r\n\r\nabc";
+        for end in 0..response.len() {
+            assert!(!is_complete(&response[..end]).unwrap(), "{end}");
         }
-        assert!(is_complete(answer).unwrap());
+        assert!(is_complete(response).unwrap());
     }
 
     #[test]
-    fn an_answer_that_is_no_success_or_too_long_is_an_error() {
+    fn an_error_response_or_excess_data_is_an_error() {
         assert!(is_complete(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").is_err());
         assert!(is_complete(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab").is_err());
         assert!(is_complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());

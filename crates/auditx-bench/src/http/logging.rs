@@ -1,4 +1,4 @@
-//! Where the peers' middlewares write: one file, without loss.
+//! The log output of the other middlewares: one file, without lossy buffers.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,8 +9,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::Outcome;
 use crate::output::FILE;
 
-/// Flattened JSON lines through tracing-appender's background thread. The list of all spans is off: it would
-/// repeat the one span that each request has.
+/// Writes flattened JSON lines through tracing-appender's background thread. The list of all spans is off,
+/// because it would repeat the only span of each request.
 pub(super) fn tracing_to_file(directory: &Path, span_events: FmtSpan) -> Outcome<WorkerGuard> {
     let file = ::tracing_appender::rolling::never(directory, FILE);
     let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(file);
@@ -24,7 +24,7 @@ pub(super) fn tracing_to_file(directory: &Path, span_events: FmtSpan) -> Outcome
     Ok(guard)
 }
 
-/// env_logger's lines, as actix-web's documentation shows them, into a file.
+/// Writes env_logger's lines to a file, as in actix-web's documentation.
 pub(super) fn env_logger_to_file(directory: &Path) -> Outcome<()> {
     let file = File::options().create(true).append(true).open(directory.join(FILE))?;
     env_logger::Builder::new()

@@ -1,8 +1,8 @@
-//! The server as a process: how the measurement starts it, asks for its CPU time and stops it.
+//! Starts the server process, requests its CPU time and stops it.
 //!
-//! The two sides talk in lines over the server's standard input and output: `mark` is answered with the CPU
-//! time so far, `stop` (or the end of input, so that no server outlives a measurement that died) ends it, and
-//! the last line is the CPU time once everything logged is in the file.
+//! The protocol consists of lines on the server's standard input and output. The server responds to `mark`
+//! with its CPU time so far. `stop` ends it, and so does the end of input, so that no server outlives a
+//! benchmark that crashed. Its last line is the CPU time after everything logged is in the file.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -14,23 +14,23 @@ use tokio::sync::oneshot;
 
 use crate::{Outcome, child};
 
-/// The measuring side.
+/// The benchmark's handle to the server process.
 pub(super) struct ServerProcess {
     process: Child,
-    orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    commands: ChildStdin,
+    responses: Lines<BufReader<ChildStdout>>,
     port: u16,
 }
 
 impl ServerProcess {
-    /// Starts a server and waits until it listens.
+    /// Starts a server and waits until it is listening.
     pub(super) fn start(arguments: Vec<OsString>) -> Outcome<Self> {
         let mut process = child::command(arguments)?.stdin(Stdio::piped()).spawn()?;
-        let (Some(orders), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err("a server without standard input and output".into());
+        let (Some(commands), Some(responses)) = (process.stdin.take(), process.stdout.take()) else {
+            return Err("the server has no standard input and output".into());
         };
-        let mut server = Self { process, orders, answers: BufReader::new(answers).lines(), port: 0 };
-        server.port = server.answer("port")?.parse()?;
+        let mut server = Self { process, commands, responses: BufReader::new(responses).lines(), port: 0 };
+        server.port = server.response("port")?.parse()?;
         Ok(server)
     }
 
@@ -38,53 +38,54 @@ impl ServerProcess {
         self.port
     }
 
-    /// User and system time of the whole process until now.
+    /// Returns the user and system time of the whole process so far.
     pub(super) fn cpu_so_far(&mut self) -> Outcome<Duration> {
-        self.orders.write_all(b"mark\n")?;
+        self.commands.write_all(b"mark\n")?;
         self.cpu()
     }
 
-    /// Stops it, waits until its log is complete, and returns the CPU time of its whole life.
+    /// Stops the server, waits until its log is complete, and returns its total CPU time.
     pub(super) fn stop(mut self) -> Outcome<Duration> {
-        self.orders.write_all(b"stop\n")?;
+        self.commands.write_all(b"stop\n")?;
         let cpu = self.cpu()?;
         let status = self.process.wait()?;
-        if status.success() { Ok(cpu) } else { Err(format!("a server ended with {status}").into()) }
+        if status.success() { Ok(cpu) } else { Err(format!("the server ended with {status}").into()) }
     }
 
     fn cpu(&mut self) -> Outcome<Duration> {
-        Ok(Duration::from_nanos(self.answer("cpu")?.parse()?))
+        Ok(Duration::from_nanos(self.response("cpu")?.parse()?))
     }
 
-    fn answer(&mut self, name: &str) -> Outcome<String> {
-        let line = self.answers.next().ok_or("a server ended too early")??;
+    fn response(&mut self, name: &str) -> Outcome<String> {
+        let line = self.responses.next().ok_or("the server ended too early")??;
         match line.split_once(' ') {
             Some((word, value)) if word == name => Ok(value.to_owned()),
-            _ => Err(format!("a server said `{line}` where `{name}` was due").into()),
+            _ => Err(format!("the server sent `{line}` instead of `{name}`").into()),
         }
     }
 }
 
-/// The server's side: tells the port, then obeys. What it returns is filled when the server has to stop.
-pub(super) fn listen_for_orders(port: u16) -> Outcome<oneshot::Receiver<()>> {
+/// The server's side of the protocol: sends the port, then handles commands. The returned channel receives a
+/// value when the server must stop.
+pub(super) fn listen_for_commands(port: u16) -> Outcome<oneshot::Receiver<()>> {
     println!("port {port}");
     let (stop, stopped) = oneshot::channel();
-    std::thread::Builder::new().name("orders".to_owned()).spawn(move || {
+    std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
         for line in std::io::stdin().lock().lines() {
             match line.as_deref() {
-                Ok("mark") => tell_cpu(),
+                Ok("mark") => send_cpu_time(),
                 _ => break,
             }
         }
-        // The server may have ended by itself; then nobody waits for this any more.
+        // The receiver is gone if the server has ended by itself.
         stop.send(()).ok();
     })?;
     Ok(stopped)
 }
 
-/// Tells the CPU time of this process, ended threads included. Called last once more, when the log is
+/// Sends the CPU time of this process, ended threads included. Also called at the end, after the log is
 /// complete.
-pub(super) fn tell_cpu() {
+pub(super) fn send_cpu_time() {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     println!("cpu {}", i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec));
 }

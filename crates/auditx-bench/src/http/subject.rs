@@ -1,4 +1,4 @@
-//! What is served: each framework bare, and with each way to write one closing line a request.
+//! The subjects: each framework alone, and with each way to write one closing line per request.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,10 +11,10 @@ use super::{actix, audited, axum};
 use crate::Outcome;
 use crate::output::{FILE, Lines, TRAIL};
 
-/// The path that the load asks for; every server routes it with a parameter.
+/// The requested path; every server routes it with a parameter.
 pub(super) const PATH: &str = "/sales/invoice/42";
 
-/// The body of every answer.
+/// The body of every response.
 pub(super) const BODY: &str = "posted";
 
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// The arguments that say the same to another process.
+    /// Returns these options as arguments for a child process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         vec!["serve".into(), self.subject.to_string().into(), "--dir".into(), self.dir.clone().into()]
     }
@@ -50,7 +50,7 @@ pub(crate) enum SubjectName {
 }
 
 impl SubjectName {
-    /// Serves until the parent says stop, and returns when everything logged is in the file.
+    /// Serves until the parent process stops it, and returns after everything logged is in the file.
     pub(super) fn serve(self, directory: &Path) -> Outcome<()> {
         match self {
             Self::Axum => axum::bare(),
@@ -63,7 +63,7 @@ impl SubjectName {
         }
     }
 
-    /// The closing line that it leaves for each request, if it logs at all.
+    /// Returns the closing line that it writes for each request; `None` if it does not log.
     pub(super) fn lines(self) -> Option<Lines> {
         const fn marked(line: fn(&[u8]) -> bool) -> Option<Lines> {
             Some(Lines { file: |name| name == FILE, line })

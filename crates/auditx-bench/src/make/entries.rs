@@ -1,4 +1,4 @@
-//! What people of a trading house do: mostly sales, by some people far more than by others.
+//! Generates the entries of a trading company: mostly sales, and most of them by a few users.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -20,10 +20,10 @@ const PARTIES: [&str; 6] = [
 const PAGES: [&str; 6] =
     ["/sales/invoices", "/inventory/items", "/customers", "/reports/ledger", "/service/jobs", "/dashboard"];
 
-/// Some of the people that a business has.
+/// The number of users.
 const PEOPLE: u64 = 200;
 
-/// Makes one entry after the other.
+/// The generator of entries.
 pub(super) struct Business {
     state: u64,
 }
@@ -46,9 +46,9 @@ impl Business {
         words[usize::try_from(self.below(words.len() as u64)).unwrap_or(0)]
     }
 
-    /// Records the entry of this number.
+    /// Records the entry with this number.
     pub(super) fn record(&mut self, logger: &AuditLogger, number: u64) -> Outcome<()> {
-        // The product of two numbers is mostly small: a few people do most of the work.
+        // The product of two random numbers is mostly small, so a few users do most of the work.
         let person = self.below(PEOPLE) * self.below(PEOPLE) / PEOPLE;
         let session = person * 31 + number / 50_000;
         let name = NAMES[usize::try_from(person % 10)?];
@@ -72,7 +72,7 @@ impl Business {
     }
 
     fn sale(&mut self, logger: &AuditLogger, number: u64) -> Outcome<()> {
-        // An invoice is made, posted and seldom voided.
+        // An invoice is drafted, posted and rarely voided.
         let invoice = number / 3 + self.below(40);
         let (action, description) = match self.below(20) {
             0 => (AuditAction::Void, "Sales invoice voided"),

@@ -1,4 +1,4 @@
-//! What recording is to cost, held against one run.
+//! The goals for recording, compared with the results of a run.
 
 use crate::durable;
 use crate::goal::Goal;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_measured_reaches_nothing() {
+    fn no_goal_is_reached_without_measurements() {
         let goals = of(&[], &[]);
         assert_eq!(goals.len(), 8);
         assert!(goals.iter().all(|goal| !goal.reached), "{goals:?}");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn goals_are_reached_at_their_limits_and_not_beyond() {
+    fn goals_are_reached_up_to_their_limits() {
         let rows = |p50, sealed| {
             [
                 row(Load::Burst, SubjectName::Auditx, 1, p50, 1),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_the_first_to_the_second() {
+    fn a_ratio_is_the_first_divided_by_the_second() {
         assert!((ratio(8, 2) - 4.0).abs() < f64::EPSILON);
     }
 }

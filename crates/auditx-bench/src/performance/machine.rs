@@ -1,10 +1,10 @@
-//! What a page has to say about the machine it was measured on.
+//! The description of the machine on which a page was measured.
 
 use std::fmt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Facts, as far as they can be had.
+/// The properties of the machine; unavailable ones are `unknown`.
 #[derive(Debug)]
 pub(super) struct Machine {
     cpu: String,

@@ -1,4 +1,4 @@
-//! Who is asked what, and what the answer must be.
+//! The queries, the programs that run them, and the expected answers.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,27 +10,27 @@ use super::plain::{ENTITY_TYPE, Trail, WORD};
 use super::run::Run;
 use crate::{Outcome, child};
 
-/// One question to one program.
+/// A query with one program.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) subject: &'static str,
     pub(super) program: &'static str,
     pub(super) expected: Answer,
-    /// Too slow to be asked again and again.
+    /// Whether it runs only once, because it is slow.
     pub(super) once: bool,
     command: Vec<OsString>,
 }
 
-/// What a program finds.
+/// The answer of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Lines(u64),
-    /// Entries by user; those without one are under the empty name.
+    /// The number of entries by user; the empty name stands for entries without a user.
     Counts(BTreeMap<String, u64>),
 }
 
 impl Answer {
-    /// How many lines or groups.
+    /// Returns the number of lines or groups.
     pub(super) fn found(&self) -> u64 {
         match self {
             Self::Lines(lines) => *lines,
@@ -39,9 +39,9 @@ impl Answer {
     }
 }
 
-/// Prints `COUNT USER` for each user, and then the seconds of the query alone. The second column is for DuckDB's sake: release 2.0.1
-/// takes more than ten times as long over lines of which it is told one column only. Unless told otherwise, it prints its progress
-/// among the answers.
+/// Prints `COUNT USER` for each user, and then the duration of the query alone in seconds. The column `seq`
+/// is declared only because DuckDB 2.0.1 takes more than ten times as long if a single column is declared.
+/// The progress bar is off because it would be printed between the results.
 const DUCKDB: &str = r#"
 import duckdb, sys, time
 connection = duckdb.connect(config={"threads": 2})
@@ -58,13 +58,13 @@ for user, count in rows:
 print(INSIDE, seconds)
 "#;
 
-/// What the line with the seconds begins with.
+/// The prefix of the line with the duration.
 const INSIDE: &str = "inside_s";
 
 /// Prints `COUNT USER` for each user.
 const JQ: &str = r#"jq -r '.user // ""' "$@" | sort | uniq -c"#;
 
-/// The questions, each to every program that is there and can answer it.
+/// Returns all queries, each for every installed program that can run it.
 pub(super) fn all(trail: &Trail, programs: &Programs) -> Vec<Call> {
     let mut calls = auditx(trail, programs);
     let quoted = format!("\"{}\"", trail.entity);
@@ -91,7 +91,7 @@ pub(super) fn all(trail: &Trail, programs: &Programs) -> Vec<Call> {
     calls
 }
 
-/// In the order in which they are told.
+/// The queries in the order of the report.
 const SUBJECTS: [&str; 7] =
     ["entity", "count-by-user", "last-100-of-user", "one-hour", "table-all", "tail-50", "word"];
 
@@ -108,7 +108,7 @@ fn auditx(trail: &Trail, programs: &Programs) -> Vec<Call> {
         }
         Call { subject, program, expected, once: false, command }
     };
-    // Its first line names the columns.
+    // The first line of the table contains the column names.
     let table = Answer::Lines(counts.lines + 1);
     let entity = ["query", "--entity", &entity, "-o", "raw"];
     let hour = ["query", "--since", &trail.since, "--until", &trail.until, "-o", "raw"];
@@ -128,7 +128,7 @@ fn auditx(trail: &Trail, programs: &Programs) -> Vec<Call> {
 }
 
 impl Call {
-    /// Asks once, and fails where the answer is not the expected one.
+    /// Runs the query once. Fails if the answer is not the expected one.
     pub(super) fn run(&self) -> Outcome<Run> {
         let wants_counts = matches!(self.expected, Answer::Counts(_));
         let mut arguments: Vec<OsString> = vec!["read-run".into()];
@@ -142,20 +142,16 @@ impl Call {
             return Ok(run);
         }
         let (subject, program) = (self.subject, self.program);
-        Err(format!(
-            "{program} answers {subject} with {found:?}, and a plain count finds {:?}",
-            self.expected
-        )
-        .into())
+        Err(format!("{program} answers {subject} with {found:?} instead of {:?}", self.expected).into())
     }
 }
 
-/// The seconds that the program says its query took.
+/// Returns the duration of the query in seconds, if the program reports it.
 pub(super) fn inside_s(run: &Run) -> Option<f64> {
     run.answer.lines().find_map(|line| line.strip_prefix(INSIDE)?.trim().parse().ok())
 }
 
-/// Entries by user, out of what `auditx stats --json` prints or out of lines `COUNT USER`.
+/// Parses entries by user, from the output of `auditx stats --json` or from lines `COUNT USER`.
 fn counts(answer: &str) -> Outcome<BTreeMap<String, u64>> {
     if answer.starts_with('{') {
         let answer: Value = serde_json::from_str(answer)?;
@@ -169,7 +165,9 @@ fn counts(answer: &str) -> Outcome<BTreeMap<String, u64>> {
     let count = |line: &str| {
         let line = line.trim_start();
         let (count, user) = line.split_once(' ').unwrap_or((line, ""));
-        let count = count.parse().map_err(|error| format!("`{line}` is no count and user: {error}"))?;
+        let count = count
+            .parse()
+            .map_err(|error| format!("invalid line `{line}`, expected a count and a user: {error}"))?;
         Ok((user.to_owned(), count))
     };
     answer.lines().filter(|line| !line.starts_with(INSIDE)).map(count).collect()
@@ -180,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_read_in_each_form_in_which_programs_print_them() {
+    fn counts_are_parsed_in_the_formats_of_all_programs() {
         let expected = BTreeMap::from([("su.6".to_owned(), 12), (String::new(), 3)]);
         let json =
             r#"{"found":15,"groups":[{"by":{"user":"su.6"},"count":12},{"by":{"user":null},"count":3}]}"#;
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_says_how_long_it_took_within_the_program() {
+    fn the_duration_of_the_query_itself_is_parsed() {
         let run = |answer: &str| Run { seconds: 1.0, peak_kib: 1, lines: 1, answer: answer.to_owned() };
         assert_eq!(inside_s(&run("12 su.6\ninside_s 0.25\n")), Some(0.25));
         assert_eq!(inside_s(&run("12 su.6\n")), None);

@@ -1,9 +1,9 @@
-//! What reading is to cost, held against one run.
+//! The goals for reading, compared with the results of a run.
 
 use super::Row;
 use crate::goal::Goal;
 
-/// A goal whose program or peer was not measured is not reached.
+/// Evaluates the goals. A goal whose program or peer was not measured is not reached.
 pub(super) fn of(rows: &[Row]) -> Vec<Goal> {
     let row = |subject| rows.iter().find(|row| row.subject == subject && row.program == "auditx");
     let ratio = |what, subject| at_most(what, row(subject).and_then(|row| row.ratio), 1.0, "×");
@@ -18,23 +18,27 @@ pub(super) fn of(rows: &[Row]) -> Vec<Goal> {
         time("one hour ≤ 20 ms", "one-hour", 20.0),
         Goal {
             what: "a table of everything ≥ 0.5 GB/s",
-            measured: told(throughput, "GB/s"),
+            measured: described(throughput, "GB/s"),
             reached: throughput.is_some_and(|figure| figure >= 0.5),
         },
         time("the last 50 ≤ 10 ms", "tail-50", 10.0),
         Goal {
             what: "memory of each < 64 MiB",
-            measured: told(peak, "MiB at most"),
+            measured: described(peak, "MiB at most"),
             reached: peak.is_some_and(|figure| figure < 64.0),
         },
     ]
 }
 
 fn at_most(what: &'static str, measured: Option<f64>, limit: f64, unit: &str) -> Goal {
-    Goal { what, measured: told(measured, unit), reached: measured.is_some_and(|figure| figure <= limit) }
+    Goal {
+        what,
+        measured: described(measured, unit),
+        reached: measured.is_some_and(|figure| figure <= limit),
+    }
 }
 
-fn told(measured: Option<f64>, unit: &str) -> String {
+fn described(measured: Option<f64>, unit: &str) -> String {
     measured.map_or_else(|| "not measured".to_owned(), |figure| format!("{figure:.2} {unit}"))
 }
 
@@ -67,13 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn goals_are_reached_at_their_limits_and_not_beyond() {
+    fn goals_are_reached_up_to_their_limits() {
         assert_eq!(reached(0.0, 1.0, 0.5, 63.9), [true; 7]);
         assert_eq!(reached(0.001, 1.01, 0.49, 64.0), [false; 7]);
     }
 
     #[test]
-    fn nothing_measured_reaches_nothing() {
+    fn no_goal_is_reached_without_measurements() {
         let goals = of(&[]);
         assert!(goals.iter().all(|goal| !goal.reached && goal.measured == "not measured"), "{goals:?}");
     }

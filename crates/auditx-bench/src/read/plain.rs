@@ -1,7 +1,7 @@
-//! What a trail holds, found the plain way: every line of every file is parsed.
+//! Determines the expected answers by parsing every line of every file.
 //!
-//! Comes in: the directory of a trail of plain files. Goes out: what to ask it for, taken from its middle, and what whoever is asked
-//! must find. The files are in the page cache afterwards.
+//! The trail must consist of plain files. The values to search for are taken from its middle. The files are
+//! in the page cache afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use crate::Outcome;
 
-/// In the names of a few parties.
+/// A word in the names of a few parties.
 pub(super) const WORD: &str = "timber";
 
 pub(super) const ENTITY_TYPE: &str = "sales_invoice";
 
-/// A trail and its questions.
+/// A trail, the values to search for, and the expected counts.
 #[derive(Debug)]
 pub(super) struct Trail {
     pub(super) directory: PathBuf,
@@ -32,14 +32,14 @@ pub(super) struct Trail {
     pub(super) counts: Counts,
 }
 
-/// How many lines answer each question.
+/// The number of lines that match each query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) lines: u64,
     pub(super) entity: u64,
     pub(super) hour: u64,
     pub(super) word: u64,
-    /// By user; lines without one are under the empty name.
+    /// The number of lines by user; the empty name stands for lines without a user.
     pub(super) users: BTreeMap<String, u64>,
 }
 
@@ -94,7 +94,7 @@ impl Counts {
     }
 }
 
-/// The text of a field; empty where there is none.
+/// Returns the text of a field; empty if it is missing.
 fn text<'e>(entry: &'e Value, name: &str) -> &'e str {
     entry[name].as_str().unwrap_or_default()
 }
@@ -103,16 +103,16 @@ fn files(directory: &Path) -> Outcome<Vec<PathBuf>> {
     let sealed = auditx_core::sealed_segments(directory)?;
     if let Some(compressed) = sealed.iter().find(|segment| segment.compressed) {
         let path = compressed.path.display();
-        return Err(format!("{path} is compressed, and the peers read plain files only").into());
+        return Err(format!("{path} is compressed, but the other programs read only plain files").into());
     }
     let active = directory.join(auditx_core::ACTIVE);
     if !active.exists() {
-        return Err(format!("there is no trail in {}", directory.display()).into());
+        return Err(format!("{} contains no trail", directory.display()).into());
     }
     Ok(sealed.into_iter().map(|segment| segment.path).chain([active]).collect())
 }
 
-/// The first entry about an invoice in the second half of a file.
+/// Returns the first entry of an invoice in the second half of a file.
 fn middle(path: &Path) -> Outcome<Value> {
     let text = std::fs::read_to_string(path)?;
     for line in text.lines().skip(text.lines().count() / 2) {
@@ -121,7 +121,7 @@ fn middle(path: &Path) -> Outcome<Value> {
             return Ok(entry);
         }
     }
-    Err(format!("no entry about a {ENTITY_TYPE} in the second half of {}", path.display()).into())
+    Err(format!("no entry of a {ENTITY_TYPE} in the second half of {}", path.display()).into())
 }
 
 #[cfg(test)]
@@ -129,11 +129,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_counted_under_each_question_they_answer() {
+    fn lines_are_counted_for_each_matching_query() {
         let mut counts = Counts::default();
         for line in [
-            r#"{"timestamp":"2026-11-15T12:00:00.000000Z","user":"su.6","entity_type":"sales_invoice","entity_id":"inv-7"}"#,
-            r#"{"timestamp":"2026-11-15T12:59:59.999999Z","user":"su.6","entity_type":"customer","entity_id":"inv-7"}"#,
+            concat!(
+                r#"{"timestamp":"2026-11-15T12:00:00.000000Z","user":"su.6","#,
+                r#""entity_type":"sales_invoice","entity_id":"inv-7"}"#
+            ),
+            concat!(
+                r#"{"timestamp":"2026-11-15T12:59:59.999999Z","user":"su.6","#,
+                r#""entity_type":"customer","entity_id":"inv-7"}"#
+            ),
             r#"{"timestamp":"2026-11-15T13:00:00.000000Z","metadata":{"party":"Northern TIMBER"}}"#,
         ] {
             counts.add(line.as_bytes(), "inv-7", "2026-11-15T12").unwrap();
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_entry_ends_the_count() {
+    fn an_invalid_line_is_an_error() {
         Counts::default().add(b"{", "inv-7", "2026").unwrap_err();
     }
 }

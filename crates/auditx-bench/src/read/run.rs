@@ -1,9 +1,10 @@
-//! One run of one program, in a small process of its own that knows no other child: what the kernel says of the most memory of its
-//! children is that of the program.
+//! Runs one program once, in a separate small process without other children, so that the kernel's peak
+//! memory of the process's children is that of the program.
 //!
-//! Comes in: a command. Goes out, as JSON: seconds from its start to its end, its peak of memory, how many lines it wrote, and on
-//! request the lines. They go through a pipe, for grep stops at its first hit when it writes to the null device. The peak of a
-//! program smaller than this process is this one's, out of which the kernel starts it.
+//! It prints as JSON the duration of the program in seconds, its peak memory, the number of lines it wrote,
+//! and on request the lines. The output goes through a pipe, because grep stops at the first match if it
+//! writes to the null device. For a program smaller than this process, the peak is that of this process,
+//! because the kernel starts the program from it.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -16,12 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 
-/// As large as the kernel allows to anyone: the program seldom waits for this process.
+/// The largest pipe that the kernel allows without privileges, so that the program rarely waits for this
+/// process.
 const PIPE: usize = 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
-    /// Report what it wrote
+    /// Include the program's output in the report
     #[arg(long)]
     answer: bool,
     #[arg(last = true, required = true)]
@@ -36,10 +38,10 @@ pub(super) struct Run {
     pub(super) answer: String,
 }
 
-/// Runs the command and prints what that took.
+/// Runs the command and prints its duration and memory.
 pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     let (program, arguments) = options.command.split_first().ok_or("no command")?;
-    // As fast as each of them is anywhere: grep and sort are slower where letters have a language.
+    // The fastest locale for all programs: grep and sort are slower with other locales.
     let mut command = Command::new(program);
     command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped());
     let mut buffer = vec![0; PIPE];

@@ -1,7 +1,7 @@
-//! auditx itself: the transaction helper of its quick start, in a context that was entered once.
+//! auditx itself: the transaction helper of its quick start, in a context that is entered once.
 //!
-//! The configuration is the default one, host name and what the subject's name says apart, so what is measured is what users get. The facts of
-//! the request live in its context, as they do in an application.
+//! The configuration is the default except for the host name and what the subject's name says, so the results
+//! are those of a default installation. The fields of the request are in its context, as in an application.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,18 @@ use super::subject::Subject;
 use crate::Outcome;
 use crate::facts;
 
-/// Far longer than a full journal takes to drain.
+/// A time limit far longer than a full journal takes to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
-pub(super) const SETUP: &str = "the default configuration: the ring of 16 MiB, fdatasync within 100 ms, a tree over every line, \
-    signed checkpoints, segments of 10 MiB sealed and compressed; facts of the request in its context";
-pub(super) const SETUP_OS: &str = "the same with `Durability::Os`, the promise that the peers give: the kernel decides when the disk \
-    gets the lines";
+pub(super) const SETUP: &str = "the default configuration: a ring of 16 MiB, fdatasync within 100 ms, a tree \
+    over every line, signed checkpoints, segments of 10 MiB sealed and compressed; facts of the request in \
+    its context";
+pub(super) const SETUP_OS: &str = "the same with `Durability::Os`, the guarantee of the peers: the kernel \
+    decides when the lines reach the disk";
 pub(super) const SETUP_DIRECT: &str =
-    "the default configuration with `JournalKind::Direct`: one write(2) for each entry, under a lock";
+    "the default configuration with `JournalKind::Direct`: one write(2) per entry, under a lock";
 
-/// How soon it is seen that everything is written.
+/// The interval at which it checks whether everything is written.
 const POLL: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Subject for Auditx {
         let deadline = Instant::now() + DRAIN_LIMIT;
         while self.logger.metrics().waiting > 0 {
             if Instant::now() >= deadline {
-                return Err("entries are still waiting in the journal".into());
+                return Err("the journal was not drained in time".into());
             }
             std::thread::sleep(POLL);
         }

@@ -1,14 +1,14 @@
-//! What a process holds in memory, as Linux counts it in /proc/self/status.
+//! The memory of a process, from /proc/self/status.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 
-/// In KiB.
+/// Memory in KiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Memory {
     pub(super) resident: u64,
-    /// Of it: pages of files, among them the mapped ring.
+    /// The part of it that consists of pages of files, including the mapped ring.
     pub(super) file: u64,
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_found() {
+    fn the_fields_of_the_status_are_parsed() {
         let status =
             "Name:\tx\nVmRSS:\t   2048 kB\nRssAnon:\t 900 kB\nRssFile:\t 1000 kB\nRssShmem:\t 148 kB\n";
         assert_eq!(Memory::parse(status), Memory { resident: 2_048, file: 1_148 });

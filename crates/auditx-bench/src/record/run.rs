@@ -1,8 +1,7 @@
-//! One run of one subject, in a process of its own.
+//! Runs one subject once, in a separate process, and prints the figures as JSON.
 //!
-//! Comes in: subject, threads, entries, directory. Goes out: the run's figures as JSON. Every call is timed
-//! by itself into memory that was touched before the start; the clock's own cost is in every subject's figure
-//! alike.
+//! Each call is timed individually. The times are stored in memory that was touched before the start. The
+//! cost of reading the clock is included for all subjects.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,7 +24,7 @@ pub(crate) struct RunOptions {
     pub(super) threads: u64,
     #[arg(long)]
     pub(super) entries: u64,
-    /// Calls a second over all threads, on a schedule; as fast as possible without
+    /// Calls per second over all threads, on a schedule [default: as fast as possible]
     #[arg(long)]
     pub(super) rate: Option<u64>,
     #[arg(long)]
@@ -33,7 +32,7 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// The arguments that say the same to another process.
+    /// Returns these options as arguments for a child process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec![
             "record-run".into(),
@@ -59,14 +58,14 @@ pub(super) struct Run {
     pub(super) p99_ns: f64,
     pub(super) p999_ns: f64,
     pub(super) max_ns: f64,
-    /// The slowest calls of a schedule by themselves.
+    /// The p99.9 of the calls' own durations, with a schedule.
     pub(super) call_p999_ns: f64,
     pub(super) sealed_per_s: f64,
     pub(super) memory: Memory,
-    /// By the machine's host, from all processors together, until everything was written.
+    /// The time stolen by the machine's host from all processors together, until everything was written.
     pub(super) stolen_ms: u64,
     pub(super) entries: u64,
-    /// Counted by the parent, in the files.
+    /// The number of lines in the files, as counted by the parent process.
     #[serde(default)]
     pub(super) lines: u64,
 }
@@ -133,18 +132,18 @@ fn time(subject: Box<dyn Subject>, threads: u64, entries: u64, rate: Option<u64>
 
 struct Thread {
     start: Instant,
-    /// From the moment a call was due; without a schedule from its beginning.
+    /// Latencies from the time at which a call was due, or from its start without a schedule.
     latencies: Vec<u64>,
-    /// Of the calls themselves, where there is a schedule.
+    /// The durations of the calls themselves, with a schedule.
     calls: Vec<u64>,
 }
 
-/// When the calls of a thread are due. A call that is late does not move the next one: what waits behind a slow call is counted
-/// as slow, too (Gil Tene's coordinated omission).
+/// The times at which a thread's calls are due. A late call does not delay the schedule, so calls that wait
+/// for a slow call count as slow, too (see Gil Tene's coordinated omission).
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
     interval: Duration,
-    /// Threads take turns.
+    /// The offset of this thread: the threads' calls are evenly distributed.
     phase: Duration,
 }
 
@@ -154,7 +153,7 @@ impl Schedule {
         Self { interval, phase: Duration::from_nanos(1_000_000_000 * thread / rate.max(1)) }
     }
 
-    /// Spins until a call is due; gives when that was.
+    /// Spins until a call is due. Returns the time at which it was due.
     fn wait(self, start: Instant, call: usize) -> Instant {
         let due = start + self.phase + self.interval * u32::try_from(call).unwrap_or(u32::MAX);
         while Instant::now() < due {
@@ -172,7 +171,7 @@ impl Thread {
         barrier: &Barrier,
         schedule: Option<Schedule>,
     ) -> Outcome<Self> {
-        // Filled, not only reserved: a page fault in the middle would count as the subject's.
+        // The memory is written, not only reserved: a page fault during the run would count for the subject.
         let mut latencies = vec![u64::MAX; usize::try_from(calls)?];
         let mut alone = vec![u64::MAX; if schedule.is_some() { latencies.len() } else { 0 }];
         let mut start = Instant::now();
@@ -206,15 +205,16 @@ mod tests {
     use crate::facts;
     use crate::output::FILE;
 
-    /// The names of the first line for a caller that a subject leaves, with the nested fact under its own name.
-    fn names_left_by(subject: SubjectName, file: &str) -> Vec<String> {
+    /// Returns the field names of the first line that a subject writes for a call; of a nested field, the
+    /// outer name.
+    fn names_written_by(subject: SubjectName, file: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let figures = time(subject.open(directory.path()).unwrap(), 2, 101, None).unwrap();
         assert_eq!(figures.entries, 101);
         assert_eq!(subject.lines().count(directory.path()).unwrap(), 101);
         let text = std::fs::read_to_string(directory.path().join(file)).unwrap();
-        let own_line = text.lines().find(|line| (subject.lines().line)(line.as_bytes())).unwrap();
-        let line: serde_json::Value = serde_json::from_str(own_line).unwrap();
+        let first_line = text.lines().find(|line| (subject.lines().line)(line.as_bytes())).unwrap();
+        let line: serde_json::Value = serde_json::from_str(first_line).unwrap();
         let name = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
         let mut names: Vec<String> = line.as_object().unwrap().keys().map(name).collect();
         names.sort();
@@ -222,31 +222,31 @@ mod tests {
     }
 
     #[test]
-    fn every_peer_writes_the_same_facts_and_loses_none() {
+    fn every_peer_writes_all_fields_and_all_lines() {
         let mut expected = facts::names();
         expected.sort();
         for subject in [SubjectName::TracingAppender, SubjectName::SlogAsync, SubjectName::Write] {
-            assert_eq!(names_left_by(subject, FILE), expected, "{subject}");
+            assert_eq!(names_written_by(subject, FILE), expected, "{subject}");
         }
     }
 
     #[test]
-    fn what_is_late_is_late_for_the_calls_behind_it_too() {
+    fn a_late_call_does_not_delay_the_schedule() {
         let schedule = Schedule::of(1_000, 2, 0);
         assert_eq!((schedule.interval, schedule.phase), (Duration::from_millis(2), Duration::ZERO));
         assert_eq!(Schedule::of(1_000, 2, 1).phase, Duration::from_millis(1));
         let start = Instant::now() - Duration::from_millis(100);
         let due = schedule.wait(start, 3);
         assert_eq!(due - start, Duration::from_millis(6));
-        assert!(due.elapsed() >= Duration::from_millis(94), "it was due long ago");
+        assert!(due.elapsed() >= Duration::from_millis(94), "the call was due in the past");
         assert!(schedule.wait(Instant::now(), 2).elapsed() < Duration::from_secs(1));
     }
 
     #[test]
-    fn auditx_writes_the_same_facts_and_their_order_number() {
+    fn auditx_writes_the_same_fields_and_a_sequence_number() {
         let mut expected = facts::names();
         expected.push("seq".to_owned());
         expected.sort();
-        assert_eq!(names_left_by(SubjectName::Auditx, "audit.jsonl"), expected);
+        assert_eq!(names_written_by(SubjectName::Auditx, "audit.jsonl"), expected);
     }
 }

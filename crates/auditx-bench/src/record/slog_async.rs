@@ -1,8 +1,8 @@
 //! slog's JSON lines through slog-async's background thread, without loss.
 //!
-//! The drain is the documented one with `OverflowStrategy::Block`, its queue as long as by default (longer
-//! ones were no faster here, at times slower). slog-json writes token by token, so it gets a buffer that is
-//! flushed after each record: one write(2) a line, as the other subjects do.
+//! It uses the documented drain with `OverflowStrategy::Block` and the default queue length (longer queues
+//! were not faster here, and sometimes slower). slog-json writes token by token, so it gets a buffer that is
+//! flushed after each record: one write(2) per line, as with the other subjects.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::output::FILE;
 
 pub(super) const SETUP: &str =
-    "slog-json through `Async` with `OverflowStrategy::Block` and its default queue, one write(2) a line";
+    "slog-json through `Async` with `OverflowStrategy::Block` and its default queue, one write(2) per line";
 
 pub(super) struct SlogAsync {
     logger: Logger,
@@ -33,7 +33,7 @@ impl SlogAsync {
     }
 }
 
-/// The default keys (time, level, message) under the names that the other subjects use.
+/// Returns the default keys (time, level, message) with the names that the other subjects use.
 fn json<W: Write>(file: W) -> slog_json::Json<W> {
     let time =
         FnValue(|_: &Record<'_>| humantime::format_rfc3339_micros(std::time::SystemTime::now()).to_string());

@@ -1,11 +1,11 @@
-//! How long the machine itself was not let run: of a virtual one its host takes the processors away, and no program can help it.
+//! The time that the host of a virtual machine took from its processors (steal time).
 
 use std::fs;
 
-/// Linux counts in hundredths of a second towards user space (proc_stat(5)).
+/// The unit of /proc/stat: hundredths of a second (proc_stat(5)).
 const MS_PER_TICK: u64 = 10;
 
-/// Milliseconds of all processors together since the start; 0 where the kernel does not say.
+/// Returns the steal time of all processors since boot in milliseconds; 0 if the kernel does not report it.
 pub(super) fn stolen_ms() -> u64 {
     fs::read_to_string("/proc/stat").map_or(0, |stat| parse(&stat))
 }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_eighth_count_is_what_was_stolen() {
+    fn the_eighth_number_is_the_steal_time() {
         assert_eq!(parse("cpu  10 20 30 40 50 60 70 81 9 0\ncpu0 1 1 1 1 1 1 1 1\n"), 810);
         assert_eq!(parse("cpu0 1\n"), 0);
         assert_eq!(parse(""), 0);

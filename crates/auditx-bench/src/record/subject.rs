@@ -1,7 +1,7 @@
-//! What is measured: a way to record the facts, and a way to know that all of them are in the file.
+//! The subjects: each can record an entry and wait until all entries are in the file.
 //!
-//! Each subject lives in a file of its own and is set up as its documentation recommends for a log that must
-//! not lose lines. None of them knows how it is timed.
+//! Each subject has its own source file and is configured as its documentation recommends for a log that must
+//! not lose lines. Timing is independent of the subject.
 
 use std::fmt;
 use std::path::Path;
@@ -15,25 +15,25 @@ use super::{auditx, slog_async, tracing_appender, write};
 use crate::Outcome;
 use crate::output::{self, Lines};
 
-/// One way to record.
+/// A way to record entries.
 pub(super) trait Subject: Sync {
-    /// Records the facts of the n-th call.
+    /// Records the entry of the n-th call.
     fn record(&self, call: u64) -> Outcome<()>;
 
-    /// Returns when everything recorded so far is in the file.
+    /// Waits until everything recorded so far is in the file.
     fn wait(&self) -> Outcome<()> {
         Ok(())
     }
 
-    /// Ends it; everything recorded is in the file then.
+    /// Closes the subject, after which everything recorded is in the file.
     fn drain(self: Box<Self>) -> Outcome<()>;
 
-    /// Whether [`Subject::wait`] says when everything is in the file; else only its end does.
+    /// Returns whether [`Subject::wait`] waits until everything is in the file; otherwise only `drain` does.
     fn can_wait(&self) -> bool {
         false
     }
 
-    /// Runs a thread's calls, inside whatever the subject keeps for a thread or a request.
+    /// Runs a thread's calls, inside the subject's state for a thread or a request.
     fn in_thread(&self, calls: &mut dyn FnMut() -> Outcome<()>) -> Outcome<()> {
         calls()
     }
@@ -62,7 +62,7 @@ impl SubjectName {
         })
     }
 
-    /// How the document describes its set-up.
+    /// Returns the description of its configuration for the page.
     pub(crate) fn setup(self) -> &'static str {
         match self {
             Self::Auditx => auditx::SETUP,
@@ -82,7 +82,7 @@ impl SubjectName {
         }
     }
 
-    /// What it leaves behind for each call.
+    /// Returns the lines that it writes for each call.
     pub(super) fn lines(self) -> Lines {
         match self {
             Self::Auditx | Self::AuditxOs | Self::AuditxDirect => output::TRAIL,

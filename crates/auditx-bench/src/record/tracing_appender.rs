@@ -1,8 +1,8 @@
 //! tracing's JSON lines through tracing-appender's background thread, without loss.
 //!
-//! Set up as both crates document it: a flattened JSON layer on a non-blocking writer with `lossy(false)`.
-//! The target and the spans are off because the other subjects write no such facts either; the level and the
-//! time are the ones the layer writes itself.
+//! It is configured as documented by both crates: a flattened JSON layer on a non-blocking writer with
+//! `lossy(false)`. The target and the spans are off, because the other subjects do not write them; the level
+//! and the time are those of the layer.
 
 use std::io;
 use std::path::Path;
@@ -20,17 +20,18 @@ use crate::output::FILE;
 pub(super) const SETUP: &str =
     "a flattened JSON layer on `NonBlockingBuilder::default().lossy(false)`; no target, no spans";
 
-/// Far longer than any queue takes to empty; only a worker that hangs reaches it.
+/// A time limit far longer than any queue takes to drain; only a worker that hangs reaches it.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(super) struct TracingAppender {
     guard: WorkerGuard,
-    /// In a mutex only because callers share the subject; nobody but the drain touches it.
+    /// In a mutex only because callers share the subject; only `drain` uses it.
     worker_end: Mutex<Receiver<()>>,
 }
 
-/// A writer whose end can be waited for: the guard alone gives up after a second, with lines still queued.
+/// A writer whose drop can be waited for. The guard alone stops waiting after a second, even if lines are
+/// still queued.
 struct Ending<W> {
     writer: W,
     _end: Sender<()>,

@@ -1,7 +1,7 @@
-//! The simplest thing that survives `kill -9`: serialise, then write under a mutex.
+//! The simplest implementation that survives `kill -9`: serialise, then write under a mutex.
 //!
-//! Each thread serialises into a buffer that it keeps, and each line is one write(2). No hash, no order
-//! number, no queue: what a careful programmer writes in an afternoon, and hence the bar.
+//! Each thread serialises into its own reused buffer, and each line is one write(2). There are no hashes,
+//! sequence numbers or queues. It is the baseline.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -19,7 +19,7 @@ thread_local! {
 }
 
 pub(super) const SETUP: &str =
-    "serde_json into a buffer of the thread, then one write(2) under a mutex; no hash, no number, no queue";
+    "serde_json into a buffer of the thread, then one write(2) under a mutex; no hash, no seq, no queue";
 
 #[derive(Debug)]
 pub(super) struct Write {

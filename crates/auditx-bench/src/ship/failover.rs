@@ -1,5 +1,6 @@
-//! How long shipping stands still when the server that leads a stream of three is killed: the longest time without a line kept, from the
-//! kill until what was recorded a second later is there. A second of it is the pause between two checkpoints.
+//! How long shipping pauses when the leader of a stream with three replicas is killed: the longest time in
+//! which no line is stored, from the kill until the entries recorded one second later are stored. One second
+//! of it is the interval between two checkpoints.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use super::{PATIENCE, rounded};
 use crate::repetition::Repetition;
 use crate::{Outcome, facts, quantile};
 
-/// Between two entries.
+/// The pause between two entries.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug, Serialize)]
@@ -42,7 +43,7 @@ pub(super) fn row(repetition: &Repetition) -> Outcome<Row> {
 fn pause(repetition: &Repetition) -> Outcome<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut servers = Servers::three();
-    // They choose who leads first.
+    // The cluster elects its leader first.
     auditx_tests::deadline::wait_for("a stream on three servers", || {
         runtime.block_on(auditx_nats::init(&servers.url())).ok()
     });
@@ -78,17 +79,17 @@ fn pause(repetition: &Repetition) -> Outcome<Duration> {
     logger.close(PATIENCE)?;
     let size = logger.checkpoint().map_or(0, |checkpoint| checkpoint.size());
     if !shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next == size) {
-        return Err(format!("not all was shipped: {:?}", shipper.progress()).into());
+        return Err(format!("not all lines were shipped in time: {:?}", shipper.progress()).into());
     }
     shipper.stop(Instant::now() + PATIENCE)?;
     Ok(longest)
 }
 
-/// The number of the server that leads the stream.
+/// Returns the number of the server that is the stream's leader.
 async fn leader(servers: &Servers) -> Outcome<usize> {
     let client = async_nats::connect(format!("127.0.0.1:{}", servers.port(0))).await?;
     let mut stream = jetstream::new(client).get_stream("AUDIT").await?;
     let cluster = stream.info().await?.cluster.clone();
-    let name = cluster.and_then(|cluster| cluster.leader).ok_or("nobody leads")?;
+    let name = cluster.and_then(|cluster| cluster.leader).ok_or("the stream has no leader")?;
     Ok(name.trim_start_matches('n').parse()?)
 }

@@ -1,5 +1,6 @@
-//! NATS JetStream, one server, in files: our shipper beside publishing the same payloads one by one, thousands of acknowledgements open.
-//! The server has its own defaults and syncs now and then; both subjects are told the same.
+//! Compares the shipper to NATS JetStream, with one server and file storage, with publishing the same
+//! payloads individually with thousands of outstanding acknowledgements. The server has its defaults and
+//! syncs periodically, for both subjects.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -12,7 +13,7 @@ use auditx_tests::nats::Servers;
 use super::{Row, compared, shipped};
 use crate::Outcome;
 
-/// As many as a publisher keeps open that is in a hurry.
+/// The number of outstanding acknowledgements of a fast publisher.
 const OPEN: usize = 4_000;
 
 pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<Row>> {
@@ -30,9 +31,9 @@ pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<R
         let begin = Instant::now();
         let count = runtime.block_on(publish(&servers, trail, ours.last().map_or(0, |run| run.lines)))?;
         theirs.push(begin.elapsed().as_secs_f64());
-        let there = runtime.block_on(async { stored(&connect(&servers).await?).await })?.0;
-        if there != count {
-            return Err(format!("{there} messages of {count}").into());
+        let stored_messages = runtime.block_on(async { stored(&connect(&servers).await?).await })?.0;
+        if stored_messages != count {
+            return Err(format!("{stored_messages} messages instead of {count}").into());
         }
     }
     Ok(compared(["pipelined-publish", "auditx-nats"], &theirs, &ours, bytes))
@@ -42,7 +43,7 @@ async fn connect(servers: &Servers) -> Outcome<Context> {
     Ok(jetstream::new(async_nats::connect(format!("127.0.0.1:{}", servers.port(0))).await?))
 }
 
-/// Messages, and bytes of them.
+/// Returns the number of messages and their size in bytes.
 async fn stored(context: &Context) -> Outcome<(u64, u64)> {
     let mut stream = context.get_stream("AUDIT").await?;
     let state = &stream.info().await?.state;

@@ -1,4 +1,4 @@
-//! PostgreSQL: our shipper beside psql's `\\copy` of the same columns out of a file of text.
+//! Compares the shipper to PostgreSQL with psql's `\\copy` of the same columns from a text file.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -11,14 +11,14 @@ use auditx_tests::postgres::Server;
 use super::{Row, compared, shipped};
 use crate::Outcome;
 
-const COLUMNS: &str = "trail_id, seq, recorded_at, company, branch, actor, action, module, level, entity_type, entity_id, \
-     reference_no, leaf_hash, line, body";
+const COLUMNS: &str = "trail_id, seq, recorded_at, company, branch, actor, action, module, level, \
+     entity_type, entity_id, reference_no, leaf_hash, line, body";
 
 const SIZE: &str = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('auditx.entry')";
 
-/// As a superuser only can. The table is as new, and so are its indexes.
-const EMPTY: &str = "SET session_replication_role = replica; TRUNCATE auditx.entry, auditx.checkpoint, auditx.trail; \
-     CHECKPOINT";
+/// Empties the tables, which only a superuser can. The table and its indexes are then as new.
+const EMPTY: &str = "SET session_replication_role = replica; TRUNCATE auditx.entry, auditx.checkpoint, \
+     auditx.trail; CHECKPOINT";
 
 pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<Row>> {
     let server = Server::start_with(&[]);
@@ -27,10 +27,10 @@ pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<R
         .enable_all()
         .build()?
         .block_on(auditx_postgres::init(&url))?;
-    // Who is stopped on the way may finish what is being sent.
+    // A shipper that is stopped early may finish the batch that is being sent.
     let more = if until.is_some() { 2 * Settings::default().lines as u64 } else { 0 };
     let until = until.unwrap_or(u64::MAX);
-    // The first run only fills the file for psql.
+    // The first run only creates the file for psql.
     let first = shipped(trail, &url, until)?;
     let file = trail.with_extension("copy");
     server.sql("CREATE TABLE kept_trail AS SELECT * FROM auditx.trail");
@@ -54,7 +54,11 @@ pub(super) fn rows(trail: &Path, until: Option<u64>, runs: u32) -> Outcome<Vec<R
 
 fn count(server: &Server, expected: RangeInclusive<u64>) -> Outcome<()> {
     let found: u64 = server.sql("SELECT count(*) FROM auditx.entry").parse()?;
-    if expected.contains(&found) { Ok(()) } else { Err(format!("{found} rows of {expected:?}").into()) }
+    if expected.contains(&found) {
+        Ok(())
+    } else {
+        Err(format!("{found} rows instead of {expected:?}").into())
+    }
 }
 
 fn psql(url: &str, command: &str) -> Outcome<Duration> {

@@ -1,4 +1,5 @@
-//! What an embedded shipper costs those who record: the same calls at a fixed rate, with and without one.
+//! The cost of an embedded shipper for recording calls: the same calls at a fixed rate, with and without a
+//! shipper.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::PATIENCE;
 use crate::repetition::Repetition;
 use crate::{Outcome, facts, quantile};
 
-/// Entries a second: much for an ERP, and little enough that the processors rest in between.
+/// Entries per second: many for an ERP, but few enough that the processors are idle in between.
 const RATE: u32 = 5_000;
 
 const SECONDS: u32 = 4;
@@ -50,7 +51,7 @@ pub(super) fn rows(repetition: &Repetition) -> Outcome<Vec<Row>> {
     Ok(vec![row("recording", alone), row("recording-and-shipping", shipped)])
 }
 
-/// The median time of a call, in nanoseconds.
+/// Returns the median duration of a call in nanoseconds.
 fn p50(repetition: &Repetition, url: Option<&str>) -> Outcome<f64> {
     let directory = repetition.directory()?;
     let logger = AuditLogger::open(Config::new(directory.path()).hostname(facts::HOSTNAME))?;
@@ -74,7 +75,7 @@ fn p50(repetition: &Repetition, url: Option<&str>) -> Outcome<f64> {
     if let Some(shipper) = shipper {
         let size = logger.checkpoint().map_or(0, |checkpoint| checkpoint.size());
         if !shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next == size) {
-            return Err(format!("not all was shipped: {:?}", shipper.progress()).into());
+            return Err(format!("not all lines were shipped in time: {:?}", shipper.progress()).into());
         }
         shipper.stop(Instant::now() + PATIENCE)?;
     }

@@ -1,4 +1,4 @@
-//! A zip archive whose files are known by their hashes.
+//! A zip archive that records the length and hash of each file.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,9 +10,9 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::failure::Failure;
 use crate::save::NewFile;
-use crate::terminal::harmless;
+use crate::terminal::sanitized;
 
-/// A file that was written: its name, length and hash.
+/// The name, length and hash of a file in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) name: String,
@@ -25,22 +25,22 @@ pub(super) struct Member {
 pub(super) struct Archive {
     zip: ZipWriter<NewFile>,
     members: Vec<Member>,
-    place: String,
+    display_path: String,
 }
 
 impl Archive {
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
         let zip = ZipWriter::new(NewFile::create(path)?);
-        Ok(Self { zip, members: Vec::new(), place: harmless(&path.to_string_lossy()) })
+        Ok(Self { zip, members: Vec::new(), display_path: sanitized(&path.to_string_lossy()) })
     }
 
-    /// A file, written bit by bit.
+    /// Adds a file with the content that `write` produces.
     pub(super) fn file<T>(
         &mut self,
         name: &str,
         write: impl FnOnce(&mut Hashing<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        // Without a time of its own, so that the same files make the same archive; and of any length.
+        // No modification time, so that the same files make the same archive; zip64, for files of any length.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .unix_permissions(0o644)
@@ -53,30 +53,32 @@ impl Archive {
         Ok(outcome)
     }
 
-    /// A file that is at hand.
+    /// Adds a file with this content.
     pub(super) fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
         self.file(name, |out| Ok(out.write_all(text.as_bytes())?))
     }
 
-    /// What was written so far.
+    /// Returns the files added so far.
     pub(super) fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The archive is whole, and has its name.
+    /// Completes the archive and gives it its name.
     pub(super) fn finish(self) -> Result<(), Failure> {
-        let place = self.place;
-        let file =
-            self.zip.finish().map_err(|error| Failure::said(format!("cannot write {place}: {error}")))?;
+        let display_path = self.display_path;
+        let file = self
+            .zip
+            .finish()
+            .map_err(|error| Failure::new(format!("cannot write {display_path}: {error}")))?;
         file.finish()
     }
 
     fn failed(&self, error: impl std::fmt::Display) -> Failure {
-        Failure::said(format!("cannot write {}: {error}", self.place))
+        Failure::new(format!("cannot write {}: {error}", self.display_path))
     }
 }
 
-/// What is written is counted and hashed.
+/// Counts and hashes what is written.
 pub(super) struct Hashing<'a> {
     out: &'a mut ZipWriter<NewFile>,
     hash: Sha256,

@@ -1,4 +1,4 @@
-//! What an archive says about itself.
+//! `manifest.json` of an archive.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::archive::Member;
 use crate::failure::Failure;
 
-/// The form of the archive, for programs.
+/// The version of the archive format.
 const FORM: &str = "auditx/bundle@1";
 
-/// What there is in the period that was asked about, selected or not.
+/// All entries of the period, selected or not.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Range {
     lines: u64,
@@ -23,7 +23,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Of every entry that a search without a query finds.
+    /// Counts every entry that the search finds.
     pub(super) fn of(search: &Search) -> Result<(Self, Summary), Failure> {
         let (parts, summary) = search.fold(Edges::default, |edges, found| {
             edges.add_seq(found.row.seq());
@@ -69,7 +69,7 @@ impl Edges {
     }
 }
 
-/// What was asked for, and what came of it.
+/// The query and its result.
 pub(super) struct Manifest<'m> {
     pub(super) query: String,
     pub(super) scope: String,
@@ -77,9 +77,9 @@ pub(super) struct Manifest<'m> {
     pub(super) selected: u64,
     pub(super) unproved: u64,
     pub(super) unreadable: u64,
-    /// Entries that no checkpoint names yet.
+    /// Entries that no checkpoint covers yet.
     pub(super) unsigned: u64,
-    /// What is not as it was signed in the trail: entries may be missing.
+    /// The first mismatch with the signed checkpoints; entries may be missing.
     pub(super) fault: Option<String>,
     pub(super) checkpoint: &'m SignedCheckpoint,
 }
@@ -97,7 +97,7 @@ struct Written<'m> {
     without_proof: u64,
     unreadable_lines: u64,
     unsigned_lines: u64,
-    /// The first thing that is not as it was signed in the trail.
+    /// The first mismatch with the signed checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'m str>,
     checkpoint: Head,
@@ -138,7 +138,7 @@ impl Manifest<'_> {
             files: files.collect(),
         };
         let json = serde_json::to_string_pretty(&written)
-            .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))?;
+            .map_err(|error| Failure::new(format!("cannot write the manifest as JSON: {error}")))?;
         Ok(json + "\n")
     }
 }

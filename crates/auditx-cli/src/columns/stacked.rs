@@ -1,4 +1,4 @@
-//! Entries in a terminal that is too narrow for columns: each over several lines.
+//! Entries on a terminal too narrow for columns: each takes several lines.
 //!
 //! ```text
 //! 42 15:24:54 admin POST
@@ -13,55 +13,54 @@ use super::{Columns, time};
 use crate::cell::{self, pad, wrapped};
 use crate::fields::FieldPath;
 use crate::paint::{BOLD, DIM, RED};
-use crate::terminal::harmless;
+use crate::terminal::sanitized;
 
-/// A description goes on over so many lines.
-const MOST_LINES: usize = 4;
+/// The maximum number of lines of a description.
+const MAX_LINES: usize = 4;
 
 const INDENT: usize = 2;
 
-/// What is said of an entry in its first line, in the order in which it is shown.
+/// The fields of the first line of an entry, in the order in which they are shown.
 const FIRST_LINE: [Field; 3] = [Field::Level, Field::User, Field::Action];
 
-/// Which of those have room first.
-const BY_IMPORTANCE: [usize; 3] = [1, 2, 0];
+/// Indexes into [`FIRST_LINE`], by priority if not all of them fit.
+const BY_PRIORITY: [usize; 3] = [1, 2, 0];
 
-/// One entry: when and who, what, and what tells it from others like it. `begin` writes what each line begins
-/// with.
+/// Writes one entry: time and user, description, details. `prefix` writes the prefix of each line.
 pub(super) fn entry(
     columns: &Columns,
     row: &Row<'_>,
     is_unsigned: bool,
-    begin: &dyn Fn(&mut Vec<u8>),
+    prefix: &dyn Fn(&mut Vec<u8>),
     out: &mut Vec<u8>,
 ) {
     let width = columns.width;
-    begin(out);
+    prefix(out);
     first_line(columns, row, is_unsigned, out);
     out.push(b'\n');
     let text = match row.get(Field::Description) {
         _ if row.has(Field::Erased) => "(erased)".to_owned(),
-        Some(value) => harmless(&cell::seen(value, width * MOST_LINES)),
+        Some(value) => sanitized(&cell::seen(value, width * MAX_LINES)),
         None => String::new(),
     };
     let mark = if row.is_success() || row.has(Field::Erased) { "" } else { "✗ " };
-    let room = width - INDENT;
-    let lines = wrapped(&text, room - mark.width(), MOST_LINES);
-    for (place, line) in lines.iter().enumerate() {
-        begin(out);
+    let available = width - INDENT;
+    let lines = wrapped(&text, available - mark.width(), MAX_LINES);
+    for (index, line) in lines.iter().enumerate() {
+        prefix(out);
         pad(INDENT, out);
-        if place == 0 && !mark.is_empty() {
+        if index == 0 && !mark.is_empty() {
             columns.paint(RED, out, |out| out.extend_from_slice(mark.as_bytes()));
         } else {
             pad(mark.width(), out);
         }
-        cell::plain(line, room - mark.width(), out);
+        cell::plain(line, available - mark.width(), out);
         out.push(b'\n');
     }
     let before = out.len();
-    begin(out);
+    prefix(out);
     pad(INDENT, out);
-    if columns.details(row, false, room, 0, out) == 0 {
+    if columns.details(row, false, available, 0, out) == 0 {
         out.truncate(before);
     } else {
         out.push(b'\n');
@@ -75,16 +74,16 @@ fn first_line(columns: &Columns, row: &Row<'_>, is_unsigned: bool, out: &mut Vec
     pad(gap, out);
     used += gap + columns.paint(DIM, out, |out| time::time(row, &columns.zone, false, time::CLOCK, out));
     let mut shown: [Option<Vec<u8>>; FIRST_LINE.len()] = Default::default();
-    for place in BY_IMPORTANCE {
-        let Some(value) = row.get(FIRST_LINE[place]) else { continue };
-        let room = width.saturating_sub(used + 1);
+    for index in BY_PRIORITY {
+        let Some(value) = row.get(FIRST_LINE[index]) else { continue };
+        let available = width.saturating_sub(used + 1);
         let mut text = Vec::new();
-        let columns = cell::value(value, room, &mut text);
-        // Who it was may be cut; half of another word says nothing.
-        let is_whole = !text.ends_with("…".as_bytes());
-        if columns > 0 && (is_whole || FIRST_LINE[place] == Field::User && room >= 4) {
+        let columns = cell::value(value, available, &mut text);
+        // The user may be cut; the other fields are left out if they do not fit.
+        let is_complete = !text.ends_with("…".as_bytes());
+        if columns > 0 && (is_complete || FIRST_LINE[index] == Field::User && available >= 4) {
             used += 1 + columns;
-            shown[place] = Some(text);
+            shown[index] = Some(text);
         }
     }
     for (field, text) in FIRST_LINE.into_iter().zip(shown) {
@@ -97,7 +96,7 @@ fn first_line(columns: &Columns, row: &Row<'_>, is_unsigned: bool, out: &mut Vec
     }
 }
 
-/// The fields that were asked for, each in its line, and an empty line behind them.
+/// Writes each field in a line of its own, and an empty line after them.
 pub(super) fn fields(columns: &Columns, paths: &[FieldPath], row: &Row<'_>, out: &mut Vec<u8>) {
     let width = columns.width;
     for path in paths {
@@ -106,7 +105,7 @@ pub(super) fn fields(columns: &Columns, paths: &[FieldPath], row: &Row<'_>, out:
         columns.paint(BOLD, out, |out| cell::plain(name, width - 1, out));
         out.push(b':');
         let used = name.width() + 2;
-        let (indent, room) = if width >= used + 8 {
+        let (indent, available) = if width >= used + 8 {
             out.push(b' ');
             (0, width - used)
         } else {
@@ -114,9 +113,11 @@ pub(super) fn fields(columns: &Columns, paths: &[FieldPath], row: &Row<'_>, out:
             (INDENT, width - INDENT)
         };
         pad(indent, out);
-        match path.whole() {
-            Some(Field::Timestamp) if !columns.zone.is_utc() => time::exact(row, &columns.zone, room, out),
-            _ => cell::value(value, room, out),
+        match path.field() {
+            Some(Field::Timestamp) if !columns.zone.is_utc() => {
+                time::exact(row, &columns.zone, available, out)
+            }
+            _ => cell::value(value, available, out),
         };
         out.push(b'\n');
     }

@@ -1,6 +1,11 @@
 use super::*;
 
-const LINE: &str = r#"{"seq":42,"id":"i","timestamp":"2026-11-24T15:24:54.123456Z","level":"AUDIT","module":"sales","action":"POST","description":"Sales invoice posted","user":"admin","entity_type":"sales_invoice","entity_id":"inv-42","reference_no":"SI-2026-0042","amount":1250000.10,"currency":"MMK","success":true}"#;
+const LINE: &str = concat!(
+    r#"{"seq":42,"id":"i","timestamp":"2026-11-24T15:24:54.123456Z","level":"AUDIT","module":"sales","#,
+    r#""action":"POST","description":"Sales invoice posted","user":"admin","entity_type":"sales_invoice","#,
+    r#""entity_id":"inv-42","reference_no":"SI-2026-0042","amount":1250000.10,"currency":"MMK","#,
+    r#""success":true}"#
+);
 
 fn shown(columns: &Columns, line: &str) -> String {
     let mut out = Vec::new();
@@ -9,23 +14,25 @@ fn shown(columns: &Columns, line: &str) -> String {
 }
 
 #[test]
-fn each_width_shows_what_it_has_room_for() {
+fn columns_depend_on_the_width() {
     let narrow = shown(&Columns::for_width(80, false, Zone::UTC), LINE);
     assert_eq!(narrow, "2026-11-24    42  15:24:54  AUDIT     admin       POST      Sales invoice posted\n");
     let usual = shown(&Columns::for_width(120, false, Zone::UTC), LINE);
     assert_eq!(
         usual,
-        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          Sales invoice posted  SI-2026-0042\n"
+        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          \
+         Sales invoice posted  SI-2026-0042\n"
     );
     let wide = shown(&Columns::for_width(160, false, Zone::UTC), LINE);
     assert_eq!(
         wide,
-        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          sales_invoice/inv-42        1250000.10 MMK  Sales invoice posted  SI-2026-0042\n"
+        "      42  2026-11-24 15:24:54  AUDIT     admin         sales.POST          \
+         sales_invoice/inv-42        1250000.10 MMK  Sales invoice posted  SI-2026-0042\n"
     );
 }
 
 #[test]
-fn the_heading_stands_over_its_cells() {
+fn headings_are_aligned_with_their_cells() {
     let columns = Columns::for_width(160, false, Zone::UTC);
     let mut out = Vec::new();
     columns.heading(&mut out);
@@ -39,21 +46,21 @@ fn the_heading_stands_over_its_cells() {
 }
 
 #[test]
-fn a_row_says_that_it_failed_was_erased_or_is_not_ours() {
+fn failed_erased_and_legacy_lines_are_shown() {
     let columns = Columns::for_width(120, false, Zone::UTC);
     let failed = shown(&columns, &LINE.replace("\"success\":true", "\"success\":false"));
     assert!(failed.contains("  ✗ Sales invoice posted  SI-2026-0042\n"), "{failed}");
     let erased = shown(&columns, &format!("{{\"seq\":7,\"erased\":\"{}\"}}", "0".repeat(64)));
     assert_eq!(erased.split_whitespace().collect::<Vec<_>>(), ["7", "(erased)"]);
-    let origin =
+    let legacy =
         shown(&columns, r#"{"timestamp": "2026-11-24T15:24:54+06:30", "description": "d", "user": null}"#);
-    assert_eq!(origin.split_whitespace().collect::<Vec<_>>(), ["2026-11-24", "08:54:54", "d"]);
+    assert_eq!(legacy.split_whitespace().collect::<Vec<_>>(), ["2026-11-24", "08:54:54", "d"]);
     let when = shown(&columns, r#"{"timestamp": "yesterday\u001b", "description": "d"}"#);
     assert_eq!(when.split_whitespace().collect::<Vec<_>>(), [r"yesterday\u{1b}", "d"]);
 }
 
 #[test]
-fn a_type_without_its_id_is_never_shown_as_the_whole_record() {
+fn a_type_is_never_shown_as_a_complete_record() {
     let row = Row::read_text(LINE).unwrap();
     for (width, shown) in [
         (20, "sales_invoice/inv-42"),
@@ -68,7 +75,7 @@ fn a_type_without_its_id_is_never_shown_as_the_whole_record() {
 }
 
 #[test]
-fn no_row_is_wider_than_was_asked_for() {
+fn no_row_is_wider_than_the_width() {
     let long = LINE
         .replace("admin", &"日本語".repeat(30))
         .replace("Sales invoice posted", &"long ".repeat(900))
@@ -94,7 +101,7 @@ fn columns_of(line: &str) -> usize {
 }
 
 #[test]
-fn a_narrow_terminal_has_each_entry_over_several_lines() {
+fn on_a_narrow_terminal_entries_take_several_lines() {
     let entry = |width| {
         let text = shown(&Columns::for_width(width, false, Zone::UTC), LINE);
         text.replace("2026-11-24", "")
@@ -114,7 +121,7 @@ fn a_narrow_terminal_has_each_entry_over_several_lines() {
 }
 
 #[test]
-fn wide_and_combining_text_stays_within_every_width() {
+fn wide_and_combining_characters_fit_every_width() {
     for text in [
         "日本語の説明文です".repeat(9),
         "ရောင်းချမှု ပယ်ဖျက်သည်".repeat(9),
@@ -135,15 +142,15 @@ fn wide_and_combining_text_stays_within_every_width() {
                 for row in rows.lines() {
                     assert!(columns_of(row) <= usize::from(width), "{width}: {row}");
                 }
-                let begin: String = text.chars().take(2).collect();
-                assert!(rows.matches(&begin).count() >= 1, "{width}: the description is there: {rows}");
+                let prefix: String = text.chars().take(2).collect();
+                assert!(rows.matches(&prefix).count() >= 1, "{width}: no description: {rows}");
             }
         }
     }
 }
 
 #[test]
-fn fields_that_have_no_room_beside_each_other_stand_below_each_other() {
+fn fields_that_do_not_fit_in_a_row_get_lines() {
     let fields = ["seq", "user", "description", "amount", "entity_id"].map(|name| name.parse().unwrap());
     let narrow = shown(&Columns::of_fields(&fields, 40, false, Zone::UTC), LINE);
     assert_eq!(
@@ -158,7 +165,7 @@ fn fields_that_have_no_room_beside_each_other_stand_below_each_other() {
 }
 
 #[test]
-fn fields_that_were_asked_for_share_the_width() {
+fn selected_fields_share_the_width() {
     let fields = ["seq", "user", "metadata.party", "amount"].map(|name| name.parse().unwrap());
     let columns = Columns::of_fields(&fields, 60, false, Zone::UTC);
     let line = LINE.replace("\"success\"", "\"metadata\":{\"party\":\"Golden Trading Co.\"},\"success\"");
@@ -169,7 +176,7 @@ fn fields_that_were_asked_for_share_the_width() {
 }
 
 #[test]
-fn colours_stand_around_the_text_and_not_around_spaces() {
+fn padding_is_not_coloured() {
     let row = shown(&Columns::for_width(120, true, Zone::UTC), LINE);
     assert!(row.contains("\u{1b}[32mAUDIT\u{1b}[0m     admin"), "{row:?}");
     let plain = anstream::adapter::strip_str(&row).to_string();
@@ -177,7 +184,7 @@ fn colours_stand_around_the_text_and_not_around_spaces() {
 }
 
 #[test]
-fn a_day_is_shown_once_for_the_rows_that_share_it() {
+fn a_day_is_shown_once_for_its_rows() {
     let mut days = Days::default();
     let mut out = Vec::new();
     days.pass(b"2026-11-24one\n2026-11-24two\n2026-11-25", false, &mut out);

@@ -1,4 +1,4 @@
-//! When: date and time of day of a row, and the day that many rows share.
+//! Date and time of a row, and the headings of days.
 
 use auditx_reader::{Field, Json, Moment, Row, Zone};
 use unicode_width::UnicodeWidthStr;
@@ -9,7 +9,7 @@ use crate::paint::{BOLD, paint};
 pub(super) const DATE: usize = "2026-11-24".len();
 pub(super) const CLOCK: usize = "15:24:54".len();
 
-/// The heading of times: the zone, or as much of it as fits: `Asia/Yangon`, `Yangon`.
+/// Returns the heading of a time column: the zone, `Asia/Yangon`, or only the city if it does not fit.
 pub(super) fn heading(zone: &Zone, width: usize) -> String {
     let name = zone.to_string();
     match name.rsplit_once('/') {
@@ -18,12 +18,12 @@ pub(super) fn heading(zone: &Zone, width: usize) -> String {
     }
 }
 
-/// Date and time of day, in the zone.
+/// Writes date and time of day in the zone.
 pub(crate) fn when(row: &Row<'_>, zone: &Zone, width: usize, out: &mut Vec<u8>) -> usize {
     time(row, zone, true, width, out)
 }
 
-/// Every digit of the time in the zone: `2026-11-24 21:54:54.123456`.
+/// Writes the time in the zone with microseconds: `2026-11-24 21:54:54.123456`.
 pub(super) fn exact(row: &Row<'_>, zone: &Zone, width: usize, out: &mut Vec<u8>) -> usize {
     let Some(Json::Text(raw)) = row.get(Field::Timestamp) else { return 0 };
     match Moment::parse(raw) {
@@ -35,7 +35,7 @@ pub(super) fn exact(row: &Row<'_>, zone: &Zone, width: usize, out: &mut Vec<u8>)
     }
 }
 
-/// Time of day in the zone, and the date where there is room for it.
+/// Writes the time of day in the zone, with the date if `has_date`.
 pub(super) fn time(row: &Row<'_>, zone: &Zone, has_date: bool, width: usize, out: &mut Vec<u8>) -> usize {
     let mut write = |text: &str| {
         if has_date {
@@ -46,7 +46,7 @@ pub(super) fn time(row: &Row<'_>, zone: &Zone, has_date: bool, width: usize, out
         if has_date { DATE + 1 + CLOCK } else { CLOCK }
     };
     match row.get(Field::Timestamp) {
-        Some(Json::Text(raw)) if zone.is_utc() && is_usual(raw) => write(raw),
+        Some(Json::Text(raw)) if zone.is_utc() && is_canonical(raw) => write(raw),
         Some(Json::Text(raw)) => match Moment::parse(raw) {
             Some(moment) => write(&zone.wall(moment).to_string()),
             None => cell::escaped(raw, width, out),
@@ -55,10 +55,10 @@ pub(super) fn time(row: &Row<'_>, zone: &Zone, has_date: bool, width: usize, out
     }
 }
 
-/// The day of a row, for [`Days`]: always ten bytes.
+/// Writes the date of a row, for [`Days`]: always ten bytes.
 pub(super) fn day(row: &Row<'_>, zone: &Zone, out: &mut Vec<u8>) {
     match row.get(Field::Timestamp) {
-        Some(Json::Text(raw)) if zone.is_utc() && is_usual(raw) => {
+        Some(Json::Text(raw)) if zone.is_utc() && is_canonical(raw) => {
             out.extend_from_slice(&raw.as_bytes()[..DATE])
         }
         Some(Json::Text(raw)) => match Moment::parse(raw) {
@@ -69,11 +69,11 @@ pub(super) fn day(row: &Row<'_>, zone: &Zone, out: &mut Vec<u8>) {
     }
 }
 
-/// Of a row without a time that can be read, such as an erased line: it stands among those of the day before it.
+/// The date of a row without a valid time, such as an erased line: it is shown with the rows before it.
 const NO_DAY: &str = "          ";
 
-/// `2026-11-24T15:24:54.123456Z`, as this library writes it.
-fn is_usual(time: &str) -> bool {
+/// Returns `true` for times as this library writes them: `2026-11-24T15:24:54.123456Z`.
+fn is_canonical(time: &str) -> bool {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000Z";
     time.len() == SHAPE.len()
         && time.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
@@ -82,14 +82,14 @@ fn is_usual(time: &str) -> bool {
         })
 }
 
-/// Shows the day of rows that begin with it, once for all that follow each other.
+/// Replaces the date of each row by one heading for consecutive rows of the same day.
 #[derive(Debug, Default)]
 pub(crate) struct Days {
     last: Option<[u8; DATE]>,
 }
 
 impl Days {
-    /// Takes whole rows, and gives them without their day behind a line for each new one.
+    /// Copies complete rows without their date, with a heading before each new day.
     pub(crate) fn pass(&mut self, rows: &[u8], has_colours: bool, out: &mut Vec<u8>) {
         for row in rows.split_inclusive(|byte| *byte == b'\n') {
             let Some((day, row)) = row.split_first_chunk::<DATE>() else { continue };

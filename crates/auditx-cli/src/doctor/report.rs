@@ -1,4 +1,4 @@
-//! An inspection as text for people.
+//! The text output of `auditx doctor`.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use auditx_reader::{Finding, Inspection, SegmentState, Severity};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 
-use crate::failure::how_to_make;
+use crate::failure::creation_hint;
 use crate::number::{counted, grouped};
-use crate::terminal::harmless;
+use crate::terminal::sanitized;
 
-/// Of more segments than this only the first and the last ones are shown.
-const MOST_SEGMENTS: usize = 20;
+/// If there are more segments than this, only the first and last ones are shown.
+const MAX_SEGMENTS: usize = 20;
 const FIRST_SEGMENTS: usize = 5;
 const LAST_SEGMENTS: usize = 10;
 
@@ -24,25 +24,25 @@ pub(super) fn write(
     width: u16,
     has_colours: bool,
 ) -> io::Result<()> {
-    let place = harmless(&inspection.directory.to_string_lossy());
+    let display_path = sanitized(&inspection.directory.to_string_lossy());
     if inspection.is_trail() {
         let origin = inspection.identity.as_ref().map_or("", |identity| &identity.origin);
-        let of = if origin.is_empty() { String::new() } else { format!(" of {}", harmless(origin)) };
-        writeln!(out, "{place} holds the audit trail{of}\n")?;
+        let of = if origin.is_empty() { String::new() } else { format!(" of {}", sanitized(origin)) };
+        writeln!(out, "{display_path} contains the audit trail{of}\n")?;
         for (name, text) in facts(inspection) {
-            writeln!(out, "  {name:<11} {}", harmless(&text))?;
+            writeln!(out, "  {name:<11} {}", sanitized(&text))?;
         }
         writeln!(out, "\n{}", segments(&inspection.segments, width, has_colours))?;
     } else {
-        writeln!(out, "{place} holds no audit trail.{}", how_to_make(&inspection.directory))?;
+        writeln!(out, "{display_path} contains no audit trail.{}", creation_hint(&inspection.directory))?;
     }
     if !inspection.trails_below.is_empty() {
-        writeln!(out, "\nTrails below it: {}", harmless(&inspection.trails_below.join(", ")))?;
+        writeln!(out, "\nTrails below it: {}", sanitized(&inspection.trails_below.join(", ")))?;
     }
     verdict(out, inspection)
 }
 
-/// Name and text of each fact that is known.
+/// Returns the name and text of each known fact.
 fn facts(inspection: &Inspection) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(identity) = &inspection.identity {
@@ -55,12 +55,14 @@ fn facts(inspection: &Inspection) -> Vec<(&'static str, String)> {
     if let Some(signed) = inspection.signed {
         facts.push(("Signed", format!("the first {}", counted(signed, "line"))));
     }
-    let writer =
-        inspection.writer.as_ref().map_or_else(|| "none now".to_owned(), |writer| format!("{writer}, now"));
+    let writer = inspection.writer.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     facts.push(("Writer", writer));
     facts.push(("History", history(inspection)));
     for follower in &inspection.followers {
-        facts.push(("Follower", format!("{}: {}", follower.name, standing(follower.next_seq, inspection))));
+        facts.push((
+            "Follower",
+            format!("{}: {}", follower.name, follower_position(follower.next_seq, inspection)),
+        ));
     }
     if let Some(tail) = inspection.torn_tail
         && inspection.writer.is_some()
@@ -93,7 +95,7 @@ fn history(inspection: &Inspection) -> String {
         (history.retired, "segments retired"),
         (history.erased, "lines erased"),
         (history.key_changes, "signing key replaced"),
-        (history.refused_entries, "entries refused by the disk"),
+        (history.refused_entries, "entries that could not be written"),
     ] {
         if count > 0 {
             parts.push(format!("{text}: {}", grouped(count)));
@@ -102,12 +104,12 @@ fn history(inspection: &Inspection) -> String {
     parts.join(", ")
 }
 
-fn standing(next_seq: Option<u64>, inspection: &Inspection) -> String {
+fn follower_position(next_seq: Option<u64>, inspection: &Inspection) -> String {
     let end = inspection.last_seq.map_or(0, |last| last + 1);
     match next_seq {
-        None => "has not begun".to_owned(),
+        None => "not started".to_owned(),
         Some(next) if next >= end => "up to date".to_owned(),
-        Some(next) => format!("next line {next}, {} to go", grouped(end - next)),
+        Some(next) => format!("next line {next}, {} behind", grouped(end - next)),
     }
 }
 
@@ -123,26 +125,26 @@ fn segments(segments: &[SegmentState], width: u16, has_colours: bool) -> String 
         table.enforce_styling().style_text_only();
     }
     let left_out = segments.len().saturating_sub(FIRST_SEGMENTS + LAST_SEGMENTS);
-    let is_long = segments.len() > MOST_SEGMENTS;
-    for (place, segment) in segments.iter().enumerate() {
-        if is_long && place == FIRST_SEGMENTS {
+    let is_long = segments.len() > MAX_SEGMENTS;
+    for (index, segment) in segments.iter().enumerate() {
+        if is_long && index == FIRST_SEGMENTS {
             table.add_row([format!("… {left_out} more …")]);
         }
-        if is_long && (FIRST_SEGMENTS..FIRST_SEGMENTS + left_out).contains(&place) {
+        if is_long && (FIRST_SEGMENTS..FIRST_SEGMENTS + left_out).contains(&index) {
             continue;
         }
         let seq = |seq: Option<u64>| seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
         table.add_row([
-            harmless(&segment.file),
+            sanitized(&segment.file),
             seq(segment.first_seq),
             seq(segment.last_seq),
             grouped(segment.entries),
             grouped(segment.bytes),
         ]);
     }
-    for (place, column) in table.column_iter_mut().enumerate() {
+    for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((2, 0));
-        if place > 0 {
+        if index > 0 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -156,16 +158,16 @@ fn verdict(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
         let style = AnsiColor::Yellow.on_default().bold();
         let count = attention.len() as u64;
         let need = if count == 1 { "needs" } else { "need" };
-        writeln!(out, "\n{style}{} {need} attention:{style:#}", counted(count, "thing"))?;
+        writeln!(out, "\n{style}{} {need} attention:{style:#}", counted(count, "finding"))?;
         list(out, &attention)?;
     }
     if !notes.is_empty() {
-        writeln!(out, "\nWorth knowing:")?;
+        writeln!(out, "\nNotes:")?;
         list(out, &notes)?;
     }
     if !inspection.needs_attention() {
         let style = AnsiColor::Green.on_default();
-        let verdict = if notes.is_empty() { "All is well." } else { "Nothing needs attention." };
+        let verdict = if notes.is_empty() { "No problems found." } else { "Nothing needs attention." };
         writeln!(out, "\n{style}{verdict}{style:#}")?;
     }
     Ok(())
@@ -176,9 +178,9 @@ fn list(out: &mut impl Write, findings: &[&Finding]) -> io::Result<()> {
     for finding in findings {
         let path = finding.path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
         let offset = finding.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
-        writeln!(out, "\n  {}{offset}", harmless(&path))?;
-        writeln!(out, "    {}", harmless(&finding.what))?;
-        writeln!(out, "    {dim}to do: {}{dim:#}", harmless(&finding.advice))?;
+        writeln!(out, "\n  {}{offset}", sanitized(&path))?;
+        writeln!(out, "    {}", sanitized(&finding.what))?;
+        writeln!(out, "    {dim}to do: {}{dim:#}", sanitized(&finding.advice))?;
     }
     Ok(())
 }

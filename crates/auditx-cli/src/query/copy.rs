@@ -1,4 +1,4 @@
-//! The same question to an engine that trails were shipped to.
+//! `auditx query --from`: searches a database copy.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,37 +8,38 @@ use auditx_postgres::Search;
 use auditx_reader::{Found, Moment};
 
 use super::Arguments;
-use crate::destination::{Copy, Engine, wait_for};
+use crate::destination::{Copy, Engine};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
+use crate::runtime::wait_for;
 use crate::sort::Sorter;
-use crate::terminal::{self, complain, harmless};
+use crate::terminal::{self, print_message, sanitized};
 
-/// So much text is made before it is written.
+/// Bytes of text that are collected before they are written.
 const CHUNK: usize = 64 * 1024;
 
 pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result<Status, Failure> {
-    let mut search = Search::new(arguments.asked.whole_query(now)?).order(arguments.order.into());
+    let mut search = Search::new(arguments.selection.full_query(now)?).order(arguments.order.into());
     if let Some(trail) = arguments.trail_id {
         search = search.trail(trail);
     }
     let limit = arguments.limit.unwrap_or(u64::MAX);
-    let sheet = arguments.looks.sheet(None, arguments.asked.zone())?;
-    let mut pages = sheet.pages(io::stdout().lock());
-    let place = PathBuf::from(engine.id()?.as_str());
-    let (mut found, mut text, mut refusal) = (0, Vec::new(), None);
+    let renderer = arguments.output.renderer(None, arguments.selection.zone())?;
+    let mut document = renderer.document(io::stdout().lock());
+    let source = PathBuf::from(engine.id()?.as_str());
+    let (mut found, mut text, mut write_error) = (0, Vec::new(), None);
     let mut sorter = arguments.sort.as_ref().map(|by| (by, Sorter::new(arguments.limit, 1)));
     let unreadable = wait_for(async {
         let Copy::Postgres(mut copy) = engine.copy().await? else {
-            return Err(Failure::said(
-                "only a database answers questions: ship to one, or drain a stream into it with `auditx ship --from`",
+            return Err(Failure::new(
+                "only a database copy can be searched: copy the stream to one with `auditx ship --from`",
             ));
         };
         let visited = copy.search(&search, |_, row| {
-            let entry = Found { row, path: &place, offset: row.seq().unwrap_or(0), is_unsigned: false };
+            let entry = Found { row, path: &source, offset: row.seq().unwrap_or(0), is_unsigned: false };
             if let Some((by, sorter)) = &mut sorter {
                 found += 1;
-                sorter.add(by, &entry, |entry, text| sheet.render(entry, text));
+                sorter.add(by, &entry, |entry, text| renderer.render(entry, text));
                 return ControlFlow::Continue(());
             }
             if found == limit {
@@ -46,42 +47,42 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             }
             found += 1;
             if !arguments.count {
-                sheet.render(&entry, &mut text);
+                renderer.render(&entry, &mut text);
             }
             if text.len() < CHUNK {
                 return ControlFlow::Continue(());
             }
-            refusal = pages.write(&text).err();
+            write_error = document.write(&text).err();
             text.clear();
-            if refusal.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if write_error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        visited.await.map_err(|error| Failure::said(harmless(&error.to_string())))
+        visited.await.map_err(|error| Failure::new(sanitized(&error.to_string())))
     })??;
-    if let Some(error) = refusal {
+    if let Some(error) = write_error {
         return Err(error.into());
     }
     if let Some((_, sorter)) = sorter {
-        Sorter::write(vec![sorter], |text| pages.write(text))?;
+        Sorter::write(vec![sorter], |text| document.write(text))?;
     }
     if arguments.count {
-        terminal::give(&format!("{found}\n"))?;
+        terminal::print_text(&format!("{found}\n"))?;
     } else {
-        pages.write(&text)?;
-        pages.end()?;
+        document.write(&text)?;
+        document.end()?;
     }
-    Ok(conclude(arguments, found, unreadable, &place))
+    Ok(conclude(arguments, found, unreadable, &source))
 }
 
-fn conclude(arguments: &Arguments, found: u64, unreadable: u64, place: &Path) -> Status {
+fn conclude(arguments: &Arguments, found: u64, unreadable: u64, source: &Path) -> Status {
     if unreadable > 0 {
-        complain(&format!("{} could not be read", counted(unreadable, "line")));
+        print_message(&format!("{} could not be read", counted(unreadable, "line")));
     }
     if found == 0 && !arguments.count {
-        complain(&format!("nothing found in {}", place.display()));
+        print_message(&format!("nothing found in {}", source.display()));
     }
     match found {
-        _ if unreadable > 0 && arguments.asked.is_strict() => Status::Error,
-        0 => Status::Nothing,
-        _ => Status::Found,
+        _ if unreadable > 0 && arguments.selection.is_strict() => Status::Error,
+        0 => Status::Negative,
+        _ => Status::Success,
     }
 }

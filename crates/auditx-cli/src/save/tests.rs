@@ -1,4 +1,4 @@
-//! Files that are written to their end or not at all. A child process of this test is killed while it writes.
+//! Tests of atomic writes. A child process of this test is killed while it writes.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -8,9 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
-/// What a child is to write, and how.
-const PLACE: &str = "AUDITX_TEST_SAVE_PLACE";
-const WAY: &str = "AUDITX_TEST_SAVE_WAY";
+/// Environment variables of a child: the path that it writes, and how.
+const PATH_VARIABLE: &str = "AUDITX_TEST_SAVE_PATH";
+const METHOD_VARIABLE: &str = "AUDITX_TEST_SAVE_METHOD";
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
@@ -22,11 +22,11 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn with_name(path: &Path) -> NewFile {
-    let (file, place) = named(path, MODE, true).unwrap();
-    NewFile { file: BufWriter::new(file), place, path: path.to_owned() }
+    let (file, staging) = named(path, MODE, true).unwrap();
+    NewFile { file: BufWriter::new(file), staging, path: path.to_owned() }
 }
 
-fn is_there_once_finished(mut file: NewFile, path: &Path) {
+fn assert_named_when_finished(mut file: NewFile, path: &Path) {
     file.write_all(b"all").unwrap();
     file.finish().unwrap();
     assert_eq!(names(path.parent().unwrap()), ["out"]);
@@ -34,20 +34,20 @@ fn is_there_once_finished(mut file: NewFile, path: &Path) {
 }
 
 #[test]
-fn nothing_has_a_name_before_it_is_whole() {
+fn a_file_has_no_name_before_it_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     let mut file = NewFile::create(&path).unwrap();
     file.write_all(b"some").unwrap();
     file.flush().unwrap();
-    assert!(matches!(file.place, Place::Nameless));
+    assert!(matches!(file.staging, Staging::Nameless));
     assert_eq!(names(directory.path()), [""; 0]);
     drop(file);
-    is_there_once_finished(NewFile::create(&path).unwrap(), &path);
+    assert_named_when_finished(NewFile::create(&path).unwrap(), &path);
 }
 
 #[test]
-fn a_file_is_for_those_who_may_read_the_trail_and_one_that_is_replaced_keeps_its_mode() {
+fn a_new_file_is_private_and_a_replaced_one_keeps_its_mode() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     replace(&path, b"one").unwrap();
@@ -64,7 +64,7 @@ fn a_file_is_for_those_who_may_read_the_trail_and_one_that_is_replaced_keeps_its
 }
 
 #[test]
-fn a_file_system_without_nameless_files_is_written_under_a_temporary_name() {
+fn without_nameless_files_a_temporary_name_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     let mut file = with_name(&path);
@@ -73,14 +73,14 @@ fn a_file_system_without_nameless_files_is_written_under_a_temporary_name() {
     assert_eq!(mode(&temporary) & !0o640, 0);
     drop(file);
     assert_eq!(names(directory.path()), [""; 0]);
-    is_there_once_finished(with_name(&path), &path);
+    assert_named_when_finished(with_name(&path), &path);
 }
 
-/// No test of its own: what the children below do.
+/// Not a test: the code of the child processes below.
 #[test]
 fn child() {
-    let Some(path) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
-    let mut file = match std::env::var(WAY).as_deref() {
+    let Some(path) = std::env::var_os(PATH_VARIABLE).map(PathBuf::from) else { return };
+    let mut file = match std::env::var(METHOD_VARIABLE).as_deref() {
         Ok("named") => with_name(&path),
         _ => NewFile::create(&path).unwrap(),
     };
@@ -91,12 +91,12 @@ fn child() {
     }
 }
 
-/// A process in the middle of writing this file.
-fn writing(path: &Path, way: &str) -> Child {
+/// Starts a process that writes this file and does not finish.
+fn writing(path: &Path, method: &str) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["save::tests::child", "--exact", "--nocapture"])
-        .env(PLACE, path)
-        .env(WAY, way)
+        .env(PATH_VARIABLE, path)
+        .env(METHOD_VARIABLE, method)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -111,7 +111,7 @@ fn end(mut child: Child, signal: Signal) {
 }
 
 #[test]
-fn a_process_that_is_killed_leaves_nothing() {
+fn a_killed_process_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
@@ -121,7 +121,7 @@ fn a_process_that_is_killed_leaves_nothing() {
 }
 
 #[test]
-fn a_temporary_name_is_removed_when_a_signal_ends_the_process() {
+fn a_signal_removes_the_temporary_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {

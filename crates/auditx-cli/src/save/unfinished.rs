@@ -1,4 +1,4 @@
-//! Names of files that are not whole yet: removed when the work on them ends early, by a signal too.
+//! Temporary names of unfinished files, removed if writing ends early, also by a signal.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::{emulate_default_handler, pipe};
 
-/// What a signal removes.
+/// The names that a signal removes.
 static NAMES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A temporary name, removed on drop.
@@ -23,7 +23,7 @@ impl Unfinished {
         Self(Some(name))
     }
 
-    /// Whole: with its own name from now on.
+    /// Renames the complete file to its final name.
     pub(super) fn rename(&mut self, name: &Path) -> io::Result<()> {
         if let Some(temporary) = &self.0 {
             fs::rename(temporary, name)?;
@@ -42,13 +42,14 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(name) = self.forget() {
-            // The error that ended the work is the one to report: a name that stays does no damage.
+            // The error that ended the write is reported instead; a leftover file does no damage.
             drop(fs::remove_file(name));
         }
     }
 }
 
-/// From now on a signal that ends the process removes these names first. Costs a thread for each signal.
+/// Makes SIGINT, SIGTERM and SIGHUP remove the names before they end the process. Costs one thread per
+/// signal.
 pub(super) fn watch() -> io::Result<()> {
     static WATCH: OnceLock<()> = OnceLock::new();
     if WATCH.get().is_none() {
@@ -66,16 +67,16 @@ fn end_at(signal: i32, receiver: &mut UnixStream) {
     if receiver.read_exact(&mut [0]).is_err() {
         return;
     }
-    // Held to the end: no file gets a name any more.
+    // Held until the process ends, so that no further file gets a temporary name.
     let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     for name in &*names {
         drop(fs::remove_file(name));
     }
-    // It ends the process, as the signal would have without us.
+    // Ends the process as the signal does by default.
     drop(emulate_default_handler(signal));
 }
 
-/// A process that `nohup` began goes on at a hangup.
+/// Returns `true` if the process ignores the signal, as `nohup` makes it ignore SIGHUP.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

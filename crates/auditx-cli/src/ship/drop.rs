@@ -1,4 +1,4 @@
-//! `auditx ship drop`: retention waits for an engine no longer.
+//! `auditx ship drop`: removes a destination, so that retention no longer waits for it.
 
 use std::io::Write;
 
@@ -6,22 +6,23 @@ use crate::destination::Engine;
 use crate::failure::{Failure, Status};
 use crate::number::grouped;
 use crate::terminal;
-use crate::trail::{PATIENCE, Trail};
+use crate::trail::{TIMEOUT, Trail};
 
-/// Lets a trail go on without an engine that has not got all of it
+/// Stop waiting for a destination that has not received every line
 ///
-/// Segments may be retired then that the engine never got. The trail records that
-/// before it is so. Stop what ships there first; the trail must not be open in
-/// another process: an application calls AuditLogger::drop_shipping.
+/// Afterwards segments may be retired that the destination never received; the
+/// trail records this first. Stop the shipper of the destination before. The trail
+/// must not be open in another process: an application uses
+/// AuditLogger::drop_shipping.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// The engine, or its name as `auditx ship status` has it
+    /// The destination, or its name as shown by `auditx ship status`
     #[arg(long = "to", value_name = "URL")]
     to: String,
-    /// Says that lines may be missing there for ever
+    /// Confirm that the destination may never receive some lines
     #[arg(long, required = true)]
     accept_gap: bool,
 }
@@ -39,9 +40,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     };
     let logger = arguments.trail.open()?;
     let next = logger.drop_shipping(&name)?;
-    logger.close(PATIENCE)?;
+    logger.close(TIMEOUT)?;
     let mut out = terminal::output();
-    writeln!(out, "Retention waits for {name} no longer: it has the lines before line {}.", grouped(next))?;
+    writeln!(
+        out,
+        "Retention no longer waits for {name}, which received every line before line {}.",
+        grouped(next)
+    )?;
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }

@@ -1,4 +1,4 @@
-//! The shippers of one call: one for each trail and engine.
+//! The shippers of one command: one for each trail and destination.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -10,18 +10,19 @@ use auditx_ship::{Settings, Shipper, State, StoredCopy, StoredTrail, TrailId};
 use super::Arguments;
 use super::metrics::MetricsFile;
 use super::watch::Watch;
-use crate::destination::{Engine, wait_for};
+use crate::destination::Engine;
 use crate::failure::{Failure, Status};
+use crate::runtime::wait_for;
 use crate::terminal;
 
-/// How long what is on its way may take once it is to stop.
+/// How long a shipper may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Between two looks whether a stream has more trails.
-const DISCOVERY: Duration = Duration::from_secs(10);
+/// How often a stream is checked for new trails.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The same while the stream cannot be reached.
-const RETRY: Duration = Duration::from_millis(500);
+/// Like [`DISCOVERY_INTERVAL`], while the stream cannot be reached.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Fleet {
     shippers: Vec<(Watch, Shipper)>,
@@ -35,13 +36,13 @@ struct Discovery {
     directory: PathBuf,
     settings: Settings,
     known: BTreeSet<TrailId>,
-    looked_at: Option<Instant>,
-    /// Since when the stream cannot be reached, and why, as it was said last.
+    polled_at: Option<Instant>,
+    /// Since when the stream cannot be reached, and the last reported error.
     failing: Option<(Instant, String)>,
 }
 
 impl Fleet {
-    /// One trail of this machine.
+    /// Starts the shippers of a trail of this machine.
     pub(super) fn of_trail(arguments: &Arguments, settings: Settings) -> Result<Self, Failure> {
         let trail = &arguments.trail;
         if arguments.once {
@@ -55,7 +56,7 @@ impl Fleet {
         Ok(Self { shippers, discovery: None })
     }
 
-    /// Every trail of a stream.
+    /// Starts to ship every trail of a stream.
     pub(super) fn of_stream(
         arguments: &Arguments,
         stream: Engine,
@@ -67,51 +68,52 @@ impl Fleet {
             directory: arguments.trail.directory().to_path_buf(),
             settings,
             known: BTreeSet::new(),
-            looked_at: None,
+            polled_at: None,
             failing: None,
         };
         Ok(Self { shippers: Vec::new(), discovery: Some(discovery) })
     }
 
-    /// Says what is new, and gives up what got nowhere within the limit. Whether there is more to do.
+    /// Reports progress, and gives up shippers that made none within the limit. Returns `false` when the
+    /// command is to end.
     ///
-    /// With `once` the other shippers are waited for; without it, one that gave up ends them all, so that whoever supervises the
-    /// command learns of it.
-    pub(super) fn look(&mut self, once: bool, limit: Option<Duration>) -> Result<bool, Failure> {
+    /// With `once`, the command waits for the other shippers. Without it, one shipper that gave up ends the
+    /// command, so that its supervisor notices.
+    pub(super) fn poll(&mut self, once: bool, limit: Option<Duration>) -> Result<bool, Failure> {
         if let Some(discovery) = &mut self.discovery {
-            self.shippers.extend(discovery.look(limit)?);
+            self.shippers.extend(discovery.poll(limit)?);
         }
-        let mut is_over = match &self.discovery {
+        let mut is_finished = match &self.discovery {
             None => true,
             Some(discovery) => once && discovery.failing.is_none(),
         };
-        let mut has_given_up = false;
+        let mut gave_up = false;
         for (watch, shipper) in &mut self.shippers {
             let progress = shipper.progress();
-            watch.tell(&progress);
+            watch.update(&progress);
             let is_done = progress.state == State::Ended || (once && progress.state == State::CaughtUp);
             if let Some(limit) = limit.filter(|_| !is_done) {
                 watch.give_up_after(limit, &progress);
             }
-            is_over &= is_done || watch.has_given_up();
-            has_given_up |= watch.has_given_up();
+            is_finished &= is_done || watch.gave_up();
+            gave_up |= watch.gave_up();
         }
-        Ok(!(is_over || (has_given_up && !once)))
+        Ok(!(is_finished || (gave_up && !once)))
     }
 
-    /// Writes how far they are. What is shipped does not wait for a disk that takes no metrics.
-    pub(super) fn measure(&self, file: &mut MetricsFile) {
+    /// Writes the metrics file. A failure is reported and does not stop shipping.
+    pub(super) fn write_metrics(&self, file: &mut MetricsFile) {
         let progress: Vec<_> =
             self.shippers.iter().map(|(watch, shipper)| (watch.name(), shipper.progress())).collect();
         if let Err(error) = file.write(&progress) {
-            terminal::complain(&format!("{error} (tries again)"));
+            terminal::print_message(&format!("{error} (will retry)"));
         }
     }
 
-    /// Stops them all, and says how far they came.
+    /// Stops all shippers and prints their progress.
     pub(super) fn end(self) -> Result<Status, Failure> {
-        let mut status = Status::Found;
-        let has_given_up = self.shippers.iter().any(|(watch, _)| watch.has_given_up());
+        let mut status = Status::Success;
+        let gave_up = self.shippers.iter().any(|(watch, _)| watch.gave_up());
         let deadline = Instant::now() + GRACE;
         let mut out = terminal::output();
         for (watch, shipper) in self.shippers {
@@ -119,30 +121,30 @@ impl Fleet {
             match shipper.stop(deadline) {
                 Ok(()) => writeln!(out, "{}", watch.summary(&progress))?,
                 Err(error) => {
-                    terminal::complain(&watch.said(&error.to_string()));
-                    status = Status::Nothing;
+                    terminal::print_message(&watch.prefixed(&error.to_string()));
+                    status = Status::Negative;
                 }
             }
             if progress.parked > 0 {
-                status = Status::Nothing;
+                status = Status::Negative;
             }
         }
         out.flush()?;
-        Ok(if has_given_up { Status::Error } else { status })
+        Ok(if gave_up { Status::Error } else { status })
     }
 }
 
 impl Discovery {
-    /// Begins to ship what was not known before, now and then.
+    /// Starts shippers for new trails of the stream, if a check is due.
     ///
     /// # Errors
-    /// Where the stream could not be reached for longer than the limit, or a shipper cannot be started.
-    fn look(&mut self, limit: Option<Duration>) -> Result<Vec<(Watch, Shipper)>, Failure> {
-        let interval = if self.failing.is_some() { RETRY } else { DISCOVERY };
-        if self.looked_at.is_some_and(|at| at.elapsed() < interval) {
+    /// Fails if the stream could not be reached for longer than the limit, or a shipper cannot be started.
+    fn poll(&mut self, limit: Option<Duration>) -> Result<Vec<(Watch, Shipper)>, Failure> {
+        let interval = if self.failing.is_some() { RETRY_INTERVAL } else { DISCOVERY_INTERVAL };
+        if self.polled_at.is_some_and(|at| at.elapsed() < interval) {
             return Ok(Vec::new());
         }
-        let began = *self.looked_at.insert(Instant::now());
+        let began = *self.polled_at.insert(Instant::now());
         let trails = match self.trails() {
             Ok(trails) => trails,
             Err(error) => return self.failed(began, &error.to_string(), limit).map(|()| Vec::new()),
@@ -154,7 +156,7 @@ impl Discovery {
                 continue;
             }
             for engine in &self.to {
-                // Numbers of lines are those of one trail.
+                // Parked lines are stored by number, which is unique only within a trail.
                 let directory = self.directory.join(stored.trail.to_string());
                 let shipper = engine.relay(&self.stream, stored.trail, &directory, self.settings)?;
                 found.push((Watch::of(format!("{} of {}", engine.id()?.as_str(), stored.trail)), shipper));
@@ -163,30 +165,30 @@ impl Discovery {
         Ok(found)
     }
 
-    /// The trails of the stream. It is given up as one that takes too long for one answer is.
+    /// Lists the trails of the stream. Fails if there is no answer within the timeout.
     fn trails(&self) -> Result<Vec<StoredTrail>, Failure> {
-        let patience = self.settings.patience;
+        let timeout = self.settings.timeout;
         let answer = async { Ok::<_, Failure>(self.stream.copy().await?.trails().await?) };
-        let late = |_| Err(Failure::said(format!("no answer within {patience:?}")));
-        wait_for(async { tokio::time::timeout(patience, answer).await.unwrap_or_else(late) })?
+        let timed_out = |_| Err(Failure::new(format!("no answer within {timeout:?}")));
+        wait_for(async { tokio::time::timeout(timeout, answer).await.unwrap_or_else(timed_out) })?
     }
 
-    /// Says why the stream cannot be reached, unless that was said before.
+    /// Reports why the stream cannot be reached, unless the same error was reported before.
     ///
     /// # Errors
-    /// Where that is so for longer than the limit.
+    /// Fails if the stream could not be reached for longer than the limit.
     fn failed(&mut self, began: Instant, why: &str, limit: Option<Duration>) -> Result<(), Failure> {
         let stream = self.stream.id()?;
-        let said = self.failing.as_ref().is_some_and(|(_, said)| said == why);
+        let is_reported = self.failing.as_ref().is_some_and(|(_, reported)| reported == why);
         let since = self.failing.take().map_or(began, |(since, _)| since);
         if let Some(limit) = limit.filter(|limit| since.elapsed() >= *limit) {
-            return Err(Failure::said(format!(
-                "{}: gave up after {limit:?} in which the trails of the stream could not be listed, last error: {why}",
+            return Err(Failure::new(format!(
+                "{}: gave up after {limit:?}: cannot list the trails of the stream, last error: {why}",
                 stream.as_str()
             )));
         }
-        if !said {
-            terminal::complain(&format!("{}: {why} (tries again)", stream.as_str()));
+        if !is_reported {
+            terminal::print_message(&format!("{}: {why} (will retry)", stream.as_str()));
         }
         self.failing = Some((since, why.to_owned()));
         Ok(())

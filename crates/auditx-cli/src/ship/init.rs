@@ -1,4 +1,4 @@
-//! `auditx ship init`: what an engine needs before anything is shipped to it.
+//! `auditx ship init`: prepares a destination.
 
 use std::io::Write;
 
@@ -6,16 +6,16 @@ use crate::destination::Engine;
 use crate::failure::{Failure, Status};
 use crate::terminal;
 
-/// Makes in an engine what shipping needs, or brings it up to date
+/// Create or upgrade what shipping needs in a destination
 ///
-/// For PostgreSQL: the schema auditx and the roles auditx_owner, auditx_ship and
-/// auditx_read, by a user who may create them. For NATS: the stream, on three servers
-/// where there are as many. For S3 it only looks: a bucket and its lock are made by
-/// whoever owns them. A second call changes nothing.
+/// PostgreSQL: the schema auditx and the roles auditx_owner, auditx_ship and
+/// auditx_read; the user must be allowed to create them. NATS: the stream, on three
+/// servers if there are as many. S3: the bucket is only checked; its owner creates
+/// it and its object lock. A second call changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The engine
+    /// The destination
     #[arg(long = "to", value_name = "URL")]
     to: Engine,
 }
@@ -35,5 +35,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         writeln!(out, "{line}")?;
     }
     out.flush()?;
-    Ok(Status::Found)
+    Ok(Status::Success)
 }

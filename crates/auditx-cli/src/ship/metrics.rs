@@ -1,4 +1,4 @@
-//! A file of metrics for whoever watches shippers: Prometheus' text format, as its node exporter's textfile collector reads it.
+//! `--metrics`: a file in the text format of Prometheus, for the textfile collector of node_exporter.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use auditx_ship::{Progress, State};
 use crate::failure::Failure;
 use crate::save;
 
-/// Between two writings.
+/// How often the file is written.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct MetricsFile {
@@ -17,29 +17,37 @@ pub(super) struct MetricsFile {
     written_at: Option<Instant>,
 }
 
-/// Name, kind, help, and the value of a shipper; none where it has none.
+/// Name, type, help, and a function that returns the value of a shipper, if it has one.
 type Metric = (&'static str, &'static str, &'static str, fn(&Progress) -> Option<f64>);
 
 const METRICS: &[Metric] = &[
-    ("up", "gauge", "1 while what was tried last worked", |progress| {
+    ("up", "gauge", "1 if the last attempt succeeded", |progress| {
         Some(f64::from(u8::from(!matches!(progress.state, State::Waiting | State::Ended))))
     }),
-    ("lag_lines", "gauge", "Signed lines that wait", |progress| Some(float(progress.lag()))),
-    ("lag_bytes", "gauge", "Bytes on the disk of lines that wait", |progress| progress.lag_bytes.map(float)),
-    ("lag_seconds", "gauge", "How long the oldest line waits", |progress| Some(progress.age().as_secs_f64())),
-    ("unsaved_lines", "gauge", "Lines that are acknowledged and not in the cursor on disk", |progress| {
-        Some(float(progress.unsaved()))
-    }),
+    ("lag_lines", "gauge", "Signed lines that are waiting", |progress| Some(float(progress.lag()))),
+    ("lag_bytes", "gauge", "Bytes on disk of the waiting lines", |progress| progress.lag_bytes.map(float)),
+    ("lag_seconds", "gauge", "Age of the oldest waiting line", |progress| Some(progress.age().as_secs_f64())),
+    (
+        "unsaved_lines",
+        "gauge",
+        "Acknowledged lines that the cursor on disk does not include yet",
+        |progress| Some(float(progress.unsaved())),
+    ),
     ("sent_lines_total", "counter", "Lines sent", |progress| Some(float(progress.sent))),
     ("sent_bytes_total", "counter", "Bytes of lines sent", |progress| Some(float(progress.sent_bytes))),
-    ("parked_lines_total", "counter", "Lines refused for what they say", |progress| {
+    ("parked_lines_total", "counter", "Lines rejected because of their content", |progress| {
         Some(float(progress.parked))
     }),
-    ("regressions_total", "counter", "Times the engine was behind what it had acknowledged", |progress| {
-        Some(float(progress.regressions))
+    (
+        "regressions_total",
+        "counter",
+        "Times the destination was behind what it had acknowledged",
+        |progress| Some(float(progress.regressions)),
+    ),
+    ("fenced_total", "counter", "Times another shipper stored lines first", |progress| {
+        Some(float(progress.fenced))
     }),
-    ("fenced_total", "counter", "Times somebody else was faster", |progress| Some(float(progress.fenced))),
-    ("last_success_timestamp_seconds", "gauge", "When the engine last kept something", |progress| {
+    ("last_success_timestamp_seconds", "gauge", "When the destination last accepted lines", |progress| {
         let since = progress.last_success?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(since.as_secs_f64())
     }),
@@ -54,7 +62,7 @@ impl MetricsFile {
         self.written_at.is_none_or(|at| at.elapsed() >= INTERVAL)
     }
 
-    /// Puts these in the file's place.
+    /// Replaces the file with the current metrics.
     pub(super) fn write(&mut self, shippers: &[(&str, Progress)]) -> Result<(), Failure> {
         self.written_at = Some(Instant::now());
         save::publish(&self.path, text_of(shippers).as_bytes())
@@ -71,7 +79,7 @@ fn text_of(shippers: &[(&str, Progress)]) -> String {
             }
         }
     }
-    describe(&mut text, "retries_total", "counter", "Attempts that were tried again, by what failed");
+    describe(&mut text, "retries_total", "counter", "Retried attempts, by the kind of failure");
     for (destination, Progress { retries, .. }) in shippers {
         for (kind, count) in [
             ("unreachable", retries.unreachable),

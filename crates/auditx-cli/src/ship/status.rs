@@ -1,4 +1,4 @@
-//! `auditx ship status`: how far each engine is, by what the trail itself holds.
+//! `auditx ship status`: the progress of each destination, from the cursors in the trail.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,28 +6,28 @@ use std::time::{Duration, SystemTime};
 
 use auditx_core::shipper_positions;
 use auditx_reader::latest_checkpoint;
-use auditx_ship::{Waiting, dead_letters, waiting_in};
+use auditx_ship::{Backlog, dead_letters, trail_backlog};
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
 use crate::number::{counted, grouped};
-use crate::question::span;
-use crate::terminal::{self, harmless};
+use crate::selection::span;
+use crate::terminal::{self, sanitized};
 use crate::trail::Trail;
 
-/// Says how far the engines are that a trail is shipped to
+/// Show the progress of each destination of a trail
 ///
-/// It asks the trail alone, not the engines: the cursors, which are at most a second
-/// old, the lines that wait, and those that were refused.
+/// The command reads only the trail, not the destinations: the cursors, which are
+/// at most a second old, the waiting lines, and the rejected lines.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
     #[command(flatten)]
     trail: Trail,
-    /// An engine that lacks a line older than this needs attention: 5m, 1h
+    /// Exit with status 1 if a line older than this is not shipped: 5m, 1h
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     max_lag: String,
-    /// Says it in JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -38,12 +38,12 @@ Examples:
   auditx ship status --dir /var/log/erp --max-lag 1h || alarm
   auditx ship status --json | jq '.destinations[].lag_lines'
 
-Exit status: 0 all is well, 1 lines wait for too long or were refused, 2 an error";
+Exit status: 0 up to date, 1 lines wait longer than --max-lag or were rejected, 2 an error";
 
 #[derive(Debug, Serialize)]
 struct Found {
     healthy: bool,
-    /// Lines that are signed, and so may be shipped.
+    /// The number of signed lines; only these are shipped.
     signed: u64,
     destinations: Vec<Destination>,
 }
@@ -51,14 +51,14 @@ struct Found {
 #[derive(Debug, Serialize)]
 struct Destination {
     name: String,
-    /// The first line that it may lack.
+    /// The first line that the destination may not have.
     next: u64,
     lag_lines: u64,
-    /// What these take on the disk.
+    /// The size of the waiting lines on disk.
     lag_bytes: u64,
-    /// How long ago that line was recorded; absent where none waits, or it cannot be read.
+    /// The age of the oldest waiting line; `None` if there is none or it cannot be read.
     lag_seconds: Option<u64>,
-    /// The numbers of lines that it refused.
+    /// The seqs of the lines that the destination rejected.
     parked: Vec<u64>,
 }
 
@@ -71,11 +71,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     for (name, next) in shipper_positions(directory)? {
         destinations.push(Destination::of(directory, name, next, signed)?);
     }
-    let is_well = |destination: &Destination| {
+    let is_healthy = |destination: &Destination| {
         let lag = Duration::from_secs(destination.lag_seconds.unwrap_or(0));
         destination.parked.is_empty() && lag <= max_lag
     };
-    let found = Found { healthy: destinations.iter().all(is_well), signed, destinations };
+    let found = Found { healthy: destinations.iter().all(is_healthy), signed, destinations };
     let mut out = terminal::output();
     if arguments.json {
         terminal::write_json(&mut out, &found)?;
@@ -83,13 +83,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         found.write(&mut out)?;
     }
     out.flush()?;
-    Ok(if found.healthy { Status::Found } else { Status::Nothing })
+    Ok(if found.healthy { Status::Success } else { Status::Negative })
 }
 
 impl Destination {
     fn of(trail: &Path, name: String, next: u64, signed: u64) -> Result<Self, Failure> {
         let lag_lines = signed.saturating_sub(next);
-        let Waiting { bytes, oldest } = waiting_in(trail, next, signed)?;
+        let Backlog { bytes, oldest } = trail_backlog(trail, next, signed)?;
         let age = oldest.map(|oldest| SystemTime::now().duration_since(oldest).unwrap_or_default().as_secs());
         let parked = dead_letters(trail, &name)?;
         Ok(Self { name, next, lag_lines, lag_bytes: bytes, lag_seconds: age, parked })
@@ -99,15 +99,15 @@ impl Destination {
 impl Found {
     fn write(&self, out: &mut impl Write) -> Result<(), Failure> {
         if self.destinations.is_empty() {
-            writeln!(out, "The trail is shipped nowhere: `auditx ship --to URL` begins it.")?;
+            writeln!(out, "The trail has no destinations: start shipping with `auditx ship --to URL`.")?;
         }
         for Destination { name, next, lag_lines, lag_bytes, lag_seconds, parked } in &self.destinations {
-            let name = harmless(name);
+            let name = sanitized(name);
             match lag_lines {
-                0 => writeln!(out, "{name}: all {} signed lines are there.", grouped(self.signed))?,
+                0 => writeln!(out, "{name}: all {} signed lines shipped.", grouped(self.signed))?,
                 lag => writeln!(
                     out,
-                    "{name}: {} of {} signed lines are there; {} wait ({} bytes), the oldest {}.",
+                    "{name}: {} of {} signed lines shipped; {} waiting ({} bytes), the oldest {}.",
                     grouped(*next),
                     grouped(self.signed),
                     grouped(*lag),
@@ -117,18 +117,18 @@ impl Found {
             }
             if !parked.is_empty() {
                 let count = counted(parked.len() as u64, "line");
-                writeln!(out, "  {count} refused, kept in .auditx/dead/{name}: {}", numbers(parked))?;
+                writeln!(out, "  {count} rejected, kept in .auditx/dead/{name}: {}", numbers(parked))?;
             }
         }
         Ok(())
     }
 }
 
-/// The first of them.
+/// Formats the first numbers.
 fn numbers(seqs: &[u64]) -> String {
-    const MOST: usize = 10;
-    let mut shown: Vec<String> = seqs.iter().take(MOST).map(u64::to_string).collect();
-    if seqs.len() > MOST {
+    const MAX: usize = 10;
+    let mut shown: Vec<String> = seqs.iter().take(MAX).map(u64::to_string).collect();
+    if seqs.len() > MAX {
         shown.push("…".to_owned());
     }
     shown.join(", ")

@@ -1,4 +1,4 @@
-//! What is said about a shipper while it runs: only what is new, on standard error.
+//! Reports the state of a running shipper on standard error, whenever it changes.
 
 use std::time::{Duration, Instant};
 
@@ -7,54 +7,54 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::number::{counted, grouped};
 use crate::progress::TEMPLATE_OF_LINES;
-use crate::terminal::{complain, harmless};
+use crate::terminal::{print_message, sanitized};
 
-/// The same trouble is told again after so long.
-const AGAIN: Duration = Duration::from_secs(60);
+/// How often the same error is reported again.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) struct Watch {
     name: String,
-    /// On a terminal only.
+    /// Shown only on a terminal.
     bar: ProgressBar,
-    told: Option<(String, Instant)>,
+    reported: Option<(String, Instant)>,
     parked: u64,
-    /// When something was shipped or nothing was left to ship, and how far it was then.
-    moved: (Instant, Standing),
-    has_given_up: bool,
+    /// When the shipper last made progress or was up to date, and its counters then.
+    last_progress: (Instant, Counters),
+    gave_up: bool,
 }
 
-/// What changes whenever the destination takes something.
-type Standing = (u64, u64, u64);
+/// Counters of which one changes whenever the destination accepts lines: next, sent, parked.
+type Counters = (u64, u64, u64);
 
 impl Watch {
     pub(super) fn of(name: String) -> Self {
         let style =
             ProgressStyle::with_template(TEMPLATE_OF_LINES).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style).with_message(name.clone());
-        let moved = (Instant::now(), Standing::default());
-        Self { name, bar, told: None, parked: 0, moved, has_given_up: false }
+        let last_progress = (Instant::now(), Counters::default());
+        Self { name, bar, reported: None, parked: 0, last_progress, gave_up: false }
     }
 
-    pub(super) fn tell(&mut self, progress: &Progress) {
-        let standing = (progress.next, progress.sent, progress.parked);
-        if standing != self.moved.1 || progress.state == State::CaughtUp {
-            self.moved = (Instant::now(), standing);
+    pub(super) fn update(&mut self, progress: &Progress) {
+        let counters = (progress.next, progress.sent, progress.parked);
+        if counters != self.last_progress.1 || progress.state == State::CaughtUp {
+            self.last_progress = (Instant::now(), counters);
         }
         if progress.parked > self.parked {
             let count = counted(progress.parked - self.parked, "line");
             self.parked = progress.parked;
-            self.complain(&format!(
-                "{count} refused for what they say: kept in .auditx/dead/{}, and shipped without their text",
+            self.print_message(&format!(
+                "{count} rejected because of the content: kept in .auditx/dead/{}, and shipped without text",
                 self.name
             ));
         }
         match progress.state {
-            State::Waiting => self.trouble(&progress.trouble),
+            State::Waiting => self.report_error(&progress.last_error),
             State::CaughtUp => {
                 self.bar.set_length(progress.signed);
                 self.bar.set_position(progress.next);
-                if self.told.take().is_some() {
-                    self.complain("all is well again");
+                if self.reported.take().is_some() {
+                    self.print_message("shipping again");
                 }
             }
             _ => {
@@ -64,53 +64,56 @@ impl Watch {
         }
     }
 
-    fn trouble(&mut self, trouble: &str) {
-        let is_new = self.told.as_ref().is_none_or(|(told, at)| told != trouble || at.elapsed() >= AGAIN);
-        if is_new && !trouble.is_empty() {
-            self.complain(&format!("{trouble} (tries again)"));
-            self.told = Some((trouble.to_owned(), Instant::now()));
+    fn report_error(&mut self, error: &str) {
+        let is_new = self
+            .reported
+            .as_ref()
+            .is_none_or(|(reported, at)| reported != error || at.elapsed() >= REPEAT_AFTER);
+        if is_new && !error.is_empty() {
+            self.print_message(&format!("{error} (will retry)"));
+            self.reported = Some((error.to_owned(), Instant::now()));
         }
     }
 
-    /// Gives up, and says so, where nothing was shipped for this long.
+    /// Gives up and reports it if the shipper made no progress for this long.
     pub(super) fn give_up_after(&mut self, limit: Duration, progress: &Progress) {
-        if self.has_given_up || self.moved.0.elapsed() < limit {
+        if self.gave_up || self.last_progress.0.elapsed() < limit {
             return;
         }
-        self.has_given_up = true;
+        self.gave_up = true;
         let attempts = match progress.retries.sum() {
             0 => "the first attempt got no answer".to_owned(),
-            count => format!("{} failed, last error: {}", counted(count, "attempt"), progress.trouble),
+            count => format!("{} failed, last error: {}", counted(count, "attempt"), progress.last_error),
         };
-        let (there, wait) = (grouped(progress.next), grouped(progress.lag()));
-        self.complain(&format!(
-            "gave up after {limit:?} in which nothing was shipped: {attempts}; {there} lines are there, {wait} wait"
+        let (shipped, waiting) = (grouped(progress.next), grouped(progress.lag()));
+        self.print_message(&format!(
+            "gave up after {limit:?} without progress: {attempts}; {shipped} lines shipped, {waiting} waiting"
         ));
     }
 
-    pub(super) fn has_given_up(&self) -> bool {
-        self.has_given_up
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
-    fn complain(&self, text: &str) {
-        self.bar.suspend(|| complain(&self.said(text)));
+    fn print_message(&self, text: &str) {
+        self.bar.suspend(|| print_message(&self.prefixed(text)));
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn said(&self, text: &str) -> String {
-        format!("{}: {}", self.name, harmless(text))
+    pub(super) fn prefixed(&self, text: &str) -> String {
+        format!("{}: {}", self.name, sanitized(text))
     }
 
-    /// How far it came.
+    /// Returns the final progress.
     pub(super) fn summary(&self, progress: &Progress) -> String {
         self.bar.finish_and_clear();
-        let there = grouped(progress.next);
+        let shipped = grouped(progress.next);
         match progress.lag() {
-            0 => format!("{}: all {there} signed lines are there.", self.name),
-            lag => format!("{}: {there} lines are there, {} wait.", self.name, grouped(lag)),
+            0 => format!("{}: all {shipped} signed lines shipped.", self.name),
+            lag => format!("{}: {shipped} lines shipped, {} waiting.", self.name, grouped(lag)),
         }
     }
 }

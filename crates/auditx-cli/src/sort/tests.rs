@@ -7,10 +7,10 @@ use super::*;
 fn sorted(by: &str, lines: &[String], sorter: impl Fn() -> Sorter) -> Vec<String> {
     let by: SortBy = by.parse().unwrap();
     let mut sorters = [sorter(), sorter()];
-    for (place, line) in lines.iter().enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let row = Row::read_text(line).unwrap();
-        let found = Found { row: &row, path: Path::new("a"), offset: place as u64, is_unsigned: false };
-        sorters[place % 2].add(&by, &found, |_, out| out.extend_from_slice(format!("{line}\n").as_bytes()));
+        let found = Found { row: &row, path: Path::new("a"), offset: index as u64, is_unsigned: false };
+        sorters[index % 2].add(&by, &found, |_, out| out.extend_from_slice(format!("{line}\n").as_bytes()));
     }
     let mut out = Vec::new();
     Sorter::write(sorters.into(), |text| {
@@ -25,7 +25,7 @@ fn plain(by: &str, lines: &[String]) -> Vec<String> {
     sorted(by, lines, || Sorter::new(None, 2))
 }
 
-/// Lines with this value, and their values in the order in which they come out.
+/// Sorts lines with these values and returns the values in sorted order.
 fn values(by: &str, values: &[&str]) -> Vec<String> {
     let name = by.split(':').next().unwrap();
     let lines: Vec<String> = values
@@ -48,7 +48,7 @@ fn values(by: &str, values: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn numbers_go_by_value_and_what_is_absent_is_last() {
+fn numbers_sort_by_value_and_absent_values_are_last() {
     let ascending = [
         "-1e3",
         "-20",
@@ -73,7 +73,7 @@ fn numbers_go_by_value_and_what_is_absent_is_last() {
 }
 
 #[test]
-fn text_goes_by_code_points_and_times_by_moments() {
+fn text_sorts_by_code_points_and_times_by_instants() {
     let texts = ["\"B\"", "\"a\"", "\"a\\u0000\"", "\"ab\"", "\"é\"", "\"ဒ\"", "\"👍\""];
     let mut mixed = texts;
     mixed.reverse();
@@ -90,7 +90,7 @@ fn text_goes_by_code_points_and_times_by_moments() {
 }
 
 #[test]
-fn equal_values_stay_in_the_order_of_the_trail() {
+fn equal_values_keep_the_order_of_the_trail() {
     let lines: Vec<String> =
         (0..2_000).map(|seq| format!("{{\"seq\":{seq},\"amount\":{}}}", seq % 3)).collect();
     for by in ["amount", "amount:desc"] {
@@ -120,19 +120,19 @@ fn a_limit_and_a_temporary_file_do_not_change_the_order() {
 }
 
 #[test]
-fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
+fn a_failed_temporary_file_is_an_error() {
     let by: SortBy = "seq".parse().unwrap();
     let row = Row::read_text(r#"{"seq":1,"success":true}"#).unwrap();
     let found = Found { row: &row, path: Path::new("a"), offset: 0, is_unsigned: false };
     let mut sorters = vec![Sorter::new(None, 2), Sorter::new(None, 2)];
     sorters[1].sorted.fail(io::ErrorKind::StorageFull.into());
     sorters.iter_mut().for_each(|sorter| sorter.add(&by, &found, |_, text| text.push(b'x')));
-    let failure = Sorter::write(sorters, |_| panic!("nothing is shown")).unwrap_err();
+    let failure = Sorter::write(sorters, |_| panic!("nothing must be written")).unwrap_err();
     assert!(failure.to_string().contains("TMPDIR"), "{failure}");
 }
 
 #[test]
-fn a_field_and_a_direction_are_asked_for() {
+fn a_sort_key_is_a_field_with_a_direction() {
     assert!("amount:down".parse::<SortBy>().unwrap_err().contains("expected asc or desc"));
     assert!("amont".parse::<SortBy>().is_err());
     assert!("metadata.party:asc".parse::<SortBy>().is_ok_and(|by| !by.is_descending));

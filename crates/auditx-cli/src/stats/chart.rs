@@ -1,4 +1,4 @@
-//! Groups and their numbers as lines with bars.
+//! A bar chart of groups.
 
 use std::io::{self, Write};
 
@@ -13,19 +13,19 @@ use crate::paint::{BOLD, DIM, paint};
 const GAP: usize = 2;
 const BAR: Style = AnsiColor::Cyan.on_default();
 
-/// A bar shorter than this compares nothing.
-const SHORTEST_BAR: usize = 10;
+/// The minimum width of bars; below it there are none.
+const MIN_BAR: usize = 10;
 
-/// One longer than this compares no better.
-const LONGEST_BAR: usize = 60;
+/// The maximum width of bars.
+const MAX_BAR: usize = 60;
 
-/// A value of a group goes no further than this.
-const WIDEST: usize = 28;
+/// The maximum width of a value.
+const MAX_WIDTH: usize = 28;
 
-/// `2026-11-24 15:00`
+/// The width of `2026-11-24 15:00`.
 const WHEN: usize = 16;
 
-/// Writes a line for each group, as wide as `width`, the bars in proportion to the largest count.
+/// Writes one line per group, at most `width` wide, with bars in proportion to the largest count.
 pub(super) fn write(
     out: &mut impl Write,
     plan: &Plan,
@@ -42,13 +42,13 @@ pub(super) fn write(
     out.write_all(&text)
 }
 
-/// A column of values narrower than this says nothing: each group goes over several lines instead.
-const NARROWEST: usize = 6;
+/// The minimum width of a value column; below it each group takes several lines.
+const MIN_WIDTH: usize = 6;
 
 struct Table {
-    /// Whether a group goes over several lines of this width.
+    /// The width, if a group takes several lines.
     stacked: Option<usize>,
-    /// Of the values of a group.
+    /// The widths of the value columns.
     values: Vec<usize>,
     count: usize,
     sums: usize,
@@ -59,14 +59,14 @@ struct Table {
 
 impl Table {
     fn of(plan: &Plan, groups: &[(Group, Tally)], width: usize, has_colours: bool) -> Self {
-        let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0).min(WIDEST);
+        let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0).min(MAX_WIDTH);
         let mut values: Vec<usize> = plan
             .by
             .iter()
             .enumerate()
-            .map(|(place, path)| {
+            .map(|(index, path)| {
                 let mut widths =
-                    groups.iter().map(|(group, _)| shown(group.values[place].as_deref()).width());
+                    groups.iter().map(|(group, _)| shown(group.values[index].as_deref()).width());
                 widest(&mut widths).max(path.name().len())
             })
             .collect();
@@ -77,23 +77,15 @@ impl Table {
         let beside = bucket + count + if sums > 0 { sums + GAP } else { 0 };
         let mut taken = beside + values.iter().map(|width| width + GAP).sum::<usize>();
         while taken > width
-            && let Some(widest) = values.iter_mut().max().filter(|widest| **widest > NARROWEST)
+            && let Some(widest) = values.iter_mut().max().filter(|widest| **widest > MIN_WIDTH)
         {
             *widest -= 1;
             taken -= 1;
         }
         let stacked = (taken > width).then_some(width);
         let taken = taken + GAP;
-        let bar = width.saturating_sub(taken).min(LONGEST_BAR);
-        Self {
-            stacked,
-            values,
-            count,
-            sums,
-            bar: if bar < SHORTEST_BAR { 0 } else { bar },
-            most,
-            has_colours,
-        }
+        let bar = width.saturating_sub(taken).min(MAX_BAR);
+        Self { stacked, values, count, sums, bar: if bar < MIN_BAR { 0 } else { bar }, most, has_colours }
     }
 
     fn heading(&self, plan: &Plan, out: &mut Vec<u8>) {
@@ -120,7 +112,7 @@ impl Table {
         out.push(b'\n');
     }
 
-    /// `admin, sales`, and below it how many entries there are.
+    /// Writes a group in several lines: `admin, sales`, and below it the count and the sums.
     fn lines(&self, plan: &Plan, group: &Group, tally: &Tally, width: usize, out: &mut Vec<u8>) {
         let mut values: Vec<String> = plan.bucket.iter().map(|_| when(plan, group)).collect();
         values.extend(group.values.iter().map(|value| shown(value.as_deref()).to_owned()));
@@ -164,7 +156,7 @@ impl Table {
     }
 }
 
-/// When the span of a group begins, in the zone.
+/// Returns the start of the time span of a group, in the zone.
 fn when(plan: &Plan, group: &Group) -> String {
     let Some(at) = group.bucket else { return "no time".to_owned() };
     let mut text = plan.zone.wall(at).to_string().replace('T', " ");
@@ -184,17 +176,20 @@ fn shown(value: Option<&str>) -> &str {
     }
 }
 
-/// `1250000.10 MMK, 20 USD`
+/// Returns the sums: `1250000.10 MMK, 20 USD`.
 fn sums(tally: &Tally) -> String {
     let sums: Vec<String> = tally
         .sums
         .iter()
-        .map(|(currency, sum)| format!("{sum} {}", crate::terminal::harmless(currency)).trim_end().to_owned())
+        .map(|(currency, sum)| {
+            format!("{sum} {}", crate::terminal::sanitized(currency)).trim_end().to_owned()
+        })
         .collect();
     sums.join(", ")
 }
 
-/// Full blocks, and the last one in eighths; nothing is no bar, and something at least the thinnest.
+/// Returns a bar of blocks, the last one in eighths. A count of zero has no bar; any other has at least the
+/// thinnest.
 fn bar(count: u64, most: u64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     if count == 0 || most == 0 || width == 0 {
@@ -210,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_in_proportion_and_something_is_never_nothing() {
+    fn bars_are_proportional_and_nonzero_counts_are_visible() {
         assert_eq!(bar(10, 10, 4), "████");
         assert_eq!(bar(5, 10, 4), "██");
         assert_eq!(bar(1, 16, 4), "▎");

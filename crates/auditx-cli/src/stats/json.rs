@@ -1,4 +1,4 @@
-//! What was counted, for programs.
+//! The JSON output of `auditx stats` and `auditx values`.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -12,13 +12,13 @@ use crate::failure::Failure;
 use crate::fields::FieldPath;
 use crate::terminal;
 
-/// What was counted, as programs read it: group by group, since all of them may not fit in memory.
+/// Writes the groups one by one, because all of them together may not fit in memory.
 pub(super) fn write_json(plan: &Plan, ranking: Ranking, found: u64) -> Result<(), Failure> {
     let head = format!("{{\n  \"found\": {found},\n  \"groups\": [");
     write_each(&head, plan, ranking, |group, tally| pretty(&Counted::of(plan, group, tally)))
 }
 
-/// The values of one field, likewise.
+/// Writes the values of one field in the same way.
 pub(super) fn write_values(plan: &Plan, ranking: Ranking, found: u64) -> Result<(), Failure> {
     let name = plan.by.first().map_or("", FieldPath::name);
     let (field, distinct) = (pretty(&name)?, ranking.groups);
@@ -33,7 +33,7 @@ pub(super) fn write_values(plan: &Plan, ranking: Ranking, found: u64) -> Result<
 
 fn pretty(found: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(found)
-        .map_err(|error| Failure::said(format!("cannot say it in JSON: {error}")))
+        .map_err(|error| Failure::new(format!("cannot write the result as JSON: {error}")))
 }
 
 fn write_each(
@@ -57,7 +57,7 @@ fn write_each(
     Ok(out.flush()?)
 }
 
-/// One value; null is that of entries without the field.
+/// One value; null counts entries without the field.
 #[derive(Serialize)]
 struct Value<'g> {
     value: Option<&'g str>,
@@ -68,13 +68,13 @@ struct Value<'g> {
 /// One group.
 #[derive(Serialize)]
 struct Counted<'g> {
-    /// When its span begins.
+    /// The start of the time span.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     by: BTreeMap<&'g str, Option<&'g str>>,
     count: u64,
     failed: u64,
-    /// Decimal digits by currency: a JSON number would be read as binary floating point.
+    /// Decimal digits by currency, as strings: many programs read a JSON number as binary floating point.
     #[serde(skip_serializing_if = "Option::is_none")]
     sum: Option<BTreeMap<&'g str, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

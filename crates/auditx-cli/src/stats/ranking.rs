@@ -1,4 +1,4 @@
-//! Groups in the order in which they are shown: by time, then the largest first, then by name.
+//! Sorts groups for the output: by time, then by descending count, then by value.
 
 use std::ops::ControlFlow;
 
@@ -7,14 +7,14 @@ use super::tally::{Group, Plan, Tallies, Tally};
 use crate::failure::Failure;
 use crate::spill::Sorted;
 
-/// Every group in the order in which they are shown.
+/// The groups in the order of the output.
 pub(super) struct Ranking {
     sorted: Sorted,
     pub(super) groups: u64,
     pub(super) entries: u64,
 }
 
-/// What a ranking keeps in memory.
+/// Memory of a ranking.
 const MEMORY: usize = 8 << 20;
 
 impl Ranking {
@@ -45,29 +45,29 @@ impl Ranking {
         })
     }
 
-    /// The first of each span, and what is not among them.
-    pub(super) fn largest(self, plan: &Plan, top: usize) -> Result<(Vec<(Group, Tally)>, Left), Failure> {
-        let mut left = Left { groups: self.groups, entries: self.entries };
-        let (mut bucket, mut kept_of_it) = (None, 0);
+    /// Returns the `top` largest groups of each time span, and the totals of the others.
+    pub(super) fn largest(self, plan: &Plan, top: usize) -> Result<(Vec<(Group, Tally)>, NotShown), Failure> {
+        let mut omitted = NotShown { groups: self.groups, entries: self.entries };
+        let (mut bucket, mut kept_in_bucket) = (None, 0);
         let mut kept = Vec::new();
         self.each(plan, |group, tally| {
             if bucket != Some(group.bucket) {
-                (bucket, kept_of_it) = (Some(group.bucket), 0);
+                (bucket, kept_in_bucket) = (Some(group.bucket), 0);
             }
-            if kept_of_it < top {
-                kept_of_it += 1;
-                left.groups -= 1;
-                left.entries -= tally.count;
+            if kept_in_bucket < top {
+                kept_in_bucket += 1;
+                omitted.groups -= 1;
+                omitted.entries -= tally.count;
                 kept.push((group, tally));
             }
             ControlFlow::Continue(())
         })?;
-        Ok((kept, left))
+        Ok((kept, omitted))
     }
 }
 
-/// What is not shown.
-pub(super) struct Left {
+/// The totals of the groups that are not shown.
+pub(super) struct NotShown {
     pub(super) groups: u64,
     pub(super) entries: u64,
 }

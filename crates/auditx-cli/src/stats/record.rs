@@ -1,6 +1,7 @@
-//! Groups and their tallies as bytes, for a temporary file.
+//! Encodes groups and tallies as bytes for the temporary file.
 //!
-//! The key of a group says all of it: the beginning of its span where there are spans, then each value.
+//! The key of a group contains the group completely: the start of its time span with `--bucket`, then each
+//! value.
 
 use auditx_reader::{Json, Moment, Row};
 
@@ -8,7 +9,7 @@ use super::sum::Sum;
 use super::tally::{Group, Plan, Tally};
 use crate::spill::{push_number, push_text};
 
-/// The key of the group that a row is in.
+/// Writes the key of the group of a row.
 pub(super) fn key(plan: &Plan, row: &Row<'_>, key: &mut Vec<u8>) {
     key.clear();
     if let Some(length) = plan.bucket {
@@ -22,7 +23,7 @@ pub(super) fn key(plan: &Plan, row: &Row<'_>, key: &mut Vec<u8>) {
 
 const NO_TIME: i64 = i64::MIN;
 
-/// A value so that no two values together look like two others.
+/// Appends a value in an encoding in which different sequences of values have different bytes.
 fn push_value(key: &mut Vec<u8>, value: Option<Json<'_>>) {
     match (value.and_then(Json::text), value) {
         (_, None) => key.push(0),
@@ -41,7 +42,7 @@ fn push_value(key: &mut Vec<u8>, value: Option<Json<'_>>) {
     }
 }
 
-/// The group of a key.
+/// Decodes the group of a key.
 pub(super) fn group(plan: &Plan, key: &[u8]) -> Group {
     let mut bytes = Bytes(key);
     let bucket = plan.bucket.map(|_| i64::from_be_bytes(bytes.array()) ^ i64::MIN);
@@ -50,7 +51,7 @@ pub(super) fn group(plan: &Plan, key: &[u8]) -> Group {
     Group { bucket, values }
 }
 
-/// The place of a group among those that are shown: by time, then the largest first, then by name.
+/// Writes the sort key of a group for the output: by time, then by descending count, then by value.
 pub(super) fn rank(plan: &Plan, key: &[u8], tally: &Tally, rank: &mut Vec<u8>) {
     let (bucket, values) = key.split_at(if plan.bucket.is_some() { 8 } else { 0 });
     rank.clear();
@@ -59,14 +60,14 @@ pub(super) fn rank(plan: &Plan, key: &[u8], tally: &Tally, rank: &mut Vec<u8>) {
     rank.extend_from_slice(values);
 }
 
-/// A group and its tally together.
+/// Appends a group and its tally.
 pub(super) fn push(key: &[u8], tally: &Tally, out: &mut Vec<u8>) {
     out.extend_from_slice(&(key.len() as u64).to_be_bytes());
     out.extend_from_slice(key);
     push_tally(tally, out);
 }
 
-/// What [`push`] wrote.
+/// Decodes what [`push`] wrote.
 pub(super) fn read(plan: &Plan, bytes: &[u8]) -> (Group, Tally) {
     let mut rest = Bytes(bytes);
     let len = usize::try_from(u64::from_be_bytes(rest.array())).unwrap_or(usize::MAX);
@@ -84,7 +85,7 @@ pub(super) fn push_tally(tally: &Tally, out: &mut Vec<u8>) {
     }
 }
 
-/// A tally that [`push_tally`] wrote.
+/// Decodes what [`push_tally`] wrote.
 pub(super) fn tally(bytes: &[u8]) -> Tally {
     let mut bytes = Bytes(bytes);
     let mut number = || u64::from_be_bytes(bytes.array());
@@ -102,7 +103,7 @@ pub(super) fn tally(bytes: &[u8]) -> Tally {
     tally
 }
 
-/// What was written by this program a moment ago: bytes that are not there are read as zeros.
+/// Bytes that this process wrote, so they are trusted: missing bytes are read as zeros.
 struct Bytes<'b>(&'b [u8]);
 
 impl Bytes<'_> {
@@ -133,14 +134,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_and_its_tally_read_back() {
+    fn groups_and_tallies_are_encoded_and_decoded() {
         let plan = Plan {
             by: ["user", "module", "metadata"].map(|name| name.parse().unwrap()).into(),
             bucket: Some(std::time::Duration::from_secs(60)),
             sum: None,
             zone: Zone::UTC,
         };
-        let line = r#"{"seq":1,"timestamp":"1969-11-24T15:24:54Z","user":"a\u0000b","metadata":{"k": [1]},"success":true}"#;
+        let line = concat!(
+            r#"{"seq":1,"timestamp":"1969-11-24T15:24:54Z","user":"a\u0000b","#,
+            r#""metadata":{"k": [1]},"success":true}"#
+        );
         let mut bytes = Vec::new();
         key(&plan, &Row::read_text(line).unwrap(), &mut bytes);
         let read = group(&plan, &bytes);

@@ -1,4 +1,4 @@
-//! Sums of decimal numbers, exact however many digits they have.
+//! Exact sums of decimal numbers of any length.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use std::fmt;
 const DIGITS: usize = 18;
 const BASE: i128 = 1_000_000_000_000_000_000;
 
-/// Limbs before the point and behind it: more digits than a number in a line may have, and room for as many lines as there
-/// can be.
+/// Limbs before and after the decimal point: enough for the digits of any number in a line, and for the sum
+/// of any number of lines.
 const WHOLE: usize = 9;
 const FRACTION: usize = 8;
 
-/// A sum. The limbs are not carried while numbers are added: each holds what 2^63 numbers put into it.
+/// A sum. Carries are not propagated while numbers are added: a limb can hold 2^63 additions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sum {
-    /// From the least.
+    /// The least significant limb first.
     limbs: [i128; WHOLE + FRACTION],
-    /// Digits behind the point.
+    /// Digits after the decimal point.
     scale: usize,
 }
 
@@ -27,7 +27,7 @@ impl Default for Sum {
 }
 
 impl Sum {
-    /// Adds a JSON number, with an exponent too; false where it has more digits than a sum keeps.
+    /// Adds a JSON number, which may have an exponent. Returns `false` if it has too many digits.
     pub(crate) fn add(&mut self, number: &str) -> bool {
         let (sign, number) = match number.strip_prefix('-') {
             Some(rest) => (-1, rest),
@@ -42,22 +42,22 @@ impl Sum {
         let Some(exponent) = exponent.filter(|exponent| is_short && exponent.unsigned_abs() < 1_000) else {
             return false;
         };
-        // The place of the last digit, counted from the point.
+        // The power of ten of the last digit.
         let length = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
         let last = exponent - length;
         let (lowest, highest) = (-edge(FRACTION), edge(WHOLE - 1));
         let digits = whole.bytes().chain(fraction.bytes()).rev();
         let mut added = self.limbs;
-        for (place, digit) in (last..).zip(digits) {
+        for (power, digit) in (last..).zip(digits) {
             if digit == b'0' {
                 continue;
             }
-            if place < lowest || place >= highest {
+            if power < lowest || power >= highest {
                 return false;
             }
-            let Ok(at) = usize::try_from(place - lowest) else { return false };
-            let power = 10_i128.pow(u32::try_from(at % DIGITS).unwrap_or_default());
-            added[at / DIGITS] += sign * i128::from(digit - b'0') * power;
+            let Ok(at) = usize::try_from(power - lowest) else { return false };
+            let factor = 10_i128.pow(u32::try_from(at % DIGITS).unwrap_or_default());
+            added[at / DIGITS] += sign * i128::from(digit - b'0') * factor;
         }
         self.limbs = added;
         let scale = usize::try_from(-last).unwrap_or(0).min(FRACTION * DIGITS);
@@ -65,13 +65,12 @@ impl Sum {
         true
     }
 
-    /// Writes what [`Sum::read`] reads: which limbs are not zero, the number of digits behind the point, and
-    /// those limbs.
+    /// Encodes the sum for [`Sum::read`]: a bit set of the nonzero limbs with the scale, then those limbs.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let used = self.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0);
-        let places = used.clone().fold(0_i128, |places, (place, _)| places | 1 << place);
+        let bits = used.clone().fold(0_i128, |bits, (index, _)| bits | 1 << index);
         let scale = i128::try_from(self.scale).unwrap_or(0);
-        for number in [places << 32 | scale].into_iter().chain(used.map(|(_, limb)| *limb)) {
+        for number in [bits << 32 | scale].into_iter().chain(used.map(|(_, limb)| *limb)) {
             out.extend_from_slice(&number.to_be_bytes());
         }
     }
@@ -79,8 +78,8 @@ impl Sum {
     pub(crate) fn read(mut number: impl FnMut() -> i128) -> Self {
         let head = number();
         let mut sum = Self { scale: usize::try_from(head & 0xffff_ffff).unwrap_or(0), ..Self::default() };
-        for (place, limb) in sum.limbs.iter_mut().enumerate() {
-            if head >> (32 + place) & 1 == 1 {
+        for (index, limb) in sum.limbs.iter_mut().enumerate() {
+            if head >> (32 + index) & 1 == 1 {
                 *limb = number();
             }
         }
@@ -96,13 +95,13 @@ impl Sum {
     }
 }
 
-/// So many limbs, in digits.
+/// Returns the number of digits of `limbs` limbs.
 fn edge(limbs: usize) -> i64 {
     i64::try_from(limbs * DIGITS).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for Sum {
-    /// With as many digits behind the point as the longest number that was added.
+    /// Formats the sum with as many digits after the decimal point as the longest fraction that was added.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut limbs = self.limbs;
         let is_negative = carry(&mut limbs);
@@ -122,7 +121,8 @@ impl fmt::Display for Sum {
     }
 }
 
-/// Leaves each limb but the highest between 0 and the base; true where the number is negative.
+/// Propagates carries, so that each limb but the highest is between 0 and the base. Returns `true` if the
+/// number is negative.
 fn carry(limbs: &mut [i128]) -> bool {
     let mut over = 0;
     let last = limbs.len() - 1;
@@ -140,15 +140,15 @@ mod tests {
 
     fn sum(numbers: &[&str]) -> String {
         let (mut one, mut other) = (Sum::default(), Sum::default());
-        for (place, number) in numbers.iter().enumerate() {
-            assert!(if place % 2 == 0 { &mut one } else { &mut other }.add(number), "{number}");
+        for (index, number) in numbers.iter().enumerate() {
+            assert!(if index % 2 == 0 { &mut one } else { &mut other }.add(number), "{number}");
         }
         one.merge(&other);
         one.to_string()
     }
 
     #[test]
-    fn sums_have_every_digit() {
+    fn sums_are_exact() {
         assert_eq!(sum(&[]), "0");
         assert_eq!(sum(&["0.1", "0.2"]), "0.3");
         assert_eq!(sum(&["1250000.10", "-250000.10"]), "1000000.00");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_too_many_digits_is_not_added() {
+    fn a_number_with_too_many_digits_is_not_added() {
         let mut sum = Sum::default();
         for number in ["1e400", "1e-400", "1e99999999999999999999", &"1".repeat(400)] {
             assert!(!sum.add(number), "{number}");

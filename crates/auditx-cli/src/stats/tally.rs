@@ -1,8 +1,8 @@
-//! Counting entries in groups.
+//! Counts entries in groups.
 //!
-//! Each thread has a [`Tallies`] of its own. It counts in memory; groups beyond [`MEMORY`] go to a temporary
-//! file as sorted runs, and are added up while all of them are merged. So memory grows neither with the
-//! number of entries nor with that of groups, and every count is exact.
+//! Each thread counts in a [`Tallies`] of its own, in memory. Groups beyond [`MEMORY`] go to a temporary file
+//! as sorted runs and are added up when the runs are merged. So memory grows neither with the number of
+//! entries nor with the number of groups, and every count is exact.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -17,48 +17,49 @@ use crate::failure::Failure;
 use crate::fields::FieldPath;
 use crate::spill::{self, Runs};
 
-/// What the groups of all threads together may take.
+/// Memory for the groups of all threads together.
 const MEMORY: usize = 16 << 20;
 
-/// What a group costs beside the bytes of its key, in a table that is between half full and full.
+/// Memory of a group besides its key, in a hash table that is between half full and full.
 const OVERHEAD: usize = 2 * (size_of::<(Box<[u8]>, Tally)>() + 1) + 16;
 
-/// What a sum costs: the node of a tree has room for several.
+/// Memory of a sum: a tree node holds up to 11.
 const SUM: usize = 11 * (size_of::<Sum>() + size_of::<String>());
 
-/// How entries are grouped, and what is added up.
+/// How entries are grouped, and which field is summed.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) by: Vec<FieldPath>,
     pub(super) bucket: Option<Duration>,
     pub(super) sum: Option<FieldPath>,
-    /// Where days begin.
+    /// The zone in which days begin at midnight.
     pub(super) zone: Zone,
 }
 
-/// What is known of one group.
+/// The numbers of one group.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Tally {
     pub(super) count: u64,
     pub(super) failed: u64,
     /// By currency.
     pub(super) sums: BTreeMap<String, Sum>,
-    /// Entries whose number could not be added: it is none, or longer than any amount.
+    /// Entries whose value could not be added: it is not a number, or has too many digits.
     pub(super) not_summed: u64,
 }
 
-/// One group: when it began where there are spans of time, and the value of each field; none where entries lack it.
+/// One group: the start of its time span with `--bucket`, and the value of each field; `None` if the field is
+/// absent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
     pub(super) bucket: Option<Moment>,
     pub(super) values: Vec<Option<String>>,
 }
 
-/// The groups that one thread met.
+/// The groups that one thread counted.
 #[derive(Debug)]
 pub(super) struct Tallies {
     groups: HashMap<Box<[u8]>, Tally>,
-    /// The key of the row at hand: a group met before costs no allocation.
+    /// The key of the current row, reused so that a known group costs no allocation.
     key: Vec<u8>,
     bytes: usize,
     budget: usize,
@@ -67,7 +68,7 @@ pub(super) struct Tallies {
 }
 
 impl Tallies {
-    /// For one of so many threads.
+    /// Creates the tallies of one of `threads` threads.
     pub(super) fn new(threads: usize) -> Self {
         Self::within(MEMORY / threads.max(1))
     }
@@ -104,11 +105,11 @@ impl Tallies {
         self.runs.add_made(groups.iter().map(|(key, tally)| (&**key, tally)), record::push_tally)
     }
 
-    /// Visits the groups of all threads, each once.
+    /// Visits the groups of all threads, each group once.
     pub(super) fn each(mut parts: Vec<Self>, mut visit: impl FnMut(&[u8], &Tally)) -> Result<(), Failure> {
         let has_runs = parts.iter().any(|part| !part.runs.is_empty());
         for part in &mut parts {
-            // A thread whose file failed has forgotten groups, even if no other thread needed one.
+            // A thread whose file failed has lost groups, even if no other thread needed a file.
             let spilled = if has_runs { part.spill() } else { Ok(()) };
             if let Some(error) = part.failure.take().or(spilled.err()) {
                 return Err(spill::failure(&error));
@@ -185,14 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_do_not_fit_in_memory_are_counted_as_exactly() {
+    fn groups_that_do_not_fit_in_memory_are_counted_exactly() {
         let plan = plan(&["user"]);
         let count = |budget: usize| {
             let mut parts = vec![Tallies::within(budget), Tallies::within(budget)];
             for number in 0..20_000_usize {
                 let (user, amount) = (number * 7_919 % 1_237, number % 10);
                 let line = format!(
-                    "{{\"seq\":{number},\"user\":\"u{user}\",\"amount\":0.{amount},\"currency\":\"MMK\",\"success\":{}}}",
+                    "{{\"seq\":{number},\"user\":\"u{user}\",\"amount\":0.{amount},\
+                     \"currency\":\"MMK\",\"success\":{}}}",
                     number % 3 == 0
                 );
                 parts[number % 2].add(&plan, &Row::read_text(&line).unwrap());
@@ -214,18 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_file_that_fails_is_an_error_and_no_smaller_answer() {
+    fn a_failed_temporary_file_is_an_error() {
         let plan = plan(&["user"]);
         let row = Row::read_text(r#"{"seq":1,"user":"a","success":true}"#).unwrap();
         let mut parts = vec![Tallies::new(2), Tallies::new(2)];
         parts[1].failure = Some(io::ErrorKind::StorageFull.into());
         parts.iter_mut().for_each(|part| part.add(&plan, &row));
-        let failure = Tallies::each(parts, |_, _| panic!("nothing is counted")).unwrap_err();
+        let failure = Tallies::each(parts, |_, _| panic!("no group must be visited")).unwrap_err();
         assert!(failure.to_string().contains("TMPDIR"), "{failure}");
     }
 
     #[test]
-    fn entries_are_counted_in_their_groups_by_every_thread() {
+    fn the_counts_of_all_threads_are_added() {
         let plan = plan(&["user", "module"]);
         let mut parts = vec![Tallies::new(2), Tallies::new(2)];
         for (part, line) in [

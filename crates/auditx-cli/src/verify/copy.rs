@@ -1,4 +1,4 @@
-//! What an engine holds, fetched to be verified.
+//! `auditx verify --from`: fetches a copy of a trail to verify it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,19 @@ use auditx_reader::Verification;
 use auditx_ship::{StoredCopy, StoredTrail, restore};
 use tempfile::TempDir;
 
-use crate::destination::{Engine, wait_for};
+use crate::destination::Engine;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::terminal::harmless;
+use crate::runtime::wait_for;
+use crate::terminal::sanitized;
 
-/// A trail made of a copy.
+/// A trail restored from a copy.
 pub(super) struct Fetched {
-    place: Place,
+    location: Location,
     name: String,
 }
 
-enum Place {
+enum Location {
     Kept(PathBuf),
     /// Removed when dropped.
     Temporary(TempDir),
@@ -25,35 +26,35 @@ enum Place {
 
 impl Fetched {
     pub(super) fn directory(&self) -> &Path {
-        match &self.place {
-            Place::Kept(directory) => directory,
-            Place::Temporary(directory) => directory.path(),
+        match &self.location {
+            Location::Kept(directory) => directory,
+            Location::Temporary(directory) => directory.path(),
         }
     }
 
-    /// Says where the trail was really found, unless it is still there.
+    /// Replaces the temporary directory in the verification by the source of the copy.
     pub(super) fn name(&mut self, verification: &mut Verification) {
-        if matches!(self.place, Place::Temporary(_)) {
+        if matches!(self.location, Location::Temporary(_)) {
             verification.directory = PathBuf::from(&self.name);
         }
     }
 }
 
-/// Fetches the trail whose id begins so, or the only one.
+/// Fetches the trail whose id begins with `id`, or the only one.
 pub(super) fn fetch(engine: &Engine, id: Option<&str>, keep: Option<&Path>) -> Result<Fetched, Failure> {
-    let place = match keep {
-        Some(directory) => Place::Kept(directory.to_path_buf()),
-        None => Place::Temporary(TempDir::new().map_err(|error| {
-            Failure::said(format!("cannot make a temporary directory for what is fetched: {error}"))
+    let location = match keep {
+        Some(directory) => Location::Kept(directory.to_path_buf()),
+        None => Location::Temporary(TempDir::new().map_err(|error| {
+            Failure::new(format!("cannot create a temporary directory for the copy: {error}"))
         })?),
     };
-    let mut fetched = Fetched { place, name: String::new() };
+    let mut fetched = Fetched { location, name: String::new() };
     wait_for(async {
         let mut copy = engine.copy().await?;
         let trails = copy.trails().await?;
         let stored = chosen(&trails, id)?;
         let mut progress = Progress::of_lines("fetching");
-        restore(&mut copy, stored, fetched.directory(), |done, of| progress.tell(done, of)).await?;
+        restore(&mut copy, stored, fetched.directory(), |done, of| progress.update(done, of)).await?;
         fetched.name = format!("the copy of {} in {}", stored.trail, engine.id()?.as_str());
         Ok(fetched)
     })?
@@ -68,7 +69,7 @@ fn chosen<'t>(trails: &'t [StoredTrail], id: Option<&str>) -> Result<&'t StoredT
             format!(
                 "\n  {}  {}, lines {} to {}",
                 stored.trail,
-                harmless(&stored.origin),
+                sanitized(&stored.origin),
                 stored.first,
                 stored.next.saturating_sub(1)
             )
@@ -77,13 +78,13 @@ fn chosen<'t>(trails: &'t [StoredTrail], id: Option<&str>) -> Result<&'t StoredT
     };
     match fitting[..] {
         [stored] => Ok(stored),
-        [] if trails.is_empty() => Err(Failure::said("no trail was ever shipped there")),
-        [] => Err(Failure::said(format!(
-            "no trail there begins with {id:?}; there are{}",
+        [] if trails.is_empty() => Err(Failure::new("the destination contains no trail")),
+        [] => Err(Failure::new(format!(
+            "the destination has no trail whose id begins with {id:?}; it has{}",
             list(&mut trails.iter())
         ))),
-        _ => Err(Failure::said(format!(
-            "there are several trails: choose one with --trail-id{}",
+        _ => Err(Failure::new(format!(
+            "the destination has several trails: choose one with --trail-id{}",
             list(&mut fitting.into_iter())
         ))),
     }

@@ -1,4 +1,4 @@
-//! `auditx bundle`: what an auditor gets, unpacked and checked elsewhere.
+//! Tests of `auditx bundle`.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,13 +17,13 @@ fn unpacked(archive: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn an_auditor_checks_every_proof_with_nothing_but_the_archive() {
+fn every_proof_of_an_archive_is_valid() {
     let trail = closed(100);
     let out = directory();
     let archive = out.path().join("case.zip");
     let bundle = auditx(&["bundle", "\"entry 4\"", "-o", archive.to_str().unwrap()], trail.path());
     assert_eq!(bundle.status, Some(0), "{}", bundle.err);
-    assert!(bundle.err.contains("the trail's own word"), "{}", bundle.err);
+    assert!(bundle.err.contains("comes from the trail itself"), "{}", bundle.err);
 
     let case = unpacked(&archive);
     let read = |name: &str| fs::read_to_string(case.path().join(name)).unwrap();
@@ -55,7 +55,7 @@ fn an_auditor_checks_every_proof_with_nothing_but_the_archive() {
 }
 
 #[test]
-fn a_minus_is_standard_output_for_archives_and_proofs() {
+fn a_dash_is_standard_output_for_archives_and_proofs() {
     let (trail, here) = (closed(3), directory());
     let mut bundle = command(&["bundle", "-o", "-"], trail.path());
     let bundle = bundle.current_dir(here.path()).output().unwrap();
@@ -69,7 +69,7 @@ fn a_minus_is_standard_output_for_archives_and_proofs() {
 }
 
 #[test]
-fn a_forged_line_in_an_archive_proves_nothing() {
+fn a_forged_proof_is_rejected() {
     let trail = closed(3);
     let out = directory();
     let archive = out.path().join("case.zip");
@@ -84,12 +84,12 @@ fn a_forged_line_in_an_archive_proves_nothing() {
 }
 
 #[test]
-fn where_nothing_is_found_there_is_no_archive() {
+fn if_nothing_is_found_no_archive_is_written() {
     let trail = closed(3);
     let out = directory();
     let archive = out.path().join("case.zip");
     let bundle = auditx(&["bundle", "--user", "nobody", "-o", archive.to_str().unwrap()], trail.path());
     assert_eq!(bundle.status, Some(1));
-    assert!(bundle.err.contains("no archive was made"), "{}", bundle.err);
+    assert!(bundle.err.contains("no archive was written"), "{}", bundle.err);
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
 }

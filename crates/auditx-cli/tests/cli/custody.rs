@@ -1,4 +1,4 @@
-//! `auditx erase` and `auditx retire`: taking away what is no longer to be kept, and what still proves afterwards.
+//! Tests of `auditx erase` and `auditx retire`.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use crate::program::{asked_on_terminal, auditx, command, ended, on_terminal, without_trail};
 use crate::trail::{closed, compressed, directory, files, logger, record};
 
-/// Nobody is to find this anywhere.
+/// The text that must be erased everywhere.
 const SECRET: &str = "Daw Aye Aye, 12 Merchant Road";
 
-/// A trail with one line about somebody, among lines enough for several segments before and after it.
+/// Creates a trail with one line that contains the secret, and other lines before and after it.
 fn with_secret(before: usize, after: usize) -> (TempDir, u64) {
     let directory = directory();
     let logger = logger(directory.path());
@@ -33,7 +33,7 @@ fn places_of_secret(directory: &Path) -> Vec<String> {
     with_secret.map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
-/// How a proof of this line checks with the key the trail had at first.
+/// Proves this line and checks the proof with the first key of the trail.
 fn checked(directory: &Path, seq: u64, key: &str) -> (Option<i32>, String) {
     let elsewhere = tempfile::tempdir().unwrap();
     let proof = elsewhere.path().join("proof");
@@ -44,7 +44,7 @@ fn checked(directory: &Path, seq: u64, key: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn an_erased_text_is_nowhere_and_every_proof_goes_on_checking() {
+fn an_erased_text_is_nowhere_and_proofs_stay_valid() {
     for (before, after) in [(0, 0), (3, 100)] {
         let (trail, seq) = with_secret(before, after);
         let key = auditx(&["key", "show"], trail.path()).out.trim().to_owned();
@@ -58,7 +58,7 @@ fn an_erased_text_is_nowhere_and_every_proof_goes_on_checking() {
         let number = seq.to_string();
         let erased = auditx(&["erase", &number, "--reason", "request 17", "--yes"], trail.path());
         assert_eq!((erased.status, erased.err.as_str()), (Some(0), ""));
-        assert!(erased.out.starts_with(&format!("The text of line {seq} is gone from ")), "{}", erased.out);
+        assert!(erased.out.starts_with(&format!("Erased the text of line {seq} in ")), "{}", erased.out);
         assert_eq!(places_of_secret(trail.path()), [""; 0], "after {after} more");
 
         let (status, said) = checked(trail.path(), seq, &key);
@@ -85,19 +85,19 @@ fn an_erased_text_is_nowhere_and_every_proof_goes_on_checking() {
 }
 
 #[test]
-fn an_erasure_is_confirmed_and_has_a_reason() {
+fn an_erasure_needs_a_confirmation_and_a_reason() {
     let (trail, seq) = with_secret(0, 0);
     let number = seq.to_string();
     let unasked = auditx(&["erase", &number, "--reason", "r"], trail.path());
     assert_eq!((unasked.status, unasked.out.as_str()), (Some(2), ""));
-    assert!(unasked.err.contains("say --yes"), "{}", unasked.err);
+    assert!(unasked.err.contains("pass --yes"), "{}", unasked.err);
     let (status, _) = on_terminal(&mut command(&["erase", &number, "--reason", "r"], trail.path()), 80);
-    assert_eq!(status, Some(2), "a terminal to write to asks nobody");
+    assert_eq!(status, Some(2), "an output terminal is not enough to ask");
     for (arguments, why) in [
         (&["erase", &number, "--yes"][..], "--reason <TEXT>"),
         (&["erase", &number, "--yes", "--reason", " "], "needs a reason"),
-        (&["erase", "0", "--yes", "--reason", "r"], "a record of the trail's own"),
-        (&["erase", "9999", "--yes", "--reason", "r"], "holds no line 9999"),
+        (&["erase", "0", "--yes", "--reason", "r"], "is a control record"),
+        (&["erase", "9999", "--yes", "--reason", "r"], "has no line 9999"),
     ] {
         let refused = auditx(arguments, trail.path());
         assert_eq!((refused.status, refused.out.as_str()), (Some(2), ""), "{arguments:?}");
@@ -107,14 +107,14 @@ fn an_erasure_is_confirmed_and_has_a_reason() {
 }
 
 #[test]
-fn a_person_is_shown_the_line_and_asked_once() {
+fn the_line_is_shown_before_the_confirmation() {
     let (trail, seq) = with_secret(0, 0);
     let number = seq.to_string();
     let mut erase = command(&["erase", &number, "--reason", "r"], trail.path());
     for no in ["n\n", "\n", "whatever\n"] {
         let (status, seen) = asked_on_terminal(&mut erase, no);
         assert_eq!(status, Some(1), "{seen}");
-        assert!(seen.contains("Login failed") && seen.contains("for ever? [y/N]"), "{seen}");
+        assert!(seen.contains("Login failed") && seen.contains("permanently? [y/N]"), "{seen}");
         assert!(seen.contains("nothing was erased"), "{seen}");
     }
     assert_eq!(places_of_secret(trail.path()).len(), 3);
@@ -124,7 +124,7 @@ fn a_person_is_shown_the_line_and_asked_once() {
 }
 
 #[test]
-fn retired_segments_are_named_and_what_remains_still_proves() {
+fn retired_segments_are_named_and_proofs_stay_valid() {
     let trail = closed(200);
     let key = auditx(&["key", "show"], trail.path()).out.trim().to_owned();
     let names = |directory: &Path| -> Vec<String> {
@@ -160,7 +160,7 @@ fn retired_segments_are_named_and_what_remains_still_proves() {
 }
 
 #[test]
-fn a_segment_that_somebody_has_not_read_stays_and_its_reader_is_named() {
+fn a_segment_that_a_follower_has_not_read_is_kept() {
     let trail = directory();
     let behind = |_: &auditx_core::RecordedEntry<'_>| Err("not now".into());
     let config = Config::new(trail.path()).max_file_bytes(65_535).on_audit_from_start("to-the-bank", behind);
@@ -171,18 +171,18 @@ fn a_segment_that_somebody_has_not_read_stays_and_its_reader_is_named() {
     assert_eq!((kept.status, kept.err.as_str()), (Some(1), ""));
     assert_eq!(
         kept.out,
-        "No segment was removed.\nThe next one stays: to-the-bank has not read it to its end.\n"
+        "No segment was removed.\nThe next segment was kept: to-the-bank has not read all of it.\n"
     );
 }
 
 #[test]
-fn retiring_takes_one_measure_that_can_be_read() {
+fn retire_needs_exactly_one_valid_limit() {
     let trail = closed(1);
     for (arguments, why) in [
         (&["retire"][..], "--keep <N>"),
         (&["retire", "--keep", "1", "--older-than", "1d"], "cannot be used with"),
         (&["retire", "--keep", "few"], "invalid value 'few'"),
-        (&["retire", "--older-than", "soon"], "no duration like 90d"),
+        (&["retire", "--older-than", "soon"], "expected a duration such as 90d"),
     ] {
         let refused = auditx(arguments, trail.path());
         assert_eq!((refused.status, refused.out.as_str()), (Some(2), ""), "{arguments:?}");

@@ -1,4 +1,4 @@
-//! `auditx demo`: what it records, and how it shows it.
+//! Tests of `auditx demo`.
 
 use std::fs;
 
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use crate::program::{auditx, command, ended, on_terminal, without_trail};
 use crate::trail::{active_lines, closed, directory, files};
 
-/// The application's entries among the lines.
+/// Returns the lines without control records.
 fn entries(lines: Vec<Value>) -> Vec<Value> {
     lines.into_iter().filter(|line| line.get("auditx").is_none()).collect()
 }
 
-/// From the headings to the empty line after the last entry.
+/// Returns the lines from the heading to the last entry.
 fn table(out: &str) -> Vec<&str> {
     out.lines().skip_while(|line| !line.contains("Seq")).take_while(|line| !line.is_empty()).collect()
 }
 
 #[test]
-fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
+fn it_records_every_kind_of_entry_and_a_critical_attack() {
     let directory = directory();
     let demo = auditx(&["demo"], directory.path());
     assert_eq!((demo.status, demo.err.as_str()), (Some(0), ""));
@@ -71,13 +71,13 @@ fn it_records_every_kind_of_entry_and_an_attack_that_becomes_critical() {
 }
 
 #[test]
-fn the_table_fits_eighty_columns_in_a_pipe_and_says_the_same_every_time() {
+fn the_table_in_a_pipe_has_eighty_columns() {
     let directory = directory();
     let demo = auditx(&["demo"], directory.path());
     let table = table(&demo.out);
     assert!(table.iter().all(|line| line.chars().count() <= 80), "{}", demo.out);
     assert!(!demo.out.contains('\u{1b}'), "no colours in a pipe");
-    // Without the time of day.
+    // The time of day differs in every run.
     let shown: Vec<String> = table
         .iter()
         .map(|line| match line.get(5..13) {
@@ -90,7 +90,7 @@ fn the_table_fits_eighty_columns_in_a_pipe_and_says_the_same_every_time() {
 }
 
 #[test]
-fn what_to_try_next_can_be_typed_as_it_stands() {
+fn the_suggested_commands_work() {
     let directory = directory();
     let demo = auditx(&["demo"], directory.path());
     let (_, next) = demo.out.split_once("Try next:").unwrap();
@@ -105,17 +105,16 @@ fn what_to_try_next_can_be_typed_as_it_stands() {
 }
 
 #[test]
-fn it_verifies_what_it_recorded_and_names_the_key() {
+fn it_verifies_the_trail_and_prints_the_key() {
     let directory = directory();
     let demo = auditx(&["demo"], directory.path());
     let key = auditx(&["key", "show"], directory.path()).out;
-    let verdict =
-        format!("\nVerified: all 15 lines are the ones that were signed, with this key:\n\n  {key}");
+    let verdict = format!("\nVerified: all 15 lines match what was signed with this key:\n\n  {key}");
     assert!(demo.out.contains(&verdict), "{}", demo.out);
 }
 
 #[test]
-fn every_entry_and_the_trail_say_that_they_are_a_demonstration() {
+fn the_trail_and_every_entry_are_marked() {
     let directory = directory();
     auditx(&["demo"], directory.path());
     let lines = active_lines(directory.path());
@@ -128,7 +127,7 @@ fn every_entry_and_the_trail_say_that_they_are_a_demonstration() {
 }
 
 #[test]
-fn a_second_demo_records_nothing_and_says_how_to_look_at_the_first() {
+fn a_second_demo_records_nothing() {
     let directory = directory();
     assert_eq!(auditx(&["demo"], directory.path()).status, Some(0));
     let before = files(directory.path());
@@ -136,29 +135,29 @@ fn a_second_demo_records_nothing_and_says_how_to_look_at_the_first() {
     assert_eq!((second.status, second.out.as_str()), (Some(2), ""));
     let place = directory.path().display();
     let expected =
-        format!("auditx: {place} holds the demonstration of an earlier run, and nothing was recorded\n");
+        format!("auditx: {place} contains the demonstration of an earlier run; nothing was recorded\n");
     assert!(second.err.starts_with(&expected), "{}", second.err);
     assert_eq!(files(directory.path()), before);
-    let look = second.err.lines().find_map(|line| line.trim().strip_prefix("to look at it:")).unwrap();
+    let look = second.err.lines().find_map(|line| line.trim().strip_prefix("to view it:")).unwrap();
     let look = ended(std::process::Command::new("sh").args(["-c", look]));
     assert_eq!((look.status, look.out.lines().count()), (Some(0), 15), "{}", look.err);
     assert!(second.err.contains(" demo --dir /tmp/trial\n"), "{}", second.err);
 }
 
-/// Is refused, and nothing in the directory changes.
+/// Asserts that the demo refuses the directory and changes nothing in it.
 #[track_caller]
 fn is_refused(directory: &std::path::Path) {
     let before = files(directory);
     let demo = auditx(&["demo"], directory);
     assert_eq!((demo.status, demo.out.as_str()), (Some(2), ""));
     let expected =
-        format!("auditx: {} is not empty: a demonstration is recorded into a new or an", directory.display());
+        format!("auditx: {} is not empty: the demonstration needs a new or empty", directory.display());
     assert!(demo.err.starts_with(&expected), "{}", demo.err);
     assert_eq!(files(directory), before);
 }
 
 #[test]
-fn a_trail_of_an_application_is_refused_whatever_is_left_of_it() {
+fn any_remains_of_a_trail_are_refused() {
     let trail = closed(2);
     is_refused(trail.path());
     fs::remove_file(trail.path().join("audit.jsonl")).unwrap();
@@ -175,7 +174,7 @@ fn a_trail_of_an_application_is_refused_whatever_is_left_of_it() {
 }
 
 #[test]
-fn a_demonstration_in_which_an_application_recorded_is_a_trail() {
+fn a_demo_trail_with_other_entries_is_refused() {
     let directory = directory();
     auditx(&["demo"], directory.path());
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
@@ -185,7 +184,7 @@ fn a_demonstration_in_which_an_application_recorded_is_a_trail() {
 }
 
 #[test]
-fn a_trail_that_somebody_writes_is_refused_and_left_alone() {
+fn a_trail_in_use_is_refused() {
     let directory = directory();
     let _holder = AuditLogger::open(Config::new(directory.path())).unwrap();
     let before = active_lines(directory.path());
@@ -194,7 +193,7 @@ fn a_trail_that_somebody_writes_is_refused_and_left_alone() {
 }
 
 #[test]
-fn the_place_where_an_application_records_is_not_taken_from_the_environment() {
+fn audit_log_dir_is_ignored() {
     let (production, here) = (directory(), directory());
     let logs = production.path().join("logs");
     let demo = ended(without_trail(&["demo"]).env("AUDITX_LOG_DIR", &logs).current_dir(here.path()));
@@ -203,7 +202,7 @@ fn the_place_where_an_application_records_is_not_taken_from_the_environment() {
 }
 
 #[test]
-fn a_demonstration_is_recommended_only_where_nothing_is() {
+fn the_demo_is_suggested_only_for_empty_directories() {
     let directory = directory();
     let nowhere = directory.path().join("nowhere");
     for (place, is_recommended) in [(nowhere.as_path(), true), (directory.path(), true)] {
@@ -216,7 +215,7 @@ fn a_demonstration_is_recommended_only_where_nothing_is() {
 }
 
 #[test]
-fn a_terminal_gets_its_width_and_colours_unless_they_are_refused() {
+fn a_terminal_has_its_width_and_colours() {
     let directory = directory();
     let (status, shown) = on_terminal(&mut command(&["demo"], directory.path()), 120);
     assert_eq!(status, Some(0));
@@ -230,7 +229,7 @@ fn a_terminal_gets_its_width_and_colours_unless_they_are_refused() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_an_error_in_words() {
+fn a_directory_that_cannot_be_created_is_an_error() {
     let directory = directory();
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();

@@ -1,4 +1,4 @@
-//! `auditx fields` and `auditx values`: what there is to ask for.
+//! Tests of `auditx fields` and `auditx values`.
 
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
@@ -7,7 +7,7 @@ use crate::program::{auditx, command, on_terminal};
 use crate::shop::{SHOP, golden, hostile_trail, trail_of};
 
 #[test]
-fn every_field_is_listed_with_how_many_entries_have_it_and_some_values() {
+fn fields_are_listed_with_counts_and_values() {
     let shop = trail_of(SHOP);
     golden("fields.txt", &auditx(&["fields"], shop.path()).out);
     let listed: Value = serde_json::from_str(&auditx(&["fields", "--json"], shop.path()).out).unwrap();
@@ -22,7 +22,7 @@ fn every_field_is_listed_with_how_many_entries_have_it_and_some_values() {
 }
 
 #[test]
-fn values_are_listed_the_most_frequent_first() {
+fn values_are_listed_by_frequency() {
     let shop = trail_of(SHOP);
     let values = |arguments: &[&str]| auditx(&[&["values"], arguments].concat(), shop.path());
     let users: Value = serde_json::from_str(&values(&["user", "--json"]).out).unwrap();
@@ -48,7 +48,7 @@ fn values_are_listed_the_most_frequent_first() {
 }
 
 #[test]
-fn lists_fit_their_terminal_and_are_harmless() {
+fn lists_fit_the_terminal_and_are_escaped() {
     for columns in [20, 40, 80, 200] {
         for trail in [trail_of(SHOP), hostile_trail()] {
             for arguments in [&["fields"][..], &["values", "description"]] {

@@ -1,4 +1,4 @@
-//! `auditx export`: entries for a SIEM.
+//! Tests of `auditx export`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::shop::{SHOP, hostile_trail, trail_of};
 use crate::trail::{directory, parsed};
 
 #[test]
-fn each_format_has_every_entry_that_is_asked_for() {
+fn every_format_contains_every_selected_entry() {
     let shop = trail_of(SHOP);
     for format in ["ocsf", "ecs", "cef", "syslog", "otlp-json"] {
         let export = auditx(&["export", "--format", format, "--user", "attacker"], shop.path());
@@ -26,7 +26,7 @@ fn each_format_has_every_entry_that_is_asked_for() {
 }
 
 #[test]
-fn a_file_appears_once_it_is_whole() {
+fn a_file_appears_when_it_is_complete() {
     let shop = trail_of(SHOP);
     let place = shop.path().join("out.jsonl");
     let name = place.to_str().unwrap();
@@ -45,7 +45,7 @@ fn a_file_appears_once_it_is_whole() {
 }
 
 #[test]
-fn a_file_is_for_those_who_may_read_the_trail() {
+fn an_exported_file_is_not_readable_by_others() {
     let shop = trail_of(SHOP);
     let place = shop.path().join("out.jsonl");
     let export = auditx(&["export", "--format", "ecs", "-o", place.to_str().unwrap()], shop.path());
@@ -55,7 +55,7 @@ fn a_file_is_for_those_who_may_read_the_trail() {
 }
 
 #[test]
-fn a_minus_is_standard_output() {
+fn a_dash_is_standard_output() {
     let (shop, here) = (trail_of(SHOP), directory());
     let mut export = command(&["export", "--format", "ecs", "-o", "-"], shop.path());
     let export = ended(export.current_dir(here.path()));
@@ -67,7 +67,7 @@ fn a_minus_is_standard_output() {
 }
 
 #[test]
-fn an_amount_that_no_schema_takes_is_reported_and_an_error() {
+fn an_amount_that_does_not_fit_is_an_error() {
     let trail = hostile_trail();
     let active = trail.path().join("audit.jsonl");
     let long = "9".repeat(65);
@@ -87,7 +87,7 @@ fn an_amount_that_no_schema_takes_is_reported_and_an_error() {
 }
 
 #[test]
-fn an_unknown_format_is_answered_with_those_there_are() {
+fn an_unknown_format_is_refused_with_the_known_ones() {
     let shop = trail_of(SHOP);
     let export = auditx(&["export", "--format", "leef"], shop.path());
     assert_eq!(export.status, Some(2));

@@ -1,4 +1,4 @@
-//! `auditx help`: of itself, of a command, and of what is none.
+//! Tests of `auditx help`.
 
 use crate::program::{Ended, ended, without_trail};
 
@@ -7,7 +7,7 @@ fn help(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn help_has_help_and_is_the_same_as_the_flag() {
+fn the_help_command_equals_the_help_flag() {
     let of_itself = help(&["help", "--help"]);
     assert_eq!((of_itself.status, of_itself.err.as_str()), (Some(0), ""));
     assert!(of_itself.out.contains("Usage: auditx help [COMMAND]..."), "{}", of_itself.out);
@@ -24,7 +24,7 @@ fn help_has_help_and_is_the_same_as_the_flag() {
 }
 
 #[test]
-fn what_is_no_command_is_an_error_that_says_so() {
+fn an_unknown_command_is_an_error() {
     let nonsense = help(&["help", "nonsense"]);
     assert_eq!((nonsense.status, nonsense.out.as_str()), (Some(2), ""));
     assert!(nonsense.err.starts_with("auditx: unrecognized subcommand 'nonsense'"), "{}", nonsense.err);
@@ -33,7 +33,7 @@ fn what_is_no_command_is_an_error_that_says_so() {
     let below = help(&["help", "query", "nonsense"]);
     assert_eq!(
         (below.status, below.err.as_str()),
-        (Some(2), "auditx: query has no command \"nonsense\" below it\n")
+        (Some(2), "auditx: query has no subcommand \"nonsense\"\n")
     );
     assert_eq!(help(&["help", "key", "nonsense"]).status, Some(2));
 }

@@ -1,4 +1,4 @@
-//! `auditx history`: one record's life.
+//! Tests of `auditx history`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::shop::{SHOP, golden, hostile_trail, trail_of};
 use crate::trail::directory;
 
 #[test]
-fn a_records_life_is_told_change_by_change() {
+fn a_history_shows_every_change() {
     let shop = trail_of(SHOP);
     let history = auditx(&["history", "customer/CUST-220"], shop.path());
     assert_eq!((history.status, history.err.as_str()), (Some(0), ""));
@@ -20,7 +20,7 @@ fn a_records_life_is_told_change_by_change() {
 }
 
 #[test]
-fn programs_get_the_changes_as_json() {
+fn changes_are_printed_as_json() {
     let shop = trail_of(SHOP);
     let history = auditx(&["history", "customer/CUST-220", "--json"], shop.path());
     let entries: Vec<Value> = serde_json::from_str(&history.out).unwrap();
@@ -33,7 +33,7 @@ fn programs_get_the_changes_as_json() {
 }
 
 #[test]
-fn a_record_that_nobody_speaks_of_is_nothing_and_half_a_name_is_an_error() {
+fn an_unknown_record_is_not_found_and_an_invalid_one_an_error() {
     let shop = trail_of(SHOP);
     let none = auditx(&["history", "customer/CUST-2"], shop.path());
     assert_eq!((none.status, none.out.as_str()), (Some(1), ""));
@@ -42,7 +42,7 @@ fn a_record_that_nobody_speaks_of_is_nothing_and_half_a_name_is_an_error() {
     assert_eq!(auditx(&["history", "customer"], shop.path()).status, Some(2));
 }
 
-/// A trail with these lines.
+/// Creates a trail with these lines.
 fn trail(lines: &[&str]) -> tempfile::TempDir {
     let directory = directory();
     std::fs::write(directory.path().join("audit.jsonl"), lines.join("\n") + "\n").unwrap();
@@ -50,10 +50,16 @@ fn trail(lines: &[&str]) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_same_quantity_is_no_change_and_the_same_digits_as_text_are_one() {
+fn equal_numbers_are_no_change_but_a_number_and_text_are() {
     let line = |seq: u64, old: &str, new: &str| {
         format!(
-            r#"{{"seq":{seq},"description":"d","entity_type":"customer","entity_id":"C","old_values":{{"limit":{old}}},"new_values":{{"limit":{new}}},"success":true}}"#
+            concat!(
+                r#"{{"seq":{seq},"description":"d","entity_type":"customer","entity_id":"C","#,
+                r#""old_values":{{"limit":{old}}},"new_values":{{"limit":{new}}},"success":true}}"#
+            ),
+            seq = seq,
+            old = old,
+            new = new
         )
     };
     let lines = [line(0, "500000", "500000.0"), line(1, "500000", "\"500000\""), line(2, "null", "\"null\"")];
@@ -72,12 +78,15 @@ fn the_same_quantity_is_no_change_and_the_same_digits_as_text_are_one() {
 }
 
 #[test]
-fn an_amount_of_any_size_is_read_by_every_command() {
-    let lines = [
-        r#"{"seq":0,"timestamp":"2026-11-24T09:00:00Z","description":"d","entity_type":"c","entity_id":"1","amount":1e400,"success":true}"#,
-        r#"{"seq":1,"timestamp":"2026-11-24T09:00:01Z","description":"d","entity_type":"c","entity_id":"1","amount":5e-324,"success":true}"#,
-    ];
-    let trail = trail(&lines);
+fn every_command_reads_amounts_of_any_size() {
+    let line = |seq: u64, amount: &str| {
+        format!(
+            "{{\"seq\":{seq},\"timestamp\":\"2026-11-24T09:00:0{seq}Z\",\"description\":\"d\",\
+             \"entity_type\":\"c\",\"entity_id\":\"1\",\"amount\":{amount},\"success\":true}}"
+        )
+    };
+    let lines = [line(0, "1e400"), line(1, "5e-324")];
+    let trail = trail(&lines.each_ref().map(String::as_str));
     assert_eq!(auditx(&["query", "--strict", "--count"], trail.path()).out, "2\n");
     let tail = auditx(&["tail", "-n", "10", "-o", "ndjson"], trail.path());
     assert_eq!((tail.out.lines().count(), tail.err.as_str()), (2, ""));
@@ -89,7 +98,7 @@ fn an_amount_of_any_size_is_read_by_every_command() {
 }
 
 #[test]
-fn hostile_fields_are_harmless() {
+fn hostile_fields_are_escaped() {
     let trail = hostile_trail();
     let shown = auditx(&["query", "-o", "diff", "nested"], trail.path()).out;
     assert!(shown.contains(r"=x\u{202e}: 1 → \u{1b}2"), "{shown}");

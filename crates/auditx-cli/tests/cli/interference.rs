@@ -1,4 +1,4 @@
-//! A trail whose files another process renames, removes and replaces while it is recorded into, read by the command.
+//! Tests of reading a trail whose files another process renames, removes and replaces during recording.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use auditx_tests::random::Random;
 
 const ROUNDS: u64 = 200;
 
-/// Set in the process that records: the directory, and the number of the round.
+/// Environment variable of the recording process: the number of the round and the directory.
 const RECORDER: &str = "AUDITX_TEST_RECORDER";
 
 fn recorder(directory: &Path, round: u64) -> Command {
@@ -18,7 +18,7 @@ fn recorder(directory: &Path, round: u64) -> Command {
     command
 }
 
-/// Does nothing unless another test starts it as a process of its own.
+/// Does nothing unless another test starts it as a separate process.
 #[test]
 fn the_process_that_records() {
     if let Ok(text) = std::env::var(RECORDER) {
@@ -28,7 +28,7 @@ fn the_process_that_records() {
 }
 
 #[test]
-fn what_was_durable_is_read_or_refused_whatever_two_hundred_interferences_do() {
+fn durable_lines_survive_interference_or_are_reported() {
     let auditx = Path::new(env!("CARGO_BIN_EXE_auditx"));
     let mut interference = Interference::new(recorder, auditx, Random::seeded());
     for _ in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! `auditx keygen` and `auditx key`: making, showing and replacing what signs a trail.
+//! Tests of `auditx keygen` and `auditx key`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ fn keygen(path: &Path) -> Ended {
 }
 
 #[test]
-fn a_new_key_is_printed_or_kept_in_a_file_for_nobody_else() {
+fn a_new_key_is_printed_or_written_to_a_private_file() {
     let printed = ended(&mut without_trail(&["keygen"]));
     assert_eq!((printed.status, printed.err.as_str()), (Some(0), ""));
     assert!(printed.out.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{}", printed.out);
@@ -39,30 +39,34 @@ fn a_new_key_is_printed_or_kept_in_a_file_for_nobody_else() {
 
     let again = keygen(&path);
     assert_eq!((again.status, again.out.as_str()), (Some(2), ""));
-    assert!(again.err.contains("is there already"), "{}", again.err);
-    assert_eq!(fs::read_to_string(&path).unwrap(), pem, "a key is never written over");
+    assert!(again.err.contains("already exists"), "{}", again.err);
+    assert_eq!(fs::read_to_string(&path).unwrap(), pem, "a key is never overwritten");
     let nowhere = keygen(&directory.path().join("none/audit.pem"));
     assert_eq!(nowhere.status, Some(2));
     assert!(nowhere.err.starts_with("auditx: cannot write "), "{}", nowhere.err);
 }
 
 #[test]
-fn the_key_alone_is_shown_on_standard_output_and_what_it_is_worth_beside_it() {
+fn standard_output_contains_only_the_key() {
     let trail = closed(1);
     let show = auditx(&["key", "show"], trail.path());
     assert_eq!(show.status, Some(0));
     let key: VerifierKey = show.out.trim_end().parse().unwrap();
     let logger = logger(trail.path());
     assert_eq!(key, logger.verifier_key().unwrap());
-    assert!(show.err.contains("named in line 0") && show.err.contains("by another way"), "{}", show.err);
+    assert!(
+        show.err.contains("named in line 0") && show.err.contains("through another channel"),
+        "{}",
+        show.err
+    );
 
     let nothing = auditx(&["key", "show"], directory().path());
     assert_eq!((nothing.status, nothing.out.as_str()), (Some(2), ""));
-    assert!(nothing.err.starts_with("auditx: there is no checkpoint of a trail"), "{}", nothing.err);
+    assert!(nothing.err.starts_with("auditx: there is no checkpoint in the directory"), "{}", nothing.err);
 }
 
 #[test]
-fn a_key_can_be_shown_though_the_record_that_named_it_was_retired() {
+fn a_key_is_shown_after_its_record_was_retired() {
     let trail = closed(100);
     let key = shown(trail.path());
     assert_eq!(auditx(&["retire", "--keep", "0"], trail.path()).status, Some(0));
@@ -70,7 +74,7 @@ fn a_key_can_be_shown_though_the_record_that_named_it_was_retired() {
 }
 
 #[test]
-fn a_rotated_key_signs_from_then_on_and_both_are_told() {
+fn a_rotated_key_signs_and_both_keys_are_printed() {
     let trail = closed(1);
     let old = shown(trail.path());
     let rotated = auditx(&["key", "rotate"], trail.path());
@@ -79,10 +83,10 @@ fn a_rotated_key_signs_from_then_on_and_both_are_told() {
     assert_ne!(old, new);
     assert!(rotated.out.contains(&old) && rotated.out.contains(&new), "{}", rotated.out);
     let show = auditx(&["key", "show"], trail.path());
-    assert!(show.err.contains(&format!("Before that, from line 0: {old}")), "{}", show.err);
+    assert!(show.err.contains(&format!("Previous key, from line 0: {old}")), "{}", show.err);
     assert!(!show.err.contains("NOT"), "{}", show.err);
 
-    // The application goes on without a word about it.
+    // The application needs no change.
     let logger = logger(trail.path());
     record(&logger, 1);
     logger.close(PATIENCE).unwrap();
@@ -95,7 +99,7 @@ fn a_rotated_key_signs_from_then_on_and_both_are_told() {
 }
 
 #[test]
-fn a_key_that_is_kept_elsewhere_is_replaced_by_one_that_is_kept_elsewhere() {
+fn a_key_outside_of_the_trail_is_not_replaced_by_one_inside() {
     let trail = directory();
     let keys = directory();
     let [first, second] = ["first.pem", "second.pem"].map(|name| keys.path().join(name));
@@ -114,10 +118,10 @@ fn a_key_that_is_kept_elsewhere_is_replaced_by_one_that_is_kept_elsewhere() {
     };
     let unsaid = rotate(&[]);
     assert_eq!(unsaid.status, Some(2));
-    assert!(unsaid.err.contains("say with --to"), "{}", unsaid.err);
+    assert!(unsaid.err.contains("with --to"), "{}", unsaid.err);
     let same = rotate(&["--to", &first]);
     assert_eq!(same.status, Some(2));
-    assert!(same.err.contains("signs already"), "{}", same.err);
+    assert!(same.err.contains("already the signing key"), "{}", same.err);
     let wrong = rotate(&["--to", "nowhere"]);
     assert_eq!(wrong.status, Some(2));
     assert!(wrong.err.contains("`file:PATH`"), "{}", wrong.err);
@@ -129,7 +133,7 @@ fn a_key_that_is_kept_elsewhere_is_replaced_by_one_that_is_kept_elsewhere() {
 }
 
 #[test]
-fn a_trail_in_use_or_none_at_all_is_left_alone() {
+fn a_trail_in_use_or_missing_is_not_changed() {
     let trail = directory();
     let holder = logger(trail.path());
     let before = active_lines(trail.path());
@@ -149,7 +153,7 @@ fn a_trail_in_use_or_none_at_all_is_left_alone() {
         let nothing = auditx(arguments, empty.path());
         assert_eq!((nothing.status, nothing.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(nothing.err.starts_with("auditx: no audit trail in "), "{}", nothing.err);
-        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing is made");
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing is created");
     }
     assert_eq!(active_lines(trail.path()), before);
     drop(holder);

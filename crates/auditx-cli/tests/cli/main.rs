@@ -1,4 +1,4 @@
-//! The command as people and programs call it: the real binary, on real trails, in pipes and on a terminal.
+//! Tests of the command `auditx`: the binary, on real trails, in pipes and on a terminal.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! `auditx man` and `auditx completions`: made from the flags, and never stale.
+//! Tests of `auditx man` and `auditx completions`.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::program::{ended, without_trail};
 use crate::trail::directory;
 
 #[test]
-fn the_document_about_the_command_says_what_the_command_says() {
+fn docs_cli_md_is_up_to_date() {
     let made = ended(&mut without_trail(&["man", "--markdown"]));
     assert_eq!((made.status, made.err.as_str()), (Some(0), ""));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CLI.md");
@@ -19,7 +19,7 @@ fn the_document_about_the_command_says_what_the_command_says() {
 }
 
 #[test]
-fn every_command_that_is_shown_has_a_page() {
+fn every_visible_command_has_a_manual_page() {
     let out = directory();
     let place = out.path().join("man1");
     let made = ended(&mut without_trail(&["man", "--out", place.to_str().unwrap()]));
@@ -31,7 +31,7 @@ fn every_command_that_is_shown_has_a_page() {
 }
 
 #[test]
-fn each_shell_gets_what_it_needs_to_complete() {
+fn every_shell_has_a_completion_script() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = ended(&mut without_trail(&["completions", shell]));
         assert_eq!(script.status, Some(0), "{shell}");

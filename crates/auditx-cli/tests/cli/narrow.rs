@@ -1,4 +1,4 @@
-//! Terminals of every width, and pipes.
+//! Tests of output on narrow terminals and in pipes.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -6,7 +6,7 @@ use crate::program::{command, ended, on_terminal};
 use crate::shop::{SHOP, golden, hostile_trail, trail_of};
 use crate::trail::directory;
 
-/// What a terminal of this width shows.
+/// Returns what a terminal of this width shows.
 fn on(arguments: &[&str], columns: u16) -> String {
     let shop = trail_of(SHOP);
     let (status, shown) = on_terminal(command(arguments, shop.path()).env("NO_COLOR", "1"), columns);
@@ -50,7 +50,7 @@ fn the_demo_fits_a_narrow_terminal() {
 }
 
 #[test]
-fn a_description_is_seen_in_every_width() {
+fn descriptions_are_shown_at_every_width() {
     for columns in [20, 40, 60, 80, 200] {
         let words = on(&["query"], columns).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("User login") && words.contains("ရောင်းချမှု"), "{columns}: {words}");
@@ -58,14 +58,14 @@ fn a_description_is_seen_in_every_width() {
 }
 
 #[test]
-fn a_narrow_table_stays_as_it_is() {
+fn narrow_tables_match_their_golden_files() {
     golden("table-40.txt", &on(&["query"], 40));
     golden("table-20.txt", &on(&["query"], 20));
     golden("stats-40.txt", &on(&["stats", "--by", "user,module", "--sum", "amount"], 40));
 }
 
 #[test]
-fn a_pipe_is_as_wide_as_columns_says_or_has_room_for_every_column() {
+fn a_pipe_has_the_width_of_columns_or_120() {
     let shop = trail_of(SHOP);
     let table = |columns: Option<&str>| {
         let mut query = command(&["query", "-o", "table"], shop.path());
@@ -78,16 +78,16 @@ fn a_pipe_is_as_wide_as_columns_says_or_has_room_for_every_column() {
     }
     let without = table(None);
     assert_eq!(without, table(Some("120")));
-    assert_eq!(without, table(Some("wide")), "what is no number is no width");
+    assert_eq!(without, table(Some("wide")), "an invalid COLUMNS is ignored");
 }
 
 #[test]
-fn what_could_steer_a_terminal_is_harmless_in_narrow_ones() {
+fn hostile_text_on_narrow_terminals_is_escaped() {
     let trail = hostile_trail();
     for columns in [20, 40] {
         let (_, shown) = on_terminal(command(&["query"], trail.path()).env("NO_COLOR", "1"), columns);
         assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{9b}', '\u{7f}', '\u{0}']), "{shown:?}");
-        assert!(shown.lines().count() < 100, "a long description goes over a few lines");
+        assert!(shown.lines().count() < 100, "a long description takes only a few lines");
         assert!(shown.lines().all(|line| line.width() <= usize::from(columns)), "{shown}");
     }
 }

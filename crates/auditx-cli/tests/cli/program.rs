@@ -1,4 +1,4 @@
-//! Running the binary to its end, in pipes or on a terminal.
+//! Runs the binary in pipes or on a terminal.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// How a call ended.
+/// The exit status and output of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: Option<i32>,
@@ -17,7 +17,7 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Whatever the surroundings of the tests say, the command is not to hear of it.
+/// Environment variables that are removed, so that the environment of the tests does not matter.
 const VARIABLES: [&str; 11] = [
     "NO_COLOR",
     "CLICOLOR",
@@ -32,14 +32,14 @@ const VARIABLES: [&str; 11] = [
     "TZ",
 ];
 
-/// A call about a trail, whose surroundings are the same wherever the tests run.
+/// Returns the command with `--dir`, in an environment that is the same wherever the tests run.
 pub(crate) fn command(arguments: &[&str], directory: &Path) -> Command {
     let mut command = without_trail(arguments);
     command.arg("--dir").arg(directory);
     command
 }
 
-/// The same of a call that is about no trail.
+/// Like [`command`], without `--dir`.
 pub(crate) fn without_trail(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_auditx"));
     for name in VARIABLES {
@@ -49,15 +49,15 @@ pub(crate) fn without_trail(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs to the end, in pipes.
+/// Runs the command in pipes.
 pub(crate) fn auditx(arguments: &[&str], directory: &Path) -> Ended {
     ended(&mut command(arguments, directory))
 }
 
-/// What a reading command says of lines without a checkpoint.
-pub(crate) const NOT_SIGNED: &str = "auditx: nobody signed these lines: there is no checkpoint beside them\n";
+/// The warning of reading commands about lines without a checkpoint.
+pub(crate) const NOT_SIGNED: &str = "auditx: there is no checkpoint: these lines are not signed\n";
 
-/// Without the remark that nobody signed the lines, which is made of every trail that a test wrote by hand.
+/// Runs a command. The warning [`NOT_SIGNED`] is removed, because it is printed for every hand-written trail.
 pub(crate) fn ended(command: &mut Command) -> Ended {
     let Ended { status, out, err } = ended_with_remarks(command);
     Ended { status, out, err: err.replace(NOT_SIGNED, "") }
@@ -72,20 +72,20 @@ pub(crate) fn ended_with_remarks(command: &mut Command) -> Ended {
     }
 }
 
-/// Runs to the end with this on standard input.
+/// Runs a command with this standard input.
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Ended {
     let mut file = tempfile::tempfile().expect("a file without a name");
     file.write_all(input).and_then(|()| file.rewind()).expect("the file holds the input");
     ended(command.stdin(file))
 }
 
-/// Runs on a terminal of this width and gives what it showed there.
+/// Runs a command on a terminal of this width and returns what it printed there.
 pub(crate) fn on_terminal(command: &mut Command, columns: u16) -> (Option<i32>, String) {
     let (terminal, other_end) = terminal(columns);
     shown_on(terminal, command.stdout(other_end).stderr(Stdio::null()))
 }
 
-/// Runs with a person at a terminal who answers every question with this, and gives what they saw.
+/// Runs a command on a terminal with `answer` as input, and returns what it printed.
 pub(crate) fn asked_on_terminal(command: &mut Command, answer: &str) -> (Option<i32>, String) {
     let (mut terminal, other_end) = terminal(80);
     terminal.write_all(answer.as_bytes()).expect("the terminal takes what is typed");
@@ -93,7 +93,7 @@ pub(crate) fn asked_on_terminal(command: &mut Command, answer: &str) -> (Option<
     shown_on(terminal, command.stdin(input).stderr(errors).stdout(other_end))
 }
 
-/// A terminal: the end where a person sits, and the one for the command.
+/// Opens a pseudoterminal and returns the end of the user and the end of the command.
 fn terminal(columns: u16) -> (File, File) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal of ours");
@@ -110,11 +110,11 @@ fn terminal(columns: u16) -> (File, File) {
 
 fn shown_on(mut terminal: File, command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.spawn().expect("the binary runs");
-    // The command still holds the other end: with it the terminal would not end with the child.
+    // The `Command` still holds the other end; reading from the terminal would not end while it is open.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut shown = Vec::new();
     let mut block = [0; 4096];
-    // Reading from a terminal that nobody holds any more is an error, and the end.
+    // Reading from a terminal whose other end is closed fails.
     while let Ok(len @ 1..) = terminal.read(&mut block) {
         shown.extend_from_slice(&block[..len]);
     }

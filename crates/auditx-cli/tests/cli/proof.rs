@@ -1,4 +1,4 @@
-//! `auditx prove`, `check` and `checkpoint`: what leaves a trail, and what it is worth where the trail is not.
+//! Tests of `auditx prove`, `check` and `checkpoint`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::program::{Ended, auditx, command, ended, fed, on_terminal, without_trail};
 use crate::trail::{closed, directory, logger, record, tamper};
 
-/// Another machine: a directory with what was brought along, and nothing else.
+/// Another machine: a directory with the key and proofs, without the trail.
 struct Elsewhere {
     directory: TempDir,
     key: String,
@@ -34,7 +34,7 @@ impl Elsewhere {
     }
 }
 
-/// The text of a proof with one character of its `extra` line exchanged.
+/// Returns the proof with one changed character in its `extra` line.
 fn altered(proof: &str) -> String {
     let at = proof.find("\nextra ").unwrap() + 40;
     let other = if proof.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -42,7 +42,7 @@ fn altered(proof: &str) -> String {
 }
 
 #[test]
-fn a_line_is_proved_on_another_machine_with_nothing_but_the_key() {
+fn a_proof_is_checked_with_only_the_key() {
     let trail = closed(100);
     let elsewhere = Elsewhere::with_key_of(trail.path());
     let stored = auditx(&["tail", "-n", "1000", "-o", "raw"], trail.path()).out;
@@ -69,7 +69,7 @@ fn a_line_is_proved_on_another_machine_with_nothing_but_the_key() {
 }
 
 #[test]
-fn a_key_is_taken_as_a_text_or_from_a_file_and_a_proof_from_standard_input() {
+fn keys_are_read_from_files_and_proofs_from_standard_input() {
     let trail = closed(1);
     let elsewhere = Elsewhere::with_key_of(trail.path());
     let proof = auditx(&["prove", "2"], trail.path()).out;
@@ -90,21 +90,25 @@ fn a_key_is_taken_as_a_text_or_from_a_file_and_a_proof_from_standard_input() {
     assert!(missing.err.starts_with("auditx: cannot read none: "), "{}", missing.err);
     let wrong = fed(&mut without_trail(&["check", "-", "--key", "none"]), proof.as_bytes());
     assert_eq!(wrong.status, Some(2));
-    assert!(wrong.err.starts_with("auditx: \"none\" is no verifier key like "), "{}", wrong.err);
+    assert!(
+        wrong.err.starts_with("auditx: invalid verifier key \"none\": expected one like "),
+        "{}",
+        wrong.err
+    );
     let none = ended(&mut without_trail(&["check", "proof"]));
     assert_eq!(none.status, Some(2));
     assert!(none.err.contains("--key <VKEY>"), "{}", none.err);
 }
 
 #[test]
-fn what_was_altered_or_signed_by_somebody_else_proves_nothing_and_what_is_no_proof_cannot_be_checked() {
+fn altered_foreign_and_malformed_proofs_are_rejected() {
     let trail = closed(10);
     let elsewhere = Elsewhere::with_key_of(trail.path());
     let proof = auditx(&["prove", "5"], trail.path()).out;
     let wrong = elsewhere.check(&altered(&proof), &[]);
     assert_eq!((wrong.status, wrong.err.as_str()), (Some(1), ""));
     assert!(wrong.out.starts_with("Not proved: "), "{}", wrong.out);
-    assert_eq!(wrong.out.lines().count(), 1, "what is not proved is not shown as if it were");
+    assert_eq!(wrong.out.lines().count(), 1, "an unproved line must not be printed");
 
     let other = Elsewhere::with_key_of(closed(1).path());
     let stranger = other.check(&proof, &[]);
@@ -117,15 +121,15 @@ fn what_was_altered_or_signed_by_somebody_else_proves_nothing_and_what_is_no_pro
     for text in ["", "nonsense\n", &proof[..proof.len() / 2]] {
         let broken = elsewhere.check(text, &[]);
         assert_eq!((broken.status, broken.out.as_str()), (Some(2), ""), "{text}");
-        assert!(broken.err.starts_with("auditx: this is no "), "{}", broken.err);
+        assert!(broken.err.starts_with("auditx: not a proof: "), "{}", broken.err);
     }
     let long = elsewhere.check(&"x".repeat(2_000_000), &[]);
     assert_eq!(long.status, Some(2));
-    assert!(long.err.contains("longer than anything"), "{}", long.err);
+    assert!(long.err.contains("longer than 1 MiB"), "{}", long.err);
 }
 
 #[test]
-fn there_is_no_proof_for_a_line_that_is_not_there_or_was_altered_and_no_trail_without_a_word() {
+fn missing_and_altered_lines_have_no_proof() {
     let trail = closed(10);
     let none = auditx(&["prove", "1000"], trail.path());
     assert_eq!((none.status, none.out.as_str()), (Some(2), ""));
@@ -141,7 +145,7 @@ fn there_is_no_proof_for_a_line_that_is_not_there_or_was_altered_and_no_trail_wi
     let empty = directory();
     let nothing = auditx(&["prove", "0"], empty.path());
     assert_eq!(nothing.status, Some(2));
-    assert!(nothing.err.starts_with("auditx: there is no checkpoint of a trail"), "{}", nothing.err);
+    assert!(nothing.err.starts_with("auditx: there is no checkpoint in the directory"), "{}", nothing.err);
     let missing = auditx(&["prove", "0"], &empty.path().join("none"));
     assert_eq!(missing.status, Some(2));
     assert!(missing.err.starts_with("auditx: there is no such directory"), "{}", missing.err);
@@ -151,7 +155,7 @@ fn there_is_no_proof_for_a_line_that_is_not_there_or_was_altered_and_no_trail_wi
 }
 
 #[test]
-fn growth_since_a_saved_checkpoint_is_proved_on_another_machine() {
+fn growth_since_a_saved_checkpoint_is_proved() {
     let trail = closed(40);
     let elsewhere = Elsewhere::with_key_of(trail.path());
     let note = elsewhere.path("note");
@@ -187,11 +191,11 @@ fn growth_since_a_saved_checkpoint_is_proved_on_another_machine() {
     assert_eq!(both.out, proof);
     let backwards = auditx(&["prove", "--consistency", newer, note], trail.path());
     assert_eq!((backwards.status, backwards.out.as_str()), (Some(2), ""));
-    assert!(backwards.err.contains("is no earlier state of one of"), "{}", backwards.err);
+    assert!(backwards.err.contains("is not an earlier state of one of"), "{}", backwards.err);
 }
 
 #[test]
-fn a_saved_checkpoint_that_knows_more_than_the_trail_is_kept() {
+fn a_newer_saved_checkpoint_is_not_replaced() {
     let trail = closed(1);
     let elsewhere = directory();
     let note = elsewhere.path().join("note");
@@ -203,7 +207,7 @@ fn a_saved_checkpoint_that_knows_more_than_the_trail_is_kept() {
     fs::write(auditx_core::checkpoint_path(trail.path()), &earlier).unwrap();
     let back = save();
     assert_eq!((back.status, back.out.as_str()), (Some(1), ""));
-    assert!(back.err.contains("the trail was taken back") && back.err.contains("--known"), "{}", back.err);
+    assert!(back.err.contains("the trail was rolled back") && back.err.contains("--known"), "{}", back.err);
     assert_eq!(fs::read_to_string(&note).unwrap(), later);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "no temporary file is left");
 
@@ -213,14 +217,14 @@ fn a_saved_checkpoint_that_knows_more_than_the_trail_is_kept() {
     let nowhere = elsewhere.path().join("none/note");
     let stale = auditx(&["checkpoint", "--save", nowhere.to_str().unwrap()], trail.path());
     assert_eq!(stale.status, Some(2));
-    assert!(stale.err.contains("the latest here names fewer"), "{}", stale.err);
+    assert!(stale.err.contains("the latest checkpoint names fewer"), "{}", stale.err);
     let nowhere = auditx(&["checkpoint", "--save", nowhere.to_str().unwrap()], closed(1).path());
     assert_eq!(nowhere.status, Some(2));
     assert!(nowhere.err.starts_with("auditx: cannot write "), "{}", nowhere.err);
 }
 
 #[test]
-fn a_checkpoint_fits_a_terminal_and_what_an_entry_says_cannot_steer_it() {
+fn checkpoints_and_proved_lines_are_safe_on_a_terminal() {
     let trail = directory();
     let logger = logger(trail.path());
     logger.log("a \u{202e} b").record().unwrap();

@@ -1,4 +1,4 @@
-//! `auditx query`: which entries it finds, and how each form of output shows them.
+//! Tests of `auditx query`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -12,7 +12,7 @@ use crate::program::{auditx, command, ended, on_terminal};
 use crate::shop::{HOSTILE_ENTRIES, HOSTILE_OTHERS, SHOP, golden, hostile_trail, trail_of};
 use crate::trail::{closed, directory, logger, parsed, record};
 
-/// The numbers of what is found; the origin's line has none.
+/// Returns the seqs of the entries found; `None` for the legacy line.
 fn found(arguments: &[&str]) -> Vec<Option<u64>> {
     let shop = trail_of(SHOP);
     let query = auditx(&[&["query"], arguments].concat(), shop.path());
@@ -26,7 +26,7 @@ fn seqs(arguments: &[&str]) -> Vec<u64> {
 }
 
 #[test]
-fn a_table_fits_its_terminal_with_colours_and_without() {
+fn a_table_fits_the_terminal() {
     let shop = trail_of(SHOP);
     for columns in [80, 160] {
         let (status, colours) = on_terminal(&mut command(&["query"], shop.path()), columns);
@@ -41,7 +41,7 @@ fn a_table_fits_its_terminal_with_colours_and_without() {
 }
 
 #[test]
-fn a_table_in_a_pipe_has_a_width_of_its_own_and_colours_only_on_demand() {
+fn a_table_in_a_pipe_has_colours_only_on_demand() {
     let shop = trail_of(SHOP);
     let table = auditx(&["query", "-o", "table"], shop.path());
     golden("table-120.txt", &table.out);
@@ -51,7 +51,7 @@ fn a_table_in_a_pipe_has_a_width_of_its_own_and_colours_only_on_demand() {
 }
 
 #[test]
-fn each_form_says_the_same_entries() {
+fn every_format_shows_the_same_entries() {
     let shop = trail_of(SHOP);
     let form = |name: &str| auditx(&["query", "-o", name], shop.path()).out;
     assert_eq!(form("raw"), SHOP);
@@ -66,7 +66,7 @@ fn each_form_says_the_same_entries() {
 }
 
 #[test]
-fn fields_are_picked_in_each_form_that_has_fields() {
+fn fields_are_selected_in_every_format_with_fields() {
     let shop = trail_of(SHOP);
     let picked = |form: &str, fields: &str| {
         auditx(&["query", "SI-2026-0042", "-o", form, "--fields", fields], shop.path())
@@ -78,7 +78,8 @@ fn fields_are_picked_in_each_form_that_has_fields() {
     assert_eq!(picked("csv", "seq,amount").out, "seq,amount\r\n1,1250000.10\r\n");
     assert_eq!(
         picked("csv", "ref,metadata.party,meta.party,company").out,
-        "ref,metadata.party,meta.party,company\r\nSI-2026-0042,Golden Trading Co.,Golden Trading Co.,CO-001\r\n"
+        "ref,metadata.party,meta.party,company\r\n\
+         SI-2026-0042,Golden Trading Co.,Golden Trading Co.,CO-001\r\n"
     );
     assert_eq!(picked("ndjson", "ref,ip,time").out.lines().count(), 1);
     let unknown = picked("csv", "compnay");
@@ -94,7 +95,7 @@ fn fields_are_picked_in_each_form_that_has_fields() {
 }
 
 #[test]
-fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
+fn flags_are_literal_and_combine_with_or_and_and() {
     assert_eq!(seqs(&["--user", "admin", "--user", "attacker"]), [0, 1, 2, 3, 4]);
     assert_eq!(seqs(&["--user", "admin", "--module", "sales"]), [1]);
     assert_eq!(seqs(&["--failed"]), [3, 4]);
@@ -110,10 +111,7 @@ fn flags_are_literal_their_repetition_is_or_and_different_ones_are_and() {
     let pattern = auditx(&["query", "--ref", "SI-*"], shop.path());
     assert_eq!((pattern.status, pattern.out.as_str()), (Some(1), ""), "a flag has no patterns");
     let messages: Vec<&str> = pattern.err.lines().collect();
-    assert_eq!(
-        messages[0],
-        "auditx: warning: --ref takes SI-* as it is: a pattern is asked for with ref:SI-*"
-    );
+    assert_eq!(messages[0], "auditx: warning: --ref matches SI-* literally: for a pattern, use ref:SI-*");
     assert!(messages[1].starts_with("auditx: nothing found in "), "{}", pattern.err);
 }
 
@@ -129,23 +127,26 @@ fn an_address_may_be_a_network() {
 }
 
 #[test]
-fn a_question_that_cannot_mean_what_it_says_is_answered_with_a_warning() {
+fn a_query_that_is_probably_wrong_causes_a_warning() {
     let shop = trail_of(SHOP);
     for (arguments, warning) in [
-        (&["user=admin"][..], "user=admin is looked for as a word: the field is asked for with user:admin"),
+        (&["user=admin"][..], "user=admin is searched for as a word: to match the field, write user:admin"),
         (
             &["amount:>1,000"],
-            "amount:>1,000 asks for 1 or 000: a comma means OR, and one number is amount:>1000",
+            "amount:>1,000 matches 1 or 000: a comma means OR; for one number, write amount:>1000",
         ),
-        (&["--user", ""], "--user '' asks for entries without one: is a variable of the shell empty?"),
+        (
+            &["--user", ""],
+            "--user '' matches entries in which the field is empty: is a shell variable unset?",
+        ),
         (
             &["--since", "2026-11-25", "until:2026-11-24"],
-            "nothing can be found: since 2026-11-25T00:00:00.000000Z",
+            "no entry can match: since 2026-11-25T00:00:00.000000Z",
         ),
-        (&["--since", "2026-11-25", "--until", "2026-11-25"], "nothing can be found: since"),
+        (&["--since", "2026-11-25", "--until", "2026-11-25"], "no entry can match: since"),
         (
             &["--user", "admin", "user:clerk"],
-            "nothing can be found: no entry is user:clerk and user:admin at once",
+            "no entry can match both user:clerk and user:admin: to match either, write OR",
         ),
     ] {
         for command in ["query", "stats", "export", "fields"] {
@@ -182,7 +183,7 @@ fn entries_are_sorted_by_a_field() {
 }
 
 #[test]
-fn the_exit_status_says_whether_something_was_found() {
+fn the_exit_status_tells_whether_entries_were_found() {
     let shop = trail_of(SHOP);
     let status = |arguments: &[&str]| auditx(&[&["query"], arguments].concat(), shop.path());
     assert_eq!(status(&["--count"]).out, "10\n");
@@ -204,7 +205,7 @@ fn the_exit_status_says_whether_something_was_found() {
 }
 
 #[test]
-fn around_a_line_stands_what_happened_then_and_what_has_something_in_common() {
+fn around_shows_entries_near_a_line_or_time() {
     assert_eq!(seqs(&["--around", "2", "--window", "2m"]), [1, 2]);
     assert_eq!(seqs(&["--around", "1", "--same", "session"]), [0, 1, 2]);
     assert_eq!(seqs(&["--around", "4", "--window", "1s", "--same", "user"]), [3, 4]);
@@ -216,21 +217,21 @@ fn around_a_line_stands_what_happened_then_and_what_has_something_in_common() {
         assert_eq!(query.status, Some(2));
         query.err
     };
-    assert!(error(&["99"]).contains("there is no line 99"));
+    assert!(error(&["99"]).contains("has no line 99"));
     assert!(error(&["3", "--same", "session"]).contains("line 3 has no session_id"));
-    assert!(error(&["today", "--same", "user"]).contains("--same needs the number of a line"));
+    assert!(error(&["today", "--same", "user"]).contains("--same needs a line number"));
     let marked = auditx(&["query", "--around", "2", "--window", "2m", "-o", "table"], shop.path()).out;
     assert!(marked.lines().last().unwrap().starts_with("      >2  2026-11-24"), "{marked}");
 }
 
 #[test]
-fn periods_begin_with_their_first_moment_and_end_before_their_last() {
+fn a_period_includes_its_start_and_excludes_its_end() {
     assert_eq!(seqs(&["--since", "2026-11-24T15:31:00Z", "--until", "2026-11-25"]), [2, 3]);
     assert_eq!(seqs(&["--until", "2026-11-24T15:31:00Z"]), [0, 1]);
 }
 
 #[test]
-fn what_is_more_than_asked_for_is_told_with_how_to_go_on() {
+fn a_limited_search_prints_a_cursor_to_continue() {
     let directory = closed(300);
     let mut all = Vec::new();
     let mut after: Option<String> = None;
@@ -249,7 +250,7 @@ fn what_is_more_than_asked_for_is_told_with_how_to_go_on() {
 }
 
 #[test]
-fn compressed_segments_and_a_trail_that_is_being_written_are_read_alike() {
+fn compressed_segments_and_open_trails_are_read() {
     let directory = directory();
     let logger = logger(directory.path());
     record(&logger, 150);
@@ -266,7 +267,7 @@ fn compressed_segments_and_a_trail_that_is_being_written_are_read_alike() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_place_and_with_strict_it_is_an_error() {
+fn unreadable_lines_are_reported_and_errors_with_strict() {
     let trail = hostile_trail();
     let query = auditx(&["query", "--count", "--strict"], trail.path());
     assert_eq!(query.status, Some(2));
@@ -285,12 +286,13 @@ fn what_cannot_be_read_is_told_with_its_place_and_with_strict_it_is_an_error() {
 }
 
 #[test]
-fn nothing_that_an_entry_says_is_harmful_in_any_form() {
+fn hostile_entries_are_escaped_in_every_format() {
     let trail = hostile_trail();
     let check = |form: &str, out: &str| {
         let mut harmful = out.chars().filter(|c| {
             c.is_control() && !matches!(c, '\n' | '\r')
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{feff}')
+                || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         });
         assert_eq!(harmful.next(), None, "{form}: {out:?}");
     };
@@ -315,7 +317,7 @@ fn nothing_that_an_entry_says_is_harmful_in_any_form() {
 }
 
 #[test]
-fn a_formula_in_a_csv_is_text() {
+fn formulas_in_csv_are_text() {
     let trail = hostile_trail();
     let csv = auditx(
         &["query", "mallory OR cmd", "-o", "csv", "--fields", "description,user,entity_id,amount"],
@@ -329,7 +331,7 @@ fn a_formula_in_a_csv_is_text() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_it_quietly() {
+fn a_closed_pipe_ends_the_command_quietly() {
     let directory = closed(300);
     for form in ["ndjson", "table", "json", "csv", "diff", "raw"] {
         let mut query = command(&["query", "-o", form], directory.path())
@@ -360,5 +362,5 @@ fn an_unreadable_segment_makes_the_answer_an_error() {
     fs::write(&sealed, &bytes[..bytes.len() / 2]).unwrap();
     let query = ended(&mut command(&["query", "--no-index", "--count"], directory.path()));
     assert_eq!(query.status, Some(2));
-    assert!(query.err.contains("the answer is not whole"), "{}", query.err);
+    assert!(query.err.contains("the result is incomplete"), "{}", query.err);
 }

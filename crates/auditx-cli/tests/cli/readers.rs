@@ -1,4 +1,4 @@
-//! Reading commands change nothing, and say what is missing, altered, doubled or not signed.
+//! Tests that reading commands change nothing and report missing, altered, duplicate and unsigned lines.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -17,7 +17,7 @@ use auditx_tests::deadline::{PATIENCE, wait_until};
 
 use crate::trail::{copied, directory, files, logger};
 
-/// A trail of several indexed segments that was closed in order. Every third entry is of the user `admin`.
+/// Creates a closed trail of several indexed segments. Every third entry has the user `admin`.
 fn trail(compression: Compression) -> TempDir {
     let directory = directory();
     let config = Config::new(directory.path()).max_file_bytes(65_536).compression(compression);
@@ -43,7 +43,7 @@ fn count(directory: &Path, arguments: &[&str]) -> Ended {
     auditx(&[&["query", "--count"], arguments].concat(), directory)
 }
 
-/// Every reading command that may be asked about `admin`.
+/// Runs every reading command that can select the user `admin`.
 fn commands(directory: &Path) -> Vec<(&'static str, Ended)> {
     let zip = directory.with_extension("zip");
     let zip = zip.to_str().unwrap();
@@ -64,7 +64,7 @@ fn index_of(directory: &Path, number: usize) -> PathBuf {
     directory.join(format!(".auditx/index/{first_seq:020}.idx"))
 }
 
-/// XXH64 of everything before it ends an index: a forger computes it again.
+/// Recomputes the XXH64 at the end of an index, as a forger would.
 fn sign_again(index: &mut [u8]) {
     let (body, checksum) = index.split_at_mut(index.len() - 8);
     checksum.copy_from_slice(&xxhash_rust::xxh64::xxh64(body, 0).to_le_bytes());
@@ -78,7 +78,7 @@ fn a_forged_index_hides_no_entry() {
         let mut forged = fs::read(&path).unwrap();
         let blocks = u32::from_le_bytes(forged[20..24].try_into().unwrap());
         assert_eq!(blocks, 1);
-        // Its filter says that no value is there, its times that everything is long ago.
+        // The filter contains no value, and the times exclude every entry.
         let filter = 104 + 44;
         let len = u32::from_le_bytes(forged[144..148].try_into().unwrap()) as usize * 32;
         forged[filter..filter + len].fill(0);
@@ -110,7 +110,7 @@ fn a_forged_index_hides_no_entry() {
 }
 
 #[test]
-fn a_line_that_was_altered_is_said_by_every_command_whatever_its_index() {
+fn every_command_reports_an_altered_line() {
     for (compression, is_active) in [(Compression::None, false), (Compression::None, true)] {
         let trail = trail(compression);
         let path = if is_active {
@@ -125,13 +125,13 @@ fn a_line_that_was_altered_is_said_by_every_command_whatever_its_index() {
                 continue;
             }
             assert_eq!(ended.status, Some(2), "{name}: {}", ended.err);
-            assert!(ended.err.contains("not what was signed"), "{name}: {}", ended.err);
+            assert!(ended.err.contains("does not match what was signed"), "{name}: {}", ended.err);
         }
     }
 }
 
 #[test]
-fn lines_that_are_missing_are_said_by_every_command() {
+fn every_command_reports_missing_lines() {
     type Tamper = fn(&Path);
     let tamperings: [(&str, Tamper); 5] = [
         ("a segment in the middle", |path| fs::remove_file(&sealed_segments(path).unwrap()[1].path).unwrap()),
@@ -163,7 +163,7 @@ fn lines_that_are_missing_are_said_by_every_command() {
 }
 
 #[test]
-fn lines_that_come_twice_and_a_second_frame_are_said_by_every_command() {
+fn every_command_reports_duplicate_lines_and_frames() {
     type Tamper = fn(&Path);
     let tamperings: [(&str, Compression, Tamper); 3] = [
         ("a copy of a segment under another name", Compression::None, |path| {
@@ -194,7 +194,7 @@ fn lines_that_come_twice_and_a_second_frame_are_said_by_every_command() {
 }
 
 #[test]
-fn a_trail_that_was_rolled_back_below_a_kept_checkpoint_is_said_by_every_command() {
+fn every_command_reports_a_rollback_below_a_checkpoint() {
     let trail = trail(Compression::None);
     let kept = fs::read_dir(auditx_core::checkpoint_history(trail.path())).unwrap();
     let mut kept: Vec<PathBuf> = kept.map(|entry| entry.unwrap().path()).collect();
@@ -207,7 +207,7 @@ fn a_trail_that_was_rolled_back_below_a_kept_checkpoint_is_said_by_every_command
 }
 
 #[test]
-fn lines_without_a_checkpoint_beside_them_are_said_to_be_unsigned() {
+fn lines_without_a_checkpoint_are_reported_as_unsigned() {
     let trail = trail(Compression::None);
     let copy = directory();
     fs::copy(trail.path().join(ACTIVE), copy.path().join(ACTIVE)).unwrap();
@@ -215,19 +215,20 @@ fn lines_without_a_checkpoint_beside_them_are_said_to_be_unsigned() {
     assert_eq!((query.status, query.err.as_str()), (Some(0), NOT_SIGNED));
     let strict = ended_with_remarks(&mut command(&["query", "--count", "--strict"], copy.path()));
     assert_eq!(strict.status, Some(2));
-    // A trail whose checkpoint is gone is no copy.
+    // A trail that lost its checkpoint is not treated as a copy.
     fs::remove_file(checkpoint_path(trail.path())).unwrap();
     let query = count(trail.path(), &[]);
     assert_eq!(query.status, Some(2));
-    assert!(query.err.contains("there is no checkpoint"), "{}", query.err);
+    assert!(query.err.contains("the trail has no checkpoint"), "{}", query.err);
 }
 
 #[test]
-fn rotated_files_of_the_python_package_are_read_and_cannot_be_verified() {
+fn files_of_the_python_package_are_read_but_not_verified() {
     let directory = directory();
     let line = |number: u32| {
         format!(
-            "{{\"timestamp\": \"2026-11-24T09:00:{number:02}+00:00\", \"level\": \"AUDIT\", \"description\": \"n{number}\"}}\n"
+            "{{\"timestamp\": \"2026-11-24T09:00:{number:02}+00:00\", \
+             \"level\": \"AUDIT\", \"description\": \"n{number}\"}}\n"
         )
     };
     let lines = |numbers: std::ops::Range<u32>| numbers.map(line).collect::<String>();
@@ -245,7 +246,7 @@ fn rotated_files_of_the_python_package_are_read_and_cannot_be_verified() {
     assert!(verify.err.contains("Python package"), "{}", verify.err);
 }
 
-/// What a kill leaves of a trail whose last three entries no checkpoint names yet: a copy of the files while it is open.
+/// Copies the files of an open trail whose last three entries no checkpoint covers, as after a kill.
 fn killed() -> TempDir {
     let directory = directory();
     let seldom = Cadence::new(Duration::from_secs(3_600), 1_000_000);
@@ -258,7 +259,7 @@ fn killed() -> TempDir {
 }
 
 #[test]
-fn what_somebody_appended_to_the_trail_of_a_killed_process_is_shown_as_unsigned_and_nothing_signs_it() {
+fn a_line_appended_after_a_kill_stays_unsigned() {
     let trail = killed();
     let active = trail.path().join(ACTIVE);
     let text = fs::read_to_string(&active).unwrap();
@@ -295,7 +296,7 @@ fn what_somebody_appended_to_the_trail_of_a_killed_process_is_shown_as_unsigned_
 }
 
 #[test]
-fn what_verify_calls_broken_can_be_set_aside_though_it_opens() {
+fn a_broken_trail_that_opens_can_be_replaced() {
     let trail = trail(Compression::None);
     let sealed = &sealed_segments(trail.path()).unwrap()[1].path;
     let text = fs::read_to_string(sealed).unwrap();
@@ -311,7 +312,7 @@ fn what_verify_calls_broken_can_be_set_aside_though_it_opens() {
 }
 
 #[test]
-fn entries_of_security_are_read_from_the_trail_whatever_became_of_the_copy() {
+fn security_entries_are_read_from_the_trail_not_the_copy() {
     let directory = directory();
     let logger = logger(directory.path());
     for number in 0..3 {

@@ -1,4 +1,4 @@
-//! The reading commands on trails that somebody damaged, on a read-only mount, and as another user.
+//! Tests of the reading commands on damaged trails, on a read-only mount, and as another user.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,28 +16,28 @@ use tempfile::TempDir;
 
 use crate::program::{auditx, ended};
 
-/// Damage that found faults while the readers were written.
+/// The seed of damage that found bugs during development.
 const SEED: u64 = 202;
 
-/// Damaged trails; the environment may say another number.
+/// The number of damaged trails, unless the environment sets another.
 const ROUNDS: u64 = 60;
 
-/// Names that number.
+/// The environment variable for that number.
 const ROUNDS_VARIABLE: &str = "AUDITX_TEST_ROUNDS";
 
-/// Set in the process that records: the directory.
+/// The environment variable of the recording process: the directory.
 const RECORDER: &str = "AUDITX_TEST_KILLED_RECORDER";
 
 fn recorder(directory: &Path) -> Command {
     let mut command = Command::new("sh");
-    // Only a shell can make the signal of a limit on files be ignored without unsafe code.
+    // Ignoring SIGXFSZ without unsafe code needs a shell.
     command.args(["-c", "trap '' XFSZ && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
     command.args(["readings::the_process_that_is_killed", "--exact", "--nocapture"]);
     command.env(RECORDER, directory);
     command
 }
 
-/// Does nothing unless another test starts it as a process of its own.
+/// Does nothing unless another test starts it as a separate process.
 #[test]
 fn the_process_that_is_killed() {
     if let Some(directory) = std::env::var_os(RECORDER) {
@@ -50,9 +50,9 @@ fn readings(random: Random) -> Readings {
 }
 
 #[test]
-fn a_damaged_trail_is_read_as_it_was_signed_or_said_to_be_wrong() {
+fn damage_to_a_trail_is_reported_or_has_no_effect() {
     let rounds = std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |text| text.parse().unwrap());
-    // The same damage in every run of the suite; `AUDITX_SEED` asks for another.
+    // The same damage in every run, unless `AUDITX_SEED` is set.
     let random = if std::env::var_os("AUDITX_SEED").is_some() { Random::seeded() } else { Random::of(SEED) };
     let mut readings = readings(random);
     let faults: Vec<String> = (0..rounds).flat_map(|_| readings.round()).collect();
@@ -63,7 +63,7 @@ fn a_damaged_trail_is_read_as_it_was_signed_or_said_to_be_wrong() {
 }
 
 #[test]
-fn reading_commands_leave_every_file_as_it_is() {
+fn reading_commands_change_no_file() {
     let faults =
         readings(Random::of(11)).each_command(|_| (), &|_| Command::new(env!("CARGO_BIN_EXE_auditx")));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -115,7 +115,7 @@ fn reading_commands_work_for_another_user_of_the_group() {
 }
 
 #[test]
-fn what_another_user_may_not_read_is_said() {
+fn a_file_without_permission_is_reported() {
     let readings = readings(Random::of(14));
     let directory = readings.copy_of("erased");
     let sealed = auditx_core::sealed_segments(&*directory).unwrap();
@@ -134,7 +134,7 @@ fn what_another_user_may_not_read_is_said() {
 }
 
 #[test]
-fn a_line_that_nobody_signed_is_shown_as_such_and_stays_unsigned() {
+fn an_unsigned_line_is_shown_and_stays_unsigned() {
     let readings = readings(Random::of(15));
     let directory = readings.copy_of("killed");
     let unsigned = || {
@@ -167,7 +167,7 @@ fn a_line_that_nobody_signed_is_shown_as_such_and_stays_unsigned() {
 }
 
 #[test]
-fn what_is_around_a_line_with_another_time_is_not_believed() {
+fn around_reports_a_line_with_an_altered_time() {
     let readings = readings(Random::of(16));
     let directory = readings.copy_of("erased");
     let lines = auditx_tests::trail::lines(&directory);
@@ -179,10 +179,10 @@ fn what_is_around_a_line_with_another_time_is_not_believed() {
     fs::write(segment, text.replace(&line.text, &line.text.replace(time, other))).unwrap();
     let query = auditx(&["query", "--around", &line.seq.to_string(), "--window", "1s"], &directory);
     assert_eq!(query.status, Some(2), "{query:?}");
-    assert!(query.err.contains("line 200 is not as it was signed"), "{query:?}");
+    assert!(query.err.contains("line 200 differs from what was signed"), "{query:?}");
 }
 
-/// A user who owns nothing.
+/// The id of a user who owns no files.
 const NOBODY: u32 = 65_534;
 
 fn can_mount() -> bool {
@@ -190,7 +190,7 @@ fn can_mount() -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
-/// A copy of the program that any user may start.
+/// Copies the binary to a directory where any user can start it.
 fn reachable_program() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();

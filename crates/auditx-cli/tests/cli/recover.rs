@@ -1,4 +1,4 @@
-//! `auditx recover`: after a crash, and where a trail is not what was signed.
+//! Tests of `auditx recover` after a crash and on a broken trail.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::program::auditx;
 use crate::trail::{active_lines, closed, logger, tamper};
 
 #[test]
-fn a_trail_in_order_has_nothing_to_repair_and_half_a_line_is_kept_aside() {
+fn an_unfinished_line_is_moved_to_a_separate_file() {
     let trail = closed(3);
     let fine = auditx(&["recover"], trail.path());
     assert_eq!((fine.status, fine.err.as_str()), (Some(0), ""));
@@ -27,7 +27,7 @@ fn a_trail_in_order_has_nothing_to_repair_and_half_a_line_is_kept_aside() {
 }
 
 #[test]
-fn a_trail_that_is_not_what_was_signed_is_left_alone_until_the_loss_is_accepted() {
+fn a_broken_trail_is_replaced_only_with_accept_loss() {
     let trail = closed(3);
     let sealed_off = trail.path().join(ACTIVE);
     tamper(&sealed_off, 3);
@@ -45,7 +45,7 @@ fn a_trail_that_is_not_what_was_signed_is_left_alone_until_the_loss_is_accepted(
         .find(|path| path.to_string_lossy().contains("audit.set-aside-"))
         .unwrap();
     assert!(accepted.out.contains(set_aside.to_str().unwrap()), "{}", accepted.out);
-    assert_eq!(fs::read(set_aside.join(ACTIVE)).unwrap(), before, "the evidence is as it was");
+    assert_eq!(fs::read(set_aside.join(ACTIVE)).unwrap(), before, "the evidence is unchanged");
     let old_note = fs::read_to_string(auditx_core::checkpoint_path(&set_aside)).unwrap();
     let genesis = &active_lines(trail.path())[0]["auditx"];
     assert_eq!((&genesis["kind"], &genesis["previous"]["note"]), (&"genesis".into(), &old_note.into()));

@@ -1,4 +1,4 @@
-//! `auditx ship` and `auditx verify --from`, with a real PostgreSQL.
+//! Tests of `auditx ship` and `auditx verify --from` with real servers.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use crate::program::{auditx, command, ended, without_trail};
 
-/// With the schema, and users who may ship and read.
+/// Starts a server with the schema, and users with the roles to ship and to read.
 fn server() -> Server {
     let server = Server::start();
     let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url("admin", server.port())]));
     assert_eq!(
         (made.status, made.out.trim()),
-        (Some(0), "The schema auditx is made, version 1."),
+        (Some(0), "Created the schema auditx, version 1."),
         "{}",
         made.err
     );
@@ -41,7 +41,7 @@ fn record(logger: &AuditLogger, from: usize, count: usize) {
     }
 }
 
-/// The key and a note of a trail, as its owner gives them to an auditor.
+/// Writes the key and a checkpoint of a trail to files, and returns the flags for `verify`.
 fn evidence(logger: &AuditLogger, directory: &Path) -> [String; 4] {
     let (key, note) = (directory.join("key"), directory.join("note"));
     fs::write(&key, logger.verifier_key().unwrap().to_string()).unwrap();
@@ -50,7 +50,7 @@ fn evidence(logger: &AuditLogger, directory: &Path) -> [String; 4] {
 }
 
 #[test]
-fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
+fn a_trail_is_shipped_verified_searched_and_dropped() {
     let (server, outside) = (server(), tempfile::tempdir().unwrap());
     let directory = outside.path().join("trail");
     let logger = AuditLogger::open(config(&directory)).unwrap();
@@ -73,7 +73,7 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
     }
-    assert_eq!(shipped.out, format!("{name}: all 503 signed lines are there.\n"), "{}", shipped.err);
+    assert_eq!(shipped.out, format!("{name}: all 503 signed lines shipped.\n"), "{}", shipped.err);
     assert_eq!((shipped.status, shipped.err.as_str()), (Some(0), ""));
     let status = auditx(&["ship", "status"], &directory);
     assert_eq!((status.status, status.out.as_str()), (Some(0), shipped.out.as_str()));
@@ -103,7 +103,11 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     let mut count = without_trail(&["query", "--count", "--from", &auditor, "posted"]);
     assert_eq!(ended(count.env("PGPASSWORD", "secret")).out, "500\n");
 
-    server.sql("SET session_replication_role = replica; UPDATE auditx.entry SET line = replace(line, '77 posted', '78 posted') WHERE line LIKE '%Invoice 77 posted%'");
+    server.sql(
+        "SET session_replication_role = replica; \
+         UPDATE auditx.entry SET line = replace(line, '77 posted', '78 posted') \
+         WHERE line LIKE '%Invoice 77 posted%'",
+    );
     let verified = ended(
         without_trail(&["verify", "--json", "--from", &auditor]).args(&evidence).env("PGPASSWORD", "secret"),
     );
@@ -128,13 +132,13 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     let dropped = auditx(&["ship", "drop", "--to", &url, "--accept-gap"], &directory);
     assert_eq!(
         dropped.out,
-        format!("Retention waits for {name} no longer: it has the lines before line 503.\n"),
+        format!("Retention no longer waits for {name}, which received every line before line 503.\n"),
         "{}",
         dropped.err
     );
     let status = auditx(&["ship", "status"], &directory);
-    assert!(status.out.contains("shipped nowhere"), "{}", status.out);
-    let recorded = auditx(&["query", "-o", "ndjson", "Nobody ships"], &directory);
+    assert!(status.out.contains("has no destinations"), "{}", status.out);
+    let recorded = auditx(&["query", "-o", "ndjson", "Shipping"], &directory);
     assert!(
         recorded.out.contains(&format!(
             r#""auditx":{{"destination":"{name}","kind":"shipping_dropped","next":503}}"#
@@ -144,7 +148,8 @@ fn a_trail_is_shipped_watched_verified_where_it_is_and_let_go() {
     );
 }
 
-/// Grows beside retention while an agent ships it, is killed and started again a hundred times, and is closed.
+/// Records with retention while an agent ships the trail and is killed a hundred times, then closes the
+/// trail.
 fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
     let config = config(directory)
         .max_file_bytes(65_535)
@@ -156,7 +161,7 @@ fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
         Child::start(agent.stderr(std::process::Stdio::null()))
     };
     let mut random = Random::seeded();
-    // Retention begins when the first agent has made its cursor.
+    // Retention waits for the agent only after it has created its cursor.
     let first = agent();
     wait_until("a cursor", || !auditx_core::shipper_positions(directory).unwrap().is_empty());
     first.signal(Signal::KILL);
@@ -171,19 +176,19 @@ fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
     logger
 }
 
-/// All of it is there, in order and once, and was signed.
+/// Asserts that the copy contains every signed line once and in order.
 fn assert_verified(url: &str, logger: &AuditLogger, outside: &Path) {
     let evidence = evidence(logger, outside);
     let verified = ended(without_trail(&["verify", "--json", "--from", url]).args(&evidence));
     assert_eq!(verified.status, Some(0), "{}{}", verified.out, verified.err);
     let answer: Value = serde_json::from_str(&verified.out).unwrap();
     assert_eq!(answer["lines"], logger.checkpoint().unwrap().size(), "{answer}");
-    // What was retired meanwhile is only there.
+    // The retired lines exist only in the copy.
     assert!(logger.metrics().retired > 0, "nothing was retired");
 }
 
 #[test]
-fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once_in_a_database() {
+fn a_killed_agent_leaves_each_line_once_in_a_database() {
     let (server, outside) = (server(), tempfile::tempdir().unwrap());
     let directory = outside.path().join("trail");
     let url = server.url("erp", server.port());
@@ -200,7 +205,7 @@ fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_onc
 }
 
 #[test]
-fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_once_in_a_stream() {
+fn a_killed_agent_leaves_each_line_once_in_a_stream() {
     // With rows, of which the kill leaves a part.
     let (server, outside) = (Servers::relaxed(), tempfile::tempdir().unwrap());
     let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url()]));
@@ -213,11 +218,11 @@ fn an_agent_that_is_killed_a_hundred_times_beside_retention_leaves_each_line_onc
 }
 
 #[test]
-fn trails_of_two_machines_go_through_a_stream_into_one_database() {
+fn two_trails_go_through_a_stream_into_one_database() {
     let (server, outside) = (server(), tempfile::tempdir().unwrap());
     let stream = Servers::one("");
     let made = ended(&mut without_trail(&["ship", "init", "--to", &stream.url()]));
-    assert!(made.status == Some(0) && made.out.starts_with("The stream AUDIT is made.\n"), "{made:?}");
+    assert!(made.status == Some(0) && made.out.starts_with("Created stream AUDIT.\n"), "{made:?}");
     let mut keys = Vec::new();
     for branch in ["YGN", "MDY"] {
         let directory = outside.path().join(branch);
@@ -236,7 +241,7 @@ fn trails_of_two_machines_go_through_a_stream_into_one_database() {
         auditx(&["ship", "--once", "--from", &stream.url(), "--to", &url], &outside.path().join("refused"));
     assert_eq!((drained.status, drained.out.lines().count()), (Some(0), 2), "{drained:?}");
     assert!(
-        drained.out.lines().all(|line| line.ends_with("all 303 signed lines are there.")),
+        drained.out.lines().all(|line| line.ends_with("all 303 signed lines shipped.")),
         "{}",
         drained.out
     );
@@ -263,11 +268,15 @@ fn trails_of_two_machines_go_through_a_stream_into_one_database() {
         unclear.err
     );
     let refused = ended(&mut without_trail(&["query", "--from", &stream.url(), "x"]));
-    assert!(refused.status == Some(2) && refused.err.contains("only a database answers"), "{}", refused.err);
+    assert!(
+        refused.status == Some(2) && refused.err.contains("only a database copy can be searched"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
-fn sealed_segments_are_archived_and_verified_where_they_are() {
+fn archived_segments_are_verified() {
     let (store, outside) = (auditx_tests::s3::Server::start(), tempfile::tempdir().unwrap());
     store.make_bucket("audit");
     let directory = outside.path().join("trail");
@@ -276,22 +285,22 @@ fn sealed_segments_are_archived_and_verified_where_they_are() {
     logger.close(PATIENCE).unwrap();
     let url = format!("s3://erp:secret@audit/erp?endpoint={}&region=us-east-1", store.endpoint());
     let checked = ended(&mut without_trail(&["ship", "init", "--to", &url]));
-    assert!(checked.out.starts_with("The bucket audit can be reached; it holds 0 trails."), "{checked:?}");
+    assert!(checked.out.starts_with("Bucket audit can be reached and contains 0 trails."), "{checked:?}");
     let archived = auditx(&["ship", "--once", "--to", &url], &directory);
     assert!(archived.status == Some(0) && archived.out.starts_with("s3-audit-erp: all "), "{archived:?}");
     let kept = outside.path().join("kept");
     let key = evidence(&logger, outside.path());
     let mut verify = without_trail(&["verify", "--from", &url, "--key", &key[1], "--keep"]);
     let verified = ended(verify.arg(&kept));
-    // Nobody pinned a note of what is archived so far.
+    // No checkpoint of the archived lines was passed.
     assert_eq!(verified.status, Some(3), "{}{}", verified.out, verified.err);
-    assert!(verified.out.contains("nothing is wrong"), "{}", verified.out);
+    assert!(verified.out.contains("no fault was found"), "{}", verified.out);
     let found = auditx(&["query", "--count", "posted"], &kept);
     assert!(found.out.trim().parse::<u64>().unwrap() > 100, "{}", found.out);
 }
 
 #[test]
-fn an_agent_that_is_asked_to_stop_in_an_outage_stops() {
+fn an_agent_stops_during_an_outage() {
     let (mut server, outside) = (server(), tempfile::tempdir().unwrap());
     let directory = outside.path().join("trail");
     let logger = AuditLogger::open(config(&directory)).unwrap();
@@ -301,9 +310,9 @@ fn an_agent_that_is_asked_to_stop_in_an_outage_stops() {
     let complaints = outside.path().join("complaints");
     let mut agent: Command = command(&["ship", "--to", &server.url("erp", server.port())], &directory);
     let agent = Child::start(agent.stderr(File::create(&complaints).unwrap()));
-    wait_until("a complaint", || fs::read_to_string(&complaints).unwrap().contains("(tries again)"));
+    wait_until("a complaint", || fs::read_to_string(&complaints).unwrap().contains("(will retry)"));
     agent.signal(Signal::TERM);
     let (status, said) = agent.end();
-    assert!(status.success() && said[0].ends_with("0 lines are there, 103 wait."), "{said:?}");
+    assert!(status.success() && said[0].ends_with("0 lines shipped, 103 waiting."), "{said:?}");
     assert!(!fs::read_to_string(&complaints).unwrap().contains("secret"), "no password is shown");
 }

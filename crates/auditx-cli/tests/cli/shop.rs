@@ -1,4 +1,4 @@
-//! Trails whose every byte is known, for what is compared letter by letter.
+//! Trails with fixed content, for comparison with golden files.
 
 use std::fs;
 use std::io::Write;
@@ -8,21 +8,21 @@ use tempfile::TempDir;
 
 use crate::trail::directory;
 
-/// Two days of a shop: entries of each kind, an erased line and one of the origin.
+/// Two days of a shop: entries of each kind, an erased line and a legacy line.
 pub(crate) const SHOP: &str = include_str!("shop.jsonl");
 
-/// Entries as somebody writes them who wants to harm whoever reads them.
+/// Entries of an attacker: control sequences, formulas, bidirectional text.
 pub(crate) const HOSTILE: &str = include_str!("hostile.jsonl");
 
-/// A trail of these lines.
+/// Creates a trail of these lines.
 pub(crate) fn trail_of(lines: impl AsRef<[u8]>) -> TempDir {
     let directory = directory();
     fs::write(directory.path().join(ACTIVE), lines).expect("an active segment");
     directory
 }
 
-/// The hostile lines, and what is no entry among them: bytes that are no UTF-8, a field that stands twice, a torn line. In the
-/// middle stands an entry whose description has sixty thousand letters.
+/// Creates a trail of the hostile lines, an entry with a description of sixty thousand bytes, and lines that
+/// are not entries: invalid UTF-8, a duplicate field, zeros, and a torn line.
 pub(crate) fn hostile_trail() -> TempDir {
     let mut lines = HOSTILE.as_bytes().to_vec();
     let mut line =
@@ -35,11 +35,11 @@ pub(crate) fn hostile_trail() -> TempDir {
     trail_of(lines)
 }
 
-/// How many of the hostile trail's lines are entries, and how many are none.
+/// The number of entries of the hostile trail, and of its unreadable lines.
 pub(crate) const HOSTILE_ENTRIES: usize = 10;
 pub(crate) const HOSTILE_OTHERS: usize = 3;
 
-/// Holds a text against the file of this name; `AUDITX_BLESS=1` writes it anew.
+/// Compares a text with the golden file of this name; `AUDITX_BLESS=1` rewrites the file.
 pub(crate) fn golden(name: &str, text: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
     if std::env::var_os("AUDITX_BLESS").is_some_and(|value| value == "1") {
@@ -47,5 +47,5 @@ pub(crate) fn golden(name: &str, text: &str) {
         fs::write(&path, text).expect("the golden file is written");
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, golden, "{name}: run this test with AUDITX_BLESS=1 where the change is meant");
+    assert_eq!(text, golden, "{name}: if the change is intended, run this test with AUDITX_BLESS=1");
 }

@@ -1,4 +1,4 @@
-//! `auditx stats`: counts and sums.
+//! Tests of `auditx stats`.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn sums_keep_every_digit() {
 }
 
 #[test]
-fn spans_of_time_are_counted_also_where_nothing_happened() {
+fn empty_time_spans_are_shown() {
     let days = groups(&["--bucket", "1d"]);
     let starts: Vec<_> = days.iter().map(|group| group["since"].as_str().unwrap_or("none")).collect();
     assert_eq!(starts, ["none", "2026-11-24T00:00:00.000000Z", "2026-11-25T00:00:00.000000Z"]);
@@ -49,7 +49,7 @@ fn spans_of_time_are_counted_also_where_nothing_happened() {
 }
 
 #[test]
-fn a_chart_fits_its_terminal() {
+fn a_chart_fits_the_terminal() {
     let shop = trail_of(SHOP);
     let arguments = ["stats", "--by", "user,module", "--sum", "amount"];
     let (status, plain) = on_terminal(command(&arguments, shop.path()).env("NO_COLOR", "1"), 80);
@@ -61,7 +61,7 @@ fn a_chart_fits_its_terminal() {
 }
 
 #[test]
-fn groups_that_are_not_shown_are_told() {
+fn omitted_groups_are_reported() {
     let shop = trail_of(SHOP);
     let stats = auditx(&["stats", "--by", "user", "-n", "2"], shop.path());
     assert_eq!(stats.out.lines().count(), 3);
@@ -72,7 +72,7 @@ fn groups_that_are_not_shown_are_told() {
 }
 
 #[test]
-fn hostile_values_are_harmless_in_a_chart() {
+fn hostile_values_in_a_chart_are_escaped() {
     let trail = hostile_trail();
     let chart = auditx(&["stats", "--by", "user,description", "--sum", "amount"], trail.path());
     assert_eq!(chart.status, Some(0));

@@ -1,4 +1,4 @@
-//! `auditx tail`: in pipes and on a terminal, once and along with a writer.
+//! Tests of `auditx tail`.
 
 use std::fs;
 use std::io::Write;
@@ -18,20 +18,20 @@ fn seqs(lines: &[Value]) -> Vec<u64> {
     lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect()
 }
 
-/// The next line that a following call shows.
+/// Returns the next line of a following command.
 fn next(tail: &Child) -> Value {
-    serde_json::from_str(&tail.next_line().expect("it goes on")).unwrap()
+    serde_json::from_str(&tail.next_line().expect("another line")).unwrap()
 }
 
 #[test]
-fn a_question_that_cannot_mean_what_it_says_is_followed_with_a_warning() {
+fn a_query_that_is_probably_wrong_causes_a_warning() {
     let directory = closed(3);
     let tail = auditx(&["tail", "user=admin"], directory.path());
-    assert!(tail.err.starts_with("auditx: warning: user=admin is looked for as a word"), "{}", tail.err);
+    assert!(tail.err.starts_with("auditx: warning: user=admin is searched for as a word"), "{}", tail.err);
 }
 
 #[test]
-fn it_shows_the_last_lines_as_stored_across_sealed_and_compressed_segments() {
+fn the_last_lines_are_shown_across_segments() {
     let directory = closed(300);
     let all = auditx(&["tail", "-n", "100000"], directory.path());
     assert_eq!((all.status, all.err.as_str()), (Some(0), ""));
@@ -48,7 +48,7 @@ fn it_shows_the_last_lines_as_stored_across_sealed_and_compressed_segments() {
 }
 
 #[test]
-fn it_follows_another_process_across_seals_and_ends_quietly_at_ctrl_c() {
+fn following_crosses_seals_and_ends_at_ctrl_c() {
     let directory = directory();
     let logger = logger(directory.path());
     let tail = Child::start(&mut command(&["tail", "-n", "100000", "-f"], directory.path()));
@@ -76,7 +76,7 @@ fn it_follows_another_process_across_seals_and_ends_quietly_at_ctrl_c() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_it_quietly() {
+fn a_closed_pipe_ends_the_command_quietly() {
     let directory = closed(300);
     for arguments in [&["tail", "-n", "100000"][..], &["tail", "-n", "100000", "-f"], &["tail", "-f"]] {
         let mut tail = command(arguments, directory.path())
@@ -96,7 +96,7 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 }
 
 #[test]
-fn people_get_a_readable_line_and_a_terminal_gets_colours() {
+fn a_table_has_colours_on_a_terminal() {
     let directory = closed(1);
     let table = ended(command(&["tail", "-n", "1", "-o", "table"], directory.path()).env("COLUMNS", "80"));
     assert!(table.out.starts_with("   Seq  UTC       Level"), "{}", table.out);
@@ -113,18 +113,18 @@ fn people_get_a_readable_line_and_a_terminal_gets_colours() {
 }
 
 #[test]
-fn what_an_entry_says_cannot_steer_the_terminal() {
+fn hostile_text_is_escaped_on_a_terminal() {
     let directory = directory();
-    let origin =
+    let legacy =
         "{\"description\": \"\\u001b]0;owned\\u0007 \\u202e\", \"timestamp\": \"t\", \"user\": \"a\\nb\"}\n";
-    fs::write(directory.path().join(ACTIVE), origin).unwrap();
+    fs::write(directory.path().join(ACTIVE), legacy).unwrap();
     let (_, shown) = on_terminal(command(&["tail"], directory.path()).env("NO_COLOR", "1"), 80);
     assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
     assert_eq!(shown.lines().count(), 2, "the heading and one entry: {shown:?}");
 }
 
 #[test]
-fn unreadable_lines_are_reported_with_file_and_byte_and_the_rest_is_shown() {
+fn unreadable_lines_are_reported_with_file_and_byte() {
     let directory = directory();
     let active = directory.path().join(ACTIVE);
     let origin = "{\"timestamp\": \"2026-11-24T00:00:00+00:00\", \"description\": \"of the origin\"}";
@@ -144,14 +144,15 @@ fn unreadable_lines_are_reported_with_file_and_byte_and_the_rest_is_shown() {
             format!("auditx: unreadable line: not UTF-8, 24 bytes into the line ({place}, byte {at})"),
             "auditx: 1 line could not be read".to_owned(),
             format!(
-                "auditx: an unfinished line of 15 bytes ({place}, byte {unfinished}): the next process that opens the trail keeps it aside"
+                "auditx: an unfinished line of 15 bytes ({place}, byte {unfinished}): \
+                 the next process that opens the trail moves it to a separate file"
             ),
         ]
     );
 }
 
 #[test]
-fn nothing_found_is_status_one_and_no_directory_is_status_two() {
+fn the_exit_status_is_one_if_nothing_is_found_and_two_on_error() {
     let directory = directory();
     let nothing = auditx(&["tail"], directory.path());
     assert_eq!((nothing.status, nothing.out.as_str()), (Some(1), ""));
@@ -165,7 +166,7 @@ fn nothing_found_is_status_one_and_no_directory_is_status_two() {
 }
 
 #[test]
-fn following_may_begin_before_the_trail_does() {
+fn following_may_start_before_the_trail_exists() {
     let directory = directory();
     let tail = Child::start(command(&["tail", "-f"], directory.path()).stderr(Stdio::null()));
     let logger = logger(directory.path());
@@ -176,7 +177,7 @@ fn following_may_begin_before_the_trail_does() {
 }
 
 #[test]
-fn a_question_narrows_the_past_and_what_comes_and_no_line_is_shown_twice() {
+fn a_query_filters_old_and_new_entries() {
     let directory = directory();
     let logger = logger(directory.path());
     let say = |user: &str, count: usize| {

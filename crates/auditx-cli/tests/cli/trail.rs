@@ -1,4 +1,4 @@
-//! Trails for the command to read, written by the library in the test's own process.
+//! Creates trails in the test process, for the command to read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,19 +9,19 @@ use auditx_tests::deadline::{PATIENCE, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A directory with the modes a trail has.
+/// Creates a directory with the mode of a trail.
 pub(crate) fn directory() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o750)).expect("a directory of ours");
     directory
 }
 
-/// A logger that seals as often as it may.
+/// Opens a logger with the smallest segment size.
 pub(crate) fn logger(directory: &Path) -> AuditLogger {
     AuditLogger::open(Config::new(directory).max_file_bytes(65_535)).expect("a trail")
 }
 
-/// Records that many entries of two thousand bytes.
+/// Records `count` entries of about two thousand bytes.
 pub(crate) fn record(logger: &AuditLogger, count: usize) {
     for number in 0..count {
         let description = format!("entry {number} {}", "x".repeat(1_700));
@@ -37,7 +37,7 @@ pub(crate) fn compressed(logger: &AuditLogger) {
     });
 }
 
-/// A trail of that many entries, closed.
+/// Creates a closed trail of `count` entries.
 pub(crate) fn closed(count: usize) -> TempDir {
     let directory = directory();
     let logger = logger(directory.path());
@@ -47,7 +47,7 @@ pub(crate) fn closed(count: usize) -> TempDir {
     directory
 }
 
-/// Another directory with the same files.
+/// Copies the files to another directory.
 pub(crate) fn copied(from: &Path) -> TempDir {
     let directory = directory();
     copy(from, directory.path());
@@ -69,7 +69,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below a directory, with its bytes; those of compressed ones as they were before.
+/// Returns every file below a directory with its bytes; compressed files also decompressed.
 pub(crate) fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {
@@ -87,7 +87,7 @@ pub(crate) fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Changes one letter of the first description in a plain file of lines, in a way that leaves all of it readable.
+/// Changes one letter of the description of a line, so that the line stays readable.
 pub(crate) fn tamper(path: &Path, line: usize) {
     let text = fs::read_to_string(path).expect("a plain segment");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -96,7 +96,7 @@ pub(crate) fn tamper(path: &Path, line: usize) {
     assert_ne!(fs::read_to_string(path).expect("the same"), text, "something was changed");
 }
 
-/// The lines of its active segment.
+/// Returns the lines of the active segment.
 pub(crate) fn active_lines(directory: &Path) -> Vec<Value> {
     parsed(&fs::read_to_string(directory.join(ACTIVE)).expect("an active segment"))
 }

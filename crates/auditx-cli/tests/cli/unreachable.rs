@@ -1,4 +1,4 @@
-//! `auditx ship` where nobody answers: it ends when its time is over, and says what it tried.
+//! Tests of `auditx ship` with destinations that do not answer.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn trail(directory: &Path) {
     logger.close(PATIENCE).unwrap();
 }
 
-/// An address of each engine at this port. None of their passwords may be shown.
+/// Returns a URL for each kind of destination at this port. Their passwords must not be printed.
 fn urls(port: u16) -> [String; 3] {
     [
         format!("postgres://erp:secret@127.0.0.1:{port}/audit"),
@@ -30,7 +30,7 @@ fn urls(port: u16) -> [String; 3] {
 fn assert_gave_up(url: &str, ended: &Ended, began: Instant) {
     assert_eq!(ended.status, Some(2), "{url}: {}{}", ended.out, ended.err);
     let last = ended.err.lines().find(|line| line.contains("gave up after 1s")).unwrap_or_default();
-    // Which of several destinations it was.
+    // The message names the destination.
     let name =
         ["postgres-127.0.0.1", "nats-127.0.0.1", "s3-audit-erp"].into_iter().find(|name| last.contains(name));
     assert!(name.is_some_and(|name| name.starts_with(&url[..2])), "{url}: {}", ended.err);
@@ -40,7 +40,7 @@ fn assert_gave_up(url: &str, ended: &Ended, began: Instant) {
 }
 
 #[test]
-fn with_nobody_at_the_address_it_gives_up_with_exit_status_2() {
+fn it_gives_up_if_the_connection_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     trail(&outside.path().join("trail"));
     let [port] = free_ports();
@@ -52,10 +52,10 @@ fn with_nobody_at_the_address_it_gives_up_with_exit_status_2() {
 }
 
 #[test]
-fn with_somebody_at_the_address_who_never_answers_it_gives_up_too() {
+fn it_gives_up_if_the_destination_never_answers() {
     let outside = tempfile::tempdir().unwrap();
     trail(&outside.path().join("trail"));
-    // The kernel takes the connection; nobody reads from it.
+    // The kernel accepts the connection; no process reads from it.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for url in urls(silent.local_addr().unwrap().port()) {
         let began = Instant::now();
@@ -65,7 +65,7 @@ fn with_somebody_at_the_address_who_never_answers_it_gives_up_too() {
 }
 
 #[test]
-fn a_stream_that_cannot_be_reached_is_given_up_too() {
+fn it_gives_up_if_the_stream_cannot_be_reached() {
     let outside = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,11 +78,11 @@ fn a_stream_that_cannot_be_reached_is_given_up_too() {
 }
 
 #[test]
-fn a_time_that_is_none_is_refused_at_once() {
+fn an_invalid_time_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     let [to, ..] = urls(9);
     let refused =
         ended(&mut command(&["ship", "--once", "--give-up-after", "soon", "--to", &to], outside.path()));
     assert_eq!(refused.status, Some(2));
-    assert!(refused.err.contains("invalid length of time \"soon\""), "{}", refused.err);
+    assert!(refused.err.contains("invalid duration \"soon\""), "{}", refused.err);
 }

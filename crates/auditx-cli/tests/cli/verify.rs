@@ -1,5 +1,4 @@
-//! `auditx verify`: its four answers, on trails that are well, altered, taken back, and after everything that may be done
-//! to a trail.
+//! Tests of `auditx verify` on intact, altered and rolled back trails, and after maintenance.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use crate::program::{Ended, auditx, command, on_terminal};
 use crate::trail::{closed, copied, directory, logger, record, tamper};
 
 #[test]
-fn remarks_are_counted_by_kind_and_none_hides_another() {
+fn remarks_are_counted_by_kind() {
     let trail = closed(3);
     let history = auditx_core::checkpoint_history(trail.path());
     fs::create_dir_all(&history).unwrap();
@@ -24,7 +23,7 @@ fn remarks_are_counted_by_kind_and_none_hides_another() {
     let verified = auditx(&["verify"], trail.path());
     let expected = "\n  1 unreadable identity:\n    .auditx/trail.json cannot be read";
     assert!(verified.out.contains(expected), "{}", verified.out);
-    assert!(verified.out.contains("\n  150 unusable kept checkpoints:\n"), "{}", verified.out);
+    assert!(verified.out.contains("\n  150 unusable old checkpoints:\n"), "{}", verified.out);
     assert!(verified.out.contains("\n    … and 147 more\n"), "{}", verified.out);
     let json: Value = serde_json::from_str(&auditx(&["verify", "--json"], trail.path()).out).unwrap();
     let remarks: Vec<_> = json["remarks"]
@@ -39,14 +38,14 @@ fn remarks_are_counted_by_kind_and_none_hides_another() {
     );
 }
 
-/// What an auditor has: the key from the owner, and a note that was kept.
+/// An auditor with the key from the owner and a saved checkpoint.
 struct Auditor {
     desk: TempDir,
     key: String,
 }
 
 impl Auditor {
-    /// Is given the key and the latest checkpoint of this trail.
+    /// Saves the key and the latest checkpoint of this trail.
     fn of(trail: &Path) -> Self {
         let auditor = Self { desk: directory(), key: auditx(&["key", "show"], trail).out.trim().to_owned() };
         auditor.keep_note(trail);
@@ -72,11 +71,11 @@ impl Auditor {
     fn finds_intact(&self, trail: &Path) -> String {
         let found = self.verify(trail, &[]);
         assert_eq!((found.status, found.err.as_str()), (Some(0), ""), "{}", found.out);
-        assert!(found.out.contains(" is intact: every line is the one that was signed."), "{}", found.out);
+        assert!(found.out.contains(" is intact: every line is as it was signed."), "{}", found.out);
         found.out
     }
 
-    /// The first fault, in JSON.
+    /// Returns the first fault, in JSON.
     #[track_caller]
     fn finds_broken(&self, trail: &Path) -> Value {
         let found = self.verify(trail, &["--json"]);
@@ -93,7 +92,7 @@ fn reasons(found: &Ended) -> Value {
 }
 
 #[test]
-fn with_key_and_note_a_good_trail_is_intact_and_its_facts_are_told() {
+fn an_intact_trail_is_described() {
     let trail = closed(100);
     let auditor = Auditor::of(trail.path());
     let said = auditor.finds_intact(trail.path());
@@ -101,16 +100,16 @@ fn with_key_and_note_a_good_trail_is_intact_and_its_facts_are_told() {
         &*format!("Signed with  {}\n", auditor.key),
         "Lines        1",
         "recorded at 20",
-        "Known notes  agree: of 1",
+        "Known        checkpoints agree: of 1",
     ] {
         assert!(said.contains(fact), "{fact}: {said}");
     }
-    assert!(!said.contains("not proven") && !said.contains('\u{1b}'), "{said}");
+    assert!(!said.contains("Not proven") && !said.contains('\u{1b}'), "{said}");
     let json: Value = serde_json::from_str(&auditor.verify(trail.path(), &["--json"]).out).unwrap();
     assert_eq!((&json["answer"], &json["reasons"]), (&json!("intact"), &json!([])));
     assert_eq!((&json["fault"], &json["signed"]), (&json!(null), &json["lines"]));
 
-    // Later than what the auditor knows.
+    // Entries after the saved checkpoint.
     let logger = logger(trail.path());
     record(&logger, 10);
     logger.close(PATIENCE).unwrap();
@@ -118,17 +117,21 @@ fn with_key_and_note_a_good_trail_is_intact_and_its_facts_are_told() {
 }
 
 #[test]
-fn what_nobody_can_be_sure_of_is_said_with_what_would_help() {
+fn unchecked_properties_are_listed_with_advice() {
     let trail = closed(3);
     let auditor = Auditor::of(trail.path());
     let alone = auditx(&["verify"], trail.path());
     assert_eq!((alone.status, alone.err.as_str()), (Some(3), ""));
-    for word in
-        ["not confirmed", "--key VKEY", "--known FILE", "auditx checkpoint --dir ", "the trail's own word"]
-    {
+    for word in [
+        "not confirmed",
+        "--key VKEY",
+        "--known FILE",
+        "auditx checkpoint --dir ",
+        "according to the trail itself",
+    ] {
         assert!(alone.out.contains(word), "{word}: {}", alone.out);
     }
-    // As a word: the letters may also be part of a key.
+    // Compared as words, because the letters may be part of a key.
     assert!(alone.out.split_whitespace().all(|word| !["intact", "OK"].contains(&word)), "{}", alone.out);
     let note = auditor.note();
     for (arguments, why) in [
@@ -142,12 +145,12 @@ fn what_nobody_can_be_sure_of_is_said_with_what_would_help() {
 }
 
 #[test]
-fn lines_that_are_not_signed_yet_are_counted() {
+fn unsigned_lines_are_counted() {
     let trail = closed(1);
     let auditor = Auditor::of(trail.path());
     let config = Config::new(trail.path()).checkpoints(Cadence::new(PATIENCE, 1_000_000));
     let logger = AuditLogger::open(config).unwrap();
-    // What a process records first is signed at once, and then nothing for as long as it was told.
+    // The first entry is signed at once, later ones only after the interval.
     let first = logger.log("the first").record().unwrap().wait_durable().unwrap();
     wait_until("its checkpoint", || logger.checkpoint().is_some_and(|latest| latest.size() > first.seq));
     logger.log("one more").record().unwrap().wait_durable().unwrap();
@@ -164,7 +167,7 @@ fn lines_that_are_not_signed_yet_are_counted() {
 }
 
 #[test]
-fn an_altered_line_is_named_with_its_number_its_file_and_its_byte() {
+fn an_altered_line_is_named_with_file_and_byte() {
     let trail = closed(5);
     let auditor = Auditor::of(trail.path());
     let active = trail.path().join(ACTIVE);
@@ -176,7 +179,7 @@ fn an_altered_line_is_named_with_its_number_its_file_and_its_byte() {
     assert_eq!(fields, [json!("altered"), json!(4), json!(ACTIVE), json!(offset)]);
 
     let found = auditor.verify(trail.path(), &[]);
-    assert!(found.out.contains("is BROKEN: it is not what was signed."), "{}", found.out);
+    assert!(found.out.contains("is BROKEN: it does not match what was signed."), "{}", found.out);
     let place = format!("The first fault (altered):\n\n  line 4, {ACTIVE}, byte {offset}\n");
     assert!(found.out.contains(&place), "{}", found.out);
     assert!(found.out.contains("it is evidence"), "{}", found.out);
@@ -186,7 +189,7 @@ fn an_altered_line_is_named_with_its_number_its_file_and_its_byte() {
 }
 
 #[test]
-fn a_trail_that_was_taken_back_is_only_seen_by_who_knows_a_later_note() {
+fn a_rollback_is_detected_with_a_later_checkpoint() {
     let trail = closed(3);
     let earlier = copied(trail.path());
     let logger = logger(trail.path());
@@ -200,7 +203,7 @@ fn a_trail_that_was_taken_back_is_only_seen_by_who_knows_a_later_note() {
 }
 
 #[test]
-fn a_key_that_signed_nothing_here_is_a_fault_and_what_is_of_another_trail_cannot_be_checked() {
+fn keys_and_checkpoints_of_other_trails_are_refused() {
     let [trail, other] = [closed(1), closed(1)];
     let [auditor, stranger] = [&trail, &other].map(|trail| Auditor::of(trail.path()));
     let wrong = auditx(&["verify", "--key", &stranger.key, "--json"], trail.path());
@@ -213,9 +216,9 @@ fn a_key_that_signed_nothing_here_is_a_fault_and_what_is_of_another_trail_cannot
     let key = trail.path().join(ACTIVE);
     let key = key.to_str().unwrap();
     for (arguments, why) in [
-        (&["verify", "--key", "nonsense"][..], "\"nonsense\" is no verifier key"),
-        (&["verify", "--key", key], "is no verifier key"),
-        (&["verify", "--known", key], "no signed checkpoint"),
+        (&["verify", "--key", "nonsense"][..], "invalid verifier key \"nonsense\""),
+        (&["verify", "--key", key], "invalid verifier key"),
+        (&["verify", "--known", key], "not a signed checkpoint"),
         (&["verify", "--known", "/nonexistent"], "cannot read /nonexistent"),
     ] {
         let refused = auditx(arguments, trail.path());
@@ -230,7 +233,7 @@ fn a_key_that_signed_nothing_here_is_a_fault_and_what_is_of_another_trail_cannot
 }
 
 #[test]
-fn a_rotated_key_is_followed_from_the_old_one_and_the_new_one_is_enough() {
+fn a_trail_with_a_rotated_key_is_verified_with_either_key() {
     let trail = closed(3);
     let before = Auditor::of(trail.path());
     assert_eq!(auditx(&["key", "rotate"], trail.path()).status, Some(0));
@@ -246,7 +249,7 @@ fn a_rotated_key_is_followed_from_the_old_one_and_the_new_one_is_enough() {
 }
 
 #[test]
-fn what_was_erased_and_what_was_retired_leaves_a_trail_intact() {
+fn erasure_and_retention_leave_a_trail_intact() {
     let trail = closed(200);
     let auditor = Auditor::of(trail.path());
     for arguments in [
@@ -266,7 +269,7 @@ fn what_was_erased_and_what_was_retired_leaves_a_trail_intact() {
 }
 
 #[test]
-fn a_trail_begun_anew_is_intact_and_the_one_set_aside_still_is_not() {
+fn a_replaced_trail_is_intact_and_the_old_one_stays_broken() {
     let trail = closed(5);
     let auditor = Auditor::of(trail.path());
     tamper(&trail.path().join(ACTIVE), 4);

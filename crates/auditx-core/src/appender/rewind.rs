@@ -1,6 +1,8 @@
-//! After an fdatasync that failed: back to what is durable for certain, in a new file. The kernel may have dropped what it could
-//! not write and call it clean (Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020), so nothing
-//! that was not synced before is believed; the journal still holds it, and it is written again.
+//! Goes back to what is known to be durable after a failed fdatasync, in a new file.
+//!
+//! The kernel may have dropped what it could not write and call it clean (Rebello et al., *Can Applications
+//! Recover from fsync Failures?*, USENIX ATC 2020). So nothing that was not synced before is trusted; the
+//! journal still holds it, and it is written again.
 
 use super::{Appender, Start, Synced};
 use crate::control_record::ControlRecord;
@@ -10,38 +12,39 @@ use crate::segment::{ACTIVE, sealed_name, sealed_segments};
 use crate::tiles::GrowingTree;
 
 impl Appender {
-    /// Whether everything that is not durable stands behind this place of the journal, which still holds it.
+    /// Whether everything that is not durable comes after this position in the journal, which then still
+    /// holds it.
     pub(crate) fn can_rewind(&self, released: u64) -> bool {
         self.poison.is_none() && released <= self.synced.reach.position
     }
 
-    /// Puts a copy of the durable lines in the place of the active segment and goes on from there.
+    /// Replaces the active segment by a copy of the durable lines and continues from there.
     ///
     /// # Errors
-    /// `is_storage` where that fails as well: nothing may follow then.
+    /// `is_storage` if that fails as well: nothing may follow then.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         let Synced { first_seq, len, reach, frontier } = self.synced.clone();
         let lost = self.active.next_seq - reach.lines;
-        let directory = self.means.directory.clone();
+        let directory = self.resources.directory.clone();
         let from =
             if first_seq == self.active.first_seq { ACTIVE.to_owned() } else { sealed_name(first_seq) };
         let failed = |what: &str, error| Error::storage(what, directory.join(&from), error);
         let mut durable =
             directory.read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
         durable.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        let storage = self.means.storage.clone();
+        let storage = self.resources.storage.clone();
         storage
             .replace(&directory, ACTIVE, &durable)
-            .map_err(|error| failed("cannot write the durable lines anew", error))?;
-        self.means.watermark.note_take_back();
+            .map_err(|error| failed("cannot write a copy of the durable lines", error))?;
+        self.resources.watermark.count_rollback();
         kill_point("rewind: copied");
         for segment in sealed_segments(&directory)? {
-            // What was sealed since is written again. Killed here, recovery puts it aside.
+            // What was sealed since is written again. After a kill here, recovery moves it aside.
             if segment.first_seq >= first_seq {
-                self.means.registry.remove(segment.first_seq);
+                self.resources.registry.remove(segment.first_seq);
                 storage
                     .remove(&directory, &segment.name())
-                    .map_err(|error| failed("cannot remove a segment that is written anew", error))?;
+                    .map_err(|error| failed("cannot remove a segment that will be written again", error))?;
             }
         }
         kill_point("rewind: removed");
@@ -53,9 +56,14 @@ impl Appender {
         self.active = Start { file, len, first_seq, next_seq: reach.lines, began };
         self.position = reach.position;
         self.tree = GrowingTree::open(&directory, frontier)?;
-        self.unsettled.clear();
+        self.unsynced.clear();
         self.rotated.clear();
-        self.means.watermark.history.forget_after(reach.position);
-        self.append_own(&ControlRecord::Recovered { torn: None, unsigned_lines: lost, replayed: 0 }).map(drop)
+        self.resources.watermark.history.remove_after(reach.position);
+        self.append_control_record(&ControlRecord::Recovered {
+            torn: None,
+            unsigned_lines: lost,
+            replayed: 0,
+        })
+        .map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Lines on their way into one write(2).
+//! The lines of one write(2).
 
 use crate::line::SEQ_PREFIX;
 use crate::tree::{Hash, leaf_hashes};
@@ -7,13 +7,14 @@ use crate::tree::{Hash, leaf_hashes};
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) bytes: Vec<u8>,
-    /// Where each line ends, its newline included, and the place of its entry; none for lines of our own.
+    /// The end of each line, including its newline, and the position of its entry; `None` for control
+    /// records.
     pub(super) lines: Vec<(usize, Option<u64>)>,
     pub(super) leaves: Vec<Hash>,
 }
 
 impl Staged {
-    /// Begins a line: its body follows in `bytes`. Gives where it begins.
+    /// Begins a line, whose body follows in `bytes`. Returns where it begins.
     pub(super) fn begin_line(&mut self, seq: u64) -> usize {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(SEQ_PREFIX);
@@ -27,7 +28,7 @@ impl Staged {
         self.lines.push((self.bytes.len(), position));
     }
 
-    /// The leaf of each line.
+    /// Computes the leaf hash of each line.
     pub(super) fn hash(&mut self) {
         let mut begin = 0;
         let lines = self.lines.iter().map(|(end, _)| {
@@ -38,7 +39,7 @@ impl Staged {
         leaf_hashes(lines, &mut self.leaves);
     }
 
-    /// The lines among them that are no entries.
+    /// Returns the control records among the lines.
     pub(super) fn control_records(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
         begins

@@ -1,13 +1,14 @@
-//! The appender on a disk whose space, writes and syncs fail on demand.
+//! Tests of the appender on a disk whose space, writes and syncs fail on demand.
 
 use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::dir::Modes;
+use crate::dir::{Dir, Modes};
+use crate::encode::Envelope;
 use crate::key::KeySource;
-use crate::recover::{Founding, Recovered, recover};
+use crate::recover::{NewTrail, Recovered, recover};
 use crate::redact::Redaction;
 use crate::segment::{AUDITX_DIR, sealed_segments};
 use crate::storage::testing::FaultyDisk;
@@ -28,7 +29,7 @@ fn bench(max_file_bytes: u64) -> Bench {
         hostname: "h".into(),
         default_currency: String::new(),
     };
-    let means = Means {
+    let resources = Resources {
         directory: dir,
         storage: Arc::new(disk.clone()),
         envelope: Arc::new(envelope),
@@ -40,10 +41,10 @@ fn bench(max_file_bytes: u64) -> Bench {
         sealed: Arc::default(),
         watermark: Arc::default(),
     };
-    let founding = Founding { origin: "origin".to_owned(), previous: None };
+    let new_trail = NewTrail { origin: "origin".to_owned(), previous: None };
     let Recovered { start, tree, checkpoint_signer, .. } =
-        recover(&means, &KeySource::Trail, &founding).unwrap();
-    Bench { directory, disk, appender: Appender::new(means, start, tree, checkpoint_signer) }
+        recover(&resources, &KeySource::Trail, &new_trail).unwrap();
+    Bench { directory, disk, appender: Appender::new(resources, start, tree, checkpoint_signer) }
 }
 
 impl Bench {
@@ -62,20 +63,20 @@ impl Bench {
 }
 
 #[test]
-fn a_full_disk_costs_no_half_line_and_the_loss_is_recorded_when_space_returns() {
+fn a_full_disk_leaves_no_partial_line_and_the_gap_is_recorded() {
     let mut bench = bench(1 << 20);
     bench.appender.append(b"\"n\":0}").unwrap();
     let before = bench.active();
-    bench.disk.0.room.store(5, Ordering::SeqCst);
+    bench.disk.0.space.store(5, Ordering::SeqCst);
     for _ in 0..3 {
         let error = bench.appender.append(b"\"n\":1}").unwrap_err();
         assert!(error.is_storage() && error.path().is_some(), "{error}");
     }
-    assert_eq!(bench.active(), before, "the half line was taken back");
-    bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    assert_eq!(bench.active(), before, "the partial line was rolled back");
+    bench.disk.0.space.store(u64::MAX, Ordering::SeqCst);
     let position = bench.appender.append(b"\"n\":2}").unwrap();
     let lines = bench.lines();
-    assert_eq!(position, 3, "the number of lines then");
+    assert_eq!(position, 3, "the position is the number of lines");
     assert_eq!(lines[0], "{\"seq\":0,\"n\":0}");
     assert!(lines[1].contains("\"kind\":\"gap\"") && lines[1].contains("\"count\":3"), "{}", lines[1]);
     assert_eq!(lines[2], "{\"seq\":2,\"n\":2}");
@@ -92,18 +93,18 @@ fn a_failed_fdatasync_of_a_sealed_segment_stops_the_trail() {
 }
 
 #[test]
-fn a_seal_that_fails_lets_the_segment_grow() {
+fn after_a_failed_seal_the_segment_grows() {
     let mut bench = bench(10);
     bench.disk.0.fail_rename.store(true, Ordering::SeqCst);
     bench.appender.append(b"\"n\":0}").unwrap();
     bench.appender.append(b"\"n\":1}").unwrap();
     assert!(sealed_segments(bench.directory.path()).unwrap().is_empty());
     assert_eq!(bench.lines().len(), 2);
-    assert_eq!(bench.appender.means.counters.seal_failures.read(), 1);
+    assert_eq!(bench.appender.resources.counters.seal_failures.read(), 1);
 }
 
 #[test]
-fn each_segment_begins_with_what_was_sealed_and_is_named_by_its_first_line() {
+fn a_segment_begins_with_the_seal_before_it_and_is_named_by_its_first_seq() {
     let mut bench = bench(300);
     for number in 0..20 {
         bench.appender.append(format!("\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(60)).as_bytes()).unwrap();
@@ -123,29 +124,29 @@ fn each_segment_begins_with_what_was_sealed_and_is_named_by_its_first_line() {
 }
 
 #[test]
-fn a_seal_on_a_full_disk_is_told_when_space_returns_and_is_no_missing_entry() {
+fn a_seal_on_a_full_disk_is_recorded_later_and_is_no_gap() {
     let mut bench = bench(60);
     let entry = format!("\"pad\":\"{}\"}}", "x".repeat(60));
     let line = "{\"seq\":0,".len() + entry.len() + 1;
-    bench.disk.0.room.store(line as u64, Ordering::SeqCst);
+    bench.disk.0.space.store(line as u64, Ordering::SeqCst);
     bench.appender.append(entry.as_bytes()).unwrap();
     bench.appender.append(b"\"n\":1}").unwrap_err();
     assert!(bench.active().is_empty());
-    bench.disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    bench.disk.0.space.store(u64::MAX, Ordering::SeqCst);
     assert_eq!(bench.appender.append(b"\"n\":2}").unwrap(), 4);
     let lines = bench.lines();
     assert!(lines[1].contains("\"kind\":\"rotated\""), "{}", lines[1]);
     assert!(lines[2].contains("\"kind\":\"gap\"") && lines[2].contains("\"count\":1,"), "{}", lines[2]);
     assert_eq!(lines[3], "{\"seq\":3,\"n\":2}");
     assert_eq!(
-        bench.appender.means.counters.seals.read(),
+        bench.appender.resources.counters.seals.read(),
         2,
-        "the long record of a seal is a segment's worth here"
+        "the long record of a seal fills a segment here"
     );
 }
 
 #[test]
-fn a_sealed_segment_that_lost_its_name_before_it_was_signed_is_restored() {
+fn an_unsigned_sealed_segment_is_restored_under_its_name() {
     let mut bench = bench(300);
     for number in 0..8 {
         bench.appender.append(format!("\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(60)).as_bytes()).unwrap();
@@ -156,7 +157,7 @@ fn a_sealed_segment_that_lost_its_name_before_it_was_signed_is_restored() {
     fs::remove_file(&sealed[0].path).unwrap();
     fs::rename(&sealed[1].path, sealed[1].path.with_extension("jsonl.1")).unwrap();
     bench.appender.sign().unwrap();
-    assert_eq!(bench.appender.means.counters.restored.read(), 2);
+    assert_eq!(bench.appender.resources.counters.restored.read(), 2);
     let lines = bench.lines();
     assert_eq!(lines[..before.len()], before, "no line is lost");
     assert_eq!(lines.iter().filter(|line| line.contains("\"kind\":\"recovered\"")).count(), 2);

@@ -1,4 +1,4 @@
-//! Notes that must be taken, and each way in which one must not.
+//! Checkpoints that must be accepted, and those that must be rejected.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -20,7 +20,7 @@ fn signed() -> Signed {
     Signed { key, verifier, checkpoint }
 }
 
-/// The same text with another line in the place of one of its lines.
+/// Returns the text with one of its lines replaced.
 fn with_line(note: &str, number: usize, line: &str) -> String {
     note.split('\n')
         .enumerate()
@@ -39,7 +39,7 @@ fn a_checkpoint_reads_back_and_verifies() {
 }
 
 #[test]
-fn every_other_spelling_is_refused() {
+fn non_canonical_forms_are_refused() {
     let Signed { checkpoint, .. } = signed();
     let note = checkpoint.as_str();
     let root = BASE64_STANDARD.encode([9; 32]);
@@ -49,7 +49,7 @@ fn every_other_spelling_is_refused() {
             "size {size:?}"
         );
     }
-    // Bits that no byte has, in the last digit before the padding.
+    // Non-zero unused bits in the last digit before the padding.
     let loose = root.replace("CQk=", "CQl=");
     assert_ne!(loose, root);
     for root in
@@ -79,20 +79,20 @@ fn every_other_spelling_is_refused() {
 }
 
 #[test]
-fn no_single_bit_of_a_note_can_be_flipped() {
+fn any_flipped_bit_is_detected() {
     let Signed { verifier, checkpoint, .. } = signed();
     let keys = [verifier];
     let note = checkpoint.as_str().as_bytes();
     for at in 0..note.len() * 8 {
         let mut flipped = note.to_vec();
         flipped[at / 8] ^= 1 << (at % 8);
-        let is_believed = SignedCheckpoint::parse(&flipped).is_ok_and(|read| read.verify(&keys).is_ok());
-        assert!(!is_believed, "bit {at}");
+        let is_accepted = SignedCheckpoint::parse(&flipped).is_ok_and(|read| read.verify(&keys).is_ok());
+        assert!(!is_accepted, "bit {at}");
     }
 }
 
 #[test]
-fn only_the_given_keys_count_and_one_invalid_signature_of_theirs_is_enough() {
+fn only_given_keys_count_and_one_bad_signature_suffices() {
     let Signed { key, verifier, checkpoint } = signed();
     let (other, other_verifier) = {
         let key = SigningKey::generate();
@@ -104,7 +104,7 @@ fn only_the_given_keys_count_and_one_invalid_signature_of_theirs_is_enough() {
         checkpoint.verify(std::slice::from_ref(&other_verifier)).unwrap_err(),
         SignatureFault::WrongKey
     );
-    // The same key under another name is another log's.
+    // The same key under another name belongs to another log.
     let elsewhere = VerifierKey::new("crm.example.com/auditx/77", &key.public_key()).unwrap();
     assert_eq!(checkpoint.verify(&[elsewhere]).unwrap_err(), SignatureFault::WrongKey);
 
@@ -112,11 +112,11 @@ fn only_the_given_keys_count_and_one_invalid_signature_of_theirs_is_enough() {
     assert_eq!(
         both.verify(std::slice::from_ref(&verifier)).unwrap(),
         [&verifier],
-        "an unknown one beside it is passed over"
+        "the signature of an unknown key is ignored"
     );
     let keys = [verifier.clone(), other_verifier];
     assert_eq!(both.verify(&keys).unwrap().len(), 2);
-    // A valid one beside an invalid known one.
+    // A valid signature beside an invalid one of a given key.
     let foreign = SignedCheckpoint::sign(ORIGIN, 8, &[9; 32], &[&other]).unwrap();
     let stolen = foreign.as_str().lines().last().unwrap();
     let mixed = format!("{}{stolen}\n", checkpoint.as_str());
@@ -128,13 +128,13 @@ fn only_the_given_keys_count_and_one_invalid_signature_of_theirs_is_enough() {
 }
 
 #[test]
-fn a_key_of_another_log_cannot_vouch_for_this_one() {
-    // Signed by a known key of another name: the note says it is of one log, the key is of another.
+fn a_key_of_another_log_is_not_accepted() {
+    // A given key signed the note, but its name is that of another log.
     let key = SigningKey::generate();
     let elsewhere = VerifierKey::new("crm.example.com/auditx/77", &key.public_key()).unwrap();
-    let head = c2sp::tree_head(ORIGIN, 7, &[9; 32]).unwrap();
-    let signature = key.sign(&head).unwrap();
-    let note = c2sp::signed(&head, &[(&elsewhere, signature)]).unwrap();
+    let head = note::tree_head(ORIGIN, 7, &[9; 32]).unwrap();
+    let signature = key.sign(head.as_bytes()).unwrap();
+    let note = note::signed(&head, &[(&elsewhere, signature)]);
     assert_eq!(
         SignedCheckpoint::parse(&note).unwrap().verify(&[elsewhere]).unwrap_err(),
         SignatureFault::WrongKey
@@ -155,7 +155,7 @@ impl Signer for Faulty {
 }
 
 #[test]
-fn a_signer_that_fails_or_signs_nonsense_is_an_error() {
+fn a_failing_or_wrong_signer_is_an_error() {
     for fails in [true, false] {
         let error = SignedCheckpoint::sign(ORIGIN, 7, &[9; 32], &[&Faulty(SigningKey::generate(), fails)])
             .unwrap_err();

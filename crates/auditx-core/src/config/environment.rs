@@ -1,16 +1,19 @@
-//! A configuration from environment variables.
+//! Reads a configuration from environment variables.
 
 use super::{Config, policy};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 impl Config {
-    /// The defaults, changed by the environment: `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
+    /// Returns the defaults, overridden by environment variables.
+    ///
+    /// The variables are `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
     /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
-    /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`, `AUDITX_DEFAULT_CURRENCY`,
-    /// `AUDITX_SIGNING_KEY`, `AUDITX_FILE_MODE`, `AUDITX_DIR_MODE`, `AUDITX_GROUP`. Values are spelled as in a configuration file.
+    /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`,
+    /// `AUDITX_DEFAULT_CURRENCY`, `AUDITX_SIGNING_KEY`, `AUDITX_FILE_MODE`, `AUDITX_DIR_MODE` and
+    /// `AUDITX_GROUP`. Values have the same syntax as in a configuration file. Empty variables are ignored.
     ///
     /// # Errors
-    /// `is_invalid`, naming the variable, for a value that cannot be read.
+    /// `is_invalid` if a value cannot be parsed. The message names the variable.
     pub fn from_env() -> Result<Self> {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -22,7 +25,7 @@ impl Config {
             Some(value) => value
                 .into_string()
                 .map(Some)
-                .map_err(|value| Error::invalid(format!("{name} is not Unicode: {}", value.display()))),
+                .map_err(|value| policy::in_variable(name, &format!("{:?} is not Unicode", value))),
         };
         if let Some(log_dir) = read("AUDITX_LOG_DIR").filter(|value| !value.is_empty()) {
             config.log_dir = log_dir.into();

@@ -1,4 +1,4 @@
-//! The choices a configuration makes, and how each is spelled in files and environment variables.
+//! The types of individual settings, and their syntax in configuration files and environment variables.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,18 +7,21 @@ use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
 
-/// When accepted entries are made to survive a power loss. They survive the death of the process in any case.
+/// When accepted entries become durable, that is, survive a power loss. Every accepted entry survives the
+/// death of the process.
 ///
-/// Spelled `os`, `every-entry`, or a duration. SECURITY and CRITICAL entries are synced at once except under `Os`.
+/// Written as `os`, `every-entry` or a duration. SECURITY and CRITICAL entries are synced at once, except
+/// with `Os`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Durability {
-    /// When the operating system likes, at checkpoints, at seals, at `flush`, at `close`, and when a receipt is waited for.
+    /// When the operating system writes them. Also at checkpoints, seals, `flush` and `close`, and while a
+    /// receipt is waited for.
     Os,
     /// At most this long after the entry was accepted.
     Interval(Duration),
-    /// Before `record()` returns. Threads that record at the same time share one fdatasync (group commit).
+    /// Before `record()` returns. Threads that record at the same time share one fdatasync(2) (group commit).
     EveryEntry,
 }
 
@@ -28,22 +31,24 @@ impl Default for Durability {
     }
 }
 
-/// What `record()` does while the journal is full: entries come faster than the disk takes them, or the disk is full.
+/// What `record()` does while the journal is full, because entries arrive faster than the disk can write them
+/// or the disk is full.
 ///
-/// Spelled `reject`, `drop`, or the longest wait as a duration. Whatever is refused or dropped is counted, and a `gap` record in
-/// the trail tells how much and when. The direct journal has nothing that can be full; where it is used this does nothing.
+/// Written as `reject`, `drop`, or a duration, which is the longest wait. Rejected and dropped entries are
+/// counted, and a `gap` record in the trail has their number and the time. The direct journal is never full;
+/// this setting then has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum OnFull {
-    /// Waits for room at most so long, then is an error.
+    /// Waits until the journal has room. Fails with `is_full` after `max`.
     Wait {
         /// The longest wait.
         max: Duration,
     },
-    /// Is an error at once.
+    /// Fails with `is_full` at once.
     Reject,
-    /// Goes on without the entry and without an error.
+    /// Drops the entry and returns `Ok`.
     Drop,
 }
 
@@ -53,91 +58,93 @@ impl Default for OnFull {
     }
 }
 
-/// What stands between `record()` and the trail. Spelled `ring`, `direct` or `auto`.
+/// The journal between `record()` and the trail. Written as `ring`, `direct` or `auto`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum JournalKind {
-    /// The ring on Linux, on file systems that keep promised space (ext4, XFS, tmpfs); elsewhere direct.
+    /// `Ring` on Linux on file systems that honour preallocated space (ext4, XFS, tmpfs); otherwise `Direct`.
     #[default]
     Auto,
-    /// A memory-mapped ring and a thread that empties it; an error where it cannot be had.
+    /// A memory-mapped ring that a drain thread empties. Opening fails if the ring cannot be used.
     Ring,
-    /// One write(2) for each entry, under a lock.
+    /// One write(2) per entry, under a lock.
     Direct,
 }
 
-/// Which sealed segments are retired. Each deletion leaves a `retired` record in the trail, and none happens before
-/// every hook has passed the segment.
+/// Which sealed segments are retired, that is, deleted. Each deletion is recorded in the trail as a `retired`
+/// record. A segment is retired only after every hook has processed it.
 ///
-/// Spelled `keep-everything`, `backup-count=N`, or `retain-for=400d`.
+/// Written as `keep-everything`, `backup-count=N` or `retain-for=400d`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Retention {
-    /// None.
+    /// No segment.
     #[default]
     KeepEverything,
-    /// All but this many of the newest.
+    /// All except this number of the newest.
     BackupCount(usize),
-    /// Those sealed longer ago than this.
+    /// Segments sealed longer ago than this.
     RetainFor(Duration),
 }
 
-/// How sealed segments are kept. Spelled `zstd` or `none`.
+/// The compression of sealed segments. Written as `zstd` or `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Compression {
-    /// As Zstandard files, compressed and checked on a thread of its own.
+    /// Zstandard. The maintenance thread compresses and checks each segment.
     #[default]
     Zstd,
-    /// As they were written.
+    /// No compression.
     None,
 }
 
-/// Where entries are shown besides the trail, and in which form. Spelled `off`, `stdout`, `stderr`, `stdout-json` or `stderr-json`.
+/// Whether entries are also written to standard output or standard error, and in which form. Written as
+/// `off`, `stdout`, `stderr`, `stdout-json` or `stderr-json`.
 ///
-/// A console shows each line once, in the order of the trail, the library's own control records too: all that this process writes, and
-/// what recovery adds for a process that was killed. Lines that were in the trail before are not shown again. A clean
-/// [`close`](crate::AuditLogger::close) waits until the last line is shown, as long as its timeout allows.
+/// The console gets each line once, in the order of the trail, including control records: all lines that this
+/// process writes, and those that recovery adds for a process that was killed. Lines that were in the trail
+/// before are not repeated. [`close`](crate::AuditLogger::close) waits until the last line is written, within
+/// its timeout.
 ///
-/// If nobody reads the output any more (a broken pipe), app.log says so once, the failure is counted in
-/// [`FollowerMetrics`](crate::FollowerMetrics), and nothing more is shown. Recording goes on.
+/// If the output is a broken pipe, one message is written to app.log, the failure is counted in
+/// [`FollowerMetrics`](crate::FollowerMetrics), and the console stops. Recording continues.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Console {
-    /// Nowhere.
+    /// No console output.
     #[default]
     Off,
-    /// As text for people on standard output, coloured on a terminal.
+    /// Human-readable text on standard output, coloured on a terminal.
     Stdout,
-    /// As text for people on standard error, coloured on a terminal.
+    /// Human-readable text on standard error, coloured on a terminal.
     Stderr,
-    /// As NDJSON on standard output, for a collector of container logs: the exact lines of the trail, each once it is durable, each with
-    /// one write(2) where the output takes it.
+    /// NDJSON on standard output, for a collector of container logs. The output consists of the exact lines
+    /// of the trail, each written after it is durable, and with one write(2) if the output accepts it whole.
     StdoutJson,
-    /// The same on standard error.
+    /// NDJSON on standard error; see [`Console::StdoutJson`].
     StderrJson,
 }
 
-/// When failed security events of one address become CRITICAL.
+/// When failed security events of one address are raised to level CRITICAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RateLimit {
-    /// Failures within the window that are still ordinary. Default: 5.
+    /// The number of failures within the window above which further failures are CRITICAL. Default: 5.
     pub limit: u32,
-    /// The sliding window. Default: 60 s.
+    /// The length of the sliding window. Default: 60 s.
     #[serde(deserialize_with = "duration")]
     pub window: Duration,
-    /// Addresses remembered at most; the least recently seen is forgotten first. Default: 10,000.
+    /// The number of addresses kept in memory; the least recently used is evicted first. Default: 10,000.
     pub addresses: usize,
 }
 
 impl RateLimit {
-    /// A limit of failures within a window.
+    /// Creates a limit of failures within a window.
     #[must_use]
     pub fn new(limit: u32, window: Duration) -> Self {
         Self { limit, window, ..Self::default() }
@@ -150,30 +157,31 @@ impl Default for RateLimit {
     }
 }
 
-/// When checkpoints are signed while entries arrive, and how often an idle trail says that it is alive.
+/// When checkpoints are signed while entries arrive, and how often an idle trail gets a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Cadence {
-    /// A durable entry is signed after at most this long. Default: 1 s.
+    /// The longest time between an entry becoming durable and the checkpoint that covers it. Default: 1 s.
     #[serde(deserialize_with = "duration")]
     pub interval: Duration,
-    /// So many new entries are signed at once, though at most ten times in an interval. As often, the latest checkpoint is
-    /// recorded in the trail itself. Default: 1,024.
+    /// The number of new entries after which a checkpoint is signed at once, at most ten times per interval.
+    /// The latest checkpoint is also recorded in the trail itself, every this many entries. Default: 1,024.
     pub entries: u64,
-    /// A trail without entries gets a `heartbeat` record and a checkpoint this often. Default: 1 h.
+    /// The interval at which a trail without entries gets a `heartbeat` record and a checkpoint. Default: 1
+    /// h.
     #[serde(deserialize_with = "duration")]
     pub heartbeat: Duration,
 }
 
 impl Cadence {
-    /// A checkpoint after this time or this many entries.
+    /// Signs a checkpoint after this time or this many entries, whichever comes first.
     #[must_use]
     pub fn new(interval: Duration, entries: u64) -> Self {
         Self { interval, entries, ..Self::default() }
     }
 
-    /// Default: 1 h. How often an idle trail says that it is alive.
+    /// Sets the interval of `heartbeat` records in an idle trail. Default: 1 h.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
         self.heartbeat = heartbeat;
@@ -183,7 +191,8 @@ impl Cadence {
     pub(crate) fn check(self) -> Result<()> {
         if self.interval.is_zero() || self.entries == 0 || self.heartbeat < Duration::from_secs(1) {
             return Err(Error::invalid(format!(
-                "checkpoints every {:?} or {} entries with a heartbeat each {:?}: none may be zero, and a heartbeat not below 1 s",
+                "invalid checkpoints (interval {:?}, {} entries, heartbeat {:?}): interval and entries must \
+                 not be 0, and heartbeat must be at least 1s",
                 self.interval, self.entries, self.heartbeat
             )));
         }
@@ -197,10 +206,11 @@ impl Default for Cadence {
     }
 }
 
-/// Text like `100ms`, `90s`, `30d`.
+/// Parses a duration such as `100ms`, `90s` or `30d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration> {
     humantime::parse_duration(text).map_err(|error| {
-        Error::invalid(format!("{text:?} is no duration like 100ms, 90s or 30d")).because(error)
+        Error::invalid(format!("invalid duration {text:?}: expected for example 100ms, 90s or 30d"))
+            .because(error)
     })
 }
 
@@ -215,7 +225,7 @@ pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
     text.map(|text| parse_duration(&text)).transpose().map_err(serde::de::Error::custom)
 }
 
-/// Sets `setting` from a variable, if that is set.
+/// Sets `setting` from an environment variable, if the variable is set.
 pub(super) fn read_variable<T: FromStr<Err: std::fmt::Display>>(
     text: &impl Fn(&str) -> Result<Option<String>>,
     name: &str,
@@ -231,14 +241,17 @@ pub(super) fn in_variable(name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::invalid(format!("environment variable {name}: {error}"))
 }
 
-macro_rules! spelled {
+/// Implements parsing from text, for environment variables and configuration files.
+macro_rules! from_text {
     ($name:ident, $parse:expr, $expected:literal) => {
         impl FromStr for $name {
             type Err = Error;
 
             fn from_str(text: &str) -> Result<Self> {
                 let parse: fn(&str) -> Option<Self> = $parse;
-                parse(text).ok_or_else(|| Error::invalid(format!(concat!("{:?} is not ", $expected), text)))
+                parse(text).ok_or_else(|| {
+                    Error::invalid(format!(concat!("invalid value {:?}: expected ", $expected), text))
+                })
             }
         }
 
@@ -252,27 +265,27 @@ macro_rules! spelled {
     };
 }
 
-spelled!(
+from_text!(
     Durability,
     |text| match text {
         "os" => Some(Self::Os),
         "every-entry" => Some(Self::EveryEntry),
         text => parse_duration(text).ok().map(Self::Interval),
     },
-    "`os`, `every-entry` or a duration like 100ms"
+    "`os`, `every-entry` or a duration such as 100ms"
 );
 
-spelled!(
+from_text!(
     OnFull,
     |text| match text {
         "reject" => Some(Self::Reject),
         "drop" => Some(Self::Drop),
         text => parse_duration(text).ok().map(|max| Self::Wait { max }),
     },
-    "`reject`, `drop` or a duration like 10s"
+    "`reject`, `drop` or a duration such as 10s"
 );
 
-spelled!(
+from_text!(
     JournalKind,
     |text| match text {
         "auto" => Some(Self::Auto),
@@ -283,7 +296,7 @@ spelled!(
     "`auto`, `ring` or `direct`"
 );
 
-spelled!(
+from_text!(
     Retention,
     |text| match text.split_once('=') {
         None if text == "keep-everything" => Some(Self::KeepEverything),
@@ -294,7 +307,7 @@ spelled!(
     "`keep-everything`, `backup-count=N` or `retain-for=400d`"
 );
 
-spelled!(
+from_text!(
     Compression,
     |text| match text {
         "zstd" => Some(Self::Zstd),
@@ -304,7 +317,7 @@ spelled!(
     "`zstd` or `none`"
 );
 
-spelled!(
+from_text!(
     Console,
     |text| match text {
         "off" => Some(Self::Off),

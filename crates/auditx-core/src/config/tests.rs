@@ -1,4 +1,4 @@
-//! Configurations from every door.
+//! Tests of configurations from setters, environment variables and files.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn from_pairs(pairs: &[(&str, &str)]) -> Result<Config> {
 }
 
 #[test]
-fn the_environment_changes_the_defaults() {
+fn the_environment_overrides_the_defaults() {
     let config = from_pairs(&[
         ("AUDITX_LOG_DIR", "/var/log/erp"),
         ("AUDITX_INSTANCE", "worker-2"),
@@ -40,7 +40,7 @@ fn the_environment_changes_the_defaults() {
 }
 
 #[test]
-fn a_bad_variable_is_named() {
+fn an_error_names_the_invalid_variable() {
     for (name, value) in [
         ("AUDITX_DURABILITY", "sometimes"),
         ("AUDITX_MAX_FILE_BYTES", "10MB"),
@@ -57,7 +57,7 @@ fn a_bad_variable_is_named() {
 }
 
 #[test]
-fn a_configuration_file_can_carry_it() {
+fn a_configuration_file_has_all_settings() {
     let config: Config = serde_json::from_str(
         r#"{"log_dir": "x", "durability": "os", "retention": "retain-for=30d", "max_age": "6h",
             "rate_limit": {"limit": 3, "window": "10s"}, "redaction": {"deny": ["iban"]},
@@ -78,7 +78,7 @@ fn a_configuration_file_can_carry_it() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_anything_is_opened() {
+fn invalid_settings_are_rejected() {
     for config in [
         Config::new("x").instance("../other"),
         Config::new("x").instance(".auditx"),

@@ -1,4 +1,6 @@
-//! What later modules keep with a request, found by its type: a context says nothing of it, and hands it to nobody.
+//! Values that other modules attach to a context, one per type.
+//!
+//! Attachments are not fields: they appear in no entry and no carrier.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,29 +12,33 @@ type Attachment = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
-    /// Most contexts have none, and are asked for each entry.
+    /// Avoids the lock for contexts without attachments, which are most: each entry looks for one.
     is_used: AtomicBool,
-    kept: Mutex<Vec<Attachment>>,
+    values: Mutex<Vec<Attachment>>,
 }
 
 impl RequestContext {
-    /// Keeps `value`; takes the place of an earlier one of its type.
+    /// Attaches `value`, replacing an earlier value of the same type.
     pub(crate) fn attach<T: Any + Send + Sync>(&self, value: Arc<T>) {
-        let Attachments { is_used, kept } = &self.shared.attachments;
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|other| !(**other).is::<T>());
-        kept.push(value);
+        let Attachments { is_used, values } = &self.shared.attachments;
+        let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.retain(|other| !(**other).is::<T>());
+        values.push(value);
+        // ORDERING: pairs with the Acquire load in `attached`. The mutex publishes the values, so Relaxed
+        // would do.
         is_used.store(true, Ordering::Release);
     }
 
-    /// What is kept of this type.
+    /// Returns the attached value of this type, if any.
     #[inline]
     pub(crate) fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let Attachments { is_used, kept } = &self.shared.attachments;
+        let Attachments { is_used, values } = &self.shared.attachments;
+        // ORDERING: pairs with the Release store in `attach`. A stale `false` misses only a value that
+        // another thread attaches at this moment.
         if !is_used.load(Ordering::Acquire) {
             return None;
         }
-        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find_map(|value| value.clone().downcast().ok())
+        let values = values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.iter().find_map(|value| value.clone().downcast().ok())
     }
 }

@@ -1,4 +1,4 @@
-//! The context on its way to another process: a plain map of strings, for message headers and job arguments.
+//! Passes a context to another process as a map of strings, for message headers and job arguments.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,18 @@ const VERSION: &str = "1";
 const IP_KEY: &str = "auditx-ip";
 const EXTRA_KEY: &str = "auditx-extra";
 
-/// A context as a map of strings, serialised as just that map.
+/// A context as a map of strings, which is also its serialized form.
 ///
-/// Keys start with `auditx-`; keys this version does not know travel on unchanged.
+/// Keys start with `auditx-`. Keys that this version does not know are passed on unchanged.
 ///
 /// ```
 /// use auditx_core::{Carrier, RequestContext};
 ///
-/// let job = serde_json::to_string(&RequestContext::new().user("admin").to_carrier())?;   // in the request handler
-/// let carrier: Carrier = serde_json::from_str(&job)?;                                      // in the worker process
+/// // In the request handler:
+/// let job = serde_json::to_string(&RequestContext::new().user("admin").to_carrier())?;
+///
+/// // In the worker process:
+/// let carrier: Carrier = serde_json::from_str(&job)?;
 /// let context = RequestContext::from_carrier(&carrier)?;
 /// assert_eq!(context.fields().user, "admin");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,7 +34,7 @@ const EXTRA_KEY: &str = "auditx-extra";
 pub struct Carrier(BTreeMap<String, String>);
 
 impl Carrier {
-    /// Its keys and values, for message headers.
+    /// Returns the keys and values, for message headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
@@ -55,7 +58,8 @@ fn text_fields(fields: &mut ContextFields) -> [(&'static str, &mut String); 6] {
 }
 
 impl RequestContext {
-    /// What another process needs to continue in this context.
+    /// Returns the context as a map of strings, from which another process restores it with
+    /// [`RequestContext::from_carrier`].
     #[must_use]
     pub fn to_carrier(&self) -> Carrier {
         let mut fields = self.fields();
@@ -75,23 +79,24 @@ impl RequestContext {
         Carrier(map)
     }
 
-    /// The context another process handed over.
+    /// Restores the context that another process passed on with [`RequestContext::to_carrier`].
     ///
     /// # Errors
-    /// `is_invalid` where the version is missing or unknown, the address is none, or the free key-values are no JSON
-    /// object.
+    /// `is_invalid` if the version is missing or unknown, the IP address cannot be parsed, or the additional
+    /// keys are not a JSON object.
     pub fn from_carrier(carrier: &Carrier) -> Result<Self> {
         let mut map = carrier.0.clone();
         match map.remove(VERSION_KEY).as_deref() {
             Some(VERSION) => {}
             Some(other) => {
                 return Err(Error::invalid(format!(
-                    "carrier version {other:?} is unknown here (this is version {VERSION}): update the receiving process first"
+                    "unknown carrier version {other:?}: this process reads version {VERSION}; update the \
+                     receiving process before the sending one"
                 )));
             }
             None => {
                 return Err(Error::invalid(format!(
-                    "a carrier needs the key {VERSION_KEY:?}: this map is none"
+                    "carrier has no key {VERSION_KEY:?}: the map was not made by `to_carrier`"
                 )));
             }
         }
@@ -101,14 +106,15 @@ impl RequestContext {
         }
         if let Some(ip) = map.remove(IP_KEY) {
             let parsed = ip.parse().map_err(|error| {
-                Error::invalid(format!("carrier key {IP_KEY:?} holds {ip:?}, which is no address"))
+                Error::invalid(format!("invalid carrier key {IP_KEY:?}: {ip:?} is not an IP address"))
                     .because(error)
             })?;
             fields.ip = Some(parsed);
         }
         if let Some(extra) = map.remove(EXTRA_KEY) {
             fields.extra = serde_json::from_str(&extra).map_err(|error| {
-                Error::invalid(format!("carrier key {EXTRA_KEY:?} holds no JSON object")).because(error)
+                Error::invalid(format!("invalid carrier key {EXTRA_KEY:?}: expected a JSON object"))
+                    .because(error)
             })?;
         }
         fields.carried = map;

@@ -1,4 +1,4 @@
-//! Making a context current: a guard for sync code, a future for async code, wrappers for what is spawned.
+//! Makes a context current: a guard for sync code, a future for async code, wrappers for spawned work.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -11,22 +11,22 @@ use pin_project_lite::pin_project;
 use super::RequestContext;
 
 thread_local! {
-    /// How many guards and polls are open on this thread.
+    /// The number of guards and polls active on this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether some guard or scoped future owns the thread's current context.
+/// Returns `true` if a guard or a scoped future set the current context of this thread.
 pub(super) fn is_inside() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0
 }
 
 fn shift_depth(shift: impl FnOnce(usize) -> usize) {
-    // A thread being torn down has no depth to keep.
+    // During thread teardown the depth is gone and no longer needed.
     DEPTH.try_with(|depth| depth.set(shift(depth.get()))).unwrap_or(());
 }
 
 impl RequestContext {
-    /// Makes this context current on this thread until the guard is dropped. For sync code; async code uses
+    /// Makes this context current on this thread until the guard is dropped. For sync code; in async code use
     /// [`RequestContext::scope`].
     #[must_use = "the context is current only while the guard lives: bind it to a name like `_scope`"]
     pub fn enter(&self) -> ContextGuard {
@@ -34,18 +34,18 @@ impl RequestContext {
         ContextGuard { previous: Self::install(Some(self.clone())), not_send: PhantomData }
     }
 
-    /// Makes this context current whenever `future` is polled, and while it is dropped.
+    /// Wraps `future` so that this context is current whenever it is polled, and while it is dropped.
     pub fn scope<F: Future>(&self, future: F) -> Scoped<F> {
         Scoped { future: Some(future), context: Some(self.clone()) }
     }
 
-    /// The same as [`RequestContext::scope`], named for what is handed to `spawn`: a spawned task does not inherit the
-    /// context by itself.
+    /// Wraps a future that is passed to `spawn`; a spawned task does not inherit the context otherwise.
+    /// Equivalent to [`RequestContext::scope`].
     pub fn in_task<F: Future>(&self, future: F) -> Scoped<F> {
         self.scope(future)
     }
 
-    /// Makes this context current while `run` runs: for `spawn_blocking`, threads and rayon.
+    /// Wraps `run` so that this context is current while it runs: for `spawn_blocking`, threads and rayon.
     pub fn in_fn<T, F: FnOnce() -> T>(&self, run: F) -> impl FnOnce() -> T + use<T, F> {
         let context = self.clone();
         move || {
@@ -55,7 +55,7 @@ impl RequestContext {
     }
 }
 
-/// Keeps a context current on this thread; dropping it brings the previous one back.
+/// Keeps a context current on this thread. Dropping it restores the previous context.
 #[derive(Debug)]
 pub struct ContextGuard {
     previous: Option<RequestContext>,
@@ -70,12 +70,12 @@ impl Drop for ContextGuard {
 }
 
 pin_project! {
-    /// A future with a context; made by [`RequestContext::scope`].
+    /// A future with a context; created by [`RequestContext::scope`].
     #[derive(Debug)]
     pub struct Scoped<F> {
         #[pin]
         future: Option<F>,
-        // What is current inside the future, while it is not being polled.
+        // The context that is current inside the future, stored here between polls.
         context: Option<RequestContext>,
     }
 
@@ -88,8 +88,8 @@ pin_project! {
     }
 }
 
-/// Exchanges the thread's context with `slot` and, when dropped, exchanges them back: what the future made current
-/// between (a guard held across an await) is current again at its next poll.
+/// Swaps the thread's context with `slot`, and swaps them back when dropped. A context that the future
+/// entered during the poll (a guard held across an await) is therefore current again at its next poll.
 struct Swap<'a> {
     slot: &'a mut Option<RequestContext>,
 }
@@ -116,7 +116,7 @@ impl<F: Future> Future for Scoped<F> {
         let mut this = self.project();
         let _swap = Swap::new(this.context);
         let Some(future) = this.future.as_mut().as_pin_mut() else {
-            unreachable!("the future is taken out only when it is dropped");
+            unreachable!("only drop removes the future");
         };
         future.poll(cx)
     }

@@ -1,4 +1,4 @@
-//! The context through its public calls: nesting, sharing, teardown, carriers.
+//! Tests of the context through its public API: nesting, sharing, teardown, carriers.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -29,7 +29,7 @@ async fn yield_once() {
 }
 
 #[test]
-fn guards_nest_and_bring_the_previous_context_back() {
+fn guards_nest_and_restore_the_previous_context() {
     let _outer = RequestContext::new().user("outer").enter();
     {
         let _inner = RequestContext::new().user("inner").enter();
@@ -90,14 +90,14 @@ fn a_dropped_future_drops_inside_its_context() {
 
 #[test]
 fn a_panic_in_a_scoped_future_leaves_no_context_behind() {
-    let mut future = Box::pin(RequestContext::new().user("doomed").scope(async { panic!("on purpose") }));
+    let mut future = Box::pin(RequestContext::new().user("inner").scope(async { panic!("on purpose") }));
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll_once(future.as_mut())));
     assert!(polled.is_err());
     assert_eq!(current_user(), "");
 }
 
 #[test]
-fn update_set_and_clear_act_on_the_thread_outside_scopes_and_on_the_shared_context_inside() {
+fn update_set_and_clear_respect_scopes() {
     std::thread::spawn(|| {
         RequestContext::update(|context| context.user = "worker".into());
         assert_eq!(current_user(), "worker");
@@ -118,7 +118,7 @@ fn update_set_and_clear_act_on_the_thread_outside_scopes_and_on_the_shared_conte
 }
 
 #[test]
-fn an_edit_may_read_and_edit_the_same_context_and_loses_nothing() {
+fn an_edit_may_edit_the_same_context() {
     let context = RequestContext::new().user("admin").extra("kept", 1).extra("removed", 2);
     context.edit(|fields| {
         fields.user_role = "manager".into();
@@ -133,7 +133,7 @@ fn an_edit_may_read_and_edit_the_same_context_and_loses_nothing() {
 }
 
 #[test]
-fn a_carrier_brings_everything_over_and_hands_unknown_keys_on() {
+fn a_carrier_keeps_all_fields_and_unknown_keys() {
     let context = RequestContext::new()
         .user("admin")
         .user_role("manager")
@@ -153,15 +153,15 @@ fn a_carrier_brings_everything_over_and_hands_unknown_keys_on() {
 }
 
 #[test]
-fn a_malformed_carrier_is_a_clear_error() {
-    let refuse = |pairs: &[(&str, &str)], expected: &str| {
+fn a_malformed_carrier_is_rejected() {
+    let reject = |pairs: &[(&str, &str)], expected: &str| {
         let error = RequestContext::from_carrier(&pairs.iter().copied().collect()).unwrap_err();
         assert!(error.is_invalid() && error.to_string().contains(expected), "{error}");
     };
-    refuse(&[], "auditx-version");
-    refuse(&[("auditx-version", "9")], "\"9\" is unknown");
-    refuse(&[("auditx-version", "1"), ("auditx-ip", "localhost")], "no address");
-    refuse(&[("auditx-version", "1"), ("auditx-extra", "[1]")], "no JSON object");
+    reject(&[], "auditx-version");
+    reject(&[("auditx-version", "9")], "unknown carrier version \"9\"");
+    reject(&[("auditx-version", "1"), ("auditx-ip", "localhost")], "is not an IP address");
+    reject(&[("auditx-version", "1"), ("auditx-extra", "[1]")], "expected a JSON object");
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! How files are opened, and who may read what is created.
+//! Access modes for opening files, and permissions of created files.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use rustix::fs::{Gid, Mode, OFlags, RawMode};
 
-/// Keys and the ring are for their owner only, whatever is configured.
+/// Keys and the ring are readable by their owner only, regardless of the configuration.
 pub(super) const PRIVATE_FILE: RawMode = 0o600;
 pub(super) const PRIVATE_DIRECTORY: RawMode = 0o700;
 
-/// Who may read what the library creates.
+/// Permissions and group of the files that the library creates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Modes {
-    /// Exactly these permissions, whatever the umask; `None`: 0640 less the umask.
+    /// Exactly these permissions, regardless of the umask; `None`: 0640 less the umask.
     pub(crate) file: Option<u32>,
-    /// Exactly these permissions, whatever the umask; `None`: 0750 less the umask.
+    /// Exactly these permissions, regardless of the umask; `None`: 0750 less the umask.
     pub(crate) directory: Option<u32>,
-    /// The group that files and directories are given to; `None`: the process's, or the directory's where that is set-gid.
+    /// The group of files and directories; `None`: that of the process, or of the directory if it is set-gid.
     pub(crate) group: Option<u32>,
 }
 
@@ -25,7 +25,7 @@ impl Modes {
     pub(super) const DIRECTORY: u32 = 0o750;
 }
 
-/// How a file is opened.
+/// The access mode for opening a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Access {
     pub(super) flags: OFlags,
@@ -42,12 +42,12 @@ impl Access {
         Self { flags, is_private: false }
     }
 
-    /// Creates the file where there is none.
+    /// Creates the file if it does not exist.
     pub(crate) const fn or_create(self) -> Self {
         Self { flags: self.flags.union(OFlags::CREATE), ..self }
     }
 
-    /// Creates the file; fails where there is one.
+    /// Creates the file; opening fails if it exists.
     pub(crate) const fn create_new(self) -> Self {
         Self { flags: self.flags.union(OFlags::CREATE).union(OFlags::EXCL), ..self }
     }
@@ -56,14 +56,14 @@ impl Access {
         Self { flags: self.flags.union(OFlags::TRUNC), ..self }
     }
 
-    /// For a file that only this user may read.
+    /// Lets only this user read a file that is created.
     pub(crate) const fn private(self) -> Self {
         Self { is_private: true, ..self }
     }
 }
 
-/// Sets the permissions and the group of what was just created.
-pub(super) fn adopt(created: impl AsFd, mode: Option<u32>, group: Option<u32>) -> io::Result<()> {
+/// Sets the permissions and the group of a file or directory that was just created.
+pub(super) fn set_owner(created: impl AsFd, mode: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let created = created.as_fd();
     if let Some(group) = group {
         rustix::fs::fchown(created, None, Some(Gid::from_raw(group)))?;

@@ -1,4 +1,4 @@
-//! Which file a name leads to.
+//! Identity of files and directories: stat(2), and whether a path still leads to an open directory.
 
 use std::fmt;
 use std::fs::File;
@@ -10,10 +10,10 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
-use super::{Dir, absent_as_none};
+use super::{Dir, none_if_not_found};
 use crate::error::{Error, Kind};
 
-/// What stat(2) says about a file.
+/// The result of stat(2) for a file.
 #[derive(Clone, Copy)]
 pub(crate) struct FileStat(Stat);
 
@@ -24,7 +24,7 @@ impl fmt::Debug for FileStat {
 }
 
 impl FileStat {
-    /// Asks an open file.
+    /// Returns the result of fstat(2) for an open file.
     pub(crate) fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(Self(rustix::fs::fstat(file)?))
     }
@@ -33,12 +33,12 @@ impl FileStat {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
-    /// Whether both are the same file: device and inode.
+    /// Returns whether both are the same file, by device and inode.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.0.st_dev, self.0.st_ino) == (other.0.st_dev, other.0.st_ino)
     }
 
-    /// Whether no name leads to the file any more.
+    /// Returns whether the file has no name any more.
     pub(crate) fn is_unlinked(&self) -> bool {
         self.0.st_nlink == 0
     }
@@ -49,34 +49,35 @@ impl FileStat {
 }
 
 impl Dir {
-    /// What stands at a name, itself and not where a symlink leads; `None` where nothing does.
+    /// Returns the file under a name without following a symlink, or `None` if there is none.
     pub(crate) fn stat(&self, name: impl AsRef<Path>) -> io::Result<Option<FileStat>> {
         let found =
             self.resolve(name.as_ref(), |at, name| rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW));
-        absent_as_none(found.map(FileStat))
+        none_if_not_found(found.map(FileStat))
     }
 
-    /// Whether the directory's path still leads to it. Always so where it is not held open.
+    /// Returns whether the directory's path still leads to it. Always true if it is not held open.
     pub(crate) fn is_reachable(&self) -> bool {
         let Some(held) = self.descriptor() else { return true };
         match (FileStat::of(held), rustix::fs::stat(&self.0.path)) {
             (Ok(held), Ok(named)) => held.is_same(&FileStat(named)),
             (_, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => false,
-            // A process that gave up privileges may not be allowed to look.
+            // A process that dropped privileges may lack the permission.
             _ => true,
         }
     }
 
-    /// What stands at a name, reached through the directory's path and not through its descriptor: what other programs see.
+    /// Returns the file under a name, resolved through the directory's path instead of its descriptor, as
+    /// other programs see it.
     pub(crate) fn stat_by_path(&self, name: impl AsRef<Path>) -> io::Result<Option<FileStat>> {
         match rustix::fs::lstat(self.join(&name)) {
-            // A process that gave up privileges may not be allowed to look.
+            // A process that dropped privileges may lack the permission.
             Err(Errno::ACCESS | Errno::PERM) => self.stat(name),
-            found => absent_as_none(found.map(FileStat).map_err(io::Error::from)),
+            found => none_if_not_found(found.map(FileStat).map_err(io::Error::from)),
         }
     }
 
-    /// The error where the path no longer leads to the directory.
+    /// Returns the error for a path that no longer leads to the directory.
     pub(crate) fn unreachable(&self) -> Error {
         let now = self
             .current_path()
@@ -84,14 +85,14 @@ impl Dir {
         Error::new(
             Kind::Storage,
             format!(
-                "the log directory was moved or removed by another program: {now}; the trail takes no more entries; \
-                 move it back and open the trail again"
+                "the log directory was moved or removed by another program: {now}; \
+                 the trail accepts no more entries; move it back and open the trail again"
             ),
         )
         .at(self.path())
     }
 
-    /// Where the held directory is now; `None` if it was removed, or the system does not tell.
+    /// Returns the current path of the held directory; `None` if it was removed, or the system cannot tell.
     #[cfg(target_os = "linux")]
     fn current_path(&self) -> Option<PathBuf> {
         let held = self.descriptor()?;
@@ -106,7 +107,7 @@ impl Dir {
         None
     }
 
-    /// When a name in it was last created, renamed or removed.
+    /// Returns the time at which a name in the directory was last created, renamed or removed.
     pub(crate) fn modified(&self) -> io::Result<SystemTime> {
         File::from(self.open_directory("")?).metadata()?.modified()
     }

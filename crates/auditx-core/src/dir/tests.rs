@@ -8,7 +8,7 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_symlink_or_fifo_in_the_place_of_a_file_is_refused() {
+fn a_symlink_or_fifo_instead_of_a_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let dir = Dir::hold(directory.path(), Modes::default()).unwrap();
     let target = directory.path().join("target");
@@ -33,7 +33,7 @@ fn files_and_directories_are_created_with_their_modes() {
 }
 
 #[test]
-fn configured_modes_hold_whatever_the_umask() {
+fn configured_modes_ignore_the_umask() {
     let root = tempfile::tempdir().unwrap();
     let modes = Modes { file: Some(0o666), directory: Some(0o2775), group: None };
     let dir = Dir::hold(&root.path().join("a/b"), modes).unwrap();
@@ -47,11 +47,11 @@ fn configured_modes_hold_whatever_the_umask() {
     assert_eq!([mode_of(&dir.join("key")), mode_of(&dir.join("keys")) & 0o777], [0o600, 0o700]);
     fs::set_permissions(dir.join("appended"), fs::Permissions::from_mode(0o640)).unwrap();
     drop(dir.open("appended", Access::APPEND.or_create()).unwrap());
-    assert_eq!(mode_of(&dir.join("appended")), 0o640, "an operator's later choice stays");
+    assert_eq!(mode_of(&dir.join("appended")), 0o640, "a later chmod is kept");
 }
 
 #[test]
-fn names_are_resolved_in_the_directory_that_was_opened() {
+fn names_are_resolved_in_the_opened_directory() {
     let root = tempfile::tempdir().unwrap();
     let dir = Dir::hold(&root.path().join("parent/logs"), Modes::default()).unwrap();
     dir.create_directory("sub").unwrap();
@@ -72,7 +72,7 @@ fn names_are_resolved_in_the_directory_that_was_opened() {
 }
 
 #[test]
-fn a_directory_in_the_place_of_a_file_is_moved_aside() {
+fn a_directory_instead_of_a_file_is_moved_aside() {
     let root = tempfile::tempdir().unwrap();
     let dir = Dir::hold(root.path(), Modes::default()).unwrap();
     fs::create_dir_all(dir.join("checkpoint/inside")).unwrap();

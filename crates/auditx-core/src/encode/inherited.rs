@@ -1,22 +1,23 @@
-//! The fields that an entry has from its context, rendered once and copied into line after line until the context changes.
+//! The fields that an entry inherits from its context, encoded once and copied into each line until the
+//! context changes.
 //!
-//! Comes in: a context, or none. Goes out: each field with its key and its comma. A thread remembers the context it recorded
-//! in last; another one costs it the lock and a rendering.
+//! A thread caches the fields of the context in which it last recorded. Another context costs the context's
+//! lock and one encoding.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::Value;
 
+use super::buffer::{Buffer, Reserved, max_escaped_len};
 use super::first_of;
-use super::pen::{Buffer, Pen, room_for};
 use super::scalar::address;
 use crate::context::{ContextFields, DEFAULT_USER, RequestContext};
 
-/// Free key-values of a context that has none.
+/// The metadata of a context that has none.
 static NO_EXTRA: BTreeMap<String, Value> = BTreeMap::new();
 
-/// In the order of the line; those that stand side by side there are copied together.
+/// The inherited fields in the order of the line. Adjacent ones are copied together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     User,
@@ -30,30 +31,31 @@ pub(super) enum Field {
 
 const FIELDS: usize = 7;
 
-/// What a context's version is compared with where there is no context. No context has it.
+/// The version that stands for "no context". No context has it.
 const NO_CONTEXT: u64 = u64::MAX;
 
-/// Of what is rendered before anything is. A changed context's 0 must not equal it. No context has it either.
-const NOTHING: u64 = NO_CONTEXT - 1;
+/// The version before anything is cached. It must differ from 0, which a context has until a version is
+/// assigned. No context has it.
+const NOT_CACHED: u64 = NO_CONTEXT - 1;
 
 #[derive(Debug)]
 pub(super) struct Inherited {
-    /// Of what is rendered.
+    /// The version of the cached context.
     version: u64,
     has_extra: bool,
-    rendered: Buffer,
-    /// Where each field ends.
+    encoded: Buffer,
+    /// The end offset of each field.
     ends: [usize; FIELDS],
 }
 
 impl Default for Inherited {
     fn default() -> Self {
-        Self { version: NOTHING, has_extra: false, rendered: Buffer::default(), ends: [0; FIELDS] }
+        Self { version: NOT_CACHED, has_extra: false, encoded: Buffer::default(), ends: [0; FIELDS] }
     }
 }
 
 impl Inherited {
-    /// Runs `work` with what `context` says, all of it said at one moment.
+    /// Runs `work` with a consistent snapshot of `context`.
     #[inline]
     pub(super) fn with<T>(
         &mut self,
@@ -81,9 +83,9 @@ impl Inherited {
         if self.version == version {
             return;
         }
-        self.rendered.clear();
+        self.encoded.clear();
         let user = first_of([&fields.user, DEFAULT_USER]);
-        let room = room_for([
+        let text_len = max_escaped_len([
             user,
             &fields.user_role,
             &fields.company_id,
@@ -91,49 +93,49 @@ impl Inherited {
             &fields.request_id,
             &fields.session_id,
         ]);
-        let pen = self.rendered.pen(ROOM.saturating_add(room));
-        let begun = pen.left();
-        let pen = pen.field(b",\"user\":\"", user);
-        self.ends[Field::User as usize] = begun - pen.left();
-        let pen = pen.field(b",\"user_role\":\"", &fields.user_role);
-        self.ends[Field::UserRole as usize] = begun - pen.left();
-        let pen = pen.field(b",\"company_id\":\"", &fields.company_id);
-        self.ends[Field::Company as usize] = begun - pen.left();
-        let pen = pen.field(b",\"branch_id\":\"", &fields.branch_id);
-        self.ends[Field::Branch as usize] = begun - pen.left();
-        let pen = pen.field(b",\"request_id\":\"", &fields.request_id);
-        self.ends[Field::Request as usize] = begun - pen.left();
-        let pen = pen.field(b",\"session_id\":\"", &fields.session_id);
-        self.ends[Field::Session as usize] = begun - pen.left();
-        let pen = address(pen, fields.ip);
-        self.ends[Field::Ip as usize] = begun - pen.left();
-        let left = pen.left();
-        self.rendered.put_down(left);
+        let out = self.encoded.reserve(FIXED_LEN.saturating_add(text_len));
+        let start = out.remaining();
+        let out = out.field(b",\"user\":\"", user);
+        self.ends[Field::User as usize] = start - out.remaining();
+        let out = out.field(b",\"user_role\":\"", &fields.user_role);
+        self.ends[Field::UserRole as usize] = start - out.remaining();
+        let out = out.field(b",\"company_id\":\"", &fields.company_id);
+        self.ends[Field::Company as usize] = start - out.remaining();
+        let out = out.field(b",\"branch_id\":\"", &fields.branch_id);
+        self.ends[Field::Branch as usize] = start - out.remaining();
+        let out = out.field(b",\"request_id\":\"", &fields.request_id);
+        self.ends[Field::Request as usize] = start - out.remaining();
+        let out = out.field(b",\"session_id\":\"", &fields.session_id);
+        self.ends[Field::Session as usize] = start - out.remaining();
+        let out = address(out, fields.ip);
+        self.ends[Field::Ip as usize] = start - out.remaining();
+        let remaining = out.remaining();
+        self.encoded.commit(remaining);
         (self.version, self.has_extra) = (version, !fields.extra.is_empty());
     }
 
-    /// All of it.
+    /// Returns the length of all encoded fields.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.rendered.written().len()
+        self.encoded.written().len()
     }
 
-    /// From the first of these fields to the last.
+    /// Copies the fields from `first` to `last`.
     #[inline]
-    pub(super) fn copy<'r>(&self, pen: Pen<'r>, first: Field, last: Field) -> Pen<'r> {
-        pen.raw(&self.rendered.written()[self.range(first, last)])
+    pub(super) fn copy<'r>(&self, out: Reserved<'r>, first: Field, last: Field) -> Reserved<'r> {
+        out.raw(&self.encoded.written()[self.range(first, last)])
     }
 
-    /// The entry's own text; where it has none, the context's.
+    /// Writes the text of the entry, or that of the context if it is empty.
     #[inline]
     pub(super) fn field<'r, const N: usize>(
         &self,
-        pen: Pen<'r>,
+        out: Reserved<'r>,
         start: &[u8; N],
         own: &str,
         field: Field,
-    ) -> Pen<'r> {
-        if own.is_empty() { self.copy(pen, field, field) } else { pen.field(start, own) }
+    ) -> Reserved<'r> {
+        if own.is_empty() { self.copy(out, field, field) } else { out.field(start, own) }
     }
 
     #[inline]
@@ -143,5 +145,5 @@ impl Inherited {
     }
 }
 
-/// For the keys, the quotes and the address.
-const ROOM: usize = 256;
+/// An upper bound for the keys, the quotes and the address.
+const FIXED_LEN: usize = 256;

@@ -1,4 +1,5 @@
-//! JSON as it stands in a line: compact, one line, valid UTF-8, harmless on a terminal, acceptable to `jsonb`.
+//! Writes JSON as it appears in a line: compact, on one line, valid UTF-8, safe on a terminal, accepted by
+//! `jsonb`.
 
 use std::fmt;
 use std::io::Write;
@@ -7,50 +8,55 @@ use crate::error::{Error, Result};
 use crate::redact::{Decision, Path, REDACTED, Rules};
 use crate::snapshot::{Node, Tree};
 
-/// `serde_json` and others stop reading at 128 levels; the line itself and its field take two.
+/// The nesting limit. `serde_json` and other parsers stop at 128 levels; the line and its field take two of
+/// them.
 pub(crate) const MAX_DEPTH: usize = 100;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Rules, and where in the entry they are asked; none for values that are stored as they are.
+/// The redaction rules and the path of the value; `None` for values that are stored unchanged.
 pub(super) type RulesAt<'r> = Option<(&'r Rules, Path<'r>)>;
 
-/// Which bytes end a run that can be copied as it is: what JSON escapes, DEL, and the first bytes of characters that
-/// break lines (U+0085, U+2028, U+2029), steer a terminal (C1) or reorder text (bidirectional controls, U+FEFF).
-const STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
+/// The bytes that end a run which can be copied unchanged: those that JSON escapes, DEL, and the first bytes
+/// of characters that break lines (U+0085, U+2028, U+2029), control a terminal (C1) or reorder text
+/// (bidirectional controls, U+FEFF).
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
     let mut byte = 0;
     while byte < 0x20 {
-        stops[byte] = true;
+        special[byte] = true;
         byte += 1;
     }
-    stops[b'"' as usize] = true;
-    stops[b'\\' as usize] = true;
-    stops[0x7f] = true;
-    stops[0xc2] = true;
-    stops[0xd8] = true;
-    stops[0xe2] = true;
-    stops[0xef] = true;
-    stops
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special[0x7f] = true;
+    special[0xc2] = true;
+    special[0xd8] = true;
+    special[0xe2] = true;
+    special[0xef] = true;
+    special
 };
 
-/// Whether a character breaks lines, steers a terminal or reorders text: those that a line of the trail holds only escaped.
+/// Returns whether a character breaks lines, controls a terminal or reorders text. Lines of the trail contain
+/// such characters only escaped.
 #[must_use]
 pub fn is_hazard(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Where the first byte stands that cannot be copied without a look at its character.
-pub(super) fn first_stop(text: &str) -> Option<usize> {
-    text.bytes().position(|byte| STOPS[usize::from(byte)])
+/// Returns the offset of the first byte whose character may need an escape.
+pub(super) fn first_special(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| SPECIAL[usize::from(byte)])
 }
 
-/// A quoted string. Escapes read back as what was given; only U+0000, which `jsonb` refuses, becomes U+FFFD.
+/// Writes a quoted string. It reads back unchanged, except that U+0000, which `jsonb` rejects, becomes
+/// U+FFFD.
 pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text;
-    while let Some(stop) = first_stop(rest) {
+    while let Some(stop) = first_special(rest) {
         let (run, tail) = rest.split_at(stop);
         out.extend_from_slice(run.as_bytes());
         let mut chars = tail.chars();
@@ -62,8 +68,8 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// One character as it stands in a line; `room` is for those that have to be made.
-pub(super) fn escape(c: char, room: &mut [u8; 6]) -> &[u8] {
+/// Returns one character as written in a line. `buffer` holds the result if it is not a constant.
+pub(super) fn escape(c: char, buffer: &mut [u8; 6]) -> &[u8] {
     match c {
         '"' => b"\\\"",
         '\\' => b"\\\\",
@@ -73,14 +79,14 @@ pub(super) fn escape(c: char, room: &mut [u8; 6]) -> &[u8] {
         '\0' => "\u{fffd}".as_bytes(),
         c if is_hazard(c) => {
             let digit = |shift: u32| HEX[(u32::from(c) >> shift & 0xf) as usize];
-            *room = [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)];
-            room
+            *buffer = [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)];
+            buffer
         }
-        c => c.encode_utf8(room).as_bytes(),
+        c => c.encode_utf8(buffer).as_bytes(),
     }
 }
 
-/// A number where JSON has one, else text.
+/// Writes a number if JSON can represent it, otherwise text.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
@@ -89,22 +95,22 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// What needs no quotes and no escapes.
+/// Writes a value that needs neither quotes nor escapes.
 pub(super) fn displayed(out: &mut Vec<u8>, value: &(impl fmt::Display + ?Sized)) {
-    write!(out, "{value}").expect("a Vec takes what is written");
+    write!(out, "{value}").expect("writing to a Vec does not fail");
 }
 
-/// Any JSON value, its members redacted.
+/// Writes any JSON value with its members redacted.
 pub(super) fn value(out: &mut Vec<u8>, value: &impl Tree, rules: RulesAt<'_>) -> Result<()> {
     nested(out, value, rules, 0)
 }
 
-/// Any JSON value, itself subject to the rules.
+/// Writes any JSON value, to which the rules apply as well.
 pub(super) fn redacted(out: &mut Vec<u8>, value: &impl Tree, rules: &Rules, path: Path<'_>) -> Result<()> {
     nested_redacted(out, value, rules, path, 0)
 }
 
-/// Why a value with more than [`MAX_DEPTH`] levels is refused.
+/// Returns the message for a value with more than [`MAX_DEPTH`] levels.
 pub(crate) fn too_deep() -> String {
     format!(
         "JSON nested deeper than {MAX_DEPTH} levels could not be read back: flatten it, or store it as text"

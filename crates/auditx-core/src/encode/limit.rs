@@ -1,13 +1,15 @@
-//! The size of a line, and the words for one that is too large.
+//! The size limit of a line, and the error for an entry that exceeds it.
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind, Result};
 
-/// The largest line, its sequence number and its final newline included (a record's length fits 16 bits).
+/// The largest length of a line in bytes, including its sequence number and final newline (the length of a
+/// journal record has 16 bits).
 pub const MAX_LINE: usize = 65_535;
 
-/// `{"seq":18446744073709551615,` and `\n`: whether an entry fits must not depend on when it is recorded.
+/// The length of `{"seq":18446744073709551615,` and `\n`. The largest sequence number is assumed, so that
+/// whether an entry fits does not depend on when it is recorded.
 const AROUND_BODY: usize = 29;
 
 pub(super) fn check(body: &[u8]) -> Result<()> {
@@ -19,12 +21,13 @@ pub(super) fn check(body: &[u8]) -> Result<()> {
     Err(Error::new(
         Kind::TooLarge,
         format!(
-            "an entry of {size} bytes exceeds the {MAX_LINE} bytes of a line; its largest field is {field} with {field_size} bytes"
+            "an entry of {size} bytes exceeds the {MAX_LINE} bytes of a line; \
+             its largest field is {field} with {field_size} bytes"
         ),
     ))
 }
 
-/// Reads the body back: slow, and only for an entry that is refused.
+/// Parses the body to find its largest field. Slow, and only called for an entry that is refused.
 fn largest_field(body: &[u8]) -> (String, usize) {
     let object = [b"{", body].concat();
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(&object) else {

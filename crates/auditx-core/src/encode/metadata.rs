@@ -1,18 +1,18 @@
-//! The object of free key-values: the entry's own, then those of its context that the entry has not.
+//! Encodes the metadata object: the pairs of the entry, then those of its context whose keys the entry lacks.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::buffer::{Buffer, Reserved, max_escaped_len};
 use super::json::{self, RulesAt};
-use super::pen::{Buffer, Pen, room_for};
 use super::scalar::{amount, ip};
 use crate::entry::{MetadataValue, Pairs};
 use crate::error::Result;
 use crate::redact::{Decision, Decisions, Path, REDACTED, Rules};
 
-/// For a number, an amount or an address, and for what stands around a key or a text.
-const ROOM: usize = 80;
+/// An upper bound for a number, an amount or an address, and for the punctuation around a key or a text.
+const FIXED_LEN: usize = 80;
 
 #[inline(always)]
 pub(super) fn write(
@@ -40,13 +40,13 @@ pub(super) fn write(
         inherit(buffer, &mut opened, own, extra, (rules, decisions))?;
     }
     if opened {
-        let left = buffer.pen(1).put(b"}").left();
-        buffer.put_down(left);
+        let remaining = buffer.reserve(1).put(b"}").remaining();
+        buffer.commit(remaining);
     }
     Ok(())
 }
 
-/// What the context has and the entry has not.
+/// Writes the pairs of the context whose keys the entry lacks.
 #[cold]
 fn inherit(
     buffer: &mut Buffer,
@@ -75,25 +75,25 @@ fn inherit(
     Ok(())
 }
 
-/// A key and its colon.
+/// Writes a key and its colon.
 #[inline]
-fn key<'r>(pen: Pen<'r>, opened: &mut bool, name: &str) -> Pen<'r> {
-    let pen = if std::mem::replace(opened, true) { pen.put(b",\"") } else { pen.put(b",\"metadata\":{\"") };
-    pen.text(name).put(b"\":")
+fn key<'r>(out: Reserved<'r>, opened: &mut bool, name: &str) -> Reserved<'r> {
+    let out = if std::mem::replace(opened, true) { out.put(b",\"") } else { out.put(b",\"metadata\":{\"") };
+    out.text(name).put(b"\":")
 }
 
 #[inline]
 fn open(buffer: &mut Buffer, opened: &mut bool, name: &str) {
-    let pen = buffer.pen(room_for([name]).saturating_add(ROOM));
-    let left = key(pen, opened, name).left();
-    buffer.put_down(left);
+    let out = buffer.reserve(max_escaped_len([name]).saturating_add(FIXED_LEN));
+    let remaining = key(out, opened, name).remaining();
+    buffer.commit(remaining);
 }
 
 #[inline(always)]
 fn text(buffer: &mut Buffer, opened: &mut bool, name: &str, text: &str) {
-    let pen = buffer.pen(room_for([name, text]).saturating_add(ROOM));
-    let left = key(pen, opened, name).put(b"\"").text(text).put(b"\"").left();
-    buffer.put_down(left);
+    let out = buffer.reserve(max_escaped_len([name, text]).saturating_add(FIXED_LEN));
+    let remaining = key(out, opened, name).put(b"\"").text(text).put(b"\"").remaining();
+    buffer.commit(remaining);
 }
 
 #[inline]
@@ -102,27 +102,27 @@ fn plain(buffer: &mut Buffer, value: &MetadataValue<'_>, rules: RulesAt<'_>) -> 
         MetadataValue::Text(value) => buffer.append(|out| json::text(out, value)),
         MetadataValue::Float(value) => buffer.append(|out| json::float(out, *value)),
         MetadataValue::Json(value) => return buffer.append(|out| json::value(out, value, rules)),
-        MetadataValue::Bool(true) => short(buffer, |pen| pen.put(b"true")),
-        MetadataValue::Bool(false) => short(buffer, |pen| pen.put(b"false")),
-        MetadataValue::Integer(value) => short(buffer, |pen| pen.signed(*value)),
-        MetadataValue::Unsigned(value) => short(buffer, |pen| pen.unsigned(*value)),
-        MetadataValue::Amount(value) => short(buffer, |pen| amount(pen, value)),
-        MetadataValue::Address(value) => short(buffer, |pen| ip(pen.put(b"\""), *value).put(b"\"")),
+        MetadataValue::Bool(true) => short(buffer, |out| out.put(b"true")),
+        MetadataValue::Bool(false) => short(buffer, |out| out.put(b"false")),
+        MetadataValue::Integer(value) => short(buffer, |out| out.signed(*value)),
+        MetadataValue::Unsigned(value) => short(buffer, |out| out.unsigned(*value)),
+        MetadataValue::Amount(value) => short(buffer, |out| amount(out, value)),
+        MetadataValue::Address(value) => short(buffer, |out| ip(out.put(b"\""), *value).put(b"\"")),
     }
     Ok(())
 }
 
 #[inline]
-fn short(buffer: &mut Buffer, write: impl for<'r> FnOnce(Pen<'r>) -> Pen<'r>) {
-    let left = write(buffer.pen(ROOM)).left();
-    buffer.put_down(left);
+fn short(buffer: &mut Buffer, write: impl for<'r> FnOnce(Reserved<'r>) -> Reserved<'r>) {
+    let remaining = write(buffer.reserve(FIXED_LEN)).remaining();
+    buffer.commit(remaining);
 }
 
 #[cold]
 fn hidden(value: &MetadataValue<'_>, rules: &Rules, decision: Decision) -> Result<String> {
     Ok(match (decision, value) {
         (Decision::Hash, MetadataValue::Text(text)) => {
-            // Text is hashed without its quotes, so that it compares equal to the same text elsewhere.
+            // Text is hashed without quotes, so that equal texts in other fields have equal hashes.
             rules.hashed(text.as_bytes())
         }
         (Decision::Hash, other) => {

@@ -1,4 +1,4 @@
-//! Thousands of entries of every kind of text: the line is the reference encoder's, and reads back as what was stated.
+//! Property tests: random entries are encoded like the reference encoder does, and read back unchanged.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use crate::entry::MetadataValue;
 use crate::redact::Redaction;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
-/// xorshift64*: the same cases in each run.
+/// xorshift64*: yields the same cases in each run.
 struct Random(u64);
 
 impl Random {
@@ -59,7 +59,8 @@ impl Random {
         char::from_u32(first + u32::try_from(self.below(u64::from(last - first) + 1)).unwrap()).unwrap()
     }
 
-    /// Mostly printable ASCII of a length around a step of the encoder, with a few other characters anywhere.
+    /// Returns mostly printable ASCII with a length around a step of the encoder, and a few other characters
+    /// anywhere.
     fn text(&mut self) -> String {
         let length = match self.below(8) {
             0 => return String::new(),
@@ -73,8 +74,8 @@ impl Random {
             text.retain(|c| !matches!(c, '"' | '\\'));
         }
         for _ in 0..others.min(text.len()) {
-            let place = usize::try_from(self.next()).unwrap() % text.len();
-            text[place] = self.char();
+            let offset = usize::try_from(self.next()).unwrap() % text.len();
+            text[offset] = self.char();
         }
         text.into_iter().collect()
     }
@@ -190,44 +191,44 @@ impl Random {
     }
 }
 
-/// The one documented change.
-fn kept(text: &str) -> Value {
+/// Applies the one documented change.
+fn stored(text: &str) -> Value {
     Value::String(text.replace('\0', "\u{fffd}"))
 }
 
-fn assert_reads_as_stated(body: &[u8], entry: &Entry<'_>, context: &ContextFields) {
+fn assert_reads_back(body: &[u8], entry: &Entry<'_>, context: &ContextFields) {
     let line: Map<String, Value> = serde_json::from_slice(&[b"{", body].concat()).unwrap();
-    let either = |own: &str, other: &str| kept(if own.is_empty() { other } else { own });
+    let either = |own: &str, other: &str| stored(if own.is_empty() { other } else { own });
     let user = if context.user.is_empty() { "SYSTEM" } else { &context.user };
-    for (name, stated) in [
-        ("description", kept(&entry.description)),
+    for (name, expected) in [
+        ("description", stored(&entry.description)),
         ("user", either(&entry.user, user)),
         ("user_role", either(&entry.user_role, &context.user_role)),
-        ("on_behalf_of", kept(&entry.on_behalf_of)),
+        ("on_behalf_of", stored(&entry.on_behalf_of)),
         ("company_id", either(&entry.company_id, &context.company_id)),
         ("branch_id", either(&entry.branch_id, &context.branch_id)),
-        ("entity_type", kept(&entry.entity_type)),
-        ("entity_id", kept(&entry.entity_id)),
-        ("reference_no", kept(&entry.reference_no)),
+        ("entity_type", stored(&entry.entity_type)),
+        ("entity_id", stored(&entry.entity_id)),
+        ("reference_no", stored(&entry.reference_no)),
         ("request_id", either(&entry.request_id, &context.request_id)),
         ("session_id", either(&entry.session_id, &context.session_id)),
-        ("method", kept(&entry.method)),
-        ("endpoint", kept(&entry.endpoint)),
-        ("ip", kept(&entry.ip.or(context.ip).map(|ip| ip.to_string()).unwrap_or_default())),
+        ("method", stored(&entry.method)),
+        ("endpoint", stored(&entry.endpoint)),
+        ("ip", stored(&entry.ip.or(context.ip).map(|ip| ip.to_string()).unwrap_or_default())),
     ] {
-        assert_eq!(line.get(name).unwrap_or(&json!("")), &stated, "{name}");
+        assert_eq!(line.get(name).unwrap_or(&json!("")), &expected, "{name}");
     }
     for (key, value) in entry.metadata.iter() {
         if let (MetadataValue::Text(text), true) =
-            (value, line["metadata"][kept(key).as_str().unwrap()] != "[REDACTED]")
+            (value, line["metadata"][stored(key).as_str().unwrap()] != "[REDACTED]")
         {
-            assert_eq!(line["metadata"][kept(key).as_str().unwrap()], kept(text));
+            assert_eq!(line["metadata"][stored(key).as_str().unwrap()], stored(text));
         }
     }
 }
 
 #[test]
-fn every_entry_is_encoded_as_the_reference_does_and_reads_back_as_stated() {
+fn every_entry_matches_the_reference_encoder() {
     let mut random = Random(0x5eed_a0d1_7000_0001);
     let envelope = Envelope {
         rules: Redaction::default().compile().unwrap(),
@@ -235,7 +236,7 @@ fn every_entry_is_encoded_as_the_reference_does_and_reads_back_as_stated() {
         default_currency: "MMK".into(),
     };
     let contexts: [RequestContext; 3] = std::array::from_fn(|_| RequestContext::new());
-    let mut desk = Desk::default();
+    let mut scratch = Scratch::default();
     for case in 0..20_000 {
         let entry = random.entry();
         let context = if random.one_in(4) { None } else { Some(&contexts[usize::from(random.one_in(5))]) };
@@ -250,24 +251,29 @@ fn every_entry_is_encoded_as_the_reference_does_and_reads_back_as_stated() {
         let fields = context.map(RequestContext::fields).unwrap_or_default();
         let id = Uuid::from_u64_pair(random.next() << 8, random.next() << 3);
         let now = Timestamp::of(UNIX_EPOCH + Duration::from_micros(random.below(1 << 52)));
-        envelope.encode(&mut desk, &entry, context, id, now).unwrap();
+        envelope.encode(&mut scratch, &entry, context, id, now).unwrap();
         let expected = reference::body(&envelope, &entry, &fields, id, now);
-        assert_eq!(String::from_utf8_lossy(desk.body()), expected, "case {case}");
-        assert_reads_as_stated(desk.body(), &entry, &fields);
+        assert_eq!(String::from_utf8_lossy(scratch.body()), expected, "case {case}");
+        assert_reads_back(scratch.body(), &entry, &fields);
     }
     RequestContext::clear();
 }
 
 #[test]
-fn every_byte_at_every_place_of_a_text_is_seen() {
+fn a_special_character_at_any_offset_is_escaped() {
     let mut buffer = Buffer::default();
     for length in 0..70_usize {
-        for place in 0..length {
+        for offset in 0..length {
             for c in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{feff}', '🦀']) {
-                let text: String = (0..length).map(|at| if at == place { c } else { 'x' }).collect();
+                let text: String = (0..length).map(|at| if at == offset { c } else { 'x' }).collect();
                 buffer.clear();
-                let left = buffer.pen(room_for([&text]) + 2).put(b"\"").text(&text).put(b"\"").left();
-                buffer.put_down(left);
+                let remaining = buffer
+                    .reserve(max_escaped_len([&text]) + 2)
+                    .put(b"\"")
+                    .text(&text)
+                    .put(b"\"")
+                    .remaining();
+                buffer.commit(remaining);
                 assert_eq!(String::from_utf8_lossy(buffer.written()), reference::quoted(&text));
             }
         }

@@ -1,4 +1,4 @@
-//! The encoder as a reader of the format would write it: slow and plain. What the real one writes is compared with it.
+//! A slow and simple encoder written from the format's description, which tests compare the real one with.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use crate::context::ContextFields;
 use crate::entry::{Entry, MetadataValue, Values};
 use crate::redact::{Decision, Path, REDACTED, Rules};
 
-/// A JSON string as it stands in a line.
+/// Returns a JSON string as written in a line.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -72,7 +72,7 @@ fn metadata_value(rules: &Rules, value: &MetadataValue<'_>) -> String {
     }
 }
 
-/// The rules of `envelope` mask by key, and do nothing else.
+/// Encodes a body. Supports only rules that mask by key.
 pub(super) fn body(
     envelope: &Envelope,
     entry: &Entry<'_>,

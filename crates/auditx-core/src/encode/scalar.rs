@@ -1,62 +1,62 @@
-//! Values of few bytes: ids, amounts, addresses.
+//! Encodes short values: ids, amounts, addresses.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use uuid::Uuid;
 
-use super::pen::Pen;
+use super::buffer::Reserved;
 use crate::amount::Amount;
 
-/// The longest amount; addresses are shorter.
-const LONGEST: usize = 64;
+/// The length of the longest amount; addresses are shorter.
+const MAX_LEN: usize = 64;
 
 #[inline]
-pub(super) fn amount<'r>(pen: Pen<'r>, value: &Amount) -> Pen<'r> {
+pub(super) fn amount<'r>(out: Reserved<'r>, value: &Amount) -> Reserved<'r> {
     match value.whole() {
-        Some(whole) => pen.signed(whole),
-        None => displayed(pen, value),
+        Some(whole) => out.signed(whole),
+        None => displayed(out, value),
     }
 }
 
-/// With its key; nothing where there is none.
+/// Writes the address with its key; nothing if there is none.
 #[inline]
-pub(super) fn address(pen: Pen<'_>, address: Option<IpAddr>) -> Pen<'_> {
+pub(super) fn address(out: Reserved<'_>, address: Option<IpAddr>) -> Reserved<'_> {
     match address {
-        Some(address) => ip(pen.put(b",\"ip\":\""), address).put(b"\""),
-        None => pen,
+        Some(address) => ip(out.put(b",\"ip\":\""), address).put(b"\""),
+        None => out,
     }
 }
 
-/// Without quotes.
-pub(super) fn ip(pen: Pen<'_>, address: IpAddr) -> Pen<'_> {
+/// Writes an address without quotes.
+pub(super) fn ip(out: Reserved<'_>, address: IpAddr) -> Reserved<'_> {
     match address {
-        IpAddr::V4(address) => ip_v4(pen, address),
-        IpAddr::V6(address) => displayed(pen, address),
+        IpAddr::V4(address) => ip_v4(out, address),
+        IpAddr::V6(address) => displayed(out, address),
     }
 }
 
-fn ip_v4(pen: Pen<'_>, address: Ipv4Addr) -> Pen<'_> {
+fn ip_v4(out: Reserved<'_>, address: Ipv4Addr) -> Reserved<'_> {
     let [a, b, c, d] = address.octets().map(u64::from);
-    pen.unsigned(a).put(b".").unsigned(b).put(b".").unsigned(c).put(b".").unsigned(d)
+    out.unsigned(a).put(b".").unsigned(b).put(b".").unsigned(c).put(b".").unsigned(d)
 }
 
-/// Through the formatting machinery, but not the heap.
+/// Writes a value with the formatting machinery, but without heap allocation.
 #[cold]
-fn displayed(pen: Pen<'_>, value: impl std::fmt::Display) -> Pen<'_> {
-    let mut text = [0; LONGEST];
+fn displayed(out: Reserved<'_>, value: impl std::fmt::Display) -> Reserved<'_> {
+    let mut text = [0; MAX_LEN];
     let mut rest = text.as_mut_slice();
-    write!(rest, "{value}").expect("an amount or an address is no longer than the longest");
-    let len = LONGEST - rest.len();
-    pen.raw(&text[..len])
+    write!(rest, "{value}").expect("amounts and addresses have at most `MAX_LEN` bytes");
+    let len = MAX_LEN - rest.len();
+    out.raw(&text[..len])
 }
 
 /// `019ab5d2-5f6a-7c3e-8b1d-2f4a6c8e0b1d`
 #[inline]
 pub(super) fn hyphenated(text: &mut [u8; 36], id: Uuid) {
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    for (byte, place) in id.into_bytes().into_iter().zip(PLACES) {
-        [text[place], text[place + 1]] = HEX_PAIRS[usize::from(byte)];
+    const OFFSETS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    for (byte, offset) in id.into_bytes().into_iter().zip(OFFSETS) {
+        [text[offset], text[offset + 1]] = HEX_PAIRS[usize::from(byte)];
     }
     for dash in [8, 13, 18, 23] {
         text[dash] = b'-';
@@ -80,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_of_an_id_is_two_digits() {
+    fn every_byte_of_an_id_becomes_two_digits() {
         for first in 0..=255_u8 {
-            let id = Uuid::from_bytes(std::array::from_fn(|place| {
-                first.wrapping_add(u8::try_from(place).unwrap().wrapping_mul(29))
+            let id = Uuid::from_bytes(std::array::from_fn(|offset| {
+                first.wrapping_add(u8::try_from(offset).unwrap().wrapping_mul(29))
             }));
             let mut text = [0; 36];
             hyphenated(&mut text, id);

@@ -1,4 +1,4 @@
-//! Bodies as they come out: escapes, redaction, limits, absent values.
+//! Encoded bodies: escapes, redaction, limits, absent values.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,17 +14,17 @@ fn envelope(redaction: Redaction) -> Envelope {
 }
 
 fn encode(entry: &Entry<'_>, context: &ContextFields) -> Result<Value> {
-    let mut desk = Desk::default();
+    let mut scratch = Scratch::default();
     let shared = RequestContext::new();
     shared.edit(|fields| *fields = context.clone());
     envelope(Redaction::default().hash("metadata.customer").hash_key(*b"0123456789abcdef")).encode(
-        &mut desk,
+        &mut scratch,
         entry,
         Some(&shared),
         Uuid::nil(),
         Timestamp::of(UNIX_EPOCH + Duration::from_secs(1)),
     )?;
-    let out = desk.body();
+    let out = scratch.body();
     assert!(!out.contains(&b'\n'));
     Ok(serde_json::from_slice(&[b"{", out].concat()).unwrap())
 }
@@ -34,8 +34,9 @@ fn entry(description: &str) -> Entry<'_> {
 }
 
 #[test]
-fn hostile_text_reads_back_as_given_and_stays_one_harmless_line() {
-    let hostile = "q\" b\\ n\n r\r t\t esc\u{1b}[31m del\u{7f} c1\u{9b}31m nel\u{85} ls\u{2028} bidi\u{202e}\u{2066} bom\u{feff} 🦀 မြန်မာ \u{61c}";
+fn hostile_text_stays_on_one_line_and_reads_back() {
+    let hostile = "q\" b\\ n\n r\r t\t esc\u{1b}[31m del\u{7f} c1\u{9b}31m nel\u{85} ls\u{2028} \
+                   bidi\u{202e}\u{2066} bom\u{feff} 🦀 မြန်မာ \u{61c}";
     let mut out = Vec::new();
     json::text(&mut out, hostile);
     let text = String::from_utf8(out).unwrap();
@@ -45,12 +46,12 @@ fn hostile_text_reads_back_as_given_and_stays_one_harmless_line() {
 }
 
 #[test]
-fn the_null_character_is_replaced_since_jsonb_refuses_it() {
+fn the_null_character_which_jsonb_rejects_is_replaced() {
     assert_eq!(encode(&entry("a\0b"), &ContextFields::default()).unwrap()["description"], "a\u{fffd}b");
 }
 
 #[test]
-fn absent_values_are_left_out_and_success_is_always_there() {
+fn absent_values_are_left_out_except_success() {
     let line = encode(&entry("x"), &ContextFields::default()).unwrap();
     let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
     assert_eq!(
@@ -62,7 +63,7 @@ fn absent_values_are_left_out_and_success_is_always_there() {
 }
 
 #[test]
-fn an_entry_wins_over_its_context() {
+fn an_entry_takes_precedence_over_its_context() {
     let context = ContextFields {
         user: "admin".into(),
         company_id: "CO-001".into(),
@@ -78,7 +79,7 @@ fn an_entry_wins_over_its_context() {
 }
 
 #[test]
-fn secrets_are_masked_at_any_depth_before_they_reach_the_line() {
+fn secrets_are_masked_at_any_depth() {
     let mut own = entry("x");
     let values = json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}});
     own.new_values = Some(values.into());
@@ -98,7 +99,7 @@ fn secrets_are_masked_at_any_depth_before_they_reach_the_line() {
 }
 
 #[test]
-fn currency_stands_only_beside_an_amount() {
+fn currency_is_written_only_with_an_amount() {
     let mut own = entry("x");
     own.currency = "USD".into();
     assert!(encode(&own, &ContextFields::default()).unwrap().get("currency").is_none());
@@ -109,7 +110,7 @@ fn currency_stands_only_beside_an_amount() {
 }
 
 #[test]
-fn numbers_that_json_has_not_are_written_as_text() {
+fn numbers_that_json_lacks_are_written_as_text() {
     let mut own = entry("x");
     own.put_metadata("ratio", f64::NAN);
     own.put_metadata("whole", 2.0);
@@ -118,7 +119,7 @@ fn numbers_that_json_has_not_are_written_as_text() {
 }
 
 #[test]
-fn what_exceeds_a_line_is_refused_with_its_size_and_largest_field() {
+fn a_too_large_entry_is_refused_with_its_largest_field() {
     let mut own = entry("x");
     own.put_metadata("note", "n".repeat(70_000));
     own.put_metadata("other", "n".repeat(100));
@@ -139,16 +140,16 @@ fn json_nested_too_deeply_is_refused() {
 }
 
 #[test]
-fn the_desk_may_be_lent_twice() {
-    let body_of = |desk: &mut Desk, description: &str| {
+fn nested_encoding_uses_separate_buffers() {
+    let body_of = |scratch: &mut Scratch, description: &str| {
         envelope(Redaction::default())
-            .encode(desk, &entry(description), None, Uuid::nil(), Timestamp::of(UNIX_EPOCH))
+            .encode(scratch, &entry(description), None, Uuid::nil(), Timestamp::of(UNIX_EPOCH))
             .unwrap();
-        desk.body().to_vec()
+        scratch.body().to_vec()
     };
-    with_desk(|outer| {
+    with_scratch(|outer| {
         let body = body_of(outer, "outer");
-        with_desk(|inner| assert_ne!(body_of(inner, "inner"), body));
+        with_scratch(|inner| assert_ne!(body_of(inner, "inner"), body));
         assert_eq!(outer.body(), body);
     });
 }

@@ -1,16 +1,17 @@
-//! The key-values of an entry, in the order in which they were first set: a few inside the entry, further ones on the heap.
+//! The metadata of an entry in insertion order: the first pairs inline, further ones on the heap.
 
 use super::{MetadataValue, Text};
 
-/// As many as the helpers set. More of them would make every entry larger.
+/// The number of pairs that the helpers such as `log_inventory` set. A larger number would make every entry
+/// larger.
 const INLINE: usize = 4;
 
 pub(crate) type Pair<'a> = (Text<'a>, MetadataValue<'a>);
 
-/// Each key is there once.
+/// Key-value pairs with unique keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pairs<'a> {
-    /// After the first empty place all are empty, and so is `further`.
+    /// INVARIANT: after the first empty slot all slots are empty, and `further` is empty too.
     first: [Option<Pair<'a>>; INLINE],
     further: Vec<Pair<'a>>,
 }
@@ -25,15 +26,16 @@ impl<'a> Pairs<'a> {
         self.first.iter().map_while(Option::as_ref).chain(&self.further)
     }
 
-    /// Adds or replaces; an absent value takes the key away.
+    /// Adds or replaces a pair; an absent value removes the key.
     ///
-    /// Inlined, and by value where it calls: an entry whose address no call learns is put together once, where it is recorded
-    /// from; one whose address a call learns is copied by each setter.
+    /// Inlined, and calls out of line pass `Pairs` by value: as long as the address of an entry does not
+    /// escape into a call, the compiler builds the entry in place; otherwise each setter of the builder
+    /// copies it.
     #[inline(always)]
     pub(crate) fn put(&mut self, key: Text<'a>, value: MetadataValue<'a>) {
         let [a, b, c, d] = &mut self.first;
         if value.is_absent() {
-            self.put_late(key, value);
+            self.put_slow(key, value);
         } else if a.is_none() {
             fill(a, (key, value));
         } else if is_other(a, &key) && b.is_none() {
@@ -43,14 +45,14 @@ impl<'a> Pairs<'a> {
         } else if is_other(a, &key) && is_other(b, &key) && is_other(c, &key) && d.is_none() {
             fill(d, (key, value));
         } else {
-            self.put_late(key, value);
+            self.put_slow(key, value);
         }
     }
 
     #[inline(always)]
-    fn put_late(&mut self, key: Text<'a>, value: MetadataValue<'a>) {
+    fn put_slow(&mut self, key: Text<'a>, value: MetadataValue<'a>) {
         let pairs = std::mem::take(self).with(key, value);
-        // What is replaced was just emptied.
+        // The replaced value is empty since `take`; forgetting it avoids a drop call.
         std::mem::forget(std::mem::replace(self, pairs));
     }
 
@@ -70,9 +72,9 @@ impl<'a> Pairs<'a> {
 
     fn remove(&mut self, key: &str) {
         let is_key = |(existing, _): &Pair<'a>| existing == key;
-        if let Some(place) = self.first.iter().position(|pair| pair.as_ref().is_some_and(is_key)) {
-            self.first[place] = None;
-            self.first[place..].rotate_left(1);
+        if let Some(slot) = self.first.iter().position(|pair| pair.as_ref().is_some_and(is_key)) {
+            self.first[slot] = None;
+            self.first[slot..].rotate_left(1);
             self.first[INLINE - 1] = (!self.further.is_empty()).then(|| self.further.remove(0));
         } else {
             self.further.retain(|pair| !is_key(pair));
@@ -81,14 +83,14 @@ impl<'a> Pairs<'a> {
 }
 
 #[inline(always)]
-fn is_other(place: &Option<Pair<'_>>, key: &str) -> bool {
-    place.as_ref().is_some_and(|(existing, _)| existing != key)
+fn is_other(slot: &Option<Pair<'_>>, key: &str) -> bool {
+    slot.as_ref().is_some_and(|(existing, _)| existing != key)
 }
 
-/// Without a call that drops what was there: nothing.
+/// Fills an empty slot. The old value is `None`; forgetting it avoids a drop call.
 #[inline(always)]
-fn fill<'a>(place: &mut Option<Pair<'a>>, pair: Pair<'a>) {
-    std::mem::forget(place.replace(pair));
+fn fill<'a>(slot: &mut Option<Pair<'a>>, pair: Pair<'a>) {
+    std::mem::forget(slot.replace(pair));
 }
 
 #[cfg(test)]
@@ -102,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_keep_their_order_wherever_they_stand() {
+    fn keys_keep_their_insertion_order() {
         let all = ["a", "b", "c", "d", "e", "f", "g"];
-        for gone in all {
+        for removed in all {
             let mut pairs = Pairs::new();
             for (key, value) in all.into_iter().zip(0..).chain([("b", 10), ("f", 11)]) {
                 pairs.put(key.into(), value.into());
@@ -113,19 +115,19 @@ mod tests {
             let values: Vec<String> = pairs.iter().map(|(_, value)| format!("{value:?}")).collect();
             assert_eq!((&*values[1], &*values[5], &*values[6]), ("Integer(10)", "Integer(11)", "Integer(6)"));
 
-            pairs.put(gone.into(), Value::Null.into());
+            pairs.put(removed.into(), Value::Null.into());
             pairs.put("none".into(), "".into());
-            let mut left: Vec<&str> = all.into_iter().filter(|key| *key != gone).collect();
-            assert_eq!(keys(&pairs), left);
+            let mut expected: Vec<&str> = all.into_iter().filter(|key| *key != removed).collect();
+            assert_eq!(keys(&pairs), expected);
 
-            pairs.put(gone.into(), true.into());
-            left.push(gone);
-            assert_eq!(keys(&pairs), left);
+            pairs.put(removed.into(), true.into());
+            expected.push(removed);
+            assert_eq!(keys(&pairs), expected);
         }
     }
 
     #[test]
-    fn a_key_is_there_once_however_few_there_are() {
+    fn inline_keys_are_unique() {
         for count in 0..=4 {
             let mut pairs = Pairs::new();
             let all = ["a", "b", "c", "d"];

@@ -1,9 +1,9 @@
-//! One captured body: collects its bytes as they pass, and says what the closing entry may hold of them.
+//! Captures one body, and returns the part of it that the closing entry may contain.
 //!
-//! Memory is bounded by the limit: of a body that exceeds it, what was kept so far is hashed and dropped, and
-//! the rest is hashed as it passes. Content is recorded only where all of it was read and parsed, because a
-//! part of a body cannot be redacted: it may end within the value of a secret, or before the key that says
-//! what it was.
+//! Memory is bounded by the limit: if a body exceeds it, the bytes kept so far are hashed and freed, and
+//! later bytes are only hashed. Content is recorded only if all of it was read and parsed, because a part of
+//! a body cannot be redacted: it may end within a secret value, or before the key that identifies it as a
+//! secret.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,20 +15,20 @@ use super::url::{form_pairs, masked_url, masked_value};
 use crate::redact::{Decision, Path, REDACTED, Rules};
 use crate::tree::to_hex;
 
-/// The encoder refuses JSON beyond 100 levels, and the entry with it.
+/// Less than 100 levels, beyond which the encoder would reject the entry.
 const MAX_DEPTH: usize = 64;
 
-/// A captured body under way.
+/// A captured body.
 pub(super) struct Body {
     content: Content,
     limit: usize,
     bytes: u64,
-    /// All bytes, up to the limit.
+    /// All bytes, while they are within the limit.
     kept: Vec<u8>,
-    /// Of all bytes, once there are more than the limit.
+    /// The hash of all bytes, once they exceed the limit.
     hasher: Option<Sha256>,
     has_ended: bool,
-    /// Whether bytes are seen at all.
+    /// Whether all bytes are passed to this body.
     is_watched: bool,
 }
 
@@ -42,7 +42,7 @@ impl Body {
         self.is_watched = true;
     }
 
-    /// Bytes passed that nobody showed.
+    /// Marks the body as not observed, because bytes were sent that were not passed to it.
     pub(super) fn miss(&mut self) {
         self.is_watched = false;
     }
@@ -55,7 +55,7 @@ impl Body {
         match &mut self.hasher {
             Some(hasher) => hasher.update(data),
             None => {
-                // Grows as a `Vec` does, but not beyond the limit.
+                // Doubles the capacity like a `Vec`, but not beyond the limit.
                 let needed = self.kept.len() + data.len();
                 if needed > self.kept.capacity() {
                     let capacity = needed.max(2 * self.kept.capacity()).min(self.limit);
@@ -75,7 +75,7 @@ impl Body {
         self.kept.capacity()
     }
 
-    /// What the closing entry says under `key` in its metadata; nothing of a body that was empty.
+    /// Returns the metadata value of the closing entry under `key`; null if the body was empty.
     pub(super) fn recorded(&self, key: &str, rules: &Rules) -> Value {
         if self.has_ended && self.bytes == 0 && self.is_watched {
             return Value::Null;
@@ -86,7 +86,7 @@ impl Body {
         }
     }
 
-    /// The same without content: `why` it is omitted.
+    /// Returns the metadata value without the content. `why` is the reason for the omission.
     pub(super) fn summary(&self, why: &str) -> Value {
         if !self.is_watched {
             return json!({ "omitted": why });
@@ -119,8 +119,8 @@ impl Body {
     }
 }
 
-/// Masks what is a secret in a body only. Rules that hold in all metadata are left to the encoder, which
-/// hashes, too. `None` for what is nested too deeply.
+/// Masks values that are secret in bodies. Values that are hashed are left to the encoder, which applies the
+/// rules of all metadata. `None` if the value is nested too deeply.
 fn mask(value: &mut Value, rules: &Rules, path: Path<'_>, depth: usize) -> Option<()> {
     if depth > MAX_DEPTH {
         return None;
@@ -147,7 +147,8 @@ fn mask(value: &mut Value, rules: &Rules, path: Path<'_>, depth: usize) -> Optio
     Some(())
 }
 
-/// A form as an object, its values read as those of a query are; what is named several times is an array.
+/// Returns a form as a JSON object, with its values masked like those of a query. The values of a repeated
+/// name become an array.
 fn object_of(form: &str, rules: &Rules) -> Value {
     let mut object = Map::new();
     for (name, value) in form_pairs(form) {
@@ -161,7 +162,7 @@ fn object_of(form: &str, rules: &Rules) -> Value {
     Value::Object(object)
 }
 
-/// The body of a request, as an adapter shows it to its exchange; see
+/// Receives the body of a request from the adapter; see
 /// [`Exchange::request_body`](super::Exchange::request_body).
 #[derive(Clone)]
 pub struct BodyTap(Arc<Mutex<Body>>);
@@ -177,12 +178,12 @@ impl BodyTap {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// These bytes passed to the application.
+    /// Reports bytes that the application received.
     pub fn data(&self, data: &[u8]) {
         self.with(|body| body.push(data));
     }
 
-    /// The body ended. Without this call the entry says that it was not read to its end.
+    /// Reports the end of the body. Without this call the closing entry marks the body as incomplete.
     pub fn end(&self) {
         self.with(Body::end);
     }

@@ -1,13 +1,13 @@
-//! Which bodies are captured, and how much of them.
+//! The settings for capturing bodies: of which paths, of which types, and how much.
 
 use super::path_pattern::PathPattern;
 use super::request::{Headers, first};
 use crate::error::{Error, Result};
 
-/// Two bodies of the default limit leave most of a line to everything else.
+/// Two bodies of this size leave most of a line for the other fields.
 const DEFAULT_LIMIT: usize = 4_096;
 
-/// Half of a line: what is longer would be left out of nearly every entry anyway.
+/// Half of a line. A larger body would rarely fit into an entry.
 const MAX_LIMIT: usize = 32_768;
 
 /// The types whose content can be redacted by key.
@@ -15,12 +15,13 @@ const DEFAULT_CONTENT_TYPES: [&str; 2] = ["application/json", FORM];
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The bodies that are recorded in closing entries: `metadata.request_body` and `metadata.response_body`.
+/// Selects the bodies that are recorded in closing entries, as `metadata.request_body` and
+/// `metadata.response_body`.
 ///
-/// Content is recorded only where secrets can be found by key: JSON and forms that are not encoded
-/// (`Content-Encoding`), ended within the limit, and were read to their end. Of every other captured body the
-/// entry has the size and the SHA-256. Bodies pass to the application and the client as they come, frame by
-/// frame.
+/// The content of a body is recorded only if secrets in it can be found by key: it must be JSON or a form,
+/// without `Content-Encoding`, not larger than the limit, and read to its end. Of any other captured body,
+/// the entry has the size and the SHA-256. Bodies are not buffered: the application and the client receive
+/// each frame as it arrives.
 ///
 /// ```
 /// use auditx_core::{BodyCapture, HttpAudit};
@@ -39,11 +40,11 @@ pub struct BodyCapture {
 }
 
 impl BodyCapture {
-    /// Captures bodies of requests to these paths and of their responses.
+    /// Captures the bodies of requests to these paths, and of their responses.
     ///
-    /// Matched by whole segments: `/sales` covers `/sales` and `/sales/invoice`; `*` stands for one segment.
-    /// Unlike in [`exclude`](super::HttpAuditBuilder::exclude), a path that is spelled differently
-    /// (percent-encoding, empty segments) matches too, so that no client can avoid the capture.
+    /// Paths are matched by whole segments: `/sales` matches `/sales` and `/sales/invoice`; `*` matches any
+    /// one segment. Unlike with [`exclude`](super::HttpAuditBuilder::exclude), a path in another spelling
+    /// (percent-encoding, empty segments) matches too, so that a client cannot avoid the capture.
     #[must_use]
     pub fn new<P: Into<String>>(paths: impl IntoIterator<Item = P>) -> Self {
         Self {
@@ -55,31 +56,33 @@ impl BodyCapture {
         }
     }
 
-    /// Default: `application/json` and `application/x-www-form-urlencoded`; this list replaces them. The
-    /// content types of captured bodies, without parameters. The content of `application/*+json` is recorded
-    /// as JSON; of types other than JSON and forms, only the size and the hash are recorded.
+    /// Sets the content types of captured bodies, without parameters. Default: `application/json` and
+    /// `application/x-www-form-urlencoded`, which this list replaces.
+    ///
+    /// Types that end in `+json` are recorded as JSON. Of types other than JSON and forms, only the size and
+    /// the hash are recorded.
     #[must_use]
     pub fn content_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
         self.content_types = types.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Default: 4,096 bytes; at most 32,768. The largest body whose content is recorded, and the memory that
-    /// each takes.
+    /// Sets the size of the largest body whose content is recorded, which is also the memory used per body.
+    /// Default: 4,096 bytes; at most 32,768.
     #[must_use]
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// Default: true. Whether the bodies of requests are captured.
+    /// Sets whether the bodies of requests are captured. Default: `true`.
     #[must_use]
     pub fn requests(mut self, requests: bool) -> Self {
         self.requests = requests;
         self
     }
 
-    /// Default: true. Whether the bodies of responses are captured.
+    /// Sets whether the bodies of responses are captured. Default: `true`.
     #[must_use]
     pub fn responses(mut self, responses: bool) -> Self {
         self.responses = responses;
@@ -89,7 +92,7 @@ impl BodyCapture {
     pub(super) fn compile(self) -> Result<Capture> {
         if self.limit > MAX_LIMIT {
             return Err(Error::invalid(format!(
-                "body limit of {} bytes exceeds the maximum of {MAX_LIMIT}",
+                "invalid body limit {}: expected at most {MAX_LIMIT} bytes",
                 self.limit
             )));
         }
@@ -97,45 +100,46 @@ impl BodyCapture {
             self.content_types.iter().find(|name| !name.contains('/') || name.contains([';', '*']))
         {
             return Err(Error::invalid(format!(
-                "content type {wrong:?} must be a type and a subtype, like application/json"
+                "invalid content type {wrong:?}: expected a type and a subtype, for example application/json"
             )));
         }
         let paths = self.paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<_>>()?;
-        Ok(Capture { paths, with: self })
+        Ok(Capture { paths, settings: self })
     }
 }
 
-/// The compiled form.
+/// A compiled [`BodyCapture`].
 #[derive(Debug, Clone)]
 pub(super) struct Capture {
     paths: Vec<PathPattern>,
-    with: BodyCapture,
+    settings: BodyCapture,
 }
 
-/// How a captured body is read.
+/// The format of a captured body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     Json,
     Form,
-    /// Nobody knows where its secrets are.
+    /// Another type, in which secrets cannot be found.
     Opaque,
-    /// By `Content-Encoding`.
+    /// Encoded with a `Content-Encoding`.
     Encoded,
 }
 
 impl Capture {
     pub(super) fn limit(&self) -> usize {
-        self.with.limit
+        self.settings.limit
     }
 
-    /// How the body of a request is captured.
+    /// Returns the format of a request body. `None` if the body is not captured.
     pub(super) fn of_request(&self, path: &str, headers: &dyn Headers) -> Option<Content> {
-        if self.with.requests && self.covers(path) { self.content(headers) } else { None }
+        if self.settings.requests && self.covers(path) { self.content(headers) } else { None }
     }
 
-    /// How the body of a response to a request is captured.
+    /// Returns the format of the body of a response to a request for `path`. `None` if the body is not
+    /// captured.
     pub(super) fn of_response(&self, path: &str, headers: &dyn Headers) -> Option<Content> {
-        if self.with.responses && self.covers(path) { self.content(headers) } else { None }
+        if self.settings.responses && self.covers(path) { self.content(headers) } else { None }
     }
 
     fn covers(&self, path: &str) -> bool {
@@ -147,7 +151,7 @@ impl Capture {
             let value = std::str::from_utf8(value).ok()?;
             let essence = value.split(';').next()?.trim();
             let is = |name: &str| essence.eq_ignore_ascii_case(name);
-            self.with.content_types.iter().any(|name| is(name)).then(|| {
+            self.settings.content_types.iter().any(|name| is(name)).then(|| {
                 let suffix = essence.get(essence.len().saturating_sub("+json".len())..);
                 if is("application/json") || suffix.is_some_and(|end| end.eq_ignore_ascii_case("+json")) {
                     Content::Json

@@ -1,4 +1,4 @@
-//! Who is at the other end: the peer of the socket, or whom a trusted proxy says it speaks for.
+//! Determines the client's address: the peer of the socket, or the address that a trusted proxy forwarded.
 
 use std::net::IpAddr;
 
@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use super::settings::ProxyHeader;
 
-/// Walks the hops that proxies named, from the right to the first that is no trusted proxy.
+/// Returns the client's address: the rightmost of the forwarded addresses that is not a trusted proxy.
 ///
-/// A peer that is not trusted is the client, whatever it claims. Text that is no address ends the walk: what stands left
-/// of it was vouched for by nobody.
+/// If the peer is not trusted, it is the client, and the headers are ignored. Text that is not an address
+/// ends the search: nothing to its left was written by a trusted proxy.
 pub(super) fn client_address(
     peer: IpAddr,
     values: &[String],
@@ -30,17 +30,17 @@ pub(super) fn client_address(
     client
 }
 
-/// The hops that one value of the header names, from the right.
+/// Returns the addresses in one value of the header, from the right.
 fn hops(value: &str, header: ProxyHeader) -> Vec<&str> {
     match header {
         ProxyHeader::XForwardedFor => value.rsplit(',').map(str::trim).collect(),
-        // A value that is none by the standard is one hop that is no address.
+        // An invalid value is treated as one hop that is not an address.
         ProxyHeader::Forwarded => forwarded(value).unwrap_or_else(|| vec![""]),
     }
 }
 
-/// The `for` of each element of `Forwarded` (RFC 7239), from the right; none where it is not written as the standard wants it. One
-/// quotation mark too many could otherwise hide what the proxy appended.
+/// Returns the `for` parameter of each element of `Forwarded` (RFC 7239), from the right. `None` if the value
+/// is not valid by the RFC: an unpaired quotation mark could otherwise hide what the proxy appended.
 fn forwarded(value: &str) -> Option<Vec<&str>> {
     let mut elements = vec![""];
     let mut rest = value.trim_start();
@@ -68,7 +68,7 @@ fn forwarded(value: &str) -> Option<Vec<&str>> {
     Some(elements)
 }
 
-/// An address, with or without a port and brackets.
+/// Parses an address, with or without a port and brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let ip = text.parse().ok().or_else(|| text.parse().map(|socket: std::net::SocketAddr| socket.ip()).ok());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn an_untrusted_peer_is_the_client_whatever_it_claims() {
+    fn an_untrusted_peer_is_the_client() {
         assert_eq!(client("203.0.113.9", &["10.0.0.1"], &[]), "203.0.113.9");
         assert_eq!(client("203.0.113.9", &["1.2.3.4"], &["10.0.0.0/8"]), "203.0.113.9");
     }
 
     #[test]
-    fn a_trusted_proxy_is_believed_up_to_the_first_untrusted_hop() {
+    fn the_client_is_the_last_hop_that_is_not_trusted() {
         let proxies = &["10.0.0.0/8"];
         assert_eq!(client("10.0.0.1", &["198.51.100.7"], proxies), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["6.6.6.6, 198.51.100.7, 10.0.0.2"], proxies), "198.51.100.7");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_as_the_standard_writes_it() {
+    fn forwarded_is_parsed_according_to_rfc_7239() {
         let client = |forwarded: &[&str]| {
             client_by(ProxyHeader::Forwarded, "10.0.0.1", forwarded, &["10.0.0.0/8", "fd00::/8"])
         };
@@ -117,18 +117,14 @@ mod tests {
         assert_eq!(client(&["For=\"[2001:db8:cafe::17]:4711\""]), "2001:db8:cafe::17");
         assert_eq!(client(&["for=6.6.6.6, for=192.0.2.43 , for=10.0.0.7"]), "192.0.2.43");
         assert_eq!(client(&["for=6.6.6.6", "proto=https; for=\"192.0.2.43:8080\""]), "192.0.2.43");
-        assert_eq!(
-            client(&["for=192.0.2.43, for=unknown"]),
-            "10.0.0.1",
-            "nobody is named: the proxy is all that is known"
-        );
+        assert_eq!(client(&["for=192.0.2.43, for=unknown"]), "10.0.0.1", "`unknown` is not an address");
         assert_eq!(client(&["for=192.0.2.43, for=_hidden, for=10.0.0.7"]), "10.0.0.7");
         assert_eq!(client(&["for=192.0.2.43, proto=https"]), "10.0.0.1");
         assert_eq!(client(&[""]), "10.0.0.1");
     }
 
     #[test]
-    fn a_forged_quotation_mark_hides_nothing_and_names_nobody() {
+    fn an_unpaired_quotation_mark_does_not_forge_the_client() {
         let client =
             |forwarded: &str| client_by(ProxyHeader::Forwarded, "10.0.0.1", &[forwarded], &["10.0.0.0/8"]);
         for forged in [

@@ -1,4 +1,5 @@
-//! The entries of an exchange: the closing one, and the one at the request's arrival where that is wanted.
+//! Records the entries of an exchange: the closing entry and, if enabled, the entry at the arrival of the
+//! request.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,18 +11,18 @@ use crate::error::{Error, Result};
 use crate::logger::Within;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
-/// The status of a client that went away before there was one (nginx's convention).
+/// The status if the client disconnected before the response (nginx's convention).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 const INTERNAL_SERVER_ERROR: u16 = 500;
 
 const REQUEST_BODY: &str = "request_body";
 const RESPONSE_BODY: &str = "response_body";
 
-/// Why the content of a body is omitted, though it is within its own limit.
+/// The reason for omitting the content of a body that is within its own limit.
 const LINE_TOO_LONG: &str = "line_too_long";
 
 impl Exchange {
-    /// Records that the request arrived.
+    /// Records the arrival of the request.
     pub(super) fn open(&self) -> Result<()> {
         let description = format!("HTTP {} {} started", self.method, self.endpoint.path());
         let mut entry = self.entry(description);
@@ -30,7 +31,7 @@ impl Exchange {
         self.http.logger().record(&entry, Within::Given(&self.context)).map(drop)
     }
 
-    /// Records how it ended; the first who knows is the one who says.
+    /// Records the closing entry. Does nothing if it is already recorded.
     pub(super) fn close(&mut self, outcome: Outcome, error: Option<&str>) {
         if !std::mem::replace(&mut self.is_open, false) {
             return;
@@ -38,7 +39,7 @@ impl Exchange {
         if let (Outcome::Completed, Some(body)) = (outcome, &mut self.response_body) {
             body.end();
         }
-        self.governed(|http| {
+        self.innermost(|http| {
             if !http.settings().excludes(&self.endpoint) {
                 self.record(http, outcome, error);
             }
@@ -55,21 +56,21 @@ impl Exchange {
             recorded = http.logger().record(&entry, Within::Given(&self.context));
         }
         let recorded = match recorded {
-            // A handler filled the context beyond what a line takes: the request still gets its entry.
+            // A handler made the context too large for a line. The request must still get a closing entry.
             Err(too_large) if too_large.is_too_large() => {
                 self.record_bare(http, entry, &too_large.to_string())
             }
             other => other.map(drop),
         };
         if let Err(refused) = recorded {
-            http.logger().trouble(&format!(
+            http.logger().report(&format!(
                 "the closing entry of request {} was not recorded: {refused}",
                 self.request_id
             ));
         }
     }
 
-    /// Whether there are any.
+    /// Adds the captured bodies. Returns `true` if there are any.
     fn put_bodies(&self, entry: &mut Entry<'_>, http: &HttpAudit) -> bool {
         if let Some(tap) = &self.request_body {
             let body = http.logger().with_rules(|rules| tap.with(|body| body.recorded(REQUEST_BODY, rules)));
@@ -82,7 +83,7 @@ impl Exchange {
         self.request_body.is_some() || self.response_body.is_some()
     }
 
-    /// Bodies without their content, where both together do not fit into a line.
+    /// Replaces the bodies by summaries without content, if both together do not fit into a line.
     fn put_summaries(&self, entry: &mut Entry<'_>) {
         if let Some(tap) = &self.request_body {
             entry.put_metadata(REQUEST_BODY, tap.with(|body| body.summary(LINE_TOO_LONG)));
@@ -92,7 +93,7 @@ impl Exchange {
         }
     }
 
-    /// The closing entry without anything the application added.
+    /// Records the closing entry without the context fields that the application set.
     fn record_bare(&self, http: &HttpAudit, mut entry: Entry<'_>, why: &str) -> Result<()> {
         entry.put_metadata("context_left_out", why.to_owned());
         let bare = RequestContext::new().request_id(self.request_id.as_str());
@@ -100,7 +101,7 @@ impl Exchange {
     }
 
     fn closing_entry<'e>(&'e self, outcome: Outcome, error: Option<&'e str>) -> Entry<'e> {
-        let (status, level, success) = self.verdict(outcome);
+        let (status, level, success) = self.result(outcome);
         let mut entry = self.entry(self.description(outcome, status, error));
         (entry.level, entry.success, entry.status) = (level, success, Some(status));
         entry.put_metadata("duration_ms", millis(self.began.elapsed()));
@@ -120,8 +121,8 @@ impl Exchange {
             entry.put_metadata("error", error);
         }
         entry.put_metadata("user_agent", self.user_agent.as_str());
-        for (key, note) in &self.notes {
-            entry.put_metadata(*key, note);
+        for (key, value) in &self.metadata {
+            entry.put_metadata(*key, value);
         }
         if let Some(len) = self.endpoint.len_if_cut() {
             entry.put_metadata("endpoint_bytes", len.to_string());
@@ -136,8 +137,8 @@ impl Exchange {
         entry
     }
 
-    /// Status, level and success.
-    fn verdict(&self, outcome: Outcome) -> (u16, LogLevel, bool) {
+    /// Returns status, level and success.
+    fn result(&self, outcome: Outcome) -> (u16, LogLevel, bool) {
         let sent = self.head.map(|head| head.status);
         match (outcome, &self.grpc) {
             (Outcome::ClientAborted, _) => (CLIENT_CLOSED_REQUEST, LogLevel::Warning, false),
@@ -184,7 +185,7 @@ impl Exchange {
     }
 }
 
-/// What nearly every entry says, without the machinery of formatting.
+/// Returns the description of nearly every closing entry. Concatenation is faster than `format!`.
 fn completed(method: &str, path: &str, status: u16) -> String {
     let mut digits = itoa::Buffer::new();
     ["HTTP ", method, " ", path, " completed with ", digits.format(status)].concat()
@@ -207,7 +208,7 @@ fn action_of(method: &str) -> AuditAction {
     }
 }
 
-/// Milliseconds with microseconds behind the point.
+/// Returns milliseconds with three decimal places.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! What a request asked for: its path and its query, without secrets.
+//! The endpoint of a request: its path and its query, without secrets.
 
 use std::borrow::Cow;
 
@@ -6,42 +6,44 @@ use super::shortened;
 use super::url::{push_names, push_path, push_query};
 use crate::redact::Rules;
 
-/// Longer endpoints would crowd out the facts; the entry says how long it was.
+/// The longest recorded endpoint. A longer one would leave too little of the line for other fields; it is
+/// truncated, and the entry has its length.
 const MAX_ENDPOINT: usize = 8_192;
 
-/// In descriptions.
+/// The longest path in a description.
 const MAX_PATH: usize = MAX_ENDPOINT / 4;
 
-/// What is recorded of a request's query.
+/// The part of a request's query that is recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueryPolicy {
-    /// All of it, with secrets masked.
+    /// The whole query, with secrets masked.
     #[default]
     Masked,
-    /// The names of its parameters, without values.
+    /// The names of the parameters, without their values.
     Names,
     /// Nothing.
     Omit,
 }
 
-/// What is recorded as the endpoint of a request, and named in its description.
+/// The form in which the path of a request is recorded, in the endpoint and in the description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointPolicy {
     /// The path, with secrets masked.
     #[default]
     Path,
-    /// The pattern of the matched route, like `/customers/{id}`; the path of a request that no route matched.
+    /// The pattern of the matched route, such as `/customers/{id}`. The path, with secrets masked, if no
+    /// route matched.
     Route,
 }
 
-/// Path and query as they are recorded.
+/// Path and query in the form in which they are recorded.
 pub(super) struct Endpoint {
     text: String,
-    /// How much of the text is the path.
+    /// The length of the path in `text`.
     path_len: usize,
-    /// The path as it came, where another one is recorded.
+    /// The path as received, if it differs from the recorded path.
     original: Option<Box<str>>,
     policy: EndpointPolicy,
 }
@@ -70,7 +72,7 @@ impl Endpoint {
         Self { text, path_len, original, policy }
     }
 
-    /// The route became known after the request had arrived.
+    /// Sets the route, if it becomes known after the arrival of the request.
     pub(super) fn set_route(&mut self, route: &str, rules: &Rules) {
         let mut text = String::with_capacity(self.text.len());
         push_recorded(&mut text, (self.original_path(), Some(route)), self.policy, rules);
@@ -84,17 +86,17 @@ impl Endpoint {
         shortened(&self.text, MAX_ENDPOINT)
     }
 
-    /// The length of an endpoint that is recorded only in part.
+    /// Returns the full length of an endpoint that is truncated.
     pub(super) fn len_if_cut(&self) -> Option<usize> {
         (self.text.len() > MAX_ENDPOINT).then_some(self.text.len())
     }
 
-    /// The recorded path, for people.
+    /// Returns the recorded path, for descriptions.
     pub(super) fn path(&self) -> Cow<'_, str> {
         shortened(&self.text[..self.path_len], MAX_PATH)
     }
 
-    /// The path as it came.
+    /// Returns the path as received.
     pub(super) fn original_path(&self) -> &str {
         self.original.as_deref().unwrap_or(&self.text[..self.path_len])
     }
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_say_what_is_kept_of_path_and_query() {
+    fn policies_select_the_recorded_path_and_query() {
         let route = Some("/r/{token}");
         for (policy, query, expected) in [
             (EndpointPolicy::Path, QueryPolicy::Masked, "/r/[REDACTED]?a=1&token=[REDACTED]"),
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_too_long_is_cut_after_it_was_masked() {
+    fn a_long_endpoint_is_masked_before_it_is_truncated() {
         let rules = Redaction::default().compile().unwrap();
         let query = format!("{}&token=S", "é".repeat(MAX_ENDPOINT));
         let policies = (EndpointPolicy::default(), QueryPolicy::default());

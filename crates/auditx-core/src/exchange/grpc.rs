@@ -1,5 +1,7 @@
-//! gRPC over HTTP/2: every response says 200, and how the call ended stands in `grpc-status`, in the trailers or, where there is
-//! no body, in the headers. One that says nothing is UNKNOWN, not OK
+//! The status of gRPC calls over HTTP/2.
+//!
+//! The HTTP status of a gRPC response is always 200. The status of the call is in `grpc-status`, in the
+//! trailers or, if there is no body, in the headers. If it is missing, the status is UNKNOWN, not OK
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
 use percent_encoding::percent_decode;
@@ -11,7 +13,7 @@ use crate::vocabulary::LogLevel;
 const OK: u16 = 0;
 const UNKNOWN: u16 = 2;
 
-/// How a call ended, as far as it is known.
+/// The status and the message of a call, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct GrpcCall {
     status: Option<u16>,
@@ -19,7 +21,7 @@ pub(super) struct GrpcCall {
 }
 
 impl GrpcCall {
-    /// Where the response is one of gRPC's.
+    /// Returns the call if the response is a gRPC response.
     pub(super) fn of(headers: &dyn Headers) -> Option<Self> {
         let is_grpc = first(headers, "content-type", |value| {
             let rest = value.strip_prefix(b"application/grpc".as_slice());
@@ -32,7 +34,7 @@ impl GrpcCall {
         })
     }
 
-    /// Headers or trailers.
+    /// Reads status and message from headers or trailers.
     pub(super) fn read(&mut self, headers: &dyn Headers) {
         let status = first(headers, "grpc-status", |value| {
             std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN)
@@ -52,7 +54,8 @@ impl GrpcCall {
         self.status() == OK
     }
 
-    /// What the caller did wrong is a warning; what the service did, or nobody knows, is an error.
+    /// Returns WARNING for an error of the caller, and ERROR for an error of the service or of unknown
+    /// origin.
     pub(super) fn level(&self) -> LogLevel {
         match self.status() {
             OK => LogLevel::Audit,

@@ -1,13 +1,13 @@
-//! Patterns of paths: which get no closing entry, and of which bodies are captured.
+//! Path patterns, for the requests that get no closing entry and for those whose bodies are captured.
 
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// A path and all below it; in a segment of its own, `*` stands for any.
+/// Matches a path and all paths below it. The segment `*` matches any segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PathPattern {
-    /// Most are: slash, segment, slash, segment.
+    /// A pattern without `*`, compared as text.
     Plain(String),
     Segments(Vec<String>),
 }
@@ -15,12 +15,12 @@ pub(super) enum PathPattern {
 impl PathPattern {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let Some(rest) = text.strip_prefix('/') else {
-            return Err(Error::invalid(format!("path {text:?} must begin with a slash")));
+            return Err(Error::invalid(format!("invalid path {text:?}: it must begin with a slash")));
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.split('/').any(|segment| segment.is_empty() || segment.contains(['?', '#', '%'])) {
             return Err(Error::invalid(format!(
-                "path {text:?} must name plain segments, like /healthz or /internal/*/probe"
+                "invalid path {text:?}: expected plain segments, for example /healthz or /internal/*/probe"
             )));
         }
         if rest.split('/').any(|segment| segment == "*") {
@@ -29,23 +29,24 @@ impl PathPattern {
         Ok(Self::Plain(format!("/{rest}")))
     }
 
-    /// Whether a router may take the path for one below this, however it is spelled.
+    /// Returns `true` if a router may match the path, in whatever spelling, to this pattern.
     pub(super) fn may_cover(&self, path: &str) -> bool {
         let path = percent_decode_str(path).decode_utf8_lossy();
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-        let mut comes = |wanted: &str| segments.next().is_some_and(|next| wanted == "*" || wanted == next);
+        let mut next_is = |wanted: &str| segments.next().is_some_and(|next| wanted == "*" || wanted == next);
         match self {
-            Self::Plain(plain) => plain[1..].split('/').all(&mut comes),
-            Self::Segments(wanted) => wanted.iter().all(|wanted| comes(wanted)),
+            Self::Plain(plain) => plain[1..].split('/').all(&mut next_is),
+            Self::Segments(wanted) => wanted.iter().all(|wanted| next_is(wanted)),
         }
     }
 
-    /// Compares with the path as it came. Anything a router further in might read differently never matches.
+    /// Returns `true` if the path as received matches. A path that a router may interpret differently never
+    /// matches.
     pub(super) fn covers(&self, path: &str) -> bool {
-        self.begins(path) && !is_tricky(path)
+        self.is_prefix_of(path) && !is_ambiguous(path)
     }
 
-    fn begins(&self, path: &str) -> bool {
+    fn is_prefix_of(&self, path: &str) -> bool {
         match self {
             Self::Plain(plain) => path
                 .strip_prefix(plain.as_str())
@@ -60,8 +61,8 @@ impl PathPattern {
     }
 }
 
-/// Whether a router may make another path of it.
-fn is_tricky(path: &str) -> bool {
+/// Returns `true` if a router may normalize the path to another one.
+fn is_ambiguous(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return true };
     let trimmed = rest.strip_suffix('/').unwrap_or(rest);
     trimmed.split('/').any(|segment| matches!(segment, "" | "." | "..") || segment.contains(['%', '\\', ';']))
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn tricks_with_paths_never_exclude() {
+    fn ambiguous_paths_are_never_excluded() {
         for path in [
             "/healthz/../sales",
             "/healthz/./x",
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn tricks_with_paths_never_avoid_a_capture() {
+    fn ambiguous_paths_are_captured() {
         let pattern = PathPattern::parse("/sales/*/lines").unwrap();
         for path in ["/sales/7/lines", "/s%61les/7/lines/", "//sales//7/lines/1", "/sales%2F7%2Flines"] {
             assert!(pattern.may_cover(path), "{path}");
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_could_never_match_is_refused() {
+    fn a_pattern_that_never_matches_is_rejected() {
         for text in ["docs", "", "/", "/a//b", "/a?b", "/%20"] {
             assert!(PathPattern::parse(text).unwrap_err().is_invalid(), "{text:?}");
         }

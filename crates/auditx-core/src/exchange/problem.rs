@@ -1,4 +1,4 @@
-//! The answer to a request that cannot be recorded: `application/problem+json` (RFC 9457).
+//! The response to a request that cannot be recorded: `application/problem+json` (RFC 9457).
 
 use std::fmt;
 
@@ -10,8 +10,10 @@ const SERVICE_UNAVAILABLE: u16 = 503;
 const CONTENT_TOO_LARGE: u16 = 413;
 const INTERNAL_SERVER_ERROR: u16 = 500;
 
-/// Says to a client that nothing was done, because it could not be recorded. Adapters and handlers answer with it; why it was
-/// so is for the service's own eyes: [`Problem::reason`].
+/// The response that adapters and handlers send if a request could not be recorded.
+///
+/// The response does not contain the reason; the service finds it in [`Problem::reason`]. An [`Error`]
+/// converts into a `Problem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: u16,
@@ -24,19 +26,20 @@ impl Problem {
     /// The media type of [`Problem::to_json`].
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// The response's status: 503, 413 for an entry too large for a line, 500 for one that no trail would take.
+    /// Returns the HTTP status: 413 if the entry does not fit into a line, 500 if the entry is invalid,
+    /// otherwise 503.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// What the library said. It may name paths: not for clients.
+    /// Returns the message of the underlying error. It may contain paths and must not be sent to clients.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The body: type, title, status, detail, and the request's id where it is known.
+    /// Returns the response body: type, title, status, detail, and the request id if it is known.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut body = json!({
@@ -64,10 +67,10 @@ impl Problem {
         self
     }
 
-    /// The entries were accepted, and the disk did not take them.
+    /// Returns the problem of entries that were accepted but could not be made durable.
     pub(super) fn not_durable(error: &Error) -> Self {
         Self {
-            detail: "what this request did is not safely recorded; do not rely on it",
+            detail: "the request was processed, but its audit entries may be lost; do not rely on its result",
             ..Self::from(error)
         }
     }
@@ -76,13 +79,13 @@ impl Problem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let (status, detail) = if error.is_too_large() {
-            (CONTENT_TOO_LARGE, "what this request says is more than one audit entry can hold")
+            (CONTENT_TOO_LARGE, "the request does not fit into an audit entry")
         } else if error.is_invalid() {
-            (INTERNAL_SERVER_ERROR, "this request could not be recorded")
+            (INTERNAL_SERVER_ERROR, "the request could not be recorded")
         } else {
             (
                 SERVICE_UNAVAILABLE,
-                "the audit trail takes no entries at the moment; nothing was done, try again later",
+                "the audit trail accepts no entries; the request was not processed, try again later",
             )
         };
         Self { status, detail, reason: error.to_string(), request_id: String::new() }

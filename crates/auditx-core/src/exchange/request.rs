@@ -1,4 +1,4 @@
-//! A request as it arrives: its context, its id, its endpoint without secrets.
+//! Begins an exchange: reads context, request id and endpoint from an arriving request.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::body::{Body, BodyTap};
 use super::client::client_address;
 use super::endpoint::Endpoint;
-use super::settings::{Governing, HttpAudit, OnFailure, SessionIds};
+use super::settings::{HttpAudit, InnerSettings, OnFailure, SessionIds};
 use super::trace::trace_id;
 use super::url::masked_url;
 use super::user_agent::UserAgent;
@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::context::{ContextFields, RequestContext};
 use crate::error::Error;
 use crate::id::new_id;
-use crate::receipt::Pledges;
+use crate::receipt::AwaitedReceipts;
 use crate::redact::Rules;
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -29,16 +29,16 @@ const TRACEPARENT_HEADER: &str = "traceparent";
 
 const MAX_REQUEST_ID: usize = 128;
 
-/// Headers that become part of an entry are taken up to this length.
-pub(super) const MAX_CLAIM: usize = 256;
+/// Header values are recorded up to this length.
+pub(super) const MAX_HEADER_LEN: usize = 256;
 
-/// A request's headers, in whatever form a framework has them.
+/// The headers of a request or a response, implemented by adapters for the type of their framework.
 pub trait Headers {
-    /// Calls `visit` with each value of the header, in order. Names are compared without case.
+    /// Calls `visit` with each value of the header, in order. Names are compared ignoring case.
     fn each(&self, name: &str, visit: &mut dyn FnMut(&[u8]));
 }
 
-/// What is known of a request when it arrives.
+/// The parts of a request that are known when it arrives.
 #[non_exhaustive]
 pub struct RequestFacts<'r> {
     method: &'r str,
@@ -59,28 +59,28 @@ impl std::fmt::Debug for RequestFacts<'_> {
 }
 
 impl<'r> RequestFacts<'r> {
-    /// The method, the path as it came (not decoded), and the headers.
+    /// Creates the facts from the method, the path as received (not decoded), and the headers.
     #[must_use]
     pub fn new(method: &'r str, path: &'r str, headers: &'r dyn Headers) -> Self {
         Self { method, path, query: None, peer: None, route: None, headers }
     }
 
-    /// Default: none. What stands behind the question mark.
+    /// Sets the query, without the question mark. Default: none.
     #[must_use]
     pub fn query(mut self, query: Option<&'r str>) -> Self {
         self.query = query;
         self
     }
 
-    /// Default: unknown. The address at the other end of the socket.
+    /// Sets the peer address of the socket. Default: unknown.
     #[must_use]
     pub fn peer(mut self, peer: Option<IpAddr>) -> Self {
         self.peer = peer;
         self
     }
 
-    /// Default: unknown. The pattern of the route it takes, where the framework knows it by now; see
-    /// [`Exchange::matched`].
+    /// Sets the pattern of the matched route, if the framework already knows it; see [`Exchange::matched`].
+    /// Default: unknown.
     #[must_use]
     pub fn route(mut self, route: Option<&'r str>) -> Self {
         self.route = route;
@@ -89,26 +89,26 @@ impl<'r> RequestFacts<'r> {
 }
 
 impl HttpAudit {
-    /// A request arrived. The exchange is to live until its response has gone out.
+    /// Begins the exchange of an arriving request. The adapter must keep it until the response is sent.
     #[must_use]
     pub fn begin(&self, request: &RequestFacts<'_>) -> Exchange {
         let settings = self.settings();
-        let (request_id, refused) = id_of(request);
-        let mut notes = Vec::new();
-        notes.extend(refused.map(|refused| ("refused_request_id", refused)));
+        let (request_id, rejected_id) = id_of(request);
+        let mut metadata = Vec::new();
+        metadata.extend(rejected_id.map(|id| ("refused_request_id", id)));
         let mut fields = ContextFields { request_id: request_id.clone(), ..ContextFields::default() };
-        self.take_claims(request, &mut fields);
+        self.read_headers(request, &mut fields);
         if let Some(peer) = request.peer.map(|peer| peer.to_canonical()) {
             let client = self.client_of(request, peer);
             if client != peer {
-                notes.push(("peer", peer.to_string()));
+                metadata.push(("peer", peer.to_string()));
             }
             fields.ip = Some(client);
         }
         let endpoint = self.logger().with_rules(|rules| {
             if settings.referer {
                 let referer = first(request.headers, "referer", |value| referer(value, rules));
-                notes.extend(referer.map(|referer| ("referer", referer)));
+                metadata.extend(referer.map(|referer| ("referer", referer)));
             }
             let requested = (request.path, request.query, request.route);
             Endpoint::new(requested, (settings.endpoint, settings.query), rules)
@@ -120,7 +120,7 @@ impl HttpAudit {
             method: method(request.method),
             endpoint,
             route: request.route.map(str::to_owned),
-            notes,
+            metadata,
             began: Instant::now(),
             head: None,
             grpc: None,
@@ -128,65 +128,68 @@ impl HttpAudit {
             user_agent: self.user_agent_of(request),
             request_body: self.request_body_of(request),
             response_body: None,
-            pledged: None,
+            awaited: None,
             is_open: true,
-            unrecorded: None,
+            start_error: None,
         };
         if settings.durable {
-            exchange.context.attach(Arc::<Pledges>::default());
+            exchange.context.attach(Arc::<AwaitedReceipts>::default());
         }
         if settings.start_record && !settings.excludes(&exchange.endpoint) {
-            exchange.unrecorded = exchange.open().err();
+            exchange.start_error = exchange.open().err();
         }
         exchange
     }
 
-    /// A layer further in has settings of its own: which requests are left out, what happens where the trail
-    /// takes no entries, whether the response waits for the disk, when the closing entry is written, and to
-    /// which logger. The outermost layer still writes the one closing entry, and has settled who is asking.
-    /// Gives what to answer instead of calling the application.
+    /// Applies the settings of an inner layer to the exchange that an outer layer began. Returns the response
+    /// to send instead of calling the application, if any.
+    ///
+    /// These settings then decide which requests are excluded, what happens if the trail accepts no entries,
+    /// whether the response waits until its entries are durable, when the closing entry is recorded, and by
+    /// which logger. The outermost layer still records the one closing entry, and its settings determine the
+    /// client and the context.
     #[must_use]
     pub fn govern(&self, context: &RequestContext) -> Option<Problem> {
         let settings = self.settings();
-        if settings.durable && context.attached::<Pledges>().is_none() {
-            context.attach(Arc::<Pledges>::default());
+        if settings.durable && context.attached::<AwaitedReceipts>().is_none() {
+            context.attach(Arc::<AwaitedReceipts>::default());
         }
-        context.attach(Arc::new(Governing(self.clone())));
+        context.attach(Arc::new(InnerSettings(self.clone())));
         let request_id = context.read(|fields| fields.request_id.clone());
         self.refusal(None, &request_id)
     }
 
-    /// What to answer instead of calling the application, where nothing may go unrecorded. `unrecorded` is
-    /// why the request's arrival was not.
-    pub(super) fn refusal(&self, unrecorded: Option<&Error>, request_id: &str) -> Option<Problem> {
+    /// Returns the response to send instead of calling the application, if no request may go unrecorded and
+    /// entries are not accepted. `start_error` is the error of recording the arrival of the request.
+    pub(super) fn refusal(&self, start_error: Option<&Error>, request_id: &str) -> Option<Problem> {
         if self.settings().on_failure == OnFailure::Open {
             return None;
         }
-        let problem = match unrecorded {
+        let problem = match start_error {
             Some(error) => Problem::from(error),
             None => Problem::from(self.logger().ready().err()?),
         };
         Some(problem.of_request(request_id))
     }
 
-    /// What headers say of the session, the trace, the company and the branch.
-    fn take_claims(&self, request: &RequestFacts<'_>, fields: &mut ContextFields) {
+    /// Reads session, trace, company and branch from the headers.
+    fn read_headers(&self, request: &RequestFacts<'_>, fields: &mut ContextFields) {
         let settings = self.settings();
         let session = first(request.headers, SESSION_ID_HEADER, |session| match settings.session_ids {
             _ if session.is_empty() => String::new(),
             SessionIds::Hashed => session_hash(session),
-            SessionIds::Raw => claim(session),
+            SessionIds::Raw => header_text(session),
         });
         fields.session_id = session.unwrap_or_default();
         let trace = first(request.headers, TRACEPARENT_HEADER, |value| trace_id(value).map(str::to_owned));
         if let Some(trace) = trace.flatten() {
             fields.extra.insert("trace_id".to_owned(), trace.into());
         }
-        let claimed = |header: &Option<String>| {
-            header.as_ref().and_then(|name| first(request.headers, name, claim)).unwrap_or_default()
+        let text_of = |header: &Option<String>| {
+            header.as_ref().and_then(|name| first(request.headers, name, header_text)).unwrap_or_default()
         };
-        fields.company_id = claimed(&settings.company_header);
-        fields.branch_id = claimed(&settings.branch_header);
+        fields.company_id = text_of(&settings.company_header);
+        fields.branch_id = text_of(&settings.branch_header);
     }
 
     fn user_agent_of(&self, request: &RequestFacts<'_>) -> UserAgent {
@@ -215,31 +218,31 @@ impl HttpAudit {
     }
 }
 
-/// The request's id, and what was refused in its place.
+/// Returns the request id, and the rejected id of the client, if any.
 fn id_of(request: &RequestFacts<'_>) -> (String, Option<String>) {
     let given = first(request.headers, REQUEST_ID_HEADER, |id| {
-        if is_request_id(id) { Ok(String::from_utf8_lossy(id).into_owned()) } else { Err(claim(id)) }
+        if is_request_id(id) { Ok(String::from_utf8_lossy(id).into_owned()) } else { Err(header_text(id)) }
     });
     match given {
         Some(Ok(id)) => (id, None),
-        refused => {
+        rejected => {
             let id = new_id(Timestamp::of(SystemTime::now())).hyphenated();
             let id = id.encode_lower(&mut Uuid::encode_buffer()).to_owned();
-            (id, refused.and_then(Result::err))
+            (id, rejected.and_then(Result::err))
         }
     }
 }
 
-/// The value of a header, no longer than it may be.
-fn claim(value: &[u8]) -> String {
-    shortened(&String::from_utf8_lossy(value), MAX_CLAIM).into_owned()
+/// Returns the value of a header as text, truncated to its maximum length.
+fn header_text(value: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(value), MAX_HEADER_LEN).into_owned()
 }
 
 fn referer(value: &[u8], rules: &Rules) -> String {
-    shortened(&masked_url(&String::from_utf8_lossy(value), rules), MAX_CLAIM).into_owned()
+    shortened(&masked_url(&String::from_utf8_lossy(value), rules), MAX_HEADER_LEN).into_owned()
 }
 
-/// What `read` makes of the header's first value.
+/// Returns the result of `read` for the first value of the header. `None` if there is no such header.
 pub(super) fn first<T>(headers: &dyn Headers, name: &str, mut read: impl FnMut(&[u8]) -> T) -> Option<T> {
     let mut first = None;
     headers.each(name, &mut |value| {
@@ -248,7 +251,7 @@ pub(super) fn first<T>(headers: &dyn Headers, name: &str, mut read: impl FnMut(&
     first
 }
 
-/// Most requests use one of a few.
+/// Returns the method; the common ones need no allocation.
 fn method(name: &str) -> Cow<'static, str> {
     const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
     KNOWN
@@ -262,7 +265,7 @@ fn is_request_id(id: &[u8]) -> bool {
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(byte))
 }
 
-/// `sha256:` and the first 128 bits in hex, over a prefix of ours and the id.
+/// Returns `sha256:` and the first 128 bits, in hex, of the hash of a fixed prefix and the session id.
 fn session_hash(session: &[u8]) -> String {
     let mut hasher = Sha256::new();
     hasher.update(b"auditx session\0");
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_id_is_taken_only_if_it_is_harmless() {
+    fn a_request_id_has_only_safe_characters() {
         assert!(is_request_id(b"0199-abc:DEF/1+2=3@x.y_z"));
         for id in [
             b"".as_slice(),

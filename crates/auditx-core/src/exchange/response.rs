@@ -1,4 +1,4 @@
-//! What is known of a response once its head is.
+//! The head of a response.
 
 use super::request::Headers;
 
@@ -17,20 +17,21 @@ impl std::fmt::Debug for ResponseFacts<'_> {
 }
 
 impl<'r> ResponseFacts<'r> {
-    /// The status.
+    /// Creates the facts from the HTTP status.
     #[must_use]
     pub fn new(status: u16) -> Self {
         Self { status, expected_bytes: None, headers: None }
     }
 
-    /// Default: unknown. The exact length of the body.
+    /// Sets the exact length of the body. Default: unknown.
     #[must_use]
     pub fn expected_bytes(mut self, expected_bytes: Option<u64>) -> Self {
         self.expected_bytes = expected_bytes;
         self
     }
 
-    /// Default: none. They say whether the response is gRPC's, and how that ended where there is no body.
+    /// Sets the headers. Default: none. They are needed to capture the body, and for the status of gRPC
+    /// calls.
     #[must_use]
     pub fn headers(mut self, headers: &'r dyn Headers) -> Self {
         self.headers = Some(headers);

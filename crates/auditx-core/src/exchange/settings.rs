@@ -1,4 +1,4 @@
-//! How requests are audited: shared by every adapter, built once.
+//! The settings of HTTP auditing, shared by all adapters.
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -12,47 +12,49 @@ use super::path_pattern::PathPattern;
 use crate::error::{Error, Result};
 use crate::logger::{AuditLogger, audit};
 
-/// What documentation browsers and web browsers ask for by themselves.
+/// Paths that documentation pages and browsers request automatically.
 const DEFAULT_EXCLUDED: [&str; 4] = ["/docs", "/redoc", "/openapi.json", "/favicon.ico"];
 
-/// What becomes of the id in `X-Session-ID`.
+/// The form in which the id in `X-Session-ID` is recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionIds {
-    /// Its SHA-256, first 128 bits: equal sessions stay comparable, and nobody who reads the log can take one
-    /// over.
+    /// The first 128 bits of its SHA-256. Equal sessions can be recognized, but a reader of the log cannot
+    /// take a session over.
     #[default]
     Hashed,
-    /// As it came.
+    /// The id as received.
     Raw,
 }
 
-/// What happens to a request where the trail takes no entries.
+/// What happens to a request while the trail accepts no entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// It is served: availability first. What cannot be recorded is said in app.log and counted.
+    /// The request is processed: availability takes precedence. Entries that cannot be recorded are reported
+    /// in app.log and counted.
     #[default]
     Open,
-    /// It is answered with 503 before its handler runs: nothing happens that is not recorded.
+    /// The request is answered with 503 before its handler runs, so that nothing happens unrecorded.
     Closed,
 }
 
-/// When the closing entry is written.
+/// When the closing entry is recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmitAt {
-    /// When the response's body has ended, one way or another.
+    /// At the end of the response body, whether complete, failed or aborted.
     #[default]
     End,
-    /// When the response's head is known: for streams that never end. How the body went is not said then.
+    /// At the head of the response, for streams that do not end. The entry then has no information about the
+    /// body.
     Headers,
 }
 
-/// In which header trusted proxies say whom they speak for.
+/// The header in which trusted proxies forward the client's address.
 ///
-/// A proxy writes one and passes the other on as the client sent it, so only the one that it writes may be
-/// believed.
+/// A proxy writes one of them and passes the other on as received from the client, so only the one that the
+/// proxy writes can be trusted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
@@ -72,11 +74,11 @@ impl ProxyHeader {
     }
 }
 
-/// Settings of a layer further in, kept with the request's context.
+/// The settings of an inner layer, attached to the context of the request.
 #[derive(Debug)]
-pub(super) struct Governing(pub(super) HttpAudit);
+pub(super) struct InnerSettings(pub(super) HttpAudit);
 
-/// How requests are audited; cheap to clone.
+/// The settings of HTTP auditing. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpAudit(Arc<Settings>);
 
@@ -101,7 +103,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Whether the request gets no closing entry.
+    /// Returns `true` if the request gets no entries.
     pub(super) fn excludes(&self, endpoint: &Endpoint) -> bool {
         let path = endpoint.original_path();
         self.excluded.iter().any(|pattern| pattern.covers(path))
@@ -132,13 +134,13 @@ impl Default for Settings {
 }
 
 impl HttpAudit {
-    /// The defaults: the process-wide logger, no trusted proxies, the usual documentation paths excluded.
+    /// Creates the default settings; see the methods of [`HttpAuditBuilder`].
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::default())
     }
 
-    /// Settings of one's own.
+    /// Returns a builder for other settings.
     #[must_use]
     pub fn builder() -> HttpAuditBuilder<Self> {
         HttpAuditBuilder::new()
@@ -159,11 +161,11 @@ impl Default for HttpAudit {
     }
 }
 
-/// Builds an adapter's middleware, `T`, from settings.
+/// Builds the middleware `T` of an adapter from settings.
 #[derive(Debug)]
 pub struct HttpAuditBuilder<T> {
     settings: Settings,
-    /// In place of the default ones.
+    /// Replaces the default ones.
     excluded: Option<Vec<String>>,
     proxies: Vec<String>,
     bodies: Option<BodyCapture>,
@@ -171,143 +173,145 @@ pub struct HttpAuditBuilder<T> {
 }
 
 impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
-    /// The defaults.
+    /// Creates a builder with the default settings.
     #[must_use]
     pub fn new() -> Self {
         let (settings, builds) = (Settings::default(), PhantomData);
         Self { settings, excluded: None, proxies: Vec::new(), bodies: None, builds }
     }
 
-    /// Default: the process-wide logger. Where entries go.
+    /// Sets the logger. Default: the process-wide logger, [`audit`].
     #[must_use]
     pub fn logger(mut self, logger: AuditLogger) -> Self {
         self.settings.logger = Some(logger);
         self
     }
 
-    /// Default: `/docs`, `/redoc`, `/openapi.json`, `/favicon.ico`; this list takes their place. Requests
-    /// below these paths get a context but no closing entry.
+    /// Sets the paths whose requests get a context but no closing entry. Default: `/docs`, `/redoc`,
+    /// `/openapi.json` and `/favicon.ico`, which this list replaces.
     ///
-    /// Matched by whole segments: `/docs` covers `/docs` and `/docs/x`, not `/docs-private`; `*` stands for
-    /// one segment. A path with dot segments, empty segments or percent-encoding is never matched.
+    /// Paths are matched by whole segments: `/docs` matches `/docs` and `/docs/x`, but not `/docs-private`;
+    /// `*` matches any one segment. A path with dot segments, empty segments or percent-encoding never
+    /// matches.
     #[must_use]
     pub fn exclude<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.excluded = Some(paths.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Default: none. Networks (`10.0.0.0/8`) or addresses of reverse proxies that are believed when they say
-    /// whom they speak for, in the header that [`proxy_header`](Self::proxy_header) names.
+    /// Sets the networks (`10.0.0.0/8`) or addresses of trusted reverse proxies. Default: none. The client's
+    /// address is taken from the header set with [`proxy_header`](Self::proxy_header) if the request comes
+    /// from one of them.
     #[must_use]
     pub fn trust_proxies<P: Into<String>>(mut self, networks: impl IntoIterator<Item = P>) -> Self {
         self.proxies = networks.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Default: [`ProxyHeader::XForwardedFor`]. The header that the trusted proxies write.
+    /// Sets the header that the trusted proxies write. Default: [`ProxyHeader::XForwardedFor`].
     #[must_use]
     pub fn proxy_header(mut self, header: ProxyHeader) -> Self {
         self.settings.proxy_header = header;
         self
     }
 
-    /// Default: false. Whether a request leaves an entry when it arrives, too, so that a kill in its midst
-    /// leaves a trace.
+    /// Sets whether an entry is also recorded when a request arrives, so that the request is on record if the
+    /// process is killed while processing it. Default: `false`.
     #[must_use]
     pub fn start_record(mut self, start_record: bool) -> Self {
         self.settings.start_record = start_record;
         self
     }
 
-    /// Default: [`EmitAt::End`]. When the closing entry is written.
+    /// Sets when the closing entry is recorded. Default: [`EmitAt::End`].
     #[must_use]
     pub fn emit_at(mut self, emit_at: EmitAt) -> Self {
         self.settings.emit_at = emit_at;
         self
     }
 
-    /// Default: [`OnFailure::Open`]. What happens to a request where the trail takes no entries.
+    /// Sets what happens to a request while the trail accepts no entries. Default: [`OnFailure::Open`].
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.settings.on_failure = on_failure;
         self
     }
 
-    /// Default: false. Whether the head of a response is held until every entry recorded in the request's
-    /// context is on disk; requests under way together share an fdatasync. Where the disk refuses the client
-    /// gets 503.
+    /// Sets whether the head of a response is held until all entries recorded in the context of the request
+    /// are durable. Default: `false`. Concurrent requests share an fdatasync(2). If the entries cannot be
+    /// made durable, the client gets 503.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.settings.durable = durable;
         self
     }
 
-    /// Default: [`SessionIds::Hashed`]. What becomes of the id in `X-Session-ID`.
+    /// Sets how the id in `X-Session-ID` is recorded. Default: [`SessionIds::Hashed`].
     #[must_use]
     pub fn session_ids(mut self, session_ids: SessionIds) -> Self {
         self.settings.session_ids = session_ids;
         self
     }
 
-    /// Default: none. The header whose value becomes the company: a claim of the client, until an extractor
-    /// checks it.
+    /// Sets the header from which the company is taken. Default: none. The value is a claim of the client
+    /// unless the application checks it.
     #[must_use]
     pub fn company_header(mut self, name: impl Into<String>) -> Self {
         self.settings.company_header = Some(name.into());
         self
     }
 
-    /// Default: none. The header whose value becomes the branch: a claim of the client, until an extractor
-    /// checks it.
+    /// Sets the header from which the branch is taken. Default: none. The value is a claim of the client
+    /// unless the application checks it.
     #[must_use]
     pub fn branch_header(mut self, name: impl Into<String>) -> Self {
         self.settings.branch_header = Some(name.into());
         self
     }
 
-    /// Default: true. Whether closing entries have the client's `User-Agent`, up to 256 bytes:
-    /// `metadata.user_agent`.
+    /// Sets whether closing entries have the client's `User-Agent`, up to 256 bytes: `metadata.user_agent`.
+    /// Default: `true`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: bool) -> Self {
         self.settings.user_agent = user_agent;
         self
     }
 
-    /// Default: false. Whether closing entries have the `Referer`, up to 256 bytes, with secrets masked as in
-    /// the endpoint: `metadata.referer`.
+    /// Sets whether closing entries have the `Referer`, up to 256 bytes, with secrets masked as in the
+    /// endpoint: `metadata.referer`. Default: `false`.
     #[must_use]
     pub fn referer(mut self, referer: bool) -> Self {
         self.settings.referer = referer;
         self
     }
 
-    /// Default: [`QueryPolicy::Masked`]. What is recorded of a request's query.
+    /// Sets the part of a request's query that is recorded. Default: [`QueryPolicy::Masked`].
     #[must_use]
     pub fn query(mut self, query: QueryPolicy) -> Self {
         self.settings.query = query;
         self
     }
 
-    /// Default: [`EndpointPolicy::Path`]. What is recorded as the endpoint and named in the description.
+    /// Sets how the path is recorded in the endpoint and the description. Default: [`EndpointPolicy::Path`].
     #[must_use]
     pub fn endpoint(mut self, endpoint: EndpointPolicy) -> Self {
         self.settings.endpoint = endpoint;
         self
     }
 
-    /// Default: none. The request and response bodies that are recorded in closing entries, with secrets
-    /// masked.
+    /// Sets the request and response bodies that are recorded in closing entries, with secrets masked.
+    /// Default: none.
     #[must_use]
     pub fn capture_bodies(mut self, bodies: BodyCapture) -> Self {
         self.bodies = Some(bodies);
         self
     }
 
-    /// Builds it.
+    /// Builds the middleware.
     ///
     /// # Errors
-    /// `is_invalid` for a path that does not begin with a slash, a network that is none, and a
-    /// [`BodyCapture`] with a limit or a content type that cannot be.
+    /// `is_invalid` if a path pattern, a network, or the limit or a content type of [`BodyCapture`] is
+    /// invalid.
     pub fn build(self) -> Result<T> {
         let mut settings = self.settings;
         if let Some(excluded) = &self.excluded {
@@ -329,6 +333,8 @@ impl<T: From<HttpAudit>> Default for HttpAuditBuilder<T> {
 
 fn parse_network(text: &str) -> Result<IpNet> {
     text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-        Error::invalid(format!("trusted proxy {text:?} is neither an address nor a network like 10.0.0.0/8"))
+        Error::invalid(format!(
+            "invalid trusted proxy {text:?}: expected an address or a network such as 10.0.0.0/8"
+        ))
     })
 }

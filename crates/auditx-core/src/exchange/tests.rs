@@ -1,4 +1,4 @@
-//! Each ending gives exactly one closing entry that says what happened.
+//! Tests of exchanges: each ending records exactly one closing entry.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ impl Fixture {
         self.http.begin(&RequestFacts::new(method, path, &headers).query(Some("token=t&a=1")).peer(peer))
     }
 
-    /// Whether the bytes of the active segment contain the text.
+    /// Returns `true` if the active segment contains the text.
     fn holds(&self, text: &str) -> bool {
         self.logger.flush(PATIENCE).unwrap();
         let lines = std::fs::read(self.directory.path().join("audit.jsonl")).unwrap();
@@ -77,11 +77,11 @@ type Ending = fn(Exchange);
 
 fn panic_in(mut exchange: Exchange) {
     let work = AssertUnwindSafe(|| Exchange::watch(Some(&mut exchange), || panic!("on purpose")));
-    assert_eq!(catch_unwind(work).unwrap_err().downcast_ref(), Some(&"on purpose"), "the panic goes on");
+    assert_eq!(catch_unwind(work).unwrap_err().downcast_ref(), Some(&"on purpose"), "the panic continues");
 }
 
 #[test]
-fn every_ending_gives_exactly_one_entry() {
+fn every_ending_records_exactly_one_entry() {
     let endings: [(&str, Ending, u16, &str, bool); 9] = [
         (
             "completed",
@@ -172,7 +172,7 @@ fn every_ending_gives_exactly_one_entry() {
 }
 
 #[test]
-fn what_handlers_learn_shows_in_the_closing_entry() {
+fn the_closing_entry_has_the_fields_set_by_handlers() {
     let fixture = fixture();
     let mut exchange = fixture.begin(
         "GET",
@@ -189,7 +189,7 @@ fn what_handlers_learn_shows_in_the_closing_entry() {
 }
 
 #[test]
-fn a_hostile_request_id_is_replaced_and_noted() {
+fn an_unsafe_request_id_is_replaced_and_recorded() {
     let fixture = fixture();
     let exchange = fixture.begin("GET", "/x", vec![("x-request-id", b"evil\x1b[31m\"}\n{".to_vec())]);
     assert_eq!(exchange.request_id().len(), 36);
@@ -198,7 +198,7 @@ fn a_hostile_request_id_is_replaced_and_noted() {
 }
 
 #[test]
-fn a_trusted_proxy_names_the_client_and_stays_in_the_metadata() {
+fn a_trusted_proxy_forwards_the_client_address() {
     let fixture = fixture();
     drop(fixture.begin("GET", "/x", vec![("x-forwarded-for", b"6.6.6.6, 198.51.100.7".to_vec())]));
     let entry = fixture.closing().pop().unwrap();
@@ -217,7 +217,7 @@ fn excluded_requests_have_a_context_and_no_entry() {
 }
 
 #[test]
-fn a_request_that_says_too_much_still_gets_its_entry() {
+fn an_oversized_request_still_gets_its_entry() {
     let fixture = fixture();
     let exchange = fixture.begin(
         "GET",

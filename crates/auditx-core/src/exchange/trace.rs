@@ -1,9 +1,10 @@
-//! The trace a request belongs to: `traceparent` of W3C Trace Context (<https://www.w3.org/TR/trace-context/>).
+//! Parses the trace id of a request: `traceparent` of W3C Trace Context
+//! (<https://www.w3.org/TR/trace-context/>).
 
-/// Version, trace id, parent id, flags, with dashes.
+/// The length of version, trace id, parent id and flags, with dashes.
 const LEN: usize = 55;
 
-/// The trace's id, 32 hexadecimal digits; none where the header is not what the standard says.
+/// Returns the trace id, 32 hexadecimal digits. `None` if the header is not valid by the standard.
 pub(super) fn trace_id(traceparent: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(traceparent).ok()?;
     let mut parts = text.splitn(5, '-');
@@ -11,15 +12,15 @@ pub(super) fn trace_id(traceparent: &[u8]) -> Option<&str> {
     let is_hex = |part: &str, len| {
         part.len() == len && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let says_something = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let is_nonzero = |part: &str| part.bytes().any(|byte| byte != b'0');
     let is_valid = is_hex(version, 2)
         && version != "ff"
-        // Later versions may append fields, this one has none.
+        // Later versions may append fields; version 00 has no others.
         && (version != "00" || text.len() == LEN)
         && is_hex(trace, 32)
-        && says_something(trace)
+        && is_nonzero(trace)
         && is_hex(parent, 16)
-        && says_something(parent)
+        && is_nonzero(parent)
         && is_hex(flags, 2);
     is_valid.then_some(trace)
 }
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_standard_calls_valid_names_a_trace() {
+    fn only_a_valid_header_has_a_trace_id() {
         const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
         let of = |text: &str| trace_id(text.as_bytes()).map(str::to_owned);
         assert_eq!(of(&format!("00-{TRACE}-00f067aa0ba902b7-01")).as_deref(), Some(TRACE));

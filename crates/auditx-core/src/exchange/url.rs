@@ -1,8 +1,8 @@
-//! URLs without their secrets: queries, forms, and URLs that are values themselves.
+//! Masks secrets in URLs: in paths, queries and forms, and in values that are URLs themselves.
 //!
-//! Each function appends to `out` what may be stored. What holds no secret is appended byte for byte as it
-//! came, and masking what was masked changes nothing. Work and depth are bounded: a value nested deeper than
-//! [`MAX_DEPTH`] is masked whole.
+//! Each function appends the text that may be stored to `out`. Text without a secret is appended unchanged,
+//! and masking is idempotent. Work and recursion are bounded: a value nested deeper than [`MAX_DEPTH`] is
+//! masked whole.
 
 mod path;
 mod route;
@@ -14,14 +14,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::redact::{Decision, REDACTED, Rules};
 pub(super) use path::push_path;
 
-/// A sign-in page that redirects to another one, which names a page of its own, takes three levels.
+/// A sign-in page that redirects to another one, which has a redirect in turn, takes three levels.
 const MAX_DEPTH: usize = 6;
 
-/// What [`push_changed`] encodes; the brackets of [`REDACTED`] stay readable.
+/// The characters that [`push_changed`] encodes; the brackets of [`REDACTED`] stay readable.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'[').remove(b']');
 
-/// A URL, absolute or relative, or only a part of one.
+/// Returns a URL, absolute or relative, or a part of one, with its secrets masked.
 pub(super) fn masked_url(url: &str, rules: &Rules) -> String {
     let mut out = String::with_capacity(url.len());
     push_url(&mut out, url, rules, 0);
@@ -42,14 +42,14 @@ pub(super) fn push_url(out: &mut String, url: &str, rules: &Rules, depth: usize)
         push_query(out, query, rules, depth);
     }
     if let Some(fragment) = fragment {
-        // `#access_token=S` (OAuth's implicit flow) and `#/reset-password/S` (pages that route by
-        // themselves).
+        // `#access_token=S` (the implicit flow of OAuth) or `#/reset-password/S` (pages with client-side
+        // routing).
         out.push('#');
         push_url(out, fragment, rules, depth + 1);
     }
 }
 
-/// Scheme, user and host, the user masked with the password; returns what follows.
+/// Appends scheme, user and host, with user and password masked. Returns the rest of the URL.
 fn push_authority<'u>(out: &mut String, url: &'u str) -> &'u str {
     let Some(slashes) = url.find("//").filter(|&at| at == 0 || url[..at].ends_with(':')) else { return url };
     let (scheme, rest) = url.split_at(slashes + 2);
@@ -66,10 +66,11 @@ fn push_authority<'u>(out: &mut String, url: &'u str) -> &'u str {
     path
 }
 
-/// The pairs of a query.
+/// Appends the pairs of a query.
 ///
-/// `&` separates them by today's standard; some frameworks still take `;`, as HTML 4 recommended. A secret is
-/// masked under either reading: in `token=a;b` all of `a;b`, in `a=1;token=b` the `b`.
+/// Pairs are separated by `&` in the current standard, and by `;` too in some frameworks, as HTML 4
+/// recommended. A secret is masked with either interpretation: in `token=a;b` all of `a;b`, in `a=1;token=b`
+/// the `b`.
 pub(super) fn push_query(out: &mut String, query: &str, rules: &Rules, depth: usize) {
     for (index, pair) in query.split('&').enumerate() {
         if index > 0 {
@@ -106,7 +107,7 @@ fn push_pair(out: &mut String, name: &str, value: &str, rules: &Rules, depth: us
     }
 }
 
-/// The names of a query's parameters, without their values.
+/// Appends the names of the parameters of a query, without their values.
 pub(super) fn push_names(out: &mut String, query: &str) {
     for (index, pair) in query.split(['&', ';']).enumerate() {
         if index > 0 {
@@ -116,7 +117,7 @@ pub(super) fn push_names(out: &mut String, query: &str) {
     }
 }
 
-/// A value, which may be a URL or a query itself.
+/// Appends a value, which may be a URL or a query itself.
 fn push_value(out: &mut String, value: &str, rules: &Rules, depth: usize) {
     let plain = decoded(value);
     if may_hold_secrets(&plain) {
@@ -126,17 +127,18 @@ fn push_value(out: &mut String, value: &str, rules: &Rules, depth: usize) {
     }
 }
 
-/// A decoded value, which may be a URL or a query itself.
+/// Returns a decoded value, which may be a URL or a query itself, with its secrets masked.
 pub(super) fn masked_value<'v>(value: &'v str, rules: &Rules) -> Cow<'v, str> {
     if may_hold_secrets(value) { Cow::Owned(masked_url(value, rules)) } else { Cow::Borrowed(value) }
 }
 
 fn may_hold_secrets(value: &str) -> bool {
-    // Some proxies encode twice.
+    // `%`, since some proxies encode twice.
     value.contains(['=', '/', '%'])
 }
 
-/// What `mask` makes of the decoded text, encoded as the raw text was; the raw text where nothing was masked.
+/// Appends the output of `mask` for the decoded text, encoded like the raw text. Appends the raw text if
+/// nothing was masked.
 pub(super) fn push_changed(out: &mut String, raw: &str, decoded: &str, mask: impl FnOnce(&mut String)) {
     let mut masked = String::with_capacity(decoded.len());
     mask(&mut masked);
@@ -149,7 +151,7 @@ pub(super) fn push_changed(out: &mut String, raw: &str, decoded: &str, mask: imp
     }
 }
 
-/// The pairs of a form, decoded.
+/// Returns the decoded pairs of a form.
 pub(super) fn form_pairs(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     form.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = split(pair, '=');
@@ -161,7 +163,7 @@ fn decide(name: &str, rules: &Rules) -> Decision {
     rules.decide_field(&decoded(name))
 }
 
-/// As a form's reader takes it, so that `%74oken` is a token too.
+/// Decodes text like a form parser, so that `%74oken` is recognized as `token`.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);

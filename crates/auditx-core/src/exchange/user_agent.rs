@@ -1,22 +1,22 @@
-//! The client's `User-Agent`, kept within the exchange: every request has one, and none should cost an
-//! allocation.
+//! The client's `User-Agent`, stored inline in the exchange. Nearly every request has one, and it should not
+//! cost an allocation.
 
-use super::request::MAX_CLAIM;
+use super::request::MAX_HEADER_LEN;
 
-/// At most [`MAX_CLAIM`] bytes of UTF-8; empty where the client sent none.
+/// At most [`MAX_HEADER_LEN`] bytes of UTF-8; empty if the client sent none.
 pub(super) struct UserAgent {
-    bytes: [u8; MAX_CLAIM],
+    bytes: [u8; MAX_HEADER_LEN],
     len: usize,
 }
 
 impl Default for UserAgent {
     fn default() -> Self {
-        Self { bytes: [0; MAX_CLAIM], len: 0 }
+        Self { bytes: [0; MAX_HEADER_LEN], len: 0 }
     }
 }
 
 impl UserAgent {
-    /// Cut between characters; U+FFFD replaces what is not UTF-8.
+    /// Copies the value, truncated between characters. U+FFFD replaces invalid UTF-8.
     pub(super) fn of(value: &[u8]) -> Self {
         let mut agent = Self::default();
         for chunk in value.utf8_chunks() {
@@ -28,7 +28,7 @@ impl UserAgent {
         agent
     }
 
-    /// Whether all of it fitted.
+    /// Appends as much of the text as fits. Returns `true` if all of it fitted.
     fn push(&mut self, text: &str) -> bool {
         let room = &mut self.bytes[self.len..];
         let fits =
@@ -48,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_is_cut_between_characters_and_made_utf8() {
+    fn an_agent_is_truncated_utf8() {
         assert_eq!(UserAgent::of(b"curl/8.5.0").as_str(), "curl/8.5.0");
         assert_eq!(UserAgent::of(b"a\xffb\xc3").as_str(), "a\u{fffd}b\u{fffd}");
-        let long = UserAgent::of("é".repeat(MAX_CLAIM).as_bytes());
-        assert_eq!(long.as_str(), "é".repeat(MAX_CLAIM / 2));
-        let odd = UserAgent::of(format!("x{}", "é".repeat(MAX_CLAIM)).as_bytes());
-        assert_eq!(odd.as_str().len(), MAX_CLAIM - 1);
-        assert_eq!(UserAgent::of(&[0xff; 300]).as_str().len(), MAX_CLAIM / 3 * 3);
+        let long = UserAgent::of("é".repeat(MAX_HEADER_LEN).as_bytes());
+        assert_eq!(long.as_str(), "é".repeat(MAX_HEADER_LEN / 2));
+        let odd = UserAgent::of(format!("x{}", "é".repeat(MAX_HEADER_LEN)).as_bytes());
+        assert_eq!(odd.as_str().len(), MAX_HEADER_LEN - 1);
+        assert_eq!(UserAgent::of(&[0xff; 300]).as_str().len(), MAX_HEADER_LEN / 3 * 3);
         assert_eq!(UserAgent::default().as_str(), "");
     }
 }

@@ -1,9 +1,9 @@
-//! Entries on standard output or standard error: text for people, or the exact lines for a collector.
+//! Writes entries to standard output or standard error: text for a terminal, or the exact lines for a
+//! collector.
 
 mod output;
 
-use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
+use std::io::IsTerminal;
 
 use super::Sink;
 use crate::config::Console;
@@ -20,7 +20,11 @@ pub(super) struct ConsoleSink {
     form: Form,
 }
 
-/// How an entry is shown.
+/// ECMA-48, SGR.
+const DIM: &str = "\x1b[2m";
+const RESET: &str = "\x1b[0m";
+
+/// The form in which an entry is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Colours,
@@ -33,30 +37,38 @@ impl ConsoleSink {
     pub(super) fn of(console: Console) -> Option<Self> {
         let (stream, form) = match console {
             Console::Off => return None,
-            Console::Stdout => (Stream::Stdout, for_people_on(AutoStream::choice(&std::io::stdout()))),
-            Console::Stderr => (Stream::Stderr, for_people_on(AutoStream::choice(&std::io::stderr()))),
+            Console::Stdout => (Stream::Stdout, text_form(&std::io::stdout())),
+            Console::Stderr => (Stream::Stderr, text_form(&std::io::stderr())),
             Console::StdoutJson => (Stream::Stdout, Form::Exact),
             Console::StderrJson => (Stream::Stderr, Form::Exact),
         };
         Some(Self { output: Output::new(stream), form })
     }
 
-    /// Whether it shows the bytes of the trail.
+    /// Whether it writes the bytes of the trail.
     pub(super) fn is_exact(&self) -> bool {
         self.form == Form::Exact
     }
 }
 
-fn for_people_on(choice: ColorChoice) -> Form {
-    if choice == ColorChoice::Never { Form::PlainText } else { Form::Colours }
+/// Colours are for terminals, unless the environment says otherwise: `NO_COLOR` (no-color.org), `CLICOLOR` and
+/// `CLICOLOR_FORCE` (bixense.com/clicolors).
+fn text_form(stream: &impl IsTerminal) -> Form {
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is_on = |name: &str| value(name).is_some_and(|value| value != "0");
+    let is_off = |name: &str| value(name).is_some_and(|value| value == "0");
+    let can_show = stream.is_terminal() && value("TERM").is_some_and(|term| term != "dumb");
+    let has_colours =
+        value("NO_COLOR").is_none() && (is_on("CLICOLOR_FORCE") || (can_show && !is_off("CLICOLOR")));
+    if has_colours { Form::Colours } else { Form::PlainText }
 }
 
 impl Sink for ConsoleSink {
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
         let text = match self.form {
             Form::Exact => return Ok(self.output.write(entry.seq(), &[entry.line(), "\n"])?),
-            Form::Colours => for_people(&entry.parse()?),
-            Form::PlainText => anstream::adapter::strip_str(&for_people(&entry.parse()?)).to_string(),
+            Form::Colours => console_line(&entry.parse()?, true),
+            Form::PlainText => console_line(&entry.parse()?, false),
         };
         Ok(self.output.write(entry.seq(), &[&text])?)
     }
@@ -66,18 +78,19 @@ impl Sink for ConsoleSink {
     }
 }
 
-/// One entry as a line for people, with ANSI colours: time, level, who, what, and the facts that identify it.
+/// Returns one entry as a line of text, if wanted with colours: time, level, user, action, and the fields that
+/// identify it.
 ///
-/// Control and bidirectional characters in it are escaped.
+/// Control and bidirectional characters are escaped.
 #[must_use]
-pub fn for_people(entry: &StoredEntry) -> String {
-    let (dim, colour) = (Style::new().dimmed(), style_of(&entry.level));
+pub fn console_line(entry: &StoredEntry, has_colours: bool) -> String {
+    let [dim, colour, reset] = if has_colours { [DIM, colour_of(&entry.level), RESET] } else { [""; 3] };
     if !entry.erased.is_empty() {
-        return format!("{dim}(erased)  line {}{dim:#}\n", entry.seq);
+        return format!("{dim}(erased)  line {}{reset}\n", entry.seq);
     }
-    // A trail may have been forged: nothing in a line reaches the terminal as it is.
+    // A trail may have been forged: no field reaches the terminal unescaped.
     let (timestamp, level) = (escaped(&entry.timestamp), escaped(&entry.level));
-    let mut line = format!("{dim}{timestamp}{dim:#} {colour}{level:<8}{colour:#} ").into_bytes();
+    let mut line = format!("{dim}{timestamp}{reset} {colour}{level:<8}{reset} ").into_bytes();
     let mut part = |prefix: &str, text: &str| {
         if !text.is_empty() {
             line.extend_from_slice(prefix.as_bytes());
@@ -110,17 +123,17 @@ fn escaped(text: &str) -> String {
     String::from_utf8_lossy(&escaped).into_owned()
 }
 
-fn style_of(level: &str) -> Style {
-    let colour = match level.parse::<LogLevel>() {
-        Ok(LogLevel::Audit) => AnsiColor::Green,
-        Ok(LogLevel::Warning) => AnsiColor::Yellow,
-        Ok(LogLevel::Error) => AnsiColor::Red,
-        Ok(LogLevel::Security) => AnsiColor::Magenta,
-        Ok(LogLevel::Critical) => return AnsiColor::BrightRed.on_default().bold(),
-        Ok(LogLevel::Debug) => AnsiColor::BrightBlack,
-        _ => AnsiColor::Blue,
-    };
-    colour.on_default()
+/// The escape sequence (ECMA-48, SGR) for the colour of a level.
+fn colour_of(level: &str) -> &'static str {
+    match level.parse::<LogLevel>() {
+        Ok(LogLevel::Audit) => "\x1b[32m",
+        Ok(LogLevel::Warning) => "\x1b[33m",
+        Ok(LogLevel::Error) => "\x1b[31m",
+        Ok(LogLevel::Security) => "\x1b[35m",
+        Ok(LogLevel::Critical) => "\x1b[1m\x1b[91m",
+        Ok(LogLevel::Debug) => "\x1b[90m",
+        _ => "\x1b[34m",
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_field_of_a_forged_line_reaches_the_terminal_unescaped() {
+    fn every_field_of_a_forged_line_is_escaped() {
         let forged = "\u{1b}]0;title\u{7}\u{202e}\n";
         let [mut entry, honest] = [forged, "x"].map(|text| {
             let text = || text.to_owned();
@@ -151,10 +164,14 @@ mod tests {
             }
         });
         let controls = |entry: &StoredEntry| -> String {
-            for_people(entry).chars().filter(|c| c.is_control() || *c == '\u{202e}').collect()
+            console_line(entry, true).chars().filter(|c| c.is_control() || *c == '\u{202e}').collect()
         };
-        assert_eq!(controls(&entry), controls(&honest), "its own colours and the newline");
+        assert_eq!(controls(&entry), controls(&honest), "only the colours and the newline");
         entry.level = "AUDIT".to_owned();
-        assert!(for_people(&entry).contains("\\u001b]0;title\\u0007"), "{}", for_people(&entry));
+        assert!(
+            console_line(&entry, true).contains("\\u001b]0;title\\u0007"),
+            "{}",
+            console_line(&entry, true)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Where a follower stands: two slots written in turn, each with a generation and a checksum, so that a torn write
-//! leaves the other one.
+//! Cursors: the file that stores a follower's position, as two slots written in turn, each with a generation
+//! and a checksum, so that a torn write leaves the other slot valid.
 
 use std::fmt;
 use std::fs::File;
@@ -9,24 +9,25 @@ use std::os::unix::fs::FileExt;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::error::{Error, Result};
 
-/// Where followers keep their cursors, in the trail's directory.
+/// The directory of the cursors, in the trail's directory.
 pub(crate) const CURSORS: &str = ".auditx/cursors";
 
-/// A disk writes this much at once or not at all; neighbouring slots never share it.
+/// The size that a disk writes at once or not at all. Two slots never share such a block.
 const SLOT_LEN: u64 = 4096;
 
 /// generation, position, crc32c of both; little-endian.
 const RECORD_LEN: usize = 20;
 
-/// So much of a cursor's file [`saved_position`] looks at: up to the end of what the second slot holds.
+/// How many bytes of a cursor's file [`saved_position`] reads: up to the end of the second slot's content.
 pub const CURSOR_LEN: u64 = SLOT_LEN + RECORD_LEN as u64;
 
-/// The cursor of somebody outside the logger who ships a trail's lines elsewhere is named so. Retention waits for it.
+/// The prefix of the cursors of shippers, which copy a trail's lines elsewhere. Retention waits for them.
 pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 
-/// The sequence number of the line that somebody takes next, kept beside the trail.
+/// The seq of the line that a follower takes next, stored beside the trail.
 ///
-/// Retention removes no line that the owner of such a cursor has not passed. A write that is torn leaves the position before it.
+/// Retention removes no line that the owner of a cursor has not passed. A torn write leaves the previous
+/// position.
 pub struct Cursor {
     directory: Dir,
     name: String,
@@ -46,17 +47,18 @@ impl fmt::Debug for Cursor {
 }
 
 impl Cursor {
-    /// The cursor of one who ships the trail in this directory to `destination`; made where there is none yet.
+    /// Opens the cursor of a shipper that copies the trail in this directory to `destination`; creates it if
+    /// it does not exist.
     ///
     /// # Errors
-    /// `is_invalid` where the name has other characters than `a`–`z`, `0`–`9`, `-`, `_` and `.`, or more than 100. `is_storage`
-    /// where the file cannot be opened.
+    /// `is_invalid` if the name has characters other than `a`–`z`, `0`–`9`, `-`, `_` and `.`, or more than
+    /// 100. `is_storage` if the file cannot be opened.
     pub fn of_shipper(trail: impl Into<Dir>, destination: &str) -> Result<Self> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if destination.is_empty() || destination.len() > 100 || !destination.bytes().all(is_plain) {
             return Err(Error::invalid(format!(
-                "{destination:?} is no name of a destination: 1 to 100 of a-z, 0-9, '-', '_' and '.'"
+                "invalid destination {destination:?}: expected 1 to 100 of a-z, 0-9, '-', '_' and '.'"
             )));
         }
         let trail = trail.into();
@@ -68,12 +70,12 @@ impl Cursor {
         Self::open(&trail, &format!("{SHIPPER_PREFIX}{destination}"))
     }
 
-    /// The cursor of the follower with this name.
+    /// Opens the cursor of the follower with this name.
     pub(super) fn open(directory: &Dir, follower: &str) -> Result<Self> {
         let name = format!("{CURSORS}/{follower}");
         let failed = |error| Error::storage("cannot open a follower's cursor", directory.join(&name), error);
         let file = open_file(directory, &name).map_err(failed)?;
-        // Not passed over: a cursor taken for a new one would have its follower repeat or miss entries.
+        // An error, since a follower whose cursor is mistaken for a new one would repeat or miss entries.
         let slots = read_slots(&file).map_err(failed)?;
         let (generation, saved) =
             newest_slot(&slots).map_or((0, None), |(generation, position)| (generation, Some(position)));
@@ -81,35 +83,35 @@ impl Cursor {
         Ok(Self { directory, name, file, generation, saved, position: saved.unwrap_or(0) })
     }
 
-    /// What was saved last; none for a new follower.
+    /// Returns the position saved last; `None` for a new follower.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         self.saved
     }
 
-    /// Whether another position than this one was saved last.
+    /// Whether the position saved last differs from this one.
     #[must_use]
     pub fn is_behind(&self, position: u64) -> bool {
         self.saved != Some(position)
     }
 
-    /// Moves, without saving.
+    /// Sets the position, without saving it.
     pub fn advance(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// Makes the position durable, in a new file where another program removed or replaced the old one. Costs an fdatasync
-    /// and a stat.
+    /// Makes the position durable, in a new file if another program removed or replaced the old one. Costs an
+    /// fdatasync and a stat.
     ///
     /// # Errors
-    /// Where the file cannot be written: what was saved before it stays.
+    /// If the file cannot be written; the position saved before stays.
     pub fn save(&mut self) -> io::Result<()> {
         self.follow_name()?;
         let generation = self.generation + 1;
         let mut record = [0; RECORD_LEN];
         record[..8].copy_from_slice(&generation.to_le_bytes());
         record[8..16].copy_from_slice(&self.position.to_le_bytes());
-        let crc = crc32c::crc32c(&record[..16]);
+        let crc = crc32c(&record[..16]);
         record[16..].copy_from_slice(&crc.to_le_bytes());
         self.file.write_all_at(&record, generation % 2 * SLOT_LEN)?;
         self.file.sync_data()?;
@@ -142,17 +144,18 @@ fn open_file(directory: &Dir, name: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// What a cursor's file says: the sequence number of the line its follower takes next, as last saved. Takes the file's
-/// bytes, of which the first [`CURSOR_LEN`] are enough.
+/// Returns the position stored in a cursor's file: the seq of the line its follower takes next. Takes the
+/// file's bytes, of which the first [`CURSOR_LEN`] are enough.
 #[must_use]
 pub fn saved_position(slots: &[u8]) -> Option<u64> {
     newest_slot(slots).map(|(_, position)| position)
 }
 
-/// Where those stand who ship the trail in this directory, by destination; 0 where nothing is saved yet.
+/// Returns the positions of the shippers of the trail in this directory, by destination; 0 for one that has
+/// saved none.
 ///
 /// # Errors
-/// `is_storage` where the cursors cannot be read.
+/// `is_storage` if the cursors cannot be read.
 pub fn shipper_positions(trail: impl Into<Dir>) -> Result<Vec<(String, u64)>> {
     let of_shippers = |(name, position): (String, u64)| {
         name.strip_prefix(SHIPPER_PREFIX).map(|destination| (destination.to_owned(), position))
@@ -160,7 +163,7 @@ pub fn shipper_positions(trail: impl Into<Dir>) -> Result<Vec<(String, u64)>> {
     Ok(saved_positions(&trail.into())?.into_iter().filter_map(of_shippers).collect())
 }
 
-/// Removes the cursor of one who ships the trail.
+/// Removes the cursor of a shipper.
 pub(crate) fn remove_shipper(directory: &Dir, destination: &str) -> Result<()> {
     let name = format!("{CURSORS}/{SHIPPER_PREFIX}{destination}");
     directory
@@ -168,7 +171,8 @@ pub(crate) fn remove_shipper(directory: &Dir, destination: &str) -> Result<()> {
         .map_err(|error| Error::storage("cannot remove a cursor", directory.join(&name), error))
 }
 
-/// What every cursor of the trail in this directory says, by its follower's name; 0 where it says nothing yet.
+/// Returns the positions of all cursors of the trail in this directory, by follower; 0 for one that has saved
+/// none.
 pub(crate) fn saved_positions(directory: &Dir) -> Result<Vec<(String, u64)>> {
     let failed = |error| Error::storage("cannot read the followers' cursors", directory.join(CURSORS), error);
     let names = match directory.list(CURSORS) {
@@ -197,12 +201,18 @@ fn newest_slot(slots: &[u8]) -> Option<(u64, u64)> {
     [0, second].into_iter().filter_map(|begin| read_slot(slots.get(begin..)?)).max()
 }
 
-/// The generation and position of a slot, if it is whole.
+/// Returns the generation and position of a slot, if its checksum is right.
 fn read_slot(slot: &[u8]) -> Option<(u64, u64)> {
     let (record, _) = slot.split_first_chunk::<RECORD_LEN>()?;
     let number = |range: std::ops::Range<usize>| record[range].try_into().map(u64::from_le_bytes).ok();
     let crc = record[16..].try_into().map(u32::from_le_bytes).ok()?;
-    (crc == crc32c::crc32c(&record[..16])).then_some((number(0..8)?, number(8..16)?))
+    (crc == crc32c(&record[..16])).then_some((number(0..8)?, number(8..16)?))
+}
+
+/// CRC-32C (RFC 3720, section 12.1), bit by bit: a cursor is 16 bytes and is saved a few times a second.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), shift))
 }
 
 #[cfg(test)]
@@ -212,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_remembers_and_a_torn_slot_costs_only_the_last_step() {
+    fn a_torn_slot_costs_only_the_last_saved_position() {
         let directory = tempfile::tempdir().unwrap();
         Dir::from(directory.path()).create_directory(".auditx").unwrap();
         let mut cursor = Cursor::open(&directory.path().into(), "hook").unwrap();

@@ -1,4 +1,4 @@
-//! An application's own reaction to entries.
+//! Hooks: followers that call a function of the application for each entry.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! security.jsonl: the lines whose level is SECURITY or CRITICAL, bytes unchanged, each exactly once.
+//! The projection `security.jsonl`: the lines whose level is SECURITY or CRITICAL, bytes unchanged, each
+//! exactly once.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,13 +14,14 @@ use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
-/// Held by whoever writes the file: the follower, or an erasure.
+/// Held while the file is written, by the follower or by an erasure.
 #[derive(Debug, Default)]
 pub(crate) struct ProjectionLock(Mutex<bool>);
 
 impl ProjectionLock {
-    /// The value says that an erasure replaced the file, until the watch has taken note of it.
-    pub(crate) fn hold(&self) -> MutexGuard<'_, bool> {
+    /// Locks the file. The value is true from when an erasure replaced the file until the watch has noticed
+    /// it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, bool> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -32,7 +34,7 @@ pub(super) struct Projection {
 }
 
 impl Projection {
-    /// Continues after the last whole line; an unfinished one, which the trail still holds, is taken back.
+    /// Continues after the last whole line. An unfinished one, which the trail still holds, is rolled back.
     pub(super) fn open(directory: &Dir, lock: Arc<ProjectionLock>) -> Result<Self> {
         let failed = |what: &str, error| Error::storage(what, directory.join(FILE_NAME), error);
         let file = open(directory).map_err(|error| failed("cannot open security.jsonl", error))?;
@@ -40,12 +42,12 @@ impl Projection {
         Ok(Self { lock, directory: directory.clone(), file, next_seq })
     }
 
-    /// The sequence number after the last line that is there.
+    /// Returns the seq after that of the last line in the file.
     pub(super) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// Somebody may have moved the file away to archive it; the next line then begins a new one.
+    /// Opens a new file if another program moved the old one away, for instance to archive it.
     fn follow_name(&mut self) -> io::Result<()> {
         let named = self.directory.stat(FILE_NAME)?;
         let ours = FileStat::of(&self.file)?;
@@ -57,7 +59,7 @@ impl Projection {
 }
 
 impl Sink for Projection {
-    fn passes_over(&self, line: &[u8]) -> bool {
+    fn skips(&self, line: &[u8]) -> bool {
         level_of(line).is_some_and(|level| !level.is_sensitive())
     }
 
@@ -65,29 +67,29 @@ impl Sink for Projection {
         if erased_hash(entry.line().as_bytes()).is_some() {
             return Ok(());
         }
-        let level = entry.level().ok_or("the line has no level in its place")?;
+        let level = entry.level().ok_or("the line has no level field where it must be")?;
         if !level.is_sensitive() {
             return Ok(());
         }
         let lock = self.lock.clone();
-        let _held = lock.hold();
+        let _held = lock.lock();
         self.follow_name()?;
         let before = self.file.metadata()?.len();
         if let Err(error) = self.file.write_all(format!("{}\n", entry.line()).as_bytes()) {
-            // The line will be written again whole.
+            // The whole line is written again later.
             self.file.set_len(before)?;
             return Err(error.into());
         }
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), HookError> {
         Ok(self.file.sync_data()?)
     }
 }
 
-/// Creates the file where there is none; what is no file in its place is moved aside.
-pub(crate) fn begin(directory: &Dir) -> io::Result<()> {
+/// Creates the file if it does not exist. Anything else of that name is moved aside.
+pub(crate) fn ensure_exists(directory: &Dir) -> io::Result<()> {
     if directory.stat(FILE_NAME)?.is_some_and(|found| !found.is_file()) {
         directory.set_aside(FILE_NAME)?;
     }

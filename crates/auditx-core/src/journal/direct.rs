@@ -1,4 +1,4 @@
-//! The simplest journal: under one lock, straight to the active segment with one write(2).
+//! The simplest journal: each entry goes to the active segment with one write(2), under a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,8 @@ use crate::control_record::ControlRecord;
 use crate::error::{Error, Result};
 use crate::metrics::{Counter, JournalLoad};
 
-/// The bytes are the kernel's when `try_push` returns. It is the fallback where no ring can be had, and the test oracle.
+/// The kernel has the bytes when `try_push` returns. It is the fallback if no ring can be used, and the
+/// reference that tests compare the ring with.
 #[derive(Debug)]
 pub(crate) struct Direct {
     appender: Arc<SharedAppender>,
@@ -45,8 +46,8 @@ impl Journal for Direct {
     fn ready(&self) -> Result<()> {
         self.appender.ready()?;
         if self.is_failing.load(Ordering::Relaxed) {
-            // Nothing shows that the disk takes lines again but a line that it took.
-            self.appender.push_own(&ControlRecord::Heartbeat)?;
+            // Only a written line shows that the disk takes lines again.
+            self.appender.push_control_record(&ControlRecord::Heartbeat)?;
             self.is_failing.store(false, Ordering::Relaxed);
         }
         Ok(())

@@ -1,4 +1,15 @@
-//! The thread that empties the ring into the trail, in the order of reservation, many entries with one write(2).
+//! The drain: the thread that moves entries from the ring to the trail, in the order of their reservation,
+//! many with one write(2).
+//!
+//! It sleeps in `park_timeout`, whose token makes every wake-up count: an `unpark` that comes before the
+//! sleep ends it at once.
+//! 1. A push: see [`Queue::park`]. Only the sleep of an idle drain is announced; the others are a few
+//!    milliseconds long.
+//! 2. A caller that waits for durability: it raises the wanted position and then unparks. The drain loads the
+//!    wanted position before each sleep. If it misses the new one, the token is there before its sleep or
+//!    ends it.
+//! 3. Stopping: the flag is stored before the unpark, and loaded in each round after the sleep.
+//! 4. Refused entries: the count is stored before the unpark, and loaded in each round.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,27 +24,28 @@ use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::ring::{Map, Next, Queue};
 
-/// The rest between two looks while somebody waits for receipts: then the next fdatasync finds written what was accepted meanwhile.
-const SHORT_REST: Duration = Duration::from_micros(100);
-/// The rest while entries come and nobody waits: each look costs a switch of threads, however little it finds. Whoever begins to wait
-/// wakes the drain.
-const USUAL_REST: Duration = Duration::from_millis(1);
-const LONG_REST: Duration = Duration::from_millis(5);
+/// The sleep between two rounds while callers wait for receipts: then the next fdatasync covers what was
+/// accepted meanwhile.
+const SHORT_SLEEP: Duration = Duration::from_micros(100);
+/// The sleep while entries come and no caller waits: each round costs a switch of threads, however little it
+/// finds. A caller that begins to wait wakes the drain.
+const USUAL_SLEEP: Duration = Duration::from_millis(1);
+const LONG_SLEEP: Duration = Duration::from_millis(5);
 
-/// Without any entry for this long it sleeps until it is woken.
+/// After this long without an entry it sleeps until it is woken.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A thread that reserved room and does not finish is waited for, and reported after this long.
+/// The drain waits for a thread that reserved room and does not finish, and reports it after this long.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// After a failed write it is tried again, each time later.
+/// A failed write is tried again after this pause, which grows with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Pages ahead of the callers are touched, so that they do not wait for page faults.
+/// How far ahead of the tail pages are touched, so that producers do not wait for page faults.
 const AHEAD: u64 = 256 * 1024;
 
-/// A batch of more than this shows that entries come fast.
+/// A larger batch shows that entries come fast.
 const BUSY: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -46,23 +58,23 @@ pub(crate) struct Drain {
 impl Drain {
     pub(crate) fn start(ring: Arc<Ring>) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let mut shift = Shift::new(ring.clone(), stopping.clone());
-        let thread =
-            std::thread::Builder::new()
-                .name("auditx-drain".to_owned())
-                .spawn(move || shift.run())
-                .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
-        ring.means.appender.watermark().drained_by(thread.thread().clone());
+        let mut drain_loop = DrainLoop::new(ring.clone(), stopping.clone());
+        let thread = std::thread::Builder::new()
+            .name("auditx-drain".to_owned())
+            .spawn(move || drain_loop.run())
+            .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
+        ring.resources.appender.watermark().set_drain_thread(thread.thread().clone());
         Ok(Self { ring, stopping, thread: Some(thread) })
     }
 
     /// Ends the thread. What it has not written stays in the ring for the next open.
     pub(crate) fn stop(&mut self) {
+        // ORDERING: stored before the unpark, which publishes it to the drain: Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             if thread.join().is_err() {
-                self.ring.means.app_log.trouble("the drain's thread panicked");
+                self.ring.resources.app_log.report("the drain's thread panicked");
             }
         }
     }
@@ -74,8 +86,8 @@ impl Drop for Drain {
     }
 }
 
-/// The thread's own state.
-struct Shift {
+/// The state of the drain's thread.
+struct DrainLoop {
     ring: Arc<Ring>,
     stopping: Arc<AtomicBool>,
     /// Everything before this position is in the trail.
@@ -83,18 +95,18 @@ struct Shift {
     touched: u64,
     /// Entries before this position were counted.
     counted: u64,
-    rest: Duration,
-    /// What was durable when it last rested.
+    sleep_time: Duration,
+    /// The durable position before the last sleep.
     durable: u64,
     busy_at: Instant,
-    /// Refused entries that the appender knows of and the trail does not yet.
-    handed: u64,
-    /// Since when a thread does not finish, and whether that was reported.
+    /// Refused entries that the appender knows of and that no written gap record covers yet.
+    reported: u64,
+    /// Since when a thread has not finished, and whether that was reported.
     stalled: Option<(Instant, bool)>,
     pause: Option<Duration>,
 }
 
-impl Shift {
+impl DrainLoop {
     fn new(ring: Arc<Ring>, stopping: Arc<AtomicBool>) -> Self {
         let position = ring.queue().head();
         Self {
@@ -103,10 +115,10 @@ impl Shift {
             position,
             touched: position,
             counted: position,
-            rest: SHORT_REST,
+            sleep_time: SHORT_SLEEP,
             durable: position,
             busy_at: Instant::now(),
-            handed: 0,
+            reported: 0,
             stalled: None,
             pause: None,
         }
@@ -114,10 +126,11 @@ impl Shift {
 
     fn run(&mut self) {
         self.ring.queue().populate();
+        // ORDERING: see `Drain::stop`.
         while !self.stopping.load(Ordering::SeqCst) {
             let before = self.position;
-            match self.take() {
-                Ok(()) => self.recovered(),
+            match self.drain_batch() {
+                Ok(()) => self.clear_failure(),
                 Err(error) => {
                     if self.failed(&error) {
                         return;
@@ -131,21 +144,21 @@ impl Shift {
                 self.busy_at = Instant::now();
             }
             if taken < BUSY {
-                self.rest(taken > 0);
+                self.sleep(taken > 0);
             } else {
-                self.rest = SHORT_REST;
+                self.sleep_time = SHORT_SLEEP;
             }
         }
     }
 
-    /// Takes what is there into the trail, as much as one write takes.
-    fn take(&mut self) -> Result<()> {
+    /// Moves entries into the trail, as many as one write takes.
+    fn drain_batch(&mut self) -> Result<()> {
         let ring = self.ring.clone();
         let (queue, refused) = (ring.queue(), ring.refused());
-        // Behind an fdatasync that failed it is less than before.
-        self.position = ring.means.appender.watermark().written_position();
+        // After a failed fdatasync it is lower than before.
+        self.position = ring.resources.appender.watermark().written_position();
         let next = queue.next(self.position);
-        self.watch(next);
+        self.report_stall(next);
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
             return Ok(());
         }
@@ -154,70 +167,81 @@ impl Shift {
             Some((at, _)) => (None, at),
             None => (None, u64::MAX),
         };
-        let mut appender = ring.means.appender.lock();
+        let mut appender = ring.resources.appender.lock();
         if appender.reach().position != self.position {
             return Ok(());
         }
         if let Some(mut missed) = due {
-            // A write that failed has told the appender, and nobody else.
-            missed.count -= self.handed;
-            self.handed += missed.count;
-            appender.miss(missed);
+            // After a failed write the appender has them already.
+            missed.count -= self.reported;
+            self.reported += missed.count;
+            appender.add_missed(missed);
         }
         let mut batch = Batch {
             queue,
             at: self.position,
             stop_at,
             counted: self.counted,
-            is_checked: ring.means.durability != Durability::Os,
+            is_checked: ring.resources.durability != Durability::Os,
             fresh: 0,
             damaged: 0,
         };
         appender.append_all(&mut |_, out| batch.next(out))?;
         let Batch { at, fresh, damaged, .. } = batch;
-        if self.handed > 0 {
-            ring.told_of(std::mem::take(&mut self.handed));
+        if self.reported > 0 {
+            ring.subtract_refused(std::mem::take(&mut self.reported));
         }
         if damaged > 0 {
-            appender.miss(scribbled_on(damaged, Timestamp::of(self.ring.means.clock.now())));
+            appender.add_missed(overwritten(damaged, Timestamp::of(self.ring.resources.clock.now())));
         }
         kill_point("drain: written");
-        appender.pass(at);
+        appender.advance_to(at);
         let reach = appender.reach();
-        ring.means.appender.watermark().publish_written(reach);
+        let watermark = ring.resources.appender.watermark();
+        let is_released = ring.resources.durability == Durability::Os;
+        if is_released {
+            // Before the position is published: `Ring::restore` copies the ring once it sees it, and would
+            // lose a release that comes later. A ring whose last release is lost stays full.
+            queue.release(reach.position, reach.lines);
+        }
+        watermark.publish_written(reach);
         self.counted = self.counted.max(at);
+        // ORDERING: the appender's lock orders this for `Ring::load`; Relaxed would do.
         ring.taken.fetch_add(fresh, Ordering::SeqCst);
         drop(appender);
         self.position = at;
-        if self.ring.means.durability == Durability::Os {
-            self.ring.release(reach);
+        if is_released {
+            ring.room.notify();
         }
         kill_point("drain: published");
         Ok(())
     }
 
-    /// Reports a thread that reserved room and does not finish. It is waited for: what follows it must come after it.
-    fn watch(&mut self, next: Next) {
+    /// Reports a thread that reserved room and does not finish. The drain waits for it, since later entries
+    /// must come after it.
+    fn report_stall(&mut self, next: Next) {
         if next != Next::Unfinished {
             self.stalled = None;
             return;
         }
         let (since, is_reported) = self.stalled.get_or_insert_with(|| (Instant::now(), false));
         if since.elapsed() >= STALLED && !std::mem::replace(is_reported, true) {
-            self.ring.means.app_log.trouble(&format!(
-                "a thread that is recording an entry (position {}) has not finished for a second; entries after it wait",
-                self.position
+            let position = self.position;
+            self.ring.resources.app_log.report(&format!(
+                "a thread that is recording an entry (position {position}) has not finished for a second; \
+                 later entries wait for it"
             ));
         }
     }
 
-    /// Whether nothing can ever be written again.
+    /// Reports a failed write and pauses. Returns true if nothing can ever be written again.
     fn failed(&mut self, error: &Error) -> bool {
-        let is_news = self.ring.trouble().replace(error.duplicate()).is_none();
-        if is_news {
-            self.ring.means.app_log.trouble(&format!("entries wait in the journal: {error}"));
+        let is_new = self.ring.write_error().replace(error.duplicate()).is_none();
+        if is_new {
+            let what = "entries wait in the journal, because the trail cannot be written";
+            self.ring.resources.app_log.report(&format!("{what}: {error}"));
         }
-        if self.ring.means.appender.lock().check().is_err() {
+        if self.ring.resources.appender.lock().check().is_err() {
             self.ring.poison();
             return true;
         }
@@ -228,10 +252,10 @@ impl Shift {
         false
     }
 
-    fn recovered(&mut self) {
+    fn clear_failure(&mut self) {
         if self.pause.take().is_some() {
-            *self.ring.trouble() = None;
-            self.ring.means.app_log.trouble("entries are written again");
+            *self.ring.write_error() = None;
+            self.ring.resources.app_log.report("entries are written again");
         }
     }
 
@@ -246,45 +270,47 @@ impl Shift {
         }
     }
 
-    fn rest(&mut self, has_taken: bool) {
+    fn sleep(&mut self, has_taken: bool) {
         let ring = &self.ring;
-        // Those who wait with a deadline look at the clock.
+        // Waiters with a deadline compare it with the clock.
         ring.room.notify();
-        let watermark = ring.means.appender.watermark();
+        let watermark = ring.resources.appender.watermark();
         if watermark.is_write_wanted() {
             std::thread::yield_now();
             return;
         }
-        // Those who waited for it go on now, and what they record is to be written while the next fdatasync runs.
+        // Callers that waited for it go on now, and what they record should be written while the next
+        // fdatasync runs.
         let durable = watermark.durable_position();
         if std::mem::replace(&mut self.durable, durable) != durable && watermark.is_in_demand() {
-            self.rest = SHORT_REST;
+            self.sleep_time = SHORT_SLEEP;
         }
         let is_idle = !has_taken && self.busy_at.elapsed() >= IDLE;
         if is_idle && ring.queue().park(self.position) {
             std::thread::park_timeout(Duration::from_secs(60));
             ring.queue().unpark();
-            self.rest = SHORT_REST;
+            self.sleep_time = SHORT_SLEEP;
         } else {
-            std::thread::park_timeout(self.rest);
-            self.rest = if !has_taken {
-                (self.rest * 2).min(LONG_REST)
+            std::thread::park_timeout(self.sleep_time);
+            self.sleep_time = if !has_taken {
+                (self.sleep_time * 2).min(LONG_SLEEP)
             } else if watermark.is_in_demand() {
-                SHORT_REST
+                SHORT_SLEEP
             } else {
-                USUAL_REST
+                USUAL_SLEEP
             };
         }
     }
 }
 
-/// Entries on their way into one write.
+/// The entries of one write.
 struct Batch<'q> {
     queue: &'q Queue<Map>,
     at: u64,
     stop_at: u64,
     counted: u64,
-    /// Whether crcs are noted. Under `Os` room is free again at once, and nothing is promised for a power loss.
+    /// Whether crcs are stored. Not under `Os`: room is freed at once, and nothing is promised for a power
+    /// loss.
     is_checked: bool,
     /// Entries that were not counted before.
     fresh: u64,
@@ -292,7 +318,7 @@ struct Batch<'q> {
 }
 
 impl Batch<'_> {
-    /// Appends the next entry to `out`; gives the position behind it.
+    /// Appends the next entry to `out`. Returns the position after it.
     fn next(&mut self, out: &mut Vec<u8>) -> Option<u64> {
         while self.at < self.stop_at {
             let (len, end) = match self.queue.next(self.at) {
@@ -318,7 +344,7 @@ impl Batch<'_> {
     }
 }
 
-fn scribbled_on(count: u64, now: Timestamp) -> Missed {
+fn overwritten(count: u64, now: Timestamp) -> Missed {
     Missed {
         count,
         first: now,

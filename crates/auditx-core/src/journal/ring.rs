@@ -1,4 +1,4 @@
-//! The journal over the ring: callers copy their entry into mapped memory, and a thread of its own writes the trail.
+//! The journal over the ring: producers copy their entry into mapped memory, and the drain writes the trail.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Journal, Refusal, Room, SharedAppender, forked};
 use crate::app_log::AppLog;
-use crate::appender::{Missed, Recall};
+use crate::appender::{Missed, RecentEntries};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Durability;
 use crate::dir::Dir;
@@ -16,15 +16,15 @@ use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::watermark::Reach;
 
-/// Room for the largest entry, wherever in the ring it would begin.
+/// Room for the longest entry, wherever in the ring it would begin.
 const READY_BYTES: u64 = 2 * MAX_LINE as u64;
 
-/// How soon a thread looks again while the ring's file is restored.
+/// How soon a thread tries again while the ring's file is being restored.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// What the journal works with.
+/// The parts the journal works with.
 #[derive(Debug)]
-pub(crate) struct RingMeans {
+pub(crate) struct RingResources {
     pub(crate) appender: Arc<SharedAppender>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) app_log: Arc<AppLog>,
@@ -34,28 +34,29 @@ pub(crate) struct RingMeans {
 #[derive(Debug)]
 pub(crate) struct Ring {
     file: RingFile,
-    pub(super) means: RingMeans,
+    pub(super) resources: RingResources,
     pub(super) room: Room,
-    /// Entries written to the trail since the ring began.
+    /// Entries written to the trail since the ring was opened.
     pub(super) taken: AtomicU64,
-    /// Why the first of the refused entries was. Held while they are counted or told of.
+    /// Why the first of the refused entries was refused. Held while refused entries are counted or
+    /// subtracted.
     refusals: Mutex<String>,
     /// Held while the ring is closed or poisoned, and while its file is restored.
-    ending: Mutex<()>,
+    closing: Mutex<()>,
     /// Why nothing can be written at the moment.
-    trouble: Mutex<Option<Error>>,
+    write_error: Mutex<Option<Error>>,
 }
 
 impl Ring {
-    pub(crate) fn new(file: RingFile, means: RingMeans) -> Self {
+    pub(crate) fn new(file: RingFile, resources: RingResources) -> Self {
         Self {
             file,
-            means,
+            resources,
             room: Room::default(),
             taken: AtomicU64::new(0),
             refusals: Mutex::default(),
-            ending: Mutex::default(),
-            trouble: Mutex::default(),
+            closing: Mutex::default(),
+            write_error: Mutex::default(),
         }
     }
 
@@ -66,40 +67,44 @@ impl Ring {
 
     #[cold]
     fn wake_drain(&self) {
-        self.means.appender.watermark().wake_drain();
+        self.resources.appender.watermark().wake_drain();
     }
 
-    pub(super) fn trouble(&self) -> MutexGuard<'_, Option<Error>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn write_error(&self) -> MutexGuard<'_, Option<Error>> {
+        self.write_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why nothing is taken any more.
-    fn why_shut(&self, refused: Refused) -> Error {
+    /// Returns why no more entries are taken.
+    fn closed_error(&self, refused: Refused) -> Error {
         let poison = match refused {
-            Refused::Poisoned => self.means.appender.lock().check().err(),
+            Refused::Poisoned => self.resources.appender.lock().check().err(),
             Refused::Closed | Refused::Full | Refused::Paused => None,
         };
         poison.unwrap_or_else(Error::closed)
     }
 
-    /// Why there is no room.
-    fn why_full(&self) -> Error {
-        match &*self.trouble() {
+    /// Returns why there is no room.
+    fn full_error(&self) -> Error {
+        match &*self.write_error() {
             Some(error) => error.duplicate(),
             None => {
                 let capacity = self.queue().capacity();
-                let what = "is full: entries come faster than the disk takes them";
+                let what = "is full: entries are recorded faster than the disk writes them";
                 Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
             }
         }
     }
 
-    /// Goes on in a copy of the ring's file where another program renamed, removed or replaced it; returns whether it did.
-    /// Called by the writer, so that nothing is released meanwhile.
+    /// Continues in a copy of the ring's file if another program renamed, removed or replaced it; returns
+    /// whether it did.
+    ///
+    /// Called by the committer, which releases room after fdatasync(2); under `Durability::Os` the drain
+    /// releases room before it publishes that entries are written. So nothing is released while the ring is
+    /// copied.
     ///
     /// # Errors
-    /// `is_timed_out` where what was accepted could not be written in time, `is_storage` where the disk refused. Nothing has
-    /// changed then.
+    /// `is_timed_out` if the accepted entries could not be written in time, `is_storage` if a file operation
+    /// failed. Nothing has changed then.
     pub(crate) fn restore(&self, directory: &Dir, deadline: Instant) -> Result<bool> {
         let failed = |error| Error::storage("cannot restore the journal's ring", directory.join(RING), error);
         if self.file.is_named(directory).map_err(failed)? {
@@ -107,8 +112,9 @@ impl Ring {
         }
         let end = self.queue().pause();
         let outcome = self.wait_written(end, deadline).and_then(|()| {
-            // Neither a refusal nor the end of the session is noted in memory that is about to be replaced.
-            let (_refusals, _ending) = (self.lock_refusals(), self.lock_ending());
+            // No refusal and no flag may be stored in memory that is about to be replaced. The drain may
+            // clear PARKED meanwhile; if that is lost, the next push wakes it once too often.
+            let (_refusals, _closing) = (self.lock_refusals(), self.lock_closing());
             self.file.restore(directory).map_err(failed)
         });
         self.queue().resume();
@@ -116,13 +122,13 @@ impl Ring {
         outcome.map(|()| true)
     }
 
-    /// Waits, as the one who publishes what is durable, until the drain has written everything before a position.
+    /// Waits until the drain has written everything before a position. Polls, since only the committer, which
+    /// waits here, would notify it.
     fn wait_written(&self, end: u64, deadline: Instant) -> Result<()> {
-        let watermark = self.means.appender.watermark();
+        let watermark = self.resources.appender.watermark();
         while watermark.written_position() < end {
             if Instant::now() >= deadline {
-                let what =
-                    "the journal's ring cannot be restored: what was accepted could not be written in time";
+                let what = "cannot restore the journal's ring: its entries could not be written in time";
                 return Err(Error::new(Kind::TimedOut, what));
             }
             self.wake_drain();
@@ -131,15 +137,16 @@ impl Ring {
         Ok(())
     }
 
-    fn lock_ending(&self) -> MutexGuard<'_, ()> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_closing(&self) -> MutexGuard<'_, ()> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_refusals(&self) -> MutexGuard<'_, String> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was refused behind this position, if everything before it is written; and where the first of them would stand.
+    /// Returns the position the first refused entry would have had, and what was refused. The gap belongs
+    /// there: after everything before that position.
     pub(super) fn refused(&self) -> Option<(u64, Missed)> {
         if !self.queue().has_refused() {
             return None;
@@ -150,23 +157,24 @@ impl Ring {
         Some((at, Missed { count, first, last, why: why.clone() }))
     }
 
-    /// So many refused entries are told of in the trail.
-    pub(super) fn told_of(&self, count: u64) {
+    /// Takes refused entries that the trail records now off the count.
+    pub(super) fn subtract_refused(&self, count: u64) {
         let _held = self.lock_refusals();
-        self.queue().tell_refused(count);
+        self.queue().subtract_refused(count);
     }
 
-    /// Overwrites everything that was ever in the ring, and makes that durable: nothing erased stays readable in it.
+    /// Overwrites everything that was ever in the ring, and makes that durable: no erased text stays readable
+    /// in it.
     ///
     /// # Errors
-    /// `is_timed_out` where there was no room in time, `is_storage` where the disk refused.
+    /// `is_timed_out` if there was no room in time, `is_storage` if the disk failed.
     pub(crate) fn scrub(&self, deadline: Instant) -> Result<()> {
         const STEP: u64 = 16 * 1024;
         for _ in 0..=self.queue().capacity() / STEP {
             let attempt = || match self.queue().push_zeros(STEP) {
                 Err(Refused::Full | Refused::Paused) => {
                     self.wake_drain();
-                    self.means.appender.watermark().want_durable(self.queue().tail());
+                    self.resources.appender.watermark().want_durable(self.queue().tail());
                     None
                 }
                 other => Some(other),
@@ -178,20 +186,20 @@ impl Ring {
                 })?
                 .map_err(|_| Error::closed())?;
         }
-        self.means.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
+        self.resources.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
         self.file.flush()
     }
 }
 
-impl Recall for Ring {
-    fn recall(&self) -> Vec<(u64, Vec<u8>)> {
-        self.queue().recall(self.means.appender.watermark().written_position())
+impl RecentEntries for Ring {
+    fn recent_entries(&self) -> Vec<(u64, Vec<u8>)> {
+        self.queue().recent_entries(self.resources.appender.watermark().written_position())
     }
 }
 
 impl Journal for Ring {
     fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
-        if !self.queue().is_ours() {
+        if !self.queue().is_owner() {
             return Err(forked().into());
         }
         loop {
@@ -206,24 +214,24 @@ impl Journal for Ring {
                     self.wake_drain();
                     Err(Refusal::Full)
                 }
-                // Rare and short, and no reason to refuse an entry under `OnFull::Reject`.
+                // Rare and usually short, and no reason to refuse an entry under `OnFull::Reject`.
                 Err(Refused::Paused) => {
                     std::thread::sleep(LOOK_AGAIN);
                     continue;
                 }
-                Err(shut) => Err(self.why_shut(shut).into()),
+                Err(refused) => Err(self.closed_error(refused).into()),
             };
         }
     }
 
     fn ready(&self) -> Result<()> {
-        if !self.queue().is_ours() {
+        if !self.queue().is_owner() {
             return Err(forked());
         }
         let queue = self.queue();
-        queue.check_open().map_err(|refused| self.why_shut(refused))?;
+        queue.check_open().map_err(|refused| self.closed_error(refused))?;
         let free = queue.capacity().saturating_sub(queue.tail().saturating_sub(queue.head()));
-        if free >= READY_BYTES { Ok(()) } else { Err(self.why_full()) }
+        if free >= READY_BYTES { Ok(()) } else { Err(self.full_error()) }
     }
 
     fn reach(&self) -> u64 {
@@ -232,17 +240,17 @@ impl Journal for Ring {
 
     fn close(&self, deadline: Instant) -> Result<()> {
         let end = {
-            let _ending = self.lock_ending();
+            let _closing = self.lock_closing();
             self.queue().close()
         };
         self.wake_drain();
-        let watermark = self.means.appender.watermark();
+        let watermark = self.resources.appender.watermark();
         let written = watermark
             .wait_until(Some(deadline), "the journal to be written", || watermark.written_position() >= end);
         match written {
-            Ok(()) => self.means.appender.close(),
+            Ok(()) => self.resources.appender.close(),
             Err(error) => {
-                self.means.appender.abandon();
+                self.resources.appender.abandon();
                 Err(error)
             }
         }
@@ -253,29 +261,30 @@ impl Journal for Ring {
         self.room.notify();
     }
 
-    fn holds_since(&self) -> Option<u64> {
+    fn retained_from(&self) -> Option<u64> {
         Some(self.queue().head())
     }
 
     fn poison(&self) {
-        let ending = self.lock_ending();
+        let closing = self.lock_closing();
         self.queue().poison();
-        drop(ending);
+        drop(closing);
         self.room.notify();
     }
 
-    fn is_pressed(&self) -> bool {
-        let watermark = self.means.appender.watermark();
-        self.means.durability != Durability::Os
+    fn needs_room(&self) -> bool {
+        let watermark = self.resources.appender.watermark();
+        self.resources.durability != Durability::Os
             && watermark.written_position().saturating_sub(watermark.durable_position())
                 > self.queue().capacity() / 4
     }
 
     fn load(&self) -> JournalLoad {
         let queue = self.queue();
-        // The drain moves both while it holds the lock.
-        let held = self.means.appender.lock();
-        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), held.reach().position);
+        // The drain changes both while it holds the lock.
+        let appender = self.resources.appender.lock();
+        // ORDERING: the appender's lock orders this after the drain's addition; Relaxed would do.
+        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), appender.reach().position);
         let mut waiting = 0;
         loop {
             match queue.next(at) {
@@ -292,15 +301,15 @@ impl Journal for Ring {
         Some(&self.room)
     }
 
-    fn note_refused(&self) -> Error {
-        let now = Timestamp::of(self.means.clock.now());
-        let error = self.why_full();
+    fn count_refused(&self) -> Error {
+        let now = Timestamp::of(self.resources.clock.now());
+        let error = self.full_error();
         {
             let mut why = self.lock_refusals();
             if !self.queue().has_refused() {
                 *why = error.to_string();
             }
-            self.queue().note_refused(now.micros());
+            self.queue().count_refused(now.micros());
         }
         self.wake_drain();
         error

@@ -1,38 +1,71 @@
-//! Where callers wait for room in a full journal: threads, and tasks of any runtime.
+//! Waiting for room in a full journal: for threads, and for tasks of any runtime.
+//!
+//! No wake-up is lost. A waiter W announces itself in `waiting` and then attempts to push, which loads the
+//! ring's `HEAD`. A notifier N stores `HEAD` and then loads `waiting`. Between the two steps of each is a
+//! sequentially consistent fence, and one of the fences comes first:
+//! 1. W's fence first: N sees `waiting > 0` and goes on to wake W, see below.
+//! 2. N's fence first: W's attempt sees the new `HEAD`, and succeeds if there is room.
+//!
+//! In the first case the mutex decides between the attempt and the sleep. N increments `notices` and takes
+//! the wakers under it:
+//! 1. A thread reads `notices` before its attempt, and sleeps only if the number is the same under the mutex.
+//!    If N came in between, it attempts again; if N comes later, it is in the condition variable's wait and
+//!    is woken.
+//! 2. A task adds its waker before its attempt. If N took the wakers before that, the attempt sees the room
+//!    that N announced; if N takes them later, it wakes the task.
+//!
+//! No lock is held during an attempt: it may sleep while the ring is paused, and the drain must be able to
+//! notify meanwhile.
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Nobody sleeps longer without looking again.
+/// The longest time a thread sleeps before it attempts again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     waiting: AtomicUsize,
-    wakers: Mutex<Vec<Waker>>,
+    state: Mutex<State>,
     freed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// How often waiters were notified.
+    notices: u64,
+    /// Of the tasks that wait.
+    wakers: Vec<Waker>,
+}
+
 impl Room {
-    /// There is room, or it is time to look at the clock. Costs a load where nobody waits.
+    /// Wakes all waiters: there is room, or it is time for them to look at the clock. Costs a fence and a
+    /// load if there are none.
     pub(crate) fn notify(&self) {
-        // Whoever waits announced it before looking for room; room was made before looking for who waits.
+        // ORDERING: SeqCst fence between the caller's store of HEAD and the load of `waiting`; pairs with the
+        // fence in `Waiting::new`. Without it both sides could read the old value, and the waiter would sleep
+        // beside free room.
         fence(Ordering::SeqCst);
+        // ORDERING: the fence does the work; Relaxed would do.
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        let wakers = {
+            let mut state = self.lock();
+            state.notices += 1;
+            std::mem::take(&mut state.wakers)
+        };
         self.freed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Blocks until `attempt` gives something, at most until `deadline`.
+    /// Blocks until `attempt` returns something, or until `deadline`.
     pub(crate) fn wait<T>(&self, deadline: Instant, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
         let _waiting = Waiting::new(self);
         loop {
-            let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = self.lock().notices;
             if let Some(done) = attempt() {
                 return Some(done);
             }
@@ -40,12 +73,16 @@ impl Room {
             if left.is_zero() {
                 return None;
             }
-            let woken = self.freed.wait_timeout(wakers, left.min(LOOK_AGAIN));
-            drop(woken.unwrap_or_else(PoisonError::into_inner));
+            let state = self.lock();
+            if state.notices == before {
+                let woken = self.freed.wait_timeout(state, left.min(LOOK_AGAIN));
+                drop(woken.unwrap_or_else(PoisonError::into_inner));
+            }
         }
     }
 
-    /// The same for tasks: pending until somebody notifies; none where the time is over.
+    /// Waits like [`Room::wait`], without blocking the thread. `None` after the deadline, which is compared
+    /// with the clock when the task is woken.
     pub(crate) async fn wait_async<T>(
         &self,
         deadline: Instant,
@@ -53,7 +90,7 @@ impl Room {
     ) -> Option<T> {
         let _waiting = Waiting::new(self);
         std::future::poll_fn(|context: &mut Context<'_>| {
-            self.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(context.waker().clone());
+            self.lock().wakers.push(context.waker().clone());
             match attempt() {
                 Some(done) => Poll::Ready(Some(done)),
                 None if Instant::now() >= deadline => Poll::Ready(None),
@@ -62,14 +99,21 @@ impl Room {
         })
         .await
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Announced as long as it lives: a task may be dropped while it waits.
+/// The announcement of a waiter, withdrawn on drop: a task may be dropped while it waits.
 struct Waiting<'r>(&'r Room);
 
 impl<'r> Waiting<'r> {
     fn new(room: &'r Room) -> Self {
+        // ORDERING: the fence does the work; Relaxed would do.
         room.waiting.fetch_add(1, Ordering::SeqCst);
+        // ORDERING: SeqCst fence between the announcement and every later load of HEAD; pairs with the fence
+        // in `notify`.
         fence(Ordering::SeqCst);
         Self(room)
     }
@@ -77,6 +121,40 @@ impl<'r> Waiting<'r> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        // ORDERING: nothing depends on it; Relaxed would do. A notifier that sees the old number wakes
+        // nobody.
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::PATIENCE;
+
+    #[test]
+    fn notify_does_not_wait_for_an_attempt() {
+        let room = Room::default();
+        let notify_during_attempt = || {
+            std::thread::scope(|scope| scope.spawn(|| room.notify()).join().unwrap());
+            Some(())
+        };
+        assert_eq!(room.wait(Instant::now() + PATIENCE, notify_during_attempt), Some(()));
+    }
+
+    #[test]
+    fn a_notice_during_an_attempt_is_not_lost() {
+        let room = Room::default();
+        let begin = Instant::now();
+        for _ in 0..100 {
+            let mut attempts = 0;
+            let attempt = || {
+                room.notify();
+                attempts += 1;
+                (attempts == 2).then_some(())
+            };
+            room.wait(Instant::now() + PATIENCE, attempt).unwrap();
+        }
+        assert!(begin.elapsed() < 100 * LOOK_AGAIN, "no attempt waited for the timeout");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a trail's signing key comes from, and the home it has where the trail keeps it itself.
+//! Sources of a trail's signing key, and the files of a key that the trail stores itself.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,31 +11,32 @@ use crate::callback::calling;
 use crate::dir::Dir;
 use crate::error::{Error, HookError, Result};
 
-/// Where a trail keeps the key it made itself, in the trail's directory.
-pub(crate) const KEY_HOME: &str = ".auditx/keys";
+/// The directory of a key that the trail generated itself, relative to the trail's directory.
+pub(crate) const KEYS_DIR: &str = ".auditx/keys";
 pub(crate) const KEY: &str = ".auditx/keys/signing.pem";
 
-/// The next one, while it takes over.
+/// The next key during a rotation.
 const STAGED_KEY: &str = ".auditx/keys/next.pem";
 
 /// Where the signing key comes from.
 ///
-/// Spelled `trail`, `file:PATH`, `env:NAME` or `credential:NAME` in configuration files and `AUDITX_SIGNING_KEY`.
+/// In configuration files and `AUDITX_SIGNING_KEY` it is written `trail`, `file:PATH`, `env:NAME` or
+/// `credential:NAME`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum KeySource {
-    /// The trail's own directory, `.auditx/keys`; made there at the first open. Whoever can write the trail can then sign
-    /// it too: keep checkpoints elsewhere, or the key.
+    /// The trail's own directory, `.auditx/keys`, where it is generated at the first open. Anyone who can
+    /// write the trail can then also sign it, so keep either the checkpoints or the key elsewhere.
     #[default]
     Trail,
-    /// A file, as [`SigningKey`] is kept.
+    /// A file in the format of [`SigningKey`].
     File(PathBuf),
-    /// The text of such a file in an environment variable.
+    /// An environment variable that contains the text of such a file.
     Environment(String),
-    /// A systemd credential of this name (`LoadCredential=`, `LoadCredentialEncrypted=`).
+    /// A systemd credential with this name (`LoadCredential=`, `LoadCredentialEncrypted=`).
     Credential(String),
-    /// Something of the application's own.
+    /// A signer that the application implements.
     Signer(Arc<dyn Signer>),
 }
 
@@ -49,7 +50,7 @@ impl FromStr for KeySource {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
             Some(("credential", name)) if !name.is_empty() => Ok(Self::Credential(name.to_owned())),
             _ => Err(Error::invalid(format!(
-                "{text:?} is not `trail`, `file:PATH`, `env:NAME` or `credential:NAME`"
+                "invalid key source {text:?}: expected `trail`, `file:PATH`, `env:NAME` or `credential:NAME`"
             ))),
         }
     }
@@ -64,22 +65,24 @@ impl TryFrom<String> for KeySource {
 }
 
 impl KeySource {
-    /// The signer, for the trail in this directory.
+    /// Returns the signer for the trail in this directory.
     ///
     /// # Errors
-    /// `is_invalid` where there is no key or it cannot be read as one, `is_storage` where its file cannot be read.
+    /// `is_invalid` if there is no key or it cannot be parsed; `is_storage` if its file cannot be read.
     pub(crate) fn signer(&self, directory: &Dir) -> Result<Arc<dyn Signer>> {
         let key: SigningKey = match self {
-            Self::Signer(signer) => return Ok(Arc::new(Foreign(signer.clone()))),
+            Self::Signer(signer) => return Ok(Arc::new(AppSigner(signer.clone()))),
             Self::Trail => read_key(directory, KEY.as_ref())?,
             Self::File(path) => read_key(&Dir::from(Path::new("")), path)?,
             Self::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
                     Error::invalid(format!(
-                        "no credential {name:?} can be had: systemd sets CREDENTIALS_DIRECTORY for services with LoadCredential="
+                        "credential {name:?} is not available: \
+                         systemd sets CREDENTIALS_DIRECTORY for services with LoadCredential="
                     ))
                 })?;
-                // systemd owns the directory and forbids writing it: the service's user need not own the file.
+                // The file is read regardless of its owner: systemd owns the directory and makes it
+                // read-only.
                 let path = Path::new(&directory).join(name);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| Error::storage("cannot read the signing key", &path, error))?;
@@ -87,17 +90,21 @@ impl KeySource {
             }
             Self::Environment(name) => {
                 let text = std::env::var(name).map_err(|error| {
-                    Error::invalid(format!("no signing key in the variable {name}")).because(error)
+                    Error::invalid(format!(
+                        "cannot read the signing key from the environment variable {name}"
+                    ))
+                    .because(error)
                 })?;
                 SigningKey::from_pem(&text).map_err(|error| {
-                    Error::invalid(format!("the variable {name} holds no signing key")).because(error)
+                    Error::invalid(format!("the environment variable {name} does not contain a signing key"))
+                        .because(error)
                 })?
             }
         };
         Ok(Arc::new(key))
     }
 
-    /// Makes a key where a new trail needs one and keeps it itself.
+    /// Generates the key of a new trail that stores its key itself.
     pub(crate) fn prepare(&self, directory: &Dir) -> Result<()> {
         let failed = |error| Error::storage("cannot examine the signing key", directory.join(KEY), error);
         if matches!(self, Self::Trail) && directory.stat(KEY).map_err(failed)?.is_none() {
@@ -107,11 +114,11 @@ impl KeySource {
     }
 }
 
-/// A signer of the application's own, called as such.
+/// A signer that the application implements. Each call is marked as a callback.
 #[derive(Debug)]
-struct Foreign(Arc<dyn Signer>);
+struct AppSigner(Arc<dyn Signer>);
 
-impl Signer for Foreign {
+impl Signer for AppSigner {
     fn public_key(&self) -> [u8; 32] {
         calling(|| self.0.public_key())
     }
@@ -128,22 +135,22 @@ fn read_key(directory: &Dir, name: &Path) -> Result<SigningKey> {
     SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(&path))
 }
 
-/// A trail's next key, kept beside the one it is to replace until both have signed the boundary.
+/// The next key of a trail, stored beside the current one until both have signed the boundary checkpoint.
 #[derive(Debug)]
 pub(crate) struct StagedKey {
     key: SigningKey,
     directory: Dir,
 }
 
-/// Keeps a key for the trail to go on with: safe on disk before anything is signed with it.
-pub(crate) fn stage_in_home(directory: &Dir, key: &SigningKey) -> Result<StagedKey> {
+/// Saves the next key of a trail, so that it is durable before it signs anything.
+pub(crate) fn stage_key(directory: &Dir, key: &SigningKey) -> Result<StagedKey> {
     save_key(directory, STAGED_KEY, key)?;
     Ok(StagedKey { key: key.clone(), directory: directory.clone() })
 }
 
 impl StagedKey {
-    /// The one that was left by a process that died while it replaced a key.
-    pub(crate) fn left_over(directory: &Dir) -> Option<Self> {
+    /// Returns the key that was left by a process which died during a rotation.
+    pub(crate) fn find(directory: &Dir) -> Option<Self> {
         let key = read_key(directory, STAGED_KEY.as_ref()).ok()?;
         Some(Self { key, directory: directory.clone() })
     }
@@ -152,18 +159,19 @@ impl StagedKey {
         &self.key
     }
 
-    /// Puts it in the place of the old one, which is gone then.
-    pub(crate) fn settle(self) -> Result<()> {
+    /// Replaces the current key, which is then lost.
+    pub(crate) fn install(self) -> Result<()> {
         let Self { directory, .. } = self;
-        directory.rename(STAGED_KEY, KEY).and_then(|()| directory.sync(KEY_HOME)).map_err(|error| {
-            Error::storage("cannot put the new signing key in its place", directory.join(KEY), error)
-        })
+        directory
+            .rename(STAGED_KEY, KEY)
+            .and_then(|()| directory.sync(KEYS_DIR))
+            .map_err(|error| Error::storage("cannot install the new signing key", directory.join(KEY), error))
     }
 }
 
 fn save_key(directory: &Dir, name: &str, key: &SigningKey) -> Result<()> {
     directory
-        .create_private_directory(KEY_HOME)
+        .create_private_directory(KEYS_DIR)
         .and_then(|()| directory.replace(name, key.to_pem().as_bytes(), true))
         .map_err(|error| Error::storage("cannot save the signing key", directory.join(name), error))
 }

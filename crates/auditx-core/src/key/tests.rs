@@ -1,15 +1,15 @@
-//! Keys as other programs make them, and each spelling that must not be taken.
+//! Keys made by other programs, and text forms that must be rejected.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::source::{KEY, KEY_HOME, KeySource};
+use super::source::{KEY, KEYS_DIR, KeySource};
 use super::*;
 use crate::dir::Dir;
 use crate::segment::AUDITX_DIR;
 
 #[test]
-fn a_verifier_key_has_one_spelling_and_no_small_order() {
+fn a_verifier_key_has_one_text_form_and_no_small_order() {
     let public = SigningKey::generate().public_key();
     let key = VerifierKey::new("erp.example.com/auditx/1", &public).unwrap();
     let text = key.to_string();
@@ -41,11 +41,12 @@ fn a_verifier_key_has_one_spelling_and_no_small_order() {
 }
 
 #[test]
-fn the_published_key_and_signature_of_the_note_format_check() {
+fn the_published_example_of_the_note_format_verifies() {
     let key: VerifierKey =
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".parse().unwrap();
     assert_eq!((key.name(), key.id()), ("PeterNeumann", 0xc74f_20a3));
-    let text = b"If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+    let text = b"If you think cryptography is the answer to your problem,\n\
+                 then you don't know what your problem is.\n";
     let signature = BASE64_STANDARD
         .decode(
             "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=",
@@ -53,7 +54,7 @@ fn the_published_key_and_signature_of_the_note_format_check() {
         .unwrap();
     let signature: [u8; 64] = signature[4..].try_into().unwrap();
     assert!(key.is_signature(text, &signature));
-    // The same signature with S + L: equal for lenient verifiers.
+    // The same signature with S + L, which lenient verifiers accept.
     let order = [
         0xed_u8, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
@@ -68,7 +69,7 @@ fn the_published_key_and_signature_of_the_note_format_check() {
 }
 
 #[test]
-fn a_key_is_kept_for_its_user_alone() {
+fn only_the_user_can_read_a_saved_key() {
     let directory = tempfile::tempdir().unwrap();
     let (dir, source) = (Dir::from(directory.path()), KeySource::Trail);
     dir.create_directory(AUDITX_DIR).unwrap();
@@ -76,14 +77,14 @@ fn a_key_is_kept_for_its_user_alone() {
     source.prepare(&dir).unwrap();
     let public = source.signer(&dir).unwrap().public_key();
     source.prepare(&dir).unwrap();
-    assert_eq!(source.signer(&dir).unwrap().public_key(), public, "made once");
+    assert_eq!(source.signer(&dir).unwrap().public_key(), public, "it is generated once");
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(dir.join(KEY_HOME)), 0o700);
+    assert_eq!(mode(dir.join(KEYS_DIR)), 0o700);
     assert_eq!(mode(dir.join(KEY)), 0o600);
 }
 
 #[test]
-fn key_sources_are_spelled_in_words() {
+fn key_sources_are_parsed() {
     assert!(matches!("trail".parse().unwrap(), KeySource::Trail));
     assert!(
         matches!("file:/etc/k.pem".parse().unwrap(), KeySource::File(path) if path == Path::new("/etc/k.pem"))
@@ -96,15 +97,25 @@ fn key_sources_are_spelled_in_words() {
 }
 
 #[test]
-fn what_openssl_makes_is_read_and_anything_else_is_refused() {
+fn keys_made_by_openssl_are_read_and_others_refused() {
     // RFC 8410, section 10.3: this seed and its public key.
-    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+               -----END PRIVATE KEY-----\n";
     let key = SigningKey::from_pem(pem).unwrap();
     assert_eq!(BASE64_STANDARD.encode(key.public_key()), "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
+    let version_2 = key.to_pem();
+    assert_eq!(SigningKey::from_pem(&version_2).unwrap().public_key(), key.public_key());
+    let of_another = SigningKey::generate().to_pem();
+    let mixed: Vec<&str> = version_2.lines().take(2).chain(of_another.lines().skip(2)).collect();
+    assert!(
+        SigningKey::from_pem(&mixed.join("\n")).unwrap_err().is_invalid(),
+        "a public key of another seed"
+    );
     let der = pem.lines().nth(1).unwrap();
     assert_eq!(SigningKey::from_pem(der).unwrap().public_key(), key.public_key());
     for wrong in ["", "nonsense", &pem[..60], "AAAA"] {
         assert!(SigningKey::from_pem(wrong).unwrap_err().is_invalid(), "{wrong}");
     }
-    assert!(!format!("{key:?}").contains("1O5y2"), "no secret in a debug output");
+    assert!(!format!("{key:?}").contains("1O5y2"), "debug output contains no secret");
 }

@@ -1,4 +1,6 @@
-//! From a stated entry to a receipt: encoding, the journal, and what to do while that is full.
+//! Accepts an entry: encodes it, pushes it into the journal, and returns a receipt.
+//!
+//! If the journal is full, [`OnFull`] decides whether to wait, to fail, or to drop the entry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,38 +16,38 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::id::new_id;
 use crate::journal::Refusal;
-use crate::receipt::{Pledges, Receipt};
+use crate::receipt::{AwaitedReceipts, Receipt};
 use crate::vocabulary::LogLevel;
 
-/// The context that an entry is recorded in.
+/// The context in which an entry is recorded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Within<'c> {
-    /// The one this code runs in, if any.
+    /// The current context, if any.
     Current,
     Given(&'c RequestContext),
 }
 
-/// An entry on its way.
-struct Stated {
+/// An encoded entry.
+struct Encoded {
     id: Uuid,
-    /// Where its receipt is to be kept, because somebody will wait for it.
-    pledges: Option<Arc<Pledges>>,
+    /// The receipts that the request waits for, to which the receipt of this entry is added.
+    awaited: Option<Arc<AwaitedReceipts>>,
 }
 
-/// What became of an encoded entry.
+/// The result of pushing an encoded entry.
 enum Attempt {
     Accepted(u64),
-    /// Its bytes, for the next attempt.
+    /// The journal was full. Holds the encoded bytes for the next attempt.
     Full(Vec<u8>),
 }
 
 impl AuditLogger {
-    /// Records in the current context.
+    /// Records an entry.
     pub(crate) fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        self.by_successors(|core| core.record(entry, context))
+        self.with_successors(|core| core.record(entry, context))
     }
 
-    /// The same; where that blocks, this awaits.
+    /// Like [`AuditLogger::record`], but awaits instead of blocking.
     pub(crate) async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let mut logger = self;
         loop {
@@ -58,20 +60,22 @@ impl AuditLogger {
         }
     }
 
-    /// Whether an entry would be accepted now: for health checks, and for work that must not begin unrecorded.
+    /// Checks whether an entry would be accepted now: for health checks, and before work that must not go
+    /// unrecorded.
     ///
     /// # Errors
-    /// What `record` would say: `is_full` where the journal has no room at the moment, `is_storage` where the disk refuses,
-    /// `is_closed` after [`AuditLogger::close`].
+    /// The error that `record` would return: `is_full` if the journal is full, `is_storage` if the disk
+    /// cannot be written, `is_closed` after [`AuditLogger::close`].
     pub fn ready(&self) -> Result<()> {
-        self.by_successors(|core| core.journal.ready())
+        self.with_successors(|core| core.journal.ready())
     }
 
-    /// A process-wide logger that was replaced meanwhile hands over to its successor, which may have been replaced in its turn.
-    fn by_successors<T>(&self, ask: impl Fn(&Core) -> Result<T>) -> Result<T> {
+    /// Calls `operation`. If this is a process-wide logger that was replaced and therefore closed, repeats
+    /// the call with its successor, which may itself have been replaced.
+    fn with_successors<T>(&self, operation: impl Fn(&Core) -> Result<T>) -> Result<T> {
         let mut logger = self;
         loop {
-            match ask(logger.core()?) {
+            match operation(logger.core()?) {
                 Err(error) if error.is_closed() => {
                     logger = global::successor_of(logger).ok_or(error)?;
                 }
@@ -83,12 +87,13 @@ impl AuditLogger {
 
 impl Core {
     fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (stated, position) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
-            Ok(position) => Ok(Some(position)),
-            Err(Refusal::Full) => self.push_late(body),
-            Err(Refusal::Error(error)) => Err(error),
-        })?;
-        let receipt = self.accepted(stated, position, entry.level);
+        let (encoded, position) =
+            self.encode_and(entry, context, |body| match self.journal.try_push(body) {
+                Ok(position) => Ok(Some(position)),
+                Err(Refusal::Full) => self.push_when_full(body),
+                Err(Refusal::Error(error)) => Err(error),
+            })?;
+        let receipt = self.accepted(encoded, position, entry.level);
         if self.durability == Durability::EveryEntry && position.is_some() {
             receipt.await_durable()?;
         }
@@ -96,85 +101,86 @@ impl Core {
     }
 
     async fn record_async(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (stated, attempt) = self.encoded(entry, context, |body| match self.journal.try_push(body) {
-            Ok(position) => Ok(Attempt::Accepted(position)),
-            Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
-            Err(Refusal::Error(error)) => Err(error),
-        })?;
+        let (encoded, attempt) =
+            self.encode_and(entry, context, |body| match self.journal.try_push(body) {
+                Ok(position) => Ok(Attempt::Accepted(position)),
+                Err(Refusal::Full) => Ok(Attempt::Full(body.to_vec())),
+                Err(Refusal::Error(error)) => Err(error),
+            })?;
         let position = match attempt {
             Attempt::Accepted(position) => Some(position),
             Attempt::Full(body) => {
-                self.push_late_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
+                self.push_when_full_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
             }
         };
-        let receipt = self.accepted(stated, position, entry.level);
+        let receipt = self.accepted(encoded, position, entry.level);
         if self.durability == Durability::EveryEntry && position.is_some() {
             receipt.durable().await?;
         }
         Ok(receipt)
     }
 
-    /// Encodes on this thread's desk and hands it on.
+    /// Encodes the entry in this thread's buffers and calls `push` with its bytes.
     #[inline]
-    fn encoded<T>(
+    fn encode_and<T>(
         &self,
         entry: &Entry<'_>,
         context: Within<'_>,
         push: impl FnOnce(&[u8]) -> Result<T>,
-    ) -> Result<(Stated, T)> {
+    ) -> Result<(Encoded, T)> {
         let now = Timestamp::of(self.clock.now());
         let id = new_id(now);
-        let pushed = encode::with_desk(|desk| {
-            let mut state = |context: Option<&RequestContext>| {
-                self.envelope.encode(desk, entry, context, id, now)?;
-                Ok(context.and_then(RequestContext::attached::<Pledges>))
+        let pushed = encode::with_scratch(|scratch| {
+            let mut encode_in = |context: Option<&RequestContext>| {
+                self.envelope.encode(scratch, entry, context, id, now)?;
+                Ok(context.and_then(RequestContext::attached::<AwaitedReceipts>))
             };
-            let pledges = match context {
-                Within::Current => RequestContext::with_current(state),
-                Within::Given(context) => state(Some(context)),
+            let awaited = match context {
+                Within::Current => RequestContext::with_current(encode_in),
+                Within::Given(context) => encode_in(Some(context)),
             }?;
-            Ok((Stated { id, pledges }, push(desk.body())?))
+            Ok((Encoded { id, awaited }, push(scratch.body())?))
         });
         pushed.inspect_err(|_| self.counters.rejected.add(1))
     }
 
     #[inline]
-    fn accepted(&self, Stated { id, pledges }: Stated, position: Option<u64>, level: LogLevel) -> Receipt {
+    fn accepted(&self, Encoded { id, awaited }: Encoded, position: Option<u64>, level: LogLevel) -> Receipt {
         if let (Durability::Interval(_), Some(position)) = (self.durability, position)
             && level.is_sensitive()
         {
             self.watermark.want_durable(position);
         }
         let receipt = self.receipts.receipt(id, position);
-        if let Some(pledges) = pledges {
-            pledges.add(&receipt);
+        if let Some(awaited) = awaited {
+            awaited.add(&receipt);
         }
         receipt
     }
 
-    /// How long to wait for room; none where the entry is not to wait.
-    fn patience(&self) -> Duration {
+    /// The longest time to wait while the journal is full.
+    fn max_wait(&self) -> Duration {
         match self.on_full {
             OnFull::Wait { max } => max,
             OnFull::Reject | OnFull::Drop => Duration::ZERO,
         }
     }
 
-    /// None where the entry is dropped.
+    /// Waits until the full journal has room, and pushes the entry. Returns `None` if the entry was dropped.
     #[cold]
-    fn push_late(&self, body: &[u8]) -> Result<Option<u64>> {
-        let Some(room) = self.journal.room() else { return self.refuse() };
-        match room.wait(Instant::now() + self.patience(), || self.retry(body)) {
+    fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(room) = self.journal.room() else { return self.reject_or_drop() };
+        match room.wait(Instant::now() + self.max_wait(), || self.retry(body)) {
             Some(outcome) => outcome.map(Some),
-            None => self.refuse(),
+            None => self.reject_or_drop(),
         }
     }
 
-    async fn push_late_async(&self, body: &[u8]) -> Result<Option<u64>> {
-        let Some(room) = self.journal.room() else { return self.refuse() };
-        match room.wait_async(Instant::now() + self.patience(), || self.retry(body)).await {
+    async fn push_when_full_async(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(room) = self.journal.room() else { return self.reject_or_drop() };
+        match room.wait_async(Instant::now() + self.max_wait(), || self.retry(body)).await {
             Some(outcome) => outcome.map(Some),
-            None => self.refuse(),
+            None => self.reject_or_drop(),
         }
     }
 
@@ -186,9 +192,9 @@ impl Core {
         }
     }
 
-    /// The trail will tell of it; whether the caller hears of it is his configuration's to say.
-    fn refuse(&self) -> Result<Option<u64>> {
-        let error: Error = self.journal.note_refused();
+    /// Notes the loss for a `gap` record. Returns an error, or `None` if entries are to be dropped.
+    fn reject_or_drop(&self) -> Result<Option<u64>> {
+        let error: Error = self.journal.count_refused();
         if self.on_full == OnFull::Drop {
             self.counters.dropped.add(1);
             return Ok(None);

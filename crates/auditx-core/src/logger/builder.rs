@@ -1,4 +1,5 @@
-//! One builder for every kind of entry: required facts are arguments of the helper, the rest are setters here.
+//! The builder of entries. Required fields are arguments of the helpers such as `log_transaction`; the others
+//! have setters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,28 +21,29 @@ use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 /// The user of a security event that names none.
 const UNKNOWN_USER: &str = "UNKNOWN";
 
-/// Any fact.
+/// Marks the builder of [`AuditLogger::log`].
 #[derive(Debug, Clone, Copy)]
 pub struct General;
-/// Money moved, or is owed.
+/// Marks the builder of [`AuditLogger::log_transaction`].
 #[derive(Debug, Clone, Copy)]
 pub struct Transaction;
-/// Stock moved.
+/// Marks the builder of [`AuditLogger::log_inventory`].
 #[derive(Debug, Clone, Copy)]
 pub struct Inventory;
-/// A service job went on.
+/// Marks the builder of [`AuditLogger::log_service`].
 #[derive(Debug, Clone, Copy)]
 pub struct Service;
-/// A record was changed.
+/// Marks the builder of [`AuditLogger::log_change`].
 #[derive(Debug, Clone, Copy)]
 pub struct Change;
-/// Somebody tried something.
+/// Marks the builder of [`AuditLogger::log_security`].
 #[derive(Debug, Clone, Copy)]
 pub struct Security;
 
-/// An entry being stated. Nothing happens before [`EntryBuilder::record`].
+/// Builds an entry, which is recorded by [`EntryBuilder::record`] or [`EntryBuilder::record_async`].
 ///
-/// What is not set here comes from the current [`RequestContext`]. `&str` facts are borrowed, not copied.
+/// User, role, company, branch, session, request and address come from the current [`RequestContext`] unless
+/// they are set here. `&str` arguments are borrowed, not copied.
 #[must_use = "an entry is recorded by `record()`"]
 pub struct EntryBuilder<'a, K> {
     logger: &'a AuditLogger,
@@ -61,14 +63,14 @@ impl<K> fmt::Debug for EntryBuilder<'_, K> {
 }
 
 impl AuditLogger {
-    /// Any fact, in the system module, level NORMAL and action READ unless set otherwise.
+    /// Builds an entry of any kind. Default: module system, level NORMAL, action READ.
     pub fn log<'a>(&'a self, description: impl Into<Cow<'a, str>>) -> EntryBuilder<'a, General> {
         let mut builder = EntryBuilder::new(self, description, BusinessModule::System, AuditAction::Read);
         builder.entry.level = LogLevel::Normal;
         builder
     }
 
-    /// Money that moved or is owed: an invoice posted, a payment, a refund.
+    /// Builds an entry about money that moved or is owed: a posted invoice, a payment, a refund.
     #[inline(always)]
     pub fn log_transaction<'a>(
         &'a self,
@@ -81,7 +83,8 @@ impl AuditLogger {
         EntryBuilder::new(self, description, module, action).reference_no(reference_no).amount(amount)
     }
 
-    /// Stock that moved. `quantity` is exact, in `unit` (default `pcs`).
+    /// Builds an entry about stock that moved. `quantity` is exact, in units of [`EntryBuilder::unit`]
+    /// (default `pcs`).
     pub fn log_inventory<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -95,7 +98,7 @@ impl AuditLogger {
             .metadata("unit", "pcs")
     }
 
-    /// A service job that went on.
+    /// Builds an entry about a service job.
     pub fn log_service<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -105,7 +108,9 @@ impl AuditLogger {
         EntryBuilder::new(self, description, BusinessModule::Service, action).entity("service_job", job_id)
     }
 
-    /// A record that was changed; say from what to what with `old_values` and `new_values`, or with `changes`.
+    /// Builds an entry about a changed record. Set the values before and after the change with
+    /// [`old_values`](EntryBuilder::old_values) and [`new_values`](EntryBuilder::new_values), or compute them
+    /// with [`changes`](EntryBuilder::changes).
     pub fn log_change<'a>(
         &'a self,
         description: impl Into<Cow<'a, str>>,
@@ -117,10 +122,11 @@ impl AuditLogger {
         EntryBuilder::new(self, description, module, action).entity(entity_type, entity_id)
     }
 
-    /// Something to do with access: module auth, action LOGIN unless set otherwise, user UNKNOWN unless known.
+    /// Builds an entry about access. Default: module auth, action LOGIN, user UNKNOWN.
     ///
-    /// Success has level AUDIT. Failure (`.success(false)`) has level SECURITY and is counted per client address; past the
-    /// limit it becomes CRITICAL, with `metadata.rate_limited` and `metadata.failure_count`, and keeps its description.
+    /// A success has level AUDIT. A failure (`.success(false)`) has level SECURITY and is counted per client
+    /// address. Above the [`RateLimit`](crate::RateLimit) it has level CRITICAL, with `metadata.rate_limited`
+    /// and `metadata.failure_count`; its description does not change.
     pub fn log_security<'a>(&'a self, description: impl Into<Cow<'a, str>>) -> EntryBuilder<'a, Security> {
         let mut builder = EntryBuilder::new(self, description, BusinessModule::Auth, AuditAction::Login);
         builder.is_security = true;
@@ -152,49 +158,49 @@ impl<'a, K> EntryBuilder<'a, K> {
     }
 
     text_setters! {
-        /// Who acts.
+        /// Sets the user who acts.
         user,
-        /// In which role.
+        /// Sets the role of the user.
         user_role,
-        /// For whom, where one person acts in another's name.
+        /// Sets the person on whose behalf the user acts.
         on_behalf_of,
-        /// For which company.
+        /// Sets the company.
         company_id,
-        /// In which branch.
+        /// Sets the branch.
         branch_id,
-        /// The number on the paper.
+        /// Sets the reference number of the document.
         reference_no,
-        /// The amount's currency, such as `MMK`; written only with an amount.
+        /// Sets the currency of the amount, such as `MMK`. Omitted if the entry has no amount.
         currency,
-        /// In which request.
+        /// Sets the request id.
         request_id,
-        /// In which session; prefer a hash of it.
+        /// Sets the session. Prefer a hash of the session id.
         session_id,
-        /// The HTTP method.
+        /// Sets the HTTP method.
         method,
-        /// The HTTP path and query.
+        /// Sets the HTTP path and query.
         endpoint,
     }
 
-    /// Which part of the business.
+    /// Sets the business module.
     pub fn module(mut self, module: BusinessModule) -> Self {
         self.entry.module = module;
         self
     }
 
-    /// What was done.
+    /// Sets the action.
     pub fn action(mut self, action: AuditAction) -> Self {
         self.entry.action = action;
         self
     }
 
-    /// How much it matters.
+    /// Sets the level.
     pub fn level(mut self, level: LogLevel) -> Self {
         self.level = Some(level);
         self
     }
 
-    /// To which record.
+    /// Sets the type and the id of the record that the entry is about.
     #[inline(always)]
     pub fn entity(
         mut self,
@@ -206,93 +212,103 @@ impl<'a, K> EntryBuilder<'a, K> {
         self
     }
 
-    /// How much money. From integers, `Decimal`, or [`Amount::parse`]; never through binary floating point.
+    /// Sets the amount, from an integer, a `Decimal`, or [`Amount::parse`].
     #[inline(always)]
     pub fn amount(mut self, amount: impl Into<Amount>) -> Self {
         self.entry.amount = Some(amount.into());
         self
     }
 
-    /// From which address.
+    /// Sets the client's address.
     pub fn ip(mut self, ip: IpAddr) -> Self {
         self.entry.ip = Some(ip);
         self
     }
 
-    /// The HTTP status.
+    /// Sets the HTTP status.
     pub fn status(mut self, status: u16) -> Self {
         self.entry.status = Some(status);
         self
     }
 
-    /// Default: true. Whether it succeeded.
+    /// Sets whether the action succeeded. Default: `true`.
     pub fn success(mut self, success: bool) -> Self {
         self.entry.success = success;
         self
     }
 
-    /// Why, in words: `metadata.reason`.
+    /// Sets the reason as text: `metadata.reason`.
     pub fn reason(self, reason: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("reason", reason.into())
     }
 
-    /// One more fact. A key set twice has its last value; an empty value takes the key away.
+    /// Sets one metadata key, replacing an earlier value. An empty value removes the key.
     #[inline(always)]
     pub fn metadata(self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
         let (key, value) = (key.into(), value.into());
-        // A drop while unwinding would be a call that learns the entry's address; see `Pairs::put`.
+        // A drop while unwinding would pass the address of the entry to a call; see `Pairs::put`.
         let mut builder = ManuallyDrop::new(self);
         builder.entry.metadata.put(key, value);
         ManuallyDrop::into_inner(builder)
     }
 
-    /// What the record said before. A JSON value has no number beyond `u64`, `i64` and `f64`; see `changes` for larger ones.
+    /// Sets the values of the record before the change. `Value` holds no numbers beyond `u64`, `i64` and
+    /// `f64`; for larger ones use [`changes`](EntryBuilder::changes).
     pub fn old_values(mut self, values: impl Into<Value>) -> Self {
         self.entry.old_values = Some(values.into().into());
         self
     }
 
-    /// What the record says now. A JSON value has no number beyond `u64`, `i64` and `f64`; see `changes` for larger ones.
+    /// Sets the values of the record after the change. `Value` holds no numbers beyond `u64`, `i64` and
+    /// `f64`; for larger ones use [`changes`](EntryBuilder::changes).
     pub fn new_values(mut self, values: impl Into<Value>) -> Self {
         self.entry.new_values = Some(values.into().into());
         self
     }
 
-    /// Records the entry. Once this returns `Ok`, the entry survives the death of the process (`kill -9`, abort); whether
-    /// it already survives a power loss is the configuration's [`Durability`](crate::Durability) and the receipt's to say.
+    /// Records the entry.
+    ///
+    /// After `Ok` the entry survives the death of the process (`kill -9`, abort). Whether it already survives
+    /// a power loss depends on [`Durability`](crate::Durability); [`Receipt::wait_durable`] waits until it
+    /// does.
     ///
     /// # Errors
-    /// `is_too_large` over 65,535 bytes, `is_invalid` for words or values that cannot be stored, `is_storage` where the
-    /// disk refused, `is_full` where the journal had no room in time, `is_closed` after `close`. The entry is then not recorded.
+    /// The entry is not recorded, and the error is
+    /// - `is_too_large` if the line would exceed 65,535 bytes,
+    /// - `is_invalid` if a value cannot be stored, or the name of a module or an action is invalid,
+    /// - `is_full` if the journal is full; see [`OnFull`](crate::OnFull),
+    /// - `is_storage` if a file system operation failed,
+    /// - `is_closed` after [`AuditLogger::close`].
     pub fn record(mut self) -> Result<Receipt> {
         self.finish();
         self.logger.record(&self.entry, Within::Current)
     }
 
-    /// The same for async code: where `record` would block, this awaits.
+    /// Like [`EntryBuilder::record`], but awaits instead of blocking. Requires no particular runtime.
     ///
-    /// It waits for room in a full journal, and under [`Durability::EveryEntry`](crate::Durability::EveryEntry) for the disk.
-    /// Dropped while it waits, it has recorded nothing, or everything. Needs no runtime.
+    /// The future waits while the journal is full, and with
+    /// [`Durability::EveryEntry`](crate::Durability::EveryEntry) until the entry is durable. If it is dropped
+    /// before it completes, the entry is either recorded whole or not at all.
     ///
     /// # Errors
-    /// As [`EntryBuilder::record`].
+    /// The same as [`EntryBuilder::record`].
     pub async fn record_async(mut self) -> Result<Receipt> {
         self.finish();
         self.logger.record_async(&self.entry, Within::Current).await
     }
 
-    /// With what only the moment of recording can tell.
+    /// Sets the fields that depend on the time of recording.
     fn finish(&mut self) {
         if self.is_security {
-            self.judge();
+            self.finish_security();
         }
         if let Some(level) = self.level {
             self.entry.level = level;
         }
     }
 
-    /// The level of a security event, and its address's failures.
-    fn judge(&mut self) {
+    /// Sets user and level of a security event, and counts a failure of its address.
+    fn finish_security(&mut self) {
         let (user_is_known, context_ip) = RequestContext::try_current()
             .map_or((false, None), |context| context.read(|fields| (!fields.user.is_empty(), fields.ip)));
         if self.entry.user.is_empty() && !user_is_known {
@@ -315,7 +331,7 @@ impl<'a, K> EntryBuilder<'a, K> {
 }
 
 impl<'a> EntryBuilder<'a, Transaction> {
-    /// The other party: `metadata.party`.
+    /// Sets the other party: `metadata.party`.
     #[inline(always)]
     pub fn party(self, party: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("party", party.into())
@@ -323,39 +339,39 @@ impl<'a> EntryBuilder<'a, Transaction> {
 }
 
 impl<'a> EntryBuilder<'a, Inventory> {
-    /// The product's name: `metadata.product_name`.
+    /// Sets the name of the product: `metadata.product_name`.
     pub fn product_name(self, name: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("product_name", name.into())
     }
 
-    /// Default: `pcs`. The unit of the quantity: `metadata.unit`.
+    /// Sets the unit of the quantity: `metadata.unit`. Default: `pcs`.
     pub fn unit(self, unit: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("unit", unit.into())
     }
 
-    /// The warehouse: `metadata.warehouse_id`.
+    /// Sets the warehouse: `metadata.warehouse_id`.
     pub fn warehouse_id(self, id: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("warehouse_id", id.into())
     }
 }
 
 impl<'a> EntryBuilder<'a, Service> {
-    /// The customer: `metadata.customer_id`.
+    /// Sets the customer: `metadata.customer_id`.
     pub fn customer_id(self, id: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("customer_id", id.into())
     }
 
-    /// Who does the work: `metadata.technician`.
+    /// Sets the technician: `metadata.technician`.
     pub fn technician(self, name: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("technician", name.into())
     }
 
-    /// The kind of work: `metadata.service_type`.
+    /// Sets the type of service: `metadata.service_type`.
     pub fn service_type(self, service_type: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("service_type", service_type.into())
     }
 
-    /// How the job stands: `metadata.status`.
+    /// Sets the status of the job: `metadata.status`.
     pub fn status_label(self, label: impl Into<Cow<'a, str>>) -> Self {
         self.metadata("status", label.into())
     }

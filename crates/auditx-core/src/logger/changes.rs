@@ -1,4 +1,4 @@
-//! Which fields differ between two snapshots of a record.
+//! Computes the fields that differ between two snapshots of a record.
 
 mod key;
 mod path;
@@ -13,10 +13,12 @@ use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
 
 impl EntryBuilder<'_, Change> {
-    /// Compares two snapshots of the record and keeps only the fields that differ, nested ones included, as `old_values` and
-    /// `new_values`. `None` before stands for a record that is created, `None` after for one that is deleted.
+    /// Compares the record before and after the change, and sets `old_values` and `new_values` to the fields
+    /// that differ, including nested fields. Pass `&None` before the creation of a record, or after its
+    /// deletion.
     ///
-    /// Numbers of any size keep every digit, `u128` and the text of a `RawValue` too. Costs a copy of both snapshots.
+    /// Numbers of any size keep every digit, including `u128` and the text of a `RawValue`. Both records are
+    /// copied once.
     ///
     /// ```
     /// use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config};
@@ -40,8 +42,9 @@ impl EntryBuilder<'_, Change> {
     /// ```
     ///
     /// # Errors
-    /// `is_invalid` where JSON cannot hold a value: NaN, an infinity, a map key that is not text, a number or a boolean, more than
-    /// 100 levels. The message names the path of the field, such as `customer.limits[2].amount`.
+    /// `is_invalid` if a value cannot be stored as JSON: NaN, an infinity, a map key that is not text, a
+    /// number or a boolean, or more than 100 levels of nesting. The message has the path of the field, such
+    /// as `customer.limits[2].amount`.
     pub fn changes<T: Serialize>(mut self, before: &T, after: &T) -> Result<Self> {
         let before = snapshot("the record before the change", before)?;
         let after = snapshot("the record after the change", after)?;
@@ -52,15 +55,16 @@ impl EntryBuilder<'_, Change> {
     }
 }
 
-/// The record as JSON. `what` names it in an error.
+/// Returns the record as JSON. `what` names the record in an error.
 ///
 /// # Errors
-/// `is_invalid`, with the path of the field, for what JSON cannot hold.
+/// `is_invalid`, with the path of the field, if a value cannot be stored as JSON.
 fn snapshot(what: &str, record: &impl Serialize) -> Result<Snapshot> {
     serializer::to_snapshot(record).map_err(|error| Error::invalid(format!("{what}: {error}")))
 }
 
-/// The differing parts of both. Objects are compared field by field at any depth, everything else as a whole.
+/// Returns the parts of both that differ. Objects are compared field by field at any depth, other values as a
+/// whole.
 fn between(before: Snapshot, after: Snapshot) -> (Option<Snapshot>, Option<Snapshot>) {
     match (before, after) {
         (before, after) if before == after => (None, None),

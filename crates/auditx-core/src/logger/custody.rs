@@ -1,11 +1,12 @@
-//! What is done to a trail rather than in it: another key, a line erased, segments retired, a beginning anew.
+//! Administrative operations on a trail: key rotation, erasure, retirement, and replacement of a corrupt
+//! trail.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::open::Inheritance;
+use super::open::Predecessor;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::CHECKPOINT;
@@ -15,7 +16,7 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
-use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_in_home};
+use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_key};
 use crate::lock;
 use crate::maintenance::Retired;
 use crate::recover::missing_from;
@@ -23,49 +24,54 @@ use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
 use crate::storage::Disk;
 use crate::tree::Hash;
 
-/// How long the disk has to take what was accepted before.
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// The timeout for making the entries accepted before an operation durable.
+const DURABLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One key in the place of another.
+/// The keys before and after a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyChange {
-    /// The key that signed up to here.
+    /// The key that signed the trail until the rotation.
     pub old: VerifierKey,
-    /// The key that signs from here on: give it to whoever verifies.
+    /// The key that signs from now on. Verifiers need it.
     pub new: VerifierKey,
 }
 
 impl AuditLogger {
-    /// The latest signed checkpoint: give it to somebody who cannot be reached from this machine, and nobody can take back
-    /// what it speaks of. None before the first one, and for a process-wide logger that could not be opened.
+    /// Returns the latest signed checkpoint. `None` before the first one, and if this is the process-wide
+    /// logger and it could not be opened.
+    ///
+    /// Store it with a party that cannot be reached from this machine: the lines it covers can then no longer
+    /// be changed or removed without detection.
     #[must_use]
     pub fn checkpoint(&self) -> Option<SignedCheckpoint> {
         self.core().ok()?.checkpoint_signer.latest()
     }
 
-    /// The public key that checks this trail's checkpoints, for whoever is to verify it.
+    /// Returns the public key that verifies the checkpoints of this trail.
     ///
     /// # Errors
-    /// The error of opening, for a process-wide logger that could not be opened.
+    /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn verifier_key(&self) -> Result<VerifierKey> {
         Ok(self.core()?.checkpoint_signer.key())
     }
 
-    /// Replaces the signing key. The trail records both, and both sign the boundary, so that whoever pinned the old one can
-    /// follow.
+    /// Replaces the signing key.
     ///
-    /// With [`KeySource::Trail`] a new key is made, and the old one is destroyed. With any other source, configure that
-    /// source before the next open.
+    /// Both public keys are recorded in the trail, and both keys sign the checkpoint at the boundary, so that
+    /// a verifier that pinned the old key can accept the new one. With [`KeySource::Trail`] a new key is
+    /// generated and the old one is destroyed. With any other source, configure that source before the next
+    /// open.
     ///
     /// # Errors
-    /// `is_invalid` where the key is the same or cannot be read, `is_signing` where either cannot sign, `is_storage` where
-    /// the disk refused.
+    /// - `is_invalid` if the new key is the current key or cannot be read.
+    /// - `is_signing` if either key cannot sign.
+    /// - `is_storage` if a file system operation fails.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
-        let core = self.settled()?;
+        let core = self.durable_core()?;
         let old = core.checkpoint_signer.key();
         let staged = match next {
-            KeySource::Trail => Some(stage_in_home(&core.directory, &SigningKey::generate())?),
+            KeySource::Trail => Some(stage_key(&core.directory, &SigningKey::generate())?),
             _ => None,
         };
         let signer: Arc<dyn Signer> = match &staged {
@@ -74,51 +80,57 @@ impl AuditLogger {
         };
         let new = VerifierKey::new(old.name(), &signer.public_key())?;
         if new == old {
-            return Err(Error::invalid("the next key is the one that signs already"));
+            return Err(Error::invalid("the new key is already the signing key"));
         }
         let record = ControlRecord::Key { old: old.to_string(), new: new.to_string() };
         let seq = core.appender.rotate_key(&record, signer)?;
         if let Some(staged) = staged {
-            staged.settle()?;
+            staged.install()?;
         }
         core.housekeeping.keep_control_record(seq)?;
         Ok(KeyChange { old, new })
     }
 
-    /// Erases the text of one line for a reason that is recorded, and keeps its hash: every proof goes on checking.
+    /// Erases the text of one line and records the reason. Returns the hash that replaces the line; all
+    /// proofs remain valid.
     ///
-    /// Prefer never to store what may have to be erased (see [`crate::Redaction`]). What hooks have copied elsewhere, and
-    /// backups, are not within reach. Gives the hash that stands in the line's place.
+    /// Prefer not to store data that may have to be erased (see [`crate::Redaction`]): copies made by hooks
+    /// and backups are not erased.
     ///
     /// # Errors
-    /// `is_invalid` where there is no such line, it is a record of the trail's own, or erased already; `is_storage` where
-    /// the disk refused; call again then.
+    /// - `is_invalid` if there is no such line, or it is a control record, or it is already erased.
+    /// - `is_storage` if a file system operation fails. The call can then be repeated.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
-        self.settled()?.housekeeping.erase(seq, reason)
+        self.durable_core()?.housekeeping.erase(seq, reason)
     }
 
-    /// Removes sealed segments that `retention` does not keep, oldest first, down to the first that somebody who keeps a
-    /// cursor in the trail has not read. Each leaves a signed `retired` record; what remains still proves.
+    /// Deletes the sealed segments that `retention` does not keep, oldest first. Stops at the first segment
+    /// that a follower with a cursor in the trail has not read. Each deletion leaves a signed `retired`
+    /// record, and the remaining lines can still be proved.
     ///
     /// # Errors
-    /// `is_corrupt` where the tree is not what was signed, `is_storage` where the disk refused.
+    /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
-        self.settled()?.housekeeping.retire(retention)
+        self.durable_core()?.housekeeping.retire(retention)
     }
 
-    /// Retention waits no longer for this destination, which may lack lines from then on: the trail records that before it is so.
-    /// Gives the number of the first line that it may lack. Stop whoever ships there first.
+    /// Removes a destination that the trail is shipped to. Returns the number of the first line that it may
+    /// lack.
+    ///
+    /// Retention no longer waits for this destination. The removal is recorded in the trail before it takes
+    /// effect. Stop the shipper of this destination first.
     ///
     /// # Errors
-    /// `is_invalid` where nobody ships there, `is_storage` where the disk refused.
+    /// `is_invalid` if the trail is not shipped to this destination; `is_storage` if a file system operation
+    /// fails.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
-        let core = self.settled()?;
+        let core = self.durable_core()?;
         let known = shipper_positions(&core.directory)?;
         let Some((_, next)) = known.iter().find(|(name, _)| name == destination) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-            let known = if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
+            let known = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
             return Err(Error::invalid(format!(
-                "nobody ships to {destination:?}; the trail is shipped to {known}"
+                "{destination:?} is not a destination of the trail; known destinations: {known}"
             )));
         };
         let record = ControlRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
@@ -127,47 +139,50 @@ impl AuditLogger {
         Ok(*next)
     }
 
-    /// What is done to a trail comes after everything that was accepted before.
-    fn settled(&self) -> Result<&Arc<Core>> {
+    /// Returns the core after all entries accepted so far are durable, so that an operation comes after them
+    /// in the trail.
+    fn durable_core(&self) -> Result<&Arc<Core>> {
         let core = self.core()?;
-        core.settle(SETTLE_LIMIT)?;
+        core.wait_durable(DURABLE_TIMEOUT)?;
         Ok(core)
     }
 
-    /// Begins a new trail in the place of one that cannot be opened because it is not what was signed. The old one is moved
-    /// aside, whole, and the first record of the new one holds its last signed checkpoint. Returns where the old one is.
+    /// Replaces a trail that cannot be opened because it is corrupt, that is, not what was signed. Returns
+    /// the logger of a new trail, and the directory to which the old trail was moved.
     ///
-    /// Opening looks at names, lengths and ends of files. A trail that `auditx verify` calls broken although it can be
-    /// opened is replaced with [`AuditLogger::replace_broken`].
+    /// The old trail is moved as a whole. The first record of the new trail holds the last signed checkpoint
+    /// of the old one. Opening checks only names, lengths and ends of files; if `auditx verify` reports a
+    /// trail as broken that can be opened, use [`AuditLogger::replace_broken`].
     ///
     /// # Errors
-    /// `is_invalid` if the trail can be opened.
-    pub fn begin_anew(config: Config) -> Result<(Self, PathBuf)> {
+    /// `is_invalid` if the trail can be opened; otherwise the same as [`AuditLogger::replace_broken`].
+    pub fn replace_corrupt(config: Config) -> Result<(Self, PathBuf)> {
         let why = match Self::open(config.clone()) {
             Ok(logger) => {
                 drop(logger);
                 return Err(Error::invalid(
-                    "the trail agrees with its checkpoint and can be opened: there is nothing to recover",
+                    "the trail matches its checkpoint and can be opened; there is nothing to recover",
                 ));
             }
-            // An altered note can look like one of another key.
+            // A modified checkpoint may look like one signed by another key.
             Err(error) if error.is_corrupt() || error.is_signing() => error.to_string(),
             Err(error) => return Err(error),
         };
         Self::replace_broken(config, &why)
     }
 
-    /// Begins a new trail in the place of one that is not what was signed, as [`AuditLogger::begin_anew`] does, without
-    /// trying to open it. `why` says what is wrong with it; the first record of the new trail repeats it.
+    /// Replaces a trail like [`AuditLogger::replace_corrupt`], but without trying to open it. `why` describes
+    /// the damage and is written to the first record of the new trail.
     ///
     /// # Errors
-    /// `is_locked` if a process has the trail open, `is_storage` if the disk refuses.
+    /// `is_locked` if a process has the trail open; `is_storage` if a file system operation fails.
     pub fn replace_broken(config: Config, why: &str) -> Result<(Self, PathBuf)> {
         let path = config.trail_dir();
         let trail = config.hold_dir()?;
         let lock = lock::lock(&trail, &config.instance)?;
         let (trail_id, entries) = match TrailIdentity::read(&trail) {
-            // Evidence is not added to: what was accepted for the old trail becomes lines of the new one.
+            // The old trail is evidence and is not changed: its pending entries become lines of the new
+            // trail.
             Ok(identity) => (identity.trail_id.clone(), missing_from(&trail, identity.id())?.1),
             Err(_) => ("unknown".to_owned(), Vec::new()),
         };
@@ -180,22 +195,24 @@ impl AuditLogger {
             moved_to: moved_to.clone(),
             why: why.to_owned(),
         };
-        let core =
-            Arc::new(Core::open(&config, Arc::new(Disk), Some(Inheritance { trail: previous, entries }))?);
+        let predecessor = Predecessor { trail: previous, entries };
+        let core = Arc::new(Core::open(&config, Arc::new(Disk), Some(predecessor))?);
         exit::close_at_exit(&core);
         Ok((Self(Arc::new(Handle::Open(core))), path.join(moved_to)))
     }
 }
 
-/// Moves a trail into a directory of its own below its place, where it can be examined as any other, and returns that
-/// directory's name. Killed on the way, it goes on where it was: the checkpoint moves last, and without it nothing can be
-/// opened.
+/// Moves a trail into a new subdirectory, where it can be examined like any other trail. Returns the name of
+/// the subdirectory.
+///
+/// If the process is killed during the move, the next call continues it: the checkpoint is moved last, and
+/// the rest cannot be opened as long as the checkpoint is in its old place.
 fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     let target = format!("audit.set-aside-{trail_id}");
-    let target_own = format!("{target}/{AUDITX_DIR}");
-    trail.create_directory(&target).and_then(|()| trail.create_directory(&target_own)).map_err(|error| {
-        Error::storage("cannot create a directory for the old trail", trail.join(&target), error)
-    })?;
+    let target_auditx = format!("{target}/{AUDITX_DIR}");
+    trail.create_directory(&target).and_then(|()| trail.create_directory(&target_auditx)).map_err(
+        |error| Error::storage("cannot create a directory for the old trail", trail.join(&target), error),
+    )?;
     let mut names: Vec<String> = sealed_segments(trail)?.iter().map(|segment| segment.name()).collect();
     names.extend([ACTIVE, "security.jsonl"].map(str::to_owned));
     names.extend(
@@ -212,7 +229,7 @@ fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
         ignore_absent(trail.rename(&name, format!("{target}/{name}")))
             .map_err(|error| Error::storage("cannot move the old trail aside", trail.join(&name), error))?;
     }
-    for directory in [&*target_own, &*target, AUDITX_DIR, ""] {
+    for directory in [&*target_auditx, &*target, AUDITX_DIR, ""] {
         trail
             .sync(directory)
             .map_err(|error| Error::storage("cannot sync the directory", trail.join(directory), error))?;

@@ -1,5 +1,7 @@
-//! Leaving the process without closing: a hook closes whatever is still open. What it cannot reach (`kill -9`, abort)
-//! costs nothing either, since accepted entries are the kernel's; only the `close` record is then missing.
+//! Closes open trails when the process exits without closing them.
+//!
+//! The exit hook does not run after `kill -9` or abort. No entry is lost then either, since accepted entries
+//! are in memory of the kernel; only the `close` record is missing.
 
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
@@ -12,7 +14,7 @@ static REGISTER: Once = Once::new();
 pub(super) fn close_at_exit(core: &Arc<Core>) {
     REGISTER.call_once(|| {
         if !shutdown_hooks::add_shutdown_hook(close_all) {
-            core.app_log.trouble("no exit hook can be registered: call close() before the process ends");
+            core.app_log.report("cannot register an exit hook; call close() before the process ends");
         }
     });
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -21,12 +23,12 @@ pub(super) fn close_at_exit(core: &Arc<Core>) {
 }
 
 extern "C" fn close_all() {
-    // A panic must not cross into C; there is nobody left to tell.
+    // A panic must not unwind into C, and cannot be reported anywhere at this point.
     drop(catch_unwind(|| {
         let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
         for core in open.iter().filter_map(Weak::upgrade) {
             if let Err(error) = core.close(DROP_TIMEOUT) {
-                core.app_log.trouble(&format!("closing the trail at exit: {error}"));
+                core.app_log.report(&format!("cannot close the trail at exit: {error}"));
             }
         }
     }));

@@ -1,7 +1,7 @@
 //! The process-wide logger: `audit()` and `configure`.
 //!
-//! Loggers that were process-wide are never freed, only closed: `audit()` hands out plain references, which cost a
-//! recording thread nothing to share. A process configures a handful of times at most.
+//! A replaced logger is closed but never freed, because `audit()` returns `&'static` references, which need
+//! no reference count. The leak is bounded by the number of calls of `configure`, a handful per process.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,65 +12,69 @@ use super::{AuditLogger, DROP_TIMEOUT, Handle};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// How soon a logger that could not be opened is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+/// The time after which a failed open is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Global {
     logger: Option<&'static AuditLogger>,
     config: Option<Config>,
-    /// Stands in for the logger while it cannot be opened; made once.
+    /// Returned by `audit()` while the logger cannot be opened; created once.
     unopened: Option<&'static AuditLogger>,
     retry_at: Option<Instant>,
-    /// Those before it; entries may still be on their way to them.
-    retired: Vec<&'static AuditLogger>,
+    /// The replaced loggers. Threads may still try to record into them; see [`successor_of`].
+    replaced: Vec<&'static AuditLogger>,
 }
 
 static GLOBAL: Mutex<Global> =
-    Mutex::new(Global { logger: None, config: None, unopened: None, retry_at: None, retired: Vec::new() });
+    Mutex::new(Global { logger: None, config: None, unopened: None, retry_at: None, replaced: Vec::new() });
 
-/// Changes whenever the logger does, so that a thread knows whether the one it remembers is still the one.
+/// Incremented when the logger is replaced, so that a thread can tell whether its cached logger is current.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// The logger, for those who must not wait until `configure` is done; locked for no longer than it takes to look.
+/// The logger, for callers that must not wait for `configure`. Locked only for the time of a read or a store.
 static CURRENT: RwLock<Option<&'static AuditLogger>> = RwLock::new(None);
 
-/// Calls of `configure` that are at work, or wait for their turn.
+/// The number of calls of `configure` that run or wait for the lock.
 static CONFIGURING: AtomicUsize = AtomicUsize::new(0);
 
-/// How soon [`try_audit`] looks again while another thread opens the logger.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// The interval at which [`try_audit`] polls while another thread opens the logger.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 thread_local! {
-    static REMEMBERED: Cell<(u64, Option<&'static AuditLogger>)> = const { Cell::new((0, None)) };
+    /// The logger of a generation.
+    static CACHED: Cell<(u64, Option<&'static AuditLogger>)> = const { Cell::new((0, None)) };
 }
 
-/// The process-wide logger. Opened on first use from the environment's settings (`./logs` by default) unless
-/// [`configure`] came before.
+/// Returns the process-wide logger. If [`configure`] was not called, the first call opens it with
+/// [`Config::from_env`], by default in `./logs`.
 ///
-/// Where it cannot be opened, every `record()` says why, and opening is tried again once a second.
+/// If the logger cannot be opened, every `record()` fails with the error of opening, and opening is tried
+/// again at most once a second.
 #[must_use]
 pub fn audit() -> &'static AuditLogger {
+    // ORDERING: pairs with the increment in `install`.
     let generation = GENERATION.load(Ordering::Acquire);
-    if let Ok((known, Some(logger))) = REMEMBERED.try_with(Cell::get)
-        && known == generation
+    if let Ok((cached, Some(logger))) = CACHED.try_with(Cell::get)
+        && cached == generation
     {
         return logger;
     }
     let mut global = lock();
     let logger = global.logger_or_open();
     if global.logger.is_some() {
-        // A thread being torn down remembers nothing and asks again.
-        REMEMBERED
-            .try_with(|cell| cell.set((GENERATION.load(Ordering::Acquire), Some(logger))))
-            .unwrap_or(());
+        // During thread teardown there is no cache, and each call takes the lock. The generation does not
+        // change while `global` is locked. ORDERING: the lock orders it after the increment; Relaxed would
+        // do.
+        CACHED.try_with(|cell| cell.set((GENERATION.load(Ordering::Acquire), Some(logger)))).unwrap_or(());
     }
     logger
 }
 
-/// The process-wide logger as it is, for code that may run while [`configure`] does: the same as [`audit`], but never waits
-/// for `configure`, which may itself be waiting for a [`Signer`](crate::Signer) that this very code serves.
+/// Returns the process-wide logger like [`audit`], but never waits for [`configure`].
 ///
-/// While `configure` replaces a logger this is still the old one; while it sets the first one up there is none.
+/// For code that `configure` itself may be waiting for, such as code that a [`Signer`](crate::Signer) depends
+/// on. While `configure` replaces a logger, this returns the old one; while it opens the first one, this
+/// returns `None`.
 #[must_use]
 pub fn try_audit() -> Option<&'static AuditLogger> {
     loop {
@@ -80,18 +84,22 @@ pub fn try_audit() -> Option<&'static AuditLogger> {
         match GLOBAL.try_lock() {
             Ok(mut global) => return Some(global.logger_or_open()),
             Err(TryLockError::Poisoned(global)) => return Some(global.into_inner().logger_or_open()),
+            // ORDERING: `configure` increments before it locks. A failed `try_lock` does not order that
+            // increment before this load; if it is missed, the loop comes here once more. Relaxed would do.
             Err(TryLockError::WouldBlock) if CONFIGURING.load(Ordering::SeqCst) > 0 => return None,
-            // Another thread opens it from the environment, which calls none of the application's code.
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_AGAIN),
+            // Another thread opens the logger from the environment. That calls no application code, so
+            // waiting cannot deadlock.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
-/// A call of `configure`, from before it locks until after it unlocks.
+/// Counts a call of `configure`, from before it locks until after it unlocks.
 struct Configuring;
 
 impl Configuring {
     fn begin() -> Self {
+        // ORDERING: see `try_audit`.
         CONFIGURING.fetch_add(1, Ordering::SeqCst);
         Self
     }
@@ -99,35 +107,39 @@ impl Configuring {
 
 impl Drop for Configuring {
     fn drop(&mut self) {
+        // ORDERING: after the unlock: `try_audit` that still sees the old number returns `None` once more.
         CONFIGURING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Sets the process-wide logger up. May be called again: the old trail is flushed and closed, and entries recorded
-/// meanwhile land in the one or the other.
+/// Opens the process-wide logger with this configuration.
+///
+/// If there already is one, it is replaced: its trail is flushed and closed. Entries recorded during the
+/// replacement are recorded in the old trail or in the new one.
 ///
 /// # Errors
-/// As [`AuditLogger::open`]; the logger there was then goes on.
+/// The same as [`AuditLogger::open`]. The previous logger, if any, then remains in use. An error of closing
+/// the replaced trail is returned after the new logger is in place.
 pub fn configure(config: Config) -> Result<()> {
     let _configuring = Configuring::begin();
     let mut global = lock();
     let old = global.logger;
-    let is_same_place =
+    let is_same_trail =
         old.is_some_and(|old| old.trail_dir().is_ok_and(|dir| is_same_directory(dir, &config.trail_dir())));
-    if is_same_place && let Some(old) = old {
+    if is_same_trail && let Some(old) = old {
         old.close(DROP_TIMEOUT)?;
     }
     match AuditLogger::open(config.clone()) {
         Ok(logger) => {
             global.install(logger, config);
             match old {
-                Some(old) if !is_same_place => old.close(DROP_TIMEOUT),
+                Some(old) if !is_same_trail => old.close(DROP_TIMEOUT),
                 _ => Ok(()),
             }
         }
         Err(error) => {
-            if is_same_place && let Some(before) = global.config.clone() {
-                // The old trail had to be closed first, since it has the same directory: it goes on as it was.
+            if is_same_trail && let Some(before) = global.config.clone() {
+                // The old trail has the same directory and had to be closed first. It is opened again.
                 let logger = AuditLogger::open(before.clone())?;
                 global.install(logger, before);
             }
@@ -136,11 +148,11 @@ pub fn configure(config: Config) -> Result<()> {
     }
 }
 
-/// Where entries go that were on their way to a process-wide logger when it was replaced.
+/// Returns the current process-wide logger if `logger` is one that it replaced.
 pub(super) fn successor_of(logger: &AuditLogger) -> Option<&'static AuditLogger> {
     let global = lock();
-    let was_global = global.retired.iter().any(|retired| Arc::ptr_eq(&retired.0, &logger.0));
-    global.logger.filter(|_| was_global)
+    let was_replaced = global.replaced.iter().any(|replaced| Arc::ptr_eq(&replaced.0, &logger.0));
+    global.logger.filter(|_| was_replaced)
 }
 
 impl Global {
@@ -157,22 +169,24 @@ impl Global {
         match opened {
             Ok((logger, config)) => self.install(logger, config),
             Err(error) => {
-                self.retry_at = Some(Instant::now() + RETRY);
-                self.stand_in(error)
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                self.unopened(error)
             }
         }
     }
 
     fn install(&mut self, logger: AuditLogger, config: Config) -> &'static AuditLogger {
         let logger: &'static AuditLogger = Box::leak(Box::new(logger));
-        self.retired.extend(self.logger.replace(logger));
+        self.replaced.extend(self.logger.replace(logger));
         self.config = Some(config);
         *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
+        // ORDERING: pairs with the load in `audit`, which must not use its cached logger after this.
         GENERATION.fetch_add(1, Ordering::AcqRel);
         logger
     }
 
-    fn stand_in(&mut self, error: Error) -> &'static AuditLogger {
+    /// Returns the logger whose calls fail with `error`.
+    fn unopened(&mut self, error: Error) -> &'static AuditLogger {
         if let Some(unopened) = self.unopened
             && let Handle::Unopened(latest) = &*unopened.0
         {

@@ -1,4 +1,4 @@
-//! The lines of app.log that an application writes.
+//! Messages that the application writes to app.log.
 
 use serde_json::{Map, Value, json};
 
@@ -7,32 +7,35 @@ use crate::context::{ContextFields, RequestContext};
 use crate::vocabulary::LogLevel;
 
 impl AuditLogger {
-    /// A line for developers in app.log.
+    /// Writes a message for developers to app.log, which is not part of the trail.
+    ///
+    /// `fields` is a JSON object; any other value is written as `{"value": …}`, and null is omitted. The user
+    /// and the request id of the current context are added. Failures are counted in
+    /// [`Metrics`](crate::Metrics).
     pub fn debug(&self, message: &str, fields: Value) {
         self.app_log(LogLevel::Debug, message, fields);
     }
 
-    /// A line for operators in app.log.
+    /// Writes a message for operators to app.log; see [`AuditLogger::debug`].
     pub fn info(&self, message: &str, fields: Value) {
         self.app_log(LogLevel::Info, message, fields);
     }
 
-    /// A line in app.log about something to look at.
+    /// Writes a warning to app.log; see [`AuditLogger::debug`].
     pub fn warning(&self, message: &str, fields: Value) {
         self.app_log(LogLevel::Warning, message, fields);
     }
 
-    /// A line in app.log about a failure.
+    /// Writes an error to app.log; see [`AuditLogger::debug`].
     pub fn error(&self, message: &str, fields: Value) {
         self.app_log(LogLevel::Error, message, fields);
     }
 
-    /// A line in app.log about something somebody must act on.
+    /// Writes a message that needs immediate action to app.log; see [`AuditLogger::debug`].
     pub fn critical(&self, message: &str, fields: Value) {
         self.app_log(LogLevel::Critical, message, fields);
     }
 
-    /// Fields that are no JSON object appear under `value`. The request's id and user join them.
     fn app_log(&self, level: LogLevel, message: &str, fields: Value) {
         let Ok(core) = self.core() else { return };
         let mut fields = match fields {

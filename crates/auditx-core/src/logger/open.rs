@@ -1,10 +1,12 @@
-//! Opening: the ground that is laid before anything is recorded, and the threads that then work on it.
+//! Opens a trail: recovers it, then starts its threads.
+//!
+//! [`RecoveredTrail`] is the state after recovery and before the threads start.
 
 use std::sync::{Arc, Mutex, Weak};
 
 use super::{Core, Running};
 use crate::app_log::AppLog;
-use crate::appender::{Appender, Means, Recall};
+use crate::appender::{Appender, RecentEntries, Resources};
 use crate::bell::Bell;
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::committer::{self, Committer};
@@ -15,30 +17,30 @@ use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::Result;
 use crate::follow::projection::ProjectionLock;
-use crate::follow::{Followers, Surroundings};
-use crate::journal::{Direct, Drain, Journal, Ring, RingMeans, SharedAppender};
+use crate::follow::{FollowerResources, Followers};
+use crate::journal::{Direct, Drain, Journal, Ring, RingResources, SharedAppender};
 use crate::key::KeySource;
 use crate::lock::{self, Lock};
 use crate::maintenance::{Housekeeping, Maintenance};
 use crate::metrics::Counters;
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
-use crate::recover::{self, Founding, Recovered, Replay};
+use crate::recover::{self, NewTrail, Recovered, Replay};
 use crate::segment::{Registry, sealed_segments};
 use crate::storage::Storage;
-use crate::watch::{Watch, Watched};
+use crate::watch::{Watch, WatchResources};
 use crate::watermark::Watermark;
 
-/// What a new trail takes over from the one whose place it takes.
+/// The trail that a new trail replaces.
 #[derive(Debug)]
-pub(super) struct Inheritance {
+pub(super) struct Predecessor {
     pub(super) trail: PreviousTrail,
-    /// Entries that were accepted for it and are in no line of it.
+    /// Its pending entries, which become lines of the new trail.
     pub(super) entries: Vec<Vec<u8>>,
 }
 
-/// A trail that was found sound, with everything in it that was ever accepted.
-struct Ground {
+/// A trail after recovery: it matches its checkpoint and contains all pending entries.
+struct RecoveredTrail {
     lock: Arc<Mutex<Lock>>,
     directory: Dir,
     envelope: Arc<Envelope>,
@@ -50,12 +52,12 @@ struct Ground {
     checkpoint_signer: Arc<CheckpointSigner>,
     appender: Arc<SharedAppender>,
     replay: Replay,
-    /// Lines that were there before this process wrote any.
+    /// The number of lines before this process wrote any.
     opened_at: u64,
 }
 
-impl Ground {
-    fn lay(config: &Config, storage: Arc<dyn Storage>, previous: Option<Inheritance>) -> Result<Self> {
+impl RecoveredTrail {
+    fn open(config: &Config, storage: Arc<dyn Storage>, previous: Option<Predecessor>) -> Result<Self> {
         config.check()?;
         let directory = config.hold_dir()?;
         let lock = Arc::new(Mutex::new(lock::lock(&directory, &config.instance)?));
@@ -73,7 +75,7 @@ impl Ground {
             Arc::new(AppLog::open(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
         let first_seqs = sealed_segments(&directory)?.into_iter().map(|segment| segment.first_seq);
         let registry = Arc::new(Registry::of(first_seqs));
-        let means = Means {
+        let resources = Resources {
             directory: directory.clone(),
             storage: storage.clone(),
             envelope: envelope.clone(),
@@ -86,23 +88,23 @@ impl Ground {
             watermark: watermark.clone(),
         };
         let (previous, inherited) = match previous {
-            Some(Inheritance { trail, entries }) => (Some(trail), entries),
+            Some(Predecessor { trail, entries }) => (Some(trail), entries),
             None => (None, Vec::new()),
         };
-        let founding = Founding { origin, previous };
-        let mut recovered = recover::recover(&means, &config.signing_key, &founding)?;
+        let new_trail = NewTrail { origin, previous };
+        let mut recovered = recover::recover(&resources, &config.signing_key, &new_trail)?;
         let mut replay = Replay::prepare(&directory, &mut recovered, inherited)?;
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
         if let Some(remark) = remark {
-            app_log.trouble(&remark);
+            app_log.report(&remark);
         }
         let opened_at = start.next_seq;
-        let appender = Appender::new(means, start, tree, checkpoint_signer.clone());
+        let appender = Appender::new(resources, start, tree, checkpoint_signer.clone());
         let appender = Arc::new(SharedAppender::new(appender, watermark.clone()));
         for record in &records {
-            let seq = appender.push_own(record)?;
+            let seq = appender.push_control_record(record)?;
             if matches!(record, ControlRecord::Genesis { .. }) {
-                control::keep(&directory, &*storage, seq)?;
+                control::store(&directory, &*storage, seq)?;
             }
         }
         replay.run(&mut appender.lock())?;
@@ -122,16 +124,16 @@ impl Ground {
         })
     }
 
-    /// Says in the trail that a session begins.
+    /// Writes the `open` record and the latest checkpoint to the trail.
     fn begin_session(&self, config: &Config) -> Result<()> {
-        self.appender.push_own(&ControlRecord::Open {
+        self.appender.push_control_record(&ControlRecord::Open {
             instance: config.instance.clone(),
             key: self.checkpoint_signer.key().to_string(),
             heartbeat: config.checkpoints.heartbeat,
         })?;
         if let Some(latest) = self.checkpoint_signer.latest() {
             let record = ControlRecord::Checkpoint { size: latest.size(), note: latest.to_string() };
-            self.appender.push_own(&record)?;
+            self.appender.push_control_record(&record)?;
         }
         Ok(())
     }
@@ -140,19 +142,19 @@ impl Ground {
         let (file, remark) =
             self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes, self.lines())?;
         if let Some(remark) = remark {
-            self.app_log.trouble(&remark);
+            self.app_log.report(&remark);
         }
-        let means = RingMeans {
+        let resources = RingResources {
             appender: self.appender.clone(),
             clock: config.clock.clone(),
             app_log: self.app_log.clone(),
             durability: config.durability,
         };
-        let ring = file.map(|file| Arc::new(Ring::new(file, means)));
+        let ring = file.map(|file| Arc::new(Ring::new(file, resources)));
         if let Some(ring) = &ring {
-            self.appender.count_from(ring.queue().head());
-            let recall: Weak<dyn Recall> = Arc::<Ring>::downgrade(ring);
-            self.appender.lock().recall_from(recall);
+            self.appender.set_position(ring.queue().head());
+            let recent: Weak<dyn RecentEntries> = Arc::<Ring>::downgrade(ring);
+            self.appender.lock().set_recent_entries(recent);
         }
         Ok(ring)
     }
@@ -168,7 +170,7 @@ impl Ground {
         ring: Option<Arc<Ring>>,
         projection: Arc<ProjectionLock>,
     ) -> Result<Committer> {
-        let watch = Watch::new(Watched {
+        let watch = Watch::new(WatchResources {
             directory: self.directory.clone(),
             lock: self.lock.clone(),
             checkpoint_signer: self.checkpoint_signer.clone(),
@@ -179,7 +181,7 @@ impl Ground {
             app_log: self.app_log.clone(),
             keeps_key: matches!(config.signing_key, KeySource::Trail),
         })?;
-        let duty = committer::Duty {
+        let resources = committer::CommitterResources {
             journal,
             appender: self.appender.clone(),
             watermark: self.watermark.clone(),
@@ -189,11 +191,11 @@ impl Ground {
             counters: self.counters.clone(),
             app_log: self.app_log.clone(),
         };
-        Committer::start(duty, watch)
+        Committer::start(resources, watch)
     }
 
-    fn surroundings(&self, config: &Config, projection: Arc<ProjectionLock>) -> Surroundings {
-        Surroundings {
+    fn follower_resources(&self, config: &Config, projection: Arc<ProjectionLock>) -> FollowerResources {
+        FollowerResources {
             directory: self.directory.clone(),
             projection,
             watermark: self.watermark.clone(),
@@ -215,21 +217,21 @@ impl Core {
     pub(super) fn open(
         config: &Config,
         storage: Arc<dyn Storage>,
-        previous: Option<Inheritance>,
+        previous: Option<Predecessor>,
     ) -> Result<Self> {
-        let ground = Ground::lay(config, storage.clone(), previous)?;
-        let ring = ground.ring(config)?;
-        ground.begin_session(config)?;
+        let trail = RecoveredTrail::open(config, storage.clone(), previous)?;
+        let ring = trail.ring(config)?;
+        trail.begin_session(config)?;
         let journal: Arc<dyn Journal> = match &ring {
             Some(ring) => ring.clone(),
-            None => Arc::new(Direct::new(ground.appender.clone())),
+            None => Arc::new(Direct::new(trail.appender.clone())),
         };
         let projection = Arc::new(ProjectionLock::default());
-        let committer = ground.committer(config, journal.clone(), ring.clone(), projection.clone())?;
+        let committer = trail.committer(config, journal.clone(), ring.clone(), projection.clone())?;
         let drain = ring.clone().map(Drain::start).transpose()?;
-        let around = ground.surroundings(config, projection.clone());
-        let followers = Followers::start(&around, config.console, &config.hooks)?;
-        let Ground {
+        let resources = trail.follower_resources(config, projection.clone());
+        let followers = Followers::start(&resources, config.console, &config.hooks)?;
+        let RecoveredTrail {
             lock,
             directory,
             envelope,
@@ -241,7 +243,7 @@ impl Core {
             checkpoint_signer,
             appender,
             ..
-        } = ground;
+        } = trail;
         let housekeeping = Arc::new(Housekeeping {
             directory: directory.clone(),
             storage,

@@ -1,4 +1,4 @@
-//! The logger through its public calls.
+//! Tests of the logger through its public calls.
 
 mod checkpoints;
 mod custody;
@@ -40,7 +40,7 @@ fn entries(directory: &Path) -> Vec<StoredEntry> {
 
 fn kinds(directory: &Path) -> Vec<String> {
     let kind = |entry: &StoredEntry| {
-        entry.control_record.as_ref().map(|own| own["kind"].as_str().unwrap().to_owned())
+        entry.control_record.as_ref().map(|record| record["kind"].as_str().unwrap().to_owned())
     };
     entries(directory).iter().map(|entry| kind(entry).unwrap_or_else(|| entry.description.clone())).collect()
 }
@@ -65,13 +65,13 @@ fn copy_all(from: &Path, to: &Path) {
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
-        assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "the condition did not hold within {PATIENCE:?}");
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn a_trail_says_when_it_was_begun_opened_and_closed() {
+fn a_trail_records_its_creation_opening_and_closing() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..2 {
         let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
@@ -88,7 +88,7 @@ fn a_trail_says_when_it_was_begun_opened_and_closed() {
 }
 
 #[test]
-fn a_second_writer_is_refused_by_name_and_may_have_an_instance_of_its_own() {
+fn a_second_writer_is_refused_but_may_open_another_instance() {
     let directory = tempfile::tempdir().unwrap();
     let _first = AuditLogger::open(Config::new(directory.path())).unwrap();
     let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
@@ -101,7 +101,7 @@ fn a_second_writer_is_refused_by_name_and_may_have_an_instance_of_its_own() {
 }
 
 #[test]
-fn a_torn_tail_is_kept_aside_and_recorded() {
+fn a_torn_tail_is_moved_aside_and_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     logger.log("whole").record().unwrap();
@@ -119,16 +119,16 @@ fn a_torn_tail_is_kept_aside_and_recorded() {
 }
 
 #[test]
-fn a_foreign_file_in_the_place_of_the_trail_is_refused() {
+fn a_file_that_is_not_a_segment_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("audit.jsonl"), "not ours\n").unwrap();
+    fs::write(directory.path().join("audit.jsonl"), "not a line\n").unwrap();
     let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
     assert!(error.is_corrupt() && error.path().is_some(), "{error}");
-    assert_eq!(text(directory.path().join("audit.jsonl")), "not ours\n");
+    assert_eq!(text(directory.path().join("audit.jsonl")), "not a line\n");
 }
 
 #[test]
-fn failures_of_one_address_become_critical_past_the_limit_and_keep_their_words() {
+fn failures_above_the_limit_of_an_address_become_critical() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path()).rate_limit(RateLimit::new(5, Duration::from_secs(60)));
     let logger = AuditLogger::open(config).unwrap();
@@ -152,10 +152,10 @@ fn failures_of_one_address_become_critical_past_the_limit_and_keep_their_words()
 }
 
 #[test]
-fn a_security_event_takes_the_user_it_can_get() {
+fn a_security_entry_takes_its_user_from_the_context() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-    logger.log_security("nobody").record().unwrap();
+    logger.log_security("without a user").record().unwrap();
     let _scope = RequestContext::new().user("admin").enter();
     logger.log_security("from context").record().unwrap();
     logger.log_security("own").user("clerk").record().unwrap();
@@ -165,7 +165,7 @@ fn a_security_event_takes_the_user_it_can_get() {
 }
 
 #[test]
-fn changes_and_redaction_work_through_the_builder() {
+fn the_builder_redacts_and_records_changes() {
     #[derive(serde::Serialize)]
     struct Customer {
         name: &'static str,
@@ -192,7 +192,7 @@ fn changes_and_redaction_work_through_the_builder() {
 }
 
 #[test]
-fn recording_while_the_context_is_edited_or_torn_down_neither_hangs_nor_panics() {
+fn recording_during_a_context_update_or_thread_exit_works() {
     struct LogOnDrop(AuditLogger);
     impl Drop for LogOnDrop {
         fn drop(&mut self) {
@@ -224,7 +224,7 @@ fn recording_while_the_context_is_edited_or_torn_down_neither_hangs_nor_panics()
 }
 
 #[test]
-fn every_entry_is_durable_when_record_returns_if_so_configured() {
+fn every_entry_mode_makes_an_entry_durable_before_record_returns() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).durability(Durability::EveryEntry)).unwrap();
     logger.log("alone").record().unwrap();
@@ -243,7 +243,7 @@ fn every_entry_is_durable_when_record_returns_if_so_configured() {
 }
 
 #[test]
-fn a_logger_that_cannot_be_opened_leaves_nothing_running() {
+fn a_failed_open_releases_the_trail() {
     let directory = tempfile::tempdir().unwrap();
     drop(AuditLogger::open(Config::new(directory.path())).unwrap());
     let cursors = directory.path().join(".auditx/cursors");

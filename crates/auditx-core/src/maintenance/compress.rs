@@ -1,4 +1,4 @@
-//! Sealed segments as Zstandard files.
+//! Compresses sealed segments to Zstandard files.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -7,30 +7,30 @@ use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::segment::{Frame, open_segment};
 
-/// On lines of a trail not only the fastest but the smallest: lines repeat their predecessors at some distance, which levels 2 to 4
-/// find less often.
+/// For the lines of a trail this level is both the fastest and the smallest: lines repeat earlier ones at
+/// some distance, which levels 2 to 4 find less often.
 const ZSTD_LEVEL: i32 = 1;
 
-/// How much is compressed at a stretch.
+/// How many bytes are compressed at a time.
 const PIECE: usize = 64 * 1024;
 
 const DONE_SUFFIX: &str = ".zst";
 const TEMPORARY_SUFFIX: &str = ".zst.tmp";
 
-/// An encoder as every segment has it: one frame, with a checksum.
+/// Returns an encoder as every segment uses it: one frame, with a checksum.
 pub(super) fn encoder<'t, W: Write>(target: W) -> io::Result<zstd::Encoder<'t, W>> {
     let mut encoder = zstd::Encoder::new(target, ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
     Ok(encoder)
 }
 
-/// The compressed file of a plain segment, and the one that is to become it.
+/// Returns the names of a plain segment's compressed file and of its temporary file.
 pub(super) fn copies_of(plain: &str) -> [String; 2] {
     [DONE_SUFFIX, TEMPORARY_SUFFIX].map(|suffix| format!("{plain}{suffix}"))
 }
 
-/// To a temporary name, checked by decompressing, then renamed; only then the plain file goes. Its time stays, since
-/// retention counts from it.
+/// Compresses to a temporary name, checks the result by decompressing it, and renames it; only then the plain
+/// file is removed. The modification time stays, since retention counts from it.
 pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
     let [done, temporary] = copies_of(plain);
     let work = || -> io::Result<()> {
@@ -42,7 +42,7 @@ pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
         if !is_same(directory, plain, &temporary)? {
-            return Err(io::Error::other("what was compressed does not decompress to the same bytes"));
+            return Err(io::Error::other("the compressed file does not decompress to the same bytes"));
         }
         directory.rename(&temporary, &done)?;
         directory.sync("")?;

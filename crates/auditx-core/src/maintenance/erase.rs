@@ -1,8 +1,9 @@
-//! Taking the text of one line away (GDPR, article 17) and leaving its hash, so that everything else still proves.
+//! Erases the text of one line (GDPR, article 17) and keeps its hash, so that every other line can still be
+//! proved.
 //!
-//! First a record of it, durable and signed; then the line is replaced in its segment, whose index is made anew, and in
-//! security.jsonl. Killed on the way, it is asked for again and goes on where it was. What hooks have copied elsewhere is not
-//! within reach.
+//! First a record of the erasure is made durable and signed. Then the line is replaced in its segment, whose
+//! index is made again, and in security.jsonl. If the process is killed on the way, a second request
+//! continues where it ended. Copies that hooks made elsewhere are out of reach.
 
 use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
@@ -17,16 +18,16 @@ use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
 use crate::tree::Hash;
 
-/// The journal's ring is overwritten as fast as the disk takes entries; nothing else takes longer than this.
+/// The limit for overwriting the journal's ring, which goes as fast as the disk takes entries.
 const SCRUB_LIMIT: Duration = Duration::from_secs(60);
 
 impl Housekeeping {
-    /// Erases one line for this reason, which is recorded.
+    /// Erases one line for a reason, which is recorded.
     pub(crate) fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
-        let mut indexed = self.occupy();
+        let mut indexed = self.lock();
         if reason.trim().is_empty() {
             return Err(Error::invalid(
-                "an erasure needs a reason: it is what the trail keeps in the place of the line",
+                "an erasure needs a reason, which the trail records in place of the line",
             ));
         }
         let Leaf { hash, is_erased, .. } = self.erasable(seq)?;
@@ -45,39 +46,42 @@ impl Housekeeping {
         }
         let was_copied = self.remove_copies(seq)?;
         let was_projected = self.replace_in_projection(seq, &stub)?;
-        if is_erased && !was_copied && !was_projected {
-            return Err(Error::invalid(format!("line {seq} is erased already")));
-        }
         self.sync_directory()?;
+        kill_point("erase: files replaced");
+        // Also for a line that is erased everywhere else: an earlier request may have ended here.
         if let Some(ring) = &self.ring {
             ring.scrub(Instant::now() + SCRUB_LIMIT)?;
+        }
+        if is_erased && !was_copied && !was_projected {
+            return Err(Error::invalid(format!("line {seq} is erased already")));
         }
         Ok(hash)
     }
 
-    /// A line that may be erased, or was erased in its segment.
+    /// Returns the leaf of a line that may be erased, or was erased in its segment.
     fn erasable(&self, seq: u64) -> Result<Leaf> {
         let mut reader = TrailReader::new(&self.directory, seq);
         let (found, line) = reader
             .next_line()?
             .filter(|(found, _)| *found == seq)
-            .ok_or_else(|| Error::invalid(format!("the trail holds no line {seq}")))?;
+            .ok_or_else(|| Error::invalid(format!("the trail has no line {seq}")))?;
         if RecordedEntry::from_line(line)?.parse()?.control_record.is_some() {
             return Err(Error::invalid(format!(
-                "line {found} is a record of the trail's own: it holds nobody's data, and without it nothing can be proved"
+                "line {found} is a control record: it holds no personal data, and proofs depend on it"
             )));
         }
         leaf_of(line).ok_or_else(|| Error::corrupt(format!("line {found} cannot be read")))
     }
 
-    /// The sealed segment that holds the line, which is the active one's no longer.
+    /// Returns the sealed segment that holds the line.
     fn segment_of(&self, seq: u64) -> Result<SealedSegment> {
         let segments = sealed_segments(&self.directory)?;
         let found = segments.into_iter().rfind(|segment| segment.first_seq <= seq);
-        found.ok_or_else(|| Error::invalid(format!("the segment of line {seq} is not there")))
+        found.ok_or_else(|| Error::invalid(format!("the segment of line {seq} is missing")))
     }
 
-    /// What a process that was killed while it compressed left beside a plain segment, which counts. Whether there was any.
+    /// Removes what a process that was killed while compressing left beside a plain segment, which is the
+    /// valid one. Returns whether there was anything.
     fn remove_copies(&self, seq: u64) -> Result<bool> {
         let segment = self.segment_of(seq)?;
         if segment.compressed {
@@ -101,7 +105,7 @@ impl Housekeeping {
     }
 
     fn replace_in_projection(&self, seq: u64, stub: &str) -> Result<bool> {
-        let mut is_replaced = self.projection.hold();
+        let mut is_replaced = self.projection.lock();
         let name = projection::FILE_NAME;
         let replaced = rewrite(&self.directory, name, false, seq, stub).map_err(|error| {
             Error::storage("cannot erase a line of the projection", self.directory.join(name), error)
@@ -112,7 +116,7 @@ impl Housekeeping {
 
     fn replace_in_segment(&self, seq: u64, stub: &str, indexed: &mut Indexed) -> Result<()> {
         let segment = self.segment_of(seq)?;
-        // First, so that there is none of a text that is no longer there.
+        // Removed first, so that no index of a removed text is left.
         indexed.forget(&segment);
         index::remove(&self.directory, segment.first_seq)?;
         kill_point("erase: index removed");
@@ -124,7 +128,7 @@ impl Housekeeping {
         }
         kill_point("erase: segment replaced");
         self.sync_directory()?;
-        // Where it cannot be made now, the next round tries again.
+        // If it cannot be made now, the next round tries again.
         self.index(&segment, indexed);
         Ok(())
     }
@@ -136,7 +140,8 @@ impl Housekeeping {
     }
 }
 
-/// Writes the file anew with one line replaced; leaves it alone where it does not hold the line, or the stub already.
+/// Rewrites the file with one line replaced. Leaves it alone if it does not hold the line, or holds the stub
+/// already.
 fn rewrite(directory: &Dir, name: &str, compressed: bool, seq: u64, stub: &str) -> io::Result<bool> {
     let source = match open_segment(directory, name, compressed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -159,7 +164,7 @@ fn rewrite(directory: &Dir, name: &str, compressed: bool, seq: u64, stub: &str) 
         directory.remove(&temporary)?;
         return Ok(false);
     }
-    // Retention counts from when it was sealed.
+    // Retention counts from when the segment was sealed.
     target.set_modified(directory.open(name, Access::READ)?.metadata()?.modified()?)?;
     target.sync_all()?;
     directory.rename(&temporary, name)?;

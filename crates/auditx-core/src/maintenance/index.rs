@@ -1,8 +1,8 @@
-//! The skip indexes of sealed segments: each signed segment gets its own before it is compressed, or when it is next met
-//! without one.
+//! Makes the skip indexes of sealed segments: each signed segment gets its index before it is compressed, or
+//! when it is next found without one.
 //!
-//! The trail records the hash of each index in an `indexed` record before the index gets its name: readers believe no other
-//! one. That an index cannot be made is counted and said in app.log, and nothing waits for it.
+//! The trail records the hash of each index in an `indexed` record before the index gets its name: readers
+//! trust no other one. A failure is counted and reported in app.log, and nothing waits for an index.
 
 use std::collections::HashMap;
 
@@ -15,16 +15,16 @@ use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, SegmentIndex, line_at, open_segment};
 use crate::tiles::Tiles;
 
-/// What this process knows of the indexes of segments, by the sequence number of their first lines.
+/// What this process knows of segments' indexes, by the seq of their first lines.
 #[derive(Debug, Default)]
 pub(crate) struct Indexed(HashMap<u64, State>);
 
-/// What is known of the index of a segment.
+/// What is known of a segment's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// It is there and right.
+    /// It exists and is right.
     Indexed,
-    /// The segment does not hold the lines that were recorded, which app.log says. It is left as it is.
+    /// The segment does not hold the recorded lines, which app.log reports. It is left as it is.
     Altered,
     /// The disk takes no index now: the next round tries again.
     Refused,
@@ -51,7 +51,7 @@ impl Housekeeping {
         };
         if let Some(error) = error {
             self.counters.keeping_failures.add(1);
-            self.app_log.trouble(&format!("sealed segments: {error}; queries read the whole segment"));
+            self.app_log.report(&format!("sealed segments: {error}; queries read the whole segment"));
         }
         if state != State::Refused {
             indexed.0.insert(segment.first_seq, state);
@@ -59,7 +59,8 @@ impl Housekeeping {
         state
     }
 
-    /// An index that is damaged, of another text or not recorded is made again.
+    /// Whether the segment has a valid index. One that is damaged, of another text or not recorded is made
+    /// again.
     fn has_index(&self, segment: &SealedSegment, tiles: &Tiles) -> bool {
         let Ok(Some(index)) = SegmentIndex::read(&self.directory, segment) else { return false };
         index.record().is_some_and(|record| tiles.holds(record))
@@ -76,9 +77,9 @@ impl Housekeeping {
         kill_point("index: made");
         let record = ControlRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
         self.appender
-            .push_own(&record)
+            .push_control_record(&record)
             .and_then(|seq| line_at(&self.directory, seq))
-            .map(|line| index.name_record(line))
+            .map(|line| index.set_record(line))
             .and_then(|()| index.write(&self.directory, &*self.storage))
             .map_err(Unindexed::Unwritable)?;
         self.counters.indexed.add(1);
@@ -102,6 +103,6 @@ impl Housekeeping {
 enum Unindexed {
     /// The segment is not what it should be.
     Unreadable(Error),
-    /// The disk refused.
+    /// The disk refused it.
     Unwritable(Error),
 }

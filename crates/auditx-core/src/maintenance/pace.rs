@@ -1,13 +1,14 @@
-//! Work that leaves the processor to others half of the time, in short turns.
+//! Paces background work: it leaves the processor to others half of the time, in short turns.
 
 use std::io::{self, BufRead, Read};
 use std::time::{Duration, Instant};
 
-/// How long it may work before it rests as long. A scheduler gives even the lowest priority whole ticks of 4 ms where every processor is
-/// in use, and the requests of that processor wait; this is short beside what they take anyway.
-const STRETCH: Duration = Duration::from_micros(100);
+/// How long it works before it sleeps for as long. A scheduler gives even the lowest priority whole ticks of
+/// 4 ms if every processor is in use, and the requests on that processor wait; this is short compared with
+/// what they take anyway.
+const WORK_TIME: Duration = Duration::from_micros(100);
 
-/// A reader whose reader rests each time it asks for more.
+/// A reader that sleeps when more is asked of it.
 #[derive(Debug)]
 pub(super) struct Paced<R> {
     reader: R,
@@ -19,10 +20,10 @@ impl<R> Paced<R> {
         Self { reader, since: Instant::now() }
     }
 
-    /// As long as was worked, once that is worth it.
+    /// Sleeps for as long as was worked, once that is worth it.
     fn rest(&mut self) {
         let worked = self.since.elapsed();
-        if worked >= STRETCH {
+        if worked >= WORK_TIME {
             std::thread::sleep(worked);
             self.since = Instant::now();
         }

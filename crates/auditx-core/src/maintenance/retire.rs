@@ -1,9 +1,8 @@
-//! Sealed segments that are no longer kept: first the record of it, signed, then the deletion.
+//! Retires sealed segments that are no longer kept: first a signed record of it, then the deletion.
 
 use std::time::SystemTime;
 
 use super::{Housekeeping, Indexed};
-use crate::c2sp::{self, NodeIndex};
 use crate::config::Retention;
 use crate::control;
 use crate::control_record::ControlRecord;
@@ -13,30 +12,30 @@ use crate::follow::cursor;
 use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, index};
 use crate::tiles::Tiles;
-use crate::tree::CompactRange;
+use crate::tree::{self, CompactRange, NodeIndex};
 
-/// What a call to retire segments did.
+/// The outcome of retiring segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retired {
     /// The names of the segments that were removed, oldest first.
     pub segments: Vec<String>,
-    /// The follower that has not read the next one yet, so that it stays.
+    /// The follower that has not read the next segment yet, which is why it stays.
     pub held_by: Option<String>,
 }
 
-/// Who must have read a segment before it goes.
+/// Which followers must have read a segment before it is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// The hooks of this logger, and those who ship the trail elsewhere.
-    Ours,
-    /// Everybody who keeps a cursor in the trail.
-    Everybody,
+    /// The hooks of this logger, and shippers.
+    Required,
+    /// Every owner of a cursor in the trail.
+    All,
 }
 
 impl Housekeeping {
-    /// Removes what `retention` no longer keeps. The record is durable and signed before the file goes: a segment is never
-    /// missing without a word.
+    /// Removes what `retention` no longer keeps. The record is durable and signed before the file is removed:
+    /// no segment is ever missing without a record.
     pub(super) fn retire_for(
         &self,
         retention: Retention,
@@ -45,8 +44,8 @@ impl Housekeeping {
     ) -> Result<Retired> {
         let mut retired = Retired::default();
         let segments = self.signed_segments()?;
-        for (place, (segment, end)) in segments.iter().enumerate() {
-            let Some(why) = reason_to_retire(&self.directory, retention, segment, segments.len() - place)?
+        for (index, (segment, end)) in segments.iter().enumerate() {
+            let Some(why) = reason_to_retire(&self.directory, retention, segment, segments.len() - index)?
             else {
                 break;
             };
@@ -62,8 +61,8 @@ impl Housekeeping {
                 frontier: self.frontier(end)?,
                 why,
             })?;
-            control::keep(&self.directory, &*self.storage, seq)?;
-            // First, since nobody would look for it without its segment.
+            control::store(&self.directory, &*self.storage, seq)?;
+            // Removed first: no program would look for it without its segment.
             indexed.forget(segment);
             index::remove(&self.directory, segment.first_seq)?;
             kill_point("retire: index removed");
@@ -78,24 +77,26 @@ impl Housekeeping {
         Ok(retired)
     }
 
-    /// The first follower that has not passed this line.
+    /// Returns the first follower that has not passed this line.
     fn held_by(&self, end: u64, readers: Readers) -> Result<Option<String>> {
         if let Some(follower) = self.followers.iter().find(|follower| !follower.has_passed(end)) {
             return Ok(Some(follower.name().to_owned()));
         }
         let is_ours = |name: &str| match readers {
-            Readers::Ours => !name.starts_with(cursor::SHIPPER_PREFIX),
-            Readers::Everybody => self.followers.iter().any(|follower| follower.name() == name),
+            Readers::Required => !name.starts_with(cursor::SHIPPER_PREFIX),
+            Readers::All => self.followers.iter().any(|follower| follower.name() == name),
         };
         let saved = cursor::saved_positions(&self.directory)?;
         Ok(saved.into_iter().find(|(name, position)| *position < end && !is_ours(name)).map(|(name, _)| name))
     }
 
-    /// The hashes that stand for the lines up to here once these are gone: from the cache, and held against what was signed.
+    /// Returns the hashes that represent the lines up to `end` once these are removed: from the tile cache,
+    /// and checked against the signed checkpoint.
     fn frontier(&self, end: u64) -> Result<CompactRange> {
         let differs = || {
             Error::corrupt(format!(
-                "the tree up to line {end} is not the one that was signed: nothing is retired"
+                "the tree up to line {end} is not the one that was signed, so nothing is retired; \
+                 run `auditx verify`"
             ))
         };
         let tiles = Tiles::open(&self.directory);
@@ -104,10 +105,10 @@ impl Housekeeping {
             return Err(differs());
         };
         let mut nodes = |wanted: &[NodeIndex]| {
-            wanted.iter().map(|(level, place)| tiles.node(*level, *place).ok_or_else(differs)).collect()
+            wanted.iter().map(|(level, index)| tiles.node(*level, *index).ok_or_else(differs)).collect()
         };
-        let path = c2sp::prove_consistency(end, latest.size(), &mut nodes)?;
-        let is_prefix = c2sp::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
+        let path = tree::prove_consistency(end, latest.size(), &mut nodes)?;
+        let is_prefix = tree::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
         if is_prefix { Ok(frontier) } else { Err(differs()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Proofs over the published tree and over trees of any size, and each way in which one must not check.
+//! Proofs in trees of many sizes, and altered proofs that must be rejected.
 
 use super::*;
 use crate::key::SigningKey;
@@ -12,7 +12,7 @@ struct Log {
     lines: Vec<String>,
 }
 
-fn place(index: u64) -> usize {
+fn to_usize(index: u64) -> usize {
     usize::try_from(index).unwrap()
 }
 
@@ -27,7 +27,9 @@ impl Log {
 
     fn hash(&self, from: u64, to: u64) -> Hash {
         let mut range = CompactRange::new(0);
-        self.lines[place(from)..place(to)].iter().for_each(|line| range.push(leaf_hash(line.as_bytes())));
+        self.lines[to_usize(from)..to_usize(to)]
+            .iter()
+            .for_each(|line| range.push(leaf_hash(line.as_bytes())));
         range.root().unwrap()
     }
 
@@ -36,24 +38,24 @@ impl Log {
     }
 
     fn nodes(&self, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
-        Ok(wanted.iter().map(|(level, place)| self.hash(place << level, (place + 1) << level)).collect())
+        Ok(wanted.iter().map(|(level, index)| self.hash(index << level, (index + 1) << level)).collect())
     }
 
     fn proof(&self, index: u64) -> InclusionProof {
         let size = self.lines.len() as u64;
-        let line = self.lines[place(index)].as_bytes();
+        let line = self.lines[to_usize(index)].as_bytes();
         InclusionProof::make(line, index, self.checkpoint(size), &mut |wanted| self.nodes(wanted)).unwrap()
     }
 }
 
 #[test]
-fn every_line_of_small_trails_is_proved_and_every_prefix_is() {
+fn every_line_and_prefix_of_small_trails_is_proved() {
     for size in 1..=20 {
         let log = Log::of(size);
         let keys = std::slice::from_ref(&log.verifier);
         for index in 0..size {
             let proof = InclusionProof::parse(log.proof(index).to_string().as_bytes()).unwrap();
-            assert_eq!((proof.index(), proof.line()), (index, log.lines[place(index)].as_bytes()));
+            assert_eq!((proof.index(), proof.line()), (index, log.lines[to_usize(index)].as_bytes()));
             proof.check(keys).unwrap();
         }
         for old in 1..=size {
@@ -68,7 +70,7 @@ fn every_line_of_small_trails_is_proved_and_every_prefix_is() {
     }
 }
 
-/// The proof with its parts exchanged.
+/// Returns an altered copy of the proof.
 fn altered(proof: &InclusionProof, alter: impl FnOnce(&mut InclusionProof)) -> InclusionProof {
     let mut copy = InclusionProof::parse(proof.to_string().as_bytes()).unwrap();
     alter(&mut copy);
@@ -76,26 +78,26 @@ fn altered(proof: &InclusionProof, alter: impl FnOnce(&mut InclusionProof)) -> I
 }
 
 #[test]
-fn a_proof_with_anything_exchanged_proves_nothing() {
+fn a_proof_with_any_altered_part_is_invalid() {
     let log = Log::of(13);
     let keys = std::slice::from_ref(&log.verifier);
     let proof = log.proof(5);
     proof.check(keys).unwrap();
     let fault = |alter: &dyn Fn(&mut InclusionProof)| altered(&proof, alter).check(keys).unwrap_err();
 
-    // An index beside, and the line that belongs there.
+    // An adjacent index, alone and with the line at that index.
     for index in [4, 6] {
         assert_eq!(fault(&|proof| proof.index = index), ProofFault::WrongIndex);
         assert_eq!(
             fault(&|proof| {
                 proof.index = index;
-                proof.line = log.lines[place(index)].clone().into_bytes();
+                proof.line = log.lines[to_usize(index)].clone().into_bytes();
             }),
             ProofFault::WrongPath
         );
     }
-    // Another size in the note, and another size that was signed. (Sizes whose paths have the same shape lead to the same
-    // root, RFC 6962: only the signature tells them apart.)
+    // Another size in the note, and another size that was signed. (Sizes whose paths have the same shape lead
+    // to the same root, RFC 6962; only the signature distinguishes them.)
     let text = proof.to_string();
     for size in [12, 14, 26, 6, 0] {
         let resized = text.replace("\n13\n", &format!("\n{size}\n"));
@@ -114,7 +116,7 @@ fn a_proof_with_anything_exchanged_proves_nothing() {
     assert_eq!(fault(&|proof| proof.path[1][0] ^= 1), ProofFault::WrongPath);
     assert_eq!(fault(&|proof| proof.path.clear()), ProofFault::WrongPath);
     assert_eq!(fault(&|proof| proof.line.push(b' ')), ProofFault::WrongPath);
-    // An interior node in the place of a leaf: a stub may name any hash, and the path is then too short.
+    // An interior node instead of a leaf: a stub may name any hash, but the path is then too short.
     let interior = log.hash(4, 6);
     assert_eq!(
         fault(&|proof| {
@@ -123,7 +125,7 @@ fn a_proof_with_anything_exchanged_proves_nothing() {
         }),
         ProofFault::WrongPath
     );
-    // An empty tree has no lines, whatever its root is said to be.
+    // An empty tree has no lines, whatever root its checkpoint states.
     let leaf = leaf_hash(log.lines[0].as_bytes());
     let empty = SignedCheckpoint::sign(ORIGIN, 0, &leaf, &[&log.key]).unwrap();
     let forged = InclusionProof {
@@ -157,7 +159,7 @@ fn an_erased_line_is_proved_by_its_hash() {
 }
 
 #[test]
-fn what_is_no_proof_is_refused_with_its_reason() {
+fn text_that_is_not_a_proof_is_refused_with_a_reason() {
     let log = Log::of(3);
     let text = log.proof(1).to_string();
     for (wrong, reason) in [
@@ -169,7 +171,7 @@ fn what_is_no_proof_is_refused_with_its_reason() {
         (text.replace("extra ", "extra !"), "base64"),
         (text.split("\n\n").next().unwrap().to_owned(), "no checkpoint"),
         (text.replace("\nindex 1\n", "\nindex 1\nAAAA\n"), "32 bytes"),
-        (format!("{text}\n"), "no signed checkpoint"),
+        (format!("{text}\n"), "not a signed checkpoint"),
         (String::new(), "no checkpoint"),
     ] {
         let error = InclusionProof::parse(wrong.as_bytes()).unwrap_err();
@@ -189,7 +191,7 @@ fn what_is_no_proof_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_history_that_was_rewritten_is_not_consistent() {
+fn a_rewritten_history_is_not_consistent() {
     let (log, mut other) = (Log::of(9), Log::of(9));
     other.key = log.key.clone();
     other.lines[2] = other.lines[2].replace("line", "lie");

@@ -1,4 +1,4 @@
-//! The slow way to a frontier: every line read and hashed, where the cache is gone or disagrees.
+//! Rebuilds the frontier by reading and hashing every line, if the tile cache is missing or disagrees.
 
 use super::disagreement;
 use crate::checkpoint::SignedCheckpoint;
@@ -10,13 +10,14 @@ use crate::segment::TrailReader;
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::tree::CompactRange;
 
-/// The frontier at the checkpoint, from the lines. Where they lead to the root that was signed, the cache is made anew.
+/// Computes the frontier at the checkpoint from the lines. If they lead to the signed root, rebuilds the
+/// cache.
 ///
 /// # Errors
-/// `is_corrupt`, naming the first line that is not what was signed, as far as the cache can tell.
+/// `is_corrupt`, with the first line that is not what was signed, if the cache can tell.
 pub(super) fn frontier(directory: &Dir, latest: &SignedCheckpoint, tiles: &Tiles) -> Result<CompactRange> {
     let size = latest.size();
-    let cache_is_right =
+    let is_cache_valid =
         tiles.frontier(size).is_some_and(|frontier| frontier.root().as_ref() == Some(latest.root()));
     let mut range: Option<CompactRange> = None;
     let (mut retired, mut suspect) = (None, None);
@@ -24,8 +25,9 @@ pub(super) fn frontier(directory: &Dir, latest: &SignedCheckpoint, tiles: &Tiles
         let leaf = leaf_of(line).map(|leaf| leaf.hash).unwrap_or_default();
         if seq < size {
             range.get_or_insert_with(|| CompactRange::new(seq)).push(leaf);
-            // It is the line only where the root is another one as well: another program may have cut the cache.
-            if cache_is_right && suspect.is_none() && tiles.node(0, seq).is_some_and(|known| known != leaf) {
+            // Blame the line only if the cached root matches the checkpoint, since another program may have
+            // truncated the cache.
+            if is_cache_valid && suspect.is_none() && tiles.node(0, seq).is_some_and(|known| known != leaf) {
                 suspect = Some(seq);
             }
         }
@@ -57,18 +59,18 @@ pub(super) fn frontier(directory: &Dir, latest: &SignedCheckpoint, tiles: &Tiles
             return Err(disagreement(format!("line {seq} is not what was signed"), seq));
         }
         return Err(disagreement(
-            format!("the {size} lines that were signed are not the ones that are here"),
+            format!("the first {size} lines are not the lines that were signed"),
             begin,
         ));
     }
     if begin == 0 {
-        renew(directory, size)?;
+        rebuild_cache(directory, size)?;
     }
     Ok(range)
 }
 
-/// Writes the cache anew. Retired lines cannot be hashed again: without them it stays as it is.
-fn renew(directory: &Dir, size: u64) -> Result<()> {
+/// Rebuilds the cache. Not possible without the retired lines; the cache is then left unchanged.
+fn rebuild_cache(directory: &Dir, size: u64) -> Result<()> {
     tiles::remove(directory)?;
     let mut tree = GrowingTree::open(directory, CompactRange::new(0))?;
     let failed = |error| Error::storage("cannot write the tiles", directory.path(), error);

@@ -1,8 +1,8 @@
-//! What a look at the names, the lengths and the ends of a trail's files says about it, before it is opened for writing.
+//! Checks the names, lengths and ends of a trail's files before the trail is opened for writing.
 //!
-//! It finds a segment that is missing, cut, emptied, replaced or under another name, and a trail that was rolled back to an
-//! older checkpoint. It costs a few small reads for each segment, whatever its size: that no line was altered is for `auditx
-//! verify` to say.
+//! This finds a segment that is missing, truncated, emptied, replaced or renamed, and a trail that was rolled
+//! back to an older checkpoint. It costs a few small reads per segment, regardless of its size. It does not
+//! find altered lines; `auditx verify` does.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -22,11 +22,11 @@ use crate::segment::{Extent, SealedSegment, last_line, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
-/// Compares the sealed segments whose lines are signed with their names, with each other, and with the cache of tree nodes.
-/// `active` is the number of the first line of the active segment.
+/// Compares the sealed segments whose lines are signed with their names, with each other, and with the tile
+/// cache. `active` is the first sequence number of the active segment.
 ///
 /// # Errors
-/// `is_corrupt`, naming the first segment that is wrong; `is_storage` if one cannot be opened.
+/// `is_corrupt`, with the first segment that is wrong; `is_storage` if one cannot be opened.
 pub(super) fn check_segments(
     directory: &Dir,
     sealed: &[SealedSegment],
@@ -34,13 +34,13 @@ pub(super) fn check_segments(
     signed: u64,
     tiles: &Tiles,
 ) -> Result<()> {
-    // The others are segments whose lines the active one holds again.
-    let kept = sealed.partition_point(|segment| active.is_none_or(|active| segment.first_seq < active));
-    let sealed = &sealed[..kept];
-    for (place, segment) in sealed.iter().enumerate() {
-        let next = sealed.get(place + 1).map(|next| next.first_seq).or(active);
+    // The others are segments whose lines the active segment contains again.
+    let count = sealed.partition_point(|segment| active.is_none_or(|active| segment.first_seq < active));
+    let sealed = &sealed[..count];
+    for (index, segment) in sealed.iter().enumerate() {
+        let next = sealed.get(index + 1).map(|next| next.first_seq).or(active);
         if next.unwrap_or(u64::MAX) > signed && !segment.compressed {
-            // A crash may have left it as it is: the end of the trail is examined line by line.
+            // A crash may have left it unfinished. The end of the trail is examined line by line instead.
             break;
         }
         let failed = |error| Error::storage("cannot examine a sealed segment", &segment.path, error);
@@ -59,17 +59,18 @@ pub(super) fn check_segments(
     Ok(())
 }
 
-/// Whether a record in the tree says that the lines before this one were retired.
+/// Returns whether a control record in the tree states that the lines before this one were retired.
 pub(super) fn is_retired(directory: &Dir, first: u64, tiles: &Tiles) -> bool {
     let lines = control_lines(directory).ok().flatten().unwrap_or_default();
-    let is_said = |line: &Vec<u8>| {
+    let is_retirement = |line: &Vec<u8>| {
         retired_frontier(line).is_some_and(|tree| tree.end() >= first)
             && leaf_of(line).is_some_and(|leaf| tiles.holds(leaf))
     };
-    lines.iter().any(is_said)
+    lines.iter().any(is_retirement)
 }
 
-/// The number after the last line of a segment; the error says what is wrong with it.
+/// Returns the sequence number after the last line of a segment; the inner error describes what is wrong with
+/// it.
 fn examine(
     directory: &Dir,
     segment: &SealedSegment,
@@ -90,7 +91,7 @@ fn examine(
         let end = segment.first_seq + extent.lines;
         return Ok(check_last(tiles, end - 1, extent.last_leaf).map(|()| end));
     }
-    // There is no index, it is of another text, or it is damaged, so the segment itself is asked.
+    // There is no index, or it is damaged or belongs to other contents, so the segment itself is read.
     let damaged = |error| Ok(Err(format!("the compressed segment is damaged: {error}")));
     let mut text = open_segment(directory, &segment.name(), segment.compressed)?;
     let mut head = Vec::new();
@@ -112,7 +113,7 @@ fn examine(
     Ok(check_last(tiles, last.seq, last.hash).map(|()| last.seq + 1))
 }
 
-/// Compares the last line of a segment with the cache, if that has it.
+/// Compares the last line of a segment with the tile cache, if the cache contains it.
 fn check_last(tiles: &Tiles, seq: u64, hash: Hash) -> Result<(), String> {
     let mut recorded = [Hash::default()];
     if tiles.leaves(seq, &mut recorded) == 1 && recorded[0] != hash {
@@ -121,9 +122,9 @@ fn check_last(tiles: &Tiles, seq: u64, hash: Hash) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the first hole begins, on a file system that tells.
+/// Returns the offset of the first hole, if the file system reports holes.
 fn hole_in(file: &File, len: u64) -> Option<u64> {
-    // Only the offset moves, and no other reader shares it.
+    // This only moves the file offset, which no other reader shares.
     rustix::fs::seek(file, SeekFrom::Hole(0)).ok().filter(|hole| *hole < len)
 }
 
@@ -140,9 +141,9 @@ fn lines_in(mut text: impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// The newest checkpoint that this key signed: `latest`, or one of those that are kept beside it. A process that died after
-/// it kept a checkpoint and before it published that one left a newer one there; so does another program that puts an older
-/// `checkpoint` back.
+/// Returns the newest checkpoint that this key signed: `latest`, or one of those kept in
+/// `.auditx/checkpoints`. A newer one is there if a process died after it kept a checkpoint and before it
+/// published it, or if another program restored an older `checkpoint`.
 ///
 /// # Errors
 /// `is_storage` if the directory cannot be listed.

@@ -1,12 +1,12 @@
-//! The end of the trail: the lines that no checkpoint speaks of yet, and what a crash left behind them. They stand in the active
-//! segment, and in sealed ones that a crash overtook before they were signed.
+//! The tail of the trail: the lines that no checkpoint covers yet, and what a crash left after them. They are
+//! in the active segment, and in segments that were sealed but not yet signed when the process crashed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::appender::Means;
+use crate::appender::Resources;
 use crate::control_record::{ControlRecord, TornTail};
 use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
@@ -16,14 +16,14 @@ use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
-/// How many bytes of signed lines at the end of the active segment are compared with the cache at each open: few enough that
-/// opening takes milliseconds. A full check is `auditx verify`.
+/// The number of bytes of signed lines at the end of the active segment that are compared with the tile cache
+/// at each open. It is small enough that opening takes milliseconds; `auditx verify` checks everything.
 const RECHECKED: u64 = 16 << 20;
 
-/// The search for the first of them ends in a window of this size, which is then read line by line.
+/// The binary search for the first of these lines ends with a range of this size, which is read line by line.
 const WINDOW: u64 = 256 * 1024;
 
-/// One file of the tail.
+/// A file of the tail.
 #[derive(Debug)]
 struct Part {
     name: String,
@@ -32,24 +32,25 @@ struct Part {
 
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// Those that may hold lines no checkpoint speaks of: sealed segments, and the active one last.
+    /// The files that may contain unsigned lines: sealed segments, then the active one.
     parts: Vec<Part>,
-    /// Sealed segments whose lines the active one holds anew: a process died while it went back to what was durable.
+    /// Sealed segments whose lines the active segment contains again, because a process died while it rolled
+    /// back to the durable lines.
     superseded: Vec<String>,
-    /// The number of lines that are whole.
+    /// The sequence number after the last whole line.
     pub(super) next_seq: u64,
-    /// The hashes of those that no checkpoint speaks of.
+    /// The leaf hashes of the lines that no checkpoint covers.
     pub(super) unsigned: Vec<Hash>,
-    /// The number of the first line of the active segment, as it was read.
+    /// The first sequence number in the active segment, if it has a whole line.
     pub(super) active_first: Option<u64>,
-    /// The first signed line that is not what the cache says.
+    /// The first signed line that differs from the tile cache.
     pub(super) suspect: Option<u64>,
-    /// In which part the first line begins that is none, where, and how far that file goes.
+    /// The first invalid line: the index of its part, its offset, and the length of the file.
     torn: Option<(usize, u64, u64)>,
 }
 
 impl Tail {
-    /// Reads the end of a trail with these sealed segments. All lines below `signed` are signed.
+    /// Reads the tail of a trail with these sealed segments. The lines below `signed` are signed.
     pub(super) fn read(
         directory: &Dir,
         sealed: &[SealedSegment],
@@ -57,18 +58,18 @@ impl Tail {
         signed: u64,
     ) -> Result<Self> {
         let active_first = match first_seq_of(directory, ACTIVE) {
-            // Not even the first line of a new segment need have reached the disk.
+            // After a power loss, even the first line of a new segment may be incomplete.
             Err(error) if error.is_corrupt() && (signed > 0 || !sealed.is_empty()) => None,
             other => other?,
         };
-        let kept =
+        let count =
             sealed.partition_point(|segment| active_first.is_none_or(|active| segment.first_seq < active));
-        let (sealed, superseded) = sealed.split_at(kept);
+        let (sealed, superseded) = sealed.split_at(count);
         let superseded = check_superseded(directory, superseded)?;
         let mut parts = Vec::new();
-        for (place, segment) in sealed.iter().enumerate() {
-            let end = sealed.get(place + 1).map(|next| next.first_seq).or(active_first);
-            // What is compressed was signed before.
+        for (index, segment) in sealed.iter().enumerate() {
+            let end = sealed.get(index + 1).map(|next| next.first_seq).or(active_first);
+            // Compressed segments were signed before they were compressed.
             if !segment.compressed && end.is_none_or(|end| end > signed) {
                 parts.push(Part { name: segment.name(), first_seq: segment.first_seq });
             }
@@ -81,7 +82,7 @@ impl Tail {
         };
         if first_seq > signed && !sealed.is_empty() {
             return Err(super::disagreement(
-                format!("the trail goes on at line {first_seq}, and its checkpoint names {signed} lines"),
+                format!("the trail continues at line {first_seq}, but its checkpoint covers {signed} lines"),
                 signed,
             ));
         }
@@ -104,7 +105,7 @@ impl Tail {
         if active_first.is_none()
             && let Some(active) = tail.parts.last_mut()
         {
-            // A process died between the two halves of a seal.
+            // A process died between the two steps of a seal.
             active.first_seq = tail.next_seq;
         }
         Ok(tail)
@@ -147,10 +148,11 @@ impl Tail {
                 |leaf: &Leaf| leaf.seq == self.next_seq && (leaf.seq < signed || is_json(&line));
             let Some(leaf) = leaf.filter(is_expected) else {
                 if self.next_seq < signed && line.last() == Some(&b'\n') {
-                    let what = format!("what stands in the place of line {} is not that line", self.next_seq);
+                    let what = format!("found something else where line {} was expected", self.next_seq);
                     return Ok(Err(super::disagreement(what, self.next_seq)));
                 }
-                // A power loss can leave zeros or half lines anywhere after the last fdatasync, and whole lines behind them.
+                // A power loss can leave zeros or partial lines anywhere after the last fdatasync, followed
+                // by whole lines.
                 self.torn = Some((part, offset, len));
                 return Ok(Ok(()));
             };
@@ -165,20 +167,24 @@ impl Tail {
         }
     }
 
-    /// Moves what follows the last whole line into files of its own: nothing is thrown away. Gives what there is to say, and
-    /// the number of the first line of what is then the active segment.
-    pub(super) fn repair(&mut self, directory: &Dir, means: &Means) -> Result<(Option<ControlRecord>, u64)> {
+    /// Moves everything after the last whole line into separate files, so that nothing is lost. Returns the
+    /// control record, if any, and the first sequence number of the new active segment.
+    pub(super) fn repair(
+        &mut self,
+        directory: &Dir,
+        resources: &Resources,
+    ) -> Result<(Option<ControlRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
         let mut torn = TornTail { bytes: 0, file: torn_name(directory, self.next_seq)? };
         for superseded in &self.superseded {
-            torn.bytes += move_whole(directory, means, superseded, self.next_seq)?;
+            torn.bytes += move_whole(directory, resources, superseded, self.next_seq)?;
         }
         let first_seq = match self.torn.take() {
             None => active,
             Some((part, begin, end)) => {
-                self.move_later_parts(directory, means, part, &mut torn)?;
-                self.move_rest(directory, means, (part, begin, end), &mut torn)?
+                self.move_later_parts(directory, resources, part, &mut torn)?;
+                self.move_rest(directory, resources, (part, begin, end), &mut torn)?
             }
         };
         let torn = (torn.bytes > 0).then_some(torn);
@@ -190,39 +196,39 @@ impl Tail {
         Ok((record, first_seq))
     }
 
-    /// Moves whole files away that follow a torn one; the last first, so that being killed leaves no hole in between.
+    /// Moves away the files that follow a torn one, last first, so that a killed process leaves no gap.
     fn move_later_parts(
         &self,
         directory: &Dir,
-        means: &Means,
+        resources: &Resources,
         part: usize,
         torn: &mut TornTail,
     ) -> Result<()> {
         for later in self.parts[part + 1..].iter().rev() {
-            torn.bytes += move_whole(directory, means, &later.name, self.next_seq)?;
+            torn.bytes += move_whole(directory, resources, &later.name, self.next_seq)?;
         }
         Ok(())
     }
 
-    /// Moves away what follows the last whole line in its own file, which then is the active one.
+    /// Moves away what follows the last whole line in its file, which then becomes the active segment.
     fn move_rest(
         &self,
         directory: &Dir,
-        means: &Means,
+        resources: &Resources,
         (part, begin, end): (usize, u64, u64),
         torn: &mut TornTail,
     ) -> Result<u64> {
         let Part { name, first_seq } = &self.parts[part];
         if begin == 0 && name != ACTIVE {
-            torn.bytes += move_whole(directory, means, name, self.next_seq)?;
+            torn.bytes += move_whole(directory, resources, name, self.next_seq)?;
             return Ok(self.next_seq);
         }
-        torn.bytes += move_away(directory, means, name, begin..end, self.next_seq)?;
+        torn.bytes += move_away(directory, resources, name, begin..end, self.next_seq)?;
         if name != ACTIVE {
-            means
+            resources
                 .storage
                 .rename(directory, name, ACTIVE)
-                .and_then(|()| means.storage.sync_directory(directory))
+                .and_then(|()| resources.storage.sync_directory(directory))
                 .map_err(|error| {
                     Error::storage("cannot make a torn segment the active one", directory.join(name), error)
                 })?;
@@ -235,8 +241,9 @@ impl Tail {
     }
 }
 
-/// The names of segments whose lines the active one holds again: a process died while it went back to what was durable. A
-/// file that does not begin as its name says is not one of them, and does not belong to the trail.
+/// Returns the names of segments whose lines the active segment contains again, because a process died while
+/// it rolled back to the durable lines. Fails for a file that does not begin as its name says, since it does
+/// not belong to the trail.
 fn check_superseded(directory: &Dir, superseded: &[SealedSegment]) -> Result<Vec<String>> {
     let names = superseded.iter().map(|segment| {
         let name = segment.name();
@@ -246,39 +253,39 @@ fn check_superseded(directory: &Dir, superseded: &[SealedSegment]) -> Result<Vec
         if is_ours {
             return Ok(name);
         }
-        let what = format!("`{name}` claims lines that the active segment holds, and does not hold them");
+        let what = format!("`{name}` is named after lines of the active segment, but does not contain them");
         Err(super::disagreement(what, segment.first_seq).at(&segment.path))
     });
     names.collect()
 }
 
-/// Whether a line can be one that was written whole.
+/// Returns whether a line can be a completely written one.
 fn is_whole(line: &[u8]) -> bool {
     line.len() < MAX_LINE && line.ends_with(b"}") && std::str::from_utf8(line).is_ok()
 }
 
-/// Whether all of it is there: a power loss can leave zeros in the middle of a line whose end was written. Nothing else tells of
-/// lines that nobody has signed.
+/// Returns whether the line is valid JSON. A power loss can leave zeros in the middle of a line whose end was
+/// written, and for unsigned lines nothing else detects that.
 fn is_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
-/// Where the line begins from which on a file is compared with the cache, and its number: at or before line `signed`. The
-/// file begins with line `first`.
+/// Returns the offset and the sequence number of the line from which on a file is compared with the tile
+/// cache: a line at or before `signed`. The file begins with line `first`.
 fn begin_of_last(file: &File, len: u64, signed: u64, first: u64) -> io::Result<(u64, u64)> {
     let (mut begin, mut begin_seq, mut end) = (0, first, len.saturating_sub(RECHECKED));
     while end - begin > WINDOW {
         let middle = begin + (end - begin) / 2;
         match line_after(file, middle)? {
             Some((offset, seq)) if seq <= signed && offset < end => (begin, begin_seq) = (offset, seq),
-            // Beyond it, or no line at all: it is looked for before.
+            // Beyond `signed`, or not a line: continue in the first half.
             _ => end = middle,
         }
     }
     Ok((begin, begin_seq))
 }
 
-/// The first line that begins after this offset.
+/// Returns the offset and the sequence number of the first line that begins after `offset`.
 fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
     let mut block = vec![0; MAX_LINE + 64];
     let mut filled = 0;
@@ -293,7 +300,7 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
         .and_then(|newline| Some((offset + newline as u64 + 1, parse_seq(&block[newline + 1..])?))))
 }
 
-/// Where the torn lines from this number on are kept.
+/// Returns a free name for the torn lines from this sequence number on.
 fn torn_name(directory: &Dir, next_seq: u64) -> Result<String> {
     let name = format!("audit.torn-{next_seq}");
     let free = directory
@@ -302,23 +309,23 @@ fn torn_name(directory: &Dir, next_seq: u64) -> Result<String> {
     Ok(free.to_string_lossy().into_owned())
 }
 
-/// Gives a whole file the name of a torn one; one that is not there has no bytes.
-fn move_whole(directory: &Dir, means: &Means, name: &str, next_seq: u64) -> Result<u64> {
+/// Renames a whole file to a torn one. Returns its length, or 0 if it does not exist.
+fn move_whole(directory: &Dir, resources: &Resources, name: &str, next_seq: u64) -> Result<u64> {
     let failed = |error| Error::storage("cannot move a segment away", directory.join(name), error);
     let Some(found) = directory.stat(name).map_err(failed)? else { return Ok(0) };
     let bytes = found.len();
     let torn = torn_name(directory, next_seq)?;
-    means
+    resources
         .storage
         .rename(directory, name, &torn)
-        .and_then(|()| means.storage.sync_directory(directory))
+        .and_then(|()| resources.storage.sync_directory(directory))
         .map_err(failed)?;
     Ok(bytes)
 }
 
 fn move_away(
     directory: &Dir,
-    means: &Means,
+    resources: &Resources,
     name: &str,
     range: std::ops::Range<u64>,
     next_seq: u64,
@@ -332,17 +339,17 @@ fn move_away(
     let mut torn = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut torn, range.start)
         .map_err(|error| failed("cannot read the torn tail of a segment", error))?;
-    means
+    resources
         .storage
         .replace(directory, &torn_name, &torn)
         .map_err(|error| Error::storage("cannot save the torn tail", directory.join(&torn_name), error))?;
     file.set_len(range.start)
         .and_then(|()| file.sync_all())
-        .map_err(|error| failed("cannot cut the torn tail off a segment", error))?;
+        .map_err(|error| failed("cannot remove the torn tail from a segment", error))?;
     Ok(bytes)
 }
 
-/// The number of a sealed segment's last line.
+/// Returns the sequence number of a sealed segment's last line.
 fn last_seq_of_sealed(directory: &Dir, segment: &SealedSegment) -> Result<u64> {
     let failed = |error| Error::storage("cannot read a sealed segment", &segment.path, error);
     let mut reader = open_segment(directory, &segment.name(), segment.compressed).map_err(failed)?;

@@ -1,7 +1,8 @@
-//! The names that are masked by default.
+//! The keys and names that are masked by default. Each is listed in the documentation of
+//! [`Redaction`](super::Redaction).
 
-/// Keys that are masked wherever they stand, in words. Spellings that run words together have an entry of
-/// their own.
+/// Key rules that apply everywhere, as words. A spelling without a separator (`apikey`) needs its own
+/// rule.
 pub(super) const SECRET_KEYS: &[&str] = &[
     "password",
     "passwd",
@@ -29,14 +30,15 @@ pub(super) const SECRET_KEYS: &[&str] = &[
     "ssn",
 ];
 
-/// Names that are secrets in what HTTP carries: parameters of routes, queries and forms, members of JSON
+/// Names that are masked in HTTP only: route parameters, parameters of queries and forms, members of JSON
 /// bodies.
 ///
-/// A name is compared as a whole, its case and everything but letters and digits aside: `SAMLResponse` is
-/// `saml_response`, and `signature_date` is not `Signature`. Names with a word of [`SECRET_KEYS`] in them are
-/// here only where they are often written as one word (`idtoken`).
+/// The whole name is compared, ignoring case and all characters except letters and digits: `SAMLResponse`
+/// equals `saml_response`, and `signature_date` does not equal `Signature`. Names that contain a word of
+/// [`SECRET_KEYS`] are listed only if they are often written as one word (`idtoken`).
 pub(super) const SECRET_PARAMETERS: &[&str] = &[
-    // Signed URLs: the list of OpenTelemetry's conventions for HTTP, and the same of other stores.
+    // Signed URLs: the list of OpenTelemetry's semantic conventions for HTTP, and the equivalents of other
+    // stores.
     "AWSAccessKeyId",
     "OSSAccessKeyId",
     "Signature",
@@ -49,7 +51,7 @@ pub(super) const SECRET_PARAMETERS: &[&str] = &[
     "X-Goog-Credential",
     "x-oss-signature",
     "q-signature",
-    // OAuth 2 and OpenID Connect. `state` and `nonce` are no secrets.
+    // OAuth 2 and OpenID Connect. `state` and `nonce` are not secret.
     "access_token",
     "id_token",
     "refresh_token",
@@ -60,7 +62,7 @@ pub(super) const SECRET_PARAMETERS: &[&str] = &[
     "auth_code",
     "device_code",
     "user_code",
-    // SAML. `RelayState` is no secret; a URL in it is read like any other.
+    // SAML. `RelayState` is not secret; a URL in it is masked like any other.
     "SAMLRequest",
     "SAMLResponse",
     "SAMLart",
@@ -91,6 +93,6 @@ pub(super) const SECRET_PARAMETERS: &[&str] = &[
     "one_time_code",
 ];
 
-/// Names that are secrets in queries, forms and bodies, but mostly not as parameters of a route:
-/// `/products/{code}`.
+/// Names that are masked in queries, forms and bodies, but not as route parameters, where they are mostly not
+/// secret: `/products/{code}`.
 pub(super) const SECRET_FIELDS: &[&str] = &["code", "key"];

@@ -1,4 +1,4 @@
-//! Which keys are masked, kept and hashed, and which rules are refused.
+//! Tests of redaction: which keys are masked, kept and hashed, and which rules are rejected.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn decide(rules: &Rules, key: &str) -> Decision {
 }
 
 #[test]
-fn secrets_are_masked_in_any_spelling_and_their_neighbours_kept() {
+fn secrets_are_masked_in_any_spelling() {
     let rules = Redaction::default().compile().unwrap();
     for key in [
         "password",
@@ -34,7 +34,7 @@ fn secrets_are_masked_in_any_spelling_and_their_neighbours_kept() {
 }
 
 #[test]
-fn a_path_beats_a_key_and_allow_beats_deny() {
+fn paths_precede_keys_and_allow_precedes_deny() {
     let rules = Redaction::default()
         .allow("token count")
         .deny("metadata.customer.iban")
@@ -59,7 +59,7 @@ fn hashed_values_stay_comparable() {
 }
 
 #[test]
-fn rules_that_cannot_hold_are_refused() {
+fn invalid_rules_are_rejected() {
     for rules in [
         Redaction::default().hash("id"),
         Redaction::default().hash("id").hash_key(*b"short"),
@@ -72,7 +72,7 @@ fn rules_that_cannot_hold_are_refused() {
 }
 
 #[test]
-fn names_that_are_secrets_in_http_are_none_in_metadata() {
+fn http_names_are_masked_in_http_only() {
     let rules = Redaction::default().compile().unwrap();
     for name in
         ["code", "key", "sig", "SAMLResponse", "AWSAccessKeyId", "session_id", "login[code]", "idtoken"]
@@ -92,7 +92,7 @@ fn names_that_are_secrets_in_http_are_none_in_metadata() {
 }
 
 #[test]
-fn a_rule_of_ones_own_beats_the_names_of_http() {
+fn custom_rules_precede_the_http_names() {
     let rules =
         Redaction::default().allow("key").allow("metadata.request_body.content.code").compile().unwrap();
     assert_eq!(rules.decide_field("key"), Decision::Keep);

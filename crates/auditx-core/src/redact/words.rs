@@ -1,13 +1,15 @@
-//! The words of a key, and how names are compared.
+//! Splits keys into words and compares names.
 
-/// One of 64 bits for the length and the first byte of a word, its case aside.
+/// Returns one of 64 bits, chosen by the length and the first byte of a word, ignoring its case.
+///
+/// A set of such bits is a filter for words that begin none of the rules.
 pub(super) const fn start_bit(word: &[u8]) -> u64 {
     let first = if word.is_empty() { 0 } else { word[0].to_ascii_lowercase() };
     1 << ((first as usize + 7 * word.len()) % 64)
 }
 
-/// The words of a key: split at anything but letters and digits, and where a lower-case letter or digit meets
-/// an upper-case one.
+/// An iterator over the words of a key. A key is split at all characters except letters and digits, and
+/// between a lower-case letter or digit and an upper-case letter.
 #[derive(Clone)]
 pub(crate) struct Words<'k> {
     rest: &'k str,
@@ -33,14 +35,14 @@ impl<'k> Iterator for Words<'k> {
                 previous_is_upper = c.is_uppercase();
                 splits
             })
-            .map_or(self.rest.len(), |(place, _)| place);
+            .map_or(self.rest.len(), |(index, _)| index);
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         (!word.is_empty()).then_some(word)
     }
 }
 
-/// Whether two names are the same, their case and everything but letters and digits aside.
+/// Compares two names, ignoring case and all characters except letters and digits.
 pub(super) fn is_same_name(name: &str, other: &str) -> bool {
     letters(name).eq(letters(other))
 }
@@ -49,10 +51,11 @@ fn letters(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase())
 }
 
-/// Phrases of one or more words, in lower case, that are looked for in text.
+/// A set of phrases of one or more words, in lower case, to be searched for in text.
 pub(crate) struct PhraseSet {
     phrases: &'static [&'static str],
-    /// The [`start_bit`]s of their first words: most text is let through by these alone.
+    /// The [`start_bit`]s of the first words of all phrases. Most text has none of them and needs no
+    /// comparison.
     starts: u64,
 }
 
@@ -72,25 +75,25 @@ impl PhraseSet {
         self.phrases
     }
 
-    /// Whether the words of one phrase stand side by side in the text.
+    /// Returns `true` if the text contains the words of a phrase, in order and without others between.
     pub(crate) fn is_in(&self, text: &str) -> bool {
         let mut rest = Words::of(text);
         loop {
             let from_here = rest.clone();
             let Some(word) = rest.next() else { return false };
-            let begins = |phrase: &&str| {
+            let starts_here = |phrase: &&str| {
                 let mut words = from_here.clone();
                 phrase
                     .split(' ')
                     .all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
             };
-            if self.starts & start_bit(word.as_bytes()) != 0 && self.phrases.iter().any(begins) {
+            if self.starts & start_bit(word.as_bytes()) != 0 && self.phrases.iter().any(starts_here) {
                 return true;
             }
         }
     }
 
-    /// Whether a word is part of any phrase.
+    /// Returns `true` if the word is part of any phrase.
     pub(crate) fn has_word(&self, word: &str) -> bool {
         self.phrases.iter().flat_map(|phrase| phrase.split(' ')).any(|known| known.eq_ignore_ascii_case(word))
     }

@@ -1,4 +1,5 @@
-//! The ring's file: `.auditx/ring`. Made with every block allocated, since a full disk must not reach a mapping.
+//! The ring's file, `.auditx/ring`. It is created with every block allocated, since a full disk must not
+//! surface as a fault in a mapping.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,31 +12,32 @@ use super::layout::{
 };
 use super::map::Map;
 use super::queue::Queue;
-use super::salvage::{Salvaged, Wreck};
+use super::salvage::{RingImage, Salvaged};
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::kill_point::kill_point;
 
-/// Its name in the trail's directory.
+/// The file's name in the trail's directory.
 pub(crate) const RING: &str = ".auditx/ring";
 
-/// A new one, until it is whole.
+/// The file's name until it is complete.
 const NEW_RING: &str = ".auditx/ring.tmp";
 
-/// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4, XFS, tmpfs.
+/// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4,
+/// XFS, tmpfs.
 #[cfg(target_os = "linux")]
 const ALLOWED: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
 
-/// Why a ring cannot be trusted in this directory; none where it can.
+/// Returns why a ring cannot be used in this directory, or `None` if it can.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn refusal(_directory: &Dir) -> Option<String> {
+pub(crate) fn unsupported_reason(_directory: &Dir) -> Option<String> {
     Some("this is not Linux".to_owned())
 }
 
-/// Why a ring cannot be trusted in this directory; none where it can.
+/// Returns why a ring cannot be used in this directory, or `None` if it can.
 #[cfg(target_os = "linux")]
-pub(crate) fn refusal(directory: &Dir) -> Option<String> {
+pub(crate) fn unsupported_reason(directory: &Dir) -> Option<String> {
     let opened = directory.open_directory(AUDITX_DIR).or_else(|_| directory.open_directory(""));
     let asked = opened.and_then(|opened| Ok(rustix::fs::fstatfs(opened.as_fd())?));
     match asked {
@@ -43,21 +45,22 @@ pub(crate) fn refusal(directory: &Dir) -> Option<String> {
             let kind = u64::try_from(found.f_type).unwrap_or(0);
             (!ALLOWED.contains(&kind)).then(|| {
                 format!(
-                    "its file system (type {kind:#x}) is not one that keeps promised space: ext4, XFS, tmpfs"
+                    "its file system (type {kind:#x}) does not keep allocated space: use ext4, XFS or tmpfs"
                 )
             })
         }
-        Err(error) => Some(format!("its file system cannot be asked: {error}")),
+        Err(error) => Some(format!("its file system cannot be examined: {error}")),
     }
 }
 
 /// What an earlier use of the ring left behind.
 #[derive(Debug, Default)]
-pub(crate) struct Opened {
+pub(crate) struct PreviousRing {
     pub(crate) salvaged: Salvaged,
-    /// Entries that were refused and that no record speaks of yet: how many, and the first and the last moment.
+    /// Entries that were refused and that no gap record covers yet: how many, and the times of the first and
+    /// the last.
     pub(crate) refused: Option<(u64, u64, u64)>,
-    /// What is to be said about it in app.log.
+    /// A message about it for app.log.
     pub(crate) remark: Option<String>,
     /// Whether the file can be used again as it is.
     reusable: bool,
@@ -67,57 +70,59 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 pub(crate) struct RingFile {
     pub(crate) queue: Queue<Map>,
-    /// Which file is mapped.
+    /// The file that is mapped.
     mapped: Mutex<FileStat>,
 }
 
 impl RingFile {
-    /// Reads what is left in the ring of this trail. Changes nothing, but for a file that is not its ring: that is put aside.
+    /// Reads what is left in this trail's ring. Changes nothing, except that a file that is not this trail's
+    /// ring is moved aside.
     ///
     /// # Errors
-    /// `is_storage` where the file cannot be read.
-    pub(crate) fn salvage(directory: &Dir, trail_id: [u8; 16]) -> Result<Opened> {
+    /// `is_storage` if the file cannot be read.
+    pub(crate) fn salvage(directory: &Dir, trail_id: [u8; 16]) -> Result<PreviousRing> {
         let path = directory.join(RING);
         let failed = |error| Error::storage("cannot read the journal's ring", &path, error);
         let mut file = match directory.open(RING, Access::READ) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PreviousRing::default()),
             Err(error) => return Err(failed(error)),
         };
         let len = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(CONTROL as u64).read_to_end(&mut bytes).map_err(failed)?;
-        let header = Wreck::new(&bytes).map(|wreck| *wreck.header());
+        let header = RingImage::new(&bytes).map(|image| *image.header());
         let Some(header) = header.filter(|header| header.trail_id == trail_id) else {
             let aside = directory
                 .set_aside(RING)
                 .map_err(|error| Error::storage("cannot put a foreign ring aside", &path, error))?;
             let remark =
-                format!("the journal's ring was not one of this trail; it is kept as {}", aside.display());
-            return Ok(Opened { remark: Some(remark), ..Opened::default() });
+                format!("the journal's ring belonged to another trail; it was moved to {}", aside.display());
+            return Ok(PreviousRing { remark: Some(remark), ..PreviousRing::default() });
         };
         let expected = CONTROL as u64 + header.capacity;
         let remark = (len != expected)
-            .then(|| format!("the journal's ring has {len} bytes instead of {expected}: somebody cut it"));
-        let mut left = Opened { remark, reusable: len == expected, ..Opened::default() };
-        if Wreck::new(&bytes).is_none_or(|wreck| !wreck.is_spent(is_this_boot(&header))) {
+            .then(|| format!("the journal's ring was truncated: it has {len} bytes instead of {expected}"));
+        let mut left = PreviousRing { remark, reusable: len == expected, ..PreviousRing::default() };
+        if RingImage::new(&bytes).is_none_or(|image| !image.is_drained(is_this_boot(&header))) {
             file.read_to_end(&mut bytes).map_err(failed)?;
         }
-        if let Some(wreck) = Wreck::new(&bytes) {
-            left.take_from(&wreck);
+        if let Some(image) = RingImage::new(&bytes) {
+            left.take_from(&image);
         }
         Ok(left)
     }
 
-    /// Begins anew behind everything an earlier use left; nothing of that is found again. The trail has so many lines.
+    /// Starts an empty ring at a position after everything an earlier use left, so that none of it is found
+    /// again. The trail has `lines` lines.
     ///
     /// # Errors
-    /// `is_storage` where the space cannot be had or the file cannot be mapped.
-    pub(crate) fn begin(
+    /// `is_storage` if there is not enough space or the file cannot be mapped.
+    pub(crate) fn initialize(
         directory: &Dir,
         capacity: u64,
         trail_id: [u8; 16],
-        left: &Opened,
+        left: &PreviousRing,
         lines: u64,
     ) -> Result<Self> {
         let failed = |what: &str, error: io::Error| Error::storage(what, directory.join(RING), error);
@@ -125,7 +130,7 @@ impl RingFile {
         let has_length =
             || directory.stat(RING).is_ok_and(|found| found.is_some_and(|found| found.len() == len));
         if !left.reusable || !has_length() {
-            make(directory, len).map_err(|error| failed("cannot make the journal's ring", error))?;
+            make(directory, len).map_err(|error| failed("cannot create the journal's ring", error))?;
         }
         let file = directory
             .open(RING, Access::READ_WRITE)
@@ -145,21 +150,21 @@ impl RingFile {
         Ok(Self { queue: Queue::new(map, capacity, salt), mapped: Mutex::new(mapped) })
     }
 
-    /// Whether the file that is mapped still has its name.
+    /// Whether the mapped file still has its name.
     pub(crate) fn is_named(&self, directory: &Dir) -> io::Result<bool> {
         let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(directory.stat(RING)?.is_some_and(|named| named.is_same(&mapped)))
     }
 
-    /// Goes on in a copy of the mapped file that has its name. Nobody may push or drain meanwhile.
+    /// Continues in a copy of the mapped file, which gets its name. No thread may push or drain meanwhile.
     pub(crate) fn restore(&self, directory: &Dir) -> io::Result<()> {
         let mut copy = directory.create(NEW_RING, true)?;
-        self.queue.for_each_stretch(|bytes| copy.write_all(bytes))?;
+        self.queue.for_each_chunk(|bytes| copy.write_all(bytes))?;
         copy.sync_all()?;
         if directory.stat(RING)?.is_some() {
             directory.set_aside(RING)?;
         }
-        directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
+        directory.rename_over(NEW_RING.as_ref(), RING.as_ref())?;
         directory.sync(AUDITX_DIR)?;
         let file = directory.open(RING, Access::READ_WRITE)?;
         self.queue.remap(&file)?;
@@ -170,7 +175,7 @@ impl RingFile {
     /// Removes a ring whose entries are durable in the trail.
     ///
     /// # Errors
-    /// `is_storage` where it cannot be removed.
+    /// `is_storage` if the file cannot be removed.
     pub(crate) fn remove(directory: &Dir) -> Result<()> {
         match directory.remove(RING) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -180,21 +185,21 @@ impl RingFile {
         }
     }
 
-    /// msync(2): afterwards nothing older is on the disk.
+    /// Calls msync(2): afterwards the disk holds nothing older.
     ///
     /// # Errors
-    /// `is_storage` where the disk refused.
+    /// `is_storage` if msync(2) failed.
     pub(crate) fn flush(&self) -> Result<()> {
         self.queue.flush().map_err(|error| Error::storage("cannot sync the journal's ring", RING, error))
     }
 }
 
-impl Opened {
-    fn take_from(&mut self, wreck: &Wreck<'_>) {
-        self.salvaged = wreck.salvage(is_this_boot(wreck.header()));
-        let count = wreck.refused(REFUSED);
+impl PreviousRing {
+    fn take_from(&mut self, image: &RingImage<'_>) {
+        self.salvaged = image.salvage(is_this_boot(image.header()));
+        let count = image.refused(REFUSED);
         self.refused =
-            (count > 0).then(|| (count, wreck.refused(REFUSED_FIRST), wreck.refused(REFUSED_LAST)));
+            (count > 0).then(|| (count, image.refused(REFUSED_FIRST), image.refused(REFUSED_LAST)));
     }
 }
 
@@ -202,7 +207,7 @@ pub(super) fn is_this_boot(header: &Header) -> bool {
     header.boot_id == boot_id() && header.boot_id != [0; 16]
 }
 
-/// Zeros beside its place first: a crash leaves the whole file or none.
+/// Creates the file under another name first: a crash leaves either the whole file or none.
 fn make(directory: &Dir, len: u64) -> io::Result<()> {
     const CHUNK: usize = 1 << 20;
     let mut file = directory.create(NEW_RING, true)?;
@@ -219,15 +224,16 @@ fn make(directory: &Dir, len: u64) -> io::Result<()> {
         file.sync_all()
     })();
     if let Err(error) = made {
-        // What little space there is belongs to somebody else.
+        // Gives the space back: the disk may be full.
         drop(directory.remove(NEW_RING));
         return Err(error);
     }
-    directory.take_place(NEW_RING.as_ref(), RING.as_ref())?;
+    directory.rename_over(NEW_RING.as_ref(), RING.as_ref())?;
     directory.sync(AUDITX_DIR)
 }
 
-/// Nothing to salvage, at a position that no record carries. Positions first: a header that is lost then costs nothing.
+/// Stores an empty ring at a position that no record carries. The positions come first, so that losing the
+/// header in a crash loses no entry.
 fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io::Result<()> {
     let position = position.to_ne_bytes();
     for word in [TAIL, HEAD] {
@@ -243,13 +249,13 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
     file.sync_data()
 }
 
-/// Which boot of this machine this is; zeros where nobody says.
+/// Returns the id of this boot of the machine, or zeros if it is unknown.
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     uuid::Uuid::try_parse(text.trim()).map(uuid::Uuid::into_bytes).unwrap_or_default()
 }
 
-/// Makes a ring look as after the machine was started again.
+/// Makes a ring look as it does after the machine was restarted.
 #[cfg(test)]
 pub(crate) fn of_another_boot(ring: &mut [u8]) {
     let header = Header::decode(ring).expect("a ring");

@@ -1,30 +1,32 @@
-//! How the ring's file is laid out. All numbers are in the machine's byte order: the file never leaves its machine.
+//! The layout of the ring's file. All numbers are in the machine's byte order: the file never leaves its
+//! machine.
 //!
 //! ```text
 //! page 0    +0x000  header: magic, version, capacity, salt, trail id, boot id, crc
-//!           +0x080  tail      reserved up to here, in bytes since the beginning of time; top bits: closed, poisoned, parked, paused
-//!           +0x100  head      released up to here
-//!           +0x108  lines     of the trail when head was there, or before
-//!           +0x180  refused   entries that were refused and that no gap record speaks of yet
+//!           +0x080  tail      end of the last reservation, in bytes since the ring began;
+//!                             top bits: closed, poisoned, parked, paused
+//!           +0x100  head      everything before it is released
+//!           +0x108  lines     of the trail when head had this value, or earlier
+//!           +0x180  refused   entries that were refused and that no gap record covers yet
 //!           +0x188  refused_first, refused_last   when, in microseconds since 1970
-//!           +0x198  refused_at   the position at which the first of them would have stood
+//!           +0x198  refused_at   the position the first of them would have had
 //! page 1…   records, 64-byte aligned, at 4096 + (position mod capacity)
 //!
 //! record    u64 position | state     CLAIMED 1, COMMITTED 2, PAD 3, CHECKED 4
-//!           u32 length, u32 crc      of salt, position, length and payload; only where CHECKED
-//!           payload, padded to 64
+//!           u32 length, u32 crc      of salt, position, length and payload; only if CHECKED
+//!           payload, padded to a multiple of 64
 //! ```
 
-/// Bytes before the records.
+/// Bytes of the control page, which precedes the records.
 pub(super) const CONTROL: usize = 4_096;
 pub(super) const CONTROL_WORDS: usize = CONTROL / WORD;
 
 pub(super) const WORD: usize = 8;
 
-/// Records begin at multiples of this: a cache line, and room for the state in a position's low bits.
+/// Records begin at multiples of this: a cache line, and enough for the state in a position's low bits.
 pub(super) const ALIGN: u64 = 64;
 
-/// Bytes of a record before its payload.
+/// Bytes of a record that precede its payload.
 pub(super) const RECORD_HEADER: u64 = 16;
 
 pub(super) const TAIL: usize = 0x080 / WORD;
@@ -35,36 +37,36 @@ pub(super) const REFUSED_FIRST: usize = 0x188 / WORD;
 pub(super) const REFUSED_LAST: usize = 0x190 / WORD;
 pub(super) const REFUSED_AT: usize = 0x198 / WORD;
 
-/// In `tail`: nothing is accepted any more.
+/// In `tail`: no more entries are accepted.
 pub(super) const CLOSED: u64 = 1 << 63;
-/// In `tail`: nothing is accepted any more, because the disk failed.
+/// In `tail`: no more entries are accepted, because the disk failed.
 pub(super) const POISONED: u64 = 1 << 62;
-/// In `tail`: the drain sleeps until it is woken, by whoever takes this bit away.
+/// In `tail`: the drain sleeps until the producer that clears this bit wakes it.
 pub(super) const PARKED: u64 = 1 << 61;
-/// In `tail`: nothing is accepted until the ring's file is in its place again.
+/// In `tail`: no entries are accepted until the ring's file has been restored.
 pub(super) const PAUSED: u64 = 1 << 60;
 pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED | PAUSED;
 
-/// In the low bits of a record's first word.
+/// States, in the low bits of a record's first word.
 pub(super) const CLAIMED: u64 = 1;
 pub(super) const COMMITTED: u64 = 2;
 pub(super) const PAD: u64 = 3;
-/// Committed, and its crc computed: by the drain, since only a power loss can tear a page, and nothing that a power loss could
-/// find on the disk has not been drained long before.
+/// Committed, and its crc computed. The drain computes it, since only a power loss can tear a page, and
+/// whatever a power loss can find on the disk was drained long before.
 pub(super) const CHECKED: u64 = 4;
 pub(super) const STATE: u64 = ALIGN - 1;
 
-/// The least a ring can have: several of the longest entries.
+/// The smallest capacity: room for several of the longest entries.
 pub(super) const MIN_CAPACITY: u64 = 256 * 1024;
-/// The most: a record's length must fit 32 bits, and nobody wants to replay more.
+/// The largest capacity: a record's length must fit 32 bits, and a larger ring would take too long to replay.
 pub(super) const MAX_CAPACITY: u64 = 1 << 30;
 
-/// Bytes a payload of this length takes in the ring.
+/// Returns how many bytes a payload of this length takes in the ring.
 pub(super) const fn record_size(len: usize) -> u64 {
     (RECORD_HEADER + len as u64).next_multiple_of(ALIGN)
 }
 
-/// A record's second word.
+/// Returns a record's second word.
 pub(super) const fn pack(len: u32, crc: u32) -> u64 {
     len as u64 | (crc as u64) << 32
 }
@@ -74,7 +76,7 @@ pub(super) const fn unpack(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// What a record's crc covers before its payload.
+/// Returns a hasher that has seen what a record's crc covers before its payload.
 pub(super) fn seeded(salt: u64, position: u64, len: u32) -> crc32fast::Hasher {
     let mut seed = [0; 20];
     seed[..8].copy_from_slice(&salt.to_ne_bytes());
@@ -89,13 +91,13 @@ pub(super) const HEADER_LEN: usize = 96;
 const MAGIC: [u8; 16] = *b"auditx ring\r\n\x1a\n\0";
 const VERSION: u64 = 1;
 
-/// What the first bytes of the file say. Written when nobody else uses it.
+/// The first bytes of the file. Written while no other thread or process uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) capacity: u64,
     pub(super) salt: u64,
     pub(super) trail_id: [u8; 16],
-    /// Which boot of the machine the ring was last used in.
+    /// The boot of the machine in which the ring was last used.
     pub(super) boot_id: [u8; 16],
 }
 
@@ -113,7 +115,7 @@ impl Header {
         bytes
     }
 
-    /// None where the bytes are not such a header.
+    /// Returns `None` if the bytes are not such a header.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER_LEN)?;
         let number = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
@@ -129,7 +131,7 @@ impl Header {
     }
 }
 
-/// Whether a ring can have so many bytes.
+/// Whether a ring can have this capacity.
 pub(crate) fn is_capacity(capacity: u64) -> bool {
     capacity.is_power_of_two() && (MIN_CAPACITY..=MAX_CAPACITY).contains(&capacity)
 }
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_reads_back_and_any_changed_bit_of_it_does_not() {
+    fn a_header_with_a_changed_bit_is_not_decoded() {
         let header = Header { capacity: 1 << 20, salt: 7, trail_id: [3; 16], boot_id: [4; 16] };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Some(header));

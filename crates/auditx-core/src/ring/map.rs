@@ -1,4 +1,5 @@
-//! The ring's file in memory, and how a forked child is told from its parent. All unsafe code of the ring is here.
+//! The ring's file in memory, and the test that tells a forked child from its parent. All unsafe code of the
+//! ring is here.
 
 #![expect(unsafe_code, reason = "mapped memory is reached through pointers")]
 
@@ -11,34 +12,34 @@ use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use super::layout::WORD;
 use super::word::Memory;
 
-/// A mapped file whose blocks are all allocated, shared with the kernel and with nobody else.
+/// A mapped file whose blocks are all allocated. Within this process only the ring uses the mapping.
 #[derive(Debug)]
 pub(crate) struct Map {
     map: MmapRaw,
-    parent: Parent,
+    fork_guard: ForkGuard,
 }
 
 impl Map {
-    /// Maps the first `len` bytes of a file that has at least as many.
+    /// Maps the first `len` bytes of a file that is at least that long.
     pub(super) fn new(file: &File, len: usize) -> io::Result<Self> {
         let map = MmapOptions::new().len(len).map_raw(file)?;
-        Ok(Self { map, parent: Parent::new()? })
+        Ok(Self { map, fork_guard: ForkGuard::new()? })
     }
 
-    /// Whether this process mapped it, and not one that was forked off it: there nobody drains the ring.
+    /// Whether this process created the mapping. False in a forked child, in which no thread drains the ring.
     #[inline]
-    pub(crate) fn is_ours(&self) -> bool {
-        self.parent.is_us()
+    pub(crate) fn is_owner(&self) -> bool {
+        self.fork_guard.is_this_process()
     }
 
-    /// Makes every page writable now, so that callers do not wait for page faults later.
+    /// Makes every page writable now, so that producers do not wait for page faults later.
     pub(crate) fn populate(&self) {
-        // Kernels before 5.14 do not know this advice; the pages are then made ready when they are touched.
+        // Kernels before 5.14 do not know this advice; each page is then made ready when it is first touched.
         #[cfg(target_os = "linux")]
         drop(self.map.advise(memmap2::Advice::PopulateWrite));
     }
 
-    /// Maps another file in the place of this one, at the same address. The file must be at least as long.
+    /// Replaces the mapped file by another one, at the same address. The file must be at least as long.
     #[cfg(target_os = "linux")]
     pub(super) fn remap(&self, file: &File) -> io::Result<()> {
         use rustix::mm::{MapFlags, ProtFlags, mmap};
@@ -47,9 +48,11 @@ impl Map {
         }
         let (address, len) = (self.map.as_mut_ptr().cast(), self.map.len());
         let flags = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: the range is this mapping's own, which stays mapped: MAP_FIXED replaces its pages in one step, and the kernel
-        // makes an access that comes in between wait. The words reached through `words` keep their addresses, and every bit
-        // pattern is a valid AtomicU64. Dropping `map` unmaps the range as before.
+        // SAFETY: MAP_FIXED must hit no mapping but this one. Address and length are those of `self.map`,
+        // which stays mapped while `self` lives, so the range is exactly its own. References to the words
+        // stay valid: the kernel replaces the pages in one step, an access in between waits, addresses do not
+        // change, and every bit pattern is a valid AtomicU64. The new file is at least as long (checked
+        // above), so no access goes beyond its end. Dropping `map` unmaps the range as before.
         unsafe { mmap(address, len, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0) }?;
         self.populate();
         Ok(())
@@ -60,7 +63,7 @@ impl Map {
         Err(io::Error::other("a ring is only used on Linux"))
     }
 
-    /// msync(2): afterwards the file on disk is what the memory was.
+    /// Calls msync(2): afterwards the file on disk holds what the memory held.
     pub(super) fn flush(&self) -> io::Result<()> {
         self.map.flush()
     }
@@ -71,44 +74,50 @@ impl Memory for Map {
 
     #[inline]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping begins at a page and is `len` bytes long for as long as `self` lives; every bit pattern is a
-        // valid AtomicU64; all code of this process reaches the memory through these atomics only. The file is private to
-        // this user and locked by us; whoever writes to it all the same writes to memory that may change at any time, which
-        // is what an atomic allows.
+        // SAFETY: the pointer must be aligned and point to `len / WORD` initialized words that are only
+        // written through atomics while the slice lives. The mapping begins at a page and is `len` bytes long
+        // while `self` lives; every bit pattern is a valid AtomicU64; this process reaches the memory through
+        // these atomics only. The file is private to this user and locked by the writer; a program that
+        // writes to it all the same changes memory that may change at any time, which is what an atomic
+        // allows.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.map.len() / WORD) }
     }
 }
 
-/// A page that the kernel empties in a forked child (madvise(2), MADV_WIPEONFORK): asking it costs one load.
+/// A page that the kernel zeroes in a forked child (madvise(2), MADV_WIPEONFORK): asking it costs one load.
 #[derive(Debug)]
-struct Parent {
+struct ForkGuard {
     page: MmapRaw,
 }
 
-impl Parent {
+impl ForkGuard {
     fn new() -> io::Result<Self> {
         let page = MmapRaw::from(MmapMut::map_anon(WORD)?);
         #[cfg(target_os = "linux")]
         {
             use rustix::mm::{Advice, madvise};
-            // SAFETY: the page is ours and holds nothing yet.
+            // SAFETY: the advice must not destroy memory that others rely on. The page was mapped in the line
+            // above, nothing else refers to it, and it holds nothing yet; the advice takes effect only in a
+            // child.
             let advised = unsafe { madvise(page.as_mut_ptr().cast(), page.len(), Advice::LinuxWipeOnFork) };
-            // Kernels before 4.14 do not know this advice: there a child is not told from its parent.
+            // Kernels before 4.14 do not know this advice: there a child cannot be told from its parent.
             advised.unwrap_or(());
         }
-        let parent = Self { page };
-        parent.word().store(1, Ordering::Relaxed);
-        Ok(parent)
+        let guard = Self { page };
+        guard.word().store(1, Ordering::Relaxed);
+        Ok(guard)
     }
 
     #[inline]
-    fn is_us(&self) -> bool {
+    fn is_this_process(&self) -> bool {
         self.word().load(Ordering::Relaxed) == 1
     }
 
     #[inline]
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: the page is ours alone, aligned, and lives as long as `self`.
+        // SAFETY: the pointer must be aligned and point to a live, initialized word that is only written
+        // through atomics. The anonymous page was zeroed, begins at a page boundary, belongs to `self` alone
+        // and lives as long as `self`.
         unsafe { &*self.page.as_ptr().cast() }
     }
 }

@@ -1,7 +1,9 @@
-//! What a ring that nobody uses any more still holds: the accepted entries that were never released.
+//! Reads the accepted entries that were never released from the bytes of a ring that no process uses any
+//! more.
 //!
-//! Comes in: the file's bytes, whatever became of them. Goes out: whole entries in the order of their positions. It invents
-//! nothing: what does not carry its own position is no entry, nor, after a power loss, what does not carry its crc.
+//! The file may be in any state. Whole entries are returned in the order of their positions, and nothing is
+//! invented: a record that does not carry its own position is no entry, nor, after a power loss, one whose
+//! crc does not match.
 
 use std::ops::Range;
 
@@ -10,25 +12,25 @@ use super::layout::{
     REFUSED, STATE, TAIL, WORD, record_size, seeded, unpack,
 };
 
-/// Positions count bytes: no ring gets there in a thousand years.
+/// Positions count bytes: no ring reaches this one in a thousand years.
 const LAST_POSITION: u64 = 1 << 60;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Salvaged {
     /// Their bytes, in order.
     pub(crate) entries: Vec<Vec<u8>>,
-    /// Beyond every position that any record carries.
+    /// A position after every one that any record carries.
     pub(crate) end: u64,
-    /// Where any of them stands in the trail, it is in no line before this one.
+    /// No line of the trail before this one holds any of them.
     pub(crate) lines: u64,
 }
 
-pub(super) struct Wreck<'b> {
+pub(super) struct RingImage<'b> {
     header: Header,
     bytes: &'b [u8],
 }
 
-/// One record that is what it says.
+/// One valid record.
 struct Record<'b> {
     state: u64,
     /// Bytes up to the next record.
@@ -36,8 +38,8 @@ struct Record<'b> {
     payload: &'b [u8],
 }
 
-impl<'b> Wreck<'b> {
-    /// None where the bytes do not begin with a header.
+impl<'b> RingImage<'b> {
+    /// Returns `None` if the bytes do not begin with a header.
     pub(super) fn new(bytes: &'b [u8]) -> Option<Self> {
         Some(Self { header: Header::decode(bytes)?, bytes })
     }
@@ -62,9 +64,10 @@ impl<'b> Wreck<'b> {
         self.word(word * WORD).unwrap_or(0)
     }
 
-    /// Whether the control page alone says that nothing is left: nothing is reserved that was not released, and the page is no
-    /// older than the rest. Closing marks it last of all; in the same boot the kernel has no other.
-    pub(super) fn is_spent(&self, same_boot: bool) -> bool {
+    /// Whether the control page alone shows that nothing is left: everything reserved was released, and the
+    /// page is no older than the rest. That holds if closing marked it, which is its last change, or in the
+    /// same boot, in which the kernel has no other version of it.
+    pub(super) fn is_drained(&self, same_boot: bool) -> bool {
         let is_closed = self.word(TAIL * WORD).is_some_and(|tail| tail & CLOSED != 0);
         (same_boot || is_closed)
             && self.control(HEAD).is_some()
@@ -72,10 +75,10 @@ impl<'b> Wreck<'b> {
             && self.refused(REFUSED) == 0
     }
 
-    /// Everything that a ring nobody uses any more holds.
+    /// Returns all accepted entries that were not released.
     pub(super) fn salvage(&self, same_boot: bool) -> Salvaged {
-        if self.is_spent(same_boot) {
-            self.nothing()
+        if self.is_drained(same_boot) {
+            self.without_entries()
         } else if same_boot {
             self.walk()
         } else {
@@ -83,29 +86,29 @@ impl<'b> Wreck<'b> {
         }
     }
 
-    /// Where in the file the bytes are that were reserved and not released: up to two stretches of whole records' places. None where
-    /// the two positions do not belong together.
-    pub(super) fn held(&self) -> Option<Vec<Range<usize>>> {
+    /// Returns where in the file the reserved and unreleased bytes are: up to two ranges of whole records.
+    /// `None` if the two positions contradict each other.
+    pub(super) fn unreleased(&self) -> Option<Vec<Range<usize>>> {
         let (head, tail) = (self.control(HEAD)?, self.control(TAIL)?);
-        let held = tail.checked_sub(head).filter(|held| *held <= self.header.capacity)?;
+        let unreleased = tail.checked_sub(head).filter(|unreleased| *unreleased <= self.header.capacity)?;
         if head % ALIGN != 0 || tail % ALIGN != 0 {
             return None;
         }
         let to_wrap = self.header.capacity - (head & (self.header.capacity - 1));
-        let stretches = [(head, held.min(to_wrap)), (head + to_wrap, held.saturating_sub(to_wrap))];
-        let places = stretches.into_iter().filter(|(_, len)| *len > 0);
-        places
+        let ranges = [(head, unreleased.min(to_wrap)), (head + to_wrap, unreleased.saturating_sub(to_wrap))];
+        let ranges = ranges.into_iter().filter(|(_, len)| *len > 0);
+        ranges
             .map(|(at, len)| Some(self.index_of(at)..self.index_of(at) + usize::try_from(len).ok()?))
             .collect()
     }
 
-    /// What a spent one leaves.
-    pub(super) fn nothing(&self) -> Salvaged {
+    /// Returns what a ring without unreleased entries leaves.
+    pub(super) fn without_entries(&self) -> Salvaged {
         let end = self.control(TAIL).unwrap_or(0).next_multiple_of(ALIGN);
         Salvaged { entries: Vec::new(), end, lines: self.lines() }
     }
 
-    /// After the death of a process: every record between head and tail is there, or was never finished.
+    /// Used after the death of a process: every record between head and tail is there, or was never finished.
     pub(super) fn walk(&self) -> Salvaged {
         let (Some(head), Some(tail)) = (self.control(HEAD), self.control(TAIL)) else { return self.scan() };
         if !(head..=head + self.header.capacity).contains(&tail) || head % ALIGN != 0 {
@@ -115,11 +118,12 @@ impl<'b> Wreck<'b> {
         let mut at = head;
         while at < tail {
             let Some(record) = self.record(at).filter(|record| at + record.size <= tail) else {
-                // A thread died between reserving and claiming: what follows was accepted all the same.
+                // A thread died between reserving and claiming; the entries after it were accepted all the
+                // same.
                 at += ALIGN;
                 continue;
             };
-            // The memory is the one it was committed in: without a crc it is whole all the same.
+            // No power was lost, so the memory is what was committed, and the crc is not needed.
             if matches!(record.state, COMMITTED | CHECKED) {
                 entries.push(record.payload.to_vec());
             }
@@ -128,7 +132,7 @@ impl<'b> Wreck<'b> {
         Salvaged { entries, end: tail.next_multiple_of(ALIGN), lines: self.lines() }
     }
 
-    /// After a power loss: some pages are older than others, those of head and tail too.
+    /// Used after a power loss: some pages are older than others, those of head and tail included.
     pub(super) fn scan(&self) -> Salvaged {
         let head = self.control(HEAD).unwrap_or(0);
         let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! One word of shared memory. A trait, so that the same protocol runs on mapped memory, on the heap and in loom.
+//! One word of shared memory, as a trait, so that the same protocol runs on mapped memory, on the heap and in
+//! loom.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,10 +58,10 @@ word!(AtomicU64);
 #[cfg(test)]
 word!(loom::sync::atomic::AtomicU64);
 
-/// Words that several threads share: the control page, and behind it the records.
+/// Words that several threads share: the control page, followed by the records.
 pub(crate) trait Memory: Send + Sync {
     type Word: Word;
-    /// All words, those of the control page first.
+    /// Returns all words, those of the control page first.
     fn words(&self) -> &[Self::Word];
 }
 

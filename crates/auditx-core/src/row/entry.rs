@@ -1,5 +1,5 @@
-//! What a line says, as a value of its own. [`Row`] alone decides whether a line is an entry: this never
-//! fails.
+//! Conversion of a [`Row`] into a [`StoredEntry`]. It never fails: only [`Row`] decides whether a line is an
+//! entry.
 
 use serde_json::{Map, Value};
 
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, StoredEntry};
 
 impl Row<'_> {
-    /// All that the line says. Absent values are empty. Costs an allocation for each field that is there.
+    /// Returns all fields of the line. Absent values are empty. Costs one allocation per present field.
     ///
-    /// An amount of more than 64 characters, and a status beyond 65535, are left out. Within the free values
-    /// a number that `f64` cannot hold is text.
+    /// An amount of more than 64 characters and a status above 65535 are left out. In free-form values, a
+    /// number that `f64` cannot represent becomes text.
     #[must_use]
     pub fn entry(&self) -> StoredEntry {
         let text = |field| self.text(field).into_owned();
@@ -63,10 +63,10 @@ impl Row<'_> {
 }
 
 impl RecordedEntry<'_> {
-    /// What it says. Costs one walk over the line and an allocation for each field.
+    /// Parses the line. Costs one pass over it and an allocation per field.
     ///
     /// # Errors
-    /// `is_corrupt` where the line is not an entry.
+    /// `is_corrupt` if the line is not an entry.
     pub fn parse(&self) -> Result<StoredEntry> {
         let row = Row::read_text(self.line()).map_err(|why| {
             Error::corrupt(format!("line {} is not an entry", self.seq())).with_seq(self.seq()).because(why)
@@ -75,12 +75,12 @@ impl RecordedEntry<'_> {
     }
 }
 
-/// Of text that was walked before.
+/// Parses a value that [`Row`] has validated.
 fn value(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|_| tolerant(Json::of(json)))
 }
 
-/// The same where a number is none that serde_json can hold.
+/// The fallback if a number is out of range for `serde_json`.
 fn tolerant(json: Json<'_>) -> Value {
     match json {
         Json::Null => Value::Null,
@@ -111,23 +111,23 @@ mod tests {
         for field in Field::ALL.into_iter().filter(|field| field.kind() == super::super::FieldKind::Text) {
             line += &format!(",\"{0}\":\"{0}\\u00e9\"", field.name());
         }
-        line += r#","amount":1250000.10,"old_values":{"a":[1]},"new_values":null,"metadata":{"b":"c"},"status":404,"success":true,"auditx":{"kind":"open"}}"#;
+        line += r#","amount":1250000.10,"old_values":{"a":[1]},"new_values":null,"metadata":{"b":"c"},"#;
+        line += r#""status":404,"success":true,"auditx":{"kind":"open"}}"#;
         let entry = entry(&line);
         let texts = [&entry.id, &entry.timestamp, &entry.on_behalf_of, &entry.endpoint, &entry.erased];
         assert_eq!(texts, ["idé", "timestampé", "on_behalf_ofé", "endpointé", "erasedé"]);
         assert_eq!((entry.seq, entry.status, entry.success), (7, Some(404), true));
         assert_eq!(entry.amount.unwrap().to_string(), "1250000.10");
         let values = serde_json::json!([{"a": [1]}, null, {"b": "c"}, {"kind": "open"}]);
-        let own = entry.control_record.unwrap();
-        assert_eq!(values, serde_json::json!([entry.old_values, entry.new_values, entry.metadata, own]));
+        let record = entry.control_record.unwrap();
+        assert_eq!(values, serde_json::json!([entry.old_values, entry.new_values, entry.metadata, record]));
     }
 
     #[test]
-    fn what_no_type_can_hold_is_left_out_or_text_and_the_line_is_an_entry_still() {
+    fn out_of_range_values_are_left_out_or_kept_as_text() {
         let long = "9".repeat(65);
-        let line = format!(
-            r#"{{"seq":7,"amount":{long},"old_values":{{"x":1e400,"y":[1,-1e999],"z":"\u0041"}},"status":70000}}"#
-        );
+        let values = r#"{"x":1e400,"y":[1,-1e999],"z":"\u0041"}"#;
+        let line = format!(r#"{{"seq":7,"amount":{long},"old_values":{values},"status":70000}}"#);
         let entry = entry(&line);
         assert_eq!((entry.amount, entry.status), (None, None));
         assert_eq!(entry.old_values, serde_json::json!({"x": "1e400", "y": [1, "-1e999"], "z": "A"}));

@@ -1,9 +1,9 @@
-//! The names that stand at the top level of a line.
+//! The top-level fields of a line.
 
 /// A field of an entry; docs/FORMAT.md says what each holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the names are the line's, described in docs/FORMAT.md")]
+#[expect(missing_docs, reason = "the names of a line's fields, described in docs/FORMAT.md")]
 pub enum Field {
     Seq,
     Id,
@@ -37,20 +37,20 @@ pub enum Field {
     Auditx,
 }
 
-/// What JSON type a field's value has.
+/// The JSON type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are JSON's")]
+#[expect(missing_docs, reason = "the JSON types")]
 pub enum FieldKind {
     Text,
     Number,
     Bool,
     Object,
-    /// Whatever the application stored.
+    /// Any value that the application stored.
     Any,
 }
 
 impl Field {
-    /// All of them, in the order of the line.
+    /// All fields, in the order of the format.
     pub const ALL: [Self; 30] = [
         Self::Seq,
         Self::Id,
@@ -86,7 +86,7 @@ impl Field {
 
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// Its name in the line.
+    /// Returns the name of the field in a line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ impl Field {
         }
     }
 
-    /// The field of this name in a line.
+    /// Returns the field with this name.
     #[must_use]
     #[inline]
     pub fn named(name: &[u8]) -> Option<Self> {
@@ -162,7 +162,7 @@ impl Field {
         })
     }
 
-    /// What JSON type its value has.
+    /// Returns the JSON type of the field's value.
     #[must_use]
     #[inline]
     pub fn kind(self) -> FieldKind {
@@ -181,10 +181,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_is_found_by_its_name_and_stands_at_its_number() {
-        for (place, field) in Field::ALL.into_iter().enumerate() {
+    fn every_field_is_found_by_its_name() {
+        for (index, field) in Field::ALL.into_iter().enumerate() {
             assert_eq!(Field::named(field.name().as_bytes()), Some(field));
-            assert_eq!(field as usize, place);
+            assert_eq!(field as usize, index);
         }
         assert_eq!(Field::named(b"users"), None);
     }

@@ -1,6 +1,8 @@
-//! JSON text, walked without building anything: what a scanner of gigabytes can afford for each line.
+//! JSON values as slices of their text. Nothing is allocated, which keeps scanning gigabytes of lines
+//! affordable.
 //!
-//! Strict as RFC 8259 has it. Text that was walked once is known to be JSON, and is looked at again without checks.
+//! The scanner is strict (RFC 8259). Text that was scanned once is known to be valid, and is then read again
+//! without checks.
 
 mod plain;
 mod walker;
@@ -8,18 +10,18 @@ mod walker;
 use std::borrow::Cow;
 
 pub(super) use plain::{is_plain, next_quote};
-pub(super) use walker::{Walker, Wrong};
+pub(super) use walker::{SyntaxError, Walker};
 
-/// A value within text that was walked before.
+/// A value in text that has been validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Json<'t> {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// Its digits as they stand.
+    /// The digits as written.
     Number(&'t str),
-    /// What stands between the quotation marks, escapes as they are; see [`Json::text`].
+    /// The text between the quotation marks, with its escapes; see [`Json::text`].
     Text(&'t str),
     /// With its brackets; see [`Json::members`].
     Object(&'t str),
@@ -28,7 +30,7 @@ pub enum Json<'t> {
 }
 
 impl<'t> Json<'t> {
-    /// Reads text that holds one JSON value. `None` for any other text.
+    /// Parses text that consists of one JSON value. `None` for any other text.
     pub(crate) fn read(text: &'t str) -> Option<Self> {
         let mut walker = Walker::new(text);
         let (begin, end) = walker.value(0).ok()?;
@@ -36,7 +38,7 @@ impl<'t> Json<'t> {
         (walker.at == text.len()).then(|| Self::of(&text[begin..end]))
     }
 
-    /// Of text that was walked.
+    /// Creates a value from validated text.
     pub(crate) fn of(text: &'t str) -> Self {
         match text.as_bytes().first() {
             Some(b'"') => Self::Text(&text[1..text.len() - 1]),
@@ -49,7 +51,8 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// What it says in words: text without its escapes, numbers and literals as they stand; none of objects and arrays.
+    /// Returns the value as text: strings without escapes, numbers and literals as written; `None` for
+    /// objects and arrays.
     #[must_use]
     pub fn text(self) -> Option<Cow<'t, str>> {
         match self {
@@ -62,19 +65,19 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// The members of an object in their order; none of anything else.
+    /// Iterates over the members of an object in order; empty for any other value.
     pub fn members(self) -> impl Iterator<Item = (Cow<'t, str>, Json<'t>)> {
         let inner = if let Self::Object(text) = self { inside(text) } else { Walker::new("") };
         Parts { walker: inner, is_object: true }.map(|(key, value)| (unescaped(key), value))
     }
 
-    /// The items of an array; none of anything else.
+    /// Iterates over the items of an array; empty for any other value.
     pub fn items(self) -> impl Iterator<Item = Json<'t>> {
         let inner = if let Self::Array(text) = self { inside(text) } else { Walker::new("") };
         Parts { walker: inner, is_object: false }.map(|(_, value)| value)
     }
 
-    /// The member of this name; the last, where several have it.
+    /// Returns the member with this name; the last one if there are several.
     #[must_use]
     pub fn member(self, name: &str) -> Option<Json<'t>> {
         self.members().filter(|(key, _)| key == name).last().map(|(_, value)| value)
@@ -108,7 +111,7 @@ impl<'t> Iterator for Parts<'t> {
     }
 }
 
-/// What stands between the quotation marks of JSON text, without its escapes.
+/// Resolves the escapes in the text between the quotation marks of a JSON string.
 ///
 /// ```
 /// assert_eq!(auditx_core::unescaped(r"caf\u00e9"), "café");
@@ -118,7 +121,7 @@ pub fn unescaped(raw: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }
-    // What was walked is a JSON string.
+    // The text is a validated JSON string, so parsing succeeds.
     serde_json::from_str(&format!("\"{raw}\"")).map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
@@ -127,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_read_without_their_escapes_and_the_last_of_a_name_counts() {
+    fn members_are_unescaped_and_the_last_duplicate_wins() {
         let json = Json::of(r#"{"a":1, "b\n":"x\u0041", "n": {"a":[true,null,"t"]}, "a":2}"#);
         let keys: Vec<_> = json.members().map(|(key, _)| key.into_owned()).collect();
         assert_eq!(keys, ["a", "b\n", "n", "a"]);

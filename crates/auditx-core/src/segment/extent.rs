@@ -1,4 +1,4 @@
-//! How much of a trail lies behind a line.
+//! The size of the part of a trail that begins at a given line.
 
 use std::fs::File;
 use std::io::{self, BufRead, Seek, SeekFrom};
@@ -9,13 +9,13 @@ use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
 
-/// The bytes that this line and those behind it take on the disk, newlines included. A compressed segment counts as it is, and whole
-/// where the line is in it.
+/// Returns the number of bytes of this line and all later ones on disk, newlines included. A compressed
+/// segment counts with its compressed size, and as a whole if it contains the line.
 ///
-/// Costs a listing, the length of each later file, and a search in one.
+/// Costs one listing, the length of each later file, and a search in one file.
 ///
 /// # Errors
-/// `is_storage` where the directory or a file cannot be read.
+/// `is_storage` if the directory or a file cannot be read.
 pub fn bytes_from(directory: impl Into<Dir>, seq: u64) -> Result<u64> {
     let directory = &directory.into();
     let mut files: Vec<_> = sealed_segments(directory)?
@@ -23,13 +23,13 @@ pub fn bytes_from(directory: impl Into<Dir>, seq: u64) -> Result<u64> {
         .map(|sealed| (sealed.first_seq, sealed.compressed, sealed.name()))
         .collect();
     if let Some(first_seq) = first_seq_of(directory, ACTIVE)? {
-        // It may have been sealed since the others were listed.
+        // The active segment may have been sealed since the listing.
         files.retain(|(sealed, ..)| *sealed < first_seq);
         files.push((first_seq, false, ACTIVE.to_owned()));
     }
-    let holding = files.partition_point(|(first_seq, ..)| *first_seq <= seq).saturating_sub(1);
+    let first = files.partition_point(|(first_seq, ..)| *first_seq <= seq).saturating_sub(1);
     let mut sum = 0;
-    for (first_seq, compressed, name) in &files[holding.min(files.len())..] {
+    for (first_seq, compressed, name) in &files[first.min(files.len())..] {
         let measured = directory.open(name, Access::READ).and_then(|file| {
             let len = file.metadata()?.len();
             let before = if *compressed || *first_seq >= seq { 0 } else { offset_of(file, seq)? };
@@ -37,7 +37,7 @@ pub fn bytes_from(directory: impl Into<Dir>, seq: u64) -> Result<u64> {
         });
         match measured {
             Ok(bytes) => sum += bytes,
-            // Compressed or retired just now: the next call sees it.
+            // Compressed or retired since the listing; the next call sees the change.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 return Err(Error::storage("cannot measure a segment", directory.join(name), error));
@@ -47,7 +47,7 @@ pub fn bytes_from(directory: impl Into<Dir>, seq: u64) -> Result<u64> {
     Ok(sum)
 }
 
-/// Where in a plain segment the line begins, or the first behind it; the end where there is none.
+/// Returns the offset of line `seq` or the first later one in a plain segment; its end if there is none.
 fn offset_of(mut file: File, seq: u64) -> io::Result<u64> {
     let mut offset = offset_before(&file, seq)?;
     file.seek(SeekFrom::Start(offset))?;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_a_line_is_measured_across_files() {
+    fn the_bytes_from_a_line_on_are_counted_across_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         assert_eq!(bytes_from(path, 0).unwrap(), 0);
@@ -83,12 +83,12 @@ mod tests {
         fs::write(path.join(ACTIVE), lines(3_000..3_005)).unwrap();
         let plain = |from: u64| lines(from..3_005).len() as u64;
         assert_eq!(bytes_from(path, 0).unwrap(), plain(10) + 70);
-        assert_eq!(bytes_from(path, 9).unwrap(), plain(10) + 70, "a compressed one counts whole");
+        assert_eq!(bytes_from(path, 9).unwrap(), plain(10) + 70, "a compressed segment counts as a whole");
         for seq in [10, 11, 1_234, 2_999, 3_000, 3_004] {
             assert_eq!(bytes_from(path, seq).unwrap(), plain(seq), "line {seq}");
         }
         assert_eq!(bytes_from(path, 3_005).unwrap(), 0);
-        // What was retired does not count.
+        // Retired segments do not count.
         fs::remove_file(path.join(sealed_name(0) + ".zst")).unwrap();
         assert_eq!(bytes_from(path, 0).unwrap(), plain(10));
     }

@@ -1,9 +1,10 @@
-//! The skip index of a sealed segment, `.auditx/index/<first seq>.idx`: which stretches of it can hold lines of which time, so
-//! that a query for one hour of a month reads one hour.
+//! The skip index of a sealed segment, `.auditx/index/<first seq>.idx`. It states which blocks of the segment
+//! can contain lines of a given time, so that a query for one hour of a month reads one hour.
 //!
-//! An index says of lines that they are not there, so it must not be believed because it is there. The writer records its
-//! SHA-256 in an `indexed` control record of the trail, and the file carries a copy of that line. A reader uses the index
-//! only if the hash of that line is in the signed tree. Lines whose time is in doubt may have any time.
+//! An index claims that lines are absent, so its mere existence must not be trusted. The writer records its
+//! SHA-256 in an `indexed` control record of the trail, and the file carries a copy of that line. A reader
+//! uses the index only if the leaf hash of that line is in the signed tree. Lines whose time is unknown are
+//! treated as having any time.
 
 mod extent;
 mod codec;
@@ -27,30 +28,30 @@ pub(crate) use extent::Extent;
 pub use keys::IndexKey;
 use keys::KeyFilter;
 
-/// Where they are, in the trail's directory.
+/// The directory of the indexes, relative to the trail's directory.
 pub(crate) const INDEX_DIR: &str = ".auditx/index";
 
-/// The longest file that is read: an index of some 25 gigabytes of text.
-const MOST_BYTES: u64 = 256 << 20;
+/// The largest index file that is read, enough for some 25 gigabytes of text.
+const MAX_BYTES: u64 = 256 << 20;
 
-/// From the earliest moment to the latest, both included, in microseconds since 1970.
+/// The earliest and the latest time of some lines, both inclusive, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeRange {
-    /// The smallest timestamp; `i64::MIN` where a time could not be read.
+    /// The smallest timestamp; `i64::MIN` if a time could not be read.
     pub min: i64,
-    /// The largest timestamp; `i64::MAX` where a time could not be read.
+    /// The largest timestamp; `i64::MAX` if a time could not be read.
     pub max: i64,
 }
 
 impl TimeRange {
-    /// Of lines of which any may have any time.
+    /// The range of lines that may have any time.
     pub const UNBOUNDED: Self = Self { min: i64::MIN, max: i64::MAX };
 
-    /// Of no line: everything that is included widens it.
-    const NOTHING: Self = Self { min: i64::MAX, max: i64::MIN };
+    /// The range of no lines. Including any range yields that range.
+    const EMPTY: Self = Self { min: i64::MAX, max: i64::MIN };
 
-    /// Of an entry; any, where its time cannot be read.
+    /// Returns the range of one entry; unbounded if its time cannot be read.
     fn of(row: &Row<'_>) -> Self {
         let time = Moment::parse(&row.text(Field::Timestamp)).map(Moment::micros);
         time.map_or(Self::UNBOUNDED, |time| Self { min: time, max: time })
@@ -66,7 +67,8 @@ impl TimeRange {
         self.min <= self.max && !is_half_open
     }
 
-    /// Whether a line from `since` on and before `until` may be among them; a limit that is none is no limit.
+    /// Returns whether the range may contain a time at or after `since` and before `until`. `None` means no
+    /// limit.
     #[must_use]
     pub fn may_hold(self, since: Option<i64>, until: Option<i64>) -> bool {
         self == Self::UNBOUNDED
@@ -74,35 +76,35 @@ impl TimeRange {
     }
 }
 
-/// A stretch of whole lines of a segment, about 256 KiB of them.
+/// A block of whole lines of a segment, about 256 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexBlock {
-    /// Where it begins in the segment's plain text, in bytes.
+    /// Its byte offset in the uncompressed text of the segment.
     pub offset: u64,
     /// Its length in bytes.
     pub len: u32,
-    /// How many lines it has; at least one.
+    /// The number of its lines, at least one.
     pub lines: u32,
-    /// When its lines were recorded, as they say.
+    /// The range of its lines' timestamps.
     pub times: TimeRange,
     /// CRC-32 (IEEE) of its bytes.
     pub crc: u32,
-    /// How many of its lines are no entries. Nothing is known of what they hold.
+    /// The number of its lines that are not entries. Their contents are unknown.
     pub unreadable: u32,
-    /// What identifies its entries.
+    /// The filter of its entries' identifying values.
     keys: KeyFilter,
 }
 
 impl IndexBlock {
-    /// Whether a line of it may be an entry with this value.
+    /// Returns whether a line of the block may be an entry with this value.
     #[must_use]
     pub fn may_hold(&self, key: IndexKey) -> bool {
         self.unreadable > 0 || self.keys.may_hold(key.0)
     }
 }
 
-/// Which block of a sealed segment holds lines of which time.
+/// Maps times and identifying values to the blocks of a sealed segment.
 ///
 /// ```
 /// use auditx_core::SegmentIndex;
@@ -119,20 +121,21 @@ pub struct SegmentIndex {
     extent: Extent,
     times: TimeRange,
     blocks: Vec<IndexBlock>,
-    /// The line of the trail that names this index; empty before it was recorded.
+    /// The `indexed` control record of this index; empty until it is recorded.
     record: Vec<u8>,
 }
 
 impl SegmentIndex {
-    /// The index of this segment in the trail's directory; none where there is none. Files of any owner are read: an auditor
-    /// reads what a service wrote.
+    /// Reads the index of this segment, or returns `None` if there is none. The file may have any owner,
+    /// since an auditor reads what a service wrote.
     ///
-    /// That it is the index that the writer made is for the caller to check: the hash of its [`SegmentIndex::record`] must
-    /// be in the signed tree. Costs reading the file and one SHA-256 of it.
+    /// The caller must check that the writer made this index: the leaf hash of its [`SegmentIndex::record`]
+    /// must be in the signed tree. Costs reading the file and one SHA-256 of it.
     ///
     /// # Errors
-    /// `is_corrupt` where it is damaged or of another segment, `is_storage` where it cannot be read. Read the whole segment
-    /// then, as where there is none; the next process that opens the trail makes it anew.
+    /// `is_corrupt` if it is damaged or belongs to another segment; `is_storage` if it cannot be read. In
+    /// both cases, read the whole segment, as without an index. The next process that opens the trail
+    /// rebuilds it.
     pub fn read(directory: impl Into<Dir>, segment: &SealedSegment) -> Result<Option<Self>> {
         let (directory, name) = (directory.into(), name_of(segment.first_seq));
         let path = directory.join(&name);
@@ -142,22 +145,23 @@ impl SegmentIndex {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let len = file.metadata().map_err(failed)?.len().min(MOST_BYTES);
+        let len = file.metadata().map_err(failed)?.len().min(MAX_BYTES);
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         let index = Self::decode(&bytes).map_err(|error| error.at(&path))?;
         if index.first_seq() != segment.first_seq {
             let what =
-                format!("this is the index of the segment that begins with line {}", index.first_seq());
+                format!("the file is the index of the segment that begins with line {}", index.first_seq());
             return Err(Error::corrupt(what).at(&path));
         }
         Ok(Some(index))
     }
 
-    /// Whether a segment still has the beginning, the length and the end that it had when this was made: for a plain
-    /// segment its first number, its length and its last line, for a compressed one the checksum of its text, which is the
-    /// end of the file. Everything that the library itself does to a segment changes one of them. Costs two small reads and
-    /// at most one SHA-256 of a line, whatever the segment's size.
+    /// Returns whether a segment still has the beginning, the length and the end that it had when the index
+    /// was made. A plain segment is compared by its first sequence number, its length and its last line; a
+    /// compressed one by the checksum of its text at the end of the file. Every change that the library
+    /// itself makes to a segment alters one of them. Costs two small reads and at most one SHA-256 of a line,
+    /// regardless of the segment's size.
     ///
     /// # Errors
     /// `is_storage` if the file cannot be read.
@@ -168,57 +172,58 @@ impl SegmentIndex {
         })
     }
 
-    /// The sequence number of the segment's first line; those of the others follow without a gap.
+    /// Returns the sequence number of the segment's first line. The following lines have consecutive numbers.
     #[must_use]
     pub fn first_seq(&self) -> u64 {
         self.extent.first_seq
     }
 
-    /// How many lines it has; at least one.
+    /// Returns the number of lines of the segment, at least one.
     #[must_use]
     pub fn lines(&self) -> u64 {
         self.extent.lines
     }
 
-    /// Bytes of its plain text.
+    /// Returns the length of the segment's uncompressed text in bytes.
     #[must_use]
     pub fn text_len(&self) -> u64 {
         self.extent.text_len
     }
 
-    /// The leaf of the control record in the trail that names this index by its hash; `None` if it was not recorded.
+    /// Returns the leaf of the control record that contains the hash of this index; `None` if it is not
+    /// recorded yet.
     #[must_use]
     pub fn record(&self) -> Option<Leaf> {
         leaf_of(&self.record)
     }
 
-    /// What its last line is in the tree.
+    /// Returns the leaf hash of the segment's last line.
     #[must_use]
     pub fn last_leaf(&self) -> &Hash {
         &self.extent.last_leaf
     }
 
-    /// When its lines were recorded, as they say.
+    /// Returns the range of the lines' timestamps.
     #[must_use]
     pub fn times(&self) -> TimeRange {
         self.times
     }
 
-    /// The whole text, in order, without a gap.
+    /// Returns the blocks in order. They cover the whole text without a gap.
     #[must_use]
     pub fn blocks(&self) -> &[IndexBlock] {
         &self.blocks
     }
 
-    /// Names the line of the trail that names this index.
-    pub(crate) fn name_record(&mut self, line: Vec<u8>) {
+    /// Stores the `indexed` control record of this index.
+    pub(crate) fn set_record(&mut self, line: Vec<u8>) {
         self.record = line;
     }
 
-    /// Puts it in its place: afterwards it survives a power loss, and at no moment half of it is there.
+    /// Writes the index file durably and atomically.
     ///
     /// # Errors
-    /// `is_storage` where the disk refused.
+    /// `is_storage` if a file cannot be written or removed.
     pub(crate) fn write(&self, directory: &Dir, storage: &dyn Storage) -> Result<()> {
         let name = name_of(self.first_seq());
         directory
@@ -236,10 +241,10 @@ fn read_range(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Removes the index of the segment that begins with this line, for good: a power loss does not bring it back.
+/// Removes the index of the segment that begins with this line, durably.
 ///
 /// # Errors
-/// `is_storage` where the disk refused.
+/// `is_storage` if a file cannot be written or removed.
 pub(crate) fn remove(directory: &Dir, first_seq: u64) -> Result<()> {
     let name = name_of(first_seq);
     match directory.remove(&name) {
@@ -252,10 +257,10 @@ pub(crate) fn remove(directory: &Dir, first_seq: u64) -> Result<()> {
     .map_err(|error| Error::storage("cannot remove the index of a segment", directory.join(&name), error))
 }
 
-/// Removes all of them: those of a trail whose place another one takes.
+/// Removes all indexes, those of a trail that is being replaced.
 ///
 /// # Errors
-/// `is_storage` where the disk refused.
+/// `is_storage` if a file cannot be written or removed.
 pub(crate) fn remove_all(directory: &Dir) -> Result<()> {
     directory.remove_directory(INDEX_DIR).map_err(|error| {
         Error::storage("cannot remove the indexes of segments", directory.join(INDEX_DIR), error)

@@ -1,4 +1,4 @@
-//! Reading a trail's lines in order, across seals and compression, while it may still be growing.
+//! Reads the lines of a trail in order, across seals and compression, while the trail may still grow.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
@@ -12,36 +12,37 @@ use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::line::parse_seq;
 
-/// How often a file may vanish (compressed, retired) between being listed and being opened before that is an error.
+/// How often a file may vanish (compressed or retired) between listing and opening before it is an error.
 const ATTEMPTS: usize = 20;
 
-/// Lines from one sequence number on.
+/// Reads lines from a sequence number on.
 ///
-/// It holds at most one file open and one line in memory. A line still being written is not given out.
+/// The reader has at most one file open and one line in memory. It does not return a line that is still being
+/// written.
 pub struct TrailReader {
     directory: Dir,
     next: u64,
     open: Option<Open>,
     finished: Option<Finished>,
     line: Vec<u8>,
-    given_out: bool,
+    is_consumed: bool,
 }
 
 struct Open {
     reader: Box<dyn BufRead + Send>,
     path: PathBuf,
     first_seq: u64,
-    /// Which file it is, while this is the active segment: tells whether it has been sealed since.
+    /// The identity of the file while it is the active segment, to detect that it was sealed.
     active: Option<FileStat>,
 }
 
-/// The segment last read to its end.
+/// The segment that was last read to its end.
 #[derive(Clone, Copy)]
 struct Finished {
     first_seq: u64,
-    /// What was to come next then.
+    /// The sequence number that was expected next.
     next: u64,
-    /// It was read a second time, and had not grown.
+    /// Whether it was read a second time and had not grown.
     is_certain: bool,
 }
 
@@ -55,7 +56,8 @@ impl fmt::Debug for TrailReader {
 }
 
 impl TrailReader {
-    /// Begins at the line with this sequence number, or at the oldest one left if it has been retired.
+    /// Creates a reader that begins at this sequence number, or at the oldest remaining line if it was
+    /// retired.
     #[must_use]
     pub fn new(directory: impl Into<Dir>, next: u64) -> Self {
         Self {
@@ -64,85 +66,84 @@ impl TrailReader {
             open: None,
             finished: None,
             line: Vec::new(),
-            given_out: false,
+            is_consumed: false,
         }
     }
 
-    /// Begins again at another line.
+    /// Continues at another line.
     pub fn restart(&mut self, next: u64) {
         *self = Self::new(&self.directory, next);
     }
 
-    /// The sequence number of the line that comes next.
+    /// Returns the sequence number of the next line.
     #[must_use]
-    pub fn position(&self) -> u64 {
+    pub fn next_seq(&self) -> u64 {
         self.next
     }
 
-    /// The next whole line without its newline, or none for now.
+    /// Returns the next whole line without its newline, or `None` if there is none yet.
     ///
     /// # Errors
-    /// `is_storage` where a file cannot be read, `is_corrupt` where a line is not the one that must follow, or longer than
-    /// any line can be.
+    /// `is_storage` if a file cannot be read; `is_corrupt` if a line has an unexpected sequence number or is
+    /// too long.
     pub fn next_line(&mut self) -> Result<Option<(u64, &[u8])>> {
         loop {
             if self.open.is_none() && !self.locate()? {
                 return Ok(None);
             }
             if self.read_line()? {
-                let seq = self.check_line().inspect_err(|_| self.forget())?;
+                let seq = self.check_line().inspect_err(|_| self.close())?;
                 if seq == self.next {
                     self.next += 1;
                     return Ok(Some((seq, &self.line[..self.line.len() - 1])));
                 }
             } else if self.is_growing() {
                 if !self.line.is_empty() {
-                    // The line may be taken back, and another stand in its place when this is called again.
-                    self.forget();
+                    // The partial line may be rolled back and replaced by another one before the next call.
+                    self.close();
                 }
                 return Ok(None);
             }
         }
     }
 
-    /// Reads up to the next newline, if there is one.
+    /// Reads up to the next newline. Returns whether there was one.
     fn read_line(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        if mem::take(&mut self.given_out) {
+        if mem::take(&mut self.is_consumed) {
             self.line.clear();
         }
-        // A damaged or forged segment may hold gigabytes without a newline, and a few bytes be decompressed to them.
-        let room = MAX_LINE.saturating_sub(self.line.len());
+        // A damaged or forged segment may contain gigabytes without a newline, or a few bytes that decompress
+        // to them.
+        let limit = MAX_LINE.saturating_sub(self.line.len());
         open.reader
             .by_ref()
-            .take(room as u64)
+            .take(limit as u64)
             .read_until(b'\n', &mut self.line)
             .map_err(|error| Error::storage("cannot read a segment", &open.path, error))?;
-        self.given_out = self.line.last() == Some(&b'\n');
-        if !self.given_out && self.line.len() >= MAX_LINE {
-            let what = format!("what stands in the place of line {} is longer than any line", self.next);
+        self.is_consumed = self.line.last() == Some(&b'\n');
+        if !self.is_consumed && self.line.len() >= MAX_LINE {
+            let what = format!("line {} is longer than any line can be", self.next);
             return Err(Error::corrupt(what).at(&open.path).with_seq(self.next));
         }
-        Ok(self.given_out)
+        Ok(self.is_consumed)
     }
 
-    /// The line's number: the one that comes next, or one before it.
+    /// Returns the sequence number of the line, which must be the next one or an earlier one.
     fn check_line(&self) -> Result<u64> {
-        let wrong = match parse_seq(&self.line) {
-            // Nothing could follow it.
-            Some(u64::MAX) => format!("no trail has a line {}", u64::MAX),
+        let what = match parse_seq(&self.line) {
+            // No sequence number could follow it.
+            Some(u64::MAX) => format!("a trail cannot have a line {}", u64::MAX),
             Some(seq) if seq <= self.next => return Ok(seq),
-            Some(seq) => format!("line {seq} stands where line {} must", self.next),
-            None => {
-                format!("the line in the place of line {} does not begin with a sequence number", self.next)
-            }
+            Some(seq) => format!("found line {seq} where line {} was expected", self.next),
+            None => format!("line {} does not begin with a sequence number", self.next),
         };
         let path = self.open.as_ref().map_or(self.directory.path(), |open| &open.path);
-        Err(Error::corrupt(wrong).at(path).with_seq(self.next))
+        Err(Error::corrupt(what).at(path).with_seq(self.next))
     }
 
-    /// At the end of what is there: whether the same file may still grow. If it was sealed, it is read once more to
-    /// its end, then left.
+    /// At the end of the file: returns whether the same file may still grow. If it was sealed, it is read
+    /// once more to its end and then closed.
     fn is_growing(&mut self) -> bool {
         match &mut self.open {
             Some(Open { active: Some(active), .. }) if is_active(&self.directory, active) => true,
@@ -157,9 +158,9 @@ impl TrailReader {
         }
     }
 
-    /// Leaves the segment, so that the next call meets the same line again.
-    fn forget(&mut self) {
-        (self.open, self.given_out) = (None, false);
+    /// Closes the segment, so that the next call reads the same line again.
+    fn close(&mut self) {
+        (self.open, self.is_consumed) = (None, false);
         self.line.clear();
     }
 
@@ -171,7 +172,7 @@ impl TrailReader {
         self.finished = Some(Finished { first_seq, next: self.next, is_certain });
     }
 
-    /// Opens the segment that holds the next line, if it is there.
+    /// Opens the segment that contains the next line. Returns whether it exists.
     fn locate(&mut self) -> Result<bool> {
         for attempt in 1.. {
             let found = match self.find()? {
@@ -197,10 +198,10 @@ impl TrailReader {
         Ok(false)
     }
 
-    /// The newest segment that begins with the next line or before it.
+    /// Finds the newest segment that begins at or before the next line.
     ///
-    /// The active one is opened first and stays the same file whatever its name becomes meanwhile: what was sealed before
-    /// it is then there to be listed.
+    /// The active segment is opened first. It stays the same file even if it is renamed, and segments that
+    /// were sealed before it then appear in the listing.
     fn find(&mut self) -> Result<Option<Found>> {
         let active = Active::open(&self.directory)?;
         if let Some(first_seq) = active.first_seq()?
@@ -233,8 +234,8 @@ impl TrailReader {
                     format!("line {} is missing: the next segment begins with line {following}", self.next);
                 Err(Error::corrupt(what).at(&found.path).with_seq(self.next))
             }
-            // Once more, where it was finished and others follow: a seal may have been taken back, and the segment have
-            // grown before it was sealed for good.
+            // Read it once more if it was finished and others follow: a seal may have been rolled back, and
+            // the segment may have grown before it was sealed again.
             _ => Ok(Some(Found::Sealed(found))),
         }
     }
@@ -245,7 +246,7 @@ enum Found {
     Sealed(SealedSegment),
 }
 
-/// The file that had the active segment's name when it was opened, if there was one.
+/// The active segment, if it existed when it was opened.
 struct Active {
     path: PathBuf,
     file: Option<(File, FileStat)>,
@@ -264,12 +265,12 @@ impl Active {
         }
     }
 
-    /// None before it has a line.
+    /// Returns the first sequence number; `None` if there is no line yet.
     fn first_seq(&self) -> Result<Option<u64>> {
         self.file.as_ref().map_or(Ok(None), |(file, _)| first_seq_in(file, &self.path))
     }
 
-    /// Open for the line with the number `next`, which it holds or is to hold.
+    /// Positions the file near line `next`, which it contains or will contain.
     fn into_open(self, first_seq: u64, next: u64) -> Result<Option<Open>> {
         let Some((file, stat)) = self.file else { return Ok(None) };
         let file = begin_near(file, next)
@@ -286,7 +287,7 @@ fn open_sealed(directory: &Dir, sealed: &SealedSegment, next: u64) -> io::Result
     Ok(buffered(begin_near(file, next)?))
 }
 
-/// Moves a plain segment to a line at or before this one: whoever reads on from the end does not read what is before it.
+/// Seeks in a plain segment to a line at or before `next`, so that earlier lines need not be read.
 fn begin_near(mut file: File, next: u64) -> io::Result<File> {
     let offset = offset_before(&file, next)?;
     file.seek(SeekFrom::Start(offset))?;
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_that_is_taken_back_hides_nothing_that_follows() {
+    fn a_seal_that_is_rolled_back_hides_no_lines() {
         let sample = Sample(tempfile::tempdir().unwrap());
         let mut reader = TrailReader::new(sample.0.path(), 0);
         sample.append(0..2);
@@ -343,11 +344,11 @@ mod tests {
         sample.append(4..6);
         sample.rename(ACTIVE, &sealed_name(0));
         sample.append(6..7);
-        assert_eq!(read(&mut reader), [4, 5, 6], "it grew before it was sealed for good");
+        assert_eq!(read(&mut reader), [4, 5, 6], "it grew before it was sealed again");
     }
 
     #[test]
-    fn half_a_line_that_is_taken_back_is_not_kept() {
+    fn a_partial_line_that_is_rolled_back_is_discarded() {
         let sample = Sample(tempfile::tempdir().unwrap());
         let mut reader = TrailReader::new(sample.0.path(), 0);
         sample.append(0..1);
@@ -361,10 +362,10 @@ mod tests {
     }
 
     #[test]
-    fn what_no_writer_wrote_is_an_error_each_time_and_is_not_kept() {
+    fn a_forged_line_is_an_error_each_time() {
         for (forged, reason) in [
             (format!("{{\"seq\":0,\"user\":\"{}", "a".repeat(1_000_000)), "longer than any line"),
-            (format!("{{\"seq\":{},\"n\":0}}\n", u64::MAX), "no trail has"),
+            (format!("{{\"seq\":{},\"n\":0}}\n", u64::MAX), "a trail cannot have"),
         ] {
             let sample = Sample(tempfile::tempdir().unwrap());
             fs::write(sample.0.path().join(sealed_name(0)), &forged).unwrap();
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_missing_in_the_middle_is_an_error_each_time() {
+    fn a_missing_segment_is_an_error_each_time() {
         let sample = Sample(tempfile::tempdir().unwrap());
         for seq in [0, 2, 4] {
             sample.append(seq..seq + 2);

@@ -1,4 +1,4 @@
-//! The sealed segments that a logger knows of, so that it notices when another program takes one away.
+//! The sealed segments that a logger knows, so that it notices when another program removes one.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use super::sealed_segments;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 
-/// File systems note times in steps shorter than this: a directory that was changed longer ago has no change left to be
-/// noticed.
+/// The resolution of file system timestamps is finer than this. A directory that changed longer ago has no
+/// unnoticed change.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// Sealed segments, by the sequence numbers of their first lines.
+/// The sealed segments, by the sequence numbers of their first lines.
 #[derive(Debug, Default)]
 pub(crate) struct Registry(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     first_seqs: BTreeSet<u64>,
-    /// When the directory had last changed when it was last listed, if no later change can have the same time.
+    /// The modification time of the directory at the last listing, if no later change can have the same time.
     listed: Option<SystemTime>,
 }
 
@@ -28,20 +28,20 @@ impl Registry {
         Self(Mutex::new(Known { first_seqs: first_seqs.collect(), listed: None }))
     }
 
-    /// Called after a segment got its name.
+    /// Adds a segment. Call it after the segment was renamed to its sealed name.
     pub(crate) fn add(&self, first_seq: u64) {
         self.lock().first_seqs.insert(first_seq);
     }
 
-    /// Called before a segment is removed.
+    /// Removes a segment. Call it before the file is removed.
     pub(crate) fn remove(&self, first_seq: u64) {
         self.lock().first_seqs.remove(&first_seq);
     }
 
-    /// The segments that are gone though nobody removed them here; each is told once. Costs an fstat(2) where the directory
-    /// has not changed since the last call, else a listing.
+    /// Returns the segments that were removed by another program, each of them once. Costs an fstat(2) if the
+    /// directory has not changed since the last call, otherwise a listing.
     pub(crate) fn missing(&self, directory: &Dir) -> Result<Vec<u64>> {
-        // Held while the directory is listed: what is sealed meanwhile is added after that.
+        // The lock is held during the listing, so that a segment sealed meanwhile is added afterwards.
         let mut known = self.lock();
         let changed = directory.modified().map_err(|error| {
             Error::storage("cannot examine the trail's directory", directory.path(), error)
@@ -49,13 +49,13 @@ impl Registry {
         if known.listed == Some(changed) {
             return Ok(Vec::new());
         }
-        let is_settled = changed.elapsed().is_ok_and(|since| since > CLOCK_STEP);
-        let there: BTreeSet<u64> =
+        let is_stable = changed.elapsed().is_ok_and(|since| since > CLOCK_STEP);
+        let listed: BTreeSet<u64> =
             sealed_segments(directory)?.iter().map(|segment| segment.first_seq).collect();
-        let gone: Vec<u64> = known.first_seqs.difference(&there).copied().collect();
-        known.first_seqs.retain(|first_seq| there.contains(first_seq));
-        known.listed = is_settled.then_some(changed);
-        Ok(gone)
+        let missing: Vec<u64> = known.first_seqs.difference(&listed).copied().collect();
+        known.first_seqs.retain(|first_seq| listed.contains(first_seq));
+        known.listed = is_stable.then_some(changed);
+        Ok(missing)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

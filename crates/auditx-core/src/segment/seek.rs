@@ -1,4 +1,4 @@
-//! Where a line stands in a plain segment, found by halving: lines are numbered in order.
+//! Finds lines in a plain segment by binary search over their sequence numbers.
 
 use std::fs::File;
 use std::io;
@@ -7,28 +7,28 @@ use std::os::unix::fs::FileExt;
 use crate::encode::MAX_LINE;
 use crate::line::{LONGEST_SEQ, parse_seq};
 
-/// So much is read through rather than searched.
-const NEAR: u64 = 256 * 1024;
+/// The range size at which the search ends and reading begins.
+const WINDOW: u64 = 256 * 1024;
 
-/// Where the last line of most segments is.
-const LAST: u64 = 4 * 1024;
+/// The number of bytes at the end that contain the last line of most segments.
+const TAIL: u64 = 4 * 1024;
 
-/// A place where a line begins, at this one or before it and near it: the beginning of the file where nothing better is found.
-/// Costs one small read for each halving.
+/// Returns the offset of a line at or shortly before line `seq`, or 0 if none is found. Costs one small read
+/// per halving.
 pub(super) fn offset_before(file: &File, seq: u64) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.metadata()?.len());
-    while high.saturating_sub(low) > NEAR {
+    while high.saturating_sub(low) > WINDOW {
         let middle = low + (high - low) / 2;
         match line_after(file, middle)? {
             Some((offset, found)) if found <= seq && offset < high => low = offset,
-            // Lines that cannot be read are for whoever reads through them.
+            // Unreadable lines are reported when the segment is read.
             _ => high = middle,
         }
     }
     Ok(low)
 }
 
-/// The first line that begins behind this place, and its number.
+/// Returns the offset and the sequence number of the first line that begins after `offset`.
 fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
     let mut bytes = vec![0; MAX_LINE + LONGEST_SEQ];
     let read = file.read_at(&mut bytes, offset)?;
@@ -37,10 +37,11 @@ fn line_after(file: &File, offset: u64) -> io::Result<Option<(u64, u64)>> {
     Ok(parse_seq(line).map(|seq| (offset + end as u64 + 1, seq)))
 }
 
-/// The last line of a plain segment, without its newline. Reads 4 KiB, and more only for a longer line.
+/// Returns the last line of a plain segment without its newline. Reads 4 KiB, and more only for a longer
+/// line.
 pub(crate) fn last_line(file: &File) -> io::Result<Vec<u8>> {
     let len = file.metadata()?.len();
-    let mut tail_len = len.min(LAST);
+    let mut tail_len = len.min(TAIL);
     loop {
         let mut tail = vec![0; usize::try_from(tail_len).map_err(io::Error::other)?];
         file.read_exact_at(&mut tail, len - tail_len)?;
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn any_line_is_found_near_the_place_that_is_given() {
+    fn the_offset_is_near_the_requested_line() {
         let lines: Vec<String> = (70..5_000_u64)
             .map(|seq| {
                 format!(
@@ -76,12 +77,12 @@ mod tests {
                 )
             })
             .collect();
-        let (_kept, file) = written(&lines.concat());
+        let (_guard, file) = written(&lines.concat());
         let mut begin = 0;
         for (seq, line) in (70_u64..).zip(&lines) {
             let found = offset_before(&file, seq).unwrap();
             assert!(
-                found <= begin && begin - found <= NEAR + MAX_LINE as u64,
+                found <= begin && begin - found <= WINDOW + MAX_LINE as u64,
                 "line {seq}: {found} for {begin}"
             );
             let mut head = vec![0; LONGEST_SEQ];
@@ -90,13 +91,13 @@ mod tests {
             begin += line.len() as u64;
         }
         assert_eq!(offset_before(&file, 0).unwrap(), 0);
-        assert!(offset_before(&file, u64::MAX).unwrap() + NEAR + MAX_LINE as u64 > begin);
+        assert!(offset_before(&file, u64::MAX).unwrap() + WINDOW + MAX_LINE as u64 > begin);
     }
 
     #[test]
-    fn what_has_no_numbered_lines_is_read_from_its_beginning() {
+    fn a_file_without_numbered_lines_is_read_from_offset_0() {
         for text in [String::new(), "x".repeat(3_000_000), "no number\n".repeat(300_000)] {
-            let (_kept, file) = written(&text);
+            let (_guard, file) = written(&text);
             assert_eq!(offset_before(&file, 7).unwrap(), 0);
         }
     }

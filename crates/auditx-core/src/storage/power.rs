@@ -1,5 +1,5 @@
-//! A disk for tests that separates what is written from what is synced: cutting the power leaves all of the one and any part of
-//! the other.
+//! A test storage that tracks which bytes are synced. A simulated power loss keeps all synced bytes and any
+//! part of the others.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,20 +13,20 @@ use crate::dir::{Dir, FileStat};
 
 const SECTOR: usize = 512;
 
-/// The real disk, and what of it would survive.
+/// The real disk, and what would survive a power loss.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PowerDisk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Synced lengths by inode.
+    /// The synced length of each inode.
     synced: HashMap<u64, u64>,
-    /// Changes of names that no sync of the directory has followed.
-    names: Vec<Named>,
+    /// The renames and creations since the last sync of the directory.
+    names: Vec<NameChange>,
 }
 
 #[derive(Debug, Clone)]
-enum Named {
+enum NameChange {
     Renamed { from: String, to: String },
     Created(String),
 }
@@ -41,7 +41,7 @@ struct PowerFile {
 impl StorageFile for PowerFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let _state = self.disk.state();
-        // Short writes, as disks may give.
+        // Short writes, which file systems are allowed to make.
         self.file.append(&bytes[..bytes.len().min(40_000)])
     }
 
@@ -71,7 +71,7 @@ impl Storage for PowerDisk {
         let mut state = self.state();
         let file = Disk.open_append(dir, name, create_new)?;
         if create_new {
-            state.names.push(Named::Created(name.to_owned()));
+            state.names.push(NameChange::Created(name.to_owned()));
         }
         let inode = fs::metadata(dir.join(name))?.ino();
         Ok(Arc::new(PowerFile { file, inode, disk: self.clone() }))
@@ -79,7 +79,7 @@ impl Storage for PowerDisk {
 
     fn rename(&self, dir: &Dir, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
-        state.names.push(Named::Renamed { from: from.to_owned(), to: to.to_owned() });
+        state.names.push(NameChange::Renamed { from: from.to_owned(), to: to.to_owned() });
         Disk.rename(dir, from, to)
     }
 
@@ -108,8 +108,8 @@ impl PowerDisk {
         self.0.lock().unwrap()
     }
 
-    /// What a power cut at this moment may leave of the segments in `from`, in `to`; `copy` copies everything else while nothing
-    /// is written, `below` chooses.
+    /// Writes a state of the segments in `from` that a power loss at this moment could leave to `to`. `copy`
+    /// copies all other files while nothing is written, and `below` makes the random choices.
     pub(crate) fn cut(
         &self,
         from: &Path,
@@ -130,19 +130,19 @@ impl PowerDisk {
             let bytes = torn(fs::read(&path).unwrap(), usize::try_from(synced).unwrap(), below);
             fs::write(to.join(name), bytes).unwrap();
         }
-        // Changes of names are journaled in order: some last ones are lost.
+        // File systems journal name changes in order, so only the last ones are lost.
         let kept = below(state.names.len() + 1);
         for change in state.names[kept..].iter().rev() {
-            let there = |name: &String| to.join(name);
+            let target = |name: &String| to.join(name);
             match change {
-                Named::Renamed { from, to } => fs::rename(there(to), there(from)).unwrap(),
-                Named::Created(path) => fs::remove_file(there(path)).unwrap(),
+                NameChange::Renamed { from, to } => fs::rename(target(to), target(from)).unwrap(),
+                NameChange::Created(path) => fs::remove_file(target(path)).unwrap(),
             }
         }
     }
 }
 
-/// The synced part, and behind it some of the sectors that were only written.
+/// Returns the synced bytes, followed by some of the sectors that were only written.
 fn torn(mut bytes: Vec<u8>, synced: usize, below: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
     let written = bytes.len() - synced;
     bytes.truncate(synced + below(written + 1));

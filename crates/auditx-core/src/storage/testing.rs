@@ -1,4 +1,4 @@
-//! A disk for tests whose space, writes and syncs fail on demand.
+//! A test storage whose space, writes and syncs fail on demand.
 
 use std::fmt;
 use std::io;
@@ -8,24 +8,25 @@ use std::sync::{Arc, Mutex};
 use super::{Disk, Storage, StorageFile};
 use crate::dir::{Dir, FileStat};
 
-/// What goes wrong, and when; shared with the test.
+/// The faults to inject, shared with the test. ORDERING: SeqCst throughout; no data depends on these numbers,
+/// so Relaxed would do.
 pub(crate) struct Faults {
-    /// Bytes that may still be written before ENOSPC; a write that crosses it is short.
-    pub(crate) room: AtomicU64,
+    /// The number of bytes that can be written before ENOSPC. A write that crosses the limit is short.
+    pub(crate) space: AtomicU64,
     pub(crate) fail_sync: AtomicBool,
-    /// So many syncs of files fail from now on.
+    /// The number of next file syncs that fail.
     pub(crate) failing_syncs: AtomicU64,
     pub(crate) fail_rename: AtomicBool,
     pub(crate) fail_replace: AtomicBool,
-    /// What was asked of the disk, in order.
+    /// The operations, in order.
     pub(crate) operations: Mutex<Vec<String>>,
-    /// Called before a file is cut the next time.
-    pub(crate) before_cut: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Called before the next truncation of a file.
+    pub(crate) before_truncate: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Faults").field("space", &self.space).finish_non_exhaustive()
     }
 }
 
@@ -39,13 +40,13 @@ impl Faults {
 impl Default for Faults {
     fn default() -> Self {
         Self {
-            room: AtomicU64::new(u64::MAX),
+            space: AtomicU64::new(u64::MAX),
             fail_sync: AtomicBool::new(false),
             failing_syncs: AtomicU64::new(0),
             fail_rename: AtomicBool::new(false),
             fail_replace: AtomicBool::new(false),
             operations: Mutex::default(),
-            before_cut: Mutex::default(),
+            before_truncate: Mutex::default(),
         }
     }
 }
@@ -63,13 +64,13 @@ struct FaultyFile {
 
 impl StorageFile for FaultyFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.faults.room.load(Ordering::SeqCst);
-        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let space = self.faults.space.load(Ordering::SeqCst);
+        let fits = usize::try_from(space).unwrap_or(usize::MAX).min(bytes.len());
         if fits == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if room != u64::MAX {
-            self.faults.room.fetch_sub(fits as u64, Ordering::SeqCst);
+        if space != u64::MAX {
+            self.faults.space.fetch_sub(fits as u64, Ordering::SeqCst);
         }
         self.faults.note("append", &self.name);
         self.file.append(&bytes[..fits])
@@ -94,8 +95,8 @@ impl StorageFile for FaultyFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        if let Some(before_cut) = self.faults.before_cut.lock().unwrap().take() {
-            before_cut();
+        if let Some(before_truncate) = self.faults.before_truncate.lock().unwrap().take() {
+            before_truncate();
         }
         self.file.set_len(len)
     }

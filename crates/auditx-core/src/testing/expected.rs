@@ -1,4 +1,4 @@
-//! What a test expects of an entry.
+//! The values that a test expects in an entry.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::amount::Amount;
 use crate::line::StoredEntry;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
-/// Facts that an entry must state; whatever is not named may be anything.
+/// The field values that an entry must have to match. Fields that are not set match any value.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     texts: Vec<(&'static str, String)>,
@@ -20,10 +20,10 @@ pub struct Expected {
     new_values: Option<Value>,
 }
 
-macro_rules! text_facts {
+macro_rules! text_fields {
     ($($field:ident,)*) => {
         $(
-            #[doc = concat!("States this `", stringify!($field), "`.")]
+            #[doc = concat!("Expects this `", stringify!($field), "`.")]
             #[must_use]
             pub fn $field(mut self, text: impl Into<String>) -> Self {
                 self.texts.push((stringify!($field), text.into()));
@@ -45,99 +45,99 @@ macro_rules! text_facts {
 }
 
 impl Expected {
-    /// An entry with this description.
+    /// Matches entries with this description.
     #[must_use]
     pub fn new(description: impl Into<String>) -> Self {
         Self::any().description(description)
     }
 
-    /// Any entry.
+    /// Matches every entry.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    text_facts! {
-        description, user, user_role, on_behalf_of, company_id, branch_id, entity_type, entity_id, reference_no, currency, request_id,
-        session_id, method, endpoint,
+    text_fields! {
+        description, user, user_role, on_behalf_of, company_id, branch_id, entity_type, entity_id,
+        reference_no, currency, request_id, session_id, method, endpoint,
     }
 
-    /// At this level.
+    /// Expects this level.
     #[must_use]
     pub fn level(mut self, level: LogLevel) -> Self {
         self.texts.push(("level", level.to_string()));
         self
     }
 
-    /// Of this module.
+    /// Expects this module.
     #[must_use]
     pub fn module(mut self, module: BusinessModule) -> Self {
         self.texts.push(("module", module.to_string()));
         self
     }
 
-    /// Of this action.
+    /// Expects this action.
     #[must_use]
     pub fn action(mut self, action: AuditAction) -> Self {
         self.texts.push(("action", action.to_string()));
         self
     }
 
-    /// From this address.
+    /// Expects this client address.
     #[must_use]
     pub fn ip(mut self, ip: IpAddr) -> Self {
         self.texts.push(("ip", ip.to_string()));
         self
     }
 
-    /// With exactly these digits: 1250000 is not 1250000.00.
+    /// Expects this amount with exactly these digits: `1250000` does not match `1250000.00`.
     #[must_use]
     pub fn amount(mut self, amount: impl Into<Amount>) -> Self {
         self.amount = Some(amount.into());
         self
     }
 
-    /// With this HTTP status.
+    /// Expects this HTTP status.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// Of success or failure.
+    /// Expects success or failure.
     #[must_use]
     pub fn success(mut self, success: bool) -> Self {
         self.success = Some(success);
         self
     }
 
-    /// With this in its metadata.
+    /// Expects this metadata key with this value.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
     }
 
-    /// Of a change from this.
+    /// Expects these `old_values`.
     #[must_use]
     pub fn old_values(mut self, values: impl Into<Value>) -> Self {
         self.old_values = Some(values.into());
         self
     }
 
-    /// Of a change to this.
+    /// Expects these `new_values`.
     #[must_use]
     pub fn new_values(mut self, values: impl Into<Value>) -> Self {
         self.new_values = Some(values.into());
         self
     }
 
-    /// In what the entry is not as expected.
-    pub(super) fn misses(&self, entry: &StoredEntry) -> Vec<String> {
-        let mut misses = Vec::new();
+    /// Returns a description of each field that does not match.
+    pub(super) fn mismatches(&self, entry: &StoredEntry) -> Vec<String> {
+        let mut mismatches = Vec::new();
         let mut compare = |field: &str, wanted: String, found: String| {
             if wanted != found {
-                misses.push(format!("{field} is {found}, not {wanted}"));
+                mismatches.push(format!("{field} is {found}, not {wanted}"));
             }
         };
         for (field, wanted) in &self.texts {
@@ -167,6 +167,6 @@ impl Expected {
                 compare(field, wanted.to_string(), found.to_string());
             }
         }
-        misses
+        mismatches
     }
 }

@@ -7,7 +7,7 @@ use crate::redact::Redaction;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 #[test]
-fn an_expectation_is_met_only_where_every_named_fact_is_as_stated() {
+fn an_entry_matches_if_all_expected_fields_are_equal() {
     let trail = TestTrail::with(|config| config.default_currency("MMK"));
     trail
         .logger()
@@ -22,7 +22,7 @@ fn an_expectation_is_met_only_where_every_named_fact_is_as_stated() {
         .metadata("till", 7)
         .record()
         .unwrap();
-    let met = || {
+    let matching = || {
         Expected::new("Sales invoice posted")
             .user("thida")
             .module(BusinessModule::Sales)
@@ -34,25 +34,25 @@ fn an_expectation_is_met_only_where_every_named_fact_is_as_stated() {
             .metadata("till", 7)
             .success(true)
     };
-    assert_eq!(trail.assert_one(&met()).user, "thida");
-    for missed in [
-        met().user("kyaw"),
-        met().action(AuditAction::Void),
-        met().amount(Amount::parse("10.5").unwrap()),
-        met().amount(10),
-        met().metadata("till", 8),
-        met().metadata("shop", 7),
-        met().success(false),
-        met().status(200),
-        met().old_values(json!({})),
-        met().ip([127, 0, 0, 1].into()),
+    assert_eq!(trail.assert_one(&matching()).user, "thida");
+    for different in [
+        matching().user("kyaw"),
+        matching().action(AuditAction::Void),
+        matching().amount(Amount::parse("10.5").unwrap()),
+        matching().amount(10),
+        matching().metadata("till", 8),
+        matching().metadata("shop", 7),
+        matching().success(false),
+        matching().status(200),
+        matching().old_values(json!({})),
+        matching().ip([127, 0, 0, 1].into()),
     ] {
-        trail.assert_none(&missed);
+        trail.assert_none(&different);
     }
 }
 
 #[test]
-fn what_is_missing_is_said_with_what_there_is_instead() {
+fn a_failed_assertion_describes_the_closest_entry() {
     let trail = TestTrail::new();
     trail.logger().log("Stock issued").user("kyaw").record().unwrap();
     let assertion = || trail.assert_one(&Expected::new("Stock issued").user("thida"));
@@ -62,7 +62,7 @@ fn what_is_missing_is_said_with_what_there_is_instead() {
 }
 
 #[test]
-fn each_trail_is_its_own_and_leaves_nothing() {
+fn trails_are_independent_and_removed_on_drop() {
     let trails: Vec<_> = std::thread::scope(|scope| {
         let opened: Vec<_> = (0..8_usize)
             .map(|number| {
@@ -87,7 +87,7 @@ fn each_trail_is_its_own_and_leaves_nothing() {
 }
 
 #[test]
-fn redaction_requests_and_refusals_are_those_of_production() {
+fn redaction_requests_and_errors_are_those_of_production() {
     struct NoHeaders;
     impl crate::exchange::Headers for NoHeaders {
         fn each(&self, _: &str, _: &mut dyn FnMut(&[u8])) {}
@@ -104,7 +104,7 @@ fn redaction_requests_and_refusals_are_those_of_production() {
         &Expected::any().method("POST").endpoint("/pay").status(201).metadata("outcome", "completed"),
     );
 
-    trail.refuse();
+    trail.close();
     assert!(trail.logger().log("Paid again").record().unwrap_err().is_closed());
     trail.assert_none(&Expected::new("Paid again"));
 }

@@ -1,10 +1,11 @@
-//! SHA-256 (FIPS 180-4) of many messages, two side by side where the processor has instructions for it.
+//! SHA-256 (FIPS 180-4) of many messages, two at a time where the processor has SHA instructions.
 //!
-//! One message keeps those instructions waiting: each round needs the one before. The rounds of another message fill the
-//! gaps, in nearly no more time. A lane whose message ends takes the next one, so that lengths need not be alike.
+//! A single message cannot keep those instructions busy, because each round depends on the previous one. The
+//! rounds of a second message fill the gaps at almost no cost. When the message in one lane ends, the lane
+//! takes the next message, so lengths may differ.
 //!
-//! Comes in: messages. Goes out: their hashes, in order, the same ones as of any SHA-256. Without the instructions, `sha2`
-//! hashes one message after the other.
+//! The hashes come out in order and equal those of any SHA-256 implementation. Without the instructions,
+//! `sha2` hashes one message after the other.
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use super::{Hash, LEAF_PREFIX, NODE_PREFIX};
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// What is to be hashed. The messages of one kind begin with the same byte, which is not part of what stands here.
+/// The messages to hash. All messages of a kind begin with the same prefix byte, which is not stored here.
 pub(super) enum Messages<'i, 'l> {
     Leaves(&'i mut dyn Iterator<Item = &'l [u8]>),
     Nodes(&'l [[Hash; 2]]),
@@ -26,21 +27,18 @@ pub(super) fn hash(messages: Messages<'_, '_>, hashes: &mut Vec<Hash>) {
     hash_singly(messages, hashes);
 }
 
-/// Gives the messages back where the processor lacks the instructions.
+/// Hashes in two lanes. Returns the messages in `Err` if the processor lacks the instructions.
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "only this call knows that the processor has what the functions behind it use"
-)]
+#[expect(unsafe_code, reason = "the call is sound only after the feature detection in this function")]
 fn hash_in_pairs<'i, 'l>(messages: Messages<'i, 'l>, hashes: &mut Vec<Hash>) -> Result<(), Messages<'i, 'l>> {
-    let is_able = is_x86_feature_detected!("sha")
+    let is_supported = is_x86_feature_detected!("sha")
         && is_x86_feature_detected!("sse2")
         && is_x86_feature_detected!("ssse3")
         && is_x86_feature_detected!("sse4.1");
-    if !is_able {
+    if !is_supported {
         return Err(messages);
     }
-    // SAFETY: the four features that the function is compiled for were all detected just now.
+    // SAFETY: the four target features that the function requires were all detected above.
     unsafe { x86::hash(messages, hashes) };
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The published known answers; parts against the whole.
+//! Known answers from RFC 6962, and joined ranges compared with whole ones.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn range(begin: u64, leaves: &[Hash]) -> CompactRange {
 }
 
 #[test]
-fn the_published_tree_has_the_published_roots() {
+fn the_rfc_test_tree_has_the_published_roots() {
     let leaves = published_leaves();
     for (size, root) in ROOTS {
         assert_eq!(to_hex(&range(0, &leaves[..size]).root().unwrap()), root, "size {size}");
@@ -36,7 +36,7 @@ fn the_published_tree_has_the_published_roots() {
 }
 
 #[test]
-fn wherever_a_trail_is_cut_its_parts_join_to_the_same_tree() {
+fn ranges_split_anywhere_join_to_the_same_tree() {
     let leaves: Vec<Hash> = (0..40_u32).map(|number| leaf_hash(&number.to_le_bytes())).collect();
     for end in 0..leaves.len() {
         let whole = range(0, &leaves[..end]);
@@ -59,37 +59,37 @@ fn wherever_a_trail_is_cut_its_parts_join_to_the_same_tree() {
     assert!(CompactRange::frontier(3, &leaves[..3]).unwrap_err().is_corrupt());
 }
 
-/// The range with more leaves, and what it told of its nodes: level by level.
+/// Returns the grown range and the nodes it reported, sorted by level.
 fn grown(
     mut range: CompactRange,
     grow: impl FnOnce(&mut CompactRange, &mut dyn FnMut(u8, u64, &Hash)),
 ) -> (CompactRange, Vec<(u8, u64, Hash)>) {
-    let mut made = Vec::new();
-    grow(&mut range, &mut |level, place, hash| made.push((level, place, *hash)));
-    made.sort_by_key(|(level, ..)| *level);
-    (range, made)
+    let mut nodes = Vec::new();
+    grow(&mut range, &mut |level, index, hash| nodes.push((level, index, *hash)));
+    nodes.sort_by_key(|(level, ..)| *level);
+    (range, nodes)
 }
 
 #[test]
-fn many_leaves_at_once_make_the_nodes_that_single_ones_make() {
+fn extend_makes_the_same_nodes_as_single_pushes() {
     let leaves: Vec<Hash> = (0..700_u32).map(|number| leaf_hash(&number.to_le_bytes())).collect();
     let counts = (0..=33).chain([64, 65, 257, 600]);
     for (start, count) in (0..70).flat_map(|start| counts.clone().map(move |count| (start, count))) {
         let added = &leaves[start..start + count];
-        // From the first leaf on, from the middle of what is there, and with nothing there yet.
+        // A range from the first leaf, one from the middle, and an empty one.
         for begin in [0, start / 2, start] {
             let before = range(begin as u64, &leaves[begin..start]);
-            let singly = grown(before.clone(), |range, mut made| {
-                added.iter().for_each(|leaf| range.push_node(0, *leaf, &mut made));
+            let singly = grown(before.clone(), |range, mut on_node| {
+                added.iter().for_each(|leaf| range.push_node(0, *leaf, &mut on_node));
             });
-            let together = grown(before, |range, mut made| range.extend(added, &mut made));
+            let together = grown(before, |range, mut on_node| range.extend(added, &mut on_node));
             assert!(together == singly, "{count} leaves after {begin}..{start}");
         }
     }
 }
 
 #[test]
-fn the_published_tree_grown_at_once_has_the_published_root() {
+fn extend_computes_the_published_roots() {
     let leaves = published_leaves();
     for (size, root) in ROOTS {
         let mut whole = CompactRange::new(0);
@@ -99,7 +99,7 @@ fn the_published_tree_grown_at_once_has_the_published_root() {
 }
 
 #[test]
-fn hashes_in_hexadecimal_have_one_spelling() {
+fn a_hash_has_one_hexadecimal_form() {
     let hash = leaf_hash(b"x");
     let text = to_hex(&hash);
     assert_eq!(hash_from_hex(&text), Some(hash));

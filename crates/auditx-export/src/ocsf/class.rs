@@ -1,4 +1,4 @@
-//! The classes and activities of OCSF that entries are mapped to.
+//! The OCSF classes and activities to which entries are mapped.
 
 use crate::view::{Subject, View, first_of};
 
@@ -12,7 +12,7 @@ pub(super) enum Class {
     Api,
 }
 
-/// An activity that no class has a number for.
+/// `activity_id` of an activity without a number of its own.
 const OTHER: u64 = 99;
 
 impl Class {
@@ -42,7 +42,7 @@ impl Class {
         self.uid() / 1_000
     }
 
-    /// Of its category, and its own.
+    /// The captions of its category and of the class.
     pub(super) fn captions(self) -> (&'static str, &'static str) {
         match self {
             Self::Base => ("Uncategorized", "Base Event"),
@@ -54,7 +54,7 @@ impl Class {
         }
     }
 
-    /// Its number and its name; of another activity the trail's own word.
+    /// The number and the name of the activity; for other activities, the trail's own word.
     pub(super) fn activity<'a>(self, view: &View<'a>) -> (u64, &'a str) {
         match (self, view.subject) {
             (_, Subject::Erased) => (0, "Unknown"),
@@ -81,17 +81,17 @@ impl Class {
         }
     }
 
-    /// Whether its attributes say which record, and what it said before and after.
+    /// Whether it has attributes for the record and its old and new values.
     pub(super) fn has_entity(self) -> bool {
         self == Self::Entity
     }
 
-    /// Whether `http_request` and `http_response` are attributes of it.
+    /// Whether it has the attributes `http_request` and `http_response`.
     pub(super) fn has_http(self) -> bool {
         matches!(self, Self::Authentication | Self::Entity | Self::Api)
     }
 
-    /// Whether it says where the actor was.
+    /// Whether it has an attribute for the actor's address.
     pub(super) fn has_source(self) -> bool {
         self != Self::Base
     }

@@ -1,4 +1,4 @@
-//! The objects of OCSF's classes.
+//! Writes the objects of OCSF's classes.
 
 use super::class::Class;
 use crate::json::Object;
@@ -11,7 +11,7 @@ pub(super) fn trail(o: &mut Object<'_>, view: &View<'_>) {
     source(o, view, "");
 }
 
-/// 2004: the rate limit was passed. Who and from where are its evidence.
+/// 2004: the rate limit was exceeded. The actor and the address are its evidence.
 pub(super) fn finding(o: &mut Object<'_>, view: &View<'_>) {
     o.object("finding_info", |o| {
         let seq = view.seq().map(|seq| format!("seq-{seq}")).unwrap_or_default();
@@ -50,7 +50,7 @@ pub(super) fn record(o: &mut Object<'_>, view: &View<'_>) {
     http(o, view);
 }
 
-/// 6003: an HTTP request. The schema wants to know from where even where nobody does.
+/// 6003: an HTTP request. The schema requires a source even if none is known.
 pub(super) fn request(o: &mut Object<'_>, view: &View<'_>) {
     o.object("actor", |o| actor(o, view));
     o.object("api", |o| {
@@ -61,7 +61,7 @@ pub(super) fn request(o: &mut Object<'_>, view: &View<'_>) {
     http(o, view);
 }
 
-/// Who; the schema wants a name even where nobody has one.
+/// The actor. The schema requires a name even if none is known.
 pub(super) fn actor(o: &mut Object<'_>, view: &View<'_>) {
     o.object("user", |o| user(o, view));
     o.object("session", |o| o.text("uid", &view.entry.session_id));
@@ -73,7 +73,7 @@ fn user(o: &mut Object<'_>, view: &View<'_>) {
     o.text("name", first_of([&entry.user, "unknown"]));
     o.list_of_one("groups", |o| o.text("name", &entry.user_role));
     if !entry.branch_id.is_empty() {
-        // An organisation must have an identifier or a name, beside its unit's.
+        // An organisation needs an id or a name besides that of its unit.
         o.object("org", |o| {
             o.text("uid", &entry.company_id);
             o.text("name", if entry.company_id.is_empty() { "unknown" } else { "" });
@@ -95,7 +95,7 @@ fn entity(o: &mut Object<'_>, view: &View<'_>, data: Option<&str>) {
     }
 }
 
-/// Where the actor was; a text that is no address goes where text may stand.
+/// The actor's address. A text that is not an address goes to the name.
 fn source(o: &mut Object<'_>, view: &View<'_>, fallback: &str) {
     o.object("src_endpoint", |o| match view.address {
         Some(_) => o.text("ip", &view.entry.ip),
@@ -110,7 +110,7 @@ fn http(o: &mut Object<'_>, view: &View<'_>) {
         o.text("http_method", known_method(entry.method.as_str()));
         let (path, query) = view.path_and_query();
         o.object("url", |o| {
-            // The schema wants a path or all of it, and an endpoint may be a query alone.
+            // The schema requires a path or the whole URL, and an endpoint may be only a query.
             if path.is_empty() {
                 o.text("url_string", &entry.endpoint);
             }
@@ -132,7 +132,7 @@ fn known_method(method: &str) -> &str {
     if is_known { method } else { "" }
 }
 
-/// The machine, of a kind that nobody told.
+/// The machine; its type is unknown.
 pub(super) fn device(o: &mut Object<'_>, view: &View<'_>) {
     if !view.hostname.is_empty() {
         o.object("device", |o| {
@@ -142,7 +142,7 @@ pub(super) fn device(o: &mut Object<'_>, view: &View<'_>) {
     }
 }
 
-/// What the schema, or this class of it, has no attribute for.
+/// Values without an attribute in the schema or in this class.
 pub(super) fn unmapped(o: &mut Object<'_>, view: &View<'_>, class: Class) {
     let entry = view.entry;
     if let Some(hash) = view.leaf_hash() {

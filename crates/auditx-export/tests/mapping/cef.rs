@@ -1,4 +1,4 @@
-//! CEF read by a parser of the test's own, which knows only the format: `CEF:0`, revision 25.
+//! Reads CEF with an independent parser, which knows only the format: `CEF:0`, revision 25.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ pub(crate) struct Record {
     pub(crate) extension: BTreeMap<String, String>,
 }
 
-/// Seven header fields parted by bars, then pairs: a key is the word before an equals sign that no backslash is before.
+/// Seven header fields separated by bars, then pairs: a key is the word before an equals sign that is not
+/// escaped.
 pub(crate) fn parse(line: &str) -> Record {
     let chars: Vec<char> = line.chars().collect();
     let (mut header, mut field, mut at) = (Vec::new(), String::new(), 0);
@@ -32,9 +33,9 @@ pub(crate) fn parse(line: &str) -> Record {
     let rest = &chars[at..];
     let mut signs = Vec::new();
     let mut is_escaped = false;
-    for (place, &c) in rest.iter().enumerate() {
+    for (index, &c) in rest.iter().enumerate() {
         if c == '=' && !is_escaped {
-            signs.push(place);
+            signs.push(index);
         }
         is_escaped = c == '\\' && !is_escaped;
     }
@@ -92,7 +93,7 @@ fn every_record_has_a_header_and_labels_for_its_custom_fields() {
 }
 
 #[test]
-fn fields_are_those_of_the_mapping() {
+fn cef_fields_are_those_of_the_mapping() {
     let records: Vec<_> = entries()
         .iter()
         .map(|(line, entry)| parse(mapped(&Exporter::new(Format::Cef), line, entry).trim_end()))

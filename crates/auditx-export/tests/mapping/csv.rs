@@ -1,4 +1,4 @@
-//! CSV read by a parser of the test's own, which knows only RFC 4180.
+//! Reads CSV with an independent parser, which knows only RFC 4180.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) fn parse(text: &str) -> Vec<Vec<String>> {
                 match chars.next().unwrap() {
                     '"' if chars.peek() == Some(&'"') => cell.push(chars.next().unwrap()),
                     '"' => {
-                        assert!(matches!(chars.peek(), Some(',' | '\r')), "text behind a closing quote");
+                        assert!(matches!(chars.peek(), Some(',' | '\r')), "text after a closing quote");
                         break;
                     }
                     c => cell.push(c),
@@ -33,18 +33,18 @@ pub(crate) fn parse(text: &str) -> Vec<Vec<String>> {
             c => cell.push(c),
         }
     }
-    assert!(cell.is_empty() && record.is_empty(), "{text} does not end with its line");
+    assert!(cell.is_empty() && record.is_empty(), "{text} does not end with CR LF");
     records
 }
 
-/// Takes the guard off a cell that has one.
+/// Removes the apostrophe before a cell that looks like a formula.
 pub(crate) fn unguarded(cell: &str) -> &str {
     let quotes = cell.len() - cell.trim_start_matches('\'').len();
-    let behind = &cell[quotes..];
+    let rest = &cell[quotes..];
     let is_guarded = quotes > 0
-        && (behind.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
-            || behind.starts_with("\\t")
-            || behind.starts_with("\\r"));
+        && (rest.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+            || rest.starts_with("\\t")
+            || rest.starts_with("\\r"));
     if is_guarded { &cell[1..] } else { cell }
 }
 
@@ -59,7 +59,7 @@ fn named(exporter: &Exporter, line: &[u8], entry: &auditx_core::StoredEntry) -> 
 }
 
 #[test]
-fn every_record_has_every_column_and_nothing_that_steers_a_terminal() {
+fn records_have_every_column_and_no_control_characters() {
     for (line, entry) in entries() {
         let text = mapped(&Exporter::new(Format::Csv), &line, &entry);
         assert!(
@@ -72,7 +72,7 @@ fn every_record_has_every_column_and_nothing_that_steers_a_terminal() {
 }
 
 #[test]
-fn text_that_looks_like_a_formula_is_guarded_and_numbers_are_not() {
+fn text_like_a_formula_is_guarded_and_numbers_are_not() {
     let (line, entry) = &entries()[12];
     let cells = named(&Exporter::new(Format::Csv), line, entry);
     for (column, cell) in [
@@ -100,7 +100,7 @@ fn text_that_looks_like_a_formula_is_guarded_and_numbers_are_not() {
 }
 
 #[test]
-fn columns_can_be_chosen_and_none_means_all() {
+fn columns_can_be_selected_and_none_means_all() {
     let exporter = Exporter::new(Format::Csv).columns([Column::User, Column::Seq, Column::Success]);
     let mut out = Vec::new();
     exporter.header(&mut out);

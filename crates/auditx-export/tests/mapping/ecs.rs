@@ -1,6 +1,7 @@
-//! ECS documents against the schema's field types and allowed values.
+//! Checks ECS documents against the field types and allowed values of the schema.
 //!
-//! The facts below are those of <https://github.com/elastic/ecs/tree/v9.4.0>: `generated/csv/fields.csv`, `schemas/event.yml`.
+//! The tables below are taken from <https://github.com/elastic/ecs/tree/v9.4.0>: `generated/csv/fields.csv`,
+//! `schemas/event.yml`.
 
 use auditx_export::{ECS_VERSION, Format};
 use serde_json::Value;
@@ -16,7 +17,7 @@ enum Type {
     Ips,
 }
 
-/// Every field of the schema that is emitted, beside `@timestamp`.
+/// Every field of the schema that is written, besides `@timestamp`.
 const FIELDS: [(&str, Type); 39] = [
     ("message", Type::Keyword),
     ("ecs.version", Type::Keyword),
@@ -55,14 +56,14 @@ const FIELDS: [(&str, Type); 39] = [
     ("trace.id", Type::Keyword),
     ("related.user", Type::Keywords),
     ("related.ip", Type::Ips),
-    // The trail's own, which a mapping of the operator's describes.
+    // The trail's own fields, which the operator's index mapping describes.
     ("auditx.amount", Type::Keyword),
     ("auditx.currency", Type::Keyword),
 ];
 
 const KINDS: [&str; 7] = ["alert", "asset", "enrichment", "event", "metric", "state", "signal"];
 
-/// Categories, and the types that the schema expects beside each.
+/// Categories, and the types that the schema allows with each.
 const CATEGORIES: [(&str, &[&str]); 6] = [
     ("authentication", &["start", "end", "info"]),
     ("configuration", &["access", "change", "creation", "deletion", "info"]),
@@ -131,7 +132,7 @@ fn every_field_is_of_the_schema_and_has_its_type() {
 }
 
 #[test]
-fn required_fields_are_there_and_categories_are_allowed() {
+fn required_fields_are_present_and_categories_allowed() {
     for document in objects(Format::Ecs) {
         let time = document["@timestamp"].as_str().unwrap();
         assert!(time.len() == 27 && time.ends_with('Z'), "{time}");
@@ -155,7 +156,7 @@ fn required_fields_are_there_and_categories_are_allowed() {
 }
 
 #[test]
-fn objects_of_the_trail_are_objects_whatever_was_recorded() {
+fn recorded_values_are_always_objects() {
     let documents = objects(Format::Ecs);
     for document in &documents {
         for path in ["auditx.old", "auditx.new", "auditx.metadata", "auditx.record"] {
@@ -168,7 +169,7 @@ fn objects_of_the_trail_are_objects_whatever_was_recorded() {
 }
 
 #[test]
-fn who_acts_in_whose_name_is_told_apart() {
+fn the_user_and_on_behalf_of_are_separate_fields() {
     let documents = objects(Format::Ecs);
     let change = &documents[6];
     assert_eq!(

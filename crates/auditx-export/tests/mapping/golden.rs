@@ -1,4 +1,5 @@
-//! The bytes of every format, from one trail that holds every kind of entry. `AUDITX_BLESS=1` writes them anew.
+//! The bytes of every format for one trail with every kind of entry. `AUDITX_BLESS=1` writes the golden files
+//! again.
 
 use std::fs;
 
@@ -25,9 +26,9 @@ fn assert_golden(name: &str, exporter: &Exporter) {
     let found = fs::read(&path).unwrap();
     for (number, (found, made)) in found.split(|&b| b == b'\n').zip(made.split(|&b| b == b'\n')).enumerate() {
         let [found, made] = [found, made].map(String::from_utf8_lossy);
-        assert_eq!(made, found, "{name}, line {}: AUDITX_BLESS=1 where the change is meant", number + 1);
+        assert_eq!(made, found, "{name}, line {}: set AUDITX_BLESS=1 if the change is intended", number + 1);
     }
-    assert_eq!(made.len(), found.len(), "{name}: AUDITX_BLESS=1 where the change is meant");
+    assert_eq!(made.len(), found.len(), "{name}: set AUDITX_BLESS=1 if the change is intended");
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn every_format_writes_its_golden_file() {
 }
 
 #[test]
-fn the_golden_trail_has_every_kind_of_record_and_every_format_a_file() {
+fn golden_files_cover_every_control_record_and_format() {
     let kinds: Vec<String> = entries()
         .iter()
         .filter_map(|(_, entry)| Some(entry.control_record.as_ref()?.get("kind")?.as_str()?.to_owned()))
@@ -73,7 +74,7 @@ fn the_golden_trail_has_every_kind_of_record_and_every_format_a_file() {
 }
 
 #[test]
-fn threads_with_one_exporter_write_what_one_thread_does() {
+fn threads_that_share_an_exporter_write_the_same() {
     for format in Format::ALL {
         let exporter = Exporter::new(format);
         let alone = whole(&exporter);

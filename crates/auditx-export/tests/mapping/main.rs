@@ -1,4 +1,4 @@
-//! What each format says, held against golden files, against the published schemas and against parsers of our own.
+//! Compares each format with golden files, with the published schemas and with independent parsers.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cef;

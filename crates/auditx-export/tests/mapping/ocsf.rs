@@ -1,6 +1,6 @@
-//! OCSF events against what the schema requires.
+//! Checks OCSF events against the requirements of the schema.
 //!
-//! The facts below are those of <https://schema.ocsf.io/1.6.0>: `/classes/<name>` and `/objects/<name>`.
+//! The tables below are taken from <https://schema.ocsf.io/1.6.0>: `/classes/<name>` and `/objects/<name>`.
 
 use auditx_export::{Format, OCSF_VERSION};
 use serde_json::Value;
@@ -14,7 +14,7 @@ struct Class {
     activities: &'static [u64],
 }
 
-/// Required of each class: those of its own, beside `EVERY`.
+/// Requirements of each class, besides those in `EVERY`.
 const CLASSES: [Class; 6] = [
     // base_event
     Class { uid: 0, required: &[], at_least_one: &[], activities: &[0, 99] },
@@ -50,11 +50,11 @@ const CLASSES: [Class; 6] = [
     },
 ];
 
-/// Required of every class, each an integer but for the last.
+/// Required in every class; each is an integer, except the last.
 const EVERY: [&str; 7] =
     ["activity_id", "category_uid", "class_uid", "severity_id", "time", "type_uid", "metadata"];
 
-/// Name of the attribute, what is required of its object, and of which it must have one.
+/// The attribute, the required members of its object, and members of which one is required.
 const OBJECTS: [(&str, &[&str], &[&str]); 15] = [
     ("metadata", &["product", "version"], &[]),
     ("product", &[], &["name", "uid"]),
@@ -144,7 +144,7 @@ fn every_event_has_what_its_class_requires() {
 }
 
 #[test]
-fn an_entry_that_says_only_its_kind_has_what_its_class_requires() {
+fn a_minimal_entry_has_what_its_class_requires() {
     for (class, rest) in [
         (0, r#""success":true"#),
         (0, r#""erased":"00""#),
@@ -169,7 +169,7 @@ fn an_entry_that_says_only_its_kind_has_what_its_class_requires() {
 }
 
 #[test]
-fn each_kind_of_entry_is_of_its_class_and_activity() {
+fn each_kind_of_entry_has_its_class_and_activity() {
     let events = objects(Format::Ocsf);
     let of = |code: &str| {
         let event = events.iter().find(|event| at(event, "metadata.event_code") == code);
@@ -201,7 +201,7 @@ fn each_kind_of_entry_is_of_its_class_and_activity() {
 }
 
 #[test]
-fn who_what_and_where_stand_where_the_schema_has_them() {
+fn fields_are_mapped_to_the_attributes_of_the_schema() {
     let events = objects(Format::Ocsf);
     let posted = &events[3];
     for (path, value) in [
@@ -226,17 +226,17 @@ fn who_what_and_where_stand_where_the_schema_has_them() {
         (&3.into(), &1_795_533_894_123_u64.into())
     );
     assert_eq!(at(&events[6], "unmapped.on_behalf_of"), "ဒေါ်ခင်");
-    let (stub, origin, bare) = (&events[20], &events[23], &events[24]);
+    let (stub, legacy, bare) = (&events[20], &events[23], &events[24]);
     assert_eq!((&stub["time"], &stub["status_id"]), (&0.into(), &0.into()), "{stub}");
     assert_eq!(
         at(stub, "unmapped.leaf_hash"),
         "9c1fe2c7b3c99e10c83fad731f0c085b61026a845afa9975140322c0692d1516"
     );
-    assert_eq!(origin["time"], 1_740_796_200_000_u64, "09:00 at +06:30");
-    for event in [origin, bare] {
+    assert_eq!(legacy["time"], 1_740_796_200_000_u64, "09:00 at +06:30");
+    for event in [legacy, bare] {
         let absent = ["metadata.uid", "metadata.sequence", "unmapped.leaf_hash"];
         assert!(absent.iter().all(|path| at(event, path).is_null()), "{event}");
-        assert_eq!(event["status_id"], 0, "no word of success: {event}");
+        assert_eq!(event["status_id"], 0, "no success field: {event}");
     }
 }
 

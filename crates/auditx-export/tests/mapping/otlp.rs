@@ -1,13 +1,14 @@
-//! OTLP logs against the protocol's JSON encoding.
+//! Checks OTLP logs against the JSON encoding of the protocol.
 //!
-//! The facts are those of <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding> and of `logs.proto` 1.9.0.
+//! The facts are taken from <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding> and
+//! `logs.proto` 1.9.0.
 
 use auditx_export::Format;
 use serde_json::Value;
 
 use crate::trail::objects;
 
-/// Members of messages, by their message: JSON names are in lower camel case.
+/// The members of each message; JSON names are in lower camel case.
 const MEMBERS: [(&str, &[&str]); 4] = [
     ("", &["resourceLogs"]),
     ("resourceLogs", &["resource", "scopeLogs", "schemaUrl"]),
@@ -85,7 +86,7 @@ fn attribute<'v>(record: &'v Value, key: &str) -> &'v Value {
 }
 
 #[test]
-fn every_line_is_a_request_in_the_protocols_encoding() {
+fn every_line_is_a_request_in_the_encoding_of_otlp() {
     for record in records() {
         assert_members("logRecords", &record);
         for name in ["timeUnixNano", "observedTimeUnixNano"] {

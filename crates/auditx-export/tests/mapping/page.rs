@@ -1,4 +1,5 @@
-//! docs/SIEM.md says what the mappers do: its examples are golden lines, its names are written, its numbers are so.
+//! Compares docs/SIEM.md with the mappers: its examples are golden lines, and its names and numbers are those
+//! written.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +16,7 @@ fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/SIEM.md")).unwrap()
 }
 
-/// The cells of the table below a heading, without its head.
+/// The cells of the table below a heading, without its header row.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let page = page();
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
@@ -24,7 +25,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
     rows.skip(1).map(|row| row.split(" | ").map(str::to_owned).collect()).collect()
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -73,7 +74,7 @@ fn written(format: Format) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_name_of_the_mapping_is_written_and_every_name_written_is_in_the_mapping() {
+fn the_names_written_are_those_of_the_mapping() {
     let rows = table("Mapping");
     let formats = [Format::Ocsf, Format::Ecs, Format::Cef, Format::Syslog, Format::OtlpJson];
     for (column, format) in formats.into_iter().enumerate() {
@@ -83,7 +84,7 @@ fn every_name_of_the_mapping_is_written_and_every_name_written_is_in_the_mapping
         for name in &named {
             assert!(written.contains(*name), "{format} writes no {name}");
         }
-        // Of the flat formats the other way round too; labels and the schemas' constants aside.
+        // For the flat formats also the reverse; labels and constants of the schemas are exempt.
         if matches!(format, Format::Cef | Format::Syslog | Format::OtlpJson) {
             let is_named = |name: &String| named.contains(name.as_str()) || name.ends_with("Label");
             let constants = ["attributes", "service.name"];
@@ -97,7 +98,7 @@ fn every_name_of_the_mapping_is_written_and_every_name_written_is_in_the_mapping
 }
 
 #[test]
-fn the_kinds_of_entry_are_of_the_classes_and_categories_named() {
+fn kinds_of_entry_have_the_documented_classes() {
     let (ocsf, ecs) = (objects(Format::Ocsf), objects(Format::Ecs));
     for row in table("Kinds of entry") {
         let code = quoted(&row[3]).next().unwrap();
@@ -123,7 +124,7 @@ fn the_kinds_of_entry_are_of_the_classes_and_categories_named() {
 }
 
 #[test]
-fn the_severities_are_those_of_the_table() {
+fn severities_are_those_of_the_table() {
     for row in table("Severity") {
         let line = format!("{{\"seq\":1,\"level\":\"{}\",\"success\":true}}", row[0]);
         let entry = RecordedEntry::from_line(line.as_bytes()).unwrap().parse().unwrap();
@@ -141,7 +142,7 @@ fn the_severities_are_those_of_the_table() {
 }
 
 #[test]
-fn examples_are_golden_lines_and_versions_are_those_pinned() {
+fn examples_are_golden_lines_and_versions_match() {
     let page = page();
     let (_, examples) = page.split_once("\n## Examples\n").unwrap();
     let blocks: Vec<_> = examples.split("```").skip(1).step_by(2).collect();

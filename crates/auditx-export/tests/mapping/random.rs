@@ -1,4 +1,4 @@
-//! Texts of every kind, the same in each run.
+//! Random texts of every kind, the same in each run.
 
 /// xorshift64*.
 pub(crate) struct Random(u64);

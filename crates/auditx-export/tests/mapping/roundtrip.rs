@@ -1,4 +1,4 @@
-//! Whatever a field says, each format is one line, and an independent parser reads the field back from it.
+//! Whatever a field holds, each format is one line, and an independent parser reads the field back.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ const TEXTS: [&str; 17] = [
     "id",
 ];
 
-/// A line with random text in every field, and what was said.
+/// A line with random text in every field, and those texts.
 fn hostile(random: &mut Random, seq: usize) -> (Vec<u8>, BTreeMap<&'static str, String>) {
     let said: BTreeMap<_, _> = TEXTS.iter().map(|name| (*name, random.text())).collect();
     let mut fields: Map<String, Value> =
@@ -53,7 +53,7 @@ fn each(check: impl Fn(&[u8], &StoredEntry, &BTreeMap<&'static str, String>)) {
     }
 }
 
-/// What formats without an escape for a character write in its place.
+/// The text as written by formats that have no escape for some characters.
 fn spelled(text: &str, keeps: &[char]) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -222,7 +222,7 @@ fn syslog_reads_back() {
     let exporter = Exporter::new(Format::Syslog);
     each(|line, entry, said| {
         let text = mapped(&exporter, line, entry);
-        // The message is the line as it stands, so only its own line breaks would break it.
+        // The message is the unchanged line, so only its own line breaks could break it.
         let message = syslog::parse(text.strip_suffix('\n').unwrap());
         assert!(!message.message.contains('\n') && message.message.as_bytes() == line);
         for (key, name) in names {
@@ -250,7 +250,7 @@ fn csv_reads_back() {
 }
 
 #[test]
-fn a_value_of_sixty_thousand_bytes_goes_through_whole() {
+fn a_value_of_sixty_thousand_bytes_is_kept_whole() {
     let value = "a long value with a \"quote\", a \u{1000} and other words in it; ".repeat(1_050);
     assert!(value.len() > 60_000);
     let line = format!(
@@ -269,7 +269,7 @@ fn a_value_of_sixty_thousand_bytes_goes_through_whole() {
 }
 
 #[test]
-fn lines_and_entries_that_do_not_agree_are_no_panic_and_still_one_line() {
+fn a_line_that_disagrees_with_its_entry_is_still_one_line() {
     let mut random = Random::new(7);
     let lines = [
         &b""[..],

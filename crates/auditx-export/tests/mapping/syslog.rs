@@ -1,4 +1,4 @@
-//! Syslog messages read by a parser of the test's own, which knows only the grammar of RFC 5424, section 6.
+//! Reads syslog messages with an independent parser, which knows only the grammar of RFC 5424, section 6.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ fn is_printable(text: &str, longest: usize) -> bool {
 }
 
 #[test]
-fn every_message_keeps_to_the_grammar_and_carries_the_exact_line() {
+fn messages_follow_the_grammar_and_hold_the_exact_line() {
     for (line, entry) in entries() {
         let text = mapped(&Exporter::new(Format::Syslog), &line, &entry);
         let message = parse(text.strip_suffix('\n').unwrap());
@@ -111,7 +111,7 @@ fn priorities_and_parameters_are_those_of_the_mapping() {
 }
 
 #[test]
-fn counted_octets_part_the_messages_that_lines_would() {
+fn octet_counting_delimits_the_same_messages_as_newlines() {
     let lines = Exporter::new(Format::Syslog).default_hostname("fallback");
     let counted = lines.clone().framing(Framing::OctetCounting);
     let mut stream = Vec::new();

@@ -1,4 +1,4 @@
-//! The trail that is mapped, read as any trail is.
+//! The golden trail, read by `auditx-reader`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Each line of the golden trail, and what the reader reads from it.
+/// Each line of the golden trail, with its parsed entry.
 pub(crate) fn entries() -> Vec<(Vec<u8>, StoredEntry)> {
     let directory = tempfile::tempdir().unwrap();
     fs::copy(golden("trail.jsonl"), directory.path().join("audit.jsonl")).unwrap();
@@ -25,14 +25,14 @@ pub(crate) fn entries() -> Vec<(Vec<u8>, StoredEntry)> {
     entries
 }
 
-/// One entry alone, without header and footer.
+/// One mapped entry, without header and footer.
 pub(crate) fn mapped(exporter: &Exporter, line: &[u8], entry: &StoredEntry) -> String {
     let mut out = Vec::new();
     exporter.entry(line, entry, &mut out);
     String::from_utf8(out).unwrap()
 }
 
-/// The whole trail in a JSON format, object by object.
+/// The whole trail in a JSON format, one object per entry.
 pub(crate) fn objects(format: Format) -> Vec<Value> {
     let exporter = Exporter::new(format);
     entries()
@@ -47,7 +47,7 @@ pub(crate) fn objects(format: Format) -> Vec<Value> {
         .collect()
 }
 
-/// What is absent is left out; but for what the trail itself says.
+/// Absent values are omitted, except inside control records and metadata.
 fn assert_no_member_is_empty(value: &Value, text: &str) {
     match value {
         Value::Null => panic!("null in {text}"),
@@ -61,7 +61,7 @@ fn assert_no_member_is_empty(value: &Value, text: &str) {
     }
 }
 
-/// A member at a dotted path; null where there is none.
+/// The member at a dotted path; null if there is none.
 pub(crate) fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
     value.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or(&Value::Null)
 }

@@ -1,17 +1,17 @@
-//! Three servers that keep a stream together.
+//! A stream on a cluster of three servers.
 
 use super::*;
 
-/// With the stream on all three.
+/// Creates the stream on all three servers.
 fn with_stream(servers: Servers) -> Servers {
-    // They choose who leads first.
+    // The cluster elects its leader first.
     let said = wait_for("a stream on three servers", || wait(init(&servers.url())).ok());
-    assert_eq!(said[0], "The stream AUDIT is made.");
+    assert_eq!(said[0], "Created stream AUDIT.");
     assert!(!said.iter().any(|line| line.contains("fewer than three")), "{said:?}");
     servers
 }
 
-/// The number of the server that leads the stream.
+/// Returns the number of the server that is the stream's leader.
 fn leader(servers: &Servers) -> usize {
     let hosts: Vec<String> = (0..3).map(|number| format!("127.0.0.1:{}", servers.port(number))).collect();
     wait_for("a leader", || {
@@ -30,12 +30,12 @@ fn is_past(shipper: &Shipper, line: u64) {
 }
 
 #[test]
-fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_line_once() {
+fn a_cluster_that_loses_servers_stores_each_line_once() {
     let (mut servers, directory) = (with_stream(Servers::three()), tempfile::tempdir().unwrap());
     let logger = open(directory.path());
     let mut settings = settings();
     settings.lines = 20;
-    settings.patience = Duration::from_secs(2);
+    settings.timeout = Duration::from_secs(2);
     let shipper = ship_to(&servers.url(), directory.path(), settings);
     let mut count = 0;
     let mut record = |more: u64| {
@@ -60,7 +60,7 @@ fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_l
     servers.start_again(first);
     is_past(&shipper, record(100));
 
-    // Two of three: nobody may acknowledge anything, and the cursor stays.
+    // Two of three servers are down: nothing may be acknowledged, and the cursor does not advance.
     let lead = leader(&servers);
     let others = [(lead + 1) % 3, (lead + 2) % 3];
     others.iter().for_each(|number| servers.kill(*number));
@@ -83,8 +83,8 @@ fn a_cluster_that_loses_a_follower_its_leader_and_then_its_majority_holds_each_l
 }
 
 #[test]
-fn a_leader_that_does_not_reach_one_follower_for_thirty_seconds_loses_and_doubles_nothing() {
-    let (servers, between) = Servers::three_apart();
+fn a_partitioned_follower_loses_and_duplicates_nothing() {
+    let (servers, between) = Servers::three_with_proxies();
     let (servers, directory) = (with_stream(servers), tempfile::tempdir().unwrap());
     let logger = open(directory.path());
     let shipper = ship_to(&servers.url(), directory.path(), settings());
@@ -104,7 +104,7 @@ fn a_leader_that_does_not_reach_one_follower_for_thirty_seconds_loses_and_double
         record("meanwhile");
         std::thread::sleep(Duration::from_millis(250));
     }
-    assert!(route.cuts() > before, "there was nothing to cut");
+    assert!(route.cuts() > before, "no connection was cut");
     route.change(Fault::None);
     record("after");
     logger.close(PATIENCE).unwrap();

@@ -1,4 +1,4 @@
-//! Against real NATS servers: each line once, in order, exactly as it stands in the trail, whatever happens in between.
+//! Ships to real NATS servers: each line arrives once, in order and unchanged, whatever fails meanwhile.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,8 +16,8 @@ use auditx_core::{SignedCheckpoint, checkpoint_path, shipper_positions};
 use auditx_nats::{Nats, NatsCopy, init};
 use auditx_reader::{Answer, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_ship::{
-    Batch, Destination, Note, Progress, Settings, ShipError, Shipped, Shipper, StoredCopy, TrailName,
-    dead_letters, restore,
+    Batch, CoveringCheckpoint, Destination, Progress, Settings, ShipError, ShippedLine, Shipper, StoredCopy,
+    TrailName, dead_letters, restore,
 };
 use auditx_tests::deadline::{PATIENCE, wait_for};
 use auditx_tests::nats::Servers;
@@ -28,16 +28,16 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// With the stream, which knows no more than a moment what was published before.
+/// Starts a server with the stream. Its duplicate window is as short as possible.
 fn server() -> Servers {
     let server = Servers::one("");
     let said = wait(init(&server.url())).unwrap();
-    assert_eq!(said[0], "The stream AUDIT is made.");
+    assert_eq!(said[0], "Created stream AUDIT.");
     wait(async {
         let client = async_nats::connect(format!("127.0.0.1:{}", server.port(0))).await.unwrap();
         let context = jetstream::new(client);
         let config = context.get_stream("AUDIT").await.unwrap().cached_info().config.clone();
-        // As short as it may be: nothing rests on it.
+        // Shipping must not depend on the duplicate window.
         assert_eq!(config.duplicate_window, Duration::from_millis(100));
     });
     server
@@ -51,16 +51,17 @@ fn ship(servers: &Servers, directory: &Path) -> Shipper {
     ship_to(&servers.url(), directory, settings())
 }
 
-/// The trail is all there is, each line once, in order and exactly, and the copy is what was signed.
+/// Asserts that the stream contains this trail only, with each line once, in order and unchanged, and that
+/// the copy verifies.
 fn assert_same(url: &str, directory: &Path) {
     assert_all_same(url, &[directory]);
 }
 
-/// The same of several trails.
+/// Asserts the same for several trails.
 fn assert_all_same(url: &str, directories: &[&Path]) {
     for directory in directories {
         let (expected, known) = (lines(directory), latest_checkpoint(directory).unwrap());
-        // Servers of a cluster that were just started do not answer every question yet.
+        // Servers of a cluster that have just started do not respond to all requests yet.
         let restored = wait_for("a copy that can be read", || {
             let restored = tempfile::tempdir().unwrap();
             wait(async {
@@ -81,18 +82,18 @@ fn assert_all_same(url: &str, directories: &[&Path]) {
     }
 }
 
-/// A trail and its lines, as a shipper hands them over.
-fn handed_over(directory: &Path) -> (TrailName, Vec<Shipped>) {
+/// Returns a trail's name and its lines as a shipper sends them.
+fn to_be_shipped(directory: &Path) -> (TrailName, Vec<ShippedLine>) {
     let origin = latest_checkpoint(directory).unwrap().origin().to_owned();
     let name = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
     let shipped = lines(directory).into_iter().zip(0..).map(|(line, seq)| {
         let leaf_hash = auditx_core::leaf_hash(line.as_bytes());
-        Shipped { seq, leaf_hash, line }
+        ShippedLine { seq, leaf_hash, line }
     });
     (name, shipped.collect())
 }
 
-/// So many messages are in the stream, notes included.
+/// Returns the number of messages in the stream, checkpoints included.
 fn messages(url: &str) -> u64 {
     wait(async {
         let client = async_nats::connect(url.trim_end_matches("/AUDIT")).await.unwrap();
@@ -102,12 +103,12 @@ fn messages(url: &str) -> u64 {
 }
 
 #[test]
-fn lines_arrive_exactly_and_nothing_arrives_twice_without_a_cursor() {
+fn lines_arrive_unchanged_and_once_even_without_a_cursor() {
     let (server, directory) = (server(), tempfile::tempdir().unwrap());
     let again = wait(init(&server.url())).unwrap();
-    assert!(again[0].contains("there already") && again[1].contains("fewer than three"), "{again:?}");
+    assert!(again[0].contains("already exists") && again[1].contains("fewer than three"), "{again:?}");
     let shipper = ship(&server, directory.path());
-    // The shipper was there first, and the trail grows while it is shipped.
+    // The shipper starts before the trail exists, and the trail grows while it is shipped.
     let logger = open(directory.path());
     for number in 0..2_500 {
         logger
@@ -128,15 +129,15 @@ fn lines_arrive_exactly_and_nothing_arrives_twice_without_a_cursor() {
     fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
     let shipper = ship(&server, directory.path());
     wait_for_all(&shipper, count);
-    assert_eq!(shipper.progress().sent, 0, "the stream says how far it is");
+    assert_eq!(shipper.progress().sent, 0, "the stream reports its last line");
     stop(shipper);
     assert_eq!(messages(&server.url()), before);
 }
 
 #[test]
-fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
+fn cut_connections_lose_and_duplicate_nothing() {
     let (server, directory) = (server(), trail(300));
-    // Among them those that lose the acknowledgement of a stored batch.
+    // Some of the cuts lose the acknowledgement of a stored batch.
     let proxy = Proxy::before(server.port(0), Fault::Cut { first: 1, more: 31 });
     let mut settings = settings();
     settings.lines = 16;
@@ -150,12 +151,12 @@ fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
 }
 
 #[test]
-fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothing() {
+fn a_slow_or_silent_network_loses_nothing() {
     let (server, directory) = (server(), trail(30));
     let proxy = Proxy::before(server.port(0), Fault::Trickle(Duration::from_millis(1)));
     let mut settings = settings();
     settings.lines = 1;
-    settings.patience = Duration::from_millis(4_000);
+    settings.timeout = Duration::from_millis(4_000);
     let shipper = ship_to(&format!("nats://127.0.0.1:{}", proxy.port()), directory.path(), settings);
     assert!(
         shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > 0),
@@ -165,8 +166,12 @@ fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothin
     for fault in [DRIP, Fault::Blackhole] {
         let before = shipper.progress().retries.timed_out;
         proxy.change(fault);
-        let is_told = |progress: &Progress| progress.retries.timed_out > before;
-        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{fault:?} {:?}", shipper.progress());
+        let has_timed_out = |progress: &Progress| progress.retries.timed_out > before;
+        assert!(
+            shipper.wait_until(Instant::now() + PATIENCE, has_timed_out),
+            "{fault:?} {:?}",
+            shipper.progress()
+        );
     }
     proxy.change(Fault::None);
     wait_for_all(&shipper, lines(directory.path()).len());
@@ -175,7 +180,7 @@ fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothin
 }
 
 #[test]
-fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
+fn a_server_that_is_killed_repeatedly_stores_each_line_once() {
     let (mut server, directory) = (server(), trail(4_000));
     let mut settings = settings();
     settings.lines = 50;
@@ -194,7 +199,7 @@ fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
 }
 
 #[test]
-fn two_shippers_of_one_trail_double_nothing() {
+fn two_shippers_of_one_trail_duplicate_nothing() {
     let (server, directory) = (server(), trail(2_000));
     let mut settings = settings();
     settings.lines = 20;
@@ -207,8 +212,8 @@ fn two_shippers_of_one_trail_double_nothing() {
 }
 
 #[test]
-fn trails_that_interleave_in_one_stream_are_each_whole_and_in_order() {
-    // Nothing is synced here, so that rows are worth it, and are broken again and again.
+fn interleaved_trails_are_each_complete_and_in_order() {
+    // This server does not sync, so fast batches are used, and the trails interrupt each other's.
     let server = Servers::relaxed();
     wait(init(&server.url())).unwrap();
     let mut settings = settings();
@@ -226,19 +231,19 @@ fn trails_that_interleave_in_one_stream_are_each_whole_and_in_order() {
 }
 
 #[test]
-fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
+fn errors_that_an_operator_can_fix_are_retried() {
     let server = Servers::one("authorization { user: erp, password: secret }");
     let directory = trail(100);
     let url = |password: &str| format!("nats://erp:{password}@127.0.0.1:{}", server.port(0));
     let shipper = ship_to(&url("secret"), directory.path(), settings());
-    let says = |shipper: &Shipper, what: &str| {
-        let is_said =
-            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.trouble.contains(what));
-        assert!(is_said, "{what}: {:?}", shipper.progress());
+    let reports = |shipper: &Shipper, what: &str| {
+        let is_reported =
+            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.last_error.contains(what));
+        assert!(is_reported, "{what}: {:?}", shipper.progress());
     };
-    says(&shipper, "there is no stream AUDIT");
+    reports(&shipper, "stream AUDIT does not exist");
     let stranger = ship_to(&url("wrong"), directory.path(), settings());
-    says(&stranger, "authorization violation");
+    reports(&stranger, "authorization violation");
     stop(stranger);
     wait(init(&url("secret"))).unwrap();
     wait_for_all(&shipper, lines(directory.path()).len());
@@ -247,16 +252,17 @@ fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
 }
 
 #[test]
-fn a_stream_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_filled_again() {
+fn a_diverged_stream_ends_the_shipper_an_empty_one_is_refilled() {
     let (server, directory) = (server(), trail(200));
     let count = lines(directory.path()).len();
     let shipper = ship(&server, directory.path());
     wait_for_all(&shipper, count);
     stop(shipper);
 
-    // Another trail that says it is this one, as a copied directory that went on would.
-    let (note, other) = (fs::read(checkpoint_path(directory.path())).unwrap(), trail(300));
-    let (ours, theirs) = (SignedCheckpoint::parse(&note).unwrap(), latest_checkpoint(other.path()).unwrap());
+    // Another trail with the same id, like a copied directory to which further entries were recorded.
+    let (checkpoint, other) = (fs::read(checkpoint_path(directory.path())).unwrap(), trail(300));
+    let (ours, theirs) =
+        (SignedCheckpoint::parse(&checkpoint).unwrap(), latest_checkpoint(other.path()).unwrap());
     let forged = theirs.as_str().replace(theirs.origin(), ours.origin());
     fs::write(checkpoint_path(other.path()), forged).unwrap();
     fs::remove_dir_all(other.path().join(".auditx/checkpoints")).unwrap();
@@ -285,18 +291,18 @@ fn a_stream_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_f
 }
 
 #[test]
-fn one_server_that_answers_is_enough_wherever_it_stands_in_the_address() {
+fn one_reachable_server_of_the_address_is_enough() {
     let server = server();
     let [down, down_too] = auditx_tests::tool::free_ports();
     let url = format!("nats://127.0.0.1:{down},127.0.0.1:{down_too},127.0.0.1:{}/AUDIT", server.port(0));
-    // They are tried in no order.
+    // The servers are tried in random order.
     for _ in 0..10 {
         wait(NatsCopy::open(&url)).unwrap();
     }
 }
 
 #[test]
-fn a_shipper_stops_in_an_outage_and_goes_on_later() {
+fn a_shipper_stops_during_an_outage_and_continues_later() {
     let (mut server, directory) = (server(), trail(500));
     server.kill(0);
     let shipper = ship(&server, directory.path());

@@ -1,29 +1,33 @@
-//! What is refused: by a fence, by a limit.
+//! Refused batches: other shippers of the same trail, and limits of the server.
 
 use super::*;
 use async_nats::jetstream::stream::Config;
 
 #[test]
-fn a_shipper_that_comes_late_is_fenced_whatever_the_server_remembers() {
+fn a_late_shipper_is_fenced_beyond_the_duplicate_window() {
     let (server, directory) = (server(), trail(10));
-    let (trail, shipped) = handed_over(directory.path());
-    let note = Note { checkpoint: latest_checkpoint(directory.path()).unwrap(), is_boundary: true };
-    let batch = Batch::new(trail.clone(), Some(note), shipped).unwrap();
+    let (trail, shipped) = to_be_shipped(directory.path());
+    let checkpoint =
+        CoveringCheckpoint { signed: latest_checkpoint(directory.path()).unwrap(), is_boundary: true };
+    let batch = Batch::new(trail.clone(), Some(checkpoint), shipped).unwrap();
     wait(async {
         let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
         assert!(one.last(trail.id).await.unwrap().is_none() && other.last(trail.id).await.unwrap().is_none());
         assert_eq!(one.send(&batch).await.unwrap(), batch.last());
         assert!(matches!(other.send(&batch).await.unwrap_err(), ShipError::Fenced));
-        assert!(matches!(other.send(&batch).await.unwrap_err(), ShipError::Fenced), "it has to ask first");
+        assert!(
+            matches!(other.send(&batch).await.unwrap_err(), ShipError::Fenced),
+            "the last line must be requested first"
+        );
         assert_eq!(other.last(trail.id).await.unwrap(), Some(batch.last()));
     });
     assert_eq!(messages(&server.url()), batch.lines().len() as u64 + 1);
 }
 
 #[test]
-fn a_late_row_stores_nothing() {
+fn a_late_fast_batch_stores_nothing() {
     let (server, directory) = (server(), trail(300));
-    let (trail, shipped) = handed_over(directory.path());
+    let (trail, shipped) = to_be_shipped(directory.path());
     let batch = |from: usize| Batch::new(trail.clone(), None, shipped[from..from + 100].to_vec()).unwrap();
     wait(async {
         let [mut one, mut other] = [(); 2].map(|()| Nats::new(&server.url()).unwrap());
@@ -36,7 +40,7 @@ fn a_late_row_stores_nothing() {
     assert_eq!(messages(&server.url()), 200);
 }
 
-/// A stream on a server, and what else is to hold for it.
+/// Starts a server with further settings, and creates the stream with a changed configuration.
 fn with_limits(more: &str, limit: impl FnOnce(&mut Config)) -> Servers {
     let server = Servers::one(more);
     wait(init(&server.url())).unwrap();
@@ -55,7 +59,7 @@ fn change(server: &Servers, limit: impl FnOnce(&mut Config)) {
 }
 
 #[test]
-fn a_line_that_is_too_large_for_the_server_or_the_stream_is_parked_once_and_its_stub_keeps_the_proof_whole() {
+fn a_line_over_the_size_limit_is_parked_and_replaced_by_a_stub() {
     for server in
         [with_limits("max_payload: 8192", |_| {}), with_limits("", |config| config.max_message_size = 8_192)]
     {
@@ -85,20 +89,22 @@ fn a_line_that_is_too_large_for_the_server_or_the_stream_is_parked_once_and_its_
 }
 
 #[test]
-fn a_row_that_breaks_is_not_gone_on_with_behind_the_gap() {
+fn a_fast_batch_that_fails_leaves_no_gap() {
     let server = with_limits("", |config| {
         (config.max_messages_per_subject, config.discard_new_per_subject) = (200, true);
     });
     let directory = trail(300);
-    let (name, shipped) = handed_over(directory.path());
-    let note = Note { checkpoint: latest_checkpoint(directory.path()).unwrap(), is_boundary: true };
-    let batch = |lines: &[Shipped], note| Batch::new(name.clone(), note, lines.to_vec()).unwrap();
+    let (name, shipped) = to_be_shipped(directory.path());
+    let checkpoint =
+        CoveringCheckpoint { signed: latest_checkpoint(directory.path()).unwrap(), is_boundary: true };
+    let batch =
+        |lines: &[ShippedLine], checkpoint| Batch::new(name.clone(), checkpoint, lines.to_vec()).unwrap();
     wait(async {
         let mut nats = Nats::new(&server.url()).unwrap();
         nats.last(name.id).await.unwrap();
         nats.send(&batch(&shipped[..100], None)).await.unwrap();
-        let kept = nats.send(&batch(&shipped[100..], Some(note))).await.unwrap();
-        assert_eq!(kept, shipped[199].position());
+        let stored = nats.send(&batch(&shipped[100..], Some(checkpoint))).await.unwrap();
+        assert_eq!(stored, shipped[199].position());
     });
     assert_eq!(messages(&server.url()), 200);
     change(&server, |config| {
@@ -111,9 +117,9 @@ fn a_row_that_breaks_is_not_gone_on_with_behind_the_gap() {
 }
 
 #[test]
-fn a_row_ends_where_another_shipper_of_its_trail_comes_in_between() {
+fn a_fast_batch_ends_at_the_first_line_of_another_shipper() {
     let (server, directory) = (server(), trail(300));
-    let (name, shipped) = handed_over(directory.path());
+    let (name, shipped) = to_be_shipped(directory.path());
     let batch = |from: usize, count: usize| {
         Batch::new(name.clone(), None, shipped[from..from + count].to_vec()).unwrap()
     };
@@ -122,22 +128,22 @@ fn a_row_ends_where_another_shipper_of_its_trail_comes_in_between() {
         let mut slow = Nats::new(&format!("nats://127.0.0.1:{}", proxy.port())).unwrap();
         slow.last(name.id).await.unwrap();
         slow.send(&batch(0, 100)).await.unwrap();
-        // Some milliseconds a line: time enough to come in between, and not to lose patience.
+        // Some milliseconds per line: slow enough for the other shipper, fast enough not to time out.
         proxy.change(Fault::Trickle(Duration::from_micros(1)));
         let intruder = async {
             let mut nats = Nats::new(&server.url()).unwrap();
             loop {
                 let next = usize::try_from(nats.last(name.id).await.unwrap().unwrap().seq + 1).unwrap();
-                assert!(next < 170, "the row was too fast");
+                assert!(next < 170, "the fast batch was not interrupted");
                 if next > 105 && nats.send(&batch(next, 10)).await.is_ok() {
                     return next;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        let row = batch(100, 80);
-        let (kept, next) = tokio::join!(slow.send(&row), intruder);
-        assert_eq!(kept.unwrap(), shipped[next - 1].position());
+        let fast = batch(100, 80);
+        let (stored, next) = tokio::join!(slow.send(&fast), intruder);
+        assert_eq!(stored.unwrap(), shipped[next - 1].position());
         next
     });
     assert_eq!(messages(&server.url()), next as u64 + 10);

@@ -11,7 +11,7 @@ BEGIN
     END IF;
 END $$;
 
--- How far each trail is, and the newest note over what is there.
+-- The last line of each trail, and the newest checkpoint that covers the stored lines.
 CREATE TABLE auditx.trail (
     trail_id uuid PRIMARY KEY,
     origin text NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE auditx.trail (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The notes that the trail itself keeps: of sealed segments, closed sessions, replaced keys.
+-- The checkpoints of boundaries: sealed segments, closed sessions, replaced keys.
 CREATE TABLE auditx.checkpoint (
     trail_id uuid NOT NULL REFERENCES auditx.trail,
     size bigint NOT NULL,
@@ -44,9 +44,9 @@ CREATE TABLE auditx.entry (
     entity_id text,
     reference_no text,
     leaf_hash bytea NOT NULL,
-    -- The exact text. jsonb would reorder its keys.
+    -- The exact text; jsonb would reorder the keys.
     line text NOT NULL,
-    -- Absent where jsonb refuses the text.
+    -- NULL if jsonb refuses the text.
     body jsonb,
     PRIMARY KEY (trail_id, seq, recorded_at)
 ) PARTITION BY RANGE (recorded_at);
@@ -82,7 +82,8 @@ END $$;
 CREATE TRIGGER only_grows BEFORE UPDATE ON auditx.trail
     FOR EACH ROW EXECUTE FUNCTION auditx.refuse_return();
 
--- Called by shippers, who may create no tables. A month that the default partition holds rows of stays there.
+-- Called by shippers, which may not create tables themselves. If the default partition already contains rows of a
+-- month, no partition is created for it.
 CREATE FUNCTION auditx.make_month(month date) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog AS $$
 DECLARE

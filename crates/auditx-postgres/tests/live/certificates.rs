@@ -1,4 +1,4 @@
-//! Connections are encrypted, and a certificate that is not good is waited for until it is.
+//! Connections are encrypted, and an invalid certificate is retried until it has been replaced.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Gives the server a certificate for 127.0.0.1 that ends in this year.
+/// Installs a server certificate for 127.0.0.1 that is valid until the end of `last_year`.
 fn certify(server: &Server, authority: &Authority, last_year: i32) {
     let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     parameters.not_before = date_time_ymd(2020, 1, 1);
@@ -29,7 +29,7 @@ fn certify(server: &Server, authority: &Authority, last_year: i32) {
 }
 
 #[test]
-fn an_expired_certificate_is_waited_out_and_a_stranger_s_is_never_believed() {
+fn expired_and_untrusted_certificates_are_retried() {
     let (server, directory) = (server(), trail(100));
     let (ours, stranger) = (authority("ours"), authority("a stranger"));
     let roots = directory.path().join("roots.pem");
@@ -40,16 +40,16 @@ fn an_expired_certificate_is_waited_out_and_a_stranger_s_is_never_believed() {
         roots.display()
     );
     let shipper = Shipper::spawn(directory.path(), Postgres::new(&url).unwrap(), settings()).unwrap();
-    let says = |what: &str| {
-        let is_said =
-            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.trouble.contains(what));
-        assert!(is_said, "{what}: {:?}", shipper.progress());
+    let reports = |what: &str| {
+        let is_reported =
+            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.last_error.contains(what));
+        assert!(is_reported, "{what}: {:?}", shipper.progress());
     };
-    says("does not support TLS");
+    reports("does not support TLS");
     certify(&server, &stranger, 2090);
-    says("UnknownIssuer");
+    reports("UnknownIssuer");
     certify(&server, &ours, 2021);
-    says("certificate expired");
+    reports("certificate expired");
     assert_eq!(server.sql("SELECT count(*) FROM auditx.entry"), "0");
     certify(&server, &ours, 2090);
     wait_for_all(&shipper, lines(directory.path()).len());

@@ -1,4 +1,5 @@
-//! Cursors that are torn, rolled back, lost or cannot be saved, and trails that are copied: nothing is doubled, and nothing is left out.
+//! Cursors that are damaged, stale, lost or cannot be saved, and trails that are copied: no line is
+//! duplicated or missing.
 
 use std::process::Command;
 
@@ -16,7 +17,7 @@ fn cursor(directory: &Path) -> std::path::PathBuf {
     directory.join(format!(".auditx/cursors/ship-{name}"))
 }
 
-/// Ships all of it, and says how many lines were sent.
+/// Ships the whole trail and returns the number of lines sent.
 fn shipped(server: &Server, directory: &Path) -> u64 {
     let shipper = ship(directory, server, server.port());
     wait_for_all(&shipper, lines(directory).len());
@@ -27,7 +28,7 @@ fn shipped(server: &Server, directory: &Path) -> u64 {
 }
 
 #[test]
-fn a_cursor_that_is_torn_rolled_back_or_lost_sends_nothing_again() {
+fn a_damaged_stale_or_lost_cursor_sends_nothing_again() {
     let (server, directory) = (server(), trail(500));
     assert_eq!(shipped(&server, directory.path()), 503);
     let old = fs::read(cursor(directory.path())).unwrap();
@@ -39,29 +40,29 @@ fn a_cursor_that_is_torn_rolled_back_or_lost_sends_nothing_again() {
     let saved = cursor(directory.path());
 
     fs::write(&saved, &old).unwrap();
-    assert_eq!(shipped(&server, directory.path()), 0, "rolled back");
-    let torn: Vec<u8> = fs::read(&saved).unwrap().iter().map(|byte| byte ^ 0xff).collect();
-    fs::write(&saved, torn).unwrap();
-    assert_eq!(shipped(&server, directory.path()), 0, "torn");
+    assert_eq!(shipped(&server, directory.path()), 0, "stale");
+    let damaged: Vec<u8> = fs::read(&saved).unwrap().iter().map(|byte| byte ^ 0xff).collect();
+    fs::write(&saved, damaged).unwrap();
+    assert_eq!(shipped(&server, directory.path()), 0, "damaged");
     fs::write(&saved, &old[..old.len() / 2]).unwrap();
-    assert_eq!(shipped(&server, directory.path()), 0, "cut short");
+    assert_eq!(shipped(&server, directory.path()), 0, "truncated");
     fs::remove_dir_all(saved.parent().unwrap()).unwrap();
     fs::create_dir(saved.parent().unwrap()).unwrap();
     assert_eq!(shipped(&server, directory.path()), 0, "lost");
 }
 
 #[test]
-fn a_cursor_that_cannot_be_saved_holds_nothing_up_but_retention() {
+fn a_cursor_that_cannot_be_saved_only_delays_retention() {
     let (server, made) = (server(), trail(300));
-    let disk = Tmpfs::mount(1024 * 1024).expect("this test mounts a small disk of its own: run it as root");
+    let disk = Tmpfs::mount(1024 * 1024).expect("this test mounts a small file system: run it as root");
     fs::remove_file(made.path().join(".auditx/ring")).unwrap();
     copy(made.path(), disk.path());
     let filler = disk.path().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
     let shipper = ship(disk.path(), &server, server.port());
-    let is_told = |progress: &Progress| progress.trouble.contains("the cursor cannot be saved");
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    let is_reported = |progress: &Progress| progress.last_error.contains("the cursor cannot be saved");
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
     wait_for_all(&shipper, lines(made.path()).len());
     assert_eq!(shipper_positions(disk.path()).unwrap()[0].1, 0, "retention waits");
     drop(file);
@@ -72,17 +73,17 @@ fn a_cursor_that_cannot_be_saved_holds_nothing_up_but_retention() {
 }
 
 #[test]
-fn a_trail_that_was_moved_is_the_same_and_of_two_copies_that_go_on_the_second_is_refused() {
+fn a_moved_trail_continues_and_a_second_copy_is_refused() {
     let (server, directory) = (server(), trail(200));
     shipped(&server, directory.path());
-    // Other files, other inodes, another place: the same lines.
+    // Other files, inodes and directories, but the same lines.
     let [moved, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     copy(directory.path(), moved.path());
     copy(directory.path(), other.path());
     assert_eq!(shipped(&server, moved.path()), 0);
-    for (copy, said) in [(&moved, "here"), (&other, "there")] {
+    for (copy, text) in [(&moved, "here"), (&other, "there")] {
         let logger = open(copy.path());
-        logger.log(format!("Recorded {said}")).record().unwrap();
+        logger.log(format!("Recorded {text}")).record().unwrap();
         logger.close(PATIENCE).unwrap();
     }
     assert!(shipped(&server, moved.path()) > 0);

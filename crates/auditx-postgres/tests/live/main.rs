@@ -1,4 +1,5 @@
-//! Against a real PostgreSQL: each line once, in order, exactly as it stands in the trail, whatever happens in between.
+//! Ships to a real PostgreSQL server: each line arrives once, in order and unchanged, whatever fails
+//! meanwhile.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,7 +20,7 @@ use auditx_tests::postgres::Server;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
 
-/// A server with the schema, and a user who may only ship.
+/// Starts a server with the schema and a user who may only ship.
 fn server() -> Server {
     let server = Server::start();
     assert_eq!(run_init(&server).unwrap(), 0);
@@ -36,15 +37,16 @@ fn ship(directory: &Path, server: &Server, port: u16) -> Shipper {
     Shipper::spawn(directory, Postgres::new(&server.url("shipper", port)).unwrap(), settings()).unwrap()
 }
 
-/// Each line once and exactly, and what SQL alone can say of them.
+/// Asserts that each line is stored once and unchanged, and that the hashes and the trail's row match.
 fn assert_same(server: &Server, directory: &Path) {
-    let there = server.sql("SELECT line FROM auditx.entry ORDER BY seq");
+    let stored = server.sql("SELECT line FROM auditx.entry ORDER BY seq");
     let expected = lines(directory);
-    assert_eq!(there.lines().count(), expected.len());
-    assert!(there.lines().eq(&expected));
+    assert_eq!(stored.lines().count(), expected.len());
+    assert!(stored.lines().eq(&expected));
     assert_eq!(
         server.sql(
-            "SELECT count(*) FROM auditx.entry WHERE leaf_hash <> sha256('\\x00'::bytea || convert_to(line, 'UTF8'))"
+            "SELECT count(*) FROM auditx.entry \
+             WHERE leaf_hash <> sha256('\\x00'::bytea || convert_to(line, 'UTF8'))"
         ),
         "0"
     );
@@ -52,11 +54,11 @@ fn assert_same(server: &Server, directory: &Path) {
 }
 
 #[test]
-fn lines_arrive_exactly_and_can_be_queried_and_nothing_arrives_twice_without_a_cursor() {
+fn lines_arrive_unchanged_and_once_even_without_a_cursor() {
     let (server, directory) = (server(), tempfile::tempdir().unwrap());
     assert_eq!(run_init(&server).unwrap(), VERSION, "a second call changes nothing");
     let shipper = ship(directory.path(), &server, server.port());
-    // The shipper was there first, and the trail grows while it is shipped.
+    // The shipper starts before the trail exists, and the trail grows while it is shipped.
     let logger = open(directory.path());
     for number in 0..2_500 {
         logger
@@ -70,7 +72,9 @@ fn lines_arrive_exactly_and_can_be_queried_and_nothing_arrives_twice_without_a_c
     wait_for_all(&shipper, count);
     stop(shipper);
     assert_same(&server, directory.path());
-    assert_eq!(server.sql("SELECT count(*) FROM auditx.entry WHERE entity_id = 'SI-77' AND body->>'description' = 'Invoice 77 posted'"), "1");
+    let found = "SELECT count(*) FROM auditx.entry \
+                 WHERE entity_id = 'SI-77' AND body->>'description' = 'Invoice 77 posted'";
+    assert_eq!(server.sql(found), "1");
     assert_eq!(server.sql("SELECT count(*) FROM auditx.entry WHERE body IS NULL"), "0");
     assert_eq!(server.sql("SELECT count(*) FROM auditx.entry_default"), "0", "each month has its partition");
     let [(name, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
@@ -79,15 +83,15 @@ fn lines_arrive_exactly_and_can_be_queried_and_nothing_arrives_twice_without_a_c
     fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
     let shipper = ship(directory.path(), &server, server.port());
     wait_for_all(&shipper, count);
-    assert_eq!(shipper.progress().sent, 0, "the destination says how far it is");
+    assert_eq!(shipper.progress().sent, 0, "the destination reports its last line");
     stop(shipper);
     assert_same(&server, directory.path());
 }
 
 #[test]
-fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
+fn cut_connections_lose_and_duplicate_nothing() {
     let (server, directory) = (server(), trail(300));
-    // Among them those that lose the answer to a commit.
+    // Some of the cuts lose the response to a commit.
     let proxy = Proxy::before(server.port(), Fault::Cut { first: 1, more: 7 });
     let mut settings = settings();
     settings.lines = 16;
@@ -97,18 +101,18 @@ fn connections_that_are_cut_anywhere_cost_nothing_and_double_nothing() {
     let progress = shipper.progress();
     stop(shipper);
     assert!(proxy.cuts() > 50 && progress.retries.sum() > 50, "{} {progress:?}", proxy.cuts());
-    assert!(progress.sent < progress.next, "no answer to a commit was lost: {progress:?}");
+    assert!(progress.sent < progress.next, "no response to a commit was lost: {progress:?}");
     assert_same(&server, directory.path());
 }
 
 #[test]
-fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothing() {
+fn a_slow_or_silent_network_loses_nothing() {
     let (server, directory) = (server(), trail(30));
     let proxy = Proxy::before(server.port(), Fault::Trickle(Duration::from_millis(1)));
     let mut settings = settings();
-    // Too much for a line so slow, until it takes fewer.
+    // Too many for such a slow connection, so the shipper must reduce the batch.
     settings.lines = 30;
-    settings.patience = Duration::from_secs(4);
+    settings.timeout = Duration::from_secs(4);
     let destination = Postgres::new(&server.url("shipper", proxy.port())).unwrap();
     let shipper = Shipper::spawn(directory.path(), destination, settings).unwrap();
     assert!(
@@ -119,10 +123,14 @@ fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothin
     for fault in [DRIP, Fault::Blackhole] {
         let before = shipper.progress().retries.timed_out;
         proxy.change(fault);
-        let is_told = |progress: &Progress| {
-            progress.retries.timed_out > before + 1 && progress.trouble.contains("no answer")
+        let has_timed_out = |progress: &Progress| {
+            progress.retries.timed_out > before + 1 && progress.last_error.contains("no answer")
         };
-        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{fault:?} {:?}", shipper.progress());
+        assert!(
+            shipper.wait_until(Instant::now() + PATIENCE, has_timed_out),
+            "{fault:?} {:?}",
+            shipper.progress()
+        );
     }
     proxy.change(Fault::None);
     wait_for_all(&shipper, lines(directory.path()).len());
@@ -131,7 +139,7 @@ fn a_network_that_trickles_drips_and_swallows_everything_delays_and_loses_nothin
 }
 
 #[test]
-fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
+fn a_server_that_is_killed_repeatedly_stores_each_line_once() {
     let (mut server, directory) = (server(), trail(4_000));
     let mut settings = settings();
     settings.lines = 50;
@@ -151,7 +159,7 @@ fn a_server_that_is_killed_again_and_again_holds_each_line_once() {
 }
 
 #[test]
-fn two_shippers_of_one_trail_double_nothing() {
+fn two_shippers_of_one_trail_duplicate_nothing() {
     let (server, directory) = (server(), trail(2_000));
     let mut settings = settings();
     settings.lines = 20;
@@ -167,7 +175,7 @@ fn two_shippers_of_one_trail_double_nothing() {
 }
 
 #[test]
-fn a_line_that_is_refused_is_parked_once_and_its_stub_keeps_the_proof_whole() {
+fn a_refused_line_is_parked_and_replaced_by_a_stub() {
     let (server, directory) = (server(), trail(1_500));
     server
         .sql("ALTER TABLE auditx.entry ADD CONSTRAINT no_seven CHECK (line NOT LIKE '%Invoice 777 posted%')");
@@ -190,9 +198,9 @@ fn a_line_that_is_refused_is_parked_once_and_its_stub_keeps_the_proof_whole() {
 }
 
 #[test]
-fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
+fn errors_that_an_operator_can_fix_are_retried() {
     let (server, directory) = (server(), trail(100));
-    for (breaks, mends, said) in [
+    for (break_sql, fix_sql, code) in [
         (
             "REVOKE INSERT ON auditx.entry FROM auditx_ship",
             "GRANT INSERT ON auditx.entry TO auditx_ship",
@@ -206,12 +214,12 @@ fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
         ("ALTER ROLE shipper PASSWORD 'other'", "ALTER ROLE shipper PASSWORD 'secret'", "28P01"),
         ("ALTER SCHEMA auditx RENAME TO gone", "ALTER SCHEMA gone RENAME TO auditx", "42P01"),
     ] {
-        server.sql(breaks);
+        server.sql(break_sql);
         let shipper = ship(directory.path(), &server, server.port());
         let deadline = Instant::now() + PATIENCE;
-        let is_told = shipper.wait_until(deadline, |progress| progress.trouble.contains(said));
-        assert!(is_told, "{breaks}: {:?}", shipper.progress());
-        server.sql(mends);
+        let is_reported = shipper.wait_until(deadline, |progress| progress.last_error.contains(code));
+        assert!(is_reported, "{break_sql}: {:?}", shipper.progress());
+        server.sql(fix_sql);
         wait_for_all(&shipper, lines(directory.path()).len());
         stop(shipper);
         assert_same(&server, directory.path());
@@ -222,7 +230,7 @@ fn what_an_operator_can_mend_is_tried_until_it_is_mended() {
 }
 
 #[test]
-fn a_copy_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_filled_again() {
+fn a_diverged_copy_ends_the_shipper_an_empty_one_is_refilled() {
     let (server, directory) = (server(), trail(200));
     let count = lines(directory.path()).len();
     let shipper = ship(directory.path(), &server, server.port());
@@ -236,8 +244,9 @@ fn a_copy_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_fil
     let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
     assert!(error.is_diverged() && error.to_string().contains(&format!("line {}", count - 1)), "{error}");
 
-    // As only a superuser can.
-    server.sql("SET session_replication_role = replica; DELETE FROM auditx.entry; DELETE FROM auditx.trail");
+    // Only a superuser can do this.
+    let delete = "DELETE FROM auditx.entry; DELETE FROM auditx.trail";
+    server.sql(&format!("SET session_replication_role = replica; {delete}"));
     let shipper = ship(directory.path(), &server, server.port());
     wait_for_all(&shipper, count);
     assert_eq!(shipper.progress().regressions, 1);
@@ -246,7 +255,7 @@ fn a_copy_that_holds_another_line_ends_the_shipper_and_one_that_was_wiped_is_fil
 }
 
 #[test]
-fn nobody_changes_or_removes_what_was_shipped() {
+fn shipped_lines_cannot_be_changed_or_removed() {
     let (server, directory) = (server(), trail(10));
     let shipper = ship(directory.path(), &server, server.port());
     wait_for_all(&shipper, lines(directory.path()).len());
@@ -267,7 +276,7 @@ fn nobody_changes_or_removes_what_was_shipped() {
 }
 
 #[test]
-fn a_shipper_stops_in_an_outage_and_goes_on_later() {
+fn a_shipper_stops_during_an_outage_and_continues_later() {
     let (mut server, directory) = (server(), trail(500));
     server.kill();
     let shipper = ship(directory.path(), &server, server.port());

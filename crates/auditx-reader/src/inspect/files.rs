@@ -1,4 +1,4 @@
-//! The files of a trail as files: what they are, whose they are, who may read them, and what was left lying about.
+//! Checks the files of a trail as files: their types, owners and modes, and leftovers.
 
 use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,17 +14,17 @@ use super::finding::{Finding, FindingKind, Findings};
 
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
-/// Keys are nobody else's business.
+/// Keys are readable by their owner only.
 const PRIVATE_FILE_MODE: u32 = 0o600;
 const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
 
 const PERMISSIONS: u32 = 0o777;
 
-/// What `.auditx` holds directories of.
+/// The subdirectories of `.auditx`.
 const OWN_DIRECTORIES: [&str; 4] = ["cursors", "checkpoints", "tiles", "index"];
 const KEYS: &str = "keys";
 
-/// What a name in a trail's directory stands for.
+/// The role of a file in a trail's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Segment,
@@ -35,8 +35,8 @@ enum Role {
     Foreign,
 }
 
-/// Checks the directory, its `.auditx` and the directories in it. `is_quiet` where nobody writes the trail: only then are
-/// unfinished things left over.
+/// Checks the directory, its `.auditx` and the directories in it. `is_quiet` if no process writes the trail:
+/// only then are unfinished files leftovers.
 pub(super) fn check(directory: &Path, is_quiet: bool, inspection: &mut Inspection, findings: &mut Findings) {
     let owner = fs::metadata(directory).ok().map(|metadata| metadata.uid());
     let is_trail = inspection.is_trail();
@@ -71,12 +71,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// A directory of the library's own and the files in it.
-    fn own_directory(&mut self, place: &Path, mode: u32, file_mode: u32) {
-        if fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_dir()) {
-            self.directory(place, mode);
+    /// Checks a directory in `.auditx` and the files in it.
+    fn own_directory(&mut self, path: &Path, mode: u32, file_mode: u32) {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+            self.directory(path, mode);
         }
-        for entry in entries(place) {
+        for entry in entries(path) {
             let name = entry.file_name();
             let is_temporary = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
             let is_directory = entry.file_type().is_ok_and(|file_type| file_type.is_dir());
@@ -97,10 +97,10 @@ impl Check<'_> {
         let path = entry.path();
         let Ok(metadata) = entry.metadata() else { return };
         if !metadata.is_file() {
-            // A segment that is no file was refused when it was to be read.
+            // For a segment, reading it already added this finding.
             if role != Role::Segment {
-                let what = format!("{} stands in the place of a file", kind_of(metadata.file_type()));
-                let advice = "find out who put it there, and move it away; auditx does not follow it";
+                let what = format!("{} instead of a regular file", kind_of(metadata.file_type()));
+                let advice = "find out what created it, and move it away; auditx does not follow it";
                 self.findings.add(Finding::new(FindingKind::RefusedFile, what, &path, advice));
             }
             return;
@@ -109,21 +109,20 @@ impl Check<'_> {
         self.owner(&path, &metadata);
         match role {
             Role::TornFile => {
-                let what =
-                    format!("{} bytes of an unfinished line, kept aside after a crash", metadata.len());
-                let advice = "look at it, then archive it elsewhere; its entry was never accepted";
+                let what = format!("{} bytes of an unfinished line, set aside after a crash", metadata.len());
+                let advice = "examine it, then archive it elsewhere; its entry was never accepted";
                 self.findings.add(Finding::new(FindingKind::TornFile, what, &path, advice));
             }
             Role::Temporary if self.is_quiet => {
-                let what = "a temporary file, and nobody is writing it";
-                let advice = "remove it: whatever was to become of it is done again when it is needed";
+                let what = "a temporary file that no process is writing";
+                let advice = "remove it: its work is repeated when needed";
                 self.findings.add(Finding::new(FindingKind::LeftoverTemporary, what, &path, advice));
             }
             Role::Segment if self.is_quiet && compressed_name(&path).is_file() => {
-                let what = "stands beside its compressed copy; the plain one counts";
+                let what = "exists both plain and compressed; the plain one counts";
                 let advice = "nothing: the next process that opens the trail compresses it again";
                 self.findings
-                    .add(Finding::new(FindingKind::DoubleSegment, what, &path, advice).for_information());
+                    .add(Finding::new(FindingKind::DoubleSegment, what, &path, advice).informational());
             }
             _ => {}
         }
@@ -132,7 +131,7 @@ impl Check<'_> {
     fn mode(&mut self, path: &Path, metadata: &Metadata, widest: u32) {
         let mode = metadata.permissions().mode() & PERMISSIONS;
         if mode & !widest != 0 {
-            let what = format!("has mode {mode:04o}, wider than {widest:04o}");
+            let what = format!("has mode {mode:04o}, which allows more than {widest:04o}");
             let advice = format!("chmod {:04o} {}", mode & widest, path.display());
             self.findings.add(Finding::new(FindingKind::WideMode, what, path, advice));
         }
@@ -142,8 +141,9 @@ impl Check<'_> {
         if let Some(owner) = self.owner
             && owner != metadata.uid()
         {
-            let what = format!("belongs to user {}, and the directory to user {owner}", metadata.uid());
-            let advice = "find out who put it there: the process that writes the trail owns all of it";
+            let what =
+                format!("belongs to user {}, but the directory belongs to user {owner}", metadata.uid());
+            let advice = "find out what created it: the process that writes the trail owns all its files";
             self.findings.add(Finding::new(FindingKind::ForeignOwner, what, path, advice));
         }
     }
@@ -163,7 +163,8 @@ fn role_of(name: &str) -> Role {
     }
 }
 
-/// In no order. What cannot be listed has no entries: that the trail's own directory cannot be is an error earlier.
+/// The entries of a directory, in no order. A directory that cannot be listed has none: for the trail's own
+/// directory that is an error earlier.
 fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
     fs::read_dir(directory).into_iter().flatten().flatten()
 }

@@ -1,4 +1,4 @@
-//! One thing an inspection found: what, where, and what to do about it.
+//! One finding of an inspection: what, where, and what to do about it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,60 +7,60 @@ use serde::{Serialize, Serializer};
 use crate::error::Error;
 use crate::timestamps::{Direction, Implausible};
 
-/// A damaged file may have a million of a kind; the first ones say what is wrong.
+/// A damaged file may have a million findings of one kind; the first ones show what is wrong.
 const MOST_OF_A_KIND: usize = 100;
 
-/// What kind of thing was found.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// A line that is no entry.
+    /// A line that is not an entry.
     UnreadableLine,
     /// A segment that cannot be read, or not to its end.
     UnreadableFile,
-    /// Something that is no regular file in the place of one.
+    /// Something other than a regular file that has the name of one.
     RefusedFile,
     /// Sequence numbers are missing.
     Gap,
-    /// Sequence numbers come again.
+    /// Sequence numbers are repeated.
     Repeat,
-    /// The oldest lines are gone and no record says so.
+    /// The oldest lines are missing and no record says that they were retired.
     MissingBeginning,
-    /// A line without a sequence number among lines that have one, or nothing but such lines.
+    /// Lines without sequence numbers among lines that have one, or nothing but such lines.
     Unnumbered,
-    /// A segment does not begin with the line its name says.
+    /// A segment does not begin with the line that its name says.
     WrongName,
-    /// `.auditx/trail.json` is missing, unreadable, of another format, or says something else than the first record.
+    /// `.auditx/trail.json` is missing, unreadable, of another format, or does not match the first record.
     Identity,
     /// The latest checkpoint is missing, or cannot be read.
     Checkpoint,
     /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
     TimeBackwards,
-    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than the reader's clock: a clock
-    /// was ahead.
+    /// Lines are dated more than a minute later than a line after them, or more than five minutes later than
+    /// the reader's clock: a clock was ahead.
     TimeAhead,
-    /// A line without an end at the end of the active segment.
+    /// An unfinished line at the end of the active segment.
     TornTail,
-    /// An unfinished line that recovery kept aside.
+    /// An unfinished line that recovery set aside.
     TornFile,
-    /// A temporary file that nobody finished.
+    /// A temporary file that was never completed.
     LeftoverTemporary,
-    /// A sealed segment both plain and compressed.
+    /// A sealed segment that exists both plain and compressed.
     DoubleSegment,
-    /// Others may read or write more than 0640 and 0750 let them, or 0600 and 0700 where keys are.
+    /// A file or directory with a mode wider than 0640 or 0750, or 0600 and 0700 for keys.
     WideMode,
-    /// A file of another owner than its directory.
+    /// A file whose owner is not that of its directory.
     ForeignOwner,
-    /// The lock cannot be asked.
+    /// The writer's lock cannot be queried.
     UnknownWriter,
-    /// The first thing that is not as it was signed, as verifying says it.
+    /// The first fault that verification found.
     NotAsSigned,
     /// `security.jsonl` has other lines than the trail, or not all of them.
     Projection,
-    /// A skip index that readers must not use.
+    /// A skip index that readers do not use.
     Index,
-    /// The cache of tree nodes does not agree with the lines.
+    /// The tile cache does not match the lines.
     Cache,
     /// A private key that does not sign the trail.
     Key,
@@ -70,37 +70,37 @@ pub enum FindingKind {
     StraySegment,
 }
 
-/// How much it matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Severity {
-    /// Worth knowing; nobody has to do anything.
+    /// Worth knowing; no action is needed.
     Note,
-    /// Somebody should do something.
+    /// An operator should act.
     Attention,
 }
 
-/// One thing found.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind.
     pub kind: FindingKind,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// What, in words.
+    /// The message to display.
     pub what: String,
     /// The file or directory concerned.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Where in it, in bytes; in a compressed file, of its decompressed text.
+    /// The byte offset in it; in a compressed file, in its decompressed text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// The sequence number of the first line concerned, where it is not known by its byte.
+    /// The sequence number of the first line concerned, if its offset is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// The last line concerned, where there is more than one.
+    /// The last line concerned, if there is more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
     /// What to do.
@@ -137,13 +137,13 @@ impl Finding {
         self
     }
 
-    pub(super) fn for_information(mut self) -> Self {
+    pub(super) fn informational(mut self) -> Self {
         self.severity = Severity::Note;
         self
     }
 }
 
-/// What was found so far, the first ones of each kind.
+/// The findings so far, the first ones of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
@@ -162,17 +162,17 @@ impl Findings {
         }
     }
 
-    /// What reading a file or one of its lines failed with.
+    /// Adds a finding for an error of reading a file or one of its lines.
     pub(super) fn unreadable(&mut self, error: &Error, path: &Path) {
         let (kind, advice) = if error.is_unreadable() {
             (
                 FindingKind::UnreadableLine,
-                "look at the bytes there; if the line is in a backup, compare. Nothing repairs it in place",
+                "examine the bytes there, and compare the line with a backup; nothing repairs it in place",
             )
         } else if error.is_refused() {
             (
                 FindingKind::RefusedFile,
-                "find out who put it there, and move it away; auditx does not follow it",
+                "find out what created it, and move it away; auditx does not follow it",
             )
         } else {
             (
@@ -185,24 +185,24 @@ impl Findings {
         self.add(finding);
     }
 
-    /// Times that cannot all be right. `path` is where the first of the lines is.
+    /// Adds a finding for times that cannot all be right. `path` is the file of the first of the lines.
     pub(super) fn implausible(&mut self, times: Implausible, path: &Path) {
         let kind = match times.direction {
             Direction::Ahead => FindingKind::TimeAhead,
             Direction::Back => FindingKind::TimeBackwards,
         };
         let advice = if times.is_lasting {
-            "set the clock of the machine that writes the trail right; lines that are recorded keep their times"
+            "correct the clock of the machine that writes the trail; recorded lines keep their times"
         } else {
-            "take their order from the sequence numbers, and find out why the clock was wrong"
+            "use the order of the sequence numbers, and find out why the clock was wrong"
         };
         let left_out = times.left_out;
         let finding = Finding::new(kind, times.message, path, advice).on_lines(times.first, times.last);
-        self.add(if times.is_lasting { finding } else { finding.for_information() });
+        self.add(if times.is_lasting { finding } else { finding.informational() });
         self.left_out_more(kind, left_out);
     }
 
-    /// Counts findings that were not kept.
+    /// Counts more findings that were not kept.
     fn left_out_more(&mut self, kind: FindingKind, more: u64) {
         if more > 0
             && let Some((_, count)) = self.left_out.iter_mut().find(|(known, _)| known.kind == kind)
@@ -212,9 +212,9 @@ impl Findings {
     }
 
     pub(super) fn unknown_writer(&mut self, directory: &Path, why: &str) {
-        let what = format!("cannot tell whether a process writes the trail: {why}");
-        let advice = "ask again as the user the trail belongs to";
-        self.add(Finding::new(FindingKind::UnknownWriter, what, directory, advice).for_information());
+        let what = format!("cannot determine whether a process writes the trail: {why}");
+        let advice = "run the command again as the user who owns the trail";
+        self.add(Finding::new(FindingKind::UnknownWriter, what, directory, advice).informational());
     }
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
@@ -224,7 +224,7 @@ impl Findings {
             }
             self.kept.push(finding);
         }
-        // What is not as it was signed comes first, notes come last.
+        // Faults of verification come first, notes last.
         let is_gravest = |finding: &Finding| finding.kind == FindingKind::NotAsSigned;
         self.kept.sort_by_key(|finding| (finding.severity == Severity::Note, !is_gravest(finding)));
         self.kept
@@ -243,13 +243,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_million_of_a_kind_are_counted_and_the_first_hundred_kept() {
+    fn all_findings_are_counted_and_the_first_hundred_kept() {
         let mut findings = Findings::default();
         for number in 0..1_000 {
             let finding = Finding::new(FindingKind::Gap, format!("gap {number}"), Path::new("a"), "look");
             findings.add(finding);
         }
-        findings.add(Finding::new(FindingKind::Repeat, "repeat", Path::new("a"), "look").for_information());
+        findings.add(Finding::new(FindingKind::Repeat, "repeat", Path::new("a"), "look").informational());
         let kept = findings.finish();
         assert_eq!(kept.len(), 102);
         assert_eq!(kept[100].what, "gap 100 (and 899 more like it)");

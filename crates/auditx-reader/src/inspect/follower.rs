@@ -1,4 +1,4 @@
-//! Where followers stand: their cursors, read without opening them for writing.
+//! Reads the cursors of followers without opening them for writing.
 
 use std::fs;
 use std::io::Read;
@@ -9,17 +9,18 @@ use serde::Serialize;
 
 use crate::file;
 
-/// Where one follower stands.
+/// The saved position of one follower.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FollowerState {
     /// Its name.
     pub name: String,
-    /// The sequence number of the line it takes next, as last saved; none where its cursor holds none yet.
+    /// The sequence number of the line it takes next, as last saved; `None` if its cursor is empty.
     pub next_seq: Option<u64>,
 }
 
-/// In the order of their names. A cursor that cannot be read costs its follower a repetition, so it is no finding.
+/// Returns all followers in the order of their names. An unreadable cursor is not a finding: its follower
+/// only repeats lines.
 pub(super) fn read_all(directory: &Path) -> Vec<FollowerState> {
     let Ok(cursors) = fs::read_dir(directory.join(AUDITX_DIR).join("cursors")) else { return Vec::new() };
     let mut followers: Vec<FollowerState> = cursors

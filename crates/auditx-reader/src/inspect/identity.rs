@@ -1,4 +1,4 @@
-//! What a trail says it is: `.auditx/trail.json`, and the record at its beginning that must say the same.
+//! Checks the identity of a trail, `.auditx/trail.json`, and the first record, which must match it.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use auditx_core::{AUDITX_DIR, FORMAT_VERSION, checkpoint_path};
 use serde_json::{Map, Value};
 
+use crate::checkpoint::latest_checkpoint;
 use crate::file;
 use crate::identity::{FORMAT_WITHOUT_TREE, Identity};
 use crate::listing::Listing;
-use crate::note::latest_checkpoint;
 
 use super::finding::{Finding, FindingKind, Findings};
 
@@ -25,7 +25,7 @@ pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings)
         })
     });
     let why = match outcome {
-        // Segments without an identity are the origin's, or somebody lost the directory; the walk tells which.
+        // Segments without an identity hold legacy lines, or `.auditx` was lost; the walk tells which.
         Ok(None) => return None,
         Err(error) => {
             findings.unreadable(&error, &path);
@@ -41,7 +41,7 @@ pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings)
         },
     };
     let advice = if listing.is_empty() {
-        "remove it, and the next process that opens the directory makes a new trail"
+        "remove it; the next process that opens the directory creates a new trail"
     } else {
         "restore it from a backup: no process can open the trail without it"
     };
@@ -54,18 +54,18 @@ fn check_format(identity: &Identity, path: &Path, findings: &mut Findings) {
         return;
     }
     let what = format!(
-        "the trail has format {}, and this auditx reads formats {FORMAT_WITHOUT_TREE} to {FORMAT_VERSION}",
+        "the trail has format {}, but this version reads formats {FORMAT_WITHOUT_TREE} to {FORMAT_VERSION}",
         identity.format
     );
-    let advice = "use the version of auditx that made it";
+    let advice = "use the version of auditx that wrote it";
     findings.add(Finding::new(FindingKind::Identity, what, path, advice));
 }
 
-/// `genesis` and `open`: all that a trail can hold whose first process was killed before its first checkpoint.
+/// `genesis` and `open`: all lines of a trail whose first process was killed before its first checkpoint.
 const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
-/// The latest checkpoint of a trail that must have one: how many lines it speaks of. Whether it is to be believed is a
-/// matter of verifying.
+/// Returns how many lines the latest checkpoint names, and adds a finding if a checkpoint is due and missing
+/// or cannot be read. Its signature is checked by verification.
 pub(super) fn read_signed(
     directory: &Path,
     (identity, last_seq): (Option<&Identity>, Option<u64>),
@@ -76,17 +76,18 @@ pub(super) fn read_signed(
     let is_due = has_tree && last_seq >= Some(LINES_BEFORE_FIRST_CHECKPOINT);
     let why = match latest_checkpoint(directory) {
         Ok(checkpoint) => return Some(checkpoint.size()),
-        // Its first one may still be on its way.
+        // The first checkpoint may not have been written yet.
         Err(error) if error.is_missing() && (!is_due || !is_quiet) => return None,
         Err(error) if error.is_missing() => "is missing".to_owned(),
         Err(error) => error.why(),
     };
-    let advice = "run `auditx verify`; no process opens the trail without it: bring it back from a backup";
+    let advice =
+        "restore it from a backup: no process can open the trail without it; then run `auditx verify`";
     findings.add(Finding::new(FindingKind::Checkpoint, why, &checkpoint_path(directory), advice));
     None
 }
 
-/// Whether the trail's first record names the same trail.
+/// Checks whether the first record names the same trail.
 pub(super) fn check_genesis(
     identity: Option<&Identity>,
     genesis: &Map<String, Value>,
@@ -98,15 +99,15 @@ pub(super) fn check_genesis(
         && identity.trail_id != recorded
     {
         let what = format!(
-            "the first record names trail {recorded}, and {AUDITX_DIR}/trail.json names trail {}",
+            "the first record names trail {recorded}, but {AUDITX_DIR}/trail.json names trail {}",
             identity.trail_id
         );
-        let advice = "find out which of the two was put here from another trail";
+        let advice = "find out which of the two came from another trail";
         findings.add(Finding::new(FindingKind::Identity, what, segment, advice));
     }
 }
 
-/// Numbered lines without an identity: the directory of the library is gone.
+/// Adds a finding if there are numbered lines without an identity: the `.auditx` directory is missing.
 pub(super) fn check_presence(
     identity: Option<&Identity>,
     has_numbered: bool,
@@ -115,7 +116,7 @@ pub(super) fn check_presence(
 ) {
     let path = directory.join(AUDITX_DIR).join("trail.json");
     if identity.is_none() && has_numbered && !path.exists() {
-        let what = "is missing, though the lines were written by auditx";
+        let what = "is missing, although auditx wrote the lines";
         let advice = "restore it from a backup: no process can open the trail without it";
         findings.add(Finding::new(FindingKind::Identity, what, &path, advice));
     }

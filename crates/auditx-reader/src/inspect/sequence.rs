@@ -1,35 +1,36 @@
-//! Whether sequence numbers follow each other. Where they do not, it begins anew, so that one break is found once.
+//! Checks that sequence numbers are consecutive. After a break it continues from the new number, so that each
+//! break is found once.
 
-/// The number that must come next, and how much room unreadable lines leave.
+/// The expected number, and how many numbers unreadable lines may account for.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     next: Option<u64>,
-    /// Lines without a number since the last one that had it: each may stand in the place of one number.
+    /// Lines without a number since the last line that had one: each may account for one number.
     unnumbered: u64,
 }
 
-/// Numbers that do not follow each other.
+/// A break in the numbers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Break {
-    /// These are missing, first and last.
+    /// The first and the last missing number.
     Gap(u64, u64),
-    /// This one stands where the other must.
+    /// The repeated number, and the expected one.
     Repeat(u64, u64),
 }
 
 impl Sequence {
-    /// An unreadable line.
+    /// Adds an unreadable line.
     pub(super) fn pass_unnumbered(&mut self) {
         self.unnumbered += 1;
     }
 
     pub(super) fn pass(&mut self, seq: u64) -> Option<Break> {
-        let room = std::mem::take(&mut self.unnumbered);
+        let hidden = std::mem::take(&mut self.unnumbered);
         let next = self.next.replace(seq.saturating_add(1))?;
         if seq < next {
             Some(Break::Repeat(seq, next))
-        } else if seq > next.saturating_add(room) {
-            Some(Break::Gap(next.saturating_add(room), seq - 1))
+        } else if seq > next.saturating_add(hidden) {
+            Some(Break::Gap(next.saturating_add(hidden), seq - 1))
         } else {
             None
         }
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_break_is_found_once_and_unreadable_lines_leave_room() {
+    fn breaks_are_found_once_and_unreadable_lines_count() {
         let mut sequence = Sequence::default();
         let mut pass = |seq| sequence.pass(seq);
         assert_eq!([7, 8, 9].map(&mut pass), [None, None, None], "it may begin anywhere");

@@ -1,4 +1,4 @@
-//! Inspecting trails that are well, alive, damaged, and no trails at all.
+//! Inspects trails that are intact, being written, damaged, and directories without a trail.
 
 mod trust;
 
@@ -16,7 +16,7 @@ fn inspected(sample: &Sample) -> Inspection {
     inspect(sample.directory(), &mut |_, _| {}).unwrap()
 }
 
-/// What was found, as words and without the sample's place.
+/// The findings, with paths relative to the trail's directory.
 fn found(sample: &Sample) -> Vec<(FindingKind, String, String)> {
     let place = |finding: &Finding| {
         let path = finding.path.as_deref().unwrap().strip_prefix(sample.directory()).unwrap();
@@ -31,7 +31,7 @@ fn kinds(sample: &Sample) -> Vec<FindingKind> {
     found(sample).into_iter().map(|(kind, _, _)| kind).collect()
 }
 
-/// A trail of the logger: several segments, all well.
+/// A trail of the logger with several intact segments.
 fn logged(compression: Compression) -> (Sample, AuditLogger) {
     let sample = Sample::new();
     fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o750)).unwrap();
@@ -43,7 +43,7 @@ fn logged(compression: Compression) -> (Sample, AuditLogger) {
     for number in 0..100 {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
-    // What is still in the journal, and the records of indexes, would come behind what a test writes into the files.
+    // Pending entries and index records would otherwise follow what a test appends to the files.
     logger.flush(PATIENCE).unwrap();
     while logger.metrics().indexed < logger.metrics().seals {
         std::thread::yield_now();
@@ -52,7 +52,7 @@ fn logged(compression: Compression) -> (Sample, AuditLogger) {
     (sample, logger)
 }
 
-/// A trail made by hand, with an identity and a beginning as they must be.
+/// A trail written by the test, with a valid identity and beginning.
 fn by_hand() -> Sample {
     let sample = Sample::new();
     fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o750)).unwrap();
@@ -66,7 +66,7 @@ fn by_hand() -> Sample {
     sample
 }
 
-/// Takes away what the tests' own umask let through.
+/// Removes the permissions that the umask of the tests left.
 fn narrow(sample: &Sample) {
     let own = sample.directory().join(AUDITX_DIR);
     for directory in [sample.directory(), &own] {
@@ -83,7 +83,7 @@ fn narrow(sample: &Sample) {
 }
 
 #[test]
-fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
+fn an_intact_trail_has_no_findings_and_all_facts() {
     let (sample, logger) = logged(Compression::Zstd);
     logger.close(PATIENCE).unwrap();
     let inspection = inspected(&sample);
@@ -97,11 +97,11 @@ fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
     assert_eq!(inspection.writer, None);
     assert!(inspection.segments.len() >= 3);
     let mut next = 0;
-    for (place, segment) in inspection.segments.iter().enumerate() {
+    for (index, segment) in inspection.segments.iter().enumerate() {
         assert_eq!(segment.first_seq, Some(next));
         next = segment.last_seq.unwrap() + 1;
         assert_eq!(segment.entries, next - segment.first_seq.unwrap());
-        assert_eq!(segment.is_active, place == inspection.segments.len() - 1);
+        assert_eq!(segment.is_active, index == inspection.segments.len() - 1);
         assert_eq!(segment.bytes, fs::metadata(sample.directory().join(&segment.file)).unwrap().len());
     }
     assert_eq!((inspection.first_seq, inspection.last_seq), (Some(0), Some(next - 1)));
@@ -116,7 +116,7 @@ fn a_trail_that_is_well_has_nothing_found_and_all_its_facts() {
 }
 
 #[test]
-fn a_trail_being_written_names_its_writer_and_what_it_is_at_is_not_left_over() {
+fn unfinished_files_of_a_running_writer_are_no_findings() {
     let (sample, _logger) = logged(Compression::None);
     fs::write(sample.directory().join("audit-00000000000000000000.jsonl.zst.tmp"), b"half").unwrap();
     sample.append(b"{\"seq\":999,\"half a li");
@@ -129,7 +129,7 @@ fn a_trail_being_written_names_its_writer_and_what_it_is_at_is_not_left_over() {
 }
 
 #[test]
-fn what_a_dead_writer_left_is_named() {
+fn leftovers_of_a_dead_writer_are_found() {
     let sample = by_hand();
     sample.write_sealed(0, &text([line(0, 80)]));
     let bytes = fs::read(sample.compress(0)).unwrap();
@@ -150,12 +150,12 @@ fn what_a_dead_writer_left_is_named() {
     let left = [LeftoverTemporary; 3];
     assert_eq!(kinds, [&[DoubleSegment][..], &left, &[TornFile, TornTail]].concat());
     let torn = found(&sample).into_iter().find(|(kind, _, _)| *kind == TornTail).unwrap();
-    assert_eq!(torn.1, "8 bytes of an unfinished line, and nobody is writing it");
+    assert_eq!(torn.1, "8 bytes of an unfinished line that no process is writing");
     assert_eq!(torn.2, "audit.jsonl 81");
 }
 
 #[test]
-fn unreadable_lines_gaps_and_repeats_are_found_with_file_and_offset() {
+fn unreadable_lines_gaps_and_repeats_are_located() {
     let sample = by_hand();
     sample.write_sealed(0, &text([line(0, 80), b"{\"seq\":1,\"user\":\"\xff\"}".to_vec(), line(2, 80)]));
     sample.compress(0);
@@ -175,10 +175,14 @@ fn unreadable_lines_gaps_and_repeats_are_found_with_file_and_offset() {
                 "lines 3 to 4 are missing before line 5".to_owned(),
                 "audit.jsonl 0".to_owned(),
             ),
-            (FindingKind::Repeat, "line 5 stands where line 7 must".to_owned(), "audit.jsonl 162".to_owned(),),
+            (
+                FindingKind::Repeat,
+                "found line 5 where line 7 is expected".to_owned(),
+                "audit.jsonl 162".to_owned(),
+            ),
             (
                 FindingKind::UnreadableLine,
-                "no entry: an object is due, 0 bytes into the line".to_owned(),
+                "not an entry: expected an object at byte 0".to_owned(),
                 "audit.jsonl 243".to_owned(),
             ),
         ]
@@ -189,7 +193,7 @@ fn unreadable_lines_gaps_and_repeats_are_found_with_file_and_offset() {
 }
 
 #[test]
-fn links_and_fifos_and_damage_in_the_place_of_segments_are_named() {
+fn links_fifos_and_damaged_segments_are_found() {
     let sample = by_hand();
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     sample.write_sealed(0, &text((0..100).map(|seq| line(seq, 800))));
@@ -207,7 +211,7 @@ fn links_and_fifos_and_damage_in_the_place_of_segments_are_named() {
     assert!(found[0].1.starts_with("the compressed segment is damaged"), "{found:?}");
     assert!(found[0].2.starts_with("audit-00000000000000000000.jsonl.zst "), "{found:?}");
     let refused = |what: &str, place: &str| {
-        (FindingKind::RefusedFile, format!("{what} stands in the place of a file"), place.to_owned())
+        (FindingKind::RefusedFile, format!("{what} instead of a regular file"), place.to_owned())
     };
     assert_eq!(found[1], refused("a FIFO", "audit-00000000000000000100.jsonl"));
     assert_eq!(found[2], refused("a symbolic link", "audit.jsonl"));
@@ -215,7 +219,7 @@ fn links_and_fifos_and_damage_in_the_place_of_segments_are_named() {
 }
 
 #[test]
-fn modes_wider_than_ours_are_named_with_the_command_that_narrows_them() {
+fn wide_modes_are_found_with_the_chmod_that_fixes_them() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -233,7 +237,7 @@ fn modes_wider_than_ours_are_named_with_the_command_that_narrows_them() {
 }
 
 #[test]
-fn keys_are_for_nobody_else_and_what_was_done_to_a_trail_is_counted() {
+fn key_modes_are_checked_and_control_records_counted() {
     let (sample, logger) = logged(Compression::None);
     logger.rotate_key(&KeySource::Trail).unwrap();
     logger.erase(5, "asked for").unwrap();
@@ -254,7 +258,7 @@ fn keys_are_for_nobody_else_and_what_was_done_to_a_trail_is_counted() {
 }
 
 #[test]
-fn a_checkpoint_that_is_missing_or_none_is_found_and_a_trail_that_had_none_yet_is_well() {
+fn a_missing_checkpoint_is_found_unless_none_was_due() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     let path = checkpoint_path(sample.directory());
@@ -273,7 +277,7 @@ fn a_checkpoint_that_is_missing_or_none_is_found_and_a_trail_that_had_none_yet_i
 }
 
 #[test]
-fn a_beginning_that_was_retired_is_well_and_one_that_is_missing_is_not() {
+fn a_missing_beginning_is_found_unless_it_was_retired() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     fs::remove_file(sample.sealed(0)).unwrap();
@@ -309,25 +313,25 @@ fn a_foreign_identity_and_a_wrong_name_are_found() {
 }
 
 #[test]
-fn lines_of_the_origin_alone_are_a_note_and_among_ours_they_are_not() {
+fn legacy_lines_are_a_note_alone_and_a_problem_in_a_trail() {
     let sample = by_hand();
     fs::remove_dir_all(sample.directory().join(AUDITX_DIR)).unwrap();
-    let origin = br#"{"timestamp": "2026-11-24T00:00:00", "level": "AUDIT", "description": "of the origin"}"#;
-    sample.write_active(&text([origin, origin]));
+    let legacy = br#"{"timestamp": "2026-11-24T00:00:00", "level": "AUDIT", "description": "a legacy line"}"#;
+    sample.write_active(&text([legacy, legacy]));
     fs::set_permissions(sample.active(), fs::Permissions::from_mode(0o640)).unwrap();
     let inspection = inspected(&sample);
     assert_eq!((inspection.entries, inspection.unnumbered_entries, inspection.last_seq), (2, 2, None));
     assert!(!inspection.needs_attention(), "{:?}", inspection.findings);
 
     let sample = by_hand();
-    sample.write_active(&text([line(0, 80), origin.to_vec(), line(1, 80)]));
+    sample.write_active(&text([line(0, 80), legacy.to_vec(), line(1, 80)]));
     narrow(&sample);
     assert_eq!(kinds(&sample), [FindingKind::Unnumbered]);
     assert!(inspected(&sample).needs_attention());
 }
 
 #[test]
-fn a_directory_without_a_trail_says_so_and_names_the_trails_below_it() {
+fn a_directory_without_a_trail_lists_its_instance_trails() {
     let sample = Sample::new();
     let config = Config::new(sample.directory()).instance("worker-2");
     AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
@@ -340,7 +344,7 @@ fn a_directory_without_a_trail_says_so_and_names_the_trails_below_it() {
 }
 
 #[test]
-fn an_inspection_serialises_even_where_names_are_no_unicode() {
+fn an_inspection_serialises_names_that_are_not_unicode() {
     use std::os::unix::ffi::OsStrExt;
     let sample = Sample::new();
     let directory = sample.directory().join(std::ffi::OsStr::from_bytes(b"bad-\xff"));
@@ -354,13 +358,13 @@ fn an_inspection_serialises_even_where_names_are_no_unicode() {
     assert_eq!(json["findings"][0]["kind"], "identity");
 }
 
-/// A line of this time, without its newline.
+/// A line with this time, without its newline.
 fn dated(seq: u64, time: &str) -> Vec<u8> {
     format!("{{\"seq\":{seq},\"timestamp\":\"{time}\",\"description\":\"d\"}}").into_bytes()
 }
 
 #[test]
-fn lines_of_a_clock_that_was_wrong_are_named_once_and_are_no_reason_to_act() {
+fn past_clock_errors_are_notes_found_once() {
     let sample = by_hand();
     sample.write_sealed(0, &text([line(0, 0), line(1, 0), dated(2, "2020-01-01T00:00:00.000000Z")]));
     let back = [3, 4].map(|seq| dated(seq, "2020-01-01T00:00:01.500000Z"));
@@ -383,7 +387,8 @@ fn lines_of_a_clock_that_was_wrong_are_named_once_and_are_no_reason_to_act() {
     );
     assert_eq!(
         inspection.findings[0].what,
-        "lines 2 to 4 are dated from 2020-01-01T00:00:00Z on, earlier than line 0 (2025-11-24T00:00:00Z): a clock was wrong"
+        "lines 2 to 4 are dated from 2020-01-01T00:00:00Z on, \
+earlier than line 0 (2025-11-24T00:00:00Z): a clock was wrong"
     );
     assert!(!inspection.needs_attention());
 

@@ -1,4 +1,4 @@
-//! What verifying the trail says, and whether the files that are derived from its lines agree with them.
+//! Adds the result of verification, and checks the files derived from the lines.
 
 use std::fs;
 use std::path::Path;
@@ -18,15 +18,15 @@ use super::TornTail;
 use super::finding::{Finding, FindingKind, Findings};
 use super::follower::FollowerState;
 
-/// How the cursor of a destination is named.
+/// The prefix of a destination's cursor.
 const SHIPPER_PREFIX: &str = "ship-";
 
-/// A destination that lacks an older line than this needs somebody; `auditx ship status` has the same limit.
+/// A destination that lacks a line older than this needs attention; `auditx ship status` has the same limit.
 const LONGEST_LAG: Duration = Duration::from_secs(300);
 
-/// What verifying came to.
+/// Adds the fault and the remarks of verification.
 pub(super) fn check_verification(directory: &Path, verification: &Verification, findings: &mut Findings) {
-    // A checkpoint or a segment that cannot be read is a finding already.
+    // An unreadable checkpoint or segment is already a finding.
     let is_found = |fault: &&Fault| {
         use FaultKind::{Damaged, MalformedCheckpoint, NotAFile, Unsigned};
         matches!(fault.kind, Unsigned | MalformedCheckpoint | Damaged | NotAFile)
@@ -39,33 +39,33 @@ pub(super) fn check_verification(directory: &Path, verification: &Verification, 
             RemarkKind::WrongProjection => (
                 FindingKind::Projection,
                 "security.jsonl",
-                "do not read it: `auditx query --source security` reads the trail itself. Find out who changed it",
+                "find out what changed it; `auditx query --source security` reads the trail itself",
                 false,
             ),
             RemarkKind::ShortProjection => (
                 FindingKind::Projection,
                 "security.jsonl",
-                "nothing, if it was archived: `auditx query --source security` reads the trail itself",
+                "nothing if it was archived: `auditx query --source security` reads the trail itself",
                 true,
             ),
             RemarkKind::WrongTiles => (
                 FindingKind::Cache,
                 ".auditx/tiles",
-                "remove the directory while no process has the trail open: the next one makes it again",
+                "remove the directory while no process has the trail open: the next process recreates it",
                 remark.seq.is_none(),
             ),
             RemarkKind::UnusableHistory => {
-                (FindingKind::Checkpoint, ".auditx/checkpoints", "find out who put it there", false)
+                (FindingKind::Checkpoint, ".auditx/checkpoints", "find out what created it", false)
             }
             RemarkKind::StaleCheckpoint => {
-                (FindingKind::Checkpoint, ".auditx/checkpoint", "find out who replaced it", false)
+                (FindingKind::Checkpoint, ".auditx/checkpoint", "find out what replaced it", false)
             }
-            // Found by the inspection itself.
+            // The inspection itself finds these.
             _ => continue,
         };
         for example in &remark.examples {
             let finding = Finding::new(kind, example.message.clone(), &directory.join(name), advice);
-            findings.add(if is_note { finding.for_information() } else { finding });
+            findings.add(if is_note { finding.informational() } else { finding });
         }
     }
 }
@@ -81,7 +81,7 @@ fn of_fault(directory: &Path, fault: &Fault) -> Finding {
     finding
 }
 
-/// Segments whose names claim lines that the active one holds.
+/// Adds findings for segments whose names claim lines that the active segment holds.
 pub(super) fn check_strays(directory: &Path, listing: &Listing, findings: &mut Findings) {
     let Ok(all) = sealed_segments(directory) else { return };
     let last = listing.sealed.back().map(|sealed| sealed.first_seq);
@@ -91,15 +91,15 @@ pub(super) fn check_strays(directory: &Path, listing: &Listing, findings: &mut F
             continue;
         }
         let what = "its name claims lines that the active segment holds: it does not belong to the trail";
-        let advice = "find out who put it there, and move it away; no process opens the trail beside it";
+        let advice = "find out what created it, and move it away; no process opens the trail while it exists";
         findings.add(Finding::new(FindingKind::StraySegment, what, &stray.path, advice));
     }
 }
 
-/// Skip indexes that no reader may use. Their segments are read whole.
+/// Adds findings for skip indexes that readers do not use. Their segments are read in full.
 pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings: &mut Findings) {
     let head = Head::of(directory);
-    if head.ledger.is_none() {
+    if head.signed_leaves.is_none() {
         return;
     }
     let is_signed = |record: Leaf| head.signed.is_some_and(|signed| record.seq < signed);
@@ -108,28 +108,27 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
         let why = match SegmentIndex::read(directory, segment) {
             Ok(None) => continue,
             Ok(Some(index)) => match file::open(&segment.path) {
-                // The line that names it may not be signed yet.
-                Ok(Some(_)) if !head.believes(&index) && index.record().is_none_or(is_signed) => {
+                // The line that names the index may not be signed yet.
+                Ok(Some(_)) if !head.trusts(&index) && index.record().is_none_or(is_signed) => {
                     "the trail does not name this index: another program changed it".to_owned()
                 }
-                // If the segment is not the one it was, that is a finding of its own.
+                // A changed segment is a finding of its own.
                 _ => continue,
             },
             Err(error) => error.to_string(),
         };
-        let advice =
-            "nothing: readers do not use it, and the next process that opens the trail makes it again";
+        let advice = "nothing: readers do not use it, and the next process that opens the trail rebuilds it";
         findings.add(Finding::new(FindingKind::Index, why, &path, advice));
     }
 }
 
-/// A private key beside the trail that is not the one that signs it.
+/// Adds a finding for a private key in the trail that does not sign it.
 pub(super) fn check_key(directory: &Path, verification: &Verification, findings: &mut Findings) {
     let path = directory.join(AUDITX_DIR).join("keys").join("signing.pem");
     let Some(log_name) = verification.origin.as_ref().filter(|_| !verification.keys.is_empty()) else {
         return;
     };
-    // It is its owner's only; another user learns nothing about it.
+    // Only its owner can read it; for other users this check is skipped.
     let Ok(text) = fs::read_to_string(&path) else { return };
     let key = SigningKey::from_pem(&text)
         .and_then(|key| VerifierKey::new(log_name, &auditx_core::Signer::public_key(&key)));
@@ -138,12 +137,11 @@ pub(super) fn check_key(directory: &Path, verification: &Verification, findings:
         Ok(key) => format!("is not the key that signs the trail; its public key is {key}"),
         Err(error) => format!("cannot be read as a key: {error}"),
     };
-    let advice =
-        "restore the trail's own key, or give the process the key that signs with AUDITX_SIGNING_KEY";
+    let advice = "restore the trail's own key, or set AUDITX_SIGNING_KEY to the key that signs";
     findings.add(Finding::new(FindingKind::Key, what, &path, advice));
 }
 
-/// Destinations that lack lines which were signed some time ago.
+/// Adds findings for destinations that lack lines recorded some time ago.
 pub(super) fn check_destinations(
     directory: &Path,
     followers: &[FollowerState],
@@ -164,13 +162,14 @@ pub(super) fn check_destinations(
         let name = follower.name.trim_start_matches(SHIPPER_PREFIX);
         let count = signed - next;
         let what = format!("the destination {name} lacks {count} lines, the oldest recorded at {since}");
-        let advice = "see `auditx ship status`: the shipper is not running, or the destination refuses";
+        let advice = "run `auditx ship status`: the shipper is not running, or the destination rejects lines";
         let path = directory.join(AUDITX_DIR).join("cursors").join(&follower.name);
         findings.add(Finding::new(FindingKind::Destination, what, &path, advice));
     }
 }
 
-/// What follows the last newline, where a process is not about to write the rest: unless lines that were signed are gone.
+/// Adds a finding for text after the last newline while no process writes the trail. It is a fault if signed
+/// lines are missing.
 pub(super) fn check_tail(
     directory: &Path,
     TornTail { offset, bytes }: TornTail,
@@ -179,13 +178,13 @@ pub(super) fn check_tail(
 ) {
     let (what, advice) = if is_missing_signed {
         (
-            format!("{bytes} bytes that are not a line, where signed lines must be"),
+            format!("{bytes} bytes that are not a line, where signed lines are missing"),
             "copy the directory as evidence; nothing writes to such a trail",
         )
     } else {
         (
-            format!("{bytes} bytes of an unfinished line, and nobody is writing it"),
-            "nothing: the next process that opens the trail keeps it aside. Its entry was never accepted",
+            format!("{bytes} bytes of an unfinished line that no process is writing"),
+            "nothing: the next process that opens the trail sets it aside; its entry was never accepted",
         )
     };
     let finding = Finding::new(FindingKind::TornTail, what, &active_path(directory), advice);

@@ -1,4 +1,4 @@
-//! Every line of every segment, once: what it is, and whether it follows the one before.
+//! Reads every line of every segment once, and checks that it is an entry and follows the one before.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::finding::{Finding, FindingKind, Findings};
 use super::sequence::{Break, Sequence};
 use super::{Inspection, SegmentState, TornTail, identity};
 
-/// How many lines pass between two reports of progress within a plain segment.
+/// Lines between two reports of progress within a plain segment.
 const PROGRESS_LINES: u64 = 16 * 1024;
 
 struct Walk<'a> {
@@ -24,11 +24,11 @@ struct Walk<'a> {
     findings: &'a mut Findings,
     sequence: Sequence,
     timestamps: Timestamps,
-    /// The first numberless entry, and whether others have numbers: see `finish`.
+    /// The first entry without a number; `finish` decides what it means.
     first_unnumbered: Option<Finding>,
-    /// With which line the oldest segment begins; by its name, where it cannot be read.
+    /// The first line of the oldest segment; taken from its name if it cannot be read.
     beginning: Option<u64>,
-    /// Whether a record says that everything before the first line was retired.
+    /// Whether a record says that all lines before the first were retired.
     is_beginning_retired: bool,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn walk(
         };
         let bytes = size(&sealed.path);
         match opened {
-            // It was retired meanwhile.
+            // Retired meanwhile.
             Ok(None) => continue,
             Err(error) => walk.findings.unreadable(&error, &sealed.path),
             Ok(Some(mut segment)) => {
@@ -104,7 +104,7 @@ impl Walk<'_> {
         self.inspection.segments.push(state);
     }
 
-    /// Whether it could be read to its end.
+    /// Reads one segment; `false` if it could not be read to its end.
     fn segment(
         &mut self,
         segment: &mut Segment,
@@ -112,7 +112,7 @@ impl Walk<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> bool {
         let path = segment.path().to_path_buf();
-        // What is written from now on is for another day: a busy writer would keep this going.
+        // Lines written from now on are ignored: a busy writer would keep this running.
         let end = if state.is_active { state.bytes } else { u64::MAX };
         let mut lines = 0_u64;
         while segment.offset() < end {
@@ -130,7 +130,7 @@ impl Walk<'_> {
             }
         }
         if !state.is_active
-            && let Some(line) = segment.rest()
+            && let Some(line) = segment.take_unfinished_line()
         {
             self.line(&line, state);
         }
@@ -172,10 +172,10 @@ impl Walk<'_> {
                 (FindingKind::Gap, format!("lines {first} to {last} are missing before line {seq}"))
             }
             Some(Break::Repeat(seq, expected)) => {
-                (FindingKind::Repeat, format!("line {seq} stands where line {expected} must"))
+                (FindingKind::Repeat, format!("found line {seq} where line {expected} is expected"))
             }
         };
-        let advice = "compare with a backup or with a copy of the entries: auditx never writes this";
+        let advice = "compare with a backup or a copy of the entries: auditx never writes such lines";
         self.findings.add(Finding::new(kind, what, line.path(), advice).at_byte(line.offset()));
     }
 
@@ -211,7 +211,7 @@ impl Walk<'_> {
             Some("open") => history.opened += 1,
             Some("close") => history.closed += 1,
             Some("recovered") => history.recovered += 1,
-            // Numbers in records may be forged: any is possible.
+            // Numbers in records may be forged, so any value is possible.
             Some("gap") => {
                 let count = number("count").unwrap_or(1);
                 history.refused_entries = history.refused_entries.saturating_add(count);
@@ -239,15 +239,15 @@ impl Walk<'_> {
             Some(first) if (named..=named.saturating_add(state.unreadable_lines)).contains(&first) => return,
             None if state.unreadable_lines > 0 => return,
             Some(first) => {
-                format!("its name says that it begins with line {named}, and it begins with line {first}")
+                format!("its name says that it begins with line {named}, but it begins with line {first}")
             }
-            None => format!("its name says that it begins with line {named}, and it has no numbered line"),
+            None => format!("its name says that it begins with line {named}, but it has no numbered line"),
         };
         let advice = "compare with a backup: a sealed segment is never renamed or changed";
         self.findings.add(Finding::new(FindingKind::WrongName, what, path, advice));
     }
 
-    /// What only the whole trail can tell.
+    /// Adds the findings that need the whole trail.
     fn finish(self, directory: &Path) {
         let Self {
             inspection, findings, timestamps, first_unnumbered, beginning, is_beginning_retired, ..
@@ -257,24 +257,26 @@ impl Walk<'_> {
             let count = inspection.unnumbered_entries;
             if has_numbered {
                 finding.what = format!(
-                    "{count} entries without a sequence number among entries that have one, the first here"
+                    "{count} entries without a sequence number among numbered entries, the first here"
                 );
-                finding.advice = "find out who wrote them: auditx did not".to_owned();
+                finding.advice = "find out which program wrote them: auditx did not".to_owned();
             } else {
                 finding.what = format!(
-                    "{count} entries without sequence numbers: another program's, such as auditX for Python"
+                    "{count} entries without sequence numbers, \
+written by another program such as auditX for Python"
                 );
                 finding.advice =
-                    "`auditx tail` shows them; a trail of auditx needs a directory of its own".to_owned();
-                finding = finding.for_information();
+                    "`auditx tail` shows them; auditx needs a directory of its own for its trail".to_owned();
+                finding = finding.informational();
             }
             findings.add(finding);
         }
         if let Some(first @ 1..) = beginning
             && !is_beginning_retired
         {
-            let what =
-                format!("the oldest line is {first}, and no record says that those before it were retired");
+            let what = format!(
+                "the oldest line is {first}, but no record says that the lines before it were retired"
+            );
             let advice = "restore the segments before it from a backup";
             findings.add(Finding::new(FindingKind::MissingBeginning, what, directory, advice));
         }

@@ -1,4 +1,4 @@
-//! What a line says, and what it cannot say.
+//! What lines parse to, and which are rejected.
 
 use std::ops::ControlFlow;
 
@@ -13,17 +13,17 @@ fn line(bytes: &[u8]) -> Line {
 }
 
 #[test]
-fn what_is_no_entry_is_named_with_its_place_and_its_reason() {
+fn a_line_that_is_not_an_entry_is_reported_with_its_position() {
     for (bytes, reason) in [
         (&b""[..], "an empty line"),
         (b"\0\0\0", "NUL bytes"),
         (b"{\"seq\":7,\"user\":\"\xff\"}", "not UTF-8, 17 bytes into the line"),
-        (b"{\"seq\":7,\"user\":\"half", "no entry: a string without its end"),
-        (b"{\"seq\":7,\"user\":5}", "no entry: a field of another type"),
-        (b"{\"seq\":07,\"user\":\"x\"}", "no entry: "),
+        (b"{\"seq\":7,\"user\":\"half", "not an entry: unterminated string"),
+        (b"{\"seq\":7,\"user\":5}", "not an entry: wrong type of a field"),
+        (b"{\"seq\":07,\"user\":\"x\"}", "not an entry: "),
         (b"{\"other\": \"json\"}", "neither timestamp nor description"),
-        (b"[1,2]", "no entry: an object is due"),
-        (b"Traceback (most recent call last):", "no entry: an object is due"),
+        (b"[1,2]", "not an entry: expected an object"),
+        (b"Traceback (most recent call last):", "not an entry: expected an object"),
     ] {
         let error = line(bytes).parse().unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
@@ -37,19 +37,20 @@ fn what_is_no_entry_is_named_with_its_place_and_its_reason() {
 }
 
 #[test]
-fn a_line_of_the_origin_reads_with_nulls_spaces_and_exact_digits() {
-    let origin = br#"{"timestamp": "2026-11-24T09:00:00+00:00", "level": "AUDIT", "user": "admin", "amount": 1250000.10,
-        "ip": null, "metadata": {"party": "Golden Trading Co."}, "description": "Sales \u1000 invoice"}"#;
-    let origin = line(origin);
-    let entry = origin.parse().unwrap();
-    assert_eq!(origin.seq(), None);
+fn a_legacy_line_parses_with_nulls_spaces_and_exact_digits() {
+    let legacy = br#"{"timestamp": "2026-11-24T09:00:00+00:00", "level": "AUDIT", "user": "admin",
+        "amount": 1250000.10, "ip": null, "metadata": {"party": "Golden Trading Co."},
+        "description": "Sales \u1000 invoice"}"#;
+    let legacy = line(legacy);
+    let entry = legacy.parse().unwrap();
+    assert_eq!(legacy.seq(), None);
     assert_eq!((entry.user.as_str(), entry.ip.as_str(), entry.success), ("admin", "", true));
     assert_eq!(entry.amount.unwrap().to_string(), "1250000.10");
     assert_eq!(entry.description, "Sales \u{1000} invoice");
     assert!(!line(br#"{"description": "d", "success": false}"#).parse().unwrap().success);
 }
 
-/// Random lines that are nearly entries: each part of them is right most of the time.
+/// Random lines that are almost entries: most parts of each are valid.
 struct Lines(u64);
 
 impl Lines {
@@ -131,7 +132,7 @@ fn every_way_to_read_a_line_agrees_on_what_is_an_entry() {
         let (row, parsed) = (line.row(), line.parse());
         assert_eq!(row.is_ok(), parsed.is_ok(), "{text}: {row:?} {parsed:?}");
         entries += u64::from(row.is_ok());
-        // It is JSON, but for numbers that serde_json has no type for.
+        // An entry is valid JSON, except for numbers that serde_json has no type for.
         if let (Ok(_), Err(error)) = (row, serde_json::from_str::<serde_json::Value>(text)) {
             assert!(error.to_string().contains("number out of range"), "{text}: {error}");
         }
@@ -144,11 +145,11 @@ fn every_way_to_read_a_line_agrees_on_what_is_an_entry() {
     let inspection = inspect(sample.directory(), &mut |_, _| ()).unwrap();
     assert_eq!((inspection.entries, inspection.unreadable_lines), (entries, unreadable));
     let summary = Search::new(sample.directory()).strict().each(|_| ControlFlow::Continue(())).unwrap();
-    assert_eq!((summary.found, summary.complaints.lines()), (entries, unreadable));
+    assert_eq!((summary.found, summary.errors.lines()), (entries, unreadable));
 }
 
 #[test]
-fn an_amount_of_any_size_is_an_amount() {
+fn an_amount_may_have_any_size() {
     for amount in ["1e400", "5e-324", &"9".repeat(65)] {
         let text = format!(r#"{{"seq":7,"id":"i","amount":{amount},"metadata":{{"x":1e400}}}}"#);
         let line = line(text.as_bytes());

@@ -1,4 +1,4 @@
-//! Reading forwards, backwards and along with a writer, on trails made by hand and by the logger.
+//! Reading forwards, backwards and along with a writer, on handmade trails and on those of the logger.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,8 +17,8 @@ fn seqs(lines: &mut Lines) -> Vec<u64> {
     lines.map(|line| line.unwrap().seq().unwrap()).collect()
 }
 
-/// Six segments, plain and compressed, with lines around the reader's blocks, unreadable ones and unfinished ones; and
-/// all its lines in order, as a plain reader finds them.
+/// Six plain or compressed segments with unreadable and unfinished lines and with line lengths around the
+/// size of the reader's blocks; and all their lines in order, as a simple reader finds them.
 fn mixed() -> (Sample, Vec<Vec<u8>>) {
     let sample = Sample::new();
     let mut all = Vec::new();
@@ -27,19 +27,19 @@ fn mixed() -> (Sample, Vec<Vec<u8>>) {
     for segment in 0..6 {
         let first_seq = seq;
         let mut lines: Vec<Vec<u8>> = Vec::new();
-        for place in 0..7 {
-            lines.push(line(seq, lens[(segment * 5 + place) % lens.len()]));
+        for index in 0..7 {
+            lines.push(line(seq, lens[(segment * 5 + index) % lens.len()]));
             seq += 1;
         }
         match segment {
             1 => lines[3] = b"{\"seq\":10,\"user\":\"\xff\xfe\"}".to_vec(),
-            2 => lines[0] = br#"{"timestamp": "2026-11-24", "description": "of the origin"}"#.to_vec(),
+            2 => lines[0] = br#"{"timestamp": "2026-11-24", "description": "a legacy line"}"#.to_vec(),
             3 => lines[6] = Vec::new(),
             _ => {}
         }
         let mut bytes = text(&lines);
         if segment == 4 || segment == 2 {
-            // A sealed segment that lost its end: what is left of the line is a line, though no entry.
+            // A sealed segment that lost its end: the rest of the line is a line, but not an entry.
             bytes.pop();
         }
         if segment == 5 {
@@ -56,7 +56,7 @@ fn mixed() -> (Sample, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn the_last_lines_are_the_end_of_all_lines_for_every_number_of_them() {
+fn the_last_lines_are_found_for_every_count() {
     let (sample, all) = mixed();
     let offsets: Vec<(PathBuf, u64)> = Lines::all(sample.directory())
         .unwrap()
@@ -66,9 +66,9 @@ fn the_last_lines_are_the_end_of_all_lines_for_every_number_of_them() {
     for count in 0..=all.len() + 2 {
         let mut lines = Lines::last(sample.directory(), count as u64).unwrap();
         let mut found = Vec::new();
-        for (line, place) in lines.by_ref().zip(&offsets[all.len().saturating_sub(count)..]) {
+        for (line, at) in lines.by_ref().zip(&offsets[all.len().saturating_sub(count)..]) {
             let line = line.unwrap();
-            assert_eq!((line.path(), line.offset()), (&*place.0, place.1));
+            assert_eq!((line.path(), line.offset()), (&*at.0, at.1));
             found.push(line.bytes().to_vec());
         }
         assert_eq!(found, all[all.len().saturating_sub(count)..], "the last {count}");
@@ -78,7 +78,7 @@ fn the_last_lines_are_the_end_of_all_lines_for_every_number_of_them() {
 }
 
 #[test]
-fn unreadable_lines_say_where_they_are_and_the_rest_is_read() {
+fn unreadable_lines_report_their_position_and_the_rest_is_read() {
     let (sample, all) = mixed();
     let parsed: Vec<_> = Lines::all(sample.directory()).unwrap().map(|line| line.unwrap().parse()).collect();
     let unreadable: Vec<_> = parsed.iter().filter_map(|entry| entry.as_ref().err()).collect();
@@ -100,7 +100,7 @@ fn unreadable_lines_say_where_they_are_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_line_too_long_for_an_entry_is_passed_without_keeping_it() {
+fn a_line_too_long_for_an_entry_is_skipped_and_not_kept() {
     let sample = Sample::new();
     let huge = vec![0; 3 * 1024 * 1024];
     sample.write_active(&text([line(0, 10), huge, line(2, 10)]));
@@ -111,7 +111,7 @@ fn a_line_too_long_for_an_entry_is_passed_without_keeping_it() {
 }
 
 #[test]
-fn a_logger_is_followed_across_seals_and_compression_and_every_line_comes_once() {
+fn following_a_logger_returns_every_line_once() {
     let sample = Sample::new();
     let config = Config::new(sample.directory()).max_file_bytes(65_535);
     let logger = AuditLogger::open(config).unwrap();
@@ -125,26 +125,26 @@ fn a_logger_is_followed_across_seals_and_compression_and_every_line_comes_once()
         }
     });
     let mut lines = Lines::last(sample.directory(), 1_000_000).unwrap();
-    let (mut next, mut said, deadline) = (0, Vec::new(), Instant::now() + PATIENCE);
-    while said.last().is_none_or(|last| last != "Audit trail closed") {
+    let (mut next, mut descriptions, deadline) = (0, Vec::new(), Instant::now() + PATIENCE);
+    while descriptions.last().is_none_or(|last| last != "Audit trail closed") {
         assert!(Instant::now() < deadline, "after line {next}");
         while let Some(line) = lines.next_line().unwrap() {
             assert_eq!(line.seq(), Some(next));
             next += 1;
-            said.push(line.parse().unwrap().description);
+            descriptions.push(line.parse().unwrap().description);
         }
         std::thread::yield_now();
     }
     writer.join().unwrap();
-    assert_eq!(said.iter().filter(|text| text.starts_with("entry ")).count(), 600);
-    assert!(said.iter().filter(|text| text.starts_with("Segment sealed")).count() >= 10);
+    assert_eq!(descriptions.iter().filter(|text| text.starts_with("entry ")).count(), 600);
+    assert!(descriptions.iter().filter(|text| text.starts_with("Segment sealed")).count() >= 10);
     assert_eq!(seqs(&mut Lines::all(sample.directory()).unwrap()), (0..next).collect::<Vec<_>>());
     let last = seqs(&mut Lines::last(sample.directory(), 300).unwrap());
     assert_eq!(last, (next - 300..next).collect::<Vec<_>>());
 }
 
 #[test]
-fn half_a_line_that_was_taken_back_is_never_shown() {
+fn part_of_a_line_that_was_rolled_back_is_never_returned() {
     let sample = Sample::new();
     sample.write_active(&text([line(0, 80)]));
     let mut lines = Lines::last(sample.directory(), 0).unwrap();
@@ -161,7 +161,7 @@ fn half_a_line_that_was_taken_back_is_never_shown() {
 }
 
 #[test]
-fn a_segment_that_is_cut_while_it_is_read_is_an_error_and_the_end() {
+fn truncating_the_active_segment_is_an_error_and_ends_reading() {
     let sample = Sample::new();
     sample.write_active(&text([line(0, 80), line(1, 80)]));
     let mut lines = Lines::all(sample.directory()).unwrap();
@@ -173,7 +173,7 @@ fn a_segment_that_is_cut_while_it_is_read_is_an_error_and_the_end() {
 }
 
 #[test]
-fn a_seal_that_was_taken_back_repeats_nothing() {
+fn a_seal_that_was_rolled_back_repeats_no_line() {
     let sample = Sample::new();
     sample.write_active(&text([line(7, 80), line(8, 80)]));
     let mut lines = Lines::all(sample.directory()).unwrap();
@@ -190,7 +190,7 @@ fn a_seal_that_was_taken_back_repeats_nothing() {
 }
 
 #[test]
-fn several_seals_between_two_looks_lose_nothing() {
+fn several_seals_between_two_reads_lose_no_line() {
     let sample = Sample::new();
     sample.write_active(&text([line(0, 80)]));
     let mut lines = Lines::all(sample.directory()).unwrap();
@@ -205,7 +205,7 @@ fn several_seals_between_two_looks_lose_nothing() {
 }
 
 #[test]
-fn segments_compressed_or_retired_after_they_were_listed_are_no_error() {
+fn a_segment_compressed_or_retired_after_listing_is_no_error() {
     let sample = Sample::new();
     for seq in [0, 1, 2] {
         sample.write_sealed(seq, &text([line(seq, 80)]));
@@ -218,7 +218,7 @@ fn segments_compressed_or_retired_after_they_were_listed_are_no_error() {
 }
 
 #[test]
-fn a_segment_that_cannot_be_read_is_an_error_once_and_the_others_are_read() {
+fn an_unreadable_segment_is_one_error_and_the_others_are_read() {
     let sample = Sample::new();
     for seq in [0, 1, 2, 60] {
         let end = if seq == 2 { 60 } else { seq + 1 };
@@ -244,11 +244,11 @@ fn a_segment_that_cannot_be_read_is_an_error_once_and_the_others_are_read() {
         assert!(errors[1].is_corrupt() && errors[1].path() == Some(&damaged), "{errors:?}");
         assert!(seqs.starts_with(&[0]) && seqs.ends_with(&[60, 61]), "{seqs:?}");
     }
-    assert_eq!(seqs(&mut Lines::last(sample.directory(), 2).unwrap()), [60, 61], "far from the damage");
+    assert_eq!(seqs(&mut Lines::last(sample.directory(), 2).unwrap()), [60, 61], "after the damage");
 }
 
 #[test]
-fn a_symbolic_link_in_the_place_of_the_active_segment_is_refused_and_ends_it() {
+fn a_symbolic_link_as_the_active_segment_is_refused() {
     let sample = Sample::new();
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     sample.write_sealed(0, &text([line(0, 80)]));
@@ -260,7 +260,7 @@ fn a_symbolic_link_in_the_place_of_the_active_segment_is_refused_and_ends_it() {
 }
 
 #[test]
-fn a_trail_may_begin_after_its_reader_and_a_directory_must_be_there() {
+fn a_reader_may_start_before_the_trail_but_needs_a_directory() {
     let sample = Sample::new();
     let mut lines = Lines::last(sample.directory(), 10).unwrap();
     assert!(lines.next().is_none());

@@ -1,5 +1,5 @@
-//! Nodes of the tree from the lines themselves, where the cache cannot be relied on: one pass over the trail, whatever is
-//! wanted, and a few hashes in memory for each node.
+//! Computes tree nodes from the lines, for when the tile cache cannot be used: one pass over the trail and a
+//! few hashes in memory per node.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 use crate::line::Line;
 use crate::lines::Lines;
 
-/// The nodes that are wanted, of the tree over the first `size` lines. What was retired is stood for by the hashes that the
-/// record of it has.
+/// Returns the requested nodes of the tree over the first `size` lines. Retired lines are represented by the
+/// hashes in the record of their retirement.
 ///
 /// # Errors
-/// `is_corrupt` where lines are missing or not in order, and as reading does.
+/// `is_corrupt` if lines are missing or out of order; otherwise as reading.
 pub(super) fn of_lines(directory: &Path, size: u64, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
     let mut pass: Option<Pass> = None;
     for line in Lines::all(directory)? {
@@ -29,18 +29,18 @@ pub(super) fn of_lines(directory: &Path, size: u64, wanted: &[NodeIndex]) -> Res
     let pass = pass.unwrap_or_else(|| Pass::new(0, wanted));
     if pass.next < size {
         let message =
-            format!("the trail ends before line {}, and {size} lines were signed; {ADVICE}", pass.next);
+            format!("the trail ends before line {}, but {size} lines were signed; {ADVICE}", pass.next);
         return Err(Error::corrupt(message, directory));
     }
     pass.finish(directory)
 }
 
-/// The line's number, which must be the next one.
+/// Returns the line's number, which must be `next`.
 fn numbered(line: &Line, next: Option<u64>) -> Result<u64> {
     let wrong = match (line.seq(), next) {
         (Some(seq), None) => return Ok(seq),
         (Some(seq), Some(next)) if seq == next => return Ok(seq),
-        (Some(seq), Some(next)) => format!("line {seq} stands where line {next} must; {ADVICE}"),
+        (Some(seq), Some(next)) => format!("found line {seq} where line {next} is expected; {ADVICE}"),
         (None, _) => format!("a line does not begin with its number; {ADVICE}"),
     };
     Err(Error::corrupt(wrong, line.path()).at_byte(line.offset()))
@@ -49,25 +49,26 @@ fn numbered(line: &Line, next: Option<u64>) -> Result<u64> {
 struct Pass {
     /// The number of the oldest line.
     first: u64,
-    /// The number of the line that comes next.
+    /// The number of the next line.
     next: u64,
     nodes: Vec<Node>,
-    /// The hashes that stand for the lines before the first.
+    /// The hashes of the retired lines before the first.
     retired: Option<CompactRange>,
 }
 
-/// One node that is wanted.
+/// A requested node.
 struct Node {
     begin: u64,
     end: u64,
-    /// Over those of its lines that are there; counted from its own beginning, which changes no hash.
+    /// The tree over those of its lines that are present, counted from the node's first line, which does not
+    /// change a hash.
     tail: CompactRange,
 }
 
 impl Pass {
     fn new(first: u64, wanted: &[NodeIndex]) -> Self {
-        let node = |&(level, place): &NodeIndex| {
-            let (begin, end) = (place << level, (place + 1) << level);
+        let node = |&(level, index): &NodeIndex| {
+            let (begin, end) = (index << level, (index + 1) << level);
             Node { begin, end, tail: CompactRange::new(first.clamp(begin, end) - begin) }
         };
         Self { first, next: first, nodes: wanted.iter().map(node).collect(), retired: None }
@@ -99,10 +100,12 @@ impl Pass {
         nodes.into_iter().map(hash_of).collect::<Option<_>>().ok_or_else(|| {
             let message = match retired {
                 None => format!(
-                    "the lines before line {first} are missing, and no record says that they were retired; {ADVICE}"
+                    "the lines before line {first} are missing, but no record says that they were retired; \
+{ADVICE}"
                 ),
                 Some(_) => format!(
-                    "the lines before line {first} were retired, and so were the hashes that this proof takes"
+                    "the lines before line {first} were retired, \
+and with them the hashes that this proof needs"
                 ),
             };
             Error::missing(message, directory)
@@ -127,7 +130,7 @@ impl Node {
     }
 }
 
-/// First line, line after the last, and hash of each subtree that a frontier consists of.
+/// The first line, the line after the last, and the hash of each subtree of a frontier.
 fn subtrees(frontier: &CompactRange) -> impl Iterator<Item = (u64, u64, Hash)> {
     let size = frontier.end();
     let ones = (0..u64::BITS).rev().filter(move |level| size >> level & 1 == 1);

@@ -1,4 +1,5 @@
-//! Proofs of trails that a logger wrote: sealed, compressed, without their cache, with parts retired, erased and altered.
+//! Proofs of trails that a logger wrote: sealed, compressed, without tile cache, with parts retired, erased
+//! and altered.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ struct Trail {
 }
 
 impl Trail {
-    /// That many entries of two thousand bytes, in segments as small as they may be.
+    /// A trail with `entries` entries of two thousand bytes, in the smallest segments allowed.
     fn of(entries: usize, compression: Compression) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let logger = opened(directory.path(), compression);
@@ -36,7 +37,7 @@ impl Trail {
         }
     }
 
-    /// Closed once every sealed segment is compressed.
+    /// Closes the trail once every sealed segment is compressed.
     fn closed_compressed(self) -> Self {
         until_compressed(&self.logger);
         self.closed()
@@ -59,7 +60,7 @@ impl Trail {
         latest_checkpoint(self.path()).unwrap().size()
     }
 
-    /// Proves a line, and checks the proof as somebody else would.
+    /// Proves a line and checks the proof as its recipient would.
     #[track_caller]
     fn proves(&self, seq: u64) -> InclusionProof {
         let text = prove(self.path(), seq).unwrap().to_string();
@@ -89,7 +90,7 @@ fn opened(directory: &Path, compression: Compression) -> AuditLogger {
 }
 
 #[test]
-fn every_line_is_proved_with_the_cache_and_without_it() {
+fn every_line_is_proved_with_and_without_the_tile_cache() {
     let trail = Trail::of(300, Compression::Zstd).closed_compressed();
     assert!(sealed_segments(trail.path()).unwrap().iter().any(|segment| segment.compressed));
     let size = trail.size();
@@ -107,7 +108,7 @@ fn every_line_is_proved_with_the_cache_and_without_it() {
 }
 
 #[test]
-fn a_cache_that_lies_is_not_believed() {
+fn a_wrong_tile_cache_is_not_used() {
     let trail = Trail::of(300, Compression::None).closed();
     let leaves = trail.tiles().join("0");
     let good = fs::read(&leaves).unwrap();
@@ -122,7 +123,7 @@ fn a_cache_that_lies_is_not_believed() {
 }
 
 #[test]
-fn what_remains_of_a_trail_whose_beginning_was_retired_is_proved() {
+fn lines_left_after_retention_are_proved() {
     for entries in [100, 130, 257, 300] {
         let trail = Trail::of(entries, Compression::None);
         trail.logger.flush(PATIENCE).unwrap();
@@ -143,7 +144,7 @@ fn what_remains_of_a_trail_whose_beginning_was_retired_is_proved() {
 }
 
 #[test]
-fn growth_since_before_the_retired_part_takes_the_cache() {
+fn consistency_with_a_retired_size_needs_the_tile_cache() {
     let trail = Trail::of(300, Compression::None);
     trail.logger.flush(PATIENCE).unwrap();
     trail.logger.retire(Retention::BackupCount(1)).unwrap();
@@ -163,7 +164,7 @@ fn growth_since_before_the_retired_part_takes_the_cache() {
 }
 
 #[test]
-fn a_beginning_that_is_missing_without_a_word_is_no_retired_one() {
+fn a_missing_beginning_does_not_count_as_retired() {
     let trail = Trail::of(100, Compression::None).closed();
     let first = &sealed_segments(trail.path()).unwrap()[0];
     fs::remove_file(&first.path).unwrap();
@@ -191,7 +192,7 @@ fn an_erased_line_and_its_neighbours_are_proved() {
 }
 
 #[test]
-fn a_line_that_was_altered_is_named_and_its_neighbours_are_proved_as_long_as_the_cache_is_there() {
+fn an_altered_line_does_not_prevent_proofs_of_its_neighbours() {
     let trail = Trail::of(100, Compression::None).closed();
     trail.alter(40);
     let error = trail.refuses(40);
@@ -206,7 +207,7 @@ fn a_line_that_was_altered_is_named_and_its_neighbours_are_proved_as_long_as_the
 }
 
 #[test]
-fn lines_that_are_missing_or_changed_places_are_named() {
+fn missing_and_moved_lines_are_named() {
     let trail = Trail::of(20, Compression::None).closed();
     let active = trail.path().join(auditx_core::ACTIVE);
     let lines = fs::read_to_string(&active).unwrap();
@@ -216,10 +217,13 @@ fn lines_that_are_missing_or_changed_places_are_named() {
         .fold(String::new(), |text, line| text + line + "\n");
     fs::write(&active, &without_10).unwrap();
     let error = trail.refuses(10);
-    assert!(error.is_corrupt() && error.to_string().contains("line 10 was signed, and is not"), "{error}");
+    assert!(
+        error.is_corrupt() && error.to_string().contains("line 10 was signed, but is missing"),
+        "{error}"
+    );
     fs::remove_dir_all(trail.tiles()).unwrap();
     let error = trail.refuses(11);
-    assert!(error.to_string().contains("line 11 stands where line 10 must"), "{error}");
+    assert!(error.to_string().contains("found line 11 where line 10 is expected"), "{error}");
 
     let cut: String = lines.lines().take(15).fold(String::new(), |text, line| text + line + "\n");
     fs::write(&active, cut).unwrap();
@@ -228,7 +232,7 @@ fn lines_that_are_missing_or_changed_places_are_named() {
 }
 
 #[test]
-fn what_is_not_signed_yet_or_not_there_has_no_proof() {
+fn unsigned_and_absent_lines_have_no_proof() {
     let trail = Trail::of(10, Compression::None).closed();
     let size = trail.size();
     for seq in [size, size + 100, u64::MAX] {
@@ -245,7 +249,7 @@ fn what_is_not_signed_yet_or_not_there_has_no_proof() {
 }
 
 #[test]
-fn a_checkpoint_that_is_none_or_of_impossible_size_is_an_error_and_no_panic() {
+fn a_malformed_or_oversized_checkpoint_is_an_error() {
     let trail = Trail::of(5, Compression::None).closed();
     let path = checkpoint_path(trail.path());
     let note = fs::read_to_string(&path).unwrap();
@@ -262,7 +266,7 @@ fn a_checkpoint_that_is_none_or_of_impossible_size_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn growth_is_proved_between_any_two_checkpoints() {
+fn consistency_is_proved_between_any_two_checkpoints() {
     let trail = Trail::of(40, Compression::None);
     let notes = || trail.logger.checkpoint().unwrap();
     let mut kept = vec![notes()];
@@ -274,8 +278,8 @@ fn growth_is_proved_between_any_two_checkpoints() {
     kept.push(latest_checkpoint(trail.path()).unwrap());
     let keys = std::slice::from_ref(&trail.key);
     for has_cache in [true, false] {
-        for (place, newer) in kept.iter().enumerate() {
-            for older in &kept[..=place] {
+        for (index, newer) in kept.iter().enumerate() {
+            for older in &kept[..=index] {
                 let made = prove_consistency(trail.path(), older.clone(), newer.clone());
                 let text = made.unwrap().to_string();
                 ConsistencyProof::parse(text.as_bytes()).unwrap().check(keys).unwrap();
@@ -293,18 +297,18 @@ fn growth_is_proved_between_any_two_checkpoints() {
     let foreign = prove_consistency(trail.path(), first.clone(), theirs).unwrap_err();
     assert!(foreign.is_invalid() && foreign.to_string().contains("different logs"), "{foreign}");
 
-    // What came before the older one is in neither proof nor question.
+    // Lines before the older checkpoint do not affect the proof.
     trail.alter(first.size() + 1);
     let error = prove_consistency(trail.path(), first.clone(), last.clone()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("auditx verify"), "{error}");
 }
 
 #[test]
-fn a_checkpoint_that_no_key_of_the_trail_signed_proves_nothing() {
+fn a_checkpoint_that_no_key_of_the_trail_signed_is_refused() {
     let trail = Trail::of(5, Compression::None).closed();
     let known = latest_checkpoint(trail.path()).unwrap();
     let stranger = Trail::of(5, Compression::None).closed();
-    // The tree head of this trail over the signature of another.
+    // This trail's tree head with another trail's signature.
     let signature = |trail: &Trail| {
         let note = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
         note.trim_end().rsplit(' ').next().unwrap().to_owned()
@@ -314,7 +318,7 @@ fn a_checkpoint_that_no_key_of_the_trail_signed_proves_nothing() {
     let forged = note.replace(&own, &[&own[..6], &other[6..]].concat());
     fs::write(checkpoint_path(trail.path()), &forged).unwrap();
     let forged = SignedCheckpoint::parse(forged.as_bytes()).unwrap();
-    // The same under a key that a copy of `genesis` names, and `genesis` does not.
+    // A checkpoint signed with a key that is in the copy of `genesis`, but not in `genesis`.
     let forger = SigningKey::generate();
     let own_key = &recorded_keys(trail.path()).unwrap()[0].key;
     let forged_key = VerifierKey::new(own_key.name(), &Signer::public_key(&forger)).unwrap();
@@ -332,6 +336,9 @@ fn a_checkpoint_that_no_key_of_the_trail_signed_proves_nothing() {
     for refusal in refusals {
         let error = refusal.unwrap_err();
         let said = error.to_string();
-        assert!(error.is_corrupt() && (said.contains("no key") || said.contains("its signature")), "{said}");
+        assert!(
+            error.is_corrupt() && (said.contains("not signed with a key") || said.contains("its signature")),
+            "{said}"
+        );
     }
 }

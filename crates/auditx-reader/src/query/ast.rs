@@ -1,5 +1,7 @@
-//! A question as a tree, in the one form that equal questions have: no list within a list of its kind, no list of one, no
-//! denial of a denial.
+//! The syntax tree of a query, in a canonical form.
+//!
+//! Equal queries have equal trees: no list contains a list of its own kind or a single node, and no negation
+//! contains a negation.
 
 use std::fmt;
 
@@ -20,29 +22,30 @@ pub(super) enum Node {
     Term(Term),
 }
 
-/// What is asked of one place of an entry.
+/// A condition on one part of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Term {
-    /// Of every text and number.
+    /// One of the entry's strings or numbers contains the word.
     Word(Word),
     WordLike(Pattern),
-    /// Of a value at the top; one of the tests must be met.
+    /// A top-level field passes one of the tests.
     Field(Field, Vec<Test>),
-    /// Of a value within one; one of the tests must be met by one of the values.
+    /// A value nested in a field passes one of the tests.
     Member(Path, Vec<Test>),
-    /// One of these members of `old_values` and `new_values` differs. Without keys: the whole does.
+    /// One of these members differs between `old_values` and `new_values`. Empty keys: the whole object
+    /// differs.
     Changed(Vec<Keys>),
     Success(bool),
-    /// Of this moment and later.
+    /// At this moment or later.
     Since(Moment),
     /// Before this moment.
     Until(Moment),
 }
 
-/// The names of members, from the outside in.
+/// The names of members, outermost first.
 pub(super) type Keys = Box<[Box<str>]>;
 
-/// Where a value lies within a field.
+/// The position of a value within a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path {
     pub(super) root: Field,
@@ -51,24 +54,24 @@ pub(super) struct Path {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
-    /// It is there, and neither empty nor null.
+    /// Neither missing, nor empty, nor null.
     Present,
-    /// It is absent, empty or null. Text that is absent or empty is [`Test::Equal`] to the empty text.
+    /// Missing, empty or null. For text, [`Test::Equal`] with the empty string means the same.
     Absent,
     Equal(Literal),
-    /// The same, of a value that may be a number as well.
+    /// Equal to the text, or to the number if the value is a number.
     Same(Literal, Number),
     Like(Pattern),
-    /// Found anywhere in the text.
+    /// The text contains the word.
     Contains(Word),
     ContainsLike(Pattern),
     Expression(Expression),
     Between(Range),
-    /// Is an IP address of this network.
+    /// An IP address in this network.
     Network(Network),
 }
 
-/// Numbers from one to another.
+/// A range of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) low: Option<Bound>,
@@ -78,23 +81,23 @@ pub(super) struct Range {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bound {
     pub(super) number: Number,
-    pub(super) is_within: bool,
+    pub(super) is_inclusive: bool,
 }
 
 impl Range {
-    pub(super) fn holds(&self, digits: &str) -> bool {
-        let order = |bound: &Bound| bound.number.order_of(digits).map(|order| (order, bound.is_within));
+    pub(super) fn contains(&self, digits: &str) -> bool {
+        let order = |bound: &Bound| bound.number.order_of(digits).map(|order| (order, bound.is_inclusive));
         let is_low_enough = |bound| {
-            order(bound).is_some_and(|(order, is_within)| order.is_gt() || is_within && order.is_eq())
+            order(bound).is_some_and(|(order, is_inclusive)| order.is_gt() || is_inclusive && order.is_eq())
         };
         let is_high_enough = |bound| {
-            order(bound).is_some_and(|(order, is_within)| order.is_lt() || is_within && order.is_eq())
+            order(bound).is_some_and(|(order, is_inclusive)| order.is_lt() || is_inclusive && order.is_eq())
         };
         self.low.as_ref().is_none_or(is_low_enough) && self.high.as_ref().is_none_or(is_high_enough)
     }
 }
 
-/// A regular expression and how it was written.
+/// A regular expression and its source text.
 #[derive(Clone)]
 pub(super) struct Expression {
     pub(super) text: Box<str>,
@@ -114,7 +117,7 @@ impl fmt::Debug for Expression {
 }
 
 impl Node {
-    /// What no entry is.
+    /// Matches no entry.
     pub(super) fn nothing() -> Self {
         Self::Not(Box::new(Self::Everything))
     }
@@ -138,7 +141,7 @@ impl Node {
         }
     }
 
-    /// Of at least one.
+    /// Expects at least one node.
     pub(super) fn any(nodes: impl IntoIterator<Item = Self>) -> Self {
         let mut flat = Vec::new();
         for node in nodes {
@@ -166,14 +169,14 @@ impl Node {
     }
 
     pub(super) fn since(moment: Moment) -> Self {
-        Self::Term(Term::Since(super::time::sayable(moment)))
+        Self::Term(Term::Since(super::time::clamped(moment)))
     }
 
     pub(super) fn until(moment: Moment) -> Self {
-        Self::Term(Term::Until(super::time::sayable(moment)))
+        Self::Term(Term::Until(super::time::clamped(moment)))
     }
 
-    /// Whether it needs brackets where it is denied or stands in a list.
+    /// Whether it needs parentheses when it is negated or nested in a list.
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::All(_) | Self::Any(_))
     }

@@ -1,4 +1,4 @@
-//! A question as text: in the one form that reads back as an equal question.
+//! Formats a query as text in a canonical form that parses to an equal query.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -7,7 +7,7 @@ use auditx_core::Field;
 use super::ast::{Keys, Node, Path, Range, Term, Test};
 use super::names::Name;
 
-/// Texts of these characters, letters and digits need no quotation marks.
+/// Text of these characters, letters and digits needs no quotation marks.
 const PLAIN: &str = "_-./@#%+=&;:";
 
 impl Display for Node {
@@ -15,20 +15,20 @@ impl Display for Node {
         match self {
             Self::Everything => f.write_str("*"),
             Self::All(nodes) => {
-                join(f, nodes, " ", |f, node| bracketed(f, node, matches!(node, Self::Any(_))))
+                join(f, nodes, " ", |f, node| parenthesized(f, node, matches!(node, Self::Any(_))))
             }
             Self::Any(nodes) => join(f, nodes, " OR ", |f, node| node.fmt(f)),
             Self::Not(node) => {
                 f.write_str("-")?;
-                bracketed(f, node, node.is_list())
+                parenthesized(f, node, node.is_list())
             }
             Self::Term(term) => term.fmt(f),
         }
     }
 }
 
-fn bracketed(f: &mut Formatter<'_>, node: &Node, has_brackets: bool) -> fmt::Result {
-    if has_brackets { write!(f, "({node})") } else { node.fmt(f) }
+fn parenthesized(f: &mut Formatter<'_>, node: &Node, has_parentheses: bool) -> fmt::Result {
+    if has_parentheses { write!(f, "({node})") } else { node.fmt(f) }
 }
 
 fn join<T>(
@@ -56,7 +56,7 @@ impl Display for Term {
                 write!(f, "{}:", Name::of(*field))?;
                 join(f, tests, ",", |f, test| match test {
                     Test::Between(range) if range.low == range.high => one(f, range),
-                    // Without quotation marks it would be a network.
+                    // Unquoted it would parse as a network.
                     Test::Equal(literal) if *field == Field::Ip && literal.text.contains('/') => {
                         text(f, &literal.text, false)
                     }
@@ -122,8 +122,8 @@ impl Display for Range {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (&self.low, &self.high) {
             (Some(low), Some(high)) => write!(f, "{}..{}", low.number, high.number),
-            (Some(low), None) => write!(f, ">{}{}", if low.is_within { "=" } else { "" }, low.number),
-            (None, Some(high)) => write!(f, "<{}{}", if high.is_within { "=" } else { "" }, high.number),
+            (Some(low), None) => write!(f, ">{}{}", if low.is_inclusive { "=" } else { "" }, low.number),
+            (None, Some(high)) => write!(f, "<{}{}", if high.is_inclusive { "=" } else { "" }, high.number),
             (None, None) => f.write_str("*"),
         }
     }

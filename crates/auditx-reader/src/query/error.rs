@@ -1,4 +1,4 @@
-//! What is wrong with a question, and under which character.
+//! Errors of the query parser, with the position of the error.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,10 +6,11 @@ use std::ops::Range;
 use auditx_core::is_hazard;
 use unicode_width::UnicodeWidthStr;
 
-/// So much of a line is shown before the place, and after it, in characters.
+/// The number of characters of a line shown before and after the error.
 const SHOWN: usize = 60;
 
-/// Text that is no question. Shown over several lines: what is wrong, the text, and a mark under the place.
+/// Text that is not a valid query. Displayed on several lines: the message, the text, and a mark under the
+/// error.
 ///
 /// ```
 /// use auditx_reader::{Moment, Query};
@@ -17,7 +18,7 @@ const SHOWN: usize = 60;
 /// let error = Query::parse("usr:admin", Moment::now()).unwrap_err();
 /// assert_eq!((error.at(), error.len()), (0, 3));
 /// assert!(error.to_string().starts_with(
-///     "no field is called \"usr\": did you mean \"user\"?\n  usr:admin\n  ^^^"
+///     "unknown field \"usr\": did you mean \"user\"?\n  usr:admin\n  ^^^"
 /// ));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct QueryError {
     help: Option<Box<str>>,
 }
 
-/// A problem before the whole text is known to it.
+/// A parse error before the whole text is attached.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) span: Range<usize>,
@@ -57,26 +58,26 @@ impl Problem {
 }
 
 impl QueryError {
-    /// Where the wrong part begins, in bytes.
+    /// The byte offset of the error in the text.
     #[must_use]
     pub fn at(&self) -> usize {
         self.span.start
     }
 
-    /// How many bytes it is long; 0 where something is missing.
+    /// The length of the error in bytes; 0 if something is missing.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "the length of a place, which is no collection")]
+    #[expect(clippy::len_without_is_empty, reason = "the length of a span, not of a collection")]
     pub fn len(&self) -> usize {
         self.span.len()
     }
 
-    /// What is wrong, in one line.
+    /// The message, on one line.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What could be written instead, where more is to be said than the message does.
+    /// A hint at what to write instead, if there is one.
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
@@ -103,7 +104,7 @@ impl fmt::Display for QueryError {
 
 impl std::error::Error for QueryError {}
 
-/// The last characters, and whether there were more.
+/// The last characters, and whether there are more before them.
 fn tail(text: &str) -> (&str, bool) {
     match text.char_indices().rev().nth(SHOWN) {
         Some((at, c)) => (&text[at + c.len_utf8()..], true),
@@ -115,7 +116,7 @@ fn head(text: &str) -> &str {
     text.char_indices().nth(SHOWN).map_or(text, |(at, _)| &text[..at])
 }
 
-/// What a terminal obeys instead of showing it stands as one character that is seen.
+/// Replaces control characters, which a terminal would execute, by a visible character.
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',

@@ -1,4 +1,4 @@
-//! Whether an entry is what is asked for. Allocates nothing, but for texts that have escapes.
+//! Decides whether an entry matches a query. Allocates nothing, except to decode strings with escapes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ impl Term {
     fn matches(&self, row: &Row<'_>) -> bool {
         match self {
             Self::Word(word) => has_word(row, word),
-            Self::WordLike(pattern) => says(whole(row), &|text| pattern.is_in(text)),
+            Self::WordLike(pattern) => any_text(row.object(), &|text| pattern.is_in(text)),
             Self::Field(field, tests) => {
                 let value = value_of(row, *field);
                 tests.iter().any(|test| test.is_met(value))
@@ -35,20 +35,20 @@ impl Term {
             Self::Member(path, tests) => {
                 let root = value_of(row, path.root);
                 tests.iter().any(|test| {
-                    let mut is_there = false;
+                    let mut exists = false;
                     let is_met = root.is_some_and(|root| {
                         visit(root, &path.keys, &mut |value| {
-                            is_there = true;
+                            exists = true;
                             test.is_met(Some(value))
                         })
                     });
-                    is_met || !is_there && test.is_met(None)
+                    is_met || !exists && test.is_met(None)
                 })
             }
             Self::Changed(paths) => paths.iter().any(|keys| is_changed(row, keys)),
             Self::Success(success) => match row.get(Field::Success) {
-                Some(Json::Bool(said)) => said == *success,
-                // The origin's lines may leave it out, which is no failure.
+                Some(Json::Bool(value)) => value == *success,
+                // Legacy lines may omit it, which means success.
                 _ => row.seq().is_none() && *success,
             },
             Self::Since(moment) => time_of(row).is_some_and(|time| time >= *moment),
@@ -58,23 +58,23 @@ impl Term {
 }
 
 impl Test {
-    /// Of a value, or of none, which is as the empty text.
+    /// Tests a value. A missing value counts as empty text.
     fn is_met(&self, value: Option<Json<'_>>) -> bool {
         match self {
             Self::Present => value.is_some_and(is_present),
             Self::Absent => !value.is_some_and(is_present),
             Self::Equal(literal) => match value {
-                Some(Json::Text(raw)) => literal.is_raw(raw),
-                Some(value) => value.text().is_some_and(|text| literal.is_text(&text)),
+                Some(Json::Text(raw)) => literal.equals_raw(raw),
+                Some(value) => value.text().is_some_and(|text| literal.equals(&text)),
                 None => literal.text.is_empty(),
             },
             Self::Same(literal, number) => match value {
                 Some(Json::Number(digits)) => number.order_of(digits).is_some_and(std::cmp::Ordering::is_eq),
-                Some(Json::Text(raw)) => literal.is_raw(raw),
+                Some(Json::Text(raw)) => literal.equals_raw(raw),
                 _ => false,
             },
-            Self::Between(range) => matches!(value, Some(Json::Number(digits)) if range.holds(digits)),
-            Self::Network(network) => text_of(value).is_some_and(|text| network.has(&text)),
+            Self::Between(range) => matches!(value, Some(Json::Number(digits)) if range.contains(digits)),
+            Self::Network(network) => text_of(value).is_some_and(|text| network.contains(&text)),
             Self::Like(pattern) => text_of(value).is_some_and(|text| pattern.is_whole(&text)),
             Self::Contains(word) => text_of(value).is_some_and(|text| word.is_in(&text)),
             Self::ContainsLike(pattern) => text_of(value).is_some_and(|text| pattern.is_in(&text)),
@@ -89,7 +89,7 @@ fn text_of(value: Option<Json<'_>>) -> Option<Cow<'_, str>> {
     value.map_or(Some(Cow::Borrowed("")), Json::text)
 }
 
-/// The origin writes absent values as null, where the format's own lines leave them out.
+/// Legacy lines write absent values as null, where this format omits them.
 fn value_of<'l>(row: &Row<'l>, field: Field) -> Option<Json<'l>> {
     row.get(field).filter(|value| !(field.kind() == FieldKind::Any && *value == Json::Null))
 }
@@ -109,42 +109,38 @@ fn is_present(value: Json<'_>) -> bool {
     }
 }
 
-fn whole<'l>(row: &Row<'l>) -> Json<'l> {
-    row.object()
-}
-
 fn has_word(row: &Row<'_>, word: &Word) -> bool {
     let line = row.line();
-    // Where nothing is escaped, what is not in the line is in none of its texts.
-    let is_hopeless = !word.is_in(line) && memchr(b'\\', line.as_bytes()).is_none();
-    !is_hopeless && says(whole(row), &|text| word.is_in(text))
+    // Without escapes, what is not in the line is not in its strings.
+    let is_excluded = !word.is_in(line) && memchr(b'\\', line.as_bytes()).is_none();
+    !is_excluded && any_text(row.object(), &|text| word.is_in(text))
 }
 
-/// Whether a text or number in it, at any depth, is one of these. Keys are none.
-fn says(value: Json<'_>, is_one: &impl Fn(&str) -> bool) -> bool {
+/// Whether a string or number in the value, at any depth, satisfies the predicate. Keys do not count.
+fn any_text(value: Json<'_>, matches: &impl Fn(&str) -> bool) -> bool {
     match value {
-        Json::Text(raw) => is_one(&unescaped(raw)),
-        Json::Number(digits) => is_one(digits),
-        Json::Object(_) => value.members().any(|(_, value)| says(value, is_one)),
-        Json::Array(_) => value.items().any(|value| says(value, is_one)),
+        Json::Text(raw) => matches(&unescaped(raw)),
+        Json::Number(digits) => matches(digits),
+        Json::Object(_) => value.members().any(|(_, value)| any_text(value, matches)),
+        Json::Array(_) => value.items().any(|value| any_text(value, matches)),
         Json::Null | Json::Bool(_) => false,
     }
 }
 
-/// Visits what lies at the end of the path until one visit says yes. Of a list, each item is on the way.
-fn visit(value: Json<'_>, keys: &[Box<str>], is_one: &mut impl FnMut(Json<'_>) -> bool) -> bool {
+/// Visits the values at the end of the path, through the items of arrays, until one satisfies the predicate.
+fn visit(value: Json<'_>, keys: &[Box<str>], matches: &mut impl FnMut(Json<'_>) -> bool) -> bool {
     if let Json::Array(_) = value
         && value.items().next().is_some()
     {
-        return value.items().any(|item| visit(item, keys, is_one));
+        return value.items().any(|item| visit(item, keys, matches));
     }
     match keys.split_first() {
-        None => is_one(value),
-        Some((key, keys)) => value.member(key).is_some_and(|member| visit(member, keys, is_one)),
+        None => matches(value),
+        Some((key, keys)) => value.member(key).is_some_and(|member| visit(member, keys, matches)),
     }
 }
 
-/// Whether the values at this path differ, or only one is there.
+/// Whether the old and new values at this path differ, or only one of them exists.
 fn is_changed(row: &Row<'_>, keys: &[Box<str>]) -> bool {
     let at = |field| {
         let root = value_of(row, field);
@@ -157,9 +153,9 @@ fn is_changed(row: &Row<'_>, keys: &[Box<str>]) -> bool {
     }
 }
 
-/// Whether two values are the same: numbers by their exact quantity, however they are spelled (`500000` is
-/// `5e5`), text without its escapes, objects whatever the order of their members. A number and the same
-/// digits as text differ.
+/// Whether two JSON values are equal: numbers by exact quantity, however they are written (`500000` is
+/// `5e5`), strings after decoding escapes, objects regardless of the order of their members. A number and a
+/// string of the same digits differ.
 #[must_use]
 pub fn is_equal(one: Json<'_>, other: Json<'_>) -> bool {
     if one == other {
@@ -179,7 +175,7 @@ pub fn is_equal(one: Json<'_>, other: Json<'_>) -> bool {
             }
         }
         (Json::Object(_), Json::Object(_)) => {
-            // The last of a name counts.
+            // Of duplicate names the last one counts.
             let (ones, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
                 (one.members().collect(), other.members().collect());
             ones.len() == others.len()

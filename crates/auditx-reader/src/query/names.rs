@@ -1,4 +1,4 @@
-//! What fields are called in a question: as in a line, and as people type them.
+//! Field names of the query language: the names in a line, and short forms.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use auditx_core::{Field, FieldKind};
 
 use super::text::Case;
 
-/// What a name stands for.
+/// The meaning of a field name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
-    /// A value at the top of the line.
+    /// A top-level field.
     Field(Field),
-    /// A value within one, by its path.
+    /// A field whose members are addressed by path.
     Member(Field),
     /// `auditx.kind`
     Kind,
@@ -24,7 +24,7 @@ pub(super) enum Name {
     Until,
 }
 
-/// The first name of each is the one that a question is written back with.
+/// The first name of each meaning is the one that a query is displayed with.
 const NAMES: [(&str, Name); 51] = [
     ("action", Name::Field(Field::Action)),
     ("amount", Name::Field(Field::Amount)),
@@ -80,12 +80,12 @@ const NAMES: [(&str, Name); 51] = [
 ];
 
 impl Name {
-    /// In either case.
+    /// Finds a name, ignoring case.
     pub(super) fn find(text: &str) -> Option<Self> {
         NAMES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, name)| name)
     }
 
-    /// The name of a field as an argument of a builder.
+    /// The name that stands for a field passed to a builder method.
     pub(super) fn of(field: Field) -> Self {
         match field {
             Field::Timestamp => Self::Time,
@@ -95,7 +95,7 @@ impl Name {
         }
     }
 
-    /// The field that it alone is for.
+    /// The field, if the name stands for exactly one.
     pub(super) fn field(self) -> Option<Field> {
         match self {
             Self::Field(field) | Self::Member(field) => Some(field),
@@ -105,7 +105,7 @@ impl Name {
         }
     }
 
-    /// The one that was perhaps meant: at most two letters are wrong, and half of them right.
+    /// The most similar name, if it differs by at most two edits and by no more than half of its letters.
     pub(super) fn nearest(text: &str) -> Option<&'static str> {
         let text: String = text.chars().take(32).collect::<String>().to_ascii_lowercase();
         NAMES
@@ -116,7 +116,7 @@ impl Name {
             .map(|(_, name)| name)
     }
 
-    /// All of them for people, by the first name of each, in lines of a terminal's width.
+    /// All names, one for each meaning, wrapped to the width of a terminal.
     pub(super) fn list() -> String {
         const WIDTH: usize = 76;
         let (mut list, mut width) = (String::new(), 0);
@@ -136,12 +136,12 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = NAMES.into_iter().find(|(_, name)| name == self).map_or("", |(text, _)| text);
-        f.write_str(own)
+        let found = NAMES.into_iter().find(|(_, name)| name == self).map_or("", |(text, _)| text);
+        f.write_str(found)
     }
 }
 
-/// How the letters of a field's text compare.
+/// How the letters of a field's text are compared.
 pub(super) fn case_of(field: Field) -> Case {
     match field {
         Field::Level | Field::Module | Field::Action | Field::Method | Field::Currency => Case::Ascii,
@@ -153,7 +153,7 @@ pub(super) fn is_number(field: Field) -> bool {
     field.kind() == FieldKind::Number
 }
 
-/// How many letters must be put in, left out or replaced (Levenshtein), two that changed places counting as one.
+/// The Damerau-Levenshtein distance: insertions, deletions, replacements and swaps of adjacent letters.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
     let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_line_and_those_people_type_are_found() {
+    fn long_and_short_names_are_found() {
         for field in Field::ALL {
             let found = Name::find(field.name()).unwrap();
             assert_eq!(found, Name::of(field), "{field:?}");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_offered_and_nothing_far() {
+    fn only_a_similar_name_is_suggested() {
         for (typed, meant) in [
             ("usr", Some("user")),
             ("USRE", Some("user")),

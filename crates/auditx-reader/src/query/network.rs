@@ -1,31 +1,32 @@
-//! Networks of IP addresses: `192.168.1.0/24`, `2001:db8::/32`.
+//! IP networks: `192.168.1.0/24`, `2001:db8::/32`.
 //!
-//! An IPv4 address that is written as IPv6, `::ffff:192.168.1.7`, is the IPv4 address, in a question and in
-//! an entry.
+//! An IPv4-mapped IPv6 address such as `::ffff:192.168.1.7` counts as the IPv4 address, in queries and in
+//! entries.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
-/// Addresses whose first bits are the same.
+/// An IP network: the addresses that share a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Network {
-    /// Its first address. Never IPv4 written as IPv6.
+    /// The first address. Never an IPv4-mapped IPv6 address.
     first: IpAddr,
     prefix: u32,
 }
 
-/// How many bits of an address in IPv6 say that it is one of IPv4.
+/// The length in bits of the prefix that marks an IPv4-mapped IPv6 address.
 const MAPPED: u32 = 96;
 
 impl Network {
-    /// Of an address, a slash and how many bits are the same. Bits behind those count as zero.
+    /// Parses an address, a slash and a prefix length. Address bits after the prefix count as zero.
     ///
-    /// Fails with what is wrong, and where in the text.
+    /// # Errors
+    /// Returns the span of the error and a message.
     pub(super) fn parse(text: &str) -> Result<Self, (Range<usize>, String)> {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
         let Ok(address) = address.parse::<IpAddr>() else {
-            return Err((0..address.len(), format!("{address:?} is no IP address")));
+            return Err((0..address.len(), format!("{address:?} is not an IP address")));
         };
         let most = if address.is_ipv4() { 32 } else { 128 };
         let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
@@ -49,17 +50,16 @@ impl Network {
         Self { first, prefix }
     }
 
-    /// Whether the text is an address in it. The interface behind an address, `fe80::1%eth0`, is not looked
-    /// at.
-    pub(super) fn has(&self, text: &str) -> bool {
+    /// Whether the text is an address in the network. An interface suffix, as in `fe80::1%eth0`, is ignored.
+    pub(super) fn contains(&self, text: &str) -> bool {
         let text = text.split_once('%').map_or(text, |(address, _)| address);
         let Ok(address) = text.parse::<IpAddr>().map(|address| address.to_canonical()) else { return false };
         address.is_ipv4() == self.first.is_ipv4() && Self::of(address, self.prefix).first == self.first
     }
 
-    /// The text with which each of its addresses begins in IPv4 notation; `None` if it is IPv6 or fewer than
-    /// 8 bits are known.
-    pub(super) fn beginning(&self) -> Option<String> {
+    /// The text with which all IPv4 addresses of the network begin; `None` for IPv6 networks and prefixes
+    /// shorter than 8 bits.
+    pub(super) fn text_prefix(&self) -> Option<String> {
         let IpAddr::V4(first) = self.first else { return None };
         let octets = usize::try_from(self.prefix / 8).ok()?;
         let mut text = String::new();
@@ -77,7 +77,7 @@ impl Network {
     }
 }
 
-/// The first bits of 32.
+/// The netmask of an IPv4 prefix.
 fn mask(prefix: u32) -> Option<u32> {
     u32::MAX.checked_shl(32 - prefix)
 }
@@ -97,15 +97,15 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(network: &str, has: &[&str], has_not: &[&str]) {
+    fn check(network: &str, inside: &[&str], outside: &[&str]) {
         let parsed = Network::parse(network).unwrap();
-        assert!(has.iter().all(|address| parsed.has(address)), "{network}");
-        assert!(!has_not.iter().any(|address| parsed.has(address)), "{network}");
+        assert!(inside.iter().all(|address| parsed.contains(address)), "{network}");
+        assert!(!outside.iter().any(|address| parsed.contains(address)), "{network}");
         assert_eq!(Network::parse(&parsed.to_string()), Ok(parsed));
     }
 
     #[test]
-    fn a_network_has_the_addresses_that_share_its_first_bits() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         check(
             "192.168.1.0/24",
             &["192.168.1.0", "192.168.1.255"],
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_written_as_ipv6_is_the_ipv4_address() {
+    fn an_ipv4_mapped_address_counts_as_ipv4() {
         check(
             "192.168.1.0/24",
             &["::ffff:192.168.1.7", "::FFFF:c0a8:107"],
@@ -130,15 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_found_at_its_place() {
+    fn errors_have_a_span_and_a_message() {
         for (text, at, message) in [
             ("192.168.1.0/33", 12..14, "invalid prefix length \"33\": expected 0 to 32"),
             ("192.168.1.0/", 12..12, "invalid prefix length \"\": expected 0 to 32"),
             ("192.168.1.0/+8", 12..14, "invalid prefix length \"+8\": expected 0 to 32"),
             ("2001:db8::/129", 11..14, "invalid prefix length \"129\": expected 0 to 128"),
-            ("10.0.0/8", 0..6, "\"10.0.0\" is no IP address"),
+            ("10.0.0/8", 0..6, "\"10.0.0\" is not an IP address"),
             ("10.0.0.0/8/9", 9..12, "invalid prefix length \"8/9\": expected 0 to 32"),
-            ("/8", 0..0, "\"\" is no IP address"),
+            ("/8", 0..0, "\"\" is not an IP address"),
         ] {
             assert_eq!(Network::parse(text), Err((at, message.to_owned())), "{text}");
         }

@@ -1,23 +1,23 @@
-//! Numbers as decimals: compared digit by digit, so that no amount is ever rounded.
+//! Decimal numbers, compared digit by digit so that no amount is rounded.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Beyond this an exponent is a mistake and no quantity: larger ones count as this large.
+/// Larger exponents are mistakes, not quantities; they count as this large.
 const MAX_EXPONENT: i64 = 1_000_000_000_000;
 
-/// A number of a question, as it was spelled.
+/// A number of a query, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Number(Box<str>);
 
 impl Number {
-    /// Of digits as JSON spells them; leading zeros are no mistake of a person.
+    /// Parses a JSON number; leading zeros are allowed too.
     pub(super) fn parse(text: &str) -> Option<Self> {
         Decimal::parse(text)?;
         Some(Self(text.into()))
     }
 
-    /// How the number of a line, as it stands there, compares with this one. Costs one walk over both.
+    /// Compares a number of a line with this one. Costs one pass over both.
     pub(super) fn order_of(&self, digits: &str) -> Option<Ordering> {
         Some(Decimal::parse(digits)?.cmp(&Decimal::parse(&self.0)?))
     }
@@ -29,13 +29,13 @@ impl fmt::Display for Number {
     }
 }
 
-/// Whether two numbers of lines are the same quantity, however they are spelled.
+/// Whether two JSON numbers are the same quantity, however they are written.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || Decimal::parse(one).zip(Decimal::parse(other)).is_some_and(|(one, other)| one == other)
 }
 
-/// Appends bytes that compare as the number does, of JSON digits; false where the text is no number. No such
-/// bytes begin with those of another number.
+/// Appends an encoding of a JSON number whose byte order is the numeric order. Returns `false` if the text is
+/// not a number. No encoding is a prefix of another.
 pub fn sortable_number(digits: &str, out: &mut Vec<u8>) -> bool {
     let Some(decimal) = Decimal::parse(digits) else { return false };
     let begin = out.len();
@@ -43,7 +43,7 @@ pub fn sortable_number(digits: &str, out: &mut Vec<u8>) -> bool {
         0 => out.push(1),
         sign => {
             out.push(2);
-            // With its first bit turned a negative magnitude precedes the others.
+            // Flipping the sign bit orders negative magnitudes before the others.
             out.extend_from_slice(&(decimal.magnitude ^ i64::MIN).to_be_bytes());
             out.extend(decimal.whole.iter().chain(decimal.fraction));
             while out.last() == Some(&b'0') && out.len() > begin + 9 {
@@ -63,7 +63,7 @@ pub fn sortable_number(digits: &str, out: &mut Vec<u8>) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct Decimal<'t> {
     is_negative: bool,
-    /// The digits on both sides of the point, from the first that is not zero; none of zero.
+    /// The digits before and after the point, from the first that is not zero; both empty for zero.
     whole: &'t [u8],
     fraction: &'t [u8],
     magnitude: i64,
@@ -142,13 +142,13 @@ impl PartialEq for Decimal<'_> {
 
 impl Eq for Decimal<'_> {}
 
-/// At least one digit, and what follows them.
+/// Splits off the leading digits; `None` if there are none.
 fn digits(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let len = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
     (len > 0).then(|| bytes.split_at(len))
 }
 
-/// Of `e+5`; 0 of nothing.
+/// Parses an exponent such as `e+5`; 0 if the text is empty.
 fn exponent(bytes: &[u8]) -> Option<i64> {
     let Some((b'e' | b'E', rest)) = bytes.split_first() else {
         return bytes.is_empty().then_some(0);
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_compare_exactly_and_however_they_are_spelled() {
+    fn numbers_compare_exactly_in_any_spelling() {
         let ascending = [
             "-12345678901234567890.2",
             "-12345678901234567890.1",
@@ -200,16 +200,16 @@ mod tests {
             "12345678901234567890.10000000001",
             "1e1000000",
         ];
-        for (place, low) in ascending.iter().enumerate() {
+        for (index, low) in ascending.iter().enumerate() {
             for (other, high) in ascending.iter().enumerate() {
                 let number = Number::parse(high).unwrap();
-                assert_eq!(number.order_of(low), Some(place.cmp(&other)), "{low} and {high}");
+                assert_eq!(number.order_of(low), Some(index.cmp(&other)), "{low} and {high}");
                 let bytes = |digits| {
                     let mut bytes = Vec::new();
                     assert!(sortable_number(digits, &mut bytes));
                     bytes
                 };
-                assert_eq!(bytes(low).cmp(&bytes(high)), place.cmp(&other), "{low} and {high}");
+                assert_eq!(bytes(low).cmp(&bytes(high)), index.cmp(&other), "{low} and {high}");
             }
         }
         for same in ["100", "100.00", "1e2", "1E+2", "1000e-1", "0.1e3", "00100", "0.00100e5"] {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn invalid_numbers_are_rejected() {
         for text in
             ["", "-", ".5", "1.", "1e", "1e+", "1 ", "+1", "1_000", "0x10", "1.2.3", "NaN", "--1", "1e5.5"]
         {

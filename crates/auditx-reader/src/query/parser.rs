@@ -1,4 +1,4 @@
-//! Words, brackets, OR and NOT: from the text of a question to its tree.
+//! Parses the text of a query into its syntax tree.
 //!
 //! ```text
 //! any   = all { "OR" all }
@@ -18,19 +18,19 @@ use super::time::TimeBase;
 use super::value;
 use super::warning::{self, Warning};
 
-/// A question longer than this is a program's mistake, and each entry would pay for it.
+/// A longer query is a program's mistake, and its cost would apply to every entry.
 pub(super) const MAX_LEN: usize = 16 * 1024;
 
-/// As deep as brackets and denials go.
+/// Limits the nesting of parentheses and negations.
 const MAX_DEPTH: usize = 64;
 
-/// Each may grow to [`value::MAX_EXPRESSION`] bytes.
+/// Each may compile to [`value::MAX_EXPRESSION`] bytes.
 const MAX_EXPRESSIONS: usize = 16;
 
 pub(super) fn parse(text: &str, base: &TimeBase) -> Result<(Node, Vec<Warning>), Problem> {
     if text.len() > MAX_LEN {
         let start = (0..=MAX_LEN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        return Err(Problem::new(start..text.len(), format!("a query longer than {MAX_LEN} bytes")));
+        return Err(Problem::new(start..text.len(), format!("the query is longer than {MAX_LEN} bytes")));
     }
     let mut parser =
         Parser { scanner: Scanner { text, at: 0 }, base, depth: 0, expressions: 0, warnings: Vec::new() };
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str, base: &TimeBase) -> Result<(Node, Vec<Warning>),
     let node = parser.any()?;
     match parser.scanner.peek() {
         None => Ok((node, parser.warnings)),
-        Some(_) => Err(Problem::new(parser.scanner.here(), "a bracket that closes nothing")),
+        Some(_) => Err(Problem::new(parser.scanner.here(), "unmatched closing parenthesis")),
     }
 }
 
@@ -53,18 +53,18 @@ struct Parser<'q> {
     warnings: Vec<Warning>,
 }
 
-/// A word that wants a term behind it.
+/// The span of an operator that must be followed by a term, and the operator.
 type After = Option<(Range<usize>, &'static str)>;
 
 impl Parser<'_> {
     fn any(&mut self) -> Result<Node, Problem> {
         let mut nodes = vec![self.all(None)?];
         while self.scanner.keyword() == Some("OR") {
-            let after = self.pass("OR");
+            let after = self.take_keyword("OR");
             nodes.push(self.all(after)?);
         }
         if nodes.len() > 1 && nodes.contains(&Node::Everything) {
-            self.warnings.push(Warning::new("every entry is asked for: one side of OR is *"));
+            self.warnings.push(Warning::new("every entry matches: one side of OR is *"));
         }
         Ok(Node::any(nodes))
     }
@@ -76,7 +76,7 @@ impl Parser<'_> {
             if matches!(self.scanner.peek(), None | Some(')')) || self.scanner.keyword() == Some("OR") {
                 return Ok(Node::all(nodes));
             }
-            let after = if self.scanner.keyword() == Some("AND") { self.pass("AND") } else { None };
+            let after = if self.scanner.keyword() == Some("AND") { self.take_keyword("AND") } else { None };
             nodes.push(self.one(after)?);
         }
     }
@@ -87,74 +87,73 @@ impl Parser<'_> {
         let keyword = self.scanner.keyword().filter(|keyword| *keyword != "NOT");
         match (next, keyword, after) {
             (None | Some(')'), _, Some((span, word))) | (_, Some(_), Some((span, word))) => {
-                Err(Problem::new(span, format!("a term is due after {word}")))
+                Err(Problem::new(span, format!("expected a term after {word}")))
             }
-            (None, _, None) => Err(Problem::new(self.scanner.here(), "a term is due here")),
-            (Some(')'), ..) => Err(Problem::new(self.scanner.here(), "a bracket that closes nothing")),
+            (None, _, None) => Err(Problem::new(self.scanner.here(), "expected a term here")),
+            (Some(')'), ..) => Err(Problem::new(self.scanner.here(), "unmatched closing parenthesis")),
             (_, Some(word), None) => {
                 let span = self.scanner.at..self.scanner.at + word.len();
-                Err(Problem::new(span, format!("a term is due before {word}"))
-                    .help(format!("the word itself is \"{word}\"")))
+                Err(Problem::new(span, format!("expected a term before {word}"))
+                    .help(format!("to search for the word itself, write \"{word}\"")))
             }
-            (Some('('), ..) => self.brackets(),
-            (Some('-'), ..) => self.denied("-"),
-            _ if self.scanner.keyword() == Some("NOT") => self.denied("NOT"),
+            (Some('('), ..) => self.parenthesized(),
+            (Some('-'), ..) => self.negated("-"),
+            _ if self.scanner.keyword() == Some("NOT") => self.negated("NOT"),
             (Some('"'), ..) => self.phrase(),
             _ => self.term(),
         }
     }
 
-    fn pass(&mut self, word: &'static str) -> After {
+    fn take_keyword(&mut self, word: &'static str) -> After {
         let start = self.scanner.at;
         self.scanner.take(word);
         Some((start..self.scanner.at, word))
     }
 
-    fn deeper<T>(
+    fn nested<T>(
         &mut self,
         span: Range<usize>,
-        within: impl FnOnce(&mut Self) -> Result<T, Problem>,
+        parse: impl FnOnce(&mut Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         if self.depth >= MAX_DEPTH {
-            return Err(Problem::new(span, format!("nested deeper than {MAX_DEPTH} times")));
+            return Err(Problem::new(span, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         self.depth += 1;
-        let outcome = within(self);
+        let outcome = parse(self);
         self.depth -= 1;
         outcome
     }
 
-    fn brackets(&mut self) -> Result<Node, Problem> {
+    fn parenthesized(&mut self) -> Result<Node, Problem> {
         let open = self.scanner.here();
         self.scanner.take("(");
         self.scanner.skip_space();
         match self.scanner.peek() {
             Some(')') => {
-                return Err(Problem::new(open.start..self.scanner.at + 1, "brackets with nothing in them"));
+                return Err(Problem::new(open.start..self.scanner.at + 1, "empty parentheses"));
             }
             None => return Err(unclosed(open)),
             Some(_) => {}
         }
-        let node = self.deeper(open.clone(), Self::any)?;
+        let node = self.nested(open.clone(), Self::any)?;
         if self.scanner.take(")") { Ok(node) } else { Err(unclosed(open)) }
     }
 
-    fn denied(&mut self, word: &'static str) -> Result<Node, Problem> {
-        let after = self.pass(word);
+    fn negated(&mut self, word: &'static str) -> Result<Node, Problem> {
+        let after = self.take_keyword(word);
         let span = self.scanner.at - word.len()..self.scanner.at;
         if word == "-" && self.scanner.peek().is_none_or(char::is_whitespace) {
-            return Err(
-                Problem::new(span, "a term is due right after -").help("the character itself is \"-\"")
-            );
+            return Err(Problem::new(span, "expected a term directly after -")
+                .help("to search for the character itself, write \"-\""));
         }
-        Ok(self.deeper(span, |parser| parser.one(after))?.not())
+        Ok(self.nested(span, |parser| parser.one(after))?.not())
     }
 
     fn phrase(&mut self) -> Result<Node, Problem> {
         let phrase = self.scanner.quoted()?;
         self.scanner.end_of_term()?;
         if phrase.text.is_empty() {
-            return Err(Problem::new(phrase.span, "a text is due between the quotation marks"));
+            return Err(Problem::new(phrase.span, "expected text between the quotation marks"));
         }
         Ok(Node::Term(Term::Word(Word::new(&phrase.text))))
     }
@@ -188,11 +187,11 @@ impl Parser<'_> {
         if self.expressions > MAX_EXPRESSIONS {
             return Err(Problem::new(span, format!("more than {MAX_EXPRESSIONS} regular expressions")));
         }
-        // Written back, it has brackets of its own.
-        if node.is_list() { self.deeper(span, |_| Ok(node)) } else { Ok(node) }
+        // Its text form has parentheses, so it counts as a level.
+        if node.is_list() { self.nested(span, |_| Ok(node)) } else { Ok(node) }
     }
 }
 
 fn unclosed(open: Range<usize>) -> Problem {
-    Problem::new(open, "a bracket that is not closed")
+    Problem::new(open, "unclosed parenthesis")
 }

@@ -1,46 +1,47 @@
-//! What can be known of the entries asked for without reading their lines: between which times they lie, and which bytes
-//! their lines hold.
+//! What is known about matching entries before their lines are read: their time range, and bytes that their
+//! lines contain.
 //!
-//! A text stands in a line in one of two ways. Either it stands raw, then its bytes are in the line; or a part of it stands as
-//! an escape, then a backslash is. There is no third: JSON (RFC 8259, section 7) begins each escape with a backslash and has no
-//! other way to say a character, whoever writes it. So a line without a backslash that lacks the bytes of a text does not say
-//! the text. Text with a quotation mark, a backslash or a control character cannot stand raw at all, and what is no JSON is no
-//! entry: of such a text nothing needs to be looked for but the backslash.
+//! Text appears in a line in one of two ways: verbatim, so that its bytes are in the line, or with an escape,
+//! so that a backslash is. There is no third way: in JSON (RFC 8259, section 7) every escape begins with a
+//! backslash, and a character has no other representation, no matter which program wrote it. So a line
+//! without a backslash that lacks the bytes of a text does not contain the text. Text with a quotation mark,
+//! a backslash or a control character cannot appear verbatim, and a line that is not JSON is not an entry:
+//! for such text the backslash is all there is to search for.
 //!
-//! Numbers have many spellings of one quantity and are never looked for by their digits.
+//! Numbers have many spellings of the same quantity, so their digits are never searched for.
 
 use auditx_core::{Field, Moment};
 
 use super::ast::{Keys, Node, Term, Test};
 use super::network::Network;
-use super::text::{Case, Literal as Text, Piece, is_alone};
+use super::text::{Case, Literal as Text, Piece, folds_uniquely};
 
-/// What every entry asked for obeys.
+/// Necessary conditions of the entries that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// None is earlier.
+    /// No match is earlier.
     pub(crate) since: Option<Moment>,
-    /// None is at this moment or later.
+    /// No match is at this moment or later.
     pub(crate) until: Option<Moment>,
     pub(crate) needle: Needle,
-    /// Every entry has one of these values: what the index of a segment is asked for.
+    /// Every match has one of these values; used to look up the index of a segment.
     pub(crate) keys: Option<Vec<(Field, String)>>,
 }
 
-/// Which lines can be one asked for.
+/// Which lines may match, judged by their bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Needle {
     /// Any line.
     Any,
-    /// Those with one of these, and those with a backslash. None at all: only those with a backslash.
+    /// Lines that contain one of these, or a backslash. If empty, only lines with a backslash.
     OneOf(Vec<Literal>),
 }
 
-/// Bytes of a line.
+/// Bytes to search for in a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Literal {
     pub(crate) bytes: Vec<u8>,
-    /// Letters of ASCII may be in either case.
+    /// Whether ASCII letters match in either case.
     pub(crate) ignores_case: bool,
 }
 
@@ -51,7 +52,7 @@ impl Plan {
         Self { since, until, needle, keys: keys(node).map(|(_, keys)| keys) }
     }
 
-    /// Whether a line may be one asked for, by its bytes alone.
+    /// Whether a line may match, judged by its bytes alone.
     pub(super) fn admits(&self, line: &[u8]) -> bool {
         let Needle::OneOf(literals) = &self.needle else { return true };
         memchr::memchr(b'\\', line).is_some() || literals.iter().any(|literal| literal.is_in(line))
@@ -66,18 +67,18 @@ impl Literal {
         line.windows(self.bytes.len()).any(|bytes| bytes.eq_ignore_ascii_case(&self.bytes))
     }
 
-    /// Whether every line of an application holds it anyway.
-    fn is_everywhere(&self) -> bool {
-        const EVERYWHERE: [&str; 9] =
+    /// Whether nearly every line contains it, so that searching for it excludes nothing.
+    fn is_in_most_lines(&self) -> bool {
+        const NAMES: [&str; 9] =
             ["seq", "id", "timestamp", "level", "module", "action", "description", "user", "success"];
-        EVERYWHERE.iter().any(|name| {
+        NAMES.iter().any(|name| {
             let key = format!("\"{name}\"");
             self.is_in(key.as_bytes())
         })
     }
 }
 
-/// The hull of the times that can be asked for.
+/// The smallest time range that contains all matches.
 fn times(node: &Node) -> (Option<Moment>, Option<Moment>) {
     match node {
         Node::Term(Term::Since(moment)) => (Some(*moment), None),
@@ -87,7 +88,7 @@ fn times(node: &Node) -> (Option<Moment>, Option<Moment>) {
         }),
         Node::Any(nodes) => {
             let (since, until): (Vec<_>, Vec<_>) = nodes.iter().map(times).unzip();
-            // No bound of one is no bound of all.
+            // If one alternative is unbounded, so is the whole.
             (
                 since.into_iter().min().flatten(),
                 until.into_iter().collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max()),
@@ -97,7 +98,7 @@ fn times(node: &Node) -> (Option<Moment>, Option<Moment>) {
     }
 }
 
-/// Values of fields of which every entry asked for has one, and how few entries they promise.
+/// Values of fields of which every match has one, and how selective they are.
 fn keys(node: &Node) -> Option<(usize, Vec<(Field, String)>)> {
     match node {
         Node::All(nodes) => nodes.iter().filter_map(keys).max_by_key(|(rank, _)| *rank),
@@ -117,28 +118,28 @@ fn keys(node: &Node) -> Option<(usize, Vec<(Field, String)>)> {
     }
 }
 
-/// Literals, and how few lines they promise to be in.
+/// Literals to search for, and how selective they are: the higher the rank, the fewer lines contain them.
 #[derive(Debug)]
 struct Choice {
     literals: Vec<Literal>,
     rank: usize,
 }
 
-/// An identifier is in few lines, whatever its length.
+/// An identifier is in few lines, regardless of its length.
 const IDENTIFIER: usize = 40;
 const WORD: usize = 20;
 const NAME: usize = 10;
-/// Of few values, each in many lines.
-const CLASS: usize = 2;
+/// A field with few distinct values, each in many lines.
+const CATEGORY: usize = 2;
 /// The name of a field or member that not every line has.
 const KEY: usize = 0;
 
-/// Escapes are in few lines, and those are looked at anyway.
-const ONLY_ESCAPED: usize = usize::MAX;
+/// Few lines have escapes, and lines with escapes are always examined.
+const ESCAPES_ONLY: usize = usize::MAX;
 
 fn choose(node: &Node) -> Option<Choice> {
     match node {
-        // What an entry must not say is in the lines of others.
+        // What a matching entry must not contain is no help in finding it.
         Node::Everything | Node::Not(_) => None,
         Node::All(nodes) => nodes.iter().filter_map(choose).max_by_key(|choice| choice.rank),
         Node::Any(nodes) => join(nodes.iter().map(choose)),
@@ -146,9 +147,9 @@ fn choose(node: &Node) -> Option<Choice> {
     }
 }
 
-/// One of them must be met, so each must have something to look for.
+/// Joins alternatives. Each needs something to search for, since any of them may be the one that matches.
 fn join(choices: impl Iterator<Item = Option<Choice>>) -> Option<Choice> {
-    let mut joined = Choice { literals: Vec::new(), rank: ONLY_ESCAPED };
+    let mut joined = Choice { literals: Vec::new(), rank: ESCAPES_ONLY };
     for choice in choices {
         let choice = choice?;
         joined.literals.extend(choice.literals);
@@ -174,8 +175,8 @@ fn of_term(term: &Term) -> Option<Choice> {
 fn rank(field: Field) -> usize {
     match field {
         Field::EntityId | Field::ReferenceNo | Field::RequestId | Field::SessionId | Field::Id => IDENTIFIER,
-        Field::Level | Field::Module | Field::Action | Field::Method | Field::Currency => CLASS,
-        Field::EntityType | Field::CompanyId | Field::BranchId | Field::UserRole => CLASS,
+        Field::Level | Field::Module | Field::Action | Field::Method | Field::Currency => CATEGORY,
+        Field::EntityType | Field::CompanyId | Field::BranchId | Field::UserRole => CATEGORY,
         _ => NAME,
     }
 }
@@ -188,17 +189,17 @@ fn of_field(field: Field, test: &Test) -> Option<Choice> {
         Test::Contains(word) => folded(&word.text, WORD),
         Test::ContainsLike(pattern) => longest(&pattern.pieces, Case::Folded, false, WORD),
         Test::Network(network) => of_network(network),
-        test if accepts_nothing(test) => None,
+        test if accepts_missing(test) => None,
         _ => literal(format!("\"{}\"", field.name()), Case::Exact, KEY),
     }
 }
 
-/// An IPv4 address is written as four numbers, or in IPv6 notation, which then has `:ffff:`.
+/// An IPv4 address appears in dotted notation, or in IPv6 notation, which then contains `:ffff:`.
 fn of_network(network: &Network) -> Option<Choice> {
-    match network.beginning() {
-        Some(beginning) => join(
+    match network.text_prefix() {
+        Some(prefix) => join(
             [
-                literal(format!("\"{beginning}"), Case::Exact, NAME),
+                literal(format!("\"{prefix}"), Case::Exact, NAME),
                 literal(":ffff:".to_owned(), Case::Ascii, NAME),
             ]
             .into_iter(),
@@ -207,7 +208,8 @@ fn of_network(network: &Network) -> Option<Choice> {
     }
 }
 
-/// A value within another may be a number or `true`, so its text stands without quotation marks where a pattern fits it.
+/// A nested value may be a number or `true`, so text that a pattern matches may appear without quotation
+/// marks.
 fn of_member(keys: &Keys, test: &Test) -> Option<Choice> {
     let value = match test {
         Test::Equal(text) if !matches!(text.text.as_ref(), "true" | "false" | "null") => equal(text, WORD),
@@ -215,14 +217,14 @@ fn of_member(keys: &Keys, test: &Test) -> Option<Choice> {
         _ => None,
     };
     match value {
-        None if accepts_nothing(test) => None,
+        None if accepts_missing(test) => None,
         None => key(keys),
         value => value,
     }
 }
 
-/// Whether a field that is not there meets it.
-fn accepts_nothing(test: &Test) -> bool {
+/// Whether a missing field passes the test.
+fn accepts_missing(test: &Test) -> bool {
     match test {
         Test::Absent => true,
         Test::Equal(literal) => literal.text.is_empty(),
@@ -231,7 +233,7 @@ fn accepts_nothing(test: &Test) -> bool {
     }
 }
 
-/// The longest name on a path.
+/// The longest name of a path.
 fn key(keys: &Keys) -> Option<Choice> {
     let key = keys.iter().max_by_key(|key| key.len())?;
     quoted(key, Case::Exact, KEY)
@@ -242,22 +244,22 @@ fn equal(text: &Text, rank: usize) -> Option<Choice> {
 }
 
 fn quoted(text: &str, case: Case, rank: usize) -> Option<Choice> {
-    if is_always_escaped(text) { only_escaped() } else { literal(format!("\"{text}\""), case, rank) }
+    if is_always_escaped(text) { escapes_only() } else { literal(format!("\"{text}\""), case, rank) }
 }
 
 fn is_always_escaped(text: &str) -> bool {
     text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "beside functions that may have nothing")]
-fn only_escaped() -> Option<Choice> {
-    Some(Choice { literals: Vec::new(), rank: ONLY_ESCAPED })
+#[expect(clippy::unnecessary_wraps, reason = "has the signature of the functions that may return None")]
+fn escapes_only() -> Option<Choice> {
+    Some(Choice { literals: Vec::new(), rank: ESCAPES_ONLY })
 }
 
 fn literal(text: String, case: Case, rank: usize) -> Option<Choice> {
     let ignores_case = case != Case::Exact && text.bytes().any(|byte| byte.is_ascii_alphabetic());
     let literal = Literal { bytes: text.into_bytes(), ignores_case };
-    if literal.bytes.is_empty() || literal.is_everywhere() {
+    if literal.bytes.is_empty() || literal.is_in_most_lines() {
         return None;
     }
     let rank = rank + literal.bytes.len();
@@ -269,8 +271,8 @@ fn folded(text: &str, rank: usize) -> Option<Choice> {
     longest(&pieces, Case::Folded, false, rank)
 }
 
-/// The longest run of characters that stand as they are, in a text that begins and ends with quotation marks or anywhere
-/// within one.
+/// The longest run of literal characters. `is_whole`: the pattern covers the whole text, so its ends are next
+/// to quotation marks.
 fn longest(pieces: &[Piece], case: Case, is_whole: bool, rank: usize) -> Option<Choice> {
     let mut runs = vec![String::new()];
     let mark = if is_whole { "\"" } else { "" };
@@ -280,7 +282,7 @@ fn longest(pieces: &[Piece], case: Case, is_whole: bool, rank: usize) -> Option<
         match piece {
             Piece::Char(c) => {
                 has_escape |= is_always_escaped(c.encode_utf8(&mut [0; 4]));
-                if case == Case::Folded && !is_alone(*c) {
+                if case == Case::Folded && !folds_uniquely(*c) {
                     runs.push(String::new());
                 } else if let Some(run) = runs.last_mut() {
                     run.push(*c);
@@ -290,12 +292,12 @@ fn longest(pieces: &[Piece], case: Case, is_whole: bool, rank: usize) -> Option<
         }
     }
     if has_escape {
-        return only_escaped();
+        return escapes_only();
     }
     if let Some(run) = runs.last_mut() {
         run.push_str(mark);
     }
     let longest = runs.into_iter().max_by_key(String::len)?;
-    // A quotation mark alone is in every line.
+    // Every line contains a quotation mark.
     if longest == "\"" { None } else { literal(longest, case, rank) }
 }

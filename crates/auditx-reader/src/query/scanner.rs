@@ -1,14 +1,14 @@
-//! The text of a question, taken piece by piece: words, texts between quotation marks, names, values.
+//! Splits the text of a query into words, quoted text, names and values.
 //!
-//! Every place it tells of lies on a boundary of characters.
+//! All positions and spans lie on character boundaries.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::error::Problem;
 
-const HOW_TO_QUOTE: &str =
-    "text with blanks, brackets or quotation marks goes between quotation marks: \"a (b)\"";
+const QUOTING_HELP: &str =
+    "put text with spaces, parentheses or quotation marks in quotation marks: \"a (b)\"";
 
 #[derive(Debug)]
 pub(super) struct Scanner<'q> {
@@ -16,7 +16,7 @@ pub(super) struct Scanner<'q> {
     pub(super) at: usize,
 }
 
-/// A piece of the text, without its quotation marks and escapes.
+/// A piece of the text, with quotation marks and escapes removed.
 #[derive(Debug)]
 pub(super) struct Piece<'q> {
     pub(super) text: Cow<'q, str>,
@@ -76,29 +76,29 @@ impl<'q> Scanner<'q> {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    /// Where the next character lies; nothing at the end.
+    /// The span of the next character, empty at the end of the text.
     pub(super) fn here(&self) -> Range<usize> {
         self.at..self.at + self.peek().map_or(0, char::len_utf8)
     }
 
-    /// A word of the language, in capitals, that stands alone.
+    /// The keyword `OR`, `AND` or `NOT`, in capitals, if it is the next whole word.
     pub(super) fn keyword(&self) -> Option<&'static str> {
         let word = until(self.rest(), |c| c.is_whitespace() || matches!(c, '(' | ')' | '"'));
         ["OR", "AND", "NOT"].into_iter().find(|keyword| *keyword == word)
     }
 
-    /// A term must not touch what follows it.
+    /// Fails if a term is not followed by whitespace, a closing parenthesis or the end.
     pub(super) fn end_of_term(&self) -> Result<(), Problem> {
         match self.peek() {
             Some(c) if !c.is_whitespace() && c != ')' => {
-                Err(Problem::new(self.here(), "a blank is due before this").help(HOW_TO_QUOTE))
+                Err(Problem::new(self.here(), "expected a space before this").help(QUOTING_HELP))
             }
             _ => Ok(()),
         }
     }
 
-    /// Text between quotation marks, the next character being one. `\"` and `\\` stand for the second character, any other
-    /// backslash for itself.
+    /// Reads quoted text; the next character must be a quotation mark. `\"` and `\\` are escapes; any other
+    /// backslash is a literal backslash.
     pub(super) fn quoted(&mut self) -> Result<Piece<'q>, Problem> {
         let start = self.at;
         let begin = start + 1;
@@ -120,15 +120,15 @@ impl<'q> Scanner<'q> {
             }
             at += if is_escape { 2 } else { 1 };
         }
-        Err(Problem::new(start..begin, "a quotation mark without the one that ends it"))
+        Err(Problem::new(start..begin, "unclosed quotation mark"))
     }
 
-    /// A word as it stands, up to a blank, a bracket or a quotation mark.
+    /// Reads a word up to whitespace, a parenthesis or a quotation mark.
     pub(super) fn word(&mut self) -> Piece<'q> {
         self.run(|c| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
     }
 
-    /// The parts of a name and its colon; none where no name is next.
+    /// Reads the parts of a name and its colon. Returns `None` if no name follows.
     pub(super) fn name(&mut self) -> Result<Option<Vec<Piece<'q>>>, Problem> {
         let start = self.at;
         let mut parts = Vec::new();
@@ -147,13 +147,13 @@ impl<'q> Scanner<'q> {
             }
         }
         if parts.iter().any(|part| part.is_quoted) {
-            return Err(Problem::new(self.here(), "a colon is due after a name"));
+            return Err(Problem::new(self.here(), "expected a colon after the name"));
         }
         self.at = start;
         Ok(None)
     }
 
-    /// What follows the colon: values, with commas between them.
+    /// Reads the values after a colon, separated by commas.
     pub(super) fn items(&mut self) -> Result<Vec<Item<'q>>, Problem> {
         let mut items = Vec::new();
         let mut after = "the colon";
@@ -180,18 +180,18 @@ impl<'q> Scanner<'q> {
             self.run(|c| c.is_whitespace() || matches!(c, '(' | ')' | '"' | ','))
         };
         if value.text.is_empty() && !value.is_quoted {
-            let problem = Problem::new(value.span, format!("a value is due after {after}"));
+            let problem = Problem::new(value.span, format!("expected a value after {after}"));
             let has_operator = found.is_some();
             return Err(if has_operator {
                 problem
             } else {
-                problem.help("the empty text is \"\", any text is *")
+                problem.help("use \"\" for empty text, * for any text")
             });
         }
         Ok(Item { operator, value })
     }
 
-    /// A regular expression without quotation marks: up to a blank, or a bracket that closes none of its own.
+    /// Reads an unquoted regular expression, up to whitespace or a parenthesis that it did not open.
     fn expression(&mut self) -> Piece<'q> {
         let (mut open, mut is_class, mut is_escaped) = (0_usize, false, false);
         self.run(|c| {

@@ -1,11 +1,12 @@
-//! A question as a condition in PostgreSQL's SQL, over the columns that a shipped entry has (docs/SCALE.md).
+//! Translates a query into a PostgreSQL condition over the columns of a shipped entry (docs/SCALE.md).
 //!
-//! The condition is met by every entry that is asked for, and by as few others as SQL can tell apart: what is left of the question is
-//! asked of the lines that come. So it need say nothing of what SQL would say differently, such as which letters are the same in a
-//! database's language: letters of ASCII are compared in the collation `C`, those beyond it are left to the question itself.
+//! Every matching entry meets the condition, and as few others as SQL can distinguish; the caller checks the
+//! returned lines with the query itself. So the condition can omit whatever SQL evaluates differently, such
+//! as case folding, which depends on the database's locale: ASCII letters are compared in the collation `C`,
+//! other letters are left to the query.
 //!
-//! A denial is only passed on where the denied is told exactly, since whatever a condition lets through too many, its denial would
-//! keep back.
+//! A negation is translated only if the negated condition is exact: entries that an inexact condition wrongly
+//! includes would be wrongly excluded by its negation.
 
 use auditx_core::{Field, Moment};
 
@@ -14,25 +15,25 @@ use super::network::Network;
 use super::plan::{Needle, Plan};
 use super::text::{Case, Literal, Pattern, Piece};
 
-/// A condition, and the values of its `$1`, `$2`, …
+/// A condition, and the values of its parameters `$1`, `$2`, …
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SqlCondition {
-    /// Empty where it is no condition.
+    /// The condition; empty if it does not restrict anything.
     pub text: String,
-    /// What is bound.
+    /// The values to bind, in order.
     pub parameters: Vec<SqlParameter>,
 }
 
-/// A bound value.
+/// A value to bind to a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SqlParameter {
-    /// Of a text.
+    /// A `text`.
     Text(String),
-    /// Of a timestamptz.
+    /// A `timestamptz`.
     Moment(Moment),
 }
 
-/// Text that PostgreSQL reads as an address of IPv4.
+/// Matches text that PostgreSQL accepts as an IPv4 address.
 const IPV4: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!$)|$)){4}$";
 
 pub(super) fn condition(node: &Node) -> SqlCondition {
@@ -42,7 +43,7 @@ pub(super) fn condition(node: &Node) -> SqlCondition {
     SqlCondition { text: parts.join(" AND "), parameters: writer.parameters }
 }
 
-/// The column that holds the text of a field.
+/// The column that holds the field.
 fn column(field: Field) -> Option<&'static str> {
     Some(match field {
         Field::CompanyId => "company",
@@ -58,7 +59,7 @@ fn column(field: Field) -> Option<&'static str> {
     })
 }
 
-/// Whether a condition made of it is met by exactly the entries asked for.
+/// Whether exactly the matching entries meet the condition translated from this node.
 fn is_exact(node: &Node) -> bool {
     match node {
         Node::Everything => true,
@@ -72,7 +73,7 @@ fn is_exact(node: &Node) -> bool {
     }
 }
 
-/// A column has another character in the place of NUL, which no text of PostgreSQL's holds.
+/// PostgreSQL's `text` cannot hold NUL: the columns have a replacement character instead.
 fn is_plain(text: &str) -> bool {
     !text.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
@@ -87,7 +88,7 @@ impl Writer {
         format!("${}", self.parameters.len())
     }
 
-    /// None where every entry has to be looked at.
+    /// `None` if the node restricts nothing that SQL can express.
     fn bound(&mut self, node: &Node) -> Option<String> {
         match node {
             Node::Everything => None,
@@ -96,10 +97,10 @@ impl Writer {
                 (!parts.is_empty()).then(|| format!("({})", parts.join(" AND ")))
             }
             Node::Any(nodes) => {
-                let known = self.parameters.len();
+                let len_before = self.parameters.len();
                 let parts: Option<Vec<String>> = nodes.iter().map(|node| self.bound(node)).collect();
                 if parts.is_none() {
-                    self.parameters.truncate(known);
+                    self.parameters.truncate(len_before);
                 }
                 parts.map(|parts| format!("({})", parts.join(" OR ")))
             }
@@ -122,10 +123,10 @@ impl Writer {
             }
             Term::Field(Field::Ip, tests) => self.addresses(tests),
             Term::Field(field, tests) => {
-                let (column, known) = (column(*field)?, self.parameters.len());
+                let (column, len_before) = (column(*field)?, self.parameters.len());
                 let parts: Option<Vec<String>> = tests.iter().map(|test| self.test(column, test)).collect();
                 if parts.is_none() {
-                    self.parameters.truncate(known);
+                    self.parameters.truncate(len_before);
                 }
                 parts.map(|parts| format!("({})", parts.join(" OR ")))
             }
@@ -135,9 +136,9 @@ impl Writer {
         }
     }
 
-    /// Of networks. There is no column of addresses: they are in the body, which is absent if jsonb refuses a
-    /// line. Only text that is an address of IPv4 becomes an inet, since any other could fail to; CASE keeps
-    /// that order. What has a colon is left to the question itself.
+    /// Translates networks. There is no column for addresses: they are in the body, which is NULL if jsonb
+    /// rejects the line. Only text that is an IPv4 address is cast to inet, since the cast could fail on any
+    /// other; CASE guarantees that order of evaluation. Addresses with a colon are left to the query.
     fn addresses(&mut self, tests: &[Test]) -> Option<String> {
         let networks: Option<Vec<&Network>> = tests
             .iter()
@@ -166,7 +167,7 @@ impl Writer {
             Test::Contains(word) if word.text.is_ascii() && is_plain(&word.text) => {
                 let folded = folded(column, Case::Ascii);
                 let word = word.text.to_ascii_lowercase();
-                // Of a value that is not there nothing but the empty word is found.
+                // A missing value contains nothing but the empty word.
                 (!word.is_empty())
                     .then(|| format!("strpos({folded}, {}) > 0", self.bind(SqlParameter::Text(word))))
             }
@@ -193,7 +194,7 @@ impl Writer {
         Some(format!("{} = {}", folded(column, case), self.bind(SqlParameter::Text(text))))
     }
 
-    /// The line holds one of these, or something that is escaped.
+    /// The line contains one of the literals, or an escape.
     fn needle(&mut self, needle: &Needle) -> Option<String> {
         let Needle::OneOf(literals) = needle else { return None };
         let texts: Option<Vec<(&str, bool)>> = literals
@@ -211,7 +212,7 @@ impl Writer {
     }
 }
 
-/// The text with letters as they are, or those of ASCII small.
+/// The expression itself, or with ASCII letters in lower case.
 fn folded(text: &str, case: Case) -> String {
     match case {
         Case::Exact => text.to_owned(),
@@ -219,7 +220,7 @@ fn folded(text: &str, case: Case) -> String {
     }
 }
 
-/// The pattern as LIKE has it.
+/// Translates a pattern for LIKE.
 fn like(pattern: &Pattern) -> Option<(Case, String)> {
     let mut text = String::new();
     for piece in &pattern.pieces {
@@ -227,7 +228,7 @@ fn like(pattern: &Pattern) -> Option<(Case, String)> {
             Piece::Any => text.push('%'),
             Piece::One => text.push('_'),
             Piece::Char('\0' | char::REPLACEMENT_CHARACTER) => return None,
-            // What folds beyond ASCII is another matter in SQL.
+            // SQL folds letters outside ASCII differently.
             Piece::Char(c) if pattern.case == Case::Folded && !c.is_ascii() => return None,
             Piece::Char(c) => {
                 if ['%', '_', '\\'].contains(&c) {
@@ -247,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    fn sql(question: &str) -> (String, Vec<String>) {
-        let SqlCondition { text, parameters } = Query::parse(question, Moment::from_micros(0)).unwrap().sql();
+    fn sql(query: &str) -> (String, Vec<String>) {
+        let SqlCondition { text, parameters } = Query::parse(query, Moment::from_micros(0)).unwrap().sql();
         let shown = parameters.into_iter().map(|parameter| match parameter {
             SqlParameter::Text(text) => text,
             SqlParameter::Moment(moment) => moment.to_string(),
@@ -257,12 +258,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_sql(question: &str, text: &str, parameters: &[&str]) {
-        assert_eq!(sql(question), (text.to_owned(), parameters.iter().map(ToString::to_string).collect()));
+    fn assert_sql(query: &str, text: &str, parameters: &[&str]) {
+        assert_eq!(sql(query), (text.to_owned(), parameters.iter().map(ToString::to_string).collect()));
     }
 
     #[test]
-    fn fields_with_a_column_are_compared_there_and_values_are_bound() {
+    fn fields_with_a_column_are_compared_with_bound_values() {
         assert_sql("since:1h", "recorded_at >= $1", &["1969-12-31T23:00:00.000000Z"]);
         let injected = "user:\"x'; DROP\"";
         assert_sql(
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_only_made_of_text_that_is_one() {
+    fn only_text_that_is_an_address_is_cast() {
         let condition = format!(
             "(body IS NULL OR body->>'ip' LIKE '%:%' OR CASE WHEN body->>'ip' ~ '{IPV4}' \
              THEN (body->>'ip')::inet <<= $1::text::inet ELSE false END)"
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sql_cannot_tell_exactly_is_not_denied_there() {
+    fn only_exact_conditions_are_negated() {
         assert_sql("-user:admin", "((actor = $1)) IS NOT TRUE", &["admin"]);
         assert_sql("-invoice", "", &[]);
         assert_sql("-user:adm*", "", &[]);
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn one_side_that_may_be_anything_leaves_no_bound_and_no_parameter() {
+    fn an_unrestricted_alternative_adds_no_parameters() {
         assert_sql(
             "user:admin OR amount:>5",
             "(strpos(line, '\\') > 0 OR strpos(line, $1) > 0 OR strpos(line, $2) > 0)",

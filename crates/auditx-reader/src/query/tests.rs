@@ -1,4 +1,4 @@
-//! The language as people use it, its mistakes, and random questions over random lines.
+//! Tests of the language and its errors, and random queries over random lines.
 
 mod errors;
 mod evaluator;
@@ -26,12 +26,12 @@ fn is_found(text: &str, line: &str) -> bool {
     query(text).matches(&row)
 }
 
-/// What the slow evaluator says.
+/// The result of the reference evaluator.
 pub(crate) fn holds(query: &Query, entry: &samples::Value) -> bool {
     evaluator::holds(&query.0, entry)
 }
 
-/// Each question with what it says of the line.
+/// Checks each query against the line, and that its text form parses to an equal query.
 fn check(line: &str, cases: &[(&str, bool)]) {
     for (text, expected) in cases {
         assert_eq!(is_found(text, line), *expected, "{text}\n{line}");

@@ -1,4 +1,4 @@
-//! Texts that are looked for: how letters compare, words within texts, `*` and `?`.
+//! Text comparison: letter case, words within text, and patterns with `*` and `?`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,11 +11,11 @@ use auditx_core::unescaped;
 /// How letters compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Case {
-    /// As they are stored.
+    /// Case-sensitive.
     Exact,
-    /// The letters of ASCII in either case.
+    /// Ignores the case of ASCII letters.
     Ascii,
-    /// As [`fold`] has them.
+    /// Compares letters by [`fold`].
     Folded,
 }
 
@@ -29,8 +29,8 @@ impl Case {
     }
 }
 
-/// The lower-case letter, where that is one character, and beyond ASCII stays beyond it: the Kelvin sign is no `k`. So a word of
-/// ASCII is found by looking for the bytes of ASCII alone.
+/// The lower-case letter, if it is a single character and does not cross between ASCII and non-ASCII: the
+/// Kelvin sign does not fold to `k`. This allows a search for an ASCII word to look for ASCII bytes only.
 pub(super) fn fold(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();
@@ -42,13 +42,13 @@ pub(super) fn fold(c: char) -> char {
     }
 }
 
-/// Whether no other character but the other case of ASCII folds to what this one folds to: its bytes, or those of the other case,
-/// stand wherever it matches.
-pub(super) fn is_alone(c: char) -> bool {
+/// Whether only this character, or its other ASCII case, folds to the same character as this one. Then every
+/// match contains its bytes, or those of the other case.
+pub(super) fn folds_uniquely(c: char) -> bool {
     c.is_ascii() || (fold(c) == c && c.to_uppercase().eq([c]))
 }
 
-/// Text that is equal: as it is stored, or in either case of ASCII.
+/// Text compared for equality, with or without the case of ASCII letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Literal {
     pub(super) text: Box<str>,
@@ -56,26 +56,26 @@ pub(super) struct Literal {
 }
 
 impl Literal {
-    /// Whether text as it stands in a line, between its quotation marks, reads as this one. An escape is always longer than what
-    /// it stands for, so most texts are decided by their length.
+    /// Whether a JSON string, given as stored between its quotation marks, equals this text. An escape is
+    /// always longer than the character it stands for, so comparing lengths decides most cases.
     #[inline]
-    pub(super) fn is_raw(&self, raw: &str) -> bool {
+    pub(super) fn equals_raw(&self, raw: &str) -> bool {
         match raw.len().cmp(&self.text.len()) {
             Ordering::Less => false,
-            Ordering::Equal => self.is_text(raw) && !raw.contains('\\'),
-            Ordering::Greater => raw.contains('\\') && self.is_text(&unescaped(raw)),
+            Ordering::Equal => self.equals(raw) && !raw.contains('\\'),
+            Ordering::Greater => raw.contains('\\') && self.equals(&unescaped(raw)),
         }
     }
 
-    pub(super) fn is_text(&self, text: &str) -> bool {
+    pub(super) fn equals(&self, text: &str) -> bool {
         if self.case == Case::Exact { text == &*self.text } else { text.eq_ignore_ascii_case(&self.text) }
     }
 }
 
-/// A word or phrase, to be found anywhere in a text, in either case.
+/// A word or phrase, found anywhere in a text, ignoring case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
-    /// Folded.
+    /// Folded (see [`fold`]).
     pub(super) text: Box<str>,
 }
 
@@ -88,7 +88,7 @@ impl Word {
         if self.text.is_ascii() { self.is_in_bytes(text.as_bytes()) } else { self.is_in_chars(text) }
     }
 
-    /// No byte of a longer character is one of ASCII, so bytes can be compared.
+    /// Compares bytes, since no byte of a multi-byte character is an ASCII byte.
     fn is_in_bytes(&self, text: &[u8]) -> bool {
         let word = self.text.as_bytes();
         let Some(first) = word.first() else { return true };
@@ -130,16 +130,16 @@ pub(super) enum Piece {
     Char(char),
 }
 
-/// Text with `*` and `?`.
+/// Text with the wildcards `*` and `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
-    /// Never two `Any` in a row.
+    /// Never contains two consecutive `Any`.
     pub(super) pieces: Box<[Piece]>,
     pub(super) case: Case,
 }
 
 impl Pattern {
-    /// None where the text has neither `*` nor `?`.
+    /// `None` if the text has neither `*` nor `?`.
     pub(super) fn parse(text: &str, case: Case) -> Option<Self> {
         if !text.contains(['*', '?']) {
             return None;
@@ -156,22 +156,24 @@ impl Pattern {
         Some(Self { pieces: pieces.into(), case })
     }
 
-    /// Whether it is `*` and nothing more.
+    /// Whether it is a single `*`.
     pub(super) fn is_any(&self) -> bool {
         *self.pieces == [Piece::Any]
     }
 
-    /// Whether it is the whole text. Costs one walk, and one over what follows each `*` for each place it may begin at.
+    /// Whether it matches the whole text. Costs one pass, plus one over what follows a `*` for each start
+    /// tried.
     pub(super) fn is_whole(&self, text: &str) -> bool {
         self.walk(text, false)
     }
 
-    /// Whether it is found anywhere in the text.
+    /// Whether it matches anywhere in the text.
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.walk(text, true)
     }
 
-    /// Each `*` takes as little as it may; where that fails, the last one takes one character more. An earlier one need never.
+    /// Each `*` matches as little as possible. On a mismatch only the last one grows by a character; growing
+    /// an earlier one is never necessary.
     fn walk(&self, text: &str, is_anywhere: bool) -> bool {
         let (mut at, mut rest) = (0, text.chars());
         let mut last_star = is_anywhere.then(|| (0, text.chars()));

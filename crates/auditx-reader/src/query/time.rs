@@ -1,7 +1,7 @@
-//! Times as people write them: a moment, a day, a month, so long ago.
+//! Parses times: a moment, a day, a month, a duration before now.
 //!
-//! A time is as long as its last digit says: `2026-11` is a month, `07:00` a minute, `07:00:05.1` a tenth of
-//! a second. `since` and `until` take its beginning.
+//! The precision of a time follows from its last digit: `2026-11` is a month, `07:00` a minute, `07:00:05.1`
+//! a tenth of a second. `since` and `until` use its beginning.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const MICRO: Duration = Duration::from_micros(1);
 
-/// What times are relative to: the moment that is now, and the zone of times without an offset.
+/// What times are relative to: the current moment, and the time zone of times without an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeBase {
     pub(super) now: Moment,
@@ -22,7 +22,7 @@ pub struct TimeBase {
 }
 
 impl TimeBase {
-    /// Relative to this moment, in this zone.
+    /// Creates a base from the current moment and a time zone.
     #[must_use]
     pub fn new(now: Moment, zone: Zone) -> Self {
         Self { now, zone }
@@ -30,13 +30,13 @@ impl TimeBase {
 }
 
 impl From<Moment> for TimeBase {
-    /// In UTC.
+    /// Uses UTC.
     fn from(now: Moment) -> Self {
         Self::new(now, Zone::UTC)
     }
 }
 
-/// From a moment up to before another.
+/// A half-open interval of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) begin: Moment,
@@ -49,18 +49,18 @@ impl Span {
     }
 }
 
-/// What a time names.
+/// The value of a parsed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
     Span(Span),
-    /// A time of day that clocks showed twice, as they do where they are set back.
+    /// A time of day that occurs twice because clocks were set back.
     Twice(Span, Span),
     /// `2h`
     Ago(Moment),
 }
 
 impl Time {
-    /// Of everything that docs/QUERY.md lists under Times.
+    /// Parses every form that docs/QUERY.md lists under Times.
     pub(super) fn parse(text: &str, base: &TimeBase) -> Option<Self> {
         let TimeBase { now, zone } = base;
         let days = |date: Moment, end: Moment| Span { begin: zone.day(date), end: zone.day(end) };
@@ -93,7 +93,7 @@ impl Time {
         }
     }
 
-    /// Where `until` ends: of a time that clocks showed twice, the second beginning, so that no entry is
+    /// The bound that `until` uses: the second occurrence of a time that occurs twice, so that no entry is
     /// lost.
     pub(super) fn last_begin(self) -> Moment {
         match self {
@@ -102,7 +102,7 @@ impl Time {
         }
     }
 
-    /// Before which it ends.
+    /// The exclusive end.
     pub(super) fn end(self) -> Moment {
         match self {
             Self::Span(span) | Self::Twice(_, span) => span.end,
@@ -111,12 +111,12 @@ impl Time {
     }
 }
 
-/// The nearest one that RFC 3339 can say. No line is outside but by its offset.
-pub(super) fn sayable(moment: Moment) -> Moment {
+/// Clamps to what RFC 3339 can express. Only a line with an offset can lie outside.
+pub(super) fn clamped(moment: Moment) -> Moment {
     moment.clamp(Moment::FIRST, Moment::LAST)
 }
 
-/// A length of time: `90s`, `15m`, `2h`, `7d`, `1w`, and several of them: `1h30m`.
+/// Parses a duration: `90s`, `15m`, `2h`, `7d`, `1w`, or a sum such as `1h30m`.
 pub(super) fn length(text: &str) -> Option<Duration> {
     let (mut seconds, mut rest) = (0_u64, text);
     while !rest.is_empty() {
@@ -129,7 +129,7 @@ pub(super) fn length(text: &str) -> Option<Duration> {
             b'w' => 604_800,
             _ => return None,
         };
-        // Longer ago than numbers count is as long ago as they do.
+        // An overflow saturates: before all entries is before all entries.
         let count = rest[..at].parse::<u64>().unwrap_or(u64::MAX);
         seconds = seconds.saturating_add(count.saturating_mul(unit));
         rest = &rest[at + 1..];
@@ -137,7 +137,7 @@ pub(super) fn length(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(Duration::from_secs(seconds))
 }
 
-/// The beginnings of a month or year and of the one after it.
+/// The beginning of a month or year, and of the next one.
 fn month_or_year(text: &str) -> Option<(Moment, Moment)> {
     let (year, month) = match text.len() {
         4 => (text, None),
@@ -150,7 +150,7 @@ fn month_or_year(text: &str) -> Option<(Moment, Moment)> {
     };
     let year = number(year, 4)?;
     let first = |year: u32, month: u32| match year {
-        // The last month has none after it that can be said.
+        // December 9999 has no next month that RFC 3339 can express.
         10_000 => Some(Moment::LAST.after(MICRO)),
         year => Moment::parse_date(&format!("{year:04}-{month:02}-01")),
     };
@@ -164,8 +164,8 @@ fn month_or_year(text: &str) -> Option<(Moment, Moment)> {
     }
 }
 
-/// Seconds since 1970 in ten digits, milliseconds in thirteen, seconds in any number of digits behind `@`;
-/// each with a fraction.
+/// Seconds since 1970 as ten digits, milliseconds as thirteen, or seconds in any number of digits after `@`;
+/// each may have a fraction.
 fn epoch(text: &str) -> Option<Span> {
     let (is_marked, digits) = text.strip_prefix('@').map_or((false, text), |digits| (true, digits));
     let (whole, fraction) =
@@ -193,16 +193,17 @@ fn epoch(text: &str) -> Option<Span> {
     (begin <= Moment::LAST).then(|| Span::of(begin, length))
 }
 
-/// A time of day, with its date or of today.
+/// A time of day, with a date or on the current day.
 struct Clock {
-    /// As clocks show it, or with an offset the moment itself.
+    /// The wall time, or the moment itself if the text has an offset.
     wall: Moment,
     has_offset: bool,
     precision: Duration,
 }
 
 impl Clock {
-    /// RFC 3339, and what a table shows: a blank in the place of the `T`, no seconds, no offset, no date.
+    /// Parses RFC 3339 and the forms that tables show: a space instead of `T`, no seconds, no offset, no
+    /// date.
     fn parse(text: &str, today: Moment) -> Option<Self> {
         let (date, rest) = if text.as_bytes().get(2) == Some(&b':') {
             (today.to_string()[..10].to_owned(), text)
@@ -233,7 +234,7 @@ impl Clock {
         match zone.shown(self.wall) {
             Shown::Once(begin) => Time::Span(span(begin)),
             Shown::Twice(first, second) => Time::Twice(span(first), span(second)),
-            // No clock showed it, so no entry is of that time.
+            // No clock showed this time, so no entry has it.
             Shown::Skipped(at) => Time::Span(Span { begin: at, end: at }),
         }
     }

@@ -1,4 +1,4 @@
-//! What stands behind a colon, read as the field in front of it has it.
+//! Parses the values after a colon according to the field before it.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,17 +17,17 @@ use super::target::Target;
 use super::text::{Case, Literal, Pattern, Word};
 use super::time::{Span, Time, TimeBase};
 
-/// So many bytes may a regular expression take once it is compiled.
+/// The maximum size in bytes of a compiled regular expression.
 pub(super) const MAX_EXPRESSION: usize = 1 << 20;
 
-const HOW_TO_TELL_TIME: &str = "\
+const TIME_HELP: &str = "\
 times: 2026-11-24T15:24:54Z, \"2026-11-24 15:24\", 15:24 (today), 2026-11-24, 2026-11, 2026,
 today, yesterday, now, 2h or 1h30m ago (w, d, h, m, s), 1795533894 (seconds since 1970);
-without an offset they are of the zone asked in";
+times without an offset are in the time zone of the query";
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// One of the values must be met.
+/// Builds the node that matches if one of the values does.
 pub(super) fn node(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Result<Node> {
     let any = |each: &dyn Fn(&Item<'_>) -> Result<Node>| {
         items.iter().map(each).collect::<Result<Vec<_>>>().map(Node::any)
@@ -54,7 +54,7 @@ pub(super) fn node(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Resu
     }
 }
 
-/// How many regular expressions it holds.
+/// The number of regular expressions in the node.
 pub(super) fn expressions(node: &Node) -> usize {
     match node {
         Node::Term(Term::Field(_, tests) | Term::Member(_, tests)) => {
@@ -68,7 +68,7 @@ fn is_star(item: &Item<'_>) -> bool {
     !item.value.is_quoted && item.operator == Operator::Is && item.value.text.bytes().all(|byte| byte == b'*')
 }
 
-/// `field:""`
+/// Whether the item is `""`, which matches a missing or empty value.
 fn is_absent(item: &Item<'_>) -> bool {
     item.value.is_quoted && item.operator == Operator::Is && item.value.text.is_empty()
 }
@@ -96,7 +96,7 @@ fn of_text(target: &Target, field: Field, item: &Item<'_>) -> Result<Test> {
         }
         operator => Err(Problem::new(
             item.value.span.clone(),
-            format!("{} compares numbers and times, and {:?} is text", operator.sign(), target.typed),
+            format!("{} compares numbers and times, but {:?} is text", operator.sign(), target.typed),
         )),
     }
 }
@@ -121,20 +121,20 @@ fn of_number(target: &Target, item: &Item<'_>) -> Result<Test> {
         return Ok(Test::Absent);
     }
     if item.operator == Operator::Expression {
-        let message = format!("{:?} is a number, and regular expressions are for text", target.typed);
-        return Err(Problem::new(item.value.span.clone(), message).help(how_to_compare(target)));
+        let message = format!("regular expressions match only text, but {:?} is a number", target.typed);
+        return Err(Problem::new(item.value.span.clone(), message).help(number_help(target)));
     }
     match range(item) {
         Some(range) => range.map(Test::Between),
         None => {
-            let number = number(&item.value).map_err(|problem| problem.help(how_to_compare(target)))?;
-            let bound = Bound { number, is_within: true };
+            let number = number(&item.value).map_err(|problem| problem.help(number_help(target)))?;
+            let bound = Bound { number, is_inclusive: true };
             Ok(Test::Between(compared(item.operator, bound)))
         }
     }
 }
 
-fn how_to_compare(target: &Target) -> String {
+fn number_help(target: &Target) -> String {
     let name = &target.typed;
     format!("numbers: {name}:100, {name}:>=100, {name}:100..500")
 }
@@ -148,9 +148,9 @@ fn of_member(target: &Target, root: Field, item: &Item<'_>) -> Result<Test> {
         return Ok(Test::Absent);
     }
     if target.keys.is_empty() && matches!(root, Field::Metadata | Field::Auditx) {
-        let message = format!("{:?} holds members: which one is meant?", target.typed);
+        let message = format!("{:?} is an object: name one of its members", target.typed);
         return Err(Problem::new(item.value.span.clone(), message)
-            .help(format!("say {}.NAME:{text}, or {text} alone to look everywhere", target.typed)));
+            .help(format!("write {}.NAME:{text}, or {text} alone to search all fields", target.typed)));
     }
     match item.operator {
         Operator::Expression => expression(&item.value),
@@ -168,7 +168,7 @@ fn of_member(target: &Target, root: Field, item: &Item<'_>) -> Result<Test> {
             })
         }
         operator => {
-            Ok(Test::Between(compared(operator, Bound { number: number(&item.value)?, is_within: true })))
+            Ok(Test::Between(compared(operator, Bound { number: number(&item.value)?, is_inclusive: true })))
         }
     }
 }
@@ -182,11 +182,11 @@ fn is_numeric_range(text: &str) -> bool {
 
 fn number(value: &Piece<'_>) -> Result<Number> {
     Number::parse(&value.text)
-        .ok_or_else(|| Problem::new(value.span.clone(), format!("{:?} is no number", value.text)))
+        .ok_or_else(|| Problem::new(value.span.clone(), format!("{:?} is not a number", value.text)))
 }
 
 fn compared(operator: Operator, bound: Bound) -> Range {
-    let beyond = Bound { is_within: false, ..bound.clone() };
+    let beyond = Bound { is_inclusive: false, ..bound.clone() };
     match operator {
         Operator::Above => Range { low: Some(beyond), high: None },
         Operator::AtLeast => Range { low: Some(bound), high: None },
@@ -196,7 +196,7 @@ fn compared(operator: Operator, bound: Bound) -> Range {
     }
 }
 
-/// Both ends of `100..500`, either of which may be open, as pieces of the text.
+/// Splits a range such as `100..500`, either end of which may be open.
 fn ends<'i>(item: &'i Item<'_>) -> Option<[Option<Piece<'i>>; 2]> {
     let Piece { text, is_quoted, span } = &item.value;
     if *is_quoted || item.operator != Operator::Is || text.as_ref() == ".." {
@@ -213,36 +213,36 @@ fn ends<'i>(item: &'i Item<'_>) -> Option<[Option<Piece<'i>>; 2]> {
 fn range(item: &Item<'_>) -> Option<Result<Range>> {
     let [low, high] = ends(item)?;
     let bound = |end: Option<Piece<'_>>| {
-        end.map(|end| Ok(Bound { number: number(&end)?, is_within: true })).transpose()
+        end.map(|end| Ok(Bound { number: number(&end)?, is_inclusive: true })).transpose()
     };
     Some(bound(low).and_then(|low| {
         let high = bound(high)?;
         if let (Some(low), Some(high)) = (&low, &high)
             && low.number.order_of(&high.number.to_string()) == Some(Ordering::Less)
         {
-            return Err(backwards(&item.value));
+            return Err(reversed(&item.value));
         }
         Ok(Range { low, high })
     }))
 }
 
-fn backwards(value: &Piece<'_>) -> Problem {
-    Problem::new(value.span.clone(), "a range that ends before it begins")
+fn reversed(value: &Piece<'_>) -> Problem {
+    Problem::new(value.span.clone(), "the range ends before it begins")
 }
 
 fn expression(value: &Piece<'_>) -> Result<Test> {
-    let bad = |what: &str| Problem::new(value.span.clone(), format!("bad regular expression: {what}"));
+    let bad = |what: &str| Problem::new(value.span.clone(), format!("invalid regular expression: {what}"));
     let compiled = RegexBuilder::new(&value.text)
         .size_limit(MAX_EXPRESSION)
         .dfa_size_limit(MAX_EXPRESSION)
         .build()
         .map_err(|error| match error {
-            // Over several lines, the last of which says it.
+            // The message has several lines; the last one names the error.
             regex::Error::Syntax(text) => {
                 let last = text.lines().next_back().unwrap_or_default();
                 bad(last.trim_start_matches("error: "))
             }
-            regex::Error::CompiledTooBig(_) => bad("it grows too large"),
+            regex::Error::CompiledTooBig(_) => bad("it compiles to more than 1 MiB"),
             error => bad(&error.to_string()),
         })?;
     Ok(Test::Expression(Expression { text: value.text.as_ref().into(), compiled }))
@@ -251,9 +251,9 @@ fn expression(value: &Piece<'_>) -> Result<Test> {
 fn entity(target: &Target, item: &Item<'_>) -> Result<Node> {
     let text = &item.value.text;
     let refused = |operator: &str| {
-        let message = format!("{operator} does not go with {:?}", target.typed);
+        let message = format!("{:?} does not support {operator}", target.typed);
         Problem::new(item.value.span.clone(), message)
-            .help("say entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*; for more: type:… entity_id:…")
+            .help("write entity:TYPE/ID, entity:TYPE or entity:TYPE/INV-*, or use type: and entity_id:")
     };
     if item.operator != Operator::Is {
         return Err(refused(item.operator.sign()));
@@ -288,13 +288,13 @@ fn success(target: &Target, item: &Item<'_>) -> Result<Node> {
     match (item.operator, item.value.text.to_ascii_lowercase().as_str()) {
         (Operator::Is, "true") => Ok(Node::Term(Term::Success(true))),
         (Operator::Is, "false") => Ok(Node::Term(Term::Success(false))),
-        _ => Err(Problem::new(item.value.span.clone(), format!("{:?} is true or false", target.typed))),
+        _ => Err(Problem::new(item.value.span.clone(), format!("{:?} takes true or false", target.typed))),
     }
 }
 
 fn moment(value: &Piece<'_>, base: &TimeBase) -> Result<Time> {
     Time::parse(&value.text, base).ok_or_else(|| {
-        Problem::new(value.span.clone(), format!("{:?} is no time", value.text)).help(HOW_TO_TELL_TIME)
+        Problem::new(value.span.clone(), format!("invalid time {:?}", value.text)).help(TIME_HELP)
     })
 }
 
@@ -302,7 +302,7 @@ fn bound(target: &Target, items: &[Item<'_>], base: &TimeBase) -> Result<Node> {
     let [Item { operator: Operator::Is, value }] = items else {
         let span = items.last().map_or(0..0, |item| item.value.span.clone());
         return Err(Problem::new(span, format!("{:?} takes one time", target.typed))
-            .help("for more: time:2026-11-01..2026-11-30, time:>=2h"));
+            .help("for a range or a comparison, use time:2026-11-01..2026-11-30 or time:>=2h"));
     };
     let time = moment(value, base)?;
     Ok(if target.name == Name::Since { Node::since(time.begin()) } else { Node::until(time.last_begin()) })
@@ -319,15 +319,15 @@ fn time(item: &Item<'_>, base: &TimeBase) -> Result<Node> {
         let [low, high] = ends.map(|end| end.map(|end| moment(&end, base)).transpose());
         let (low, high) = (low?, high?);
         if low.zip(high).is_some_and(|(low, high)| low.begin() >= high.end()) {
-            return Err(backwards(&item.value));
+            return Err(reversed(&item.value));
         }
         let ends = [low.map(|low| Node::since(low.begin())), high.map(|high| Node::until(high.end()))];
         return Ok(Node::all(ends.into_iter().flatten()));
     }
     let time = match item.operator {
         Operator::Expression => {
-            let message = "regular expressions are for text, and this is a time";
-            return Err(Problem::new(item.value.span.clone(), message).help(HOW_TO_TELL_TIME));
+            let message = "regular expressions match only text, not times";
+            return Err(Problem::new(item.value.span.clone(), message).help(TIME_HELP));
         }
         _ => moment(&item.value, base)?,
     };
@@ -352,14 +352,14 @@ fn changed(item: &Item<'_>) -> Result<Keys> {
     }
     let has_pattern = !is_quoted && text.contains(['*', '?']);
     if item.operator != Operator::Is || has_pattern {
-        return Err(Problem::new(span.clone(), "a member's name is due after changed:")
-            .help("say changed:credit_limit, changed:address.city, or changed:* for any"));
+        return Err(Problem::new(span.clone(), "expected a member name after changed:")
+            .help("write changed:credit_limit, changed:address.city, or changed:* for any change"));
     }
     if *is_quoted {
         return Ok(Box::new([text.as_ref().into()]));
     }
     if text.split('.').any(str::is_empty) {
-        return Err(Problem::new(span.clone(), "a member's name is due beside each dot"));
+        return Err(Problem::new(span.clone(), "expected a member name on both sides of each dot"));
     }
     Ok(text.split('.').map(Into::into).collect())
 }

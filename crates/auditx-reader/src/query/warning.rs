@@ -1,4 +1,4 @@
-//! What a question probably does not mean: it can be answered, and the answer is not what was wanted.
+//! Warnings about queries that are valid but probably not what was intended.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::scanner::{Item, Operator};
 use super::text::Literal;
 
-/// A remark about a question that probably does not ask for what was meant. For people, in one line.
+/// A warning about a query that probably does not mean what was intended. Displayed on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning(Box<str>);
 
@@ -26,7 +26,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Of a word that looks like a condition of another language: `user=admin`, `amount>1000`, `user!=admin`.
+/// Warns about a word that looks like a condition of another language: `user=admin`, `amount>1000`,
+/// `user!=admin`.
 pub(super) fn of_word(word: &str) -> Option<Warning> {
     let at = word.find(['=', '>', '<', '!', '~'])?;
     let (name, rest) = word.split_at(at);
@@ -38,19 +39,19 @@ pub(super) fn of_word(word: &str) -> Option<Warning> {
         "=" | "==" => "",
         "!=" | "<>" if !value.is_empty() => {
             return Some(Warning::new(format!(
-                "{word} is looked for as a word: the field is asked for with -{name}:{value}"
+                "{word} is searched for as a word: to match the field, write -{name}:{value}"
             )));
         }
         _ => return None,
     };
     (!value.is_empty()).then(|| {
         Warning::new(format!(
-            "{word} is looked for as a word: the field is asked for with {name}:{sign}{value}"
+            "{word} is searched for as a word: to match the field, write {name}:{sign}{value}"
         ))
     })
 }
 
-/// Of a number that is written with commas between its thousands: `amount:1,000`.
+/// Warns about a number with commas between its thousands: `amount:1,000`.
 pub(super) fn of_numbers(name: &str, field: Option<Field>, items: &[Item<'_>]) -> Option<Warning> {
     let [first, others @ ..] = items else { return None };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -67,7 +68,7 @@ pub(super) fn of_numbers(name: &str, field: Option<Field>, items: &[Item<'_>]) -
         let (whole, fraction) = text.split_once('.').filter(|_| is_last).unwrap_or((&text, "0"));
         whole.len() == 3 && is_number(whole) && is_number(fraction)
     });
-    // Nobody writes a number with zeros in front of it, and amounts are rarely asked for as a list.
+    // A part with leading zeros is unlikely to be a number of its own, and lists of amounts are rare.
     let has_zeros = others.iter().any(|item| text(item).starts_with('0')) && are_groups;
     if !(has_zeros || are_groups && field == Some(Field::Amount)) {
         return None;
@@ -75,21 +76,21 @@ pub(super) fn of_numbers(name: &str, field: Option<Field>, items: &[Item<'_>]) -
     let sign = first.operator.sign();
     let parts: Vec<String> = items.iter().map(text).collect();
     Some(Warning::new(format!(
-        "{name}:{sign}{} asks for {}: a comma means OR, and one number is {name}:{sign}{}",
+        "{name}:{sign}{} matches {}: a comma means OR; for one number, write {name}:{sign}{}",
         parts.join(","),
         parts.join(" or "),
         parts.concat()
     )))
 }
 
-/// Of the whole question, flags included.
-pub(super) fn of_question(node: &Node) -> Vec<Warning> {
+/// Warnings about the query as a whole, including parts that come from flags.
+pub(super) fn of_query(node: &Node) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let plan = Plan::of(node);
     if let (Some(since), Some(until)) = (plan.since, plan.until)
         && since >= until
     {
-        let message = format!("nothing can be found: since {since} is not before until {until}");
+        let message = format!("no entry can match: since {since} is not before until {until}");
         warnings.push(Warning::new(message));
     }
     let nodes = match node {
@@ -97,22 +98,21 @@ pub(super) fn of_question(node: &Node) -> Vec<Warning> {
         node => std::slice::from_ref(node),
     };
     if nodes.contains(&Node::nothing()) {
-        warnings.push(Warning::new("nothing can be found: every entry is left out with -*"));
+        warnings.push(Warning::new("no entry can match: -* excludes every entry"));
     }
     contradictions(nodes, &mut warnings);
     pointless(node, &mut warnings);
     warnings
 }
 
-/// Conditions of which an entry can meet one alone: `user:admin user:clerk`.
+/// Warns about conditions that exclude each other: `user:admin user:clerk`.
 fn contradictions(nodes: &[Node], warnings: &mut Vec<Warning>) {
     let terms: Vec<&Term> =
         nodes.iter().filter_map(|node| if let Node::Term(term) = node { Some(term) } else { None }).collect();
     for (at, one) in terms.iter().enumerate() {
         let exclusive = terms[at + 1..].iter().find(|other| excludes(one, other));
         if let Some(other) = exclusive {
-            let message =
-                format!("nothing can be found: no entry is {one} and {other} at once; for either, write OR");
+            let message = format!("no entry can match both {one} and {other}: to match either, write OR");
             warnings.push(Warning::new(message));
         }
     }
@@ -123,7 +123,7 @@ fn excludes(one: &Term, other: &Term) -> bool {
         (Term::Success(one), Term::Success(other)) => one != other,
         (Term::Field(field, ones), Term::Field(other, others)) if field == other => {
             let (Some(ones), Some(others)) = (literals(ones), literals(others)) else { return false };
-            let is_same = |one: &Literal, other: &Literal| one.is_text(&other.text);
+            let is_same = |one: &Literal, other: &Literal| one.equals(&other.text);
             !ones.iter().any(|one| others.iter().any(|other| is_same(one, other)))
         }
         _ => false,
@@ -134,14 +134,14 @@ fn literals(tests: &[Test]) -> Option<Vec<&Literal>> {
     tests.iter().map(|test| if let Test::Equal(literal) = test { Some(literal) } else { None }).collect()
 }
 
-/// Values that every entry with the field has.
+/// Warns about values that every entry with the field has.
 fn pointless(node: &Node, warnings: &mut Vec<Warning>) {
     match node {
         Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| pointless(node, warnings)),
         Node::Not(node) => pointless(node, warnings),
         Node::Term(term @ (Term::Field(_, tests) | Term::Member(_, tests))) => {
             if tests.len() > 1 && tests.contains(&Test::Present) {
-                warnings.push(Warning::new(format!("{term} asks for any value: * is one of them")));
+                warnings.push(Warning::new(format!("{term} matches any value: one of the values is *")));
             }
             let is_anything = |test: &Test| {
                 matches!(test, Test::Expression(expression)
@@ -149,7 +149,7 @@ fn pointless(node: &Node, warnings: &mut Vec<Warning>) {
             };
             if tests.iter().any(is_anything) {
                 let message = format!(
-                    "{term} asks for every entry: the expression matches any text, the empty one too"
+                    "{term} matches every entry: the expression matches any text, including empty text"
                 );
                 warnings.push(Warning::new(message));
             }

@@ -1,9 +1,8 @@
-//! Time zones: how a time without an offset is read, where days begin, and how a moment is shown.
+//! Time zones: reads times without an offset, finds the beginnings of days, and displays moments.
 //!
-//! What a clock in a zone shows is kept as a [`Moment`] too, as if it were UTC: its wall time. One function
-//! of the time zone database is needed, the offset at a moment; reading a wall time is the search for the
-//! moments at which the zone's clocks showed it: no moment if clocks were set forward over it, two if they
-//! were set back.
+//! A wall time (what the clocks of a zone show) is also stored as a [`Moment`], as if it were UTC. Only one
+//! function of the time zone database is used, the offset at a moment. To read a wall time is to search for
+//! the moments at which clocks showed it: none if clocks were set forward over it, two if they were set back.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +20,7 @@ const SECOND: i64 = 1_000_000;
 /// 1970-01-05 was a Monday.
 const MONDAY: i64 = 4 * DAY;
 
-/// A time zone: by its IANA name, as an offset, or UTC.
+/// A time zone: an IANA name, an offset, or UTC.
 ///
 /// ```
 /// use auditx_reader::{Moment, Zone};
@@ -43,13 +42,13 @@ enum Rule {
     Named(Box<str>, TimeZone),
 }
 
-/// The moments at which the clocks of a zone showed a wall time.
+/// The moments at which clocks of a zone showed a wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     Once(Moment),
-    /// Clocks were set back in between.
+    /// Clocks were set back between the two.
     Twice(Moment, Moment),
-    /// Never: clocks were set forward over it, at this moment.
+    /// Never: clocks were set forward at this moment and skipped it.
     Skipped(Moment),
 }
 
@@ -61,16 +60,16 @@ impl Shown {
 }
 
 impl Zone {
-    /// Universal time.
+    /// Coordinated Universal Time.
     pub const UTC: Self = Self(Rule::Utc);
 
-    /// The zone of this machine: what `TZ` says, else `/etc/localtime`.
+    /// Returns the system's time zone: `TZ` if it is set, otherwise `/etc/localtime`.
     ///
     /// # Errors
-    /// If the machine has no zone that can be read.
+    /// Fails if the system's time zone cannot be read.
     pub fn local() -> Result<Self, ZoneError> {
         let zone = TimeZone::try_system()
-            .map_err(|error| ZoneError(format!("the time zone of this machine cannot be read: {error}")))?;
+            .map_err(|error| ZoneError(format!("cannot read the system time zone: {error}")))?;
         let name = zone.iana_name().unwrap_or("local").into();
         Ok(Self(Rule::Named(name, zone)))
     }
@@ -81,14 +80,14 @@ impl Zone {
         self.0 == Rule::Utc
     }
 
-    /// What clocks in the zone show at this moment, as if that were UTC.
+    /// The wall time at this moment, represented as if it were UTC.
     #[must_use]
     pub fn wall(&self, moment: Moment) -> Moment {
         plus(moment, self.offset(moment))
     }
 
-    /// The moment in RFC 3339 with the offset of the zone. In UTC where the offset has seconds, as before
-    /// about 1900.
+    /// Formats the moment in RFC 3339 with the zone's offset. Uses UTC if the offset has seconds, as offsets
+    /// before about 1900 have.
     #[must_use]
     pub fn rfc3339(&self, moment: Moment) -> String {
         let offset = self.offset(moment);
@@ -100,8 +99,8 @@ impl Zone {
         text + &offset_text(offset)
     }
 
-    /// The beginning of the span of this length that the moment is in. Spans of whole days begin at midnight
-    /// in the zone, those of whole weeks on a Monday, shorter ones at round times of day.
+    /// The beginning of the bucket of this length that contains the moment. Buckets of whole days begin at
+    /// midnight in the zone, those of whole weeks on Monday, shorter ones at round times of day.
     #[must_use]
     pub fn bucket(&self, moment: Moment, length: Duration) -> Moment {
         let length = micros(length);
@@ -110,26 +109,26 @@ impl Zone {
         let origin = if length % (7 * DAY) == 0 { MONDAY } else { 0 };
         let begin = (wall - origin).div_euclid(length).saturating_mul(length).saturating_add(origin);
         if HOUR % length == 0 {
-            // An hour that clocks show twice stays two.
+            // An hour that occurs twice remains two buckets.
             return Moment::from_micros(begin.saturating_sub(offset));
         }
         self.shown(Moment::from_micros(begin)).first()
     }
 
-    /// The beginning of the span of this length that follows the one that begins here.
+    /// The beginning of the bucket of this length after the one that begins at `begin`.
     #[must_use]
     pub fn next_bucket(&self, begin: Moment, length: Duration) -> Moment {
         if HOUR % micros(length) == 0 {
             return begin.after(length);
         }
-        // A span that begins where clocks jumped is shorter than the others.
+        // A bucket that begins where clocks were set forward is shorter than the others.
         let next = self.bucket(self.shown(self.wall(begin).after(length)).first(), length);
         if next > begin { next } else { begin.after(length) }
     }
 
-    /// When clocks in the zone showed this.
+    /// The moments at which clocks in the zone showed this wall time.
     pub(super) fn shown(&self, wall: Moment) -> Shown {
-        // No zone changes its offset twice within two days, and none is further than a day from UTC.
+        // No zone changes its offset twice within two days, and no offset exceeds a day.
         let (before, after) = (self.offset(plus(wall, -DAY)), self.offset(plus(wall, DAY)));
         let [early, late] = [before.max(after), before.min(after)].map(|offset| plus(wall, -offset));
         let is_shown = |moment| self.wall(moment) == wall;
@@ -141,7 +140,7 @@ impl Zone {
         }
     }
 
-    /// The moment between these two from which another offset holds.
+    /// The moment between these two at which the offset changes.
     fn jump(&self, early: Moment, late: Moment) -> Moment {
         let before = self.offset(early);
         let (mut low, mut high) = (early.micros(), late.micros());
@@ -152,7 +151,7 @@ impl Zone {
         Moment::from_micros(high)
     }
 
-    /// The first moment of the day that is this wall time.
+    /// The first moment of the day of this wall time.
     pub(super) fn day(&self, wall: Moment) -> Moment {
         self.shown(wall.day()).first()
     }
@@ -163,7 +162,7 @@ impl Zone {
             Rule::Utc => 0,
             Rule::Offset(offset) => *offset,
             Rule::Named(_, zone) => {
-                // Its last moment is a day before that of RFC 3339.
+                // The range of `Timestamp` ends a day before that of RFC 3339.
                 let time = Timestamp::from_microsecond(moment.micros()).unwrap_or(if moment.micros() < 0 {
                     Timestamp::MIN
                 } else {
@@ -178,7 +177,7 @@ impl Zone {
 impl FromStr for Zone {
     type Err = ZoneError;
 
-    /// An IANA name such as `Asia/Yangon`, an offset such as `+06:30`, `utc`, or `local`.
+    /// Parses an IANA name such as `Asia/Yangon`, an offset such as `+06:30`, `utc`, or `local`.
     fn from_str(text: &str) -> Result<Self, ZoneError> {
         match text.to_ascii_lowercase().as_str() {
             "" | "utc" | "z" => return Ok(Self::UTC),
@@ -187,19 +186,19 @@ impl FromStr for Zone {
         }
         if text.starts_with(['+', '-']) {
             let offset = offset_of(text).ok_or_else(|| {
-                ZoneError(format!("{text:?} is not an offset: expected one such as +06:30 or -05:00"))
+                ZoneError(format!("invalid offset {text:?}: expected one such as +06:30 or -05:00"))
             })?;
             return Ok(Self(if offset == 0 { Rule::Utc } else { Rule::Offset(offset) }));
         }
         let zone = TimeZone::get(text).map_err(|_| {
             if jiff::tz::db().is_definitively_empty() {
                 return ZoneError(
-                    "this system has no time zone database: install it (tzdata), or name an offset such as +06:30"
+                    "no time zone database on this system: install tzdata, or use an offset such as +06:30"
                         .to_owned(),
                 );
             }
             ZoneError(format!(
-                "this system knows no time zone {text:?}: expected an IANA name such as Asia/Yangon, \
+                "unknown time zone {text:?}: expected an IANA name such as Asia/Yangon, \
                  an offset such as +06:30, utc or local"
             ))
         })?;
@@ -209,7 +208,7 @@ impl FromStr for Zone {
 }
 
 impl fmt::Display for Zone {
-    /// As it is parsed.
+    /// Formats the zone so that it can be parsed again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Rule::Utc => f.write_str("UTC"),
@@ -225,7 +224,7 @@ impl fmt::Debug for Zone {
     }
 }
 
-/// Text that names no time zone.
+/// A time zone that could not be parsed or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneError(String);
 
@@ -245,7 +244,7 @@ fn micros(length: Duration) -> i64 {
     i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1)
 }
 
-/// Of `+06:30`, `-0500`, `+6`.
+/// Parses `+06:30`, `-0500` or `+6`.
 fn offset_of(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),

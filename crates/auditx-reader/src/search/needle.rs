@@ -1,14 +1,14 @@
-//! What a line must hold to be worth reading, searched in whole blocks.
+//! Searches whole blocks for the bytes that a matching line must contain.
 
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::query::{Literal, Needle};
 
-/// Searchers for the literals of a plan.
+/// Compiled searchers for the literals of a plan.
 #[derive(Debug)]
 pub(super) enum Searchers {
-    /// Every line is worth reading.
+    /// Every line must be parsed.
     Any,
     OneOf {
         exact: Vec<Finder<'static>>,
@@ -30,8 +30,8 @@ impl Searchers {
         }
     }
 
-    /// Adds where each line begins that holds one of the literals, or a backslash: escaped text may be any. Lines may be added
-    /// more than once.
+    /// Appends the offset of each line that contains one of the literals or a backslash, since escaped text
+    /// can stand for any. A line may be appended more than once.
     pub(super) fn collect(&self, lines: &[u8], begins: &mut Vec<usize>) {
         let Self::OneOf { exact, folded } = self else { return };
         for finder in exact {
@@ -44,7 +44,7 @@ impl Searchers {
     }
 }
 
-/// ASCII letters in either case, everything else byte by byte.
+/// Matches ASCII letters in either case, all other bytes exactly.
 fn regex_of(literals: &[&Literal]) -> Option<Regex> {
     let pattern: Vec<String> = literals
         .iter()
@@ -53,7 +53,7 @@ fn regex_of(literals: &[&Literal]) -> Option<Regex> {
     RegexBuilder::new(&pattern.join("|")).unicode(false).case_insensitive(true).build().ok()
 }
 
-/// Where each line begins in which `find` finds something.
+/// Appends the offset of each line in which `find` finds something.
 #[inline]
 fn each_line(lines: &[u8], begins: &mut Vec<usize>, find: impl Fn(&[u8]) -> Option<usize>) {
     let mut at = 0;

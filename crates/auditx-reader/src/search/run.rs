@@ -1,4 +1,4 @@
-//! A search under way: units are read, lines examined, findings merged in order.
+//! Runs a search: reads units, examines lines, merges findings in order.
 
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
@@ -8,38 +8,38 @@ use std::sync::Arc;
 use auditx_core::{AUDITX_DIR, Field, IndexKey};
 
 use super::check::{self, Checked, Continuity};
-use super::crew::{self, Findings, Mark, Tray};
-use super::filter::{Begins, Filter, Origin};
+use super::filter::{BlockSource, Filter, LineStarts};
 use super::needle::Searchers;
-use super::prune::{Bounds, State, Stretch};
+use super::pending::Pending;
+use super::prune::{Bounds, Extent, State};
 use super::span::Span;
-use super::text::{Block, Room, decompress};
-use super::units::{Parts, Piece, Unit, Units, stretches};
-use super::waiting::Waiting;
-use super::{Found, Order, Search, Source, Summary, Tell};
+use super::text::{Block, Buffer, decompress};
+use super::units::{Parts, Piece, Unit, Units, chunks};
+use super::workers::{self, Findings, Mark, Output};
+use super::{Found, Order, Progress, Search, Source, Summary};
 use crate::error::Result;
 use crate::head::Head;
 use crate::identity::{self, FORMAT_WITHOUT_TREE};
-use crate::ledger::Ledger;
 use crate::query::Query;
+use crate::signed_leaves::SignedLeaves;
 use crate::verify::{VerifyOptions, verify};
 
-/// What a thread works with.
-struct Bench<S> {
-    room: Room,
-    begins: Begins,
-    /// What the findings before needed.
+/// The buffers and state of a thread.
+struct Scratch<S> {
+    buffer: Buffer,
+    starts: LineStarts,
+    /// The size of the previous findings' text.
     usual_len: usize,
     state: S,
 }
 
-/// How entries become findings.
-pub(super) struct Making<'m, S> {
-    /// A thread's own state.
-    pub(super) begin: &'m (dyn Fn() -> S + Sync),
-    /// What is made of an entry: text, or a change of the state.
-    pub(super) make: &'m (dyn Fn(&mut S, &Found<'_>, &mut Vec<u8>) + Sync),
-    /// Whether the place of every entry is told.
+/// Turns entries into findings.
+pub(super) struct Mapper<'m, S> {
+    /// Creates a thread's state.
+    pub(super) init: &'m (dyn Fn() -> S + Sync),
+    /// Handles an entry: appends text, or updates the state.
+    pub(super) map: &'m (dyn Fn(&mut S, &Found<'_>, &mut Vec<u8>) + Sync),
+    /// Whether findings record the position of every entry.
     pub(super) marks: bool,
 }
 
@@ -47,69 +47,70 @@ impl Search {
     /// Merges the findings of this search in order.
     pub(super) fn run<S: Send>(
         &self,
-        making: &Making<'_, S>,
+        mapper: &Mapper<'_, S>,
         mut merge: impl FnMut(&Findings, usize) -> ControlFlow<()>,
     ) -> Result<(Vec<S>, Summary)> {
         let mut summary = Summary::default();
         if self.limit == Some(0) {
             return Ok((Vec::new(), summary));
         }
-        // Before the lines: what it names is then on the disk.
+        // Read before the lines, so that the lines that it names are already in the files.
         let head = self.head();
         summary.signed = head.signed;
-        let waiting = Waiting::of(&self.directory).unwrap_or_else(|error| {
-            summary.complaints.add(error);
+        let pending = Pending::of(&self.directory).unwrap_or_else(|error| {
+            summary.errors.add(error);
             None
         });
-        let query = self.wanted();
-        let filter = self.filter(&query, head.signed, waiting.as_ref().and_then(|waiting| waiting.last_seq));
-        let asks_index = self.uses_index && !self.is_strict && !filter.bounds.are_none();
-        let bounds = asks_index.then_some(&filter.bounds);
+        let query = self.source_query();
+        let filter = self.filter(&query, head.signed, pending.as_ref().and_then(|pending| pending.last_seq));
+        let uses_index = self.uses_index && !self.is_strict && !filter.bounds.is_unbounded();
+        let bounds = uses_index.then_some(&filter.bounds);
         let mut units = Units::of(&self.directory, &head, self.order, bounds)?;
         let mut continuity = Continuity::new(&head, self.order, self.after.as_ref());
         summary.is_unsigned = head.signed.is_none()
             && head.doubt.is_none()
             && units.are_numbered()
-            && makes_no_claim(&self.directory);
+            && was_never_signed(&self.directory);
         if !summary.is_unsigned
             && let Some(why) = self.reason_to_verify(&head, &units)
         {
-            continuity.doubt(why);
+            continuity.require_verification(why);
         }
         if let Some(cursor) = &self.after {
             units.skip_to(cursor);
         }
-        if let Some(waiting) = waiting {
-            units.add(waiting);
+        if let Some(pending) = pending {
+            units.add(pending);
         }
-        // Each file is examined for it.
+        // Computing the total examines every file, so it is computed only to report progress.
         let (total, mut done) = (self.progress.as_ref().map(|_| units.bytes()), 0);
-        let marks = making.marks || self.limit.is_some();
-        let begin = || Bench {
-            room: Room::default(),
-            begins: Begins::default(),
+        let marks = mapper.marks || self.limit.is_some();
+        let init = || Scratch {
+            buffer: Buffer::default(),
+            starts: LineStarts::default(),
             usual_len: 0,
-            state: (making.begin)(),
+            state: (mapper.init)(),
         };
-        let read = |bench: &mut Bench<S>, unit: Unit, tray: &Tray<'_>| {
-            let ledger = head.ledger.as_ref();
-            let mut reading = Reading { filter: &filter, making, marks, limit: self.limit, tray, ledger };
-            // Where nobody wants more it is done as well.
-            let _done = reading.read(bench, unit);
+        let read = |scratch: &mut Scratch<S>, unit: Unit, output: &Output<'_>| {
+            let signed_leaves = head.signed_leaves.as_ref();
+            let mut reading =
+                Reading { filter: &filter, mapper, marks, limit: self.limit, output, signed_leaves };
+            // A break means that the search was stopped.
+            let _done = reading.read(scratch, unit);
         };
         let mut is_whole = true;
         let merge = |findings: Findings| {
-            let room = self.limit.map_or(findings.found, |limit| limit - summary.found);
-            let taken = findings.found.min(room);
+            let left = self.limit.map_or(findings.found, |limit| limit - summary.found);
+            let taken = findings.found.min(left);
             summary.found += taken;
             summary.unsigned += findings.unsigned_of(taken);
             findings.seqs.iter().for_each(|seqs| continuity.take(seqs));
-            if let Some(doubt) = &findings.doubt {
-                continuity.doubt(doubt.clone());
+            if let Some(reason) = &findings.verify_reason {
+                continuity.require_verification(reason.clone());
             }
-            if let (Some(Tell(tell)), Some(total)) = (&self.progress, total) {
+            if let (Some(Progress(report)), Some(total)) = (&self.progress, total) {
                 done += findings.read;
-                tell(done.min(total), total);
+                report(done.min(total), total);
             }
             let flow = merge(&findings, usize::try_from(taken).unwrap_or(usize::MAX));
             let is_full = self.limit == Some(summary.found);
@@ -117,16 +118,16 @@ impl Search {
                 let last = taken.checked_sub(1).and_then(|last| usize::try_from(last).ok());
                 summary.next = last.and_then(|last| findings.marks.get(last)).map(Mark::cursor);
             }
-            findings.complaints.into_iter().for_each(|error| summary.complaints.add(error));
+            findings.errors.into_iter().for_each(|error| summary.errors.add(error));
             let flow = if is_full { ControlFlow::Break(()) } else { flow };
             is_whole = flow.is_continue();
             flow
         };
-        let benches = crew::run(units, self.threads, &begin, &read, merge);
-        if let Some(doubt) = continuity.finish(is_whole) {
-            self.verify(&doubt, &mut summary);
+        let scratches = workers::run(units, self.threads, &init, &read, merge);
+        if let Some(reason) = continuity.finish(is_whole) {
+            self.verify(&reason, &mut summary);
         }
-        Ok((benches.into_iter().map(|bench| bench.state).collect(), summary))
+        Ok((scratches.into_iter().map(|scratch| scratch.state).collect(), summary))
     }
 
     fn head(&self) -> Head {
@@ -137,34 +138,35 @@ impl Search {
         Head::of(&self.directory)
     }
 
-    /// Why the whole trail must be verified whatever the search reads.
+    /// Why the whole trail must be verified, regardless of what the search reads.
     fn reason_to_verify(&self, head: &Head, units: &Units<'_>) -> Option<String> {
         if self.is_strict {
-            return Some("every line is to be verified".to_owned());
+            return Some("a strict search verifies every line".to_owned());
         }
         if units.has_strays() {
-            return Some("a segment claims lines of the active one".to_owned());
+            return Some("a sealed segment has the numbers of lines in the active segment".to_owned());
         }
         let is_unsigned = head.signed.is_none() && units.are_numbered();
         head.doubt.clone().or_else(|| is_unsigned.then(|| "there is no checkpoint".to_owned()))
     }
 
-    /// Reads every line to say what a doubt comes to. A doubt may be unfounded: a writer was at work, a cache is damaged.
-    fn verify(&self, doubt: &str, summary: &mut Summary) {
+    /// Verifies the trail to find out what is wrong, if anything: a writer may have been active, or a cache
+    /// damaged.
+    fn verify(&self, reason: &str, summary: &mut Summary) {
         #[cfg(test)]
         if self.trusts_indexes {
             return;
         }
         match verify(&self.directory, &VerifyOptions::new().threads(self.threads), &mut |_, _| ()) {
             Ok(verification) => summary.fault = verification.fault,
-            // Nothing is there that could be wrong.
+            // Without a trail nothing can be wrong.
             Err(error) if error.is_missing() => {}
-            Err(error) => summary.complaints.add(error.doubting(doubt)),
+            Err(error) => summary.errors.add(error.while_verifying(reason)),
         }
     }
 
-    /// The query, of the entries that are asked.
-    fn wanted(&self) -> Query {
+    /// The query, restricted to the entries of the source.
+    fn source_query(&self) -> Query {
         match self.source {
             Source::Audit => self.query.clone(),
             Source::Security => self.query.clone().and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])),
@@ -193,75 +195,76 @@ impl Search {
     }
 }
 
-/// One unit being read.
+/// The reading of a unit.
 struct Reading<'r, S> {
     filter: &'r Filter<'r>,
-    making: &'r Making<'r, S>,
+    mapper: &'r Mapper<'r, S>,
     marks: bool,
     limit: Option<u64>,
-    tray: &'r Tray<'r>,
-    /// `None` if the lines cannot be compared with what was signed.
-    ledger: Option<&'r Ledger>,
+    output: &'r Output<'r>,
+    /// `None` if the lines cannot be compared with their hashes.
+    signed_leaves: Option<&'r SignedLeaves>,
 }
 
 impl<S> Reading<'_, S> {
-    fn read(&mut self, bench: &mut Bench<S>, unit: Unit) -> ControlFlow<()> {
+    fn read(&mut self, scratch: &mut Scratch<S>, unit: Unit) -> ControlFlow<()> {
         let mut findings = Findings::default();
         match unit {
             Unit::Piece(piece) => {
                 findings.read = piece.parts.len();
-                findings.text.reserve(bench.usual_len);
-                // At its limit the unit ends as if it were done.
-                let _full = self.piece(bench, &piece, &mut findings);
-                bench.usual_len = findings.text.len();
+                findings.text.reserve(scratch.usual_len);
+                // A break at the limit ends the unit like its regular end.
+                let _full = self.piece(scratch, &piece, &mut findings);
+                scratch.usual_len = findings.text.len();
             }
             Unit::Compressed { path, file, blocks } => {
-                self.compressed(bench, (&path, &file), blocks.as_deref(), &mut findings)?;
+                self.compressed(scratch, (&path, &file), blocks.as_deref(), &mut findings)?;
             }
             Unit::Skipped(seqs) => findings.seqs.push(seqs),
-            Unit::Waiting { path, text } => {
+            Unit::Pending { path, text } => {
                 let block = Block { lines: &text, offset: 0 };
-                let origin = Origin { path: &path, grows: false, state: State::Unknown };
-                let _full = self.examine(&block, origin, &mut bench.begins, &mut bench.state, &mut findings);
+                let source = BlockSource { path: &path, is_growing: false, state: State::Unknown };
+                let _full =
+                    self.examine(&block, source, &mut scratch.starts, &mut scratch.state, &mut findings);
             }
-            Unit::Broken(error) => findings.complaints.push(error),
+            Unit::Broken(error) => findings.errors.push(error),
         }
-        self.tray.put(findings)
+        self.output.put(findings)
     }
 
-    /// The stretches of a plain file, one after the other.
-    fn piece(&self, bench: &mut Bench<S>, piece: &Piece, findings: &mut Findings) -> ControlFlow<()> {
+    /// Reads the chunks or extents of a plain file in order.
+    fn piece(&self, scratch: &mut Scratch<S>, piece: &Piece, findings: &mut Findings) -> ControlFlow<()> {
         let order = self.filter.order;
         match &piece.parts {
-            Parts::Bytes(bytes) => stretches(bytes.clone(), order)
-                .try_for_each(|bytes| self.stretch(bench, piece, &bytes, findings)),
+            Parts::Bytes(bytes) => chunks(bytes.clone(), order)
+                .try_for_each(|bytes| self.chunk(scratch, piece, &bytes, findings)),
             Parts::Blocks(blocks) if order == Order::OldestFirst => {
-                blocks.iter().try_for_each(|block| self.block(bench, piece, block, findings))
+                blocks.iter().try_for_each(|block| self.block(scratch, piece, block, findings))
             }
             Parts::Blocks(blocks) => {
-                blocks.iter().rev().try_for_each(|block| self.block(bench, piece, block, findings))
+                blocks.iter().rev().try_for_each(|block| self.block(scratch, piece, block, findings))
             }
         }
     }
 
-    fn stretch(
+    fn chunk(
         &self,
-        bench: &mut Bench<S>,
+        scratch: &mut Scratch<S>,
         piece: &Piece,
         bytes: &Range<u64>,
         findings: &mut Findings,
     ) -> ControlFlow<()> {
-        let Bench { room, begins, state, .. } = bench;
-        let origin = Origin { path: &piece.path, grows: piece.grows, state: State::Unknown };
-        match room.read(piece, bytes) {
+        let Scratch { buffer, starts, state, .. } = scratch;
+        let source = BlockSource { path: &piece.path, is_growing: piece.is_growing, state: State::Unknown };
+        match buffer.read(piece, bytes) {
             Ok(block) => {
                 if !piece.is_legacy {
-                    self.check_lines(&block, piece.grows, findings);
+                    self.check_lines(&block, piece.is_growing, findings);
                 }
-                self.examine(&block, origin, begins, state, findings)
+                self.examine(&block, source, starts, state, findings)
             }
             Err(error) => {
-                findings.complaints.push(error);
+                findings.errors.push(error);
                 ControlFlow::Break(())
             }
         }
@@ -269,54 +272,54 @@ impl<S> Reading<'_, S> {
 
     fn block(
         &self,
-        bench: &mut Bench<S>,
+        scratch: &mut Scratch<S>,
         piece: &Piece,
-        wanted: &Stretch,
+        extent: &Extent,
         findings: &mut Findings,
     ) -> ControlFlow<()> {
-        let Bench { room, begins, state, .. } = bench;
-        let origin = Origin { path: &piece.path, grows: false, state: wanted.state };
-        match room.read_block(piece, wanted.begin, wanted.end) {
+        let Scratch { buffer, starts, state, .. } = scratch;
+        let source = BlockSource { path: &piece.path, is_growing: false, state: extent.state };
+        match buffer.read_block(piece, extent.begin, extent.end) {
             Ok(block) => {
-                findings.check(check::block(block.lines, wanted.crc, &wanted.seqs));
-                self.examine(&block, origin, begins, state, findings)
+                findings.check(check::block(block.lines, extent.crc, &extent.seqs));
+                self.examine(&block, source, starts, state, findings)
             }
             Err(error) => {
-                findings.complaints.push(error);
+                findings.errors.push(error);
                 ControlFlow::Break(())
             }
         }
     }
 
-    /// Compares the whole lines of a stretch with what was signed.
-    fn check_lines(&self, block: &Block<'_>, grows: bool, findings: &mut Findings) {
-        let Some(ledger) = self.ledger else { return };
+    /// Compares the whole lines of a block with their hashes.
+    fn check_lines(&self, block: &Block<'_>, is_growing: bool, findings: &mut Findings) {
+        let Some(signed_leaves) = self.signed_leaves else { return };
         let whole = memchr::memrchr(b'\n', block.lines).map_or(0, |newline| newline + 1);
-        findings.check(check::lines(&block.lines[..whole], ledger));
-        if whole < block.lines.len() && !grows {
+        findings.check(check::lines(&block.lines[..whole], signed_leaves));
+        if whole < block.lines.len() && !is_growing {
             findings.check(Err("a segment ends in the middle of a line".to_owned()));
         }
     }
 
-    /// Breaks off if nobody wants more.
+    /// Reads a compressed segment. Breaks if the search was stopped.
     fn compressed(
         &self,
-        bench: &mut Bench<S>,
+        scratch: &mut Scratch<S>,
         (path, file): (&Arc<Path>, &File),
-        blocks: Option<&[Stretch]>,
+        blocks: Option<&[Extent]>,
         last: &mut Findings,
     ) -> ControlFlow<()> {
         let mut flow = ControlFlow::Continue(());
-        let outcome = decompress(path, file, self.filter.order, blocks, &mut |block, known| {
+        let outcome = decompress(path, file, self.filter.order, blocks, &mut |block, extent| {
             let mut findings = Findings::default();
-            let state = match known {
-                Some(known) if known.is_wanted => {
-                    findings.check(check::block(block.lines, known.crc, &known.seqs));
-                    known.state
+            let state = match extent {
+                Some(extent) if extent.may_match => {
+                    findings.check(check::block(block.lines, extent.crc, &extent.seqs));
+                    extent.state
                 }
-                Some(known) => {
-                    findings.seqs.push(known.seqs.clone());
-                    flow = self.tray.put(findings);
+                Some(extent) => {
+                    findings.seqs.push(extent.seqs.clone());
+                    flow = self.output.put(findings);
                     return flow;
                 }
                 None => {
@@ -324,37 +327,37 @@ impl<S> Reading<'_, S> {
                     State::Unknown
                 }
             };
-            let origin = Origin { path, grows: false, state };
-            let full = self.examine(block, origin, &mut bench.begins, &mut bench.state, &mut findings);
-            flow = self.tray.put(findings);
+            let source = BlockSource { path, is_growing: false, state };
+            let full = self.examine(block, source, &mut scratch.starts, &mut scratch.state, &mut findings);
+            flow = self.output.put(findings);
             full?;
             flow
         });
         flow?;
-        last.complaints.extend(outcome.err());
+        last.errors.extend(outcome.err());
         last.read = file.metadata().map_or(0, |metadata| metadata.len());
         ControlFlow::Continue(())
     }
 
-    /// Breaks off where the findings alone are as many as are wanted.
+    /// Examines the lines of a block. Breaks when these findings alone reach the limit.
     fn examine(
         &self,
         block: &Block<'_>,
-        origin: Origin<'_>,
-        begins: &mut Begins,
+        source: BlockSource<'_>,
+        starts: &mut LineStarts,
         state: &mut S,
         findings: &mut Findings,
     ) -> ControlFlow<()> {
-        let Findings { text, marks, found, unsigned, complaints, .. } = findings;
-        self.filter.examine(block, origin, begins, complaints, &mut |entry| {
-            (self.making.make)(state, entry, text);
+        let Findings { text, marks, found, unsigned, errors, .. } = findings;
+        self.filter.examine(block, source, starts, errors, &mut |entry| {
+            (self.mapper.map)(state, entry, text);
             *found += 1;
             *unsigned += u64::from(entry.is_unsigned);
             if self.marks {
                 marks.push(Mark {
                     end: text.len(),
                     seq: entry.row.seq(),
-                    path: origin.path.clone(),
+                    path: source.path.clone(),
                     offset: entry.offset,
                     is_unsigned: entry.is_unsigned,
                 });
@@ -364,14 +367,14 @@ impl<S> Reading<'_, S> {
     }
 }
 
-/// Whether a directory is not one that was ever signed: lines that somebody copied without `.auditx`, or a trail of format 1.
-fn makes_no_claim(directory: &Path) -> bool {
+/// Whether the directory was never signed: lines copied without `.auditx`, or a trail of format 1.
+fn was_never_signed(directory: &Path) -> bool {
     !directory.join(AUDITX_DIR).exists()
         || identity::read(directory).is_some_and(|identity| identity.format == FORMAT_WITHOUT_TREE)
 }
 
 impl Findings {
-    /// How many of the first entries are not signed.
+    /// How many of the first `taken` entries are not signed yet.
     fn unsigned_of(&self, taken: u64) -> u64 {
         if taken == self.found {
             return self.unsigned;
@@ -383,7 +386,7 @@ impl Findings {
     fn check(&mut self, checked: Checked) {
         match checked {
             Ok(seqs) => self.seqs.extend(seqs),
-            Err(why) => drop(self.doubt.get_or_insert(why)),
+            Err(why) => drop(self.verify_reason.get_or_insert(why)),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! Which lines are within a span of time, told from their bytes where they are ours.
+//! Decides whether a line is within a time range, from its bytes if this library wrote it.
 
 use auditx_core::{Field, Moment, Row};
 
 /// `2026-11-24T15:24:54.123456Z`
 const TIMESTAMP: usize = 27;
 
-/// `"id":"…36…","timestamp":"`, behind the comma that ends the number.
+/// `"id":"…36…","timestamp":"`, after the comma that ends the seq.
 const BEFORE: &[u8] = br#""id":""#;
 const ID: usize = 36;
 const BETWEEN: &[u8] = br#"","timestamp":""#;
 
-/// From one moment to before another.
+/// A half-open time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) since: Option<Moment>,
     pub(super) until: Option<Moment>,
-    /// The same as they stand in a line: of equal length, they are in order as their bytes are.
+    /// The same as timestamp text: texts of this fixed length sort like the times.
     text: ([u8; TIMESTAMP], [u8; TIMESTAMP]),
 }
 
@@ -23,41 +23,41 @@ impl Span {
     pub(super) fn new(since: Option<Moment>, until: Option<Moment>) -> Self {
         let text = |moment: Option<Moment>, open: u8| {
             let written = moment.map(|moment| moment.to_string());
-            // Beyond the years that are written with four digits nothing is before, or after.
+            // Years that need more than four digits sort before, or after, all lines.
             written.and_then(|text| text.as_bytes().try_into().ok()).unwrap_or([open; TIMESTAMP])
         };
         Self { since, until, text: (text(since, 0), text(until, u8::MAX)) }
     }
 
-    pub(super) fn is_everything(&self) -> bool {
+    pub(super) fn is_unbounded(&self) -> bool {
         self.since.is_none() && self.until.is_none()
     }
 
-    /// Whether there may be a moment of both.
-    pub(super) fn meets(&self, first: Moment, last: Moment) -> bool {
+    /// Whether the time range overlaps `first..=last`.
+    pub(super) fn overlaps(&self, first: Moment, last: Moment) -> bool {
         self.since.is_none_or(|since| last >= since) && self.until.is_none_or(|until| first < until)
     }
 
-    pub(super) fn holds(&self, moment: Moment) -> bool {
-        self.meets(moment, moment)
+    pub(super) fn contains(&self, moment: Moment) -> bool {
+        self.overlaps(moment, moment)
     }
 
-    /// Whether a line of ours is within; none where it is not written as ours are.
+    /// Whether a line is within the range; `None` if the line does not have this library's format.
     #[inline]
-    pub(super) fn holds_line(&self, line: &[u8]) -> Option<bool> {
+    pub(super) fn contains_line(&self, line: &[u8]) -> Option<bool> {
         let time: &[u8; TIMESTAMP] = timestamp(line)?;
-        // What is no time is not compared as one.
+        // Do not compare text that is not a time.
         let is_time = time[10] == b'T' && time[26] == b'Z' && time[..4].iter().all(u8::is_ascii_digit);
         is_time.then(|| *time >= self.text.0 && *time < self.text.1)
     }
 
-    /// Whether an entry is within; none where it has no time that can be read.
-    pub(super) fn holds_row(&self, row: &Row<'_>) -> Option<bool> {
-        Moment::parse(&row.text(Field::Timestamp)).map(|moment| self.holds(moment))
+    /// Whether an entry is within the range; `None` if its timestamp cannot be parsed.
+    pub(super) fn contains_row(&self, row: &Row<'_>) -> Option<bool> {
+        Moment::parse(&row.text(Field::Timestamp)).map(|moment| self.contains(moment))
     }
 }
 
-/// The time at its fixed place.
+/// The timestamp at its fixed position.
 #[inline]
 fn timestamp(line: &[u8]) -> Option<&[u8; TIMESTAMP]> {
     let number = line.strip_prefix(br#"{"seq":"#)?;

@@ -1,4 +1,5 @@
-//! Searches give what a plain, slow reader gives, however the trail lies on the disk and however it is read.
+//! A search finds what a simple, slow reader finds, however the files of the trail look and however it is
+//! run.
 
 mod live;
 mod pages;
@@ -13,7 +14,7 @@ use super::{Cursor, Order, Search, Source};
 use crate::query::Query;
 use trail::{Trail, line};
 
-/// The lines that a search finds, as they stand.
+/// The lines that a search finds, as stored.
 fn found(search: &Search) -> Vec<String> {
     let mut lines = Vec::new();
     let summary = search
@@ -31,7 +32,7 @@ fn query(text: &str) -> Query {
 }
 
 #[test]
-fn what_is_written_is_what_was_rendered_and_no_more_than_the_limit() {
+fn output_is_the_rendered_text_up_to_the_limit() {
     let mut trail = Trail::new();
     let lines: Vec<String> = (0..500).map(|seq| line(seq, "aung", 40)).collect();
     trail.seal(&lines[..300], true);
@@ -57,7 +58,7 @@ fn what_is_written_is_what_was_rendered_and_no_more_than_the_limit() {
 }
 
 #[test]
-fn an_output_that_takes_no_more_ends_the_search() {
+fn an_output_error_ends_the_search() {
     let mut trail = Trail::new();
     trail.activate(&(0..5_000).map(|seq| line(seq, "aung", 40)).collect::<Vec<_>>(), "");
     let mut taken = 0;
@@ -78,7 +79,7 @@ fn an_output_that_takes_no_more_ends_the_search() {
 }
 
 #[test]
-fn sums_are_those_of_all_threads() {
+fn folds_cover_the_entries_of_all_threads() {
     let mut trail = Trail::new();
     trail.activate(
         &(0..5_000).map(|seq| line(seq, if seq % 2 == 0 { "aung" } else { "mya" }, 40)).collect::<Vec<_>>(),
@@ -94,16 +95,16 @@ fn sums_are_those_of_all_threads() {
 }
 
 #[test]
-fn what_is_unreadable_is_told_in_order_with_its_place() {
+fn unreadable_lines_are_reported_in_order() {
     let mut trail = Trail::new();
     let mut lines: Vec<String> = (0..40).map(|seq| line(seq, "aung", 40)).collect();
     lines[10] = r#"{"seq":10,"user":5}"#.to_owned();
     lines[20] = r#"{"seq":20,"user":"a","user":"b"}"#.to_owned();
     trail.seal(&lines[..30], false);
-    // An index knows of lines that are none, so that they are told whatever is asked for.
+    // The index records unreadable lines, so they are reported regardless of the query.
     trail.index(&lines[..30]);
     lines[35] = "torn".to_owned();
-    let place = lines[30..35].iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+    let offset = lines[30..35].iter().map(|line| line.len() as u64 + 1).sum::<u64>();
     trail.activate(&lines[30..], "{\"seq\":40,\"unfin");
     for search in [
         trail.search(),
@@ -111,15 +112,15 @@ fn what_is_unreadable_is_told_in_order_with_its_place() {
         trail.search().strict().query(query("user:nobody")),
     ] {
         let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
-        let told: Vec<String> = summary.complaints.iter().map(ToString::to_string).collect();
-        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (3, 0), "{told:#?}");
-        assert!(told[0].contains("another type") && told[1].contains("twice"), "{told:#?}");
-        assert_eq!(summary.complaints.iter().nth(2).unwrap().offset(), Some(place));
+        let errors: Vec<String> = summary.errors.iter().map(ToString::to_string).collect();
+        assert_eq!((summary.errors.lines(), summary.errors.segments()), (3, 0), "{errors:#?}");
+        assert!(errors[0].contains("wrong type") && errors[1].contains("duplicate field"), "{errors:#?}");
+        assert_eq!(summary.errors.iter().nth(2).unwrap().offset(), Some(offset));
     }
 }
 
 #[test]
-fn a_damaged_segment_is_told_and_the_rest_is_read() {
+fn a_damaged_segment_is_reported_and_the_others_are_read() {
     let mut trail = Trail::new();
     let lines: Vec<String> = (0..900).map(|seq| line(seq, "aung", 40)).collect();
     trail.seal(&lines[..300], true);
@@ -137,7 +138,7 @@ fn a_damaged_segment_is_told_and_the_rest_is_read() {
                 ControlFlow::Continue(())
             })
             .unwrap();
-        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (0, 1));
+        assert_eq!((summary.errors.lines(), summary.errors.segments()), (0, 1));
         if order == Order::NewestFirst {
             seqs.reverse();
         }
@@ -147,7 +148,7 @@ fn a_damaged_segment_is_told_and_the_rest_is_read() {
 }
 
 #[test]
-fn what_lies_before_a_page_is_not_read_again() {
+fn a_page_does_not_read_earlier_pages() {
     let mut trail = Trail::new();
     let mut lines: Vec<String> = (0..900).map(|seq| line(seq, "aung", 40)).collect();
     lines[650] = r#"{"seq":650,"user":5}"#.to_owned();
@@ -160,14 +161,14 @@ fn what_lies_before_a_page_is_not_read_again() {
         std::fs::write(&damaged, &whole[..whole.len() / 2]).unwrap();
         let search = trail.search().order(order).after(Cursor::Seq(cursor));
         let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
-        assert_eq!((summary.complaints.lines(), summary.complaints.segments()), (0, 0), "{order:?}");
+        assert_eq!((summary.errors.lines(), summary.errors.segments()), (0, 0), "{order:?}");
         assert_eq!(summary.found, if order == Order::OldestFirst { 199 } else { 200 });
         std::fs::write(&damaged, whole).unwrap();
     }
 }
 
 #[test]
-fn entries_of_security_are_read_from_the_trail() {
+fn security_entries_are_read_from_the_trail() {
     let mut trail = Trail::new();
     let lines = [0, 1, 2, 3].map(|seq| line(seq, "mya", 1));
     let level = |line: &String, level: &str| line.replace("AUDIT", level);
@@ -180,14 +181,14 @@ fn entries_of_security_are_read_from_the_trail() {
     trail.activate(&lines, "");
     std::fs::write(trail.path().join("security.jsonl"), "").unwrap();
     assert_eq!(found(&trail.search().source(Source::Security)), lines[1..3]);
-    let nowhere = Search::new(trail.path().join("none"));
+    let missing = Search::new(trail.path().join("none"));
     for source in [Source::Audit, Source::Security] {
-        assert!(nowhere.clone().source(source).each(|_| ControlFlow::Continue(())).unwrap_err().is_missing());
+        assert!(missing.clone().source(source).each(|_| ControlFlow::Continue(())).unwrap_err().is_missing());
     }
 }
 
 #[test]
-fn spans_of_time_are_kept_whatever_writes_the_line() {
+fn time_ranges_apply_to_lines_of_any_format() {
     let mut trail = Trail::new();
     let at = |seq, time: &str| line(seq, "aung", 1).replace("2026-11-24T15:24:54.123456Z", time);
     let lines = [
@@ -196,7 +197,7 @@ fn spans_of_time_are_kept_whatever_writes_the_line() {
         at(2, "2026-11-24T16:30:00.000000+06:30"),
         at(3, "yesterday"),
         format!("{{\"seq\":4,\"erased\":\"{}\"}}", "0".repeat(64)),
-        r#"{"timestamp": "2026-11-24T10:30:00", "description": "the origin's"}"#.to_owned(),
+        r#"{"timestamp": "2026-11-24T10:30:00", "description": "a legacy line"}"#.to_owned(),
         at(6, "2026-11-24T11:00:00.000000Z"),
     ];
     trail.activate(&lines, "");
@@ -206,11 +207,11 @@ fn spans_of_time_are_kept_whatever_writes_the_line() {
         .until(Moment::parse("2026-11-24T11:00:00Z").unwrap());
     assert_eq!(found(&search), [0, 2, 5].map(|at: usize| lines[at].clone()));
     let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
-    assert_eq!(summary.complaints.lines(), 1, "a time that is none is told: {:?}", summary.complaints);
+    assert_eq!(summary.errors.lines(), 1, "an invalid time is an error: {:?}", summary.errors);
 }
 
 #[test]
-fn a_line_that_is_too_long_is_one_complaint() {
+fn a_line_that_is_too_long_is_one_error() {
     let mut trail = Trail::new();
     let lines = [line(0, "aung", 1), line(1, "aung", 1_200_000), line(2, "aung", 1)];
     trail.seal(&lines, true);
@@ -221,6 +222,6 @@ fn a_line_that_is_too_long_is_one_complaint() {
         seqs.sort();
         assert_eq!(seqs, [lines[0].clone(), lines[2].clone(), line(4, "aung", 1)]);
         let summary = search.each(|_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(summary.complaints.lines(), 2, "{:?}", summary.complaints);
+        assert_eq!(summary.errors.lines(), 2, "{:?}", summary.errors);
     }
 }

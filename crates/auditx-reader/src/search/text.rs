@@ -1,4 +1,5 @@
-//! Blocks of whole lines out of files: of a plain one the lines that begin in a piece of it, of a compressed one all of them.
+//! Reads blocks of whole lines: from a plain file the lines that begin in a byte range, from a compressed one
+//! all.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,40 +12,40 @@ use std::path::Path;
 use auditx_core::Frame;
 
 use super::Order;
-use super::prune::Stretch;
+use super::prune::Extent;
 use super::units::Piece;
 use crate::error::{Error, Result};
 use crate::segment::LONGEST;
 
-/// What is read on at first for the end of a piece's last line.
-const MORE: usize = 4 * 1024;
+/// The first read past a byte range, for the end of its last line.
+const TAIL_READ: usize = 4 * 1024;
 
-/// So much is decompressed at once.
+/// The number of bytes decompressed at once.
 const BLOCK: usize = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
-/// Of a compressed segment so much text is kept to be read from its end.
+/// The amount of decompressed text kept to read a compressed segment backwards.
 const WINDOW: usize = if cfg!(test) { 64 * 1024 } else { 16 * 1024 * 1024 };
 
-/// Whole lines, each with its newline, but perhaps the last of a file.
+/// Whole lines, each with its newline, except perhaps the last one of a file.
 pub(super) struct Block<'b> {
     pub(super) lines: &'b [u8],
-    /// Where they begin in the file's text.
+    /// The offset of the lines in the file's text.
     pub(super) offset: u64,
 }
 
-/// A thread's room for text.
+/// A read buffer, reused by a thread.
 #[derive(Default)]
-pub(super) struct Room {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
 }
 
-impl Room {
-    /// The lines that begin in these bytes of a file.
+impl Buffer {
+    /// Reads the lines that begin in a byte range of a file.
     pub(super) fn read(&mut self, piece: &Piece, bytes: &Range<u64>) -> Result<Block<'_>> {
         self.fill(piece, bytes).map_err(|error| failed(piece, bytes.start, error))
     }
 
-    /// A block of a file; an error if the file is shorter.
+    /// Reads an extent of a file. The block is shorter if the file is.
     pub(super) fn read_block(&mut self, piece: &Piece, begin: u64, end: u64) -> Result<Block<'_>> {
         let len = usize::try_from(end - begin).unwrap_or(usize::MAX);
         let read = self.read_at(&piece.file, begin, 0, len).map_err(|error| failed(piece, begin, error))?;
@@ -52,19 +53,19 @@ impl Room {
     }
 
     fn fill(&mut self, piece: &Piece, bytes: &Range<u64>) -> io::Result<Block<'_>> {
-        // One byte more in front tells whether the first line begins here.
+        // The byte before the range tells whether a line begins at its first byte.
         let begin = bytes.start.saturating_sub(1);
         let mut len = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX);
         len = self.read_at(&piece.file, begin, 0, len)?;
         let mut searched = len.saturating_sub(1);
-        let mut more = MORE;
+        let mut more = TAIL_READ;
         let end = loop {
             if let Some(newline) = memchr::memchr(b'\n', &self.bytes[searched..len]) {
                 break searched + newline + 1;
             }
             searched = len;
             let left = usize::try_from(piece.len.saturating_sub(begin + len as u64)).unwrap_or(usize::MAX);
-            // A line that long can be no entry: its beginning says so.
+            // A line this long is not an entry; its beginning is enough to report it.
             if left == 0 || begin + len as u64 > bytes.end + LONGEST as u64 {
                 break len;
             }
@@ -78,15 +79,15 @@ impl Room {
         let first = if bytes.start == 0 {
             0
         } else {
-            let own = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX).min(end);
-            memchr::memchr(b'\n', &self.bytes[..own]).map_or(end, |newline| newline + 1)
+            let within = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX).min(end);
+            memchr::memchr(b'\n', &self.bytes[..within]).map_or(end, |newline| newline + 1)
         };
-        // A newline that is the piece's last byte ends the lines of this piece; the next begins behind it.
+        // After a newline at the last byte of the range, the next line belongs to the next range.
         let first = if begin + first as u64 >= bytes.end { end } else { first };
         Ok(Block { lines: &self.bytes[first..end], offset: begin + first as u64 })
     }
 
-    /// Reads up to `len` bytes to the place `at`.
+    /// Reads up to `len` bytes into the buffer at `at`.
     fn read_at(&mut self, file: &File, offset: u64, at: usize, len: usize) -> io::Result<usize> {
         if self.bytes.len() < at + len {
             self.bytes.resize(at + len, 0);
@@ -108,21 +109,21 @@ fn failed(piece: &Piece, offset: u64, error: io::Error) -> Error {
     Error::storage("cannot read the segment", &piece.path, error).at_byte(offset)
 }
 
-/// Told of each block, and which of the index it is.
-pub(super) type Visit<'v> = dyn FnMut(&Block<'_>, Option<&Stretch>) -> ControlFlow<()> + 'v;
+/// Called with each block, and its extent if there is an index.
+pub(super) type Visit<'v> = dyn FnMut(&Block<'_>, Option<&Extent>) -> ControlFlow<()> + 'v;
 
-/// The blocks of a compressed segment, one after the other in the order wanted, until `visit` breaks off: those of its index if
-/// it has one.
+/// Visits the blocks of a compressed segment in the given order until `visit` breaks. With an index, the
+/// blocks are those of the index.
 ///
-/// From its end it is decompressed once for every 16 MiB of its text, so that memory stays flat.
+/// Backwards, the segment is decompressed once for every 16 MiB of its text, so that memory stays bounded.
 ///
 /// # Errors
-/// `is_corrupt` if it cannot be decompressed, after what could be.
+/// `is_corrupt` if the segment is damaged; the blocks before the damage are visited.
 pub(super) fn decompress(
     path: &Path,
     file: &File,
     order: Order,
-    blocks: Option<&[Stretch]>,
+    blocks: Option<&[Extent]>,
     visit: &mut Visit<'_>,
 ) -> Result<()> {
     let pass = |most: usize, visit: &mut dyn FnMut(usize, &Block<'_>) -> ControlFlow<()>| -> Result<()> {
@@ -142,9 +143,9 @@ pub(super) fn decompress(
         }
         Ok(())
     };
-    let stretch = |number: usize| blocks.and_then(|blocks| blocks.get(number));
+    let extent = |number: usize| blocks.and_then(|blocks| blocks.get(number));
     if order == Order::OldestFirst {
-        return pass(usize::MAX, &mut |number, block| visit(block, stretch(number)));
+        return pass(usize::MAX, &mut |number, block| visit(block, extent(number)));
     }
     let mut damage = Ok(());
     let mut most = usize::MAX;
@@ -162,7 +163,7 @@ pub(super) fn decompress(
         });
         damage = damage.and(outcome);
         for (number, (offset, lines)) in kept.iter().enumerate().rev() {
-            if visit(&Block { lines, offset: *offset }, stretch(left + number)).is_break() {
+            if visit(&Block { lines, offset: *offset }, extent(left + number)).is_break() {
                 return damage;
             }
         }
@@ -171,36 +172,36 @@ pub(super) fn decompress(
     damage
 }
 
-/// Text that is decompressed from its beginning, cut into blocks.
+/// Decompressed text, cut into blocks.
 struct Stream<'f> {
-    reader: Frame<Start<'f>>,
+    reader: Frame<FromStart<'f>>,
     bytes: Vec<u8>,
     filled: usize,
-    /// How much of it was given out.
-    given: usize,
-    /// Where the next block begins.
+    /// The number of bytes returned by the last call.
+    returned: usize,
+    /// The offset of the next block.
     offset: u64,
-    /// Within a line of which the beginning was given out already.
+    /// Whether the rest of a line is being skipped whose beginning was returned.
     is_skipping: bool,
 }
 
 impl<'f> Stream<'f> {
     fn of(file: &'f File) -> io::Result<Self> {
-        let reader = Frame::new(Start { file, at: 0 })?;
-        Ok(Self { reader, bytes: vec![0; BLOCK], filled: 0, given: 0, offset: 0, is_skipping: false })
+        let reader = Frame::new(FromStart { file, at: 0 })?;
+        Ok(Self { reader, bytes: vec![0; BLOCK], filled: 0, returned: 0, offset: 0, is_skipping: false })
     }
 
-    /// The next whole lines; exactly `len` bytes if it is given and there are as many.
+    /// Returns the next whole lines, or exactly `len` bytes if `len` is given and that many remain.
     fn next(&mut self, len: Option<u64>) -> io::Result<Option<Block<'_>>> {
-        self.bytes.copy_within(self.given..self.filled, 0);
-        self.filled -= self.given;
-        self.offset += self.given as u64;
-        self.given = 0;
+        self.bytes.copy_within(self.returned..self.filled, 0);
+        self.filled -= self.returned;
+        self.offset += self.returned as u64;
+        self.returned = 0;
         let len = len.and_then(|len| usize::try_from(len).ok());
         let mut has_ended = false;
         loop {
             if let Some(len) = len.filter(|len| *len <= self.filled) {
-                self.given = len;
+                self.returned = len;
                 return Ok(Some(Block { lines: &self.bytes[..len], offset: self.offset }));
             }
             if self.is_skipping {
@@ -218,13 +219,13 @@ impl<'f> Stream<'f> {
             }
             if is_full || has_ended {
                 if let Some(newline) = memchr::memrchr(b'\n', &self.bytes[..self.filled]) {
-                    self.given = newline + 1;
+                    self.returned = newline + 1;
                 } else if has_ended || self.filled > LONGEST {
                     self.is_skipping = !has_ended;
-                    self.given = self.filled;
+                    self.returned = self.filled;
                 }
-                if self.given > 0 {
-                    return Ok(Some(Block { lines: &self.bytes[..self.given], offset: self.offset }));
+                if self.returned > 0 {
+                    return Ok(Some(Block { lines: &self.bytes[..self.returned], offset: self.offset }));
                 }
                 if has_ended {
                     return Ok(None);
@@ -241,13 +242,13 @@ impl<'f> Stream<'f> {
     }
 }
 
-/// A file from its beginning, whatever others read of it.
-struct Start<'f> {
+/// Reads a file from its beginning, independent of its shared cursor.
+struct FromStart<'f> {
     file: &'f File,
     at: u64,
 }
 
-impl Read for Start<'_> {
+impl Read for FromStart<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(bytes, self.at)?;
         self.at += read as u64;

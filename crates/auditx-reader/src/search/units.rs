@@ -1,4 +1,4 @@
-//! A trail cut into pieces that can be read side by side, in the order in which their entries are wanted.
+//! Cuts a trail into units that threads read in parallel, in search order.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use auditx_core::{SealedSegment, parse_seq};
 
-use super::prune::{Bounds, Stretch, blocks};
-use super::waiting::Waiting;
+use super::pending::Pending;
+use super::prune::{Bounds, Extent, blocks};
 use super::{Cursor, Order};
 use crate::error::{Error, Result};
 use crate::file;
@@ -18,26 +18,26 @@ use crate::head::Head;
 use crate::listing::Listing;
 use crate::segment::compressed_name;
 
-/// So much of a plain file one thread takes at a time.
+/// The size of a piece of a plain file.
 const PIECE: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
-/// So much of it is read at once: it stays in a processor's own cache while it is searched.
-const STRETCH: u64 = if cfg!(test) { 1024 } else { 128 * 1024 };
+/// The number of bytes read at once: they stay in a core's cache while they are searched.
+const CHUNK: u64 = if cfg!(test) { 1024 } else { 128 * 1024 };
 
-/// More than `{"seq":N,` with the largest N.
+/// More bytes than `{"seq":N,` with the largest N.
 const HEAD: usize = 64;
 
-/// What one thread reads at a time.
+/// What a thread reads at a time.
 pub(super) enum Unit {
-    /// Part of a plain file.
+    /// A part of a plain file.
     Piece(Piece),
-    /// A compressed segment, and its blocks if it has an index.
-    Compressed { path: Arc<Path>, file: File, blocks: Option<Vec<Stretch>> },
-    /// Lines that the index says are not wanted, by their numbers.
+    /// A compressed segment, and its extents if it has an index.
+    Compressed { path: Arc<Path>, file: File, blocks: Option<Vec<Extent>> },
+    /// The seqs of lines that the index rules out.
     Skipped(Range<u64>),
-    /// Lines that are in no file yet.
-    Waiting { path: Arc<Path>, text: Vec<u8> },
-    /// A segment that cannot be opened.
+    /// Pending entries, which are in the journal only.
+    Pending { path: Arc<Path>, text: Vec<u8> },
+    /// A segment that could not be opened.
     Broken(Error),
 }
 
@@ -45,26 +45,26 @@ pub(super) enum Unit {
 pub(super) struct Piece {
     pub(super) path: Arc<Path>,
     pub(super) file: Arc<File>,
-    /// How long the file was when the search began: what came later is not read.
+    /// The file's length when the search began. Later lines are not read.
     pub(super) len: u64,
-    /// Whether bytes behind the last newline may still become a line.
-    pub(super) grows: bool,
-    /// Whether it is of the Python package, whose lines are in no tree.
+    /// Whether bytes after the last newline may still become a line.
+    pub(super) is_growing: bool,
+    /// Whether its lines are legacy lines, which the tree does not contain.
     pub(super) is_legacy: bool,
     pub(super) parts: Parts,
 }
 
-/// What of a plain file is read.
+/// What to read of a plain file.
 #[derive(Debug, Clone)]
 pub(super) enum Parts {
-    /// The lines that begin in these bytes.
+    /// The lines that begin in this byte range.
     Bytes(Range<u64>),
-    /// Blocks of the index.
-    Blocks(Vec<Stretch>),
+    /// Extents of the index.
+    Blocks(Vec<Extent>),
 }
 
 impl Parts {
-    /// Its bytes in the file.
+    /// The number of bytes to read.
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.end - bytes.start,
@@ -73,21 +73,21 @@ impl Parts {
     }
 }
 
-/// The parts of `begin..end` that are read at once, in order.
-pub(super) fn stretches(bytes: Range<u64>, order: Order) -> impl Iterator<Item = Range<u64>> {
-    let count = (bytes.end - bytes.start).div_ceil(STRETCH);
+/// Splits a byte range into chunks that are read at once, in order.
+pub(super) fn chunks(bytes: Range<u64>, order: Order) -> impl Iterator<Item = Range<u64>> {
+    let count = (bytes.end - bytes.start).div_ceil(CHUNK);
     (0..count).map(move |number| {
         let number = if order == Order::OldestFirst { number } else { count - 1 - number };
-        let begin = bytes.start + number * STRETCH;
-        begin..(begin + STRETCH).min(bytes.end)
+        let begin = bytes.start + number * CHUNK;
+        begin..(begin + CHUNK).min(bytes.end)
     })
 }
 
-/// Hands out units in order. Files are opened one after the other, as they are reached.
+/// Yields units in search order. Opens each file only when it is reached.
 pub(super) struct Units<'b> {
     directory: &'b Path,
     head: &'b Head,
-    /// `None` if indexes are not asked what is wanted.
+    /// `None` if indexes are not used.
     bounds: Option<&'b Bounds>,
     order: Order,
     files: VecDeque<Part>,
@@ -96,12 +96,12 @@ pub(super) struct Units<'b> {
     has_strays: bool,
 }
 
-/// A file still to be opened, or held open already.
+/// A file that is open or still to be opened.
 enum Part {
     Legacy(PathBuf),
     Sealed(SealedSegment),
     Open { path: Arc<Path>, file: File },
-    Waiting { path: Arc<Path>, text: Vec<u8> },
+    Pending { path: Arc<Path>, text: Vec<u8> },
     Broken(Error),
 }
 
@@ -118,26 +118,26 @@ impl<'b> Units<'b> {
         Ok(Self { directory, head, bounds, order, files, open: VecDeque::new(), has_strays })
     }
 
-    /// Whether there are segments whose names claim lines of the active one.
+    /// Whether there are sealed segments whose names claim lines of the active one.
     pub(super) fn has_strays(&self) -> bool {
         self.has_strays
     }
 
-    /// Whether the lines of this directory have numbers, as far as names and the first line of the active segment tell.
+    /// Whether lines have sequence numbers, judged by file names and the first line of the active segment.
     pub(super) fn are_numbered(&self) -> bool {
         self.files.iter().any(|part| match part {
             Part::Sealed(_) => true,
             Part::Open { file, .. } => first_number(file).is_some(),
-            Part::Legacy(_) | Part::Waiting { .. } | Part::Broken(_) => false,
+            Part::Legacy(_) | Part::Pending { .. } | Part::Broken(_) => false,
         })
     }
 
-    /// Bytes of all files, as they lie on the disk.
+    /// The total size of all files on disk.
     pub(super) fn bytes(&self) -> u64 {
         self.files.iter().map(Part::len).sum()
     }
 
-    /// Leaves out the segments that lie wholly on the side of a cursor that was searched before.
+    /// Drops the segments that an earlier search, which ended at the cursor, has covered completely.
     pub(super) fn skip_to(&mut self, cursor: &Cursor) {
         let Cursor::Seq(seq) = cursor else { return };
         let begins_by = |part: &Part| matches!(part, Part::Sealed(sealed) if sealed.first_seq <= *seq);
@@ -148,15 +148,15 @@ impl<'b> Units<'b> {
                 self.files.retain(|part| match part {
                     Part::Sealed(sealed) => sealed.first_seq <= *seq,
                     Part::Open { file, .. } => first_number(file).is_none_or(|first| first <= *seq),
-                    Part::Legacy(_) | Part::Waiting { .. } | Part::Broken(_) => true,
+                    Part::Legacy(_) | Part::Pending { .. } | Part::Broken(_) => true,
                 });
             }
         }
     }
 
-    /// What follows the last line.
-    pub(super) fn add(&mut self, waiting: Waiting) {
-        self.files.push_back(Part::Waiting { path: waiting.path, text: waiting.text });
+    /// Adds the pending entries after the last line.
+    pub(super) fn add(&mut self, pending: Pending) {
+        self.files.push_back(Part::Pending { path: pending.path, text: pending.text });
     }
 
     pub(super) fn next(&mut self) -> Option<Unit> {
@@ -174,10 +174,10 @@ impl<'b> Units<'b> {
             }?;
             let cut = match part {
                 Part::Broken(error) => Err(error),
-                Part::Waiting { path, text } => Ok(vec![Unit::Waiting { path, text }]),
+                Part::Pending { path, text } => Ok(vec![Unit::Pending { path, text }]),
                 Part::Open { path, file } => cut(&path, file, Kind::Active),
                 Part::Legacy(path) => file::open(&path).and_then(|file| {
-                    // It may have been rotated away since it was listed.
+                    // `None` if it was rotated away after it was listed.
                     file.map_or(Ok(Vec::new()), |file| cut(&path, file, Kind::Legacy))
                 }),
                 Part::Sealed(sealed) => self.cut_sealed(&sealed),
@@ -186,7 +186,7 @@ impl<'b> Units<'b> {
         }
     }
 
-    /// The units of a sealed segment; none if it was retired since it was listed.
+    /// Returns the units of a sealed segment, none if it was retired after it was listed.
     fn cut_sealed(&self, sealed: &SealedSegment) -> Result<Vec<Unit>> {
         let mut sealed = sealed.clone();
         if !sealed.compressed {
@@ -194,13 +194,13 @@ impl<'b> Units<'b> {
                 let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
                 return cut(&sealed.path, file, Kind::Sealed(blocks));
             }
-            // It may have been compressed since it was listed.
+            // It may have been compressed after it was listed.
             (sealed.path, sealed.compressed) = (compressed_name(&sealed.path), true);
         }
         let Some(file) = file::open(&sealed.path)? else { return Ok(Vec::new()) };
         let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
         Ok(match &blocks {
-            Some(blocks) if blocks.iter().all(|block| !block.is_wanted) => {
+            Some(blocks) if blocks.iter().all(|block| !block.may_match) => {
                 skipped(blocks).into_iter().collect()
             }
             _ => vec![Unit::Compressed { path: sealed.path.as_path().into(), file, blocks }],
@@ -208,29 +208,30 @@ impl<'b> Units<'b> {
     }
 }
 
-/// What a plain file is.
+/// The kind of a plain file.
 enum Kind {
     Legacy,
-    /// A sealed segment, and its blocks if it has an index.
-    Sealed(Option<Vec<Stretch>>),
+    /// A sealed segment, and its extents if it has an index.
+    Sealed(Option<Vec<Extent>>),
     Active,
 }
 
-/// The units of a plain file.
+/// Cuts a plain file into units.
 fn cut(path: &Path, file: File, kind: Kind) -> Result<Vec<Unit>> {
     let metadata =
         file.metadata().map_err(|error| Error::storage("cannot examine the segment", path, error))?;
     let (path, file, len): (Arc<Path>, _, _) = (path.into(), Arc::new(file), metadata.len());
-    let (grows, is_legacy) = (matches!(kind, Kind::Active), matches!(kind, Kind::Legacy));
-    let piece =
-        |parts| Unit::Piece(Piece { path: path.clone(), file: file.clone(), len, grows, is_legacy, parts });
+    let (is_growing, is_legacy) = (matches!(kind, Kind::Active), matches!(kind, Kind::Legacy));
+    let piece = |parts| {
+        Unit::Piece(Piece { path: path.clone(), file: file.clone(), len, is_growing, is_legacy, parts })
+    };
     let Kind::Sealed(Some(blocks)) = kind else {
         let begins = (0..len.div_ceil(PIECE)).map(|number| number * PIECE);
         return Ok(begins.map(|begin| piece(Parts::Bytes(begin..(begin + PIECE).min(len)))).collect());
     };
     let mut units = Vec::new();
-    for run in blocks.chunk_by(|one, next| one.is_wanted == next.is_wanted) {
-        if run[0].is_wanted {
+    for run in blocks.chunk_by(|one, next| one.may_match == next.may_match) {
+        if run[0].may_match {
             units.extend(pieces(run).map(|blocks| piece(Parts::Blocks(blocks))));
         } else {
             units.extend(skipped(run));
@@ -239,21 +240,21 @@ fn cut(path: &Path, file: File, kind: Kind) -> Result<Vec<Unit>> {
     Ok(units)
 }
 
-/// Blocks that one thread takes at a time.
-fn pieces(blocks: &[Stretch]) -> impl Iterator<Item = Vec<Stretch>> {
+/// Groups extents into pieces.
+fn pieces(blocks: &[Extent]) -> impl Iterator<Item = Vec<Extent>> {
     let begin = blocks.first().map_or(0, |block| block.begin);
     blocks
         .chunk_by(move |one, next| (one.begin - begin) / PIECE == (next.begin - begin) / PIECE)
         .map(<[_]>::to_vec)
 }
 
-/// The numbers of the lines of blocks that follow each other.
-fn skipped(blocks: &[Stretch]) -> Option<Unit> {
+/// The unit for consecutive extents that the index rules out.
+fn skipped(blocks: &[Extent]) -> Option<Unit> {
     let (first, last) = (blocks.first()?, blocks.last()?);
     Some(Unit::Skipped(first.seqs.start..last.seqs.end))
 }
 
-/// The number of the first line of a plain file.
+/// The seq of the first line of a plain file.
 fn first_number(file: &File) -> Option<u64> {
     let mut head = [0; HEAD];
     let len = file.read_at(&mut head, 0).ok()?;
@@ -266,7 +267,7 @@ impl Part {
             Self::Legacy(path) => path.metadata(),
             Self::Sealed(sealed) => sealed.path.metadata(),
             Self::Open { file, .. } => file.metadata(),
-            Self::Broken(_) | Self::Waiting { .. } => return 0,
+            Self::Broken(_) | Self::Pending { .. } => return 0,
         };
         metadata.map_or(0, |metadata| metadata.len())
     }

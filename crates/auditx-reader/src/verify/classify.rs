@@ -1,15 +1,15 @@
-//! What happened to the first line that is not the one that must stand at its place.
+//! Classifies the first line that is not the expected one.
 //!
-//! Comes in: that line and those around it. Goes out: a [`Fault`]. A line that was deleted or put in, and all numbers after
-//! it written anew, is told by the renumber test: with the number it once had, a line has the hash that was signed.
+//! Works on that line and its neighbours, and returns a [`Fault`]. A line that was deleted or inserted with
+//! all later lines renumbered is detected by the renumber test: with its original number, a line has the
+//! signed hash.
 
-use auditx_core::{Hash, erased_hash, leaf_hash, parse_seq};
+use auditx_core::{Hash, MAX_LINE, erased_hash, leaf_hash, parse_seq};
 
 use super::fault::{Fault, FaultKind};
 use super::localise::{AHEAD, Localiser};
-use auditx_core::MAX_LINE;
 
-/// A line as it was found.
+/// A line as found in a segment.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) line: Vec<u8>,
@@ -17,12 +17,12 @@ pub(super) struct Seen {
     pub(super) segment: usize,
     pub(super) name: String,
     pub(super) offset: u64,
-    /// The number that its segment's name says, where it is the first line of it.
+    /// The number in its segment's name, if it is the segment's first line.
     pub(super) named: Option<u64>,
     pub(super) is_first: bool,
-    /// Whether it has its newline.
+    /// Whether it ends with a newline.
     pub(super) is_whole: bool,
-    /// Whether it is what stands after the last newline of the segment that grows.
+    /// Whether it is the text after the last newline of the active segment.
     pub(super) is_torn: bool,
 }
 
@@ -36,10 +36,10 @@ impl Seen {
     }
 }
 
-/// One line that is wrong, and what is around it.
+/// A wrong line and its neighbours.
 pub(super) struct Classifier<'a> {
     pub(super) localiser: &'a Localiser<'a>,
-    /// The number of the line that must stand here.
+    /// The number of the expected line.
     pub(super) at: u64,
     pub(super) seen: &'a Seen,
     pub(super) previous: Option<&'a Seen>,
@@ -54,16 +54,14 @@ impl Classifier<'_> {
             return fault;
         }
         if seen.line.is_empty() && seen.is_whole {
-            return self.here(FaultKind::Inserted, format!("an empty line stands where line {at} must"));
+            return self.here(FaultKind::Inserted, format!("an empty line was inserted before line {at}"));
         }
         if !seen.is_whole || seen.line.len() >= MAX_LINE {
-            return self.here(FaultKind::Altered, format!("line {at} does not end where it must"));
+            return self.here(FaultKind::Altered, format!("the end of line {at} was altered"));
         }
         if seen.is_stub() && seen.number == Some(at) && self.is_well_named() {
-            return self.here(
-                FaultKind::BadErasure,
-                format!("the stub in the place of line {at} is not of that line"),
-            );
+            return self
+                .here(FaultKind::BadErasure, format!("the stub of line {at} does not have the signed hash"));
         }
         if seen.is_first && self.is_misplaced() {
             return self.of_segment();
@@ -71,7 +69,8 @@ impl Classifier<'_> {
         if seen.number == Some(at) { self.renumbered() } else { self.misnumbered() }
     }
 
-    /// What shows only now: two lines that became one, one that became two, a stub beside its line.
+    /// Faults of the previous line that only this line shows: two lines joined, one line split, a stub next
+    /// to its line.
     fn of_the_line_before(&self) -> Option<Fault> {
         let previous = self.previous?;
         let before = self.at.checked_sub(1)?;
@@ -81,18 +80,18 @@ impl Classifier<'_> {
         if self.seen.number == Some(before) && (previous.is_stub() || self.seen.is_stub()) {
             return there(
                 FaultKind::BadErasure,
-                format!("line {before} stands beside the stub that says it was erased"),
+                format!("line {before} is present next to the stub of its erasure"),
             );
         }
-        // Held against what was signed already.
+        // The previous line matched its signed hash.
         if self.localiser.known(before).is_some() {
             return None;
         }
         if self.seen.number != Some(self.at) && previous.follows_with(self.at) {
-            return there(FaultKind::Altered, format!("line {before} does not end where it must"));
+            return there(FaultKind::Altered, format!("the end of line {before} was altered"));
         }
         if self.seen.number.is_none() && !self.seen.line.is_empty() && !previous.line.ends_with(b"}") {
-            return there(FaultKind::Altered, format!("line {before} ends where it must not"));
+            return there(FaultKind::Altered, format!("line {before} was split in two"));
         }
         None
     }
@@ -105,7 +104,7 @@ impl Classifier<'_> {
         self.ahead.first()?.number
     }
 
-    /// Whether it is the segment rather than its first line that does not belong here.
+    /// Whether the whole segment rather than its first line is out of place.
     fn is_misplaced(&self) -> bool {
         let is_a_neighbour = [self.at, self.at.saturating_add(1)].map(Some).contains(&self.following());
         !self.is_well_named()
@@ -119,17 +118,17 @@ impl Classifier<'_> {
         let elsewhere = (0..files.len()).find(|file| *file != seen.segment && begins_here(*file));
         let is_old = seen.number.is_some_and(|number| number < at);
         if is_old && begins_here(seen.segment + 1) {
-            let message = format!("a copy of earlier lines stands where line {at} must");
+            let message = format!("a copy of earlier lines was inserted before line {at}");
             return self.here(FaultKind::Inserted, message);
         }
         if elsewhere.is_some() || seen.number == Some(at) {
-            let message = format!("the segment that begins with line {at} has another one's name");
+            let message = format!("the segment that begins with line {at} has the name of another segment");
             return self.here(FaultKind::Reordered, message);
         }
         self.missing()
     }
 
-    /// The number is right, and the hash is not.
+    /// The fault of a line with the expected number and another hash.
     fn renumbered(&self) -> Fault {
         let Self { at, seen, .. } = *self;
         let is_from = |line: &Seen, seq: u64| self.is_signed_as(line, seq);
@@ -139,17 +138,17 @@ impl Classifier<'_> {
         match (came_after, goes_here) {
             (Some(_), Some(_)) => self.here(
                 FaultKind::Reordered,
-                format!("line {at} stands after a later one, with another number"),
+                format!("line {at} was moved behind a later line and renumbered"),
             ),
             (Some(_), None) => self.missing(),
             (None, Some(_)) => {
-                self.here(FaultKind::Inserted, format!("a line was put in where line {at} must stand"))
+                self.here(FaultKind::Inserted, format!("a line was inserted before line {at}"))
             }
             (None, None) => self.altered(),
         }
     }
 
-    /// Another number, or none.
+    /// The fault of a line with another number, or with none.
     fn misnumbered(&self) -> Fault {
         let Self { at, seen, .. } = *self;
         let following = self.following();
@@ -167,28 +166,27 @@ impl Classifier<'_> {
         match (number < at, following == Some(at)) {
             (true, true) => self.inserted(),
             (true, false) if is_authentic => self.inserted(),
-            (false, true) => self.here(
-                FaultKind::Reordered,
-                format!("line {number} stands where line {at} must, and that after it"),
-            ),
+            (false, true) => {
+                self.here(FaultKind::Reordered, format!("line {number} was found before line {at}"))
+            }
             (false, false) if is_authentic => self.missing(),
             _ => self.altered(),
         }
     }
 
-    /// Whether the line has the hash that was signed of line `seq`, once it has that number.
+    /// Whether the line, renumbered to `seq`, has the signed hash of line `seq`.
     fn is_signed_as(&self, line: &Seen, seq: u64) -> bool {
         self.localiser.known(seq).is_some_and(|known| hash_as(&line.line, seq) == Some(known))
     }
 
     fn altered(&self) -> Fault {
-        self.here(FaultKind::Altered, format!("line {} is not what was signed", self.at))
+        self.here(FaultKind::Altered, format!("line {} differs from what was signed", self.at))
     }
 
     fn inserted(&self) -> Fault {
         let message = match self.seen.number {
-            Some(number) => format!("line {number} stands once more where line {} must", self.at),
-            None => format!("something else stands where line {} must", self.at),
+            Some(number) => format!("a second line {number} was inserted before line {}", self.at),
+            None => format!("something that is not a line of the trail was inserted before line {}", self.at),
         };
         self.here(FaultKind::Inserted, message)
     }

@@ -1,8 +1,8 @@
-//! The tree's hashes, without a copy of what is hashed: a line whose prefix stands in memory just before it, a node on the
-//! stack.
+//! Hashes leaves and nodes of the tree without copying the input: a leaf's prefix byte lies in memory just
+//! before the line, and a node's two blocks are on the stack.
 //!
-//! Comes in: bytes. Goes out: the very hashes of [`auditx_core::leaf_hash`] and [`auditx_core::node_hash`], which the tests
-//! compare with.
+//! The hashes are those of [`auditx_core::leaf_hash`] and [`auditx_core::node_hash`], which the tests compare
+//! with.
 
 use auditx_core::Hash;
 use sha2::compress256;
@@ -14,13 +14,13 @@ type Block = GenericArray<u8, U64>;
 
 const BLOCK: usize = 64;
 
-/// Where the length stands in the last block.
+/// The offset of the length in the last block.
 const LENGTH: usize = BLOCK - 8;
 
-/// What follows the message.
+/// The padding byte after the message.
 const END: u8 = 0x80;
 
-/// What a leaf's message begins with.
+/// The first byte of a leaf's message.
 pub(super) const LEAF_PREFIX: u8 = 0;
 
 const NODE_PREFIX: u8 = 1;
@@ -29,7 +29,7 @@ const NODE_PREFIX: u8 = 1;
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// SHA-256 of a message in memory: for a leaf, the prefix and the line. Whole blocks are hashed where they are.
+/// SHA-256 of a message in memory; for a leaf, the prefix and the line. Whole blocks are hashed in place.
 pub(super) fn sha256(message: &[u8]) -> Hash {
     let mut state = INITIAL;
     let (whole, rest) = message.split_at(message.len() / BLOCK * BLOCK);
@@ -37,7 +37,7 @@ pub(super) fn sha256(message: &[u8]) -> Hash {
     let mut last = [Block::default(), Block::default()];
     last[0][..rest.len()].copy_from_slice(rest);
     last[0][rest.len()] = END;
-    // The length needs eight bytes after the end mark.
+    // The length needs eight bytes after the padding byte.
     let used = if rest.len() < LENGTH { 1 } else { 2 };
     last[used - 1][LENGTH..].copy_from_slice(&bit_length(message.len()));
     compress256(&mut state, &last[..used]);
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_of_every_length_around_the_blocks_are_those_of_the_core() {
+    fn leaf_hashes_of_all_lengths_match_the_core() {
         let line: Vec<u8> = (0..=255).cycle().take(2_000).collect();
         for len in (0..400).chain([1_000, 1_983, 1_984, 2_000]) {
             let message = [&[LEAF_PREFIX], &line[..len]].concat();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_are_those_of_the_core() {
+    fn node_hashes_match_the_core() {
         let mut hash = leaf_hash(b"first");
         for number in 0_u32..200 {
             let other = leaf_hash(&number.to_le_bytes());

@@ -1,43 +1,43 @@
-//! The first thing that is not as it was signed: what kind of thing, and where.
+//! The first fault of a trail: its kind and where it is.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What kind of fault it is.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// A line is not the one that was signed.
+    /// A line differs from what was signed.
     Altered,
-    /// A line is gone.
+    /// A line is missing.
     Missing,
-    /// A line, or a whole segment, was put in between.
+    /// A line, or a whole segment, was inserted.
     Inserted,
-    /// Lines or segments do not stand where they were written.
+    /// Lines or segments are not in the order in which they were written.
     Reordered,
-    /// The trail ends before what a checkpoint names.
+    /// The trail ends before the last line that a checkpoint names.
     Truncated,
-    /// Two histories were signed, and this one is not the one that somebody knows.
+    /// A checkpoint was signed for a different history than these lines.
     Forked,
-    /// A signature of the checkpoint is not that of its key.
+    /// A signature of the checkpoint is invalid for its key.
     BadSignature,
-    /// Another key signed the checkpoint than the ones that may.
+    /// The checkpoint is signed with a key that may not sign it.
     WrongKey,
-    /// There is no checkpoint, or no signature under it.
+    /// The trail has no checkpoint, or the checkpoint has no signature.
     Unsigned,
-    /// The checkpoint cannot be read as one.
+    /// The checkpoint cannot be parsed.
     MalformedCheckpoint,
-    /// The checkpoint, the identity or the first line is of another trail.
+    /// The checkpoint, the identity or the first line belongs to another trail.
     ForeignLog,
-    /// A checkpoint recorded in the trail says what was not so.
+    /// A checkpoint recorded in the trail is false.
     FalseRecord,
-    /// A stub stands in the place of a line without a signed record of its erasure, or is not of that line.
+    /// A line was replaced by a stub without a signed record of its erasure, or by the stub of another line.
     BadErasure,
-    /// A compressed segment cannot be decompressed, or has something after its end.
+    /// A compressed segment cannot be decompressed, or has data after its end.
     Damaged,
-    /// Something else stands in the place of a file.
+    /// Something other than a regular file has the name of a file.
     NotAFile,
 }
 
@@ -45,18 +45,18 @@ pub enum FaultKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Fault {
-    /// What kind of thing.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// The first line concerned, by its number in the trail; none where no single line is.
+    /// The first line concerned; `None` if the fault is not in a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// The name of the file it stands in.
+    /// The name of the segment that holds the line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
-    /// Where in it, in bytes; in a compressed segment, of its decompressed text.
+    /// The byte offset in that segment; in a compressed segment, in its decompressed text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// What, in words.
+    /// The message to display.
     pub message: String,
 }
 
@@ -65,7 +65,7 @@ impl Fault {
         Self { kind, seq: None, segment: None, offset: None, message: message.into() }
     }
 
-    /// Whether the checkpoint itself is not to be believed, whatever the lines are.
+    /// Whether the fault is in the checkpoint itself, so that it cannot be trusted whatever the lines are.
     pub(crate) fn is_of_signature(&self) -> bool {
         matches!(
             self.kind,

@@ -1,7 +1,7 @@
-//! The segments of a trail at one moment, each of which can be opened more than once.
+//! Lists the segments of a trail at one moment; each can be opened several times.
 //!
-//! Unlike a listing for readers it keeps what should not be there: a segment whose name claims lines that the active one
-//! holds is no race with a writer, but somebody's copy.
+//! Unlike the listing for readers, it keeps segments that should not exist: a segment whose name claims lines
+//! that the active one holds cannot come from a race with a writer; it is a copy made by another program.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,24 +11,24 @@ use std::sync::Arc;
 use auditx_core::{Frame, SealedSegment, parse_seq, sealed_segments};
 
 use crate::error::{Error, Result};
-use crate::file::{self, Place};
+use crate::file::{self, FileId};
 use crate::listing::active_path;
 use crate::segment::compressed_name;
 
-/// A writer that seals without pause lets nobody list the directory between two seals.
+/// How often to list again while a writer keeps sealing.
 const ATTEMPTS: usize = 1_000;
 
 /// More than `{"seq":N,` with the largest N.
 const HEAD: usize = 64;
 
-/// One file.
+/// One segment file.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFile {
     path: PathBuf,
-    /// The first line by its name; none of the active one.
+    /// The first line according to the file name; `None` for the active segment.
     pub(super) named: Option<u64>,
     is_compressed: bool,
-    /// The active one, held open: the same file whatever its name becomes.
+    /// The active segment, held open so that it stays the same file if it is renamed.
     held: Option<Held>,
 }
 
@@ -38,15 +38,15 @@ enum Held {
     Refused(String),
 }
 
-/// What stands under a segment's name.
+/// What opening a segment found.
 #[derive(Debug)]
 pub(super) enum Opened {
-    /// So many bytes of it count.
+    /// A plain file and the length to read.
     Plain(Arc<File>, u64),
-    Packed(File),
-    /// It was retired, or moved away, since it was listed.
+    Compressed(File),
+    /// The file was retired or moved after it was listed.
     Vanished,
-    /// It is no file.
+    /// Something other than a regular file; the text says what.
     Refused(String),
 }
 
@@ -64,32 +64,32 @@ impl SegmentFile {
     }
 
     /// # Errors
-    /// `is_storage` where the file system refuses.
+    /// `is_storage` if the file cannot be opened.
     pub(super) fn open(&self) -> Result<Opened> {
         match &self.held {
             Some(Held::Refused(why)) => return Ok(Opened::Refused(why.clone())),
             Some(Held::File(file)) => return plain(file.clone(), &self.path),
             None => {}
         }
-        // A plain one may have been compressed since it was listed.
+        // A plain segment may have been compressed since it was listed.
         let (plain_path, compressed) = if self.is_compressed {
             (None, self.path.clone())
         } else {
             (Some(&self.path), compressed_name(&self.path))
         };
         if let Some(path) = plain_path
-            && let Some(file) = refusal_apart(file::open(path))?
+            && let Some(file) = separate_refusal(file::open(path))?
         {
             return file.map_or_else(|why| Ok(Opened::Refused(why)), |file| plain(Arc::new(file), path));
         }
-        Ok(match refusal_apart(file::open(&compressed))? {
-            Some(Ok(file)) => Opened::Packed(file),
+        Ok(match separate_refusal(file::open(&compressed))? {
+            Some(Ok(file)) => Opened::Compressed(file),
             Some(Err(why)) => Opened::Refused(why),
             None => Opened::Vanished,
         })
     }
 
-    /// The number of its first line; none where that cannot be read.
+    /// The number of its first line; `None` if that cannot be read.
     pub(super) fn first_seq(&self) -> Option<u64> {
         let mut head = Vec::with_capacity(HEAD);
         let read = match self.open().ok()? {
@@ -100,7 +100,7 @@ impl SegmentFile {
                 head.truncate(len);
                 len
             }
-            Opened::Packed(file) => {
+            Opened::Compressed(file) => {
                 let decoder = Frame::new(file).ok()?;
                 decoder.take(HEAD as u64).read_to_end(&mut head).ok()?
             }
@@ -110,7 +110,7 @@ impl SegmentFile {
     }
 }
 
-/// What the active file holds when this is called counts; a sealed one does not grow.
+/// The active segment counts up to its length at this moment; a sealed one does not grow.
 fn plain(file: Arc<File>, path: &Path) -> Result<Opened> {
     let metadata =
         file.metadata().map_err(|error| Error::storage("cannot examine the segment", path, error))?;
@@ -119,8 +119,8 @@ fn plain(file: Arc<File>, path: &Path) -> Result<Opened> {
 
 type Outcome = std::result::Result<File, String>;
 
-/// None where there is no such file; the words where it is no file.
-fn refusal_apart(opened: Result<Option<File>>) -> Result<Option<Outcome>> {
+/// `None` if the file does not exist; `Err` with a description if it is not a regular file.
+fn separate_refusal(opened: Result<Option<File>>) -> Result<Option<Outcome>> {
     match opened {
         Ok(file) => Ok(file.map(Ok)),
         Err(error) if error.is_refused() => Ok(Some(Err(error.why()))),
@@ -131,14 +131,14 @@ fn refusal_apart(opened: Result<Option<File>>) -> Result<Option<Outcome>> {
 /// The segments in the order of their names, the active one last.
 ///
 /// # Errors
-/// `is_missing` where there is no such directory, `is_storage` where it cannot be listed.
+/// `is_missing` if the directory does not exist, `is_storage` if it cannot be listed.
 pub(super) fn list(directory: &Path) -> Result<Vec<SegmentFile>> {
     let path = active_path(directory);
     let mut attempt = 0;
     loop {
         attempt += 1;
-        // The active one first: what was sealed before it is then there to be listed.
-        let active = refusal_apart(file::open(&path))?;
+        // The active segment is opened first, so that anything sealed before is already in the listing.
+        let active = separate_refusal(file::open(&path))?;
         let mut sealed = sealed_segments(directory).map_err(|error| match directory.try_exists() {
             Ok(false) => Error::missing("there is no such directory", directory),
             _ => Error::from_core(error),
@@ -164,13 +164,14 @@ pub(super) fn list(directory: &Path) -> Result<Vec<SegmentFile>> {
 /// Whether nothing was sealed since the active segment was opened.
 fn is_still_active(path: &Path, active: Option<&Outcome>) -> bool {
     match active {
-        Some(Ok(file)) => file.metadata().ok().map(|metadata| Place::of(&metadata)) == Place::named(path),
+        Some(Ok(file)) => file.metadata().ok().map(|metadata| FileId::of(&metadata)) == FileId::named(path),
         Some(Err(_)) => true,
-        None => Place::named(path).is_none(),
+        None => FileId::named(path).is_none(),
     }
 }
 
-/// What is named from the active one's first line on is that one under its new name, or newer.
+/// A sealed segment that starts at or after the active segment's first line is that segment under its new
+/// name, or a newer one.
 fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome>) {
     use std::os::unix::fs::FileExt;
     let Some(Ok(file)) = active else { return };

@@ -1,7 +1,8 @@
-//! What a whole trail comes to: pieces of it put together in order, on one thread.
+//! Puts the pieces of a trail together in order, on one thread.
 //!
-//! Comes in: [`Report`]s. Goes out: a [`Walked`], with the roots that were asked for and everything the trail says about
-//! itself. It judges nothing, except that lines and segments follow each other; at the first that does not it stops.
+//! The result is a [`Walked`]: the roots at the requested sizes and everything that the trail's control
+//! records say. The fold judges nothing, except that lines and segments follow each other; it stops at the
+//! first that does not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -9,8 +10,8 @@ use std::ops::RangeInclusive;
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
+use super::heartbeats::Heartbeats;
 use super::projection::{Difference, Projection};
-use super::pulse::Pulse;
 use super::record::{Claim, Record};
 use super::remark::Remark;
 use super::scan::{KnownKeys, Notice, Piece, What};
@@ -19,49 +20,50 @@ use super::timeline::Rotation;
 use super::workers::{Breakage, Report};
 use crate::error::Error;
 
-/// Lines whose hashes are kept, so that a recorded checkpoint, which speaks of a size a little earlier, is found in them.
+/// Lines whose hashes are kept. A recorded checkpoint names a slightly smaller size than its own line number,
+/// so its root is usually among them.
 const KEPT_LINES: usize = 128 * 1024;
 
-/// Where something stands.
+/// The location of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) seq: u64,
     pub(super) segment: usize,
     pub(super) offset: u64,
 }
 
-/// Where the trail could not be followed.
+/// The line at which the fold stopped.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// The line that must stand there.
-    pub(super) place: Place,
-    /// Set where the segment cannot be read.
+    /// The expected line and where it should start.
+    pub(super) location: Location,
+    /// Set if the segment cannot be read.
     pub(super) breakage: Option<Breakage>,
 }
 
 /// A checkpoint that the trail records.
 #[derive(Debug)]
 pub(super) struct Claimed {
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) size: u64,
-    /// Whether the tree had that root; none where nobody knows yet.
+    /// Whether the tree had that root; `None` if that is not known yet.
     pub(super) is_true: Option<bool>,
     root: Hash,
-    /// Which of the keys that were met so far signed it.
+    /// Bits of those keys in `signatories` that signed it.
     signers: u64,
-    /// Kept where another key may have signed it.
+    /// Kept if a key that was not known yet may have signed it.
     pub(super) note: Option<SignedCheckpoint>,
 }
 
-/// What a trail says and is.
+/// The lines of a trail and what its control records say.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// The number of the first line, once there was one.
+    /// The number of the first line; `None` before any line was read.
     pub(super) first: Option<u64>,
-    /// The number that the next line would have.
+    /// The number after the last line.
     pub(super) next: u64,
     pub(super) roots: BTreeMap<u64, Hash>,
-    /// The tree of the lines before the first one; none where it is not known.
+    /// The tree of the lines before the first one; `None` if it is not known.
     pub(super) begin: Option<CompactRange>,
     /// The tree of the lines before the last segment.
     pub(super) before_last: Option<CompactRange>,
@@ -72,15 +74,15 @@ pub(super) struct Walked {
     pub(super) genesis: Option<(String, Option<VerifierKey>)>,
     pub(super) rotations: Vec<Rotation>,
     pub(super) claims: Vec<Claimed>,
-    /// Erased lines, and their hashes.
-    pub(super) stubs: Vec<(Place, Hash)>,
-    /// The records of it: their lines, the lines erased, the hashes.
+    /// The stubs of erased lines, with their hashes.
+    pub(super) stubs: Vec<(Location, Hash)>,
+    /// Erasure records: the line of the record, the erased line, its hash.
     pub(super) erasures: Vec<(u64, u64, Hash)>,
-    /// The records of lost lines: their lines, and the lines that were lost.
+    /// Records of lost lines: the line of the record, the lines lost.
     pub(super) losses: Vec<(u64, RangeInclusive<u64>)>,
-    /// The last record of what was retired before the first line: its line, and the tree.
+    /// The last record of the lines retired before the first line: its line, and the tree.
     pub(super) retirement: Option<(u64, CompactRange)>,
-    pub(super) unreadable: Option<(Place, &'static str)>,
+    pub(super) unreadable: Option<(Location, &'static str)>,
     pub(super) cache_differs_at: Option<u64>,
     /// How `security.jsonl` differs, if it was compared.
     pub(super) projection: Option<Difference>,
@@ -90,7 +92,7 @@ pub(super) struct Walked {
 }
 
 impl Walked {
-    /// Whether a record that was signed says that this line was lost.
+    /// Whether a signed record says that this line was lost.
     pub(super) fn is_lost(&self, seq: u64, signed: u64) -> bool {
         self.losses.iter().any(|(at, range)| range.contains(&seq) && *at > *range.end() && *at < signed)
     }
@@ -103,23 +105,23 @@ impl Walked {
     }
 }
 
-/// Takes reports in order.
+/// Folds reports in order.
 pub(super) struct Fold<'a> {
     files: &'a [SegmentFile],
     keys: &'a KnownKeys,
-    /// Sizes whose roots are wanted, ascending; those that were passed are taken away.
+    /// Sizes whose roots are requested, ascending; those passed are removed.
     wanted: VecDeque<u64>,
     tree: CompactRange,
     /// The last pieces, each with the tree before it.
     kept: VecDeque<(CompactRange, Subtrees)>,
     kept_lines: usize,
-    pulse: Pulse,
+    heartbeats: Heartbeats,
     projection: Option<Projection>,
     walked: Walked,
 }
 
 impl<'a> Fold<'a> {
-    /// `begin` is the tree of retired lines, as far as anybody knows it.
+    /// `begin` is the tree of the retired lines, if it is known.
     pub(super) fn new(
         files: &'a [SegmentFile],
         keys: &'a KnownKeys,
@@ -134,20 +136,20 @@ impl<'a> Fold<'a> {
             tree: CompactRange::new(0),
             kept: VecDeque::new(),
             kept_lines: 0,
-            pulse: Pulse::default(),
+            heartbeats: Heartbeats::default(),
             projection,
             walked: Walked { begin, ..Walked::default() },
         }
     }
 
     pub(super) fn finish(self) -> Walked {
-        let Self { pulse, projection, mut walked, .. } = self;
-        walked.found = pulse.finish(walked.next);
+        let Self { heartbeats, projection, mut walked, .. } = self;
+        walked.found = heartbeats.finish(walked.next);
         walked.projection = projection.map(|projection| projection.finish(walked.next));
         walked
     }
 
-    /// Whether to go on.
+    /// Adds one report; `false` if the fold stopped.
     pub(super) fn take(&mut self, report: Report) -> bool {
         match report {
             Report::Lines(piece) => return self.piece(*piece),
@@ -158,8 +160,8 @@ impl<'a> Fold<'a> {
                 } else {
                     self.files[segment].named.unwrap_or(0)
                 };
-                let place = Place { seq, segment, offset };
-                self.walked.stop = Some(Stop { place, breakage: Some(breakage) });
+                let location = Location { seq, segment, offset };
+                self.walked.stop = Some(Stop { location, breakage: Some(breakage) });
             }
             Report::Vanished => self.walked.is_vanished = true,
             Report::Failed(error) => self.walked.error = Some(error),
@@ -211,11 +213,11 @@ impl<'a> Fold<'a> {
     }
 
     fn stop(&mut self, seq: u64, segment: usize, offset: u64) -> bool {
-        self.walked.stop = Some(Stop { place: Place { seq, segment, offset }, breakage: None });
+        self.walked.stop = Some(Stop { location: Location { seq, segment, offset }, breakage: None });
         false
     }
 
-    /// The first line of the trail.
+    /// Starts with the first line of the trail.
     fn begin(&mut self, number: u64) {
         self.walked.begin = self.walked.begin.take().filter(|tree| tree.end() == number);
         if number == 0 {
@@ -223,7 +225,7 @@ impl<'a> Fold<'a> {
         }
         self.tree = self.walked.begin.clone().unwrap_or_else(|| CompactRange::new(number));
         (self.walked.first, self.walked.next) = (Some(number), number);
-        // Sizes before it cannot be had any more.
+        // Roots of smaller sizes can no longer be computed.
         self.wanted.retain(|size| *size >= number);
     }
 
@@ -261,18 +263,18 @@ impl<'a> Fold<'a> {
         for (seq, second) in seconds {
             let mut is_opening = false;
             while let Some((at, heartbeat)) = opened.next_if(|(at, _)| at <= seq) {
-                self.pulse.open(heartbeat);
+                self.heartbeats.open(heartbeat);
                 is_opening = at == *seq;
             }
-            self.pulse.beat(*seq, *second, is_opening);
+            self.heartbeats.add(*seq, *second, is_opening);
         }
-        opened.for_each(|(_, heartbeat)| self.pulse.open(heartbeat));
+        opened.for_each(|(_, heartbeat)| self.heartbeats.open(heartbeat));
     }
 
     fn notice(&mut self, segment: usize, Notice { seq, offset, what }: Notice) {
-        let place = Place { seq, segment, offset };
+        let location = Location { seq, segment, offset };
         let record = match what {
-            What::Stub(hash) => return self.walked.stubs.push((place, hash)),
+            What::Stub(hash) => return self.walked.stubs.push((location, hash)),
             What::Record(record) => *record,
         };
         match record {
@@ -282,7 +284,7 @@ impl<'a> Fold<'a> {
             }
             Record::Key { old, new } => {
                 self.keys.add(&new);
-                self.walked.rotations.push(Rotation { seq, old, new, is_settled: false });
+                self.walked.rotations.push(Rotation { seq, old, new, is_completed: false });
             }
             Record::Erased { seq: erased, hash } => self.walked.erasures.push((seq, erased, hash)),
             Record::Lost { ranges } => {
@@ -292,17 +294,17 @@ impl<'a> Fold<'a> {
             Record::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
                 self.walked.retirement = Some((seq, frontier));
             }
-            Record::Checkpoint(claim) => self.claim(place, claim),
+            Record::Checkpoint(claim) => self.claim(location, claim),
             Record::Unreadable(what) => {
-                self.walked.unreadable.get_or_insert((place, what));
+                self.walked.unreadable.get_or_insert((location, what));
             }
             Record::Genesis { .. } | Record::Open { .. } | Record::Retired { .. } => {}
         }
     }
 
-    fn claim(&mut self, place: Place, Claim { note, signers }: Claim) {
+    fn claim(&mut self, location: Location, Claim { note, signers }: Claim) {
         if self.walked.first.is_some_and(|first| note.size() < first) {
-            // What it speaks of was retired.
+            // The lines it names were retired.
             return;
         }
         let is_true = self.had_root(note.size(), note.root());
@@ -312,11 +314,11 @@ impl<'a> Fold<'a> {
         }
         let current = self.walked.rotations.last().map(|rotation| rotation.new.clone());
         let current = current.or_else(|| self.walked.genesis.as_ref()?.1.clone());
-        // Who reads ahead may not know a key yet: the answer must not depend on that.
+        // A thread that reads ahead may not know a key yet, and the result must not depend on timing.
         let is_sure = current.is_some_and(|key| signers.contains(&key) && self.bit_of(&key) != 0)
             && self.walked.rotations.iter().all(|rotation| rotation.boundary() != note.size());
         self.walked.claims.push(Claimed {
-            place,
+            location,
             size: note.size(),
             root: *note.root(),
             is_true,
@@ -325,13 +327,13 @@ impl<'a> Fold<'a> {
         });
     }
 
-    /// Whether the tree of this size had this root; none where the lines up to there are no longer at hand.
+    /// Whether the tree of this size had this root; `None` if the hashes of those lines are no longer kept.
     fn had_root(&self, size: u64, root: &Hash) -> Option<bool> {
         let known = self.kept.iter().rfind(|(before, _)| before.end() <= size)?;
         tree_at(&known.0, &known.1, size).root().map(|had| had == *root)
     }
 
-    /// The bit of this key in [`Claimed::signers`]; none of it where there are too many keys.
+    /// The bit of this key in [`Claimed::signers`]; 0 if there are too many keys.
     fn bit_of(&mut self, key: &VerifierKey) -> u64 {
         let signatories = &mut self.walked.signatories;
         let bit = signatories.iter().position(|known| known == key).unwrap_or_else(|| {
@@ -342,7 +344,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// The tree with so many of the lines that follow.
+/// The tree at `size`, which is `before` and the first of these subtrees.
 fn tree_at(before: &CompactRange, subtrees: &Subtrees, size: u64) -> CompactRange {
     let mut tree = before.clone();
     for (level, hash) in subtrees.cover(size) {
@@ -352,8 +354,8 @@ fn tree_at(before: &CompactRange, subtrees: &Subtrees, size: u64) -> CompactRang
 }
 
 impl Walked {
-    /// Fills in what a second look at the roots tells about recorded checkpoints.
-    pub(super) fn settle_claims(&mut self) {
+    /// Checks the recorded checkpoints whose roots were not known at first, once their sizes were requested.
+    pub(super) fn check_pending_claims(&mut self) {
         for claim in self.claims.iter_mut().filter(|claim| claim.is_true.is_none()) {
             claim.is_true = self.roots.get(&claim.size).map(|root| *root == claim.root);
         }

@@ -1,7 +1,8 @@
-//! Where a trail that is not what was signed begins to differ: every line read once more, one after the other.
+//! Finds the first wrong line of a trail that differs from what was signed, by reading all lines again in
+//! order.
 //!
-//! Only a broken trail is read so; it takes as long as it takes. Where the cache of tree nodes is what was signed, each
-//! line is held against it, else the numbers alone tell.
+//! This runs on one thread, since only broken trails need it. Each line is compared with the tile cache if
+//! the cache leads to the signed root; otherwise only the sequence numbers can be checked.
 
 use std::io::Seek;
 
@@ -10,35 +11,35 @@ use auditx_core::{Hash, leaf_of};
 use super::classify::{Classifier, Seen, hash_as};
 use super::fault::{Fault, FaultKind};
 use super::files::{Opened, SegmentFile};
-use super::row::Row;
+use super::leaf_cache::LeafCache;
 use crate::error::{Error, Result};
 use crate::segment::Segment;
 use auditx_core::MAX_LINE;
 
-/// How far a line is looked for that was moved by lines put in before it.
+/// How many lines ahead to search for a line that inserted lines displaced.
 pub(super) const AHEAD: usize = 16;
 
-/// What is known about the trail.
+/// What the search needs to know about the trail.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Localiser<'a> {
     pub(super) files: &'a [SegmentFile],
-    /// The cache, where it is what was signed.
-    pub(super) row: Option<&'a Row>,
+    /// The tile cache, if it leads to the signed root.
+    pub(super) leaf_cache: Option<&'a LeafCache>,
     pub(super) signed: u64,
     /// Lines from here on cannot be read.
     pub(super) until: Option<u64>,
 }
 
 impl Localiser<'_> {
-    /// The hash that was signed of this line, where anybody knows it.
+    /// The signed hash of this line; `None` if it is not known.
     pub(super) fn known(&self, seq: u64) -> Option<Hash> {
-        self.row.filter(|_| seq < self.signed)?.hash(seq)
+        self.leaf_cache.filter(|_| seq < self.signed)?.hash(seq)
     }
 
-    /// The first line that is not the one that must stand there; none where all are, as far as can be told.
+    /// Returns the first line that is not the expected one; `None` if no wrong line can be found.
     ///
     /// # Errors
-    /// `is_storage` where a file cannot be read.
+    /// `is_storage` if a file cannot be read.
     pub(super) fn first_fault(&self) -> Result<Option<Fault>> {
         let mut expected = self.beginning()?;
         let mut stream = Stream::new(self.files);
@@ -75,7 +76,7 @@ impl Localiser<'_> {
             return Ok(None);
         }
         let message =
-            format!("the trail ends before line {end}, and its checkpoint names {} lines", self.signed);
+            format!("the trail ends before line {end}, but its checkpoint names {} lines", self.signed);
         let fault = Fault::new(FaultKind::Truncated, message).at(end);
         Ok(Some(match stream.end() {
             Some((segment, offset)) => fault.within(segment, offset),
@@ -83,7 +84,7 @@ impl Localiser<'_> {
         }))
     }
 
-    /// The number of the line that the trail must begin with.
+    /// The number of the first line that the trail must have.
     fn beginning(&self) -> Result<u64> {
         let mut stream = Stream::new(self.files);
         let Some(first) = stream.next()? else { return Ok(0) };
@@ -94,7 +95,7 @@ impl Localiser<'_> {
             return Ok(named.min(number));
         }
         let second = stream.next()?.filter(|second| second.line != first.line);
-        // Of a number that was altered the next line tells more.
+        // If the number was altered, the next line shows what it was.
         let before = second.and_then(|second| second.number).map(|following| following.saturating_sub(1));
         let was = |seq: u64| self.known(seq).is_some_and(|known| hash_as(&first.line, seq) == Some(known));
         Ok(match before {
@@ -104,7 +105,7 @@ impl Localiser<'_> {
     }
 
     fn is_right(&self, seen: &Seen, at: u64) -> bool {
-        // The largest number has none after it, and is never right.
+        // The largest number has no successor, so no writer uses it.
         seen.is_whole
             && at < u64::MAX
             && seen.number == Some(at)
@@ -136,7 +137,7 @@ impl<'a> Stream<'a> {
             let is_first = segment.offset() == 0;
             let (line, is_whole) = match segment.next_line() {
                 Ok(Some(line)) => (line, true),
-                Ok(None) => match segment.rest() {
+                Ok(None) => match segment.take_unfinished_line() {
                     Some(line) => (line, false),
                     None if self.next == self.files.len() => return Ok(None),
                     None => {
@@ -144,7 +145,7 @@ impl<'a> Stream<'a> {
                         continue;
                     }
                 },
-                // What it is was said by whoever read it first.
+                // The first pass reported the damage.
                 Err(error) if error.is_corrupt() => return Ok(None),
                 Err(error) => return Err(error),
             };
@@ -171,14 +172,14 @@ impl<'a> Stream<'a> {
                 opened.rewind().map_err(failed)?;
                 Some(Segment::plain(file.path(), opened))
             }
-            Opened::Packed(opened) => Some(Segment::compressed(file.path(), opened)?),
+            Opened::Compressed(opened) => Some(Segment::compressed(file.path(), opened)?),
             Opened::Vanished | Opened::Refused(_) => None,
         };
         self.next += 1;
         Ok(self.open.is_some())
     }
 
-    /// Where the last line ended.
+    /// The segment and offset where the last line ended.
     fn end(&self) -> Option<(String, u64)> {
         let segment = self.open.as_ref()?;
         Some((self.files[self.next - 1].name(), segment.offset() - segment.unfinished()))

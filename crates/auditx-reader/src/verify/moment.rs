@@ -1,6 +1,6 @@
-//! Times of lines as whole seconds: `2026-11-24T15:24:54.123456Z` at its fixed places.
+//! Reads the times of lines, `2026-11-24T15:24:54.123456Z` at a fixed offset, as whole seconds.
 //!
-//! Consecutive lines mostly share their second: it is compared as bytes before anything is counted.
+//! Consecutive lines mostly share their second, so the bytes are compared before anything is parsed.
 
 use auditx_core::Moment;
 
@@ -16,7 +16,8 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Seconds since 1970, where they are other ones than those of the line before. None for what is no time.
+    /// Seconds since 1970 if they differ from the previous line's; `None` if they do not, or if the text is
+    /// not a time.
     #[inline]
     pub(super) fn changed(&mut self, timestamp: &[u8; TIMESTAMP]) -> Option<u64> {
         let second: &[u8; SECOND] = timestamp.first_chunk()?;
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_those_of_the_calendar_and_are_told_when_they_change() {
+    fn changed_seconds_are_unix_times() {
         let mut moments = Moments::default();
         let mut at = |text: &str| moments.changed(text.as_bytes().try_into().unwrap());
         assert_eq!(at("1970-01-01T00:00:00.000000Z"), Some(0));

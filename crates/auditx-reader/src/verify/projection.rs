@@ -1,7 +1,8 @@
-//! `security.jsonl`, compared with the trail that it repeats: the lines whose level is SECURITY or CRITICAL, byte for byte.
+//! Compares `security.jsonl` with the trail. The file repeats, byte for byte, the lines of level SECURITY or
+//! CRITICAL.
 //!
-//! Another program may archive the file, so it may begin with any of them. From there on it must have all of them, up to the
-//! line that its follower notes as its next one.
+//! Another program may archive the file, so it may begin with any of these lines. From its first line it must
+//! hold all of them, up to the next line in its follower's cursor.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,10 +12,10 @@ use auditx_core::{AUDITX_DIR, CURSOR_LEN, Hash, Leaf, leaf_of, saved_position};
 use crate::file;
 use crate::segment::Segment;
 
-/// Its name.
+/// The name of the file.
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
-/// How a line of these levels goes on after `"level":"`.
+/// The text after `"level":"` in a line of these levels.
 const SENSITIVE: [&[u8]; 2] = [b"SECURITY\"", b"CRITICAL\""];
 
 /// Whether `level` begins with one of the levels that the file repeats.
@@ -26,22 +27,22 @@ pub(super) fn is_sensitive(level: &[u8]) -> bool {
 /// How the file differs from the trail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// The first line that the file has otherwise than the trail, and what it has.
+    /// The first line that differs, and what the file has there.
     pub(super) wrong: Option<(u64, String)>,
-    /// How many lines it lacks before its first one, and the number of the first of them.
+    /// How many lines are missing before the file's first line, and the number of the first of them.
     pub(super) before: Option<(u64, u64)>,
-    /// How many lines it does not have yet, and the number of the first of them.
+    /// How many lines were not written yet, and the number of the first of them.
     pub(super) behind: Option<(u64, u64)>,
 }
 
-/// The file being read beside the trail.
+/// The file, read in step with the trail.
 pub(super) struct Projection {
     lines: Option<Segment>,
-    /// The line of the file that comes next.
+    /// The next line of the file.
     next: Option<Leaf>,
     has_begun: bool,
-    /// The line that its follower takes next, as it noted last.
-    noted: u64,
+    /// The line that its follower takes next, according to the cursor.
+    cursor_seq: u64,
     difference: Difference,
 }
 
@@ -51,22 +52,22 @@ impl Projection {
         let opened = file::open(&path).ok().flatten();
         let cursor = directory.join(AUDITX_DIR).join("cursors").join(FILE_NAME);
         let mut slots = Vec::new();
-        // Without a cursor nothing says how far it must be.
+        // Without a cursor it is unknown how many lines the file must have.
         let read =
             file::open(&cursor).ok().flatten().map(|file| file.take(CURSOR_LEN).read_to_end(&mut slots));
-        let noted = read.and_then(Result::ok).and_then(|_| saved_position(&slots)).unwrap_or(0);
+        let cursor_seq = read.and_then(Result::ok).and_then(|_| saved_position(&slots)).unwrap_or(0);
         let mut projection = Self {
             lines: opened.map(|file| Segment::plain(&path, file)),
             next: None,
             has_begun: false,
-            noted,
+            cursor_seq,
             difference: Difference::default(),
         };
         projection.advance();
         projection
     }
 
-    /// Reads the next whole line of the file.
+    /// Reads the next complete line of the file.
     fn advance(&mut self) {
         self.next = None;
         let Some(lines) = &mut self.lines else { return };
@@ -87,7 +88,8 @@ impl Projection {
         self.difference.wrong.get_or_insert((seq, what));
     }
 
-    /// A line of the trail that must be in the file. `first` is the first line of the trail: of older ones nothing is known.
+    /// Adds a line of the trail that must be in the file. `first` is the first line of the trail; older lines
+    /// of the file cannot be checked.
     pub(super) fn take(&mut self, seq: u64, hash: Hash, first: u64) {
         if self.difference.wrong.is_some() {
             return;
@@ -102,33 +104,33 @@ impl Projection {
                 if next.hash == hash {
                     self.advance();
                 } else {
-                    self.wrong(seq, "another text".to_owned());
+                    self.wrong(seq, "different text".to_owned());
                 }
             }
-            // The stub of an erased line, which has no level in the trail.
+            // The stub of an erased line, whose level the trail no longer has.
             Some(next) if next.seq < seq && next.is_erased => {
                 self.has_begun = true;
                 self.advance();
                 self.take(seq, hash, first);
             }
             Some(next) if next.seq < seq => {
-                self.wrong(next.seq, "a line that is not one of these levels in the trail".to_owned());
+                self.wrong(next.seq, "a line that has another level in the trail".to_owned());
             }
-            Some(_) if self.has_begun => self.wrong(seq, "nothing: the line is missing".to_owned()),
+            Some(_) if self.has_begun => self.wrong(seq, "no such line".to_owned()),
             Some(_) => count(&mut self.difference.before, seq),
-            None if seq >= self.noted => count(&mut self.difference.behind, seq),
-            None if self.has_begun => self.wrong(seq, "nothing: the file ends before it".to_owned()),
+            None if seq >= self.cursor_seq => count(&mut self.difference.behind, seq),
+            None if self.has_begun => self.wrong(seq, "no such line: the file ends before it".to_owned()),
             None => count(&mut self.difference.before, seq),
         }
     }
 
-    /// All lines below `end` were taken.
+    /// Ends the comparison after the line before `end`.
     pub(super) fn finish(mut self, end: u64) -> Difference {
         while self.next.is_some_and(|next| next.is_erased && next.seq < end) {
             self.advance();
         }
         if let Some(next) = self.next.filter(|next| next.seq < end) {
-            self.wrong(next.seq, "a line that is not one of these levels in the trail".to_owned());
+            self.wrong(next.seq, "a line that has another level in the trail".to_owned());
         }
         self.difference
     }

@@ -1,18 +1,18 @@
-//! The trail's own records, as far as verifying needs them.
+//! Reads the control records that verification needs.
 //!
-//! Comes in: lines. Goes out: what the few that are records of ours say. That a line is none of them is seen without
-//! parsing it: every line has its time and level at a fixed place.
+//! Most lines are recognised as ordinary entries without parsing, because every line has its time and level
+//! at a fixed offset.
 
 use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex, retired_frontier};
 use serde::Deserialize;
 
 use super::projection::is_sensitive;
-use crate::line::OWN_RECORD;
+use crate::line::CONTROL_RECORD;
 
 /// `2026-11-24T15:24:54.123456Z`
 pub(super) const TIMESTAMP: usize = 27;
 
-/// What stands between a line's number and its time, around an id of so many bytes.
+/// The text between a line's number and its time, around an id of [`ID`] bytes.
 const BEFORE_ID: &[u8] = b"\"id\":\"";
 const ID: usize = 36;
 const BEFORE_TIME: &[u8] = b"\",\"timestamp\":\"";
@@ -20,10 +20,10 @@ const BEFORE_TIME: &[u8] = b"\",\"timestamp\":\"";
 const BEFORE_LEVEL: &[u8] = b"\",\"level\":\"";
 const LONGEST_LEVEL: usize = 8;
 
-/// The module of every own record.
-const OURS: &[u8] = b",\"module\":\"system\"";
+/// The module of every control record.
+const CONTROL_MODULE: &[u8] = b",\"module\":\"system\"";
 
-/// What a record says.
+/// The content of a control record.
 #[derive(Debug)]
 pub(crate) enum Record {
     Genesis {
@@ -42,15 +42,15 @@ pub(crate) enum Record {
         seq: u64,
         hash: Hash,
     },
-    /// Lines that another program took away and that could not be restored, as ranges of their numbers.
+    /// Lines that another program removed and that could not be restored, as ranges of their numbers.
     Lost {
         ranges: Vec<(u64, u64)>,
     },
-    /// The tree over the lines that were retired, up to the first one that is left.
+    /// The tree over the retired lines, up to the first one that is left.
     Retired {
         frontier: CompactRange,
     },
-    /// A record that must be one of those and cannot be read.
+    /// A record of one of these kinds that cannot be read.
     Unreadable(&'static str),
 }
 
@@ -58,20 +58,20 @@ pub(crate) enum Record {
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) note: SignedCheckpoint,
-    /// Those of the keys known by then that signed it.
+    /// The known keys that signed it.
     pub(crate) signers: Vec<VerifierKey>,
 }
 
-/// What stands at the fixed places of a line after its number.
+/// The fixed fields of a line after its number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head<'l> {
+pub(super) struct LineHead<'l> {
     pub(super) timestamp: &'l [u8; TIMESTAMP],
-    /// From the time's closing quote on.
+    /// The rest of the line, from the closing quote of the time.
     rest: &'l [u8],
 }
 
-impl<'l> Head<'l> {
-    /// `body` is the line after its number and the comma; none where it is not built like a line of ours.
+impl<'l> LineHead<'l> {
+    /// `body` is the line after its number and the comma. `None` if it is not laid out like a line of auditx.
     #[inline]
     pub(super) fn of(body: &'l [u8]) -> Option<Self> {
         let (id, rest) = body.split_at_checked(BEFORE_ID.len() + ID)?;
@@ -80,24 +80,24 @@ impl<'l> Head<'l> {
         id.starts_with(BEFORE_ID).then_some(Self { timestamp, rest })
     }
 
-    /// Whether the level is one of those that `security.jsonl` repeats.
+    /// Whether `security.jsonl` repeats lines of this level.
     #[inline]
     pub(super) fn is_sensitive(self) -> bool {
         self.rest.strip_prefix(BEFORE_LEVEL).is_some_and(is_sensitive)
     }
 
-    /// Whether the line may be a record of the trail's own: those without a doubt are none.
+    /// Whether the line may be a control record. `false` is certain.
     #[inline]
-    pub(super) fn may_be_ours(self) -> bool {
+    pub(super) fn may_be_control_record(self) -> bool {
         let Some(level) = self.rest.strip_prefix(BEFORE_LEVEL) else { return false };
         let end = level.iter().take(LONGEST_LEVEL + 1).position(|&byte| byte == b'"');
-        end.is_some_and(|end| level[end + 1..].starts_with(OURS))
-            && memchr::memmem::find(self.rest, OWN_RECORD).is_some()
+        end.is_some_and(|end| level[end + 1..].starts_with(CONTROL_MODULE))
+            && memchr::memmem::find(self.rest, CONTROL_RECORD).is_some()
     }
 }
 
-/// The record in a line; none where it has none that matters here. `keys` are those that may have signed a checkpoint in
-/// it.
+/// The control record in a line; `None` if it has none that matters for verification. `keys` are those that
+/// may have signed a checkpoint in it.
 pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
     let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
     let fields = fields?;
@@ -109,7 +109,7 @@ pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
         }),
         "open" => Some(Record::Open { heartbeat: fields.heartbeat_s }),
         "checkpoint" => unreadable(claim(&fields, keys), "the checkpoint recorded here cannot be read"),
-        "key" => unreadable(key(&fields), "the change of keys recorded here cannot be read"),
+        "key" => unreadable(key(&fields), "the key change recorded here cannot be read"),
         "recovered" if !fields.lost.is_empty() => Some(Record::Lost { ranges: fields.lost }),
         "erased" => unreadable(erased(&fields), "the erasure recorded here cannot be read"),
         "retired" => {
@@ -122,7 +122,7 @@ pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
 
 /// The kind of the control record in a line; `None` if it holds none.
 pub(crate) fn read_kind(line: &[u8]) -> Option<String> {
-    memchr::memmem::find(line, OWN_RECORD)?;
+    memchr::memmem::find(line, CONTROL_RECORD)?;
     let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
     fields.map(|fields| fields.kind)
 }
@@ -132,7 +132,7 @@ struct Line {
     auditx: Option<Fields>,
 }
 
-/// All fields of all kinds that are used here.
+/// The fields used of all kinds.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Fields {
@@ -168,11 +168,14 @@ fn erased(fields: &Fields) -> Option<Record> {
 mod tests {
     use super::*;
 
-    const BODY: &str = r#""id":"01990000-0000-7000-8000-000000000000","timestamp":"2026-11-24T15:24:54.123456Z","level":"INFO","module":"system","action":"UPDATE","success":true,"auditx":{"kind":"open","heartbeat_s":60}}"#;
+    const BODY: &str = concat!(
+        r#""id":"01990000-0000-7000-8000-000000000000","timestamp":"2026-11-24T15:24:54.123456Z","#,
+        r#""level":"INFO","module":"system","action":"UPDATE","success":true,"auditx":{"kind":"open","heartbeat_s":60}}"#,
+    );
 
     #[test]
-    fn only_lines_built_like_our_records_are_looked_into() {
-        let head = |body: &str| Head::of(body.as_bytes()).is_some_and(Head::may_be_ours);
+    fn only_lines_laid_out_like_control_records_are_parsed() {
+        let head = |body: &str| LineHead::of(body.as_bytes()).is_some_and(LineHead::may_be_control_record);
         assert!(head(BODY) && head(&BODY.replace("INFO", "CRITICAL")));
         for other in [
             BODY.replace("\"system\"", "\"sales\""),
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_is_one_all_the_same() {
+    fn an_unreadable_control_record_is_reported() {
         for kind in ["checkpoint", "key", "erased", "retired"] {
             let line =
                 format!(r#"{{"auditx":{{"kind":"{kind}","size":5,"note":"x","leaf_hash":"","seq":1}}}}"#);

@@ -1,28 +1,28 @@
-//! What is worth knowing about a trail besides the answer, by kind: how many there are, and the first few of
-//! them.
+//! Observations about a trail that do not change the answer, counted by kind, with the first examples of
+//! each.
 //!
-//! A trail may have a million of one kind. They are counted, so that memory is bounded and no kind hides
-//! another.
+//! A trail may have a million of one kind. They are counted and not kept, so memory is bounded and no kind
+//! hides another.
 
 use serde::Serialize;
 
-/// Enough to see what a kind is about.
+/// Enough to show what the kind is about.
 const MOST_EXAMPLES: usize = 3;
 
-/// What kind of thing is worth knowing, the gravest first.
+/// The kind of a remark, the most serious first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RemarkKind {
-    /// The latest checkpoint is older than another one that the lines agree with.
+    /// The latest checkpoint is older than another checkpoint that matches the lines.
     StaleCheckpoint,
     /// `security.jsonl` has other lines than the trail.
     WrongProjection,
     /// `.auditx/trail.json` is missing or cannot be read.
     UnreadableIdentity,
-    /// A checkpoint kept beside the lines cannot be read or is of no key of the trail.
+    /// A checkpoint in `.auditx/checkpoints` cannot be read or is not signed with a key of the trail.
     UnusableHistory,
-    /// A line was to be erased, and still is there.
+    /// The erasure of a line was recorded, but the line still has its text.
     UnfinishedErasure,
     /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
     TimeBackwards,
@@ -33,39 +33,39 @@ pub enum RemarkKind {
     MissingHeartbeat,
     /// `security.jsonl` lacks lines at its beginning, or does not have the newest ones yet.
     ShortProjection,
-    /// The cache of tree nodes does not agree with the lines: proofs cannot be made from it.
+    /// The tile cache does not match the lines: proofs cannot be made from it.
     WrongTiles,
 }
 
-/// Things of one kind that are worth knowing and do not make the trail another one.
+/// All remarks of one kind. They do not change what the trail holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Remark {
-    /// What kind of thing.
+    /// What they are about.
     pub kind: RemarkKind,
     /// How many there are.
     pub count: u64,
     /// The first line concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// The last line concerned, where there is more than one.
+    /// The last line concerned, if there is more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
-    /// The first three, in the order of the lines.
+    /// The first three, in line order.
     pub examples: Vec<Occurrence>,
 }
 
-/// One thing that is worth knowing.
+/// One remark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Occurrence {
     /// The line concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// The last line concerned, where there is more than one.
+    /// The last line concerned, if there is more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
-    /// What, in words.
+    /// The message to display.
     pub message: String,
 }
 
@@ -74,15 +74,15 @@ impl Remark {
         Self { kind, count: 0, seq: None, last_seq: None, examples: Vec::new() }
     }
 
-    /// Counts one more, in any order of lines.
+    /// Counts one more. Lines may come in any order.
     pub(super) fn add(&mut self, seq: Option<u64>, last_seq: Option<u64>, message: impl Into<String>) {
         let last = self.last_seq.max(self.seq).max(last_seq).max(seq);
         self.count += 1;
         self.seq = self.seq.into_iter().chain(seq).min();
         self.last_seq = last.filter(|_| last != self.seq);
-        let place = self.examples.partition_point(|example| example.seq <= seq);
-        if place < MOST_EXAMPLES {
-            self.examples.insert(place, Occurrence { seq, last_seq, message: message.into() });
+        let index = self.examples.partition_point(|example| example.seq <= seq);
+        if index < MOST_EXAMPLES {
+            self.examples.insert(index, Occurrence { seq, last_seq, message: message.into() });
             self.examples.truncate(MOST_EXAMPLES);
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_number_is_counted_and_the_first_lines_are_kept() {
+    fn all_remarks_are_counted_and_the_first_three_kept() {
         let mut remark = Remark::new(RemarkKind::TimeBackwards);
         for seq in (10..1_000_010).rev() {
             remark.add(Some(seq), Some(seq + 5), "x");

@@ -1,16 +1,16 @@
-//! The lines of one stretch of text: their hashes, and what few of them say that matters.
+//! Hashes the lines of one chunk of text and picks out the lines that matter for verification.
 //!
-//! Comes in: bytes of a segment, from the beginning of a line on. Goes out: a [`Piece`]. The first line that does not have
-//! the number that must follow ends it; what is wrong there is for others to find out.
+//! The input starts at the beginning of a line; the result is a [`Piece`]. The scan stops at the first line
+//! that does not have the expected number; `localise` and `classify` find out why.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_core::{Hash, MAX_LINE, VerifierKey, erased_hash, parse_seq};
 
 use super::digest::{LEAF_PREFIX, sha256};
+use super::leaf_cache::LeafCache;
 use super::moment::Moments;
-use super::record::{self, Head, Record};
-use super::row::Row;
+use super::record::{self, LineHead, Record};
 use super::subtrees::Subtrees;
 use super::window::Window;
 
@@ -26,25 +26,25 @@ pub(super) struct Piece {
     pub(super) segment: usize,
     /// Where the first line begins.
     pub(super) offset: u64,
-    /// The number of the first line; none where there is no line, or the first one has no number.
+    /// The number of the first line; `None` if there is no line or the first has no number.
     pub(super) number: Option<u64>,
     pub(super) subtrees: Subtrees,
     pub(super) notices: Vec<Notice>,
-    /// The second of each line whose second is another than that of the line before.
+    /// The second of each line whose second differs from that of the line before.
     pub(super) seconds: Vec<(u64, u64)>,
-    /// The lines that `security.jsonl` repeats, and their hashes.
+    /// The lines that `security.jsonl` repeats, with their hashes.
     pub(super) sensitive: Vec<(u64, Hash)>,
-    /// Where the line begins that cannot follow.
+    /// The offset of the first line that does not follow.
     pub(super) stop: Option<u64>,
     /// Bytes after the last newline of the segment.
     pub(super) rest: u64,
-    /// The first line of which the cache of tree nodes has another hash.
+    /// The first line whose hash differs from the tile cache.
     pub(super) cache_differs_at: Option<u64>,
-    /// Bytes on disk that are done with it.
+    /// Bytes on disk that this piece completes.
     pub(super) bytes: u64,
 }
 
-/// A line that says something about the trail itself.
+/// A line that concerns the trail itself.
 #[derive(Debug)]
 pub(super) struct Notice {
     pub(super) seq: u64,
@@ -55,11 +55,11 @@ pub(super) struct Notice {
 #[derive(Debug)]
 pub(super) enum What {
     Record(Box<Record>),
-    /// The line is gone, and this was its hash.
+    /// The stub of an erased line, with the line's hash.
     Stub(Hash),
 }
 
-/// The keys known so far, by everybody who reads.
+/// The keys known so far, shared by all threads.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys(Mutex<Arc<[VerifierKey]>>);
 
@@ -80,7 +80,7 @@ impl KnownKeys {
     }
 }
 
-/// How every line must begin: `{"seq":N,`, with N counted up in place.
+/// The expected beginning of the next line, `{"seq":N,`, counted up in place.
 #[derive(Debug)]
 struct Counter(Vec<u8>);
 
@@ -104,7 +104,7 @@ impl Counter {
     }
 }
 
-/// The lines of one stretch, while they are read.
+/// The state while one chunk is scanned.
 #[derive(Debug)]
 pub(super) struct Scan {
     piece: Piece,
@@ -116,7 +116,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// From the line on that begins at this offset of this segment.
+    /// Starts with the line at this offset of this segment.
     pub(super) fn new(segment: usize, offset: u64) -> Self {
         Self {
             piece: Piece { segment, offset, ..Piece::default() },
@@ -137,17 +137,17 @@ impl Scan {
         self.offset - self.piece.offset
     }
 
-    /// Whether a line was met that cannot follow.
+    /// Whether a line did not follow.
     pub(super) fn is_stopped(&self) -> bool {
         self.piece.stop.is_some()
     }
 
-    /// The line that comes next cannot be read.
+    /// Stops before the next line, which cannot be read.
     pub(super) fn stop(&mut self) {
         self.piece.stop = Some(self.offset);
     }
 
-    /// Takes the whole lines in the window. What stands before each of them is written over.
+    /// Scans the complete lines in the window. The byte before each line is overwritten.
     pub(super) fn take(&mut self, window: &mut Window, keys: &KnownKeys) {
         let text = window.with_byte_before();
         let mut start = 1;
@@ -159,10 +159,10 @@ impl Scan {
             start += len + 1;
             self.offset += len as u64 + 1;
         }
-        window.pass(start - 1);
+        window.consume(start - 1);
     }
 
-    /// One line, with the byte before it; whether it can follow.
+    /// Scans one line, given with the byte before it; `false` if it does not follow.
     #[inline]
     fn line(&mut self, text: &mut [u8], keys: &KnownKeys) -> bool {
         let line = &text[1..];
@@ -171,19 +171,19 @@ impl Scan {
             self.piece.number = first;
             self.next = first.map(|first| (first, Counter::new(first)));
         }
-        // The largest number has none after it: no writer gets there.
+        // The largest number has no successor, so no writer uses it.
         let next = self.next.as_mut().filter(|(seq, _)| *seq < u64::MAX);
         let Some((seq, counter)) = next else { return false };
         let Some(body) = line.strip_prefix(&*counter.0).filter(|_| line.len() < MAX_LINE) else {
             return false;
         };
-        let head = Head::of(body);
-        let is_sensitive = head.is_some_and(Head::is_sensitive);
+        let head = LineHead::of(body);
+        let is_sensitive = head.is_some_and(LineHead::is_sensitive);
         if let Some(head) = head {
             if let Some(second) = self.moments.changed(head.timestamp) {
                 self.piece.seconds.push((*seq, second));
             }
-            if head.may_be_ours()
+            if head.may_be_control_record()
                 && let Some(record) = record::read(line, &keys.all())
             {
                 let what = What::Record(Box::new(record));
@@ -206,8 +206,8 @@ impl Scan {
         true
     }
 
-    /// All lines taken. `rest` bytes follow them at the end of the segment; `bytes` on disk are done with.
-    pub(super) fn finish(self, rest: u64, bytes: u64, cache: &mut Cache<'_>) -> Piece {
+    /// Ends the scan. `rest` bytes follow the lines at the end of the segment; `bytes` on disk are completed.
+    pub(super) fn finish(self, rest: u64, bytes: u64, cache: &mut CacheComparison<'_>) -> Piece {
         let Self { mut piece, leaves, .. } = self;
         (piece.rest, piece.bytes) = (rest, bytes);
         piece.number = piece.number.filter(|_| !leaves.is_empty());
@@ -218,23 +218,23 @@ impl Scan {
     }
 }
 
-/// The cache of hashes, which is held against the lines.
+/// Compares leaf hashes with the tile cache.
 #[derive(Debug)]
-pub(super) struct Cache<'a> {
-    row: Option<&'a Row>,
-    /// Lines from here on are in the cache as they please.
+pub(super) struct CacheComparison<'a> {
+    leaf_cache: Option<&'a LeafCache>,
+    /// Cached hashes from this line on are not compared: these lines are not signed.
     signed: u64,
     buffer: Vec<Hash>,
 }
 
-impl<'a> Cache<'a> {
-    pub(super) fn new(row: Option<&'a Row>, signed: u64) -> Self {
-        Self { row, signed, buffer: Vec::new() }
+impl<'a> CacheComparison<'a> {
+    pub(super) fn new(leaf_cache: Option<&'a LeafCache>, signed: u64) -> Self {
+        Self { leaf_cache, signed, buffer: Vec::new() }
     }
 
     fn difference(&mut self, first: u64, leaves: &[Hash]) -> Option<u64> {
         let signed = usize::try_from(self.signed.saturating_sub(first)).unwrap_or(usize::MAX);
-        self.row?.difference(first, &leaves[..leaves.len().min(signed)], &mut self.buffer)
+        self.leaf_cache?.difference(first, &leaves[..leaves.len().min(signed)], &mut self.buffer)
     }
 }
 
@@ -252,11 +252,11 @@ mod tests {
                 break;
             }
         }
-        (scan.finish(0, 0, &mut Cache::new(None, 0)), window.len())
+        (scan.finish(0, 0, &mut CacheComparison::new(None, 0)), window.len())
     }
 
     #[test]
-    fn lines_are_hashed_as_long_as_their_numbers_follow() {
+    fn lines_are_hashed_while_their_numbers_follow() {
         let lines = ["{\"seq\":9,\"a\":1}", "{\"seq\":10,\"a\":22}", "{\"seq\":11,}"];
         let text = lines.join("\n") + "\n";
         let hashes: Vec<Hash> = lines.iter().map(|line| leaf_hash(line.as_bytes())).collect();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_is_one_and_a_longer_one_is_none() {
+    fn a_line_longer_than_the_maximum_stops_the_scan() {
         let line = |len: usize| format!("{{\"seq\":1,{}\n", "x".repeat(len - 10));
         let (piece, left) = scan(&line(MAX_LINE));
         assert_eq!((piece.subtrees.leaves().len(), piece.stop, left), (1, None, 0));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stub_counts_as_the_line_that_it_replaced() {
+    fn a_stub_has_the_leaf_hash_of_the_line_it_replaced() {
         let hash = leaf_hash(b"gone");
         let (piece, _) = scan(&format!("{{\"seq\":5,\"erased\":\"{}\"}}\n", to_hex(&hash)));
         assert_eq!(piece.subtrees.leaves(), [hash]);

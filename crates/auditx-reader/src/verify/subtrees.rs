@@ -1,8 +1,7 @@
-//! All nodes of the tree that lie within one run of lines, so that the tree over any part of the run is put together
+//! All complete tree nodes over one run of lines, so that the tree over any prefix of the run can be computed
 //! without hashing its lines again.
 //!
-//! Comes in: the leaves of consecutive lines. Goes out: the nodes that cover lines from the first one on. It never looks at
-//! a line.
+//! Works on leaf hashes only.
 
 use auditx_core::Hash;
 
@@ -15,10 +14,10 @@ pub(super) struct Subtrees {
     levels: Vec<Level>,
 }
 
-/// The nodes of one level, side by side.
+/// The nodes of one level, in order.
 #[derive(Debug, Clone, Default)]
 struct Level {
-    /// The place of the first one in its level of the whole tree.
+    /// The index of the first node in its level of the whole tree.
     first: u64,
     nodes: Vec<Hash>,
 }
@@ -41,7 +40,8 @@ impl Subtrees {
         self.levels.first().map_or(&[], |level| &level.nodes)
     }
 
-    /// The largest nodes that together cover the lines from the first one up to `end`, left to right, with their levels.
+    /// The largest nodes that together cover the lines from the first one up to `end`, from left to right,
+    /// with their levels.
     pub(super) fn cover(&self, end: u64) -> impl Iterator<Item = (u8, Hash)> {
         let mut at = self.begin;
         std::iter::from_fn(move || {
@@ -56,9 +56,9 @@ impl Subtrees {
 }
 
 impl Level {
-    /// The level above, where it has a node.
+    /// The level above; `None` if it would have no node.
     fn above(&self) -> Option<Self> {
-        // A node begins at an even place of the level below.
+        // A node starts at an even index of the level below.
         let odd = usize::from(self.first & 1 == 1);
         let (pairs, _) = self.nodes.get(odd..)?.as_chunks::<2>();
         let nodes: Vec<Hash> = pairs.iter().map(|[left, right]| node(left, right)).collect();
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_of_any_place_and_length_make_the_tree_that_single_leaves_make() {
+    fn runs_of_any_start_and_length_give_the_tree_of_their_leaves() {
         let leaves: Vec<Hash> = (0_u64..150).map(|number| leaf_hash(&number.to_le_bytes())).collect();
         let whole = |range: std::ops::Range<usize>| {
             let mut whole = CompactRange::new(range.start as u64);

@@ -1,4 +1,4 @@
-//! Verifying trails that real loggers wrote, as they are and after each way to tamper with them.
+//! Verifies trails written by a real logger, unchanged and after each way of tampering.
 
 mod answers;
 mod bits;

@@ -1,44 +1,44 @@
-//! Which keys may have signed what: the trail's own account of its keys, and which of them an auditor need believe.
+//! The keys of a trail over time: which key was in force at a size, and which keys a pinned key leads to.
 //!
-//! Comes in: genesis, changes of keys, pinned keys. Goes out: the keys that were in force at a size, and those that lead
-//! back to a pinned one.
+//! The history is the trail's own account: the key of `genesis` and the recorded key changes. A key change
+//! counts as completed only if both keys signed the checkpoint at its boundary.
 
 use auditx_core::{Hash, SignatureFault, SignedCheckpoint, VerifierKey};
 
-/// A change of keys that the trail records.
+/// A key change that the trail records.
 #[derive(Debug, Clone)]
 pub(super) struct Rotation {
-    /// The number of the record's line.
+    /// The line of the record.
     pub(super) seq: u64,
     pub(super) old: VerifierKey,
     pub(super) new: VerifierKey,
-    /// Whether both keys signed the boundary: without that, the old key may have gone on.
-    pub(super) is_settled: bool,
+    /// Whether both keys signed the boundary. If not, the old key may still be in use.
+    pub(super) is_completed: bool,
 }
 
 impl Rotation {
-    /// The size of the tree whose checkpoint both keys sign.
+    /// The tree size whose checkpoint both keys sign.
     pub(super) fn boundary(&self) -> u64 {
         self.seq + 1
     }
 
-    /// Whether this note is the one that both keys signed at the boundary, whose root is this.
-    pub(super) fn is_settled_by(&self, note: &SignedCheckpoint, root: &Hash) -> bool {
+    /// Whether this is the boundary checkpoint, with this root, signed with both keys.
+    pub(super) fn is_completed_by(&self, note: &SignedCheckpoint, root: &Hash) -> bool {
         note.size() == self.boundary()
             && note.root() == root
             && [&self.old, &self.new].into_iter().all(|key| is_signer(note, key))
     }
 }
 
-/// Whether this key signed the note.
+/// Whether this key signed the checkpoint.
 pub(super) fn is_signer(note: &SignedCheckpoint, key: &VerifierKey) -> bool {
     note.verify(std::slice::from_ref(key)).is_ok()
 }
 
-/// The keys of a trail in their order.
+/// The keys of a trail in order.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// Of genesis; where that was retired, the one that the first change of keys ended.
+    /// The key of `genesis`; if that was retired, the old key of the first recorded change.
     first: Option<VerifierKey>,
     rotations: Vec<Rotation>,
 }
@@ -49,20 +49,21 @@ impl Timeline {
         Self { first, rotations }
     }
 
-    /// Where the trail says nothing about its keys any more, this one is taken to have signed all that is left.
+    /// Sets the first key if the trail no longer names one: this key is assumed to have signed all lines that
+    /// are left.
     pub(super) fn or_first(&mut self, key: &VerifierKey) {
         self.first.get_or_insert_with(|| key.clone());
     }
 
-    /// The keys of which one must have signed a checkpoint of this size; none where nothing is known.
+    /// The keys of which one must have signed a checkpoint of this size; empty if none is known.
     pub(super) fn in_force(&self, size: u64) -> Vec<VerifierKey> {
         let mut keys = Vec::new();
         for rotation in self.rotations.iter().rev().filter(|rotation| rotation.boundary() <= size) {
-            // Changes that did not come about may name a key again.
+            // Several uncompleted changes may name the same key.
             if !keys.contains(&rotation.new) {
                 keys.push(rotation.new.clone());
             }
-            if rotation.is_settled && rotation.boundary() < size {
+            if rotation.is_completed && rotation.boundary() < size {
                 return keys;
             }
         }
@@ -70,18 +71,18 @@ impl Timeline {
         keys
     }
 
-    /// All keys that were to sign by the first so many lines.
+    /// All keys that the first `size` lines name as signing keys.
     pub(super) fn up_to(&self, size: u64) -> impl Iterator<Item = &VerifierKey> {
         let rotations = self.rotations.iter().filter(move |rotation| rotation.boundary() <= size);
         self.first.iter().chain(rotations.map(|rotation| &rotation.new))
     }
 
-    /// The pinned keys, and those that were put in their place one after the other, each with the signature of the one
-    /// before it.
+    /// The pinned keys and their successors, each of which was introduced with the signature of its
+    /// predecessor.
     pub(super) fn led_to(&self, pinned: &[VerifierKey]) -> Vec<VerifierKey> {
         let mut accepted = pinned.to_vec();
-        for Rotation { old, new, is_settled, .. } in &self.rotations {
-            if *is_settled && accepted.contains(old) && !accepted.contains(new) {
+        for Rotation { old, new, is_completed, .. } in &self.rotations {
+            if *is_completed && accepted.contains(old) && !accepted.contains(new) {
                 accepted.push(new.clone());
             }
         }
@@ -89,10 +90,10 @@ impl Timeline {
     }
 }
 
-/// Those of the keys that signed the note.
+/// Returns those of the keys that signed the checkpoint.
 ///
 /// # Errors
-/// Why it is not to be believed.
+/// The reason why the checkpoint cannot be trusted.
 pub(super) fn signers(
     note: &SignedCheckpoint,
     keys: &[VerifierKey],

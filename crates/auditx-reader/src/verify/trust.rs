@@ -1,7 +1,6 @@
-//! Who signed the latest checkpoint, and whether that is somebody to believe.
+//! Checks who signed the latest checkpoint, and whether that key may sign it.
 //!
-//! Comes in: the notes, the trail's own account of its keys, and the keys that an auditor pinned. Goes out: a [`Trust`], or
-//! what is wrong with the signature.
+//! Without pinned keys, the keys that may sign are those that the trail itself records.
 
 use auditx_core::{SignatureFault, SignedCheckpoint, VerifierKey};
 
@@ -12,35 +11,35 @@ use super::timeline::{Rotation, Timeline, signers};
 use super::verification::Signatory;
 use crate::error::{Error, Result};
 
-/// Whose word counts.
+/// The keys that count for a trail.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     pub(super) timeline: Timeline,
     /// The keys that may sign the latest checkpoint.
     accepted: Vec<VerifierKey>,
-    /// How many lines that one speaks of.
+    /// How many lines the latest checkpoint names.
     signed: u64,
     pub(super) signatories: Vec<Signatory>,
-    /// What is wrong with the signature.
+    /// The fault of the signature.
     pub(super) fault: Option<Fault>,
-    /// That the key was no longer to sign, by what the lines say.
+    /// The fault that the signing key had been replaced, according to the lines.
     pub(super) outdated: Option<Fault>,
 }
 
 impl Trust {
     /// # Errors
-    /// `is_invalid` where two pinned keys cannot be told apart.
+    /// `is_invalid` if two pinned keys have the same name and id.
     pub(super) fn of(case: &Case<'_>, checkpoint: &SignedCheckpoint) -> Result<Self> {
         let pinned = &case.options.keys;
         let genesis = case.walked.genesis.as_ref().and_then(|(_, key)| key.clone());
-        let timeline = Timeline::new(genesis, settled(case, checkpoint));
+        let timeline = Timeline::new(genesis, completed_rotations(case, checkpoint));
         let accepted = match pinned.as_slice() {
             [] => timeline.in_force(checkpoint.size()),
             pinned => timeline.led_to(pinned),
         };
         let mut trust = Self { timeline, accepted, signed: checkpoint.size(), ..Self::default() };
         match signers(checkpoint, &trust.accepted) {
-            Ok(signers) => trust.believe(&signers, !pinned.is_empty()),
+            Ok(signers) => trust.accept(&signers, !pinned.is_empty()),
             Err(SignatureFault::WrongKey) if trust.accepted.is_empty() => {}
             Err(SignatureFault::AmbiguousKey) if !pinned.is_empty() => {
                 let what = "two of the pinned keys have the same name and id: pin one of them";
@@ -51,32 +50,31 @@ impl Trust {
                     SignatureFault::BadSignature => FaultKind::BadSignature,
                     _ => FaultKind::WrongKey,
                 };
-                trust.fault =
-                    Some(Fault::new(kind, format!("the checkpoint is not to be believed: {fault}")));
+                trust.fault = Some(Fault::new(kind, format!("the checkpoint cannot be trusted: {fault}")));
             }
         }
         Ok(trust)
     }
 
-    fn believe(&mut self, signers: &[VerifierKey], is_pinned: bool) {
+    fn accept(&mut self, signers: &[VerifierKey], is_pinned: bool) {
         if let [first, ..] = signers {
             self.timeline.or_first(first);
         }
         let in_force = self.timeline.in_force(self.signed);
         if !signers.iter().any(|key| in_force.contains(key)) {
-            let message = "the checkpoint is signed with a key that the trail had replaced by then";
+            let message = "the checkpoint is signed with a key that the trail had already replaced";
             self.outdated = Some(Fault::new(FaultKind::WrongKey, message));
         }
         let signatory = |key: &VerifierKey| Signatory { key: key.to_string(), is_pinned };
         self.signatories = signers.iter().map(signatory).collect();
     }
 
-    /// Whether a later checkpoint is signed by one of the keys that may sign the latest.
+    /// Whether a key that may sign the latest checkpoint signed this later one.
     pub(super) fn may_sign(&self, later: &SignedCheckpoint) -> bool {
         later.verify(&self.accepted).is_ok()
     }
 
-    /// All keys that sign for this trail or did so once, by lines that are signed themselves.
+    /// All keys that sign for this trail now or did so before, according to signed lines.
     pub(super) fn keys(&self) -> Vec<VerifierKey> {
         let mut keys = self.accepted.clone();
         for key in self.timeline.up_to(self.signed) {
@@ -88,15 +86,15 @@ impl Trust {
     }
 }
 
-/// The changes of keys, and which of them both keys signed.
-fn settled(case: &Case<'_>, checkpoint: &SignedCheckpoint) -> Vec<Rotation> {
+/// The recorded key changes, each marked completed if both keys signed its boundary.
+fn completed_rotations(case: &Case<'_>, checkpoint: &SignedCheckpoint) -> Vec<Rotation> {
     let Walked { roots, claims, rotations, .. } = case.walked;
     let mut rotations = rotations.clone();
     for rotation in &mut rotations {
         let boundary = rotation.boundary();
-        let is_noted = roots.get(&boundary).is_some_and(|root| {
-            let mut notes = case.notes.history.iter().chain([checkpoint]);
-            notes.any(|note| rotation.is_settled_by(note, root))
+        let is_saved = roots.get(&boundary).is_some_and(|root| {
+            let mut saved = case.checkpoints.history.iter().chain([checkpoint]);
+            saved.any(|checkpoint| rotation.is_completed_by(checkpoint, root))
         });
         let is_recorded = || {
             let mut claims =
@@ -105,7 +103,7 @@ fn settled(case: &Case<'_>, checkpoint: &SignedCheckpoint) -> Vec<Rotation> {
                 [&rotation.old, &rotation.new].into_iter().all(|key| case.walked.is_signer(claim, key))
             })
         };
-        rotation.is_settled = is_noted || is_recorded();
+        rotation.is_completed = is_saved || is_recorded();
     }
     rotations
 }

@@ -1,4 +1,4 @@
-//! What a verification says: the answer, why, and what it is about.
+//! The result of a verification.
 
 use std::path::PathBuf;
 
@@ -12,30 +12,32 @@ use super::remark::{Remark, RemarkKind};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Answer {
-    /// Every line is the one that was signed with a pinned key, and nothing that somebody else knows of is gone.
+    /// Every line matches what a pinned key signed, and the trail agrees with a checkpoint that was kept
+    /// elsewhere.
     Intact,
-    /// Something is not as it was signed.
+    /// Something differs from what was signed.
     Broken,
-    /// Nothing is wrong, and something that it takes to be sure is not at hand.
+    /// No fault was found, but something needed for certainty is missing.
     Unconfirmed,
 }
 
-/// Why nobody can be sure.
+/// Why the answer is not [`Answer::Intact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// No key was given: the trail's own word was taken for whose it is.
+    /// No key was given: the trail's own account of its keys was used.
     KeyNotPinned,
-    /// No key is known at all, so that no signature was checked.
+    /// No key is known at all, so no signature was checked.
     SignatureUnchecked,
-    /// No note that is kept elsewhere was given: an earlier state of the whole trail would look just like this.
+    /// No checkpoint kept elsewhere was given, so a rollback of the whole trail to an earlier state cannot be
+    /// detected.
     FreshnessUnknown,
     /// The last lines are not signed yet.
     TailUnsigned,
     /// The trail ends with part of a line.
     TornTail,
-    /// Lines were lost to another program, as a signed record says: only their hashes are left.
+    /// Another program removed lines, as a signed record says: only their hashes are left.
     LinesLost,
     /// `security.jsonl` has other lines than the trail.
     ProjectionDiffers,
@@ -47,50 +49,50 @@ pub enum Reason {
 pub struct Signatory {
     /// The key, as `auditx key show` prints it.
     pub key: String,
-    /// Whether it is pinned, or was put in the place of a pinned one by that one.
+    /// Whether the key is pinned, or is the recorded successor of a pinned key.
     pub is_pinned: bool,
 }
 
-/// What verifying a trail came to. Serialises to the JSON of `auditx verify --json`.
+/// The result of verifying a trail. Serialises to the JSON of `auditx verify --json`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Verification {
     /// The directory.
     #[serde(serialize_with = "as_text")]
     pub directory: PathBuf,
-    /// Whether the trail is what was signed.
+    /// Whether the trail matches what was signed.
     pub answer: Answer,
-    /// The first thing that is not as it was signed.
+    /// The first thing that differs from what was signed.
     pub fault: Option<Fault>,
-    /// Why nobody can be sure, where nothing is wrong.
+    /// Why the answer is not [`Answer::Intact`], if there is no fault.
     pub reasons: Vec<Reason>,
-    /// What is worth knowing besides: one of each kind, the gravest first.
+    /// Observations that do not change the answer: one per kind, the most serious first.
     pub remarks: Vec<Remark>,
-    /// The name of the log, as the latest checkpoint has it.
+    /// The log name in the latest checkpoint.
     pub origin: Option<String>,
     /// Who signed the latest checkpoint.
     pub keys: Vec<Signatory>,
-    /// The sequence number of the first line that is there: more than 0 where older ones were retired.
+    /// The sequence number of the first line present: more than 0 if older segments were retired.
     pub first_seq: u64,
-    /// Lines of the trail so far, retired ones included; as far as it could be read.
+    /// Lines of the trail, retired ones included, as far as it could be read.
     pub lines: u64,
-    /// Lines that the latest checkpoint speaks of.
+    /// The number of lines that the latest checkpoint names.
     pub signed: Option<u64>,
-    /// The root that it names, in hexadecimal.
+    /// The root in the latest checkpoint, in hexadecimal.
     pub root: Option<String>,
-    /// Lines after those.
+    /// Lines after the signed ones.
     pub unsigned_lines: u64,
     /// Bytes after the last newline.
     pub torn_bytes: u64,
-    /// Lines of which only the hash is left.
+    /// Lines whose text was erased.
     pub erased: u64,
-    /// Lines that another program took away and that could not be restored, as a signed record says.
+    /// Lines that another program removed, as a signed record says: only their hashes are left.
     pub lost: u64,
-    /// Files with lines.
+    /// Segment files.
     pub segments: u64,
-    /// Their bytes on disk.
+    /// The size of the segment files on disk, in bytes.
     pub bytes: u64,
-    /// The sizes of the known notes that the trail agrees with.
+    /// The sizes of the known checkpoints that the trail agrees with.
     pub known: Vec<u64>,
 }
 
@@ -118,23 +120,23 @@ impl Verification {
         }
     }
 
-    /// Counts one more of a kind.
+    /// Adds one remark to its kind.
     pub(super) fn remark(&mut self, kind: RemarkKind, seq: Option<u64>, message: impl Into<String>) {
-        let place = self.remarks.partition_point(|known| known.kind < kind);
-        if self.remarks.get(place).is_none_or(|known| known.kind != kind) {
-            self.remarks.insert(place, Remark::new(kind));
+        let index = self.remarks.partition_point(|known| known.kind < kind);
+        if self.remarks.get(index).is_none_or(|known| known.kind != kind) {
+            self.remarks.insert(index, Remark::new(kind));
         }
-        self.remarks[place].add(seq, None, message);
+        self.remarks[index].add(seq, None, message);
     }
 
-    /// Puts all of a kind in its place.
+    /// Adds all remarks of one kind.
     pub(super) fn put_remark(&mut self, remark: Remark) {
-        let place = self.remarks.partition_point(|known| known.kind < remark.kind);
-        self.remarks.insert(place, remark);
+        let index = self.remarks.partition_point(|known| known.kind < remark.kind);
+        self.remarks.insert(index, remark);
     }
 }
 
-/// Names that are not Unicode are shown as well as they can be.
+/// Names that are not Unicode are written lossily.
 #[expect(clippy::ptr_arg, reason = "serde hands over a reference to the field")]
 fn as_text<S: serde::Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())

@@ -1,4 +1,4 @@
-//! A whole trail read once, and again only where what it says about itself asks for roots that nobody thought of.
+//! Reads a whole trail once, and again only if its control records ask for roots that were not requested.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,48 +6,49 @@ use std::path::Path;
 use auditx_core::{CompactRange, Tiles};
 
 use super::VerifyOptions;
+use super::checkpoints::Checkpoints;
 use super::files::SegmentFile;
 use super::fold::{Fold, Walked};
-use super::notes::Notes;
+use super::leaf_cache::LeafCache;
 use super::projection::Projection;
-use super::row::Row;
 use super::scan::KnownKeys;
 use super::timeline::Rotation;
 use super::workers::{self, Report, Shared};
 use crate::error::Result;
 
-/// One look finds what was retired, the next one what checkpoints were recorded long after they were made.
-const LOOKS: usize = 3;
+/// The first pass finds what was retired, the second the checkpoints that were recorded long after they were
+/// signed.
+const MOST_PASSES: usize = 3;
 
-/// Bytes on disk.
+/// The size of the files on disk, in bytes.
 pub(super) fn bytes(files: &[SegmentFile]) -> u64 {
     files.iter().map(|file| file.path().symlink_metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
-/// Reads all lines; none where a segment was moved away meanwhile.
+/// Reads all lines; `None` if a segment was moved away meanwhile.
 ///
 /// # Errors
-/// `is_storage` where a file cannot be read, or no thread be started.
+/// `is_storage` if a file cannot be read or no thread can be started.
 pub(super) fn walk(
     directory: &Path,
     options: &VerifyOptions,
-    notes: &Notes,
+    checkpoints: &Checkpoints,
     files: &[SegmentFile],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Option<Walked>> {
-    let row = Row::open(directory);
+    let leaf_cache = LeafCache::open(directory);
     let signed =
-        notes.checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
+        checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
     let keys = KnownKeys::new(&options.keys);
-    let shared = Shared { files, keys: &keys, row: row.as_ref(), signed, stretch: options.stretch };
-    let kept = notes.history.iter().chain(&options.known).map(|note| note.size());
+    let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk: options.chunk };
+    let kept = checkpoints.history.iter().chain(&options.known).map(|note| note.size());
     let mut wanted: BTreeSet<u64> = kept.chain([signed]).collect();
     let oldest = files.first().and_then(|file| file.named);
-    // What the cache says of retired lines saves a look: the record of them comes last.
+    // The tile cache, which has the tree of the retired lines, saves a pass: their record comes last.
     let mut begin =
         oldest.filter(|first| *first > 0).and_then(|first| Tiles::open(directory).frontier(first));
     let total = bytes(files);
-    let mut look = 1;
+    let mut pass = 1;
     loop {
         let projection = Projection::open(directory);
         let mut walked =
@@ -57,8 +58,8 @@ pub(super) fn walk(
         if walked.is_vanished {
             return Ok(None);
         }
-        walked.settle_claims();
-        if look == LOOKS || walked.stop.is_some() {
+        walked.check_pending_claims();
+        if pass == MOST_PASSES || walked.stop.is_some() {
             return Ok(Some(walked));
         }
         let retired = walked.retirement.as_ref().map(|(_, tree)| tree).filter(|_| walked.first > Some(0));
@@ -66,20 +67,20 @@ pub(super) fn walk(
         let asked_for = walked.claims.iter().filter(|claim| claim.is_true.is_none()).map(|claim| claim.size);
         let before = wanted.len();
         wanted.extend(asked_for.filter(|_| !is_other));
-        // Both keys sign where one takes the other's place.
+        // Both keys sign the boundary of a key change.
         wanted.extend(walked.rotations.iter().map(Rotation::boundary));
         if !is_other && wanted.len() == before {
             return Ok(Some(walked));
         }
         begin = retired.or(walked.begin.as_ref()).cloned();
-        look += 1;
+        pass += 1;
     }
 }
 
-/// Reads all lines once, with the roots at these sizes. `progress` is told how many bytes are done.
+/// Reads all lines once, with the roots at these sizes. `progress` is called with the bytes done.
 ///
 /// # Errors
-/// `is_storage` where a file cannot be read, or no thread be started.
+/// `is_storage` if a file cannot be read or no thread can be started.
 pub(super) fn once(
     shared: Shared<'_>,
     threads: usize,

@@ -1,7 +1,7 @@
-//! A window on the text of a segment: a buffer that is filled at its end, read at its beginning, and used again and again.
+//! A reusable read buffer over the text of a segment, filled at its end and consumed at its beginning.
 //!
-//! It is small, so that what was read stays in the processor's cache until it is hashed. It is never cleared: what is not
-//! filled is never read.
+//! It is small, so that text stays in the processor's cache until it is hashed. It is never cleared: bytes
+//! that were not filled are never read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,21 +9,21 @@ use std::os::unix::fs::FileExt;
 
 use auditx_core::MAX_LINE;
 
-/// How much is read at once.
+/// Bytes read at once.
 const READ: usize = 64 * 1024;
 
-/// Bytes of a text, from somewhere in it on.
+/// A part of a text.
 #[derive(Debug)]
 pub(super) struct Window {
     bytes: Vec<u8>,
-    /// Before it there is always a byte that may be written over.
+    /// There is always a byte before it that may be overwritten.
     begin: usize,
     end: usize,
 }
 
 impl Window {
     pub(super) fn new() -> Self {
-        // Room to read while a line of any length is held.
+        // Space to read while it holds a line of the maximum length.
         Self { bytes: vec![0; 1 + MAX_LINE + READ], begin: 1, end: 1 }
     }
 
@@ -39,33 +39,33 @@ impl Window {
         &self.bytes[self.begin..self.end]
     }
 
-    /// The bytes with the one before them.
+    /// The unread bytes, with the byte before them.
     pub(super) fn with_byte_before(&mut self) -> &mut [u8] {
         &mut self.bytes[self.begin - 1..self.end]
     }
 
-    /// These many bytes were read.
-    pub(super) fn pass(&mut self, count: usize) {
+    /// Marks `count` bytes as read.
+    pub(super) fn consume(&mut self, count: usize) {
         self.begin = self.end.min(self.begin + count);
     }
 
-    /// Forgets all but so many bytes.
+    /// Drops all unread bytes after the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.end = self.end.min(self.begin + len);
     }
 
-    /// Whether it holds more than any line, so that nothing more can be read.
+    /// Whether it holds more than the longest line, so that nothing more can be read.
     pub(super) fn is_full(&self) -> bool {
         self.len() > MAX_LINE
     }
 
-    /// Reads on from a file, not beyond `end`. Gives how many bytes; 0 also where the file ends.
+    /// Reads more from a file, up to `end`. Returns the number of bytes; 0 also at the end of the file.
     pub(super) fn fill_at(&mut self, file: &File, at: u64, end: u64) -> io::Result<usize> {
         let most = usize::try_from(end.saturating_sub(at)).unwrap_or(READ);
         self.fill(most, |room| file.read_at(room, at))
     }
 
-    /// Reads on from a stream. Gives how many bytes; 0 where it ends.
+    /// Reads more from a stream. Returns the number of bytes; 0 at its end.
     pub(super) fn fill_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
         self.fill(READ, |room| source.read(room))
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_in_steps_is_the_whole_text() {
+    fn reading_in_steps_gives_the_whole_text() {
         let text: Vec<u8> = (0..=u8::MAX).cycle().take(1_000_000).collect();
         let (mut window, mut source, mut seen) = (Window::new(), &*text, Vec::new());
         for keep in [0, 1, 5, 300, MAX_LINE].into_iter().cycle() {
@@ -108,8 +108,8 @@ mod tests {
             }
             let used = window.len().saturating_sub(keep);
             seen.extend_from_slice(&window.unread()[..used]);
-            window.pass(used);
-            // Whoever hashes a line writes over the byte before it.
+            window.consume(used);
+            // Hashing a line overwrites the byte before it.
             window.with_byte_before()[0] = 0;
         }
         seen.extend_from_slice(window.unread());

@@ -1,6 +1,6 @@
-//! Threads that read and hash a trail's segments, a stretch each, and hand over what they found in the order of the trail.
+//! Threads that read and hash a trail's segments, one chunk at a time, and report in the order of the trail.
 //!
-//! Comes in: segments. Goes out: [`Report`]s. Memory stays flat: whoever is ahead waits until those before are taken.
+//! Memory is constant: a thread that is ahead waits until the earlier reports are taken.
 
 use std::fs::File;
 use std::io;
@@ -11,25 +11,25 @@ use std::thread;
 use auditx_core::Frame;
 
 use super::files::{Opened, SegmentFile};
-use super::row::Row;
-use super::scan::{Cache, KnownKeys, Piece, Scan};
+use super::leaf_cache::LeafCache;
+use super::scan::{CacheComparison, KnownKeys, Piece, Scan};
 use super::window::Window;
 use crate::error::{Error, Result};
 
-/// Large enough that handing over costs nothing, small enough to be shared evenly and kept in memory.
-pub(super) const STRETCH: usize = 1024 * 1024;
+/// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
+pub(super) const CHUNK: usize = 1024 * 1024;
 
-/// Stretches of one compressed segment that wait to be taken: enough for a whole one of the usual size.
+/// Chunks of one compressed segment that may wait to be taken: enough for a whole segment of the usual size.
 const WAITING: usize = 16;
 
-/// How much is read at once beyond a stretch to find the end of its last line.
+/// Bytes read at once beyond a chunk to find the end of its last line.
 const STEP: u64 = 2 * 1024;
 
-/// What a thread has to say, in the order of the trail.
+/// What a thread reports, in the order of the trail.
 #[derive(Debug)]
 pub(super) enum Report {
     Lines(Box<Piece>),
-    /// The segment cannot be read on.
+    /// The rest of the segment cannot be read.
     Broken(Breakage),
     /// The segment is no longer there.
     Vanished,
@@ -41,7 +41,7 @@ pub(super) enum Report {
 pub(super) struct Breakage {
     pub(super) segment: usize,
     pub(super) is_file: bool,
-    /// Where in its text.
+    /// The offset in its text.
     pub(super) offset: u64,
     pub(super) why: String,
 }
@@ -51,27 +51,28 @@ pub(super) struct Breakage {
 pub(super) struct Shared<'a> {
     pub(super) files: &'a [SegmentFile],
     pub(super) keys: &'a KnownKeys,
-    pub(super) row: Option<&'a Row>,
+    pub(super) leaf_cache: Option<&'a LeafCache>,
     pub(super) signed: u64,
-    pub(super) stretch: usize,
+    pub(super) chunk: usize,
 }
 
-/// Reads all segments with so many threads. `take` gets the reports in order on this thread, until it gives false.
+/// Reads all segments with `threads` threads. `take` gets the reports in order on this thread, until it
+/// returns `false`.
 ///
 /// # Errors
-/// `is_storage` where no thread can be started.
+/// `is_storage` if no thread can be started.
 pub(super) fn read(shared: Shared<'_>, threads: usize, mut take: impl FnMut(Report) -> bool) -> Result<()> {
     let (orders, taken) = sync_channel(2 * threads);
-    let cutter = Mutex::new(Cutter { shared, next: 0, open: None, orders: Some(orders) });
+    let splitter = Mutex::new(Splitter { shared, next: 0, open: None, orders: Some(orders) });
     let mut outcome = Ok(());
     thread::scope(|scope| {
-        // Moved in, so that whoever still waits to be taken hears that nobody takes any more.
+        // Moved in, so that threads waiting to send fail once no report is taken any more.
         let taken: Receiver<Receiver<Report>> = taken;
         for number in 0..threads {
             let name = format!("auditx-verify-{number}");
             let spawned =
-                thread::Builder::new().name(name.clone()).spawn_scoped(scope, || work(shared, &cutter));
-            // One thread does all of it, where there can be no more.
+                thread::Builder::new().name(name.clone()).spawn_scoped(scope, || work(shared, &splitter));
+            // One thread can do all the work if no more can be started.
             if let (Err(error), 0) = (spawned, number) {
                 outcome = Err(Error::storage("cannot start a thread to verify", name.as_ref(), error));
                 return;
@@ -88,17 +89,17 @@ pub(super) fn read(shared: Shared<'_>, threads: usize, mut take: impl FnMut(Repo
     outcome
 }
 
-/// Cuts the segments into stretches.
-struct Cutter<'a> {
+/// Splits the segments into jobs.
+struct Splitter<'a> {
     shared: Shared<'a>,
     next: usize,
-    open: Option<Cut>,
-    /// Gone when there is no more to do.
+    open: Option<OpenSegment>,
+    /// `None` once no job is left.
     orders: Option<SyncSender<Receiver<Report>>>,
 }
 
-/// A plain segment, and how far it has been given out.
-struct Cut {
+/// A plain segment and the offset up to which jobs were given out.
+struct OpenSegment {
     segment: usize,
     file: Arc<File>,
     at: u64,
@@ -107,14 +108,15 @@ struct Cut {
 
 enum Job {
     Plain { segment: usize, file: Arc<File>, begin: u64, end: u64, len: u64 },
-    Packed { segment: usize, file: File },
+    Compressed { segment: usize, file: File },
     Unreadable(Report),
 }
 
-impl Cutter<'_> {
-    /// The next job, and where its reports go; none when everything is given out or nobody listens.
+impl Splitter<'_> {
+    /// Returns the next job and the channel for its reports; `None` if all jobs are given out or reports are
+    /// no longer taken.
     fn next(&mut self) -> Option<(Job, SyncSender<Report>)> {
-        let Some(job) = self.cut() else {
+        let Some(job) = self.next_job() else {
             self.orders = None;
             return None;
         };
@@ -126,11 +128,11 @@ impl Cutter<'_> {
         Some((job, reports))
     }
 
-    fn cut(&mut self) -> Option<Job> {
+    fn next_job(&mut self) -> Option<Job> {
         loop {
-            if let Some(Cut { segment, file, at, len }) = &mut self.open {
+            if let Some(OpenSegment { segment, file, at, len }) = &mut self.open {
                 let (begin, len) = (*at, *len);
-                *at = len.min(begin + self.shared.stretch as u64);
+                *at = len.min(begin + self.shared.chunk as u64);
                 let job = Job::Plain { segment: *segment, file: file.clone(), begin, end: *at, len };
                 if *at == len {
                     self.open = None;
@@ -141,8 +143,8 @@ impl Cutter<'_> {
             let opened = self.shared.files.get(segment)?.open();
             self.next += 1;
             match opened {
-                Ok(Opened::Plain(file, len)) => self.open = Some(Cut { segment, file, at: 0, len }),
-                Ok(Opened::Packed(file)) => return Some(Job::Packed { segment, file }),
+                Ok(Opened::Plain(file, len)) => self.open = Some(OpenSegment { segment, file, at: 0, len }),
+                Ok(Opened::Compressed(file)) => return Some(Job::Compressed { segment, file }),
                 Ok(Opened::Vanished) => return Some(Job::Unreadable(Report::Vanished)),
                 Ok(Opened::Refused(why)) => {
                     let breakage = Breakage { segment, is_file: false, offset: 0, why };
@@ -154,10 +156,10 @@ impl Cutter<'_> {
     }
 }
 
-/// Lets a thread that panics end it all: nobody is to wait for what it had to give.
-struct Ending<'c, 'a>(&'c Mutex<Cutter<'a>>);
+/// Ends the distribution of jobs if a thread panics, so that the reader does not wait for its report.
+struct StopOnPanic<'c, 'a>(&'c Mutex<Splitter<'a>>);
 
-impl Drop for Ending<'_, '_> {
+impl Drop for StopOnPanic<'_, '_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
@@ -165,11 +167,15 @@ impl Drop for Ending<'_, '_> {
     }
 }
 
-fn work(shared: Shared<'_>, cutter: &Mutex<Cutter<'_>>) {
-    let _ending = Ending(cutter);
-    let mut worker = Worker { shared, window: Window::new(), cache: Cache::new(shared.row, shared.signed) };
+fn work(shared: Shared<'_>, splitter: &Mutex<Splitter<'_>>) {
+    let _stop = StopOnPanic(splitter);
+    let mut worker = Worker {
+        shared,
+        window: Window::new(),
+        cache: CacheComparison::new(shared.leaf_cache, shared.signed),
+    };
     loop {
-        let job = cutter.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let job = splitter.lock().unwrap_or_else(PoisonError::into_inner).next();
         let Some((job, reports)) = job else { return };
         if !worker.run(job, &reports) {
             return;
@@ -177,21 +183,21 @@ fn work(shared: Shared<'_>, cutter: &Mutex<Cutter<'_>>) {
     }
 }
 
-/// One thread, with its buffers.
+/// One thread and its buffers.
 struct Worker<'a> {
     shared: Shared<'a>,
     window: Window,
-    cache: Cache<'a>,
+    cache: CacheComparison<'a>,
 }
 
 impl Worker<'_> {
-    /// Whether somebody took everything.
+    /// Runs a job; `false` if its reports are no longer taken.
     fn run(&mut self, job: Job, reports: &SyncSender<Report>) -> bool {
         match job {
             Job::Unreadable(report) => reports.send(report).is_ok(),
-            Job::Packed { segment, file } => self.unpack(segment, file, reports),
+            Job::Compressed { segment, file } => self.read_compressed(segment, file, reports),
             Job::Plain { segment, file, begin, end, len } => {
-                let report = match self.stretch(segment, &file, (begin, end, len)) {
+                let report = match self.chunk(segment, &file, (begin, end, len)) {
                     Ok(piece) => Report::Lines(Box::new(piece)),
                     Err(error) => {
                         let path = self.shared.files[segment].path();
@@ -203,8 +209,8 @@ impl Worker<'_> {
         }
     }
 
-    /// The lines that begin in `begin..end` of a file of `len` bytes.
-    fn stretch(
+    /// Scans the lines that begin in `begin..end` of a file of `len` bytes.
+    fn chunk(
         &mut self,
         segment: usize,
         file: &File,
@@ -213,13 +219,13 @@ impl Worker<'_> {
         let Self { shared, window, cache } = self;
         let mut at = begin;
         window.clear();
-        // A line that begins before this stretch is part of the one before.
+        // A line that begins before this chunk belongs to the previous one.
         if begin > 0 {
             at -= 1;
             loop {
                 at += window.fill_at(file, at, end)? as u64;
                 if let Some(newline) = memchr::memchr(b'\n', window.unread()) {
-                    window.pass(newline + 1);
+                    window.consume(newline + 1);
                     break;
                 }
                 window.clear();
@@ -251,8 +257,8 @@ impl Worker<'_> {
         Ok(scan.finish(rest, end - begin, cache))
     }
 
-    /// Reads a compressed segment from its beginning to its end; whether somebody took everything.
-    fn unpack(&mut self, segment: usize, file: File, reports: &SyncSender<Report>) -> bool {
+    /// Scans a whole compressed segment; `false` if its reports are no longer taken.
+    fn read_compressed(&mut self, segment: usize, file: File, reports: &SyncSender<Report>) -> bool {
         let Self { shared, window, cache } = self;
         let broken = |offset, why: &str| {
             reports
@@ -285,7 +291,7 @@ impl Worker<'_> {
                 let is_taken = reports.send(Report::Lines(Box::new(scan.finish(rest, len, cache)))).is_ok();
                 return is_taken;
             }
-            if scan.len() >= shared.stretch as u64 {
+            if scan.len() >= shared.chunk as u64 {
                 let piece = std::mem::replace(&mut scan, Scan::new(segment, offset)).finish(0, 0, cache);
                 if reports.send(Report::Lines(Box::new(piece))).is_err() {
                     return false;
@@ -295,7 +301,8 @@ impl Worker<'_> {
     }
 }
 
-/// Reads on to the end of the line that the window holds the beginning of, and no further. Gives how far was read.
+/// Reads to the end of the line whose beginning the window holds, and no further. Returns the offset after
+/// the last byte read.
 fn end_line(window: &mut Window, file: &File, begin: u64, len: u64) -> io::Result<u64> {
     let mut at = begin;
     while !window.is_full() {
@@ -313,7 +320,8 @@ fn end_line(window: &mut Window, file: &File, begin: u64, len: u64) -> io::Resul
     Ok(at)
 }
 
-/// Whether a line ends somewhere from here on: it is too long for one, unless it is what a crash left at the end.
+/// Whether there is a newline from here on. If so, the line is too long to be valid; if not, it may be what a
+/// crash left at the end.
 fn has_newline(window: &mut Window, file: &File, begin: u64, len: u64) -> io::Result<bool> {
     let mut at = begin;
     loop {

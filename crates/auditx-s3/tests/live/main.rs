@@ -1,4 +1,4 @@
-//! Against a real S3 server: each sealed segment once, exactly as it stands in the trail, whatever happens in between.
+//! Archives to a real S3 server: each sealed segment is stored once and unchanged, whatever fails meanwhile.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,14 +19,14 @@ use auditx_tests::shipping::{lines, settings, stop};
 const BUCKET: &str = "audit";
 
 const BUSY: &str = "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-const STRANGER: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const TOO_MANY: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// With a bucket that is locked.
+/// Starts a server with a bucket that has Object Lock.
 fn server() -> Server {
     let server = Server::start();
     server.make_bucket(BUCKET);
@@ -47,7 +47,8 @@ fn record(logger: &AuditLogger, count: usize) {
     }
 }
 
-/// A closed trail with some sealed segments, and the number of the first line behind them.
+/// Creates a closed trail with some sealed segments. Returns the sequence number of the first line after
+/// them.
 fn trail(directory: &Path, config: Config, count: usize) -> u64 {
     let logger = AuditLogger::open(config).unwrap();
     record(&logger, count);
@@ -55,7 +56,7 @@ fn trail(directory: &Path, config: Config, count: usize) -> u64 {
     end_of_sealed(directory)
 }
 
-/// The active segment begins there.
+/// Returns the sequence number of the first line of the active segment.
 fn end_of_sealed(directory: &Path) -> u64 {
     let active = fs::read(directory.join("audit.jsonl")).unwrap();
     let first = active.split(|byte| *byte == b'\n').next().unwrap();
@@ -73,7 +74,7 @@ fn wait_for_all(shipper: &Shipper, end: u64) {
     assert!(is_done, "{:?} of {end}", shipper.progress());
 }
 
-/// The archive as a trail, and what an auditor finds.
+/// Restores a trail from the archive and verifies it.
 fn verified(server: &Server) -> (tempfile::TempDir, Verification) {
     let restored = tempfile::tempdir().unwrap();
     wait(async {
@@ -103,14 +104,14 @@ fn assert_same(server: &Server, directory: &Path, end: u64) {
     );
 }
 
-/// Objects there, by name.
+/// Returns the names of all objects.
 fn objects(server: &Server) -> Vec<String> {
     let listing = server.curl(&[&format!("{}/{BUCKET}?list-type=2&prefix=erp%2F", server.endpoint())]);
     listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn sealed_segments_arrive_exactly_plain_or_compressed_and_nothing_twice() {
+fn plain_and_compressed_segments_are_archived_once() {
     let server = server();
     let directory = tempfile::tempdir().unwrap();
     let end = trail(directory.path(), config(directory.path()).compression(Compression::None), 400);
@@ -118,7 +119,7 @@ fn sealed_segments_arrive_exactly_plain_or_compressed_and_nothing_twice() {
     wait_for_all(&shipper, end);
     let segments = sealed_segments(directory.path()).unwrap().len();
     assert!(segments > 3 && objects(&server).len() == 2 * segments, "{:?}", objects(&server));
-    // It goes on while the trail grows, and is compressed behind it.
+    // The archiver continues while the trail grows and its sealed segments are compressed.
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     record(&logger, 300);
     wait_until("the compression of every sealed segment", || {
@@ -135,13 +136,13 @@ fn sealed_segments_arrive_exactly_plain_or_compressed_and_nothing_twice() {
     fs::remove_file(directory.path().join(format!(".auditx/cursors/ship-{name}"))).unwrap();
     let shipper = archive(directory.path(), server.port());
     wait_for_all(&shipper, end);
-    assert_eq!(shipper.progress().sent, 0, "the archive says how far it is");
+    assert_eq!(shipper.progress().sent, 0, "the archive reports its last line");
     stop(shipper);
     assert_eq!(objects(&server), before);
 }
 
 #[test]
-fn a_segment_without_its_manifest_is_archived_again_and_two_archivers_double_nothing() {
+fn two_archivers_and_a_missing_manifest_duplicate_nothing() {
     let server = server();
     let directory = tempfile::tempdir().unwrap();
     let end = trail(directory.path(), config(directory.path()), 400);
@@ -152,7 +153,7 @@ fn a_segment_without_its_manifest_is_archived_again_and_two_archivers_double_not
     }
     let all = objects(&server);
     assert_eq!(all.len(), 2 * sealed_segments(directory.path()).unwrap().len());
-    // As if the archiver had died between the two.
+    // As if the archiver had crashed after storing the segment and before storing its manifest.
     let newest = all.iter().rfind(|name| name.ends_with(".json")).unwrap();
     let deleted = server.curl(&["-X", "DELETE", &format!("{}/{BUCKET}/{newest}", server.endpoint())]);
     assert!(deleted.starts_with("HTTP/1.1 204"), "{deleted}");
@@ -164,7 +165,7 @@ fn a_segment_without_its_manifest_is_archived_again_and_two_archivers_double_not
 }
 
 #[test]
-fn a_server_that_is_killed_and_connections_that_are_cut_cost_nothing() {
+fn a_killed_server_and_cut_connections_lose_nothing() {
     let (mut server, directory) = (server(), tempfile::tempdir().unwrap());
     let end = trail(directory.path(), config(directory.path()), 1_500);
     let proxy = Proxy::before(server.port(), Fault::Cut { first: 1, more: 97 });
@@ -186,15 +187,15 @@ fn a_server_that_is_killed_and_connections_that_are_cut_cost_nothing() {
 }
 
 #[test]
-fn what_an_operator_can_mend_is_tried_until_it_is_mended_and_retention_waits_meanwhile() {
+fn a_missing_bucket_is_retried_while_retention_waits() {
     let server = Server::start();
     let directory = tempfile::tempdir().unwrap();
     let shipper = archive(directory.path(), server.port());
     let logger = AuditLogger::open(config(directory.path()).retention(Retention::BackupCount(0))).unwrap();
     record(&logger, 300);
     logger.flush(PATIENCE).unwrap();
-    let is_told = |progress: &Progress| progress.state == State::Waiting && progress.retries.sum() > 2;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    let is_reported = |progress: &Progress| progress.state == State::Waiting && progress.retries.sum() > 2;
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
     assert_eq!(logger.metrics().retired, 0);
     server.make_bucket(BUCKET);
     wait_until("retirement", || {
@@ -207,22 +208,26 @@ fn what_an_operator_can_mend_is_tried_until_it_is_mended_and_retention_waits_mea
     stop(shipper);
     let (restored, verification) = verified(&server);
     assert_eq!((verification.answer, verification.lines), (Answer::Intact, end), "{verification:?}");
-    assert_eq!(lines(restored.path()).len() as u64, end, "what was retired is there");
+    assert_eq!(lines(restored.path()).len() as u64, end, "the archive contains retired segments");
 }
 
 #[test]
-fn a_store_that_says_no_in_any_way_is_asked_until_it_says_yes() {
+fn refusals_of_all_kinds_are_retried() {
     let (mut server, directory) = (server(), tempfile::tempdir().unwrap());
     let end = trail(directory.path(), config(directory.path()), 300);
-    // Nobody can have a real store say these when it is told to.
+    // A real store cannot be made to send these responses on demand.
     let proxy = Proxy::before(server.port(), Fault::Answer(BUSY));
     let shipper = archive(directory.path(), proxy.port());
-    for (answer, status) in [(BUSY, "503"), (STRANGER, "401"), (TOO_MANY, "429")] {
+    for (answer, status) in [(BUSY, "503"), (UNAUTHORIZED, "401"), (TOO_MANY, "429")] {
         let before = shipper.progress().retries.sum();
         proxy.change(Fault::Answer(answer));
-        let is_told =
-            |progress: &Progress| progress.retries.sum() > before + 2 && progress.trouble.contains(status);
-        assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{status} {:?}", shipper.progress());
+        let is_reported =
+            |progress: &Progress| progress.retries.sum() > before + 2 && progress.last_error.contains(status);
+        assert!(
+            shipper.wait_until(Instant::now() + PATIENCE, is_reported),
+            "{status} {:?}",
+            shipper.progress()
+        );
     }
     assert_eq!(objects(&server).len(), 0);
     let progress = shipper.progress();
@@ -233,11 +238,11 @@ fn a_store_that_says_no_in_any_way_is_asked_until_it_says_yes() {
         .sum();
     assert_eq!((progress.lag(), progress.lag_bytes), (end, Some(sealed)));
     assert!(progress.age() > Duration::ZERO, "{progress:?}");
-    // This it says by itself: the password is another one now.
+    // The store itself sends 403, because its password has been changed.
     server.change_password("another");
     proxy.change(Fault::None);
-    let is_told = |progress: &Progress| progress.trouble.contains("403");
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_told), "{:?}", shipper.progress());
+    let is_reported = |progress: &Progress| progress.last_error.contains("403");
+    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
     server.change_password("secret");
     wait_for_all(&shipper, end);
     stop(shipper);
@@ -245,11 +250,12 @@ fn a_store_that_says_no_in_any_way_is_asked_until_it_says_yes() {
 }
 
 #[test]
-fn what_is_archived_under_a_rule_is_removed_by_nobody() {
+fn a_segment_under_a_retention_rule_cannot_be_removed() {
     let (server, directory) = (server(), tempfile::tempdir().unwrap());
     let bucket = format!("{}/{BUCKET}", server.endpoint());
-    let rule = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
-        <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+    let rule = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>\
+        <DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>\
+        </ObjectLockConfiguration>";
     let file = directory.path().join("rule.xml");
     fs::write(&file, rule).unwrap();
     let ruled = server.curl(&["-T", file.to_str().unwrap(), &format!("{bucket}?object-lock=")]);
@@ -269,14 +275,14 @@ fn what_is_archived_under_a_rule_is_removed_by_nobody() {
 }
 
 #[test]
-fn what_was_altered_in_a_bucket_is_named_and_other_lines_in_its_place_end_the_archiver() {
+fn an_altered_segment_is_found_and_ends_the_archiver() {
     let server = server();
     let directory = tempfile::tempdir().unwrap();
     let end = trail(directory.path(), config(directory.path()), 300);
     let shipper = archive(directory.path(), server.port());
     wait_for_all(&shipper, end);
     stop(shipper);
-    // Whoever owns the bucket can put a newer version over an object: the lock keeps the older one.
+    // The owner of the bucket can put a newer version over an object; the lock protects the older version.
     let second = objects(&server).into_iter().filter(|name| name.ends_with(".zst")).nth(1).unwrap();
     let first = sealed_segments(directory.path()).unwrap()[1].first_seq;
     let text: String = lines(directory.path())
@@ -304,7 +310,7 @@ fn what_was_altered_in_a_bucket_is_named_and_other_lines_in_its_place_end_the_ar
     let fault = verification.fault.unwrap();
     assert!(fault.seq <= Some(first + 5) && fault.message.contains("between line"), "{fault:?}");
 
-    // Its manifest gone, the archiver meets the forged object in the place of its own.
+    // Without its manifest, the segment is archived again and the archiver finds the forged object.
     let manifests = objects(&server).into_iter().filter(|name| name.ends_with(".json")).skip(1);
     for manifest in manifests {
         let deleted = server.curl(&["-X", "DELETE", &format!("{}/{BUCKET}/{manifest}", server.endpoint())]);

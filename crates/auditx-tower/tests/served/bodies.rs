@@ -1,4 +1,4 @@
-//! Captured bodies: recorded without secrets, and in nobody's way.
+//! Captured bodies: they are recorded without secrets and do not delay or change the exchange.
 
 use auditx_core::testing::TestTrail;
 use auditx_core::{BodyCapture, StoredEntry};
@@ -22,7 +22,7 @@ fn capturing(trail: &TestTrail) -> AuditLayer {
     layer_with(trail, |layer| layer.capture_bodies(BodyCapture::new(["/sales", "/echo", "/login"])))
 }
 
-/// Answers with what comes, as it comes.
+/// Streams the request body back as it arrives.
 async fn echo(request: Request) -> ([(axum::http::HeaderName, &'static str); 1], Body) {
     ([(CONTENT_TYPE, "application/json")], Body::from_stream(request.into_body().into_data_stream()))
 }
@@ -49,7 +49,10 @@ async fn bodies_of_chosen_routes_are_recorded_without_secrets() {
     let address = serve(routes().layer(capturing(&trail))).await;
     let sale = json!({"customer": "C-7", "password": SECRET, "code": SECRET}).to_string();
     let answer = ask_with(address, "POST", "/sales", &[JSON], sale.as_bytes()).await;
-    assert!(String::from_utf8_lossy(answer.body()).contains(SECRET), "the client gets what the handler said");
+    assert!(
+        String::from_utf8_lossy(answer.body()).contains(SECRET),
+        "the client receives the unredacted body"
+    );
     let entry = closing(&trail).await;
     let content = json!({"customer": "C-7", "password": "[REDACTED]", "code": "[REDACTED]"});
     assert_eq!(entry.metadata["request_body"], json!({"bytes": sale.len(), "content": content}));
@@ -65,7 +68,7 @@ async fn bodies_of_chosen_routes_are_recorded_without_secrets() {
 }
 
 #[tokio::test]
-async fn frames_pass_both_ways_before_the_next_are_sent() {
+async fn captured_frames_are_forwarded_without_buffering() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(capturing(&trail))).await;
     let mut stream = send_chunked(address, "/echo", &[JSON]).await;
@@ -80,7 +83,7 @@ async fn frames_pass_both_ways_before_the_next_are_sent() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_within_its_body_leaves_what_was_seen_of_it() {
+async fn an_aborted_request_body_is_recorded_as_incomplete() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(capturing(&trail))).await;
     let mut stream = send_chunked(address, "/echo", &[JSON]).await;
@@ -93,12 +96,12 @@ async fn a_client_that_leaves_within_its_body_leaves_what_was_seen_of_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_passes_whole_and_leaves_its_size() {
+async fn a_body_over_the_limit_is_sent_whole_and_recorded_by_size() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(capturing(&trail))).await;
     let answer = ask(address, "GET", "/sales/report", &[]).await;
     let length = answer.body().len();
-    assert_eq!(answer.header("content-length"), Some(length.to_string()), "its size is still announced");
+    assert_eq!(answer.header("content-length"), Some(length.to_string()), "content-length is still sent");
     let entry = closing(&trail).await;
     assert_eq!(entry.metadata["response_body"]["bytes"], length);
     assert_eq!(entry.metadata["response_body"]["omitted"], "too_long");
@@ -106,7 +109,7 @@ async fn a_body_that_is_too_long_passes_whole_and_leaves_its_size() {
 }
 
 #[tokio::test]
-async fn a_body_that_no_handler_reads_and_one_that_is_compressed_say_so() {
+async fn unread_and_compressed_bodies_are_recorded_as_omitted() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(CompressionLayer::new()).layer(capturing(&trail))).await;
     let answer = ask_with(address, "POST", "/sales/never-read", &[JSON], b"{}").await;
@@ -120,7 +123,7 @@ async fn a_body_that_no_handler_reads_and_one_that_is_compressed_say_so() {
 }
 
 #[tokio::test]
-async fn a_refused_body_leaves_its_entry() {
+async fn a_malformed_body_is_recorded_as_omitted() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(capturing(&trail))).await;
     let answer = ask_with(address, "POST", "/sales", &[JSON], b"{\"password\":\"s3cr3t-77c0ffee\"").await;

@@ -1,4 +1,4 @@
-//! Beside tower-http's middleware, in the orders that docs/HTTP.md names.
+//! The layer together with tower-http's middleware, in the orders that docs/HTTP.md describes.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use auditx_tests::served::{ask, wait_for_closings};
 /// Repetitive enough to be worth compressing.
 const REPORT: usize = 20_000;
 
-/// What answers at once answers within it, on a busy machine too.
-const MOMENT: Duration = Duration::from_millis(500);
+/// Long enough for an immediate response on a busy machine.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 fn routes() -> Router {
     Router::new()
@@ -49,13 +49,13 @@ fn recommended(trail: &TestTrail) -> Router {
             .propagate_x_request_id()
             .layer(CorsLayer::permissive())
             .layer(CompressionLayer::new())
-            .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, MOMENT))
+            .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
             .layer(CatchPanicLayer::new()),
     )
 }
 
 #[tokio::test]
-async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went_over_the_wire() {
+async fn in_the_recommended_order_each_request_has_one_entry() {
     let trail = TestTrail::new();
     let address = serve(recommended(&trail)).await;
 
@@ -64,12 +64,16 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
     let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(200), true, "completed"));
     let bytes = entry.metadata["bytes"].as_u64().unwrap();
-    assert!(bytes > 0 && bytes < 1_000, "compressed, as the client got it: {bytes}");
+    assert!(bytes > 0 && bytes < 1_000, "the compressed size, as sent: {bytes}");
 
     let given = ask(address, "GET", "/id", &[("x-request-id", "req-7")]).await;
     assert_eq!((given.body(), given.header("x-request-id").as_deref()), (b"req-7".as_slice(), Some("req-7")));
     let made = ask(address, "GET", "/id", &[]).await;
-    assert_eq!(made.header("x-request-id").unwrap().as_bytes(), made.body(), "tower-http takes ours");
+    assert_eq!(
+        made.header("x-request-id").unwrap().as_bytes(),
+        made.body(),
+        "tower-http uses the id of the layer"
+    );
 
     assert_eq!(ask(address, "GET", "/slow", &[]).await.status(), 408);
     assert_eq!(ask(address, "GET", "/panic", &[]).await.status(), 500);
@@ -81,7 +85,7 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
     assert_eq!(
         ending(&closings[4]),
         (Some(500), false, "completed"),
-        "what was caught further in is an answer"
+        "a panic caught by an inner layer is a response"
     );
     assert_eq!(
         (closings[5].method.as_str(), ending(&closings[5])),
@@ -91,11 +95,11 @@ async fn in_the_recommended_order_each_request_has_one_entry_that_says_what_went
 }
 
 #[tokio::test]
-async fn what_stands_outside_answers_unseen_or_ends_the_request() {
+async fn outer_layers_answer_unseen_or_abort_the_request() {
     let trail = TestTrail::new();
     let outside = ServiceBuilder::new()
         .layer(CatchPanicLayer::new())
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, MOMENT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CorsLayer::permissive())
         .layer(layer(&trail));
     let address = serve(routes().layer(outside)).await;
@@ -105,13 +109,13 @@ async fn what_stands_outside_answers_unseen_or_ends_the_request() {
     assert_eq!(ask(address, "GET", "/slow", &[]).await.status(), 408);
     assert_eq!(ask(address, "GET", "/panic", &[]).await.status(), 500);
     let closings = wait_for_closings(&trail, 2).await;
-    assert_eq!(ending(&closings[0]), (Some(499), false, "client_aborted"), "it was dropped");
+    assert_eq!(ending(&closings[0]), (Some(499), false, "client_aborted"), "the timeout dropped the future");
     assert_eq!(ending(&closings[1]), (Some(500), false, "panicked"));
     assert_eq!(closings[1].metadata["error"], "the opening balance is missing");
 }
 
 #[tokio::test]
-async fn below_compression_bytes_are_those_of_the_application() {
+async fn inside_compression_bytes_are_uncompressed() {
     let trail = TestTrail::new();
     let layers = ServiceBuilder::new().layer(CompressionLayer::new()).layer(layer(&trail));
     let address = serve(routes().layer(layers)).await;
@@ -122,7 +126,7 @@ async fn below_compression_bytes_are_those_of_the_application() {
 }
 
 #[tokio::test]
-async fn a_panic_while_the_body_flows_is_recorded_and_ends_the_connection() {
+async fn a_panic_in_a_streamed_body_is_recorded_and_cuts_the_connection() {
     let trail = TestTrail::new();
     let report = async || {
         RequestContext::update(|context| context.user = "thida".into());
@@ -135,7 +139,7 @@ async fn a_panic_while_the_body_flows_is_recorded_and_ends_the_connection() {
     use futures_util::StreamExt as _;
     let address = serve(Router::new().route("/ledger", get(report)).layer(layer(&trail))).await;
     let cut = ask(address, "GET", "/ledger", &[]).await;
-    assert!(!cut.0.ends_with(b"0\r\n\r\n"), "the client sees that it is not whole");
+    assert!(!cut.0.ends_with(b"0\r\n\r\n"), "the client sees a truncated body");
     let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!(ending(&entry), (Some(500), false, "panicked"));
     assert_eq!((entry.user.as_str(), &entry.metadata["error"]), ("thida", &"the ledger has a hole".into()));

@@ -1,4 +1,4 @@
-//! Nothing is acknowledged that the trail could forget.
+//! Durable responses: a request is acknowledged only after its entries are durable.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::server::serve;
 use auditx_tests::served::ask;
 
 #[tokio::test]
-async fn an_answer_comes_after_its_entries_are_on_disk_and_many_share_an_fdatasync() {
+async fn durable_responses_wait_for_fdatasync_and_share_it() {
     const CLIENTS: usize = 32;
     let directory = tempfile::tempdir().unwrap();
-    // Nothing is synced but what somebody waits for.
+    // With this interval, only waiting requests cause a sync.
     let config = Config::new(directory.path()).durability(Durability::Interval(Duration::from_secs(3_600)));
     let logger = AuditLogger::open(config).unwrap();
     let layer: AuditLayer = AuditLayer::builder().logger(logger.clone()).durable(true).build().unwrap();
@@ -30,8 +30,8 @@ async fn an_answer_comes_after_its_entries_are_on_disk_and_many_share_an_fdatasy
     while let Some(answer) = clients.join_next().await {
         assert_eq!(answer.unwrap().body(), b"paid");
         answered += 1;
-        // The session's first line is durable since it was opened.
-        assert!(logger.metrics().durable > answered, "each answer's entry is on disk by then");
+        // The first line of the session has been durable since the trail was opened, hence `>`.
+        assert!(logger.metrics().durable > answered, "the entry of each response is durable");
     }
     assert!(logger.metrics().fsyncs <= 1 + 2 * CLIENTS as u64);
 }

@@ -1,4 +1,4 @@
-//! gRPC by tonic: a response always says 200, and how the call ended stands in its trailers.
+//! gRPC with tonic: the HTTP status is always 200, and the status of the call is in the trailers.
 
 use auditx_core::StoredEntry;
 use tonic::transport::{Endpoint, Server};
@@ -16,7 +16,7 @@ fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str, Option<u64>) {
 }
 
 #[tokio::test]
-async fn calls_succeed_or_fail_by_their_grpc_status() {
+async fn success_follows_the_grpc_status() {
     let trail = TestTrail::new();
     let (reporter, health) = health_reporter();
     reporter.set_service_status("erp.Stock", tonic_health::ServingStatus::Serving).await;
@@ -41,5 +41,5 @@ async fn calls_succeed_or_fail_by_their_grpc_status() {
     assert!(watched.message().await.unwrap().is_some());
     drop(watched);
     let left = wait_for_closings(&trail, 3).await.remove(2);
-    assert_eq!(ending(&left), (Some(200), false, "body_aborted", Some(2)), "a stream that was reset");
+    assert_eq!(ending(&left), (Some(200), false, "body_aborted", Some(2)), "the client reset the stream");
 }

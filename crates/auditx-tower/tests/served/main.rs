@@ -1,4 +1,4 @@
-//! The layer under real servers with real clients: beside other middleware, under upgrades, streams and gRPC.
+//! The layer in real servers with real clients: with other middleware, upgrades, streams and gRPC.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bodies;

@@ -1,4 +1,4 @@
-//! What handlers get, and settings of single routes.
+//! Extractors, problem responses, and settings for some of the routes.
 
 use auditx_core::{OnFailure, RequestContext};
 use auditx_tower::{AuditContext, Problem, RequestId};
@@ -12,7 +12,7 @@ use auditx_core::testing::TestTrail;
 use auditx_tests::served::{ask, wait_for_closings};
 
 #[tokio::test]
-async fn handlers_get_the_context_and_the_id_and_the_entry_has_the_routes_pattern() {
+async fn extractors_return_the_context_and_the_entry_has_the_route() {
     let trail = TestTrail::new();
     let logger = trail.logger().clone();
     let handler = async move |AuditContext(context): AuditContext, RequestId(id): RequestId| {
@@ -45,7 +45,7 @@ async fn extractors_work_without_the_layer() {
 }
 
 #[tokio::test]
-async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
+async fn an_inner_layer_overrides_settings_without_a_second_entry() {
     let (everywhere, payments) = (TestTrail::new(), TestTrail::new());
     let pay = post(async || RequestContext::update(|context| context.user = "kyaw".into()));
     let strict = layer_with(&payments, |layer| layer.on_failure(OnFailure::Closed).durable(true));
@@ -61,28 +61,30 @@ async fn a_layer_on_a_part_of_the_routes_governs_it_and_there_is_one_entry() {
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("kyaw", "/payments"));
     assert_eq!(wait_for_closings(&everywhere, 1).await[0].endpoint, "/me");
 
-    payments.refuse();
+    payments.close();
     let refused = ask(address, "POST", "/payments", &[("x-request-id", "late")]).await;
     assert_eq!((refused.status(), refused.header("x-request-id").as_deref()), (503, Some("late")));
-    assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "the rest goes on");
+    assert_eq!(ask(address, "GET", "/me", &[]).await.status(), 200, "other routes still work");
 }
 
 #[tokio::test]
-async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler_runs() {
+async fn a_fail_closed_layer_refuses_before_the_handler_runs() {
     for (on_failure, expected) in [(OnFailure::Closed, 503), (OnFailure::Open, 200)] {
         let trail = TestTrail::new();
         let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = runs.clone();
         let handler = async move || {
+            // ORDERING: pairs with the load below, which follows the response of this handler.
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         };
         let layer = layer_with(&trail, |layer| layer.on_failure(on_failure));
         let address = serve(Router::new().route("/", post(handler)).layer(layer)).await;
         assert_eq!(ask(address, "POST", "/", &[]).await.status(), 200);
-        trail.refuse();
+        trail.close();
 
         let answer = ask(address, "POST", "/", &[("x-request-id", "late")]).await;
         assert_eq!((answer.status(), answer.header("x-request-id").as_deref()), (expected, Some("late")));
+        // ORDERING: pairs with the increment in the handler.
         assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), if expected == 200 { 2 } else { 1 });
         if expected == 503 {
             assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"));
@@ -93,9 +95,9 @@ async fn where_the_trail_takes_nothing_a_closed_layer_refuses_before_the_handler
 }
 
 #[tokio::test]
-async fn a_handler_that_could_not_record_answers_a_problem_whose_reason_only_the_trail_learns() {
+async fn a_problem_response_hides_the_reason_the_entry_contains() {
     let (trail, closed) = (TestTrail::new(), TestTrail::new());
-    closed.refuse();
+    closed.close();
     let void = async |State(books): State<auditx_core::AuditLogger>| -> Result<&'static str, Problem> {
         books.log("Invoice voided").record()?;
         Ok("voided")

@@ -1,4 +1,4 @@
-//! Secrets in URLs: no byte of them reaches the trail.
+//! Secrets in URLs are redacted before anything is written to the trail.
 
 use axum::Router;
 use axum::routing::get;
@@ -27,7 +27,7 @@ async fn no_secret_in_a_url_reaches_the_trail() {
 }
 
 #[tokio::test]
-async fn what_is_no_secret_stays_in_the_endpoint() {
+async fn harmless_targets_are_recorded_unchanged() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(layer(&trail))).await;
     let targets = [
@@ -45,7 +45,7 @@ async fn what_is_no_secret_stays_in_the_endpoint() {
 }
 
 #[tokio::test]
-async fn the_agent_is_recorded_and_the_referer_without_its_secrets() {
+async fn the_user_agent_and_the_redacted_referer_are_recorded() {
     let trail = TestTrail::new();
     let address = serve(routes().layer(layer_with(&trail, |layer| layer.referer(true)))).await;
     let referer = format!("https://x/reset-password/{SECRET}?code={SECRET}&page=2");

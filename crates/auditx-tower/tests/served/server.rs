@@ -1,4 +1,4 @@
-//! A router behind a real listener.
+//! Serves a router on a real listener.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use auditx_tower::AuditLayer;
 use axum::Router;
 use tokio::net::TcpListener;
 
-/// The layer, with the trail's logger.
+/// Returns a layer that records to the trail.
 pub(crate) fn layer(trail: &TestTrail) -> AuditLayer {
     layer_with(trail, |builder| builder)
 }
@@ -20,7 +20,7 @@ pub(crate) fn layer_with(
     settings(AuditLayer::builder().logger(trail.logger().clone())).build().unwrap()
 }
 
-/// Serves it on a free port until the test's runtime ends.
+/// Serves the router on a free port until the test's runtime shuts down.
 pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Bodies that flow: server-sent events, clients that leave, entries at the head.
+//! Streamed bodies: server-sent events, clients that disconnect, entries recorded at the response head.
 
 use std::convert::Infallible;
 
@@ -14,13 +14,13 @@ use crate::server::{layer, layer_with, serve};
 use auditx_core::testing::TestTrail;
 use auditx_tests::served::{ask, closings, send, wait_for_closings};
 
-/// One event, and then nothing for ever.
+/// Sends one event and then stays open.
 async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     Sse::new(iter([Ok(Event::default().data("stock moved"))]).chain(pending()))
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry() {
+async fn a_client_that_leaves_an_event_stream_is_body_aborted() {
     let trail = TestTrail::new();
     let address = serve(Router::new().route("/feed", get(feed)).layer(layer(&trail))).await;
     let mut stream = send(address, "GET", "/feed", &[]).await;
@@ -28,7 +28,7 @@ async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry()
     while !seen.windows(11).any(|bytes| bytes == b"stock moved") {
         assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
     }
-    assert!(closings(&trail).is_empty(), "it still flows");
+    assert!(closings(&trail).is_empty(), "the stream is still open");
     drop(stream);
     let entry = wait_for_closings(&trail, 1).await.remove(0);
     assert_eq!((entry.status, &entry.metadata["outcome"]), (Some(200), &"body_aborted".into()));
@@ -36,7 +36,7 @@ async fn a_client_that_leaves_a_stream_of_events_leaves_one_body_aborted_entry()
 }
 
 #[tokio::test]
-async fn with_entries_at_the_head_an_endless_stream_has_its_entry_while_it_flows() {
+async fn emit_at_headers_records_an_endless_stream_at_its_start() {
     let trail = TestTrail::new();
     let layer = layer_with(&trail, |layer| layer.emit_at(EmitAt::Headers).start_record(true));
     let address = serve(Router::new().route("/feed", get(feed)).layer(layer)).await;
@@ -45,13 +45,13 @@ async fn with_entries_at_the_head_an_endless_stream_has_its_entry_while_it_flows
     assert_eq!(entries[0].description, "HTTP GET /feed started");
     assert_eq!(entries[1].description, "HTTP GET /feed completed with 200");
     drop(stream);
-    // Another request shows that the first is over and left nothing more.
+    // The entries of another request show that the dropped stream added none.
     ask(address, "GET", "/nowhere", &[]).await;
     wait_for_closings(&trail, 4).await;
 }
 
 #[tokio::test]
-async fn a_body_that_fails_midway_is_an_error_with_the_status_that_was_sent() {
+async fn a_body_that_fails_midway_keeps_the_status_that_was_sent() {
     let trail = TestTrail::new();
     let report = async || {
         let parts = [Ok(bytes::Bytes::from("half")), Err(std::io::Error::other("disk is gone"))];

@@ -1,4 +1,4 @@
-//! WebSockets: the exchange ends with the switch, the context goes on.
+//! WebSockets: the exchange ends with the upgrade; the context stays usable.
 
 use auditx_core::AuditLogger;
 use auditx_tower::AuditContext;
@@ -10,9 +10,9 @@ use axum::routing::get;
 
 use crate::server::{layer, serve};
 use auditx_core::testing::TestTrail;
-use auditx_tests::served::{ask, open_websocket, say, wait_for_closings};
+use auditx_tests::served::{ask, exchange_text, open_websocket, wait_for_closings};
 
-/// Records each message, and says how many there were.
+/// Records and acknowledges each message until the connection closes.
 async fn take_orders(mut socket: WebSocket, logger: AuditLogger) {
     while let Some(Ok(Message::Text(order))) = socket.recv().await {
         if logger.log(format!("ordered {order}")).record().is_err() {
@@ -34,7 +34,7 @@ async fn orders(
 }
 
 #[tokio::test]
-async fn an_upgrade_closes_the_exchange_and_what_is_said_later_has_its_context() {
+async fn an_upgrade_closes_the_exchange_and_the_context_stays_usable() {
     let trail = TestTrail::new();
     let app = Router::new().route("/orders", get(orders)).with_state(trail.logger().clone());
     let address = serve(app.layer(layer(&trail))).await;
@@ -43,11 +43,11 @@ async fn an_upgrade_closes_the_exchange_and_what_is_said_later_has_its_context()
     assert_eq!((closing.status, closing.success), (Some(101), true));
     assert_eq!((closing.metadata["outcome"].as_str(), closing.user.as_str()), (Some("upgraded"), "thida"));
 
-    assert_eq!(say(&mut stream, "LED Panel 24W").await, "noted");
+    assert_eq!(exchange_text(&mut stream, "LED Panel 24W").await, "noted");
     drop(stream);
     let entries = trail.entries();
     let order = entries.iter().find(|entry| entry.description == "ordered LED Panel 24W").unwrap();
     assert_eq!((order.user.as_str(), order.request_id.as_str()), ("thida", "ws-1"));
-    assert_eq!(ask(address, "GET", "/orders", &[]).await.status(), 400, "no handshake, no upgrade");
+    assert_eq!(ask(address, "GET", "/orders", &[]).await.status(), 400, "no upgrade without a handshake");
     assert_eq!(wait_for_closings(&trail, 2).await[1].metadata["outcome"], "completed");
 }

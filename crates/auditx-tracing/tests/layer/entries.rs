@@ -1,4 +1,4 @@
-//! Events of the target `audit` as entries.
+//! Events of the target `audit` are recorded as entries.
 
 use auditx_core::{AuditAction, RequestContext};
 use auditx_tracing::INVALID_FACTS;
@@ -8,7 +8,7 @@ use tracing::{debug, error, info, warn};
 use crate::fixture::Fixture;
 
 #[test]
-fn every_fact_goes_to_its_place_and_the_rest_to_the_metadata() {
+fn fields_set_the_entrys_fields_and_the_rest_is_metadata() {
     let fixture = Fixture::new();
     let layer = fixture.layer().entries(true);
     let counts = layer.counts();
@@ -62,7 +62,7 @@ fn every_fact_goes_to_its_place_and_the_rest_to_the_metadata() {
 }
 
 #[test]
-fn what_no_field_says_comes_from_the_context_and_the_event() {
+fn missing_fields_come_from_the_context_and_the_event() {
     let fixture = Fixture::new();
     fixture.run(fixture.layer().entries(true), || {
         let _scope = RequestContext::new().user("admin").request_id("r-7").enter();
@@ -80,7 +80,7 @@ fn what_no_field_says_comes_from_the_context_and_the_event() {
 }
 
 #[test]
-fn amounts_of_every_kind_keep_their_digits() {
+fn amounts_of_all_types_keep_their_digits() {
     let fixture = Fixture::new();
     fixture.run(fixture.layer().entries(true), || {
         info!(target: "audit", amount = 85_000, "");
@@ -95,7 +95,7 @@ fn amounts_of_every_kind_keep_their_digits() {
 }
 
 #[test]
-fn facts_that_cannot_be_read_are_kept_as_given_and_explained() {
+fn invalid_fields_are_stored_unchanged_and_explained() {
     let fixture = Fixture::new();
     let layer = fixture.layer().entries(true);
     let counts = layer.counts();
@@ -137,9 +137,9 @@ fn facts_that_cannot_be_read_are_kept_as_given_and_explained() {
 }
 
 #[test]
-fn an_entry_that_is_refused_is_reported_with_all_it_said_and_counted() {
+fn a_refused_entry_is_reported_with_its_fields_and_counted() {
     let fixture = Fixture::new();
-    fixture.trail.refuse();
+    fixture.trail.close();
     let layer = fixture.layer().entries(true);
     let counts = layer.counts();
     fixture.run(layer, || info!(target: "audit", amount = 5, token = "t", "Invoice voided"));
@@ -163,7 +163,7 @@ fn an_entry_that_is_too_large_is_reported() {
 }
 
 #[test]
-fn entries_are_lines_too_where_asked_and_only_lines_where_they_are_off() {
+fn entries_can_be_lines_too_and_are_only_lines_if_disabled() {
     let both = Fixture::new();
     both.run(both.layer().entries(true).entries_in_app_log(true), || info!(target: "audit", "x"));
     assert_eq!((both.entry().description.as_str(), both.line().message.as_str()), ("x", "x"));

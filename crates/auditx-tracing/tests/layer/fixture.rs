@@ -1,4 +1,4 @@
-//! A trail of its own, and what stands in it and in app.log afterwards.
+//! A trail for one test, with access to its entries and to app.log.
 
 use auditx_core::StoredEntry;
 use auditx_core::testing::TestTrail;
@@ -28,7 +28,7 @@ impl Fixture {
         AuditTracingLayer::new().logger(self.trail.logger().clone())
     }
 
-    /// Runs with a subscriber that has this layer only.
+    /// Runs the work with a subscriber that has only this layer.
     pub(crate) fn run<T>(
         &self,
         layer: impl Layer<Registry> + Send + Sync + 'static,
@@ -45,7 +45,7 @@ impl Fixture {
         self.app_log().lines().map(Line::parse).collect()
     }
 
-    /// The only line there is.
+    /// Returns the only line; panics if there is not exactly one.
     pub(crate) fn line(&self) -> Line {
         let mut lines = self.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
@@ -56,7 +56,7 @@ impl Fixture {
         self.lines().into_iter().map(|line| line.message).collect()
     }
 
-    /// The only entry there is.
+    /// Returns the only entry; panics if there is not exactly one.
     pub(crate) fn entry(&self) -> StoredEntry {
         let mut entries = self.trail.entries();
         assert_eq!(entries.len(), 1, "{entries:?}");

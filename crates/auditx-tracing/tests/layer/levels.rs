@@ -1,4 +1,4 @@
-//! Levels that change while the program runs.
+//! Levels that change at run time.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,8 +11,8 @@ use tracing_subscriber::{fmt, registry};
 
 use crate::fixture::Fixture;
 
-/// The same callsites each time: what they remember of the levels must change with them.
-fn say_all() {
+/// Uses the same callsites each time: the levels that they cache must change as well.
+fn emit_all() {
     debug!(target: "erp::sales", "sales debug");
     info!(target: "erp::sales", "sales info");
     info!(target: "sqlx::query", "sqlx info");
@@ -21,7 +21,7 @@ fn say_all() {
 }
 
 #[test]
-fn levels_are_raised_and_lowered_for_callsites_that_were_used_before() {
+fn level_changes_apply_to_callsites_that_were_used_before() {
     let fixture = Fixture::new();
     let (layer, levels) = fixture.layer().with_levels("info,sqlx=warn").unwrap();
     let mut seen = 0;
@@ -31,63 +31,64 @@ fn levels_are_raised_and_lowered_for_callsites_that_were_used_before() {
         messages
     };
     fixture.run(layer, || {
-        say_all();
+        emit_all();
         assert_eq!(new(), ["sales info", "sqlx warn", "sqlx error"]);
         levels.set("debug").unwrap();
-        say_all();
+        emit_all();
         assert_eq!(new(), ["sales debug", "sales info", "sqlx info", "sqlx warn", "sqlx error"]);
         let from_elsewhere = levels.clone();
         std::thread::spawn(move || from_elsewhere.set(" off , sqlx = error ")).join().unwrap().unwrap();
-        say_all();
+        emit_all();
         assert_eq!(new(), ["sqlx error"]);
         assert_eq!(levels.current().unwrap(), "sqlx=error,off");
         levels.set("off").unwrap();
-        say_all();
+        emit_all();
         assert_eq!(new(), [""; 0]);
         levels.set("sqlx=off,TRACE").unwrap();
-        say_all();
+        emit_all();
         assert_eq!(new(), ["sales debug", "sales info"]);
     });
 }
 
 #[test]
-fn a_bad_directive_is_named_and_changes_nothing() {
+fn an_invalid_directive_is_quoted_and_changes_nothing() {
     let fixture = Fixture::new();
     let (layer, levels) = fixture.layer().with_levels("warn").unwrap();
     fixture.run(layer, || {
         for (directives, named) in [
-            ("info,sqlx=loud", r#""loud" in "sqlx=loud" is not a level"#),
-            ("inof", r#""inof" is neither a level nor a target=level"#),
-            ("info,,sqlx=warn", r#""" is neither"#),
-            ("", r#""" is neither"#),
-            ("sqlx=", r#""" in "sqlx=" is not a level"#),
-            ("=warn", r#""" in "=warn" is not a target"#),
-            ("sqlx=warn=info", r#""warn=info" in "sqlx=warn=info" is not a level"#),
-            ("erp[request]=info", r#""erp[request]" in "erp[request]=info" is not a target"#),
-            ("3", r#""3" is neither"#),
+            ("info,sqlx=loud", r#"invalid level "loud" in "sqlx=loud""#),
+            ("inof", r#"invalid directive "inof": expected target=level or a level"#),
+            ("info,,sqlx=warn", r#"invalid directive """#),
+            ("", r#"invalid directive """#),
+            ("sqlx=", r#"invalid level "" in "sqlx=""#),
+            ("=warn", r#"invalid target "" in "=warn""#),
+            ("sqlx=warn=info", r#"invalid level "warn=info" in "sqlx=warn=info""#),
+            ("erp[request]=info", r#"invalid target "erp[request]" in "erp[request]=info""#),
+            ("3", r#"invalid directive "3""#),
         ] {
             let error = levels.set(directives).unwrap_err();
             assert!(error.is_directive() && !error.is_gone(), "{directives}");
             assert!(error.to_string().contains(named), "{directives}: {error}");
             assert!(
-                error.to_string().contains("off error warn info debug trace") || named.contains("target")
+                error.to_string().contains("off, error, warn, info, debug or trace")
+                    || named.contains("target")
             );
         }
         assert_eq!(levels.current().unwrap(), "warn");
-        say_all();
+        emit_all();
     });
     assert_eq!(fixture.messages(), ["sqlx warn", "sqlx error"]);
     assert!(fixture.layer().with_levels::<tracing_subscriber::Registry>("a=b").is_err());
 }
 
 #[test]
-fn levels_of_a_subscriber_that_is_gone_cannot_be_set() {
+fn levels_of_a_dropped_subscriber_cannot_be_set() {
     let fixture = Fixture::new();
     let (layer, levels) = fixture.layer().with_levels("warn").unwrap();
-    fixture.run(layer, say_all);
+    fixture.run(layer, emit_all);
     assert!(levels.set("info").unwrap_err().is_gone());
     assert!(levels.current().unwrap_err().is_gone());
-    assert!(format!("{levels:?}").contains("no more"));
+    assert!(format!("{levels:?}").contains("has been dropped"));
 }
 
 #[derive(Clone, Default)]
@@ -112,13 +113,13 @@ impl<'a> MakeWriter<'a> for Written {
 }
 
 #[test]
-fn a_fmt_layer_beside_keeps_its_own_levels() {
+fn a_fmt_layer_keeps_its_own_levels() {
     let fixture = Fixture::new();
     let written = Written::default();
     let (layer, levels) = fixture.layer().with_levels("error").unwrap();
     let printing = fmt::layer().with_ansi(false).with_writer(written.clone()).with_filter(LevelFilter::INFO);
     tracing::subscriber::with_default(registry().with(printing).with(layer), || {
-        say_all();
+        emit_all();
         levels.set("debug").unwrap();
         debug!("only in app.log");
         levels.set("off").unwrap();
@@ -131,7 +132,7 @@ fn a_fmt_layer_beside_keeps_its_own_levels() {
 }
 
 #[test]
-fn levels_never_hide_what_is_to_become_an_entry() {
+fn levels_never_hide_events_recorded_as_entries() {
     let fixture = Fixture::new();
     let (layer, levels) = fixture.layer().entries(true).with_levels("off").unwrap();
     fixture.run(layer, || {

@@ -1,4 +1,4 @@
-//! What a line of app.log says about an event.
+//! The lines that events write to app.log.
 
 use std::fmt;
 
@@ -16,7 +16,8 @@ fn an_event_is_a_line_with_its_level_message_fields_and_target() {
     fixture.run(fixture.layer(), || {
         error!("an error");
         warn!("a warning");
-        info!(target: "erp::sales", lines = 3, total = 12.5, paid = true, number = "SI-42", who = ?Some(1), "posted");
+        let who = Some(1);
+        info!(target: "erp::sales", lines = 3, total = 12.5, paid = true, number = "SI-42", ?who, "posted");
         debug!("for developers");
         trace!("for them too");
     });
@@ -27,12 +28,14 @@ fn an_event_is_a_line_with_its_level_message_fields_and_target() {
     assert_eq!(Value::Object(lines[0].fields.clone()), json!({ "target": module_path!() }));
     assert_eq!(
         Value::Object(lines[2].fields.clone()),
-        json!({"target": "erp::sales", "lines": 3, "total": 12.5, "paid": true, "number": "SI-42", "who": "Some(1)"})
+        json!({
+            "target": "erp::sales", "lines": 3, "total": 12.5, "paid": true, "number": "SI-42", "who": "Some(1)"
+        })
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn request_and_user_are_there_inside_a_scope_also_after_awaits_and_nowhere_else() {
+async fn lines_have_request_and_user_only_inside_the_scope() {
     let fixture = Fixture::new();
     let subscriber = std::sync::Arc::new(registry().with(fixture.layer()));
     let request = |user: &'static str| {
@@ -69,7 +72,7 @@ async fn request_and_user_are_there_inside_a_scope_also_after_awaits_and_nowhere
 }
 
 #[tokio::test]
-async fn spans_stand_in_order_with_their_fields_and_what_they_learned_later() {
+async fn spans_are_in_order_with_fields_recorded_later() {
     let fixture = Fixture::new();
     let _default = tracing::subscriber::set_default(registry().with(fixture.layer()));
     async {
@@ -121,7 +124,7 @@ fn a_message_of_several_lines_stays_one_line() {
 }
 
 #[test]
-fn a_field_that_the_layer_needs_itself_moves_aside_and_an_event_without_words_has_its_name() {
+fn reserved_fields_are_renamed_and_the_default_message_is_the_name() {
     let fixture = Fixture::new();
     fixture.run(fixture.layer(), || {
         let _span = info_span!("s").entered();
@@ -152,7 +155,7 @@ impl std::error::Error for Outer {
 }
 
 #[test]
-fn values_of_every_kind_are_kept() {
+fn values_of_all_types_are_written() {
     let fixture = Fixture::new();
     let error = Outer("x".parse::<i32>().unwrap_err());
     fixture.run(fixture.layer(), || {
@@ -180,7 +183,7 @@ fn values_of_every_kind_are_kept() {
 }
 
 #[test]
-fn two_layers_in_one_subscriber_each_write_to_their_trail() {
+fn two_layers_in_one_subscriber_write_to_their_own_trails() {
     let fixtures = [Fixture::new(), Fixture::new()];
     let subscriber = registry().with(fixtures[0].layer()).with(fixtures[1].layer());
     tracing::subscriber::with_default(subscriber, || {
@@ -194,7 +197,7 @@ fn two_layers_in_one_subscriber_each_write_to_their_trail() {
 }
 
 #[test]
-fn lines_of_many_threads_stay_whole() {
+fn lines_of_many_threads_are_not_interleaved() {
     let fixture = Fixture::new();
     let counts = fixture.layer().counts();
     let layer = fixture.layer();
@@ -222,7 +225,7 @@ fn lines_of_many_threads_stay_whole() {
 #[test]
 fn a_closed_logger_still_takes_lines() {
     let fixture = Fixture::new();
-    fixture.trail.refuse();
+    fixture.trail.close();
     fixture.run(fixture.layer(), || info!("after the end"));
     assert_eq!(fixture.line().message, "after the end");
 }

@@ -1,4 +1,4 @@
-//! The layer in real subscribers, with a trail of its own for each test.
+//! The layer in real subscribers; each test has its own trail.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod entries;

@@ -1,26 +1,24 @@
-//! One Markdown document, cut into the pieces that can name something.
-//!
-//! Comes in: a path and a text. Goes out: links, prose, code spans and lines of code blocks, each with its
-//! line number, and the anchors of its headings. It judges nothing.
+//! Parses a Markdown document into the pieces that the checks examine: links, prose, code spans and lines of
+//! code blocks, each with its line number, and the anchors of its headings.
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
-/// A piece of a document that can name something.
+/// A piece of a document that may refer to something.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Where a link or an image leads.
+    /// The target of a link or an image.
     Link(String),
     Prose(String),
     Span(String),
     Block {
-        /// Lower case, without attributes; empty when the block names none.
+        /// Lower case, without attributes; empty if the block has no language.
         language: String,
         line: String,
     },
 }
 
 impl Piece {
-    /// Whether this is something a reader would type into a shell.
+    /// Returns whether this may be a shell command.
     pub(super) fn is_shell(&self) -> bool {
         match self {
             Self::Span(_) => true,
@@ -34,17 +32,17 @@ impl Piece {
 
 #[derive(Debug)]
 pub(super) struct Located {
-    /// Counted from one.
+    /// The line number, counted from 1.
     pub(super) line: usize,
     pub(super) piece: Piece,
 }
 
 #[derive(Debug)]
 pub(super) struct Document {
-    /// From the root of the checkout, with forward slashes.
+    /// The path from the root of the checkout, with forward slashes.
     pub(super) path: String,
     pub(super) pieces: Vec<Located>,
-    /// What a link can name after `#`, spelled as hosts of Markdown spell it.
+    /// The anchors of the headings, spelled as Markdown hosts spell them.
     pub(super) anchors: Vec<String>,
     text: String,
 }
@@ -59,12 +57,12 @@ impl Document {
         Self { path: path.to_owned(), pieces: reader.pieces, anchors: reader.anchors, text: text.to_owned() }
     }
 
-    /// The folder the document lies in, with its slash; empty at the root.
+    /// Returns the document's folder with a trailing slash; empty at the root.
     pub(super) fn folder(&self) -> &str {
         self.path.rfind('/').map_or("", |slash| &self.path[..=slash])
     }
 
-    /// The lines that still hold a placeholder word, and that word.
+    /// Returns the lines that contain a placeholder word, and the word.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = (usize, &'static str)> {
         const PLACEHOLDER: &str = "TODO";
         let holds = |line: &str| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == PLACEHOLDER);
@@ -86,7 +84,8 @@ struct Reader {
 
 struct Block {
     language: String,
-    /// Console blocks mix commands and their output; only lines behind a prompt are commands there.
+    /// Whether the block contains prompts. Console blocks mix commands and output, and only lines after a
+    /// prompt are commands.
     prompted: Option<bool>,
 }
 

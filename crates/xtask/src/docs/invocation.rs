@@ -1,13 +1,12 @@
-//! Commands in documents: `cargo …` and `auditx …`.
+//! Checks the commands in documents: the tasks, packages, targets and subcommands of `cargo …` and `auditx
+//! …`.
 //!
-//! Comes in: a line of code. Goes out: a complaint for each task, package, target or subcommand that does not
-//! exist. Nothing from a document is ever run as it stands: only `auditx WORDS --help`, with plain words, is
-//! asked.
+//! No command from a document is ever executed. Only `auditx WORDS --help` is, with plain words.
 
 use super::project::Project;
 use crate::command;
 
-/// Whether each cargo call in the line names a task, package and target that exist.
+/// Checks that the task, package and target of each cargo call in the line exist.
 pub(super) fn cargo(project: &Project, line: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for call in calls(line) {
@@ -23,7 +22,7 @@ pub(super) fn cargo(project: &Project, line: &str) -> Vec<String> {
     complaints
 }
 
-/// Whether each call of the `auditx` binary in the line names a subcommand that the binary knows.
+/// Checks that the binary knows the subcommand of each `auditx` call in the line.
 pub(super) fn auditx(project: &Project, line: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for call in calls(line) {
@@ -36,7 +35,7 @@ pub(super) fn auditx(project: &Project, line: &str) -> Vec<String> {
     complaints
 }
 
-/// The calls that a shell would see in the line, as words without quotes.
+/// Splits a line into its commands, each as words without quotes.
 fn calls(line: &str) -> Vec<Vec<&str>> {
     let code = line.find(" # ").map_or(line, |comment| &line[..comment]);
     let strip = |word: &'_ str| -> bool { !word.is_empty() && word != "\\" };
@@ -105,7 +104,7 @@ fn cargo_options(project: &Project, arguments: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// What stands after one of these flags, or behind its `=`.
+/// Returns the value of one of these flags, after it or after its `=`.
 fn value<'a>(options: &[&'a str], flags: &[&str]) -> Option<&'a str> {
     options.iter().enumerate().find_map(|(at, option)| match option.split_once('=') {
         Some((name, value)) => flags.contains(&name).then_some(value),
@@ -114,7 +113,7 @@ fn value<'a>(options: &[&'a str], flags: &[&str]) -> Option<&'a str> {
     })
 }
 
-/// Whether the binary knows the subcommand, and the one below it where there are some.
+/// Checks that the binary knows the subcommand, and a nested subcommand if it has any.
 fn subcommand(project: &Project, arguments: &[&str]) -> Option<String> {
     let mut words = arguments;
     while let Some((option, rest)) = words.split_first().filter(|(word, _)| word.starts_with('-')) {
@@ -122,7 +121,7 @@ fn subcommand(project: &Project, arguments: &[&str]) -> Option<String> {
         let help = (project.help)(&[]).unwrap_or_default();
         let Some(takes_value) = described(&help, name) else {
             return Some(format!(
-                "gives auditx the option {name}, which `auditx --help` does not list, correct it"
+                "passes the option {name} to auditx, which `auditx --help` does not list, correct the option"
             ));
         };
         words = if takes_value && !attached { rest.get(1..).unwrap_or_default() } else { rest };
@@ -137,7 +136,7 @@ fn subcommand(project: &Project, arguments: &[&str]) -> Option<String> {
     if has_command(&help, below) { None } else { unknown(format!("{name} {below}")) }
 }
 
-/// Whether the help lists this subcommand.
+/// Returns whether the help lists this subcommand.
 fn has_command(help: &str, name: &str) -> bool {
     let listed = help.lines().skip_while(|line| line.trim() != "Commands:").skip(1);
     listed
@@ -145,7 +144,7 @@ fn has_command(help: &str, name: &str) -> bool {
         .any(|line| line.starts_with("  ") && line.split_whitespace().next() == Some(name))
 }
 
-/// Whether the help lists this option, and then whether a value follows it.
+/// Returns whether this option takes a value. `None` if the help does not list it.
 fn described(help: &str, option: &str) -> Option<bool> {
     help.lines().find_map(|line| {
         let mut words = line.split_whitespace().map(|word| word.trim_end_matches(','));

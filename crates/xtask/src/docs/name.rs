@@ -1,11 +1,8 @@
-//! Crate names in documents.
-//!
-//! Comes in: a line of text. Goes out: a complaint for each `auditx-…` that is neither a package nor a
-//! target.
+//! Checks that each name `auditx-…` in documents is a package or a target.
 
 use super::project::Project;
 
-/// Whether each crate of the family that the text names exists.
+/// Checks that each crate of the family in the text exists.
 pub(super) fn crates(project: &Project, text: &str) -> Vec<String> {
     const FAMILY: &str = "auditx-";
     let mut complaints = Vec::new();
@@ -16,7 +13,7 @@ pub(super) fn crates(project: &Project, text: &str) -> Vec<String> {
         }
         let rest = &text[start..];
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
-        // A pattern such as `auditx-*` ends in a hyphen; a name that goes on after a dot is a file.
+        // A pattern such as `auditx-*` ends in a hyphen; a name followed by a dot and an extension is a file.
         let (name, after) = rest.split_at(end);
         let mut following = after.chars();
         let file = following.next() == Some('.') && following.next().is_some_and(char::is_alphanumeric);

@@ -1,7 +1,5 @@
-//! What exists: the files, packages and commands that documents are held against.
-//!
-//! Comes in: the checkout, through cargo's metadata and the `auditx` binary's own help. Goes out: answers.
-//! Tests put together their own.
+//! The files, packages and commands that exist, from the checkout, cargo's metadata and the help of the
+//! `auditx` binary. Tests construct their own.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,9 +15,9 @@ type Help = Box<dyn Fn(&[&str]) -> Option<String>>;
 
 pub(super) struct Project {
     pub(super) packages: Vec<Package>,
-    /// Whether a path from the root exists.
+    /// Returns whether a path from the root exists.
     pub(super) exists: Box<dyn Fn(&str) -> bool>,
-    /// What `auditx WORDS --help` prints; nothing when it fails.
+    /// Returns the output of `auditx WORDS --help`, or `None` if it fails.
     pub(super) help: Help,
 }
 
@@ -32,7 +30,7 @@ pub(super) struct Package {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) name: String,
-    /// As cargo calls it: `bin`, `example`, `test`, `bench`, `lib`.
+    /// Cargo's name for the kind: `bin`, `example`, `test`, `bench`, `lib`.
     pub(super) kind: String,
 }
 
@@ -43,13 +41,13 @@ impl fmt::Debug for Project {
 }
 
 impl Project {
-    /// Asks the checkout.
+    /// Reads the project from the checkout.
     pub(super) fn of(workspace: &Workspace) -> Result<Self, Failure> {
         let root = workspace.root().to_owned();
         Ok(Self {
             packages: packages(workspace)?,
             exists: Box::new(move |path| root.join(path).exists()),
-            help: remembered_help(workspace)?,
+            help: cached_help(workspace)?,
         })
     }
 
@@ -80,17 +78,18 @@ fn package(value: &Value) -> Package {
     }
 }
 
-/// Builds the binary first, so that a broken build is an error of its own and not a command that does not
-/// exist.
-fn remembered_help(workspace: &Workspace) -> Result<Help, Failure> {
-    let mut build = workspace.cargo(&["build", "--quiet", "--package", "auditx-cli"]);
+/// Returns a function that caches the help texts. It builds the binary first, so that a failed build is
+/// reported as such and not as a missing command.
+fn cached_help(workspace: &Workspace) -> Result<Help, Failure> {
+    let mut build = workspace.cargo(&["build", "--quiet", "--package", "auditx-cli", "--features", "ship"]);
     workspace::run(build.args(workspace.locked()))?;
     let locked = workspace.locked();
     let root = Workspace::locate()?;
     let known: RefCell<BTreeMap<String, Option<String>>> = RefCell::default();
     Ok(Box::new(move |words| {
         let ask = || {
-            let mut command = root.cargo(&["run", "--quiet", "--package", "auditx-cli"]);
+            let mut command =
+                root.cargo(&["run", "--quiet", "--package", "auditx-cli", "--features", "ship"]);
             command.args(locked).arg("--").args(words).arg("--help").stdin(Stdio::null());
             let output = command.output().ok()?;
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())

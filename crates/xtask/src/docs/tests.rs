@@ -1,4 +1,4 @@
-//! The checker against small documents that each say one thing that is not so.
+//! Tests of the checks with small documents, most of which contain one error.
 
 use super::document::{Document, Piece};
 use super::project::{Package, Project, Target};
@@ -49,7 +49,7 @@ fn assert_clean(text: &str) {
     assert_eq!(findings("README.md", text), []);
 }
 
-/// One finding, on this line, that names this.
+/// Asserts that there is one finding, on this line and with this text.
 #[track_caller]
 fn assert_found(text: &str, line: usize, named: &str) {
     let findings = findings("README.md", text);
@@ -82,7 +82,7 @@ fn an_anchor_without_its_heading_is_found() {
 }
 
 #[test]
-fn a_path_that_does_not_exist_is_found_in_prose_and_in_code() {
+fn a_missing_path_is_found_in_prose_and_in_code() {
     assert_clean(
         "Start at docs/FORMAT.md. Run `./.ci/run`, keep `docs/*.md` and crates/auditx-core/{a,b}.rs.",
     );
@@ -144,14 +144,14 @@ fn an_unfinished_text_is_found() {
 }
 
 #[test]
-fn a_finding_reads_as_file_line_and_what_to_do() {
+fn a_finding_contains_file_line_problem_and_remedy() {
     let finding = &findings("docs/FORMAT.md", "a\n\n[b](none.md)")[0];
     let expected = "docs/FORMAT.md:3: links to docs/none.md, which does not exist, correct the link";
     assert_eq!(finding.to_string(), expected);
 }
 
 #[test]
-fn output_in_a_console_block_is_no_command() {
+fn output_in_a_console_block_is_not_a_command() {
     let document = Document::parse("README.md", "```console\n$ auditx query\nauditx none\n```\n");
     let shell: Vec<bool> = document.pieces.iter().map(|located| located.piece.is_shell()).collect();
     assert_eq!(shell, [true, false]);

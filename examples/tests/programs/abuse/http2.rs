@@ -1,4 +1,4 @@
-//! HTTP/2: a thousand streams over one connection, half of them reset.
+//! HTTP/2: a thousand streams over one connection, half of which the client resets.
 
 use std::net::SocketAddr;
 
@@ -7,25 +7,25 @@ use http::{Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{closings_of, still_answers};
+use super::{assert_answers, closings_of};
 use crate::client::MANAGER;
 use crate::server::{Server, Service};
 use crate::trail;
 
 for_axum_and_actix! {
-    a_thousand_streams_half_of_them_reset_leave_a_thousand_entries,
+    a_thousand_streams_leave_a_thousand_entries,
 }
 
 const STREAMS: usize = 1_000;
-/// Fewer than servers allow at once.
-const AT_ONCE: usize = 50;
+/// Less than the servers' limit of concurrent streams.
+const CONCURRENT: usize = 50;
 
-fn a_thousand_streams_half_of_them_reset_leave_a_thousand_entries(service: Service) {
+fn a_thousand_streams_leave_a_thousand_entries(service: Service) {
     let server = Server::start(service);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(ask_a_thousand_times(server.address()));
+    runtime.block_on(send_a_thousand_requests(server.address()));
     drop(runtime);
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
     assert_eq!(closings.len(), STREAMS);
     for number in 0..STREAMS {
@@ -39,21 +39,21 @@ fn a_thousand_streams_half_of_them_reset_leave_a_thousand_entries(service: Servi
     }
 }
 
-async fn ask_a_thousand_times(address: SocketAddr) {
+async fn send_a_thousand_requests(address: SocketAddr) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
-    let mut under_way = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for number in 0..STREAMS {
-        if under_way.len() == AT_ONCE {
-            under_way.join_next().await.unwrap().unwrap();
+        if tasks.len() == CONCURRENT {
+            tasks.join_next().await.unwrap().unwrap();
         }
         let client = client.clone();
-        under_way.spawn(async move {
+        tasks.spawn(async move {
             if number % 2 == 0 { read(client, number).await } else { reset(client, number).await }
         });
     }
-    while let Some(done) = under_way.join_next().await {
+    while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
     drop(client);
@@ -69,7 +69,7 @@ async fn send(client: SendRequest<bytes::Bytes>, path: &str, number: usize) -> R
     client.ready().await.unwrap().send_request(request, true).unwrap().0
 }
 
-/// Takes the whole answer.
+/// Reads the whole response.
 async fn read(client: SendRequest<bytes::Bytes>, number: usize) {
     let response = send(client, "/me", number).await.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
@@ -80,7 +80,7 @@ async fn read(client: SendRequest<bytes::Bytes>, number: usize) {
     }
 }
 
-/// Takes the head of an answer that is longer than any window, and resets the stream.
+/// Reads the head of a response that is longer than the flow-control window, and resets the stream.
 async fn reset(client: SendRequest<bytes::Bytes>, number: usize) {
     let response = send(client, "/reports/stream?chunks=64", number).await.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);

@@ -1,21 +1,21 @@
-//! HTTP/1 as nobody should speak it.
+//! Malformed, slow and interrupted HTTP/1.
 
 use serde_json::json;
 
-use super::{closings_of, still_answers};
+use super::{assert_answers, closings_of};
 use crate::client::{Client, MANAGER, Request};
 use crate::server::{Server, Service};
 use crate::trail;
 
 for_axum_and_actix! {
-    a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not,
-    a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answered,
-    a_reset_in_the_head_is_no_request,
+    only_complete_slow_requests_leave_an_entry,
+    a_half_closed_connection_leaves_at_most_one_entry,
+    a_reset_in_the_head_leaves_no_entry,
     a_reset_in_the_body_leaves_one_entry,
-    ten_thousand_pipelined_requests_leave_as_many_entries,
-    a_head_of_a_megabyte_is_refused_and_the_service_goes_on,
-    bytes_that_are_no_text_leave_at_most_one_entry_and_never_break_a_line,
-    a_hundred_megabytes_read_slowly_are_one_completed_request,
+    ten_thousand_pipelined_requests_leave_one_entry_each,
+    a_head_of_a_megabyte_is_refused,
+    invalid_utf8_leaves_at_most_one_entry,
+    a_slow_download_of_100_megabytes_completes,
 }
 
 const CLIENTS: usize = 20;
@@ -28,13 +28,13 @@ fn me(id: &str) -> Request {
     Request::get("/me").token(MANAGER).id(id)
 }
 
-fn a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not(service: Service) {
+fn only_complete_slow_requests_leave_an_entry(service: Service) {
     let server = Server::start(service);
     let ids = ids("loris");
     let mut lorises: Vec<(Client, Vec<u8>)> =
         ids.iter().map(|id| (server.client(), me(id).to_bytes())).collect();
     let longest = lorises.iter().map(|(_, request)| request.len()).max().unwrap();
-    // A byte of each in turn; every other one stops before its last.
+    // One byte of each in turn; every second client stops before its last byte.
     for at in 0..longest {
         for (number, (client, request)) in lorises.iter_mut().enumerate() {
             let end = request.len() - number % 2;
@@ -49,7 +49,7 @@ fn a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not(service: S
         }
     }
     drop(lorises);
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
     assert_eq!(closings.len(), CLIENTS / 2);
     for id in ids.iter().step_by(2) {
@@ -57,7 +57,7 @@ fn a_slow_loris_is_one_request_when_it_ends_and_none_when_it_does_not(service: S
     }
 }
 
-fn a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answered(service: Service) {
+fn a_half_closed_connection_leaves_at_most_one_entry(service: Service) {
     let server = Server::start(service);
     let ids = ids("half");
     let mut answered = Vec::new();
@@ -65,10 +65,11 @@ fn a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answer
         let mut client = server.client();
         client.send(&me(id).to_bytes());
         client.finish_sending();
-        // A server may answer, drop the request, or, as hyper does, not even begin with one whose client is taken for gone.
+        // A server may answer, drop the request, or, as hyper does, not start it, because the client seems to
+        // have disconnected.
         answered.extend((!client.receive_to_end().is_empty()).then_some(id));
     }
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
     for closing in &closings {
         let (_, _, _, outcome) = trail::ending(trail::closing(&closings, &closing.request_id));
@@ -79,7 +80,7 @@ fn a_half_closed_connection_leaves_at_most_one_entry_and_one_where_it_was_answer
     }
 }
 
-fn a_reset_in_the_head_is_no_request(service: Service) {
+fn a_reset_in_the_head_leaves_no_entry(service: Service) {
     let server = Server::start(service);
     for id in ids("head") {
         let mut client = server.client();
@@ -87,7 +88,7 @@ fn a_reset_in_the_head_is_no_request(service: Service) {
         client.send(&request[..request.len() - 2]);
         client.reset();
     }
-    still_answers(&server);
+    assert_answers(&server);
     assert!(closings_of(server).is_empty());
 }
 
@@ -99,13 +100,13 @@ fn a_reset_in_the_body_leaves_one_entry(service: Service) {
         let mut client = server.client();
         let request = Request::post("/sales/invoice", &invoice).token(MANAGER).id(id).to_bytes();
         client.send(&request[..request.len() - 5]);
-        // The head is there for certain; the rest never comes.
+        // The head has certainly arrived.
         client.reset();
     }
     for id in &ids {
         trail::wait_for_closing(&server.logs(), id);
     }
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
     assert_eq!(closings.len(), CLIENTS);
     for id in &ids {
@@ -113,7 +114,7 @@ fn a_reset_in_the_body_leaves_one_entry(service: Service) {
     }
 }
 
-fn ten_thousand_pipelined_requests_leave_as_many_entries(service: Service) {
+fn ten_thousand_pipelined_requests_leave_one_entry_each(service: Service) {
     const REQUESTS: usize = 10_000;
     let server = Server::start(service);
     let mut client = server.client();
@@ -135,19 +136,19 @@ fn ten_thousand_pipelined_requests_leave_as_many_entries(service: Service) {
     assert!(closings.iter().map(|entry| entry.request_id.clone()).eq(in_order));
 }
 
-fn a_head_of_a_megabyte_is_refused_and_the_service_goes_on(service: Service) {
+fn a_head_of_a_megabyte_is_refused(service: Service) {
     let server = Server::start(service);
     let mut client = server.client();
     let request = me("large").header("X-Note", vec![b'x'; 1 << 20]).to_bytes();
-    // It may hang up before it has all of it.
+    // The server may close the connection before it has read everything.
     client.try_send(&request);
     let answer = String::from_utf8_lossy(&client.receive_to_end()).into_owned();
     assert!(!answer.contains(" 200 "), "{answer}");
-    still_answers(&server);
-    assert!(closings_of(server).is_empty(), "no middleware ever saw it");
+    assert_answers(&server);
+    assert!(closings_of(server).is_empty(), "it does not reach the middleware");
 }
 
-fn bytes_that_are_no_text_leave_at_most_one_entry_and_never_break_a_line(service: Service) {
+fn invalid_utf8_leaves_at_most_one_entry(service: Service) {
     let server = Server::start(service);
     let header = server.ask(&me("header").header("X-Note", b"\xff\xfe \x80"));
     assert_eq!(header.status, 200);
@@ -162,17 +163,17 @@ fn bytes_that_are_no_text_leave_at_most_one_entry_and_never_break_a_line(service
         client.send(&head.concat());
         let answer = client.receive().unwrap();
         assert!((400..500).contains(&answer.status), "{}", answer.status);
-        // A server that takes it for a request hands it on; else it answers itself.
+        // The response has the id only if the server passed the request to the middleware.
         expected.extend((answer.header("x-request-id") == Some(id.as_str())).then_some(id));
     }
-    still_answers(&server);
+    assert_answers(&server);
     let closings = closings_of(server);
     let mut seen: Vec<String> = closings.iter().map(|entry| entry.request_id.clone()).collect();
     seen.sort();
     assert_eq!(seen, expected);
 }
 
-fn a_hundred_megabytes_read_slowly_are_one_completed_request(service: Service) {
+fn a_slow_download_of_100_megabytes_completes(service: Service) {
     const CHUNKS: usize = 1_600;
     let server = Server::start(service);
     let mut client = server.client();
@@ -180,10 +181,10 @@ fn a_hundred_megabytes_read_slowly_are_one_completed_request(service: Service) {
         &Request::get(&format!("/reports/stream?chunks={CHUNKS}")).token(MANAGER).id("long").to_bytes(),
     );
     assert_eq!(client.receive_head().unwrap().status, 200);
-    // While others are served, this one takes nothing, and the service has to hold what it would send.
+    // The client pauses while others are served, so that the service must hold its data back.
     let len = client.receive_chunks(|number| {
         if number % 100 == 0 {
-            still_answers(&server);
+            assert_answers(&server);
         }
     });
     assert!(len >= 100_000_000, "{len}");

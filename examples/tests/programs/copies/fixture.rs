@@ -1,4 +1,4 @@
-//! A trail and a database for it.
+//! A trail, the database that it is copied to, and runs of `sqlite_sync`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -42,23 +42,23 @@ impl Fixture {
         assert!(process.wait().success(), "{}", process.stderr());
     }
 
-    /// Tries to bring the parked lines in; whether none stays parked.
+    /// Retries the parked lines. Returns whether all were inserted.
     pub(super) fn retry_parked(&self) -> bool {
         self.start_with(&["--retry-parked"]).wait().success()
     }
 
-    /// How many lines of app.log say all of this.
-    pub(super) fn told(&self, words: &[&str]) -> usize {
-        let told = fs::read_to_string(self.logs().join("app.log")).unwrap_or_default();
-        told.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    /// Returns how many lines of app.log contain all of these words.
+    pub(super) fn logged(&self, words: &[&str]) -> usize {
+        let log = fs::read_to_string(self.logs().join("app.log")).unwrap_or_default();
+        log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
     }
 
-    /// Waits until the logger says that the hook failed so often, for this reason.
+    /// Waits until app.log says that the hook failed this many times for this reason.
     pub(super) fn wait_for_failures(&self, reason: &str, times: usize) {
-        wait_until("the hook's failure", || self.told(&["follower sqlite failed", reason]) >= times);
+        wait_until("the hook's failure", || self.logged(&["follower sqlite failed", reason]) >= times);
     }
 
-    /// What the trail holds, by number.
+    /// Returns the lines of the trail, with their seq.
     pub(super) fn lines(&self) -> Vec<(i64, String)> {
         let mut reader = TrailReader::new(self.logs(), 0);
         let mut lines = Vec::new();
@@ -68,7 +68,7 @@ impl Fixture {
         lines
     }
 
-    /// A number and a text for each row that the query finds.
+    /// Runs a query that selects a number and a text.
     pub(super) fn query(&self, query: &str) -> Vec<(i64, String)> {
         let database = Connection::open(&self.database).unwrap();
         let mut rows = database.prepare(query).unwrap();
@@ -79,12 +79,12 @@ impl Fixture {
         self.query("SELECT seq, data_json FROM audit ORDER BY seq")
     }
 
-    /// The lines that are parked, and why.
+    /// Returns seq and reason of each parked line.
     pub(super) fn parked(&self) -> Vec<(i64, String)> {
         self.query("SELECT seq, reason FROM audit_parked ORDER BY seq")
     }
 
-    /// The trail's lines must be exactly the rows, none of them parked. How many there are.
+    /// Asserts that the rows are exactly the trail's lines and none is parked. Returns their number.
     pub(super) fn compare(&self) -> usize {
         assert_eq!(self.parked(), []);
         let rows = self.rows();
@@ -92,7 +92,7 @@ impl Fixture {
         rows.len()
     }
 
-    /// The trail's lines must be exactly the rows and the parked lines together, and each in one of them only.
+    /// Asserts that rows and parked lines together are exactly the trail's lines, each in one of the tables.
     pub(super) fn compare_with_parked(&self) {
         let mut all = self.rows();
         all.extend(self.query("SELECT seq, line FROM audit_parked"));

@@ -1,4 +1,4 @@
-//! Lines that the database refuses for good: parked once, said once, and in nobody's way.
+//! Lines that the database refuses permanently are parked once and logged once, and the copy continues.
 
 use std::fs;
 
@@ -22,8 +22,8 @@ fn trigger(when: &str, action: &str) -> String {
     )
 }
 
-/// A new database whose table has this in place of its last column's end.
-fn begin_anew_with(fixture: &Fixture, before: &str, constraint: &str) {
+/// Recreates the database with a constraint added to the last column of its table.
+fn recreate_with(fixture: &Fixture, before: &str, constraint: &str) {
     let (_, schema) = fixture.query("SELECT 0, sql FROM sqlite_schema WHERE name = 'audit'").remove(0);
     let changed =
         schema.replace("data_json    TEXT NOT NULL", &format!("data_json TEXT NOT NULL, {constraint}"));
@@ -32,8 +32,8 @@ fn begin_anew_with(fixture: &Fixture, before: &str, constraint: &str) {
     fixture.execute(&format!("{before}; {changed}"));
 }
 
-/// One run without the cause, one with it: the parked lines are those of service jobs, and everything else is a row.
-fn service_jobs_are_parked(prepare: impl FnOnce(&Fixture), expected: usize, reason: &str) {
+/// Runs once without and once with the cause, and asserts that only the lines of service jobs are parked.
+fn assert_service_jobs_are_parked(prepare: impl FnOnce(&Fixture), expected: usize, reason: &str) {
     let fixture = fixture();
     fixture.run();
     prepare(&fixture);
@@ -44,33 +44,30 @@ fn service_jobs_are_parked(prepare: impl FnOnce(&Fixture), expected: usize, reas
     assert!(parked.iter().all(|(_, said)| said.contains(reason)), "{reason}: {parked:?}");
     let services = fixture.query("SELECT seq, line FROM audit_parked");
     assert!(services.iter().all(|(_, line)| line.contains("\"module\":\"service\"")), "{services:?}");
-    assert_eq!(
-        fixture.told(&["the copy in SQLite goes on without a line", reason]),
-        expected,
-        "said once each"
-    );
+    assert_eq!(fixture.logged(&["the SQLite copy parked a line", reason]), expected, "each is logged once");
     fixture.run();
-    assert_eq!(fixture.parked()[..expected], parked, "what is parked stays as it was");
+    assert_eq!(fixture.parked()[..expected], parked, "parked lines do not change");
     fixture.compare_with_parked();
 }
 
 #[test]
-fn a_row_that_a_trigger_refuses_is_parked_once_and_the_rest_arrives() {
+fn a_row_that_a_trigger_refuses_is_parked_once() {
     for (when, action, reason) in [
         ("BEFORE", "ABORT, 'not kept here'", "not kept here"),
         ("AFTER", "FAIL, 'not kept here'", "not kept here"),
         ("BEFORE", "ROLLBACK, 'not kept here'", "not kept here"),
         ("BEFORE", "IGNORE", "a trigger ignored it"),
     ] {
-        // Emptied, so that the first run's line is refused in the midst of a transaction that fills the table up.
+        // The table is emptied, so that the first run's line is refused in the middle of a transaction that
+        // fills the table up.
         let sql = format!("DELETE FROM audit; {}", trigger(when, action));
-        service_jobs_are_parked(|fixture| fixture.execute(&sql), 2, reason);
+        assert_service_jobs_are_parked(|fixture| fixture.execute(&sql), 2, reason);
     }
 }
 
 #[test]
-fn a_row_that_a_constraint_refuses_is_parked_once_and_the_rest_arrives() {
-    // These tables are made anew, so the first run's line is refused when the database is filled up.
+fn a_row_that_a_constraint_refuses_is_parked_once() {
+    // The database is recreated, so the first run's line is refused while it is filled up.
     for (before, constraint, reason) in [
         ("", "CHECK (module <> 'service')", "CHECK constraint failed"),
         (
@@ -85,18 +82,18 @@ fn a_row_that_a_constraint_refuses_is_parked_once_and_the_rest_arrives() {
             "FOREIGN KEY constraint failed",
         ),
     ] {
-        service_jobs_are_parked(|fixture| begin_anew_with(fixture, before, constraint), 2, reason);
+        assert_service_jobs_are_parked(|fixture| recreate_with(fixture, before, constraint), 2, reason);
     }
 }
 
 #[test]
-fn a_row_that_an_index_of_the_users_refuses_is_not_taken_for_a_known_one() {
+fn a_row_that_a_unique_index_refuses_is_parked() {
     let index = "CREATE UNIQUE INDEX one_job ON audit (module) WHERE module = 'service'";
-    service_jobs_are_parked(|fixture| fixture.execute(index), 1, "UNIQUE constraint failed");
+    assert_service_jobs_are_parked(|fixture| fixture.execute(index), 1, "UNIQUE constraint failed");
 }
 
 #[test]
-fn a_database_that_cannot_be_written_parks_nothing_however_long_it_takes() {
+fn an_unwritable_database_parks_nothing() {
     let locked = fixture();
     locked.run();
     let mut other = Connection::open(&locked.database).unwrap();
@@ -117,7 +114,7 @@ fn a_database_that_cannot_be_written_parks_nothing_however_long_it_takes() {
 }
 
 #[test]
-fn what_is_not_surely_about_the_row_parks_nothing() {
+fn errors_not_about_the_row_park_nothing() {
     for (cause, reason, remedy) in [
         (
             "ALTER TABLE audit RENAME COLUMN user TO account",
@@ -142,7 +139,7 @@ fn what_is_not_surely_about_the_row_parks_nothing() {
 }
 
 #[test]
-fn a_refusal_whose_cause_goes_away_soon_parks_nothing() {
+fn a_temporary_refusal_parks_nothing() {
     let fixture = fixture();
     fixture.run();
     fixture.execute(REFUSE_SERVICE);
@@ -154,7 +151,7 @@ fn a_refusal_whose_cause_goes_away_soon_parks_nothing() {
 }
 
 #[test]
-fn a_parked_line_is_brought_in_once_its_cause_is_gone() {
+fn retry_inserts_a_parked_line_after_the_cause_is_gone() {
     let fixture = fixture();
     fixture.run();
     fixture.execute(REFUSE_SERVICE);
@@ -162,9 +159,9 @@ fn a_parked_line_is_brought_in_once_its_cause_is_gone() {
     let parked = fixture.parked();
     assert_eq!(parked.len(), 1);
 
-    // Whoever writes the trail goes on meanwhile.
+    // The trail's writer runs meanwhile.
     let logger = AuditLogger::open(Config::new(fixture.logs())).unwrap();
-    assert!(!fixture.retry_parked(), "it says that a line stays parked");
+    assert!(!fixture.retry_parked(), "it reports that a line is still parked");
     assert_eq!(fixture.parked(), parked);
     fixture.execute("DROP TRIGGER no_service");
     assert!(fixture.retry_parked());
@@ -176,15 +173,15 @@ fn a_parked_line_is_brought_in_once_its_cause_is_gone() {
 }
 
 #[test]
-fn a_process_killed_between_refusals_and_parking_loses_and_doubles_nothing() {
+fn a_kill_before_parking_loses_nothing() {
     let fixture = fixture();
     fixture.run();
     fixture.execute(REFUSE_SERVICE);
-    let refused = || fixture.told(&["follower sqlite failed", "service jobs are not kept here"]);
+    let refused = || fixture.logged(&["follower sqlite failed", "service jobs are not kept here"]);
     for refusals in [1, 2, 3, 3] {
         let (before, lines) = (refused(), fixture.lines().len());
         let mut process = fixture.start("3600");
-        // An earlier run's line may be the one that is refused; this run's own entries are in the trail all the same.
+        // The refused line may be from an earlier run; this run's own entries are in the trail in any case.
         wait_until("refusals and entries", || {
             refused() >= before + refusals && fixture.lines().len() >= lines + 6
         });
@@ -194,14 +191,14 @@ fn a_process_killed_between_refusals_and_parking_loses_and_doubles_nothing() {
     }
     fixture.run();
     fixture.compare_with_parked();
-    assert_eq!(fixture.parked().len(), 5, "a service job of each run since the trigger");
+    assert_eq!(fixture.parked().len(), 5, "one service job of each run since the trigger was created");
     fixture.execute("DROP TRIGGER no_service");
     assert!(fixture.retry_parked());
     fixture.compare();
 }
 
 #[test]
-fn another_trails_line_is_never_parked() {
+fn a_line_of_another_trail_is_never_parked() {
     let fixture = fixture();
     fixture.run();
     fixture.execute(REFUSE_SERVICE);
@@ -209,7 +206,7 @@ fn another_trails_line_is_never_parked() {
     let (rows, parked) = (fixture.rows(), fixture.parked());
     fs::remove_dir_all(fixture.logs()).unwrap();
     let mut process = fixture.start("3600");
-    fixture.wait_for_failures("the database holds another trail's line 0", OFTEN);
+    fixture.wait_for_failures("line 0 in the database is from another trail", OFTEN);
     process.signal(Signal::TERM);
     assert!(!process.wait().success());
     assert_eq!((fixture.rows(), fixture.parked()), (rows, parked));

@@ -1,4 +1,4 @@
-//! What of captured bodies is recorded, and what never is.
+//! Tests of captured bodies.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn kind(value: &str) -> Vec<(&'static str, Vec<u8>)> {
     vec![("content-type", value.into())]
 }
 
-/// The closing entry of a request whose body passes in these pieces.
+/// Returns the closing entry of a request whose body arrives in these pieces.
 fn request(fixture: &Fixture, headers: Vec<(&'static str, Vec<u8>)>, pieces: &[&str]) -> StoredEntry {
     let exchange = fixture.begin("POST", "/sales/invoice", headers);
     let tap = exchange.request_body().unwrap();
@@ -34,8 +34,9 @@ fn sha256(text: &str) -> String {
 #[test]
 fn json_and_forms_are_recorded_with_their_secrets_masked() {
     let fixture = capturing(|bodies| bodies.limit(1_000));
-    let body = r#"{"customer":"C-7","password":"S3CRET","code":"S3CRET","lines":[{"sku":"P-1","pin":"S3CRET"}],
-        "back":"https://x/?token=S3CRET","memo":"a=1; b","link":"/reset-password/S3CRET"}"#;
+    let body = r#"{"customer":"C-7","password":"S3CRET","code":"S3CRET",
+        "lines":[{"sku":"P-1","pin":"S3CRET"}],"back":"https://x/?token=S3CRET","memo":"a=1; b",
+        "link":"/reset-password/S3CRET"}"#;
     let json = request(&fixture, kind("application/json; charset=utf-8"), &[&body[..20], &body[20..]]);
     assert_eq!(
         json.metadata["request_body"],
@@ -48,7 +49,8 @@ fn json_and_forms_are_recorded_with_their_secrets_masked() {
             }
         })
     );
-    let body = "user=thida&pass%77ord=S3CRET&tag=a&tag=b&SAMLResponse=S3CRET&x=1;token=S3CRET&to=https%3A%2F%2Fx%2F%3Fsig%3DS3CRET";
+    let body = "user=thida&pass%77ord=S3CRET&tag=a&tag=b&SAMLResponse=S3CRET&x=1;token=S3CRET\
+        &to=https%3A%2F%2Fx%2F%3Fsig%3DS3CRET";
     let form = request(&fixture, kind(FORM), &[body]);
     assert_eq!(
         form.metadata["request_body"]["content"],
@@ -61,7 +63,7 @@ fn json_and_forms_are_recorded_with_their_secrets_masked() {
 }
 
 #[test]
-fn rules_of_the_logger_hold_in_bodies() {
+fn rules_of_the_logger_apply_to_bodies() {
     let directory = tempfile::tempdir().unwrap();
     let redaction = crate::Redaction::default()
         .allow("metadata.request_body.content.code")
@@ -84,7 +86,7 @@ fn rules_of_the_logger_hold_in_bodies() {
 }
 
 #[test]
-fn content_that_cannot_be_redacted_is_omitted_with_its_size_and_hash() {
+fn of_unredactable_content_only_size_and_hash_are_recorded() {
     let deep = format!("{}1{}", "[".repeat(90), "]".repeat(90));
     let encoded = [kind(JSON), vec![("content-encoding", b"gzip".to_vec())]].concat();
     let long = format!(r#"{{"password":"S3CRET","text":"{}"}}"#, "x".repeat(200));
@@ -106,7 +108,7 @@ fn content_that_cannot_be_redacted_is_omitted_with_its_size_and_hash() {
 }
 
 #[test]
-fn a_body_that_did_not_end_or_was_not_observed_says_so() {
+fn incomplete_and_unobserved_bodies_are_marked() {
     let fixture = capturing(|bodies| bodies);
     let exchange = fixture.begin("POST", "/sales", kind(JSON));
     exchange.request_body().unwrap().data(b"{\"password\":\"S3CR");
@@ -156,7 +158,10 @@ fn bodies_of_responses_are_captured_for_chosen_paths_and_types() {
     assert_eq!(response(&capturing(|bodies| bodies.responses(false)), "/sales", kind(JSON), true), None);
     let requests = capturing(|bodies| bodies.requests(false));
     assert!(requests.begin("POST", "/sales", kind(JSON)).request_body().is_none());
-    assert!(fixture.begin("POST", "/s%61les", kind(JSON)).request_body().is_some(), "no spelling avoids it");
+    assert!(
+        fixture.begin("POST", "/s%61les", kind(JSON)).request_body().is_some(),
+        "another spelling is captured too"
+    );
     assert!(!fixture.holds("S3CRET"));
 }
 
@@ -173,7 +178,7 @@ fn an_empty_body_is_not_recorded() {
 }
 
 #[test]
-fn bodies_that_do_not_fit_into_a_line_leave_their_entry_room() {
+fn bodies_that_do_not_fit_into_a_line_are_omitted() {
     let fixture = capturing(|bodies| bodies.limit(32_768));
     let body = format!(r#"{{"text":"{}"}}"#, "\u{202e}".repeat(10_000));
     let mut exchange = fixture.begin("POST", "/sales", kind(JSON));
@@ -196,7 +201,7 @@ fn bodies_that_do_not_fit_into_a_line_leave_their_entry_room() {
     drop(exchange);
     assert!(
         fixture.closing().pop().unwrap().metadata.contains_key("context_left_out"),
-        "it is recorded at least"
+        "the entry is recorded without its context"
     );
 }
 
@@ -214,7 +219,7 @@ fn memory_is_bounded_by_the_limit() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn invalid_settings_are_rejected() {
     for bodies in [
         BodyCapture::new(["sales"]),
         BodyCapture::new(["/sales"]).limit(40_000),

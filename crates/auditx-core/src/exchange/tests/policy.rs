@@ -1,4 +1,5 @@
-//! What settings change: when entries are written, what is refused, what is waited for, whose settings count.
+//! Tests of settings: when entries are recorded, when requests are rejected, when responses wait, and inner
+//! layers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,33 +28,37 @@ fn grpc(
 }
 
 #[test]
-fn how_a_grpc_call_ended_stands_in_its_trailers_or_headers_and_silence_is_no_success() {
+fn a_missing_grpc_status_is_not_a_success() {
     let fixture = fixture();
     let kind = |value: &str| vec![("content-type", value.into())];
     let ending = |entry: &StoredEntry| {
         let grpc = entry.metadata.get("grpc_status").and_then(serde_json::Value::as_u64);
         (entry.level.clone(), entry.success, grpc)
     };
-    let verdict = |level: &str, success, grpc| (level.to_owned(), success, grpc);
+    let expected = |level: &str, success, grpc| (level.to_owned(), success, grpc);
     let ok = grpc(&fixture, kind("application/grpc"), Some("0"));
-    assert_eq!(ending(&ok), verdict("AUDIT", true, Some(0)));
+    assert_eq!(ending(&ok), expected("AUDIT", true, Some(0)));
     assert_eq!(ok.description, "HTTP POST /erp.Stock/Issue completed with 200, grpc-status 0");
     let missing = grpc(&fixture, kind("application/grpc+proto"), Some("5"));
-    assert_eq!(ending(&missing), verdict("WARNING", false, Some(5)));
+    assert_eq!(ending(&missing), expected("WARNING", false, Some(5)));
     assert_eq!(missing.metadata["error"], "no such stock");
     assert_eq!(
         ending(&grpc(&fixture, kind("application/grpc"), Some("13"))),
-        verdict("ERROR", false, Some(13))
+        expected("ERROR", false, Some(13))
     );
-    assert_eq!(ending(&grpc(&fixture, kind("application/grpc"), None)), verdict("ERROR", false, Some(2)));
+    assert_eq!(ending(&grpc(&fixture, kind("application/grpc"), None)), expected("ERROR", false, Some(2)));
     assert_eq!(
         ending(&grpc(&fixture, kind("application/grpc"), Some("x"))),
-        verdict("ERROR", false, Some(2))
+        expected("ERROR", false, Some(2))
     );
     let trailers_only = [kind("application/grpc"), vec![("grpc-status", b"16".to_vec())]].concat();
-    assert_eq!(ending(&grpc(&fixture, trailers_only, None)), verdict("WARNING", false, Some(16)));
+    assert_eq!(ending(&grpc(&fixture, trailers_only, None)), expected("WARNING", false, Some(16)));
     for other in ["application/json", "application/grpc-web", "application/grpcish"] {
-        assert_eq!(ending(&grpc(&fixture, kind(other), Some("13"))), verdict("AUDIT", true, None), "{other}");
+        assert_eq!(
+            ending(&grpc(&fixture, kind(other), Some("13"))),
+            expected("AUDIT", true, None),
+            "{other}"
+        );
     }
 }
 
@@ -63,7 +68,7 @@ fn a_switch_of_protocols_closes_the_exchange_at_once() {
         let fixture = fixture();
         let mut exchange = fixture.begin(method, "/ws", Vec::new());
         exchange.respond(&ResponseFacts::new(status));
-        exchange.fail_body(&"too late to be told");
+        exchange.fail_body(&"reported after the end");
         drop(exchange);
         let entries = fixture.closing();
         assert_eq!(entries.len(), 1);
@@ -75,7 +80,7 @@ fn a_switch_of_protocols_closes_the_exchange_at_once() {
 }
 
 #[test]
-fn a_start_record_tells_of_a_request_before_it_ends() {
+fn a_start_record_is_written_before_the_request_ends() {
     let fixture = with(|http| http.start_record(true).exclude(["/healthz"]));
     let exchange = get(&fixture, vec![("x-request-id", b"early".to_vec())]);
     let begun = fixture.closing();
@@ -92,11 +97,11 @@ fn a_start_record_tells_of_a_request_before_it_ends() {
 }
 
 #[test]
-fn an_entry_at_the_head_is_the_only_one() {
+fn an_entry_at_the_head_is_not_repeated_at_the_end() {
     let fixture = with(|http| http.emit_at(EmitAt::Headers));
     let mut exchange = get(&fixture, Vec::new());
     exchange.respond(&ResponseFacts::new(200));
-    assert_eq!(fixture.closing().len(), 1, "while the stream is still flowing");
+    assert_eq!(fixture.closing().len(), 1, "while the body is being sent");
     exchange.fail_body(&"disk");
     drop(exchange);
     let entries = fixture.closing();
@@ -104,7 +109,7 @@ fn an_entry_at_the_head_is_the_only_one() {
 }
 
 #[test]
-fn a_trail_that_takes_nothing_refuses_requests_only_where_that_is_wanted() {
+fn a_closed_trail_rejects_requests_only_with_on_failure_closed() {
     for journal in [JournalKind::Ring, JournalKind::Direct] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(Config::new(directory.path()).journal(journal)).unwrap();
@@ -112,7 +117,7 @@ fn a_trail_that_takes_nothing_refuses_requests_only_where_that_is_wanted() {
             |on_failure| HttpAudit::builder().logger(logger.clone()).on_failure(on_failure).build().unwrap();
         let (open, closed): (HttpAudit, HttpAudit) = (layer(OnFailure::Open), layer(OnFailure::Closed));
         let begin = |http: &HttpAudit| http.begin(&RequestFacts::new("GET", "/x", &Pairs(Vec::new())));
-        assert_eq!(begin(&closed).refusal(), None, "it takes entries");
+        assert_eq!(begin(&closed).refusal(), None, "the trail accepts entries");
         logger.close(PATIENCE).unwrap();
         assert_eq!(begin(&open).refusal(), None);
         let exchange = begin(&closed);
@@ -120,11 +125,11 @@ fn a_trail_that_takes_nothing_refuses_requests_only_where_that_is_wanted() {
         assert_eq!((problem.status(), problem.reason()), (503, "the trail is closed"));
         let body: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
         assert_eq!((&body["status"], &body["request_id"]), (&json!(503), &json!(exchange.request_id())));
-        assert!(!problem.to_json().contains("the trail is closed"), "the reason is no client's business");
+        assert!(!problem.to_json().contains("the trail is closed"), "the reason is not sent to the client");
     }
 }
 
-/// Waits as an adapter does; tells of a 201 with a body.
+/// Waits for the head like an adapter; the response is 201 with a body.
 fn head_of(exchange: &mut Exchange) -> Result<(), Problem> {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -134,8 +139,8 @@ fn head_of(exchange: &mut Exchange) -> Result<(), Problem> {
     }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
-        let tell = |exchange: &mut Exchange| exchange.respond(&ResponseFacts::new(201));
-        match exchange.poll_head(&mut Context::from_waker(&waker), tell) {
+        let respond = |exchange: &mut Exchange| exchange.respond(&ResponseFacts::new(201));
+        match exchange.poll_head(&mut Context::from_waker(&waker), respond) {
             std::task::Poll::Ready(outcome) => return outcome,
             std::task::Poll::Pending => std::thread::park(),
         }
@@ -143,9 +148,9 @@ fn head_of(exchange: &mut Exchange) -> Result<(), Problem> {
 }
 
 #[test]
-fn what_was_recorded_in_a_durable_request_is_waited_for_and_nothing_else_is() {
+fn only_a_durable_request_waits_for_its_entries() {
     let directory = tempfile::tempdir().unwrap();
-    // Nothing is synced but what somebody waits for.
+    // Entries are synced only while a receipt is waited for.
     let hour = std::time::Duration::from_secs(3_600);
     let config = Config::new(directory.path()).durability(Durability::Interval(hour));
     let logger = AuditLogger::open(config).unwrap();
@@ -171,16 +176,16 @@ fn what_was_recorded_in_a_durable_request_is_waited_for_and_nothing_else_is() {
     head_of(&mut exchange).unwrap();
     let durable_lines = logger.metrics().durable;
     assert!(receipts.iter().all(|receipt| receipt.wait_durable().unwrap().seq < durable_lines));
-    assert_eq!(logger.metrics().durable, durable_lines, "they were durable by then");
+    assert_eq!(logger.metrics().durable, durable_lines, "all were durable before");
 
     let mut exchange = begin(&at_head);
     head_of(&mut exchange).unwrap();
     let metrics = logger.metrics();
-    assert_eq!(metrics.durable, metrics.written, "its closing entry is durable before the head goes out");
+    assert_eq!(metrics.durable, metrics.written, "its closing entry is durable before the head is sent");
 }
 
 #[test]
-fn an_entry_that_was_dropped_is_never_durable_and_the_client_hears_of_it() {
+fn a_durable_request_fails_if_an_entry_was_dropped() {
     use crate::config::OnFull;
     use crate::storage::testing::FaultyDisk;
     let directory = tempfile::tempdir().unwrap();
@@ -189,14 +194,14 @@ fn an_entry_that_was_dropped_is_never_durable_and_the_client_hears_of_it() {
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     let http: HttpAudit = HttpAudit::builder().logger(logger.clone()).durable(true).build().unwrap();
     let mut exchange = http.begin(&RequestFacts::new("GET", "/x", &Pairs(Vec::new())));
-    disk.0.room.store(0, Ordering::SeqCst);
+    disk.0.space.store(0, Ordering::SeqCst);
     exchange.context().in_fn(|| {
         while logger.metrics().dropped == 0 {
             logger.log("x".repeat(60_000)).record().unwrap();
         }
     })();
-    // What is recorded from here on finds room.
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    // From here on entries are accepted again.
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.flush(PATIENCE).unwrap();
     let problem = head_of(&mut exchange).unwrap_err();
     assert_eq!(problem.status(), 503);
@@ -209,7 +214,7 @@ fn an_entry_that_was_dropped_is_never_durable_and_the_client_hears_of_it() {
 }
 
 #[test]
-fn the_settings_of_the_innermost_layer_count_and_there_is_one_entry() {
+fn the_settings_of_the_innermost_layer_apply() {
     let outer = fixture();
     let inner = with(|http| http.exclude(["/x/quiet"]).emit_at(EmitAt::Headers).durable(true));
     let begin = |path: &str| outer.begin("GET", path, Vec::new());
@@ -219,9 +224,9 @@ fn the_settings_of_the_innermost_layer_count_and_there_is_one_entry() {
     let receipt = exchange.context().in_fn(|| inner.logger.log("paid").record().unwrap())();
     head_of(&mut exchange).unwrap();
     let durable = inner.logger.metrics().durable;
-    assert!(receipt.wait_durable().unwrap().seq < durable, "the inner layer wants durability");
+    assert!(receipt.wait_durable().unwrap().seq < durable, "the inner layer is durable");
     drop(exchange);
-    assert!(outer.closing().is_empty(), "the inner layer names another logger");
+    assert!(outer.closing().is_empty(), "the inner layer has another logger");
     assert_eq!(inner.closing().len(), 2);
 
     let quiet = begin("/x/quiet");
@@ -237,7 +242,7 @@ fn the_settings_of_the_innermost_layer_count_and_there_is_one_entry() {
 }
 
 #[test]
-fn the_trace_and_the_route_are_told() {
+fn trace_id_and_route_are_recorded() {
     let fixture = fixture();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let mut exchange = get(&fixture, vec![("traceparent", parent.into())]);

@@ -1,9 +1,9 @@
-//! What of a request's head is recorded: the endpoint, the agent, the referer.
+//! Tests of the recorded parts of a request's head: the endpoint, the user agent, the referer.
 
 use super::*;
 
 #[test]
-fn a_route_that_is_known_late_masks_the_endpoint_and_the_description() {
+fn a_late_route_masks_endpoint_and_description() {
     let fixture = fixture();
     let mut exchange = fixture.begin("GET", "/r/S3CRET", Vec::new());
     exchange.matched("/r/{token}");
@@ -28,12 +28,12 @@ fn the_pattern_of_the_route_can_replace_the_path() {
     drop(begin("/nowhere", None));
     let entries = fixture.closing();
     let endpoints: Vec<&str> = entries.iter().map(|entry| entry.endpoint.as_str()).collect();
-    assert_eq!(endpoints, ["/c/{id}?a", "/nowhere?a"], "what is excluded is the path as it came");
+    assert_eq!(endpoints, ["/c/{id}?a", "/nowhere?a"], "paths are excluded as received");
     assert!(entries[0].description.starts_with("HTTP GET /c/{id} aborted"));
 }
 
 #[test]
-fn an_excluded_path_that_is_masked_is_compared_as_it_came() {
+fn a_masked_path_is_excluded_as_received() {
     let fixture = with(|http| http.exclude(["/token"]));
     drop(fixture.begin("GET", "/token/%2e%2e%2fsales", Vec::new()));
     drop(fixture.begin("GET", "/token/S3CRET", Vec::new()));
@@ -42,7 +42,7 @@ fn an_excluded_path_that_is_masked_is_compared_as_it_came() {
 }
 
 #[test]
-fn the_agent_is_recorded_unless_it_is_not_wanted() {
+fn the_user_agent_is_recorded_by_default() {
     let agent =
         || vec![("user-agent", b"curl/8\x1b[31m\xff".to_vec()), ("referer", b"https://x/?code=S".to_vec())];
     let fixture = fixture();
@@ -51,7 +51,7 @@ fn the_agent_is_recorded_unless_it_is_not_wanted() {
     drop(fixture.begin("GET", "/x", Vec::new()));
     let entries = fixture.closing();
     assert_eq!(entries[0].metadata["user_agent"], "curl/8\u{1b}[31m\u{fffd}");
-    assert!(fixture.holds("curl/8\\u001b[31m"), "harmless as it stands in the line");
+    assert!(fixture.holds("curl/8\\u001b[31m"), "control characters are escaped in the line");
     assert_eq!(entries[1].metadata["user_agent"], "a".repeat(256));
     assert!(!entries[2].metadata.contains_key("user_agent"));
     assert!(!entries[0].metadata.contains_key("referer"));
@@ -64,7 +64,7 @@ fn the_agent_is_recorded_unless_it_is_not_wanted() {
 }
 
 #[test]
-fn metadata_of_applications_keeps_what_is_a_secret_in_urls_only() {
+fn http_names_are_not_masked_in_metadata() {
     let fixture = fixture();
     let entry = fixture.logger.log("Product created").metadata("code", "P-1").metadata("key", "row-7");
     entry.record().unwrap();

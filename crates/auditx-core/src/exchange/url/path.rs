@@ -1,9 +1,8 @@
-//! Paths without their secrets: parameters of the route that are a secret's by name, and segments after one
-//! that announces a secret, like `/reset-password/S`.
+//! Masks secrets in paths: route parameters whose name denotes a secret, and segments after one that contains
+//! a keyword, such as `/reset-password/S`.
 //!
-//! Where the route is known, its literal segments are never masked. Where it is not (404s, layers outside of
-//! the router), the announcing words are all there is: the rule is written down in docs/HTTP.md, with its
-//! limits.
+//! If the route is known, its literal segments are never masked. If it is not (404s, layers outside of the
+//! router), only the keywords are available. docs/HTTP.md documents this rule and its limits.
 
 use percent_encoding::percent_decode_str;
 
@@ -11,7 +10,7 @@ use super::route::{Kind, Route};
 use super::{push_changed, push_query, push_url};
 use crate::redact::{Decision, PhraseSet, REDACTED, Rules, Words};
 
-/// What follows is a secret, unless it is a number or made of [`PLAIN`] words.
+/// Strong keywords: a following segment is a secret unless it consists of numbers and [`PLAIN`] words.
 const STRONG: PhraseSet = PhraseSet::new(&[
     "password",
     "passwd",
@@ -35,7 +34,8 @@ const STRONG: PhraseSet = PhraseSet::new(&[
     "email confirmation",
 ]);
 
-/// What follows is a secret if it also looks like one: `/invoices/confirm/SI-2024-0001` does not.
+/// Weak keywords: a following segment is a secret if it also looks like one, unlike in
+/// `/invoices/confirm/SI-2024-0001`.
 const WEAK: PhraseSet = PhraseSet::new(&[
     "reset",
     "recover",
@@ -61,7 +61,7 @@ const WEAK: PhraseSet = PhraseSet::new(&[
     "secrets",
 ]);
 
-/// Words that stand in paths beside those that announce a secret: a segment made of them is none.
+/// Words that are common in paths beside keywords. A segment of such words is not a secret.
 const PLAIN: PhraseSet = PhraseSet::new(&[
     "account",
     "accept",
@@ -134,24 +134,25 @@ const PLAIN: PhraseSet = PhraseSet::new(&[
     "with",
 ]);
 
-/// From this length on a text after a weak word is taken for a secret.
+/// The length from which a segment after a weak keyword is considered a secret.
 const SECRET_LEN: usize = 16;
 
-/// Words of this length that mix small letters and digits are taken for secrets: numbers of documents do not.
+/// The length from which a word that mixes lower-case letters and digits is considered a secret. Document
+/// numbers do not mix them.
 const MIXED_LEN: usize = 6;
 
-/// How many segments a weak word speaks of: `/reset/<user>/<token>`.
+/// The number of segments that a weak keyword applies to: `/reset/<user>/<token>`.
 const WEAK_REACH: usize = 2;
 
-/// What the segments so far say of those that follow.
+/// The keywords in the segments so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Announced {
-    strongly: bool,
-    /// Weakly for so many segments more.
-    weakly: usize,
+struct Keywords {
+    is_strong: bool,
+    /// The number of following segments that a weak keyword still applies to.
+    weak_reach: usize,
 }
 
-/// Appends a path without its secrets.
+/// Appends a path with its secrets masked.
 pub(in crate::exchange) fn push_path(
     out: &mut String,
     path: &str,
@@ -159,12 +160,12 @@ pub(in crate::exchange) fn push_path(
     rules: &Rules,
     depth: usize,
 ) {
-    // Most requests: nothing in the path is a parameter.
+    // Common case: the route has no parameters.
     if route == Some(path) {
         return out.push_str(path);
     }
     let mut route = Route::new(route, path, rules);
-    let mut announced = Announced::default();
+    let mut keywords = Keywords::default();
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
             out.push('/');
@@ -174,24 +175,24 @@ pub(in crate::exchange) fn push_path(
         }
         let decoded = percent_decode_str(segment).decode_utf8_lossy();
         let kind = route.next_kind(segment);
-        let hides = match kind {
+        let decision = match kind {
             Kind::SecretRest => return out.push_str(REDACTED),
             Kind::Secret(decision) => Some(decision),
-            Kind::Open if announced.masks(&decoded) => Some(Decision::Mask),
+            Kind::Open if keywords.apply_to(&decoded) => Some(Decision::Mask),
             Kind::Open | Kind::Literal => None,
         };
-        match hides {
+        match decision {
             Some(Decision::Hash) => out.push_str(&rules.hashed(decoded.as_bytes())),
             Some(_) => out.push_str(REDACTED),
             None => push_segment(out, segment, &decoded, rules, depth),
         }
-        // A secret may contain an announcing word by chance.
-        announced.read(if hides.is_some() { REDACTED } else { &decoded }, rules);
+        // A secret may contain a keyword by chance; it is not searched.
+        keywords.read(if decision.is_some() { REDACTED } else { &decoded }, rules);
     }
 }
 
-/// A segment that is kept, apart from what it holds itself: `;jsessionid=S`, or a URL with its slashes
-/// encoded.
+/// Appends a segment that is not a secret itself, but may contain one: `;jsessionid=S`, or a URL with encoded
+/// slashes.
 fn push_segment(out: &mut String, segment: &str, decoded: &str, rules: &Rules, depth: usize) {
     if decoded.contains(['/', '?', '#']) {
         push_changed(out, segment, decoded, |out| push_url(out, decoded, rules, depth + 1));
@@ -202,32 +203,32 @@ fn push_segment(out: &mut String, segment: &str, decoded: &str, rules: &Rules, d
     }
 }
 
-impl Announced {
-    /// Takes note of what a segment says of those after it.
+impl Keywords {
+    /// Reads the keywords of a segment, which apply to later segments.
     fn read(&mut self, segment: &str, rules: &Rules) {
-        self.weakly = self.weakly.saturating_sub(1);
+        self.weak_reach = self.weak_reach.saturating_sub(1);
         if STRONG.is_in(segment) {
-            self.strongly |= rules.defaults_hold_for(segment);
-        } else if WEAK.is_in(segment) && rules.defaults_hold_for(segment) {
-            self.weakly = WEAK_REACH;
+            self.is_strong |= rules.defaults_apply_to(segment);
+        } else if WEAK.is_in(segment) && rules.defaults_apply_to(segment) {
+            self.weak_reach = WEAK_REACH;
         }
     }
 
-    /// Whether a segment is the secret that was announced.
-    fn masks(self, segment: &str) -> bool {
-        if !self.strongly && self.weakly == 0 {
+    /// Returns `true` if the segment is a secret by the keywords before it.
+    fn apply_to(self, segment: &str) -> bool {
+        if !self.is_strong && self.weak_reach == 0 {
             return false;
         }
-        // Padded Base64, or anything else that is no single name.
+        // Padded Base64, or something else that is not a single name.
         if segment.contains(['=', '/', '?', '#']) {
             return true;
         }
         let looks_secret = || segment.len() >= SECRET_LEN || Words::of(segment).any(is_mixed);
-        (self.strongly || looks_secret()) && !is_plain(segment)
+        (self.is_strong || looks_secret()) && !is_plain(segment)
     }
 }
 
-/// Whether a segment consists of numbers and known words.
+/// Returns `true` if a segment consists of numbers and known words.
 fn is_plain(segment: &str) -> bool {
     Words::of(segment).all(|word| {
         word.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,32 +1,32 @@
-//! The pattern of a route beside the path that took it: which segments are parameters, and whether their
-//! names are secrets'.
+//! Aligns the pattern of a route with a path: which segments are parameters, and whether their names denote
+//! secrets.
 //!
-//! Patterns are read as axum (`{id}`, `{*rest}`), actix-web (`{id}`, `{id:\d+}`, `{rest:.*}`), poem and salvo
-//! (`:id`, `*rest`) and Rocket (`<id>`, `<rest..>`) write them.
+//! The syntaxes of axum (`{id}`, `{*rest}`), actix-web (`{id}`, `{id:\d+}`, `{rest:.*}`), poem and salvo
+//! (`:id`, `*rest`) and Rocket (`<id>`, `<rest..>`) are supported.
 
 use crate::redact::{Decision, Rules};
 
-/// What a segment of a path is.
+/// The kind of a path segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A part of the pattern itself.
+    /// A literal segment of the pattern.
     Literal,
-    /// The value of a parameter whose name is no secret's, or of nobody knows what.
+    /// The value of a parameter whose name does not denote a secret, or an unknown segment.
     Open,
     /// The value of a parameter that is masked or hashed.
     Secret(Decision),
-    /// This segment and all that follow are the value of a secret.
+    /// This segment and all following ones are the value of a secret.
     SecretRest,
 }
 
-/// A pattern, laid beside its path from the left.
+/// A pattern, aligned with its path segment by segment from the left.
 pub(super) struct Route<'p> {
     pattern: Segments<'p>,
-    /// What of the pattern is not beside a segment of the path yet.
+    /// The segments of the pattern that are not aligned yet.
     rest: Segments<'p>,
     current: Option<&'p str>,
-    /// Whether each segment of the pattern stands for one of the path, but for the last that may stand for
-    /// several.
+    /// Whether each segment of the pattern matches one segment of the path, except for the last, which may
+    /// match several.
     is_aligned: bool,
     rules: &'p Rules,
 }
@@ -40,7 +40,7 @@ impl<'p> Route<'p> {
         Self { rest: pattern.clone(), pattern, current: None, is_aligned, rules }
     }
 
-    /// What the next segment of the path is.
+    /// Returns the kind of the next segment of the path.
     pub(super) fn next_kind(&mut self, segment: &str) -> Kind {
         if !self.is_aligned {
             return self.kind_of_any(segment);
@@ -56,8 +56,8 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Where pattern and path do not lie side by side: whatever is not in the pattern may be the value of any
-    /// parameter.
+    /// Returns the kind of a segment if pattern and path cannot be aligned: a segment that is not in the
+    /// pattern may be the value of any parameter.
     fn kind_of_any(&self, segment: &str) -> Kind {
         if self.pattern.clone().any(|pattern| pattern == segment) {
             return Kind::Literal;
@@ -68,7 +68,7 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// What the names of a segment's parameters decide; `None` for a literal.
+    /// Returns the decision for the parameters of a segment; `None` if it has none.
     fn decide(&self, pattern: &str) -> Option<Decision> {
         let names = pattern.split(['{', '<']).skip(1).map(name);
         let names = names.chain(pattern.strip_prefix([':', '*']).map(name));
@@ -80,18 +80,18 @@ fn stricter(one: Decision, other: Decision) -> Decision {
     if one == Decision::Keep { other } else { one }
 }
 
-/// The name of a parameter, from the text that begins with it.
+/// Returns the name of the parameter at the beginning of the text.
 fn name(text: &str) -> &str {
     let text = text.trim_start_matches('*');
     text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).next().unwrap_or("")
 }
 
-/// Whether a parameter may stand for several segments.
+/// Returns `true` if a parameter may match several segments.
 fn is_rest(segment: &str) -> bool {
     segment.contains('*') || segment.ends_with("..>")
 }
 
-/// The segments of a pattern; a slash within braces belongs to a regular expression.
+/// An iterator over the segments of a pattern. A slash within braces belongs to a regular expression.
 #[derive(Clone)]
 struct Segments<'p>(&'p str);
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_found_in_the_patterns_of_every_framework() {
+    fn the_syntax_of_every_framework_is_parsed() {
         use Kind::{Literal, Open, Secret, SecretRest};
         let masked = Secret(Decision::Mask);
         for pattern in
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_lie_beside_its_pattern_is_masked_beyond_the_literals() {
+    fn only_literals_are_kept_if_the_path_cannot_be_aligned() {
         let masked = Kind::Secret(Decision::Mask);
         assert_eq!(
             kinds("/a/{x:.+}/reset/{token}", "/a/1/2/reset/S")[..],

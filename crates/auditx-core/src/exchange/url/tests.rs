@@ -1,4 +1,4 @@
-//! Queries and nested URLs, one by one and at random.
+//! Tests of queries and nested URLs, with chosen and with random cases.
 
 use super::*;
 use crate::redact::Redaction;
@@ -14,7 +14,7 @@ fn query(text: &str) -> String {
 }
 
 #[test]
-fn secrets_are_masked_however_their_name_is_spelled() {
+fn secrets_are_masked_in_any_spelling_of_their_name() {
     for (given, expected) in [
         ("a=1&token=abc&b", "a=1&token=[REDACTED]&b"),
         ("%74oken=abc&api%5Fkey=k", "%74oken=[REDACTED]&api%5Fkey=[REDACTED]"),
@@ -30,7 +30,7 @@ fn secrets_are_masked_however_their_name_is_spelled() {
 }
 
 #[test]
-fn both_separators_are_understood() {
+fn both_separators_of_pairs_are_parsed() {
     for (given, expected) in [
         ("a=1;token=S;b=2", "a=1;token=[REDACTED];b=2"),
         ("token=S;T&b=2", "token=[REDACTED]&b=2"),
@@ -42,7 +42,7 @@ fn both_separators_are_understood() {
 }
 
 #[test]
-fn urls_within_values_are_masked_and_stay_readable() {
+fn nested_urls_are_masked_and_stay_readable() {
     for (given, expected) in [
         ("to=https%3A%2F%2Fx%2F%3Ftoken%3DS", "to=https%3A%2F%2Fx%2F%3Ftoken%3D[REDACTED]"),
         ("to=https://x/?token=S&b=1", "to=https://x/?token=[REDACTED]&b=1"),
@@ -62,7 +62,7 @@ fn urls_within_values_are_masked_and_stay_readable() {
 }
 
 #[test]
-fn what_is_nested_beyond_measure_is_masked_whole() {
+fn deeply_nested_values_are_masked_whole() {
     let mut value = "token=S".to_owned();
     for _ in 0..50 {
         value = format!("u={}", utf8_percent_encode(&value, NON_ALPHANUMERIC));
@@ -74,14 +74,14 @@ fn what_is_nested_beyond_measure_is_masked_whole() {
 }
 
 #[test]
-fn names_alone_hold_no_value() {
+fn names_are_pushed_without_values() {
     let mut out = String::new();
     push_names(&mut out, "a=1&token=S;b=2&c");
     assert_eq!(out, "a&token&b&c");
 }
 
 #[test]
-fn an_allow_rule_lifts_a_default_and_others_hold_too() {
+fn custom_rules_apply_to_urls() {
     let rules =
         Redaction::default().allow("key").deny("iban").hash("customer").hash_key(*b"0123456789abcdef");
     let rules = rules.compile().unwrap();
@@ -92,7 +92,7 @@ fn an_allow_rule_lifts_a_default_and_others_hold_too() {
     assert_eq!(masked_url("/reset-password/S?token=S&code=S", &none), "/reset-password/S?token=S&code=S");
 }
 
-/// xorshift64*: the same cases in each run.
+/// xorshift64*, which produces the same cases in each run.
 struct Random(u64);
 
 impl Random {
@@ -151,7 +151,7 @@ impl Random {
 }
 
 #[test]
-fn masking_any_url_changes_nothing_the_second_time() {
+fn masking_is_idempotent() {
     let (rules, mut random) = (rules(), Random(0x5eed_a0d1_7000_0002));
     for _ in 0..200_000 {
         let url = random.url();
@@ -161,7 +161,7 @@ fn masking_any_url_changes_nothing_the_second_time() {
 }
 
 #[test]
-fn a_path_without_announcing_words_stays_as_it_is() {
+fn a_path_without_keywords_is_unchanged() {
     let (rules, mut random) = (rules(), Random(0x5eed_a0d1_7000_0003));
     for _ in 0..50_000 {
         let path = random.url();
@@ -174,12 +174,12 @@ fn a_path_without_announcing_words_stays_as_it_is() {
 }
 
 #[test]
-fn a_secret_never_survives_beside_its_name() {
+fn the_value_of_a_secret_name_is_always_masked() {
     const SECRET: &str = "zq9secretzq9";
     let (rules, mut random) = (rules(), Random(0x5eed_a0d1_7000_0004));
     for _ in 0..100_000 {
         let (before, after) = (random.url(), random.url());
-        // A reader of either kind sees this pair, whatever stands around it.
+        // A parser of either separator finds this pair, whatever is around it.
         let query = format!("{before}&token={SECRET}&{after}");
         let mut out = String::new();
         push_query(&mut out, &query, &rules, 0);

@@ -1,7 +1,8 @@
 //! Writes whole lines to standard output or standard error, so that no byte is written twice after an error.
 //!
-//! It writes to the descriptor and not through the standard library's buffer, which does not say how much of a line it wrote. It
-//! holds the standard library's lock meanwhile: a line of the application's `println!` stands before or after, never inside.
+//! It writes to the descriptor, since the standard library's buffer does not report how much of a line it
+//! wrote. It holds the standard library's lock meanwhile: a line of the application's `println!` comes before
+//! or after, never inside.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,10 +18,10 @@ pub(super) enum Stream {
 
 pub(super) struct Output {
     stream: Stream,
-    /// The line that was begun last, and how many of its bytes are written. The rest comes first in the next attempt.
+    /// The line begun last, and how many of its bytes are written. The next attempt writes the rest first.
     line: Vec<u8>,
     written: usize,
-    /// The number of that line while some of it is still to be written.
+    /// The seq of that line while part of it is still to be written.
     begun: Option<u64>,
     is_gone: bool,
 }
@@ -30,16 +31,16 @@ impl Output {
         Self { stream, line: Vec::new(), written: 0, begun: None, is_gone: false }
     }
 
-    /// Whether nobody will ever read what is written.
+    /// Whether the reading side is gone for good.
     pub(super) fn is_gone(&self) -> bool {
         self.is_gone
     }
 
-    /// Writes the parts as one line; after an error, what is left of the line with this number. Blocks while the other side takes
-    /// nothing.
+    /// Writes the parts as one line or, after an error, the rest of the line with this seq. Blocks while the
+    /// other side takes nothing.
     ///
     /// # Errors
-    /// The operating system's. After a broken pipe or a closed descriptor the output is gone.
+    /// The operating system's error. After a broken pipe or a closed descriptor the output is gone.
     pub(super) fn write(&mut self, seq: u64, parts: &[&str]) -> io::Result<()> {
         if self.begun != Some(seq) {
             self.line.clear();
@@ -49,7 +50,7 @@ impl Output {
         match self.stream {
             Stream::Stdout => {
                 let mut out = io::stdout().lock();
-                // What the application printed without a newline stands before it.
+                // What the application printed without a newline comes first.
                 io::Write::flush(&mut out).and_then(|()| self.write_rest(out.as_fd()))
             }
             Stream::Stderr => self.write_rest(io::stderr().lock().as_fd()),
@@ -65,7 +66,7 @@ impl Output {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
                 Err(Errno::INTR) => {}
-                // Somebody made the descriptor one that does not block.
+                // The descriptor was set to non-blocking.
                 Err(Errno::AGAIN) => wait_for_room(out)?,
                 Err(error) => return Err(error.into()),
             }

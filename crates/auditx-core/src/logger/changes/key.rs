@@ -1,4 +1,4 @@
-//! Keys of maps as text: JSON has no other keys.
+//! Serializes map keys as text, since JSON has no other keys.
 
 use serde::Serialize;
 use serde::ser::{Impossible, Serializer};

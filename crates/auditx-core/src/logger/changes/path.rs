@@ -1,11 +1,11 @@
-//! Where in a record a value is that JSON cannot hold, such as `customer.limits[2].amount`.
+//! The error for a value that cannot be stored as JSON, with its path, such as `customer.limits[2].amount`.
 
 use std::fmt;
 
-/// Why a record cannot be stored, and which of its fields is the reason.
+/// A field of a record that cannot be stored as JSON, and the reason.
 #[derive(Debug)]
 pub(super) struct Unstorable {
-    /// From the innermost step to the outermost.
+    /// The path of the field, from the innermost step to the outermost.
     steps: Vec<Step>,
     why: String,
 }
@@ -21,13 +21,13 @@ impl Unstorable {
         Self { steps: Vec::new(), why: why.to_string() }
     }
 
-    /// The error of a field of this object.
+    /// Prepends a field name to the path.
     pub(super) fn in_field(mut self, name: &str) -> Self {
         self.steps.push(Step::Field(name.to_owned()));
         self
     }
 
-    /// The error of an item of this array.
+    /// Prepends an array index to the path.
     pub(super) fn in_item(mut self, index: usize) -> Self {
         self.steps.push(Step::Item(index));
         self

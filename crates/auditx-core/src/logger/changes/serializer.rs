@@ -1,4 +1,7 @@
-//! A record into a [`Snapshot`]: what `serde_json::to_value` does, but every number keeps its digits and an error names the field.
+//! Serializes a record into a [`Snapshot`].
+//!
+//! Works like `serde_json::to_value`, except that every number keeps its digits and an error has the path of
+//! the field.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +19,15 @@ use crate::snapshot::Snapshot;
 
 type Result<T> = std::result::Result<T, Unstorable>;
 
-/// The structs as which `serde_json` serializes a `RawValue` and, with arbitrary precision, a `Number`. Their only field is JSON text.
+/// The names of the structs as which `serde_json` serializes a `RawValue` and, with arbitrary precision, a
+/// `Number`. Their only field is JSON text.
 const JSON_TEXT: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
 pub(super) fn to_snapshot(record: &impl Serialize) -> Result<Snapshot> {
     record.serialize(Value { depth: 0 })
 }
 
-/// The shortest digits that mean the same number.
+/// Returns the shortest digits that parse to the same number.
 pub(super) fn digits(value: impl zmij::Float + Into<f64> + Copy) -> Result<Box<str>> {
     let wide: f64 = value.into();
     if wide.is_finite() {
@@ -36,12 +40,13 @@ pub(super) fn digits(value: impl zmij::Float + Into<f64> + Copy) -> Result<Box<s
 /// Serializes one value.
 #[derive(Clone, Copy)]
 struct Value {
-    /// How many arrays and objects are around it.
+    /// The number of enclosing arrays and objects.
     depth: usize,
 }
 
 impl Value {
-    /// For the values inside of this one. Also keeps a record without an end from overflowing the stack.
+    /// Returns the serializer of the values inside this one. The limit also prevents an infinitely nested
+    /// record from overflowing the stack.
     fn inner(self) -> Result<Self> {
         if self.depth >= MAX_DEPTH {
             return Err(Unstorable::new(too_deep()));
@@ -54,13 +59,13 @@ fn number(digits: impl ToString) -> Snapshot {
     Snapshot::Number(digits.to_string().into())
 }
 
-/// JSON text that a record holds as it is.
+/// Parses JSON text that is embedded in a record.
 fn read(text: &str) -> Result<Snapshot> {
     let json = Json::read(text).ok_or_else(|| Unstorable::new(format_args!("{text:?} is not JSON")))?;
     Ok(copy(json))
 }
 
-/// As deep as the text, which `Json::read` limits.
+/// Recurses as deep as the text is nested, which `Json::read` limits.
 fn copy(json: Json<'_>) -> Snapshot {
     match json {
         Json::Null => Snapshot::Null,
@@ -74,7 +79,7 @@ fn copy(json: Json<'_>) -> Snapshot {
     }
 }
 
-/// As the value of an enum's variant where there is one: `{"Variant": value}`.
+/// Wraps the value of an enum variant: `{"Variant": value}`. Returns it unchanged if there is no variant.
 fn within(variant: Option<&'static str>, value: Snapshot) -> Snapshot {
     match variant {
         Some(variant) => Snapshot::Object(BTreeMap::from([(variant.to_owned(), value)])),
@@ -215,7 +220,7 @@ impl Serializer for Value {
     }
 }
 
-/// An array whose items come one by one.
+/// Serializes an array item by item.
 struct Items {
     inner: Value,
     variant: Option<&'static str>,
@@ -224,7 +229,7 @@ struct Items {
 
 impl Items {
     fn new(outer: Value, variant: Option<&'static str>, len: usize) -> Result<Self> {
-        // A length that a record only claims must not allocate.
+        // The length is only a hint of the record; a wrong one must not allocate much.
         let items = Vec::with_capacity(len.min(1_024));
         Ok(Self { inner: outer.inner()?, variant, items })
     }
@@ -242,12 +247,12 @@ impl Items {
     }
 }
 
-/// An object whose members come one by one.
+/// Serializes an object member by member.
 struct Members {
     inner: Value,
     variant: Option<&'static str>,
     members: BTreeMap<String, Snapshot>,
-    /// Whose value comes next.
+    /// The key whose value follows.
     key: String,
     is_json_text: bool,
 }

@@ -1,4 +1,4 @@
-//! Snapshots and their differences.
+//! Tests of snapshots and their differences.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Of a value whose numbers are small.
+/// Converts a snapshot whose numbers fit into a `Value`.
 fn plain(snapshot: &Snapshot) -> Value {
     match snapshot {
         Snapshot::Null => Value::Null,
@@ -28,11 +28,13 @@ fn compared(before: &Value, after: &Value) -> (Option<Value>, Option<Value>) {
 }
 
 #[test]
-fn only_what_differs_is_kept_at_any_depth() {
-    let before = json!({"id": 1, "limit": 500, "address": {"city": "Yangon", "zip": "11181"}, "tags": [1], "gone": true});
-    let after = json!({"id": 1, "limit": 900, "address": {"city": "Mandalay", "zip": "11181"}, "tags": [1, 2], "new": 0});
+fn only_differing_fields_are_kept_at_any_depth() {
+    let yangon = json!({"city": "Yangon", "zip": "11181"});
+    let mandalay = json!({"city": "Mandalay", "zip": "11181"});
+    let before = json!({"id": 1, "limit": 500, "address": yangon, "tags": [1], "old": true});
+    let after = json!({"id": 1, "limit": 900, "address": mandalay, "tags": [1, 2], "new": 0});
     let (old, new) = compared(&before, &after);
-    assert_eq!(old.unwrap(), json!({"limit": 500, "address": {"city": "Yangon"}, "tags": [1], "gone": true}));
+    assert_eq!(old.unwrap(), json!({"limit": 500, "address": {"city": "Yangon"}, "tags": [1], "old": true}));
     assert_eq!(
         new.unwrap(),
         json!({"limit": 900, "address": {"city": "Mandalay"}, "tags": [1, 2], "new": 0})
@@ -40,13 +42,13 @@ fn only_what_differs_is_kept_at_any_depth() {
 }
 
 #[test]
-fn equal_snapshots_leave_nothing() {
+fn equal_snapshots_have_no_differences() {
     assert_eq!(compared(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1}})), (None, None));
     assert_eq!(compared(&json!({"a": 1}), &json!({})), (Some(json!({"a": 1})), None));
 }
 
 #[test]
-fn a_snapshot_is_what_serde_json_makes_of_the_record() {
+fn a_snapshot_equals_the_value_of_serde_json() {
     #[derive(Serialize)]
     struct Unit;
     #[derive(Serialize)]
@@ -97,7 +99,7 @@ fn a_snapshot_is_what_serde_json_makes_of_the_record() {
 }
 
 #[test]
-fn text_that_only_claims_to_be_json_is_refused() {
+fn invalid_raw_json_is_rejected() {
     #[derive(Serialize)]
     #[serde(rename = "$serde_json::private::RawValue")]
     struct Claimed {

@@ -1,4 +1,4 @@
-//! When checkpoints are signed, over what, and what happens where they cannot be.
+//! When checkpoints are signed, what they cover, and what happens if signing fails.
 
 use std::sync::atomic::AtomicBool;
 
@@ -10,18 +10,18 @@ use crate::storage::testing::FaultyDisk;
 use crate::tree::{CompactRange, Hash};
 use crate::{Cadence, Durability, SignedCheckpoint, TrailReader};
 
-/// The root over the first `size` lines, from the files.
+/// Computes the root of the first `size` lines from the files.
 pub(super) fn root_of(directory: &Path, size: u64) -> Hash {
     let mut reader = TrailReader::new(directory, 0);
     let mut range = CompactRange::new(0);
     while range.end() < size {
-        let (_, line) = reader.next_line().unwrap().expect("as many lines as were signed");
+        let (_, line) = reader.next_line().unwrap().expect("all signed lines exist");
         range.push(leaf_of(line).unwrap().hash);
     }
     range.root().unwrap()
 }
 
-/// The latest checkpoint on disk: signed by the logger's key, over lines that are there.
+/// Returns the latest checkpoint on disk, after verifying its signature and its root.
 pub(super) fn checked(logger: &AuditLogger) -> SignedCheckpoint {
     let directory = logger.trail_dir().unwrap();
     let checkpoint = SignedCheckpoint::parse(&fs::read(checkpoint_path(directory)).unwrap()).unwrap();
@@ -35,7 +35,7 @@ fn often() -> Cadence {
 }
 
 #[test]
-fn a_new_trail_is_signed_before_its_first_entry_and_its_genesis_names_the_key() {
+fn a_new_trail_is_signed_and_its_genesis_contains_the_key() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).origin("erp.example.com")).unwrap();
     let checkpoint = checked(&logger);
@@ -51,7 +51,7 @@ fn a_new_trail_is_signed_before_its_first_entry_and_its_genesis_names_the_key() 
 }
 
 #[test]
-fn every_durability_signs_what_was_recorded_and_close_signs_everything() {
+fn every_durability_signs_all_recorded_entries() {
     for durability in [Durability::Os, Durability::Interval(Duration::from_millis(1)), Durability::EveryEntry]
     {
         let directory = tempfile::tempdir().unwrap();
@@ -76,7 +76,7 @@ fn every_durability_signs_what_was_recorded_and_close_signs_everything() {
 }
 
 #[test]
-fn an_idle_trail_is_signed_once_and_beats() {
+fn an_idle_trail_writes_heartbeats() {
     let directory = tempfile::tempdir().unwrap();
     let cadence = often().heartbeat(Duration::from_secs(1));
     let logger = AuditLogger::open(Config::new(directory.path()).checkpoints(cadence)).unwrap();
@@ -86,15 +86,18 @@ fn an_idle_trail_is_signed_once_and_beats() {
     logger.close(PATIENCE).unwrap();
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
     let kinds = kinds(directory.path());
-    let beats = kinds.iter().filter(|kind| *kind == "heartbeat").count();
+    let heartbeats = kinds.iter().filter(|kind| *kind == "heartbeat").count();
     assert_eq!(kinds[..3], ["genesis", "open", "x"]);
-    assert!((2..=seconds).contains(&beats) && kinds.len() == beats + 4, "{kinds:?} in {seconds} s");
+    assert!((2..=seconds).contains(&heartbeats) && kinds.len() == heartbeats + 4, "{kinds:?} in {seconds} s");
     let checkpoints = usize::try_from(logger.metrics().checkpoints).unwrap();
-    assert!(checkpoints <= beats + 3, "{checkpoints} checkpoints for one entry and {beats} heartbeats");
+    assert!(
+        checkpoints <= heartbeats + 3,
+        "{checkpoints} checkpoints for one entry and {heartbeats} heartbeats"
+    );
 }
 
 #[test]
-fn a_count_of_entries_is_signed_early_and_the_note_travels_in_the_trail() {
+fn the_entry_limit_triggers_a_checkpoint_that_is_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let cadence = Cadence::new(Duration::from_secs(2), 100);
     let config =
@@ -119,11 +122,11 @@ fn a_count_of_entries_is_signed_early_and_the_note_travels_in_the_trail() {
         assert_eq!(*note.root(), root_of(directory.path(), note.size()));
         notes += 1;
     }
-    assert!(notes >= 2, "{notes} notes");
+    assert!(notes >= 2, "{notes} recorded checkpoints");
 }
 
 #[test]
-fn each_seal_leaves_a_note_at_its_boundary() {
+fn each_seal_keeps_a_checkpoint_at_its_boundary() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path()).max_file_bytes(65_535).compression(crate::Compression::None);
     let logger = AuditLogger::open(config).unwrap();
@@ -145,21 +148,21 @@ fn each_seal_leaves_a_note_at_its_boundary() {
     }
 }
 
-/// A key that is not there for a while.
+/// A signer that can be made unavailable.
 #[derive(Debug, Clone)]
-struct Away {
+struct SwitchableSigner {
     key: SigningKey,
-    is_away: Arc<AtomicBool>,
+    is_unavailable: Arc<AtomicBool>,
 }
 
-impl Signer for Away {
+impl Signer for SwitchableSigner {
     fn public_key(&self) -> [u8; 32] {
         self.key.public_key()
     }
 
     fn sign(&self, message: &[u8]) -> std::result::Result<[u8; 64], crate::HookError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            Err("the HSM is away".into())
+        if self.is_unavailable.load(Ordering::SeqCst) {
+            Err("the HSM is unavailable".into())
         } else {
             self.key.sign(message)
         }
@@ -167,21 +170,21 @@ impl Signer for Away {
 }
 
 #[test]
-fn while_the_key_is_away_entries_are_kept_and_signed_when_it_is_back() {
+fn entries_are_signed_once_the_signer_is_available_again() {
     let directory = tempfile::tempdir().unwrap();
-    let signer = Away { key: SigningKey::generate(), is_away: Arc::default() };
+    let signer = SwitchableSigner { key: SigningKey::generate(), is_unavailable: Arc::default() };
     let config = Config::new(directory.path()).checkpoints(often()).signer(signer.clone());
     let logger = AuditLogger::open(config.clone()).unwrap();
-    signer.is_away.store(true, Ordering::SeqCst);
+    signer.is_unavailable.store(true, Ordering::SeqCst);
     logger.log("x").record().unwrap().wait_durable().unwrap();
     wait_until(|| logger.metrics().checkpoint_failures >= 2);
     assert_eq!(checked(&logger).size(), 2);
-    assert!(text(directory.path().join("app.log")).contains("the HSM is away"));
-    signer.is_away.store(false, Ordering::SeqCst);
+    assert!(text(directory.path().join("app.log")).contains("the HSM is unavailable"));
+    signer.is_unavailable.store(false, Ordering::SeqCst);
     wait_until(|| logger.metrics().signed == 3);
-    signer.is_away.store(true, Ordering::SeqCst);
-    assert!(logger.close(PATIENCE).unwrap_err().is_signing(), "close says that its end is not signed");
-    signer.is_away.store(false, Ordering::SeqCst);
+    signer.is_unavailable.store(true, Ordering::SeqCst);
+    assert!(logger.close(PATIENCE).unwrap_err().is_signing(), "close reports that its end is not signed");
+    signer.is_unavailable.store(false, Ordering::SeqCst);
 
     let logger = AuditLogger::open(config).unwrap();
     logger.close(PATIENCE).unwrap();
@@ -193,7 +196,7 @@ fn while_the_key_is_away_entries_are_kept_and_signed_when_it_is_back() {
 }
 
 #[test]
-fn another_key_than_the_trails_is_refused() {
+fn a_key_that_did_not_sign_the_trail_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     drop(AuditLogger::open(Config::new(directory.path()).signer(SigningKey::generate())).unwrap());
     let error = AuditLogger::open(Config::new(directory.path()).signer(SigningKey::generate())).unwrap_err();
@@ -205,7 +208,7 @@ fn another_key_than_the_trails_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_is_published_only_after_its_lines_are_synced_and_it_is_on_disk_itself() {
+fn a_checkpoint_is_published_after_its_lines_are_synced() {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
     let config = Config::new(directory.path()).checkpoints(often());
@@ -219,7 +222,7 @@ fn a_checkpoint_is_published_only_after_its_lines_are_synced_and_it_is_on_disk_i
             .position(|operation| operation == what)
             .unwrap_or_else(|| panic!("{what} in {operations:?}"))
     };
-    // The first two lines, their fdatasync, their checkpoint; then the same of the third.
+    // The first two lines, their fdatasync, their checkpoint; then the same for the third line.
     let mut position = 0;
     for _ in 0..2 {
         position = at("append audit.jsonl", position);
@@ -233,7 +236,7 @@ fn a_checkpoint_is_published_only_after_its_lines_are_synced_and_it_is_on_disk_i
     assert_eq!(
         (checked(&logger).size(), logger.metrics().signed),
         (3, 3),
-        "what is not on disk is not published"
+        "a checkpoint that is not on disk is not published"
     );
     disk.0.fail_replace.store(false, Ordering::SeqCst);
     wait_until(|| logger.metrics().signed == 4);

@@ -1,9 +1,10 @@
-//! Keys replaced, lines erased, segments retired, a beginning anew; and processes that die in the middle of it.
+//! Key rotation, erasure, retirement and replacing a trail, including processes that die in the middle.
 
 use super::checkpoints::checked;
+use super::kill_points::run_child;
 use super::*;
 use crate::checkpoint_signer::checkpoint_history;
-use crate::key::{KeySource, SigningKey, stage_in_home};
+use crate::key::{KeySource, SigningKey, stage_key};
 use crate::line::{erased_line, leaf_of};
 use crate::{CompactRange, Cursor, SignedCheckpoint, hash_from_hex, sealed_segments, shipper_positions};
 
@@ -17,13 +18,13 @@ fn fill(logger: &AuditLogger, count: usize) {
     }
 }
 
-fn records(directory: &Path, kind: &str) -> Vec<(u64, serde_json::Map<String, serde_json::Value>)> {
+fn control_records(directory: &Path, kind: &str) -> Vec<(u64, serde_json::Map<String, serde_json::Value>)> {
     let own = entries(directory).into_iter().filter_map(|entry| Some((entry.seq, entry.control_record?)));
     own.filter(|(_, record)| record["kind"] == kind).collect()
 }
 
 #[test]
-fn a_key_is_replaced_and_both_sign_the_boundary() {
+fn both_keys_sign_the_boundary_of_a_rotation() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.log("before").record().unwrap();
@@ -31,7 +32,7 @@ fn a_key_is_replaced_and_both_sign_the_boundary() {
     assert_ne!(change.old, change.new);
     assert_eq!(logger.verifier_key().unwrap(), change.new);
     let boundary = checked(&logger);
-    let (seq, record) = records(directory.path(), "key").pop().unwrap();
+    let (seq, record) = control_records(directory.path(), "key").pop().unwrap();
     assert_eq!((boundary.size(), &record["old"]), (seq + 1, &json!(change.old.to_string())));
     assert_eq!(record["new"], change.new.to_string());
     let kept = fs::read(checkpoint_history(directory.path()).join(boundary.size().to_string())).unwrap();
@@ -49,25 +50,25 @@ fn a_key_is_replaced_and_both_sign_the_boundary() {
     fs::write(&path, key.to_pem()).unwrap();
     let elsewhere = KeySource::File(path);
     logger.rotate_key(&elsewhere).unwrap();
-    assert!(logger.rotate_key(&elsewhere).unwrap_err().is_invalid(), "it signs already");
+    assert!(logger.rotate_key(&elsewhere).unwrap_err().is_invalid(), "it is the current key");
     logger.close(PATIENCE).unwrap();
     assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_signing());
     drop(AuditLogger::open(config(directory.path()).signing_key(elsewhere)).unwrap());
 }
 
 #[test]
-fn a_process_that_dies_while_it_replaces_a_key_leaves_a_trail_that_opens() {
+fn a_trail_opens_after_a_crash_during_key_rotation() {
     let directory = tempfile::tempdir().unwrap();
     let own = Dir::from(directory.path());
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     let old = logger.verifier_key().unwrap();
     logger.close(PATIENCE).unwrap();
-    // Before anything was signed with the next key: the old one goes on.
-    stage_in_home(&own, &SigningKey::generate()).unwrap();
+    // Before anything was signed with the next key: the old key is used.
+    stage_key(&own, &SigningKey::generate()).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     assert_eq!(logger.verifier_key().unwrap(), old);
 
-    // After both have signed, before the next one is in its place: the next one goes on.
+    // After both keys have signed, before the next one is installed: the next key is used.
     let before = fs::read(own.join(".auditx/keys/signing.pem")).unwrap();
     let change = logger.rotate_key(&KeySource::Trail).unwrap();
     logger.close(PATIENCE).unwrap();
@@ -78,8 +79,37 @@ fn a_process_that_dies_while_it_replaces_a_key_leaves_a_trail_that_opens() {
     assert!(!own.join(".auditx/keys/next.pem").exists());
 }
 
+const ERASING: &str = "AUDITX_TEST_ERASING";
+
+/// Runs in the child process: records an entry and erases it.
 #[test]
-fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
+fn erasing_child() {
+    let Ok(directory) = std::env::var(ERASING) else { return };
+    let logger = AuditLogger::open(config(Path::new(&directory))).unwrap();
+    let seq = logger.log("by Ko Hidden").record().unwrap().wait_durable().unwrap().seq;
+    logger.erase(seq, "request of the person").unwrap();
+}
+
+#[test]
+fn a_repeated_erasure_overwrites_what_a_killed_one_left_in_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let point = "erase: files replaced#1";
+    let child = "logger::tests::custody::erasing_child";
+    let (output, was_killed) = run_child(child, ERASING, directory.path(), point);
+    assert!(was_killed, "{output}");
+    let holds_text = || {
+        let ring = fs::read(directory.path().join(".auditx/ring")).unwrap();
+        memchr::memmem::find(&ring, b"Ko Hidden").is_some()
+    };
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    assert!(holds_text(), "recovery does not overwrite it");
+    assert!(logger.erase(2, "again").unwrap_err().to_string().contains("already"));
+    assert!(!holds_text());
+    logger.close(PATIENCE).unwrap();
+}
+
+#[test]
+fn an_erased_line_leaves_its_hash_and_no_text() {
     for compression in [Compression::None, Compression::Zstd] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
@@ -88,14 +118,14 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
         let in_active = logger.log("by Ko Hidden").record().unwrap().wait_durable().unwrap();
         logger.flush(PATIENCE).unwrap();
         let hash = entries(directory.path()).len() as u64;
-        for (seq, text_of) in [(2, "Daw Khin Secret"), (in_active.seq, "Ko Hidden")] {
+        for (seq, erased_text) in [(2, "Daw Khin Secret"), (in_active.seq, "Ko Hidden")] {
             let mut reader = TrailReader::new(directory.path(), seq);
             let before = leaf_of(reader.next_line().unwrap().unwrap().1).unwrap().hash;
             assert_eq!(logger.erase(seq, "request of the person, ticket 7").unwrap(), before);
             let mut reader = TrailReader::new(directory.path(), seq);
             let (_, line) = reader.next_line().unwrap().unwrap();
             assert_eq!(std::str::from_utf8(line).unwrap(), erased_line(seq, &before));
-            let (record_seq, record) = records(directory.path(), "erased").pop().unwrap();
+            let (record_seq, record) = control_records(directory.path(), "erased").pop().unwrap();
             assert_eq!(
                 (record["seq"].as_u64(), record["reason"].as_str()),
                 (Some(seq), Some("request of the person, ticket 7"))
@@ -103,11 +133,16 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
             assert_eq!(hash_from_hex(record["leaf_hash"].as_str().unwrap()), Some(before));
             assert!(checked(&logger).size() > record_seq);
             let stub = entries(directory.path()).swap_remove(usize::try_from(seq).unwrap());
-            assert!(crate::for_people(&stub).contains(&format!("(erased)  line {seq}")));
-            assert!(!entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(text_of)));
-            assert!(!text(directory.path().join("security.jsonl")).contains(text_of));
+            assert!(crate::console_line(&stub, true).contains(&format!("(erased)  line {seq}")));
+            assert!(
+                !entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(erased_text))
+            );
+            assert!(!text(directory.path().join("security.jsonl")).contains(erased_text));
             let ring = fs::read(directory.path().join(".auditx/ring")).unwrap();
-            assert!(memchr::memmem::find(&ring, text_of.as_bytes()).is_none(), "nor in the journal");
+            assert!(
+                memchr::memmem::find(&ring, erased_text.as_bytes()).is_none(),
+                "the journal still contains the text"
+            );
         }
         assert!(entries(directory.path()).len() as u64 > hash);
         assert!(logger.erase(2, "again").unwrap_err().to_string().contains("already"));
@@ -125,7 +160,7 @@ fn an_erased_line_leaves_its_hash_and_its_text_nowhere() {
 }
 
 #[test]
-fn an_erasure_that_was_killed_halfway_is_finished_when_it_is_asked_for_again() {
+fn a_killed_erasure_is_finished_by_repeating_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
     logger.log_security("Login failed").user("Daw Khin Secret").success(false).record().unwrap();
@@ -134,20 +169,20 @@ fn an_erasure_that_was_killed_halfway_is_finished_when_it_is_asked_for_again() {
     let projection = directory.path().join("security.jsonl");
     let before = text(projection.clone());
     let hash = logger.erase(2, "asked for").unwrap();
-    // The segment was rewritten, and the process died before the projection was.
+    // The process died after it rewrote the segment and before it rewrote the projection.
     fs::write(&projection, before).unwrap();
     assert_eq!(logger.erase(2, "asked for").unwrap(), hash);
     assert!(!text(projection).contains("Secret"));
     assert!(
         logger.erase(2, "asked for").unwrap_err().to_string().contains("already"),
-        "nothing is left to do"
+        "the erasure is complete"
     );
     logger.close(PATIENCE).unwrap();
     checked(&logger);
 }
 
 #[test]
-fn an_erased_line_is_not_in_a_copy_that_a_killed_process_left_beside_its_segment_either() {
+fn an_erasure_removes_leftover_copies_of_the_segment() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
     logger.log("by Daw Khin Secret").record().unwrap();
@@ -165,7 +200,7 @@ fn an_erased_line_is_not_in_a_copy_that_a_killed_process_left_beside_its_segment
 }
 
 #[test]
-fn what_is_retired_leaves_the_hashes_that_stand_for_it() {
+fn a_retired_segment_leaves_its_frontier() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 150);
@@ -177,7 +212,7 @@ fn what_is_retired_leaves_the_hashes_that_stand_for_it() {
     logger.close(PATIENCE).unwrap();
     let remaining = sealed_segments(directory.path()).unwrap();
     assert_eq!(remaining.len(), 2);
-    let (_, record) = records(directory.path(), "retired").pop().unwrap();
+    let (_, record) = control_records(directory.path(), "retired").pop().unwrap();
     let first = remaining[0].first_seq;
     assert_eq!(record["last_seq"].as_u64(), Some(first - 1));
     let hashes: Vec<_> = record["frontier"]
@@ -194,15 +229,19 @@ fn what_is_retired_leaves_the_hashes_that_stand_for_it() {
     }
     let latest =
         SignedCheckpoint::parse(&fs::read(crate::checkpoint_path(directory.path())).unwrap()).unwrap();
-    assert_eq!((latest.size(), Some(*latest.root())), (tree.end(), tree.root()), "what remains still proves");
+    assert_eq!(
+        (latest.size(), Some(*latest.root())),
+        (tree.end(), tree.root()),
+        "the remaining lines still lead to the signed root"
+    );
 
-    // Without its cache as well.
+    // Also without the tile cache.
     fs::remove_dir_all(directory.path().join(".auditx/tiles")).unwrap();
     drop(AuditLogger::open(config(directory.path())).unwrap());
 }
 
 #[test]
-fn nothing_is_retired_that_somebody_with_a_cursor_has_not_read() {
+fn a_segment_that_a_follower_has_not_read_is_not_retired() {
     let directory = tempfile::tempdir().unwrap();
     let stuck = config(directory.path()).on_audit("copy", |_| Err("away".into()));
     AuditLogger::open(stuck).unwrap().close(PATIENCE).unwrap();
@@ -216,7 +255,7 @@ fn nothing_is_retired_that_somebody_with_a_cursor_has_not_read() {
 }
 
 #[test]
-fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
+fn retention_waits_for_shippers() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 200);
@@ -231,7 +270,7 @@ fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
     assert_eq!(sealed_segments(directory.path()).unwrap()[0].first_seq, second);
     cursor.advance(u64::MAX);
     cursor.save().unwrap();
-    // The maintenance looks when a segment is sealed.
+    // The maintenance thread checks when a segment is sealed.
     fill(&logger, 40);
     wait_until(|| {
         sealed_segments(directory.path()).unwrap().first().is_none_or(|segment| segment.first_seq > second)
@@ -241,35 +280,38 @@ fn retention_waits_for_those_who_ship_the_trail_elsewhere() {
     let refusal = logger.drop_shipping("postgres").unwrap_err();
     assert!(refusal.is_invalid() && refusal.to_string().contains("postgres-db-5432-audit"), "{refusal}");
     assert_eq!(logger.drop_shipping("postgres-db-5432-audit").unwrap(), u64::MAX);
-    let (seq, record) = records(directory.path(), "shipping_dropped").pop().unwrap();
+    let (seq, record) = control_records(directory.path(), "shipping_dropped").pop().unwrap();
     assert_eq!(record["destination"], "postgres-db-5432-audit");
-    assert!(logger.checkpoint().unwrap().size() > seq, "it is signed before it is so");
+    assert!(logger.checkpoint().unwrap().size() > seq, "the record is signed before the cursor is removed");
     assert!(shipper_positions(directory.path()).unwrap().is_empty());
     assert!(Cursor::of_shipper(directory.path(), "../db").unwrap_err().is_invalid());
 }
 
 #[test]
-fn a_trail_that_was_tampered_with_is_set_aside_whole_and_named_by_its_successor() {
+fn a_tampered_trail_is_set_aside_and_named_by_its_successor() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 100);
     logger.close(PATIENCE).unwrap();
-    assert!(AuditLogger::begin_anew(config(directory.path())).unwrap_err().is_invalid(), "nothing is lost");
+    assert!(
+        AuditLogger::replace_corrupt(config(directory.path())).unwrap_err().is_invalid(),
+        "the trail is intact"
+    );
     let active = directory.path().join("audit.jsonl");
     let latest = fs::read_to_string(crate::checkpoint_path(directory.path())).unwrap();
     fs::write(&active, "").unwrap();
     assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_corrupt());
 
-    let (logger, moved_to) = AuditLogger::begin_anew(config(directory.path())).unwrap();
-    logger.log("life goes on").record().unwrap();
+    let (logger, moved_to) = AuditLogger::replace_corrupt(config(directory.path())).unwrap();
+    logger.log("new trail").record().unwrap();
     logger.close(PATIENCE).unwrap();
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "life goes on", "close"]);
+    assert_eq!(kinds(directory.path()), ["genesis", "open", "new trail", "close"]);
     checked(&logger);
-    let (_, genesis) = records(directory.path(), "genesis").pop().unwrap();
+    let (_, genesis) = control_records(directory.path(), "genesis").pop().unwrap();
     assert_eq!(genesis["previous"]["note"], latest);
     assert_eq!(moved_to, directory.path().join(genesis["previous"]["moved_to"].as_str().unwrap()));
     assert!(genesis["previous"]["why"].as_str().unwrap().contains("ends before line"));
-    assert!(sealed_segments(&moved_to).unwrap().len() > 1, "the old one is there to be examined");
+    assert!(sealed_segments(&moved_to).unwrap().len() > 1, "the old trail is kept");
     assert_eq!(fs::read_to_string(crate::checkpoint_path(&moved_to)).unwrap(), latest);
     drop(AuditLogger::open(config(directory.path())).unwrap());
 }

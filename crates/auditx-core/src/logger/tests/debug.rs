@@ -1,4 +1,4 @@
-//! What `{:?}` of a handle prints: one short line, and nothing of the machinery behind it.
+//! Tests of the `Debug` form of public handles: one short line, without internals.
 
 use super::*;
 use crate::Config;

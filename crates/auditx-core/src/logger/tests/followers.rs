@@ -1,4 +1,4 @@
-//! security.jsonl and hooks: nothing lost, nothing twice in the projection, nobody blocked.
+//! Tests of security.jsonl and hooks: no line is lost or blocked, and none is projected twice.
 
 use std::sync::mpsc;
 
@@ -7,7 +7,7 @@ use crate::config::{Durability, JournalKind};
 use crate::storage::testing::FaultyDisk;
 
 #[test]
-fn security_lines_are_projected_unchanged_and_once_across_restarts() {
+fn security_lines_are_projected_once_across_restarts() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
@@ -16,7 +16,7 @@ fn security_lines_are_projected_unchanged_and_once_across_restarts() {
         logger.flush(PATIENCE).unwrap();
         assert!(text(directory.path().join("security.jsonl")).contains(&format!("denied {round}")));
         if round == 1 {
-            // As after a kill: a torn last line, and a cursor that does not know of the line before.
+            // As after a kill: a torn last line, and no cursor.
             logger.close(PATIENCE).unwrap();
             fs::remove_dir_all(directory.path().join(".auditx/cursors")).unwrap();
             let path = directory.path().join("security.jsonl");
@@ -35,7 +35,7 @@ fn security_lines_are_projected_unchanged_and_once_across_restarts() {
 }
 
 #[test]
-fn a_hook_that_fails_or_panics_loses_nothing_and_blocks_nobody() {
+fn a_hook_that_fails_or_panics_gets_every_line() {
     let directory = tempfile::tempdir().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let attempts = Arc::new(AtomicUsize::new(0));
@@ -54,7 +54,7 @@ fn a_hook_that_fails_or_panics_loses_nothing_and_blocks_nobody() {
     for _ in 0..10 {
         logger.log("x").record().unwrap();
     }
-    logger.drain(PATIENCE).unwrap();
+    logger.flush_hooks(PATIENCE).unwrap();
     assert_eq!(*seen.lock().unwrap(), (0..12).collect::<Vec<u64>>());
     assert_eq!(
         logger.metrics().followers.iter().find(|follower| follower.name == "copy").unwrap().failures,
@@ -65,7 +65,7 @@ fn a_hook_that_fails_or_panics_loses_nothing_and_blocks_nobody() {
 }
 
 #[test]
-fn a_hook_goes_on_from_its_cursor_and_close_does_not_wait_for_one_that_fails() {
+fn a_failing_hook_does_not_delay_close_and_resumes_from_its_cursor() {
     let directory = tempfile::tempdir().unwrap();
     let logger =
         AuditLogger::open(Config::new(directory.path()).on_audit("copy", |_| Err("away".into()))).unwrap();
@@ -91,7 +91,7 @@ fn a_hook_goes_on_from_its_cursor_and_close_does_not_wait_for_one_that_fails() {
 }
 
 #[test]
-fn a_new_hook_begins_now_unless_it_asks_for_everything() {
+fn a_new_hook_begins_at_the_current_line_or_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     AuditLogger::open(Config::new(directory.path())).unwrap().close(PATIENCE).unwrap();
     let (now, all) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
@@ -110,7 +110,7 @@ fn a_new_hook_begins_now_unless_it_asks_for_everything() {
 }
 
 #[test]
-fn a_hook_does_not_see_a_line_that_was_taken_back_from_a_full_disk() {
+fn a_hook_does_not_see_a_line_that_was_rolled_back() {
     let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
     let (seen, sees) = mpsc::channel();
     let (go_on, gate) = mpsc::channel::<()>();
@@ -130,20 +130,20 @@ fn a_hook_does_not_see_a_line_that_was_taken_back_from_a_full_disk() {
     logger.log("held").record().unwrap();
     while sees.recv_timeout(PATIENCE).unwrap() != "held" {}
     let sees = Arc::new(Mutex::new(sees));
-    logger.log("read together with what is taken back").record().unwrap();
-    disk.0.room.store(0, Ordering::SeqCst);
+    logger.log("read together with what is rolled back").record().unwrap();
+    disk.0.space.store(0, Ordering::SeqCst);
     logger.log("refused").record().unwrap_err();
-    // Room for the record of one refused entry, and for half a line behind it.
-    disk.0.room.store(700, Ordering::SeqCst);
+    // Room for the record of one refused entry and part of the next line.
+    disk.0.space.store(700, Ordering::SeqCst);
     let reads_ahead = sees.clone();
-    *disk.0.before_cut.lock().unwrap() = Some(Box::new(move || {
+    *disk.0.before_truncate.lock().unwrap() = Some(Box::new(move || {
         go_on.send(()).unwrap();
         let read = reads_ahead.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        assert_eq!(read, "read together with what is taken back");
+        assert_eq!(read, "read together with what is rolled back");
     }));
     logger.log("refused").metadata("text", "x".repeat(900)).record().unwrap_err();
-    assert!(disk.0.before_cut.lock().unwrap().is_none());
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    assert!(disk.0.before_truncate.lock().unwrap().is_none());
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.log("there is room again").record().unwrap();
     let gap = sees.lock().unwrap().recv_timeout(PATIENCE).unwrap();
     assert!(gap.starts_with("2 entries could not be recorded"), "{gap}");
@@ -151,7 +151,7 @@ fn a_hook_does_not_see_a_line_that_was_taken_back_from_a_full_disk() {
     logger.close(PATIENCE).unwrap();
 }
 
-/// Notes whether it is called as a callback.
+/// A signer that records whether it is called as a callback.
 #[derive(Debug)]
 struct Curious(crate::SigningKey, Arc<Mutex<Vec<bool>>>);
 
@@ -168,7 +168,7 @@ impl crate::Signer for Curious {
 }
 
 #[test]
-fn hooks_and_signers_know_that_they_are_called_even_after_one_panicked() {
+fn in_callback_is_true_in_hooks_and_signers_even_after_a_panic() {
     let directory = tempfile::tempdir().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let attempts = AtomicUsize::new(0);
@@ -184,7 +184,7 @@ fn hooks_and_signers_know_that_they_are_called_even_after_one_panicked() {
         });
     let logger = AuditLogger::open(config).unwrap();
     logger.log("x").record().unwrap();
-    logger.drain(PATIENCE).unwrap();
+    logger.flush_hooks(PATIENCE).unwrap();
     logger.close(PATIENCE).unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.len() > 5 && seen.iter().all(|&inside| inside), "{seen:?}");

@@ -1,4 +1,4 @@
-//! A full journal: who waits, who is told, and what the trail says of it.
+//! Tests of a full journal: who waits, which error is returned, and what the trail records.
 
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +10,7 @@ use crate::storage::testing::FaultyDisk;
 
 const CAPACITY: u64 = 256 * 1024;
 
-/// A logger whose disk has no room for any further line, so that the ring fills up.
+/// Returns a logger whose disk has no room for another line, so that the ring fills up.
 fn stuck(on_full: OnFull) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
@@ -21,7 +21,7 @@ fn stuck(on_full: OnFull) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
         .compression(Compression::None);
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     logger.flush(PATIENCE).unwrap();
-    disk.0.room.store(0, Ordering::SeqCst);
+    disk.0.space.store(0, Ordering::SeqCst);
     (directory, disk, logger)
 }
 
@@ -29,20 +29,20 @@ fn record(logger: &AuditLogger, number: u64) -> Result<crate::Receipt> {
     logger.log(number.to_string()).metadata("pad", "x".repeat(2_000)).record()
 }
 
-/// Records until something else than a receipt that will be durable comes; gives how many went in.
+/// Records until an entry is refused. Returns how many were accepted, and the error.
 fn fill(logger: &AuditLogger, first: u64) -> (u64, Error) {
     (first..).find_map(|number| record(logger, number).err().map(|error| (number - first, error))).unwrap()
 }
 
-/// The numbers in the trail, and the counts of its gap records, each after how many numbers.
+/// Returns the numbers in the trail, and its gap records: after how many numbers, and their counts.
 fn found(directory: &Path) -> (Vec<u64>, Vec<(usize, u64)>) {
     let (mut numbers, mut gaps) = (Vec::new(), Vec::new());
     for entry in entries(directory) {
         match &entry.control_record {
             None => numbers.push(entry.description.parse().unwrap()),
-            Some(own) if own["kind"] == "gap" => {
-                assert!(entry.level == "CRITICAL" && own["first"].as_str() <= own["last"].as_str());
-                gaps.push((numbers.len(), own["count"].as_u64().unwrap()));
+            Some(record) if record["kind"] == "gap" => {
+                assert!(entry.level == "CRITICAL" && record["first"].as_str() <= record["last"].as_str());
+                gaps.push((numbers.len(), record["count"].as_u64().unwrap()));
             }
             Some(_) => {}
         }
@@ -51,7 +51,7 @@ fn found(directory: &Path) -> (Vec<u64>, Vec<(usize, u64)>) {
 }
 
 #[test]
-fn a_full_journal_refuses_at_once_where_it_is_to_and_the_trail_tells_how_often() {
+fn a_full_journal_rejects_entries_and_the_trail_counts_them() {
     let (directory, disk, logger) = stuck(OnFull::Reject);
     record(&logger, 0).unwrap();
     wait_until(|| logger.metrics().write_failures > 1);
@@ -62,7 +62,7 @@ fn a_full_journal_refuses_at_once_where_it_is_to_and_the_trail_tells_how_often()
         record(&logger, 9_999).unwrap_err();
     }
     assert_eq!(logger.metrics().rejected, 5);
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.flush(PATIENCE).unwrap();
     record(&logger, accepted).unwrap();
     logger.close(PATIENCE).unwrap();
@@ -71,19 +71,19 @@ fn a_full_journal_refuses_at_once_where_it_is_to_and_the_trail_tells_how_often()
     assert_eq!(
         gaps,
         [(usize::try_from(accepted).unwrap(), 5)],
-        "after what was there, before what came later"
+        "the gap comes after the earlier entries and before the later one"
     );
     assert!(text(directory.path().join("audit.jsonl")).contains("cannot append to the active segment"));
 }
 
 #[test]
-fn what_is_dropped_is_counted_exactly_and_its_receipt_says_so() {
+fn dropped_entries_are_counted_and_their_receipts_fail() {
     let (directory, disk, logger) = stuck(OnFull::Drop);
     let mut receipts: Vec<_> = (0..300).map(|number| record(&logger, number).unwrap()).collect();
     let dropped = logger.metrics().dropped;
     assert!((1..300).contains(&dropped));
     assert!(receipts.pop().unwrap().wait_durable().unwrap_err().is_full());
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     receipts[0].wait_durable().unwrap();
     logger.close(PATIENCE).unwrap();
     let (numbers, gaps) = found(directory.path());
@@ -104,14 +104,14 @@ fn a_full_journal_waits_for_room_and_loses_nothing() {
             }
         });
         wait_until(|| recorded.load(Ordering::SeqCst) > 100 && logger.metrics().write_failures > 2);
-        disk.0.room.store(u64::MAX, Ordering::SeqCst);
+        disk.0.space.store(u64::MAX, Ordering::SeqCst);
     });
     logger.close(PATIENCE).unwrap();
     assert_eq!(found(directory.path()), ((0..300).collect(), Vec::new()));
 }
 
 #[test]
-fn waiting_for_room_ends_and_says_what_the_disk_said() {
+fn waiting_for_room_times_out_with_the_disk_error() {
     let (_directory, disk, logger) = stuck(OnFull::Wait { max: Duration::from_millis(50) });
     record(&logger, 0).unwrap();
     wait_until(|| logger.metrics().write_failures > 0);
@@ -119,7 +119,7 @@ fn waiting_for_room_ends_and_says_what_the_disk_said() {
     let (_, error) = fill(&logger, 1);
     assert!(error.is_storage() && begin.elapsed() >= Duration::from_millis(50), "{error}");
     assert!(error.path().is_some(), "{error}");
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.close(PATIENCE).unwrap();
 }
 
@@ -143,7 +143,7 @@ fn a_task_waits_for_room_without_blocking_its_thread() {
         }
     }
     let (number, mut task) = waiting.expect("the ring fills up");
-    // Dropped while it waits: that one is not recorded.
+    // A task that is dropped while it waits records nothing.
     let given_up = {
         let mut given_up = Box::pin(async {
             logger.log("given up").metadata("pad", "x".repeat(2_000)).record_async().await
@@ -152,20 +152,20 @@ fn a_task_waits_for_room_without_blocking_its_thread() {
         given_up
     };
     drop(given_up);
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     wait_until(|| task.as_mut().poll(&mut context).is_ready());
     logger.close(PATIENCE).unwrap();
     assert_eq!(found(directory.path()).0, (0..=number).collect::<Vec<_>>());
 }
 
 #[test]
-fn what_was_refused_before_a_kill_is_told_by_the_next_open() {
+fn entries_refused_before_a_kill_are_recorded_at_the_next_open() {
     let (directory, _disk, logger) = stuck(OnFull::Drop);
     for number in 0..300 {
         record(&logger, number).unwrap();
     }
     let dropped = logger.metrics().dropped;
-    // The nearest thing to a kill inside one process: the copy is what the kernel would have kept.
+    // Stands for a kill within one process: the copy is what the kernel would have kept.
     let left = tempfile::tempdir().unwrap();
     copy_all(directory.path(), left.path());
     drop(AuditLogger::open(Config::new(left.path()).compression(Compression::None)).unwrap());

@@ -1,4 +1,4 @@
-//! The skip indexes of sealed segments, from the seal to the retirement, and where a process dies in between.
+//! The skip indexes of sealed segments from seal to retirement, including processes that die in between.
 
 use super::kill_points::run_child;
 use super::*;
@@ -18,7 +18,7 @@ fn fill(logger: &AuditLogger, count: usize) {
     logger.flush(PATIENCE).unwrap();
 }
 
-/// How many segments have an index. Whichever is there is the right one.
+/// Returns the number of segments with an index, after checking each index.
 fn indexed(directory: &Path) -> usize {
     let count = |segment: &crate::SealedSegment| {
         let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
@@ -30,7 +30,7 @@ fn indexed(directory: &Path) -> usize {
         let leaf = Tiles::open(directory).node(0, record.seq);
         assert!(
             leaf.is_none_or(|leaf| leaf == record.hash),
-            "a killed process may not have written its tile"
+            "the leaf hash differs (a killed process may have left none)"
         );
         1
     };
@@ -44,7 +44,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Waits until every sealed segment has its index, and nothing else is where the indexes are.
+/// Waits until every sealed segment has its index and there are no other index files.
 fn wait_until_all_are_indexed(directory: &Path) {
     let expected = |directory| -> Vec<String> {
         let segments = sealed_segments(directory).unwrap();
@@ -59,7 +59,7 @@ fn close(logger: &AuditLogger) {
 }
 
 #[test]
-fn every_sealed_segment_gets_its_index_compressed_or_not() {
+fn every_sealed_segment_gets_an_index() {
     for compression in [Compression::None, Compression::Zstd] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
@@ -74,7 +74,7 @@ fn every_sealed_segment_gets_its_index_compressed_or_not() {
 }
 
 #[test]
-fn an_index_that_is_missing_damaged_or_of_another_text_is_made_anew_by_the_next_process() {
+fn a_missing_damaged_or_wrong_index_is_rebuilt_at_open() {
     for compression in [Compression::None, Compression::Zstd] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
@@ -106,7 +106,7 @@ fn an_index_that_is_missing_damaged_or_of_another_text_is_made_anew_by_the_next_
 }
 
 #[test]
-fn the_index_of_a_segment_follows_an_erasure_and_goes_with_its_retirement() {
+fn an_index_follows_erasure_and_retirement() {
     for compression in [Compression::None, Compression::Zstd] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path(), compression)).unwrap();
@@ -116,11 +116,7 @@ fn the_index_of_a_segment_follows_an_erasure_and_goes_with_its_retirement() {
         assert!(indexed(directory.path()) > 4, "at once");
         let first = &sealed_segments(directory.path()).unwrap()[0];
         let index = SegmentIndex::read(directory.path(), first).unwrap().unwrap();
-        assert_eq!(
-            index.times(),
-            crate::TimeRange::UNBOUNDED,
-            "nobody knows when what was erased was recorded"
-        );
+        assert_eq!(index.times(), crate::TimeRange::UNBOUNDED, "the time of the erased line is unknown");
         let retired = logger.retire(Retention::BackupCount(2)).unwrap();
         assert!(retired.segments.len() > 2);
         wait_until_all_are_indexed(directory.path());
@@ -130,19 +126,19 @@ fn the_index_of_a_segment_follows_an_erasure_and_goes_with_its_retirement() {
 }
 
 #[test]
-fn where_no_index_can_be_written_the_trail_goes_on_and_says_so() {
+fn a_trail_continues_and_reports_if_no_index_can_be_written() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::Zstd)).unwrap();
-    let place = directory.path().join(".auditx/index");
-    fs::write(&place, "in the way").unwrap();
+    let path = directory.path().join(".auditx/index");
+    fs::write(&path, "in the way").unwrap();
     fill(&logger, 200);
     wait_until(|| logger.metrics().compressed == logger.metrics().seals);
     assert!(logger.metrics().keeping_failures > 0);
-    let said = text(directory.path().join("app.log"));
-    assert!(said.contains("cannot write the index of a segment") && said.contains("whole segment"), "{said}");
+    let log = text(directory.path().join("app.log"));
+    assert!(log.contains("cannot write the index of a segment") && log.contains("whole segment"), "{log}");
     logger.erase(5, "request of the person").unwrap();
     assert!(!logger.retire(Retention::BackupCount(2)).unwrap().segments.is_empty());
-    fs::remove_file(&place).unwrap();
+    fs::remove_file(&path).unwrap();
     fill(&logger, 50);
     wait_until_all_are_indexed(directory.path());
     logger.close(PATIENCE).unwrap();
@@ -150,7 +146,7 @@ fn where_no_index_can_be_written_the_trail_goes_on_and_says_so() {
 }
 
 #[test]
-fn a_segment_that_is_damaged_is_told_of_once_and_the_others_get_their_index() {
+fn a_damaged_segment_is_reported_once_and_others_are_indexed() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
     fill(&logger, 200);
@@ -174,13 +170,13 @@ fn a_segment_that_is_damaged_is_told_of_once_and_the_others_get_their_index() {
 }
 
 #[test]
-fn a_new_trail_takes_over_no_index_of_an_earlier_one() {
+fn a_new_trail_removes_the_indexes_of_an_earlier_one() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
     fill(&logger, 100);
     wait_until_all_are_indexed(directory.path());
     close(&logger);
-    // As somebody does who begins again by hand.
+    // Like a user who starts a new trail by hand.
     for segment in sealed_segments(directory.path()).unwrap() {
         fs::remove_file(segment.path).unwrap();
     }
@@ -191,7 +187,7 @@ fn a_new_trail_takes_over_no_index_of_an_earlier_one() {
     close(&logger);
 }
 
-/// What the child does: it seals, erases and retires.
+/// Runs in the child process: seals, erases and retires.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(CHILD) else { return };
@@ -205,8 +201,8 @@ fn child() {
 }
 
 #[test]
-fn a_process_that_dies_at_any_point_leaves_no_index_or_the_right_one() {
-    for place in [
+fn a_killed_process_leaves_no_index_or_a_correct_one() {
+    for point in [
         "index: made#1",
         "index: made#3",
         "erase: index removed#1",
@@ -215,20 +211,20 @@ fn a_process_that_dies_at_any_point_leaves_no_index_or_the_right_one() {
         "retire: index removed#2",
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let (said, was_killed) = run_child("logger::tests::indexes::child", CHILD, directory.path(), place);
-        assert!(was_killed, "{place} is never passed: {said}");
+        let (output, was_killed) = run_child("logger::tests::indexes::child", CHILD, directory.path(), point);
+        assert!(was_killed, "{point} is never reached: {output}");
         indexed(directory.path());
         let logger = AuditLogger::open(config(directory.path(), Compression::Zstd)).unwrap();
         wait_until_all_are_indexed(directory.path());
-        // It may be retired already, or erased.
+        // Fails if the line is already retired or erased.
         drop(logger.erase(5, "request of the person"));
-        // A follower that has not read a segment yet holds it back.
+        // A segment that a follower has not read yet is not retired.
         wait_until(|| {
             logger.retire(Retention::BackupCount(2)).unwrap();
             sealed_segments(directory.path()).unwrap().len() == 2
         });
         wait_until_all_are_indexed(directory.path());
         close(&logger);
-        assert_eq!(indexed(directory.path()), 2, "{place}");
+        assert_eq!(indexed(directory.path()), 2, "{point}");
     }
 }

@@ -1,4 +1,4 @@
-//! What other programs do to the directory while a logger has it open: noticed, restored or refused, never silent.
+//! Changes that other programs make to the directory of an open logger are noticed, restored or refused.
 
 use std::os::unix::fs::symlink;
 
@@ -8,7 +8,7 @@ use crate::config::{Durability, JournalKind};
 
 pub(super) const ACTIVE: &str = "audit.jsonl";
 
-/// A trail with some entries of which the last is durable.
+/// Returns a trail with some durable entries.
 pub(super) fn trail(journal: JournalKind) -> (tempfile::TempDir, AuditLogger) {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).journal(journal)).unwrap();
@@ -28,7 +28,7 @@ pub(super) fn record(logger: &AuditLogger, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Records until that fails.
+/// Records entries until that fails, and returns the error.
 pub(super) fn error_of(logger: &AuditLogger) -> crate::Error {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -40,7 +40,8 @@ pub(super) fn error_of(logger: &AuditLogger) -> crate::Error {
     }
 }
 
-/// The numbers of the entries, in order; none is missing, and the trail is what was signed.
+/// Closes the logger, checks the trail against its checkpoint, and returns the numbers of its entries in
+/// order.
 pub(super) fn numbers(directory: &Path, logger: &AuditLogger) -> Vec<u32> {
     logger.close(PATIENCE).unwrap();
     assert_eq!(checked(logger).size(), entries(directory).len() as u64);
@@ -54,7 +55,7 @@ pub(super) fn app_log(directory: &Path) -> String {
     text(directory.join("app.log"))
 }
 
-/// A way to take the active segment's name away.
+/// A change to the file of the active segment.
 type Interference = fn(&Path);
 
 const REPLACEMENTS: [(&str, Interference); 8] = [
@@ -83,38 +84,38 @@ const REPLACEMENTS: [(&str, Interference); 8] = [
     ("truncated", |active| drop(fs::File::create(active).unwrap())),
     ("wrote into", |active| {
         let mut active = fs::OpenOptions::new().append(true).open(active).unwrap();
-        std::io::Write::write_all(&mut active, b"half a line of somebody else").unwrap();
+        std::io::Write::write_all(&mut active, b"half a line of another program").unwrap();
     }),
 ];
 
 #[test]
-fn an_active_segment_that_lost_its_name_or_bytes_is_restored_without_losing_a_line() {
-    for (place, (cause, interfere)) in REPLACEMENTS.into_iter().enumerate() {
+fn a_changed_active_segment_is_restored_without_losing_a_line() {
+    for (case, (cause, interfere)) in REPLACEMENTS.into_iter().enumerate() {
         let (directory, logger) = trail(JournalKind::Ring);
         let active = directory.path().join(ACTIVE);
         interfere(&active);
         record(&logger, 30..60);
         let metrics = logger.metrics();
-        assert_eq!((metrics.restored, metrics.lost), (1, 0), "{place}");
-        assert!(active.symlink_metadata().unwrap().is_file(), "{place}");
+        assert_eq!((metrics.restored, metrics.lost), (1, 0), "{case}");
+        assert!(active.symlink_metadata().unwrap().is_file(), "{case}");
         interfere(&active);
         wait_until(|| logger.metrics().restored == 2);
-        assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>(), "{place}");
+        assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>(), "{case}");
         let recovered: Vec<_> = entries(directory.path())
             .into_iter()
             .filter(|entry| entry.description.starts_with("Audit trail recovered"))
             .collect();
-        assert_eq!(recovered.len(), 2, "{place}");
+        assert_eq!(recovered.len(), 2, "{case}");
         let own = recovered[0].control_record.as_ref().unwrap();
-        assert!(own["cause"].as_str().unwrap().contains(cause), "{place}: {own:?}");
-        assert!(app_log(directory.path()).contains("no line is lost"), "{place}");
+        assert!(own["cause"].as_str().unwrap().contains(cause), "{case}: {own:?}");
+        assert!(app_log(directory.path()).contains("no line is lost"), "{case}");
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         assert_eq!(logger.metrics().restored, 0);
     }
 }
 
 #[test]
-fn a_stub_that_another_program_wrote_does_not_pass_for_its_line() {
+fn a_forged_stub_does_not_replace_its_line() {
     let (directory, logger) = trail(JournalKind::Ring);
     let active = directory.path().join(ACTIVE);
     let lines = text(active.clone());
@@ -137,19 +138,19 @@ fn a_stub_that_another_program_wrote_does_not_pass_for_its_line() {
 }
 
 #[test]
-fn what_another_program_put_in_the_place_of_a_segment_is_kept() {
+fn a_file_that_replaced_a_segment_is_kept() {
     let (directory, logger) = trail(JournalKind::Ring);
     let active = directory.path().join(ACTIVE);
     fs::remove_file(&active).unwrap();
-    fs::write(&active, "somebody's notes\n").unwrap();
+    fs::write(&active, "another program's data\n").unwrap();
     record(&logger, 30..31);
-    assert_eq!(text(directory.path().join("audit.jsonl.aside")), "somebody's notes\n");
+    assert_eq!(text(directory.path().join("audit.jsonl.aside")), "another program's data\n");
     let own = entries(directory.path()).into_iter().rev().find_map(|entry| entry.control_record).unwrap();
     assert_eq!(own["aside"], "audit.jsonl.aside");
 }
 
 #[test]
-fn without_a_ring_a_renamed_segment_is_restored_from_its_descriptor() {
+fn without_a_ring_a_segment_is_restored_from_its_descriptor() {
     let (directory, logger) = trail(JournalKind::Direct);
     fs::remove_file(directory.path().join(ACTIVE)).unwrap();
     record(&logger, 30..60);
@@ -157,7 +158,7 @@ fn without_a_ring_a_renamed_segment_is_restored_from_its_descriptor() {
 }
 
 #[test]
-fn lines_that_nothing_holds_any_more_are_named_and_the_trail_goes_on() {
+fn lost_lines_are_listed_and_the_trail_continues() {
     for (journal, lost_bytes) in [(JournalKind::Direct, 0), (JournalKind::Ring, 1_000_000)] {
         let directory = tempfile::tempdir().unwrap();
         let logger =
@@ -176,7 +177,7 @@ fn lines_that_nothing_holds_any_more_are_named_and_the_trail_goes_on() {
         assert_eq!(
             all.iter().filter(|entry| !entry.erased.is_empty()).count() as u64,
             lost,
-            "each as a stub"
+            "each lost line has a stub"
         );
         let recovered =
             all.iter().find(|entry| entry.description.starts_with("Audit trail recovered")).unwrap();
@@ -186,9 +187,12 @@ fn lines_that_nothing_holds_any_more_are_named_and_the_trail_goes_on() {
         assert_eq!(ranges.iter().map(|(first, last)| last - first + 1).sum::<u64>(), lost);
         let is_lost = |seq| ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq));
         assert!(all.iter().all(|entry| is_lost(entry.seq) != entry.erased.is_empty()));
-        assert!(found.ends_with(&(number..number + 10).collect::<Vec<_>>()), "what came later is there");
-        let kept_of_ring = found.len() > 10;
-        assert_eq!(kept_of_ring, journal == JournalKind::Ring, "{journal:?}: {} of {number}", found.len());
+        assert!(
+            found.ends_with(&(number..number + 10).collect::<Vec<_>>()),
+            "later entries are in the trail"
+        );
+        let is_partly_kept = found.len() > 10;
+        assert_eq!(is_partly_kept, journal == JournalKind::Ring, "{journal:?}: {} of {number}", found.len());
         let sealed = crate::sealed_segments(directory.path()).unwrap();
         assert!(sealed.iter().any(|segment| segment.first_seq == 0), "it continues in a new segment");
         drop(AuditLogger::open(config(directory.path())).unwrap());
@@ -196,8 +200,8 @@ fn lines_that_nothing_holds_any_more_are_named_and_the_trail_goes_on() {
 }
 
 #[test]
-fn a_directory_that_was_moved_or_removed_refuses_entries_by_name() {
-    for (place, interfere) in [
+fn a_moved_or_removed_directory_refuses_entries() {
+    for (case, interfere) in [
         |directory: &Path| fs::remove_dir_all(directory).unwrap(),
         |directory: &Path| fs::rename(directory, directory.with_file_name("elsewhere")).unwrap(),
         |directory: &Path| {
@@ -214,25 +218,25 @@ fn a_directory_that_was_moved_or_removed_refuses_entries_by_name() {
         record(&logger, 0..10);
         interfere(&logs);
         let error = error_of(&logger);
-        assert!(error.is_storage(), "{place}: {error}");
-        let said = error.to_string();
-        assert!(said.contains("moved or removed") && said.contains("logs"), "{place}: {said}");
-        assert_eq!(said.contains("elsewhere"), place > 0, "{place}: {said}");
+        assert!(error.is_storage(), "{case}: {error}");
+        let message = error.to_string();
+        assert!(message.contains("moved or removed") && message.contains("logs"), "{case}: {message}");
+        assert_eq!(message.contains("elsewhere"), case > 0, "{case}: {message}");
         assert_eq!(logger.metrics().restore_failures, 1);
         assert!(logger.close(PATIENCE).unwrap_err().is_storage());
-        if place > 0 {
+        if case > 0 {
             let moved = root.path().join("elsewhere");
             drop(fs::remove_dir(&logs));
             fs::rename(&moved, &logs).unwrap();
             let logger = AuditLogger::open(config(&logs)).unwrap();
             let found = numbers(&logs, &logger);
-            assert_eq!(found[..10], (0..10).collect::<Vec<_>>()[..], "{place}");
+            assert_eq!(found[..10], (0..10).collect::<Vec<_>>()[..], "{case}");
         }
     }
 }
 
 #[test]
-fn a_parent_that_was_renamed_does_not_scatter_the_trail() {
+fn a_renamed_parent_does_not_split_the_trail() {
     let root = tempfile::tempdir().unwrap();
     let logs = root.path().join("parent/logs");
     let logger = AuditLogger::open(config(&logs).max_file_bytes(65_535)).unwrap();
@@ -245,7 +249,7 @@ fn a_parent_that_was_renamed_does_not_scatter_the_trail() {
 }
 
 #[test]
-fn a_process_that_dies_before_it_notices_leaves_a_segment_that_the_next_open_finds() {
+fn a_renamed_segment_is_found_by_the_next_open() {
     for is_recreated in [false, true] {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -262,7 +266,7 @@ fn a_process_that_dies_before_it_notices_leaves_a_segment_that_the_next_open_fin
         let recovered = kinds(directory.path()).iter().filter(|kind| *kind == "recovered").count();
         assert_eq!(recovered, 1);
 
-        // With something else under its name nobody decides, but the error says what was found.
+        // If another file has its name, the open fails, but the error names the file that was found.
         fs::rename(&active, directory.path().join("audit.jsonl.1")).unwrap();
         fs::write(&active, b"half a line").unwrap();
         let error = AuditLogger::open(config(directory.path())).unwrap_err();
@@ -271,26 +275,29 @@ fn a_process_that_dies_before_it_notices_leaves_a_segment_that_the_next_open_fin
 }
 
 #[test]
-fn a_process_that_dies_while_it_restores_a_segment_loses_nothing() {
+fn a_process_killed_while_restoring_a_segment_loses_nothing() {
     const CHILD: &str = "AUDITX_TEST_RESTORING_CHILD";
     if let Ok(directory) = std::env::var(CHILD) {
         let directory = Path::new(&directory);
         let logger = AuditLogger::open(config(directory)).unwrap();
         record(&logger, 0..30);
         fs::rename(directory.join(ACTIVE), directory.join("audit.jsonl.1")).unwrap();
-        fs::write(directory.join(ACTIVE), "somebody's notes\n").unwrap();
+        fs::write(directory.join(ACTIVE), "another program's data\n").unwrap();
         record(&logger, 30..60);
         logger.close(PATIENCE).unwrap();
         return;
     }
-    let test = "logger::tests::interference::a_process_that_dies_while_it_restores_a_segment_loses_nothing";
-    for place in ["restore: name free#1", "restore: written#1"] {
+    let test = "logger::tests::interference::a_process_killed_while_restoring_a_segment_loses_nothing";
+    for case in ["restore: name free#1", "restore: written#1"] {
         let directory = tempfile::tempdir().unwrap();
-        let (_, was_killed) = super::kill_points::run_child(test, CHILD, directory.path(), place);
-        assert!(was_killed, "{place}");
+        let (_, was_killed) = super::kill_points::run_child(test, CHILD, directory.path(), case);
+        assert!(was_killed, "{case}");
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         let found = numbers(directory.path(), &logger);
-        assert!(found.starts_with(&(0..30).collect::<Vec<_>>()), "{place}: {found:?}");
-        assert!(text(directory.path().join("audit.jsonl.aside")).contains("notes"), "{place}");
+        assert!(found.starts_with(&(0..30).collect::<Vec<_>>()), "{case}: {found:?}");
+        assert!(
+            text(directory.path().join("audit.jsonl.aside")).contains("another program's data"),
+            "{case}"
+        );
     }
 }

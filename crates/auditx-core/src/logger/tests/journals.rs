@@ -1,4 +1,5 @@
-//! Both journals, and what only the ring can meet: forks, file systems, a thread that stalls, a disk that fails once.
+//! Tests of both journals, and of what concerns only the ring: forks, file systems, a stalled thread, a disk
+//! that fails once.
 
 use std::sync::Barrier;
 
@@ -9,7 +10,7 @@ use crate::storage::testing::FaultyDisk;
 
 const KINDS: [JournalKind; 2] = [JournalKind::Ring, JournalKind::Direct];
 
-/// What four threads recorded, each thread's in its order.
+/// Returns what four threads recorded, by thread, in order.
 fn recorded_by(kind: JournalKind) -> Vec<Vec<String>> {
     const THREADS: usize = 4;
     let directory = tempfile::tempdir().unwrap();
@@ -44,14 +45,14 @@ fn recorded_by(kind: JournalKind) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_same_input_gives_the_same_entries_in_the_same_order_of_each_thread() {
+fn both_journals_record_the_same_entries_in_each_threads_order() {
     let [ring, direct] = KINDS.map(recorded_by);
     assert_eq!(ring, direct);
     assert!(ring.iter().all(|thread| thread.len() == 500));
 }
 
 #[test]
-fn receipts_of_both_journals_name_the_line_at_once_and_long_after() {
+fn receipts_of_both_journals_name_their_line_early_and_late() {
     for kind in KINDS {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(Config::new(directory.path()).journal(kind)).unwrap();
@@ -74,13 +75,13 @@ fn receipts_of_both_journals_name_the_line_at_once_and_long_after() {
 }
 
 #[test]
-fn entries_of_one_journal_are_brought_in_by_the_other() {
+fn pending_entries_of_the_ring_are_written_by_either_journal() {
     for (before, after) in [(KINDS[0], KINDS[1]), (KINDS[0], KINDS[0])] {
         let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
         let config = |kind| Config::new(directory.path()).journal(kind);
         let logger = AuditLogger::open_on(config(before), Arc::new(disk.clone())).unwrap();
         logger.flush(PATIENCE).unwrap();
-        disk.0.room.store(0, Ordering::SeqCst);
+        disk.0.space.store(0, Ordering::SeqCst);
         for number in 0..100 {
             logger.log(number.to_string()).record().unwrap();
         }
@@ -95,13 +96,13 @@ fn entries_of_one_journal_are_brought_in_by_the_other() {
             .map(|entry| entry.description)
             .collect();
         assert_eq!(numbers, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
-        let brought = kinds(directory.path()).into_iter().filter(|kind| kind == "recovered").count();
-        assert_eq!(brought, 1);
+        let recovered = kinds(directory.path()).into_iter().filter(|kind| kind == "recovered").count();
+        assert_eq!(recovered, 1);
     }
 }
 
 #[test]
-fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
+fn one_failed_fdatasync_costs_nothing_and_a_second_ends_the_trail() {
     for failures in [1, 2] {
         let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
         let config = Config::new(directory.path()).journal(JournalKind::Ring).max_file_bytes(65_535);
@@ -111,15 +112,15 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
             |number: usize| logger.log(number.to_string()).metadata("pad", "x".repeat(1_000)).record();
         record(0).unwrap().wait_durable().unwrap();
         disk.0.failing_syncs.store(failures, Ordering::SeqCst);
-        // Enough for several segments, so that what was sealed meanwhile is written anew as well.
+        // Enough for several segments, so that segments sealed meanwhile are written again as well.
         let receipts: Vec<_> = (1..300).map_while(|number| record(number).ok()).collect();
         let outcomes: Vec<_> = receipts.iter().map(crate::Receipt::wait_durable).collect();
         if failures == 1 {
             assert!(outcomes.iter().all(Result::is_ok) && receipts.len() == 299);
             logger.close(PATIENCE).unwrap();
             let all = entries(directory.path());
-            let own = all.iter().filter(|entry| entry.control_record.is_none());
-            let numbers: Vec<usize> = own.map(|entry| entry.description.parse().unwrap()).collect();
+            let recorded = all.iter().filter(|entry| entry.control_record.is_none());
+            let numbers: Vec<usize> = recorded.map(|entry| entry.description.parse().unwrap()).collect();
             assert_eq!(numbers, (0..300).collect::<Vec<_>>());
             for (receipt, recorded) in receipts.iter().zip(outcomes) {
                 let seq = usize::try_from(recorded.unwrap().seq).unwrap();
@@ -132,25 +133,25 @@ fn an_fdatasync_that_fails_once_costs_nothing_and_twice_ends_the_trail() {
             wait_until(|| record(300).is_err_and(|error| error.is_storage()));
             assert_eq!(logger.metrics().fsync_failures, 2);
             drop(logger);
-            // What was accepted is in the ring, and a disk that works again gets it.
+            // The accepted entries are in the ring, and are written when the disk works again.
             let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
             logger.close(PATIENCE).unwrap();
             let all = entries(directory.path());
-            let own = all.iter().filter(|entry| entry.control_record.is_none()).count();
-            assert!(own > receipts.len(), "{own} of {}", receipts.len());
+            let count = all.iter().filter(|entry| entry.control_record.is_none()).count();
+            assert!(count > receipts.len(), "{count} of {}", receipts.len());
         }
     }
 }
 
 #[test]
-fn a_ring_is_refused_where_space_cannot_be_promised() {
-    let refusal = |directory: &str| crate::ring::refusal(&Path::new(directory).into());
-    assert!(refusal("/proc/self").unwrap().contains("promised space"));
-    assert_eq!(refusal("/dev/shm"), None);
+fn a_ring_is_refused_on_an_unsuitable_file_system() {
+    let reason = |directory: &str| crate::ring::unsupported_reason(&Path::new(directory).into());
+    assert!(reason("/proc/self").unwrap().contains("keep allocated space"));
+    assert_eq!(reason("/dev/shm"), None);
 }
 
 #[test]
-fn somebody_elses_ring_is_put_aside_and_a_cut_one_is_made_anew() {
+fn a_foreign_ring_is_moved_aside_and_a_truncated_one_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let config = || Config::new(directory.path()).journal_bytes(256 * 1024);
     let own = directory.path().join(".auditx");
@@ -168,12 +169,12 @@ fn somebody_elses_ring_is_put_aside_and_a_cut_one_is_made_anew() {
     logger.log("goes on").record().unwrap();
     logger.close(PATIENCE).unwrap();
     assert_eq!(fs::metadata(own.join("ring")).unwrap().len(), whole);
-    assert!(text(directory.path().join("app.log")).contains("somebody cut it"));
+    assert!(text(directory.path().join("app.log")).contains("was truncated"));
     assert!(kinds(directory.path()).contains(&"goes on".to_owned()));
 }
 
 #[test]
-fn a_thread_that_stalls_is_waited_for_and_reported_and_nothing_is_skipped() {
+fn the_drain_waits_for_a_stalled_thread_and_reports_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Ring)).unwrap();
     logger.log("before").record().unwrap();
@@ -183,24 +184,24 @@ fn a_thread_that_stalls_is_waited_for_and_reported_and_nothing_is_skipped() {
     let finish = queue.stall(b"\"id\":\"stalled\",\"success\":true}");
     logger.log("after").record().unwrap();
     wait_until(|| text(directory.path().join("app.log")).contains("has not finished for a second"));
-    assert_eq!(logger.metrics().written, logger.metrics().durable, "nothing that follows is written");
+    assert_eq!(logger.metrics().written, logger.metrics().durable, "no later entry is written");
     assert_eq!(kinds(directory.path()).last().unwrap(), "before");
     finish(queue);
     logger.close(PATIENCE).unwrap();
     let lines = text(directory.path().join("audit.jsonl"));
-    let place = |what: &str| lines.find(what).unwrap();
-    assert!(place("before") < place("stalled") && place("stalled") < place("\"after\""));
+    let index = |what: &str| lines.find(what).unwrap();
+    assert!(index("before") < index("stalled") && index("stalled") < index("\"after\""));
 }
 
 #[test]
-fn a_forked_child_is_told_that_the_trail_is_not_its_own() {
+fn a_forked_child_cannot_record_into_the_trail() {
     for kind in KINDS {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(Config::new(directory.path()).journal(kind)).unwrap();
         logger.log("parent").record().unwrap();
         let outcome = crate::ring::forking::in_child(|| {
             let error = logger.log("child").record().unwrap_err();
-            // The parent's threads are not here: closing must not wait for them.
+            // The child does not have the parent's threads: closing must not wait for them.
             logger.close(Duration::from_millis(10)).unwrap();
             error.is_locked() && error.to_string().contains("forked")
         });

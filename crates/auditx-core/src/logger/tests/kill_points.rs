@@ -1,4 +1,5 @@
-//! Processes that die at a chosen place: this program starts itself, names the place, and looks at what is left.
+//! Tests of processes that die at a chosen kill point: this program starts itself as a child, names the kill
+//! point, and examines what is left.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -9,14 +10,15 @@ use crate::config::JournalKind;
 use crate::storage::testing::FaultyDisk;
 
 const ENTRIES: usize = 400;
-/// After this entry a sync fails where going back is what a process is to die in. Some segments are sealed before the next one.
+/// After this entry a sync fails if the process is to die while it rewinds. Some segments are sealed before
+/// the next sync.
 const FAILING_SYNC: usize = 200;
 
 const CHILD: &str = "AUDITX_TEST_CHILD_OF";
 const KILL_AT: &str = "AUDITX_TEST_KILL_AT";
 
 fn config(directory: &Path) -> Config {
-    // Segments as small as they may be, so that sealing is under way.
+    // The smallest segments, so that sealing happens often.
     Config::new(directory)
         .journal(JournalKind::Ring)
         .journal_bytes(256 * 1024)
@@ -24,7 +26,7 @@ fn config(directory: &Path) -> Config {
         .compression(Compression::None)
 }
 
-/// What the child does: it says each number on standard output once it is accepted.
+/// The child: prints each number on standard output once it is accepted.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(CHILD) else { return };
@@ -33,7 +35,7 @@ fn child() {
     for number in 0..ENTRIES {
         let receipt = logger.log(number.to_string()).metadata("pad", "x".repeat(300)).record().unwrap();
         println!("accepted {number}");
-        if number == FAILING_SYNC && std::env::var(KILL_AT).is_ok_and(|place| place.starts_with("rewind")) {
+        if number == FAILING_SYNC && std::env::var(KILL_AT).is_ok_and(|point| point.starts_with("rewind")) {
             disk.0.failing_syncs.store(1, Ordering::SeqCst);
         }
         if number % 200 == 199 {
@@ -43,59 +45,59 @@ fn child() {
     logger.close(PATIENCE).unwrap();
 }
 
-/// Runs the child until it dies; gives the numbers it said, and whether it was killed.
-fn run_until(directory: &Path, place: &str) -> (Vec<usize>, bool) {
-    let (said, was_killed) = run_child("logger::tests::kill_points::child", CHILD, directory, place);
-    let numbers = said.lines().filter_map(|line| line.split("accepted ").nth(1)?.parse().ok()).collect();
+/// Runs the child until it ends. Returns the numbers it printed, and whether it was killed.
+fn run_until(directory: &Path, point: &str) -> (Vec<usize>, bool) {
+    let (printed, was_killed) = run_child("logger::tests::kill_points::child", CHILD, directory, point);
+    let numbers = printed.lines().filter_map(|line| line.split("accepted ").nth(1)?.parse().ok()).collect();
     (numbers, was_killed)
 }
 
-/// Runs one test of this program as a child that finds its directory in this variable; gives what it said, and whether it was
-/// killed.
-pub(super) fn run_child(test: &str, variable: &str, directory: &Path, place: &str) -> (String, bool) {
+/// Runs one test of this program as a child that finds its directory in this variable. Returns what it
+/// printed, and whether it was killed.
+pub(super) fn run_child(test: &str, variable: &str, directory: &Path, point: &str) -> (String, bool) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(variable, directory)
-        .env(KILL_AT, place)
+        .env(KILL_AT, point)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() || output.status.signal() == Some(9), "{place}: {said}");
-    (said, output.status.signal() == Some(9))
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() || output.status.signal() == Some(9), "{point}: {printed}");
+    (printed, output.status.signal() == Some(9))
 }
 
-/// Every accepted number is there once and in order, and the trail is signed whole.
-fn assert_nothing_is_lost(directory: &Path, accepted: &[usize], place: &str) {
+/// Asserts that every accepted number is in the trail once and in order, and that the whole trail is signed.
+fn assert_nothing_is_lost(directory: &Path, accepted: &[usize], point: &str) {
     let logger = AuditLogger::open(config(directory)).unwrap();
-    // Enough for another seal: what was sealed before must not be in its way.
+    // Enough for another seal, which segments sealed before must not prevent.
     for _ in 0..200 {
         logger.log("afterwards").metadata("pad", "x".repeat(300)).record().unwrap();
     }
     logger.close(PATIENCE).unwrap();
     let entries = entries(directory);
     for (seq, entry) in entries.iter().enumerate() {
-        assert_eq!(entry.seq, seq as u64, "{place}");
+        assert_eq!(entry.seq, seq as u64, "{point}");
     }
     let own = entries.iter().filter(|entry| entry.control_record.is_none());
     let found: Vec<usize> = own.filter_map(|entry| entry.description.parse().ok()).collect();
-    assert_eq!(entries.iter().filter(|entry| entry.description == "afterwards").count(), 200, "{place}");
-    assert_eq!(found[..accepted.len()], *accepted, "{place}");
-    assert!(found.len() <= accepted.len() + 1, "{place}: {} found, {} accepted", found.len(), accepted.len());
-    assert_eq!(checked(&logger).size(), entries.len() as u64, "{place}");
+    assert_eq!(entries.iter().filter(|entry| entry.description == "afterwards").count(), 200, "{point}");
+    assert_eq!(found[..accepted.len()], *accepted, "{point}");
+    assert!(found.len() <= accepted.len() + 1, "{point}: {} found, {} accepted", found.len(), accepted.len());
+    assert_eq!(checked(&logger).size(), entries.len() as u64, "{point}");
 }
 
-fn die_at(places: &[&str]) {
-    for place in places {
+fn die_at(points: &[&str]) {
+    for point in points {
         let directory = tempfile::tempdir().unwrap();
-        let (accepted, was_killed) = run_until(directory.path(), place);
-        assert!(was_killed, "{place} is never passed");
-        assert_nothing_is_lost(directory.path(), &accepted, place);
+        let (accepted, was_killed) = run_until(directory.path(), point);
+        assert!(was_killed, "{point} was never reached");
+        assert_nothing_is_lost(directory.path(), &accepted, point);
     }
 }
 
 #[test]
-fn dying_while_an_entry_is_pushed_loses_no_accepted_one() {
+fn a_kill_during_a_push_loses_no_accepted_entry() {
     die_at(&[
         "ring: reserved#1",
         "ring: reserved#123",
@@ -107,27 +109,27 @@ fn dying_while_an_entry_is_pushed_loses_no_accepted_one() {
 }
 
 #[test]
-fn dying_while_the_ring_is_drained_loses_and_repeats_nothing() {
+fn a_kill_during_draining_loses_and_repeats_nothing() {
     die_at(&["drain: written#1", "drain: written#5", "drain: published#3"]);
 }
 
 #[test]
-fn dying_around_an_fdatasync_loses_and_repeats_nothing() {
+fn a_kill_around_an_fdatasync_loses_and_repeats_nothing() {
     die_at(&["sync: done#2", "sync: published#2", "sync: released#2", "sync: signed#1"]);
 }
 
 #[test]
-fn dying_while_going_back_after_a_failed_fdatasync_loses_and_repeats_nothing() {
+fn a_kill_while_rewinding_loses_and_repeats_nothing() {
     die_at(&["rewind: copied#1", "rewind: removed#1"]);
 }
 
 #[test]
-fn dying_in_the_middle_of_a_seal_loses_and_repeats_nothing() {
+fn a_kill_during_a_seal_loses_and_repeats_nothing() {
     die_at(&["seal: renamed#1", "seal: renamed#2", "seal: begun anew#1", "seal: begun anew#2"]);
 }
 
 #[test]
-fn dying_while_recovering_and_once_more_loses_and_repeats_nothing() {
+fn two_kills_during_recovery_lose_and_repeat_nothing() {
     let recovering = [
         "replay: begun#1",
         "replay: written#1",
@@ -150,8 +152,9 @@ fn dying_while_recovering_and_once_more_loses_and_repeats_nothing() {
     }
 }
 
-/// As [`assert_nothing_is_lost`], for more than one session: the one entry that nobody heard of may stand after the first.
-fn assert_recovered(directory: &Path, expected: &[usize], place: &str) {
+/// Like [`assert_nothing_is_lost`], for more than one session: the one entry whose acceptance was not printed
+/// may come after those of the first session.
+fn assert_recovered(directory: &Path, expected: &[usize], point: &str) {
     let logger = AuditLogger::open(config(directory)).unwrap();
     logger.close(PATIENCE).unwrap();
     let entries = entries(directory);
@@ -161,13 +164,13 @@ fn assert_recovered(directory: &Path, expected: &[usize], place: &str) {
         found.retain({
             let mut seen = 0;
             move |number| {
-                let is_unheard = seen < expected.len() && expected[seen] != *number;
-                seen += usize::from(!is_unheard);
-                !is_unheard
+                let is_unreported = seen < expected.len() && expected[seen] != *number;
+                seen += usize::from(!is_unreported);
+                !is_unreported
             }
         });
         found.truncate(expected.len());
     }
-    assert_eq!(found, expected, "{place}");
-    assert_eq!(checked(&logger).size(), entries.len() as u64, "{place}");
+    assert_eq!(found, expected, "{point}");
+    assert_eq!(checked(&logger).size(), entries.len() as u64, "{point}");
 }

@@ -1,4 +1,4 @@
-//! Entries that are accepted and in no line yet, as a reader beside the process sees them.
+//! Pending entries, as read by another process.
 
 use std::process::{Child, Command, Stdio};
 
@@ -11,14 +11,14 @@ use crate::{PendingEntries, pending_entries};
 
 const CHILD: &str = "AUDITX_TEST_RECORDING_CHILD_OF";
 
-/// A logger whose disk takes nothing any more, and what it accepted.
+/// Returns a logger whose disk is full, with `count` pending entries.
 fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
     let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
     let config = Config::new(directory.path()).journal(JournalKind::Ring).journal_bytes(256 * 1024);
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     logger.log("before").record().unwrap();
     logger.flush(PATIENCE).unwrap();
-    disk.0.room.store(0, Ordering::SeqCst);
+    disk.0.space.store(0, Ordering::SeqCst);
     for number in 0..count {
         logger.log(number.to_string()).metadata("said", "\"{\n").record().unwrap();
     }
@@ -33,47 +33,47 @@ fn numbers(pending: &PendingEntries) -> Vec<u64> {
 }
 
 #[test]
-fn what_a_full_disk_keeps_in_the_journal_is_given_as_it_will_be_written() {
+fn entries_behind_a_full_disk_are_pending() {
     let (directory, disk, logger) = stuck(100);
     wait_until(|| logger.metrics().write_failures > 1);
-    let mut left = pending_entries(directory.path()).unwrap();
-    assert_eq!((left.len(), left.unreadable(), left.is_empty()), (100, 0, false));
-    assert_eq!(numbers(&left), (0..100).collect::<Vec<_>>());
-    let given: Vec<Vec<u8>> = left.lines().map(<[u8]>::to_vec).collect();
+    let mut pending = pending_entries(directory.path()).unwrap();
+    assert_eq!((pending.len(), pending.unreadable(), pending.is_empty()), (100, 0, false));
+    assert_eq!(numbers(&pending), (0..100).collect::<Vec<_>>());
+    let given: Vec<Vec<u8>> = pending.lines().map(<[u8]>::to_vec).collect();
 
-    disk.0.room.store(u64::MAX, Ordering::SeqCst);
+    disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.flush(PATIENCE).unwrap();
     assert!(pending_entries(directory.path()).unwrap().is_empty());
     let mut written = Vec::new();
     let mut reader = TrailReader::new(directory.path(), 0);
     while let Some((seq, line)) = reader.next_line().unwrap() {
-        let before = left.len();
-        left.pass(line);
-        if left.len() < before {
+        let before = pending.len();
+        pending.remove(line);
+        if pending.len() < before {
             let prefix = format!("{{\"seq\":{seq},");
             written.push([b"{", line.strip_prefix(prefix.as_bytes()).unwrap()].concat());
         }
     }
     assert_eq!(written, given);
-    assert!(left.is_empty() && left.lines().next().is_none());
+    assert!(pending.is_empty() && pending.lines().next().is_none());
 }
 
 #[test]
-fn what_a_killed_process_left_is_given_and_stays_where_it_is() {
+fn entries_of_a_killed_process_stay_pending() {
     let (directory, _disk, logger) = stuck(50);
     wait_until(|| logger.metrics().write_failures > 1);
-    // The nearest thing to a kill inside one process: the copy is what the kernel would have kept.
-    let left = tempfile::tempdir().unwrap();
-    copy_all(directory.path(), left.path());
+    // Simulates a kill within one process: the copy is what the kernel would have kept.
+    let pending = tempfile::tempdir().unwrap();
+    copy_all(directory.path(), pending.path());
     for _ in 0..2 {
-        assert_eq!(numbers(&pending_entries(left.path()).unwrap()), (0..50).collect::<Vec<_>>());
+        assert_eq!(numbers(&pending_entries(pending.path()).unwrap()), (0..50).collect::<Vec<_>>());
     }
-    AuditLogger::open(Config::new(left.path())).unwrap().close(PATIENCE).unwrap();
-    assert!(pending_entries(left.path()).unwrap().is_empty());
+    AuditLogger::open(Config::new(pending.path())).unwrap().close(PATIENCE).unwrap();
+    assert!(pending_entries(pending.path()).unwrap().is_empty());
 }
 
 #[test]
-fn without_a_ring_nothing_is_undrained_and_anothers_is_refused() {
+fn nothing_is_pending_without_a_ring_and_a_foreign_ring_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     assert!(pending_entries(directory.path()).unwrap().is_empty(), "no trail at all");
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Direct)).unwrap();
@@ -87,7 +87,7 @@ fn without_a_ring_nothing_is_undrained_and_anothers_is_refused() {
     assert!(error.is_corrupt() && error.to_string().contains("another trail"), "{error}");
 }
 
-/// What the child does: it records until it is killed, with small segments and a small ring.
+/// Runs in the child process: records until it is killed, with small segments and a small ring.
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(CHILD) else { return };
@@ -101,9 +101,9 @@ fn child() {
     for number in 0_u64.. {
         logger.log(number.to_string()).record().unwrap();
         if number % 64 == 0 {
-            // The test's disk is not to be filled, and no child to outlive its test for long.
+            // Limits the disk usage of the test, and how long a child can outlive it.
             std::thread::sleep(Duration::from_micros(300));
-            assert!(begin.elapsed() < 2 * PATIENCE, "nobody killed it");
+            assert!(begin.elapsed() < 2 * PATIENCE, "the child was not killed");
         }
     }
 }
@@ -129,10 +129,10 @@ impl Drop for Recording {
     }
 }
 
-/// Reads the trail on to its end; every number follows the one before it.
-fn read_on(reader: &mut TrailReader, next: &mut u64, left: &mut PendingEntries) {
+/// Reads the trail to its end and checks that the numbers are consecutive.
+fn read_on(reader: &mut TrailReader, next: &mut u64, pending: &mut PendingEntries) {
     while let Some((_, line)) = reader.next_line().unwrap() {
-        left.pass(line);
+        pending.remove(line);
         let entry = RecordedEntry::from_line(line).unwrap().parse().unwrap();
         if entry.control_record.is_none() {
             assert_eq!(entry.description, next.to_string());
@@ -142,15 +142,15 @@ fn read_on(reader: &mut TrailReader, next: &mut u64, left: &mut PendingEntries) 
 }
 
 #[test]
-fn trail_and_journal_of_another_process_together_have_each_entry_once() {
+fn trail_and_pending_entries_together_have_each_entry_once() {
     let directory = tempfile::tempdir().unwrap();
     let recording = Recording::start(directory.path());
     let mut reader = TrailReader::new(directory.path(), 0);
     let (mut next, mut rounds, mut from_journal) = (0, 0, 0);
     let mut look = |next: &mut u64| {
-        let mut left = pending_entries(directory.path()).unwrap();
-        read_on(&mut reader, next, &mut left);
-        let numbers = numbers(&left);
+        let mut pending = pending_entries(directory.path()).unwrap();
+        read_on(&mut reader, next, &mut pending);
+        let numbers = numbers(&pending);
         assert_eq!(numbers, (*next..*next + numbers.len() as u64).collect::<Vec<_>>());
         numbers.len()
     };
@@ -158,7 +158,7 @@ fn trail_and_journal_of_another_process_together_have_each_entry_once() {
     let mut round = || {
         look(&mut next);
         recording.signal(Signal::STOP);
-        // Stopped somewhere: in the middle of a push, of a write, of a seal.
+        // The process is stopped anywhere: in a push, a write or a seal.
         from_journal += look(&mut next);
         recording.signal(Signal::CONT);
         rounds += 1;

@@ -1,5 +1,6 @@
-//! Power cuts at random moments: written and synced are two things, sectors of what was only written are lost at will, and each
-//! page of the ring is as old as it likes. What was durable is there; nothing is invented, repeated or out of order.
+//! Tests of power cuts at random moments: sectors that were written but not synced are lost at random, and
+//! each page of the ring is from a random moment. Durable entries are there; none is invented, repeated or
+//! out of order.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -31,7 +32,7 @@ fn random(seed: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-/// Numbers that a thread was given receipts for, and up to which its receipts were durable.
+/// How many numbers a thread recorded, and up to which number its receipts were durable.
 #[derive(Default)]
 struct Progress {
     accepted: AtomicU64,
@@ -41,7 +42,7 @@ struct Progress {
 fn record(logger: &AuditLogger, thread: usize, progress: &Progress) -> Result<()> {
     let mut choose = random(thread as u64 + 77);
     for number in 0.. {
-        // Announced before: the cut may come between the acceptance and the announcement.
+        // Stored first: the cut may come between the acceptance and a later store.
         progress.accepted.store(number + 1, Ordering::SeqCst);
         let entry = logger.log(number.to_string()).user(format!("thread {thread}"));
         let receipt = entry.metadata("pad", "x".repeat(choose(1_500))).record()?;
@@ -53,7 +54,7 @@ fn record(logger: &AuditLogger, thread: usize, progress: &Progress) -> Result<()
     Ok(())
 }
 
-/// Each page from one of the moments; the header says that the machine was started again since.
+/// Takes each page from one of the moments; the header says that the machine was restarted since.
 fn mixed(moments: &[Vec<u8>], below: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
     let mut ring = moments[0].clone();
     for (page, bytes) in ring.chunks_mut(PAGE).enumerate() {
@@ -106,10 +107,10 @@ fn cut_once(seed: u64) {
         let numbers = found.remove(&format!("thread {thread}")).unwrap_or_default();
         assert!(numbers.is_sorted_by(|one, other| one < other), "seed {seed}: {numbers:?}");
         let kept = u64::try_from(numbers.iter().filter(|number| **number < durable[thread]).count()).unwrap();
-        assert_eq!(kept, durable[thread], "seed {seed}: thread {thread} had so many durable receipts");
+        assert_eq!(kept, durable[thread], "seed {seed}: thread {thread}, durable entries");
         assert!(
             numbers.last().is_none_or(|last| *last < accepted[thread]),
-            "seed {seed}: nothing is invented"
+            "seed {seed}: an entry was invented"
         );
     }
     assert!(found.is_empty(), "seed {seed}: {found:?}");
@@ -117,8 +118,8 @@ fn cut_once(seed: u64) {
 }
 
 #[test]
-fn power_cuts_take_nothing_that_was_durable_and_invent_nothing() {
-    // AUDITX_SEED=N has one of them again.
+fn power_cuts_lose_no_durable_entry_and_invent_none() {
+    // AUDITX_SEED=N repeats one of them.
     let seeds = match std::env::var("AUDITX_SEED") {
         Ok(seed) => seed.parse().unwrap()..=seed.parse().unwrap(),
         Err(_) => 1..=40,

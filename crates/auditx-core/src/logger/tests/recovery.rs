@@ -1,4 +1,4 @@
-//! Opening what was left behind: by a crash, by a power loss, by somebody who should not have been there.
+//! Opening a trail after a crash, a power loss or tampering.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,7 +17,7 @@ fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)
 }
 
-/// A closed trail of some segments, the sealed ones compressed or not.
+/// Returns a closed trail with several segments, the sealed ones compressed or not.
 fn closed(compression: Compression) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
@@ -42,11 +42,11 @@ fn refusal(directory: &Path) -> Error {
     let before: Vec<_> = snapshot(directory);
     let error = AuditLogger::open(config(directory)).unwrap_err();
     assert!(error.is_corrupt(), "{error}");
-    assert_eq!(snapshot(directory), before, "evidence is left as it is");
+    assert_eq!(snapshot(directory), before, "evidence is left unchanged");
     error
 }
 
-/// Every segment's bytes.
+/// Returns the bytes of every segment.
 fn snapshot(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(directory)
         .unwrap()
@@ -65,13 +65,13 @@ fn a_clean_close_leaves_nothing_to_recover() {
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         logger.close(PATIENCE).unwrap();
         assert!(!kinds(directory.path()).contains(&"recovered".to_owned()));
-        assert!(!text(directory.path().join("app.log")).contains("made anew"));
+        assert!(!text(directory.path().join("app.log")).contains("rebuilt"));
         checked(&logger);
     }
 }
 
 #[test]
-fn lines_that_were_written_and_not_signed_are_taken_and_told_of() {
+fn unsigned_lines_are_kept_and_recorded() {
     let directory = closed(Compression::None);
     let next = entries(directory.path()).len() as u64;
     append(
@@ -90,7 +90,7 @@ fn lines_that_were_written_and_not_signed_are_taken_and_told_of() {
 }
 
 #[test]
-fn what_a_power_loss_leaves_after_the_last_signed_line_is_set_aside() {
+fn a_torn_tail_after_a_power_loss_is_set_aside() {
     for torn in [
         b"{\"seq\":".to_vec(),
         vec![0; 5_000],
@@ -115,7 +115,7 @@ fn what_a_power_loss_leaves_after_the_last_signed_line_is_set_aside() {
 }
 
 #[test]
-fn a_trail_that_ends_before_its_checkpoint_is_refused_by_its_first_missing_line() {
+fn a_truncated_trail_is_refused_with_its_first_missing_line() {
     let directory = closed(Compression::None);
     let count = entries(directory.path()).len() as u64;
     edit(&directory.path().join(ACTIVE), |bytes| {
@@ -123,7 +123,7 @@ fn a_trail_that_ends_before_its_checkpoint_is_refused_by_its_first_missing_line(
         bytes.truncate(end + 1);
     });
     assert_eq!(refusal(directory.path()).seq(), Some(count - 1));
-    // In the middle of a signed line, too.
+    // Also if the file ends in the middle of a signed line.
     edit(&directory.path().join(ACTIVE), |bytes| bytes.truncate(bytes.len() - 7));
     assert_eq!(refusal(directory.path()).seq(), Some(count - 2));
     fs::remove_file(directory.path().join(ACTIVE)).unwrap();
@@ -131,7 +131,7 @@ fn a_trail_that_ends_before_its_checkpoint_is_refused_by_its_first_missing_line(
 }
 
 #[test]
-fn an_altered_line_near_the_end_is_refused_by_its_number() {
+fn an_altered_line_near_the_end_is_refused_with_its_number() {
     let directory = closed(Compression::None);
     let path = directory.path().join(ACTIVE);
     let first: u64 =
@@ -146,7 +146,7 @@ fn an_altered_line_near_the_end_is_refused_by_its_number() {
 }
 
 #[test]
-fn a_lost_or_broken_cache_is_made_anew_from_the_lines() {
+fn a_missing_or_damaged_cache_is_rebuilt_from_the_lines() {
     for compression in [Compression::None, Compression::Zstd] {
         for damage in [
             (|tiles: &Path| fs::remove_dir_all(tiles).unwrap()) as fn(&Path),
@@ -160,15 +160,15 @@ fn a_lost_or_broken_cache_is_made_anew_from_the_lines() {
             let checkpoint = checked(&logger);
             let frontier = Tiles::open(directory.path()).frontier(checkpoint.size()).unwrap();
             assert_eq!(frontier.root().as_ref(), Some(checkpoint.root()));
-            // Only what an open looks at must be found by it; a cache that answers rightly is not questioned.
-            let said = text(directory.path().join("app.log")).contains("made anew");
-            assert!(said, "{compression:?}");
+            // An open only detects damage in nodes that it reads.
+            let message = text(directory.path().join("app.log")).contains("rebuilt");
+            assert!(message, "{compression:?}");
         }
     }
 }
 
 #[test]
-fn without_a_cache_an_altered_line_anywhere_is_still_refused() {
+fn without_a_cache_an_altered_line_is_still_refused() {
     let directory = closed(Compression::None);
     fs::remove_dir_all(directory.path().join(".auditx/tiles")).unwrap();
     edit(&directory.path().join("audit-00000000000000000000.jsonl"), |bytes| {
@@ -179,7 +179,7 @@ fn without_a_cache_an_altered_line_anywhere_is_still_refused() {
 }
 
 #[test]
-fn a_checkpoint_that_is_gone_foreign_or_altered_is_refused() {
+fn a_missing_foreign_or_altered_checkpoint_is_refused() {
     let directory = closed(Compression::None);
     let path = checkpoint_path(directory.path());
     let note = fs::read(&path).unwrap();
@@ -195,8 +195,8 @@ fn a_checkpoint_that_is_gone_foreign_or_altered_is_refused() {
     }
     let other = closed(Compression::None);
     fs::write(&path, fs::read(checkpoint_path(other.path())).unwrap()).unwrap();
-    assert!(refusal(directory.path()).to_string().contains("of the log"));
-    // An older checkpoint of its own: a newer one is kept beside it, and the lines are those that it names.
+    assert!(refusal(directory.path()).to_string().contains("belongs to log"));
+    // An older checkpoint of the same trail: a newer one is kept beside it, and covers the lines.
     let mut history: Vec<_> = fs::read_dir(checkpoint_history(directory.path()))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -206,7 +206,7 @@ fn a_checkpoint_that_is_gone_foreign_or_altered_is_refused() {
     fs::write(&path, &oldest).unwrap();
     AuditLogger::open(config(directory.path())).unwrap().close(PATIENCE).unwrap();
 
-    // The lines after it are gone as well: the trail was rolled back, and the newer one says so.
+    // Lines are missing as well: the trail was rolled back, which the newer checkpoint shows.
     let copy = closed(Compression::None);
     let path = checkpoint_path(copy.path());
     let size = crate::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
@@ -215,11 +215,11 @@ fn a_checkpoint_that_is_gone_foreign_or_altered_is_refused() {
         bytes.truncate(last + 1);
     });
     let error = refusal(copy.path()).to_string();
-    assert!(error.contains(&format!("names {size} lines")), "{error}");
+    assert!(error.contains(&format!("covers {size} lines")), "{error}");
 }
 
 #[test]
-fn a_first_process_that_dies_at_once_leaves_a_trail_that_opens() {
+fn a_trail_whose_first_process_died_at_once_opens() {
     let directory = tempfile::tempdir().unwrap();
     drop(AuditLogger::open(config(directory.path())).unwrap());
     fs::remove_file(checkpoint_path(directory.path())).unwrap();
@@ -237,22 +237,22 @@ fn a_first_process_that_dies_at_once_leaves_a_trail_that_opens() {
 }
 
 #[test]
-fn a_trail_of_an_older_format_is_left_alone() {
+fn a_trail_of_an_older_format_is_refused() {
     let directory = closed(Compression::None);
     let identity = directory.path().join(".auditx/trail.json");
     fs::write(&identity, text(identity.clone()).replace("\"format\": 2", "\"format\": 1")).unwrap();
     assert!(refusal(directory.path()).to_string().contains("format 1"));
 }
 
-/// A change to a trail that was closed in order, and what the refusal says of it.
+/// A name, a change to a closed trail, and a part of the resulting error message.
 type Tampering = (&'static str, fn(&Path, &[crate::SealedSegment]), &'static str);
 
 fn text_of(path: &Path) -> String {
     text(path.to_path_buf())
 }
 
-/// A `retired` record of another trail, of as many lines.
-fn retirement_elsewhere() -> Vec<u8> {
+/// Returns a `retired` record of another trail with the same number of lines.
+fn foreign_retirement() -> Vec<u8> {
     let directory = closed(Compression::None);
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.retire(Retention::BackupCount(1)).unwrap();
@@ -263,12 +263,12 @@ fn retirement_elsewhere() -> Vec<u8> {
     retirement
 }
 
-/// Readers doubt a trail whose copies of control records are not right, so a copy that stayed wrong would cost them reading
-/// every line for ever.
+/// Readers do not trust a trail whose copies of control records are wrong, so with a copy that stayed wrong
+/// they would have to read every line each time.
 #[test]
-fn copies_of_control_records_that_are_wrong_or_lack_the_key_are_made_again() {
+fn wrong_copies_of_control_records_are_rewritten() {
     for (damage, lost) in [
-        ((|copies| copies.extend(retirement_elsewhere())) as fn(&mut Vec<u8>), 0),
+        ((|copies| copies.extend(foreign_retirement())) as fn(&mut Vec<u8>), 0),
         (
             |copies| {
                 let first = copies.iter().position(|byte| *byte == b'\n').unwrap();
@@ -276,7 +276,7 @@ fn copies_of_control_records_that_are_wrong_or_lack_the_key_are_made_again() {
             },
             0,
         ),
-        // `genesis` is in a segment that was retired: only its copy was left.
+        // `genesis` was in a retired segment, so only its copy was left.
         (Vec::clear, 1),
     ] {
         let directory = closed(Compression::None);
@@ -284,22 +284,22 @@ fn copies_of_control_records_that_are_wrong_or_lack_the_key_are_made_again() {
         logger.rotate_key(&KeySource::Trail).unwrap();
         logger.retire(Retention::BackupCount(1)).unwrap();
         logger.close(PATIENCE).unwrap();
-        let right = control_lines(directory.path()).unwrap().unwrap();
-        assert_eq!(right.len(), 3, "genesis, key, retired");
+        let expected = control_lines(directory.path()).unwrap().unwrap();
+        assert_eq!(expected.len(), 3, "genesis, key, retired");
         edit(&directory.path().join(CONTROL), damage);
         let logger = AuditLogger::open(config(directory.path())).unwrap();
-        wait_until(|| control_lines(directory.path()).unwrap().unwrap() == right[lost..]);
+        wait_until(|| control_lines(directory.path()).unwrap().unwrap() == expected[lost..]);
         logger.close(PATIENCE).unwrap();
     }
 }
 
 #[test]
-fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
+fn tampering_with_names_or_lengths_is_refused() {
     let plain: [Tampering; 10] = [
         ("middle segment removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
         ("first segment removed", |_, sealed| fs::remove_file(&sealed[0].path).unwrap(), "retired"),
         (
-            "first segment removed, and the file that tells which keys sign",
+            "first segment removed, and the copies of control records",
             |directory, sealed| {
                 fs::remove_file(&sealed[0].path).unwrap();
                 fs::remove_file(directory.join(CONTROL)).unwrap();
@@ -307,10 +307,10 @@ fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
             "no record says that they were retired",
         ),
         (
-            "first segment removed, and retired according to a line of another trail",
+            "first segment removed, and a `retired` record of another trail added",
             |directory, sealed| {
                 fs::remove_file(&sealed[0].path).unwrap();
-                edit(&directory.join(CONTROL), |copies| copies.extend(retirement_elsewhere()));
+                edit(&directory.join(CONTROL), |copies| copies.extend(foreign_retirement()));
             },
             "no record says that they were retired",
         ),
@@ -334,7 +334,7 @@ fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
             "has a hole",
         ),
         (
-            "cut at a line",
+            "truncated at a line",
             |_, sealed| {
                 let whole = text_of(&sealed[1].path);
                 let lines: Vec<_> = whole.lines().collect();
@@ -363,7 +363,7 @@ fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
     ];
     let compressed: [Tampering; 3] = [
         (
-            "cut",
+            "truncated",
             |_, sealed| {
                 let whole = fs::read(&sealed[1].path).unwrap();
                 fs::write(&sealed[1].path, &whole[..whole.len() - 7]).unwrap();
@@ -382,25 +382,25 @@ fn what_a_look_at_names_and_lengths_shows_is_refused_and_left_as_it_is() {
         ("removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
     ];
     for (compression, tamperings) in [(Compression::None, &plain[..]), (Compression::Zstd, &compressed)] {
-        for (name, tamper, said) in tamperings {
+        for (name, tamper, message) in tamperings {
             let directory = closed(compression);
             let list = || crate::sealed_segments(directory.path()).unwrap();
-            let is_done =
+            let is_compressed =
                 || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
             let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
-            wait_until(is_done);
+            wait_until(is_compressed);
             logger.close(PATIENCE).unwrap();
             let sealed = list();
             assert!(sealed.len() > 2);
             tamper(directory.path(), &sealed);
             let error = refusal(directory.path()).to_string();
-            assert!(error.contains(said), "{name}: {error}");
+            assert!(error.contains(message), "{name}: {error}");
         }
     }
 }
 
 #[test]
-fn a_symbolic_link_in_place_of_a_segment_is_refused() {
+fn a_symlink_instead_of_a_segment_is_refused() {
     let directory = closed(Compression::None);
     let segment = crate::sealed_segments(directory.path()).unwrap().remove(1);
     let elsewhere = directory.path().join("elsewhere");

@@ -1,10 +1,10 @@
-//! Sealing, compressing and retiring behind a logger's back.
+//! Sealing, compression and retirement of segments in the background.
 
 use super::*;
 use crate::segment::sealed_segments;
 
 #[test]
-fn sealed_segments_are_compressed_and_read_on() {
+fn sealed_segments_are_compressed_and_readable() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_535)).unwrap();
     for number in 0..2_000 {
@@ -22,7 +22,7 @@ fn sealed_segments_are_compressed_and_read_on() {
 }
 
 #[test]
-fn retention_leaves_a_tombstone_and_waits_for_hooks() {
+fn retention_waits_for_hooks_and_leaves_a_record() {
     let directory = tempfile::tempdir().unwrap();
     let gate = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let config = Config::new(directory.path())
@@ -40,12 +40,12 @@ fn retention_leaves_a_tombstone_and_waits_for_hooks() {
     wait_until(|| logger.metrics().seals > 4);
     assert_eq!(logger.metrics().retired, 0);
     gate.store(true, Ordering::SeqCst);
-    logger.drain(PATIENCE).unwrap();
+    logger.flush_hooks(PATIENCE).unwrap();
     for number in 0..400 {
         logger.log(format!("later {number}")).record().unwrap();
     }
     wait_until(|| {
-        // Each seal rings the maintenance; the hook passes the newest segments a moment later.
+        // Each seal wakes the maintenance thread; the hook reads the newest segments a moment later.
         logger.log("tick").record().unwrap();
         logger.metrics().retired > 0 && sealed_segments(directory.path()).unwrap().len() <= 3
     });
@@ -58,12 +58,12 @@ fn retention_leaves_a_tombstone_and_waits_for_hooks() {
         .collect();
     assert!(
         retired.iter().any(|own| own["last_seq"] == all[0].seq - 1),
-        "the newest deletion has its tombstone"
+        "the newest retirement has a control record"
     );
 }
 
 #[test]
-fn a_segment_is_sealed_for_its_age_and_an_idle_one_is_left_alone() {
+fn a_segment_is_sealed_by_age_unless_it_is_idle() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).max_age(Duration::from_secs(2))).unwrap();
     logger.log("old").record().unwrap();
@@ -71,12 +71,12 @@ fn a_segment_is_sealed_for_its_age_and_an_idle_one_is_left_alone() {
     let sealed = sealed_segments(directory.path()).unwrap();
     assert_eq!(sealed[0].first_seq, 0);
     logger.close(PATIENCE).unwrap();
-    assert_eq!(logger.metrics().seals, 1, "a segment with nothing but its opening record is not sealed");
+    assert_eq!(logger.metrics().seals, 1, "a segment with only its opening record is not sealed");
     assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
 }
 
 #[test]
-fn segments_are_retired_for_their_age() {
+fn segments_are_retired_by_age() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path())
         .max_file_bytes(65_535)

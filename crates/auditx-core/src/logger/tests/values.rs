@@ -1,4 +1,5 @@
-//! Numbers and other values of a change: every digit is kept, and what JSON cannot hold is named by its path.
+//! Tests of the values of a change: numbers keep every digit, and a value that JSON cannot hold is reported
+//! by its path.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ fn change(logger: &AuditLogger) -> EntryBuilder<'_, Change> {
     logger.log_change("Limit", BusinessModule::Crm, AuditAction::Update, "customer", "CUST-220")
 }
 
-/// What the line of a change from one record to the other says.
+/// Returns the values in the line of a change from one record to the other.
 fn changed<T: Serialize>(before: &T, after: &T) -> String {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
@@ -24,7 +25,7 @@ fn changed<T: Serialize>(before: &T, after: &T) -> String {
     line[begin..line.find(",\"hostname\"").unwrap()].to_owned()
 }
 
-/// Why a change to this record is refused.
+/// Returns the error for a change to this record.
 fn refused(after: impl Serialize) -> String {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
@@ -80,7 +81,7 @@ fn numbers_of_any_size_keep_every_digit() {
 }
 
 #[test]
-fn json_text_of_the_caller_keeps_its_digits_and_is_compared_by_field() {
+fn raw_json_keeps_its_digits_and_is_compared_by_field() {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
     assert_eq!(
         changed(
@@ -93,12 +94,12 @@ fn json_text_of_the_caller_keeps_its_digits_and_is_compared_by_field() {
 }
 
 #[test]
-fn a_record_that_is_new_has_no_old_values() {
+fn a_new_record_has_no_old_values() {
     assert_eq!(changed(&json!(null), &json!({"limit": 5})), "\"new_values\":{\"limit\":5}");
 }
 
 #[test]
-fn what_json_cannot_hold_is_named_by_its_path() {
+fn a_value_json_cannot_hold_is_reported_by_its_path() {
     #[derive(Serialize)]
     struct Customer {
         customer: Limits,
@@ -139,7 +140,7 @@ fn what_json_cannot_hold_is_named_by_its_path() {
 }
 
 #[test]
-fn a_record_without_an_end_is_refused_and_the_stack_is_whole() {
+fn an_endless_record_is_refused_without_a_stack_overflow() {
     struct Endless;
     impl Serialize for Endless {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -151,7 +152,7 @@ fn a_record_without_an_end_is_refused_and_the_stack_is_whole() {
 }
 
 #[test]
-fn a_large_number_in_the_metadata_keeps_every_digit() {
+fn a_large_number_in_metadata_keeps_every_digit() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     logger.log("x").metadata("supply", u128::MAX).metadata("debt", i128::MIN).record().unwrap();

@@ -1,11 +1,11 @@
-//! Names that are looked at once a second: restored, begun again, or refused.
+//! Files that are checked once a second: restored, created again, or refused.
 
 use super::interference::{ACTIVE, app_log, config, error_of, numbers, record, trail};
 use super::*;
 use crate::config::JournalKind;
 
 #[test]
-fn the_trails_own_directory_is_missed() {
+fn a_missing_auditx_directory_is_noticed() {
     let (directory, logger) = trail(JournalKind::Ring);
     fs::rename(directory.path().join(".auditx"), directory.path().join("auditx.old")).unwrap();
     let error = error_of(&logger);
@@ -20,7 +20,7 @@ fn the_trails_own_directory_is_missed() {
 #[test]
 fn small_files_are_restored_under_their_names() {
     for name in ["lock", "checkpoint", "trail.json", "keys/signing.pem", "ring"] {
-        for (way, interfere) in [
+        for (case, interfere) in [
             |path: &Path| fs::remove_file(path).unwrap(),
             |path: &Path| fs::rename(path, path.with_extension("moved")).unwrap(),
             |path: &Path| {
@@ -37,13 +37,13 @@ fn small_files_are_restored_under_their_names() {
             interfere(&path);
             wait_until(|| logger.metrics().restored == 1 || (name == "checkpoint" && path.is_file()));
             let is_same = fs::read(&path).unwrap().len() == before.len();
-            assert!(is_same || name == "checkpoint", "{name} {way}");
+            assert!(is_same || name == "checkpoint", "{name} {case}");
             record(&logger, 30..60);
-            assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_locked(), "{name} {way}");
-            assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>(), "{name} {way}");
+            assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_locked(), "{name} {case}");
+            assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>(), "{name} {case}");
             assert!(
                 name == "checkpoint" || app_log(directory.path()).contains(&format!("`.auditx/{name}` was")),
-                "{name} {way}: {}",
+                "{name} {case}: {}",
                 app_log(directory.path())
             );
             drop(AuditLogger::open(config(directory.path())).unwrap());
@@ -52,7 +52,7 @@ fn small_files_are_restored_under_their_names() {
 }
 
 #[test]
-fn entries_go_on_while_the_rings_file_is_restored_and_outlive_the_process_then() {
+fn recording_continues_while_the_ring_file_is_restored() {
     let (directory, logger) = trail(JournalKind::Ring);
     let ring = directory.path().join(".auditx/ring");
     std::thread::scope(|scope| {
@@ -74,7 +74,7 @@ fn entries_go_on_while_the_rings_file_is_restored_and_outlive_the_process_then()
             wait_until(|| logger.metrics().restored == restored);
         }
         let counts: Vec<u32> = recording.into_iter().map(|thread| thread.join().unwrap()).collect();
-        // What a process leaves that is killed now is in the file that has the name.
+        // If the process were killed now, its entries would be in the restored file.
         logger.log("entry 1").record().unwrap();
         let mut found = numbers(directory.path(), &logger);
         found.sort_unstable();
@@ -88,15 +88,15 @@ fn entries_go_on_while_the_rings_file_is_restored_and_outlive_the_process_then()
 }
 
 #[test]
-fn projections_and_app_log_begin_again_under_their_names() {
+fn projections_and_app_log_are_created_again() {
     let (directory, logger) = trail(JournalKind::Ring);
     for name in ["security.jsonl", "app.log"] {
         let path = directory.path().join(name);
         logger.log_security("before").success(false).record().unwrap();
         logger.flush(PATIENCE).unwrap();
-        // The watch has seen the file that is there.
-        let looked = Instant::now();
-        wait_until(|| looked.elapsed() > crate::watch::INTERVAL * 2);
+        // Wait until the watch has seen the current file.
+        let start = Instant::now();
+        wait_until(|| start.elapsed() > crate::watch::INTERVAL * 2);
         fs::rename(&path, path.with_extension("old")).unwrap();
         wait_until(|| path.is_file() && app_log(directory.path()).contains(name));
         assert!(app_log(directory.path()).contains("by another program"), "{name}");
@@ -109,7 +109,7 @@ fn projections_and_app_log_begin_again_under_their_names() {
 }
 
 #[test]
-fn an_erasure_is_not_taken_for_another_program() {
+fn an_erasure_is_not_mistaken_for_interference() {
     let (directory, logger) = trail(JournalKind::Ring);
     let receipt = logger.log_security("refused").success(false).record().unwrap();
     let seq = receipt.wait_durable().unwrap().seq;
@@ -118,14 +118,14 @@ fn an_erasure_is_not_taken_for_another_program() {
         if is_erased {
             logger.erase(seq, "request of the person").unwrap();
         }
-        let looked = Instant::now();
-        wait_until(|| looked.elapsed() > crate::watch::INTERVAL * 2);
+        let start = Instant::now();
+        wait_until(|| start.elapsed() > crate::watch::INTERVAL * 2);
     }
     assert_eq!(app_log(directory.path()), "");
 }
 
 #[test]
-fn a_sealed_segment_that_goes_away_is_noticed() {
+fn a_removed_sealed_segment_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).max_file_bytes(65_535)).unwrap();
     record(&logger, 0..800);
@@ -138,9 +138,10 @@ fn a_sealed_segment_that_goes_away_is_noticed() {
 }
 
 #[test]
-fn a_relative_directory_is_not_looked_for_again() {
-    // The current directory belongs to the whole process: a child that executes this test alone changes its own.
-    let name = "logger::tests::watched::a_relative_directory_is_not_looked_for_again";
+fn a_relative_directory_is_resolved_once() {
+    // The current directory belongs to the whole process, so a child that runs only this test changes its
+    // own.
+    let name = "logger::tests::watched::a_relative_directory_is_resolved_once";
     let Some(root) = std::env::var_os("AUDITX_TEST_CHDIR") else {
         let root = tempfile::tempdir().unwrap();
         let status = std::process::Command::new(std::env::current_exe().unwrap())
@@ -163,7 +164,7 @@ fn a_relative_directory_is_not_looked_for_again() {
 }
 
 #[test]
-fn a_new_trail_has_its_three_files_and_raises_no_alarm_while_it_idles() {
+fn an_idle_new_trail_has_its_three_files_and_logs_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     for name in [ACTIVE, "security.jsonl", "app.log"] {

@@ -1,4 +1,4 @@
-//! The protocol on the heap, in loom, and under Miri.
+//! Tests of the protocol on the heap, in loom, and under Miri.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn heap(capacity: u64) -> Queue<Box<[AtomicU64]>> {
     Queue::new((0..words).map(|_| AtomicU64::new(0)).collect(), capacity, 7)
 }
 
-/// Takes everything up to what is unfinished, and releases it.
+/// Takes everything up to the first unfinished record, and releases it.
 fn drain<M: Memory>(queue: &Queue<M>, at: &mut u64) -> Vec<Vec<u8>> {
     let mut taken = Vec::new();
     loop {
@@ -34,7 +34,7 @@ fn drain<M: Memory>(queue: &Queue<M>, at: &mut u64) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn entries_come_out_as_they_went_in_lap_after_lap() {
+fn entries_come_out_unchanged_for_many_laps() {
     let queue = heap(CAPACITY);
     let mut at = 0;
     for lap in 0..if cfg!(miri) { 30 } else { 200_u32 } {
@@ -55,14 +55,14 @@ fn a_ring_of_zeros_is_empty() {
 }
 
 #[test]
-fn a_paused_ring_takes_nothing_and_keeps_what_it_has() {
+fn a_paused_ring_takes_nothing_and_keeps_its_entries() {
     let queue = heap(CAPACITY);
     queue.push(b"before").unwrap();
     assert_eq!(queue.pause(), queue.tail());
     assert_eq!(queue.push(b"meanwhile").unwrap_err(), Refused::Paused);
     let mut at = 0;
     assert_eq!(drain(&queue, &mut at), [b"before"]);
-    assert!(!queue.park(at), "the drain does not sleep meanwhile");
+    assert!(!queue.park(at), "the drain does not sleep while the ring is paused");
     queue.resume();
     queue.push(b"after").unwrap();
     assert_eq!(drain(&queue, &mut at), [b"after"]);
@@ -72,7 +72,7 @@ fn a_paused_ring_takes_nothing_and_keeps_what_it_has() {
 }
 
 #[test]
-fn what_was_drained_is_recalled_until_it_is_overwritten() {
+fn drained_entries_are_readable_until_overwritten() {
     let queue = heap(CAPACITY);
     let (mut at, mut all) = (0, Vec::new());
     for number in 0..100_u32 {
@@ -80,9 +80,9 @@ fn what_was_drained_is_recalled_until_it_is_overwritten() {
         queue.push(body.as_bytes()).unwrap();
         drain(&queue, &mut at);
         all.push((at, body.into_bytes()));
-        let recalled = queue.recall(at);
-        assert!(all.ends_with(&recalled), "{number}: in order, and whole");
-        assert!(recalled.len() >= 5.min(all.len()), "{number}: {}", recalled.len());
+        let recent = queue.recent_entries(at);
+        assert!(all.ends_with(&recent), "{number}: in order and whole");
+        assert!(recent.len() >= 5.min(all.len()), "{number}: {}", recent.len());
     }
 }
 
@@ -103,7 +103,7 @@ fn a_full_ring_refuses_and_reserves_nothing() {
 }
 
 #[test]
-fn an_entry_does_not_wrap_around_and_what_it_skips_is_emptied() {
+fn an_entry_does_not_wrap_and_the_pad_is_zeroed() {
     let queue = heap(CAPACITY);
     let mut at = 0;
     queue.push(&[b'x'; 900]).unwrap();
@@ -115,7 +115,7 @@ fn an_entry_does_not_wrap_around_and_what_it_skips_is_emptied() {
 }
 
 #[test]
-fn zeros_overwrite_everything_that_was_ever_there() {
+fn pushed_zeros_overwrite_the_whole_ring() {
     let queue = heap(CAPACITY);
     let mut at = 0;
     for _ in 0..20 {
@@ -131,7 +131,7 @@ fn zeros_overwrite_everything_that_was_ever_there() {
 }
 
 #[test]
-fn a_closed_ring_takes_nothing_more_and_keeps_what_it_has() {
+fn a_closed_ring_takes_nothing_and_keeps_its_entries() {
     for (close, refused) in [(true, Refused::Closed), (false, Refused::Poisoned)] {
         let queue = heap(CAPACITY);
         queue.push(b"kept").unwrap();
@@ -146,7 +146,7 @@ fn a_closed_ring_takes_nothing_more_and_keeps_what_it_has() {
 }
 
 #[test]
-fn changed_bytes_are_no_entry() {
+fn an_entry_with_changed_bytes_fails_its_check() {
     let queue = heap(CAPACITY);
     queue.push(b"twelve bytes").unwrap();
     assert!(queue.copy_checked(0, 12, &mut Vec::new()));
@@ -158,7 +158,7 @@ fn changed_bytes_are_no_entry() {
 }
 
 #[test]
-fn more_than_half_full_wakes_the_drain_and_so_does_its_sleep() {
+fn a_push_wakes_the_drain_if_it_sleeps_or_the_ring_is_half_full() {
     let queue = heap(CAPACITY);
     assert!(queue.park(0));
     assert!(queue.push(&[1; 48]).unwrap().wake);
@@ -168,7 +168,7 @@ fn more_than_half_full_wakes_the_drain_and_so_does_its_sleep() {
 }
 
 #[test]
-fn touching_pages_changes_nothing() {
+fn touching_pages_changes_no_entry() {
     let queue = heap(16 * 1_024);
     let mut at = 0;
     for number in 0..if cfg!(miri) { 40 } else { 100_u8 } {
@@ -179,7 +179,7 @@ fn touching_pages_changes_nothing() {
 }
 
 #[test]
-fn threads_keep_their_own_order() {
+fn entries_of_one_thread_keep_their_order() {
     const THREADS: u64 = 3;
     const EACH: u64 = if cfg!(miri) { 20 } else { 20_000 };
     let queue = heap(CAPACITY);
@@ -214,7 +214,7 @@ fn threads_keep_their_own_order() {
 
 type LoomWord = loom::sync::atomic::AtomicU64;
 
-/// A control page of which loom knows only the words that are used, and two records.
+/// A control page and one or two records.
 struct LoomMemory(Vec<LoomWord>);
 
 impl Memory for LoomMemory {
@@ -238,7 +238,7 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
 
 #[test]
 #[cfg(not(miri))]
-fn loom_two_producers_and_a_drain_lose_and_invent_nothing() {
+fn loom_two_producers_and_a_drain_lose_and_add_nothing() {
     explore(|| {
         let queue = loom_queue(128);
         let producers: Vec<_> = (1..=2_u8)
@@ -260,7 +260,7 @@ fn loom_two_producers_and_a_drain_lose_and_invent_nothing() {
 
 #[test]
 #[cfg(not(miri))]
-fn loom_a_released_record_is_overwritten_only_after_it_was_taken() {
+fn loom_a_record_is_overwritten_only_after_it_was_taken() {
     explore(|| {
         let queue = loom_queue(64);
         let producer = {
@@ -283,7 +283,7 @@ fn loom_a_released_record_is_overwritten_only_after_it_was_taken() {
 
 #[test]
 #[cfg(not(miri))]
-fn loom_nothing_is_accepted_behind_the_end_that_pausing_names() {
+fn loom_nothing_is_accepted_after_the_end_pause_returns() {
     explore(|| {
         let queue = loom_queue(128);
         let producer = {
@@ -293,7 +293,7 @@ fn loom_nothing_is_accepted_behind_the_end_that_pausing_names() {
         let end = queue.pause();
         let outcome = producer.join().unwrap();
         assert!(outcome.map_or_else(|refused| refused == Refused::Paused, |accepted| accepted <= end));
-        assert_eq!(queue.tail(), end, "it can be copied once it is drained");
+        assert_eq!(queue.tail(), end, "the ring can be copied once it is drained");
         queue.resume();
         queue.push(&[2; 8]).unwrap();
         let expected = if outcome.is_ok() { 2 } else { 1 };
@@ -303,23 +303,23 @@ fn loom_nothing_is_accepted_behind_the_end_that_pausing_names() {
 
 #[test]
 #[cfg(not(miri))]
-fn loom_whoever_pushes_while_the_drain_goes_to_sleep_wakes_it() {
+fn loom_a_push_wakes_a_drain_that_is_going_to_sleep() {
     explore(|| {
         let queue = loom_queue(128);
-        let bell = Arc::new(loom::sync::Notify::new());
+        let unparked = Arc::new(loom::sync::Notify::new());
         let producers: Vec<_> = (1..=2_u8)
             .map(|number| {
-                let (queue, bell) = (queue.clone(), bell.clone());
+                let (queue, unparked) = (queue.clone(), unparked.clone());
                 loom::thread::spawn(move || {
                     if queue.push(&[number; 8]).unwrap().wake {
-                        bell.notify();
+                        unparked.notify();
                     }
                 })
             })
             .collect();
-        // Without the announcement this waits for ever, which loom reports.
+        // If the wake-up were lost this would wait for ever, which loom reports.
         if queue.park(0) {
-            bell.wait();
+            unparked.wait();
         }
         producers.into_iter().for_each(|producer| producer.join().unwrap());
         assert_eq!(drain(&queue, &mut 0).len(), 2);
@@ -328,7 +328,7 @@ fn loom_whoever_pushes_while_the_drain_goes_to_sleep_wakes_it() {
 
 #[test]
 #[cfg(not(miri))]
-fn loom_nothing_is_accepted_behind_the_end_that_closing_names() {
+fn loom_nothing_is_accepted_after_the_end_close_returns() {
     explore(|| {
         let queue = loom_queue(128);
         let producer = {

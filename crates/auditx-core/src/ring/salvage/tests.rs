@@ -1,4 +1,4 @@
-//! What is found in a ring that was left in any state.
+//! Tests of what is read from a ring that was left in any state.
 
 use std::sync::atomic::AtomicU64;
 
@@ -8,11 +8,11 @@ use super::*;
 
 const SALT: u64 = 0x5a17;
 
-struct Wrecked {
+struct TestRing {
     queue: Queue<Box<[AtomicU64]>>,
 }
 
-impl Wrecked {
+impl TestRing {
     fn new() -> Self {
         let words = CONTROL_WORDS + usize::try_from(MIN_CAPACITY).unwrap() / WORD;
         let memory: Box<[AtomicU64]> = (0..words).map(|_| AtomicU64::new(0)).collect();
@@ -27,7 +27,7 @@ impl Wrecked {
         self.queue.push(&body(number, len)).unwrap();
     }
 
-    /// Takes everything that comes after a position, which notes the crcs; gives the position behind it.
+    /// Takes everything after a position, which stores the crcs. Returns the position after the last entry.
     fn take(&self, mut at: u64) -> u64 {
         loop {
             match self.queue.next(at) {
@@ -68,7 +68,7 @@ fn numbers(salvaged: &Salvaged) -> Vec<u64> {
 }
 
 fn walked(bytes: &[u8]) -> Salvaged {
-    Wreck::new(bytes).unwrap().walk()
+    RingImage::new(bytes).unwrap().walk()
 }
 
 fn set_word(bytes: &mut [u8], position: u64, word: usize, value: u64) {
@@ -77,8 +77,8 @@ fn set_word(bytes: &mut [u8], position: u64, word: usize, value: u64) {
 }
 
 #[test]
-fn what_was_accepted_and_not_released_is_found_in_both_ways_lap_after_lap() {
-    let ring = Wrecked::new();
+fn unreleased_entries_are_found_by_walk_and_scan() {
+    let ring = TestRing::new();
     let (mut at, mut number) = (0, 0);
     for lap in 0..40_usize {
         for _ in 0..20 {
@@ -88,11 +88,14 @@ fn what_was_accepted_and_not_released_is_found_in_both_ways_lap_after_lap() {
         let bytes = ring.bytes();
         let expected: Vec<u64> = (number - 20..number).collect();
         assert_eq!(numbers(&walked(&bytes)), expected, "lap {lap}");
-        assert!(Wreck::new(&bytes).unwrap().scan().entries.is_empty(), "without a crc nobody knows");
+        assert!(
+            RingImage::new(&bytes).unwrap().scan().entries.is_empty(),
+            "without a crc a scan cannot trust an entry"
+        );
         ring.take(at);
         let bytes = ring.bytes();
         assert_eq!(numbers(&walked(&bytes)), expected, "lap {lap}");
-        let scanned = Wreck::new(&bytes).unwrap().scan();
+        let scanned = RingImage::new(&bytes).unwrap().scan();
         assert_eq!(numbers(&scanned), expected, "lap {lap}");
         assert!(scanned.end >= ring.queue.tail());
         ring.drain(&mut at);
@@ -101,10 +104,10 @@ fn what_was_accepted_and_not_released_is_found_in_both_ways_lap_after_lap() {
 }
 
 #[test]
-fn what_follows_an_unfinished_record_is_found() {
-    // Claimed; committed with other bytes; reserved only, with whatever an earlier lap left.
+fn entries_after_an_unfinished_record_are_found() {
+    // Claimed; committed with other bytes; only reserved, with what an earlier lap left.
     for state in ["claimed", "changed", "reserved"] {
-        let ring = Wrecked::new();
+        let ring = TestRing::new();
         ring.push(1, 300);
         let hole = ring.queue.tail();
         ring.push(2, 3_000);
@@ -123,8 +126,8 @@ fn what_follows_an_unfinished_record_is_found() {
 }
 
 #[test]
-fn an_older_lap_is_not_taken_for_this_one() {
-    let ring = Wrecked::new();
+fn entries_of_an_earlier_lap_are_not_returned() {
+    let ring = TestRing::new();
     let mut at = 0;
     while ring.queue.tail() < MIN_CAPACITY {
         ring.push(1, 1_000);
@@ -139,8 +142,8 @@ fn an_older_lap_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn positions_that_cannot_be_are_not_followed() {
-    let ring = Wrecked::new();
+fn impossible_positions_are_not_followed() {
+    let ring = TestRing::new();
     ring.push(1, 100);
     for (head, tail) in [(0, !FLAGS), (64, 0), (3, 128), (LAST_POSITION, LAST_POSITION + 64)] {
         let mut bytes = ring.bytes();
@@ -152,20 +155,20 @@ fn positions_that_cannot_be_are_not_followed() {
 }
 
 #[test]
-fn a_file_that_was_cut_gives_what_is_left() {
-    let ring = Wrecked::new();
+fn a_truncated_file_yields_its_remaining_entries() {
+    let ring = TestRing::new();
     for number in 0..100 {
         ring.push(number, 1_000);
     }
     let bytes = ring.bytes();
     let found = walked(&bytes[..CONTROL + 50_000]);
     assert_eq!(numbers(&found), (0..48).collect::<Vec<u64>>());
-    assert!(Wreck::new(&bytes[..50]).is_none());
+    assert!(RingImage::new(&bytes[..50]).is_none());
 }
 
-/// Each page of the ring as it was at one of several moments, as a power loss may leave them.
+/// Takes each page of the ring from one of several moments, as a power loss may leave them.
 #[test]
-fn pages_of_different_moments_give_no_entry_that_was_not_accepted_and_none_twice() {
+fn pages_of_different_moments_yield_only_accepted_entries_and_each_once() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: usize| {
         random ^= random << 13;
@@ -174,7 +177,7 @@ fn pages_of_different_moments_give_no_entry_that_was_not_accepted_and_none_twice
         usize::try_from(random >> 33).unwrap() % below
     };
     for _ in 0..40 {
-        let ring = Wrecked::new();
+        let ring = TestRing::new();
         let (mut at, mut number, mut released) = (0, 0_u64, 0_u64);
         let mut snapshots = vec![(ring.bytes(), 0)];
         for moment in 0..12 {
@@ -199,13 +202,13 @@ fn pages_of_different_moments_give_no_entry_that_was_not_accepted_and_none_twice
             snapshots.push((ring.bytes(), released));
         }
         let mut mixed = snapshots[0].0.clone();
-        // What was durable in the trail when the oldest page was written is released in the newest control page at least.
+        // The control page is from any moment; what it had released then was durable in the trail.
         let control = next(snapshots.len());
         for (page, bytes) in mixed.chunks_mut(4_096).enumerate() {
             let from = if page == 0 { control } else { next(snapshots.len()) };
             bytes.copy_from_slice(&snapshots[from].0[page * 4_096..][..bytes.len()]);
         }
-        let salvaged = Wreck::new(&mixed).unwrap().scan();
+        let salvaged = RingImage::new(&mixed).unwrap().scan();
         let found = numbers(&salvaged);
         assert!(found.is_sorted_by(|one, other| one < other), "once each, in order: {found:?}");
         assert!(found.iter().all(|found| *found >= snapshots[control].1 && *found < number), "{found:?}");
@@ -216,8 +219,8 @@ fn pages_of_different_moments_give_no_entry_that_was_not_accepted_and_none_twice
 }
 
 #[test]
-fn arbitrary_bytes_behind_a_header_are_no_entries() {
-    let mut bytes = Wrecked::new().bytes();
+fn random_bytes_after_a_header_yield_no_entries() {
+    let mut bytes = TestRing::new().bytes();
     let mut random = 1_u64;
     for chunk in bytes[96..].chunks_mut(8) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -225,20 +228,20 @@ fn arbitrary_bytes_behind_a_header_are_no_entries() {
         chunk.copy_from_slice(&random.to_ne_bytes()[..len]);
     }
     assert_eq!(walked(&bytes).entries, Vec::<Vec<u8>>::new());
-    assert_eq!(Wreck::new(&bytes).unwrap().scan().entries, Vec::<Vec<u8>>::new());
+    assert_eq!(RingImage::new(&bytes).unwrap().scan().entries, Vec::<Vec<u8>>::new());
 }
 
 #[test]
-fn a_control_page_says_that_nothing_is_left_only_where_it_can_know() {
-    let spent = |bytes: &[u8], same_boot| Wreck::new(bytes).unwrap().is_spent(same_boot);
-    let ring = Wrecked::new();
+fn a_control_page_shows_a_drained_ring_only_if_it_is_current() {
+    let drained = |bytes: &[u8], same_boot| RingImage::new(bytes).unwrap().is_drained(same_boot);
+    let ring = TestRing::new();
     ring.push(1, 100);
-    assert!(!spent(&ring.bytes(), true));
+    assert!(!drained(&ring.bytes(), true));
     let mut at = 0;
     ring.drain(&mut at);
-    assert!(spent(&ring.bytes(), true));
-    assert!(!spent(&ring.bytes(), false), "the page may be older than the records");
+    assert!(drained(&ring.bytes(), true));
+    assert!(!drained(&ring.bytes(), false), "the page may be older than the records");
     ring.queue.close();
-    assert!(spent(&ring.bytes()[..CONTROL], false), "it was written after everything else was released");
-    assert_eq!(Wreck::new(&ring.bytes()).unwrap().nothing().end, at);
+    assert!(drained(&ring.bytes()[..CONTROL], false), "the page was closed after everything was released");
+    assert_eq!(RingImage::new(&ring.bytes()).unwrap().without_entries().end, at);
 }

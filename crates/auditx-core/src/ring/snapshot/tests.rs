@@ -1,9 +1,9 @@
-//! Snapshots of rings that are in use, abandoned, and none.
+//! Tests of snapshots of rings in use, of abandoned rings, and of files that are not rings.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::super::file::{Opened, RingFile, of_another_boot};
+use super::super::file::{PreviousRing, RingFile, of_another_boot};
 use super::super::layout::MIN_CAPACITY;
 use super::super::queue::Next;
 use super::*;
@@ -17,7 +17,7 @@ fn trail() -> (tempfile::TempDir, Dir) {
 }
 
 fn ring(dir: &Dir) -> RingFile {
-    RingFile::begin(dir, MIN_CAPACITY, [3; 16], &Opened::default(), 5).unwrap()
+    RingFile::initialize(dir, MIN_CAPACITY, [3; 16], &PreviousRing::default(), 5).unwrap()
 }
 
 fn body(number: u64) -> Vec<u8> {
@@ -25,11 +25,11 @@ fn body(number: u64) -> Vec<u8> {
     [number.to_string().as_bytes(), &vec![byte; usize::try_from(number * 131 % 3_000).unwrap()]].concat()
 }
 
-/// The number of a body that is whole.
+/// Returns the number of a body, which must be whole.
 fn number_of(bytes: &[u8]) -> u64 {
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = std::str::from_utf8(&bytes[..digits]).unwrap().parse().unwrap();
-    assert_eq!(bytes, body(number), "it is whole");
+    assert_eq!(bytes, body(number), "the body is whole");
     number
 }
 
@@ -38,7 +38,7 @@ fn held(dir: &Dir) -> Vec<u64> {
 }
 
 #[test]
-fn what_was_pushed_and_not_released_is_in_it_whatever_the_drain_has_noted() {
+fn a_snapshot_holds_every_unreleased_entry_checked_or_not() {
     let (_directory, dir) = trail();
     assert!(snapshot(&dir).unwrap().is_none());
     let ring = ring(&dir);
@@ -64,15 +64,15 @@ fn what_was_pushed_and_not_released_is_in_it_whatever_the_drain_has_noted() {
     let mut bytes = fs::read(&path).unwrap();
     of_another_boot(&mut bytes);
     fs::write(&path, &bytes).unwrap();
-    assert_eq!(held(&dir), (10..20).collect::<Vec<_>>(), "after a power loss by their crcs");
+    assert_eq!(held(&dir), (10..20).collect::<Vec<_>>(), "after a power loss, by their crcs");
     fs::write(&path, &bytes[..CONTROL]).unwrap();
-    assert_eq!(held(&dir), [] as [u64; 0], "somebody cut it");
+    assert_eq!(held(&dir), [] as [u64; 0], "the file was truncated");
     fs::write(&path, b"no ring").unwrap();
     assert!(snapshot(&dir).unwrap_err().is_corrupt());
 }
 
 #[test]
-fn an_entry_behind_one_that_is_not_finished_is_in_it() {
+fn a_snapshot_holds_entries_after_an_unfinished_one() {
     let (_directory, dir) = trail();
     let ring = ring(&dir);
     ring.queue.push(&body(0)).unwrap();
@@ -84,9 +84,9 @@ fn an_entry_behind_one_that_is_not_finished_is_in_it() {
 }
 
 #[test]
-fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
+fn a_snapshot_of_a_busy_ring_has_whole_entries_and_no_gap() {
     const LEAST: u64 = 60_000;
-    /// Until then a snapshot must have met an entry.
+    /// By this number a snapshot must have met an entry.
     const MOST: u64 = 100 * LEAST;
     let (_directory, dir) = trail();
     let ring = ring(&dir);
@@ -111,7 +111,8 @@ fn while_others_push_and_drain_it_is_whole_and_without_a_gap() {
                     Next::Entry { len, end } => {
                         assert!(ring.queue.copy_checked(at, len, &mut Vec::new()));
                         (at, taken) = (end, taken + 1);
-                        // Announced before: what is announced may not be released yet, but never the other way round.
+                        // Stored before the release: a stored entry may not be released yet, but a released
+                        // one is always stored.
                         released.store(taken, Ordering::SeqCst);
                         ring.queue.release(at, taken);
                     }

@@ -1,18 +1,18 @@
-//! Going over JSON text from the left, strictly as RFC 8259 has it, without building anything.
+//! A strict JSON scanner (RFC 8259) that does not allocate.
 
-/// As deep as `serde_json` goes.
+/// The nesting limit of `serde_json`.
 const MAX_DEPTH: u32 = 127;
 
-/// What is wrong, and at which byte.
+/// A syntax error and its byte offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct SyntaxError {
     pub(crate) what: &'static str,
     pub(crate) at: usize,
 }
 
-type Result<T> = std::result::Result<T, Wrong>;
+type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// Goes over JSON text from the left.
+/// Scans JSON text from left to right.
 #[derive(Debug, Clone)]
 pub(crate) struct Walker<'t> {
     pub(crate) bytes: &'t [u8],
@@ -25,8 +25,8 @@ impl<'t> Walker<'t> {
     }
 
     #[inline]
-    fn wrong<T>(&self, what: &'static str) -> Result<T> {
-        Err(Wrong { what, at: self.at })
+    fn fail<T>(&self, what: &'static str) -> Result<T> {
+        Err(SyntaxError { what, at: self.at })
     }
 
     #[inline]
@@ -41,7 +41,7 @@ impl<'t> Walker<'t> {
         }
     }
 
-    /// The next byte that is no space, if it is this one.
+    /// Skips white space and consumes `byte` if it comes next. Returns whether it did.
     #[inline]
     pub(crate) fn take(&mut self, byte: u8) -> bool {
         if self.peek() != Some(byte) {
@@ -54,16 +54,16 @@ impl<'t> Walker<'t> {
         true
     }
 
-    /// A string: where its text lies, between the quotation marks, and whether it has escapes.
+    /// Scans a string. Returns the byte range between the quotation marks, and whether it contains escapes.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<(usize, usize, bool)> {
         if !self.take(b'"') {
-            return self.wrong("a string is due");
+            return self.fail("expected a string");
         }
         let begin = self.at;
         let mut is_escaped = false;
         loop {
-            match self.stop_of_string() {
+            match self.next_special() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok((begin, self.at - 1, is_escaped));
@@ -72,15 +72,15 @@ impl<'t> Walker<'t> {
                     is_escaped = true;
                     self.escape()?;
                 }
-                Some(_) => return self.wrong("a control character in a string"),
-                None => return self.wrong("a string without its end"),
+                Some(_) => return self.fail("control character in a string"),
+                None => return self.fail("unterminated string"),
             }
         }
     }
 
-    /// Goes to what ends a run of plain characters: a quotation mark, a backslash or a control character.
+    /// Skips plain characters up to a quotation mark, a backslash or a control character, and returns that.
     #[inline]
-    fn stop_of_string(&mut self) -> Option<u8> {
+    fn next_special(&mut self) -> Option<u8> {
         const EACH: u64 = u64::from_ne_bytes([1; 8]);
         const HIGH: u64 = EACH << 7;
         let zeros_in = |word: u64| word.wrapping_sub(EACH) & !word;
@@ -89,7 +89,7 @@ impl<'t> Walker<'t> {
             let controls = word.wrapping_sub(EACH * 0x20) & !word;
             let quotes = zeros_in(word ^ (EACH * u64::from(b'"')));
             let backslashes = zeros_in(word ^ (EACH * u64::from(b'\\')));
-            // The lowest mark is exact; those above it may be carries.
+            // The lowest set bit is exact; higher ones may be carries.
             let stops = (quotes | backslashes | controls) & HIGH;
             if stops != 0 {
                 self.at += (stops.trailing_zeros() / 8) as usize;
@@ -117,15 +117,15 @@ impl<'t> Walker<'t> {
                     let is_pair = self.bytes.get(self.at + 6..self.at + 8) == Some(b"\\u")
                         && (0xdc00..0xe000).contains(&self.hex(self.at + 8)?);
                     if !is_pair {
-                        return self.wrong("half a surrogate pair");
+                        return self.fail("unpaired surrogate");
                     }
                     len = 12;
                 } else if (0xdc00..0xe000).contains(&high) {
-                    return self.wrong("half a surrogate pair");
+                    return self.fail("unpaired surrogate");
                 }
                 self.at += len;
             }
-            _ => return self.wrong("an escape that JSON does not have"),
+            _ => return self.fail("invalid escape"),
         }
         Ok(())
     }
@@ -135,10 +135,10 @@ impl<'t> Walker<'t> {
         digits
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .ok_or(Wrong { what: "an escape without four hexadecimal digits", at: self.at })
+            .ok_or(SyntaxError { what: "escape without four hexadecimal digits", at: self.at })
     }
 
-    /// Any value: where its text lies.
+    /// Scans any value and returns its byte range.
     #[inline]
     pub(crate) fn value(&mut self, depth: u32) -> Result<(usize, usize)> {
         self.skip_space();
@@ -152,14 +152,14 @@ impl<'t> Walker<'t> {
             Some(b'f') => self.literal(b"false")?,
             Some(b'n') => self.literal(b"null")?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => return self.wrong("a value is due"),
+            _ => return self.fail("expected a value"),
         }
         Ok((begin, self.at))
     }
 
     pub(crate) fn literal(&mut self, literal: &[u8]) -> Result<()> {
         if !self.bytes[self.at..].starts_with(literal) {
-            return self.wrong("a value is due");
+            return self.fail("expected a value");
         }
         self.at += literal.len();
         Ok(())
@@ -190,12 +190,12 @@ impl<'t> Walker<'t> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == begin { self.wrong("a number without a digit") } else { Ok(()) }
+        if self.at == begin { self.fail("number without a digit") } else { Ok(()) }
     }
 
     fn nested(&mut self, depth: u32) -> Result<()> {
         if depth >= MAX_DEPTH {
-            return self.wrong("values within values, too deep");
+            return self.fail("values nested too deeply");
         }
         let is_object = self.peek() == Some(b'{');
         let end = if is_object { b'}' } else { b']' };
@@ -207,7 +207,7 @@ impl<'t> Walker<'t> {
             if is_object {
                 self.string()?;
                 if !self.take(b':') {
-                    return self.wrong("a colon is due");
+                    return self.fail("expected a colon");
                 }
             }
             self.value(depth + 1)?;
@@ -215,7 +215,7 @@ impl<'t> Walker<'t> {
                 return Ok(());
             }
             if !self.take(b',') {
-                return self.wrong("a comma is due");
+                return self.fail("expected a comma");
             }
         }
     }
@@ -229,11 +229,11 @@ mod tests {
         let mut walker = Walker::new(text);
         let span = walker.value(0)?;
         walker.skip_space();
-        if walker.at == text.len() { Ok(span) } else { walker.wrong("more than a value") }
+        if walker.at == text.len() { Ok(span) } else { walker.fail("unexpected text after the value") }
     }
 
     #[test]
-    fn what_is_json_is_what_serde_json_takes() {
+    fn the_scanner_accepts_what_serde_json_accepts() {
         for text in [
             "{}",
             "[]",
@@ -269,13 +269,13 @@ mod tests {
             "\"a longer text with a quotation \\\" mark\"",
             "{\"a\":{\"b\":[[],{}]}}",
         ] {
-            let theirs = serde_json::from_str::<serde_json::Value>(text);
-            assert_eq!(walk(text).is_ok(), theirs.is_ok(), "{text}: {theirs:?}");
+            let expected = serde_json::from_str::<serde_json::Value>(text);
+            assert_eq!(walk(text).is_ok(), expected.is_ok(), "{text}: {expected:?}");
         }
         for depth in 125..130 {
             let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-            let theirs = serde_json::from_str::<serde_json::Value>(&text);
-            assert_eq!(walk(&text).is_ok(), theirs.is_ok(), "{depth}: {theirs:?}");
+            let expected = serde_json::from_str::<serde_json::Value>(&text);
+            assert_eq!(walk(&text).is_ok(), expected.is_ok(), "{depth}: {expected:?}");
         }
     }
 }

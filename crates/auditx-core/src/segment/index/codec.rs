@@ -1,4 +1,4 @@
-//! The index as bytes, little-endian, as docs/FORMAT.md describes them.
+//! The binary format of an index, little-endian, described in docs/FORMAT.md.
 
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh64::xxh64;
@@ -10,16 +10,16 @@ use crate::error::{Error, Result};
 use crate::tree::Hash;
 
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
-/// Version 1 had no control record, and is not used.
+/// Version 1 had no control record and is not read.
 const VERSION: u32 = 2;
 pub(super) const HEADER_LEN: usize = 104;
 const BLOCK_LEN: usize = 44;
 const BUCKET_LEN: usize = 32;
-/// Against damage; that nobody forged an index is what its control record is for.
+/// The checksum detects damage. Forgery is detected by means of the control record.
 const CHECKSUM_LEN: usize = 8;
 
 impl SegmentIndex {
-    /// The bytes of its file.
+    /// Returns the bytes of the index file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.body();
@@ -30,17 +30,18 @@ impl SegmentIndex {
         bytes
     }
 
-    /// SHA-256 of all that it says, which its control record names.
+    /// Returns the SHA-256 of its contents, which the control record contains.
     pub(crate) fn digest(&self) -> Hash {
         Sha256::digest(self.body()).into()
     }
 
-    /// What it says of the segment.
+    /// Returns the bytes that describe the segment.
     fn body(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_LEN + self.blocks.len() * BLOCK_LEN + CHECKSUM_LEN);
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
-        // Blocks of less than 64 KiB are only ever the last: so many would be a segment of a petabyte.
+        // Only the last block can have less than 64 KiB, so `u32::MAX` blocks would be a segment of a
+        // petabyte.
         bytes.extend(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX).to_le_bytes());
         let Extent { first_seq, lines, text_len, text_hash, last_leaf } = self.extent;
         for number in [first_seq, lines, text_len, text_hash] {
@@ -65,41 +66,40 @@ impl SegmentIndex {
         bytes
     }
 
-    /// Reads what [`SegmentIndex::encode`] gives; nothing else is one.
+    /// Parses exactly what [`SegmentIndex::encode`] returns.
     ///
     /// # Errors
-    /// `is_corrupt` where a byte is another one, or the numbers contradict each other.
+    /// `is_corrupt` if a byte was changed, or the numbers contradict each other.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let damaged =
-            |what: &str| Error::corrupt(format!("the index of a segment is not to be used: {what}"));
+        let damaged = |what: &str| Error::corrupt(format!("the index of a segment is damaged: {what}"));
         let (body, checksum) =
             bytes.split_last_chunk::<CHECKSUM_LEN>().ok_or_else(|| damaged("it is too short"))?;
-        let fields = body.strip_prefix(&MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
+        let fields = body.strip_prefix(&MAGIC).ok_or_else(|| damaged("it is not an index file"))?;
         let mut fields = Fields(fields);
         let version = fields.u32().unwrap_or(0);
         if version != VERSION {
             return Err(damaged(&format!("it has version {version}, and this is version {VERSION}")));
         }
         let mut index = read(&mut fields).ok_or_else(|| damaged("its numbers contradict each other"))?;
-        let named = Sha256::digest(&body[..body.len() - fields.0.len()]).into();
-        index.record = fields.record().ok_or_else(|| damaged("its control record has another length"))?;
+        let digest = Sha256::digest(&body[..body.len() - fields.0.len()]).into();
+        index.record = fields.record().ok_or_else(|| damaged("the length of its control record is wrong"))?;
         if !index.is_consistent() {
             return Err(damaged("its numbers contradict each other"));
         }
         if index.record.is_empty() {
             if xxh64(body, 0) != u64::from_le_bytes(*checksum) {
-                return Err(damaged("its bytes are not those that were written"));
+                return Err(damaged("its checksum does not match"));
             }
-        } else if indexed(&index.record) != Some((index.extent.first_seq, named)) {
-            // Its SHA-256 says more than the checksum.
+        } else if indexed(&index.record) != Some((index.extent.first_seq, digest)) {
+            // The SHA-256 includes what the checksum protects.
             return Err(damaged("its control record names another index"));
         }
         Ok(index)
     }
 
-    /// The blocks are the whole text, one after the other, and together what is said of the whole.
+    /// Returns whether the blocks cover the text without gaps and match the totals in the header.
     fn is_consistent(&self) -> bool {
-        let (mut offset, mut lines, mut times) = (0_u64, 0_u64, TimeRange::NOTHING);
+        let (mut offset, mut lines, mut times) = (0_u64, 0_u64, TimeRange::EMPTY);
         for block in &self.blocks {
             if block.offset != offset
                 || block.lines == 0
@@ -120,7 +120,7 @@ impl SegmentIndex {
     }
 }
 
-/// The extent in a header of this version.
+/// Parses the extent in a header of this version.
 pub(super) fn extent_in(header: &[u8]) -> Option<Extent> {
     let mut fields = Fields(header.strip_prefix(&MAGIC)?);
     if fields.u32()? != VERSION {
@@ -129,7 +129,7 @@ pub(super) fn extent_in(header: &[u8]) -> Option<Extent> {
     read_header(&mut fields).map(|(_, extent, _)| extent)
 }
 
-/// The number of blocks, the extent and the times of the whole segment.
+/// Parses the number of blocks, and the extent and the times of the whole segment.
 fn read_header(fields: &mut Fields<'_>) -> Option<(u32, Extent, TimeRange)> {
     let count = fields.u32()?;
     let (first_seq, lines) = (fields.u64()?, fields.u64()?);
@@ -168,7 +168,7 @@ fn bucket(bytes: &[u8]) -> [u32; BUCKET_LEN / 4] {
     words
 }
 
-/// What is left to read.
+/// The bytes that remain to be parsed.
 struct Fields<'b>(&'b [u8]);
 
 impl Fields<'_> {
@@ -192,7 +192,7 @@ impl Fields<'_> {
         self.take().map(u64::from_le_bytes)
     }
 
-    /// All that is left: a length and as many bytes.
+    /// Parses the rest: a length and that number of bytes.
     fn record(&mut self) -> Option<Vec<u8>> {
         let len = usize::try_from(self.u32()?).ok()?;
         (self.0.len() == len).then(|| self.0.to_vec())

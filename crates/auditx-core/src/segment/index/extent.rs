@@ -1,4 +1,4 @@
-//! The first numbers of an index: how long the segment is, known without reading either.
+//! The header of an index: the extent of its segment, readable without the rest of either file.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::last_line;
 use crate::tree::Hash;
 
-/// What an index says of its segment as a whole. Nothing of it is checked.
+/// What an index states about its segment as a whole, unverified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) first_seq: u64,
@@ -22,7 +22,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// `None` if there is no index of this version under the segment's name. Costs one small read.
+    /// Reads the header of the segment's index. `None` if there is no index of this version. Costs one small
+    /// read.
     pub(crate) fn read(directory: &Dir, segment: &SealedSegment) -> Option<Self> {
         let file = directory.open_foreign(name_of(segment.first_seq), Access::READ).ok()?;
         let mut header = [0; HEADER_LEN];
@@ -32,7 +33,7 @@ impl Extent {
         })
     }
 
-    /// Whether a segment has the beginning, the length and the end that are said here.
+    /// Returns whether a segment has the stated beginning, length and end.
     pub(crate) fn is_of(&self, file: &File, compressed: bool) -> io::Result<bool> {
         if compressed { self.is_of_compressed(file) } else { self.is_of_plain(file) }
     }

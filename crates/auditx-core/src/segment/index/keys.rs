@@ -1,7 +1,8 @@
-//! Which values may stand in a block: what identifies an entry, in a split block Bloom filter as Apache Parquet defines it
-//! (<https://github.com/apache/parquet-format/blob/master/BloomFilter.md>).
+//! The values that may occur in a block: the identifying values of its entries, in a split block Bloom filter
+//! as defined by Apache Parquet
 //!
-//! A filter may say yes of a value that is not there, once in some two hundred times, and never no of one that is.
+//! For a value that does not occur, a filter answers "maybe" about once in two hundred times. It never
+//! answers "no" for a value that occurs.
 
 use std::borrow::Cow;
 
@@ -9,8 +10,8 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::row::{Field, Row};
 
-/// The fields whose values are noted: what people look entries up by.
-const NOTED: [Field; 12] = [
+/// The indexed fields, those by which entries are looked up.
+const INDEXED: [Field; 12] = [
     Field::Id,
     Field::Level,
     Field::Module,
@@ -25,7 +26,7 @@ const NOTED: [Field; 12] = [
     Field::Ip,
 ];
 
-/// Bits for each value.
+/// The number of bits per value.
 const BITS_PER_KEY: usize = 12;
 
 const WORDS: usize = 8;
@@ -34,23 +35,24 @@ const BUCKET_BITS: usize = 32 * WORDS;
 const SALTS: [u32; WORDS] =
     [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
-/// The values of one block.
+/// The filter of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFilter(pub(super) Vec<[u32; WORDS]>);
 
-/// A value of a field that is noted, to be asked many blocks for.
+/// A value of an indexed field, hashed once to query many blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexKey(pub(super) u64);
 
 impl IndexKey {
-    /// Of a value as text without escapes; none of a field whose values are not noted.
+    /// Creates the key of a value, given as text without escapes. `None` if the field is not indexed.
     #[must_use]
     pub fn of(field: Field, value: &str) -> Option<Self> {
-        NOTED.contains(&field).then(|| Self(key(field, value, &mut Vec::new())))
+        INDEXED.contains(&field).then(|| Self(key(field, value, &mut Vec::new())))
     }
 }
 
-/// XXH64, without a seed, of the field's name, a zero byte and the value; the words of vocabularies in lower case.
+/// Returns XXH64, with seed 0, of the field's name, a zero byte and the value. Level, module and action are
+/// lower-cased.
 fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
     let value = match field {
         Field::Level | Field::Module | Field::Action => Cow::Owned(value.to_ascii_lowercase()),
@@ -63,22 +65,22 @@ fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
     xxh64(bytes, 0)
 }
 
-/// Notes the keys of an entry.
-pub(super) fn note(row: &Row<'_>, keys: &mut Vec<u64>, bytes: &mut Vec<u8>) {
-    for field in NOTED.into_iter().filter(|field| row.has(*field)) {
+/// Appends the keys of an entry.
+pub(super) fn append(row: &Row<'_>, keys: &mut Vec<u64>, bytes: &mut Vec<u8>) {
+    for field in INDEXED.into_iter().filter(|field| row.has(*field)) {
         keys.push(key(field, &row.text(field), bytes));
     }
 }
 
 impl KeyFilter {
-    /// Of these keys; they are put in order.
+    /// Creates the filter of these keys, which it sorts.
     pub(super) fn of(keys: &mut Vec<u64>) -> Self {
         keys.sort_unstable();
         keys.dedup();
         let buckets = (keys.len() * BITS_PER_KEY).div_ceil(BUCKET_BITS).max(1);
         let mut filter = Self(vec![[0; WORDS]; buckets]);
         for key in keys {
-            let (bucket, mask) = filter.place(*key);
+            let (bucket, mask) = filter.locate(*key);
             for (word, bit) in filter.0[bucket].iter_mut().zip(mask) {
                 *word |= bit;
             }
@@ -86,14 +88,15 @@ impl KeyFilter {
         filter
     }
 
-    /// Whether this key may be among them.
+    /// Returns whether this key may be in the filter.
     pub(super) fn may_hold(&self, key: u64) -> bool {
-        let (bucket, mask) = self.place(key);
+        let (bucket, mask) = self.locate(key);
         self.0.get(bucket).is_none_or(|words| words.iter().zip(mask).all(|(word, bit)| word & bit != 0))
     }
 
-    /// The bucket, by the upper half of the key, and a bit of each of its words, by the lower.
-    fn place(&self, key: u64) -> (usize, [u32; WORDS]) {
+    /// Returns the bucket, from the upper half of the key, and one bit for each of its words, from the lower
+    /// half.
+    fn locate(&self, key: u64) -> (usize, [u32; WORDS]) {
         let [upper, lower] = [key >> 32, key & u64::from(u32::MAX)];
         let bucket = (upper * self.0.len() as u64) >> 32;
         let lower = u32::try_from(lower).unwrap_or(0);
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_noted_may_be_there_and_little_else() {
+    fn a_filter_has_no_false_negatives_and_few_false_positives() {
         let mut bytes = Vec::new();
         let mut keys: Vec<u64> =
             (0..2_000).map(|number| key(Field::EntityId, &format!("inv-{number}"), &mut bytes)).collect();
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_of_its_field_and_vocabularies_have_no_case() {
+    fn keys_depend_on_the_field_and_ignore_case_of_levels() {
         let mut bytes = Vec::new();
         let mut key = |field, value| key(field, value, &mut bytes);
         assert_ne!(key(Field::User, "x"), key(Field::EntityId, "x"));

@@ -1,4 +1,4 @@
-//! An index made of a segment's text, read once from its beginning to its end.
+//! Builds an index by reading the text of a segment once.
 
 use std::io::{self, BufRead, Read};
 
@@ -13,25 +13,26 @@ use crate::row::Row;
 use crate::tiles::Tiles;
 use crate::tree::Hash;
 
-/// A block ends with the first line that reaches this length: small beside what a disk reads in a millisecond, and some hundred
-/// lines.
+/// A block ends with the first line that reaches this length. It is small compared with what a disk reads in
+/// a millisecond, and has some hundred lines.
 const BLOCK_BYTES: u64 = 256 * 1024;
 
 impl SegmentIndex {
-    /// Reads the plain text of a segment to its end. Memory stays flat: one block of about 256 KiB. Costs one XXH64 of the
-    /// text and one walk over each line.
+    /// Builds the index from the uncompressed text of a segment. Uses constant memory, one block of about 256
+    /// KiB. Costs one XXH64 of the text and one pass over each line.
     ///
     /// # Errors
-    /// `is_corrupt` if the text is not that of a segment: empty, a line without its number, out of its place, or longer than
-    /// any line can be. `is_storage` if it cannot be read.
+    /// `is_corrupt` if the text is not that of a segment: it is empty, or a line has no sequence number, has
+    /// an unexpected one or is too long. `is_storage` if it cannot be read.
     pub fn of(text: impl BufRead) -> Result<Self> {
         Self::of_lines(text, &mut |_, _| Ok(()))
     }
 
-    /// The same of a segment whose lines are in the tree with these leaf hashes. Costs one SHA-256 of each line as well.
+    /// Like [`SegmentIndex::of`], and compares the lines with the leaf hashes in the tile cache. Costs one
+    /// SHA-256 per line in addition.
     ///
     /// # Errors
-    /// `is_corrupt` also if a line is not the one in the tree.
+    /// `is_corrupt` also if a line does not match its leaf hash.
     pub(crate) fn of_signed(text: impl BufRead, tiles: &Tiles) -> Result<Self> {
         let (mut leaves, mut known) = (Vec::new(), Vec::new());
         Self::of_lines(text, &mut |first_seq, lines| {
@@ -44,8 +45,8 @@ impl SegmentIndex {
             known.resize(leaves.len(), Hash::default());
             let count = tiles.leaves(first_seq, &mut known);
             match leaves.iter().zip(&known[..count]).position(|(leaf, known)| leaf != known) {
-                Some(place) => {
-                    let seq = first_seq + place as u64;
+                Some(index) => {
+                    let seq = first_seq + index as u64;
                     Err(Error::corrupt(format!("line {seq} is not the line that was recorded")).with_seq(seq))
                 }
                 None => Ok(()),
@@ -71,12 +72,12 @@ impl SegmentIndex {
     }
 }
 
-/// The next whole lines; what follows the last newline of all is a line too.
+/// Reads the next whole lines. Text after the last newline counts as a line.
 fn read_block(text: &mut impl BufRead, block: &mut Vec<u8>) -> io::Result<()> {
     block.clear();
     text.by_ref().take(BLOCK_BYTES).read_to_end(block)?;
     if block.last().is_some_and(|byte| *byte != b'\n') {
-        // A damaged or forged segment may hold gigabytes without a newline.
+        // A damaged or forged segment may contain gigabytes without a newline.
         text.by_ref().take(MAX_LINE as u64).read_until(b'\n', block)?;
     }
     Ok(())
@@ -84,12 +85,12 @@ fn read_block(text: &mut impl BufRead, block: &mut Vec<u8>) -> io::Result<()> {
 
 struct Scan {
     hasher: Xxh64,
-    /// The number of the first line, once there is one.
+    /// The sequence number of the first line, once it is known.
     first_seq: Option<u64>,
     lines: u64,
     text_len: u64,
     last_line: Vec<u8>,
-    /// Of the block at hand.
+    /// The keys of the current block.
     keys: Vec<u64>,
     scratch: Vec<u8>,
     blocks: Vec<IndexBlock>,
@@ -112,7 +113,7 @@ impl Scan {
     fn take(&mut self, block: &[u8]) -> Result<()> {
         self.hasher.update(block);
         let whole = block.strip_suffix(b"\n").unwrap_or(block);
-        let (mut lines, mut unreadable, mut times, mut begin) = (0, 0, TimeRange::NOTHING, 0);
+        let (mut lines, mut unreadable, mut times, mut begin) = (0, 0, TimeRange::EMPTY, 0);
         self.keys.clear();
         for end in memchr::memchr_iter(b'\n', whole).chain([whole.len()]) {
             let line = &whole[begin..end];
@@ -120,7 +121,7 @@ impl Scan {
             match Row::read(line) {
                 Ok(row) => {
                     times.include(TimeRange::of(&row));
-                    keys::note(&row, &mut self.keys, &mut self.scratch);
+                    keys::append(&row, &mut self.keys, &mut self.scratch);
                 }
                 Err(_) => {
                     times.include(TimeRange::UNBOUNDED);
@@ -148,15 +149,15 @@ impl Scan {
         Ok(())
     }
 
-    /// Each line stands in its place, so that a reader may count them.
+    /// Checks that sequence numbers are consecutive, so that readers may count lines.
     fn check(&mut self, line: &[u8]) -> Result<()> {
         let seq = parse_seq(line).filter(|_| line.len() < MAX_LINE);
         let first_seq = self.first_seq.or(seq).unwrap_or(0);
         let expected = first_seq.checked_add(self.lines);
         if seq.is_none() || seq != expected {
-            let place = expected.unwrap_or(u64::MAX);
-            let what = format!("what stands in the place of line {place} of a segment is not that line");
-            return Err(Error::corrupt(what).with_seq(place));
+            let expected = expected.unwrap_or(u64::MAX);
+            let what = format!("found something else where line {expected} of a segment was expected");
+            return Err(Error::corrupt(what).with_seq(expected));
         }
         self.first_seq = Some(first_seq);
         Ok(())
@@ -164,9 +165,9 @@ impl Scan {
 
     fn finish(self) -> Result<SegmentIndex> {
         let (Some(first_seq), Some(last)) = (self.first_seq, leaf_of(&self.last_line)) else {
-            return Err(Error::corrupt("a segment without a line"));
+            return Err(Error::corrupt("the segment has no lines"));
         };
-        let mut times = TimeRange::NOTHING;
+        let mut times = TimeRange::EMPTY;
         self.blocks.iter().for_each(|block| times.include(block.times));
         Ok(SegmentIndex {
             extent: Extent {

@@ -1,4 +1,4 @@
-//! Indexes of texts that are well, hostile and changed since.
+//! Indexes of well-formed, hostile and altered segments.
 
 use std::fs;
 use std::io::BufReader;
@@ -11,7 +11,7 @@ use crate::tree::leaf_hash;
 
 const NOW: i64 = 1_795_533_894_123_456;
 
-/// What a line says, read by another parser.
+/// Returns the time of a line, read by another parser.
 fn time_of(line: &[u8]) -> Option<i64> {
     let value: serde_json::Value = serde_json::from_slice(line).ok()?;
     Moment::parse(value["timestamp"].as_str()?).map(Moment::micros)
@@ -22,7 +22,8 @@ fn line(seq: u64, micros: i64, pad: usize) -> String {
     let time = crate::clock::Timestamp::from_micros(micros);
     let pad = "x".repeat(pad);
     format!(
-        "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-000000000000\",\"timestamp\":\"{time}\",\"level\":\"INFO\",\"description\":\"{pad}\"}}\n"
+        "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-000000000000\",\"timestamp\":\"{time}\",\
+         \"level\":\"INFO\",\"description\":\"{pad}\"}}\n"
     )
 }
 
@@ -30,17 +31,17 @@ fn index_of(text: &str) -> SegmentIndex {
     SegmentIndex::of(text.as_bytes()).unwrap()
 }
 
-/// Every line is in exactly one block, and that block may hold it at its time.
+/// Asserts that every line is in exactly one block, whose time range includes it.
 fn assert_hides_nothing(index: &SegmentIndex, text: &str) {
     let (mut end, mut lines) = (0, 0);
     for block in index.blocks() {
         assert_eq!(block.offset, end);
         end += u64::from(block.len);
         let begin = usize::try_from(block.offset).unwrap();
-        let stretch = &text.as_bytes()[begin..begin + block.len as usize];
-        assert_eq!(block.crc, crc32fast::hash(stretch));
-        let stretch = stretch.strip_suffix(b"\n").unwrap_or(stretch);
-        for line in stretch.split(|byte| *byte == b'\n') {
+        let bytes = &text.as_bytes()[begin..begin + block.len as usize];
+        assert_eq!(block.crc, crc32fast::hash(bytes));
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        for line in bytes.split(|byte| *byte == b'\n') {
             lines += 1;
             for times in [block.times, index.times()] {
                 match time_of(line) {
@@ -58,7 +59,7 @@ fn assert_hides_nothing(index: &SegmentIndex, text: &str) {
 }
 
 #[test]
-fn blocks_are_whole_lines_and_know_the_times_of_theirs() {
+fn blocks_have_whole_lines_and_exact_time_ranges() {
     let lines: Vec<String> =
         (0..3_000).map(|seq| line(40 + seq, NOW + i64::try_from(seq).unwrap(), 400)).collect();
     let text = lines.concat();
@@ -69,7 +70,7 @@ fn blocks_are_whole_lines_and_know_the_times_of_theirs() {
     assert_eq!(*index.last_leaf(), leaf_hash(lines[2_999].trim_end().as_bytes()));
     assert_hides_nothing(&index, &text);
     for pair in index.blocks().windows(2) {
-        assert_eq!(pair[1].times.min, pair[0].times.max + 1, "nothing is wider than it must be");
+        assert_eq!(pair[1].times.min, pair[0].times.max + 1, "time ranges are minimal");
         assert!(
             u64::from(pair[0].len) >= 256 * 1024 && u64::from(pair[0].len) < 256 * 1024 + MAX_LINE as u64
         );
@@ -77,11 +78,11 @@ fn blocks_are_whole_lines_and_know_the_times_of_theirs() {
     assert!(!index.blocks()[0].times.may_hold(Some(NOW + 2_999), None));
     assert!(!index.blocks()[1].times.may_hold(None, Some(NOW)));
     let slowly = SegmentIndex::of(BufReader::with_capacity(7, text.as_bytes())).unwrap();
-    assert_eq!(slowly, index, "however it is read");
+    assert_eq!(slowly, index, "independent of the size of reads");
 }
 
 #[test]
-fn clocks_that_step_and_lines_without_a_time_hide_nothing() {
+fn clock_steps_and_missing_times_hide_no_lines() {
     let mut lines: Vec<String> = (0..4_000_u64)
         .map(|seq| line(seq, NOW - i64::try_from(seq * seq % 7_919).unwrap() * 1_000_000, 300))
         .collect();
@@ -104,11 +105,11 @@ fn clocks_that_step_and_lines_without_a_time_hide_nothing() {
     }
     let last = erased_line(4_000, &hash);
     let index = index_of(&(lines.concat() + &last));
-    assert_eq!((*index.last_leaf(), index.lines()), (hash, 4_001), "a last line without a newline is one");
+    assert_eq!((*index.last_leaf(), index.lines()), (hash, 4_001), "a last line without a newline counts");
 }
 
 #[test]
-fn what_is_no_segment_has_no_index() {
+fn text_that_is_not_a_segment_has_no_index() {
     for text in [
         String::new(),
         "\n".to_owned(),
@@ -125,7 +126,7 @@ fn what_is_no_segment_has_no_index() {
 }
 
 #[test]
-fn an_index_reads_back_and_any_changed_bit_of_it_does_not() {
+fn an_index_with_any_flipped_bit_is_rejected() {
     let index = index_of(&(0..2_000).map(|seq| line(seq, NOW, 300)).collect::<String>());
     let bytes = index.encode();
     assert_eq!(SegmentIndex::decode(&bytes).unwrap(), index);
@@ -140,7 +141,7 @@ fn an_index_reads_back_and_any_changed_bit_of_it_does_not() {
 }
 
 #[test]
-fn numbers_that_contradict_each_other_are_refused_though_the_digest_is_right() {
+fn contradicting_numbers_are_rejected_despite_a_valid_checksum() {
     let index = index_of(&(0..2_000).map(|seq| line(seq, NOW, 300)).collect::<String>());
     let changes: [fn(&mut SegmentIndex); 10] = [
         |index| index.extent.lines += 1,
@@ -154,7 +155,7 @@ fn numbers_that_contradict_each_other_are_refused_though_the_digest_is_right() {
         |index| index.blocks[1].times.min = i64::MIN,
         |index| {
             index.blocks.clear();
-            (index.extent.lines, index.extent.text_len, index.times) = (0, 0, TimeRange::NOTHING);
+            (index.extent.lines, index.extent.text_len, index.times) = (0, 0, TimeRange::EMPTY);
         },
     ];
     for (number, change) in changes.iter().enumerate() {
@@ -165,28 +166,28 @@ fn numbers_that_contradict_each_other_are_refused_though_the_digest_is_right() {
 }
 
 #[test]
-fn an_index_knows_its_segment_by_three_small_looks() {
+fn an_index_detects_a_changed_segment() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plain");
     let lines: Vec<String> = (7..60).map(|seq| line(seq, NOW, 3_000)).collect();
     let index = index_of(&lines.concat());
-    let looks = |text: &str| {
+    let is_unchanged = |text: &str| {
         fs::write(&path, text).unwrap();
         index.is_of(&File::open(&path).unwrap(), false).unwrap()
     };
-    assert!(looks(&lines.concat()));
-    assert!(!looks(&(lines.concat() + "\n")));
-    assert!(!looks(""));
-    assert!(!looks(&lines.concat().replace("\"seq\":7,", "\"seq\":8,")));
+    assert!(is_unchanged(&lines.concat()));
+    assert!(!is_unchanged(&(lines.concat() + "\n")));
+    assert!(!is_unchanged(""));
+    assert!(!is_unchanged(&lines.concat().replace("\"seq\":7,", "\"seq\":8,")));
     let mut changed = lines.clone();
     changed[52] = changed[52].replace("xx\"", "xy\"");
-    assert!(!looks(&changed.concat()));
-    assert!(!looks(&"\n".repeat(lines.concat().len())));
-    assert!(!looks(&"x".repeat(lines.concat().len())));
+    assert!(!is_unchanged(&changed.concat()));
+    assert!(!is_unchanged(&"\n".repeat(lines.concat().len())));
+    assert!(!is_unchanged(&"x".repeat(lines.concat().len())));
     // An erased line is shorter than any entry.
     let mut erased = lines.clone();
     erased[20] = erased_line(27, &leaf_hash(lines[20].trim_end().as_bytes())) + "\n";
-    assert!(!looks(&erased.concat()));
+    assert!(!is_unchanged(&erased.concat()));
 
     let short = index_of("{\"seq\":0,\"x\":1}");
     fs::write(&path, "{\"seq\":0,\"x\":1}").unwrap();
@@ -194,7 +195,7 @@ fn an_index_knows_its_segment_by_three_small_looks() {
 }
 
 #[test]
-fn only_its_own_file_is_read_as_the_index_of_a_segment() {
+fn only_the_index_of_the_same_segment_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let trail = directory.path();
     Dir::from(trail).create_directory(".auditx").unwrap();

@@ -1,9 +1,10 @@
-//! Known answers, and every way through the lanes against `sha2`.
+//! Known answers, and the two-lane hashing compared with `sha2`.
 
 use super::*;
 use crate::tree::{leaf_hash, node_hash, to_hex};
 
-/// SHA-256 test vectors that NIST publishes beside the standard's own: bytes of zero, of which the first is the prefix here.
+/// SHA-256 test vectors that NIST publishes with the standard: zero bytes, of which the first serves as the
+/// prefix here.
 const ZEROS: [(usize, &str); 6] = [
     (55, "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7"),
     (56, "d4817aa5497628e7c77e6b606107042bbba3130888c5f47a375e6179be789fbb"),
@@ -13,12 +14,12 @@ const ZEROS: [(usize, &str); 6] = [
     (1_000_000, "d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025"),
 ];
 
-/// Both the way that the processor has and the one for those that have none.
-const WAYS: [fn(Messages<'_, '_>, &mut Vec<Hash>); 2] = [hash, hash_singly];
+/// The implementation for this processor, and the portable one.
+const IMPLEMENTATIONS: [fn(Messages<'_, '_>, &mut Vec<Hash>); 2] = [hash, hash_singly];
 
-/// Each way's hashes, after one that was there before.
+/// Returns the hashes of each implementation, appended to a vector that is not empty.
 fn leaves(lines: &[&[u8]]) -> [Vec<Hash>; 2] {
-    WAYS.map(|way| appended(|hashes| way(Messages::Leaves(&mut lines.iter().copied()), hashes)))
+    IMPLEMENTATIONS.map(|hash| appended(|hashes| hash(Messages::Leaves(&mut lines.iter().copied()), hashes)))
 }
 
 fn appended(append: impl FnOnce(&mut Vec<Hash>)) -> Vec<Hash> {
@@ -28,13 +29,13 @@ fn appended(append: impl FnOnce(&mut Vec<Hash>)) -> Vec<Hash> {
     hashes
 }
 
-/// Bytes none of which looks like the ones around it.
+/// Returns pseudo-random bytes.
 fn text(len: usize) -> Vec<u8> {
     let mut numbers = numbers();
     (0..len).map(|_| numbers().to_le_bytes()[7]).collect()
 }
 
-/// The same numbers at each run (Knuth's MMIX generator).
+/// Returns the same numbers in each run (Knuth's MMIX generator).
 fn numbers() -> impl FnMut() -> u64 {
     let mut state = 1_u64;
     move || {
@@ -44,7 +45,7 @@ fn numbers() -> impl FnMut() -> u64 {
 }
 
 #[test]
-fn published_messages_have_the_published_hashes() {
+fn nist_vectors_have_the_published_hashes() {
     let zeros = vec![0; 1_000_000];
     let lines = ZEROS.map(|(len, _)| &zeros[..len - 1]);
     let expected = ZEROS.map(|(_, hash)| hash.to_owned());
@@ -54,9 +55,9 @@ fn published_messages_have_the_published_hashes() {
 }
 
 #[test]
-fn lines_of_every_length_beside_shorter_and_longer_ones_have_their_hashes() {
+fn two_lines_of_any_lengths_are_hashed_correctly() {
     let text = text(600);
-    // On both sides of where a message needs another block, or its first one is full.
+    // Lengths around block boundaries.
     for other in [0, 1, 54, 55, 62, 63, 64, 118, 119, 126, 127, 128, 182, 183, 299] {
         let other = &text[300..300 + other];
         for len in 0..300 {
@@ -72,7 +73,7 @@ fn lines_of_every_length_beside_shorter_and_longer_ones_have_their_hashes() {
 }
 
 #[test]
-fn many_lines_of_any_length_have_their_hashes_in_order() {
+fn many_lines_are_hashed_in_order() {
     let (text, mut numbers) = (text(70_000), numbers());
     let mut below = |end: usize| usize::try_from(numbers() >> 40).unwrap() % end;
     for most in [10, 300, 2_000, 70_000] {
@@ -91,28 +92,28 @@ fn many_lines_of_any_length_have_their_hashes_in_order() {
 }
 
 #[test]
-fn any_number_of_nodes_have_their_hashes_in_order() {
+fn any_number_of_nodes_is_hashed_in_order() {
     let text = text(64 * 40);
     let hashes = text.as_chunks::<32>().0;
     for count in 0..=40 {
         let pairs = &hashes.as_chunks::<2>().0[..count];
         let expected: Vec<Hash> = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
-        for way in WAYS {
-            assert_eq!(appended(|hashes| way(Messages::Nodes(pairs), hashes)), expected, "{count} nodes");
+        for hash in IMPLEMENTATIONS {
+            assert_eq!(appended(|hashes| hash(Messages::Nodes(pairs), hashes)), expected, "{count} nodes");
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn a_processor_with_the_instructions_uses_them() {
-    let is_able = ["sha_ni", "ssse3", "sse4_1"].map(|flag| {
+fn sha_instructions_are_used_if_available() {
+    let is_supported = ["sha_ni", "ssse3", "sse4_1"].map(|flag| {
         let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         flags.split_whitespace().any(|known| known == flag)
     });
     let mut hashes = Vec::new();
     let outcome = hash_in_pairs(Messages::Nodes(&[[[0; 32]; 2]]), &mut hashes);
-    if is_able == [true; 3] {
+    if is_supported == [true; 3] {
         assert_eq!((outcome.is_ok(), hashes.len()), (true, 1));
     }
 }

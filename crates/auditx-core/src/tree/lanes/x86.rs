@@ -1,8 +1,9 @@
-//! The two lanes with the SHA extensions of x86-64.
+//! Two-lane SHA-256 with the SHA extensions of x86-64.
 //!
-//! `sha256rnds2` does two rounds. It keeps the eight variables of the compression function in two registers, A, B, E and F
-//! in one and C, D, G and H in the other, from the highest word down; `sha256msg1` and `sha256msg2` do most of the message
-//! schedule, four words at a time (Gulley and others, *Intel SHA Extensions*, 2013).
+//! `sha256rnds2` does two rounds. It keeps the eight variables of the compression function in two registers:
+//! A, B, E and F in one, C, D, G and H in the other, from the highest word down. `sha256msg1` and
+//! `sha256msg2` do most of the message schedule, four words at a time (Gulley and others, *Intel SHA
+//! Extensions*, 2013).
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_cvtsi32_si128, _mm_extract_epi64, _mm_or_si128,
@@ -17,23 +18,23 @@ const BLOCK: usize = 64;
 
 type Block = [u8; BLOCK];
 
-/// What of a message stands in its first block, after the prefix.
+/// The number of message bytes in the first block, after the prefix.
 const FIRST: usize = BLOCK - 1;
 
-/// Where the length in bits stands in the last block.
+/// The offset of the length in bits in the last block.
 const LENGTH: usize = BLOCK - 8;
 
-/// What follows the message.
+/// The byte that follows the message (padding).
 const END: u8 = 0x80;
 
-/// The length of a node's message: the prefix and two hashes.
+/// The length of the message of a node in bits: the prefix and two hashes.
 const NODE_BITS: i32 = 8 * (1 + 32 + 32);
 
 /// FIPS 180-4, section 5.3.3: A to H.
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// FIPS 180-4, section 4.2.2, those of four rounds together.
+/// FIPS 180-4, section 4.2.2, grouped by four rounds.
 const CONSTANTS: [[[u32; 4]; 4]; 4] = [
     [
         [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
@@ -81,12 +82,12 @@ fn leaves<'l>(lines: &mut dyn Iterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>)
     let mut state = State::initial();
     if let Some(second) = next(hashes) {
         let (mut lanes, mut states) = ([last, second], [state, state]);
-        let left = 'lanes: loop {
+        let unfinished = 'lanes: loop {
             let words = [lanes[0].words(), lanes[1].words()];
             states = compress(states, words);
             for which in 0..2 {
                 if lanes[which].is_done() {
-                    hashes[lanes[which].place] = states[which].hash();
+                    hashes[lanes[which].output] = states[which].hash();
                     states[which] = State::initial();
                     match next(hashes) {
                         Some(lane) => lanes[which] = lane,
@@ -95,14 +96,14 @@ fn leaves<'l>(lines: &mut dyn Iterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>)
                 }
             }
         };
-        let ([first, second], [of_first, of_second]) = (lanes, states);
-        (last, state) = if left == 0 { (first, of_first) } else { (second, of_second) };
+        let ([first, second], [first_state, second_state]) = (lanes, states);
+        (last, state) = if unfinished == 0 { (first, first_state) } else { (second, second_state) };
     }
     while !last.is_done() {
         let words = [last.words()];
         [state] = compress([state], words);
     }
-    hashes[last.place] = state.hash();
+    hashes[last.output] = state.hash();
 }
 
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
@@ -136,22 +137,22 @@ fn nodes_together<const N: usize>(pairs: &[[Hash; 2]; N]) -> [Hash; N] {
     hashes
 }
 
-/// A leaf's message, while it is hashed.
+/// The message of a leaf while it is being hashed.
 struct Lane<'l> {
-    /// The line, until its first block was taken.
+    /// The line, until its first block has been read.
     first: Option<&'l [u8]>,
-    /// Whole blocks of it.
+    /// The whole blocks that remain.
     blocks: &'l [Block],
-    /// The blocks with the end of it.
+    /// The last one or two blocks, with the padding.
     end: [Block; 2],
-    /// Which of those come next.
-    left: std::ops::Range<usize>,
-    /// Of its hash.
-    place: usize,
+    /// The blocks of `end` that remain.
+    remaining: std::ops::Range<usize>,
+    /// The index of its hash in the output.
+    output: usize,
 }
 
 impl<'l> Lane<'l> {
-    fn new(line: &'l [u8], place: usize) -> Self {
+    fn new(line: &'l [u8], output: usize) -> Self {
         let mut end = [[0; BLOCK]; 2];
         let bytes = end.as_flattened_mut();
         let (first, blocks, used) = match line.split_at_checked(FIRST) {
@@ -170,14 +171,14 @@ impl<'l> Lane<'l> {
         let count = if used < LENGTH { 1 } else { 2 };
         let bits = 8 * (1 + line.len() as u64);
         end[count - 1][LENGTH..].copy_from_slice(&bits.to_be_bytes());
-        Self { first, blocks, end, left: 0..count, place }
+        Self { first, blocks, end, remaining: 0..count, output }
     }
 
     fn is_done(&self) -> bool {
-        self.left.is_empty()
+        self.remaining.is_empty()
     }
 
-    /// The next block.
+    /// Returns the words of the next block.
     #[inline]
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     fn words(&mut self) -> [__m128i; 4] {
@@ -189,14 +190,14 @@ impl<'l> Lane<'l> {
                 self.blocks = rest;
                 block
             }
-            None => self.left.next().map_or(&self.end[0], |place| &self.end[place]),
+            None => self.remaining.next().map_or(&self.end[0], |block| &self.end[block]),
         };
-        let [a, b, c, d] = block.as_chunks::<16>().0 else { unreachable!("a block is four times sixteen") };
+        let [a, b, c, d] = block.as_chunks::<16>().0 else { unreachable!("a block has 64 bytes") };
         [big_endian(load(a)), big_endian(load(b)), big_endian(load(c)), big_endian(load(d))]
     }
 }
 
-/// The first block of a message that fills it: the prefix, and what follows.
+/// Returns the words of a full first block: the prefix, then the first bytes of `rest`.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn first_words(prefix: u8, rest: &[u8]) -> [__m128i; 4] {
@@ -210,14 +211,14 @@ fn first_words(prefix: u8, rest: &[u8]) -> [__m128i; 4] {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-#[expect(clippy::cast_possible_truncation, reason = "each half of it is meant")]
+#[expect(clippy::cast_possible_truncation, reason = "splits the number into halves")]
 fn load(bytes: &[u8; 16]) -> __m128i {
-    // As one number, so that it becomes one load.
+    // Reading one number lets the compiler emit a single load.
     let value = i128::from_le_bytes(*bytes);
     _mm_set_epi64x((value >> 64) as i64, value as i64)
 }
 
-/// Four words as the message has them, as numbers.
+/// Converts four words from the byte order of the message to native order.
 #[inline]
 #[target_feature(enable = "ssse3")]
 fn big_endian(words: __m128i) -> __m128i {
@@ -243,7 +244,7 @@ impl State {
     fn four_rounds(&mut self, words: __m128i, constants: [u32; 4]) {
         let [a, b, c, d] = constants.map(u32::cast_signed);
         let sum = _mm_add_epi32(words, _mm_set_epi32(d, c, b, a));
-        // Two rounds make C, D, G and H of what was A, B, E and F.
+        // After two rounds, C, D, G and H are the former A, B, E and F.
         self.cdgh = _mm_sha256rnds2_epu32(self.cdgh, self.abef, sum);
         self.abef = _mm_sha256rnds2_epu32(self.abef, self.cdgh, _mm_shuffle_epi32::<0b1110>(sum));
     }
@@ -261,7 +262,7 @@ impl State {
     }
 }
 
-/// One block of each lane. Takes and gives states, rather than changing them where they are: that keeps them in registers.
+/// Compresses one block per lane. Takes and returns the states by value, which keeps them in registers.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) -> [State; N] {
@@ -271,7 +272,7 @@ fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) ->
         for part in 0..4 {
             for (state, words) in states.iter_mut().zip(&mut words) {
                 state.four_rounds(words[part], four[part]);
-                words[part] = later(std::array::from_fn(|next| words[(part + next) % 4]));
+                words[part] = schedule(std::array::from_fn(|next| words[(part + next) % 4]));
             }
         }
     }
@@ -287,10 +288,10 @@ fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) ->
     states
 }
 
-/// Of sixteen words, the four that come sixteen rounds after the first four.
+/// Computes the four words of the message schedule that follow these sixteen.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3")]
-fn later([a, b, c, d]: [__m128i; 4]) -> __m128i {
+fn schedule([a, b, c, d]: [__m128i; 4]) -> __m128i {
     let sum = _mm_add_epi32(_mm_sha256msg1_epu32(a, b), _mm_alignr_epi8::<4>(d, c));
     _mm_sha256msg2_epu32(sum, d)
 }

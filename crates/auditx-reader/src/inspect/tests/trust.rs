@@ -1,9 +1,9 @@
-//! What verifying says, and files that are derived from the lines.
+//! The result of verification, and files derived from the lines.
 
 use super::*;
 
 #[test]
-fn derived_files_and_keys_that_do_not_agree_with_the_trail_are_found() {
+fn derived_files_that_differ_from_the_trail_are_found() {
     let (sample, logger) = logged(Compression::None);
     for number in 0..5 {
         logger.log_security(format!("login {number} failed")).success(false).record().unwrap();
@@ -45,22 +45,22 @@ fn derived_files_and_keys_that_do_not_agree_with_the_trail_are_found() {
 }
 
 #[test]
-fn a_segment_that_claims_lines_of_the_active_one_is_found() {
+fn a_segment_named_for_lines_of_the_active_one_is_found() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     fs::copy(sample.sealed(0), sample.sealed(9_000)).unwrap();
     narrow(&sample);
     assert!(kinds(&sample).contains(&FindingKind::StraySegment));
     let error = AuditLogger::open(Config::new(sample.directory())).unwrap_err();
-    assert!(error.is_corrupt() && error.to_string().contains("claims lines"), "{error}");
+    assert!(error.is_corrupt() && error.to_string().contains("is named after lines"), "{error}");
 }
 
 #[test]
-fn a_trail_that_was_set_aside_lies_below_the_new_one() {
+fn a_trail_that_was_set_aside_is_listed_below_the_new_one() {
     let (sample, logger) = logged(Compression::None);
     logger.close(PATIENCE).unwrap();
     fs::write(sample.active(), b"").unwrap();
-    let (logger, _) = AuditLogger::begin_anew(Config::new(sample.directory())).unwrap();
+    let (logger, _) = AuditLogger::replace_corrupt(Config::new(sample.directory())).unwrap();
     logger.close(PATIENCE).unwrap();
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings, []);

@@ -1,5 +1,5 @@
-//! What a question means, said once more in the slowest words: over a tree of values, with nothing shared but the question's
-//! tree.
+//! A reference evaluator of queries: simple and slow, over a tree of values. It shares only the syntax tree
+//! with the real one.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn term_holds(term: &Term, entry: &Value) -> bool {
             at(Field::OldValues) != at(Field::NewValues)
         }),
         Term::Success(wanted) => match field_of(entry, Field::Success) {
-            Some(Value::Bool(said)) => said == *wanted,
+            Some(Value::Bool(success)) => success == *wanted,
             _ => field_of(entry, Field::Seq).is_none() && *wanted,
         },
         Term::Since(moment) => time_of(entry).is_some_and(|time| time >= *moment),
@@ -92,7 +92,7 @@ fn test_holds(test: &Test, value: Option<&Value>) -> bool {
         (Test::Contains(word), Some(text)) => folded(&text).contains(&*word.text),
         (Test::ContainsLike(pattern), Some(text)) => is_found(pattern, &text),
         (Test::Expression(expression), Some(text)) => expression.compiled.is_match(&text),
-        (Test::Network(network), Some(text)) => network.has(&text),
+        (Test::Network(network), Some(text)) => network.contains(&text),
         (_, None) => false,
     }
 }
@@ -158,7 +158,7 @@ fn fits(pieces: &[Piece], text: &[char]) -> bool {
     }
 }
 
-/// In thousandths; the samples have no finer ones.
+/// The number in thousandths; the samples are not more precise.
 fn scaled(digits: &str) -> i128 {
     let lower = digits.to_lowercase();
     let (mantissa, exponent) = lower.split_once('e').unwrap_or((&lower, "0"));
@@ -170,13 +170,13 @@ fn scaled(digits: &str) -> i128 {
 
 fn is_between(range: &Range, digits: &str) -> bool {
     let number = scaled(digits);
-    let low = range.low.as_ref().map(|bound| (scaled(&bound.number.to_string()), bound.is_within));
-    let high = range.high.as_ref().map(|bound| (scaled(&bound.number.to_string()), bound.is_within));
-    low.is_none_or(|(low, is_within)| if is_within { number >= low } else { number > low })
-        && high.is_none_or(|(high, is_within)| if is_within { number <= high } else { number < high })
+    let low = range.low.as_ref().map(|bound| (scaled(&bound.number.to_string()), bound.is_inclusive));
+    let high = range.high.as_ref().map(|bound| (scaled(&bound.number.to_string()), bound.is_inclusive));
+    low.is_none_or(|(low, is_inclusive)| if is_inclusive { number >= low } else { number > low })
+        && high.is_none_or(|(high, is_inclusive)| if is_inclusive { number <= high } else { number < high })
 }
 
-/// A value of which equal ones are equal.
+/// A value in a form whose equality is the equality of JSON values.
 #[derive(Debug, PartialEq)]
 enum Normal {
     Null,

@@ -1,14 +1,25 @@
-//! What questions find.
+//! What queries match.
 
 use auditx_core::{Field, Moment, Row};
 
 use super::{check, is_found, now, query};
 use crate::query::{Query, text};
 
-pub(super) const INVOICE: &str = r#"{"seq":42,"id":"0193-a","timestamp":"2026-11-24T13:30:00.000000Z","level":"AUDIT","module":"sales","action":"POST","description":"Sales invoice posted","user":"admin","company_id":"CO-001","entity_type":"sales_invoice","entity_id":"inv-42","reference_no":"SI-2026-0042","amount":1250000.10,"currency":"MMK","old_values":{"status":"draft","address":{"city":"Yangon","zip":"1"},"n":1.0},"new_values":{"status":"posted","address":{"zip":"1","city":"Mandalay"},"n":1,"extra":null},"metadata":{"party":"Golden Trading Co.","items":[{"sku":"A-1","qty":5},{"sku":"B-2","qty":50}],"a.b":"dotted","flag":true,"none":null,"empty":"","big":12345678901234567890.1,"list":[]},"ip":"192.168.1.10","method":"POST","endpoint":"/sales/invoice?x=1","status":201,"success":true}"#;
+pub(super) const INVOICE: &str = concat!(
+    r#"{"seq":42,"id":"0193-a","timestamp":"2026-11-24T13:30:00.000000Z","level":"AUDIT","#,
+    r#""module":"sales","action":"POST","description":"Sales invoice posted","user":"admin","#,
+    r#""company_id":"CO-001","entity_type":"sales_invoice","entity_id":"inv-42","#,
+    r#""reference_no":"SI-2026-0042","amount":1250000.10,"currency":"MMK","#,
+    r#""old_values":{"status":"draft","address":{"city":"Yangon","zip":"1"},"n":1.0},"#,
+    r#""new_values":{"status":"posted","address":{"zip":"1","city":"Mandalay"},"n":1,"extra":null},"#,
+    r#""metadata":{"party":"Golden Trading Co.","items":[{"sku":"A-1","qty":5},{"sku":"B-2","#,
+    r#""qty":50}],"a.b":"dotted","flag":true,"none":null,"empty":"","big":12345678901234567890.1,"#,
+    r#""list":[]},"ip":"192.168.1.10","method":"POST","endpoint":"/sales/invoice?x=1","status":201,"#,
+    r#""success":true}"#,
+);
 
 #[test]
-fn words_and_phrases_are_found_in_values_and_not_in_keys() {
+fn words_are_found_in_values_but_not_in_keys() {
     check(
         INVOICE,
         &[
@@ -32,7 +43,10 @@ fn words_and_phrases_are_found_in_values_and_not_in_keys() {
         ],
     );
     check(
-        r#"{"seq":1,"description":"Caf\u00e9 \"Ba\u0062el\"","user":"ဒေါ်ခင်","metadata":{"k":"STRASSE ÉTÉ \u212A"}}"#,
+        concat!(
+            r#"{"seq":1,"description":"Caf\u00e9 \"Ba\u0062el\"","user":"ဒေါ်ခင်","#,
+            r#""metadata":{"k":"STRASSE ÉTÉ \u212A"}}"#,
+        ),
         &[
             ("CAFÉ", true),
             ("babel", true),
@@ -70,7 +84,7 @@ fn terms_are_joined_by_and_or_and_not() {
 }
 
 #[test]
-fn identifiers_are_exact_and_classes_are_not() {
+fn identifiers_are_case_sensitive_and_categories_are_not() {
     check(
         INVOICE,
         &[
@@ -107,7 +121,7 @@ fn identifiers_are_exact_and_classes_are_not() {
 }
 
 #[test]
-fn text_with_backslashes_is_compared_as_it_reads_and_not_as_it_stands() {
+fn text_with_backslashes_is_compared_decoded() {
     check(
         r#"{"seq":1,"user":"a\\\\b","on_behalf_of":"a\\b","metadata":{"k":"\u0061\/\t"}}"#,
         &[
@@ -124,7 +138,7 @@ fn text_with_backslashes_is_compared_as_it_reads_and_not_as_it_stands() {
 }
 
 #[test]
-fn entities_are_named_by_type_and_id() {
+fn an_entity_is_named_by_type_and_id() {
     check(
         INVOICE,
         &[
@@ -175,7 +189,7 @@ fn numbers_are_compared_as_decimals() {
 }
 
 #[test]
-fn members_are_reached_by_their_path() {
+fn members_are_addressed_by_path() {
     check(
         INVOICE,
         &[
@@ -218,7 +232,7 @@ fn members_are_reached_by_their_path() {
 }
 
 #[test]
-fn what_changed_is_what_differs_between_old_and_new() {
+fn changed_compares_old_and_new_values() {
     check(
         INVOICE,
         &[
@@ -235,19 +249,22 @@ fn what_changed_is_what_differs_between_old_and_new() {
         ],
     );
     check(
-        r#"{"seq":3,"old_values":{"a":{"x":1,"y":[1,{"k":"A"}]},"d":1,"d":2},"new_values":{"a":{"y":[1.0,{"k":"\u0041"}],"x":1e0},"d":2}}"#,
+        concat!(
+            r#"{"seq":3,"old_values":{"a":{"x":1,"y":[1,{"k":"A"}]},"d":1,"d":2},"#,
+            r#""new_values":{"a":{"y":[1.0,{"k":"\u0041"}],"x":1e0},"d":2}}"#,
+        ),
         &[("changed:a", false), ("changed:d", false), ("changed:*", false)],
     );
     check(
         r#"{"seq":3,"new_values":{"a":1}}"#,
         &[("changed:a", true), ("changed:b", false), ("changed:*", true)],
     );
-    let origin = r#"{"timestamp":"2026-11-24T13:30:00Z","old_values":null,"new_values":null}"#;
-    check(origin, &[("changed:*", false), ("old:*", false), ("old:null", false), ("old:\"\"", true)]);
+    let legacy = r#"{"timestamp":"2026-11-24T13:30:00Z","old_values":null,"new_values":null}"#;
+    check(legacy, &[("changed:*", false), ("old:*", false), ("old:null", false), ("old:\"\"", true)]);
 }
 
 #[test]
-fn times_bound_what_is_found() {
+fn times_restrict_what_matches() {
     check(
         INVOICE,
         &[
@@ -279,22 +296,22 @@ fn times_bound_what_is_found() {
 }
 
 #[test]
-fn success_is_what_a_line_says_and_what_the_origin_leaves_out() {
+fn success_is_true_if_a_legacy_line_omits_it() {
     check(
         INVOICE,
         &[("success:true", true), ("success:false", false), ("-success:false", true), ("success:TRUE", true)],
     );
-    let origin = r#"{"timestamp":"2026-11-24T13:30:00Z","user":null}"#;
+    let legacy = r#"{"timestamp":"2026-11-24T13:30:00Z","user":null}"#;
     check(
-        origin,
+        legacy,
         &[("success:true", true), ("success:false", false), ("user:\"\"", true), ("user:*", false)],
     );
-    let stub = r#"{"seq":7,"erased":"00"}"#;
-    check(stub, &[("success:true", false), ("success:false", false), ("erased:*", true)]);
+    let erased = r#"{"seq":7,"erased":"00"}"#;
+    check(erased, &[("success:true", false), ("success:false", false), ("erased:*", true)]);
 }
 
 #[test]
-fn a_flag_is_taken_literally() {
+fn builder_values_are_taken_literally() {
     let row = Row::read_text(INVOICE).unwrap();
     let is = |query: &Query| query.matches(&row);
     assert!(is(&Query::is(Field::User, ["guest", "admin"])));
@@ -317,7 +334,7 @@ fn a_flag_is_taken_literally() {
 }
 
 #[test]
-fn questions_are_shown_in_one_form() {
+fn queries_are_displayed_in_a_canonical_form() {
     for (text, shown) in [
         ("  a   AND b ", "a b"),
         ("(a (b c)) OR ((d))", "a b c OR d"),
@@ -344,7 +361,7 @@ fn questions_are_shown_in_one_form() {
 }
 
 #[test]
-fn letters_fold_so_that_a_word_of_ascii_is_found_by_its_bytes() {
+fn folding_keeps_ascii_words_findable_by_bytes() {
     use std::collections::HashMap;
     let mut folding: HashMap<char, Vec<char>> = HashMap::new();
     for c in (0..=0x10_ffff).filter_map(char::from_u32) {
@@ -354,8 +371,8 @@ fn letters_fold_so_that_a_word_of_ascii_is_found_by_its_bytes() {
         folding.entry(folded).or_default().push(c);
     }
     for (folded, from) in folding {
-        if text::is_alone(folded) && !folded.is_ascii() {
-            assert_eq!(from, [folded], "the bytes of {folded:?} are not those of all that match it");
+        if text::folds_uniquely(folded) && !folded.is_ascii() {
+            assert_eq!(from, [folded], "the bytes of {folded:?} do not cover all that match it");
         }
     }
 }

@@ -5,7 +5,7 @@ use auditx_core::Moment;
 use super::query;
 use crate::query::plan::Needle;
 
-/// The literals, those that ignore case with an `i` in front; none where any line is a candidate.
+/// The literals, those that ignore case with a prefix `i`; `None` if any line is a candidate.
 fn needle(text: &str) -> Option<Vec<String>> {
     let Needle::OneOf(literals) = query(text).plan().needle else { return None };
     let show = |literal: crate::query::Literal| {
@@ -16,7 +16,7 @@ fn needle(text: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn the_part_that_few_lines_have_is_looked_for() {
+fn a_search_looks_for_the_most_selective_part() {
     for (text, literals) in [
         ("entity:sales_invoice/inv-42", &["\"inv-42\""][..]),
         ("user:administrator ref:SI-1 module:inventory", &["\"SI-1\""]),
@@ -48,7 +48,7 @@ fn the_part_that_few_lines_have_is_looked_for() {
         ("ip:2001:db8::/32", &["\"ip\""]),
         ("ip:0.0.0.0/0", &["\"ip\""]),
         ("erased:*", &["\"erased\""]),
-        // Such text cannot stand raw: only lines with a backslash can say it.
+        // Such text is never verbatim: only lines with a backslash can contain it.
         ("user:\"a\\\"b\" ref:x", &[]),
         ("\"back\\\\slash\"", &[]),
     ] {
@@ -61,7 +61,7 @@ fn the_part_that_few_lines_have_is_looked_for() {
 }
 
 #[test]
-fn where_nothing_is_sure_any_line_is_a_candidate() {
+fn any_line_is_a_candidate_without_a_certain_literal() {
     for text in [
         "",
         "-user:admin",
@@ -86,7 +86,7 @@ fn where_nothing_is_sure_any_line_is_a_candidate() {
 }
 
 #[test]
-fn times_that_every_entry_obeys_bound_the_search() {
+fn times_that_every_match_obeys_bound_the_search() {
     let times = |text: &str| {
         let plan = query(text).plan();
         (plan.since, plan.until)

@@ -1,10 +1,10 @@
-//! Random questions over random entries: the fast answer is the slow one's, and a search never passes over one that is asked
-//! for.
+//! Random queries over random entries: the real evaluator agrees with the reference, and a search skips no
+//! match.
 
 use auditx_core::{Moment, Row};
 
 use super::evaluator::holds;
-use super::samples::{Random, Style, entry, question, written};
+use super::samples::{Random, Style, entry, query_text, written};
 use super::{now, query};
 use crate::query::Query;
 
@@ -15,20 +15,20 @@ const STYLES: [Style; 4] = [
     Style { has_spaces: true, escapes: 1 },
 ];
 
-/// Both, as often as the other random tests do in a moment.
+/// Calls `check` with random entries, each in several spellings, and random queries.
 fn each(seed: u64, mut check: impl FnMut(&Query, &super::samples::Value, &[String])) {
     let mut random = Random::new(seed);
     for _ in 0..500 {
         let entry = entry(&mut random);
         let lines: Vec<_> = STYLES.iter().map(|style| written(&entry, style, &mut random)).collect();
         for _ in 0..10 {
-            check(&query(&question(&mut random, 0)), &entry, &lines);
+            check(&query(&query_text(&mut random, 0)), &entry, &lines);
         }
     }
 }
 
 #[test]
-fn what_matches_is_what_the_slow_evaluator_says_however_a_line_is_written() {
+fn matches_agrees_with_the_reference_for_every_spelling() {
     let (mut found, mut total) = (0, 0);
     each(1, |query, entry, lines| {
         let expected = holds(&query.0, entry);
@@ -39,13 +39,13 @@ fn what_matches_is_what_the_slow_evaluator_says_however_a_line_is_written() {
             found += usize::from(expected);
         }
     });
-    // Questions that nothing answers would prove little.
+    // Queries without matches would prove little.
     assert!(found * 10 > total && found * 10 < total * 9, "{found} of {total}");
 }
 
 #[test]
-fn a_search_passes_over_no_line_that_matches() {
-    let mut passed_over = 0;
+fn a_search_skips_no_line_that_matches() {
+    let mut skipped = 0;
     each(2, |query, _, lines| {
         let plan = query.plan();
         for line in lines {
@@ -55,14 +55,14 @@ fn a_search_passes_over_no_line_that_matches() {
             let is_in_time = plan.since.is_none_or(|since| time.is_some_and(|time| time >= since))
                 && plan.until.is_none_or(|until| time.is_some_and(|time| time < until));
             assert!(!query.matches(&row) || admitted && is_in_time, "{query}\n{plan:?}\n{line}");
-            passed_over += usize::from(!admitted);
+            skipped += usize::from(!admitted);
         }
     });
-    assert!(passed_over > 1_000, "{passed_over}");
+    assert!(skipped > 1_000, "{skipped}");
 }
 
 #[test]
-fn a_question_that_is_shown_reads_back_as_an_equal_one() {
+fn a_displayed_query_parses_to_an_equal_one() {
     each(3, |query, _, _| {
         let shown = query.to_string();
         assert_eq!(Query::parse(&shown, now()).as_ref(), Ok(query), "{shown}");
@@ -71,11 +71,11 @@ fn a_question_that_is_shown_reads_back_as_an_equal_one() {
 }
 
 #[test]
-fn damaged_questions_are_read_or_refused_at_a_character() {
+fn damaged_queries_are_parsed_or_rejected_at_a_character() {
     let mut random = Random::new(4);
     let mut refused = 0;
     for _ in 0..20_000 {
-        let mut text: Vec<char> = question(&mut random, 0).chars().collect();
+        let mut text: Vec<char> = query_text(&mut random, 0).chars().collect();
         for _ in 0..=random.below(3) {
             let at = random.below(text.len());
             let c = random

@@ -1,11 +1,11 @@
-//! Random entries and questions out of the same few words, so that they often meet.
+//! Random entries and queries made of the same few words, so that queries often match.
 
 use std::fmt::Write;
 
 /// SplitMix64.
 pub(crate) struct Random {
     state: u64,
-    /// No text that must be escaped is chosen: lines with a backslash tell a search nothing.
+    /// Whether to use only text without escapes: a line with a backslash is always a candidate.
     is_plain: bool,
 }
 
@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// JSON whose numbers stay as they were spelled.
+/// JSON whose numbers keep their spelling.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -126,20 +126,21 @@ fn object(random: &mut Random, depth: usize) -> Value {
     Value::Object(members.into_iter().map(|key| (key.to_owned(), value(random, depth + 1))).collect())
 }
 
-/// An entry of the own format, or of the origin's, which has no number and writes null for what is absent.
+/// An entry in this library's format or in that of legacy lines, which have no seq and write null for absent
+/// values.
 pub(crate) fn entry(random: &mut Random) -> Value {
-    let is_own = random.one_in(2);
+    let is_legacy = !random.one_in(2);
     random.is_plain = random.one_in(2);
     let mut fields = Vec::new();
     let mut add = |name: &str, value| fields.push((name.to_owned(), value));
-    if is_own {
+    if !is_legacy {
         add("seq", Value::Number(random.pick(&["5", "100"])));
     }
     add("timestamp", Value::Text(random.pick(&TIMES).to_owned()));
     for name in TEXT_FIELDS {
         if random.one_in(3) {
             add(name, Value::Text(text(random)));
-        } else if !is_own && random.one_in(3) {
+        } else if is_legacy && random.one_in(3) {
             add(name, Value::Null);
         }
     }
@@ -171,17 +172,17 @@ pub(crate) fn entry(random: &mut Random) -> Value {
     if random.one_in(6) {
         add("auditx", Value::Object(vec![("kind".to_owned(), Value::Text(text(random)))]));
     }
-    if is_own || random.one_in(2) {
+    if !is_legacy || random.one_in(2) {
         add("success", Value::Bool(random.one_in(2)));
     }
     random.is_plain = false;
     Value::Object(fields)
 }
 
-/// How JSON is written.
+/// A style of writing JSON.
 pub(crate) struct Style {
     pub(crate) has_spaces: bool,
-    /// One in so many characters stands as an escape that need not.
+    /// One in this many characters is written as an escape although it need not be.
     pub(crate) escapes: usize,
 }
 
@@ -200,9 +201,9 @@ pub(crate) fn written(value: &Value, style: &Style, random: &mut Random) -> Stri
             let members: Vec<_> = members
                 .iter()
                 .enumerate()
-                .map(|(place, (key, value))| {
-                    // The own form's beginning is fixed.
-                    let is_seq = place == 0 && key == "seq";
+                .map(|(index, (key, value))| {
+                    // This library's format begins with exactly these bytes.
+                    let is_seq = index == 0 && key == "seq";
                     let key = if is_seq { "\"seq\"".to_owned() } else { written_text(key, style, random) };
                     let space = if is_seq { "" } else { space };
                     format!("{key}:{space}{}", written(value, style, random))
@@ -229,8 +230,8 @@ fn written_text(text: &str, style: &Style, random: &mut Random) -> String {
     out + "\""
 }
 
-/// A question that parses.
-pub(crate) fn question(random: &mut Random, depth: usize) -> String {
+/// The text of a valid query.
+pub(crate) fn query_text(random: &mut Random, depth: usize) -> String {
     let count = 1 + random.below(3);
     let mut out = String::new();
     for number in 0..count {
@@ -239,7 +240,7 @@ pub(crate) fn question(random: &mut Random, depth: usize) -> String {
         }
         out.push_str(random.pick(&["", "", "", "-", "NOT "]));
         if depth < 3 && random.one_in(4) {
-            write!(out, "({})", question(random, depth + 1)).unwrap();
+            write!(out, "({})", query_text(random, depth + 1)).unwrap();
         } else {
             out.push_str(&term(random));
         }

@@ -1,4 +1,4 @@
-//! Questions about values: networks of addresses, absent and empty ones.
+//! Queries for values: IP networks, missing and empty values.
 
 use auditx_core::Row;
 
@@ -7,7 +7,7 @@ use super::language::INVOICE;
 use crate::query::Query;
 
 #[test]
-fn networks_have_addresses_and_quoted_text_is_text() {
+fn a_network_matches_addresses_and_quoted_text_is_literal() {
     check(
         INVOICE,
         &[
@@ -44,7 +44,7 @@ fn networks_have_addresses_and_quoted_text_is_text() {
 }
 
 #[test]
-fn what_is_absent_or_empty_is_asked_for_with_the_empty_text() {
+fn the_empty_text_matches_missing_and_empty_values() {
     check(
         INVOICE,
         &[
@@ -62,7 +62,10 @@ fn what_is_absent_or_empty_is_asked_for_with_the_empty_text() {
         ],
     );
     check(
-        r#"{"timestamp":"2026-11-24T13:30:00Z","amount":null,"metadata":{},"old_values":null,"new_values":[]}"#,
+        concat!(
+            r#"{"timestamp":"2026-11-24T13:30:00Z","amount":null,"metadata":{},"#,
+            r#""old_values":null,"new_values":[]}"#,
+        ),
         &[
             ("amount:\"\"", true),
             ("-amount:\"\"", false),
@@ -77,14 +80,14 @@ fn what_is_absent_or_empty_is_asked_for_with_the_empty_text() {
 }
 
 #[test]
-fn absent_is_what_is_not_present() {
+fn a_value_is_either_present_or_absent() {
     for field in ["amount", "user", "success", "time", "meta", "meta.none", "old.status", "seq", "ip", "kind"]
     {
         for line in
             [INVOICE, r#"{"seq":1,"success":true}"#, r#"{"seq":3,"auditx":{"kind":"gap"},"metadata":{}}"#]
         {
             let row = Row::read_text(line).unwrap();
-            let is = |question: &str| super::query(question).matches(&row);
+            let is = |text: &str| super::query(text).matches(&row);
             assert_ne!(is(&format!("{field}:\"\"")), is(&format!("{field}:*")), "{field}: {line}");
         }
     }

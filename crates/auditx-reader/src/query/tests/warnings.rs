@@ -1,4 +1,4 @@
-//! What is said of questions that probably do not mean what they say.
+//! Warnings about queries that probably do not mean what was intended.
 
 use super::query;
 use crate::query::Query;
@@ -14,15 +14,15 @@ fn one(text: &str, warning: &str) {
 
 #[test]
 fn a_condition_of_another_language_is_a_word() {
-    let said = |word: &str, instead: &str| {
-        one(word, &format!("{word} is looked for as a word: the field is asked for with {instead}"));
+    let check = |word: &str, instead: &str| {
+        one(word, &format!("{word} is searched for as a word: to match the field, write {instead}"));
     };
-    said("user=admin", "user:admin");
-    said("user==Admin", "user:Admin");
-    said("user!=admin", "-user:admin");
-    said("amount>=1000", "amount:>=1000");
-    said("meta.party=Golden", "meta.party:Golden");
-    said("path=~^/api", "path:~^/api");
+    check("user=admin", "user:admin");
+    check("user==Admin", "user:Admin");
+    check("user!=admin", "-user:admin");
+    check("amount>=1000", "amount:>=1000");
+    check("meta.party=Golden", "meta.party:Golden");
+    check("path=~^/api", "path:~^/api");
     assert_eq!(warnings("(a OR -user=admin) ref=x").len(), 2);
     for text in ["x=5", "user=", "\"user=admin\"", "path:/a?user=5", "=", "a=b=c", "user!", "e=mc2"] {
         assert_eq!(warnings(text), [""; 0], "{text}");
@@ -31,16 +31,16 @@ fn a_condition_of_another_language_is_a_word() {
 
 #[test]
 fn a_comma_between_thousands_means_or() {
-    one("amount:1,000", "amount:1,000 asks for 1 or 000: a comma means OR, and one number is amount:1000");
+    one("amount:1,000", "amount:1,000 matches 1 or 000: a comma means OR; for one number, write amount:1000");
     one(
         "amount:>1,250,000.10",
-        "amount:>1,250,000.10 asks for 1 or 250 or 000.10: a comma means OR, \
-         and one number is amount:>1250000.10",
+        "amount:>1,250,000.10 matches 1 or 250 or 000.10: a comma means OR; \
+         for one number, write amount:>1250000.10",
     );
-    one("seq:12,050", "seq:12,050 asks for 12 or 050: a comma means OR, and one number is seq:12050");
+    one("seq:12,050", "seq:12,050 matches 12 or 050: a comma means OR; for one number, write seq:12050");
     one(
         "meta.qty:1,000",
-        "meta.qty:1,000 asks for 1 or 000: a comma means OR, and one number is meta.qty:1000",
+        "meta.qty:1,000 matches 1 or 000: a comma means OR; for one number, write meta.qty:1000",
     );
     for text in [
         "status:404,500",
@@ -58,30 +58,30 @@ fn a_comma_between_thousands_means_or() {
 }
 
 #[test]
-fn a_period_that_ends_before_it_begins_has_nothing() {
+fn a_period_that_ends_before_it_begins_matches_nothing() {
     one(
         "since:2026-11-25 until:2026-11-24",
-        "nothing can be found: since 2026-11-25T00:00:00.000000Z is not before \
+        "no entry can match: since 2026-11-25T00:00:00.000000Z is not before \
          until 2026-11-24T00:00:00.000000Z",
     );
     assert_eq!(warnings("time:2026-11-23 since:2026-11-24").len(), 1);
     let since = super::now();
-    assert_eq!(Query::since(since).and(Query::until(since)).warnings().len(), 1, "as flags say it");
+    assert_eq!(Query::since(since).and(Query::until(since)).warnings().len(), 1, "as from flags");
     assert_eq!(warnings("since:2026-11-24 until:2026-11-25"), [""; 0]);
     assert_eq!(warnings("since:2026-11-25 OR until:2026-11-24"), [""; 0]);
 }
 
 #[test]
-fn what_no_entry_can_be_has_nothing() {
+fn contradictory_conditions_match_nothing() {
     one(
         "user:admin user:clerk",
-        "nothing can be found: no entry is user:admin and user:clerk at once; for either, write OR",
+        "no entry can match both user:admin and user:clerk: to match either, write OR",
     );
     one(
         "success:true success:false",
-        "nothing can be found: no entry is success:true and success:false at once; for either, write OR",
+        "no entry can match both success:true and success:false: to match either, write OR",
     );
-    one("-*", "nothing can be found: every entry is left out with -*");
+    one("-*", "no entry can match: -* excludes every entry");
     for text in [
         "user:admin user:a*",
         "level:audit level:AUDIT",
@@ -94,18 +94,21 @@ fn what_no_entry_can_be_has_nothing() {
 }
 
 #[test]
-fn what_every_entry_is_finds_all_of_them() {
-    one("invoice OR *", "every entry is asked for: one side of OR is *");
-    one("user:*,admin", "user:*,admin asks for any value: * is one of them");
-    one("path:~.*", "path:~\".*\" asks for every entry: the expression matches any text, the empty one too");
+fn conditions_that_exclude_nothing_match_everything() {
+    one("invoice OR *", "every entry matches: one side of OR is *");
+    one("user:*,admin", "user:*,admin matches any value: one of the values is *");
+    one(
+        "path:~.*",
+        "path:~\".*\" matches every entry: the expression matches any text, including empty text",
+    );
     for text in ["*", "", "user:*", "path:~^$", "path:~.+", "a* *"] {
         assert_eq!(warnings(text), [""; 0], "{text}");
     }
 }
 
 #[test]
-fn remarks_are_kept_where_questions_are_joined() {
+fn warnings_are_kept_when_queries_are_joined() {
     let joined = query("user=admin").and(query("amount:1,000")).or(query("x")).not();
     assert_eq!(joined.warnings().len(), 2);
-    assert_eq!(query("user=admin"), query("\"user=admin\""), "the same question, however it is written");
+    assert_eq!(query("user=admin"), query("\"user=admin\""), "equal, however they are written");
 }

@@ -17,7 +17,7 @@ fn in_zone(text: &str, zone: &str) -> Option<Time> {
 }
 
 #[test]
-fn times_are_counted_from_the_moment_that_is_given() {
+fn times_are_relative_to_the_base() {
     let ago = |begin| Some(Time::Ago(at(begin)));
     for (text, time) in [
         ("now", span("2026-11-24T15:24:54Z", "2026-11-24T15:24:54.000001Z")),
@@ -34,12 +34,12 @@ fn times_are_counted_from_the_moment_that_is_given() {
         assert_eq!(Time::parse(text, &now().into()), time, "{text}");
     }
     let long_ago = Time::parse("99999999999999999999999w", &now().into()).unwrap().begin();
-    assert_eq!(sayable(long_ago).to_string(), "0000-01-01T00:00:00.000000Z");
-    assert_eq!(sayable(Moment::from_micros(i64::MAX)).to_string(), "9999-12-31T23:59:59.999999Z");
+    assert_eq!(clamped(long_ago).to_string(), "0000-01-01T00:00:00.000000Z");
+    assert_eq!(clamped(Moment::from_micros(i64::MAX)).to_string(), "9999-12-31T23:59:59.999999Z");
 }
 
 #[test]
-fn a_time_is_as_long_as_its_last_digit_says() {
+fn the_last_digit_of_a_time_determines_its_precision() {
     for (text, begin, end) in [
         ("2026", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
         ("2026-11", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
@@ -65,7 +65,7 @@ fn a_time_is_as_long_as_its_last_digit_says() {
 }
 
 #[test]
-fn what_is_no_time_is_none() {
+fn invalid_times_are_rejected() {
     for text in [
         "",
         "h",
@@ -104,7 +104,7 @@ fn what_is_no_time_is_none() {
 }
 
 #[test]
-fn times_without_an_offset_are_those_of_the_zone() {
+fn times_without_an_offset_are_in_the_zone() {
     for (text, begin, end) in [
         ("today", "2026-11-23T17:30:00Z", "2026-11-24T17:30:00Z"),
         ("yesterday", "2026-11-22T17:30:00Z", "2026-11-23T17:30:00Z"),
@@ -117,13 +117,13 @@ fn times_without_an_offset_are_those_of_the_zone() {
     ] {
         assert_eq!(in_zone(text, "Asia/Yangon"), span(begin, end), "{text}");
     }
-    // Late in the evening of Greenwich it is tomorrow in Yangon.
+    // Late in the evening in Greenwich it is already the next day in Yangon.
     let late = TimeBase::new(at("2026-11-24T20:00:00Z"), "+06:30".parse().unwrap());
     assert_eq!(Time::parse("today", &late), span("2026-11-24T17:30:00Z", "2026-11-25T17:30:00Z"));
 }
 
 #[test]
-fn a_time_that_clocks_show_twice_is_both_and_loses_no_entry() {
+fn a_time_that_occurs_twice_includes_both() {
     let time = in_zone("2026-10-25 02:30", "Europe/Berlin").unwrap();
     let minute = |begin| Span::of(at(begin), MINUTE);
     assert_eq!(time, Time::Twice(minute("2026-10-25T00:30:00Z"), minute("2026-10-25T01:30:00Z")));
@@ -138,7 +138,7 @@ fn a_time_that_clocks_show_twice_is_both_and_loses_no_entry() {
 }
 
 #[test]
-fn a_time_that_no_clock_shows_is_where_clocks_jump_and_has_no_length() {
+fn a_skipped_time_is_empty_and_lies_at_the_jump() {
     let jump = span("2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z");
     assert_eq!(in_zone("2026-03-29 02:30", "Europe/Berlin"), jump);
     assert_eq!(

@@ -30,7 +30,7 @@ fn a_zone_is_a_name_an_offset_utc_or_local() {
 }
 
 #[test]
-fn a_moment_is_shown_as_the_clocks_of_the_zone_do() {
+fn a_moment_is_displayed_in_the_zone() {
     let winter = at("2026-01-15T12:00:00.5Z");
     assert_eq!(zone("Asia/Yangon").rfc3339(winter), "2026-01-15T18:30:00.500000+06:30");
     assert_eq!(zone("America/New_York").rfc3339(winter), "2026-01-15T07:00:00.500000-05:00");
@@ -39,7 +39,7 @@ fn a_moment_is_shown_as_the_clocks_of_the_zone_do() {
         "2026-07-15T08:00:00.000000-04:00"
     );
     assert_eq!(Zone::UTC.rfc3339(winter), "2026-01-15T12:00:00.500000Z");
-    // Local mean time has seconds, which RFC 3339 cannot say.
+    // Local mean time has an offset with seconds, which RFC 3339 cannot express.
     assert_eq!(zone("Asia/Yangon").rfc3339(at("1870-01-01T00:00:00Z")), "1870-01-01T00:00:00.000000Z");
     for end in [Moment::FIRST, Moment::LAST] {
         assert_eq!(Moment::parse(&zone("Asia/Yangon").rfc3339(end)).unwrap_or(end), end);
@@ -47,7 +47,7 @@ fn a_moment_is_shown_as_the_clocks_of_the_zone_do() {
 }
 
 #[test]
-fn an_hour_that_is_skipped_is_the_moment_at_which_clocks_jump() {
+fn a_skipped_hour_maps_to_the_moment_of_the_jump() {
     let berlin = zone("Europe/Berlin");
     for wall in ["2026-03-29T02:00:00Z", "2026-03-29T02:30:00Z", "2026-03-29T02:59:59.999999Z"] {
         assert_eq!(berlin.shown(at(wall)), Shown::Skipped(at("2026-03-29T01:00:00Z")), "{wall}");
@@ -57,7 +57,7 @@ fn an_hour_that_is_skipped_is_the_moment_at_which_clocks_jump() {
 }
 
 #[test]
-fn an_hour_that_clocks_show_twice_has_two_moments() {
+fn an_hour_that_occurs_twice_maps_to_two_moments() {
     let berlin = zone("Europe/Berlin");
     let twice = Shown::Twice(at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
     assert_eq!(berlin.shown(at("2026-10-25T02:30:00Z")), twice);
@@ -66,7 +66,7 @@ fn an_hour_that_clocks_show_twice_has_two_moments() {
 }
 
 #[test]
-fn every_moment_is_among_those_at_which_its_wall_time_is_shown() {
+fn a_wall_time_maps_back_to_its_moment() {
     for name in
         ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Yangon", "Pacific/Apia", "-11:45"]
     {
@@ -86,17 +86,17 @@ fn every_moment_is_among_those_at_which_its_wall_time_is_shown() {
 }
 
 #[test]
-fn days_begin_at_midnight_or_where_clocks_jump_over_it() {
+fn days_begin_at_midnight_or_at_a_jump_over_it() {
     let day = |name: &str, wall: &str| zone(name).day(at(wall)).to_string();
     assert_eq!(day("Asia/Yangon", "2026-11-24T18:00:00Z"), "2026-11-23T17:30:00.000000Z");
-    // Clocks jump from midnight to one o'clock.
+    // Clocks are set forward from midnight to one o'clock.
     assert_eq!(day("Africa/Cairo", "2026-04-24T12:00:00Z"), "2026-04-23T22:00:00.000000Z");
-    // Midnight is shown twice: clocks are set back from one o'clock.
+    // Midnight occurs twice: clocks are set back from one o'clock.
     assert_eq!(day("America/Havana", "2026-11-01T12:00:00Z"), "2026-11-01T04:00:00.000000Z");
 }
 
 #[test]
-fn buckets_are_those_of_the_zone() {
+fn buckets_follow_the_zone() {
     let bucket = |name: &str, moment: &str, hours: u64| {
         zone(name)
             .bucket(at(moment), Duration::from_secs(hours * 3_600))
@@ -118,7 +118,7 @@ fn buckets_are_those_of_the_zone() {
 }
 
 #[test]
-fn each_bucket_follows_the_one_before() {
+fn buckets_are_contiguous() {
     for name in ["utc", "Asia/Yangon", "Europe/Berlin", "Africa/Cairo", "America/Havana"] {
         for minutes in [15, 60, 120, 360, 1_440, 2_880, 10_080] {
             let (zone, length) = (zone(name), Duration::from_secs(minutes * 60));

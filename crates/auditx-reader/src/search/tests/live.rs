@@ -1,4 +1,4 @@
-//! A real writer at work: seals, compression, retirement of the plain file, indexes, while searches run.
+//! Searches while a real writer seals and compresses segments, removes plain files and writes indexes.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
@@ -11,11 +11,11 @@ use crate::search::{Order, Search};
 
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// So many entries at most: searches of a debug build are to end.
+/// The maximum number of entries, so that the searches of a debug build end in time.
 const MOST: u64 = 30_000;
 
 #[test]
-fn a_search_beside_a_writer_finds_every_line_there_was_when_it_began() {
+fn a_search_finds_every_line_written_before_it_began() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(128 * 1024)).unwrap();
     let (stop, flushed) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -49,10 +49,10 @@ fn a_search_beside_a_writer_finds_every_line_there_was_when_it_began() {
                     })
                     .unwrap();
                 assert_eq!(
-                    (summary.complaints.lines(), summary.complaints.segments()),
+                    (summary.errors.lines(), summary.errors.segments()),
                     (0, 0),
                     "{:?}",
-                    summary.complaints
+                    summary.errors
                 );
                 if order == Order::NewestFirst {
                     seqs.reverse();
@@ -75,7 +75,7 @@ fn a_search_beside_a_writer_finds_every_line_there_was_when_it_began() {
     });
 }
 
-/// Also where an assertion fails: the writer must not go on for ever.
+/// Stops the writer even if an assertion fails.
 struct StopOnDrop<'s>(&'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {

@@ -1,4 +1,4 @@
-//! Searches that go on after a line: what they leave out, and what they must notice.
+//! Searches that continue after a cursor: what they skip, and what they must notice.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -30,7 +30,7 @@ fn page(directory: &Path, order: Order, after: u64) -> Summary {
 }
 
 #[test]
-fn a_page_that_begins_in_a_segment_that_is_gone_says_so() {
+fn a_page_reports_that_its_first_segment_is_missing() {
     for order in [Order::OldestFirst, Order::NewestFirst] {
         for gone in [0, 2] {
             let (directory, sealed) = trail();
@@ -43,7 +43,7 @@ fn a_page_that_begins_in_a_segment_that_is_gone_says_so() {
 }
 
 #[test]
-fn a_page_of_older_lines_does_not_depend_on_newer_ones() {
+fn a_page_of_older_lines_ignores_newer_ones() {
     let (directory, sealed) = trail();
     let active = directory.path().join(ACTIVE);
     let text = fs::read_to_string(&active).unwrap();

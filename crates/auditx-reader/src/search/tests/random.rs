@@ -1,13 +1,13 @@
-//! Random questions over random trails: the same lines as the slow evaluator says, in both orders, with and without an index,
-//! by any number of threads, whole and page by page.
+//! Random queries over random trails: they find the same lines as the reference evaluator, in both orders,
+//! with and without an index, with any number of threads, whole and page by page.
 
 use super::trail::Trail;
 use super::{found, query};
 use crate::query::tests::holds;
-use crate::query::tests::samples::{Random, Style, Value, entry, question, written};
+use crate::query::tests::samples::{Random, Style, Value, entry, query_text, written};
 use crate::search::Order;
 
-/// What a trail holds, in its order.
+/// A trail, and its entries in order.
 struct Content {
     trail: Trail,
     entries: Vec<(String, Value)>,
@@ -18,26 +18,27 @@ impl Content {
         let mut trail = Trail::new();
         let mut entries = Vec::new();
         for _ in 0..random.below(4) {
-            let segment: Vec<_> = (0..1 + random.below(60)).map(|_| own(random, &mut entries)).collect();
+            let segment: Vec<_> =
+                (0..1 + random.below(60)).map(|_| next_line(random, &mut entries)).collect();
             trail.seal(&segment, random.one_in(2));
             if !random.one_in(3) {
                 trail.index(&segment);
             }
         }
-        let active: Vec<_> = (0..random.below(60)).map(|_| own(random, &mut entries)).collect();
+        let active: Vec<_> = (0..random.below(60)).map(|_| next_line(random, &mut entries)).collect();
         trail.activate(&active, random.pick(&["", "{\"seq\":", "x"]));
         Self { trail, entries }
     }
 
     fn expected(&self, text: &str) -> Vec<String> {
         let query = query(text);
-        let wanted = self.entries.iter().filter(|(_, entry)| holds(&query, entry));
-        wanted.map(|(line, _)| line.clone()).collect()
+        let matching = self.entries.iter().filter(|(_, entry)| holds(&query, entry));
+        matching.map(|(line, _)| line.clone()).collect()
     }
 }
 
-/// The next entry of a trail, in some spelling; sometimes so long that an index has several blocks.
-fn own(random: &mut Random, entries: &mut Vec<(String, Value)>) -> String {
+/// Writes the next entry of a trail, sometimes so long that an index has several blocks.
+fn next_line(random: &mut Random, entries: &mut Vec<(String, Value)>) -> String {
     let number: &'static str = Box::leak(entries.len().to_string().into_boxed_str());
     let fields = loop {
         if let Value::Object(fields) = entry(random)
@@ -67,15 +68,15 @@ fn in_order(mut lines: Vec<String>, order: Order) -> Vec<String> {
 }
 
 #[test]
-fn every_way_of_searching_finds_what_the_slow_reader_finds() {
+fn every_kind_of_search_finds_what_the_reference_finds() {
     let mut random = Random::new(11);
-    let (mut total, mut asked) = (0, 0);
+    let (mut total, mut examined) = (0, 0);
     for _ in 0..20 {
         let content = Content::of(&mut random);
         for _ in 0..8 {
-            let text = question(&mut random, 0);
+            let text = query_text(&mut random, 0);
             let expected = content.expected(&text);
-            (total, asked) = (total + expected.len(), asked + content.entries.len());
+            (total, examined) = (total + expected.len(), examined + content.entries.len());
             for order in [Order::OldestFirst, Order::NewestFirst] {
                 let expected = in_order(expected.clone(), order);
                 let search = content.trail.search().query(query(&text)).order(order);
@@ -92,16 +93,16 @@ fn every_way_of_searching_finds_what_the_slow_reader_finds() {
             }
         }
     }
-    // Questions that nothing answers would prove little.
-    assert!(total * 10 > asked && total * 10 < asked * 9, "{total} of {asked}");
+    // Queries without matches would prove little.
+    assert!(total * 10 > examined && total * 10 < examined * 9, "{total} of {examined}");
 }
 
 #[test]
-fn pages_together_are_the_whole() {
+fn pages_add_up_to_the_whole_result() {
     let mut random = Random::new(12);
     for _ in 0..12 {
         let content = Content::of(&mut random);
-        let text = question(&mut random, 0);
+        let text = query_text(&mut random, 0);
         for order in [Order::OldestFirst, Order::NewestFirst] {
             let search = content.trail.search().query(query(&text)).order(order).threads(2);
             let mut pages = Vec::new();

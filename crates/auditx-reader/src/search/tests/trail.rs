@@ -1,4 +1,4 @@
-//! Trails written by hand, so that every way in which one can lie on a disk is had.
+//! Handmade trails, for every state that files can be in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,13 @@ use auditx_core::SegmentIndex;
 
 use crate::search::Search;
 
-/// A line of ours with so much text.
+/// A line in this library's format, with a description of `pad` characters.
 pub(super) fn line(seq: u64, user: &str, pad: usize) -> String {
-    format!(
-        r#"{{"seq":{seq},"id":"01920000-0000-7000-8000-{seq:012}","timestamp":"2026-11-24T15:24:54.123456Z","level":"AUDIT","description":"{}","user":"{user}","success":true}}"#,
-        "x".repeat(pad)
-    )
+    let time = "2026-11-24T15:24:54.123456Z";
+    let start = format!(r#"{{"seq":{seq},"id":"01920000-0000-7000-8000-{seq:012}","timestamp":"{time}","#);
+    let description = "x".repeat(pad);
+    let rest = format!(r#""level":"AUDIT","description":"{description}","user":"{user}","success":true}}"#);
+    start + &rest
 }
 
 pub(super) struct Trail {
@@ -33,7 +34,7 @@ impl Trail {
         Search::new(self.path()).threads(2).trusting()
     }
 
-    /// Lines as a sealed segment.
+    /// Writes lines as a sealed segment.
     pub(super) fn seal(&mut self, lines: &[String], is_compressed: bool) -> PathBuf {
         let name = format!("audit-{:020}.jsonl", self.next_seq);
         self.next_seq += lines.len() as u64;
@@ -48,7 +49,7 @@ impl Trail {
         path
     }
 
-    /// The index of the lines sealed last.
+    /// Writes the index of the lines sealed last.
     pub(super) fn index(&self, lines: &[String]) {
         let index = SegmentIndex::of(text_of(lines).as_bytes()).unwrap();
         let directory = self.path().join(".auditx/index");
@@ -56,7 +57,7 @@ impl Trail {
         fs::write(directory.join(format!("{:020}.idx", index.first_seq())), index.encode()).unwrap();
     }
 
-    /// Lines as the active segment, and what stands behind its last newline.
+    /// Writes lines as the active segment, and bytes after its last newline.
     pub(super) fn activate(&mut self, lines: &[String], unfinished: &str) {
         fs::write(self.path().join(auditx_core::ACTIVE), text_of(lines) + unfinished).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Trails that are well, what keeps them from being intact all the same, and what cannot be checked at all.
+//! Intact trails, what makes the answer unconfirmed, and what cannot be checked at all.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn reasons(trail: &Trail, options: impl Fn() -> VerifyOptions) -> Vec<Reason> {
 }
 
 #[test]
-fn a_trail_with_a_pinned_key_and_a_known_note_is_intact() {
+fn a_trail_with_a_pinned_key_and_known_checkpoint_is_intact() {
     for trail in [Trail::of(20), Trail::of_segments(Compression::None), Trail::of_segments(Compression::Zstd)]
     {
         let verification = trail.verify();
@@ -35,7 +35,7 @@ fn a_trail_with_a_pinned_key_and_a_known_note_is_intact() {
 }
 
 #[test]
-fn an_older_known_note_is_enough() {
+fn an_older_known_checkpoint_is_enough() {
     let trail = Trail::of(5);
     let logger = trail.reopen();
     (0..2_000).for_each(|number| record(&logger, number, 10));
@@ -46,7 +46,7 @@ fn an_older_known_note_is_enough() {
 }
 
 #[test]
-fn without_a_key_or_a_note_nothing_is_intact() {
+fn without_a_key_or_known_checkpoint_no_trail_is_intact() {
     let trail = Trail::of(5);
     let known = || parsed(&trail.known);
     let new = VerifyOptions::new;
@@ -58,14 +58,14 @@ fn without_a_key_or_a_note_nothing_is_intact() {
 }
 
 #[test]
-fn lines_that_nobody_signed_yet_and_a_torn_one_keep_it_from_being_intact() {
+fn unsigned_or_torn_lines_make_the_answer_unconfirmed() {
     let trail = Trail::of(5);
-    let older = trail.note();
+    let older = trail.checkpoint();
     let logger = trail.reopen();
     record(&logger, 5, 10);
     logger.close(PATIENCE).unwrap();
-    trail.set_note(&older);
-    trail.forget_history();
+    trail.set_checkpoint(&older);
+    trail.remove_history();
     assert_eq!(reasons(&trail, || trail.options()), [Reason::TailUnsigned]);
     assert!(trail.verify().unsigned_lines >= 3);
 
@@ -80,17 +80,17 @@ fn lines_that_nobody_signed_yet_and_a_torn_one_keep_it_from_being_intact() {
 }
 
 #[test]
-fn a_trail_whose_first_process_was_killed_at_once_is_no_broken_one() {
+fn a_trail_killed_before_its_first_checkpoint_is_not_broken() {
     let trail = Trail::of(0);
     trail.edit(|lines| lines.truncate(2));
     fs::remove_file(checkpoint_path(trail.path())).unwrap();
-    trail.forget_history();
+    trail.remove_history();
     let options = || VerifyOptions::new().key(trail.key.clone());
     assert_eq!(reasons(&trail, options), [Reason::FreshnessUnknown, Reason::TailUnsigned]);
 }
 
 #[test]
-fn what_cannot_be_checked_is_an_error() {
+fn a_directory_without_a_trail_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let check = |path: &Path| verify(path, &VerifyOptions::new(), &mut |_, _| {}).unwrap_err();
     let error = check(directory.path());
@@ -101,7 +101,7 @@ fn what_cannot_be_checked_is_an_error() {
 }
 
 #[test]
-fn nothing_is_created_or_changed() {
+fn verification_creates_and_changes_nothing() {
     let trail = Trail::of_segments(Compression::Zstd);
     let state = || {
         let mut state = Vec::new();
@@ -121,10 +121,10 @@ fn nothing_is_created_or_changed() {
 }
 
 #[test]
-fn progress_ends_at_all_bytes_and_never_goes_back() {
+fn progress_only_grows_and_ends_at_all_bytes() {
     for trail in [Trail::of_segments(Compression::None), Trail::of_segments(Compression::Zstd)] {
         let mut seen = vec![(0, 0)];
-        let options = trail.options().stretch(4_096);
+        let options = trail.options().chunk(4_096);
         let verification =
             verify(trail.path(), &options, &mut |done, total| seen.push((done, total))).unwrap();
         assert!(seen.is_sorted() && seen.len() > 4);
@@ -133,7 +133,7 @@ fn progress_ends_at_all_bytes_and_never_goes_back() {
 }
 
 #[test]
-fn a_verification_serialises_for_programs() {
+fn a_verification_serialises_to_json() {
     let trail = Trail::of(3);
     let value = serde_json::to_value(trail.verify()).unwrap();
     assert_eq!((&value["answer"], &value["fault"]), (&"intact".into(), &serde_json::Value::Null));
@@ -141,17 +141,17 @@ fn a_verification_serialises_for_programs() {
     let value = serde_json::to_value(trail.verify()).unwrap();
     assert_eq!((&value["answer"], &value["fault"]["kind"]), (&"broken".into(), &"altered".into()));
     assert_eq!((&value["fault"]["seq"], &value["fault"]["segment"]), (&3.into(), &ACTIVE.into()));
-    trail.set_note("x");
+    trail.set_checkpoint("x");
     let value = serde_json::to_value(trail.verify()).unwrap();
     assert_eq!(value["fault"]["kind"], "malformed-checkpoint");
 }
 
 #[test]
-fn a_trail_recovered_after_loss_verifies_as_the_new_one_it_is() {
+fn a_trail_begun_after_loss_verifies_as_a_new_trail() {
     let trail = Trail::of(5);
     trail.edit(|lines| lines[3] = lines[3].replace("entry 1", "entry 7"));
     let config = Config::new(trail.path()).origin(ORIGIN).signer(trail.signing.clone());
-    let (logger, moved_to) = AuditLogger::begin_anew(config).unwrap();
+    let (logger, moved_to) = AuditLogger::replace_corrupt(config).unwrap();
     let key = logger.verifier_key().unwrap();
     logger.close(PATIENCE).unwrap();
     let known = logger.checkpoint().unwrap();

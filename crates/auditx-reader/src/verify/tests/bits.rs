@@ -1,4 +1,4 @@
-//! Every single bit of a small trail and of its note, flipped.
+//! Flips every single bit of a small trail and of its checkpoint.
 
 use super::fixture::*;
 use super::*;
@@ -10,7 +10,7 @@ fn fault_of(trail: &Trail, what: &str) -> Fault {
 }
 
 #[test]
-fn every_bit_of_every_line_flipped_alters_that_line() {
+fn flipping_any_bit_of_a_line_alters_that_line() {
     let trail = Trail::of(0);
     let whole = trail.active();
     let mut seq = 0;
@@ -22,7 +22,7 @@ fn every_bit_of_every_line_flipped_alters_that_line() {
             trail.set_active(&flipped);
             let what = format!("bit {bit} of byte {at}, in line {seq}");
             let fault = fault_of(&trail, &what);
-            // Without its newline the last line is only part of one.
+            // Without its newline, the last line is incomplete.
             let is_last_newline = at == whole.len() - 1;
             let kind = if is_last_newline { FaultKind::Truncated } else { FaultKind::Altered };
             assert_eq!((fault.kind, fault.seq), (kind, Some(seq)), "{what}: {fault}");
@@ -33,9 +33,9 @@ fn every_bit_of_every_line_flipped_alters_that_line() {
 }
 
 #[test]
-fn a_bit_of_every_byte_flipped_is_found_without_the_cache_too() {
+fn a_flipped_bit_is_found_without_the_tile_cache() {
     let trail = Trail::of(1);
-    trail.forget_tiles();
+    trail.remove_tiles();
     let whole = trail.active();
     for at in 0..whole.len() {
         let mut flipped = whole.clone();
@@ -46,9 +46,9 @@ fn a_bit_of_every_byte_flipped_is_found_without_the_cache_too() {
 }
 
 #[test]
-fn every_bit_of_the_note_flipped_makes_it_no_note_of_this_trail() {
+fn flipping_any_bit_of_the_checkpoint_is_found() {
     let trail = Trail::of(1);
-    let note = trail.note().into_bytes();
+    let note = trail.checkpoint().into_bytes();
     let path = auditx_core::checkpoint_path(trail.path());
     for at in 0..note.len() * 8 {
         let mut flipped = note.clone();
@@ -66,7 +66,7 @@ fn every_bit_of_the_note_flipped_makes_it_no_note_of_this_trail() {
 }
 
 #[test]
-fn a_bit_of_every_byte_flipped_is_found_without_a_pinned_key() {
+fn a_flipped_bit_is_found_without_a_pinned_key() {
     let trail = Trail::of(0);
     let whole = trail.active();
     let (mut seq, options) = (0, VerifyOptions::new().threads(1));

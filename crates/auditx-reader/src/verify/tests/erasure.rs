@@ -1,4 +1,4 @@
-//! Lines erased as they may be, and stubs that nobody recorded.
+//! Lines erased with a record, and stubs without one.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn stub(seq: u64, line: &str) -> String {
     format!("{{\"seq\":{seq},\"erased\":\"{}\"}}", to_hex(&leaf_hash(line.as_bytes())))
 }
 
-/// Line 4 of 13 erased by the logger, and the line as it was.
+/// A trail whose line 4 of 13 the logger erased, and the original line.
 fn erased() -> (Trail, String) {
     let mut line = String::new();
     let trail = Trail::with(
@@ -30,7 +30,7 @@ fn erased() -> (Trail, String) {
     (trail, line)
 }
 
-/// The sealed segment that holds line 4, with its lines changed.
+/// Changes the lines of the sealed segment that holds line 4.
 fn edit(trail: &Trail, edit: impl FnOnce(&mut Vec<String>)) {
     let path = trail.file(&trail.segments()[0]);
     let text = fs::read_to_string(&path).unwrap();
@@ -41,12 +41,12 @@ fn edit(trail: &Trail, edit: impl FnOnce(&mut Vec<String>)) {
 
 #[track_caller]
 fn both(trail: &Trail, seq: u64) {
-    assert_eq!(trail.found(), (BadErasure, Some(seq)), "with the cache");
-    assert_eq!(trail.found_without_tiles(), (BadErasure, Some(seq)), "without it");
+    assert_eq!(trail.found(), (BadErasure, Some(seq)), "with the tile cache");
+    assert_eq!(trail.found_without_tiles(), (BadErasure, Some(seq)), "without the tile cache");
 }
 
 #[test]
-fn a_line_erased_on_record_leaves_the_trail_intact() {
+fn a_recorded_erasure_leaves_the_trail_intact() {
     let (trail, line) = erased();
     let verification = trail.verify();
     assert_eq!((verification.answer, verification.erased), (Answer::Intact, 1));
@@ -58,7 +58,7 @@ fn a_line_erased_on_record_leaves_the_trail_intact() {
 }
 
 #[test]
-fn an_erasure_that_was_not_finished_is_remarked_on() {
+fn an_unfinished_erasure_is_a_remark() {
     let (trail, line) = erased();
     edit(&trail, |lines| lines[4] = line);
     let verification = trail.verify();
@@ -74,7 +74,7 @@ fn a_stub_without_a_record_is_a_bad_erasure() {
     both(&trail, 4);
     let fault = trail.fault();
     assert_eq!(fault.segment.as_deref(), Some("audit.jsonl"));
-    // Nor does the record of another one help.
+    // The record of another erasure does not help.
     let (trail, _) = erased();
     edit(&trail, |lines| lines[6] = stub(6, &lines[6]));
     both(&trail, 6);
@@ -88,7 +88,7 @@ fn a_stub_with_another_hash_is_a_bad_erasure() {
 }
 
 #[test]
-fn a_stub_beside_the_live_line_is_a_bad_erasure() {
+fn a_stub_next_to_its_line_is_a_bad_erasure() {
     for at in [4, 5] {
         let (trail, line) = erased();
         edit(&trail, |lines| lines.insert(at, line));
@@ -100,7 +100,7 @@ fn a_stub_beside_the_live_line_is_a_bad_erasure() {
 }
 
 #[test]
-fn a_stub_beyond_what_is_signed_is_a_bad_erasure() {
+fn a_stub_of_an_unsigned_line_is_a_bad_erasure() {
     let trail = Trail::of(10);
     trail.edit(|lines| lines.push(stub(13, "a line")));
     both(&trail, 13);
@@ -108,16 +108,16 @@ fn a_stub_beyond_what_is_signed_is_a_bad_erasure() {
 }
 
 #[test]
-fn a_record_that_nobody_signed_excuses_no_stub() {
+fn an_unsigned_record_does_not_excuse_a_stub() {
     let (trail, _) = erased();
     let lines = trail.lines();
     let record = lines.iter().position(|line| line.contains("\"kind\":\"erased\"")).unwrap();
     let first = auditx_core::parse_seq(lines[0].as_bytes()).unwrap();
-    // Only the lines before it are signed, by the checkpoint of the seal.
+    // Only the lines before the record are signed, by the checkpoint of the seal.
     let kept = auditx_core::checkpoint_history(trail.path()).join(first.to_string());
     let note = fs::read_to_string(kept).unwrap();
-    trail.set_note(&note);
-    trail.forget_history();
+    trail.set_checkpoint(&note);
+    trail.remove_history();
     assert!(record > 0);
     let options = || VerifyOptions::new().key(trail.key.clone());
     let fault = trail.verify_with(options).fault.unwrap();

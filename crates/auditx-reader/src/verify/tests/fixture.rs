@@ -1,4 +1,4 @@
-//! A trail of a real logger, with a key of ours, so that forgers of tests can sign what they like.
+//! A trail of a real logger, signed with a key of the test, so that tests can forge signatures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,20 +17,20 @@ use super::*;
 
 pub(super) const ORIGIN: &str = "erp.example.com";
 
-/// A kind and a line.
+/// The kind and the line of a fault.
 pub(super) type Found = (FaultKind, Option<u64>);
 
-/// Removed when it is dropped.
+/// A trail in a directory that is removed on drop.
 pub(super) struct Trail {
     directory: TempDir,
     pub(super) signing: SigningKey,
     pub(super) key: VerifierKey,
-    /// The last checkpoint of the logger.
+    /// The last checkpoint that the logger signed.
     pub(super) known: String,
 }
 
 impl Trail {
-    /// One plain segment with `genesis`, `open`, so many entries and `close`, all signed.
+    /// One plain segment with `genesis`, `open`, `entries` entries and `close`, all signed.
     pub(super) fn of(entries: usize) -> Self {
         Self::with(
             &SigningKey::generate(),
@@ -41,7 +41,7 @@ impl Trail {
         )
     }
 
-    /// Several segments.
+    /// A trail of several segments.
     pub(super) fn of_segments(compression: Compression) -> Self {
         let config = |config: Config| config.max_file_bytes(65_535).compression(compression);
         let trail = Self::with(&SigningKey::generate(), config, |logger| {
@@ -72,7 +72,7 @@ impl Trail {
         Self { directory, signing: signing.clone(), key, known }
     }
 
-    /// The same files somewhere else.
+    /// A copy of the trail in another directory.
     pub(super) fn copy(&self) -> Self {
         let directory = tempfile::tempdir().unwrap();
         copy_all(self.path(), directory.path());
@@ -80,7 +80,7 @@ impl Trail {
         Self { directory, signing: signing.clone(), key: key.clone(), known: known.clone() }
     }
 
-    /// The logger goes on.
+    /// Opens the trail again.
     pub(super) fn reopen(&self) -> AuditLogger {
         let config = Config::new(self.path()).origin(ORIGIN).signer(self.signing.clone());
         AuditLogger::open(config.compression(Compression::None)).unwrap()
@@ -139,20 +139,20 @@ impl Trail {
         self.path().join(AUDITX_DIR).join(name)
     }
 
-    pub(super) fn note(&self) -> String {
+    pub(super) fn checkpoint(&self) -> String {
         fs::read_to_string(checkpoint_path(self.path())).unwrap()
     }
 
-    pub(super) fn set_note(&self, note: &str) {
+    pub(super) fn set_checkpoint(&self, note: &str) {
         fs::write(checkpoint_path(self.path()), note).unwrap();
     }
 
-    pub(super) fn forget_tiles(&self) {
-        forget(&self.own("tiles"));
+    pub(super) fn remove_tiles(&self) {
+        remove_directory(&self.own("tiles"));
     }
 
-    pub(super) fn forget_history(&self) {
-        forget(&checkpoint_history(self.path()));
+    pub(super) fn remove_history(&self) {
+        remove_directory(&checkpoint_history(self.path()));
     }
 
     pub(super) fn options(&self) -> VerifyOptions {
@@ -163,18 +163,18 @@ impl Trail {
         self.verify_with(VerifyOptions::options_of(self))
     }
 
-    /// The answer, which must be the same for any number of threads and any size of stretches.
+    /// Verifies the trail; the result must be the same for any number of threads and any chunk size.
     pub(super) fn verify_with(&self, options: impl Fn() -> VerifyOptions) -> Verification {
         let one = verify(self.path(), &options(), &mut |_, _| {}).unwrap();
-        for (threads, stretch) in [(1, 1_024), (2, 300), (3, 64 * 1_024)] {
-            let other = options().threads(threads).stretch(stretch);
+        for (threads, chunk) in [(1, 1_024), (2, 300), (3, 64 * 1_024)] {
+            let other = options().threads(threads).chunk(chunk);
             let other = verify(self.path(), &other, &mut |_, _| {}).unwrap();
-            assert_eq!(json(&other), json(&one), "{threads} threads, stretches of {stretch} bytes");
+            assert_eq!(json(&other), json(&one), "{threads} threads, chunks of {chunk} bytes");
         }
         one
     }
 
-    /// The fault that it must have, as a kind and a line.
+    /// The kind and line of the fault that verification must find.
     pub(super) fn found(&self) -> Found {
         let fault = self.fault();
         (fault.kind, fault.seq)
@@ -186,20 +186,20 @@ impl Trail {
         verification.fault.unwrap()
     }
 
-    /// The fault that is found where nobody kept hashes of the lines.
+    /// The fault found without the tile cache.
     pub(super) fn found_without_tiles(&self) -> Found {
         let bare = self.copy();
-        bare.forget_tiles();
+        bare.remove_tiles();
         bare.found()
     }
 
-    /// Signs whatever lines are in the active segment, as somebody with the key could.
+    /// Signs the lines in the active segment, as the holder of the key could.
     pub(super) fn sign_again(&self) {
         let lines = self.lines();
         let root = root_of(&lines);
-        self.set_note(&signed(&self.key, lines.len() as u64, &root, &[&self.signing]));
-        self.forget_tiles();
-        self.forget_history();
+        self.set_checkpoint(&signed(&self.key, lines.len() as u64, &root, &[&self.signing]));
+        self.remove_tiles();
+        self.remove_history();
     }
 }
 
@@ -238,7 +238,7 @@ pub(super) fn root_of(lines: &[String]) -> Hash {
     tree.root().unwrap()
 }
 
-/// A note by hand, under the name of this key.
+/// A checkpoint written by the test, under the name of this key.
 pub(super) fn signed(key: &VerifierKey, size: u64, root: &Hash, signers: &[&SigningKey]) -> String {
     let head = format!("{}\n{size}\n{}\n", key.name(), BASE64_STANDARD.encode(root));
     let mut note = format!("{head}\n");
@@ -251,7 +251,7 @@ pub(super) fn signed(key: &VerifierKey, size: u64, root: &Hash, signers: &[&Sign
     note
 }
 
-fn forget(directory: &Path) {
+fn remove_directory(directory: &Path) {
     if directory.exists() {
         fs::remove_dir_all(directory).unwrap();
     }

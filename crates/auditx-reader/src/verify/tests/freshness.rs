@@ -1,4 +1,4 @@
-//! Notes that somebody kept elsewhere: rollbacks and forks, and notes that are of no use.
+//! Checkpoints kept elsewhere: rollbacks and forks, and checkpoints that cannot be used.
 
 use std::fs;
 
@@ -9,15 +9,15 @@ use super::*;
 
 use FaultKind::{Forked, Truncated};
 
-/// A trail, and the same one as it was earlier, in a directory of its own.
+/// An earlier state of a trail and the trail itself, each in a directory of its own.
 fn grown() -> (Trail, Trail) {
     let earlier = Trail::of(5);
     let later = earlier.copy();
-    go_on(&later, 4, "later");
+    extend(&later, 4, "later");
     (earlier, later)
 }
 
-fn go_on(trail: &Trail, entries: usize, what: &str) {
+fn extend(trail: &Trail, entries: usize, what: &str) {
     let logger = trail.reopen();
     for number in 0..entries {
         logger.log(format!("{what} {number}")).record().unwrap();
@@ -26,7 +26,7 @@ fn go_on(trail: &Trail, entries: usize, what: &str) {
 }
 
 fn known(trail: &Trail) -> SignedCheckpoint {
-    parsed(&trail.note())
+    parsed(&trail.checkpoint())
 }
 
 fn with(trail: &Trail, notes: &[&Trail]) -> Verification {
@@ -45,7 +45,7 @@ fn fault(trail: &Trail, notes: &[&Trail]) -> Found {
 }
 
 #[test]
-fn a_trail_rolled_back_whole_is_seen_only_with_a_note_kept_elsewhere() {
+fn a_full_rollback_shows_only_with_a_known_checkpoint() {
     let (earlier, later) = grown();
     let alone = with(&earlier, &[]);
     assert_eq!((alone.answer, alone.reasons), (Answer::Unconfirmed, vec![Reason::FreshnessUnknown]));
@@ -55,7 +55,7 @@ fn a_trail_rolled_back_whole_is_seen_only_with_a_note_kept_elsewhere() {
 }
 
 #[test]
-fn a_trail_rolled_back_beside_a_newer_kept_checkpoint_is_truncated() {
+fn a_rollback_below_a_saved_checkpoint_is_truncated() {
     let (earlier, later) = grown();
     let name = known(&later).size().to_string();
     fs::copy(checkpoint_history(later.path()).join(&name), checkpoint_history(earlier.path()).join(&name))
@@ -64,7 +64,7 @@ fn a_trail_rolled_back_beside_a_newer_kept_checkpoint_is_truncated() {
 }
 
 #[test]
-fn an_older_checkpoint_beside_all_the_lines_is_stale() {
+fn an_older_checkpoint_with_all_lines_is_stale() {
     let (earlier, later) = grown();
     let newest = later.copy();
     fs::copy(checkpoint_path(earlier.path()), checkpoint_path(later.path())).unwrap();
@@ -78,13 +78,13 @@ fn an_older_checkpoint_beside_all_the_lines_is_stale() {
 }
 
 #[test]
-fn a_trail_taken_back_and_continued_with_the_real_key_is_a_fork() {
+fn a_rollback_continued_with_the_real_key_is_a_fork() {
     let (earlier, later) = grown();
     let forged = earlier.copy();
-    go_on(&forged, 9, "forged");
+    extend(&forged, 9, "forged");
     assert!(known(&forged).size() > known(&later).size());
     assert_eq!(with(&forged, &[]).answer, Answer::Unconfirmed);
-    assert_eq!(with(&forged, &[&earlier]).answer, Answer::Intact, "nobody knows of the other history");
+    assert_eq!(with(&forged, &[&earlier]).answer, Answer::Intact, "the other history is unknown");
     assert_eq!(fault(&forged, &[&later]), (Forked, None));
     assert_eq!(fault(&forged, &[&earlier, &later]), (Forked, None));
 }
@@ -93,10 +93,10 @@ fn a_trail_taken_back_and_continued_with_the_real_key_is_a_fork() {
 fn two_roots_at_one_size_are_a_fork() {
     let (earlier, later) = grown();
     let forged = earlier.copy();
-    go_on(&forged, 4, "forged");
+    extend(&forged, 4, "forged");
     assert_eq!(known(&forged).size(), known(&later).size());
     assert_eq!(fault(&forged, &[&later]), (Forked, None));
-    // The other one may also have been forgotten in the trail itself.
+    // The other checkpoint may also be left in the trail itself.
     let name = known(&later).size().to_string();
     let kept = checkpoint_history(later.path()).join(&name);
     fs::copy(&kept, checkpoint_history(forged.path()).join(&name)).unwrap();
@@ -104,25 +104,25 @@ fn two_roots_at_one_size_are_a_fork() {
 }
 
 #[test]
-fn a_larger_head_that_is_not_of_these_lines_is_found() {
+fn a_larger_checkpoint_of_other_lines_is_found() {
     let trail = Trail::of(5);
     let note = known(&trail);
-    trail.forget_history();
-    trail.set_note(&signed(&trail.key, note.size() + 3, note.root(), &[&trail.signing]));
+    trail.remove_history();
+    trail.set_checkpoint(&signed(&trail.key, note.size() + 3, note.root(), &[&trail.signing]));
     assert_eq!(fault(&trail, &[]), (Truncated, Some(note.size())));
-    go_on(&Trail::of(1), 1, "unrelated");
+    extend(&Trail::of(1), 1, "unrelated");
     let longer = Trail::of(5);
-    go_on(&longer, 3, "later");
+    extend(&longer, 3, "later");
     let size = known(&longer).size();
-    longer.set_note(&signed(&longer.key, size, note.root(), &[&longer.signing]));
-    longer.forget_history();
-    longer.forget_tiles();
+    longer.set_checkpoint(&signed(&longer.key, size, note.root(), &[&longer.signing]));
+    longer.remove_history();
+    longer.remove_tiles();
     let known = [&longer];
     assert_eq!(fault(&longer, &known).0, FaultKind::Altered);
 }
 
 #[test]
-fn a_known_note_that_is_of_no_use_is_the_auditors_matter() {
+fn an_unusable_known_checkpoint_is_an_error() {
     let trail = Trail::of(5);
     let note = known(&trail);
     let stranger = SigningKey::generate();
@@ -132,14 +132,14 @@ fn a_known_note_that_is_of_no_use_is_the_auditors_matter() {
     };
     let error = check(&signed(&trail.key, note.size(), note.root(), &[&stranger]));
     assert!(error.is_invalid() && error.to_string().contains("none of the given keys signed it"), "{error}");
-    let error = check(&trail.note().replacen(&format!("\n{}\n", note.size()), "\n2\n", 1));
-    assert!(error.is_invalid() && error.to_string().contains("not that of its key"), "{error}");
-    let error = check(&Trail::of(1).note());
-    assert!(error.is_invalid() && error.to_string().contains("of the log"), "{error}");
+    let error = check(&trail.checkpoint().replacen(&format!("\n{}\n", note.size()), "\n2\n", 1));
+    assert!(error.is_invalid() && error.to_string().contains("its signature is invalid"), "{error}");
+    let error = check(&Trail::of(1).checkpoint());
+    assert!(error.is_invalid() && error.to_string().contains("belongs to the log"), "{error}");
 }
 
 #[test]
-fn a_known_note_of_no_lines_says_nothing() {
+fn a_known_checkpoint_of_no_lines_does_not_count() {
     let trail = Trail::of(5);
     let empty = signed(&trail.key, 0, &auditx_core::CompactRange::new(0).root().unwrap(), &[&trail.signing]);
     let options = || VerifyOptions::new().key(trail.key.clone()).known(parsed(&empty));
@@ -150,7 +150,7 @@ fn a_known_note_of_no_lines_says_nothing() {
 }
 
 #[test]
-fn kept_checkpoints_that_cannot_be_used_are_remarked_on() {
+fn unusable_saved_checkpoints_are_a_remark() {
     let trail = Trail::of(5);
     let history = checkpoint_history(trail.path());
     fs::write(history.join("3"), "nonsense").unwrap();

@@ -1,11 +1,11 @@
-//! Lines altered, deleted, put in, moved, with and without the cache of hashes at hand.
+//! Lines altered, deleted, inserted and moved, with and without the tile cache.
 
 use super::fixture::*;
 use super::*;
 
 use FaultKind::{Altered, Inserted, Missing, Reordered, Truncated};
 
-/// A trail of lines 0 to 12 with its lines changed.
+/// A trail of lines 0 to 12 with edited lines.
 fn edited(edit: impl FnOnce(&mut Vec<String>)) -> Trail {
     let trail = Trail::of(10);
     trail.edit(edit);
@@ -14,27 +14,30 @@ fn edited(edit: impl FnOnce(&mut Vec<String>)) -> Trail {
 
 #[track_caller]
 fn check(trail: &Trail, with: (FaultKind, u64), without: (FaultKind, u64)) {
-    assert_eq!(trail.found(), (with.0, Some(with.1)), "with the cache");
-    assert_eq!(trail.found_without_tiles(), (without.0, Some(without.1)), "without it");
+    assert_eq!(trail.found(), (with.0, Some(with.1)), "with the tile cache");
+    assert_eq!(trail.found_without_tiles(), (without.0, Some(without.1)), "without the tile cache");
 }
 
-/// Nobody can tell which line it was: only that it is one of those before the checkpoint.
+/// The line cannot be determined: it is one of those before the checkpoint.
 const SOMEWHERE: (FaultKind, u64) = (Altered, 0);
 
 #[test]
-fn a_changed_value_is_an_altered_line_with_its_segment_and_offset() {
+fn a_changed_value_is_an_altered_line_with_its_location() {
     let trail = edited(|lines| lines[5] = lines[5].replace("entry 3", "entry 8"));
     check(&trail, (Altered, 5), SOMEWHERE);
     let before: usize = trail.lines()[..5].iter().map(|line| line.len() + 1).sum();
     let fault = trail.fault();
     assert_eq!((fault.segment.as_deref(), fault.offset), (Some("audit.jsonl"), Some(before as u64)));
-    assert_eq!(fault.to_string(), format!("line 5 is not what was signed (audit.jsonl, byte {before})"));
-    trail.forget_tiles();
-    assert_eq!(trail.fault().message, "a line between line 0 and line 12 is not what was signed");
+    assert_eq!(
+        fault.to_string(),
+        format!("line 5 differs from what was signed (audit.jsonl, byte {before})")
+    );
+    trail.remove_tiles();
+    assert_eq!(trail.fault().message, "a line between line 0 and line 12 differs from what was signed");
 }
 
 #[test]
-fn white_space_and_the_order_of_keys_count() {
+fn changed_white_space_and_key_order_are_alterations() {
     check(&edited(|lines| lines[4] = lines[4].replace(",\"level\"", ", \"level\"")), (Altered, 4), SOMEWHERE);
     check(&edited(|lines| lines[4].push(' ')), (Altered, 4), SOMEWHERE);
     let swap = |lines: &mut Vec<String>| {
@@ -60,7 +63,7 @@ fn carriage_returns_byte_order_marks_and_nuls_are_alterations() {
 }
 
 #[test]
-fn a_blank_line_was_put_in() {
+fn a_blank_line_is_inserted() {
     for blank in ["", "\r", " "] {
         check(&edited(|lines| lines.insert(6, blank.to_owned())), (Inserted, 6), (Inserted, 6));
     }
@@ -68,7 +71,7 @@ fn a_blank_line_was_put_in() {
 }
 
 #[test]
-fn a_deleted_line_is_missing_also_when_the_rest_is_renumbered() {
+fn a_deleted_line_is_missing_even_if_the_rest_is_renumbered() {
     check(&edited(|lines| drop(lines.remove(6))), (Missing, 6), (Missing, 6));
     check(&edited(|lines| drop(lines.drain(6..9))), (Missing, 6), (Missing, 6));
     for count in 1..4 {
@@ -105,7 +108,7 @@ fn a_deleted_end_is_truncated() {
 }
 
 #[test]
-fn a_line_cut_below_the_checkpoint_is_truncated() {
+fn a_last_line_cut_short_is_truncated() {
     let trail = Trail::of(10);
     let whole = trail.active();
     for cut in [1, 2, 100] {
@@ -115,7 +118,7 @@ fn a_line_cut_below_the_checkpoint_is_truncated() {
 }
 
 #[test]
-fn neighbours_swapped_are_reordered_also_when_they_are_renumbered() {
+fn swapped_lines_are_reordered_even_if_renumbered() {
     check(&edited(|lines| lines.swap(6, 7)), (Reordered, 6), (Reordered, 6));
     check(&edited(|lines| lines.swap(11, 12)), (Reordered, 11), (Reordered, 11));
     let trail = edited(|lines| {
@@ -126,7 +129,7 @@ fn neighbours_swapped_are_reordered_also_when_they_are_renumbered() {
 }
 
 #[test]
-fn a_duplicated_line_was_put_in_also_when_the_rest_is_renumbered() {
+fn a_duplicated_line_is_inserted_even_if_renumbered() {
     let duplicate = |from: usize, to: usize| edited(|lines| lines.insert(to, lines[from].clone()));
     check(&duplicate(6, 7), (Inserted, 7), (Inserted, 7));
     check(&duplicate(2, 9), (Inserted, 9), (Inserted, 9));
@@ -139,7 +142,7 @@ fn a_duplicated_line_was_put_in_also_when_the_rest_is_renumbered() {
 }
 
 #[test]
-fn a_forged_line_was_put_in_also_when_the_rest_is_renumbered() {
+fn a_forged_line_is_inserted_even_if_the_rest_is_renumbered() {
     for count in 1..4 {
         let trail = edited(|lines| {
             for _ in 0..count {
@@ -153,7 +156,7 @@ fn a_forged_line_was_put_in_also_when_the_rest_is_renumbered() {
 }
 
 #[test]
-fn two_objects_on_one_line_alter_the_first() {
+fn two_lines_joined_alter_the_first() {
     let trail = edited(|lines| {
         let second = lines.remove(7);
         lines[6].push_str(&second);
@@ -167,7 +170,7 @@ fn two_objects_on_one_line_alter_the_first() {
 }
 
 #[test]
-fn one_line_made_two_is_altered() {
+fn a_split_line_is_altered() {
     let trail = edited(|lines| {
         let rest = lines[6].split_off(80);
         lines.insert(7, rest);
@@ -176,7 +179,7 @@ fn one_line_made_two_is_altered() {
 }
 
 #[test]
-fn every_other_spelling_of_a_number_alters_its_line() {
+fn any_other_spelling_of_a_number_alters_its_line() {
     for number in ["06", "6e0", "-6", "18446744073709551616", "+6", "6.0", " 6", "\"6\"", ""] {
         let trail =
             edited(|lines| lines[6] = lines[6].replacen("\"seq\":6,", &format!("\"seq\":{number},"), 1));
@@ -190,7 +193,7 @@ fn every_other_spelling_of_a_number_alters_its_line() {
 }
 
 #[test]
-fn the_number_of_the_first_line_altered_is_that() {
+fn an_altered_number_of_the_first_line_is_an_alteration() {
     for number in ["1", "2", "700", "x", "00"] {
         let trail =
             edited(|lines| lines[0] = lines[0].replacen("\"seq\":0,", &format!("\"seq\":{number},"), 1));
@@ -199,7 +202,7 @@ fn the_number_of_the_first_line_altered_is_that() {
 }
 
 #[test]
-fn the_number_of_the_last_line_altered_is_that() {
+fn an_altered_number_of_the_last_line_is_an_alteration() {
     for number in ["11", "13", "3", "x", "012"] {
         let trail =
             edited(|lines| lines[12] = lines[12].replacen("\"seq\":12,", &format!("\"seq\":{number},"), 1));
@@ -208,7 +211,7 @@ fn the_number_of_the_last_line_altered_is_that() {
 }
 
 #[test]
-fn a_line_longer_than_any_that_is_written_is_altered() {
+fn a_line_longer_than_the_maximum_is_altered() {
     let trail = edited(|lines| lines[6].insert_str(200, &"x".repeat(70_000)));
     check(&trail, (Altered, 6), (Altered, 6));
     let trail = edited(|lines| lines[6].insert_str(200, &"x".repeat(3_000_000)));
@@ -216,7 +219,7 @@ fn a_line_longer_than_any_that_is_written_is_altered() {
 }
 
 #[test]
-fn lines_that_nobody_signed_yet_must_follow_all_the_same() {
+fn unsigned_lines_must_be_consecutive_too() {
     let trail = Trail::of(10);
     let added = |lines: &[&str]| {
         let trail = trail.copy();
@@ -244,7 +247,7 @@ fn the_earliest_of_several_faults_is_named() {
 }
 
 #[test]
-fn without_the_cache_kept_and_recorded_checkpoints_bracket_the_line() {
+fn without_the_tile_cache_checkpoints_bracket_the_line() {
     let trail = Trail::of(3);
     for _ in 0..3 {
         let logger = trail.reopen();
@@ -252,20 +255,20 @@ fn without_the_cache_kept_and_recorded_checkpoints_bracket_the_line() {
         logger.close(PATIENCE).unwrap();
     }
     let sizes: Vec<u64> = {
-        let notes = Notes::read(trail.path()).unwrap();
-        notes.history.iter().map(SignedCheckpoint::size).collect()
+        let checkpoints = Checkpoints::read(trail.path()).unwrap();
+        checkpoints.history.iter().map(SignedCheckpoint::size).collect()
     };
     assert!(sizes.len() >= 4, "{sizes:?}");
     let (begin, end) = (sizes[1], sizes[2]);
     let target = usize::try_from(end - 2).unwrap();
     trail.edit(|lines| lines[target] = lines[target].replace("entry", "forgery"));
     assert_eq!(trail.found(), (Altered, Some(end - 2)));
-    trail.forget_tiles();
+    trail.remove_tiles();
     let fault = trail.fault();
     assert_eq!((fault.kind, fault.seq), (Altered, Some(begin)));
-    let expected = format!("a line between line {begin} and line {} is not what was signed", end - 1);
+    let expected = format!("a line between line {begin} and line {} differs from what was signed", end - 1);
     assert_eq!(fault.message, expected);
-    // The same notes are recorded in the trail itself.
-    trail.forget_history();
+    // The same checkpoints are recorded in the trail itself.
+    trail.remove_history();
     assert_eq!(trail.fault().message, expected);
 }

@@ -1,4 +1,4 @@
-//! Verifying while the trail is being written, sealed, compressed, erased in and retired.
+//! Verifies a trail while it is written, sealed, compressed, erased and retired.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,17 +8,17 @@ use auditx_core::{ACTIVE, AuditLogger, Compression, Config, Retention, SigningKe
 use super::fixture::*;
 use super::*;
 
-/// Ends the threads of a test, however it ends.
-struct Ending<'a>(&'a AtomicBool);
+/// Stops the threads of a test, also if it panics.
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Ending<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 #[test]
-fn a_trail_that_is_being_written_is_never_broken() {
+fn a_trail_being_written_is_never_broken() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path()).origin(ORIGIN).signer(SigningKey::generate());
     let config = config.max_file_bytes(65_535).compression(Compression::Zstd);
@@ -29,7 +29,8 @@ fn a_trail_that_is_being_written_is_never_broken() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::SeqCst) {
-                    // At the disk's pace: each retired segment is signed, which two threads at full speed outrun for ever.
+                    // At the speed of the disk: each retired segment is signed, which two threads at full
+                    // speed would outrun.
                     let entry = logger.log(format!("entry 0 {}", "x".repeat(1_500)));
                     entry.record().unwrap().wait_durable().unwrap();
                     written.fetch_add(1, Ordering::SeqCst);
@@ -38,23 +39,23 @@ fn a_trail_that_is_being_written_is_never_broken() {
         }
         scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
-                // Some of them are records, or gone by then.
+                // Some of these lines are control records or already retired.
                 drop(logger.erase(written.load(Ordering::SeqCst).saturating_sub(60), "asked for"));
             }
         });
-        // Also where an assertion fails: the scope waits for them.
-        let _ending = Ending(&is_over);
+        // Also if an assertion fails: the scope waits for the threads.
+        let _stop = StopOnDrop(&is_over);
         let mut known: Option<String> = None;
         let is_enough =
             |round| round >= 30 && written.load(Ordering::SeqCst) > 400 && logger.metrics().retired > 0;
         for round in (0..).take_while(|round| !is_enough(*round)) {
-            let mut options = VerifyOptions::new().key(key.clone()).threads(1 + round % 3).stretch(20_000);
+            let mut options = VerifyOptions::new().key(key.clone()).threads(1 + round % 3).chunk(20_000);
             if let Some(note) = &known {
                 options = options.known(parsed(note));
             }
             let verification = match verify(directory.path(), &options, &mut |_, _| {}) {
                 Ok(verification) => verification,
-                // A busy machine may not keep up with these writers, and says so.
+                // A busy machine may not keep up with these writers; that is an error, not a broken trail.
                 Err(error) => {
                     assert!(error.is_storage() && error.to_string().contains("while it changes"), "{error}");
                     continue;
@@ -74,23 +75,25 @@ fn a_trail_that_is_being_written_is_never_broken() {
     assert!(verification.first_seq > 0 && verification.lines > 200);
 }
 
-/// A logger with several sealed segments, open, and its key.
+/// An open logger with several sealed segments.
 fn open_trail() -> (tempfile::TempDir, AuditLogger) {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::new(directory.path()).origin(ORIGIN).signer(SigningKey::generate());
     let logger = AuditLogger::open(config.max_file_bytes(65_535).compression(Compression::None)).unwrap();
     (0..300).for_each(|number| record(&logger, number, 2_000));
     logger.flush(PATIENCE).unwrap();
-    // Signs what was sealed: after a flush alone the writer may still be at it, and hold a segment's length against its file's.
+    // Signs what was sealed. After a flush alone that may still be in progress, and compares a segment's
+    // length with that of its file.
     logger.retire(Retention::KeepEverything).unwrap();
     (directory, logger)
 }
 
-/// What is found where this happens once the first lines have been read, and whether they were read again.
+/// Runs `happens` after the first lines were read. Returns the verification, and whether the lines were read
+/// again.
 fn while_reading(happens: impl FnOnce(&AuditLogger)) -> (Verification, bool) {
     let (directory, logger) = open_trail();
     let (mut happens, mut last, mut is_again) = (Some(happens), 0, false);
-    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).threads(1).stretch(1_024);
+    let options = VerifyOptions::new().key(logger.verifier_key().unwrap()).threads(1).chunk(1_024);
     let verification = verify(directory.path(), &options, &mut |done, _| {
         is_again |= done < last;
         last = done;
@@ -102,7 +105,7 @@ fn while_reading(happens: impl FnOnce(&AuditLogger)) -> (Verification, bool) {
 }
 
 #[test]
-fn a_line_erased_while_the_trail_is_read_is_excused_by_its_record_at_the_end() {
+fn an_erasure_during_the_reading_is_excused_by_its_record() {
     let (verification, is_again) = while_reading(|logger| {
         logger.erase(250, "asked for by the customer").unwrap();
         logger.erase(260, "asked for by the customer").unwrap();
@@ -111,7 +114,7 @@ fn a_line_erased_while_the_trail_is_read_is_excused_by_its_record_at_the_end() {
 }
 
 #[test]
-fn segments_retired_while_the_trail_is_read_begin_it_anew() {
+fn retirement_during_the_reading_starts_it_again() {
     let (verification, is_again) = while_reading(|logger| {
         let retired = logger.retire(Retention::BackupCount(1)).unwrap();
         assert!(retired.segments.len() > 5);
@@ -120,7 +123,7 @@ fn segments_retired_while_the_trail_is_read_begin_it_anew() {
     assert!(verification.first_seq > 200);
 }
 
-/// A stub of line 5, as somebody could write it, in the place of the line.
+/// Replaces line 5 with a forged stub.
 fn forge_stub(directory: &Path) -> String {
     let name = directory.join("audit-00000000000000000000.jsonl");
     let text = fs::read_to_string(&name).unwrap();
@@ -131,14 +134,14 @@ fn forge_stub(directory: &Path) -> String {
 }
 
 #[test]
-fn a_record_that_was_forged_while_the_trail_is_read_excuses_nothing() {
+fn a_record_forged_during_the_reading_excuses_nothing() {
     let (directory, logger) = open_trail();
     let hash = forge_stub(directory.path());
     let options = VerifyOptions::new().key(logger.verifier_key().unwrap());
     let mut is_forged = false;
     let verification = verify(directory.path(), &options, &mut |_, _| {
         if !is_forged {
-            // The record of a line that was read already is signed, and then says another line.
+            // Erases line 6, which was read already, and alters the signed record to name line 5.
             let of_another = to_hex(&logger.erase(6, "asked for").unwrap());
             let active = directory.path().join(ACTIVE);
             let text = fs::read_to_string(&active).unwrap();
@@ -152,7 +155,7 @@ fn a_record_that_was_forged_while_the_trail_is_read_excuses_nothing() {
 }
 
 #[test]
-fn a_record_that_a_stranger_signed_while_the_trail_is_read_excuses_nothing() {
+fn a_record_signed_by_a_stranger_excuses_nothing() {
     let trail = Trail::of(10);
     let (stranger, lines) = (SigningKey::generate(), trail.lines());
     let hash = to_hex(&auditx_core::leaf_hash(lines[4].as_bytes()));
@@ -163,7 +166,7 @@ fn a_record_that_a_stranger_signed_while_the_trail_is_read_excuses_nothing() {
     let verification = verify(trail.path(), &trail.options(), &mut |_, _| {
         if !is_forged {
             trail.edit(|lines| lines.push(record.clone()));
-            trail.set_note(&signed(&trail.key, 14, &root_of(&trail.lines()), &[&stranger]));
+            trail.set_checkpoint(&signed(&trail.key, 14, &root_of(&trail.lines()), &[&stranger]));
             is_forged = true;
         }
     });
@@ -171,16 +174,17 @@ fn a_record_that_a_stranger_signed_while_the_trail_is_read_excuses_nothing() {
 }
 
 #[test]
-fn a_checkpoint_that_comes_while_the_trail_is_read_is_looked_for_once_more() {
+fn a_checkpoint_written_during_the_reading_is_used() {
     let trail = Trail::of(5);
-    let note = trail.note();
+    let note = trail.checkpoint();
     fs::remove_file(checkpoint_path(trail.path())).unwrap();
-    let verification = verify(trail.path(), &trail.options(), &mut |_, _| trail.set_note(&note)).unwrap();
+    let verification =
+        verify(trail.path(), &trail.options(), &mut |_, _| trail.set_checkpoint(&note)).unwrap();
     assert_eq!(verification.answer, Answer::Intact);
 }
 
 #[test]
-fn a_stub_that_nothing_excuses_is_found_while_the_trail_grows() {
+fn a_forged_stub_is_found_while_the_trail_grows() {
     let (directory, logger) = open_trail();
     forge_stub(directory.path());
     let options = VerifyOptions::new().key(logger.verifier_key().unwrap());

@@ -1,4 +1,4 @@
-//! Lines that another program took away: excused by the record that the trail signed, and by nothing else.
+//! Lines that another program removed: excused only by the record that the trail signed.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use auditx_core::{ACTIVE, Config, JournalKind, SigningKey};
 use super::fixture::*;
 use super::*;
 
-/// A trail of which some lines were cut off and could not be restored.
+/// A trail that lost some lines for good.
 fn with_loss() -> Trail {
-    // Without a ring nothing holds what was cut.
+    // Without a ring, the removed lines are held nowhere.
     let direct = |config: Config| config.journal(JournalKind::Direct);
     Trail::with(&SigningKey::generate(), direct, |logger| {
         (0..10).for_each(|number| record(logger, number, 40));
@@ -22,7 +22,7 @@ fn with_loss() -> Trail {
 }
 
 #[test]
-fn a_recorded_loss_is_no_tampering_and_no_whole_trail_either() {
+fn a_recorded_loss_makes_the_answer_unconfirmed() {
     let trail = with_loss();
     let verification = trail.verify();
     assert_eq!((verification.answer, &verification.fault), (Answer::Unconfirmed, &None));
@@ -33,7 +33,7 @@ fn a_recorded_loss_is_no_tampering_and_no_whole_trail_either() {
 }
 
 #[test]
-fn a_loss_excuses_no_other_stub() {
+fn a_recorded_loss_excuses_no_other_stub() {
     let trail = with_loss();
     let lines = trail.lines();
     let (seq, line) =

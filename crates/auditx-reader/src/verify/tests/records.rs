@@ -1,4 +1,4 @@
-//! Checkpoints that the trail records of itself.
+//! Checkpoints that the trail itself records.
 
 use auditx_core::{Row, SigningKey, parse_seq};
 
@@ -7,7 +7,7 @@ use super::*;
 
 use FaultKind::{Altered, FalseRecord};
 
-/// A trail with recorded checkpoints, and the place of one of them in the lines.
+/// A trail with recorded checkpoints, and the index of one of them in the lines.
 fn with_records() -> (Trail, usize) {
     let trail = Trail::of(5);
     for _ in 0..2 {
@@ -20,7 +20,7 @@ fn with_records() -> (Trail, usize) {
     (trail, at)
 }
 
-fn note_in(line: &str) -> String {
+fn checkpoint_in(line: &str) -> String {
     let entry = Row::read_text(line).unwrap().entry();
     entry.control_record.unwrap()["note"].as_str().unwrap().to_owned()
 }
@@ -29,11 +29,11 @@ fn quoted(note: &str) -> String {
     serde_json::to_string(note).unwrap()
 }
 
-/// The recorded note replaced by this one, all signed again by somebody with the key.
+/// The trail with the recorded checkpoint replaced by `note`, and signed again with its key.
 fn forged(trail: &Trail, at: usize, size: u64, note: &str) -> Trail {
     let forged = trail.copy();
     forged.edit(|lines| {
-        let old = note_in(&lines[at]);
+        let old = checkpoint_in(&lines[at]);
         let old_size = parsed(&old).size();
         lines[at] = lines[at]
             .replace(&quoted(&old), &quoted(note))
@@ -51,7 +51,7 @@ fn fault(trail: &Trail) -> Found {
 }
 
 #[test]
-fn a_recorded_checkpoint_that_was_altered_is_an_altered_line() {
+fn an_altered_recorded_checkpoint_is_an_altered_line() {
     let (trail, at) = with_records();
     assert_eq!(trail.verify().answer, Answer::Intact);
     trail.edit(|lines| lines[at] = lines[at].replacen("\"size\":", "\"size\":1", 1));
@@ -59,22 +59,22 @@ fn a_recorded_checkpoint_that_was_altered_is_an_altered_line() {
 }
 
 #[test]
-fn a_recorded_checkpoint_that_says_what_was_not_so_is_a_false_record() {
+fn an_untrue_recorded_checkpoint_is_a_false_record() {
     let (trail, at) = with_records();
     let lines = trail.lines();
-    let note = parsed(&note_in(&lines[at]));
+    let note = parsed(&checkpoint_in(&lines[at]));
     let sign = |size: usize, lines: &[String], signing: &SigningKey| {
         signed(&trail.key, size as u64, &root_of(lines), &[signing])
     };
     let seq = Some(at as u64);
     let (mine, stranger) = (&trail.signing, SigningKey::generate());
-    // Itself, signed again, is true.
+    // The same tree, signed again, is true.
     let same = forged(&trail, at, note.size(), &sign(at - 3, &lines[..at - 3], mine));
     assert_eq!(fault(&same), (FalseRecord, seq), "its two sizes differ");
     let true_one = forged(&trail, at, at as u64 - 3, &sign(at - 3, &lines[..at - 3], mine));
     let options = || VerifyOptions::new().key(trail.key.clone());
     assert_eq!(true_one.verify_with(options).answer, Answer::Unconfirmed);
-    // As many lines as stand before it, and one more.
+    // As many lines as there are before it, and one more.
     let largest = forged(&trail, at, at as u64, &sign(at, &lines[..at], mine));
     assert_eq!(largest.verify_with(options).answer, Answer::Unconfirmed);
     let larger = forged(&trail, at, at as u64 + 1, &sign(at + 1, &lines[..=at], mine));
@@ -92,11 +92,11 @@ fn a_recorded_checkpoint_that_says_what_was_not_so_is_a_false_record() {
 }
 
 #[test]
-fn a_false_record_among_unsigned_lines_is_one_too() {
+fn a_false_record_among_unsigned_lines_is_found() {
     let (trail, at) = with_records();
     let lines = trail.lines();
     let false_note = signed(&trail.key, 5, &[3; 32], &[&trail.signing]);
-    let old = note_in(&lines[at]);
+    let old = checkpoint_in(&lines[at]);
     let line = renumbered(&lines[at], lines.len())
         .replace(&quoted(&old), &quoted(&false_note))
         .replace(&format!("\"size\":{}", parsed(&old).size()), "\"size\":5");
@@ -106,21 +106,21 @@ fn a_false_record_among_unsigned_lines_is_one_too() {
 }
 
 #[test]
-fn a_checkpoint_recorded_long_after_it_was_made_is_looked_up_in_the_lines() {
+fn a_checkpoint_recorded_late_is_compared_in_another_pass() {
     let trail = Trail::with(
         &SigningKey::generate(),
         |config| config.compression(auditx_core::Compression::None),
         |logger| record(logger, 0, 10),
     );
-    // More short lines than are kept at hand, then a record of the first checkpoint.
+    // More short lines than the fold keeps, then a record of the first checkpoint.
     let mut lines = trail.lines();
-    let (size, first) = (lines.len(), parsed(&trail.note()));
+    let (size, first) = (lines.len(), parsed(&trail.checkpoint()));
     lines.extend((size..size + 140_000).map(|seq| format!("{{\"seq\":{seq},\"d\":0}}")));
     let template = {
         let (other, at) = with_records();
         other.lines().remove(at)
     };
-    let note = parsed(&note_in(&template));
+    let note = parsed(&checkpoint_in(&template));
     let record = |at: usize, first: &str| {
         renumbered(&template, at)
             .replace(&quoted(note.as_str()), &quoted(first))
@@ -129,7 +129,7 @@ fn a_checkpoint_recorded_long_after_it_was_made_is_looked_up_in_the_lines() {
     lines.push(record(lines.len(), first.as_str()));
     trail.set_lines(&lines);
     trail.sign_again();
-    let options = || VerifyOptions::new().key(trail.key.clone()).stretch(64 * 1024);
+    let options = || VerifyOptions::new().key(trail.key.clone()).chunk(64 * 1024);
     let check = || verify(trail.path(), &options(), &mut |_, _| {}).unwrap();
     assert_eq!(check().fault, None);
     let last = lines.len() - 1;

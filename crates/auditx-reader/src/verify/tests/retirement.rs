@@ -34,14 +34,15 @@ fn retired(compression: Compression) -> Trail {
 }
 
 #[test]
-fn a_trail_whose_beginning_was_retired_is_intact() {
+fn a_trail_with_a_retired_beginning_is_intact() {
     for compression in [Compression::None, Compression::Zstd] {
         let trail = retired(compression);
         let verification = trail.verify();
         assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
         assert!(verification.first_seq > 32);
-        // Without the cache its record is found in the lines, which are then read once more.
-        trail.forget_tiles();
+        // Without the tile cache, the record of the retirement is found in the lines, which are then read
+        // again.
+        trail.remove_tiles();
         let verification = trail.verify();
         assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
         assert_eq!(
@@ -52,7 +53,7 @@ fn a_trail_whose_beginning_was_retired_is_intact() {
 }
 
 #[test]
-fn without_a_pinned_key_a_trail_that_lost_its_first_line_has_no_signature_to_check() {
+fn without_genesis_or_a_pinned_key_no_signature_is_checked() {
     let trail = retired(Compression::None);
     let verification = trail.verify_with(VerifyOptions::new);
     assert_eq!(
@@ -63,7 +64,7 @@ fn without_a_pinned_key_a_trail_that_lost_its_first_line_has_no_signature_to_che
 }
 
 #[test]
-fn a_known_note_of_retired_lines_cannot_be_compared() {
+fn a_known_checkpoint_of_retired_lines_is_not_compared() {
     let trail = retired(Compression::None);
     let old = signed(&trail.key, 5, &[9; 32], &[&trail.signing]);
     let options = || VerifyOptions::new().key(trail.key.clone()).known(parsed(&old));
@@ -75,7 +76,7 @@ fn a_known_note_of_retired_lines_cannot_be_compared() {
 }
 
 #[test]
-fn one_segment_more_deleted_than_was_retired_is_missing() {
+fn a_segment_deleted_beyond_the_retired_ones_is_missing() {
     let trail = retired(Compression::None);
     fs::remove_file(trail.file(&trail.segments()[0])).unwrap();
     assert_eq!(trail.found(), (Missing, Some(0)));
@@ -83,28 +84,28 @@ fn one_segment_more_deleted_than_was_retired_is_missing() {
 }
 
 #[test]
-fn a_retirement_that_nobody_recorded_is_missing() {
+fn an_unrecorded_retirement_is_missing() {
     let trail = Trail::of_segments(Compression::None);
     fs::remove_file(trail.file(&trail.segments()[0])).unwrap();
     assert_eq!(trail.found(), (Missing, Some(0)));
 }
 
 #[test]
-fn a_retirement_that_nobody_signed_is_missing() {
+fn an_unsigned_retirement_is_missing() {
     let trail = retired(Compression::None);
     let record = trail.lines().into_iter().rfind(|line| line.contains("\"kind\":\"retired\"")).unwrap();
     let size = auditx_core::parse_seq(record.as_bytes()).unwrap();
     for (size, kind) in [(size + 1, None), (size, Some(Missing))] {
         let root = Tiles::open(trail.path()).frontier(size).unwrap().root().unwrap();
-        trail.set_note(&signed(&trail.key, size, &root, &[&trail.signing]));
-        trail.forget_history();
+        trail.set_checkpoint(&signed(&trail.key, size, &root, &[&trail.signing]));
+        trail.remove_history();
         let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
         assert_eq!(verification.fault.map(|fault| fault.kind), kind);
     }
 }
 
 #[test]
-fn all_sealed_segments_retired_leave_the_active_one() {
+fn a_trail_left_with_only_its_active_segment_is_intact() {
     let trail = Trail::with(
         &SigningKey::generate(),
         |config| config.compression(Compression::None).max_file_bytes(65_535),
@@ -122,23 +123,23 @@ fn all_sealed_segments_retired_leave_the_active_one() {
 }
 
 #[test]
-fn an_altered_line_of_what_is_left_is_named() {
+fn an_altered_line_after_the_retired_ones_is_named() {
     let trail = retired(Compression::None);
     let name = &trail.segments()[1];
     let text = fs::read_to_string(trail.file(name)).unwrap();
-    let (place, line) = text.lines().enumerate().find(|(_, line)| line.contains("entry")).unwrap();
+    let (index, line) = text.lines().enumerate().find(|(_, line)| line.contains("entry")).unwrap();
     let seq = auditx_core::parse_seq(line.as_bytes()).unwrap();
     fs::write(trail.file(name), text.replacen("entry", "forge", 1)).unwrap();
     assert_eq!(trail.found(), (Altered, Some(seq)));
     let first = trail.verify().first_seq;
-    assert!(place < 40 && seq > first);
-    // What can still be told is between which checkpoints: at its seal the segment before it was right.
+    assert!(index < 40 && seq > first);
+    // Only the interval between checkpoints can be named: the segment before it was right at its seal.
     let begin = text.lines().next().and_then(|line| auditx_core::parse_seq(line.as_bytes()));
     assert_eq!(trail.found_without_tiles(), (Altered, begin));
 }
 
 #[test]
-fn a_record_of_retirement_with_another_tree_does_not_lead_to_the_root() {
+fn an_altered_retirement_record_does_not_lead_to_the_root() {
     let trail = retired(Compression::None);
     trail.edit(|lines| {
         for line in lines.iter_mut().filter(|line| line.contains("\"kind\":\"retired\"")) {

@@ -1,4 +1,4 @@
-//! Trails whose key was replaced: who pinned the old one can follow, and nobody can lead them astray.
+//! Trails whose key was replaced: a verifier who pinned the old key can follow, and cannot be misled.
 
 use std::fs;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn pinned<'a>(trail: &'a Trail, key: &'a VerifierKey) -> impl Fn() -> VerifyOpti
 }
 
 #[test]
-fn whoever_pinned_any_of_the_keys_follows_to_the_last() {
+fn any_pinned_key_leads_to_the_last_key() {
     let (trail, keys) = rotated();
     for (_, key) in &keys {
         let verification = trail.verify_with(pinned(&trail, key));
@@ -51,7 +51,7 @@ fn whoever_pinned_any_of_the_keys_follows_to_the_last() {
 }
 
 #[test]
-fn a_note_of_an_earlier_key_is_known_all_the_same() {
+fn a_known_checkpoint_of_an_earlier_key_counts() {
     let (trail, keys) = rotated();
     let lines = trail.lines();
     let old = signed(&keys[0].1, 3, &root_of(&lines[..3]), &[&keys[0].0]);
@@ -60,7 +60,7 @@ fn a_note_of_an_earlier_key_is_known_all_the_same() {
 }
 
 #[test]
-fn a_key_that_only_unsigned_lines_name_makes_no_note_known() {
+fn a_key_named_only_by_unsigned_lines_does_not_count() {
     let (trail, keys) = rotated();
     let lines = trail.lines();
     let stranger = SigningKey::generate();
@@ -75,9 +75,9 @@ fn a_key_that_only_unsigned_lines_name_makes_no_note_known() {
 }
 
 #[test]
-fn without_the_note_at_the_boundary_nobody_follows() {
+fn without_the_boundary_checkpoint_old_keys_do_not_lead_on() {
     let (trail, keys) = rotated();
-    trail.forget_history();
+    trail.remove_history();
     for (_, key) in &keys[..2] {
         let fault = trail.verify_with(pinned(&trail, key)).fault.unwrap();
         assert_eq!(fault.kind, WrongKey);
@@ -86,7 +86,7 @@ fn without_the_note_at_the_boundary_nobody_follows() {
 }
 
 #[test]
-fn a_boundary_that_only_the_new_key_signed_leads_nobody() {
+fn a_boundary_signed_only_by_the_new_key_does_not_count() {
     let (trail, keys) = rotated();
     for entry in fs::read_dir(checkpoint_history(trail.path())).unwrap() {
         let path = entry.unwrap().path();
@@ -98,20 +98,20 @@ fn a_boundary_that_only_the_new_key_signed_leads_nobody() {
 }
 
 #[test]
-fn a_history_signed_again_with_a_newer_key_is_not_that_of_the_older_one() {
+fn a_newer_key_cannot_sign_a_history_of_the_older_one() {
     let (trail, keys) = rotated();
-    // Whoever has only the last key rewrites what the first one signed.
+    // The holder of only the last key rewrites what the first key signed.
     trail.edit(|lines| lines[3] = lines[3].replace("entry", "forgery"));
     let lines = trail.lines();
-    trail.set_note(&signed(&keys[0].1, lines.len() as u64, &root_of(&lines), &[&keys[2].0]));
-    trail.forget_tiles();
+    trail.set_checkpoint(&signed(&keys[0].1, lines.len() as u64, &root_of(&lines), &[&keys[2].0]));
+    trail.remove_tiles();
     let refuse = || {
         for (_, key) in &keys[..2] {
             let options = || VerifyOptions::new().key(key.clone());
             assert_eq!(trail.verify_with(options).fault.unwrap().kind, WrongKey);
         }
     };
-    // The true notes at the boundaries, signed by both keys, are not of these lines.
+    // The true boundary checkpoints, signed with both keys, do not match these lines.
     refuse();
     for entry in fs::read_dir(checkpoint_history(trail.path())).unwrap() {
         let path = entry.unwrap().path();
@@ -123,23 +123,23 @@ fn a_history_signed_again_with_a_newer_key_is_not_that_of_the_older_one() {
 }
 
 #[test]
-fn a_key_that_was_replaced_signs_no_more() {
+fn a_replaced_key_may_not_sign() {
     let (trail, keys) = rotated();
-    let note = parsed(&trail.note());
-    trail.set_note(&signed(&keys[0].1, note.size(), note.root(), &[&keys[0].0]));
+    let note = parsed(&trail.checkpoint());
+    trail.set_checkpoint(&signed(&keys[0].1, note.size(), note.root(), &[&keys[0].0]));
     let options = || VerifyOptions::new().key(keys[0].1.clone());
     assert_eq!(trail.verify_with(options).fault.unwrap().kind, WrongKey);
     assert_eq!(trail.verify_with(VerifyOptions::new).fault.unwrap().kind, WrongKey);
 }
 
 #[test]
-fn checkpoints_are_recorded_with_the_key_of_their_time() {
+fn recorded_checkpoints_need_the_key_of_their_time() {
     let (mut trail, keys) = rotated();
     trail.signing = keys[2].0.clone();
     let logger = trail.reopen();
     record(&logger, 0, 10);
     logger.close(PATIENCE).unwrap();
-    trail.known = trail.note();
+    trail.known = trail.checkpoint();
     for (_, key) in &keys {
         assert_eq!(trail.verify_with(pinned(&trail, key)).answer, Answer::Intact);
     }
@@ -154,8 +154,8 @@ fn checkpoints_are_recorded_with_the_key_of_their_time() {
         let by_another = signed(&keys[0].1, size, &root, &[signing]);
         forged.edit(|lines| lines[at] = lines[at].replace(&quoted(&note), &quoted(&by_another)));
         let lines = forged.lines();
-        forged.set_note(&signed(&keys[0].1, lines.len() as u64, &root_of(&lines), &[&keys[2].0]));
-        forged.forget_tiles();
+        forged.set_checkpoint(&signed(&keys[0].1, lines.len() as u64, &root_of(&lines), &[&keys[2].0]));
+        forged.remove_tiles();
         fs::remove_file(checkpoint_history(forged.path()).join(lines.len().to_string())).unwrap();
         let options = || VerifyOptions::new().key(keys[2].1.clone());
         let fault = forged.verify_with(options).fault.map(|fault| (fault.kind, fault.seq));
@@ -165,7 +165,7 @@ fn checkpoints_are_recorded_with_the_key_of_their_time() {
 }
 
 #[test]
-fn a_change_of_keys_that_did_not_come_about_leaves_the_old_one() {
+fn an_uncompleted_key_change_leaves_the_old_key() {
     #[derive(Debug)]
     struct Unwilling(SigningKey);
     impl Signer for Unwilling {

@@ -1,4 +1,4 @@
-//! Whole segments dropped, renamed, swapped, replayed, damaged; and the cache beside them.
+//! Whole segments deleted, renamed, swapped, replayed and damaged, and the tile cache.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ fn first_of(name: &str) -> u64 {
     name["audit-".len()..].split('.').next().unwrap().parse().unwrap()
 }
 
-/// A trail, plain and compressed, with the names and first lines of its sealed segments.
+/// Runs `check` on a plain and a compressed trail, with the names and first lines of the sealed segments.
 fn each(mut check: impl FnMut(&Trail, &[(String, u64)])) {
     for compression in [Compression::None, Compression::Zstd] {
         let trail = Trail::of_segments(compression);
@@ -27,11 +27,11 @@ fn each(mut check: impl FnMut(&Trail, &[(String, u64)])) {
     }
 }
 
-/// The same fault with the cache and without it.
+/// The same fault with and without the tile cache.
 #[track_caller]
 fn both(trail: &Trail, kind: FaultKind, seq: u64) {
-    assert_eq!(trail.found(), (kind, Some(seq)), "with the cache");
-    assert_eq!(trail.found_without_tiles(), (kind, Some(seq)), "without it");
+    assert_eq!(trail.found(), (kind, Some(seq)), "with the tile cache");
+    assert_eq!(trail.found_without_tiles(), (kind, Some(seq)), "without the tile cache");
 }
 
 fn name_like(name: &str, seq: u64) -> String {
@@ -39,7 +39,7 @@ fn name_like(name: &str, seq: u64) -> String {
 }
 
 #[test]
-fn a_dropped_segment_is_missing_from_its_first_line_on() {
+fn a_deleted_segment_is_missing_from_its_first_line() {
     each(|trail, sealed| {
         for (name, first) in sealed {
             let trail = trail.copy();
@@ -50,7 +50,7 @@ fn a_dropped_segment_is_missing_from_its_first_line_on() {
 }
 
 #[test]
-fn a_dropped_active_segment_truncates_the_trail() {
+fn a_deleted_active_segment_truncates_the_trail() {
     each(|trail, _| {
         let first: u64 = auditx_core::parse_seq(&trail.active()).unwrap();
         fs::remove_file(trail.file(ACTIVE)).unwrap();
@@ -59,7 +59,7 @@ fn a_dropped_active_segment_truncates_the_trail() {
 }
 
 #[test]
-fn a_renamed_segment_is_out_of_order_wherever_its_name_puts_it() {
+fn a_renamed_segment_is_reordered() {
     each(|trail, sealed| {
         for seq in [sealed[1].1 + 3, sealed[2].1 + 3, 5_000] {
             let trail = trail.copy();
@@ -74,7 +74,7 @@ fn a_renamed_segment_is_out_of_order_wherever_its_name_puts_it() {
 }
 
 #[test]
-fn two_segments_swapped_are_out_of_order() {
+fn swapped_segments_are_reordered() {
     each(|trail, sealed| {
         for (one, other) in [(1, 2), (0, 1)] {
             let trail = trail.copy();
@@ -88,7 +88,7 @@ fn two_segments_swapped_are_out_of_order() {
 }
 
 #[test]
-fn a_replayed_segment_was_put_in() {
+fn a_replayed_segment_is_inserted() {
     each(|trail, sealed| {
         let (name, _) = &sealed[0];
         let active: u64 = auditx_core::parse_seq(&trail.active()).unwrap();
@@ -98,14 +98,14 @@ fn a_replayed_segment_was_put_in() {
             fs::copy(trail.file(name), trail.file(&name_like(name, seq))).unwrap();
             both(&trail, Inserted, at);
         }
-        // In the place of another one, which is then nowhere.
+        // Over another segment, whose lines are then missing.
         fs::copy(trail.file(name), trail.file(&sealed[2].0)).unwrap();
         both(trail, Missing, sealed[2].1);
     });
 }
 
 #[test]
-fn a_segment_from_another_log_is_altered_from_its_first_line_on() {
+fn a_segment_from_another_log_is_altered_from_its_first_line() {
     each(|trail, sealed| {
         let (name, first) = &sealed[1];
         let other = Trail::of_segments(Compression::None);
@@ -116,7 +116,7 @@ fn a_segment_from_another_log_is_altered_from_its_first_line_on() {
         fs::write(trail.file(name.trim_end_matches(".zst")), text).unwrap();
         assert_eq!(trail.found(), (Altered, Some(*first)));
         assert_eq!(trail.fault().offset, Some(0));
-        // The first one too, which begins with another genesis.
+        // The first segment too, which begins with another genesis.
         let genesis = other.segments().remove(0);
         let mine = sealed[0].0.trim_end_matches(".zst");
         fs::remove_file(trail.file(&sealed[0].0)).unwrap();
@@ -126,7 +126,7 @@ fn a_segment_from_another_log_is_altered_from_its_first_line_on() {
 }
 
 #[test]
-fn a_line_altered_deleted_or_cut_in_a_sealed_segment_is_named_with_its_place() {
+fn faults_in_a_sealed_segment_have_their_location() {
     let trail = Trail::of_segments(Compression::None);
     let name = &trail.segments()[1];
     let first = first_of(name);
@@ -155,7 +155,7 @@ fn a_line_altered_deleted_or_cut_in_a_sealed_segment_is_named_with_its_place() {
 }
 
 #[test]
-fn a_compressed_segment_is_one_whole_frame_and_nothing_else() {
+fn a_compressed_segment_must_be_exactly_one_frame() {
     let trail = Trail::of_segments(Compression::Zstd);
     let sealed = trail.segments();
     let (name, first, next) = (&sealed[1], first_of(&sealed[1]), first_of(&sealed[2]));
@@ -177,12 +177,12 @@ fn a_compressed_segment_is_one_whole_frame_and_nothing_else() {
     check(b"no frame", first, 0);
     check(b"", first, 0);
     check(&whole[..whole.len() / 2], first, 0);
-    // Only its checksum is cut.
+    // Only the checksum is cut.
     check(&whole[..whole.len() - 1], next, end);
 }
 
 #[test]
-fn whatever_is_no_file_is_named() {
+fn links_fifos_and_directories_are_not_files() {
     each(|trail, sealed| {
         let (name, first) = &sealed[1];
         let elsewhere = tempfile::tempdir().unwrap();
@@ -213,7 +213,7 @@ fn whatever_is_no_file_is_named() {
 }
 
 #[test]
-fn a_fault_before_a_damaged_segment_is_the_first() {
+fn a_fault_before_a_damaged_segment_comes_first() {
     let trail = Trail::of_segments(Compression::None);
     let name = trail.segments()[0].clone();
     let text = fs::read_to_string(trail.file(&name)).unwrap();
@@ -222,14 +222,14 @@ fn a_fault_before_a_damaged_segment_is_the_first() {
     fs::remove_file(trail.file(&next)).unwrap();
     fs::create_dir(trail.file(&next)).unwrap();
     assert_eq!(trail.found(), (Altered, Some(5)));
-    // The checkpoint at the end of the segment tells that there is something before it.
+    // The checkpoint at the end of the segment shows that there is a fault before it.
     assert_eq!(trail.found_without_tiles(), (Altered, Some(0)));
-    trail.forget_history();
+    trail.remove_history();
     assert_eq!(trail.found_without_tiles(), (NotAFile, Some(first_of(&next))));
 }
 
 #[test]
-fn a_cache_that_is_corrupt_or_gone_is_remarked_on_and_changes_nothing() {
+fn a_corrupt_or_missing_tile_cache_is_only_a_remark() {
     let trail = Trail::with(
         &auditx_core::SigningKey::generate(),
         |config| config.compression(Compression::None),
@@ -254,13 +254,14 @@ fn a_cache_that_is_corrupt_or_gone_is_remarked_on_and_changes_nothing() {
     let path = short.own("tiles").join("0");
     fs::write(&path, &fs::read(&path).unwrap()[..300 * 32 + 5]).unwrap();
     assert_eq!(remarks(&short), [(RemarkKind::WrongTiles, Some(300))]);
-    trail.forget_tiles();
+    trail.remove_tiles();
     assert_eq!(remarks(&trail), [(RemarkKind::WrongTiles, None)]);
 }
 
 #[test]
-fn a_cache_that_agrees_with_forged_lines_accuses_nobody_else() {
-    // Whoever alters line 4 may alter its hash too: then the cache is not what was signed, and is not asked.
+fn a_forged_tile_cache_blames_no_other_line() {
+    // An attacker who alters line 4 may alter its cached hash too. The cache then does not lead to the signed
+    // root and is not used.
     let trail = Trail::of(10);
     trail.edit(|lines| lines[4] = lines[4].replace("entry", "forge"));
     let path = trail.own("tiles").join("0");
@@ -268,7 +269,7 @@ fn a_cache_that_agrees_with_forged_lines_accuses_nobody_else() {
     bytes[4 * 32..5 * 32].copy_from_slice(&auditx_core::leaf_hash(trail.lines()[4].as_bytes()));
     fs::write(&path, &bytes).unwrap();
     assert_eq!(trail.found(), (Altered, Some(0)));
-    // Or another one, so that a line is accused that is what it was.
+    // Or the hash of another line, to blame an unchanged line.
     bytes[2 * 32] ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(trail.found(), (Altered, Some(0)));

@@ -1,4 +1,4 @@
-//! Silences and clocks.
+//! Gaps without heartbeats, and clocks that were wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,24 +9,23 @@ use auditx_core::{Cadence, Clock, SigningKey};
 use super::fixture::*;
 use super::*;
 
-/// A clock that stands where it was set.
+/// A clock that does not move by itself.
 #[derive(Debug, Clone)]
-struct Standing(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Clock for Standing {
+impl Clock for ManualClock {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
     }
 }
 
-/// A trail with an entry at each of these seconds, and the kinds that were remarked on: how often, and their
-/// first lines.
+/// The remarks on a trail with an entry at each of these seconds: kind, count and first line.
 fn remarked(seconds: &[u64]) -> Vec<(RemarkKind, u64, Option<u64>)> {
     verified(seconds).remarks.into_iter().map(|remark| (remark.kind, remark.count, remark.seq)).collect()
 }
 
 fn verified(seconds: &[u64]) -> Verification {
-    let clock = Standing(Arc::new(AtomicU64::new(1_700_000_000)));
+    let clock = ManualClock(Arc::new(AtomicU64::new(1_700_000_000)));
     let trail = Trail::with(
         &SigningKey::generate(),
         |config| {
@@ -46,20 +45,20 @@ fn verified(seconds: &[u64]) -> Verification {
 }
 
 #[test]
-fn a_silence_of_more_than_two_heartbeats_is_remarked_on() {
+fn a_gap_of_more_than_two_heartbeats_is_a_remark() {
     assert_eq!(remarked(&[0, 1_200, 2_400, 3_600]), []);
     assert_eq!(remarked(&[0, 1_201, 1_300, 2_502]), [(RemarkKind::MissingHeartbeat, 2, Some(3))]);
 }
 
 #[test]
-fn time_that_runs_backwards_is_remarked_on() {
-    assert_eq!(remarked(&[100, 50, 40, 100]), [], "threads and corrections may do that much");
+fn a_clock_set_back_is_a_remark() {
+    assert_eq!(remarked(&[100, 50, 40, 100]), [], "threads and clock corrections may cause that much");
     assert_eq!(remarked(&[100, 39, 30, 100]), [(RemarkKind::TimeBackwards, 1, Some(3))]);
     assert_eq!(remarked(&[1_000, 10, 11, 1_001]), [(RemarkKind::TimeBackwards, 1, Some(3))]);
 }
 
 #[test]
-fn a_clock_that_was_ahead_is_remarked_on_once_with_its_first_and_last_line() {
+fn a_clock_ahead_is_one_remark_with_first_and_last_line() {
     let year = 365 * 86_400;
     let remarks = verified(&[10, 20 * year, 20 * year + 1, 20 * year + 2, 11, 12]).remarks;
     assert_eq!(remarks.len(), 1, "{remarks:?}");
@@ -70,7 +69,7 @@ fn a_clock_that_was_ahead_is_remarked_on_once_with_its_first_and_last_line() {
 }
 
 #[test]
-fn a_step_back_is_not_hidden_by_hundreds_of_silences() {
+fn a_step_back_is_not_hidden_by_hundreds_of_gaps() {
     let mut seconds: Vec<u64> = (0..=299).map(|number| number * 2_000).collect();
     seconds.push(10);
     let expected = [(RemarkKind::TimeBackwards, 1, Some(302)), (RemarkKind::MissingHeartbeat, 299, Some(3))];
@@ -78,7 +77,7 @@ fn a_step_back_is_not_hidden_by_hundreds_of_silences() {
 }
 
 #[test]
-fn between_sessions_nobody_has_to_say_anything() {
+fn no_heartbeat_is_due_between_sessions() {
     let trail = Trail::of(2);
     trail.edit(|lines| {
         for line in lines {
@@ -90,7 +89,7 @@ fn between_sessions_nobody_has_to_say_anything() {
     let logger = trail.reopen();
     record(&logger, 0, 10);
     logger.close(PATIENCE).unwrap();
-    trail.forget_tiles();
+    trail.remove_tiles();
     let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
     let kinds: Vec<RemarkKind> = verification.remarks.iter().map(|remark| remark.kind).collect();
     assert_eq!((verification.fault, kinds), (None, vec![RemarkKind::WrongTiles]));

@@ -1,4 +1,4 @@
-//! Paths with and without a route.
+//! Tests of masking paths with and without a route.
 
 use super::*;
 use crate::redact::Redaction;
@@ -11,7 +11,7 @@ fn masked(path: &str, route: Option<&str>) -> String {
 }
 
 #[test]
-fn what_follows_a_secrets_word_is_masked() {
+fn a_secret_after_a_keyword_is_masked() {
     for (path, expected) in [
         ("/reset-password/S", "/reset-password/[REDACTED]"),
         ("/resetPassword/S/", "/resetPassword/[REDACTED]/"),
@@ -35,7 +35,7 @@ fn what_follows_a_secrets_word_is_masked() {
 }
 
 #[test]
-fn numbers_and_words_of_paths_are_kept() {
+fn numbers_and_common_words_are_kept() {
     for path in [
         "/",
         "",
@@ -57,7 +57,7 @@ fn numbers_and_words_of_paths_are_kept() {
 }
 
 #[test]
-fn a_route_tells_parameters_from_literals() {
+fn only_parameters_of_the_route_are_masked() {
     for (path, route, expected) in [
         ("/r/S", "/r/{token}", "/r/[REDACTED]"),
         ("/r/S/x", "/r/{*token}", "/r/[REDACTED]"),
@@ -73,7 +73,7 @@ fn a_route_tells_parameters_from_literals() {
 }
 
 #[test]
-fn an_allow_rule_lifts_an_announcement() {
+fn an_allow_rule_overrides_a_keyword() {
     let rules = Redaction::default().allow("password policy").compile().unwrap();
     let mut out = String::new();
     push_path(&mut out, "/password-policy/YGN", None, &rules, 0);
@@ -81,7 +81,7 @@ fn an_allow_rule_lifts_an_announcement() {
 }
 
 #[test]
-fn every_announcing_word_is_documented() {
+fn every_keyword_is_documented() {
     let page = include_str!("../../../../../../docs/HTTP.md");
     for phrase in [STRONG.phrases(), WEAK.phrases()].concat() {
         assert!(page.contains(&format!("`{phrase}`")), "{phrase}");

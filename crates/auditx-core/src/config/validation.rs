@@ -1,0 +1,68 @@
+//! Validates a configuration before anything is opened.
+
+use super::{Config, modes};
+use crate::encode::MAX_LINE;
+use crate::error::{Error, Result};
+use crate::note::is_key_name;
+use crate::ring::is_capacity;
+
+/// The names of the built-in followers; see `follow`.
+const RESERVED_NAMES: [&str; 2] = ["security.jsonl", "console"];
+
+const NAME_RULE: &str = "expected 1 to 64 characters of [A-Za-z0-9._-], the first not a dot";
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<()> {
+        if !self.instance.is_empty() && !is_name(&self.instance) {
+            return Err(Error::invalid(format!("invalid instance {:?}: {NAME_RULE}", self.instance)));
+        }
+        if self.max_file_bytes < MAX_LINE as u64 {
+            return Err(Error::invalid(format!(
+                "invalid max_file_bytes {}: expected at least {MAX_LINE}, the size of the longest line",
+                self.max_file_bytes
+            )));
+        }
+        if !self.origin.is_empty() && !is_key_name(&self.origin) {
+            return Err(Error::invalid(format!(
+                "invalid origin {:?}: it names the signing key and must not contain white space, control \
+                 characters or `+`",
+                self.origin
+            )));
+        }
+        if !is_capacity(self.journal_bytes) {
+            return Err(Error::invalid(format!(
+                "invalid journal_bytes {}: expected a power of two from 256 KiB to 1 GiB",
+                self.journal_bytes
+            )));
+        }
+        self.checkpoints.check()?;
+        modes::modes(self.file_mode, self.dir_mode, &self.group)?;
+        for (index, hook) in self.hooks.iter().enumerate() {
+            if !is_name(&hook.name) {
+                return Err(Error::invalid(format!(
+                    "invalid name of an on_audit hook {:?}: {NAME_RULE}",
+                    hook.name
+                )));
+            }
+            if RESERVED_NAMES.contains(&hook.name.as_str()) {
+                return Err(Error::invalid(format!(
+                    "invalid name of an on_audit hook {:?}: the name of a built-in follower",
+                    hook.name
+                )));
+            }
+            if self.hooks[..index].iter().any(|earlier| earlier.name == hook.name) {
+                return Err(Error::invalid(format!(
+                    "two on_audit hooks have the name {:?}: each needs its own cursor",
+                    hook.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
