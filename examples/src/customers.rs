@@ -47,7 +47,8 @@ impl Customers {
     /// Sets a customer's credit limit. Returns once the entry is durable.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] if the user is not a manager; [`Refusal::NotFound`] if there is no such customer.
+    /// [`Refusal::Forbidden`] if the user is not a manager; [`Refusal::NotFound`] if there is no such
+    /// customer.
     pub async fn set_credit_limit(
         &self,
         by: &Account,

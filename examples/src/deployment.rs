@@ -1,7 +1,9 @@
-//! A deployment of several machines, simulated on one: branches, three NATS servers and a PostgreSQL database.
+//! A deployment of several machines, simulated on one: branches, three NATS servers and a PostgreSQL
+//! database.
 //!
-//! Each branch ships its trail to NATS, and a relay copies it from NATS to the database. Everything runs on free
-//! loopback ports and in temporary directories, and is stopped and removed when the deployment is dropped.
+//! Each branch ships its trail to NATS, and a relay copies it from NATS to the database. Everything runs on
+//! free loopback ports and in temporary directories, and is stopped and removed when the deployment is
+//! dropped.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};

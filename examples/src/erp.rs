@@ -20,8 +20,8 @@ pub struct Erp {
     pub reports: Reports,
 }
 
-/// Locks the mutex and ignores poisoning: every change of the state is complete or not made at all, so a panic
-/// leaves it consistent.
+/// Locks the mutex and ignores poisoning: every change of the state is complete or not made at all, so a
+/// panic leaves it consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

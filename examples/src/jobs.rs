@@ -1,4 +1,5 @@
-//! Report exports as background jobs: a request enqueues a job, and a worker runs it in that request's context.
+//! Report exports as background jobs: a request enqueues a job, and a worker runs it in that request's
+//! context.
 //!
 //! The request's entries are in the service's trail and the job's entries in the worker's; both have the same
 //! request id. Jobs are not trusted, because others may write to the queue.

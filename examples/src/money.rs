@@ -11,8 +11,8 @@ enum JsonAmount {
     Text(String),
 }
 
-/// Deserializes an amount, for `#[serde(deserialize_with)]`. A number with a decimal point is refused, because
-/// JSON parsers convert it to binary floating point.
+/// Deserializes an amount, for `#[serde(deserialize_with)]`. A number with a decimal point is refused,
+/// because JSON parsers convert it to binary floating point.
 ///
 /// # Errors
 /// Fails if the value is neither a whole number nor decimal text.

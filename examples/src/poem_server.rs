@@ -1,7 +1,7 @@
 //! Serves poem's endpoints over HTTP/1 with hyper, in place of poem's own server.
 //!
-//! Poem's server (3.1) continues to poll a connection that has ended, so it does not drop the handler when the
-//! client disconnects: the closing entry is written when the handler ends, or never.
+//! Poem's server (3.1) continues to poll a connection that has ended, so it does not drop the handler when
+//! the client disconnects: the closing entry is written when the handler ends, or never.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -71,8 +71,8 @@ impl Queue {
     /// Enqueues a job. Redis has the job when this returns `Ok`.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`] if Redis does not acknowledge the job in time. Redis may have the job anyway, if
-    /// only its answer was lost.
+    /// [`Refusal::Unavailable`] if Redis does not acknowledge the job in time. Redis may have the job anyway,
+    /// if only its answer was lost.
     pub async fn put(&self, id: &str, bytes: Vec<u8>) -> Result<(), Refusal> {
         let task = TaskBuilder::new(bytes).task_id(TaskId::from_string(id)).build();
         let mut storage = self.storage.clone().with_codec(RawBytes);
@@ -89,8 +89,8 @@ impl Queue {
 /// Runs jobs one at a time until `stop` resolves, then finishes the current job.
 ///
 /// # Errors
-/// Fails if Redis is unreachable, or has given this worker's jobs to others because its heartbeats were missing.
-/// Another worker then takes the current job.
+/// Fails if Redis is unreachable, or has given this worker's jobs to others because its heartbeats were
+/// missing. Another worker then takes the current job.
 pub async fn run_worker<W, D>(
     redis: &str,
     worker: &str,
@@ -129,8 +129,8 @@ where
         .await
 }
 
-/// Polls for jobs at a fixed interval. The strategy in apalis does not poll the timer that it has just set, so
-/// the worker is sometimes not woken and finds its next job only at the next heartbeat.
+/// Polls for jobs at a fixed interval. The strategy in apalis does not poll the timer that it has just set,
+/// so the worker is sometimes not woken and finds its next job only at the next heartbeat.
 struct FixedInterval(Interval);
 
 impl PollStrategy for FixedInterval {

@@ -1,9 +1,9 @@
 //! Keeps a copy of a trail in an SQLite database.
 //!
-//! A follower passes each entry in order and at least once; the database gets one row per line, exactly once. A
-//! line that the database refuses permanently is parked in a second table, and the copy continues. The database
-//! determines how far the copy is, so a database that was lost, or restored from an older backup, is filled up
-//! from the trail. Rows are never changed.
+//! A follower passes each entry in order and at least once; the database gets one row per line, exactly once.
+//! A line that the database refuses permanently is parked in a second table, and the copy continues. The
+//! database determines how far the copy is, so a database that was lost, or restored from an older backup, is
+//! filled up from the trail. Rows are never changed.
 
 mod refusals;
 mod tables;
@@ -55,12 +55,12 @@ impl SqliteCopy {
         Self { trail: trail.into(), database: database.into(), refusals: Arc::default() }
     }
 
-    /// Copies the entry, after all earlier lines that the database does not have. Calls `on_parked` for each line
-    /// that was parked, after the transaction that parks it is committed.
+    /// Copies the entry, after all earlier lines that the database does not have. Calls `on_parked` for each
+    /// line that was parked, after the transaction that parks it is committed.
     ///
     /// # Errors
-    /// Fails if the database cannot be written, or refuses a line and the line is not parked yet; the logger then
-    /// retries the same entry, so nothing is lost. Fails if the database holds another trail.
+    /// Fails if the database cannot be written, or refuses a line and the line is not parked yet; the logger
+    /// then retries the same entry, so nothing is lost. Fails if the database holds another trail.
     pub fn copy(
         &self,
         entry: &RecordedEntry<'_>,
@@ -74,7 +74,8 @@ impl SqliteCopy {
         Ok(())
     }
 
-    /// Copies lines up to the entry and returns `None`, or up to the first line that is parked and returns it.
+    /// Copies lines up to the entry and returns `None`, or up to the first line that is parked and returns
+    /// it.
     fn copy_until_parked(
         &self,
         database: &mut Connection,

@@ -28,8 +28,8 @@ const LAST: u64 = 5;
 /// The duration of long rounds, in which the watch over small files runs at least once.
 const LONG_ROUND: Duration = Duration::from_millis(1_300);
 
-/// Records from four threads, waits for each receipt to be durable and prints a report of it, until a file named
-/// `stop` exists beside the directory or an entry is refused.
+/// Records from four threads, waits for each receipt to be durable and prints a report of it, until a file
+/// named `stop` exists beside the directory or an entry is refused.
 ///
 /// # Panics
 /// If the trail cannot be opened.
@@ -178,7 +178,8 @@ impl Interference {
     /// Runs a round in a new directory, which is kept if the round fails.
     ///
     /// # Panics
-    /// If a durable entry cannot be read and its loss is not reported, or the trail is damaged without an error.
+    /// If a durable entry cannot be read and its loss is not reported, or the trail is damaged without an
+    /// error.
     pub fn round(&mut self) {
         let number = self.tally.rounds;
         self.tally.rounds += 1;
@@ -273,7 +274,8 @@ impl Round {
         }) else {
             return;
         };
-        // The kernel kills a process that accesses a mapping of a truncated file; tests/kill.rs tests this case.
+        // The kernel kills a process that accesses a mapping of a truncated file; tests/kill.rs tests this
+        // case.
         if name.ends_with("ring") && change == Change::Truncate {
             return;
         }

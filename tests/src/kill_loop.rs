@@ -1,4 +1,5 @@
-//! Repeatedly kills a process that records from four threads, at a random moment, and checks the trail it leaves.
+//! Repeatedly kills a process that records from four threads, at a random moment, and checks the trail it
+//! leaves.
 //!
 //! The test suite runs some rounds, `cargo xtask torture` as many as there is time for.
 
@@ -202,8 +203,8 @@ pub fn count_reports(reports: impl IntoIterator<Item = Report>) -> Counts {
     counts
 }
 
-/// Checks that all reported entries are recorded, and at most one more per thread: the one that it was recording
-/// when it was killed.
+/// Checks that all reported entries are recorded, and at most one more per thread: the one that it was
+/// recording when it was killed.
 ///
 /// # Panics
 /// If this is violated.

@@ -38,7 +38,8 @@ impl Servers {
         Self::start(&[port], SYNC_ALWAYS, |_| more.to_owned())
     }
 
-    /// Starts one server with the default settings of NATS: it acknowledges messages that are not durable yet.
+    /// Starts one server with the default settings of NATS: it acknowledges messages that are not durable
+    /// yet.
     #[must_use]
     pub fn relaxed() -> Self {
         let [port] = free_ports();
@@ -52,8 +53,8 @@ impl Servers {
         Self::start(&ports, SYNC_ALWAYS, |number| cluster(routes[number], "", &routes))
     }
 
-    /// Starts a cluster of three servers that reach each other only through proxies: proxy N is between server N
-    /// and the next one, the last between server 2 and server 0.
+    /// Starts a cluster of three servers that reach each other only through proxies: proxy N is between
+    /// server N and the next one, the last between server 2 and server 0.
     #[must_use]
     pub fn three_with_proxies() -> (Self, [Proxy; 3]) {
         let (ports, routes, unused) = (free_ports::<3>(), free_ports::<3>(), free_ports::<3>());

@@ -22,7 +22,8 @@ pub struct Server {
     settings: &'static [&'static str],
 }
 
-/// Returns a server program: the newest version that Debian's packages install, or the one in the search path.
+/// Returns a server program: the newest version that Debian's packages install, or the one in the search
+/// path.
 fn program(name: &str) -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -102,8 +103,8 @@ impl Server {
         server
     }
 
-    /// Waits until the server answers. Starts it again if it has ended, which happens if its port was taken or its
-    /// old shared memory still exists.
+    /// Waits until the server answers. Starts it again if it has ended, which happens if its port was taken
+    /// or its old shared memory still exists.
     fn wait(&mut self) {
         wait_for("an answer from PostgreSQL", || {
             if self.process.try_wait().unwrap().is_some() {

@@ -27,8 +27,8 @@ pub enum Fault {
     Trickle(Duration),
     /// Open connections are cut, and new ones are closed at once.
     Down,
-    /// Open connections are cut, and the proxy itself sends this text to new ones, for answers that a real server
-    /// cannot be made to send.
+    /// Open connections are cut, and the proxy itself sends this text to new ones, for answers that a real
+    /// server cannot be made to send.
     Answer(&'static str),
 }
 
@@ -99,7 +99,8 @@ impl Proxy {
         proxy
     }
 
-    /// Changes the fault, also for open connections. [`Fault::Cut`] takes effect only if the proxy started with it.
+    /// Changes the fault, also for open connections. [`Fault::Cut`] takes effect only if the proxy started
+    /// with it.
     pub fn change(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
     }

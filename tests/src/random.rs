@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Random(u64);
 
 impl Random {
-    /// Takes the seed from `AUDITX_SEED`, or else from the clock. Prints the seed to standard error, which cargo
-    /// shows if the test fails.
+    /// Takes the seed from `AUDITX_SEED`, or else from the clock. Prints the seed to standard error, which
+    /// cargo shows if the test fails.
     ///
     /// # Panics
     /// If `AUDITX_SEED` is not a number.

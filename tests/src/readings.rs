@@ -58,8 +58,8 @@ pub struct Tally {
 }
 
 impl Readings {
-    /// Writes the trails. `auditx` is the path of the program that reads; `recorder` returns a command that calls
-    /// [`record_and_wait_to_be_killed`].
+    /// Writes the trails. `auditx` is the path of the program that reads; `recorder` returns a command that
+    /// calls [`record_and_wait_to_be_killed`].
     ///
     /// # Panics
     /// If they cannot be written.
@@ -115,8 +115,8 @@ impl Readings {
         faults
     }
 
-    /// Runs each command on a copy of each undamaged trail. `start` returns the beginning of the command for a
-    /// directory; `prepare` is called first with each copy. Returns the faults that were found.
+    /// Runs each command on a copy of each undamaged trail. `start` returns the beginning of the command for
+    /// a directory; `prepare` is called first with each copy. Returns the faults that were found.
     ///
     /// # Panics
     /// As [`Readings::round`].

@@ -39,8 +39,8 @@ impl FromStr for Report {
 /// The length of long texts: many pages, so that a kill during write(2) can tear the line.
 const LONG: usize = 50_000;
 
-/// Records until an entry is refused, and returns that error. Prints a report of each entry right after `record()`
-/// accepted it.
+/// Records until an entry is refused, and returns that error. Prints a report of each entry right after
+/// `record()` accepted it.
 pub fn record_forever(logger: &AuditLogger, round: u64, thread: u64) -> Error {
     let long = "long ".repeat(LONG / 5);
     for number in 0.. {

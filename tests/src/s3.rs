@@ -1,5 +1,5 @@
-//! An S3 server (SeaweedFS) for one test: on free ports, in a temporary directory, with the user `erp` and the
-//! password `secret`.
+//! An S3 server (SeaweedFS) for one test: on free ports, in a temporary directory, with the user `erp` and
+//! the password `secret`.
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
@@ -78,8 +78,8 @@ impl Server {
         server
     }
 
-    /// Waits until the server answers. Starts it again on other ports if one of its ports was taken: it then ends,
-    /// or can never store anything.
+    /// Waits until the server answers. Starts it again on other ports if one of its ports was taken: it then
+    /// ends, or can never store anything.
     fn wait(&mut self) {
         wait_for("an answer from SeaweedFS", || {
             let log = fs::read_to_string(self.directory.path().join("log")).unwrap();

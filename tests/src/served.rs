@@ -146,7 +146,8 @@ pub const SECRET_TARGETS: &[&str] = &[
     "/me?a=1;token=s3cr3t-77c0ffee",
     "/me?token=a;s3cr3t-77c0ffee",
     "/me?redirect=https%3A%2F%2Fx%2F%3Ftoken%3Ds3cr3t-77c0ffee",
-    "/me?redirect=https%3A%2F%2Fx%2F%3Fa%3D1%26next%3Dhttps%253A%252F%252Fy%252F%253Fcode%253Ds3cr3t-77c0ffee",
+    "/me?redirect=https%3A%2F%2Fx%2F%3Fa%3D1%26next%3D\
+     https%253A%252F%252Fy%252F%253Fcode%253Ds3cr3t-77c0ffee",
     "/me?redirect=/reset-password/s3cr3t-77c0ffee",
     "/me?url=https://thida:s3cr3t-77c0ffee@x/",
     "/me?url=https%3A%2F%2Fx%2F%23access_token%3Ds3cr3t-77c0ffee",

@@ -1,4 +1,5 @@
-//! Invalid input and failing disks: `record()` and `open()` return a clear error, and other entries are unaffected.
+//! Invalid input and failing disks: `record()` and `open()` return a clear error, and other entries are
+//! unaffected.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -284,7 +285,7 @@ fn a_full_disk_refuses_entries_and_the_gap_is_recorded() {
     let on_disk = fs::read_to_string(trail.join("audit.jsonl")).unwrap();
     assert!(on_disk.ends_with("}\n"), "the incomplete line was rolled back");
     free_space(&ballast);
-    logger.log("There is room again").record().unwrap();
+    logger.log("The disk has space again").record().unwrap();
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
     logger.close(PATIENCE).unwrap();
@@ -294,7 +295,7 @@ fn a_full_disk_refuses_entries_and_the_gap_is_recorded() {
     let gap = lines.iter().position(|line| line.kind() == Some("gap")).unwrap();
     assert_eq!(lines[gap].json["auditx"]["count"], refused);
     assert!(lines[gap].json["auditx"]["why"].as_str().unwrap().contains("No space left"));
-    assert_eq!(lines[gap + 1].description(), "There is room again");
+    assert_eq!(lines[gap + 1].description(), "The disk has space again");
     assert_eq!(lines.iter().filter(|line| line.kind() == Some("gap")).count(), 1);
     let received = lines.iter().filter(|line| line.description() == "Goods received").count();
     assert_eq!(received as u64, accepted);
@@ -325,7 +326,7 @@ fn a_disk_full_during_a_seal_counts_only_refused_entries() {
         }
     }
     free_space(&ballast);
-    logger.log("There is room again").record().unwrap();
+    logger.log("The disk has space again").record().unwrap();
     logger.close(PATIENCE).unwrap();
 
     let lines = lines(&trail);

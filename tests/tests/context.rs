@@ -167,7 +167,7 @@ async fn destructors_of_a_cancelled_future_have_its_context() {
     // The other branch finishes first, so this future is dropped.
     tokio::select! {
         biased;
-        () = RequestContext::new().user("selected").scope(work(None)) => unreachable!("the work never finishes"),
+        () = RequestContext::new().user("selected").scope(work(None)) => unreachable!("it never ends"),
         () = yield_now() => {}
     }
     drop(RequestContext::new().user("never polled").scope(work(None)));

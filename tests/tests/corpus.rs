@@ -1,5 +1,5 @@
-//! Runs every decoder over its corpus, and over variants of each file with bytes flipped, cut off and doubled.
-//! `cargo xtask fuzz` starts from the same files.
+//! Runs every decoder over its corpus, and over variants of each file with bytes flipped, cut off and
+//! doubled. `cargo xtask fuzz` starts from the same files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

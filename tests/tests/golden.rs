@@ -1,7 +1,7 @@
 //! Compares lines with the golden files of this format version, byte for byte.
 //!
-//! Everything that was ever written must stay readable, so the files of all versions are kept for ever. A changed
-//! file means a new format version. `AUDITX_BLESS=1` writes the files.
+//! Everything that was ever written must stay readable, so the files of all versions are kept for ever. A
+//! changed file means a new format version. `AUDITX_BLESS=1` writes the files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -319,7 +319,7 @@ fn a_restored_segment_writes_the_golden_lines() {
     let durable = || audit.log("Goods received").record().unwrap().wait_durable().unwrap();
     durable();
     fs::rename(&active, directory.path().join("audit.jsonl.1")).unwrap();
-    fs::write(&active, "somebody's notes").unwrap();
+    fs::write(&active, "other app's text").unwrap();
     durable();
     drop(fs::File::create(&active).unwrap());
     durable();

@@ -21,8 +21,8 @@ struct Output {
     done: bool,
 }
 
-/// Runs `steady` under strace. Only calls on the active segment fail. strace counts calls per thread; opening the
-/// trail already makes two calls of fdatasync.
+/// Runs `steady` under strace. Only calls on the active segment fail. strace counts calls per thread; opening
+/// the trail already makes two calls of fdatasync.
 fn steady(directory: &Path, injection: &str) -> Output {
     let log = directory.with_extension("strace");
     let output = Command::new("strace")
@@ -126,8 +126,8 @@ fn recording_makes_no_system_call() {
     let (begin, end) = (printed("begin"), printed("end"));
     let between: Vec<&&str> = own[begin + 1..end]
         .iter()
-        // strace splits a call into two lines if another thread's call comes in between: this is the end of the
-        // write of `begin`.
+        // strace splits a call into two lines if another thread's call comes in between: this is the end of
+        // the write of `begin`.
         .filter(|call| !call.starts_with("<... write resumed>"))
         .collect();
     assert!(between.is_empty(), "system calls while 5,000 entries were recorded: {between:?}");

@@ -47,7 +47,8 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
         }
         logger.flush(PATIENCE).unwrap();
         logrotate(&configuration, &root.path().join("state"));
-        // The receipt resolves only after the rotation was noticed: the line must be in the file under this name.
+        // The receipt resolves only after the rotation was noticed: the line must be in the file under this
+        // name.
         logger.log("afterwards").record().unwrap().wait_durable().unwrap();
     }
     let metrics = logger.metrics();

@@ -1,5 +1,5 @@
-//! Compares our trees, proofs and notes with independent implementations of RFC 6962 and RFC 9162: `ct-merkle`,
-//! Sigsum's verifier, and `signed_note`.
+//! Compares our trees, proofs and notes with independent implementations of RFC 6962 and RFC 9162:
+//! `ct-merkle`, Sigsum's verifier, and `signed_note`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -169,7 +169,8 @@ struct Claim {
     path: Vec<Hash>,
 }
 
-/// Alters a part of a proof. RFC 6962 accepts some changes of the size: paths of the same shape have the same root.
+/// Alters a part of a proof. RFC 6962 accepts some changes of the size: paths of the same shape have the same
+/// root.
 fn alter(claim: &mut Claim, random: &mut Random) {
     let count = claim.path.len() as u64;
     let mut any = || usize::try_from(random.below(count.max(1))).unwrap();
@@ -203,8 +204,8 @@ fn ct_merkle_agrees_on_altered_inclusion_proofs() {
             let mut claim = Claim { index, size, path };
             alter(&mut claim, &mut random);
 
-            // A stub has the hash of its line and is valid at any index; the checkpoint is signed with the altered
-            // size.
+            // A stub has the hash of its line and is valid at any index; the checkpoint is signed with the
+            // altered size.
             let stub = format!("{{\"seq\":{},\"erased\":\"{}\"}}", claim.index, to_hex(&leaf_hash(line)));
             let note = log.checkpoint_signer.note(claim.size, &hash_of(&root));
             let text = inclusion_text(stub.as_bytes(), claim.index, &claim.path, &note);
@@ -225,7 +226,8 @@ fn ct_merkle_agrees_on_altered_inclusion_proofs() {
     assert!(refused > accepted, "{refused} refused, {accepted} accepted");
 }
 
-/// A Sigsum log: its leaves are hashes of signed checksums, and its tree heads have the text of our checkpoints.
+/// A Sigsum log: its leaves are hashes of signed checksums, and its tree heads have the text of our
+/// checkpoints.
 struct SigsumLog {
     checkpoint_signer: CheckpointSigner,
     submitter: SigningKey,

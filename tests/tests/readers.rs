@@ -27,7 +27,8 @@ fn hostile_texts() -> Vec<String> {
         "plain",
         "\u{0}",
         "a\u{0}b\u{0}",
-        "one\ntwo\r\nthree\rfour\u{b}five\u{c}six\u{1c}seven\u{1d}eight\u{1e}nine\u{85}ten\u{2028}eleven\u{2029}",
+        "one\ntwo\r\nthree\rfour\u{b}five\u{c}six\u{1c}seven\u{1d}eight\u{1e}\
+         nine\u{85}ten\u{2028}eleven\u{2029}",
         "\"quoted\" 'single' `back` \\backslash\\ \\n \\u0041 \\\" /slash/",
         "{\"seq\":0,\"auditx\":{\"kind\":\"genesis\"}}",
         "\"},{\"seq\":1,\"user\":\"root\"",
@@ -36,7 +37,11 @@ fn hostile_texts() -> Vec<String> {
         "admin\u{202e}nimda\u{202d} \u{2066}isolated\u{2069} \u{200e}\u{200f}\u{61c}",
         "\u{feff}mark \u{fffd} \u{fffe} \u{ffff} \u{10ffff} \u{e000} \u{d7ff} \u{80}\u{9f}\u{a0}",
         "<script>alert('x')</script> %s %n ${jndi:ldap://x} ' OR 1=1 --",
-        "NaN", "null", "true", "-0", "1e400",
+        "NaN",
+        "null",
+        "true",
+        "-0",
+        "1e400",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -361,8 +366,8 @@ fn jq_reads_the_recorded_values() {
     }
 }
 
-/// Compares the trail with the expected lines, numbers by their digits. Its arguments are two files: the trail and
-/// the expected lines.
+/// Compares the trail with the expected lines, numbers by their digits. Its arguments are two files: the
+/// trail and the expected lines.
 const PYTHON: &str = r#"
 import json, sys
 

@@ -29,7 +29,10 @@ const LINES: [&str; 5] = [
     r#"{"seq":1,"description":"Sales invoice posted","amount":1250000.10,"currency":"MMK","success":true}"#,
     r#"{"seq":2,"description":"Stock issued","user":"ဒေါ်ခင်","success":true}"#,
     r#"{"seq":3,"description":"Login failed","user":"attacker","success":false}"#,
-    r#"{"seq":4,"description":"Customer updated","old_values":{"limit":1},"new_values":{"limit":2},"success":true}"#,
+    concat!(
+        r#"{"seq":4,"description":"Customer updated","old_values":{"limit":1},"#,
+        r#""new_values":{"limit":2},"success":true}"#,
+    ),
 ];
 
 const TIME: &str = r#","timestamp":"2026-11-24T15:24:54.123456Z","#;

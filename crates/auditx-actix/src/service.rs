@@ -15,7 +15,7 @@ use crate::future::AuditFuture;
 use crate::headers::{HeadersOf, REQUEST_ID};
 use crate::payload::tap;
 
-/// A service that audits its requests; created by [`AuditMiddleware`](crate::AuditMiddleware).
+/// A service that audits its requests; created by [`AuditMiddleware`](struct@crate::AuditMiddleware).
 #[derive(Debug)]
 pub struct AuditService<S> {
     inner: S,

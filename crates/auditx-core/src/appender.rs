@@ -3,7 +3,6 @@
 //! It never leaves part of a line behind: a failed write is rolled back, and the next entry gets the same
 //! seq. Sealing costs a rename; the thread that syncs makes the sealed segment durable and signs it.
 
-mod resources;
 mod restore;
 mod rewind;
 mod seal;
@@ -22,10 +21,10 @@ use crate::history::Line;
 use crate::segment::ACTIVE;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
+use crate::trail::Trail;
 use crate::tree::CompactRange;
 use crate::watermark::Reach;
 
-pub(crate) use resources::Resources;
 pub(crate) use restore::RecentEntries;
 use seal::Sealed;
 use staged::Staged;
@@ -65,7 +64,7 @@ pub(crate) struct Missed {
 
 #[derive(Debug)]
 pub(crate) struct Appender {
-    resources: Resources,
+    trail: Arc<Trail>,
     active: Start,
     /// Every entry before this position in the journal is written.
     position: u64,
@@ -100,12 +99,12 @@ struct Synced {
 
 impl Appender {
     pub(crate) fn new(
-        resources: Resources,
+        trail: Arc<Trail>,
         start: Start,
         tree: GrowingTree,
         checkpoint_signer: Arc<CheckpointSigner>,
     ) -> Self {
-        let seal_at = resources.max_file_bytes;
+        let seal_at = trail.config.max_file_bytes;
         let synced = Synced {
             first_seq: start.first_seq,
             len: start.len,
@@ -113,7 +112,7 @@ impl Appender {
             frontier: tree.frontier().clone(),
         };
         Self {
-            resources,
+            trail,
             position: start.next_seq,
             synced,
             active: start,
@@ -157,14 +156,14 @@ impl Appender {
     /// Writes the tile cache's buffered nodes to their files.
     fn flush_tiles(&mut self) {
         if self.tree.flush().is_err() {
-            self.resources.counters.tile_failures.add(1);
+            self.trail.counters.tile_failures.add(1);
         }
     }
 
     /// Refuses all further entries, since written bytes may be lost, and fails all waiters.
     fn poison(&mut self, error: &Error) {
         self.refuse_entries(error);
-        self.resources.watermark.poison(error);
+        self.trail.watermark.poison(error);
     }
 
     /// Refuses all further entries, without failing the waiters.
@@ -186,7 +185,7 @@ impl Appender {
             Ok(_) => Ok(self.position),
             Err(error) => {
                 if self.poison.is_none() {
-                    let now = Timestamp::of(self.resources.clock.now());
+                    let now = Timestamp::of(self.trail.clock.now());
                     self.add_missed(Missed { count: 1, first: now, last: now, why: error.to_string() });
                 }
                 Err(error)
@@ -212,7 +211,7 @@ impl Appender {
 
     /// Appends a control record. A refused one does not count as a missing entry.
     pub(crate) fn append_control_record(&mut self, record: &ControlRecord) -> Result<u64> {
-        let body = record.encode(&self.resources.envelope, &*self.resources.clock)?;
+        let body = record.encode(&self.trail.envelope, &*self.trail.clock)?;
         let seq = self.write(|appender| {
             appender.stage(&body);
             appender.active.next_seq - 1
@@ -253,8 +252,8 @@ impl Appender {
     /// record.
     pub(crate) fn age_left(&self) -> Option<Duration> {
         let holds_entries = self.active.next_seq > self.active.first_seq + 1;
-        let age = self.resources.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
-        self.resources.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
+        let age = self.trail.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
+        self.trail.config.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
     }
 
     /// Fails if nothing can be appended any more.
@@ -300,7 +299,7 @@ impl Appender {
         });
         for record in self.rotated.clone().into_iter().chain(gap) {
             // These records always encode: their fields are short.
-            if let Ok(body) = record.encode(&self.resources.envelope, &*self.resources.clock) {
+            if let Ok(body) = record.encode(&self.trail.envelope, &*self.trail.clock) {
                 self.stage(&body);
             }
         }
@@ -319,7 +318,7 @@ impl Appender {
             Ok(()) => {
                 let bytes = self.staged.bytes.len() as u64;
                 self.active.len += bytes;
-                self.resources.counters.bytes.add(bytes);
+                self.trail.counters.bytes.add(bytes);
                 self.grow_tree(before);
                 self.rotated.clear();
                 self.missed = None;
@@ -337,26 +336,26 @@ impl Appender {
             remember(&mut self.control_lines, line.to_vec());
         }
         if self.tree.extend(leaves).is_err() {
-            self.resources.counters.tile_failures.add(1);
+            self.trail.counters.tile_failures.add(1);
         }
         let positions = lines.iter().zip(leaves).zip(first_seq..);
         let entries = positions.filter_map(|(((_, position), leaf), seq)| {
             position.map(|position| Line { position, seq, leaf_hash: *leaf })
         });
-        self.resources.watermark.history.add(entries);
+        self.trail.watermark.history.add(entries);
         if let Some(position) = lines.iter().rev().find_map(|(_, position)| *position) {
             self.position = position;
         }
     }
 
     fn roll_back(&mut self, error: io::Error) -> Error {
-        self.resources.counters.write_failures.add(1);
-        let path = self.resources.directory.join(ACTIVE);
+        self.trail.counters.write_failures.add(1);
+        let path = self.trail.directory.join(ACTIVE);
         if let Err(undo) = self.active.file.set_len(self.active.len) {
             // Part of a line cannot be rolled back: nothing may follow it.
             self.poison(&Error::storage("cannot roll back part of a line after a failed write", &path, undo));
         }
-        self.resources.watermark.count_rollback();
+        self.trail.watermark.count_rollback();
         Error::storage("cannot append to the active segment", &path, error)
     }
 

@@ -9,17 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::app_log::AppLog;
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::config::{Cadence, Durability};
 use crate::control_record::ControlRecord;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, SharedAppender};
 use crate::kill_point::kill_point;
-use crate::metrics::Counters;
+use crate::trail::Trail;
 use crate::tree::CompactRange;
 use crate::watch::{self, Watch};
-use crate::watermark::Watermark;
 
 /// After at most this time followers are notified of a line that no caller waits for.
 const TICK: Duration = Duration::from_millis(5);
@@ -32,31 +30,42 @@ const CHECKPOINTS_PER_INTERVAL: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Committer {
-    resources: Arc<CommitterResources>,
+    trail: Arc<Trail>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
-}
-
-/// The parts the committer works with.
-#[derive(Debug)]
-pub(crate) struct CommitterResources {
-    pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) appender: Arc<SharedAppender>,
-    pub(crate) watermark: Arc<Watermark>,
-    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
-    pub(crate) durability: Durability,
-    pub(crate) cadence: Cadence,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) app_log: Arc<AppLog>,
 }
 
 impl Committer {
     /// Starts the thread. A trail without a checkpoint gets its first one before this returns, so that an
     /// attacker who removes lines of such a trail cannot claim that they were never signed.
-    pub(crate) fn start(resources: CommitterResources, watch: Watch) -> Result<Self> {
-        let (resources, stopping) = (Arc::new(resources), Arc::new(AtomicBool::new(false)));
-        let mut commit_loop = CommitLoop::new(resources.clone(), watch, stopping.clone());
-        if resources.checkpoint_signer.size() == 0 {
+    pub(crate) fn start(
+        trail: Arc<Trail>,
+        journal: Journal,
+        appender: Arc<SharedAppender>,
+        checkpoint_signer: Arc<CheckpointSigner>,
+        watch: Watch,
+    ) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let written = trail.watermark.written();
+        let mut commit_loop = CommitLoop {
+            trail: trail.clone(),
+            journal,
+            appender,
+            checkpoint_signer,
+            stopping: stopping.clone(),
+            watch,
+            checked_at: Instant::now(),
+            has_checked_last: false,
+            announced: written,
+            unsynced_since: None,
+            unsigned_since: None,
+            durable: None,
+            has_rewound: false,
+            tried_at: None,
+            recorded_at: written,
+            busy_at: Instant::now(),
+        };
+        if commit_loop.checkpoint_signer.size() == 0 {
             commit_loop.sync()?;
             commit_loop.sign(Occasion::Cadence)?;
         }
@@ -64,7 +73,7 @@ impl Committer {
             .name("auditx-commit".to_owned())
             .spawn(move || commit_loop.run())
             .map_err(|error| Error::storage("cannot start the committer thread", "auditx-commit", error))?;
-        Ok(Self { resources, stopping, thread: Some(thread) })
+        Ok(Self { trail, stopping, thread: Some(thread) })
     }
 
     /// Syncs and signs all lines and ends the thread.
@@ -74,12 +83,12 @@ impl Committer {
     pub(crate) fn stop(&mut self) -> Result<()> {
         // ORDERING: the mutex in `wake_committer` publishes it; Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
-        self.resources.watermark.wake_committer();
+        self.trail.watermark.wake_committer();
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => {
-                self.resources.app_log.report("the committer thread panicked");
+                self.trail.app_log.report("the committer thread panicked");
                 Ok(())
             }
         }
@@ -95,7 +104,10 @@ impl Drop for Committer {
 
 /// The state of the committer thread.
 struct CommitLoop {
-    resources: Arc<CommitterResources>,
+    trail: Arc<Trail>,
+    journal: Journal,
+    appender: Arc<SharedAppender>,
+    checkpoint_signer: Arc<CheckpointSigner>,
     stopping: Arc<AtomicBool>,
     watch: Watch,
     /// When the names were last checked.
@@ -121,52 +133,33 @@ struct CommitLoop {
 }
 
 impl CommitLoop {
-    fn new(resources: Arc<CommitterResources>, watch: Watch, stopping: Arc<AtomicBool>) -> Self {
-        let written = resources.watermark.written();
-        Self {
-            resources,
-            stopping,
-            watch,
-            checked_at: Instant::now(),
-            has_checked_last: false,
-            announced: written,
-            unsynced_since: None,
-            unsigned_since: None,
-            durable: None,
-            has_rewound: false,
-            tried_at: None,
-            recorded_at: written,
-            busy_at: Instant::now(),
-        }
-    }
-
     fn run(mut self) -> Result<()> {
         loop {
             // ORDERING: see `Committer::stop`.
             let stopping = self.stopping.load(Ordering::SeqCst);
-            self.resources.appender.lock().seal_if_old();
+            self.appender.lock().seal_if_old();
             let is_last_check = stopping && !std::mem::replace(&mut self.has_checked_last, true);
             if is_last_check || (!stopping && self.checked_at.elapsed() >= watch::INTERVAL) {
                 self.check_all_names()?;
             }
             self.record_heartbeat();
-            let written = self.resources.watermark.written();
+            let written = self.trail.watermark.written();
             if written > self.announced {
                 self.busy_at = Instant::now();
             }
-            let dirty = self.resources.watermark.is_dirty();
+            let dirty = self.trail.watermark.is_dirty();
             update_since(&mut self.unsynced_since, dirty);
-            update_since(&mut self.unsigned_since, written > self.resources.checkpoint_signer.size());
+            update_since(&mut self.unsigned_since, written > self.checkpoint_signer.size());
             if dirty && (stopping || self.is_sync_due()) {
                 self.record_checkpoint();
                 self.unsynced_since = None;
                 // After an error nothing more is ever synced.
                 self.sync()?;
             } else if written > self.announced {
-                self.resources.watermark.notify();
+                self.trail.watermark.notify();
             }
             self.announced = written;
-            let is_settled = self.resources.watermark.written() == self.resources.watermark.durable();
+            let is_settled = self.trail.watermark.written() == self.trail.watermark.durable();
             if stopping && is_settled {
                 return self.sign(Occasion::Boundary);
             }
@@ -181,12 +174,12 @@ impl CommitLoop {
     fn is_sync_due(&self) -> bool {
         let waited =
             |since: Option<Instant>, time: Duration| since.is_some_and(|since| since.elapsed() >= time);
-        self.resources.watermark.is_sync_wanted()
-            || self.resources.watermark.is_in_demand()
-            || self.resources.journal.needs_room()
+        self.trail.watermark.is_sync_wanted()
+            || self.trail.watermark.is_in_demand()
+            || self.journal.ring().is_some_and(|ring| ring.needs_room())
             // Only durable lines are signed.
-            || waited(self.unsigned_since, self.resources.cadence.interval)
-            || match self.resources.durability {
+            || waited(self.unsigned_since, self.trail.config.checkpoints.interval)
+            || match self.trail.config.durability {
                 Durability::Interval(interval) => waited(self.unsynced_since, interval),
                 Durability::EveryEntry => true,
                 Durability::Os => false,
@@ -195,7 +188,7 @@ impl CommitLoop {
 
     /// Returns the number of durable lines that are not signed.
     fn unsigned(&self) -> u64 {
-        self.resources.watermark.durable().saturating_sub(self.resources.checkpoint_signer.size())
+        self.trail.watermark.durable().saturating_sub(self.checkpoint_signer.size())
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -204,42 +197,44 @@ impl CommitLoop {
 
     /// Returns the time until a checkpoint of this many new lines may be made; `None` if none was tried yet.
     fn until_checkpoint(&self, lines: u64) -> Option<Duration> {
-        let Cadence { interval, entries, .. } = self.resources.cadence;
+        let Cadence { interval, entries, .. } = self.trail.config.checkpoints;
         let least = if lines >= entries { interval / CHECKPOINTS_PER_INTERVAL } else { interval };
         self.tried_at.map(|tried| least.saturating_sub(tried.elapsed()))
     }
 
     /// Makes every line written so far durable with one fdatasync. Callers continue meanwhile.
     fn sync(&mut self) -> Result<()> {
-        let unsynced = self.resources.appender.lock().unsynced();
+        let unsynced = self.appender.lock().unsynced();
         // After a failed sync, a successful one says nothing about the bytes that were to be synced then.
         let synced = unsynced.and_then(|unsynced| unsynced.sync().map(|()| unsynced));
         match synced {
             Ok(synced) => {
                 kill_point("sync: done");
-                self.resources.counters.fsyncs.add(1);
+                self.trail.counters.fsyncs.add(1);
                 if let Err(fault) = self.check_names() {
-                    self.resources.counters.restore_failures.add(1);
+                    self.trail.counters.restore_failures.add(1);
                     self.refuse(&fault);
                     return Err(fault);
                 }
                 // Released before it is published: a caller that sees its entry durable finds its room free.
-                self.resources.journal.release(synced.reach);
-                kill_point("sync: released");
-                self.resources.watermark.publish_durable(synced.reach);
-                kill_point("sync: published");
-                if let Err(error) = synced.sign_boundaries(&self.resources.checkpoint_signer) {
-                    self.resources.app_log.report(&error.to_string());
+                if let Some(ring) = self.journal.ring() {
+                    ring.release(synced.reach);
                 }
-                self.resources.appender.lock().mark_synced(&synced);
+                kill_point("sync: released");
+                self.trail.watermark.publish_durable(synced.reach);
+                kill_point("sync: published");
+                if let Err(error) = synced.sign_boundaries(&self.checkpoint_signer) {
+                    self.trail.app_log.report(&error.to_string());
+                }
+                self.appender.lock().mark_synced(&synced);
                 self.durable = Some(synced.frontier);
                 self.has_rewound = false;
                 Ok(())
             }
             Err(fault) => {
-                self.resources.counters.fsync_failures.add(1);
+                self.trail.counters.fsync_failures.add(1);
                 if !self.has_rewound {
-                    self.resources.app_log.report(&fault.to_string());
+                    self.trail.app_log.report(&fault.to_string());
                 }
                 if !std::mem::replace(&mut self.has_rewound, true) && self.rewind(&fault) {
                     return Ok(());
@@ -255,19 +250,19 @@ impl CommitLoop {
         self.checked_at = Instant::now();
         let outcome = self.check_names().and_then(|()| self.watch.check());
         outcome.inspect_err(|fault| {
-            self.resources.counters.restore_failures.add(1);
+            self.trail.counters.restore_failures.add(1);
             self.refuse(fault);
         })
     }
 
     /// Compares the segments with their names, so that nothing is called durable that no name leads to.
     fn check_names(&mut self) -> Result<()> {
-        let mut appender = self.resources.appender.lock();
+        let mut appender = self.appender.lock();
         let restored = appender.check_names()?;
         if restored.is_empty() {
             return Ok(());
         }
-        self.resources.watermark.publish_written(appender.reach());
+        self.trail.watermark.publish_written(appender.reach());
         drop(appender);
         for restoration in restored {
             if !restoration.lost.is_empty() {
@@ -275,38 +270,40 @@ impl CommitLoop {
                 // recorded.
                 self.tried_at = None;
             }
-            self.resources.app_log.report(&restoration.to_string());
+            self.trail.app_log.report(&restoration.to_string());
         }
         Ok(())
     }
 
     /// Takes no more entries. The waiters are failed last: each finds the journal closed, and learns why.
     fn refuse(&self, fault: &Error) {
-        self.resources.app_log.report(&fault.to_string());
-        self.resources.appender.lock().refuse_entries(fault);
-        self.resources.journal.poison();
-        self.resources.watermark.poison(fault);
+        self.trail.app_log.report(&fault.to_string());
+        self.appender.lock().refuse_entries(fault);
+        if let Some(ring) = self.journal.ring() {
+            ring.poison();
+        }
+        self.trail.watermark.poison(fault);
     }
 
     /// Goes back to what is durable, if the journal still holds the rest and can hand it out again. Only
     /// once: a disk that fails a second time is not trusted.
     fn rewind(&mut self, fault: &Error) -> bool {
-        let mut appender = self.resources.appender.lock();
+        let mut appender = self.appender.lock();
         if !fault.is_storage()
-            || !self.resources.journal.retained_from().is_some_and(|position| appender.can_rewind(position))
+            || !self.journal.ring().is_some_and(|ring| appender.can_rewind(ring.retained_from()))
         {
             return false;
         }
         let outcome = appender.rewind();
-        self.resources.watermark.publish_written(appender.reach());
+        self.trail.watermark.publish_written(appender.reach());
         drop(appender);
         match outcome {
             Ok(()) => {
-                self.resources.app_log.report("what was not durable is written again from the journal");
+                self.trail.app_log.report("what was not durable is written again from the journal");
                 true
             }
             Err(error) => {
-                self.resources.app_log.report(&error.to_string());
+                self.trail.app_log.report(&error.to_string());
                 false
             }
         }
@@ -316,11 +313,11 @@ impl CommitLoop {
     fn sign(&mut self, occasion: Occasion) -> Result<()> {
         self.tried_at = Some(Instant::now());
         let Some(durable) = &self.durable else { return Ok(()) };
-        let outcome = self.resources.checkpoint_signer.sign(durable, occasion);
+        let outcome = self.checkpoint_signer.sign(durable, occasion);
         kill_point("sync: signed");
         match &outcome {
             Ok(()) => self.unsigned_since = None,
-            Err(error) => self.resources.app_log.report(&error.to_string()),
+            Err(error) => self.trail.app_log.report(&error.to_string()),
         }
         outcome
     }
@@ -328,36 +325,37 @@ impl CommitLoop {
     /// Records the latest checkpoint in the trail if that is due, before the lines are synced whose
     /// checkpoint comes next, so that the record itself is signed then.
     fn record_checkpoint(&mut self) {
-        let written = self.resources.watermark.written();
-        if written < self.recorded_at + self.resources.cadence.entries {
+        let written = self.trail.watermark.written();
+        if written < self.recorded_at + self.trail.config.checkpoints.entries {
             return;
         }
-        let Some(latest) = self.resources.checkpoint_signer.latest() else { return };
+        let Some(latest) = self.checkpoint_signer.latest() else { return };
         let record = ControlRecord::Checkpoint { size: latest.size(), note: latest.as_str().to_owned() };
         // A refused record is written later: no entry depends on it.
-        if self.resources.appender.push_control_record(&record).is_ok() {
-            self.recorded_at = self.resources.watermark.written();
+        if self.appender.push_control_record(&record).is_ok() {
+            self.recorded_at = self.trail.watermark.written();
         }
     }
 
     /// Records a heartbeat if nothing else was recorded for a while.
     fn record_heartbeat(&mut self) {
         // ORDERING: see `Committer::stop`.
-        if !self.stopping.load(Ordering::SeqCst) && self.busy_at.elapsed() >= self.resources.cadence.heartbeat
+        if !self.stopping.load(Ordering::SeqCst)
+            && self.busy_at.elapsed() >= self.trail.config.checkpoints.heartbeat
         {
             self.busy_at = Instant::now();
-            if let Err(error) = self.resources.appender.push_control_record(&ControlRecord::Heartbeat)
+            if let Err(error) = self.appender.push_control_record(&ControlRecord::Heartbeat)
                 && !error.is_closed()
             {
-                self.resources.app_log.report(&format!("cannot record a heartbeat: {error}"));
+                self.trail.app_log.report(&format!("cannot record a heartbeat: {error}"));
             }
         }
     }
 
     fn sleep(&self) {
-        let watermark = &self.resources.watermark;
+        let watermark = &self.trail.watermark;
         let written = watermark.written();
-        let syncs_later = written > watermark.durable() && self.resources.durability != Durability::Os;
+        let syncs_later = written > watermark.durable() && self.trail.config.durability != Durability::Os;
         let is_idle = written == self.announced && !syncs_later;
         let pause = if is_idle { self.idle_pause() } else { TICK };
         let pause = pause.min(watch::INTERVAL.saturating_sub(self.checked_at.elapsed()));
@@ -366,7 +364,7 @@ impl CommitLoop {
             // ORDERING: loaded under the watermark's mutex; see `Committer::stop`.
             self.stopping.load(Ordering::SeqCst)
                 || watermark.is_sync_wanted()
-                || self.resources.journal.needs_room()
+                || self.journal.ring().is_some_and(|ring| ring.needs_room())
                 || (wakes_when_written && watermark.written() > self.announced)
         });
     }
@@ -374,16 +372,16 @@ impl CommitLoop {
     /// Returns the time until something is due even if no line is written.
     fn idle_pause(&self) -> Duration {
         let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
-        let mut pause = left(self.busy_at, self.resources.cadence.heartbeat);
-        if let Some(age) = self.resources.appender.lock().age_left() {
+        let mut pause = left(self.busy_at, self.trail.config.checkpoints.heartbeat);
+        if let Some(age) = self.appender.lock().age_left() {
             pause = pause.min(age.min(AGE_CHECK));
         }
         if self.unsigned() > 0 {
             pause = pause.min(self.until_checkpoint(self.unsigned()).unwrap_or(TICK));
         }
-        let is_dirty = self.resources.watermark.is_dirty();
+        let is_dirty = self.trail.watermark.is_dirty();
         if let Some(since) = self.unsigned_since.filter(|_| is_dirty) {
-            pause = pause.min(left(since, self.resources.cadence.interval));
+            pause = pause.min(left(since, self.trail.config.checkpoints.interval));
         }
         pause.max(TICK)
     }

@@ -17,13 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::app_log::AppLog;
-use crate::config::{Console, Durability, Hook};
-use crate::dir::Dir;
+use crate::config::Durability;
 use crate::error::{Error, HookError, Result};
 use crate::line::RecordedEntry;
 use crate::metrics::FollowerMetrics;
 use crate::segment::TrailReader;
+use crate::trail::Trail;
 use crate::watermark::Watermark;
 
 use cursor::{CURSORS, Cursor};
@@ -65,18 +64,6 @@ pub(crate) struct Followers {
     all: Vec<Arc<Progress>>,
 }
 
-/// The parts followers need.
-#[derive(Debug, Clone)]
-pub(crate) struct FollowerResources {
-    pub(crate) directory: Dir,
-    pub(crate) projection: Arc<projection::ProjectionLock>,
-    pub(crate) watermark: Arc<Watermark>,
-    pub(crate) app_log: Arc<AppLog>,
-    /// The next seq when the logger was opened, at which a new hook begins.
-    pub(crate) opened_at: u64,
-    pub(crate) durability: Durability,
-}
-
 struct Follower {
     progress: Arc<Progress>,
     reader: TrailReader,
@@ -85,69 +72,68 @@ struct Follower {
     sink: Box<dyn Sink>,
     cursor: Option<Cursor>,
     saved_at: Instant,
-    watermark: Arc<Watermark>,
-    app_log: Arc<AppLog>,
+    trail: Arc<Trail>,
     closing: Arc<AtomicBool>,
     giving_up: Arc<AtomicBool>,
 }
 
 impl Followers {
     /// Starts security.jsonl, the console and the hooks.
-    pub(crate) fn start(resources: &FollowerResources, console: Console, hooks: &[Hook]) -> Result<Self> {
+    ///
+    /// `opened_at` is the next seq when the logger was opened, at which a new hook begins.
+    pub(crate) fn start(trail: &Arc<Trail>, opened_at: u64) -> Result<Self> {
         let mut followers = Self {
-            watermark: resources.watermark.clone(),
+            watermark: trail.watermark.clone(),
             closing: Arc::default(),
             giving_up: Arc::default(),
             all: Vec::new(),
         };
-        let cursor = |name: &str| Cursor::open(&resources.directory, name);
-        let durable = if resources.durability == Durability::Os { Gate::Written } else { Gate::Durable };
+        let cursor = |name: &str| Cursor::open(&trail.directory, name);
+        let durable = if trail.config.durability == Durability::Os { Gate::Written } else { Gate::Durable };
 
         let mut security_cursor = cursor(projection::FILE_NAME)?;
-        let projection = projection::Projection::open(&resources.directory, resources.projection.clone())?;
+        let projection = projection::Projection::open(trail.clone())?;
         let begin = security_cursor.position().unwrap_or(0).max(projection.next_seq());
         security_cursor.advance(begin);
         let builtin = Progress::new(projection::FILE_NAME, begin, durable, true, true);
-        followers.spawn(resources, builtin, Box::new(projection), Some(security_cursor))?;
+        followers.spawn(trail, builtin, Box::new(projection), Some(security_cursor))?;
 
-        if let Some(sink) = console::ConsoleSink::of(console) {
+        if let Some(sink) = console::ConsoleSink::of(trail.config.console) {
             // A line that is not durable may be rolled back: text on a terminal may show it, but a
             // collector's copy must equal the trail.
             let gate = if sink.is_exact() { durable } else { Gate::Written };
-            let builtin = Progress::new(console::NAME, resources.opened_at, gate, false, true);
-            followers.spawn(resources, builtin, Box::new(sink), None)?;
+            let builtin = Progress::new(console::NAME, opened_at, gate, false, true);
+            followers.spawn(trail, builtin, Box::new(sink), None)?;
         }
-        for hook in hooks {
+        for hook in &trail.config.hooks {
             let mut hook_cursor = cursor(&hook.name)?;
-            let begin =
-                hook_cursor.position().unwrap_or(if hook.from_start { 0 } else { resources.opened_at });
+            let begin = hook_cursor.position().unwrap_or(if hook.from_start { 0 } else { opened_at });
             hook_cursor.advance(begin);
             hook_cursor.save().map_err(|error| {
-                Error::storage("cannot save a hook's cursor", resources.directory.join(CURSORS), error)
+                Error::storage("cannot save a hook's cursor", trail.directory.join(CURSORS), error)
             })?;
             let foreign = Progress::new(&hook.name, begin, durable, true, false);
-            followers.spawn(resources, foreign, Box::new(hook::HookSink::new(hook)), Some(hook_cursor))?;
+            followers.spawn(trail, foreign, Box::new(hook::HookSink::new(hook)), Some(hook_cursor))?;
         }
         Ok(followers)
     }
 
     fn spawn(
         &mut self,
-        resources: &FollowerResources,
+        trail: &Arc<Trail>,
         progress: Progress,
         sink: Box<dyn Sink>,
         cursor: Option<Cursor>,
     ) -> Result<()> {
         let progress = Arc::new(progress);
         let follower = Follower {
-            reader: TrailReader::new(&resources.directory, progress.position()),
-            rollbacks: resources.watermark.rollbacks(),
+            reader: TrailReader::new(&trail.directory, progress.position()),
+            rollbacks: trail.watermark.rollbacks(),
             progress: progress.clone(),
             sink,
             cursor,
             saved_at: Instant::now(),
-            watermark: resources.watermark.clone(),
-            app_log: resources.app_log.clone(),
+            trail: trail.clone(),
             closing: self.closing.clone(),
             giving_up: self.giving_up.clone(),
         };
@@ -220,11 +206,15 @@ impl Follower {
     fn run(mut self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.follow()));
         if let Err(panic) = outcome {
-            self.app_log.report(&format!("follower {} ended: {}", self.progress.name, panic_text(&*panic)));
+            self.trail.app_log.report(&format!(
+                "follower {} ended: {}",
+                self.progress.name,
+                panic_text(&*panic)
+            ));
         }
         // ORDERING: before `notify`; see `Followers::close`.
         self.progress.ended.store(true, Ordering::SeqCst);
-        self.watermark.notify();
+        self.trail.watermark.notify();
     }
 
     fn is_closing(&self) -> bool {
@@ -240,14 +230,14 @@ impl Follower {
     fn follow(&mut self) {
         loop {
             let before = self.progress.position();
-            let limit = self.progress.gate.limit(&self.watermark);
+            let limit = self.progress.gate.limit(&self.trail.watermark);
             self.restart_after_rollback();
             while self.progress.position() < limit && !self.is_giving_up() && self.step() {}
             if self.progress.position() != before {
                 // A thread that waits for this follower checks its position again.
-                self.watermark.notify();
+                self.trail.watermark.notify();
             }
-            let behind = self.progress.position() < self.progress.gate.limit(&self.watermark);
+            let behind = self.progress.position() < self.progress.gate.limit(&self.trail.watermark);
             // ORDERING: only this thread stores it; Relaxed would do.
             let hopeless = self.progress.is_failing.load(Ordering::SeqCst) || self.is_giving_up();
             if self.is_closing() && (!behind || hopeless) {
@@ -262,7 +252,7 @@ impl Follower {
     /// bytes that were rolled back and replaced by others. Called after the limit was loaded; see
     /// [`Watermark::rollbacks`].
     fn restart_after_rollback(&mut self) {
-        let rollbacks = self.watermark.rollbacks();
+        let rollbacks = self.trail.watermark.rollbacks();
         if rollbacks != self.rollbacks {
             self.rollbacks = rollbacks;
             self.reader.restart(self.progress.position());
@@ -321,7 +311,9 @@ impl Follower {
         self.progress.is_failing.store(true, Ordering::SeqCst);
         let consequence = if self.sink.is_gone() { "writes nothing more" } else { "will try again" };
         let name = &self.progress.name;
-        self.app_log.report(&format!("follower {name} failed at line {seq} and {consequence}: {error}"));
+        self.trail
+            .app_log
+            .report(&format!("follower {name} failed at line {seq} and {consequence}: {error}"));
     }
 
     fn save_cursor(&mut self) {
@@ -330,7 +322,9 @@ impl Follower {
         let Some(cursor) = self.cursor.as_mut().filter(|cursor| cursor.is_behind(position)) else { return };
         cursor.advance(position);
         if let Err(error) = self.sink.sync().and_then(|()| Ok(cursor.save()?)) {
-            self.app_log.report(&format!("follower {} cannot save its cursor: {error}", self.progress.name));
+            self.trail
+                .app_log
+                .report(&format!("follower {} cannot save its cursor: {error}", self.progress.name));
         }
     }
 
@@ -341,15 +335,15 @@ impl Follower {
             self.save_cursor();
             return;
         }
-        self.watermark.wait_for_change(deadline, || {
-            self.progress.position() < self.progress.gate.limit(&self.watermark) || self.is_closing()
+        self.trail.watermark.wait_for_change(deadline, || {
+            self.progress.position() < self.progress.gate.limit(&self.trail.watermark) || self.is_closing()
         });
     }
 
     fn pause(&self, pause: Duration) {
         let deadline = Instant::now() + pause;
         while Instant::now() < deadline && !self.is_closing() {
-            self.watermark.wait_for_change(Some(deadline), || self.is_closing());
+            self.trail.watermark.wait_for_change(Some(deadline), || self.is_closing());
         }
     }
 }

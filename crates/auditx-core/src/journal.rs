@@ -17,11 +17,11 @@ use crate::control_record::ControlRecord;
 use crate::error::{Error, Kind, Result};
 use crate::key::Signer;
 use crate::metrics::JournalLoad;
-use crate::watermark::{Reach, Watermark};
+use crate::watermark::Watermark;
 
 pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;
-pub(crate) use ring::{Ring, RingResources};
+pub(crate) use ring::Ring;
 pub(crate) use room::Room;
 
 /// Why an entry was not accepted.
@@ -39,43 +39,75 @@ impl From<Error> for Refusal {
 }
 
 /// Takes encoded entries. Once `try_push` has returned, the entry survives the death of the process.
-pub(crate) trait Journal: std::fmt::Debug + Send + Sync {
+#[derive(Debug, Clone)]
+pub(crate) enum Journal {
+    Ring(Arc<Ring>),
+    Direct(Arc<Direct>),
+}
+
+impl Journal {
     /// Accepts an entry and returns its position, or why it was refused. Never waits for room.
-    fn try_push(&self, body: &[u8]) -> Result<u64, Refusal>;
-    /// Returns a position after every entry accepted so far.
-    fn reach(&self) -> u64;
-    /// Records a last line and takes no more entries. A second call does nothing.
-    ///
-    /// # Errors
-    /// `is_timed_out` if the accepted entries could not be written in time: the next open writes them.
-    fn close(&self, deadline: Instant) -> Result<()>;
-    /// Called when everything before `reach` is durable.
-    fn release(&self, _reach: Reach) {}
+    #[inline]
+    pub(crate) fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
+        match self {
+            Self::Ring(ring) => ring.try_push(body),
+            Self::Direct(direct) => direct.try_push(body),
+        }
+    }
+
     /// Fails if an entry would not be accepted now.
     ///
     /// # Errors
     /// As `try_push`.
-    fn ready(&self) -> Result<()>;
-    /// Takes no more entries, because the disk failed.
-    fn poison(&self) {}
-    /// Returns the position from which on it still holds the accepted entries; `None` if it holds none.
-    fn retained_from(&self) -> Option<u64> {
-        None
+    pub(crate) fn ready(&self) -> Result<()> {
+        match self {
+            Self::Ring(ring) => ring.ready(),
+            Self::Direct(direct) => direct.ready(),
+        }
     }
-    /// Whether an fdatasync is due to make room.
-    fn needs_room(&self) -> bool {
-        false
+
+    /// Returns a position after every entry accepted so far.
+    pub(crate) fn reach(&self) -> u64 {
+        match self {
+            Self::Ring(ring) => ring.queue().tail(),
+            Self::Direct(direct) => direct.reach(),
+        }
     }
+
+    /// Records a last line and takes no more entries. A second call does nothing.
+    ///
+    /// # Errors
+    /// `is_timed_out` if the accepted entries could not be written in time: the next open writes them.
+    pub(crate) fn close(&self, deadline: Instant) -> Result<()> {
+        match self {
+            Self::Ring(ring) => ring.close(deadline),
+            Self::Direct(direct) => direct.close(),
+        }
+    }
+
     /// Returns how much was accepted and what of it is not written yet.
-    fn load(&self) -> JournalLoad;
-    /// Returns where callers wait for room; `None` if there is always some.
-    fn room(&self) -> Option<&Room> {
-        None
+    pub(crate) fn load(&self) -> JournalLoad {
+        match self {
+            Self::Ring(ring) => ring.load(),
+            Self::Direct(direct) => direct.load(),
+        }
     }
+
+    /// Returns the ring; `None` if entries are written directly, without a limit to the room for them.
+    pub(crate) fn ring(&self) -> Option<&Arc<Ring>> {
+        match self {
+            Self::Ring(ring) => Some(ring),
+            Self::Direct(_) => None,
+        }
+    }
+
     /// Counts an entry that was refused for want of room, so that the trail records the gap. Returns why
     /// there is no room.
-    fn count_refused(&self) -> Error {
-        Error::new(Kind::Full, "the journal is full")
+    pub(crate) fn count_refused(&self) -> Error {
+        match self {
+            Self::Ring(ring) => ring.count_refused(),
+            Self::Direct(_) => Error::new(Kind::Full, "the journal is full"),
+        }
     }
 }
 

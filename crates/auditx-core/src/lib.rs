@@ -80,6 +80,7 @@ mod checkpoint_signer;
 mod bell;
 mod history;
 mod watermark;
+mod trail;
 mod appender;
 mod journal;
 mod follow;

@@ -15,13 +15,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::app_log::AppLog;
 use crate::checkpoint_signer::CheckpointSigner;
-use crate::clock::Clock;
 use crate::committer::Committer;
-use crate::config::{Config, Durability, OnFull};
-use crate::dir::Dir;
-use crate::encode::Envelope;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::follow::Followers;
 use crate::journal::{Drain, Journal, SharedAppender};
@@ -32,7 +28,7 @@ use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
 use crate::redact::Rules;
 use crate::storage::{Disk, Storage};
-use crate::watermark::Watermark;
+use crate::trail::Trail;
 
 pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
@@ -73,7 +69,7 @@ impl Drop for Handle {
         if let Self::Open(core) = self
             && let Err(error) = core.close(DROP_TIMEOUT)
         {
-            core.app_log.report(&format!("cannot close the trail: {error}"));
+            core.trail.app_log.report(&format!("cannot close the trail: {error}"));
         }
     }
 }
@@ -81,22 +77,15 @@ impl Drop for Handle {
 /// An open trail and its threads.
 #[derive(Debug)]
 struct Core {
-    envelope: Arc<Envelope>,
-    clock: Arc<dyn Clock>,
-    durability: Durability,
-    on_full: OnFull,
-    journal: Arc<dyn Journal>,
+    trail: Arc<Trail>,
+    journal: Journal,
     appender: Arc<SharedAppender>,
     receipts: ReceiptSource,
-    watermark: Arc<Watermark>,
     checkpoint_signer: Arc<CheckpointSigner>,
-    counters: Arc<Counters>,
-    app_log: Arc<AppLog>,
     rate_limiter: RateLimiter,
     followers: Followers,
     housekeeping: Arc<Housekeeping>,
     running: Mutex<Option<Running>>,
-    directory: Dir,
     /// The process that opened the trail; a forked child must not close it.
     process: u32,
 }
@@ -114,7 +103,9 @@ impl fmt::Debug for AuditLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut logger = f.debug_struct("AuditLogger");
         match &*self.0 {
-            Handle::Open(core) => logger.field("trail_dir", &core.directory.path()).finish_non_exhaustive(),
+            Handle::Open(core) => {
+                logger.field("trail_dir", &core.trail.directory.path()).finish_non_exhaustive()
+            }
             Handle::Unopened(_) => logger.field("trail_dir", &format_args!("unopened")).finish(),
         }
     }
@@ -176,7 +167,7 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn trail_dir(&self) -> Result<&Path> {
-        Ok(self.core()?.directory.path())
+        Ok(self.core()?.trail.directory.path())
     }
 
     /// Returns a snapshot of the counters. All are zero if this is the process-wide logger and it could not
@@ -195,7 +186,7 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn check_rate_limit(&self, ip: IpAddr) -> Result<RateLimitState> {
-        self.core().map(|core| core.rate_limiter.check(ip, core.clock.now()))
+        self.core().map(|core| core.rate_limiter.check(ip, core.trail.clock.now()))
     }
 
     /// Resets the count of failures of an address, for example after a successful login.
@@ -209,7 +200,7 @@ impl AuditLogger {
     /// Calls `use_rules` with the redaction rules; with the defaults if the logger could not be opened.
     pub(crate) fn with_rules<T>(&self, use_rules: impl FnOnce(&Rules) -> T) -> T {
         match self.core() {
-            Ok(core) => use_rules(&core.envelope.rules),
+            Ok(core) => use_rules(&core.trail.envelope.rules),
             Err(_) => use_rules(&Rules::defaults()),
         }
     }
@@ -217,13 +208,13 @@ impl AuditLogger {
     /// Writes an error of the library itself to app.log. Does nothing if the logger could not be opened.
     pub(crate) fn report(&self, message: &str) {
         if let Ok(core) = self.core() {
-            core.app_log.report(message);
+            core.trail.app_log.report(message);
         }
     }
 
     /// Counts a failed security event. `None` if the logger could not be opened.
     fn count_failure(&self, ip: IpAddr) -> Option<RateLimitState> {
-        self.core().ok().map(|core| core.rate_limiter.count(ip, core.clock.now()))
+        self.core().ok().map(|core| core.rate_limiter.count(ip, core.trail.clock.now()))
     }
 
     fn core(&self) -> Result<&Arc<Core>> {
@@ -249,8 +240,8 @@ impl Core {
     /// deadline.
     fn wait_durable(&self, timeout: Duration) -> Result<(u64, Instant)> {
         let deadline = Instant::now() + timeout;
-        self.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
-        Ok((self.watermark.durable(), deadline))
+        self.trail.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
+        Ok((self.trail.watermark.durable(), deadline))
     }
 
     fn close(&self, timeout: Duration) -> Result<()> {
@@ -266,7 +257,7 @@ impl Core {
         // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
         running.maintenance.stop();
         let closed = self.journal.close(deadline);
-        let durable = self.watermark.wait_durable_lines(self.watermark.written(), Some(deadline));
+        let durable = self.trail.watermark.wait_durable_lines(self.trail.watermark.written(), Some(deadline));
         self.followers.close(deadline);
         let signed = running.committer.stop();
         if let Some(drain) = &mut running.drain {
@@ -277,8 +268,8 @@ impl Core {
     }
 
     fn metrics(&self) -> Metrics {
-        let (written, durable) = (self.watermark.written(), self.watermark.durable());
-        self.counters.snapshot(
+        let (written, durable) = (self.trail.watermark.written(), self.trail.watermark.durable());
+        self.trail.counters.snapshot(
             self.journal.load(),
             written,
             durable,

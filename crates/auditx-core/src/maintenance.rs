@@ -15,19 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::app_log::AppLog;
-use crate::bell::Bell;
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::config::{Compression, Retention};
 use crate::control;
-use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::Progress;
-use crate::follow::projection::ProjectionLock;
 use crate::journal::{Ring, SharedAppender};
-use crate::metrics::Counters;
-use crate::segment::{Registry, SealedSegment, sealed_segments};
-use crate::storage::Storage;
+use crate::segment::{SealedSegment, sealed_segments};
+use crate::trail::Trail;
 
 pub(crate) use index::Indexed;
 use index::State;
@@ -47,20 +42,12 @@ const SOON: Duration = Duration::from_secs(1);
 /// The work on sealed segments, one task at a time, whichever thread does it.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
-    pub(crate) directory: Dir,
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) compression: Compression,
-    pub(crate) retention: Retention,
+    pub(crate) trail: Arc<Trail>,
     pub(crate) appender: Arc<SharedAppender>,
     /// May still hold the text of an entry.
     pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
     pub(crate) followers: Vec<Arc<Progress>>,
-    pub(crate) projection: Arc<ProjectionLock>,
-    pub(crate) sealed: Arc<Bell>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) app_log: Arc<AppLog>,
     /// Held while a sealed segment is indexed, replaced or removed.
     pub(crate) busy: Mutex<Indexed>,
 }
@@ -76,7 +63,7 @@ impl Housekeeping {
     /// Returns the sealed segments whose last line is signed, each with the seq after it. Others are still
     /// being made durable, and recovery may truncate them.
     fn signed_segments(&self) -> Result<Vec<(SealedSegment, u64)>> {
-        let sealed = sealed_segments(&self.directory)?;
+        let sealed = sealed_segments(&self.trail.directory)?;
         let after_last = self.appender.lock().first_seq();
         Ok(signed_of(sealed, after_last, self.checkpoint_signer.size()))
     }
@@ -84,17 +71,21 @@ impl Housekeeping {
     /// Copies the control record with this seq to where readers find it.
     pub(crate) fn keep_control_record(&self, seq: u64) -> Result<()> {
         let _busy = self.lock();
-        control::store(&self.directory, &*self.storage, seq)
+        control::store(&self.trail.directory, &*self.trail.storage, seq)
     }
 
     fn make_control_records(&self) -> Result<()> {
         let _busy = self.lock();
-        control::repair(&self.directory, &*self.storage, &self.checkpoint_signer.key().to_string())
+        control::repair(
+            &self.trail.directory,
+            &*self.trail.storage,
+            &self.checkpoint_signer.key().to_string(),
+        )
     }
 
     fn report(&self, what: &str, error: &Error) {
-        self.counters.keeping_failures.add(1);
-        self.app_log.report(&format!("{what}: {error}"));
+        self.trail.counters.keeping_failures.add(1);
+        self.trail.app_log.report(&format!("{what}: {error}"));
     }
 
     fn lock(&self) -> MutexGuard<'_, Indexed> {
@@ -105,7 +96,7 @@ impl Housekeeping {
     /// signed first.
     fn round(&self, stopping: &AtomicBool) -> Result<bool> {
         let mut indexed = self.lock();
-        self.retire_for(self.retention, Readers::Required, &mut indexed)?;
+        self.retire_for(self.trail.config.retention, Readers::Required, &mut indexed)?;
         let mut takes_indexes = true;
         let are_all_signed = self.checkpoint_signer.size() >= self.appender.lock().first_seq();
         for (segment, _) in self.signed_segments()? {
@@ -118,9 +109,9 @@ impl Housekeeping {
             let state = if takes_indexes { self.index(&segment, &mut indexed) } else { State::Refused };
             takes_indexes = state != State::Refused;
             let is_altered = state == State::Altered;
-            if self.compression == Compression::Zstd && !segment.compressed && !is_altered {
-                compress::compress(&self.directory, &segment.name())?;
-                self.counters.compressed.add(1);
+            if self.trail.config.compression == Compression::Zstd && !segment.compressed && !is_altered {
+                compress::compress(&self.trail.directory, &segment.name())?;
+                self.trail.counters.compressed.add(1);
             }
         }
         Ok(are_all_signed)
@@ -164,11 +155,11 @@ impl Maintenance {
     pub(crate) fn stop(&mut self) {
         // ORDERING: the bell's mutex publishes it; Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
-        self.housekeeping.sealed.notify();
+        self.housekeeping.trail.sealed.notify();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            self.housekeeping.app_log.report("the maintenance thread panicked");
+            self.housekeeping.trail.app_log.report("the maintenance thread panicked");
         }
     }
 }
@@ -197,10 +188,10 @@ fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
             housekeeping.report("sealed segments", &error);
             true
         });
-        let ages = housekeeping.retention != Retention::KeepEverything;
+        let ages = housekeeping.trail.config.retention != Retention::KeepEverything;
         // Segments that a killed process sealed are signed with the first checkpoint, which does not notify.
         let at_most = if are_all_signed { ages.then_some(ROUND) } else { Some(SOON) };
-        housekeeping.sealed.wait(at_most);
+        housekeeping.trail.sealed.wait(at_most);
     }
 }
 

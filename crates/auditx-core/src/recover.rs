@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::appender::{Resources, Start};
+use crate::appender::Start;
 use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};
 use crate::control;
@@ -26,6 +26,7 @@ use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
 use crate::note::SignatureFault;
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
+use crate::trail::Trail;
 use crate::tree::CompactRange;
 
 pub(crate) use replay::{Id, Replay, body_of, id_of, is_entry, missing_from};
@@ -62,26 +63,27 @@ pub(crate) struct NewTrail {
 ///
 /// # Errors
 /// `is_corrupt` if the trail is not what was signed; `is_signing` if another key signed it.
-pub(crate) fn recover(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Result<Recovered> {
-    let directory = &resources.directory;
+pub(crate) fn recover(trail: &Trail, new_trail: &NewTrail) -> Result<Recovered> {
+    let directory = &trail.directory;
     let sealed = sealed_segments(directory)?;
     let latest = read_latest(directory)?;
     // Without any other sign of a trail, a file that does not begin like a segment is not one.
     if sealed.is_empty() && latest.is_none() && first_seq_of(directory, ACTIVE)?.is_none() {
-        create(resources, keys, new_trail)
+        create(trail, new_trail)
     } else {
-        resume(resources, keys, &sealed, latest)
+        resume(trail, &sealed, latest)
     }
 }
 
 /// Creates a trail that has no lines yet.
-fn create(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Result<Recovered> {
-    let directory = &resources.directory;
+fn create(trail: &Trail, new_trail: &NewTrail) -> Result<Recovered> {
+    let directory = &trail.directory;
+    let keys = &trail.config.signing_key;
     keys.prepare(directory)?;
     let identity = TrailIdentity::new(&new_trail.origin);
     let signer = keys.signer(directory)?;
     let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
-    identity.write(directory, &*resources.storage)?;
+    identity.write(directory, &*trail.storage)?;
     tiles::remove(directory)?;
     index::remove_all(directory)?;
     control::remove(directory)?;
@@ -93,16 +95,11 @@ fn create(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Resu
         previous: new_trail.previous.clone(),
     }];
     let mut tail = Tail::read(directory, &[], None, 0)?;
-    records.extend(tail.repair(directory, resources)?.0);
-    let checkpoint_signer = CheckpointSigner::new(
-        directory,
-        resources.storage.clone(),
-        resources.counters.clone(),
-        (signer, key),
-        None,
-    )?;
+    records.extend(tail.repair(directory, trail)?.0);
+    let checkpoint_signer =
+        CheckpointSigner::new(directory, trail.storage.clone(), trail.counters.clone(), (signer, key), None)?;
     Ok(Recovered {
-        start: start(resources, 0, 0)?,
+        start: start(trail, 0, 0)?,
         tree: GrowingTree::open(directory, CompactRange::new(0))?,
         checkpoint_signer: Arc::new(checkpoint_signer),
         records,
@@ -112,22 +109,17 @@ fn create(resources: &Resources, keys: &KeySource, new_trail: &NewTrail) -> Resu
 }
 
 /// Opens a trail that has lines, or should have.
-fn resume(
-    resources: &Resources,
-    keys: &KeySource,
-    sealed: &[SealedSegment],
-    latest: Option<SignedCheckpoint>,
-) -> Result<Recovered> {
-    let directory = &resources.directory;
+fn resume(trail: &Trail, sealed: &[SealedSegment], latest: Option<SignedCheckpoint>) -> Result<Recovered> {
+    let directory = &trail.directory;
     let identity = TrailIdentity::read(directory)?;
-    let (signer, key) = signer(directory, keys, &identity.log_name(), latest.as_ref())?;
+    let (signer, key) = signer(directory, &trail.config.signing_key, &identity.log_name(), latest.as_ref())?;
     let latest = latest.map(|latest| survey::newest(directory, latest, &key)).transpose()?;
     let signed = latest.as_ref().map_or(0, SignedCheckpoint::size);
     let tiles = Tiles::open(directory);
     let mut tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
     let mut records = Vec::new();
     if tail.next_seq < signed
-        && let Some(restoration) = stray::adopt(resources, tail.next_seq)?
+        && let Some(restoration) = stray::adopt(trail, tail.next_seq)?
     {
         records.push(ControlRecord::Restored(restoration));
         tail = Tail::read(directory, sealed, Some(&tiles), signed)?;
@@ -168,22 +160,22 @@ fn resume(
             }
         }
     };
-    let (record, first_seq) = tail.repair(directory, resources)?;
+    let (record, first_seq) = tail.repair(directory, trail)?;
     records.extend(record);
     let mut tree = GrowingTree::open(directory, frontier)?;
     // Nodes that the cache then lacks are rebuilt when they are needed.
     if tree.extend(&tail.unsigned).is_err() {
-        resources.counters.tile_failures.add(1);
+        trail.counters.tile_failures.add(1);
     }
     let checkpoint_signer = CheckpointSigner::new(
         directory,
-        resources.storage.clone(),
-        resources.counters.clone(),
+        trail.storage.clone(),
+        trail.counters.clone(),
         (signer, key),
         latest,
     )?;
     Ok(Recovered {
-        start: start(resources, first_seq, next_seq)?,
+        start: start(trail, first_seq, next_seq)?,
         tree,
         checkpoint_signer: Arc::new(checkpoint_signer),
         records,
@@ -246,8 +238,8 @@ fn disagreement(what: String, seq: u64) -> Error {
     .with_seq(seq)
 }
 
-fn start(resources: &Resources, first_seq: u64, next_seq: u64) -> Result<Start> {
-    let Resources { directory, storage, .. } = resources;
+fn start(trail: &Trail, first_seq: u64, next_seq: u64) -> Result<Start> {
+    let Trail { directory, storage, .. } = trail;
     let failed = |what: &str, error| Error::storage(what, directory.join(ACTIVE), error);
     let file = match storage.open_append(directory, ACTIVE, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => storage.open_append(directory, ACTIVE, true),

@@ -11,18 +11,17 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::app_log::AppLog;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner};
 use crate::dir::{Access, Dir, FileStat};
 use crate::error::{Error, Result};
-use crate::follow::projection::{self, ProjectionLock};
+use crate::follow::projection;
 use crate::identity::IDENTITY;
 use crate::journal::Ring;
-use crate::key::{KEY, KEYS_DIR, Signer, SigningKey, VerifierKey};
+use crate::key::{KEY, KEYS_DIR, KeySource, Signer, SigningKey, VerifierKey};
 use crate::lock::{LOCK, Lock};
-use crate::metrics::Counters;
 use crate::ring::RING;
-use crate::segment::{AUDITX_DIR, Registry};
+use crate::segment::AUDITX_DIR;
+use crate::trail::Trail;
 
 /// Names all sealed segments in a report.
 const SEALED: &str = "audit-*.jsonl";
@@ -37,19 +36,15 @@ const RING_LIMIT: Duration = Duration::from_secs(5);
 /// The watch over an open trail.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    directory: Dir,
+    trail: Arc<Trail>,
     /// `.auditx`, open.
     own: OwnedFd,
     lock: Arc<Mutex<Lock>>,
     checkpoint_signer: Arc<CheckpointSigner>,
     ring: Option<Arc<Ring>>,
-    registry: Arc<Registry>,
-    counters: Arc<Counters>,
-    app_log: Arc<AppLog>,
     identity: KnownFile,
     /// `None` unless the trail keeps its key itself.
     key: Option<KnownFile>,
-    projection: Arc<ProjectionLock>,
     security: Option<FileStat>,
     /// The names that could not be restored, and were reported.
     reported: HashSet<&'static str>,
@@ -99,39 +94,20 @@ impl KnownFile {
     }
 }
 
-/// The parts the watch needs.
-#[derive(Debug)]
-pub(crate) struct WatchResources {
-    pub(crate) directory: Dir,
-    pub(crate) lock: Arc<Mutex<Lock>>,
-    pub(crate) checkpoint_signer: Arc<CheckpointSigner>,
-    pub(crate) ring: Option<Arc<Ring>>,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) projection: Arc<ProjectionLock>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) app_log: Arc<AppLog>,
-    pub(crate) keeps_key: bool,
-}
-
 impl Watch {
     /// Records which files have the names now.
     ///
     /// # Errors
     /// `is_storage` if one of them cannot be read.
-    pub(crate) fn new(watched: WatchResources) -> Result<Self> {
-        let WatchResources {
-            directory,
-            lock,
-            checkpoint_signer,
-            ring,
-            registry,
-            projection,
-            counters,
-            app_log,
-            keeps_key,
-        } = watched;
+    pub(crate) fn new(
+        trail: Arc<Trail>,
+        lock: Arc<Mutex<Lock>>,
+        checkpoint_signer: Arc<CheckpointSigner>,
+        ring: Option<Arc<Ring>>,
+    ) -> Result<Self> {
+        let directory = &trail.directory;
         let remember = |name| {
-            KnownFile::read(&directory, name).map_err(|error| {
+            KnownFile::read(directory, name).map_err(|error| {
                 Error::storage("cannot read a file of the trail", directory.join(name), error)
             })
         };
@@ -139,23 +115,10 @@ impl Watch {
             Error::storage("cannot examine the trail's directory", directory.join(AUDITX_DIR), error)
         })?;
         let identity = remember(IDENTITY)?;
-        let key = if keeps_key { Some(remember(KEY)?) } else { None };
+        let key =
+            if matches!(trail.config.signing_key, KeySource::Trail) { Some(remember(KEY)?) } else { None };
         let reported = HashSet::new();
-        Ok(Self {
-            directory,
-            own,
-            lock,
-            checkpoint_signer,
-            ring,
-            registry,
-            counters,
-            app_log,
-            identity,
-            key,
-            reported,
-            projection,
-            security: None,
-        })
+        Ok(Self { trail, own, lock, checkpoint_signer, ring, identity, key, reported, security: None })
     }
 
     /// Checks every name once. Costs about ten stat(2), and a listing of the directory if it has changed.
@@ -164,15 +127,15 @@ impl Watch {
     /// `is_storage` if the trail must take no more entries: its directory or `.auditx` was moved, removed or
     /// replaced.
     pub(crate) fn check(&mut self) -> Result<()> {
-        self.app_log.follow_name();
-        if !self.directory.is_reachable() {
-            return Err(self.directory.unreachable());
+        self.trail.app_log.follow_name();
+        if !self.trail.directory.is_reachable() {
+            return Err(self.trail.directory.unreachable());
         }
         if !self.is_own_directory_there() {
             let what = "`.auditx` was moved, removed or replaced by another program; the trail takes no more \
                         entries; move it back and open the trail again";
             let error = io::Error::other("it holds the trail's key, checkpoint, lock and journal");
-            return Err(Error::storage(what, self.directory.join(AUDITX_DIR), error));
+            return Err(Error::storage(what, self.trail.directory.join(AUDITX_DIR), error));
         }
         self.check_files();
         self.check_security();
@@ -181,7 +144,7 @@ impl Watch {
     }
 
     fn is_own_directory_there(&self) -> bool {
-        match (self.directory.stat(AUDITX_DIR), FileStat::of(&self.own)) {
+        match (self.trail.directory.stat(AUDITX_DIR), FileStat::of(&self.own)) {
             (Ok(named), Ok(own)) => named.is_some_and(|named| named.is_same(&own)),
             // Nothing is known if the directory cannot be examined.
             _ => true,
@@ -191,7 +154,7 @@ impl Watch {
     fn check_files(&mut self) {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).restore();
         self.report(LOCK, lock);
-        let identity = self.identity.restore(&self.directory, false, |_| false);
+        let identity = self.identity.restore(&self.trail.directory, false, |_| false);
         self.report(IDENTITY, identity);
         let checkpoint = self.checkpoint_signer.restore().map_err(io::Error::other);
         self.report(CHECKPOINT, checkpoint);
@@ -202,7 +165,7 @@ impl Watch {
         }
         if let Some(ring) = &self.ring {
             let restored =
-                ring.restore(&self.directory, Instant::now() + RING_LIMIT).map_err(io::Error::other);
+                ring.restore(&self.trail.directory, Instant::now() + RING_LIMIT).map_err(io::Error::other);
             self.report(RING, restored);
         }
     }
@@ -216,11 +179,11 @@ impl Watch {
         };
         if !is_right(&key.bytes) {
             // Another key signs now, which the trail does not keep; or its file is about to replace this one.
-            *key = KnownFile::read(&self.directory, KEY)?;
+            *key = KnownFile::read(&self.trail.directory, KEY)?;
             return Ok(false);
         }
-        self.directory.create_private_directory(KEYS_DIR)?;
-        key.restore(&self.directory, true, is_right)
+        self.trail.directory.create_private_directory(KEYS_DIR)?;
+        key.restore(&self.trail.directory, true, is_right)
     }
 
     fn report(&mut self, name: &'static str, outcome: io::Result<bool>) {
@@ -228,17 +191,17 @@ impl Watch {
             Ok(was_restored) => {
                 self.reported.remove(name);
                 if was_restored {
-                    self.app_log.report(&format!(
+                    self.trail.app_log.report(&format!(
                         "`{name}` was renamed, removed or replaced by another program, and was restored"
                     ));
-                    self.counters.restored.add(1);
+                    self.trail.counters.restored.add(1);
                 }
             }
             // Tried again with each check, and reported once.
             Err(error) => {
                 if self.reported.insert(name) {
-                    self.counters.restore_failures.add(1);
-                    self.app_log.report(&format!(
+                    self.trail.counters.restore_failures.add(1);
+                    self.trail.app_log.report(&format!(
                         "`{name}` was renamed, removed or replaced by another program, and cannot be \
                          restored: {error}"
                     ));
@@ -250,9 +213,9 @@ impl Watch {
     /// security.jsonl may be rotated by other programs: if the old file lost its name, a new one is created.
     fn check_security(&mut self) {
         let name = projection::FILE_NAME;
-        let lock = self.projection.clone();
-        let mut is_replaced = lock.lock();
-        let Ok(named) = self.directory.stat(name) else { return };
+        let trail = self.trail.clone();
+        let mut is_replaced = trail.projection.lock();
+        let Ok(named) = self.trail.directory.stat(name) else { return };
         let by_erasure = std::mem::take(&mut *is_replaced);
         let is_known = match (&self.security, &named) {
             (Some(known), Some(named)) => known.is_same(named) || by_erasure,
@@ -260,7 +223,7 @@ impl Watch {
             (_, None) => false,
         };
         if !is_known {
-            let created = projection::ensure_exists(&self.directory);
+            let created = projection::ensure_exists(&self.trail.directory);
             let message = match &created {
                 Ok(()) => format!(
                     "`{name}` was renamed, removed or replaced by another program; the lines that follow go \
@@ -269,26 +232,26 @@ impl Watch {
                 Err(error) => format!("`{name}` was moved by another program and cannot be created: {error}"),
             };
             if created.is_ok() || self.reported.insert(name) {
-                self.app_log.report(&message);
+                self.trail.app_log.report(&message);
             }
         }
-        self.security = self.directory.stat(name).ok().flatten();
+        self.security = self.trail.directory.stat(name).ok().flatten();
         if self.security.is_some() {
             self.reported.remove(name);
         }
     }
 
     fn check_sealed(&mut self) {
-        let gone = match self.registry.missing(&self.directory) {
+        let gone = match self.trail.registry.missing(&self.trail.directory) {
             Ok(gone) => gone,
             Err(error) => return self.report(SEALED, Err(io::Error::other(error))),
         };
         for first_seq in gone {
-            self.app_log.report(&format!(
+            self.trail.app_log.report(&format!(
                 "the sealed segment that begins with line {first_seq} was renamed or removed by another \
                  program; restore the file: `auditx verify` names the missing lines"
             ));
-            self.counters.missing_segments.add(1);
+            self.trail.counters.missing_segments.add(1);
         }
     }
 }

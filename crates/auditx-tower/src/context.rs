@@ -2,8 +2,8 @@
 
 use auditx_core::RequestContext;
 
-/// The request's context: an extension of each audited request, and an extractor for axum. Tasks, threads, jobs and upgraded connections do not inherit the context;
-/// a handler passes it to them explicitly.
+/// The request's context: an extension of each audited request, and an extractor for axum. Tasks, threads,
+/// jobs and upgraded connections do not inherit the context; a handler passes it to them explicitly.
 ///
 /// Without the layer, it is the context that the handler runs in, or an empty one.
 ///

@@ -20,8 +20,8 @@
 //!
 //! The client's address is the address of the socket's peer, which axum provides if the application is served
 //! with `into_make_service_with_connect_info::<SocketAddr>()`; another server puts the `SocketAddr` into the
-//! request's extensions. Make this layer the outermost one (the last in
-//! `.layer` order): it does not see requests that a layer outside it answers.
+//! request's extensions. Make this layer the outermost one (the last in `.layer` order): it does not see
+//! requests that a layer outside it answers.
 
 #![forbid(unsafe_code)]
 

@@ -235,8 +235,8 @@ impl FromRequest for Year {
     }
 }
 
-/// A [`Refusal`] as an actix-web error. The middleware finds the error in the response and records its text as
-/// `metadata.error` of the closing entry.
+/// A [`Refusal`] as an actix-web error. The middleware finds the error in the response and records its text
+/// as `metadata.error` of the closing entry.
 #[derive(Debug)]
 struct Failure(Refusal);
 

@@ -13,7 +13,7 @@ use auditx_core::{Config, audit, configure};
 use auditx_examples::jobs::Exporter;
 use auditx_examples::options::CLOSE_TIMEOUT;
 use auditx_examples::{queue, shutdown};
-use clap::Parser;
+use clap::{Parser, value_parser};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
@@ -46,7 +46,7 @@ struct Options {
     attempts: usize,
 
     /// Seconds between heartbeats. After three missed heartbeats, another worker takes over the job.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..))]
     heartbeat: u64,
 
     /// Seconds that the current job may take after the worker was asked to stop.

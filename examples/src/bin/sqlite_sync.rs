@@ -30,8 +30,8 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
 
-    /// Only insert the parked lines, which the database refused before. The writer of the trail may run at the
-    /// same time.
+    /// Only insert the parked lines, which the database refused before. The writer of the trail may run at
+    /// the same time.
     #[arg(long)]
     retry_parked: bool,
 }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Error, ErrorCode};
 
-/// How often a line must be refused before it is parked: a constraint may just be changed, or the row that the
-/// line refers to may just be inserted. The logger pauses between attempts.
+/// How often a line must be refused before it is parked: a constraint may just be changed, or the row that
+/// the line refers to may just be inserted. The logger pauses between attempts.
 const MAX_REFUSALS: u32 = 3;
 
 /// The lines that were refused and are not parked yet.
@@ -43,8 +43,9 @@ impl Refusals {
     }
 }
 
-/// Returns whether the error is about this row. All other errors are about the database (locked, full, damaged,
-/// unreachable, or with unexpected tables) and are waited for: parking would lose the order of lines.
+/// Returns whether the error is about this row. All other errors are about the database (locked, full,
+/// damaged, unreachable, or with unexpected tables) and are waited for: parking would lose the order of
+/// lines.
 pub(super) fn is_about_the_row(error: &Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -88,8 +88,8 @@ pub(super) fn next_seq(transaction: &Transaction<'_>) -> Result<u64, HookError> 
     Ok(transaction.query_row(NEXT_SEQ, (), |row| unsigned(row, 0))?)
 }
 
-/// Compares the line with the one that the database holds at the same seq. Compares leaf hashes, so that a line
-/// that was erased since then is still the same.
+/// Compares the line with the one that the database holds at the same seq. Compares leaf hashes, so that a
+/// line that was erased since then is still the same.
 pub(super) fn held(transaction: &Transaction<'_>, line: &RecordedEntry<'_>) -> Result<Held, HookError> {
     let mut held = transaction.prepare_cached(HELD)?;
     let text: Option<String> = held.query_row(params![signed(line.seq())?], |row| row.get(0)).optional()?;

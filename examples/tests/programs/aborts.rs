@@ -32,7 +32,7 @@ fn a_disconnect_before_the_head_is_recorded_as_aborted(service: Service) {
         // Checked while the service runs, so that it is not the service's shutdown that ends the request.
         trail::wait_for_closing(&server.logs(), id);
     }
-    assert_eq!(server.ask(&Request::get("/me").token(MANAGER)).status, 200);
+    assert_eq!(server.request(&Request::get("/me").token(MANAGER)).status, 200);
     let entries = server.stop();
     for id in &ids {
         let closing = trail::closing(&entries, id);
@@ -47,7 +47,7 @@ fn a_disconnect_before_the_head_is_recorded_as_aborted(service: Service) {
 fn a_waiting_request_keeps_its_context(service: Service) {
     let server = Server::start(service);
     let mut waiting = begin_valuation(&server, "patient");
-    let release = server.ask(&Request::post("/reports/release", &json!({})).token(MANAGER).id("release"));
+    let release = server.request(&Request::post("/reports/release", &json!({})).token(MANAGER).id("release"));
     assert_eq!(release.status, 204);
     assert_eq!(waiting.receive().unwrap().body, b"valued");
     let entries = server.stop();
@@ -74,7 +74,7 @@ fn a_disconnect_during_the_body_is_recorded_as_aborted(service: Service) {
     drop(client);
     trail::wait_for_closing(&server.logs(), "cut");
 
-    let whole = server.ask(&Request::get("/reports/stream?chunks=3").token(MANAGER).id("whole"));
+    let whole = server.request(&Request::get("/reports/stream?chunks=3").token(MANAGER).id("whole"));
     assert_eq!(whole.body.len() as u64, 3 * CHUNK_LEN);
     let entries = server.stop();
     let closing = trail::closing(&entries, "cut");

@@ -1,5 +1,5 @@
-//! Malformed input and misbehaving clients over real sockets. Each request that reaches the service has exactly
-//! one closing entry; anything else has none. `aborts.rs` tests disconnects and `stops.rs` shutdown.
+//! Malformed input and misbehaving clients over real sockets. Each request that reaches the service has
+//! exactly one closing entry; anything else has none. `aborts.rs` tests disconnects and `stops.rs` shutdown.
 
 mod http2;
 mod sockets;
@@ -18,7 +18,7 @@ for_axum_and_actix! {
 
 /// Checks that the service still answers.
 fn assert_answers(server: &Server) {
-    assert_eq!(server.ask(&Request::get("/me").token(MANAGER).id("check")).status, 200);
+    assert_eq!(server.request(&Request::get("/me").token(MANAGER).id("check")).status, 200);
 }
 
 /// Stops the service and returns the closing entries of all requests except that of [`assert_answers`].
@@ -53,9 +53,9 @@ fn a_panic_in_handler_extractor_or_body_leaves_one_entry(service: Service) {
 
 fn timeouts_outside_and_inside_leave_one_entry_each(service: Service) {
     let server = Server::start(service);
-    let outside = server.ask(&Request::get("/timed/valuation").token(MANAGER).id("outside"));
+    let outside = server.request(&Request::get("/timed/valuation").token(MANAGER).id("outside"));
     assert_eq!(outside.status, 408);
-    let inside = server.ask(&Request::get("/reports/estimate").token(MANAGER).id("inside"));
+    let inside = server.request(&Request::get("/reports/estimate").token(MANAGER).id("inside"));
     assert_eq!(inside.status, 503);
     let closings = closings_of(server);
     assert_eq!(closings.len(), 2);

@@ -30,7 +30,7 @@ fn an_invoice_keeps_the_digits_of_its_amount(service: Service) {
         ("SI-5", json!(-5), "-5"),
     ];
     for (reference_no, amount, digits) in &amounts {
-        let answer = server.ask(&invoice(reference_no, amount.clone()));
+        let answer = server.request(&invoice(reference_no, amount.clone()));
         assert_eq!((answer.status, &answer.json()["amount"]), (201, &json!(digits)), "{reference_no}");
         let id = &answer.json()["entry_id"];
         trail::wait_for_entry(&server.logs(), "the entry that the response names", |entry| {
@@ -52,10 +52,10 @@ fn an_invoice_keeps_the_digits_of_its_amount(service: Service) {
 
 fn a_refused_invoice_leaves_only_its_closing_entry(service: Service) {
     let server = Server::start(service);
-    assert_eq!(server.ask(&invoice("SI-1", 1)).status, 201);
-    assert_eq!(server.ask(&invoice("SI-1", 2).header("X-Company-ID", "x")).status, 409);
+    assert_eq!(server.request(&invoice("SI-1", 1)).status, 201);
+    assert_eq!(server.request(&invoice("SI-1", 2).header("X-Company-ID", "x")).status, 409);
     for (reference_no, amount) in [("SI-F", json!(1.5)), ("SI-E", json!("1e3")), ("SI-C", json!("1,250"))] {
-        let answer = server.ask(&invoice(reference_no, amount));
+        let answer = server.request(&invoice(reference_no, amount));
         assert!((400..500).contains(&answer.status), "{reference_no}: {}", answer.status);
     }
     let entries = server.stop();
@@ -75,7 +75,7 @@ fn issuing_more_than_the_stock_is_refused(service: Service) {
         let body = json!({
             "product_id": product, "quantity": quantity, "warehouse_id": "WH-MAIN", "reference_no": "SI-7",
         });
-        server.ask(&Request::post("/inventory/issue", &body).token(CLERK).id(id))
+        server.request(&Request::post("/inventory/issue", &body).token(CLERK).id(id))
     };
     assert_eq!(issue("some", "SKU-1002", 39).json()["on_hand"], 1);
     assert_eq!(issue("more", "SKU-1002", 2).status, 409);
@@ -100,7 +100,7 @@ fn only_managers_change_credit_limits(service: Service) {
     let server = Server::start(service);
     let set = |id, token, customer: &str, limit: u64| {
         let path = format!("/customers/{customer}/credit-limit");
-        server.ask(&Request::put(&path, &json!({"credit_limit": limit})).token(token).id(id)).status
+        server.request(&Request::put(&path, &json!({"credit_limit": limit})).token(token).id(id)).status
     };
     assert_eq!(set("manager", MANAGER, "CUST-220", 1_000_000), 200);
     assert_eq!(set("clerk", CLERK, "CUST-220", 9_999_999), 403);

@@ -31,7 +31,7 @@ fn forged_address_and_company_headers_are_ignored(service: Service) {
         .header("X-Real-IP", "198.51.100.7")
         .header("X-Company-ID", "CO-666")
         .header("X-User", "root");
-    assert_eq!(server.ask(&forged).json()["ip"], "127.0.0.1");
+    assert_eq!(server.request(&forged).json()["ip"], "127.0.0.1");
     let entries = server.stop();
     let closing = trail::closing(&entries, "forged");
     assert_eq!(
@@ -43,10 +43,10 @@ fn forged_address_and_company_headers_are_ignored(service: Service) {
 
 fn a_trusted_proxy_determines_the_client_address(service: Service) {
     let server = Server::start_with(service, &["--trust-proxy", "10.0.0.0/8", "--trust-proxy", "127.0.0.1"]);
-    let ask = |id, forwarded: &str| server.ask(&me().id(id).header("X-Forwarded-For", forwarded)).json();
-    assert_eq!(ask("one", "6.6.6.6, 198.51.100.7")["ip"], "198.51.100.7");
-    assert_eq!(ask("two", "6.6.6.6, 198.51.100.8, 10.1.2.3")["ip"], "198.51.100.8");
-    assert_eq!(server.ask(&me().id("none")).json()["ip"], "127.0.0.1");
+    let get = |id, forwarded: &str| server.request(&me().id(id).header("X-Forwarded-For", forwarded)).json();
+    assert_eq!(get("one", "6.6.6.6, 198.51.100.7")["ip"], "198.51.100.7");
+    assert_eq!(get("two", "6.6.6.6, 198.51.100.8, 10.1.2.3")["ip"], "198.51.100.8");
+    assert_eq!(server.request(&me().id("none")).json()["ip"], "127.0.0.1");
     let entries = server.stop();
     for (id, ip, peer) in [
         ("one", "198.51.100.7", json!("127.0.0.1")),
@@ -73,12 +73,12 @@ fn an_invalid_request_id_is_replaced_and_recorded(service: Service) {
     let server = Server::start(service);
     let mut ids = Vec::new();
     for id in hostile {
-        let answer = server.ask(&me().header("X-Request-ID", id));
+        let answer = server.request(&me().header("X-Request-ID", id));
         assert!(is_uuid(answer.id()), "{:?} was returned", answer.id());
         assert_eq!(answer.json()["request_id"], answer.id(), "the handler sees the same id");
         ids.push(answer.id().to_owned());
     }
-    let empty = server.ask(&me().header("X-Request-ID", ""));
+    let empty = server.request(&me().header("X-Request-ID", ""));
     assert!(is_uuid(empty.id()));
     let entries = server.stop();
     for (id, refused) in ids.iter().zip(hostile) {
@@ -96,7 +96,7 @@ fn is_uuid(text: &str) -> bool {
 fn invalid_header_bytes_are_refused_by_the_server(service: Service) {
     let server = Server::start(service);
     for id in [b"\x1b[31mred".as_slice(), b"nul\0byte"] {
-        let answer = server.ask(&me().header("X-Request-ID", id));
+        let answer = server.request(&me().header("X-Request-ID", id));
         assert_eq!(answer.status, 400);
     }
     assert!(trail::closings(&server.stop()).is_empty(), "these requests do not reach the middleware");
@@ -106,11 +106,11 @@ fn only_the_hash_of_a_session_is_recorded(service: Service) {
     const SESSION: &str = "s3ss10n-5f0c9a77e1";
     let server = Server::start(service);
     let invoice = json!({"reference_no": "SI-1", "customer": "Golden Trading Co.", "amount": 1});
-    server.ask(&me().id("one").header("X-Session-ID", SESSION));
-    server.ask(
+    server.request(&me().id("one").header("X-Session-ID", SESSION));
+    server.request(
         &Request::post("/sales/invoice", &invoice).token(MANAGER).id("two").header("X-Session-ID", SESSION),
     );
-    server.ask(&me().id("other").header("X-Session-ID", "another"));
+    server.request(&me().id("other").header("X-Session-ID", "another"));
     assert!(!trail::holds(&server.logs(), SESSION.as_bytes()));
     let entries = server.stop();
     let session = |id| trail::closing(&entries, id).session_id.as_str();
@@ -124,7 +124,7 @@ fn secrets_in_a_query_are_masked(service: Service) {
     const SECRET: &str = "qs-77c0ffee";
     let server = Server::start(service);
     let query = format!("/me?page=2&token={SECRET}&api%5Fkey={SECRET}&newPassword={SECRET}");
-    assert_eq!(server.ask(&Request::get(&query).token(MANAGER).id("query")).status, 200);
+    assert_eq!(server.request(&Request::get(&query).token(MANAGER).id("query")).status, 200);
     assert!(!trail::holds(&server.logs(), SECRET.as_bytes()));
     let entries = server.stop();
     assert_eq!(
@@ -137,7 +137,8 @@ fn a_secret_in_the_wrong_field_is_not_recorded(service: Service) {
     const SECRET: &str = "hunter2-77c0ffee";
     let server = Server::start(service);
     let path = "/customers/CUST-220/credit-limit";
-    let answer = server.ask(&Request::put(path, &json!({"credit_limit": SECRET})).token(MANAGER).id("wrong"));
+    let body = json!({"credit_limit": SECRET});
+    let answer = server.request(&Request::put(path, &body).token(MANAGER).id("wrong"));
     assert!((400..500).contains(&answer.status));
     assert!(!trail::holds(&server.logs(), SECRET.as_bytes()));
     let entries = server.stop();
@@ -147,9 +148,9 @@ fn a_secret_in_the_wrong_field_is_not_recorded(service: Service) {
 fn a_wrong_token_is_recorded_without_the_token(service: Service) {
     const GUESS: &str = "demo-guess-0badcafe";
     let server = Server::start(service);
-    let answer = server.ask(&Request::get("/me").token(GUESS).id("guess"));
+    let answer = server.request(&Request::get("/me").token(GUESS).id("guess"));
     assert_eq!((answer.status, answer.id()), (401, "guess"));
-    assert_eq!(server.ask(&Request::get("/me").id("without")).status, 401);
+    assert_eq!(server.request(&Request::get("/me").id("without")).status, 401);
     assert!(!trail::holds(&server.logs(), GUESS.as_bytes()));
     let entries = server.stop();
     for (id, reason) in [("guess", "unknown bearer token"), ("without", "no bearer token")] {
@@ -171,7 +172,7 @@ fn a_wrong_token_is_recorded_without_the_token(service: Service) {
 fn repeated_wrong_tokens_are_recorded_as_critical(service: Service) {
     let server = Server::start(service);
     for number in 0..7 {
-        server.ask(&Request::get("/me").token(&format!("guess-{number}")));
+        server.request(&Request::get("/me").token(&format!("guess-{number}")));
     }
     let entries = server.stop();
     let levels: Vec<&str> =

@@ -132,12 +132,13 @@ impl Client {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
-    pub(crate) fn ask(&mut self, request: &Request) -> Response {
-        self.try_ask(request).expect("the service answers")
+    pub(crate) fn request(&mut self, request: &Request) -> Response {
+        self.try_request(request).expect("the service answers")
     }
 
-    /// Sends a request and returns the response; `None` if the connection ends before the response is complete.
-    pub(crate) fn try_ask(&mut self, request: &Request) -> Option<Response> {
+    /// Sends a request and returns the response; `None` if the connection ends before the response is
+    /// complete.
+    pub(crate) fn try_request(&mut self, request: &Request) -> Option<Response> {
         self.0.get_mut().write_all(&request.to_bytes()).ok()?;
         self.receive()
     }

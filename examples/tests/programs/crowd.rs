@@ -140,7 +140,7 @@ impl Session {
     }
 
     fn get_me(&mut self) {
-        let me = self.client.ask(&Request::get("/me").token(self.token));
+        let me = self.client.request(&Request::get("/me").token(self.token));
         assert_eq!(
             (&me.json()["user"], &me.json()["request_id"]),
             (&json!(self.account.user), &json!(me.id()))
@@ -151,9 +151,10 @@ impl Session {
     fn post_invoice(&mut self) {
         let Self { number, token, .. } = *self;
         let amount = format!("{}.10", 1_000 + number);
-        let body = json!({"reference_no": format!("SI-{number}"), "customer": "Golden Trading Co.", "amount": amount});
+        let reference_no = format!("SI-{number}");
+        let body = json!({"reference_no": reference_no, "customer": "Golden Trading Co.", "amount": amount});
         let id = format!("invoice-{number}");
-        let answer = self.client.ask(&Request::post("/sales/invoice", &body).token(token).id(&id));
+        let answer = self.client.request(&Request::post("/sales/invoice", &body).token(token).id(&id));
         assert_eq!((answer.status, answer.id()), (201, id.as_str()));
         let recorded = Recorded { description: "Sales invoice posted", amount: Some(amount) };
         self.add(id, "POST", "/sales/invoice", 201, Some(recorded));
@@ -163,7 +164,7 @@ impl Session {
         let body = json!({
             "product_id": "SKU-1001", "quantity": 3, "warehouse_id": "WH-MAIN", "reference_no": "SI-7",
         });
-        let answer = self.client.ask(&Request::post("/inventory/issue", &body).token(self.token));
+        let answer = self.client.request(&Request::post("/inventory/issue", &body).token(self.token));
         assert_eq!(answer.status, 200);
         let recorded = Recorded { description: "Stock issued for sales order", amount: None };
         self.add(answer.id().to_owned(), "POST", "/inventory/issue", 200, Some(recorded));
@@ -173,7 +174,7 @@ impl Session {
         let path = "/customers/CUST-220/credit-limit";
         let id = format!("limit/{}", self.number);
         let body = json!({"credit_limit": 1_000_000 + self.number});
-        let answer = self.client.ask(&Request::put(path, &body).token(self.token).id(&id));
+        let answer = self.client.request(&Request::put(path, &body).token(self.token).id(&id));
         let (status, description) = match self.account.role {
             Role::Manager => (200, "Customer credit limit updated"),
             Role::Clerk => (403, "Permission denied"),
@@ -183,7 +184,7 @@ impl Session {
     }
 
     fn get(&mut self, path: &str, status: u16, description: Option<&'static str>) {
-        let answer = self.client.ask(&Request::get(path).token(self.token));
+        let answer = self.client.request(&Request::get(path).token(self.token));
         assert_eq!(answer.status, status);
         let recorded = description.map(|description| Recorded { description, amount: None });
         self.add(answer.id().to_owned(), "GET", path, status, recorded);

@@ -15,10 +15,10 @@ for_each_service! {
 fn a_panicking_handler_leaves_one_entry(service: Service) {
     let server = Server::start(service);
     let mut client = server.client();
-    assert_eq!(client.ask(&Request::get("/me").token(MANAGER)).status, 200);
-    let answer = client.try_ask(&Request::get("/reports/panic").token(MANAGER).id("panic"));
+    assert_eq!(client.request(&Request::get("/me").token(MANAGER)).status, 200);
+    let answer = client.try_request(&Request::get("/reports/panic").token(MANAGER).id("panic"));
     assert!(answer.is_none(), "the connection ends without a response: {answer:?}");
-    assert_eq!(server.ask(&Request::get("/me").token(MANAGER).id("after")).status, 200);
+    assert_eq!(server.request(&Request::get("/me").token(MANAGER).id("after")).status, 200);
     let entries = server.stop();
     let closing = trail::closing(&entries, "panic");
     assert_eq!(trail::ending(closing), ("ERROR", Some(500), false, "panicked"));
@@ -34,7 +34,7 @@ fn a_panicking_handler_leaves_one_entry(service: Service) {
 
 fn a_failed_handler_is_recorded_with_its_reason(service: Service) {
     let server = Server::start(service);
-    let answer = server.ask(&Request::get("/reports/fail").token(MANAGER).id("fail"));
+    let answer = server.request(&Request::get("/reports/fail").token(MANAGER).id("fail"));
     assert_eq!((answer.status, answer.id()), (500, "fail"));
     assert_eq!(answer.json()["error"], "internal error", "the client gets no details");
     let entries = server.stop();
@@ -46,7 +46,7 @@ fn a_failed_handler_is_recorded_with_its_reason(service: Service) {
 
 fn an_unknown_path_is_a_warning(service: Service) {
     let server = Server::start(service);
-    assert_eq!(server.ask(&Request::get("/nowhere?page=2").id("lost")).status, 404);
+    assert_eq!(server.request(&Request::get("/nowhere?page=2").id("lost")).status, 404);
     let entries = server.stop();
     let closing = trail::closing(&entries, "lost");
     assert_eq!(trail::ending(closing), ("WARNING", Some(404), false, "completed"));
@@ -57,12 +57,12 @@ fn an_unknown_path_is_a_warning(service: Service) {
 fn only_exact_excluded_paths_leave_no_entry(service: Service) {
     let server = Server::start(service);
     for path in ["/healthz", "/healthz?verbose=1", "/healthz/"] {
-        let answer = server.ask(&Request::get(path).id("probe"));
+        let answer = server.request(&Request::get(path).id("probe"));
         assert_eq!(answer.id(), "probe", "{path} has a context");
     }
     let similar = ["/healthz/../me", "/healthz-private", "/healthz/%2e%2e/me", "/Healthz", "/docs"];
     for path in similar {
-        server.ask(&Request::get(path).token(MANAGER));
+        server.request(&Request::get(path).token(MANAGER));
     }
     let entries = server.stop();
     let endpoints: Vec<&str> =

@@ -132,14 +132,15 @@ fn a_worker_records_in_the_context_of_the_request() {
     let fixture = Fixture::new();
     fixture.write_ledger();
     let (web, worker) = (fixture.web(), fixture.worker("worker-1", &[]));
-    let asked = [("first", MANAGER), ("second", CLERK)].map(|(id, token)| (id, web.ask(&export(token, id))));
-    for (_, answer) in &asked {
+    let users = [("first", MANAGER), ("second", CLERK)];
+    let answers = users.map(|(id, token)| (id, web.request(&export(token, id))));
+    for (_, answer) in &answers {
         fixture.wait_for("worker-1", &job_of(answer), "Report exported");
     }
     let worked = stop(worker, &fixture.trail_of("worker-1"));
     let served = web.stop();
 
-    for (id, answer) in &asked {
+    for (id, answer) in &answers {
         let job = job_of(answer);
         let requested = trail::recorded_in(&served, id);
         let described: Vec<&str> = requested.iter().map(|entry| entry.description.as_str()).collect();
@@ -175,7 +176,7 @@ fn a_free_worker_takes_jobs_between_heartbeats() {
     fixture.write_ledger();
     let (web, worker) = (fixture.web(), fixture.worker("worker-1", &["--heartbeat", "3600"]));
     for number in 0..20 {
-        let job = job_of(&web.ask(&export(MANAGER, &number.to_string())));
+        let job = job_of(&web.request(&export(MANAGER, &number.to_string())));
         fixture.wait_for("worker-1", &job, "Report exported");
     }
     stop(worker, &fixture.trail_of("worker-1"));
@@ -186,7 +187,7 @@ fn another_worker_takes_the_job_of_a_killed_one() {
     let fixture = Fixture::new();
     fixture.block_ledger();
     let (web, killed) = (fixture.web(), fixture.worker("worker-1", &[]));
-    let job = job_of(&web.ask(&export(MANAGER, "killed")));
+    let job = job_of(&web.request(&export(MANAGER, "killed")));
     fixture.wait_for("worker-1", &job, "Report export begun");
     killed.signal(Signal::KILL);
     assert!(!killed.end().0.success());
@@ -211,11 +212,11 @@ fn a_job_longer_than_three_heartbeats_stays_with_its_worker() {
     let fixture = Fixture::new();
     fixture.block_ledger();
     let (web, busy) = (fixture.web(), fixture.worker("worker-1", &[]));
-    let long = job_of(&web.ask(&export(MANAGER, "long")));
+    let long = job_of(&web.request(&export(MANAGER, "long")));
     fixture.wait_for("worker-1", &long, "Report export begun");
     // Worker 2 retries its job after one, two and three seconds, longer than three heartbeats of worker 1.
     let other = fixture.worker("worker-2", &["--attempts", "4", "--ledger", "no-such-ledger.csv"]);
-    let hopeless = job_of(&web.ask(&export(CLERK, "hopeless")));
+    let hopeless = job_of(&web.request(&export(CLERK, "hopeless")));
     fixture.wait_for("worker-2", &hopeless, "Report export given up");
     fixture.unblock_ledger();
     fixture.wait_for("worker-1", &long, "Report exported");
@@ -231,9 +232,9 @@ fn a_stopping_worker_finishes_its_job_and_takes_no_other() {
     let fixture = Fixture::new();
     fixture.block_ledger();
     let (web, first) = (fixture.web(), fixture.worker("worker-1", &["--grace", "3600"]));
-    let current = job_of(&web.ask(&export(MANAGER, "current")));
+    let current = job_of(&web.request(&export(MANAGER, "current")));
     fixture.wait_for("worker-1", &current, "Report export begun");
-    let waiting = job_of(&web.ask(&export(CLERK, "waiting")));
+    let waiting = job_of(&web.request(&export(CLERK, "waiting")));
     first.signal(Signal::TERM);
     assert_eq!(first.next_line().as_deref(), Some("stopping after the current job"));
     fixture.unblock_ledger();
@@ -255,7 +256,7 @@ fn a_job_longer_than_the_grace_period_goes_to_another_worker() {
     let fixture = Fixture::new();
     fixture.block_ledger();
     let (web, first) = (fixture.web(), fixture.worker("worker-1", &["--grace", "1"]));
-    let job = job_of(&web.ask(&export(MANAGER, "long")));
+    let job = job_of(&web.request(&export(MANAGER, "long")));
     fixture.wait_for("worker-1", &job, "Report export begun");
     let worked = stop(first, &fixture.trail_of("worker-1"));
     assert_eq!(history(&worked, &job), [(1, "Report export begun")]);
@@ -290,7 +291,7 @@ fn an_invalid_job_is_refused_and_the_worker_continues() {
         fixture.wait_for("worker-1", &json!(id), "Report export refused");
     }
     // When the good job has failed twice, an invalid job would have been retried too.
-    let good = job_of(&web.ask(&export(MANAGER, "good")));
+    let good = job_of(&web.request(&export(MANAGER, "good")));
     trail::wait_for_entry(&fixture.trail_of("worker-1"), "a second failure", |entry| {
         entry.description == "Report export failed" && entry.metadata["attempt"] == 2
     });
@@ -316,7 +317,7 @@ fn an_invalid_job_is_refused_and_the_worker_continues() {
 fn a_failed_job_is_retried_and_each_attempt_is_recorded() {
     let fixture = Fixture::new();
     let (web, worker) = (fixture.web(), fixture.worker("worker-1", &[]));
-    let job = job_of(&web.ask(&export(MANAGER, "retried")));
+    let job = job_of(&web.request(&export(MANAGER, "retried")));
     let failed = fixture.wait_for("worker-1", &job, "Report export failed");
     assert_eq!((failed.level.as_str(), failed.success, failed.user.as_str()), ("ERROR", false, "thida"));
     assert!(failed.metadata["reason"].as_str().unwrap().contains("ledger.csv: No such file"));
@@ -338,10 +339,10 @@ fn a_failed_job_is_retried_and_each_attempt_is_recorded() {
 fn a_job_that_always_fails_is_given_up() {
     let fixture = Fixture::new();
     let (web, worker) = (fixture.web(), fixture.worker("worker-1", &["--attempts", "2"]));
-    let hopeless = job_of(&web.ask(&export(MANAGER, "hopeless")));
+    let hopeless = job_of(&web.request(&export(MANAGER, "hopeless")));
     fixture.wait_for("worker-1", &hopeless, "Report export given up");
     fixture.write_ledger();
-    let good = job_of(&web.ask(&export(MANAGER, "good")));
+    let good = job_of(&web.request(&export(MANAGER, "good")));
     fixture.wait_for("worker-1", &good, "Report exported");
     let worked = stop(worker, &fixture.trail_of("worker-1"));
     let expected = [
@@ -357,18 +358,18 @@ fn a_job_that_always_fails_is_given_up() {
 fn a_request_is_refused_if_its_job_cannot_be_enqueued() {
     let fixture = Fixture::new();
     let web = fixture.web();
-    job_of(&web.ask(&export(MANAGER, "before")));
+    job_of(&web.request(&export(MANAGER, "before")));
     let port = fixture.redis.port();
     drop(fixture.redis);
     for id in ["gone", "still-gone"] {
-        let answer = web.ask(&export(MANAGER, id));
+        let answer = web.request(&export(MANAGER, id));
         assert_eq!((answer.status, answer.json()), (503, json!({"error": "try again later"})));
     }
 
     let _back = RedisServer::start_on(port);
     let again = (0..).map(|number| format!("again-{number}"));
-    let mut asked = again.map(|id| web.ask(&export(MANAGER, &id)));
-    wait_until("the service to reconnect to Redis", || asked.next().unwrap().status == 202);
+    let mut answers = again.map(|id| web.request(&export(MANAGER, &id)));
+    wait_until("the service to reconnect to Redis", || answers.next().unwrap().status == 202);
 
     let served = web.stop();
     for id in ["gone", "still-gone"] {

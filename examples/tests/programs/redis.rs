@@ -61,9 +61,9 @@ impl RedisServer {
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else { return false };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let asked = stream.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes());
+        let sent = stream.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes());
         let mut answer = BufReader::new(stream).lines().map_while(Result::ok);
-        asked.is_ok() && answer.next().as_deref() == Some("+OK") && answer.next().as_deref() == Some("+PONG")
+        sent.is_ok() && answer.next().as_deref() == Some("+OK") && answer.next().as_deref() == Some("+PONG")
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -85,8 +85,8 @@ impl Server {
     }
 
     /// Sends one request over a new connection.
-    pub(crate) fn ask(&self, request: &Request) -> Response {
-        self.client().ask(request)
+    pub(crate) fn request(&self, request: &Request) -> Response {
+        self.client().request(request)
     }
 
     /// Stops the service with SIGTERM and returns all entries of its trail.

@@ -18,7 +18,7 @@ fn a_stopping_service_closes_idle_connections(service: Service) {
     let server = Server::start_with(service, &["--grace", "3600"]);
     let mut idle: Vec<Client> = (0..10).map(|_| server.client()).collect();
     for client in &mut idle {
-        assert_eq!(client.ask(&Request::get("/me").token(MANAGER)).status, 200);
+        assert_eq!(client.request(&Request::get("/me").token(MANAGER)).status, 200);
     }
     // `stop` checks that the trail's last line is `close`.
     let entries = server.stop();
@@ -61,7 +61,7 @@ fn a_killed_service_keeps_everything_it_answered(service: Service) {
     assert!(answered.len() > CLIENTS);
 
     let next = Server::start_in(service, &[], directory);
-    assert_eq!(next.ask(&Request::get("/me").token(MANAGER).id("next")).status, 200);
+    assert_eq!(next.request(&Request::get("/me").token(MANAGER).id("next")).status, 200);
     let entries = next.stop();
     assert_eq!(entries[..killed.len()], killed, "recorded entries do not change");
     for id in &answered {
@@ -69,7 +69,8 @@ fn a_killed_service_keeps_everything_it_answered(service: Service) {
         assert_eq!(trail::closing(&entries, id).status, Some(201));
     }
     let kinds: Vec<&str> = entries[killed.len()..].iter().filter_map(trail::kind).collect();
-    // A kill may leave unsigned lines and a torn last line; a torn line belongs to a request without an answer.
+    // A kill may leave unsigned lines and a torn last line; a torn line belongs to a request without an
+    // answer.
     let kinds = kinds.strip_prefix(&["recovered"]).unwrap_or(&kinds);
     assert_eq!(kinds, ["open", "checkpoint", "close"]);
     trail::closing(&entries, "next");
@@ -81,7 +82,7 @@ fn post_until_the_end(client: &mut Client, number: usize) -> Vec<String> {
     loop {
         let id = format!("{number}-{}", answered.len());
         let body = json!({"reference_no": id, "customer": "Golden Trading Co.", "amount": "10.10"});
-        match client.try_ask(&Request::post("/sales/invoice", &body).token(CLERK).id(&id)) {
+        match client.try_request(&Request::post("/sales/invoice", &body).token(CLERK).id(&id)) {
             Some(answer) => assert_eq!((answer.status, answer.id()), (201, id.as_str())),
             None => return answered,
         }

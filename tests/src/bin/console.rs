@@ -1,5 +1,5 @@
-//! Records entries with the console that the environment configures: `console sessions|nonblocking|abandoned`.
-//! Its own output goes to standard error.
+//! Records entries with the console that the environment configures: `console
+//! sessions|nonblocking|abandoned`. Its own output goes to standard error.
 
 use std::thread;
 use std::time::{Duration, Instant};

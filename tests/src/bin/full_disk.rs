@@ -1,7 +1,7 @@
 //! Records until the disk is full, frees space, and records again: `full_disk DIRECTORY`.
 //!
-//! The full disk is simulated by the process's limit on file size, which shortens and then refuses writes as a
-//! full disk does, and needs no privileges. The caller must ignore SIGXFSZ for this process.
+//! The full disk is simulated by the process's limit on file size, which shortens and then refuses writes as
+//! a full disk does, and needs no privileges. The caller must ignore SIGXFSZ for this process.
 
 use std::fs;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn main() {
         }
     }
     limit(unlimited);
-    logger.log("There is room again").record().expect("the entry is accepted");
+    logger.log("The disk has space again").record().expect("the entry is accepted");
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
     logger.close(Duration::from_secs(60)).expect("the trail closes");

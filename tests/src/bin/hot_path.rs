@@ -1,5 +1,5 @@
-//! Records COUNT entries on its main thread between the output of `begin` and `end`, so that the test can count
-//! the system calls in between: `hot_path DIRECTORY COUNT`.
+//! Records COUNT entries on its main thread between the output of `begin` and `end`, so that the test can
+//! count the system calls in between: `hot_path DIRECTORY COUNT`.
 
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Config, Durability, JournalKind, RequestContext,

@@ -1,7 +1,7 @@
 //! Records COUNT entries and waits for every twenty-fifth to be durable: `steady DIRECTORY COUNT`.
 //!
-//! Prints `accepted N` for each entry and `durable N` for each durable receipt. If an entry is refused, it prints
-//! `refused N: why` and exits. Never calls `close`.
+//! Prints `accepted N` for each entry and `durable N` for each durable receipt. If an entry is refused, it
+//! prints `refused N: why` and exits. Never calls `close`.
 
 use auditx_core::{AuditLogger, Config, JournalKind};
 use auditx_tests::report::print_line;

@@ -60,8 +60,8 @@ fn main() {
         println!("interferences so far: {:?}", interference.tally());
     }
     println!(
-        "torture: {} kills on {trails} trails, {} lines, {} recovered from the journal, {} torn lines, {} segments \
-         sealed: no entry lost, repeated or out of order; every trail verified",
+        "torture: {} kills on {trails} trails, {} lines, {} recovered from the journal, {} torn lines, \
+         {} segments sealed: no entry lost, repeated or out of order; every trail verified",
         total.kills, total.lines, total.replayed, total.torn, total.sealed
     );
     println!(

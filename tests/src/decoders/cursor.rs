@@ -5,8 +5,8 @@ use auditx_core::{CURSOR_LEN, saved_position};
 /// The offset of each slot.
 const SLOTS: [usize; 2] = [0, 4096];
 
-/// Checks that the saved position is that of the newest slot with a valid checksum: for the bytes as they are,
-/// and with all checksums corrected, because a fuzzer does not find valid checksums.
+/// Checks that the saved position is that of the newest slot with a valid checksum: for the bytes as they
+/// are, and with all checksums corrected, because a fuzzer does not find valid checksums.
 ///
 /// # Panics
 /// If another position is read.

@@ -3,7 +3,8 @@
 use auditx_core::{SignedCheckpoint, VerifierKey};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-/// Checks that a parsed checkpoint or key prints as the same bytes, and that a foreign key does not verify it.
+/// Checks that a parsed checkpoint or key prints as the same bytes, and that a foreign key does not verify
+/// it.
 ///
 /// # Panics
 /// If one of this is violated.

@@ -8,8 +8,8 @@ use crate::log::{CheckpointSigner, consistency_text, inclusion_text, path_of};
 
 const ORIGIN: &str = "erp.example.com/auditx/9f0c";
 
-/// Checks that a parsed proof prints as the same bytes. Also signs its checkpoints with a known key, so that its
-/// sizes and hashes are examined, and checks that the proof is accepted or refused only for these.
+/// Checks that a parsed proof prints as the same bytes. Also signs its checkpoints with a known key, so that
+/// its sizes and hashes are examined, and checks that the proof is accepted or refused only for these.
 ///
 /// # Panics
 /// If one of this is violated.

@@ -5,8 +5,8 @@ use auditx_reader::{Moment, Query, Row};
 /// The maximum length of a query.
 const MAX_LEN: usize = 16 * 1024;
 
-/// Parses the bytes before the first `\n{` as a query and the rest as lines. Checks that an error names a place in
-/// the query, that the query's text parses to the same query, and that no matching line is skipped.
+/// Parses the bytes before the first `\n{` as a query and the rest as lines. Checks that an error names a
+/// place in the query, that the query's text parses to the same query, and that no matching line is skipped.
 ///
 /// # Panics
 /// If one of this is violated.

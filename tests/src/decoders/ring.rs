@@ -26,8 +26,8 @@ struct Template {
     segment: Vec<u8>,
 }
 
-/// Decodes the bytes as changes of five bytes each: an offset in the ring or in the unsigned lines, and the new
-/// value. Applies them to a trail and recovers it.
+/// Decodes the bytes as changes of five bytes each: an offset in the ring or in the unsigned lines, and the
+/// new value. Applies them to a trail and recovers it.
 ///
 /// # Panics
 /// If recovery invents or repeats an entry, or the trail does not verify afterwards.

@@ -15,8 +15,8 @@ use crate::log::CheckpointSigner;
 /// The magic number of a Zstandard frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Reads the bytes as an active segment and, if they begin with the magic number of Zstandard, as a sealed one.
-/// Checks that all readers find the same lines, and that only signed lines verify.
+/// Reads the bytes as an active segment and, if they begin with the magic number of Zstandard, as a sealed
+/// one. Checks that all readers find the same lines, and that only signed lines verify.
 ///
 /// # Panics
 /// If one of this is violated.
@@ -47,8 +47,8 @@ fn read(name: &str, bytes: &[u8]) {
     verifies(directory.path(), &lines);
 }
 
-/// Verifies without a checkpoint, with one over these lines, and with one over other lines: only signed lines may
-/// pass.
+/// Verifies without a checkpoint, with one over these lines, and with one over other lines: only signed lines
+/// may pass.
 fn verifies(directory: &Path, lines: &[Line]) {
     assert_ne!(answer(directory, VerifyOptions::new()), Some(Answer::Intact), "the trail is not signed");
     let mut signed = CompactRange::new(0);
@@ -67,7 +67,8 @@ fn verifies(directory: &Path, lines: &[Line]) {
     }
 }
 
-/// Returns the answer of the verification; `None` if it fails, which is no fault as long as it does not panic.
+/// Returns the answer of the verification; `None` if it fails, which is no fault as long as it does not
+/// panic.
 fn answer(directory: &Path, options: VerifyOptions) -> Option<Answer> {
     verify(directory, &options.threads(1), &mut |_, _| ()).ok().map(|verification| verification.answer)
 }
@@ -75,8 +76,8 @@ fn answer(directory: &Path, options: VerifyOptions) -> Option<Answer> {
 /// Creates a temporary directory, in memory if possible: a fuzzer creates thousands per second.
 fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a temporary directory can be made")
+    let created = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    created.expect("a temporary directory can be created")
 }
 
 /// Returns every readable line, and whether all lines were readable.

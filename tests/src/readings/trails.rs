@@ -138,7 +138,8 @@ pub(super) fn signed(directory: &Path) -> Option<u64> {
     Some(SignedCheckpoint::parse(&note).ok()?.size())
 }
 
-/// Writes and closes a trail. A third of the entries is recorded after `between`, which returns the earlier keys.
+/// Writes and closes a trail. A third of the entries is recorded after `between`, which returns the earlier
+/// keys.
 fn written(
     config: Config,
     compression: Compression,
@@ -220,8 +221,8 @@ fn killed(directory: &Path, recorder: fn(&Path) -> Command) -> Vec<VerifierKey> 
     vec![key]
 }
 
-/// Records signed lines, unsigned lines and, after the disk is full, pending entries. Then prints the trail's key
-/// and waits to be killed. The caller must ignore SIGXFSZ for this process.
+/// Records signed lines, unsigned lines and, after the disk is full, pending entries. Then prints the trail's
+/// key and waits to be killed. The caller must ignore SIGXFSZ for this process.
 ///
 /// # Panics
 /// If the trail cannot be written.

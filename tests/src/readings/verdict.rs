@@ -32,8 +32,8 @@ pub(super) enum Verdict {
     Right,
     /// The command reported that something is wrong.
     Refused,
-    /// The answer differs only in lines that it reports as not signed, or that a rollback of the whole trail has
-    /// removed.
+    /// The answer differs only in lines that it reports as not signed, or that a rollback of the whole trail
+    /// has removed.
     Unsigned,
 }
 
@@ -87,8 +87,8 @@ fn check_groups(stats: &Value, found: &[&Line]) -> Result<(), String> {
     if groups == expected { Ok(()) } else { Err(format!("groups {groups:?}, expected {expected:?}")) }
 }
 
-/// Checks that the signed lines in the output are the expected ones, in order. Unsigned lines may come before or
-/// after them.
+/// Checks that the signed lines in the output are the expected ones, in order. Unsigned lines may come before
+/// or after them.
 fn check_lines(call: &Call, base: &Base, out: &str, signed: u64) -> Result<(), String> {
     let mut wanted = call.wanted.found(base);
     wanted.retain(|line| line.seq < signed);

@@ -20,6 +20,7 @@ use crate::kill_point::kill_point;
 use crate::line::{SEQ_PREFIX, erased_line, leaf_of};
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::StorageFile;
+use crate::trail::Trail;
 use crate::tree::{Hash, leaf_hash};
 
 /// How many lines before the expected one are searched for an entry: control records may come between two
@@ -122,7 +123,7 @@ impl Appender {
 
     /// Rewrites the segment under its name if it is not what was written.
     fn restore(&mut self, expected: &Expected) -> Result<Option<Rewritten>> {
-        let directory = self.resources.directory.clone();
+        let directory = self.trail.directory.clone();
         let failed =
             |error| Error::storage("cannot examine a segment", directory.join(&expected.name), error);
         let open = expected.file.stat().map_err(failed)?;
@@ -148,15 +149,15 @@ impl Appender {
         }
         let file = self.rewrite(&expected.name, &bytes)?;
         kill_point("restore: written");
-        self.resources.watermark.count_rollback();
-        self.resources.counters.restored.add(1);
-        self.resources.counters.lost.add(count);
+        self.trail.watermark.count_rollback();
+        self.trail.counters.restored.add(1);
+        self.trail.counters.lost.add(count);
         Ok(Some(Rewritten { restoration, file, len: bytes.len() as u64 }))
     }
 
     /// Moves aside what another program put in the place of a segment.
     fn set_aside(&self, name: &str) -> Result<String> {
-        let directory = &self.resources.directory;
+        let directory = &self.trail.directory;
         let aside = directory.set_aside(name).map_err(|error| {
             let what = "cannot move aside the file that another program put in the place of a segment";
             Error::storage(what, directory.join(name), error)
@@ -165,7 +166,7 @@ impl Appender {
     }
 
     fn rewrite(&self, name: &str, bytes: &[u8]) -> Result<Arc<dyn StorageFile>> {
-        let super::Resources { directory, storage, .. } = &self.resources;
+        let Trail { directory, storage, .. } = &*self.trail;
         storage
             .replace(directory, name, bytes)
             .and_then(|()| storage.open_append(directory, name, false))
@@ -182,10 +183,10 @@ impl Appender {
 
     /// Adds a control record, as the next line of the trail, to the bytes of its active segment.
     fn add_record(&mut self, record: &ControlRecord, bytes: &mut Vec<u8>) -> Result<()> {
-        let body = record.encode(&self.resources.envelope, &*self.resources.clock)?;
+        let body = record.encode(&self.trail.envelope, &*self.trail.clock)?;
         let line = [SEQ_PREFIX, self.active.next_seq.to_string().as_bytes(), b",", &body].concat();
         if self.tree.push(leaf_hash(&line)).is_err() {
-            self.resources.counters.tile_failures.add(1);
+            self.trail.counters.tile_failures.add(1);
         }
         self.active.next_seq += 1;
         bytes.extend_from_slice(&line);
@@ -276,7 +277,7 @@ impl Appender {
         }
         Err(Error::storage(
             "another program changed a segment, and the tile cache that is needed to restore it is gone",
-            self.resources.directory.join(&expected.name),
+            self.trail.directory.join(&expected.name),
             io::Error::other(
                 "restore it from a backup, or set the trail aside with `auditx recover --accept-loss`",
             ),
@@ -294,7 +295,7 @@ impl Appender {
     ) {
         let mut after: Option<u64> = None;
         for (position, body) in bodies.iter().rev() {
-            let newest = match (self.resources.watermark.history.find(*position), after) {
+            let newest = match (self.trail.watermark.history.find(*position), after) {
                 (Found::Line(line), _) => line.seq,
                 (Found::NotBefore(_), Some(after)) => after.saturating_sub(1),
                 (Found::NotBefore(_), None) => continue,

@@ -25,23 +25,23 @@ impl Appender {
     pub(crate) fn rewind(&mut self) -> Result<()> {
         let Synced { first_seq, len, reach, frontier } = self.synced.clone();
         let lost = self.active.next_seq - reach.lines;
-        let directory = self.resources.directory.clone();
+        let directory = self.trail.directory.clone();
         let from =
             if first_seq == self.active.first_seq { ACTIVE.to_owned() } else { sealed_name(first_seq) };
         let failed = |what: &str, error| Error::storage(what, directory.join(&from), error);
         let mut durable =
             directory.read(&from).map_err(|error| failed("cannot read the durable lines", error))?;
         durable.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        let storage = self.resources.storage.clone();
+        let storage = self.trail.storage.clone();
         storage
             .replace(&directory, ACTIVE, &durable)
             .map_err(|error| failed("cannot write a copy of the durable lines", error))?;
-        self.resources.watermark.count_rollback();
+        self.trail.watermark.count_rollback();
         kill_point("rewind: copied");
         for segment in sealed_segments(&directory)? {
             // What was sealed since is written again. After a kill here, recovery moves it aside.
             if segment.first_seq >= first_seq {
-                self.resources.registry.remove(segment.first_seq);
+                self.trail.registry.remove(segment.first_seq);
                 storage
                     .remove(&directory, &segment.name())
                     .map_err(|error| failed("cannot remove a segment that will be written again", error))?;
@@ -58,7 +58,7 @@ impl Appender {
         self.tree = GrowingTree::open(&directory, frontier)?;
         self.unsynced.clear();
         self.rotated.clear();
-        self.resources.watermark.history.remove_after(reach.position);
+        self.trail.watermark.history.remove_after(reach.position);
         self.append_control_record(&ControlRecord::Recovered {
             torn: None,
             unsigned_lines: lost,

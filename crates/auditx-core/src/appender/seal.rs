@@ -88,8 +88,8 @@ impl Appender {
             len: self.active.len,
             reach: self.reach(),
             frontier: self.tree.frontier().clone(),
-            storage: self.resources.storage.clone(),
-            directory: self.resources.directory.clone(),
+            storage: self.trail.storage.clone(),
+            directory: self.trail.directory.clone(),
         })
     }
 
@@ -103,7 +103,7 @@ impl Appender {
         let before = self.unsynced.len();
         self.unsynced.retain(|segment| !synced.sealed.iter().any(|other| Arc::ptr_eq(other, segment)));
         if self.unsynced.len() < before {
-            self.resources.sealed.notify();
+            self.trail.sealed.notify();
         }
     }
 
@@ -141,16 +141,16 @@ impl Appender {
             return;
         }
         if self.unsynced.len() < MAX_UNSYNCED {
-            self.resources.counters.seal_failures.add(1);
+            self.trail.counters.seal_failures.add(1);
         }
         self.seal_at = self.active.len + SEAL_RETRY_BYTES;
-        self.active.began = self.resources.clock.now();
+        self.active.began = self.trail.clock.now();
     }
 
     pub(super) fn seal_and_record(&mut self) -> Result<()> {
         self.seal()?;
-        self.seal_at = self.resources.max_file_bytes;
-        self.resources.counters.seals.add(1);
+        self.seal_at = self.trail.config.max_file_bytes;
+        self.trail.counters.seals.add(1);
         // If the write fails, the record comes with the next line that is written.
         drop(self.append_pending());
         Ok(())
@@ -158,7 +158,7 @@ impl Appender {
 
     /// Renames the active segment and creates the next one. The record of it is pending afterwards.
     fn seal(&mut self) -> Result<()> {
-        let (storage, directory) = (self.resources.storage.clone(), self.resources.directory.clone());
+        let (storage, directory) = (self.trail.storage.clone(), self.trail.directory.clone());
         let sealed = sealed_name(self.active.first_seq);
         let failed =
             |what: &str, name: &str, error: io::Error| Error::storage(what, directory.join(name), error);
@@ -181,7 +181,7 @@ impl Appender {
                 return Err(error);
             }
         };
-        self.resources.registry.add(self.active.first_seq);
+        self.trail.registry.add(self.active.first_seq);
         kill_point("seal: begun anew");
         self.rotated.push(ControlRecord::Rotated {
             segment: sealed_name(self.active.first_seq),
@@ -190,7 +190,7 @@ impl Appender {
             bytes: self.active.len,
         });
         let next_seq = self.active.next_seq;
-        let began = self.resources.clock.now();
+        let began = self.trail.clock.now();
         let next = Start { file, len: 0, first_seq: next_seq, next_seq, began };
         let full = std::mem::replace(&mut self.active, next);
         let frontier = self.tree.frontier().clone();

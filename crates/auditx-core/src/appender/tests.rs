@@ -4,12 +4,9 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::dir::{Dir, Modes};
-use crate::encode::Envelope;
-use crate::key::KeySource;
 use crate::recover::{NewTrail, Recovered, recover};
-use crate::redact::Redaction;
 use crate::segment::{AUDITX_DIR, sealed_segments};
 use crate::storage::testing::FaultyDisk;
 
@@ -24,27 +21,12 @@ fn bench(max_file_bytes: u64) -> Bench {
     let disk = FaultyDisk::default();
     let dir = Dir::hold(directory.path(), Modes::default()).unwrap();
     dir.create_directory(AUDITX_DIR).unwrap();
-    let envelope = Envelope {
-        rules: Redaction::default().compile().unwrap(),
-        hostname: "h".into(),
-        default_currency: String::new(),
-    };
-    let resources = Resources {
-        directory: dir,
-        storage: Arc::new(disk.clone()),
-        envelope: Arc::new(envelope),
-        clock: Arc::new(SystemClock),
-        counters: Arc::default(),
-        max_file_bytes,
-        max_age: None,
-        registry: Arc::default(),
-        sealed: Arc::default(),
-        watermark: Arc::default(),
-    };
+    // Smaller segments than a configuration may have.
+    let config = Config::new(directory.path()).max_file_bytes(max_file_bytes);
+    let trail = Arc::new(Trail::new(dir, Arc::new(disk.clone()), config, "h".to_owned()).unwrap());
     let new_trail = NewTrail { origin: "origin".to_owned(), previous: None };
-    let Recovered { start, tree, checkpoint_signer, .. } =
-        recover(&resources, &KeySource::Trail, &new_trail).unwrap();
-    Bench { directory, disk, appender: Appender::new(resources, start, tree, checkpoint_signer) }
+    let Recovered { start, tree, checkpoint_signer, .. } = recover(&trail, &new_trail).unwrap();
+    Bench { directory, disk, appender: Appender::new(trail, start, tree, checkpoint_signer) }
 }
 
 impl Bench {
@@ -100,7 +82,7 @@ fn after_a_failed_seal_the_segment_grows() {
     bench.appender.append(b"\"n\":1}").unwrap();
     assert!(sealed_segments(bench.directory.path()).unwrap().is_empty());
     assert_eq!(bench.lines().len(), 2);
-    assert_eq!(bench.appender.resources.counters.seal_failures.read(), 1);
+    assert_eq!(bench.appender.trail.counters.seal_failures.read(), 1);
 }
 
 #[test]
@@ -139,7 +121,7 @@ fn a_seal_on_a_full_disk_is_recorded_later_and_is_no_gap() {
     assert!(lines[2].contains("\"kind\":\"gap\"") && lines[2].contains("\"count\":1,"), "{}", lines[2]);
     assert_eq!(lines[3], "{\"seq\":3,\"n\":2}");
     assert_eq!(
-        bench.appender.resources.counters.seals.read(),
+        bench.appender.trail.counters.seals.read(),
         2,
         "the long record of a seal fills a segment here"
     );
@@ -157,7 +139,7 @@ fn an_unsigned_sealed_segment_is_restored_under_its_name() {
     fs::remove_file(&sealed[0].path).unwrap();
     fs::rename(&sealed[1].path, sealed[1].path.with_extension("jsonl.1")).unwrap();
     bench.appender.sign().unwrap();
-    assert_eq!(bench.appender.resources.counters.restored.read(), 2);
+    assert_eq!(bench.appender.trail.counters.restored.read(), 2);
     let lines = bench.lines();
     assert_eq!(lines[..before.len()], before, "no line is lost");
     assert_eq!(lines.iter().filter(|line| line.contains("\"kind\":\"recovered\"")).count(), 2);

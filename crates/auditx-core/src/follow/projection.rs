@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::Sink;
 use crate::dir::{Access, Dir, FileStat};
@@ -11,35 +11,24 @@ use crate::encode::MAX_LINE;
 use crate::error::HookError;
 use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
+use crate::trail::Trail;
 
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
-/// Held while the file is written, by the follower or by an erasure.
-#[derive(Debug, Default)]
-pub(crate) struct ProjectionLock(Mutex<bool>);
-
-impl ProjectionLock {
-    /// Locks the file. The value is true from when an erasure replaced the file until the watch has noticed
-    /// it.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, bool> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 pub(super) struct Projection {
-    lock: Arc<ProjectionLock>,
-    directory: Dir,
+    trail: Arc<Trail>,
     file: File,
     next_seq: u64,
 }
 
 impl Projection {
     /// Continues after the last whole line. An unfinished one, which the trail still holds, is rolled back.
-    pub(super) fn open(directory: &Dir, lock: Arc<ProjectionLock>) -> Result<Self> {
+    pub(super) fn open(trail: Arc<Trail>) -> Result<Self> {
+        let directory = &trail.directory;
         let failed = |what: &str, error| Error::storage(what, directory.join(FILE_NAME), error);
         let file = open(directory).map_err(|error| failed("cannot open security.jsonl", error))?;
         let next_seq = repair(&file).map_err(|error| failed("cannot repair security.jsonl", error))?;
-        Ok(Self { lock, directory: directory.clone(), file, next_seq })
+        Ok(Self { trail, file, next_seq })
     }
 
     /// Returns the seq after that of the last line in the file.
@@ -49,10 +38,10 @@ impl Projection {
 
     /// Opens a new file if another program moved the old one away, for instance to archive it.
     fn follow_name(&mut self) -> io::Result<()> {
-        let named = self.directory.stat(FILE_NAME)?;
+        let named = self.trail.directory.stat(FILE_NAME)?;
         let ours = FileStat::of(&self.file)?;
         if !named.is_some_and(|named| named.is_same(&ours)) {
-            self.file = open(&self.directory)?;
+            self.file = open(&self.trail.directory)?;
         }
         Ok(())
     }
@@ -71,8 +60,8 @@ impl Sink for Projection {
         if !level.is_sensitive() {
             return Ok(());
         }
-        let lock = self.lock.clone();
-        let _held = lock.lock();
+        let trail = self.trail.clone();
+        let _held = trail.projection.lock();
         self.follow_name()?;
         let before = self.file.metadata()?.len();
         if let Err(error) = self.file.write_all(format!("{}\n", entry.line()).as_bytes()) {

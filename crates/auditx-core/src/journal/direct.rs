@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use super::{Journal, Refusal, SharedAppender, forked};
+use super::{Refusal, SharedAppender, forked};
 use crate::control_record::ControlRecord;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::{Counter, JournalLoad};
 
 /// The kernel has the bytes when `try_push` returns. It is the fallback if no ring can be used, and the
@@ -29,10 +28,8 @@ impl Direct {
             is_failing: AtomicBool::new(false),
         }
     }
-}
 
-impl Journal for Direct {
-    fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
+    pub(super) fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
         if std::process::id() != self.process {
             return Err(forked().into());
         }
@@ -43,7 +40,7 @@ impl Journal for Direct {
         Ok(position)
     }
 
-    fn ready(&self) -> Result<()> {
+    pub(super) fn ready(&self) -> Result<()> {
         self.appender.ready()?;
         if self.is_failing.load(Ordering::Relaxed) {
             // Only a written line shows that the disk takes lines again.
@@ -53,15 +50,15 @@ impl Journal for Direct {
         Ok(())
     }
 
-    fn reach(&self) -> u64 {
+    pub(super) fn reach(&self) -> u64 {
         self.appender.watermark().written_position()
     }
 
-    fn load(&self) -> JournalLoad {
+    pub(super) fn load(&self) -> JournalLoad {
         JournalLoad { accepted: self.accepted.read(), ..JournalLoad::default() }
     }
 
-    fn close(&self, _deadline: Instant) -> Result<(), Error> {
+    pub(super) fn close(&self) -> Result<()> {
         self.appender.close()
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Journal, Ring};
+use super::Ring;
 use crate::appender::Missed;
 use crate::clock::Timestamp;
 use crate::config::Durability;
@@ -63,7 +63,7 @@ impl Drain {
             .name("auditx-drain".to_owned())
             .spawn(move || drain_loop.run())
             .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
-        ring.resources.appender.watermark().set_drain_thread(thread.thread().clone());
+        ring.appender.watermark().set_drain_thread(thread.thread().clone());
         Ok(Self { ring, stopping, thread: Some(thread) })
     }
 
@@ -74,7 +74,7 @@ impl Drain {
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             if thread.join().is_err() {
-                self.ring.resources.app_log.report("the drain's thread panicked");
+                self.ring.trail.app_log.report("the drain's thread panicked");
             }
         }
     }
@@ -156,7 +156,7 @@ impl DrainLoop {
         let ring = self.ring.clone();
         let (queue, refused) = (ring.queue(), ring.refused());
         // After a failed fdatasync it is lower than before.
-        self.position = ring.resources.appender.watermark().written_position();
+        self.position = ring.appender.watermark().written_position();
         let next = queue.next(self.position);
         self.report_stall(next);
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
@@ -167,7 +167,7 @@ impl DrainLoop {
             Some((at, _)) => (None, at),
             None => (None, u64::MAX),
         };
-        let mut appender = ring.resources.appender.lock();
+        let mut appender = ring.appender.lock();
         if appender.reach().position != self.position {
             return Ok(());
         }
@@ -182,7 +182,7 @@ impl DrainLoop {
             at: self.position,
             stop_at,
             counted: self.counted,
-            is_checked: ring.resources.durability != Durability::Os,
+            is_checked: ring.trail.config.durability != Durability::Os,
             fresh: 0,
             damaged: 0,
         };
@@ -192,13 +192,13 @@ impl DrainLoop {
             ring.subtract_refused(std::mem::take(&mut self.reported));
         }
         if damaged > 0 {
-            appender.add_missed(overwritten(damaged, Timestamp::of(self.ring.resources.clock.now())));
+            appender.add_missed(overwritten(damaged, Timestamp::of(self.ring.trail.clock.now())));
         }
         kill_point("drain: written");
         appender.advance_to(at);
         let reach = appender.reach();
-        let watermark = ring.resources.appender.watermark();
-        let is_released = ring.resources.durability == Durability::Os;
+        let watermark = ring.appender.watermark();
+        let is_released = ring.trail.config.durability == Durability::Os;
         if is_released {
             // Before the position is published: `Ring::restore` copies the ring once it sees it, and would
             // lose a release that comes later. A ring whose last release is lost stays full.
@@ -227,7 +227,7 @@ impl DrainLoop {
         let (since, is_reported) = self.stalled.get_or_insert_with(|| (Instant::now(), false));
         if since.elapsed() >= STALLED && !std::mem::replace(is_reported, true) {
             let position = self.position;
-            self.ring.resources.app_log.report(&format!(
+            self.ring.trail.app_log.report(&format!(
                 "a thread that is recording an entry (position {position}) has not finished for a second; \
                  later entries wait for it"
             ));
@@ -239,9 +239,9 @@ impl DrainLoop {
         let is_new = self.ring.write_error().replace(error.duplicate()).is_none();
         if is_new {
             let what = "entries wait in the journal, because the trail cannot be written";
-            self.ring.resources.app_log.report(&format!("{what}: {error}"));
+            self.ring.trail.app_log.report(&format!("{what}: {error}"));
         }
-        if self.ring.resources.appender.lock().check().is_err() {
+        if self.ring.appender.lock().check().is_err() {
             self.ring.poison();
             return true;
         }
@@ -255,7 +255,7 @@ impl DrainLoop {
     fn clear_failure(&mut self) {
         if self.pause.take().is_some() {
             *self.ring.write_error() = None;
-            self.ring.resources.app_log.report("entries are written again");
+            self.ring.trail.app_log.report("entries are written again");
         }
     }
 
@@ -274,7 +274,7 @@ impl DrainLoop {
         let ring = &self.ring;
         // Waiters with a deadline compare it with the clock.
         ring.room.notify();
-        let watermark = ring.resources.appender.watermark();
+        let watermark = ring.appender.watermark();
         if watermark.is_write_wanted() {
             std::thread::yield_now();
             return;

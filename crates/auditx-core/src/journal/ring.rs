@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Journal, Refusal, Room, SharedAppender, forked};
-use crate::app_log::AppLog;
+use super::{Refusal, Room, SharedAppender, forked};
 use crate::appender::{Missed, RecentEntries};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::config::Durability;
 use crate::dir::Dir;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
+use crate::trail::Trail;
 use crate::watermark::Reach;
 
 /// Room for the longest entry, wherever in the ring it would begin.
@@ -22,20 +22,12 @@ const READY_BYTES: u64 = 2 * MAX_LINE as u64;
 /// How soon a thread tries again while the ring's file is being restored.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// The parts the journal works with.
-#[derive(Debug)]
-pub(crate) struct RingResources {
-    pub(crate) appender: Arc<SharedAppender>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) app_log: Arc<AppLog>,
-    pub(crate) durability: Durability,
-}
-
 #[derive(Debug)]
 pub(crate) struct Ring {
     file: RingFile,
-    pub(super) resources: RingResources,
-    pub(super) room: Room,
+    pub(super) trail: Arc<Trail>,
+    pub(super) appender: Arc<SharedAppender>,
+    pub(crate) room: Room,
     /// Entries written to the trail since the ring was opened.
     pub(super) taken: AtomicU64,
     /// Why the first of the refused entries was refused. Held while refused entries are counted or
@@ -48,10 +40,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(file: RingFile, resources: RingResources) -> Self {
+    pub(crate) fn new(file: RingFile, trail: Arc<Trail>, appender: Arc<SharedAppender>) -> Self {
         Self {
             file,
-            resources,
+            trail,
+            appender,
             room: Room::default(),
             taken: AtomicU64::new(0),
             refusals: Mutex::default(),
@@ -67,7 +60,7 @@ impl Ring {
 
     #[cold]
     fn wake_drain(&self) {
-        self.resources.appender.watermark().wake_drain();
+        self.appender.watermark().wake_drain();
     }
 
     pub(super) fn write_error(&self) -> MutexGuard<'_, Option<Error>> {
@@ -77,7 +70,7 @@ impl Ring {
     /// Returns why no more entries are taken.
     fn closed_error(&self, refused: Refused) -> Error {
         let poison = match refused {
-            Refused::Poisoned => self.resources.appender.lock().check().err(),
+            Refused::Poisoned => self.appender.lock().check().err(),
             Refused::Closed | Refused::Full | Refused::Paused => None,
         };
         poison.unwrap_or_else(Error::closed)
@@ -125,7 +118,7 @@ impl Ring {
     /// Waits until the drain has written everything before a position. Polls, since only the committer, which
     /// waits here, would notify it.
     fn wait_written(&self, end: u64, deadline: Instant) -> Result<()> {
-        let watermark = self.resources.appender.watermark();
+        let watermark = self.appender.watermark();
         while watermark.written_position() < end {
             if Instant::now() >= deadline {
                 let what = "cannot restore the journal's ring: its entries could not be written in time";
@@ -174,7 +167,7 @@ impl Ring {
             let attempt = || match self.queue().push_zeros(STEP) {
                 Err(Refused::Full | Refused::Paused) => {
                     self.wake_drain();
-                    self.resources.appender.watermark().want_durable(self.queue().tail());
+                    self.appender.watermark().want_durable(self.queue().tail());
                     None
                 }
                 other => Some(other),
@@ -186,19 +179,11 @@ impl Ring {
                 })?
                 .map_err(|_| Error::closed())?;
         }
-        self.resources.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
+        self.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
         self.file.flush()
     }
-}
 
-impl RecentEntries for Ring {
-    fn recent_entries(&self) -> Vec<(u64, Vec<u8>)> {
-        self.queue().recent_entries(self.resources.appender.watermark().written_position())
-    }
-}
-
-impl Journal for Ring {
-    fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
+    pub(super) fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
         if !self.queue().is_owner() {
             return Err(forked().into());
         }
@@ -224,7 +209,7 @@ impl Journal for Ring {
         }
     }
 
-    fn ready(&self) -> Result<()> {
+    pub(super) fn ready(&self) -> Result<()> {
         if !self.queue().is_owner() {
             return Err(forked());
         }
@@ -234,55 +219,55 @@ impl Journal for Ring {
         if free >= READY_BYTES { Ok(()) } else { Err(self.full_error()) }
     }
 
-    fn reach(&self) -> u64 {
-        self.queue().tail()
-    }
-
-    fn close(&self, deadline: Instant) -> Result<()> {
+    pub(super) fn close(&self, deadline: Instant) -> Result<()> {
         let end = {
             let _closing = self.lock_closing();
             self.queue().close()
         };
         self.wake_drain();
-        let watermark = self.resources.appender.watermark();
+        let watermark = self.appender.watermark();
         let written = watermark
             .wait_until(Some(deadline), "the journal to be written", || watermark.written_position() >= end);
         match written {
-            Ok(()) => self.resources.appender.close(),
+            Ok(()) => self.appender.close(),
             Err(error) => {
-                self.resources.appender.abandon();
+                self.appender.abandon();
                 Err(error)
             }
         }
     }
 
-    fn release(&self, reach: Reach) {
+    /// Frees the room of what is durable.
+    pub(crate) fn release(&self, reach: Reach) {
         self.queue().release(reach.position, reach.lines);
         self.room.notify();
     }
 
-    fn retained_from(&self) -> Option<u64> {
-        Some(self.queue().head())
+    /// Returns the position from which on it still holds the accepted entries.
+    pub(crate) fn retained_from(&self) -> u64 {
+        self.queue().head()
     }
 
-    fn poison(&self) {
+    /// Takes no more entries, because the disk failed.
+    pub(crate) fn poison(&self) {
         let closing = self.lock_closing();
         self.queue().poison();
         drop(closing);
         self.room.notify();
     }
 
-    fn needs_room(&self) -> bool {
-        let watermark = self.resources.appender.watermark();
-        self.resources.durability != Durability::Os
+    /// Whether an fdatasync is due to make room.
+    pub(crate) fn needs_room(&self) -> bool {
+        let watermark = self.appender.watermark();
+        self.trail.config.durability != Durability::Os
             && watermark.written_position().saturating_sub(watermark.durable_position())
                 > self.queue().capacity() / 4
     }
 
-    fn load(&self) -> JournalLoad {
+    pub(super) fn load(&self) -> JournalLoad {
         let queue = self.queue();
         // The drain changes both while it holds the lock.
-        let appender = self.resources.appender.lock();
+        let appender = self.appender.lock();
         // ORDERING: the appender's lock orders this after the drain's addition; Relaxed would do.
         let (taken, mut at) = (self.taken.load(Ordering::SeqCst), appender.reach().position);
         let mut waiting = 0;
@@ -297,12 +282,8 @@ impl Journal for Ring {
         JournalLoad { accepted: taken + waiting, waiting, fill, capacity: queue.capacity() }
     }
 
-    fn room(&self) -> Option<&Room> {
-        Some(&self.room)
-    }
-
-    fn count_refused(&self) -> Error {
-        let now = Timestamp::of(self.resources.clock.now());
+    pub(super) fn count_refused(&self) -> Error {
+        let now = Timestamp::of(self.trail.clock.now());
         let error = self.full_error();
         {
             let mut why = self.lock_refusals();
@@ -313,5 +294,11 @@ impl Journal for Ring {
         }
         self.wake_drain();
         error
+    }
+}
+
+impl RecentEntries for Ring {
+    fn recent_entries(&self) -> Vec<(u64, Vec<u8>)> {
+        self.queue().recent_entries(self.appender.watermark().written_position())
     }
 }

@@ -94,7 +94,7 @@ impl Core {
                 Err(Refusal::Error(error)) => Err(error),
             })?;
         let receipt = self.accepted(encoded, position, entry.level);
-        if self.durability == Durability::EveryEntry && position.is_some() {
+        if self.trail.config.durability == Durability::EveryEntry && position.is_some() {
             receipt.await_durable()?;
         }
         Ok(receipt)
@@ -110,11 +110,11 @@ impl Core {
         let position = match attempt {
             Attempt::Accepted(position) => Some(position),
             Attempt::Full(body) => {
-                self.push_when_full_async(&body).await.inspect_err(|_| self.counters.rejected.add(1))?
+                self.push_when_full_async(&body).await.inspect_err(|_| self.trail.counters.rejected.add(1))?
             }
         };
         let receipt = self.accepted(encoded, position, entry.level);
-        if self.durability == Durability::EveryEntry && position.is_some() {
+        if self.trail.config.durability == Durability::EveryEntry && position.is_some() {
             receipt.durable().await?;
         }
         Ok(receipt)
@@ -128,11 +128,11 @@ impl Core {
         context: Within<'_>,
         push: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<(Encoded, T)> {
-        let now = Timestamp::of(self.clock.now());
+        let now = Timestamp::of(self.trail.clock.now());
         let id = new_id(now);
         let pushed = encode::with_scratch(|scratch| {
             let mut encode_in = |context: Option<&RequestContext>| {
-                self.envelope.encode(scratch, entry, context, id, now)?;
+                self.trail.envelope.encode(scratch, entry, context, id, now)?;
                 Ok(context.and_then(RequestContext::attached::<AwaitedReceipts>))
             };
             let awaited = match context {
@@ -141,15 +141,15 @@ impl Core {
             }?;
             Ok((Encoded { id, awaited }, push(scratch.body())?))
         });
-        pushed.inspect_err(|_| self.counters.rejected.add(1))
+        pushed.inspect_err(|_| self.trail.counters.rejected.add(1))
     }
 
     #[inline]
     fn accepted(&self, Encoded { id, awaited }: Encoded, position: Option<u64>, level: LogLevel) -> Receipt {
-        if let (Durability::Interval(_), Some(position)) = (self.durability, position)
+        if let (Durability::Interval(_), Some(position)) = (self.trail.config.durability, position)
             && level.is_sensitive()
         {
-            self.watermark.want_durable(position);
+            self.trail.watermark.want_durable(position);
         }
         let receipt = self.receipts.receipt(id, position);
         if let Some(awaited) = awaited {
@@ -160,7 +160,7 @@ impl Core {
 
     /// The longest time to wait while the journal is full.
     fn max_wait(&self) -> Duration {
-        match self.on_full {
+        match self.trail.config.on_full {
             OnFull::Wait { max } => max,
             OnFull::Reject | OnFull::Drop => Duration::ZERO,
         }
@@ -169,16 +169,16 @@ impl Core {
     /// Waits until the full journal has room, and pushes the entry. Returns `None` if the entry was dropped.
     #[cold]
     fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
-        let Some(room) = self.journal.room() else { return self.reject_or_drop() };
-        match room.wait(Instant::now() + self.max_wait(), || self.retry(body)) {
+        let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
+        match ring.room.wait(Instant::now() + self.max_wait(), || self.retry(body)) {
             Some(outcome) => outcome.map(Some),
             None => self.reject_or_drop(),
         }
     }
 
     async fn push_when_full_async(&self, body: &[u8]) -> Result<Option<u64>> {
-        let Some(room) = self.journal.room() else { return self.reject_or_drop() };
-        match room.wait_async(Instant::now() + self.max_wait(), || self.retry(body)).await {
+        let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
+        match ring.room.wait_async(Instant::now() + self.max_wait(), || self.retry(body)).await {
             Some(outcome) => outcome.map(Some),
             None => self.reject_or_drop(),
         }
@@ -195,8 +195,8 @@ impl Core {
     /// Notes the loss for a `gap` record. Returns an error, or `None` if entries are to be dropped.
     fn reject_or_drop(&self) -> Result<Option<u64>> {
         let error: Error = self.journal.count_refused();
-        if self.on_full == OnFull::Drop {
-            self.counters.dropped.add(1);
+        if self.trail.config.on_full == OnFull::Drop {
+            self.trail.counters.dropped.add(1);
             return Ok(None);
         }
         Err(error)

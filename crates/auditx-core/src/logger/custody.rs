@@ -71,12 +71,12 @@ impl AuditLogger {
         let core = self.durable_core()?;
         let old = core.checkpoint_signer.key();
         let staged = match next {
-            KeySource::Trail => Some(stage_key(&core.directory, &SigningKey::generate())?),
+            KeySource::Trail => Some(stage_key(&core.trail.directory, &SigningKey::generate())?),
             _ => None,
         };
         let signer: Arc<dyn Signer> = match &staged {
             Some(staged) => Arc::new(staged.key().clone()),
-            None => next.signer(&core.directory)?,
+            None => next.signer(&core.trail.directory)?,
         };
         let new = VerifierKey::new(old.name(), &signer.public_key())?;
         if new == old {
@@ -125,7 +125,7 @@ impl AuditLogger {
     /// fails.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
         let core = self.durable_core()?;
-        let known = shipper_positions(&core.directory)?;
+        let known = shipper_positions(&core.trail.directory)?;
         let Some((_, next)) = known.iter().find(|(name, _)| name == destination) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
             let known = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
@@ -135,7 +135,7 @@ impl AuditLogger {
         };
         let record = ControlRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
         core.appender.push_signed(&record)?;
-        remove_shipper(&core.directory, destination)?;
+        remove_shipper(&core.trail.directory, destination)?;
         Ok(*next)
     }
 

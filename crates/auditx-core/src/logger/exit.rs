@@ -14,7 +14,7 @@ static REGISTER: Once = Once::new();
 pub(super) fn close_at_exit(core: &Arc<Core>) {
     REGISTER.call_once(|| {
         if !shutdown_hooks::add_shutdown_hook(close_all) {
-            core.app_log.report("cannot register an exit hook; call close() before the process ends");
+            core.trail.app_log.report("cannot register an exit hook; call close() before the process ends");
         }
     });
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -28,7 +28,7 @@ extern "C" fn close_all() {
         let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
         for core in open.iter().filter_map(Weak::upgrade) {
             if let Err(error) = core.close(DROP_TIMEOUT) {
-                core.app_log.report(&format!("cannot close the trail at exit: {error}"));
+                core.trail.app_log.report(&format!("cannot close the trail at exit: {error}"));
             }
         }
     }));

@@ -51,6 +51,6 @@ impl AuditLogger {
                 }
             }
         }
-        core.app_log.write(level, message, &fields, Some(&core.envelope.rules));
+        core.trail.app_log.write(level, message, &fields, Some(&core.trail.envelope.rules));
     }
 }

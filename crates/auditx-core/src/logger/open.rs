@@ -5,31 +5,23 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use super::{Core, Running};
-use crate::app_log::AppLog;
-use crate::appender::{Appender, RecentEntries, Resources};
-use crate::bell::Bell;
+use crate::appender::{Appender, RecentEntries};
 use crate::checkpoint_signer::CheckpointSigner;
-use crate::committer::{self, Committer};
+use crate::committer::Committer;
 use crate::config::Config;
 use crate::control;
 use crate::control_record::{ControlRecord, PreviousTrail};
-use crate::dir::Dir;
-use crate::encode::Envelope;
 use crate::error::Result;
-use crate::follow::projection::ProjectionLock;
-use crate::follow::{FollowerResources, Followers};
-use crate::journal::{Direct, Drain, Journal, Ring, RingResources, SharedAppender};
-use crate::key::KeySource;
+use crate::follow::Followers;
+use crate::journal::{Direct, Drain, Journal, Ring, SharedAppender};
 use crate::lock::{self, Lock};
 use crate::maintenance::{Housekeeping, Maintenance};
-use crate::metrics::Counters;
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, NewTrail, Recovered, Replay};
-use crate::segment::{Registry, sealed_segments};
 use crate::storage::Storage;
-use crate::watch::{Watch, WatchResources};
-use crate::watermark::Watermark;
+use crate::trail::Trail;
+use crate::watch::Watch;
 
 /// The trail that a new trail replaces.
 #[derive(Debug)]
@@ -42,13 +34,7 @@ pub(super) struct Predecessor {
 /// A trail after recovery: it matches its checkpoint and contains all pending entries.
 struct RecoveredTrail {
     lock: Arc<Mutex<Lock>>,
-    directory: Dir,
-    envelope: Arc<Envelope>,
-    counters: Arc<Counters>,
-    app_log: Arc<AppLog>,
-    registry: Arc<Registry>,
-    sealed: Arc<Bell>,
-    watermark: Arc<Watermark>,
+    trail: Arc<Trail>,
     checkpoint_signer: Arc<CheckpointSigner>,
     appender: Arc<SharedAppender>,
     replay: Replay,
@@ -63,69 +49,34 @@ impl RecoveredTrail {
         let lock = Arc::new(Mutex::new(lock::lock(&directory, &config.instance)?));
         let hostname = hostname(config);
         let origin = if config.origin.is_empty() { hostname.clone() } else { config.origin.clone() };
-        let envelope = Arc::new(Envelope {
-            rules: config.redaction.compile()?,
-            hostname,
-            default_currency: config.default_currency.clone(),
-        });
-        let (counters, sealed) = (Arc::new(Counters::default()), Arc::new(Bell::default()));
-        let watermark = Arc::new(Watermark::default());
-        let clock = config.clock.clone();
-        let app_log =
-            Arc::new(AppLog::open(&directory, config.max_file_bytes, clock.clone(), counters.clone()));
-        let first_seqs = sealed_segments(&directory)?.into_iter().map(|segment| segment.first_seq);
-        let registry = Arc::new(Registry::of(first_seqs));
-        let resources = Resources {
-            directory: directory.clone(),
-            storage: storage.clone(),
-            envelope: envelope.clone(),
-            clock,
-            counters: counters.clone(),
-            max_file_bytes: config.max_file_bytes,
-            max_age: config.max_age,
-            registry: registry.clone(),
-            sealed: sealed.clone(),
-            watermark: watermark.clone(),
-        };
+        let trail = Arc::new(Trail::new(directory, storage, config.clone(), hostname)?);
         let (previous, inherited) = match previous {
             Some(Predecessor { trail, entries }) => (Some(trail), entries),
             None => (None, Vec::new()),
         };
         let new_trail = NewTrail { origin, previous };
-        let mut recovered = recover::recover(&resources, &config.signing_key, &new_trail)?;
-        let mut replay = Replay::prepare(&directory, &mut recovered, inherited)?;
+        let mut recovered = recover::recover(&trail, &new_trail)?;
+        let mut replay = Replay::prepare(&trail.directory, &mut recovered, inherited)?;
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
         if let Some(remark) = remark {
-            app_log.report(&remark);
+            trail.app_log.report(&remark);
         }
         let opened_at = start.next_seq;
-        let appender = Appender::new(resources, start, tree, checkpoint_signer.clone());
-        let appender = Arc::new(SharedAppender::new(appender, watermark.clone()));
+        let appender = Appender::new(trail.clone(), start, tree, checkpoint_signer.clone());
+        let appender = Arc::new(SharedAppender::new(appender, trail.watermark.clone()));
         for record in &records {
             let seq = appender.push_control_record(record)?;
             if matches!(record, ControlRecord::Genesis { .. }) {
-                control::store(&directory, &*storage, seq)?;
+                control::store(&trail.directory, &*trail.storage, seq)?;
             }
         }
         replay.run(&mut appender.lock())?;
-        Ok(Self {
-            lock,
-            directory,
-            envelope,
-            counters,
-            app_log,
-            registry,
-            sealed,
-            watermark,
-            checkpoint_signer,
-            appender,
-            replay,
-            opened_at,
-        })
+        Ok(Self { lock, trail, checkpoint_signer, appender, replay, opened_at })
     }
 
     /// Writes the `open` record and the latest checkpoint to the trail.
-    fn begin_session(&self, config: &Config) -> Result<()> {
+    fn begin_session(&self) -> Result<()> {
+        let config = &self.trail.config;
         self.appender.push_control_record(&ControlRecord::Open {
             instance: config.instance.clone(),
             key: self.checkpoint_signer.key().to_string(),
@@ -138,71 +89,22 @@ impl RecoveredTrail {
         Ok(())
     }
 
-    fn ring(&self, config: &Config) -> Result<Option<Arc<Ring>>> {
+    fn journal(&self) -> Result<Journal> {
+        let config = &self.trail.config;
+        let lines = self.appender.lock().reach().lines;
         let (file, remark) =
-            self.replay.begin_ring(&self.directory, config.journal, config.journal_bytes, self.lines())?;
+            self.replay.begin_ring(&self.trail.directory, config.journal, config.journal_bytes, lines)?;
         if let Some(remark) = remark {
-            self.app_log.report(&remark);
+            self.trail.app_log.report(&remark);
         }
-        let resources = RingResources {
-            appender: self.appender.clone(),
-            clock: config.clock.clone(),
-            app_log: self.app_log.clone(),
-            durability: config.durability,
+        let Some(file) = file else {
+            return Ok(Journal::Direct(Arc::new(Direct::new(self.appender.clone()))));
         };
-        let ring = file.map(|file| Arc::new(Ring::new(file, resources)));
-        if let Some(ring) = &ring {
-            self.appender.set_position(ring.queue().head());
-            let recent: Weak<dyn RecentEntries> = Arc::<Ring>::downgrade(ring);
-            self.appender.lock().set_recent_entries(recent);
-        }
-        Ok(ring)
-    }
-
-    fn lines(&self) -> u64 {
-        self.appender.lock().reach().lines
-    }
-
-    fn committer(
-        &self,
-        config: &Config,
-        journal: Arc<dyn Journal>,
-        ring: Option<Arc<Ring>>,
-        projection: Arc<ProjectionLock>,
-    ) -> Result<Committer> {
-        let watch = Watch::new(WatchResources {
-            directory: self.directory.clone(),
-            lock: self.lock.clone(),
-            checkpoint_signer: self.checkpoint_signer.clone(),
-            ring,
-            registry: self.registry.clone(),
-            projection,
-            counters: self.counters.clone(),
-            app_log: self.app_log.clone(),
-            keeps_key: matches!(config.signing_key, KeySource::Trail),
-        })?;
-        let resources = committer::CommitterResources {
-            journal,
-            appender: self.appender.clone(),
-            watermark: self.watermark.clone(),
-            checkpoint_signer: self.checkpoint_signer.clone(),
-            durability: config.durability,
-            cadence: config.checkpoints,
-            counters: self.counters.clone(),
-            app_log: self.app_log.clone(),
-        };
-        Committer::start(resources, watch)
-    }
-
-    fn follower_resources(&self, config: &Config, projection: Arc<ProjectionLock>) -> FollowerResources {
-        FollowerResources {
-            directory: self.directory.clone(),
-            projection,
-            watermark: self.watermark.clone(),
-            app_log: self.app_log.clone(),
-            opened_at: self.opened_at,
-            durability: config.durability,
-        }
+        let ring = Arc::new(Ring::new(file, self.trail.clone(), self.appender.clone()));
+        self.appender.set_position(ring.queue().head());
+        let recent: Weak<dyn RecentEntries> = Arc::<Ring>::downgrade(&ring);
+        self.appender.lock().set_recent_entries(recent);
+        Ok(Journal::Ring(ring))
     }
 }
 
@@ -219,65 +121,40 @@ impl Core {
         storage: Arc<dyn Storage>,
         previous: Option<Predecessor>,
     ) -> Result<Self> {
-        let trail = RecoveredTrail::open(config, storage.clone(), previous)?;
-        let ring = trail.ring(config)?;
-        trail.begin_session(config)?;
-        let journal: Arc<dyn Journal> = match &ring {
-            Some(ring) => ring.clone(),
-            None => Arc::new(Direct::new(trail.appender.clone())),
-        };
-        let projection = Arc::new(ProjectionLock::default());
-        let committer = trail.committer(config, journal.clone(), ring.clone(), projection.clone())?;
+        let recovered = RecoveredTrail::open(config, storage, previous)?;
+        let journal = recovered.journal()?;
+        recovered.begin_session()?;
+        let RecoveredTrail { lock, trail, checkpoint_signer, appender, opened_at, .. } = recovered;
+        let ring = journal.ring().cloned();
+        let watch = Watch::new(trail.clone(), lock.clone(), checkpoint_signer.clone(), ring.clone())?;
+        let committer = Committer::start(
+            trail.clone(),
+            journal.clone(),
+            appender.clone(),
+            checkpoint_signer.clone(),
+            watch,
+        )?;
         let drain = ring.clone().map(Drain::start).transpose()?;
-        let resources = trail.follower_resources(config, projection.clone());
-        let followers = Followers::start(&resources, config.console, &config.hooks)?;
-        let RecoveredTrail {
-            lock,
-            directory,
-            envelope,
-            counters,
-            app_log,
-            registry,
-            sealed,
-            watermark,
-            checkpoint_signer,
-            appender,
-            ..
-        } = trail;
+        let followers = Followers::start(&trail, opened_at)?;
         let housekeeping = Arc::new(Housekeeping {
-            directory: directory.clone(),
-            storage,
-            registry,
-            compression: config.compression,
-            retention: config.retention,
+            trail: trail.clone(),
             appender: appender.clone(),
             ring,
             checkpoint_signer: checkpoint_signer.clone(),
             followers: followers.progress(),
-            projection,
-            sealed,
-            counters: counters.clone(),
-            app_log: app_log.clone(),
             busy: Mutex::default(),
         });
         let maintenance = Maintenance::start(housekeeping.clone())?;
         Ok(Self {
-            envelope,
-            clock: config.clock.clone(),
-            durability: config.durability,
-            on_full: config.on_full,
             journal,
             appender,
-            receipts: ReceiptSource::new(watermark.clone(), directory.clone()),
-            watermark,
+            receipts: ReceiptSource::new(trail.watermark.clone(), trail.directory.clone()),
             checkpoint_signer,
-            counters,
-            app_log,
             rate_limiter: RateLimiter::new(config.rate_limit),
             followers,
             housekeeping,
             running: Mutex::new(Some(Running { maintenance, committer, drain, lock })),
-            directory,
+            trail,
             process: std::process::id(),
         })
     }

@@ -226,7 +226,9 @@ fn recording_during_a_context_update_or_thread_exit_works() {
 #[test]
 fn every_entry_mode_makes_an_entry_durable_before_record_returns() {
     let directory = tempfile::tempdir().unwrap();
-    let logger = AuditLogger::open(Config::new(directory.path()).durability(Durability::EveryEntry)).unwrap();
+    let logger =
+        AuditLogger::open(Config::new(directory.path()).durability(crate::config::Durability::EveryEntry))
+            .unwrap();
     logger.log("alone").record().unwrap();
     assert_eq!(logger.metrics().durable, logger.metrics().written);
     std::thread::scope(|scope| {

@@ -60,7 +60,7 @@ impl Housekeeping {
 
     /// Returns the leaf of a line that may be erased, or was erased in its segment.
     fn erasable(&self, seq: u64) -> Result<Leaf> {
-        let mut reader = TrailReader::new(&self.directory, seq);
+        let mut reader = TrailReader::new(&self.trail.directory, seq);
         let (found, line) = reader
             .next_line()?
             .filter(|(found, _)| *found == seq)
@@ -75,7 +75,7 @@ impl Housekeeping {
 
     /// Returns the sealed segment that holds the line.
     fn segment_of(&self, seq: u64) -> Result<SealedSegment> {
-        let segments = sealed_segments(&self.directory)?;
+        let segments = sealed_segments(&self.trail.directory)?;
         let found = segments.into_iter().rfind(|segment| segment.first_seq <= seq);
         found.ok_or_else(|| Error::invalid(format!("the segment of line {seq} is missing")))
     }
@@ -89,13 +89,13 @@ impl Housekeeping {
         }
         let mut was_there = false;
         for copy in compress::copies_of(&segment.name()) {
-            match self.directory.remove(&copy) {
+            match self.trail.directory.remove(&copy) {
                 Ok(()) => was_there = true,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(Error::storage(
                         "cannot remove a copy of an erased line",
-                        self.directory.join(&copy),
+                        self.trail.directory.join(&copy),
                         error,
                     ));
                 }
@@ -105,10 +105,10 @@ impl Housekeeping {
     }
 
     fn replace_in_projection(&self, seq: u64, stub: &str) -> Result<bool> {
-        let mut is_replaced = self.projection.lock();
+        let mut is_replaced = self.trail.projection.lock();
         let name = projection::FILE_NAME;
-        let replaced = rewrite(&self.directory, name, false, seq, stub).map_err(|error| {
-            Error::storage("cannot erase a line of the projection", self.directory.join(name), error)
+        let replaced = rewrite(&self.trail.directory, name, false, seq, stub).map_err(|error| {
+            Error::storage("cannot erase a line of the projection", self.trail.directory.join(name), error)
         })?;
         *is_replaced |= replaced;
         Ok(replaced)
@@ -118,11 +118,11 @@ impl Housekeeping {
         let segment = self.segment_of(seq)?;
         // Removed first, so that no index of a removed text is left.
         indexed.forget(&segment);
-        index::remove(&self.directory, segment.first_seq)?;
+        index::remove(&self.trail.directory, segment.first_seq)?;
         kill_point("erase: index removed");
         let failed = |error| Error::storage("cannot erase a line of a sealed segment", &segment.path, error);
         let replaced =
-            rewrite(&self.directory, &segment.name(), segment.compressed, seq, stub).map_err(failed)?;
+            rewrite(&self.trail.directory, &segment.name(), segment.compressed, seq, stub).map_err(failed)?;
         if !replaced {
             return Err(Error::corrupt(format!("line {seq} is not in its segment")).at(&segment.path));
         }
@@ -134,9 +134,10 @@ impl Housekeeping {
     }
 
     fn sync_directory(&self) -> Result<()> {
-        self.directory
+        self.trail
+            .directory
             .sync("")
-            .map_err(|error| Error::storage("cannot sync the directory", self.directory.path(), error))
+            .map_err(|error| Error::storage("cannot sync the directory", self.trail.directory.path(), error))
     }
 }
 

@@ -42,7 +42,7 @@ impl Housekeeping {
         if let Some(state) = indexed.0.get(&segment.first_seq) {
             return *state;
         }
-        let tiles = Tiles::open(&self.directory);
+        let tiles = Tiles::open(&self.trail.directory);
         let outcome = if self.has_index(segment, &tiles) { Ok(()) } else { self.make_index(segment, &tiles) };
         let (state, error) = match outcome {
             Ok(()) => (State::Indexed, None),
@@ -50,8 +50,8 @@ impl Housekeeping {
             Err(Unindexed::Unwritable(error)) => (State::Refused, Some(error)),
         };
         if let Some(error) = error {
-            self.counters.keeping_failures.add(1);
-            self.app_log.report(&format!("sealed segments: {error}; queries read the whole segment"));
+            self.trail.counters.keeping_failures.add(1);
+            self.trail.app_log.report(&format!("sealed segments: {error}; queries read the whole segment"));
         }
         if state != State::Refused {
             indexed.0.insert(segment.first_seq, state);
@@ -62,9 +62,10 @@ impl Housekeeping {
     /// Whether the segment has a valid index. One that is damaged, of another text or not recorded is made
     /// again.
     fn has_index(&self, segment: &SealedSegment, tiles: &Tiles) -> bool {
-        let Ok(Some(index)) = SegmentIndex::read(&self.directory, segment) else { return false };
+        let Ok(Some(index)) = SegmentIndex::read(&self.trail.directory, segment) else { return false };
         index.record().is_some_and(|record| tiles.holds(record))
             && self
+                .trail
                 .directory
                 .open(segment.name(), Access::READ)
                 .map_err(|error| Error::storage("cannot open a sealed segment", &segment.path, error))
@@ -78,17 +79,17 @@ impl Housekeeping {
         let record = ControlRecord::Indexed { first_seq: segment.first_seq, sha256: index.digest() };
         self.appender
             .push_control_record(&record)
-            .and_then(|seq| line_at(&self.directory, seq))
+            .and_then(|seq| line_at(&self.trail.directory, seq))
             .map(|line| index.set_record(line))
-            .and_then(|()| index.write(&self.directory, &*self.storage))
+            .and_then(|()| index.write(&self.trail.directory, &*self.trail.storage))
             .map_err(Unindexed::Unwritable)?;
-        self.counters.indexed.add(1);
+        self.trail.counters.indexed.add(1);
         Ok(())
     }
 
     fn read_through(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<SegmentIndex> {
         let path = &segment.path;
-        let text = open_segment(&self.directory, &segment.name(), segment.compressed)
+        let text = open_segment(&self.trail.directory, &segment.name(), segment.compressed)
             .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
         let index = SegmentIndex::of_signed(Paced::new(text), tiles).map_err(|error| error.at(path))?;
         if index.first_seq() != segment.first_seq {

@@ -45,7 +45,8 @@ impl Housekeeping {
         let mut retired = Retired::default();
         let segments = self.signed_segments()?;
         for (index, (segment, end)) in segments.iter().enumerate() {
-            let Some(why) = reason_to_retire(&self.directory, retention, segment, segments.len() - index)?
+            let Some(why) =
+                reason_to_retire(&self.trail.directory, retention, segment, segments.len() - index)?
             else {
                 break;
             };
@@ -61,17 +62,18 @@ impl Housekeeping {
                 frontier: self.frontier(end)?,
                 why,
             })?;
-            control::store(&self.directory, &*self.storage, seq)?;
+            control::store(&self.trail.directory, &*self.trail.storage, seq)?;
             // Removed first: no program would look for it without its segment.
             indexed.forget(segment);
-            index::remove(&self.directory, segment.first_seq)?;
+            index::remove(&self.trail.directory, segment.first_seq)?;
             kill_point("retire: index removed");
-            self.registry.remove(segment.first_seq);
-            self.directory
+            self.trail.registry.remove(segment.first_seq);
+            self.trail
+                .directory
                 .remove(&name)
-                .and_then(|()| self.directory.sync(""))
+                .and_then(|()| self.trail.directory.sync(""))
                 .map_err(|error| Error::storage("cannot remove a retired segment", &segment.path, error))?;
-            self.counters.retired.add(1);
+            self.trail.counters.retired.add(1);
             retired.segments.push(name);
         }
         Ok(retired)
@@ -86,7 +88,7 @@ impl Housekeeping {
             Readers::Required => !name.starts_with(cursor::SHIPPER_PREFIX),
             Readers::All => self.followers.iter().any(|follower| follower.name() == name),
         };
-        let saved = cursor::saved_positions(&self.directory)?;
+        let saved = cursor::saved_positions(&self.trail.directory)?;
         Ok(saved.into_iter().find(|(name, position)| *position < end && !is_ours(name)).map(|(name, _)| name))
     }
 
@@ -99,7 +101,7 @@ impl Housekeeping {
                  run `auditx verify`"
             ))
         };
-        let tiles = Tiles::open(&self.directory);
+        let tiles = Tiles::open(&self.trail.directory);
         let frontier = tiles.frontier(end).ok_or_else(differs)?;
         let (Some(root), Some(latest)) = (frontier.root(), self.checkpoint_signer.latest()) else {
             return Err(differs());

@@ -1,31 +1,31 @@
 //! Finds an active segment that was renamed by another program (logrotate) when the process died before it
 //! noticed.
 
-use crate::appender::Resources;
 use crate::control_record::Restoration;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::segment::{ACTIVE, first_seq_of};
+use crate::trail::Trail;
 
 /// Renames the active segment back, if no data is stored under its name and another file begins with the
 /// missing line. The contents are checked afterwards, as for any active segment.
 ///
 /// # Errors
 /// `is_storage` if the directory cannot be listed or the file cannot be renamed.
-pub(super) fn adopt(resources: &Resources, missing: u64) -> Result<Option<Restoration>> {
-    let directory = &resources.directory;
+pub(super) fn adopt(trail: &Trail, missing: u64) -> Result<Option<Restoration>> {
+    let directory = &trail.directory;
     let failed =
         |error| Error::storage("cannot rename the active segment back", directory.join(ACTIVE), error);
     if directory.stat(ACTIVE).map_err(failed)?.is_some_and(|found| !found.is_file() || found.len() > 0) {
         return Ok(None);
     }
     let Some(stray) = find(directory, missing)? else { return Ok(None) };
-    resources
+    trail
         .storage
         .rename(directory, &stray, ACTIVE)
-        .and_then(|()| resources.storage.sync_directory(directory))
+        .and_then(|()| trail.storage.sync_directory(directory))
         .map_err(failed)?;
-    resources.counters.restored.add(1);
+    trail.counters.restored.add(1);
     let cause = format!("segment `{ACTIVE}` had been renamed to `{stray}` by another program (logrotate?)");
     Ok(Some(Restoration { name: ACTIVE.to_owned(), cause, lost: Vec::new(), aside: None }))
 }

@@ -6,7 +6,6 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::appender::Resources;
 use crate::control_record::{ControlRecord, TornTail};
 use crate::dir::{Access, Dir};
 use crate::encode::MAX_LINE;
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::line::{Leaf, leaf_of, parse_seq};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
+use crate::trail::Trail;
 use crate::tree::Hash;
 
 /// The number of bytes of signed lines at the end of the active segment that are compared with the tile cache
@@ -169,22 +169,18 @@ impl Tail {
 
     /// Moves everything after the last whole line into separate files, so that nothing is lost. Returns the
     /// control record, if any, and the first sequence number of the new active segment.
-    pub(super) fn repair(
-        &mut self,
-        directory: &Dir,
-        resources: &Resources,
-    ) -> Result<(Option<ControlRecord>, u64)> {
+    pub(super) fn repair(&mut self, directory: &Dir, trail: &Trail) -> Result<(Option<ControlRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
         let mut torn = TornTail { bytes: 0, file: torn_name(directory, self.next_seq)? };
         for superseded in &self.superseded {
-            torn.bytes += move_whole(directory, resources, superseded, self.next_seq)?;
+            torn.bytes += move_whole(directory, trail, superseded, self.next_seq)?;
         }
         let first_seq = match self.torn.take() {
             None => active,
             Some((part, begin, end)) => {
-                self.move_later_parts(directory, resources, part, &mut torn)?;
-                self.move_rest(directory, resources, (part, begin, end), &mut torn)?
+                self.move_later_parts(directory, trail, part, &mut torn)?;
+                self.move_rest(directory, trail, (part, begin, end), &mut torn)?
             }
         };
         let torn = (torn.bytes > 0).then_some(torn);
@@ -200,12 +196,12 @@ impl Tail {
     fn move_later_parts(
         &self,
         directory: &Dir,
-        resources: &Resources,
+        trail: &Trail,
         part: usize,
         torn: &mut TornTail,
     ) -> Result<()> {
         for later in self.parts[part + 1..].iter().rev() {
-            torn.bytes += move_whole(directory, resources, &later.name, self.next_seq)?;
+            torn.bytes += move_whole(directory, trail, &later.name, self.next_seq)?;
         }
         Ok(())
     }
@@ -214,21 +210,21 @@ impl Tail {
     fn move_rest(
         &self,
         directory: &Dir,
-        resources: &Resources,
+        trail: &Trail,
         (part, begin, end): (usize, u64, u64),
         torn: &mut TornTail,
     ) -> Result<u64> {
         let Part { name, first_seq } = &self.parts[part];
         if begin == 0 && name != ACTIVE {
-            torn.bytes += move_whole(directory, resources, name, self.next_seq)?;
+            torn.bytes += move_whole(directory, trail, name, self.next_seq)?;
             return Ok(self.next_seq);
         }
-        torn.bytes += move_away(directory, resources, name, begin..end, self.next_seq)?;
+        torn.bytes += move_away(directory, trail, name, begin..end, self.next_seq)?;
         if name != ACTIVE {
-            resources
+            trail
                 .storage
                 .rename(directory, name, ACTIVE)
-                .and_then(|()| resources.storage.sync_directory(directory))
+                .and_then(|()| trail.storage.sync_directory(directory))
                 .map_err(|error| {
                     Error::storage("cannot make a torn segment the active one", directory.join(name), error)
                 })?;
@@ -310,22 +306,22 @@ fn torn_name(directory: &Dir, next_seq: u64) -> Result<String> {
 }
 
 /// Renames a whole file to a torn one. Returns its length, or 0 if it does not exist.
-fn move_whole(directory: &Dir, resources: &Resources, name: &str, next_seq: u64) -> Result<u64> {
+fn move_whole(directory: &Dir, trail: &Trail, name: &str, next_seq: u64) -> Result<u64> {
     let failed = |error| Error::storage("cannot move a segment away", directory.join(name), error);
     let Some(found) = directory.stat(name).map_err(failed)? else { return Ok(0) };
     let bytes = found.len();
     let torn = torn_name(directory, next_seq)?;
-    resources
+    trail
         .storage
         .rename(directory, name, &torn)
-        .and_then(|()| resources.storage.sync_directory(directory))
+        .and_then(|()| trail.storage.sync_directory(directory))
         .map_err(failed)?;
     Ok(bytes)
 }
 
 fn move_away(
     directory: &Dir,
-    resources: &Resources,
+    trail: &Trail,
     name: &str,
     range: std::ops::Range<u64>,
     next_seq: u64,
@@ -339,7 +335,7 @@ fn move_away(
     let mut torn = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut torn, range.start)
         .map_err(|error| failed("cannot read the torn tail of a segment", error))?;
-    resources
+    trail
         .storage
         .replace(directory, &torn_name, &torn)
         .map_err(|error| Error::storage("cannot save the torn tail", directory.join(&torn_name), error))?;

@@ -29,7 +29,8 @@ fn an_event_is_a_line_with_its_level_message_fields_and_target() {
     assert_eq!(
         Value::Object(lines[2].fields.clone()),
         json!({
-            "target": "erp::sales", "lines": 3, "total": 12.5, "paid": true, "number": "SI-42", "who": "Some(1)"
+            "target": "erp::sales", "lines": 3, "total": 12.5, "paid": true,
+            "number": "SI-42", "who": "Some(1)"
         })
     );
 }

@@ -150,7 +150,7 @@ fn a_head_of_a_megabyte_is_refused(service: Service) {
 
 fn invalid_utf8_leaves_at_most_one_entry(service: Service) {
     let server = Server::start(service);
-    let header = server.ask(&me("header").header("X-Note", b"\xff\xfe \x80"));
+    let header = server.request(&me("header").header("X-Note", b"\xff\xfe \x80"));
     assert_eq!(header.status, 200);
     let mut expected = vec!["header".to_owned()];
     for (number, path) in

@@ -18,7 +18,8 @@ const OFTEN: usize = 6;
 
 fn trigger(when: &str, action: &str) -> String {
     format!(
-        "CREATE TRIGGER t {when} INSERT ON audit WHEN new.module = 'service' BEGIN SELECT raise({action}); END"
+        "CREATE TRIGGER t {when} INSERT ON audit WHEN new.module = 'service'
+         BEGIN SELECT raise({action}); END"
     )
 }
 
@@ -41,7 +42,7 @@ fn assert_service_jobs_are_parked(prepare: impl FnOnce(&Fixture), expected: usiz
     fixture.compare_with_parked();
     let parked = fixture.parked();
     assert_eq!(parked.len(), expected, "{reason}: {parked:?}");
-    assert!(parked.iter().all(|(_, said)| said.contains(reason)), "{reason}: {parked:?}");
+    assert!(parked.iter().all(|(_, found)| found.contains(reason)), "{reason}: {parked:?}");
     let services = fixture.query("SELECT seq, line FROM audit_parked");
     assert!(services.iter().all(|(_, line)| line.contains("\"module\":\"service\"")), "{services:?}");
     assert_eq!(fixture.logged(&["the SQLite copy parked a line", reason]), expected, "each is logged once");

@@ -6,7 +6,7 @@ use super::*;
 use crate::checkpoint_signer::checkpoint_history;
 use crate::key::{KeySource, SigningKey, stage_key};
 use crate::line::{erased_line, leaf_of};
-use crate::{CompactRange, Cursor, SignedCheckpoint, hash_from_hex, sealed_segments, shipper_positions};
+use crate::{CompactRange, Cursor, Dir, SignedCheckpoint, hash_from_hex, sealed_segments, shipper_positions};
 
 fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::checkpoints::checked;
 use super::*;
-use crate::config::JournalKind;
+use crate::config::{Durability, JournalKind};
 use crate::storage::power::PowerDisk;
 
 const THREADS: usize = 2;
