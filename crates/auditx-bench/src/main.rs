@@ -19,7 +19,6 @@ mod record;
 mod repetition;
 mod report;
 mod ship;
-mod tree;
 mod verify;
 
 use std::process::ExitCode;
@@ -52,8 +51,6 @@ enum Command {
     Read(read::Options),
     /// Measure the time to open a trail that was closed normally
     Open(open::Options),
-    /// Measure the throughput of recording, compared with the same program without hashing
-    Tree(tree::Options),
     /// Measure shipping in lines per second, compared with bulk loading, and the cost of an embedded shipper
     Ship(ship::Options),
     /// Create a large trail like that of an ERP
@@ -85,7 +82,6 @@ fn main() -> ExitCode {
         Command::ShipRun(options) => ship::run(&options),
         Command::Read(options) => read::measure(&options),
         Command::Open(options) => open::measure(&options),
-        Command::Tree(options) => tree::measure(&options),
         Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),
         Command::ReadRun(options) => read::run(&options),

@@ -149,29 +149,11 @@ pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     Ok(cases.iter().map(|(case, runs)| row(case, runs)).collect())
 }
 
-/// Runs another build of this program. Returns the median duration of a call in nanoseconds and entries per
-/// second.
-pub(crate) fn run_at(
-    program: &Path,
-    subject: SubjectName,
-    threads: u64,
-    entries: u64,
-    parent: &Path,
-) -> Outcome<(f64, f64)> {
-    let case = Case { load: Load::Burst, threads, subject, entries, rate: None };
-    let run = one_by(program, &case, parent)?;
-    Ok((run.p50_ns, run.sealed_per_s))
-}
-
 fn one(case: &Case, parent: &Path) -> Outcome<Run> {
-    one_by(&std::env::current_exe()?, case, parent)
-}
-
-fn one_by(program: &Path, case: &Case, parent: &Path) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
     let Case { subject, threads, entries, rate, .. } = *case;
     let options = RunOptions { subject, threads, entries, rate, dir: directory.path().to_owned() };
-    let mut run: Run = child::report_of(child::command_of(program, options.to_arguments()))?;
+    let mut run: Run = child::report_of(child::command_of(&std::env::current_exe()?, options.to_arguments()))?;
     run.lines = subject.lines().count(directory.path())?;
     if run.lines == entries {
         return Ok(run);

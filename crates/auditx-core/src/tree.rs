@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-#[cfg(not(auditx_stub_hashing))]
 mod lanes;
 mod path;
 
@@ -24,7 +23,6 @@ const NODE_PREFIX: u8 = 1;
 const MAX_LEVEL: u8 = 64;
 
 /// SHA-256(0x00 ‖ line without its final newline). By hand: `(printf '\0'; printf %s "$line") | sha256sum`.
-#[cfg(not(auditx_stub_hashing))]
 #[must_use]
 pub fn leaf_hash(line: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
@@ -34,7 +32,6 @@ pub fn leaf_hash(line: &[u8]) -> Hash {
 }
 
 /// SHA-256(0x01 ‖ left ‖ right).
-#[cfg(not(auditx_stub_hashing))]
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut hasher = Sha256::new();
@@ -54,41 +51,13 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 /// auditx_core::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
 /// assert_eq!(hashes, [auditx_core::leaf_hash(b"first"), auditx_core::leaf_hash(b"second")]);
 /// ```
-#[cfg(not(auditx_stub_hashing))]
 pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
     lanes::hash(lanes::Messages::Leaves(&mut lines.into_iter()), hashes);
 }
 
 /// Appends the [`node_hash`] of each pair, in order, two at a time like [`leaf_hashes`].
-#[cfg(not(auditx_stub_hashing))]
 pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
     lanes::hash(lanes::Messages::Nodes(pairs), hashes);
-}
-
-/// Stub without hashing, the baseline for measuring what hashing costs.
-#[cfg(auditx_stub_hashing)]
-#[must_use]
-pub fn leaf_hash(_line: &[u8]) -> Hash {
-    [LEAF_PREFIX; 32]
-}
-
-/// Stub without hashing, the baseline for measuring what hashing costs.
-#[cfg(auditx_stub_hashing)]
-#[must_use]
-pub fn node_hash(_left: &Hash, _right: &Hash) -> Hash {
-    [NODE_PREFIX; 32]
-}
-
-/// Stub without hashing, the baseline for measuring what hashing costs.
-#[cfg(auditx_stub_hashing)]
-pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
-    hashes.extend(lines.into_iter().map(leaf_hash));
-}
-
-/// Stub without hashing, the baseline for measuring what hashing costs.
-#[cfg(auditx_stub_hashing)]
-pub fn node_hashes(pairs: &[[Hash; 2]], hashes: &mut Vec<Hash>) {
-    hashes.extend(pairs.iter().map(|[left, right]| node_hash(left, right)));
 }
 
 /// Returns the bytes as lower-case hexadecimal digits, the form in which lines store hashes.

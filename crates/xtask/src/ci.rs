@@ -19,6 +19,8 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "format", run: format },
     Step { name: "lint", run: lint },
+    Step { name: "features", run: without_features },
+    Step { name: "dependencies", run: crate::deny::run },
     Step { name: "test", run: test },
     Step { name: "miri", run: interpret },
     Step { name: "documentation", run: documentation },
@@ -50,6 +52,14 @@ fn format(workspace: &Workspace) -> Result<(), Failure> {
 fn lint(workspace: &Workspace) -> Result<(), Failure> {
     let mut command =
         workspace.cargo(&["clippy", "--workspace", "--all-targets", "--features", workspace::FEATURES]);
+    command.args(workspace.locked()).args(["--", "-D", "warnings"]);
+    call(command)
+}
+
+/// The published crates as they are built without any feature.
+fn without_features(workspace: &Workspace) -> Result<(), Failure> {
+    let mut command = workspace.cargo(&["clippy", "--no-default-features"]);
+    command.args(["--package", "auditx-tower", "--package", "auditx-cli"]);
     command.args(workspace.locked()).args(["--", "-D", "warnings"]);
     call(command)
 }

@@ -40,8 +40,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        modes: &["record", "durable", "performance", "http", "verify", "read", "ship", "open", "tree"],
-        usage: "bench record|durable|performance|http|verify|read|ship|open|tree [--json] [ARGS…]",
+        modes: &["record", "durable", "performance", "http", "verify", "read", "ship", "open"],
+        usage: "bench record|durable|performance|http|verify|read|ship|open [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
         run: bench::run,
     },

@@ -7,6 +7,7 @@
 mod bench;
 mod ci;
 mod command;
+mod deny;
 mod docs;
 mod failure;
 mod fuzz;

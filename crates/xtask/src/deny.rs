@@ -1,0 +1,29 @@
+//! The `dependencies` step of CI: cargo-deny checks licences, duplicates and sources by `deny.toml`.
+//!
+//! Advisories are not checked: their database is not in a package registry.
+
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::setup;
+use crate::workspace::{self, Workspace};
+
+const VERSION: &str = "0.20.2";
+
+/// Installs cargo-deny below `target` if it is not there, and runs it.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    let folder = workspace.root().join(format!("target/tools/cargo-deny-{VERSION}"));
+    let program = folder.join("bin/cargo-deny").to_string_lossy().into_owned();
+    if !setup::works(&[&program, "--version"]) {
+        let mut install = workspace.cargo(&["install", "cargo-deny", "--locked", "--quiet"]);
+        workspace::run(install.args(["--version", VERSION, "--root"]).arg(&folder))?;
+    }
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        workspace::run(command.current_dir(workspace.root()).args(arguments))
+    };
+    check(&["--all-features", "check", "licenses", "sources"])?;
+    // The clients of engines bring cryptography of several generations.
+    let engines = ["--exclude", "auditx-nats", "--exclude", "auditx-postgres", "--exclude", "auditx-s3"];
+    check(&[&engines[..], &["check", "bans"]].concat())
+}
