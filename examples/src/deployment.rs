@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auditx_core::SignedCheckpoint;
+use auditx_core::tlog::SignedCheckpoint;
 use auditx_nats::{Nats, NatsCopy, NatsSource};
 use auditx_postgres::{Postgres, PostgresCopy, Search};
 use auditx_reader::{Answer, Field, Query, VerifyOptions, latest_checkpoint, recorded_keys, verify};

@@ -8,9 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use auditx_core::{
-    AuditAction, BusinessModule, Carrier, EntryBuilder, General, LogLevel, RequestContext, audit,
-};
+use auditx_core::kind::General;
+use auditx_core::{AuditAction, BusinessModule, Carrier, EntryBuilder, LogLevel, RequestContext, audit};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 

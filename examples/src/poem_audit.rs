@@ -8,7 +8,9 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use auditx_core::{Exchange, Headers, HttpAudit, HttpAuditBuilder, Problem, RequestFacts, ResponseFacts};
+use auditx_core::http::{
+    Exchange, Headers, HttpAudit, HttpAuditBuilder, Problem, RequestFacts, ResponseFacts,
+};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;

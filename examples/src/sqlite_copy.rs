@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auditx_core::{HookError, RecordedEntry, TrailReader};
+use auditx_core::store::TrailReader;
+use auditx_core::{HookError, RecordedEntry};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use refusals::Refusals;

@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use auditx_core::{
-    AuditLogger, CompactRange, Config, Durability, JournalKind, SignedCheckpoint, TrailReader,
-    checkpoint_path, leaf_hash,
-};
+use auditx_core::store::{TrailReader, checkpoint_path};
+use auditx_core::tlog::{CompactRange, SignedCheckpoint, leaf_hash};
+use auditx_core::{AuditLogger, Config, Durability, JournalKind};
 use auditx_reader::{Answer, VerifyOptions, verify};
 use rustix::process::Signal;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use auditx_core::{AuditLogger, Cadence, Config, TrailReader};
+use auditx_core::store::TrailReader;
+use auditx_core::{AuditLogger, Cadence, Config};
 use auditx_ship::{Settings, Shipper, State};
 use tempfile::TempDir;
 

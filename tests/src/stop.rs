@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub struct Stop(AtomicBool);
 
-/// Sets the flag when dropped. Otherwise a test that panics would wait for its threads for ever.
+/// Sets the flag when dropped. Otherwise a test that panics would wait for its threads forever.
 #[derive(Debug)]
 pub struct Stopping<'s>(&'s Stop);
 

@@ -1,6 +1,6 @@
 //! Compares lines with the golden files of this format version, byte for byte.
 //!
-//! Everything that was ever written must stay readable, so the files of all versions are kept for ever. A
+//! Everything that was ever written must stay readable, so the files of all versions are kept forever. A
 //! changed file means a new format version. `AUDITX_BLESS=1` writes the files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use auditx_core::format::Row;
+use auditx_core::tlog::{SignedCheckpoint, hash_from_hex};
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Cadence, Compression, Config, JournalKind, KeySource,
-    RateLimit, RequestContext, Retention, Row, SignedCheckpoint, VerifierKey, hash_from_hex,
+    RateLimit, RequestContext, Retention, VerifierKey,
 };
 use auditx_tests::child::Child;
 use auditx_tests::clock::StoppedClock;

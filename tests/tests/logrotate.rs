@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::{AuditLogger, Config, Durability, TrailReader};
+use auditx_core::store::TrailReader;
+use auditx_core::{AuditLogger, Config, Durability};
 use auditx_reader::{Answer, VerifyOptions, verify};
 use auditx_tests::deadline::PATIENCE;
 

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use auditx_core::{
-    AuditLogger, CompactRange, Compression, Config, ConsistencyProof, Hash, InclusionProof, JournalKind,
-    NodeIndex, SegmentIndex, SignedCheckpoint, Signer, SigningKey, VerifierKey, checkpoint_path, leaf_hash,
-    to_hex,
+use auditx_core::store::{SegmentIndex, checkpoint_path};
+use auditx_core::tlog::{
+    CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,
 };
+use auditx_core::{AuditLogger, Compression, Config, JournalKind, Signer, SigningKey, VerifierKey};
 use auditx_tests::deadline::PATIENCE;
 
 const BEGIN: &str = "## Test vectors\n\n";

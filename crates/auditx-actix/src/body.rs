@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use auditx_core::Exchange;
+use auditx_core::http::Exchange;
 use pin_project_lite::pin_project;
 
 pin_project! {

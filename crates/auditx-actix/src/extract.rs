@@ -70,7 +70,7 @@ impl FromRequest for RequestId {
 /// # let _ = actix_web::App::new().route("/", actix_web::web::post().to(void_invoice));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Problem(auditx_core::Problem);
+pub struct Problem(auditx_core::http::Problem);
 
 impl From<auditx_core::Error> for Problem {
     fn from(error: auditx_core::Error) -> Self {
@@ -91,7 +91,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let kind = auditx_core::Problem::CONTENT_TYPE;
+        let kind = auditx_core::http::Problem::CONTENT_TYPE;
         HttpResponse::build(self.status_code()).content_type(kind).body(self.0.to_json())
     }
 }

@@ -11,7 +11,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse};
-use auditx_core::{Exchange, Problem, ResponseFacts, Scoped};
+use auditx_core::Scoped;
+use auditx_core::http::{Exchange, Problem, ResponseFacts};
 use pin_project_lite::pin_project;
 
 use crate::body::AuditBody;

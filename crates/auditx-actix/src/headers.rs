@@ -1,7 +1,7 @@
 //! Gives the exchange access to actix-web's headers.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
-use auditx_core::Headers;
+use auditx_core::http::Headers;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use auditx_core::{HttpAudit, HttpAuditBuilder};
+use auditx_core::http::{HttpAudit, HttpAuditBuilder};
 
 use crate::body::AuditBody;
 use crate::service::AuditService;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
-use auditx_core::{BodyTap, Exchange};
+use auditx_core::http::{BodyTap, Exchange};
 use futures_core::Stream;
 
 /// A payload whose data is reported to a [`BodyTap`]. It is read only when the application polls it; chunks

@@ -7,7 +7,8 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
 use actix_web::{Error, HttpMessage};
-use auditx_core::{Exchange, HttpAudit, RequestContext, RequestFacts};
+use auditx_core::RequestContext;
+use auditx_core::http::{Exchange, HttpAudit, RequestFacts};
 
 use crate::body::AuditBody;
 use crate::extract::AuditContext;

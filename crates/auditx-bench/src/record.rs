@@ -153,7 +153,8 @@ fn one(case: &Case, parent: &Path) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
     let Case { subject, threads, entries, rate, .. } = *case;
     let options = RunOptions { subject, threads, entries, rate, dir: directory.path().to_owned() };
-    let mut run: Run = child::report_of(child::command_of(&std::env::current_exe()?, options.to_arguments()))?;
+    let mut run: Run =
+        child::report_of(child::command_of(&std::env::current_exe()?, options.to_arguments()))?;
     run.lines = subject.lines().count(directory.path())?;
     if run.lines == entries {
         return Ok(run);

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auditx_core::{AuditLogger, Compression, Config, SignedCheckpoint, VerifierKey, checkpoint_path};
+use auditx_core::store::checkpoint_path;
+use auditx_core::tlog::SignedCheckpoint;
+use auditx_core::{AuditLogger, Compression, Config, VerifierKey};
 use auditx_reader::{Answer, VerifyOptions};
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use auditx_core::SignedCheckpoint;
+use auditx_core::tlog::SignedCheckpoint;
 use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
 
 use crate::failure::{Failure, Status};
@@ -149,7 +149,7 @@ fn changed() -> Failure {
 fn write_proof(
     archive: &mut Archive,
     seq: Option<u64>,
-    proof: Result<auditx_core::InclusionProof, Error>,
+    proof: Result<auditx_core::tlog::InclusionProof, Error>,
 ) -> Result<bool, Failure> {
     match (seq, proof) {
         (Some(seq), Ok(proof)) => {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
-use auditx_core::{ConsistencyProof, InclusionProof, ProofFault, SignedCheckpoint, VerifierKey, to_hex};
+use auditx_core::VerifierKey;
+use auditx_core::tlog::{ConsistencyProof, InclusionProof, ProofFault, SignedCheckpoint, to_hex};
 use serde::Serialize;
 
 use crate::evidence;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use auditx_core::SignedCheckpoint;
+use auditx_core::tlog::SignedCheckpoint;
 use auditx_reader::Prover;
 
 use crate::evidence;

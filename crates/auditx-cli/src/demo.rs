@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use auditx_core::store::{ACTIVE, DEFAULT_LOG_DIR};
 use auditx_core::{
-    ACTIVE, AuditAction, BusinessModule, Config, DEFAULT_LOG_DIR, Error, LogLevel, RateLimit, Receipt,
-    RequestContext, StoredEntry, VerifierKey, audit, configure,
+    AuditAction, BusinessModule, Config, Error, LogLevel, RateLimit, Receipt, RequestContext, StoredEntry,
+    VerifierKey, audit, configure,
 };
 use auditx_reader::{Answer, Field, Json, Lines, Search, Verification, VerifyOptions, verify};
 use serde_json::json;

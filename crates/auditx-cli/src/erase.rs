@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use auditx_core::{console_line, to_hex};
+use auditx_core::format::console_line;
+use auditx_core::tlog::to_hex;
 use auditx_reader::find_line;
 
 use crate::failure::{Failure, Status};

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use auditx_core::{SignedCheckpoint, VerifierKey};
+use auditx_core::VerifierKey;
+use auditx_core::tlog::SignedCheckpoint;
 
 use crate::failure::Failure;
 use crate::terminal::sanitized;

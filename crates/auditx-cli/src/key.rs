@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::Write;
 
-use auditx_core::{AUDITX_DIR, KeySource, SignedCheckpoint, Signer as _, SigningKey, VerifierKey};
+use auditx_core::store::AUDITX_DIR;
+use auditx_core::tlog::SignedCheckpoint;
+use auditx_core::{KeySource, Signer as _, SigningKey, VerifierKey};
 use auditx_reader::{VerifyOptions, latest_checkpoint, recorded_keys, verify};
 
 use crate::failure::{Failure, Status};

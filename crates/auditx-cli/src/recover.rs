@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use auditx_core::{AuditLogger, Error, pending_entries};
+use auditx_core::store::pending_entries;
+use auditx_core::{AuditLogger, Error};
 use auditx_reader::{Lines, Verification, VerifyOptions, find_line, verify};
 
 use crate::failure::{Failure, Status};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auditx_core::lock_holder;
+use auditx_core::store::lock_holder;
 use auditx_reader::{Error, Field, Found, Line, Lines, Moment, Order, Query, Search};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

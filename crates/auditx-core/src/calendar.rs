@@ -22,7 +22,8 @@ pub(crate) fn month_len(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Returns year, month and day from the days since 1970-01-01: the inverse of [`days`], over eras of 400 years.
+/// Returns year, month and day from the days since 1970-01-01: the inverse of [`days`]. The calendar repeats
+/// every 400 years, an era.
 pub(crate) fn date(day: i64) -> (i64, i64, i64) {
     let day = day + DAYS_TO_EPOCH;
     let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));

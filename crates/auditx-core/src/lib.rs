@@ -34,7 +34,8 @@
 //!   processes.
 //! - [`Durability`] decides when entries survive a power loss, [`OnFull`] what happens while the disk cannot
 //!   keep up, and [`Redaction`] what is never stored.
-//! - [`HttpAudit`] and [`Exchange`] are the parts that the adapters for web frameworks are built from.
+//! - [`http`] has the parts that adapters for web frameworks are built from; [`format`](mod@format),
+//!   [`tlog`] and [`store`] have those for programs that read a trail.
 //! - [`testing`] has a trail for an application's own tests.
 //!
 //! # Errors
@@ -98,53 +99,78 @@ pub mod testing;
 
 pub use amount::Amount;
 pub use callback::in_callback;
-pub use checkpoint::SignedCheckpoint;
-pub use checkpoint_signer::{checkpoint_history, checkpoint_path};
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    Cadence, Compression, Config, Console, DEFAULT_LOG_DIR, Durability, JournalKind, OnFull, RateLimit,
-    Retention,
+    Cadence, Compression, Config, Console, Durability, JournalKind, OnFull, RateLimit, Retention,
 };
-pub use context::{Carrier, ContextFields, ContextGuard, DEFAULT_USER, RequestContext, Scoped};
-pub use control::control_lines;
-pub use control_record::{FORMAT_VERSION, retired_frontier};
-pub use dir::Dir;
-pub use encode::{MAX_LINE, is_hazard};
+pub use context::{Carrier, ContextFields, ContextGuard, RequestContext, Scoped};
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
-pub use exchange::{
-    BodyCapture, BodyTap, EmitAt, EndpointPolicy, Exchange, Headers, HttpAudit, HttpAuditBuilder, OnFailure,
-    Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
-};
-pub use follow::console::console_line;
-pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
 pub use key::{KeySource, Signer, SigningKey, VerifierKey};
-pub use line::{Leaf, RecordedEntry, StoredEntry, erased_hash, leaf_of, parse_seq};
-pub use lock::lock_holder;
-pub use logger::{
-    AuditLogger, Change, EntryBuilder, General, Inventory, KeyChange, Security, Service, Transaction, audit,
-    configure, try_audit,
-};
+pub use line::{RecordedEntry, StoredEntry};
+pub use logger::{AuditLogger, EntryBuilder, KeyChange, audit, configure, try_audit};
 pub use maintenance::Retired;
 pub use metrics::{FollowerMetrics, Metrics};
-pub use moment::Moment;
-pub use note::SignatureFault;
-pub use pending::{PendingEntries, pending_entries};
-pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
-pub use rate_limit::RateLimitState;
 pub use receipt::{Receipt, Recorded};
 pub use redact::{REDACTED, Redaction};
-pub use restore::RestoredTrail;
-pub use row::{Field, FieldKind, Json, Row, unescaped};
-pub use segment::{
-    ACTIVE, AUDITX_DIR, Frame, IndexBlock, IndexKey, SealedSegment, SegmentIndex, TimeRange, TrailReader,
-    bytes_from, sealed_segments,
-};
-pub use tiles::Tiles;
-pub use tree::{
-    CompactRange, Hash, NodeIndex, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex,
-};
 pub use vocabulary::{AuditAction, BusinessModule, LogLevel};
+
+pub mod kind {
+    //! The kinds of entries. Each adds setters to [`EntryBuilder`](crate::EntryBuilder).
+
+    pub use crate::logger::{Change, General, Inventory, Security, Service, Transaction};
+}
+
+pub mod http {
+    //! The part of the HTTP middleware that does not depend on a web framework, for adapters.
+
+    pub use crate::exchange::{
+        BodyCapture, BodyTap, EmitAt, EndpointPolicy, Exchange, Headers, HttpAudit, HttpAuditBuilder,
+        OnFailure, Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
+    };
+    pub use crate::rate_limit::RateLimitState;
+}
+
+pub mod format {
+    //! The lines of a trail, for programs that read them: rows, fields, times, control records.
+
+    pub use crate::context::DEFAULT_USER;
+    pub use crate::control::control_lines;
+    pub use crate::control_record::{FORMAT_VERSION, retired_frontier};
+    pub use crate::encode::{MAX_LINE, is_hazard};
+    pub use crate::follow::console::console_line;
+    pub use crate::line::{Leaf, erased_hash, leaf_of, parse_seq};
+    pub use crate::moment::Moment;
+    pub use crate::row::{Field, FieldKind, Json, Row, unescaped};
+}
+
+pub mod tlog {
+    //! The Merkle tree of a trail, its signed checkpoints and proofs (RFC 6962, C2SP).
+
+    pub use crate::checkpoint::SignedCheckpoint;
+    pub use crate::note::SignatureFault;
+    pub use crate::proof::{ConsistencyProof, InclusionProof, ProofFault};
+    pub use crate::tree::{
+        CompactRange, Hash, NodeIndex, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex,
+    };
+}
+
+pub mod store {
+    //! The files of a trail, for programs that read or copy them beside its writer.
+
+    pub use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
+    pub use crate::config::DEFAULT_LOG_DIR;
+    pub use crate::dir::Dir;
+    pub use crate::follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
+    pub use crate::lock::lock_holder;
+    pub use crate::pending::{PendingEntries, pending_entries};
+    pub use crate::restore::RestoredTrail;
+    pub use crate::segment::{
+        ACTIVE, AUDITX_DIR, Frame, IndexBlock, IndexKey, SealedSegment, SegmentIndex, TimeRange, TrailReader,
+        bytes_from, sealed_segments,
+    };
+    pub use crate::tiles::Tiles;
+}
 
 // The code blocks of the README are compiled and run as tests.
 #[cfg(doctest)]

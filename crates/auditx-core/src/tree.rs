@@ -48,8 +48,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 ///
 /// ```
 /// let mut hashes = Vec::new();
-/// auditx_core::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
-/// assert_eq!(hashes, [auditx_core::leaf_hash(b"first"), auditx_core::leaf_hash(b"second")]);
+/// auditx_core::tlog::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
+/// assert_eq!(hashes, [auditx_core::tlog::leaf_hash(b"first"), auditx_core::tlog::leaf_hash(b"second")]);
 /// ```
 pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
     lanes::hash(lanes::Messages::Leaves(&mut lines.into_iter()), hashes);
@@ -95,7 +95,7 @@ pub fn hash_from_hex(text: &str) -> Option<Hash> {
 /// Tamper-Evident Logging*, 2009).
 ///
 /// ```
-/// use auditx_core::{CompactRange, leaf_hash};
+/// use auditx_core::tlog::{CompactRange, leaf_hash};
 ///
 /// let leaves: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|line| leaf_hash(line.as_bytes())).collect();
 /// let (mut left, mut right) = (CompactRange::new(0), CompactRange::new(3));

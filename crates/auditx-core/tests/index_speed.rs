@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use auditx_core::SegmentIndex;
+use auditx_core::store::SegmentIndex;
 use sha2::{Digest, Sha256};
 
 /// Returns lines of typical length in the format of the library.

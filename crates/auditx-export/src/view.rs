@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use auditx_core::{Field, Leaf, LogLevel, Moment, Row, StoredEntry, leaf_of, parse_seq, to_hex};
+use auditx_core::format::{Field, Leaf, Moment, Row, leaf_of, parse_seq};
+use auditx_core::tlog::to_hex;
+use auditx_core::{LogLevel, StoredEntry};
 use serde_json::Value;
 
 /// The subject of an entry, which decides its class in every schema.

@@ -1,7 +1,8 @@
 //! Converts lines and checkpoints to messages of the stream, and back.
 
 use async_nats::{HeaderMap, Subject};
-use auditx_core::{Field, Leaf, Row, SignedCheckpoint, hash_from_hex, leaf_of, parse_seq, to_hex};
+use auditx_core::format::{Field, Leaf, Row, leaf_of, parse_seq};
+use auditx_core::tlog::{SignedCheckpoint, hash_from_hex, to_hex};
 use auditx_ship::{CoveringCheckpoint, Position, ShippedLine, TrailId};
 use bytes::Bytes;
 

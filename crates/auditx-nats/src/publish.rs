@@ -10,7 +10,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::{Message, StatusCode};
-use auditx_core::to_hex;
+use auditx_core::tlog::to_hex;
 use auditx_ship::{ShipError, TrailId};
 use futures_util::StreamExt;
 use serde::Deserialize;

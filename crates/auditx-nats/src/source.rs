@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use async_nats::jetstream::stream::Stream;
-use auditx_core::{Hash, SignedCheckpoint};
+use auditx_core::tlog::{Hash, SignedCheckpoint};
 use auditx_ship::{Lines, Source, TrailId, TrailName};
 
 use crate::address::Address;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auditx_core::{Hash, SignedCheckpoint};
+use auditx_core::tlog::{Hash, SignedCheckpoint};
 use auditx_ship::{Error as ShipperError, ShippedLine, StoredCopy, StoredTrail, TrailId};
 use tokio_postgres::Row;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::pin::pin;
 
-use auditx_core::Hash;
+use auditx_core::tlog::Hash;
 use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, ShippedLine, TrailId};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use auditx_core::{Field, Moment, Row};
+use auditx_core::format::{Field, Moment, Row};
 use auditx_ship::ShippedLine;
 use tokio_postgres::types::{ToSql, Type};
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use auditx_core::{SignedCheckpoint, checkpoint_path};
+use auditx_core::store::checkpoint_path;
+use auditx_core::tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
 use crate::file;

@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::{
-    SegmentIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_history, checkpoint_path, control_lines,
-    leaf_of,
-};
+use auditx_core::VerifierKey;
+use auditx_core::format::{control_lines, leaf_of};
+use auditx_core::store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
+use auditx_core::tlog::SignedCheckpoint;
 
 use crate::file;
 use crate::identity::log_name;

@@ -48,7 +48,7 @@ mod prove;
 #[cfg(test)]
 mod sample;
 
-pub use auditx_core::{Field, Json, Moment, Row};
+pub use auditx_core::format::{Field, Json, Moment, Row};
 pub use checkpoint::latest_checkpoint;
 pub use error::{Error, Result};
 pub use find::find_line;

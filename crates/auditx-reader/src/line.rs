@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{Row, StoredEntry, parse_seq};
+use auditx_core::StoredEntry;
+use auditx_core::format::{Row, parse_seq};
 
 use crate::error::{Error, Result};
 

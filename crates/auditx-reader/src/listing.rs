@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{ACTIVE, SealedSegment, parse_seq, sealed_segments};
+use auditx_core::format::parse_seq;
+use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
 
 use crate::error::{Error, Result};
 use crate::file;

@@ -10,10 +10,10 @@ mod nodes;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{
-    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Tiles, VerifierKey, checkpoint_path,
-    control_lines, leaf_of,
-};
+use auditx_core::VerifierKey;
+use auditx_core::format::{control_lines, leaf_of};
+use auditx_core::store::{Tiles, checkpoint_path};
+use auditx_core::tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
 
 use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};
@@ -40,7 +40,8 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// missing or wrong, one pass over all lines. Memory is constant.
 ///
 /// ```
-/// use auditx_core::{AuditLogger, Config, InclusionProof};
+/// use auditx_core::tlog::InclusionProof;
+/// use auditx_core::{AuditLogger, Config};
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();
 ///

@@ -28,7 +28,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use auditx_core::{Field, Moment, Row};
+use auditx_core::format::{Field, Moment, Row};
 
 use ast::{Node, Term, Test};
 use names::Name;

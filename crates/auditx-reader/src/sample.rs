@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use auditx_core::{ACTIVE, AuditLogger};
+use auditx_core::AuditLogger;
+use auditx_core::store::ACTIVE;
 use tempfile::TempDir;
 
 use crate::segment::compressed_name;

@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::{Moment, Row};
+use auditx_core::format::{Moment, Row};
 
 use crate::error::{Error, Result};
 use crate::query::Query;

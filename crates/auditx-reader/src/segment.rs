@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::{Frame, SealedSegment, parse_seq};
+use auditx_core::format::parse_seq;
+use auditx_core::store::{Frame, SealedSegment};
 
 use crate::error::{Error, Result};
 use crate::file::{self, FileId};

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::{Hash, Leaf, SignedCheckpoint, Tiles, node_hashes};
+use auditx_core::format::Leaf;
+use auditx_core::store::Tiles;
+use auditx_core::tlog::{Hash, SignedCheckpoint, node_hashes};
 
 /// Hashes in a tile.
 const WIDTH: u64 = 256;
@@ -145,7 +147,8 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use auditx_core::{AuditLogger, Config, leaf_hash};
+    use auditx_core::tlog::leaf_hash;
+    use auditx_core::{AuditLogger, Config};
 
     use super::*;
     use crate::checkpoint::latest_checkpoint;

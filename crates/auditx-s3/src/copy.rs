@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use auditx_core::{SignedCheckpoint, leaf_of, parse_seq};
+use auditx_core::format::{leaf_of, parse_seq};
+use auditx_core::tlog::SignedCheckpoint;
 use auditx_ship::{ShippedLine, StoredCopy, StoredTrail, TrailId};
 
 use crate::address::Address;

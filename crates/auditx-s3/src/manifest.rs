@@ -1,6 +1,6 @@
 //! The manifest of an archived segment: its lines, its digests, and a checkpoint that covers it.
 
-use auditx_core::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
+use auditx_core::tlog::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
 use auditx_ship::{PackedSegment, Position};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

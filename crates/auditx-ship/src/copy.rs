@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::path::Path;
 
-use auditx_core::{RestoredTrail, SignedCheckpoint};
+use auditx_core::store::RestoredTrail;
+use auditx_core::tlog::SignedCheckpoint;
 
 use crate::batch::ShippedLine;
 use crate::destination::TrailId;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use auditx_core::{AUDITX_DIR, to_hex};
+use auditx_core::store::AUDITX_DIR;
+use auditx_core::tlog::to_hex;
 use serde_json::json;
 
 use crate::batch::ShippedLine;

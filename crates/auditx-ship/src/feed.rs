@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use auditx_core::{
-    Field, Hash, Moment, Row, SignedCheckpoint, Tiles, TrailReader, checkpoint_history, checkpoint_path,
-    leaf_of,
-};
+use auditx_core::format::{Field, Moment, Row, leaf_of};
+use auditx_core::store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
+use auditx_core::tlog::{Hash, SignedCheckpoint};
 
 use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
 use crate::error::{Error, Result};
@@ -113,7 +112,7 @@ pub fn trail_backlog(trail: &Path, next: u64, end: u64) -> Result<Backlog> {
     if next >= end {
         return Ok(Backlog::default());
     }
-    let bytes_from = |seq| auditx_core::bytes_from(trail, seq).map_err(Error::new);
+    let bytes_from = |seq| auditx_core::store::bytes_from(trail, seq).map_err(Error::new);
     let bytes = bytes_from(next)?.saturating_sub(bytes_from(end)?);
     let mut reader = TrailReader::new(trail, next);
     let first = reader.next_line().map_err(Error::new)?;

@@ -47,7 +47,7 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(void_invoice));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Problem(auditx_core::Problem);
+pub struct Problem(auditx_core::http::Problem);
 
 impl From<auditx_core::Error> for Problem {
     fn from(error: auditx_core::Error) -> Self {
@@ -64,7 +64,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(problem.to_json().into());
         *response.status_mut() =
             StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let kind = HeaderValue::from_static(auditx_core::Problem::CONTENT_TYPE);
+        let kind = HeaderValue::from_static(auditx_core::http::Problem::CONTENT_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
     }

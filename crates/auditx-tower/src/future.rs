@@ -6,7 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use auditx_core::{Exchange, Problem, ResponseFacts, Scoped};
+use auditx_core::Scoped;
+use auditx_core::http::{Exchange, Problem, ResponseFacts};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};

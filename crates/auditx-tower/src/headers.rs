@@ -1,6 +1,6 @@
 //! Gives the exchange access to the headers of the `http` crate.
 
-use auditx_core::Headers;
+use auditx_core::http::Headers;
 use http::{HeaderMap, HeaderName};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

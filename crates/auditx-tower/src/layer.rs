@@ -1,6 +1,6 @@
 //! The tower layer: holds the settings that all services made from it share.
 
-use auditx_core::{HttpAudit, HttpAuditBuilder};
+use auditx_core::http::{HttpAudit, HttpAuditBuilder};
 use tower_layer::Layer;
 
 use crate::service::AuditService;

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use auditx_core::{BodyTap, Exchange};
+use auditx_core::http::{BodyTap, Exchange};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};

@@ -4,7 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
-use auditx_core::{Exchange, HttpAudit, RequestContext, RequestFacts};
+use auditx_core::RequestContext;
+use auditx_core::http::{Exchange, HttpAudit, RequestFacts};
 #[cfg(feature = "axum")]
 use axum::extract::{ConnectInfo, MatchedPath};
 use bytes::Bytes;

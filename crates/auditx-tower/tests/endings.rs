@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use auditx_core::http::BodyCapture;
 use auditx_core::testing::TestTrail;
-use auditx_core::{AuditLogger, BodyCapture, RequestContext, StoredEntry};
+use auditx_core::{AuditLogger, RequestContext, StoredEntry};
 use auditx_tests::served::only_closing;
 use auditx_tower::AuditLayer;
 use bytes::{Buf, Bytes};

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, EntryBuilder, General, LogLevel};
+use auditx_core::kind::General;
+use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, EntryBuilder, LogLevel};
 use serde_json::{Map, Value};
 
 use crate::fields::insert_reserved;

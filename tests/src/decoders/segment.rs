@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::{
-    AUDITX_DIR, CompactRange, Hash, LogLevel, RecordedEntry, SignedCheckpoint, StoredEntry, TrailReader,
-    checkpoint_path, console_line, leaf_of,
-};
+use auditx_core::format::{console_line, leaf_of};
+use auditx_core::store::{AUDITX_DIR, TrailReader, checkpoint_path};
+use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint};
+use auditx_core::{LogLevel, RecordedEntry, StoredEntry};
 use auditx_reader::{Answer, Line, Lines, VerifyOptions, inspect, verify};
 use tempfile::TempDir;
 

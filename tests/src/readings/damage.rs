@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::{checkpoint_history, checkpoint_path, sealed_segments};
+use auditx_core::store::{checkpoint_history, checkpoint_path, sealed_segments};
 
 use super::forgery::{self, is_compressed};
 use crate::random::Random;
@@ -56,7 +56,7 @@ pub(super) struct Damage<'d> {
 impl Damage<'_> {
     /// Applies random damage and returns a description of it; `None` if it was not possible.
     pub(super) fn apply(&self, random: &mut Random) -> Option<String> {
-        // Opening a FIFO would block for ever.
+        // Opening a FIFO would block forever.
         let is_fifo = |name: &PathBuf| {
             fs::symlink_metadata(self.directory.join(name)).is_ok_and(|found| found.file_type().is_fifo())
         };

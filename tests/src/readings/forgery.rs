@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use auditx_core::{leaf_hash, parse_seq, to_hex};
+use auditx_core::format::parse_seq;
+use auditx_core::tlog::{leaf_hash, to_hex};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh64::xxh64;
 
@@ -41,7 +42,7 @@ fn forged(seq: u64) -> String {
     format!("{{\"seq\":{seq},{entry}}}\n")
 }
 
-/// Compresses a segment again with other settings.
+/// Decompresses a segment and compresses it again; its lines do not change.
 pub(super) fn recompress(path: &Path) -> io::Result<()> {
     if !is_compressed(path) {
         return Err(io::Error::other("not compressed"));

@@ -28,7 +28,7 @@ macro_rules! serve {
 use serve;
 
 use auditx_actix::AuditMiddleware;
-use auditx_core::HttpAuditBuilder;
+use auditx_core::http::HttpAuditBuilder;
 use auditx_core::testing::TestTrail;
 
 /// Returns a middleware that records to the trail.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use actix_web::web::{Data, get, post, scope};
 use auditx_actix::{AuditContext, AuditMiddleware, Problem, RequestId};
+use auditx_core::http::OnFailure;
 use auditx_core::testing::TestTrail;
-use auditx_core::{AuditLogger, Config, Durability, OnFailure, RequestContext};
+use auditx_core::{AuditLogger, Config, Durability, RequestContext};
 use auditx_tests::served::{ask, wait_for_closings};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::{SignedCheckpoint, to_hex};
+use auditx_core::tlog::{SignedCheckpoint, to_hex};
 use auditx_reader::{Field, Moment, Search, Summary};
 use serde::Serialize;
 

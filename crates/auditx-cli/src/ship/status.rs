@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::shipper_positions;
+use auditx_core::store::shipper_positions;
 use auditx_reader::latest_checkpoint;
 use auditx_ship::{Backlog, dead_letters, trail_backlog};
 use serde::Serialize;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::{AuditLogger, Config, sealed_segments};
+use auditx_core::store::sealed_segments;
+use auditx_core::{AuditLogger, Config};
 use auditx_tests::deadline::PATIENCE;
 use tempfile::TempDir;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auditx_core::{ACTIVE, AuditLogger, Cadence, Clock, Config};
+use auditx_core::store::ACTIVE;
+use auditx_core::{AuditLogger, Cadence, Clock, Config};
 use auditx_tests::deadline::PATIENCE;
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use auditx_core::{AUDITX_DIR, AuditLogger, Config, KeySource, SigningKey, VerifierKey};
+use auditx_core::store::AUDITX_DIR;
+use auditx_core::{AuditLogger, Config, KeySource, SigningKey, VerifierKey};
 use auditx_tests::deadline::PATIENCE;
 
 use crate::program::{Ended, auditx, command, ended, without_trail};

@@ -204,7 +204,7 @@ fn a_newer_saved_checkpoint_is_not_replaced() {
     logger(trail.path()).close(auditx_tests::deadline::PATIENCE).unwrap();
     assert_eq!(save().status, Some(0));
     let later = fs::read_to_string(&note).unwrap();
-    fs::write(auditx_core::checkpoint_path(trail.path()), &earlier).unwrap();
+    fs::write(auditx_core::store::checkpoint_path(trail.path()), &earlier).unwrap();
     let back = save();
     assert_eq!((back.status, back.out.as_str()), (Some(1), ""));
     assert!(back.err.contains("the trail was rolled back") && back.err.contains("--known"), "{}", back.err);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use auditx_core::ACTIVE;
+use auditx_core::store::ACTIVE;
 use auditx_tests::child::Child;
 use auditx_tests::deadline::{PATIENCE, wait_for};
 use rustix::process::Signal;

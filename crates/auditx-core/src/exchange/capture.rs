@@ -24,7 +24,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// each frame as it arrives.
 ///
 /// ```
-/// use auditx_core::{BodyCapture, HttpAudit};
+/// use auditx_core::http::{BodyCapture, HttpAudit};
 ///
 /// let capture = BodyCapture::new(["/sales", "/customers/*/credit-limit"]).limit(8_192).responses(false);
 /// let http: HttpAudit = HttpAudit::builder().capture_bodies(capture).build()?;

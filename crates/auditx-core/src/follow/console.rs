@@ -51,7 +51,7 @@ impl ConsoleSink {
     }
 }
 
-/// Colours are for terminals, unless the environment says otherwise: `NO_COLOR` (no-color.org), `CLICOLOR` and
+/// Terminals get colours unless the environment says otherwise: `NO_COLOR` (no-color.org), `CLICOLOR`,
 /// `CLICOLOR_FORCE` (bixense.com/clicolors).
 fn text_form(stream: &impl IsTerminal) -> Form {
     let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -78,8 +78,8 @@ impl Sink for ConsoleSink {
     }
 }
 
-/// Returns one entry as a line of text, if wanted with colours: time, level, user, action, and the fields that
-/// identify it.
+/// Returns one entry as a line of text, with ANSI colours if wanted: time, level, user, action, and the
+/// fields that identify it.
 ///
 /// Control and bidirectional characters are escaped.
 #[must_use]

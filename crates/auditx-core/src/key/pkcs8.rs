@@ -1,4 +1,5 @@
-//! PKCS #8 for Ed25519 keys (RFC 8410): version 1 as OpenSSL writes it, and version 2 with the public key (RFC 5958).
+//! PKCS #8 for Ed25519 keys (RFC 8410): version 1, as OpenSSL writes it, and version 2, with the public key
+//! (RFC 5958).
 //!
 //! Both have one encoding in DER, in which only the bytes of the keys vary.
 
@@ -11,7 +12,7 @@ const END: &str = "-----END PRIVATE KEY-----";
 /// Columns of base64 in PEM (RFC 7468).
 const COLUMNS: usize = 64;
 
-/// SEQUENCE of the version 0, the algorithm 1.3.101.112 and an OCTET STRING in an OCTET STRING, which is the seed.
+/// SEQUENCE of the version 0, the algorithm 1.3.101.112, and the seed as an OCTET STRING in an OCTET STRING.
 const VERSION_1: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 /// The same with the version 1; the public key follows the seed.

@@ -114,7 +114,7 @@ impl<'t> Iterator for Parts<'t> {
 /// Resolves the escapes in the text between the quotation marks of a JSON string.
 ///
 /// ```
-/// assert_eq!(auditx_core::unescaped(r"caf\u00e9"), "café");
+/// assert_eq!(auditx_core::format::unescaped(r"caf\u00e9"), "café");
 /// ```
 #[must_use]
 pub fn unescaped(raw: &str) -> Cow<'_, str> {

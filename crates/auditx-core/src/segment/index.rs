@@ -107,7 +107,7 @@ impl IndexBlock {
 /// Maps times and identifying values to the blocks of a sealed segment.
 ///
 /// ```
-/// use auditx_core::SegmentIndex;
+/// use auditx_core::store::SegmentIndex;
 ///
 /// let text = "{\"seq\":7,\"timestamp\":\"2026-11-24T15:24:54.000001Z\"}\n";
 /// let index = SegmentIndex::of(text.as_bytes())?;

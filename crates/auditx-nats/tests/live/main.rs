@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use auditx_core::{SignedCheckpoint, checkpoint_path, shipper_positions};
+use auditx_core::store::{checkpoint_path, shipper_positions};
+use auditx_core::tlog::SignedCheckpoint;
 use auditx_nats::{Nats, NatsCopy, init};
 use auditx_reader::{Answer, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_ship::{
@@ -87,7 +88,7 @@ fn to_be_shipped(directory: &Path) -> (TrailName, Vec<ShippedLine>) {
     let origin = latest_checkpoint(directory).unwrap().origin().to_owned();
     let name = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
     let shipped = lines(directory).into_iter().zip(0..).map(|(line, seq)| {
-        let leaf_hash = auditx_core::leaf_hash(line.as_bytes());
+        let leaf_hash = auditx_core::tlog::leaf_hash(line.as_bytes());
         ShippedLine { seq, leaf_hash, line }
     });
     (name, shipped.collect())

@@ -10,7 +10,7 @@ use super::*;
 fn verified(
     server: &Server,
     logger_key: &auditx_core::VerifierKey,
-    known: &auditx_core::SignedCheckpoint,
+    known: &auditx_core::tlog::SignedCheckpoint,
 ) -> Verification {
     let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

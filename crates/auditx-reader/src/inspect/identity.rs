@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{AUDITX_DIR, FORMAT_VERSION, checkpoint_path};
+use auditx_core::format::FORMAT_VERSION;
+use auditx_core::store::{AUDITX_DIR, checkpoint_path};
 use serde_json::{Map, Value};
 
 use crate::checkpoint::latest_checkpoint;

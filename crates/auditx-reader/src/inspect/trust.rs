@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use auditx_core::{
-    AUDITX_DIR, Leaf, Moment, SealedSegment, SegmentIndex, SigningKey, VerifierKey, sealed_segments,
-};
+use auditx_core::format::{Leaf, Moment};
+use auditx_core::store::{AUDITX_DIR, SealedSegment, SegmentIndex, sealed_segments};
+use auditx_core::{SigningKey, VerifierKey};
 
 use crate::file;
 use crate::find::find_line;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::{Moment, StoredEntry};
+use auditx_core::StoredEntry;
+use auditx_core::format::Moment;
 use serde_json::{Map, Value};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use auditx_core::{Field, FieldKind};
+use auditx_core::format::{Field, FieldKind};
 
 use super::*;
 use crate::sample::{Sample, text};

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use auditx_core::{CompactRange, Hash, NodeIndex, leaf_of, retired_frontier};
+use auditx_core::format::{leaf_of, retired_frontier};
+use auditx_core::tlog::{CompactRange, Hash, NodeIndex};
 
 use super::ADVICE;
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use auditx_core::{Field, Moment};
+use auditx_core::format::{Field, Moment};
 
 use super::network::Network;
 use super::number::Number;

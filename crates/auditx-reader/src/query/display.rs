@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use auditx_core::Field;
+use auditx_core::format::Field;
 
 use super::ast::{Keys, Node, Path, Range, Term, Test};
 use super::names::Name;

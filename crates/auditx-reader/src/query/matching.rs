@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use memchr::memchr;
 
-use auditx_core::{Field, FieldKind, Json, Moment, Row, unescaped};
+use auditx_core::format::{Field, FieldKind, Json, Moment, Row, unescaped};
 
 use super::ast::{Node, Term, Test};
 use super::number::is_same;

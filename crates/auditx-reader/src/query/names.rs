@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auditx_core::{Field, FieldKind};
+use auditx_core::format::{Field, FieldKind};
 
 use super::text::Case;
 

@@ -10,7 +10,7 @@
 //!
 //! Numbers have many spellings of the same quantity, so their digits are never searched for.
 
-use auditx_core::{Field, Moment};
+use auditx_core::format::{Field, Moment};
 
 use super::ast::{Keys, Node, Term, Test};
 use super::network::Network;

@@ -8,7 +8,7 @@
 //! A negation is translated only if the negated condition is exact: entries that an inexact condition wrongly
 //! includes would be wrongly excluded by its negation.
 
-use auditx_core::{Field, Moment};
+use auditx_core::format::{Field, Moment};
 
 use super::ast::{Node, Term, Test};
 use super::network::Network;

@@ -1,6 +1,6 @@
 //! Resolves the name before a colon.
 
-use auditx_core::Field;
+use auditx_core::format::Field;
 
 use super::ast::{Keys, Path};
 use super::error::Problem;

@@ -9,7 +9,7 @@ pub(crate) mod samples;
 mod values;
 mod warnings;
 
-use auditx_core::{Moment, Row};
+use auditx_core::format::{Moment, Row};
 
 use super::Query;
 

@@ -6,7 +6,7 @@ use std::str::Chars;
 
 use memchr::memchr2;
 
-use auditx_core::unescaped;
+use auditx_core::format::unescaped;
 
 /// How letters compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

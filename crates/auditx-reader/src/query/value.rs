@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 
-use auditx_core::Field;
+use auditx_core::format::Field;
 
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auditx_core::Field;
+use auditx_core::format::Field;
 
 use super::ast::{Node, Term, Test};
 use super::names::Name;

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use auditx_core::{Hash, erased_hash, leaf_hashes, parse_seq};
+use auditx_core::format::{erased_hash, parse_seq};
+use auditx_core::tlog::{Hash, leaf_hashes};
 
 use super::{Cursor, Order};
 use crate::head::Head;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{Field, Row, parse_seq};
+use auditx_core::format::{Field, Row, parse_seq};
 
 use super::needle::Searchers;
 use super::prune::{Bounds, State};

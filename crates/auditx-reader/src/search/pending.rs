@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::{AUDITX_DIR, PendingEntries, lock_holder, parse_seq, pending_entries};
+use auditx_core::format::parse_seq;
+use auditx_core::store::{AUDITX_DIR, PendingEntries, lock_holder, pending_entries};
 
 use crate::error::{Error, Result};
 use crate::lines::Lines;

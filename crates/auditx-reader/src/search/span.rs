@@ -1,6 +1,6 @@
 //! Decides whether a line is within a time range, from its bytes if this library wrote it.
 
-use auditx_core::{Field, Moment, Row};
+use auditx_core::format::{Field, Moment, Row};
 
 /// `2026-11-24T15:24:54.123456Z`
 const TIMESTAMP: usize = 27;

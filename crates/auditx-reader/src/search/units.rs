@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::{SealedSegment, parse_seq};
+use auditx_core::format::parse_seq;
+use auditx_core::store::SealedSegment;
 
 use super::pending::Pending;
 use super::prune::{Bounds, Extent, blocks};

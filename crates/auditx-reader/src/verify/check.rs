@@ -2,7 +2,7 @@
 //!
 //! The lines are read again only if they differ from what was signed.
 
-use auditx_core::SignedCheckpoint;
+use auditx_core::tlog::SignedCheckpoint;
 
 use super::Case;
 use super::fault::{Fault, FaultKind};

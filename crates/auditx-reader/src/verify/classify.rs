@@ -4,7 +4,8 @@
 //! all later lines renumbered is detected by the renumber test: with its original number, a line has the
 //! signed hash.
 
-use auditx_core::{Hash, MAX_LINE, erased_hash, leaf_hash, parse_seq};
+use auditx_core::format::{MAX_LINE, erased_hash, parse_seq};
+use auditx_core::tlog::{Hash, leaf_hash};
 
 use super::fault::{Fault, FaultKind};
 use super::localise::{AHEAD, Localiser};

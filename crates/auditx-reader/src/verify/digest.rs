@@ -1,10 +1,11 @@
 //! Hashes leaves and nodes of the tree without copying the input: a leaf's prefix byte lies in memory just
 //! before the line, and a node's two blocks are on the stack.
 //!
-//! The hashes are those of [`auditx_core::leaf_hash`] and [`auditx_core::node_hash`], which the tests compare
+//! The hashes are those of [`leaf_hash`](auditx_core::tlog::leaf_hash) and
+//! [`node_hash`](auditx_core::tlog::node_hash), which the tests compare
 //! with.
 
-use auditx_core::Hash;
+use auditx_core::tlog::Hash;
 use sha2::compress256;
 use sha2::digest::block_buffer::EagerBuffer;
 use sha2::digest::consts::U64;
@@ -73,7 +74,7 @@ fn hash_of(state: [u32; 8]) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::{leaf_hash, node_hash};
+    use auditx_core::tlog::{leaf_hash, node_hash};
 
     use super::*;
 

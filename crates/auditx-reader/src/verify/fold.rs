@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
+use auditx_core::VerifierKey;
+use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint};
 
 use super::files::SegmentFile;
 use super::heartbeats::Heartbeats;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use auditx_core::{Hash, SignedCheckpoint};
+use auditx_core::tlog::{Hash, SignedCheckpoint};
 
 use super::Case;
 use super::checkpoints::Checkpoints;

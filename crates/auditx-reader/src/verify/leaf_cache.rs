@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use auditx_core::{CompactRange, Hash, Tiles};
+use auditx_core::store::Tiles;
+use auditx_core::tlog::{CompactRange, Hash};
 
 use super::subtrees::Subtrees;
 

@@ -7,7 +7,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::{AUDITX_DIR, CURSOR_LEN, Hash, Leaf, leaf_of, saved_position};
+use auditx_core::format::{Leaf, leaf_of};
+use auditx_core::store::{AUDITX_DIR, CURSOR_LEN, saved_position};
+use auditx_core::tlog::Hash;
 
 use crate::file;
 use crate::segment::Segment;

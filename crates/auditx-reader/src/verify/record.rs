@@ -3,7 +3,9 @@
 //! Most lines are recognised as ordinary entries without parsing, because every line has its time and level
 //! at a fixed offset.
 
-use auditx_core::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex, retired_frontier};
+use auditx_core::VerifierKey;
+use auditx_core::format::retired_frontier;
+use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint, hash_from_hex};
 use serde::Deserialize;
 
 use super::projection::is_sensitive;

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::{Hash, MAX_LINE, VerifierKey, erased_hash, parse_seq};
+use auditx_core::VerifierKey;
+use auditx_core::format::{MAX_LINE, erased_hash, parse_seq};
+use auditx_core::tlog::Hash;
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
@@ -240,7 +242,7 @@ impl<'a> CacheComparison<'a> {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::{leaf_hash, to_hex};
+    use auditx_core::tlog::{leaf_hash, to_hex};
 
     use super::*;
 

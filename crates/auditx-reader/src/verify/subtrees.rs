@@ -3,7 +3,7 @@
 //!
 //! Works on leaf hashes only.
 
-use auditx_core::Hash;
+use auditx_core::tlog::Hash;
 
 use super::digest::node;
 
@@ -68,7 +68,7 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::{CompactRange, leaf_hash};
+    use auditx_core::tlog::{CompactRange, leaf_hash};
 
     use super::*;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use auditx_core::{CompactRange, Tiles};
+use auditx_core::store::Tiles;
+use auditx_core::tlog::CompactRange;
 
 use super::VerifyOptions;
 use super::checkpoints::Checkpoints;

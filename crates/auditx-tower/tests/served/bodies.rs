@@ -1,7 +1,8 @@
 //! Captured bodies: they are recorded without secrets and do not delay or change the exchange.
 
+use auditx_core::StoredEntry;
+use auditx_core::http::BodyCapture;
 use auditx_core::testing::TestTrail;
-use auditx_core::{BodyCapture, StoredEntry};
 use auditx_tests::served::{SECRET, ask, ask_with, exchange_chunk, holds, send_chunked, wait_for_closings};
 use auditx_tower::AuditLayer;
 use axum::body::Body;

@@ -1,6 +1,7 @@
 //! Extractors, problem responses, and settings for some of the routes.
 
-use auditx_core::{OnFailure, RequestContext};
+use auditx_core::RequestContext;
+use auditx_core::http::OnFailure;
 use auditx_tower::{AuditContext, Problem, RequestId};
 use axum::Router;
 use axum::extract::State;

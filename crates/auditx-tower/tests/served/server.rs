@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use auditx_core::HttpAuditBuilder;
+use auditx_core::http::HttpAuditBuilder;
 use auditx_core::testing::TestTrail;
 use auditx_tower::AuditLayer;
 use axum::Router;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use auditx_core::EmitAt;
+use auditx_core::http::EmitAt;
 use axum::Router;
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;

@@ -7,8 +7,10 @@ use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
 use crate::key::{Signer, SigningKey};
 use crate::line::leaf_of;
 use crate::storage::testing::FaultyDisk;
+use crate::store::TrailReader;
+use crate::tlog::SignedCheckpoint;
 use crate::tree::{CompactRange, Hash};
-use crate::{Cadence, Durability, SignedCheckpoint, TrailReader};
+use crate::{Cadence, Durability};
 
 /// Computes the root of the first `size` lines from the files.
 pub(super) fn root_of(directory: &Path, size: u64) -> Hash {
@@ -134,7 +136,7 @@ fn each_seal_keeps_a_checkpoint_at_its_boundary() {
         logger.log("x".repeat(2_000)).record().unwrap();
     }
     logger.close(PATIENCE).unwrap();
-    let sealed = crate::sealed_segments(directory.path()).unwrap();
+    let sealed = crate::store::sealed_segments(directory.path()).unwrap();
     assert!(sealed.len() > 3);
     for segment in &sealed[1..] {
         let note =

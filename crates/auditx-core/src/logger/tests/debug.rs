@@ -14,7 +14,8 @@ fn the_debug_form_of_a_handle_is_one_short_line() {
     let context = RequestContext::new().user("admin").company_id("CO-001");
     logger.close(PATIENCE).unwrap();
     let restored = directory.path().join("restored");
-    let restored = crate::RestoredTrail::create(&restored, &format!("o/auditx/{:032x}", 7), 0).unwrap();
+    let restored =
+        crate::store::RestoredTrail::create(&restored, &format!("o/auditx/{:032x}", 7), 0).unwrap();
     let shown = [
         ("AuditLogger", format!("{logger:?}")),
         ("Receipt", format!("{receipt:?}")),
@@ -23,7 +24,7 @@ fn the_debug_form_of_a_handle_is_one_short_line() {
         ("TrailReader", format!("{:?}", TrailReader::new(directory.path(), 0))),
         ("Cursor", format!("{:?}", Cursor::of_shipper(directory.path(), "postgres").unwrap())),
         ("RestoredTrail", format!("{restored:?}")),
-        ("Tiles", format!("{:?}", crate::Tiles::open(directory.path()))),
+        ("Tiles", format!("{:?}", crate::store::Tiles::open(directory.path()))),
         ("SignedCheckpoint", format!("{:?}", logger.checkpoint().unwrap())),
         ("TestTrail", format!("{:?}", crate::testing::TestTrail::new())),
     ];

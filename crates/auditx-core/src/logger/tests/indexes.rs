@@ -20,7 +20,7 @@ fn fill(logger: &AuditLogger, count: usize) {
 
 /// Returns the number of segments with an index, after checking each index.
 fn indexed(directory: &Path) -> usize {
-    let count = |segment: &crate::SealedSegment| {
+    let count = |segment: &crate::store::SealedSegment| {
         let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
         let text = open_segment(&directory.into(), &segment.name(), segment.compressed).unwrap();
         assert_eq!(index.digest(), SegmentIndex::of(text).unwrap().digest(), "{}", segment.path.display());
@@ -116,7 +116,11 @@ fn an_index_follows_erasure_and_retirement() {
         assert!(indexed(directory.path()) > 4, "at once");
         let first = &sealed_segments(directory.path()).unwrap()[0];
         let index = SegmentIndex::read(directory.path(), first).unwrap().unwrap();
-        assert_eq!(index.times(), crate::TimeRange::UNBOUNDED, "the time of the erased line is unknown");
+        assert_eq!(
+            index.times(),
+            crate::store::TimeRange::UNBOUNDED,
+            "the time of the erased line is unknown"
+        );
         let retired = logger.retire(Retention::BackupCount(2)).unwrap();
         assert!(retired.segments.len() > 2);
         wait_until_all_are_indexed(directory.path());
@@ -181,7 +185,7 @@ fn a_new_trail_removes_the_indexes_of_an_earlier_one() {
         fs::remove_file(segment.path).unwrap();
     }
     fs::remove_file(directory.path().join("audit.jsonl")).unwrap();
-    fs::remove_file(crate::checkpoint_path(directory.path())).unwrap();
+    fs::remove_file(crate::store::checkpoint_path(directory.path())).unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
     assert_eq!(names(directory.path()), [] as [&str; 0]);
     close(&logger);

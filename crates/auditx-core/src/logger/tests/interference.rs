@@ -122,7 +122,7 @@ fn a_forged_stub_does_not_replace_its_line() {
     let forged: String = lines
         .lines()
         .map(|line| {
-            let leaf = crate::leaf_of(line.as_bytes()).unwrap();
+            let leaf = crate::format::leaf_of(line.as_bytes()).unwrap();
             if line.contains("entry 7") {
                 crate::line::erased_line(leaf.seq, &leaf.hash)
             } else {
@@ -193,7 +193,7 @@ fn lost_lines_are_listed_and_the_trail_continues() {
         );
         let is_partly_kept = found.len() > 10;
         assert_eq!(is_partly_kept, journal == JournalKind::Ring, "{journal:?}: {} of {number}", found.len());
-        let sealed = crate::sealed_segments(directory.path()).unwrap();
+        let sealed = crate::store::sealed_segments(directory.path()).unwrap();
         assert!(sealed.iter().any(|segment| segment.first_seq == 0), "it continues in a new segment");
         drop(AuditLogger::open(config(directory.path())).unwrap());
     }

@@ -86,7 +86,7 @@ fn pending_entries_of_the_ring_are_written_by_either_journal() {
             logger.log(number.to_string()).record().unwrap();
         }
         assert!(logger.close(Duration::from_millis(50)).unwrap_err().is_timed_out());
-        assert_eq!(crate::pending_entries(directory.path()).unwrap().len(), 100);
+        assert_eq!(crate::store::pending_entries(directory.path()).unwrap().len(), 100);
         let logger = AuditLogger::open(config(after)).unwrap();
         logger.close(PATIENCE).unwrap();
         assert_eq!(directory.path().join(".auditx/ring").exists(), after == JournalKind::Ring);

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::*;
 use crate::config::JournalKind;
 use crate::storage::testing::FaultyDisk;
-use crate::{PendingEntries, pending_entries};
+use crate::store::{PendingEntries, pending_entries};
 
 const CHILD: &str = "AUDITX_TEST_RECORDING_CHILD_OF";
 
@@ -28,7 +28,9 @@ fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
 fn numbers(pending: &PendingEntries) -> Vec<u64> {
     pending
         .lines()
-        .map(|line| crate::Row::read(line).unwrap().text(crate::Field::Description).parse().unwrap())
+        .map(|line| {
+            crate::format::Row::read(line).unwrap().text(crate::format::Field::Description).parse().unwrap()
+        })
         .collect()
 }
 

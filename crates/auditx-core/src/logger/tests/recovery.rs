@@ -134,8 +134,11 @@ fn a_truncated_trail_is_refused_with_its_first_missing_line() {
 fn an_altered_line_near_the_end_is_refused_with_its_number() {
     let directory = closed(Compression::None);
     let path = directory.path().join(ACTIVE);
-    let first: u64 =
-        text(path.clone()).lines().next().map(|line| crate::parse_seq(line.as_bytes()).unwrap()).unwrap();
+    let first: u64 = text(path.clone())
+        .lines()
+        .next()
+        .map(|line| crate::format::parse_seq(line.as_bytes()).unwrap())
+        .unwrap();
     edit(&path, |bytes| {
         let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         bytes[second + 120] ^= 1;
@@ -209,7 +212,7 @@ fn a_missing_foreign_or_altered_checkpoint_is_refused() {
     // Lines are missing as well: the trail was rolled back, which the newer checkpoint shows.
     let copy = closed(Compression::None);
     let path = checkpoint_path(copy.path());
-    let size = crate::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
+    let size = crate::tlog::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
     edit(&copy.path().join(ACTIVE), |bytes| {
         let last = memchr::memrchr(b'\n', &bytes[..bytes.len() - 1]).unwrap();
         bytes.truncate(last + 1);
@@ -245,7 +248,7 @@ fn a_trail_of_an_older_format_is_refused() {
 }
 
 /// A name, a change to a closed trail, and a part of the resulting error message.
-type Tampering = (&'static str, fn(&Path, &[crate::SealedSegment]), &'static str);
+type Tampering = (&'static str, fn(&Path, &[crate::store::SealedSegment]), &'static str);
 
 fn text_of(path: &Path) -> String {
     text(path.to_path_buf())
@@ -384,7 +387,7 @@ fn tampering_with_names_or_lengths_is_refused() {
     for (compression, tamperings) in [(Compression::None, &plain[..]), (Compression::Zstd, &compressed)] {
         for (name, tamper, message) in tamperings {
             let directory = closed(compression);
-            let list = || crate::sealed_segments(directory.path()).unwrap();
+            let list = || crate::store::sealed_segments(directory.path()).unwrap();
             let is_compressed =
                 || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
             let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
@@ -402,7 +405,7 @@ fn tampering_with_names_or_lengths_is_refused() {
 #[test]
 fn a_symlink_instead_of_a_segment_is_refused() {
     let directory = closed(Compression::None);
-    let segment = crate::sealed_segments(directory.path()).unwrap().remove(1);
+    let segment = crate::store::sealed_segments(directory.path()).unwrap().remove(1);
     let elsewhere = directory.path().join("elsewhere");
     fs::rename(&segment.path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &segment.path).unwrap();

@@ -130,7 +130,7 @@ fn a_removed_sealed_segment_is_noticed() {
     let logger = AuditLogger::open(config(directory.path()).max_file_bytes(65_535)).unwrap();
     record(&logger, 0..800);
     wait_until(|| logger.metrics().compressed >= 2);
-    let first = &crate::sealed_segments(directory.path()).unwrap()[0];
+    let first = &crate::store::sealed_segments(directory.path()).unwrap()[0];
     fs::remove_file(&first.path).unwrap();
     wait_until(|| logger.metrics().missing_segments == 1);
     assert!(app_log(directory.path()).contains("begins with line 0 was renamed or removed"));

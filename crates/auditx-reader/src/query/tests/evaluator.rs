@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::{Field, Moment};
+use auditx_core::format::{Field, Moment};
 
 use super::samples::Value;
 use crate::query::ast::{Node, Range, Term, Test};

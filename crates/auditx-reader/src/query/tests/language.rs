@@ -1,6 +1,6 @@
 //! What queries match.
 
-use auditx_core::{Field, Moment, Row};
+use auditx_core::format::{Field, Moment, Row};
 
 use super::{check, is_found, now, query};
 use crate::query::{Query, text};

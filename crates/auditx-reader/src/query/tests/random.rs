@@ -1,7 +1,7 @@
 //! Random queries over random entries: the real evaluator agrees with the reference, and a search skips no
 //! match.
 
-use auditx_core::{Moment, Row};
+use auditx_core::format::{Moment, Row};
 
 use super::evaluator::holds;
 use super::samples::{Random, Style, entry, query_text, written};

@@ -4,7 +4,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use auditx_core::{ACTIVE, AuditLogger, Compression, Config, SealedSegment, sealed_segments};
+use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
+use auditx_core::{AuditLogger, Compression, Config};
 use tempfile::TempDir;
 
 use crate::sample::PATIENCE;

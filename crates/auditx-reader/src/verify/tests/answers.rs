@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use auditx_core::{ACTIVE, AuditLogger, Compression, Config, checkpoint_path};
+use auditx_core::store::{ACTIVE, checkpoint_path};
+use auditx_core::{AuditLogger, Compression, Config};
 
 use super::fixture::*;
 use super::*;

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use auditx_core::{Compression, SigningKey, leaf_hash, to_hex};
+use auditx_core::tlog::{leaf_hash, to_hex};
+use auditx_core::{Compression, SigningKey};
 
 use super::fixture::*;
 use super::*;
@@ -112,9 +113,9 @@ fn an_unsigned_record_does_not_excuse_a_stub() {
     let (trail, _) = erased();
     let lines = trail.lines();
     let record = lines.iter().position(|line| line.contains("\"kind\":\"erased\"")).unwrap();
-    let first = auditx_core::parse_seq(lines[0].as_bytes()).unwrap();
+    let first = auditx_core::format::parse_seq(lines[0].as_bytes()).unwrap();
     // Only the lines before the record are signed, by the checkpoint of the seal.
-    let kept = auditx_core::checkpoint_history(trail.path()).join(first.to_string());
+    let kept = auditx_core::store::checkpoint_history(trail.path()).join(first.to_string());
     let note = fs::read_to_string(kept).unwrap();
     trail.set_checkpoint(&note);
     trail.remove_history();

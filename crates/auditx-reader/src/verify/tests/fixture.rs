@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::{
-    ACTIVE, AUDITX_DIR, AuditLogger, CompactRange, Compression, Config, Hash, Signer, SigningKey,
-    VerifierKey, checkpoint_history, checkpoint_path, leaf_of, parse_seq,
-};
+use auditx_core::format::{leaf_of, parse_seq};
+use auditx_core::store::{ACTIVE, AUDITX_DIR, checkpoint_history, checkpoint_path};
+use auditx_core::tlog::{CompactRange, Hash};
+use auditx_core::{AuditLogger, Compression, Config, Signer, SigningKey, VerifierKey};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 

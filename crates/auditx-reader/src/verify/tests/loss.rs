@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use auditx_core::{ACTIVE, Config, JournalKind, SigningKey};
+use auditx_core::store::ACTIVE;
+use auditx_core::{Config, JournalKind, SigningKey};
 
 use super::fixture::*;
 use super::*;
@@ -37,10 +38,10 @@ fn a_recorded_loss_excuses_no_other_stub() {
     let trail = with_loss();
     let lines = trail.lines();
     let (seq, line) =
-        lines.iter().find_map(|line| Some((auditx_core::parse_seq(line.as_bytes())?, line))).unwrap();
+        lines.iter().find_map(|line| Some((auditx_core::format::parse_seq(line.as_bytes())?, line))).unwrap();
     let stub = format!(
         "{{\"seq\":{seq},\"erased\":\"{}\"}}",
-        auditx_core::to_hex(&auditx_core::leaf_hash(line.as_bytes()))
+        auditx_core::tlog::to_hex(&auditx_core::tlog::leaf_hash(line.as_bytes()))
     );
     trail.edit(|lines| lines[0] = stub);
     assert_eq!(trail.found(), (FaultKind::BadErasure, Some(seq)));

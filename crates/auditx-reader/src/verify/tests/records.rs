@@ -1,6 +1,7 @@
 //! Checkpoints that the trail itself records.
 
-use auditx_core::{Row, SigningKey, parse_seq};
+use auditx_core::SigningKey;
+use auditx_core::format::{Row, parse_seq};
 
 use super::fixture::*;
 use super::*;

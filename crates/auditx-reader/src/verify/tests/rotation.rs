@@ -3,7 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use auditx_core::{Compression, KeySource, Signer, SigningKey, checkpoint_history};
+use auditx_core::store::checkpoint_history;
+use auditx_core::{Compression, KeySource, Signer, SigningKey};
 
 use super::fixture::*;
 use super::*;
@@ -145,7 +146,7 @@ fn recorded_checkpoints_need_the_key_of_their_time() {
     }
     let lines = trail.lines();
     let at = lines.iter().rposition(|line| line.contains("\"kind\":\"checkpoint\"")).unwrap();
-    let entry = auditx_core::Row::read_text(&lines[at]).unwrap().entry();
+    let entry = auditx_core::format::Row::read_text(&lines[at]).unwrap().entry();
     let note = entry.control_record.unwrap()["note"].as_str().unwrap().to_owned();
     let (size, root) = (parsed(&note).size(), *parsed(&note).root());
     let quoted = |note: &str| serde_json::to_string(note).unwrap();

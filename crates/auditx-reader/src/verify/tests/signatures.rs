@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use auditx_core::{ACTIVE, Signer, SigningKey, checkpoint_path};
+use auditx_core::store::{ACTIVE, checkpoint_path};
+use auditx_core::{Signer, SigningKey};
 
 use super::fixture::*;
 use super::*;
