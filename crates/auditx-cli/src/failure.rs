@@ -94,6 +94,12 @@ impl From<auditx_core::Error> for Failure {
     }
 }
 
+impl From<auditx_core::tlog::Error> for Failure {
+    fn from(error: auditx_core::tlog::Error) -> Self {
+        Self::Message(sanitized(&error.to_string()))
+    }
+}
+
 impl From<auditx_reader::Error> for Failure {
     fn from(error: auditx_reader::Error) -> Self {
         let hint = match error.path() {

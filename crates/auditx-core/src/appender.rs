@@ -22,8 +22,8 @@ use crate::segment::ACTIVE;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
-use crate::tree::CompactRange;
 use crate::watermark::Reach;
+use auditx_tlog::CompactRange;
 
 pub(crate) use restore::RecentEntries;
 use seal::Sealed;

@@ -7,14 +7,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::checkpoint::SignedCheckpoint;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::key::{Signer, VerifierKey};
 use crate::metrics::Counters;
 use crate::segment::AUDITX_DIR;
 use crate::storage::Storage;
-use crate::tree::CompactRange;
+use auditx_tlog::CompactRange;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{Signer, VerifierKey};
 
 /// The file of the latest checkpoint, relative to the trail's directory.
 pub(crate) const CHECKPOINT: &str = ".auditx/checkpoint";
@@ -181,7 +181,7 @@ impl CheckpointSigner {
 pub(crate) fn read_latest(directory: &Dir) -> Result<Option<SignedCheckpoint>> {
     let path = directory.join(CHECKPOINT);
     match directory.read(CHECKPOINT) {
-        Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(|error| error.at(&path)),
+        Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(|error| Error::from(error).at(&path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::storage("cannot read the checkpoint", &path, error)),
     }

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::journal::{Journal, SharedAppender};
 use crate::kill_point::kill_point;
 use crate::trail::Trail;
-use crate::tree::CompactRange;
 use crate::watch::{self, Watch};
+use auditx_tlog::CompactRange;
 
 /// After at most this time followers are notified of a line that no caller waits for.
 const TICK: Duration = Duration::from_millis(5);

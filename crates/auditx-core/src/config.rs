@@ -15,9 +15,10 @@ use serde::Deserialize;
 use crate::clock::{Clock, SystemClock};
 use crate::dir::Dir;
 use crate::error::{Error, HookError, Result};
-use crate::key::{KeySource, Signer};
+use crate::key_source::KeySource;
 use crate::line::RecordedEntry;
 use crate::redact::Redaction;
+use auditx_tlog::Signer;
 
 pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
 

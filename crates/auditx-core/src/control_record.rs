@@ -11,8 +11,8 @@ use crate::encode::{Envelope, with_scratch};
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
-use crate::tree::{CompactRange, Hash, hash_from_hex, to_hex};
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
+use auditx_tlog::{CompactRange, Hash, hash_from_hex, to_hex};
 
 /// The version of the line and file format.
 pub const FORMAT_VERSION: u32 = 2;

@@ -28,7 +28,7 @@ pub use json::is_hazard;
 pub(crate) use json::{MAX_DEPTH, too_deep};
 use scalar::{address, amount, hyphenated};
 
-pub use limit::MAX_LINE;
+pub(crate) use auditx_tlog::MAX_LINE;
 
 /// The settings that apply to every line of a logger.
 #[derive(Debug)]

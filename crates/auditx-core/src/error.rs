@@ -165,6 +165,19 @@ impl Error {
     }
 }
 
+impl From<auditx_tlog::Error> for Error {
+    fn from(error: auditx_tlog::Error) -> Self {
+        let kind = match &error {
+            error if error.is_invalid() => Kind::Invalid,
+            error if error.is_signing() => Kind::Signing,
+            _ => Kind::Corrupt,
+        };
+        let seq = error.seq();
+        let (message, source) = error.into_parts();
+        Self(Box::new(Inner { kind, message, path: None, seq, source }))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 /// Entries kept one by one. A ring of the default size holds no more of the usual length; older ones are only
 /// asked for late.

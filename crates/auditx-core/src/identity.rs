@@ -4,13 +4,13 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::log_name;
 use crate::control_record::FORMAT_VERSION;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::storage::Storage;
-use crate::tree::to_hex;
+use auditx_tlog::log_name;
+use auditx_tlog::to_hex;
 
 /// The name of the file in the trail's directory.
 pub(crate) const IDENTITY: &str = ".auditx/trail.json";

@@ -15,9 +15,9 @@ use std::time::Instant;
 use crate::appender::Appender;
 use crate::control_record::ControlRecord;
 use crate::error::{Error, Kind, Result};
-use crate::key::Signer;
 use crate::metrics::JournalLoad;
 use crate::watermark::Watermark;
+use auditx_tlog::Signer;
 
 pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;

@@ -60,15 +60,11 @@ mod snapshot;
 mod entry;
 mod context;
 mod redact;
-mod tree;
 mod line;
 mod row;
 mod encode;
 mod ring;
-mod note;
-mod key;
-mod checkpoint;
-mod proof;
+mod key_source;
 mod config;
 mod app_log;
 mod control_record;
@@ -98,6 +94,7 @@ mod exchange;
 pub mod testing;
 
 pub use amount::Amount;
+pub use auditx_tlog::{Signer, SigningKey, VerifierKey};
 pub use callback::in_callback;
 pub use clock::{Clock, SystemClock};
 pub use config::{
@@ -106,7 +103,7 @@ pub use config::{
 pub use context::{Carrier, ContextFields, ContextGuard, RequestContext, Scoped};
 pub use entry::MetadataValue;
 pub use error::{Error, HookError, Result};
-pub use key::{KeySource, Signer, SigningKey, VerifierKey};
+pub use key_source::KeySource;
 pub use line::{RecordedEntry, StoredEntry};
 pub use logger::{AuditLogger, EntryBuilder, KeyChange, audit, configure, try_audit};
 pub use maintenance::Retired;
@@ -137,22 +134,17 @@ pub mod format {
     pub use crate::context::DEFAULT_USER;
     pub use crate::control::control_lines;
     pub use crate::control_record::{FORMAT_VERSION, retired_frontier};
-    pub use crate::encode::{MAX_LINE, is_hazard};
+    pub use crate::encode::is_hazard;
     pub use crate::follow::console::console_line;
-    pub use crate::line::{Leaf, erased_hash, leaf_of, parse_seq};
     pub use crate::moment::Moment;
     pub use crate::row::{Field, FieldKind, Json, Row, unescaped};
+    pub use auditx_tlog::{Leaf, MAX_LINE, erased_hash, leaf_of, parse_seq};
 }
 
 pub mod tlog {
-    //! The Merkle tree of a trail, its signed checkpoints and proofs (RFC 6962, C2SP).
+    //! The Merkle tree of a trail, its signed checkpoints and proofs (RFC 6962, C2SP): `auditx-tlog`.
 
-    pub use crate::checkpoint::SignedCheckpoint;
-    pub use crate::note::SignatureFault;
-    pub use crate::proof::{ConsistencyProof, InclusionProof, ProofFault};
-    pub use crate::tree::{
-        CompactRange, Hash, NodeIndex, hash_from_hex, leaf_hash, leaf_hashes, node_hash, node_hashes, to_hex,
-    };
+    pub use auditx_tlog::*;
 }
 
 pub mod store {

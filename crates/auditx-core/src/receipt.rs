@@ -14,8 +14,8 @@ use crate::dir::Dir;
 use crate::error::{Error, Kind, Result};
 use crate::history::Found;
 use crate::segment::TrailReader;
-use crate::tree::{Hash, leaf_hash};
 use crate::watermark::Watermark;
+use auditx_tlog::{Hash, leaf_hash};
 
 /// The number of trails that a thread caches a [`ReceiptSource`] of. The cache is cleared when it is full.
 const CACHED: usize = 8;

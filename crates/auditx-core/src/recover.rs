@@ -15,19 +15,20 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::appender::Start;
-use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};
 use crate::control;
 use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
-use crate::key::{KeySource, Signer, StagedKey, VerifierKey};
-use crate::note::SignatureFault;
+use crate::key_source::{KeySource, StagedKey};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::trail::Trail;
-use crate::tree::CompactRange;
+use auditx_tlog::CompactRange;
+use auditx_tlog::SignatureFault;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{Signer, VerifierKey};
 
 pub(crate) use replay::{Id, Replay, body_of, id_of, is_entry, missing_from};
 use tail::Tail;

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::{CHECKPOINT, CHECKPOINTS};
 use crate::control_record::FORMAT_VERSION;
 use crate::dir::{Dir, Modes};
@@ -13,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::identity::{IDENTITY, TrailIdentity};
 use crate::segment::{ACTIVE, AUDITX_DIR};
 use crate::tiles::GrowingTree;
-use crate::tree::{CompactRange, Hash};
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{CompactRange, Hash};
 
 /// A trail that is being restored. It contains no key, so no logger can continue it.
 ///

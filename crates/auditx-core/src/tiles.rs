@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::Leaf;
-use crate::tree::{CompactRange, Hash, node_hash};
+use auditx_tlog::{CompactRange, Hash, node_hash};
 
 /// The directory of the cache, relative to the trail's directory.
 pub(crate) const TILES_DIR: &str = ".auditx/tiles";
@@ -218,7 +218,7 @@ pub(crate) fn remove(directory: &Dir) -> Result<()> {
 mod tests {
     use super::*;
     use crate::segment::AUDITX_DIR;
-    use crate::tree::leaf_hash;
+    use auditx_tlog::leaf_hash;
 
     fn trail() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();

@@ -17,11 +17,12 @@ use crate::error::{Error, Result};
 use crate::follow::projection;
 use crate::identity::IDENTITY;
 use crate::journal::Ring;
-use crate::key::{KEY, KEYS_DIR, KeySource, Signer, SigningKey, VerifierKey};
+use crate::key_source::{KEY, KEYS_DIR, KeySource};
 use crate::lock::{LOCK, Lock};
 use crate::ring::RING;
 use crate::segment::AUDITX_DIR;
 use crate::trail::Trail;
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 /// Names all sealed segments in a report.
 const SEALED: &str = "audit-*.jsonl";

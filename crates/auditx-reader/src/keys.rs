@@ -46,7 +46,7 @@ fn key_in(line: &Line) -> Result<Option<RecordedKey>> {
     // Unreadable lines are reported by verification, not here.
     let (Some(seq), Ok(entry)) = (line.seq(), line.parse()) else { return Ok(None) };
     let Some(text) = entry.control_record.as_ref().and_then(named_in) else { return Ok(None) };
-    let unreadable = |error: auditx_core::Error| {
+    let unreadable = |error: auditx_core::tlog::Error| {
         Error::corrupt(format!("the key named in line {seq} cannot be read"), line.path())
             .at_byte(line.offset())
             .because(error)

@@ -21,7 +21,7 @@ use crate::line::{SEQ_PREFIX, erased_line, leaf_of};
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::StorageFile;
 use crate::trail::Trail;
-use crate::tree::{Hash, leaf_hash};
+use auditx_tlog::{Hash, leaf_hash};
 
 /// How many lines before the expected one are searched for an entry: control records may come between two
 /// entries.

@@ -12,12 +12,12 @@ use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::control_record::ControlRecord;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::key::Signer;
 use crate::kill_point::kill_point;
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::{Storage, StorageFile};
-use crate::tree::CompactRange;
 use crate::watermark::Reach;
+use auditx_tlog::CompactRange;
+use auditx_tlog::Signer;
 
 /// A sealed segment: its file, and the tree up to its end.
 #[derive(Debug)]

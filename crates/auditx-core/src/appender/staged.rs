@@ -1,7 +1,7 @@
 //! The lines of one write(2).
 
 use crate::line::SEQ_PREFIX;
-use crate::tree::{Hash, leaf_hashes};
+use auditx_tlog::{Hash, leaf_hashes};
 
 /// Lines that wait for the next write.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 use super::{Config, modes};
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
-use crate::note::is_key_name;
 use crate::ring::is_capacity;
+use auditx_tlog::is_key_name;
 
 /// The names of the built-in followers; see `follow`.
 const RESERVED_NAMES: [&str; 2] = ["security.jsonl", "console"];

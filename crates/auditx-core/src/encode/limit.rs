@@ -1,12 +1,9 @@
 //! The size limit of a line, and the error for an entry that exceeds it.
 
+use auditx_tlog::MAX_LINE;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind, Result};
-
-/// The largest length of a line in bytes, including its sequence number and final newline (the length of a
-/// journal record has 16 bits).
-pub const MAX_LINE: usize = 65_535;
 
 /// The length of `{"seq":18446744073709551615,` and `\n`. The largest sequence number is assumed, so that
 /// whether an entry fits does not depend on when it is recorded.

@@ -22,7 +22,7 @@ pub(super) fn write(
     (rules, decisions): (&Rules, &mut Decisions),
 ) -> Result<()> {
     let mut opened = false;
-    own.iter().try_for_each(|(name, value)| {
+    own.iter().try_for_each(|(name, value)| -> Result<()> {
         match (decisions.decide(rules, name), value) {
             (Decision::Keep, MetadataValue::Text(value)) => text(buffer, &mut opened, name, value),
             (Decision::Keep, _) => {

@@ -131,7 +131,7 @@ impl Core {
         let now = Timestamp::of(self.trail.clock.now());
         let id = new_id(now);
         let pushed = encode::with_scratch(|scratch| {
-            let mut encode_in = |context: Option<&RequestContext>| {
+            let mut encode_in = |context: Option<&RequestContext>| -> Result<_> {
                 self.trail.envelope.encode(scratch, entry, context, id, now)?;
                 Ok(context.and_then(RequestContext::attached::<AwaitedReceipts>))
             };

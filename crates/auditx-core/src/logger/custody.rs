@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::open::Predecessor;
 use super::{AuditLogger, Core, Handle, exit};
-use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::CHECKPOINT;
 use crate::config::{Config, Retention};
 use crate::control_record::{ControlRecord, PreviousTrail};
@@ -16,13 +15,15 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
-use crate::key::{KeySource, Signer, SigningKey, VerifierKey, stage_key};
+use crate::key_source::{KeySource, stage_key};
 use crate::lock;
 use crate::maintenance::Retired;
 use crate::recover::missing_from;
 use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
 use crate::storage::Disk;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 /// The timeout for making the entries accepted before an operation durable.
 const DURABLE_TIMEOUT: Duration = Duration::from_secs(60);

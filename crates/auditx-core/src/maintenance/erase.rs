@@ -16,7 +16,7 @@ use crate::follow::projection;
 use crate::kill_point::kill_point;
 use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 /// The limit for overwriting the journal's ring, which goes as fast as the disk takes entries.
 const SCRUB_LIMIT: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use crate::follow::cursor;
 use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, index};
 use crate::tiles::Tiles;
-use crate::tree::{self, CompactRange, NodeIndex};
+use auditx_tlog::{CompactRange, NodeIndex};
 
 /// The outcome of retiring segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,8 +109,8 @@ impl Housekeeping {
         let mut nodes = |wanted: &[NodeIndex]| {
             wanted.iter().map(|(level, index)| tiles.node(*level, *index).ok_or_else(differs)).collect()
         };
-        let path = tree::prove_consistency(end, latest.size(), &mut nodes)?;
-        let is_prefix = tree::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
+        let path = auditx_tlog::prove_consistency(end, latest.size(), &mut nodes)?;
+        let is_prefix = auditx_tlog::is_consistent(&path, (end, &root), (latest.size(), latest.root()));
         if is_prefix { Ok(frontier) } else { Err(differs()) }
     }
 }

@@ -1,14 +1,14 @@
 //! Rebuilds the frontier by reading and hashing every line, if the tile cache is missing or disagrees.
 
 use super::disagreement;
-use crate::checkpoint::SignedCheckpoint;
 use crate::control_record::retired_frontier;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::line::leaf_of;
 use crate::segment::TrailReader;
 use crate::tiles::{self, GrowingTree, Tiles};
-use crate::tree::CompactRange;
+use auditx_tlog::CompactRange;
+use auditx_tlog::SignedCheckpoint;
 
 /// Computes the frontier at the checkpoint from the lines. If they lead to the signed root, rebuilds the
 /// cache.

@@ -10,17 +10,17 @@ use std::io::{self, BufRead, Read};
 use rustix::fs::SeekFrom;
 
 use super::{check_latest, disagreement};
-use crate::checkpoint::SignedCheckpoint;
 use crate::checkpoint_signer::CHECKPOINTS;
 use crate::control::control_lines;
 use crate::control_record::retired_frontier;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
-use crate::key::VerifierKey;
 use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::{Extent, SealedSegment, last_line, open_segment};
 use crate::tiles::Tiles;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::VerifierKey;
 
 /// Compares the sealed segments whose lines are signed with their names, with each other, and with the tile
 /// cache. `active` is the first sequence number of the active segment.

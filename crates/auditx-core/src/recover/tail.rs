@@ -14,7 +14,7 @@ use crate::line::{Leaf, leaf_of, parse_seq};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::trail::Trail;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 /// The number of bytes of signed lines at the end of the active segment that are compared with the tile cache
 /// at each open. It is small enough that opening takes milliseconds; `auditx verify` checks everything.

@@ -22,7 +22,7 @@ use crate::line::{Leaf, leaf_of};
 use crate::moment::Moment;
 use crate::row::{Field, Row};
 use crate::storage::Storage;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 pub(crate) use extent::Extent;
 pub use keys::IndexKey;

@@ -28,7 +28,7 @@ fn request(fixture: &Fixture, headers: Vec<(&'static str, Vec<u8>)>, pieces: &[&
 fn sha256(text: &str) -> String {
     use sha2::Digest;
     let digest: [u8; 32] = sha2::Sha256::digest(text).into();
-    crate::tree::to_hex(&digest)
+    auditx_tlog::to_hex(&digest)
 }
 
 #[test]

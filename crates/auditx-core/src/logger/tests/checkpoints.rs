@@ -4,13 +4,13 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-use crate::key::{Signer, SigningKey};
 use crate::line::leaf_of;
 use crate::storage::testing::FaultyDisk;
 use crate::store::TrailReader;
 use crate::tlog::SignedCheckpoint;
-use crate::tree::{CompactRange, Hash};
 use crate::{Cadence, Durability};
+use auditx_tlog::{CompactRange, Hash};
+use auditx_tlog::{Signer, SigningKey};
 
 /// Computes the root of the first `size` lines from the files.
 pub(super) fn root_of(directory: &Path, size: u64) -> Hash {

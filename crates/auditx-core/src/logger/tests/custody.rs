@@ -4,10 +4,11 @@ use super::checkpoints::checked;
 use super::kill_points::run_child;
 use super::*;
 use crate::checkpoint_signer::checkpoint_history;
-use crate::key::{KeySource, SigningKey, stage_key};
+use crate::key_source::{KeySource, stage_key};
 use crate::line::{erased_line, leaf_of};
 use crate::store::{Cursor, Dir, sealed_segments, shipper_positions};
 use crate::tlog::{CompactRange, SignedCheckpoint, hash_from_hex};
+use auditx_tlog::SigningKey;
 
 fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)

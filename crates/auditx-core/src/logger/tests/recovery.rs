@@ -8,7 +8,7 @@ use super::*;
 use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
 use crate::control::{CONTROL, control_lines};
 use crate::control_record::retired_frontier;
-use crate::key::KeySource;
+use crate::key_source::KeySource;
 use crate::tiles::Tiles;
 
 const ACTIVE: &str = "audit.jsonl";

@@ -7,7 +7,7 @@ use super::keys::KeyFilter;
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
 use crate::control_record::indexed;
 use crate::error::{Error, Result};
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
 /// Version 1 had no control record and is not read.

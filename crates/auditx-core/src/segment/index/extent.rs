@@ -9,7 +9,7 @@ use super::{SealedSegment, name_of, read_range};
 use crate::dir::{Access, Dir};
 use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::last_line;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 /// What an index states about its segment as a whole, unverified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::line::{leaf_of, parse_seq};
 use crate::row::Row;
 use crate::tiles::Tiles;
-use crate::tree::Hash;
+use auditx_tlog::Hash;
 
 /// A block ends with the first line that reaches this length. It is small compared with what a disk reads in
 /// a millisecond, and has some hundred lines.

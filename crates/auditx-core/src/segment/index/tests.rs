@@ -7,7 +7,7 @@ use super::*;
 use crate::encode::MAX_LINE;
 use crate::line::erased_line;
 use crate::storage::Disk;
-use crate::tree::leaf_hash;
+use auditx_tlog::leaf_hash;
 
 const NOW: i64 = 1_795_533_894_123_456;
 

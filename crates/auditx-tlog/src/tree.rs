@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 mod lanes;
 mod path;
 
-pub use path::NodeIndex;
-pub(crate) use path::{is_consistent, is_included, prove_consistency, prove_inclusion};
+pub use path::{NodeIndex, ReadNodes, is_consistent, is_included, prove_consistency, prove_inclusion};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -48,8 +47,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 ///
 /// ```
 /// let mut hashes = Vec::new();
-/// auditx_core::tlog::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
-/// assert_eq!(hashes, [auditx_core::tlog::leaf_hash(b"first"), auditx_core::tlog::leaf_hash(b"second")]);
+/// auditx_tlog::leaf_hashes([&b"first"[..], b"second"], &mut hashes);
+/// assert_eq!(hashes, [auditx_tlog::leaf_hash(b"first"), auditx_tlog::leaf_hash(b"second")]);
 /// ```
 pub fn leaf_hashes<'l>(lines: impl IntoIterator<Item = &'l [u8]>, hashes: &mut Vec<Hash>) {
     lanes::hash(lanes::Messages::Leaves(&mut lines.into_iter()), hashes);
@@ -95,7 +94,7 @@ pub fn hash_from_hex(text: &str) -> Option<Hash> {
 /// Tamper-Evident Logging*, 2009).
 ///
 /// ```
-/// use auditx_core::tlog::{CompactRange, leaf_hash};
+/// use auditx_tlog::{CompactRange, leaf_hash};
 ///
 /// let leaves: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|line| leaf_hash(line.as_bytes())).collect();
 /// let (mut left, mut right) = (CompactRange::new(0), CompactRange::new(3));
@@ -106,7 +105,7 @@ pub fn hash_from_hex(text: &str) -> Option<Hash> {
 /// leaves.iter().for_each(|leaf| whole.push(*leaf));
 /// left.join(&right)?;
 /// assert_eq!(left.root(), whole.root());
-/// # Ok::<(), auditx_core::Error>(())
+/// # Ok::<(), auditx_tlog::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompactRange {

@@ -10,12 +10,20 @@ use crate::error::{Error, Result};
 pub type NodeIndex = (u8, u64);
 
 /// Reads the hashes of nodes, in the same order.
-type ReadNodes<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>;
+pub type ReadNodes<'r, E> = &'r mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>, E>;
 
 /// Returns the audit path of a leaf, from the leaf's sibling to the root's child. `read` is called once.
-pub(crate) fn prove_inclusion(size: u64, index: u64, read: ReadNodes<'_>) -> Result<Vec<Hash>> {
+///
+/// # Errors
+/// `is_invalid` if there is no such leaf; the error of `read`; `is_corrupt` if it returns too few hashes.
+pub fn prove_inclusion<E: From<Error>>(
+    size: u64,
+    index: u64,
+    read: ReadNodes<'_, E>,
+) -> Result<Vec<Hash>, E> {
     if index >= size {
-        return Err(Error::invalid(format!("line {index} is not among the {size} lines of the checkpoint")));
+        let message = format!("line {index} is not among the {size} lines of the checkpoint");
+        return Err(Error::invalid(message).into());
     }
     let (mut subtree, mut siblings) = (0..size, Vec::new());
     while subtree.end - subtree.start > 1 {
@@ -32,11 +40,17 @@ pub(crate) fn prove_inclusion(size: u64, index: u64, read: ReadNodes<'_>) -> Res
 }
 
 /// Returns the proof that a tree of `old` leaves is a prefix of one of `size`. `read` is called once.
-pub(crate) fn prove_consistency(old: u64, size: u64, read: ReadNodes<'_>) -> Result<Vec<Hash>> {
+///
+/// # Errors
+/// `is_invalid` if it cannot be one; the error of `read`; `is_corrupt` if that returns too few hashes.
+pub fn prove_consistency<E: From<Error>>(
+    old: u64,
+    size: u64,
+    read: ReadNodes<'_, E>,
+) -> Result<Vec<Hash>, E> {
     if old == 0 || old > size {
-        return Err(Error::invalid(format!(
-            "a tree of {old} lines is not an earlier state of one of {size}"
-        )));
+        let message = format!("a tree of {old} lines is not an earlier state of one of {size}");
+        return Err(Error::invalid(message).into());
     }
     let (mut subtree, mut siblings) = (0..size, Vec::new());
     while subtree.end != old {
@@ -57,7 +71,8 @@ pub(crate) fn prove_consistency(old: u64, size: u64, read: ReadNodes<'_>) -> Res
 }
 
 /// Returns whether the path leads from this leaf at this index to the root.
-pub(crate) fn is_included(path: &[Hash], size: u64, root: &Hash, index: u64, leaf: &Hash) -> bool {
+#[must_use]
+pub fn is_included(path: &[Hash], size: u64, root: &Hash, index: u64, leaf: &Hash) -> bool {
     if index >= size {
         return false;
     }
@@ -78,7 +93,8 @@ pub(crate) fn is_included(path: &[Hash], size: u64, root: &Hash, index: u64, lea
 }
 
 /// Returns whether the path proves that the older tree is a prefix of the newer one.
-pub(crate) fn is_consistent(path: &[Hash], old: (u64, &Hash), new: (u64, &Hash)) -> bool {
+#[must_use]
+pub fn is_consistent(path: &[Hash], old: (u64, &Hash), new: (u64, &Hash)) -> bool {
     let ((old_size, old_root), (size, root)) = (old, new);
     if old_size == 0 || old_size > size {
         return false;
@@ -125,7 +141,10 @@ fn left_width(subtree: &Range<u64>) -> u64 {
 }
 
 /// Returns the hash of each subtree, the last one first.
-fn hashes_from_the_leaf(subtrees: Vec<Range<u64>>, read: ReadNodes<'_>) -> Result<Vec<Hash>> {
+fn hashes_from_the_leaf<E: From<Error>>(
+    subtrees: Vec<Range<u64>>,
+    read: ReadNodes<'_, E>,
+) -> Result<Vec<Hash>, E> {
     let (mut nodes, mut counts) = (Vec::new(), Vec::with_capacity(subtrees.len()));
     for subtree in subtrees.into_iter().rev() {
         let before = nodes.len();
@@ -134,7 +153,7 @@ fn hashes_from_the_leaf(subtrees: Vec<Range<u64>>, read: ReadNodes<'_>) -> Resul
     }
     let hashes = if nodes.is_empty() { Vec::new() } else { read(&nodes)? };
     if hashes.len() != nodes.len() {
-        return Err(Error::corrupt("nodes of the tree are missing"));
+        return Err(Error::corrupt("nodes of the tree are missing").into());
     }
     let mut rest = hashes.as_slice();
     let mut path = Vec::with_capacity(counts.len());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use auditx_tlog::{Signer, SigningKey};
 use serde::Deserialize;
 
-use super::{Signer, SigningKey};
 use crate::callback::calling;
 use crate::dir::Dir;
 use crate::error::{Error, HookError, Result};
@@ -86,7 +86,7 @@ impl KeySource {
                 let path = Path::new(&directory).join(name);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| Error::storage("cannot read the signing key", &path, error))?;
-                SigningKey::from_pem(&text).map_err(|error| error.at(&path))?
+                SigningKey::from_pem(&text).map_err(|error| Error::from(error).at(&path))?
             }
             Self::Environment(name) => {
                 let text = std::env::var(name).map_err(|error| {
@@ -132,7 +132,7 @@ fn read_key(directory: &Dir, name: &Path) -> Result<SigningKey> {
     let path = directory.join(name);
     let bytes =
         directory.read(name).map_err(|error| Error::storage("cannot read the signing key", &path, error))?;
-    SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| error.at(&path))
+    SigningKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| Error::from(error).at(&path))
 }
 
 /// The next key of a trail, stored beside the current one until both have signed the boundary checkpoint.
@@ -174,4 +174,40 @@ fn save_key(directory: &Dir, name: &str, key: &SigningKey) -> Result<()> {
         .create_private_directory(KEYS_DIR)
         .and_then(|()| directory.replace(name, key.to_pem().as_bytes(), true))
         .map_err(|error| Error::storage("cannot save the signing key", directory.join(name), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::segment::AUDITX_DIR;
+
+    #[test]
+    fn only_the_user_can_read_a_saved_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (dir, source) = (Dir::from(directory.path()), KeySource::Trail);
+        dir.create_directory(AUDITX_DIR).unwrap();
+        assert!(source.signer(&dir).unwrap_err().is_storage());
+        source.prepare(&dir).unwrap();
+        let public = source.signer(&dir).unwrap().public_key();
+        source.prepare(&dir).unwrap();
+        assert_eq!(source.signer(&dir).unwrap().public_key(), public, "it is generated once");
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(dir.join(KEYS_DIR)), 0o700);
+        assert_eq!(mode(dir.join(KEY)), 0o600);
+    }
+
+    #[test]
+    fn key_sources_are_parsed() {
+        assert!(matches!("trail".parse().unwrap(), KeySource::Trail));
+        assert!(
+            matches!("file:/etc/k.pem".parse().unwrap(), KeySource::File(path) if path == Path::new("/etc/k.pem"))
+        );
+        assert!(matches!("env:KEY".parse().unwrap(), KeySource::Environment(name) if name == "KEY"));
+        assert!(matches!("credential:key".parse().unwrap(), KeySource::Credential(name) if name == "key"));
+        for wrong in ["", "file:", "/etc/k.pem", "trail:x", "kms:1"] {
+            assert!(wrong.parse::<KeySource>().unwrap_err().is_invalid(), "{wrong}");
+        }
+    }
 }

@@ -170,7 +170,8 @@ pub(crate) fn signed<K: NoteKey>(text: &str, signatures: &[(&K, [u8; 64])]) -> V
 }
 
 /// Returns whether a key may have this name: not empty, no white space, no plus, no control character.
-pub(crate) fn is_key_name(name: &str) -> bool {
+#[must_use]
+pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c == '+' || c.is_whitespace() || c.is_control())
 }
 

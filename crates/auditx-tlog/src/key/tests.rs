@@ -1,12 +1,6 @@
 //! Keys made by other programs, and text forms that must be rejected.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-use super::source::{KEY, KEYS_DIR, KeySource};
 use super::*;
-use crate::dir::Dir;
-use crate::segment::AUDITX_DIR;
 
 #[test]
 fn a_verifier_key_has_one_text_form_and_no_small_order() {
@@ -66,34 +60,6 @@ fn the_published_example_of_the_note_format_verifies() {
         (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
     }
     assert!(!key.is_signature(text, &malleable));
-}
-
-#[test]
-fn only_the_user_can_read_a_saved_key() {
-    let directory = tempfile::tempdir().unwrap();
-    let (dir, source) = (Dir::from(directory.path()), KeySource::Trail);
-    dir.create_directory(AUDITX_DIR).unwrap();
-    assert!(source.signer(&dir).unwrap_err().is_storage());
-    source.prepare(&dir).unwrap();
-    let public = source.signer(&dir).unwrap().public_key();
-    source.prepare(&dir).unwrap();
-    assert_eq!(source.signer(&dir).unwrap().public_key(), public, "it is generated once");
-    let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(dir.join(KEYS_DIR)), 0o700);
-    assert_eq!(mode(dir.join(KEY)), 0o600);
-}
-
-#[test]
-fn key_sources_are_parsed() {
-    assert!(matches!("trail".parse().unwrap(), KeySource::Trail));
-    assert!(
-        matches!("file:/etc/k.pem".parse().unwrap(), KeySource::File(path) if path == Path::new("/etc/k.pem"))
-    );
-    assert!(matches!("env:KEY".parse().unwrap(), KeySource::Environment(name) if name == "KEY"));
-    assert!(matches!("credential:key".parse().unwrap(), KeySource::Credential(name) if name == "key"));
-    for wrong in ["", "file:", "/etc/k.pem", "trail:x", "kms:1"] {
-        assert!(wrong.parse::<KeySource>().unwrap_err().is_invalid(), "{wrong}");
-    }
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl Signer for Faulty {
         self.0.public_key()
     }
 
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], crate::error::HookError> {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], crate::error::SignerError> {
         if self.1 { Err("the HSM is on fire".into()) } else { self.0.sign(&message[1..]) }
     }
 }

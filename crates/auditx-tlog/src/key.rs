@@ -1,7 +1,6 @@
 //! The key that signs a trail's checkpoints, and the public key that verifies them.
 
 mod pkcs8;
-mod source;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +8,8 @@ use std::str::FromStr;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 
-use crate::error::{Error, HookError, Result};
-use crate::id;
+use crate::error::{Error, Result, SignerError};
 use crate::note::{self, NoteKey};
-
-pub use source::KeySource;
-pub(crate) use source::{KEY, KEYS_DIR};
-pub(crate) use source::{StagedKey, stage_key};
 
 /// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that stays in a KMS or an HSM.
 ///
@@ -30,19 +24,19 @@ pub trait Signer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The reason why the key cannot sign.
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], HookError>;
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError>;
 }
 
 /// An Ed25519 key in memory. Its file format is PKCS #8 in PEM, as written by `openssl genpkey -algorithm
 /// ed25519`.
 ///
 /// ```
-/// use auditx_core::{Signer, SigningKey};
+/// use auditx_tlog::{Signer, SigningKey};
 ///
 /// let key = SigningKey::generate();
 /// let same = SigningKey::from_pem(&key.to_pem())?;
 /// assert_eq!(same.public_key(), key.public_key());
-/// # Ok::<(), auditx_core::Error>(())
+/// # Ok::<(), auditx_tlog::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct SigningKey(ed25519_dalek::SigningKey);
@@ -52,7 +46,8 @@ impl SigningKey {
     #[must_use]
     pub fn generate() -> Self {
         let mut seed = [0; 32];
-        id::fill(&mut seed);
+        // Linux, macOS and Windows cannot refuse this once booted.
+        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
         Self(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
@@ -80,7 +75,7 @@ impl Signer for SigningKey {
         self.0.verifying_key().to_bytes()
     }
 
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], HookError> {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
         Ok(self.0.try_sign(message)?.to_bytes())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::SigningKey;
-use crate::tree::{CompactRange, leaf_hash};
+use crate::tree::{CompactRange, NodeIndex, leaf_hash};
 
 const ORIGIN: &str = "erp.example.com/auditx/9f0c";
 
@@ -120,7 +120,7 @@ fn a_proof_with_any_altered_part_is_invalid() {
     let interior = log.hash(4, 6);
     assert_eq!(
         fault(&|proof| {
-            proof.line = crate::line::erased_line(5, &interior).into_bytes();
+            proof.line = crate::leaf::erased_line(5, &interior).into_bytes();
             proof.path.remove(0);
         }),
         ProofFault::WrongPath
@@ -147,12 +147,12 @@ fn a_proof_with_any_altered_part_is_invalid() {
 fn an_erased_line_is_proved_by_its_hash() {
     let log = Log::of(9);
     let hash = leaf_hash(log.lines[4].as_bytes());
-    let stub = crate::line::erased_line(4, &hash);
+    let stub = crate::leaf::erased_line(4, &hash);
     let proof =
         InclusionProof::make(stub.as_bytes(), 4, log.checkpoint(9), &mut |wanted| log.nodes(wanted)).unwrap();
     assert!(proof.is_erased() && !log.proof(4).is_erased());
     proof.check(std::slice::from_ref(&log.verifier)).unwrap();
-    let wrong = crate::line::erased_line(4, &[1; 32]);
+    let wrong = crate::leaf::erased_line(4, &[1; 32]);
     let error = InclusionProof::make(wrong.as_bytes(), 4, log.checkpoint(9), &mut |wanted| log.nodes(wanted))
         .unwrap_err();
     assert!(error.is_corrupt() && error.seq() == Some(4));

@@ -107,7 +107,8 @@ impl fmt::Display for SignedCheckpoint {
 }
 
 /// Returns the name of a trail's log, which is also the name of its keys.
-pub(crate) fn log_name(origin: &str, trail_id: &str) -> String {
+#[must_use]
+pub fn log_name(origin: &str, trail_id: &str) -> String {
     format!("{origin}/auditx/{trail_id}")
 }
 

@@ -6,12 +6,11 @@ use std::fmt;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::checkpoint::SignedCheckpoint;
-use crate::encode::MAX_LINE;
 use crate::error::{Error, Result};
 use crate::key::VerifierKey;
-use crate::line::leaf_of;
+use crate::leaf::{MAX_LINE, leaf_of};
 use crate::note::SignatureFault;
-use crate::tree::{self, Hash, NodeIndex};
+use crate::tree::{self, Hash, ReadNodes};
 
 /// The first line of a C2SP tlog-proof.
 const INCLUSION_HEADER: &str = "c2sp.org/tlog-proof@v1";
@@ -68,19 +67,19 @@ impl InclusionProof {
     /// # Errors
     /// The error of `read`; `is_invalid` if the index is beyond the checkpoint; `is_corrupt` if the nodes or
     /// the line are not those that were signed.
-    pub fn make(
+    pub fn make<E: From<Error>>(
         line: &[u8],
         index: u64,
         checkpoint: SignedCheckpoint,
-        read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
-    ) -> Result<Self> {
+        read: ReadNodes<'_, E>,
+    ) -> Result<Self, E> {
         let path = tree::prove_inclusion(checkpoint.size(), index, read)?;
         let proof = Self { line: line.to_vec(), index, path, checkpoint };
         if proof.leads_to_root() {
             return Ok(proof);
         }
-        Err(Error::corrupt(format!("line {index}, or a node of the tree, is not what was signed"))
-            .with_seq(index))
+        let message = format!("line {index}, or a node of the tree, is not what was signed");
+        Err(Error::corrupt(message).with_seq(index).into())
     }
 
     /// Parses a proof.
@@ -179,13 +178,13 @@ impl ConsistencyProof {
     /// # Errors
     /// The error of `read`; `is_invalid` if `older` is larger, empty or of another log; `is_corrupt` if the
     /// two disagree, or the nodes are not those that were signed.
-    pub fn make(
+    pub fn make<E: From<Error>>(
         older: SignedCheckpoint,
         newer: SignedCheckpoint,
-        read: &mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>>,
-    ) -> Result<Self> {
+        read: ReadNodes<'_, E>,
+    ) -> Result<Self, E> {
         if older.origin() != newer.origin() {
-            return Err(Error::invalid("the two checkpoints belong to different logs"));
+            return Err(Error::invalid("the two checkpoints belong to different logs").into());
         }
         let path = tree::prove_consistency(older.size(), newer.size(), read)?;
         let proof = Self { path, older, newer };
@@ -196,7 +195,8 @@ impl ConsistencyProof {
             "the tree of {} lines does not begin with the tree of {} lines that was signed",
             proof.newer.size(),
             proof.older.size()
-        )))
+        ))
+        .into())
     }
 
     /// Parses a proof.
