@@ -244,7 +244,13 @@ impl Follower {
                 self.save_cursor();
                 return;
             }
-            self.sleep();
+            if before < limit && self.progress.position() == before {
+                // A line is there and could not be read: another program changed the segment, and it is not
+                // restored yet.
+                self.pause(FIRST_PAUSE);
+            } else {
+                self.sleep();
+            }
         }
     }
 

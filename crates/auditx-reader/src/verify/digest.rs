@@ -1,9 +1,6 @@
-//! Hashes leaves and nodes of the tree without copying the input: a leaf's prefix byte lies in memory just
-//! before the line, and a node's two blocks are on the stack.
+//! Hashes leaves of the tree without copying them: a leaf's prefix byte lies in memory just before the line.
 //!
-//! The hashes are those of [`leaf_hash`](auditx_core::tlog::leaf_hash) and
-//! [`node_hash`](auditx_core::tlog::node_hash), which the tests compare
-//! with.
+//! The hashes are those of [`leaf_hash`](auditx_core::tlog::leaf_hash), which the tests compare with.
 
 use auditx_core::tlog::Hash;
 use sha2::compress256;
@@ -24,8 +21,6 @@ const END: u8 = 0x80;
 /// The first byte of a leaf's message.
 pub(super) const LEAF_PREFIX: u8 = 0;
 
-const NODE_PREFIX: u8 = 1;
-
 /// FIPS 180-4, section 5.3.3.
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
@@ -45,21 +40,6 @@ pub(super) fn sha256(message: &[u8]) -> Hash {
     hash_of(state)
 }
 
-/// SHA-256(0x01 ‖ left ‖ right): exactly two blocks.
-pub(super) fn node(left: &Hash, right: &Hash) -> Hash {
-    let mut blocks = [Block::default(), Block::default()];
-    let (head, tail) = right.split_at(BLOCK - 1 - left.len());
-    blocks[0][0] = NODE_PREFIX;
-    blocks[0][1..=left.len()].copy_from_slice(left);
-    blocks[0][1 + left.len()..].copy_from_slice(head);
-    blocks[1][..tail.len()].copy_from_slice(tail);
-    blocks[1][tail.len()] = END;
-    blocks[1][LENGTH..].copy_from_slice(&bit_length(1 + left.len() + right.len()));
-    let mut state = INITIAL;
-    compress256(&mut state, &blocks);
-    hash_of(state)
-}
-
 fn bit_length(bytes: usize) -> [u8; 8] {
     (bytes as u64 * 8).to_be_bytes()
 }
@@ -74,7 +54,7 @@ fn hash_of(state: [u32; 8]) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::tlog::{leaf_hash, node_hash};
+    use auditx_core::tlog::leaf_hash;
 
     use super::*;
 
@@ -84,16 +64,6 @@ mod tests {
         for len in (0..400).chain([1_000, 1_983, 1_984, 2_000]) {
             let message = [&[LEAF_PREFIX], &line[..len]].concat();
             assert_eq!(sha256(&message), leaf_hash(&line[..len]), "{len} bytes");
-        }
-    }
-
-    #[test]
-    fn node_hashes_match_the_core() {
-        let mut hash = leaf_hash(b"first");
-        for number in 0_u32..200 {
-            let other = leaf_hash(&number.to_le_bytes());
-            assert_eq!(node(&hash, &other), node_hash(&hash, &other));
-            hash = node(&hash, &other);
         }
     }
 }

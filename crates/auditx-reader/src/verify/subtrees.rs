@@ -3,9 +3,7 @@
 //!
 //! Works on leaf hashes only.
 
-use auditx_core::tlog::Hash;
-
-use super::digest::node;
+use auditx_core::tlog::{Hash, node_hashes};
 
 /// The leaves `begin..end` and every complete node above them.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +59,8 @@ impl Level {
         // A node starts at an even index of the level below.
         let odd = usize::from(self.first & 1 == 1);
         let (pairs, _) = self.nodes.get(odd..)?.as_chunks::<2>();
-        let nodes: Vec<Hash> = pairs.iter().map(|[left, right]| node(left, right)).collect();
+        let mut nodes = Vec::with_capacity(pairs.len());
+        node_hashes(pairs, &mut nodes);
         (!nodes.is_empty()).then(|| Self { first: self.first.div_ceil(2), nodes })
     }
 }
