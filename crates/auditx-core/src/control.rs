@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::control_record::kind_in;
+use crate::control_record::StoredRecord;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::{leaf_of, parse_seq};
@@ -103,10 +103,10 @@ fn with_records_of_trail(
 }
 
 fn add(lines: &mut Vec<Vec<u8>>, line: &[u8]) {
-    let kind = kind_in(line);
+    let kind = StoredRecord::kind(line);
     match kind.as_deref() {
         Some("genesis" | "key") => lines.retain(|known| parse_seq(known) != parse_seq(line)),
-        Some("retired") => lines.retain(|known| kind_in(known).as_deref() != Some("retired")),
+        Some("retired") => lines.retain(|known| StoredRecord::kind(known).as_deref() != Some("retired")),
         _ => return,
     }
     lines.push(line.to_vec());

@@ -1,5 +1,7 @@
 //! Control records: ordinary lines with a reserved top-level object that no caller can set.
 
+mod stored;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
-use auditx_tlog::{CompactRange, Hash, hash_from_hex, to_hex};
+use auditx_tlog::{CompactRange, Hash, to_hex};
+
+pub use stored::StoredRecord;
 
 /// The version of the line and file format.
 pub const FORMAT_VERSION: u32 = 2;
@@ -246,37 +250,4 @@ impl ControlRecord {
             Ok(scratch.body().to_vec())
         })
     }
-}
-
-/// Returns the frontier of all lines up to the end of a retired segment, as stated by its `retired` record;
-/// `None` if the line is not one. It is only as trustworthy as the line.
-#[must_use]
-pub fn retired_frontier(line: &[u8]) -> Option<CompactRange> {
-    let record = record_in(line, "retired")?;
-    let hashes: Option<Vec<_>> =
-        record["frontier"].as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?)).collect();
-    CompactRange::frontier(record["last_seq"].as_u64()?.checked_add(1)?, &hashes?).ok()
-}
-
-/// Returns the first sequence number of a segment and the SHA-256 of its index, as stated by an `indexed`
-/// record; `None` if the line is not one. They are only as trustworthy as the line.
-pub(crate) fn indexed(line: &[u8]) -> Option<(u64, Hash)> {
-    let record = record_in(line, "indexed")?;
-    Some((record["first_seq"].as_u64()?, hash_from_hex(record["sha256"].as_str()?)?))
-}
-
-/// Returns the kind of the control record in a line; `None` if the line is not one.
-pub(crate) fn kind_in(line: &[u8]) -> Option<String> {
-    control_record(line)?["kind"].as_str().map(str::to_owned)
-}
-
-/// Returns the fields of a control record of this kind; `None` if the line is not one.
-fn record_in(line: &[u8], kind: &str) -> Option<Value> {
-    control_record(line).filter(|record| record["kind"] == kind)
-}
-
-fn control_record(line: &[u8]) -> Option<Value> {
-    memchr::memmem::find(line, br#""auditx":{"#)?;
-    let mut line: Value = serde_json::from_slice(line).ok()?;
-    Some(line["auditx"].take())
 }

@@ -133,7 +133,7 @@ pub mod format {
 
     pub use crate::context::DEFAULT_USER;
     pub use crate::control::control_lines;
-    pub use crate::control_record::{FORMAT_VERSION, retired_frontier};
+    pub use crate::control_record::{FORMAT_VERSION, StoredRecord};
     pub use crate::encode::is_hazard;
     pub use crate::follow::console::console_line;
     pub use crate::moment::Moment;

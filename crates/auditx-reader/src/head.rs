@@ -8,14 +8,13 @@ use std::fs;
 use std::path::Path;
 
 use auditx_core::VerifierKey;
-use auditx_core::format::{control_lines, leaf_of};
+use auditx_core::format::{StoredRecord, control_lines, leaf_of};
 use auditx_core::store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
 use auditx_core::tlog::SignedCheckpoint;
 
 use crate::file;
 use crate::identity::log_name;
 use crate::signed_leaves::SignedLeaves;
-use crate::verify::record::{self, Record};
 
 /// The state of a trail that is known before any line is read.
 #[derive(Debug, Default)]
@@ -79,10 +78,12 @@ impl Head {
             if !leaf_of(&line).is_some_and(|leaf| signed_leaves.holds(leaf)) {
                 return Err(".auditx/control.jsonl holds a line that is not in the trail".to_owned());
             }
-            match record::read(&line, &[]) {
-                Some(Record::Genesis { key: genesis, .. }) => key = key.or(genesis),
-                Some(Record::Key { new, .. }) => key = Some(new),
-                Some(Record::Retired { frontier }) => self.first_seq = self.first_seq.max(frontier.end()),
+            match StoredRecord::read(&line) {
+                Some(StoredRecord::Genesis { key: genesis, .. }) => key = key.or(genesis),
+                Some(StoredRecord::Key { new, .. }) => key = Some(new),
+                Some(StoredRecord::Retired { frontier }) => {
+                    self.first_seq = self.first_seq.max(frontier.end())
+                }
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use auditx_core::VerifierKey;
-use auditx_core::format::{control_lines, leaf_of};
+use auditx_core::format::{StoredRecord, control_lines, leaf_of};
 use auditx_core::store::{Tiles, checkpoint_path};
 use auditx_core::tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
 
@@ -24,7 +24,6 @@ use crate::line::Line;
 use crate::lines::Lines;
 use crate::search::Found;
 use crate::signed_leaves::SignedLeaves;
-use crate::verify::record::{self, Record};
 use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 
 /// Reads the nodes that a proof needs.
@@ -233,9 +232,9 @@ fn ensure_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> 
             .is_some_and(|(signed_leaves, leaf)| signed_leaves.holds(leaf))
     };
     let copies = control_lines(directory).ok().flatten().unwrap_or_default();
-    let named = copies.iter().filter(is_recorded).filter_map(|line| match record::read(line, &[]) {
-        Some(Record::Genesis { key, .. }) => key,
-        Some(Record::Key { new, .. }) => Some(new),
+    let named = copies.iter().filter(is_recorded).filter_map(|line| match StoredRecord::read(line) {
+        Some(StoredRecord::Genesis { key, .. }) => key,
+        Some(StoredRecord::Key { new, .. }) => Some(new),
         _ => None,
     });
     if named.into_iter().any(|key| is_signed_by(&key)) {

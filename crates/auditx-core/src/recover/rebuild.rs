@@ -1,7 +1,7 @@
 //! Rebuilds the frontier by reading and hashing every line, if the tile cache is missing or disagrees.
 
 use super::disagreement;
-use crate::control_record::retired_frontier;
+use crate::control_record::StoredRecord;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::line::leaf_of;
@@ -33,7 +33,7 @@ pub(super) fn frontier(directory: &Dir, latest: &SignedCheckpoint, tiles: &Tiles
         }
         if let Some(range) = &range
             && range.begin() > 0
-            && let Some(frontier) = retired_frontier(line)
+            && let Some(StoredRecord::Retired { frontier }) = StoredRecord::read(line)
             && frontier.end() == range.begin()
         {
             retired = Some(frontier);

@@ -12,7 +12,7 @@ use rustix::fs::SeekFrom;
 use super::{check_latest, disagreement};
 use crate::checkpoint_signer::CHECKPOINTS;
 use crate::control::control_lines;
-use crate::control_record::retired_frontier;
+use crate::control_record::StoredRecord;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
 use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
@@ -63,7 +63,7 @@ pub(super) fn check_segments(
 pub(super) fn is_retired(directory: &Dir, first: u64, tiles: &Tiles) -> bool {
     let lines = control_lines(directory).ok().flatten().unwrap_or_default();
     let is_retirement = |line: &Vec<u8>| {
-        retired_frontier(line).is_some_and(|tree| tree.end() >= first)
+        matches!(StoredRecord::read(line), Some(StoredRecord::Retired { frontier }) if frontier.end() >= first)
             && leaf_of(line).is_some_and(|leaf| tiles.holds(leaf))
     };
     lines.iter().any(is_retirement)

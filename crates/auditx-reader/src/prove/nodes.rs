@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use auditx_core::format::{leaf_of, retired_frontier};
+use auditx_core::format::{StoredRecord, leaf_of};
 use auditx_core::tlog::{CompactRange, Hash, NodeIndex};
 
 use super::ADVICE;
@@ -83,7 +83,10 @@ impl Pass {
         let seq = self.next;
         self.next += 1;
         if !self.is_beginning_known() {
-            self.retired = retired_frontier(line.bytes()).filter(|retired| retired.end() == self.first);
+            self.retired = match StoredRecord::read(line.bytes()) {
+                Some(StoredRecord::Retired { frontier }) if frontier.end() == self.first => Some(frontier),
+                _ => None,
+            };
         }
         let is_within = |node: &&mut Node| (node.begin..node.end).contains(&seq);
         let mut wanting = self.nodes.iter_mut().filter(is_within).peekable();

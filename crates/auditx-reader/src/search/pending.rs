@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::format::parse_seq;
+use auditx_core::format::{StoredRecord, parse_seq};
 use auditx_core::store::{AUDITX_DIR, PendingEntries, lock_holder, pending_entries};
 
 use crate::error::{Error, Result};
 use crate::lines::Lines;
-use crate::verify::record;
 
 /// The journal's file name, as shown to users.
 pub(super) const JOURNAL: &str = "ring";
@@ -59,7 +58,7 @@ fn is_orderly(directory: &Path) -> bool {
         return true;
     }
     let last = Lines::last(directory, 1).ok().and_then(|lines| lines.flatten().last());
-    last.is_none_or(|line| match record::read_kind(line.bytes()) {
+    last.is_none_or(|line| match StoredRecord::kind(line.bytes()) {
         Some(kind) => kind == "close",
         None => line.seq().is_none(),
     })

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 use auditx_core::VerifierKey;
+use auditx_core::format::StoredRecord;
 use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint};
 
 use super::files::SegmentFile;
 use super::heartbeats::Heartbeats;
 use super::projection::{Difference, Projection};
-use super::record::{Claim, Record};
 use super::remark::Remark;
 use super::scan::{KnownKeys, Notice, Piece, What};
 use super::subtrees::Subtrees;
@@ -254,8 +254,8 @@ impl<'a> Fold<'a> {
 
     fn times(&mut self, notices: &[Notice], seconds: &[(u64, u64)]) {
         let opening = |notice: &Notice| match &notice.what {
-            What::Record(record) => match **record {
-                Record::Open { heartbeat } => Some((notice.seq, heartbeat)),
+            What::Record(record, _) => match **record {
+                StoredRecord::Open { heartbeat } => Some((notice.seq, heartbeat)),
                 _ => None,
             },
             What::Stub(_) => None,
@@ -274,43 +274,43 @@ impl<'a> Fold<'a> {
 
     fn notice(&mut self, segment: usize, Notice { seq, offset, what }: Notice) {
         let location = Location { seq, segment, offset };
-        let record = match what {
+        let (record, signers) = match what {
             What::Stub(hash) => return self.walked.stubs.push((location, hash)),
-            What::Record(record) => *record,
+            What::Record(record, signers) => (*record, signers),
         };
         match record {
-            Record::Genesis { log_name, key } if seq == 0 => {
+            StoredRecord::Genesis { log_name, key } if seq == 0 => {
                 key.iter().for_each(|key| self.keys.add(key));
                 self.walked.genesis = Some((log_name, key));
             }
-            Record::Key { old, new } => {
+            StoredRecord::Key { old, new } => {
                 self.keys.add(&new);
                 self.walked.rotations.push(Rotation { seq, old, new, is_completed: false });
             }
-            Record::Erased { seq: erased, hash } => self.walked.erasures.push((seq, erased, hash)),
-            Record::Lost { ranges } => {
+            StoredRecord::Erased { seq: erased, hash } => self.walked.erasures.push((seq, erased, hash)),
+            StoredRecord::Lost { ranges } => {
                 let lost = ranges.into_iter().map(|(first, last)| (seq, first..=last));
                 self.walked.losses.extend(lost);
             }
-            Record::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
+            StoredRecord::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
                 self.walked.retirement = Some((seq, frontier));
             }
-            Record::Checkpoint(claim) => self.claim(location, claim),
-            Record::Unreadable(what) => {
+            StoredRecord::Checkpoint(checkpoint) => self.claim(location, checkpoint, &signers),
+            StoredRecord::Unreadable(what) => {
                 self.walked.unreadable.get_or_insert((location, what));
             }
-            Record::Genesis { .. } | Record::Open { .. } | Record::Retired { .. } => {}
+            _ => {}
         }
     }
 
-    fn claim(&mut self, location: Location, Claim { note, signers }: Claim) {
+    fn claim(&mut self, location: Location, note: SignedCheckpoint, signers: &[VerifierKey]) {
         if self.walked.first.is_some_and(|first| note.size() < first) {
             // The lines it names were retired.
             return;
         }
         let is_true = self.had_root(note.size(), note.root());
         let mut mask = 0;
-        for key in &signers {
+        for key in signers {
             mask |= self.bit_of(key);
         }
         let current = self.walked.rotations.last().map(|rotation| rotation.new.clone());

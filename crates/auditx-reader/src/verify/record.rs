@@ -1,12 +1,5 @@
-//! Reads the control records that verification needs.
-//!
-//! Most lines are recognised as ordinary entries without parsing, because every line has its time and level
-//! at a fixed offset.
-
-use auditx_core::VerifierKey;
-use auditx_core::format::retired_frontier;
-use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint, hash_from_hex};
-use serde::Deserialize;
+//! The fixed part of a line. Most lines are recognised as ordinary entries without parsing, because every
+//! line has its time and level at a fixed offset.
 
 use super::projection::is_sensitive;
 use crate::line::CONTROL_RECORD;
@@ -24,45 +17,6 @@ const LONGEST_LEVEL: usize = 8;
 
 /// The module of every control record.
 const CONTROL_MODULE: &[u8] = b",\"module\":\"system\"";
-
-/// The content of a control record.
-#[derive(Debug)]
-pub(crate) enum Record {
-    Genesis {
-        log_name: String,
-        key: Option<VerifierKey>,
-    },
-    Open {
-        heartbeat: u64,
-    },
-    Checkpoint(Claim),
-    Key {
-        old: VerifierKey,
-        new: VerifierKey,
-    },
-    Erased {
-        seq: u64,
-        hash: Hash,
-    },
-    /// Lines that another program removed and that could not be restored, as ranges of their numbers.
-    Lost {
-        ranges: Vec<(u64, u64)>,
-    },
-    /// The tree over the retired lines, up to the first one that is left.
-    Retired {
-        frontier: CompactRange,
-    },
-    /// A record of one of these kinds that cannot be read.
-    Unreadable(&'static str),
-}
-
-/// A checkpoint recorded in the trail.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    pub(crate) note: SignedCheckpoint,
-    /// The known keys that signed it.
-    pub(crate) signers: Vec<VerifierKey>,
-}
 
 /// The fixed fields of a line after its number.
 #[derive(Debug, Clone, Copy)]
@@ -98,74 +52,6 @@ impl<'l> LineHead<'l> {
     }
 }
 
-/// The control record in a line; `None` if it has none that matters for verification. `keys` are those that
-/// may have signed a checkpoint in it.
-pub(crate) fn read(line: &[u8], keys: &[VerifierKey]) -> Option<Record> {
-    let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
-    let fields = fields?;
-    let unreadable = |record: Option<Record>, what| Some(record.unwrap_or(Record::Unreadable(what)));
-    match &*fields.kind {
-        "genesis" => Some(Record::Genesis {
-            log_name: format!("{}/auditx/{}", fields.origin, fields.trail_id),
-            key: fields.key.parse().ok(),
-        }),
-        "open" => Some(Record::Open { heartbeat: fields.heartbeat_s }),
-        "checkpoint" => unreadable(claim(&fields, keys), "the checkpoint recorded here cannot be read"),
-        "key" => unreadable(key(&fields), "the key change recorded here cannot be read"),
-        "recovered" if !fields.lost.is_empty() => Some(Record::Lost { ranges: fields.lost }),
-        "erased" => unreadable(erased(&fields), "the erasure recorded here cannot be read"),
-        "retired" => {
-            let record = retired_frontier(line).map(|frontier| Record::Retired { frontier });
-            unreadable(record, "the retirement recorded here cannot be read")
-        }
-        _ => None,
-    }
-}
-
-/// The kind of the control record in a line; `None` if it holds none.
-pub(crate) fn read_kind(line: &[u8]) -> Option<String> {
-    memchr::memmem::find(line, CONTROL_RECORD)?;
-    let Line { auditx: fields } = serde_json::from_slice(line).ok()?;
-    fields.map(|fields| fields.kind)
-}
-
-#[derive(Deserialize)]
-struct Line {
-    auditx: Option<Fields>,
-}
-
-/// The fields used of all kinds.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Fields {
-    kind: String,
-    trail_id: String,
-    origin: String,
-    key: String,
-    heartbeat_s: u64,
-    size: Option<u64>,
-    note: String,
-    old: String,
-    new: String,
-    seq: Option<u64>,
-    leaf_hash: String,
-    lost: Vec<(u64, u64)>,
-}
-
-fn claim(fields: &Fields, keys: &[VerifierKey]) -> Option<Record> {
-    let note = SignedCheckpoint::parse(fields.note.as_bytes()).ok()?;
-    let signers = note.verify(keys).unwrap_or_default().into_iter().cloned().collect();
-    (fields.size == Some(note.size())).then_some(Record::Checkpoint(Claim { note, signers }))
-}
-
-fn key(fields: &Fields) -> Option<Record> {
-    Some(Record::Key { old: fields.old.parse().ok()?, new: fields.new.parse().ok()? })
-}
-
-fn erased(fields: &Fields) -> Option<Record> {
-    Some(Record::Erased { seq: fields.seq?, hash: hash_from_hex(&fields.leaf_hash)? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,20 +74,6 @@ mod tests {
             String::new(),
         ] {
             assert!(!head(&other), "{other}");
-        }
-        let line = format!("{{\"seq\":1,{BODY}");
-        assert!(matches!(read(line.as_bytes(), &[]), Some(Record::Open { heartbeat: 60 })));
-    }
-
-    #[test]
-    fn an_unreadable_control_record_is_reported() {
-        for kind in ["checkpoint", "key", "erased", "retired"] {
-            let line =
-                format!(r#"{{"auditx":{{"kind":"{kind}","size":5,"note":"x","leaf_hash":"","seq":1}}}}"#);
-            assert!(matches!(read(line.as_bytes(), &[]), Some(Record::Unreadable(_))), "{kind}");
-        }
-        for line in [r#"{"auditx":{"kind":"heartbeat"}}"#, r#"{"metadata":{"auditx":{"kind":"key"}}}"#, "{"] {
-            assert!(read(line.as_bytes(), &[]).is_none(), "{line}");
         }
     }
 }

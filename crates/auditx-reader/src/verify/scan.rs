@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_core::VerifierKey;
-use auditx_core::format::{MAX_LINE, erased_hash, parse_seq};
+use auditx_core::format::{MAX_LINE, StoredRecord, erased_hash, parse_seq};
 use auditx_core::tlog::Hash;
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
 use super::moment::Moments;
-use super::record::{self, LineHead, Record};
+use super::record::LineHead;
 use super::subtrees::Subtrees;
 use super::window::Window;
 
@@ -56,7 +56,8 @@ pub(super) struct Notice {
 
 #[derive(Debug)]
 pub(super) enum What {
-    Record(Box<Record>),
+    /// A control record, and the known keys that signed the checkpoint in it.
+    Record(Box<StoredRecord>, Vec<VerifierKey>),
     /// The stub of an erased line, with the line's hash.
     Stub(Hash),
 }
@@ -186,9 +187,15 @@ impl Scan {
                 self.piece.seconds.push((*seq, second));
             }
             if head.may_be_control_record()
-                && let Some(record) = record::read(line, &keys.all())
+                && let Some(record) = StoredRecord::read(line)
             {
-                let what = What::Record(Box::new(record));
+                let signers = match &record {
+                    StoredRecord::Checkpoint(checkpoint) => {
+                        checkpoint.verify(&keys.all()).unwrap_or_default().into_iter().cloned().collect()
+                    }
+                    _ => Vec::new(),
+                };
+                let what = What::Record(Box::new(record), signers);
                 self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what });
             }
         }

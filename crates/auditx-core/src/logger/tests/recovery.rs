@@ -7,7 +7,7 @@ use super::checkpoints::{checked, root_of};
 use super::*;
 use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
 use crate::control::{CONTROL, control_lines};
-use crate::control_record::retired_frontier;
+use crate::control_record::StoredRecord;
 use crate::key_source::KeySource;
 use crate::tiles::Tiles;
 
@@ -261,7 +261,8 @@ fn foreign_retirement() -> Vec<u8> {
     logger.retire(Retention::BackupCount(1)).unwrap();
     logger.close(PATIENCE).unwrap();
     let copies = control_lines(directory.path()).unwrap().unwrap();
-    let mut retirement = copies.into_iter().find(|line| retired_frontier(line).is_some()).unwrap();
+    let mut retirement =
+        copies.into_iter().find(|line| StoredRecord::kind(line).as_deref() == Some("retired")).unwrap();
     retirement.push(b'\n');
     retirement
 }

@@ -5,7 +5,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::keys::KeyFilter;
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
-use crate::control_record::indexed;
+use crate::control_record::StoredRecord;
 use crate::error::{Error, Result};
 use auditx_tlog::Hash;
 
@@ -90,7 +90,10 @@ impl SegmentIndex {
             if xxh64(body, 0) != u64::from_le_bytes(*checksum) {
                 return Err(damaged("its checksum does not match"));
             }
-        } else if indexed(&index.record) != Some((index.extent.first_seq, digest)) {
+        } else if !matches!(
+            StoredRecord::read(&index.record),
+            Some(StoredRecord::Indexed { first_seq, sha256 }) if (first_seq, sha256) == (index.extent.first_seq, digest)
+        ) {
             // The SHA-256 includes what the checksum protects.
             return Err(damaged("its control record names another index"));
         }
