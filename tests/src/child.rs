@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::deadline::{PATIENCE, wait_for};
+use crate::deadline::{TIMEOUT, wait_for};
 
 /// A running child process. Killed when dropped, so that a failed test leaves no process behind.
 #[derive(Debug)]
@@ -53,12 +53,12 @@ impl Child {
     /// Waits for the next line of standard output. Returns `None` after the last line.
     ///
     /// # Panics
-    /// If the child prints nothing within [`PATIENCE`].
+    /// If the child prints nothing within [`TIMEOUT`].
     pub fn next_line(&self) -> Option<String> {
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(TIMEOUT) {
             Ok(line) => Some(line),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child printed nothing for {PATIENCE:?}"),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child printed nothing for {TIMEOUT:?}"),
         }
     }
 
@@ -73,7 +73,7 @@ impl Child {
     /// Waits until the child ends. Returns its exit status and its remaining output.
     ///
     /// # Panics
-    /// If the child runs for longer than [`PATIENCE`].
+    /// If the child runs for longer than [`TIMEOUT`].
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let status =
             wait_for("the child to end", || self.process.try_wait().expect("a child can be waited for"));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The time limit, far longer than any wait takes in a test that passes.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -11,14 +11,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Calls `poll` until it returns a value. `what` names the awaited event in the panic message.
 ///
 /// # Panics
-/// If there is no value within [`PATIENCE`].
+/// If there is no value within [`TIMEOUT`].
 pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(value) = poll() {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
+        assert!(Instant::now() < deadline, "waited {TIMEOUT:?} in vain for {what}");
         std::thread::sleep(POLL_INTERVAL);
     }
 }

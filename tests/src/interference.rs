@@ -15,7 +15,7 @@ use auditx_core::{AuditLogger, Config, Durability};
 use auditx_reader::{Answer, VerifyOptions, verify};
 
 use crate::child::Child;
-use crate::deadline::PATIENCE;
+use crate::deadline::TIMEOUT;
 use crate::random::Random;
 use crate::report::{Report, print_line};
 use crate::snapshot::names_below;
@@ -61,7 +61,7 @@ pub fn record(directory: &Path, round: u64) {
             });
         }
     });
-    match logger.close(PATIENCE) {
+    match logger.close(TIMEOUT) {
         Ok(()) => print_line(&"closed"),
         Err(error) => print_line(&format!("not closed: {error}")),
     }

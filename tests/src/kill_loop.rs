@@ -17,7 +17,7 @@ use auditx_reader::{Answer, VerifyOptions, verify};
 use rustix::process::Signal;
 
 use crate::child::Child;
-use crate::deadline::PATIENCE;
+use crate::deadline::TIMEOUT;
 use crate::random::Random;
 use crate::report::Report;
 use crate::trail::{Line, lines, lines_from};
@@ -102,7 +102,7 @@ impl KillLoop {
             assert_eq!(answer.answer, Answer::Unconfirmed, "round {round}: {answer:?}");
         }
         let logger = AuditLogger::open(config(&directory, round + 1)).expect("the trail opens again");
-        logger.close(PATIENCE).expect("the trail closes");
+        logger.close(TIMEOUT).expect("the trail closes");
         let new = lines_from(&directory, self.checked);
         assert_eq!(new[0].seq, self.checked, "round {round}");
         self.checked += new.len() as u64;
@@ -124,7 +124,7 @@ impl KillLoop {
         self.check_signed_lines();
         assert_eq!(self.signed.end(), self.checked, "a closed trail is signed completely");
         let logger = AuditLogger::open(config(&self.directory, self.round)).expect("the trail opens");
-        logger.close(PATIENCE).expect("the trail closes");
+        logger.close(TIMEOUT).expect("the trail closes");
         let note = fs::read(checkpoint_path(&self.directory)).expect("a checkpoint");
         let latest = SignedCheckpoint::parse(&note).expect("the checkpoint parses");
         let options =

@@ -8,7 +8,7 @@ use auditx_core::{AuditLogger, Cadence, Config};
 use auditx_ship::{Settings, Shipper, State};
 use tempfile::TempDir;
 
-use crate::deadline::PATIENCE;
+use crate::deadline::TIMEOUT;
 
 /// Opens a logger that signs often, so that lines can be shipped soon.
 ///
@@ -32,7 +32,7 @@ pub fn trail(entries: usize) -> TempDir {
         let entry = logger.log(format!("Invoice {number} posted"));
         entry.reference_no(format!("SI-{number}")).record().expect("a recorded entry");
     }
-    logger.close(PATIENCE).expect("a closed trail");
+    logger.close(TIMEOUT).expect("a closed trail");
     directory
 }
 
@@ -65,7 +65,7 @@ pub fn settings() -> Settings {
 /// # Panics
 /// If that does not happen in time.
 pub fn wait_for_all(shipper: &Shipper, count: usize) {
-    let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
+    let is_done = shipper.wait_until(Instant::now() + TIMEOUT, |progress| {
         progress.state == State::CaughtUp && progress.next == count as u64
     });
     assert!(is_done, "{:?}", shipper.progress());
@@ -76,5 +76,5 @@ pub fn wait_for_all(shipper: &Shipper, count: usize) {
 /// # Panics
 /// If it had stopped with an error.
 pub fn stop(shipper: Shipper) {
-    shipper.stop(Instant::now() + PATIENCE).expect("the shipper runs until it is stopped");
+    shipper.stop(Instant::now() + TIMEOUT).expect("the shipper runs until it is stopped");
 }

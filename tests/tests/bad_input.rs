@@ -11,7 +11,7 @@ use std::process::Command;
 use auditx_core::store::lock_holder;
 use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, Carrier, Config, Error, RequestContext};
 use auditx_tests::child::Child;
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::tmpfs::Tmpfs;
 use auditx_tests::trail::{Line, entries, lines};
 use rustix::process::Signal;
@@ -38,7 +38,7 @@ fn assert_only_these_refused(refuse: &[Refuse<'_>], check: impl Fn(usize, &Error
     }
     logger.log("after").record().unwrap();
     assert_eq!(logger.metrics().rejected, refuse.len() as u64);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let mut expected: Vec<String> = (0..refuse.len()).map(|number| format!("before {number}")).collect();
     expected.push("after".to_owned());
     assert_eq!(descriptions(&entries(directory.path())), expected);
@@ -81,7 +81,7 @@ fn only_lines_up_to_the_maximum_length_are_accepted() {
     let fits = 70_000 - (size.parse::<usize>().unwrap() - 65_535);
     assert!(record(fits + 1).unwrap_err().is_too_large());
     record(fits).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let entries = entries(directory.path());
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].json["metadata"]["text"].as_str().unwrap().len(), fits);
@@ -220,7 +220,7 @@ fn a_second_process_is_refused_while_the_first_runs() {
     first.signal(Signal::KILL);
     first.end();
     assert_eq!(lock_holder(directory.path()).unwrap(), None);
-    open(directory.path()).close(PATIENCE).unwrap();
+    open(directory.path()).close(TIMEOUT).unwrap();
     assert_eq!(entries(directory.path()).len(), 100);
 }
 
@@ -254,7 +254,7 @@ fn the_error_names_a_read_only_disk() {
     let trail = disk.path().join("trail");
     let logger = open(&trail);
     logger.log("while it was writable").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     drop(logger);
     disk.forbid_writing();
     assert_storage(AuditLogger::open(Config::new(&trail)), &trail);
@@ -290,8 +290,8 @@ fn a_full_disk_refuses_entries_and_the_gap_is_recorded() {
     logger.log("The disk has space again").record().unwrap();
     let metrics = logger.metrics();
     assert_eq!((metrics.accepted, metrics.rejected), (accepted + 1, refused));
-    logger.close(PATIENCE).unwrap();
-    open(&trail).close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
+    open(&trail).close(TIMEOUT).unwrap();
 
     let lines = lines(&trail);
     let gap = lines.iter().position(|line| line.kind() == Some("gap")).unwrap();
@@ -329,7 +329,7 @@ fn a_disk_full_during_a_seal_counts_only_refused_entries() {
     }
     free_space(&ballast);
     logger.log("The disk has space again").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let lines = lines(&trail);
     let counts: Vec<u64> = lines
@@ -354,14 +354,14 @@ fn a_trail_opens_again_after_the_disk_was_full() {
     // The shortest possible entry, shorter than the control records of opening and closing.
     while logger.log("x").record().is_ok() {}
     let accepted = logger.metrics().accepted;
-    assert!(logger.close(PATIENCE).unwrap_err().is_storage());
+    assert!(logger.close(TIMEOUT).unwrap_err().is_storage());
     assert_storage(AuditLogger::open(Config::new(&trail)), &trail);
     assert_storage(AuditLogger::open(Config::new(disk.path().join("another"))), disk.path());
     free_space(&ballast);
     for trail in [&trail, &disk.path().join("another")] {
         let logger = open(trail);
         logger.log("afterwards").record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
     let entries = entries(&trail);
     assert_eq!(entries.len() as u64, accepted + 1);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use auditx_core::store::TrailReader;
 use auditx_core::{AuditLogger, Config, RecordedEntry};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::report::Report;
 use auditx_tests::stop::Stop;
 use auditx_tests::trail::{Line, lines};
@@ -83,13 +83,13 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         for recorder in recorders {
             recorder.join().unwrap();
         }
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         // Compression comes after the index of a segment, which is also recorded in the trail.
         wait_until("the compression of every sealed segment", || {
             let metrics = logger.metrics();
             metrics.compressed == metrics.seals && metrics.durable == metrics.written
         });
-        logger.flush_hooks(PATIENCE).unwrap();
+        logger.flush_hooks(TIMEOUT).unwrap();
         drop(stopping);
         follower.join().unwrap()
     });
@@ -100,19 +100,19 @@ fn sixty_four_threads_lose_repeat_and_reorder_nothing() {
         metrics.write_failures,
         metrics.seal_failures,
         metrics.fsync_failures,
-        metrics.keeping_failures,
+        metrics.maintenance_failures,
         metrics.followers.iter().map(|follower| follower.failures).sum(),
     ];
     assert_eq!(failures, [0; 5], "{metrics:?}");
     assert_eq!(seen, metrics.written, "the reader reads each line");
     assert_eq!(hooked.load(Ordering::SeqCst), metrics.written, "the hook gets each line: {metrics:?}");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let closed = lines(directory.path());
     assert_eq!(closed.len() as u64, metrics.written + 1, "all lines and the close record");
     assert_complete(&closed);
 
-    AuditLogger::open(self::config(directory.path())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(self::config(directory.path())).unwrap().close(TIMEOUT).unwrap();
     let reopened = lines(directory.path());
     assert_eq!(reopened[..closed.len()], closed[..]);
     // A pending seal may be done now.
@@ -158,7 +158,7 @@ fn a_closed_trail_is_unlocked_while_the_process_forks() {
             }
         });
         let open_and_close =
-            |_| AuditLogger::open(config(directory.path())).and_then(|logger| logger.close(PATIENCE));
+            |_| AuditLogger::open(config(directory.path())).and_then(|logger| logger.close(TIMEOUT));
         let refused: Vec<_> = (0..100).map(open_and_close).filter_map(Result::err).collect();
         drop(stopping);
         starter.join().unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use auditx_core::{Config, Error, audit, configure};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::stop::Stop;
 use auditx_tests::trail::entries;
 
@@ -56,7 +56,7 @@ fn each_entry_is_in_exactly_one_trail() {
         drop(stopping);
         recorders.into_iter().map(|recorder| recorder.join().unwrap()).collect()
     });
-    audit().close(PATIENCE).unwrap();
+    audit().close(TIMEOUT).unwrap();
 
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     for directory in &directories {

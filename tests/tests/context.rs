@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use auditx_core::{AuditLogger, Config, RequestContext};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::trail::{Line, entries};
 use tokio::sync::{Barrier, Notify, oneshot};
 use tokio::task::{spawn, spawn_blocking, yield_now};
@@ -59,7 +59,7 @@ async fn a_thousand_tasks_never_mix_their_contexts() {
         task.await.unwrap();
     }
     logger.log("outside").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let entries = entries(directory.path());
     assert_eq!(users(&entries, "outside"), ["SYSTEM"], "no task's context is still current");
@@ -108,7 +108,7 @@ async fn spawned_work_has_the_context_only_if_it_is_passed_on() {
     })
     .await
     .unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let entries = entries(directory.path());
     for bare in ["bare task", "bare blocking", "bare thread", "blocking afterwards"] {
@@ -132,7 +132,7 @@ async fn an_update_in_a_spawned_task_is_visible_to_its_parent() {
             logger.log("closing").record().unwrap();
         })
         .await;
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(users(&entries(directory.path()), "closing"), ["authenticated"]);
 }
 
@@ -177,7 +177,7 @@ async fn destructors_of_a_cancelled_future_have_its_context() {
         assert_eq!(polled, Poll::Pending);
     }
     logger.log("outside").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let entries = entries(directory.path());
     assert_eq!(users(&entries, "rolled back"), ["aborted", "selected", "never polled", "polled once"]);

@@ -19,7 +19,7 @@ use auditx_core::{
 };
 use auditx_tests::child::Child;
 use auditx_tests::clock::StoppedClock;
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::trail::{Line, entries, lines};
 use serde_json::json;
 
@@ -188,7 +188,7 @@ fn the_quick_start_writes_the_golden_lines() {
         .new_values(json!({"credit_limit": 1_000_000}))
         .record()
         .unwrap();
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
 
     let entries = entries(directory.path());
     let names = ["security_success", "transaction", "inventory", "service", "change"];
@@ -213,7 +213,7 @@ fn failed_logins_write_the_golden_lines() {
             .record()
             .unwrap();
     }
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
 
     let entries = entries(directory.path());
     assert_eq!(entries.len(), 2);
@@ -252,7 +252,7 @@ fn an_entry_with_every_field_writes_the_golden_line() {
         .success(false)
         .record()
         .unwrap();
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
     let entries = entries(directory.path());
     assert_golden("every_field.jsonl", &[&entries[0]]);
 }
@@ -268,7 +268,7 @@ fn control_records_write_the_golden_lines() {
         audit.log("Long text kept").metadata("text", &long).record().unwrap();
     }
     wait_until("the indexes of both sealed segments", || audit.metrics().indexed == 2);
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
     let first = lines(directory.path());
     assert_golden("genesis.jsonl", &of_kind(&first, "genesis"));
     assert_golden("open.jsonl", &of_kind(&first, "open"));
@@ -286,7 +286,7 @@ fn control_records_write_the_golden_lines() {
     let second_session = first_session.retention(Retention::BackupCount(0));
     let audit = AuditLogger::open(second_session).unwrap();
     wait_until("the retirement of both sealed segments", || audit.metrics().retired == 2);
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
     let second = lines(directory.path());
     assert_golden("recovered.jsonl", &of_kind(&second, "recovered"));
     assert_golden("retired.jsonl", &of_kind(&second, "retired"));
@@ -303,7 +303,7 @@ fn changes_to_a_trail_write_the_golden_lines() {
     audit.erase(2, "request of the person").unwrap();
     let written = audit.metrics().written;
     wait_until("a heartbeat", || audit.metrics().written > written);
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
     let lines = lines(directory.path());
     assert_golden("key.jsonl", &of_kind(&lines, "key"));
     assert_golden("erased.jsonl", &of_kind(&lines, "erased"));
@@ -325,7 +325,7 @@ fn a_restored_segment_writes_the_golden_lines() {
     durable();
     drop(fs::File::create(&active).unwrap());
     durable();
-    audit.close(PATIENCE).unwrap();
+    audit.close(TIMEOUT).unwrap();
     assert_golden("restored.jsonl", &of_kind(&lines(directory.path()), "recovered"));
 }
 

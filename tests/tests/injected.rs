@@ -8,7 +8,7 @@ use std::process::Command;
 
 use auditx_core::{AuditLogger, Config, JournalKind};
 use auditx_reader::{Answer, VerifyOptions, verify};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::trail::{Line, entries, lines};
 
 const COUNT: u64 = 400;
@@ -53,7 +53,7 @@ fn steady(directory: &Path, injection: &str) -> Output {
 /// Opens the trail again and asserts that it has every accepted entry, once and in order, and verifies.
 fn assert_complete(directory: &Path, output: &Output) -> Vec<Line> {
     let logger = AuditLogger::open(Config::new(directory).journal(JournalKind::Ring)).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let found: Vec<u64> = entries(directory).iter().map(|line| line.description().parse().unwrap()).collect();
     assert_eq!(found[..output.accepted.len()], output.accepted);
     assert!(found.len() <= output.accepted.len() + 1);

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus};
 
 use auditx_core::{AuditLogger, Config};
 use auditx_tests::child::Child;
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::kill_loop::{Counts, KillLoop, assert_reported_is_recorded, count_in_order, count_reports};
 use auditx_tests::random::Random;
 use auditx_tests::report::Report;
@@ -51,7 +51,7 @@ fn leave(way: &str, ending: impl FnOnce(&Child)) -> (ExitStatus, Counts, Vec<Lin
     ending(&child);
     let (status, rest) = child.end();
     reports.extend(rest.iter().map(|line| line.parse::<Report>().unwrap()));
-    AuditLogger::open(config(directory.path())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config(directory.path())).unwrap().close(TIMEOUT).unwrap();
     let mut lines = lines(directory.path());
     // Recovered entries come before the `open` record of the process that recovers.
     let opened = lines.iter().rposition(|line| line.kind() == Some("open")).unwrap();
@@ -135,7 +135,7 @@ fn a_truncated_ring_kills_the_writer_and_the_next_one_recovers() {
 
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.log("round 9 thread 9 entry 0").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let lines = lines(directory.path());
     assert_eq!(count_in_order(&lines)[&(9, 9)], 1, "written lines are intact, and the trail continues");
     let app_log = fs::read_to_string(directory.path().join("app.log")).unwrap();

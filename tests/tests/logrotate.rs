@@ -9,7 +9,7 @@ use std::process::Command;
 use auditx_core::store::TrailReader;
 use auditx_core::{AuditLogger, Config, Durability};
 use auditx_reader::{Answer, VerifyOptions, verify};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 
 const ENTRIES_BETWEEN: usize = 40;
 const ROTATIONS: usize = 5;
@@ -46,7 +46,7 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
             logger.log_security(format!("refused {number}")).success(false).record().unwrap();
             number += 1;
         }
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         logrotate(&configuration, &root.path().join("state"));
         // The receipt resolves only after the rotation was noticed: the line must be in the file under this
         // name.
@@ -54,7 +54,7 @@ fn rotated(globs: &[&str], directives: &str) -> (tempfile::TempDir, PathBuf, aud
     }
     let metrics = logger.metrics();
     let key = logger.verifier_key().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let known = logger.checkpoint().unwrap();
     let answer = verify(&logs, &VerifyOptions::new().key(key).known(known), &mut |_, _| ()).unwrap();
     assert_eq!(answer.answer, Answer::Intact, "{answer:?}");

@@ -10,7 +10,7 @@ use auditx_core::{
     Amount, AuditAction, AuditLogger, BusinessModule, Config, Receipt, Redaction, RequestContext,
 };
 use auditx_tests::clock::StoppedClock;
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::tool::output_of;
 use auditx_tests::trail::entries;
 use serde_json::value::{RawValue, to_raw_value};
@@ -328,7 +328,7 @@ fn hostile_trail(directory: &Path) -> Vec<Exact> {
     }
     record_numbers(&mut written);
     record_deep_and_long(&mut written);
-    written.logger.close(PATIENCE).unwrap();
+    written.logger.close(TIMEOUT).unwrap();
     written.expected
 }
 

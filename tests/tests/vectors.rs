@@ -14,7 +14,7 @@ use auditx_core::tlog::{
     CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,
 };
 use auditx_core::{AuditLogger, Compression, Config, JournalKind, Signer, SigningKey, VerifierKey};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 
 const BEGIN: &str = "## Test vectors\n\n";
 const END: &str = "## Golden lines\n";
@@ -152,7 +152,7 @@ fn the_python_program_counts_recorded_losses() {
     drop(fs::File::create(trail.join("audit.jsonl")).unwrap());
     logger.log("kept").record().unwrap().wait_durable().unwrap();
     let key = logger.verifier_key().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let output = python(&[trail], &key);
     assert_accepts(&output);
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -169,8 +169,8 @@ fn the_python_program_verifies_trails_and_detects_damage() {
     for number in 0..100 {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
-    logger.flush(PATIENCE).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let known = directory.path().join("known");
     fs::copy(checkpoint_path(&trail), &known).unwrap();
     assert_accepts(&python(&[&trail], &key));
@@ -178,7 +178,7 @@ fn the_python_program_verifies_trails_and_detects_damage() {
     let logger = AuditLogger::open(Config::new(&trail).compression(Compression::None)).unwrap();
     let erased = logger.log("by Daw Khin").record().unwrap().wait_durable().unwrap();
     logger.erase(erased.seq, "request of the person").unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_accepts(&python(&[&trail, &known], &key));
     let latest = directory.path().join("latest");
     fs::copy(checkpoint_path(&trail), &latest).unwrap();

@@ -23,7 +23,7 @@ use entries::Business;
 const BEGIN: Duration = Duration::from_secs(1_793_491_200);
 
 /// A time limit far longer than closing, indexing and compressing the trail of any benchmark takes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The interval at which the progress of maintenance is checked; the library does not signal its completion.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -81,7 +81,7 @@ pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
         business.record(&logger, number)?;
     }
     let bytes = logger.metrics().bytes;
-    logger.close(PATIENCE)?;
+    logger.close(TIMEOUT)?;
     finish_maintenance(options, clock)?;
     Ok(bytes)
 }
@@ -89,14 +89,14 @@ pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
 /// Opens the trail again, so that maintenance can finish what closing interrupted.
 fn finish_maintenance(options: &Options, clock: Arc<Calendar>) -> Outcome<()> {
     let logger = AuditLogger::open(options.config(clock))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_finished(&options.dir, options.compressed)? {
         if Instant::now() > deadline {
             return Err(format!("maintenance of {} did not finish in time", options.dir.display()).into());
         }
         std::thread::sleep(POLL_INTERVAL);
     }
-    Ok(logger.close(PATIENCE)?)
+    Ok(logger.close(TIMEOUT)?)
 }
 
 fn is_finished(directory: &Path, compressed: bool) -> Outcome<bool> {

@@ -25,7 +25,7 @@ use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 
 /// A time limit far longer than any run takes.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const TIMEOUT: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -119,11 +119,11 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
     } else {
         Shipper::spawn(&options.dir, Postgres::new(&options.to)?, settings)?
     };
-    let is_there = shipper.wait_until(begin + PATIENCE, |progress| {
+    let is_there = shipper.wait_until(begin + TIMEOUT, |progress| {
         progress.next >= options.until || progress.state == State::CaughtUp && progress.signed > 0
     });
     let (seconds, progress) = (begin.elapsed().as_secs_f64(), shipper.progress());
-    shipper.stop(Instant::now() + PATIENCE)?;
+    shipper.stop(Instant::now() + TIMEOUT)?;
     if !is_there || progress.retries.sum() > 0 {
         return Err(format!("shipping did not finish without retries: {progress:?}").into());
     }

@@ -84,7 +84,7 @@ impl Housekeeping {
     }
 
     fn report(&self, what: &str, error: &Error) {
-        self.trail.counters.keeping_failures.add(1);
+        self.trail.counters.maintenance_failures.add(1);
         self.trail.app_log.report(&format!("{what}: {error}"));
     }
 

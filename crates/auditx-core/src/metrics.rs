@@ -41,7 +41,7 @@ pub(crate) struct Counters {
     pub(crate) indexed: Counter,
     pub(crate) compressed: Counter,
     pub(crate) retired: Counter,
-    pub(crate) keeping_failures: Counter,
+    pub(crate) maintenance_failures: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_failures: Counter,
     pub(crate) tile_failures: Counter,
@@ -80,7 +80,7 @@ impl Counters {
             indexed: self.indexed.read(),
             compressed: self.compressed.read(),
             retired: self.retired.read(),
-            keeping_failures: self.keeping_failures.read(),
+            maintenance_failures: self.maintenance_failures.read(),
             checkpoints: self.checkpoints.read(),
             checkpoint_failures: self.checkpoint_failures.read(),
             tile_failures: self.tile_failures.read(),
@@ -135,7 +135,7 @@ pub struct Metrics {
     /// Sealed segments retired.
     pub retired: u64,
     /// Failed attempts to index, compress or retire a segment; they are repeated at the next seal.
-    pub keeping_failures: u64,
+    pub maintenance_failures: u64,
     /// Checkpoints signed and published.
     pub checkpoints: u64,
     /// Failed attempts to sign or write a checkpoint. They are repeated; until then lines are kept unsigned.

@@ -47,7 +47,7 @@ pub use expected::Expected;
 const MEMORY: &str = "/dev/shm";
 
 /// The timeout of waits in tests. Much longer than any of them takes, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A trail for one test. Its directory is removed on drop.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl TestTrail {
     /// # Panics
     /// If the trail cannot be closed.
     pub fn close(&self) {
-        self.logger.close(PATIENCE).unwrap_or_else(|error| panic!("cannot close the trail: {error}"));
+        self.logger.close(TIMEOUT).unwrap_or_else(|error| panic!("cannot close the trail: {error}"));
     }
 
     /// Returns the entries recorded so far, in order, without control records.
@@ -119,7 +119,7 @@ impl TestTrail {
     /// If the trail cannot be read.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
-        let flushed = self.logger.flush(PATIENCE);
+        let flushed = self.logger.flush(TIMEOUT);
         if let Err(error) = flushed.or_else(|error| if error.is_closed() { Ok(()) } else { Err(error) }) {
             panic!("cannot flush the trail: {error}");
         }

@@ -4,9 +4,10 @@
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use auditx_core::format::parse_seq;
 use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
@@ -66,6 +67,27 @@ pub(crate) fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
         .read_to_end(&mut bytes)
         .map_err(|error| Error::storage("cannot read the file", path, error))?;
     Ok(Some(bytes))
+}
+
+/// More than the beginning of a line up to the comma after its seq.
+pub(crate) const LINE_HEAD: usize = 64;
+
+/// Returns the first bytes of a file, enough to parse the seq of a line.
+fn line_head(file: &File) -> Option<([u8; LINE_HEAD], usize)> {
+    let mut head = [0; LINE_HEAD];
+    let len = file.read_at(&mut head, 0).ok()?;
+    Some((head, len))
+}
+
+/// Returns the seq of the first line of a plain file; `None` if it begins with none.
+pub(crate) fn first_seq(file: &File) -> Option<u64> {
+    let (head, len) = line_head(file)?;
+    parse_seq(&head[..len])
+}
+
+/// Whether a plain file begins with a JSON object without a seq.
+pub(crate) fn begins_as_legacy(file: &File) -> bool {
+    line_head(file).is_some_and(|(head, len)| head.starts_with(b"{") && parse_seq(&head[..len]).is_none())
 }
 
 fn refusal(file_type: FileType, path: &Path) -> Error {

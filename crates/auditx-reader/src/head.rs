@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A doubt costs reading the whole trail, so an intact trail must not raise one.
     #[test]
@@ -139,7 +139,7 @@ mod tests {
                     assert_eq!(Head::of(directory.path()).doubt, None, "entry {number}");
                 }
             }
-            logger.flush(PATIENCE).unwrap();
+            logger.flush(TIMEOUT).unwrap();
         };
         record(600);
         logger.rotate_key(&KeySource::Trail).unwrap();
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(head.doubt, None, "after retention");
         assert!(head.first_seq > 0 && head.signed.unwrap() > 900);
         record(100);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(Head::of(directory.path()).doubt, None, "closed");
         drop(AuditLogger::open(Config::new(directory.path())).unwrap());
         assert_eq!(Head::of(directory.path()).doubt, None, "opened again");
@@ -163,14 +163,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let config = || Config::new(directory.path()).max_file_bytes(65_536);
         let open = || AuditLogger::open(config()).unwrap();
-        open().close(PATIENCE).unwrap();
+        open().close(TIMEOUT).unwrap();
         let latest = checkpoint_path(directory.path());
         let older = fs::read(&latest).unwrap();
         let logger = open();
         for number in 0..400 {
             logger.log(format!("entry {number} {}", "x".repeat(500))).record().unwrap();
         }
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         fs::write(&latest, older).unwrap();
         let head = Head::of(directory.path());
         assert_eq!(head.doubt, None);

@@ -2,18 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::format::parse_seq;
 use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
 
 use crate::error::{Error, Result};
 use crate::file;
 use crate::segment::Segment;
-
-/// More bytes than `{"seq":N,` with the largest N.
-const HEAD: usize = 64;
 
 /// The segments of a trail at one moment.
 pub(crate) struct Listing {
@@ -80,9 +75,7 @@ pub(crate) fn legacy_files(directory: &Path) -> Vec<(u64, PathBuf)> {
 
 /// Whether a file begins with a JSON object without a sequence number.
 pub(crate) fn begins_as_legacy(path: &Path) -> bool {
-    let mut head = [0; HEAD];
-    let read = file::open(path).ok().flatten().and_then(|file| file.read_at(&mut head, 0).ok());
-    read.is_some_and(|len| head[..len].starts_with(b"{") && parse_seq(&head[..len]).is_none())
+    file::open(path).ok().flatten().is_some_and(|file| file::begins_as_legacy(&file))
 }
 
 #[cfg(test)]

@@ -27,14 +27,14 @@ pub(crate) fn text<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Vec<u8
 }
 
 /// Far longer than anything that a test waits for takes, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Waits until an idle logger has compressed every sealed segment.
 pub(crate) fn until_compressed(logger: &AuditLogger) {
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let begin = Instant::now();
     while logger.metrics().compressed < logger.metrics().seals {
-        assert!(begin.elapsed() < PATIENCE, "{:?}", logger.metrics());
+        assert!(begin.elapsed() < TIMEOUT, "{:?}", logger.metrics());
         std::thread::yield_now();
     }
 }

@@ -5,11 +5,9 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::format::parse_seq;
 use auditx_core::store::{Frame, SealedSegment};
 
 use crate::error::{Error, Result};
@@ -20,9 +18,6 @@ use crate::line::{Flaw, Line};
 pub(crate) const LONGEST: usize = 1024 * 1024;
 
 const BUFFER: usize = 128 * 1024;
-
-/// More than `{"seq":N,` with the largest N.
-const HEAD: usize = 64;
 
 /// One open segment.
 pub(crate) struct Segment {
@@ -119,9 +114,7 @@ impl Segment {
 
     /// The number of the first line of a plain file.
     pub(crate) fn first_seq(&self) -> Option<u64> {
-        let mut head = [0; HEAD];
-        let len = self.plain_file()?.read_at(&mut head, 0).ok()?;
-        parse_seq(&head[..len])
+        file::first_seq(self.plain_file()?)
     }
 
     /// Continues at this offset of a plain file.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use auditx_examples::accounts::ACCOUNTS;
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use serde_json::Value;
 
 /// A manager's token.
@@ -96,7 +96,7 @@ pub(crate) struct Client(BufReader<TcpStream>);
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }

@@ -6,7 +6,7 @@ mod parked;
 use std::fs;
 
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::{PATIENCE, wait_for};
+use auditx_tests::deadline::{TIMEOUT, wait_for};
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::process::Signal;
 
@@ -132,7 +132,7 @@ fn a_database_of_another_trail_is_refused() {
     let fixture = fixture();
     fixture.run();
     fs::remove_dir_all(fixture.logs()).unwrap();
-    AuditLogger::open(Config::new(fixture.logs())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(Config::new(fixture.logs())).unwrap().close(TIMEOUT).unwrap();
     let mut process = fixture.start("3600");
     fixture.wait_for_failures("line 0 in the database is from another trail", 1);
     process.signal(Signal::TERM);
@@ -163,7 +163,7 @@ fn an_erased_line_is_still_the_same_line() {
     for sale in entries.iter().filter(|entry| ["sales", "service"].contains(&entry.module.as_str())) {
         logger.erase(sale.seq, "a test").unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     // The follower starts from the first line and reads the stubs of the two erased lines.
     fs::remove_file(fixture.logs().join(".auditx/cursors/sqlite")).unwrap();
     fixture.run();

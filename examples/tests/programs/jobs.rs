@@ -8,7 +8,7 @@ use std::process::Command;
 use auditx_core::{AuditLogger, Config, RequestContext, StoredEntry};
 use auditx_examples::queue::Queue;
 use auditx_tests::child::Child;
-use auditx_tests::deadline::{PATIENCE, wait_for, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_for, wait_until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -202,7 +202,7 @@ fn another_worker_takes_the_job_of_a_killed_one() {
 
     // The next process that opens the trail writes the entries that the killed one had accepted.
     let config = Config::new(fixture.path("logs")).instance("worker-1");
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config).unwrap().close(TIMEOUT).unwrap();
     let left = trail::read(&fixture.trail_of("worker-1"));
     assert_eq!(history(&left, &job), [(1, "Report export begun")]);
 }

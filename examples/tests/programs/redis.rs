@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use auditx_tests::deadline::{PATIENCE, wait_for};
+use auditx_tests::deadline::{TIMEOUT, wait_for};
 use tempfile::TempDir;
 
 /// A running Redis server; killed when dropped.
@@ -60,7 +60,7 @@ impl RedisServer {
 
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else { return false };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let sent = stream.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes());
         let mut answer = BufReader::new(stream).lines().map_while(Result::ok);
         sent.is_ok() && answer.next().as_deref() == Some("+OK") && answer.next().as_deref() == Some("+PONG")

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::child::Child;
-use crate::deadline::{PATIENCE, wait_until};
+use crate::deadline::{TIMEOUT, wait_until};
 use crate::random::Random;
 use crate::report::print_line;
 use crate::trail::{Line, lines};
@@ -150,10 +150,10 @@ fn written(
 ) -> Vec<VerifierKey> {
     let logger = AuditLogger::open(config.compression(compression)).expect("a trail");
     (0..count).for_each(|number| record(&logger, random, number));
-    logger.flush(PATIENCE).expect("a durable trail");
+    logger.flush(TIMEOUT).expect("a durable trail");
     let mut keys = between(&logger);
     (count..count + count / 2).for_each(|number| record(&logger, random, number));
-    logger.flush(PATIENCE).expect("a durable trail");
+    logger.flush(TIMEOUT).expect("a durable trail");
     wait_for_indexes(&logger);
     if compression == Compression::Zstd {
         wait_until("the compression of every sealed segment", || {
@@ -162,7 +162,7 @@ fn written(
         });
     }
     keys.push(logger.verifier_key().expect("an open trail"));
-    logger.close(PATIENCE).expect("a closed trail");
+    logger.close(TIMEOUT).expect("a closed trail");
     keys
 }
 
@@ -237,12 +237,12 @@ pub fn record_and_wait_to_be_killed(directory: &Path) {
     for number in 0..300 {
         record(&logger, &mut random, number);
     }
-    logger.flush(PATIENCE).expect("a durable trail");
+    logger.flush(TIMEOUT).expect("a durable trail");
     wait_for_indexes(&logger);
     for number in 300..300 + UNSIGNED {
         record(&logger, &mut random, number);
     }
-    logger.flush(PATIENCE).expect("a durable trail");
+    logger.flush(TIMEOUT).expect("a durable trail");
     let active = logger.trail_dir().expect("an open trail").join("audit.jsonl");
     let len = fs::metadata(active).expect("an active segment").len();
     let limit = Rlimit { current: Some(len), ..getrlimit(Resource::Fsize) };

@@ -11,7 +11,7 @@ use auditx_ship::{Settings, Shipper};
 use auditx_tests::nats::Servers;
 use serde::Serialize;
 
-use super::{PATIENCE, rounded};
+use super::{TIMEOUT, rounded};
 use crate::repetition::Repetition;
 use crate::{Outcome, facts, quantile};
 
@@ -76,12 +76,12 @@ fn pause(repetition: &Repetition) -> Outcome<Duration> {
             (longest, moved, next) = (longest.max(moved.elapsed()), Instant::now(), progress.next);
         }
     }
-    logger.close(PATIENCE)?;
+    logger.close(TIMEOUT)?;
     let size = logger.checkpoint().map_or(0, |checkpoint| checkpoint.size());
-    if !shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next == size) {
+    if !shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next == size) {
         return Err(format!("not all lines were shipped in time: {:?}", shipper.progress()).into());
     }
-    shipper.stop(Instant::now() + PATIENCE)?;
+    shipper.stop(Instant::now() + TIMEOUT)?;
     Ok(longest)
 }
 

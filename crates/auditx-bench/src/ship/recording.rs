@@ -9,7 +9,7 @@ use auditx_ship::{Settings, Shipper};
 use auditx_tests::postgres::Server;
 use serde::Serialize;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use crate::repetition::Repetition;
 use crate::{Outcome, facts, quantile};
 
@@ -71,13 +71,13 @@ fn p50(repetition: &Repetition, url: Option<&str>) -> Outcome<f64> {
         facts::record(&logger, call.into())?;
         times.push(called.elapsed());
     }
-    logger.close(PATIENCE)?;
+    logger.close(TIMEOUT)?;
     if let Some(shipper) = shipper {
         let size = logger.checkpoint().map_or(0, |checkpoint| checkpoint.size());
-        if !shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next == size) {
+        if !shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next == size) {
             return Err(format!("not all lines were shipped in time: {:?}", shipper.progress()).into());
         }
-        shipper.stop(Instant::now() + PATIENCE)?;
+        shipper.stop(Instant::now() + TIMEOUT)?;
     }
     Ok(quantile::median(times.iter().map(|time| time.as_secs_f64() * 1e9)))
 }

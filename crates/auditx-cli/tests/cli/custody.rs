@@ -5,7 +5,7 @@ use std::path::Path;
 
 use auditx_core::store::sealed_segments;
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use tempfile::TempDir;
 
 use crate::program::{asked_on_terminal, auditx, command, ended, on_terminal, without_trail};
@@ -24,7 +24,7 @@ fn with_secret(before: usize, after: usize) -> (TempDir, u64) {
     let seq = receipt.wait_durable().unwrap().seq;
     record(&logger, after);
     compressed(&logger);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     (directory, seq)
 }
 
@@ -167,7 +167,7 @@ fn a_segment_that_a_follower_has_not_read_is_kept() {
     let config = Config::new(trail.path()).max_file_bytes(65_535).on_audit_from_start("to-the-bank", behind);
     let logger = AuditLogger::open(config).unwrap();
     record(&logger, 100);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let kept = auditx(&["retire", "--keep", "0"], trail.path());
     assert_eq!((kept.status, kept.err.as_str()), (Some(1), ""));
     assert_eq!(

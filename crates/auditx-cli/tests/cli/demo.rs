@@ -3,7 +3,7 @@
 use std::fs;
 
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use serde_json::{Value, json};
 
 use crate::program::{auditx, command, ended, on_terminal, without_trail};
@@ -179,7 +179,7 @@ fn a_demo_trail_with_other_entries_is_refused() {
     auditx(&["demo"], directory.path());
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     logger.log("a real entry").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     is_refused(directory.path());
 }
 

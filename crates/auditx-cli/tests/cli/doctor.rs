@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Cadence, Clock, Config};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use serde_json::{Value, json};
 
 use crate::program::{auditx, command, on_terminal};
@@ -158,7 +158,7 @@ fn doctor_and_verify_report_a_wrong_clock() {
     }
     set(1_700_000_003);
     record(&logger, 5);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let said = [
         "lines 7 to 11 are dated from 2020-01-01T00:00:00Z on, earlier than line 2 (2023-11-14T22:13:21Z)",
         "lines 17 to 21 are dated up to 2038-01-19T03:14:07Z, later than now",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use auditx_core::store::AUDITX_DIR;
 use auditx_core::{AuditLogger, Config, KeySource, SigningKey, VerifierKey};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 
 use crate::program::{Ended, auditx, command, ended, without_trail};
 use crate::trail::{active_lines, closed, directory, logger, record};
@@ -90,7 +90,7 @@ fn a_rotated_key_signs_and_both_keys_are_printed() {
     // The application needs no change.
     let logger = logger(trail.path());
     record(&logger, 1);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let proof = auditx(&["prove", "2"], trail.path()).out;
     let file = trail.path().join("proof");
     fs::write(&file, proof).unwrap();
@@ -110,7 +110,7 @@ fn a_key_outside_of_the_trail_is_not_replaced_by_one_inside() {
         let config = Config::new(trail.path()).signing_key(source.parse::<KeySource>().unwrap());
         AuditLogger::open(config)
     };
-    open(&first).unwrap().close(PATIENCE).unwrap();
+    open(&first).unwrap().close(TIMEOUT).unwrap();
     assert!(!trail.path().join(AUDITX_DIR).join("keys").exists());
 
     let rotate = |more: &[&str]| {
@@ -130,7 +130,7 @@ fn a_key_outside_of_the_trail_is_not_replaced_by_one_inside() {
     assert_eq!((rotated.status, rotated.err.as_str()), (Some(0), ""));
     assert!(rotated.out.contains("set AUDITX_SIGNING_KEY"), "{}", rotated.out);
     assert!(open(&first).unwrap_err().is_signing());
-    open(&second).unwrap().close(PATIENCE).unwrap();
+    open(&second).unwrap().close(TIMEOUT).unwrap();
 }
 
 #[test]

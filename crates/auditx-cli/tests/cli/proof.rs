@@ -171,7 +171,7 @@ fn growth_since_a_saved_checkpoint_is_proved() {
 
     let logger = logger(trail.path());
     record(&logger, 40);
-    logger.close(auditx_tests::deadline::PATIENCE).unwrap();
+    logger.close(auditx_tests::deadline::TIMEOUT).unwrap();
     let proof = elsewhere.path("grown");
     let arguments = ["prove", "--consistency", note.to_str().unwrap(), "-o", proof.to_str().unwrap()];
     let made = auditx(&arguments, trail.path());
@@ -201,7 +201,7 @@ fn a_newer_saved_checkpoint_is_not_replaced() {
     let note = elsewhere.path().join("note");
     let save = || auditx(&["checkpoint", "--save", note.to_str().unwrap()], trail.path());
     let earlier = auditx(&["checkpoint"], trail.path()).out;
-    logger(trail.path()).close(auditx_tests::deadline::PATIENCE).unwrap();
+    logger(trail.path()).close(auditx_tests::deadline::TIMEOUT).unwrap();
     assert_eq!(save().status, Some(0));
     let later = fs::read_to_string(&note).unwrap();
     fs::write(auditx_core::store::checkpoint_path(trail.path()), &earlier).unwrap();
@@ -228,7 +228,7 @@ fn checkpoints_and_proved_lines_are_safe_on_a_terminal() {
     let trail = directory();
     let logger = logger(trail.path());
     logger.log("a \u{202e} b").record().unwrap();
-    logger.close(auditx_tests::deadline::PATIENCE).unwrap();
+    logger.close(auditx_tests::deadline::TIMEOUT).unwrap();
     let (status, shown) = on_terminal(&mut command(&["checkpoint"], trail.path()), 200);
     assert_eq!((status, shown), (Some(0), auditx(&["checkpoint"], trail.path()).out));
     let elsewhere = Elsewhere::with_key_of(trail.path());

@@ -258,7 +258,7 @@ fn compressed_segments_and_open_trails_are_read() {
     let count = |arguments: &[&str]| auditx(&[&["query", "--count"], arguments].concat(), directory.path());
     assert_eq!(count(&["--user", "admin"]).out, "150\n");
     record(&logger, 50);
-    logger.flush(auditx_tests::deadline::PATIENCE).unwrap();
+    logger.flush(auditx_tests::deadline::TIMEOUT).unwrap();
     assert_eq!(count(&["--user", "admin"]).out, "200\n", "while it is open");
     for arguments in [&["--no-index"][..], &["--threads", "1"], &["--threads", "4"], &["--strict"]] {
         assert_eq!(count(&[&["--user", "admin"], arguments].concat()).out, "200\n", "{arguments:?}");

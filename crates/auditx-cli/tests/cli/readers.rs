@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 
 use crate::trail::{copied, directory, files, logger};
 
@@ -27,14 +27,14 @@ fn trail(compression: Compression) -> TempDir {
         let text = format!("entry {number} {}", "x".repeat(700));
         logger.log(text).user(user).record().unwrap();
     }
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let is_done = || {
         let metrics = logger.metrics();
         let compressed = if compression == Compression::Zstd { metrics.seals } else { 0 };
         metrics.indexed == metrics.seals && metrics.compressed == compressed
     };
     wait_until("indexes and compressed segments", is_done);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert!(sealed_segments(directory.path()).unwrap().len() > 3);
     directory
 }
@@ -254,7 +254,7 @@ fn killed() -> TempDir {
     for number in 0..3 {
         logger.log(format!("entry {number}")).user("admin").record().unwrap();
     }
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     copied(directory.path())
 }
 
@@ -318,7 +318,7 @@ fn security_entries_are_read_from_the_trail_not_the_copy() {
     for number in 0..3 {
         logger.log_security(format!("login {number} failed")).user("admin").success(false).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let copy = directory.path().join("security.jsonl");
     let whole = fs::read_to_string(&copy).unwrap();
     let ask = || auditx(&["query", "--source", "security", "-o", "raw"], directory.path());

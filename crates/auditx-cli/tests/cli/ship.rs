@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
 use auditx_tests::child::Child;
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::nats::Servers;
 use auditx_tests::postgres::Server;
 use auditx_tests::random::Random;
@@ -55,7 +55,7 @@ fn a_trail_is_shipped_verified_searched_and_dropped() {
     let directory = outside.path().join("trail");
     let logger = AuditLogger::open(config(&directory)).unwrap();
     record(&logger, 0, 500);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let evidence = evidence(&logger, outside.path());
     let url = server.url("erp", server.port());
 
@@ -118,7 +118,7 @@ fn a_trail_is_shipped_verified_searched_and_dropped() {
     let before = fs::metadata(directory.join("audit.jsonl")).unwrap().len();
     let logger = AuditLogger::open(config(&directory)).unwrap();
     record(&logger, 500, 10);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let more = fs::metadata(directory.join("audit.jsonl")).unwrap().len() - before;
     let status = auditx(&["ship", "status", "--json"], &directory);
     let status: Value = serde_json::from_str(&status.out).unwrap();
@@ -172,7 +172,7 @@ fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
         agent.signal(Signal::KILL);
         agent.end();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     logger
 }
 
@@ -230,7 +230,7 @@ fn two_trails_go_through_a_stream_into_one_database() {
         for number in 0..300 {
             logger.log(format!("Invoice {number} posted")).branch_id(branch).record().unwrap();
         }
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let shipped = auditx(&["ship", "--once", "--to", &stream.url()], &directory);
         assert_eq!(shipped.status, Some(0), "{}", shipped.err);
         let id = logger.checkpoint().unwrap().origin().rsplit('/').next().unwrap().to_owned();
@@ -282,7 +282,7 @@ fn archived_segments_are_verified() {
     let directory = outside.path().join("trail");
     let logger = AuditLogger::open(config(&directory).max_file_bytes(65_535)).unwrap();
     record(&logger, 0, 600);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let url = format!("s3://erp:secret@audit/erp?endpoint={}&region=us-east-1", store.endpoint());
     let checked = ended(&mut without_trail(&["ship", "init", "--to", &url]));
     assert!(checked.out.starts_with("Bucket audit can be reached and contains 0 trails."), "{checked:?}");
@@ -305,7 +305,7 @@ fn an_agent_stops_during_an_outage() {
     let directory = outside.path().join("trail");
     let logger = AuditLogger::open(config(&directory)).unwrap();
     record(&logger, 0, 100);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     server.kill();
     let complaints = outside.path().join("complaints");
     let mut agent: Command = command(&["ship", "--to", &server.url("erp", server.port())], &directory);

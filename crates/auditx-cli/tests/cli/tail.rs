@@ -7,7 +7,7 @@ use std::thread;
 
 use auditx_core::store::ACTIVE;
 use auditx_tests::child::Child;
-use auditx_tests::deadline::{PATIENCE, wait_for};
+use auditx_tests::deadline::{TIMEOUT, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -173,7 +173,7 @@ fn following_may_start_before_the_trail_exists() {
     logger.log("the first").record().unwrap();
     let lines: Vec<Value> = (0..3).map(|_| next(&tail)).collect();
     assert_eq!(seqs(&lines), [0, 1, 2]);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,7 +32,7 @@ pub(crate) fn record(logger: &AuditLogger, count: usize) {
 
 /// Waits until every sealed segment is compressed.
 pub(crate) fn compressed(logger: &AuditLogger) {
-    logger.flush(PATIENCE).expect("a durable trail");
+    logger.flush(TIMEOUT).expect("a durable trail");
     wait_until("the compression of every sealed segment", || {
         logger.metrics().compressed == logger.metrics().seals
     });
@@ -44,7 +44,7 @@ pub(crate) fn closed(count: usize) -> TempDir {
     let logger = logger(directory.path());
     record(&logger, count);
     compressed(&logger);
-    logger.close(PATIENCE).expect("a closed trail");
+    logger.close(TIMEOUT).expect("a closed trail");
     directory
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::tool::free_ports;
 
 use crate::program::{Ended, auditx, command, ended};
@@ -15,7 +15,7 @@ fn trail(directory: &Path) {
     for number in 0..200 {
         logger.log(format!("Invoice {number} posted {}", "x".repeat(500))).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 /// Returns a URL for each kind of destination at this port. Their passwords must not be printed.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Cadence, Config};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ fn an_intact_trail_is_described() {
     // Entries after the saved checkpoint.
     let logger = logger(trail.path());
     record(&logger, 10);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     auditor.finds_intact(trail.path());
 }
 
@@ -149,7 +149,7 @@ fn unchecked_properties_are_listed_with_advice() {
 fn unsigned_lines_are_counted() {
     let trail = closed(1);
     let auditor = Auditor::of(trail.path());
-    let config = Config::new(trail.path()).checkpoints(Cadence::new(PATIENCE, 1_000_000));
+    let config = Config::new(trail.path()).checkpoints(Cadence::new(TIMEOUT, 1_000_000));
     let logger = AuditLogger::open(config).unwrap();
     // The first entry is signed at once, later ones only after the interval.
     let first = logger.log("the first").record().unwrap().wait_durable().unwrap();
@@ -163,7 +163,7 @@ fn unsigned_lines_are_counted() {
         found.out
     );
     assert_eq!(reasons(&auditor.verify(trail.path(), &["--json"])), json!(["tail-unsigned"]));
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     auditor.finds_intact(trail.path());
 }
 
@@ -195,7 +195,7 @@ fn a_rollback_is_detected_with_a_later_checkpoint() {
     let earlier = copied(trail.path());
     let logger = logger(trail.path());
     record(&logger, 3);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let auditor = Auditor::of(trail.path());
     auditor.finds_intact(trail.path());
     assert_eq!(auditor.finds_broken(earlier.path())["kind"], "truncated");
@@ -240,7 +240,7 @@ fn a_trail_with_a_rotated_key_is_verified_with_either_key() {
     assert_eq!(auditx(&["key", "rotate"], trail.path()).status, Some(0));
     let logger = logger(trail.path());
     record(&logger, 3);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let after = Auditor::of(trail.path());
     assert_ne!(before.key, after.key);
     for auditor in [&before, &after] {

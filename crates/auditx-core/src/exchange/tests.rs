@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::logger::AuditLogger;
 use crate::segment::TrailReader;
-use crate::testing::PATIENCE;
+use crate::testing::TIMEOUT;
 
 struct Pairs(Vec<(&'static str, Vec<u8>)>);
 
@@ -53,13 +53,13 @@ impl Fixture {
 
     /// Returns `true` if the active segment contains the text.
     fn holds(&self, text: &str) -> bool {
-        self.logger.flush(PATIENCE).unwrap();
+        self.logger.flush(TIMEOUT).unwrap();
         let lines = std::fs::read(self.directory.path().join("audit.jsonl")).unwrap();
         lines.windows(text.len()).any(|bytes| bytes == text.as_bytes())
     }
 
     fn closing(&self) -> Vec<StoredEntry> {
-        self.logger.flush(PATIENCE).unwrap();
+        self.logger.flush(TIMEOUT).unwrap();
         closing(self.directory.path())
     }
 }

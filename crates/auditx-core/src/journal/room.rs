@@ -130,7 +130,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::PATIENCE;
+    use crate::testing::TIMEOUT;
 
     #[test]
     fn notify_does_not_wait_for_an_attempt() {
@@ -139,7 +139,7 @@ mod tests {
             std::thread::scope(|scope| scope.spawn(|| room.notify()).join().unwrap());
             Some(())
         };
-        assert_eq!(room.wait(Instant::now() + PATIENCE, notify_during_attempt), Some(()));
+        assert_eq!(room.wait(Instant::now() + TIMEOUT, notify_during_attempt), Some(()));
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
                 attempts += 1;
                 (attempts == 2).then_some(())
             };
-            room.wait(Instant::now() + PATIENCE, attempt).unwrap();
+            room.wait(Instant::now() + TIMEOUT, attempt).unwrap();
         }
         assert!(begin.elapsed() < 100 * LOOK_AGAIN, "no attempt waited for the timeout");
     }

@@ -25,7 +25,7 @@ use super::*;
 use crate::context::RequestContext;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::segment::TrailReader;
-use crate::testing::PATIENCE;
+use crate::testing::TIMEOUT;
 use crate::vocabulary::{AuditAction, BusinessModule};
 use crate::{Compression, RateLimit, Redaction, Retention};
 
@@ -63,9 +63,9 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !done() {
-        assert!(Instant::now() < deadline, "the condition did not hold within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "the condition did not hold within {TIMEOUT:?}");
         std::thread::yield_now();
     }
 }
@@ -77,9 +77,9 @@ fn a_trail_records_its_creation_opening_and_closing() {
         let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
         let receipt = logger.log(format!("round {round}")).record().unwrap();
         receipt.wait_durable().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert!(logger.log("late").record().unwrap_err().is_closed());
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
     assert_eq!(
         kinds(directory.path()),
@@ -96,7 +96,7 @@ fn a_second_writer_is_refused_but_may_open_another_instance() {
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     let second = AuditLogger::open(Config::new(directory.path()).instance("worker-2")).unwrap();
     second.log("x").record().unwrap();
-    second.flush(PATIENCE).unwrap();
+    second.flush(TIMEOUT).unwrap();
     assert_eq!(kinds(&directory.path().join("worker-2")), ["genesis", "open", "x"]);
 }
 
@@ -105,7 +105,7 @@ fn a_torn_tail_is_moved_aside_and_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     logger.log("whole").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let active = directory.path().join("audit.jsonl");
     let torn = "{\"seq\":4,\"id\":\"01";
     fs::write(&active, text(active.clone()) + torn).unwrap();
@@ -142,7 +142,7 @@ fn failures_above_the_limit_of_an_address_become_critical() {
     assert!(logger.check_rate_limit(ip).unwrap().is_exceeded());
     logger.reset_rate_limit(ip).unwrap();
     attack(ip);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let logins: Vec<StoredEntry> =
         entries(directory.path()).into_iter().filter(|entry| entry.module == "auth").collect();
     let levels: Vec<&str> = logins.iter().map(|entry| entry.level.as_str()).collect();
@@ -159,7 +159,7 @@ fn a_security_entry_takes_its_user_from_the_context() {
     let _scope = RequestContext::new().user("admin").enter();
     logger.log_security("from context").record().unwrap();
     logger.log_security("own").user("clerk").record().unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let users: Vec<String> = entries(directory.path()).into_iter().skip(2).map(|entry| entry.user).collect();
     assert_eq!(users, ["UNKNOWN", "admin", "clerk"]);
 }
@@ -184,7 +184,7 @@ fn the_builder_redacts_and_records_changes() {
         .metadata("iban", "MM00")
         .record()
         .unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let entry = entries(directory.path()).pop().unwrap();
     assert_eq!(entry.old_values, json!({"credit_limit": 500_000, "password": "[REDACTED]"}));
     assert_eq!(entry.new_values, json!({"credit_limit": 1_000_000, "password": "[REDACTED]"}));
@@ -219,7 +219,7 @@ fn recording_during_a_context_update_or_thread_exit_works() {
     })
     .join()
     .unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     assert_eq!(kinds(directory.path())[2..], ["inside update", "first", "from teardown"]);
 }
 

@@ -50,7 +50,7 @@ impl Housekeeping {
             Err(Unindexed::Unwritable(error)) => (State::Refused, Some(error)),
         };
         if let Some(error) = error {
-            self.trail.counters.keeping_failures.add(1);
+            self.trail.counters.maintenance_failures.add(1);
             self.trail.app_log.report(&format!("sealed segments: {error}; queries read the whole segment"));
         }
         if state != State::Refused {

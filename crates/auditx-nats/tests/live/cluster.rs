@@ -25,7 +25,7 @@ fn leader(servers: &Servers) -> usize {
 }
 
 fn is_past(shipper: &Shipper, line: u64) {
-    let is_there = shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= line);
+    let is_there = shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next >= line);
     assert!(is_there, "{:?}", shipper.progress());
 }
 
@@ -43,7 +43,7 @@ fn a_cluster_that_loses_servers_stores_each_line_once() {
             logger.log(format!("Invoice {count} posted")).record().unwrap();
             count += 1;
         }
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         count
     };
 
@@ -67,7 +67,7 @@ fn a_cluster_that_loses_servers_stores_each_line_once() {
     let before = shipper.progress();
     record(300);
     let is_stalled = |progress: &Progress| progress.retries.sum() > before.retries.sum() + 2;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_stalled), "{:?}", shipper.progress());
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, is_stalled), "{:?}", shipper.progress());
     let [(_, saved)] = &shipper_positions(directory.path()).unwrap()[..] else { panic!() };
     assert!(
         shipper.progress().next == before.next && *saved <= before.next,
@@ -76,7 +76,7 @@ fn a_cluster_that_loses_servers_stores_each_line_once() {
     );
     others.iter().for_each(|number| servers.start_again(*number));
 
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     wait_for_all(&shipper, lines(directory.path()).len());
     stop(shipper);
     assert_same(&servers.url(), directory.path());
@@ -92,7 +92,7 @@ fn a_partitioned_follower_loses_and_duplicates_nothing() {
         for number in 0..20 {
             logger.log(format!("Invoice {name}-{number} posted")).record().unwrap();
         }
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         logger.checkpoint().map_or(0, |checkpoint| checkpoint.size())
     };
     is_past(&shipper, record("before"));
@@ -107,7 +107,7 @@ fn a_partitioned_follower_loses_and_duplicates_nothing() {
     assert!(route.cuts() > before, "no connection was cut");
     route.change(Fault::None);
     record("after");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     wait_for_all(&shipper, lines(directory.path()).len());
     stop(shipper);
     assert_same(&servers.url(), directory.path());

@@ -20,7 +20,7 @@ use auditx_ship::{
     Batch, CoveringCheckpoint, Destination, Progress, Settings, ShipError, ShippedLine, Shipper, StoredCopy,
     TrailName, dead_letters, restore,
 };
-use auditx_tests::deadline::{PATIENCE, wait_for};
+use auditx_tests::deadline::{TIMEOUT, wait_for};
 use auditx_tests::nats::Servers;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
@@ -118,7 +118,7 @@ fn lines_arrive_unchanged_and_once_even_without_a_cursor() {
             .record()
             .unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let count = lines(directory.path()).len();
     wait_for_all(&shipper, count);
     stop(shipper);
@@ -160,7 +160,7 @@ fn a_slow_or_silent_network_loses_nothing() {
     settings.timeout = Duration::from_millis(4_000);
     let shipper = ship_to(&format!("nats://127.0.0.1:{}", proxy.port()), directory.path(), settings);
     assert!(
-        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > 0),
+        shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next > 0),
         "{:?}",
         shipper.progress()
     );
@@ -169,7 +169,7 @@ fn a_slow_or_silent_network_loses_nothing() {
         proxy.change(fault);
         let has_timed_out = |progress: &Progress| progress.retries.timed_out > before;
         assert!(
-            shipper.wait_until(Instant::now() + PATIENCE, has_timed_out),
+            shipper.wait_until(Instant::now() + TIMEOUT, has_timed_out),
             "{fault:?} {:?}",
             shipper.progress()
         );
@@ -189,7 +189,7 @@ fn a_server_that_is_killed_repeatedly_stores_each_line_once() {
     let count = lines(directory.path()).len();
     for part in 1..=4 {
         let so_far = (count * part / 6) as u64;
-        assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= so_far));
+        assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next >= so_far));
         server.kill(0);
         server.start_again(0);
     }
@@ -239,7 +239,7 @@ fn errors_that_an_operator_can_fix_are_retried() {
     let shipper = ship_to(&url("secret"), directory.path(), settings());
     let reports = |shipper: &Shipper, what: &str| {
         let is_reported =
-            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.last_error.contains(what));
+            shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.last_error.contains(what));
         assert!(is_reported, "{what}: {:?}", shipper.progress());
     };
     reports(&shipper, "stream AUDIT does not exist");
@@ -269,8 +269,8 @@ fn a_diverged_stream_ends_the_shipper_an_empty_one_is_refilled() {
     fs::remove_dir_all(other.path().join(".auditx/checkpoints")).unwrap();
     let shipper = ship(&server, other.path());
     let ended = |progress: &Progress| progress.state == auditx_ship::State::Ended;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended), "{:?}", shipper.progress());
-    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, ended), "{:?}", shipper.progress());
+    let error = shipper.stop(Instant::now() + TIMEOUT).unwrap_err();
     assert!(error.is_diverged() && error.to_string().contains(&format!("line {}", count - 1)), "{error}");
 
     wait(async {
@@ -307,7 +307,7 @@ fn a_shipper_stops_during_an_outage_and_continues_later() {
     let (mut server, directory) = (server(), trail(500));
     server.kill(0);
     let shipper = ship(&server, directory.path());
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.retries.unreachable > 2));
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.retries.unreachable > 2));
     let (progress, trail) = (shipper.progress(), lines(directory.path()));
     let bytes: usize = trail.iter().map(|line| line.len() + 1).sum();
     assert_eq!((progress.lag(), progress.lag_bytes), (trail.len() as u64, Some(bytes as u64)));

@@ -68,7 +68,7 @@ fn a_line_over_the_size_limit_is_parked_and_replaced_by_a_stub() {
         logger.log("small").record().unwrap();
         logger.log("large").metadata("scan", "x".repeat(9_000)).record().unwrap();
         logger.log("small again").record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let shipper = ship(&server, directory.path());
         let lines = lines(directory.path());
         wait_for_all(&shipper, lines.len());

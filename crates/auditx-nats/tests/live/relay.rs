@@ -27,7 +27,7 @@ fn a_relay_survives_crashes_of_the_stream_and_the_database() {
     let relaying = relay(&servers.url(), trail, state.path(), &database);
     let is_past = |relaying: &Shipper, line: u64| {
         assert!(
-            relaying.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= line),
+            relaying.wait_until(Instant::now() + TIMEOUT, |progress| progress.next >= line),
             "{:?}",
             relaying.progress()
         );
@@ -66,5 +66,5 @@ fn a_relay_stops_while_its_stream_does_not_respond() {
     proxy.change(Fault::Blackhole);
     let (sender, stopped) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(relaying.stop(Instant::now())));
-    stopped.recv_timeout(PATIENCE).expect("the relay should stop").unwrap();
+    stopped.recv_timeout(TIMEOUT).expect("the relay should stop").unwrap();
 }

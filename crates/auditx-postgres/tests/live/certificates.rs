@@ -42,7 +42,7 @@ fn expired_and_untrusted_certificates_are_retried() {
     let shipper = Shipper::spawn(directory.path(), Postgres::new(&url).unwrap(), settings()).unwrap();
     let reports = |what: &str| {
         let is_reported =
-            shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.last_error.contains(what));
+            shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.last_error.contains(what));
         assert!(is_reported, "{what}: {:?}", shipper.progress());
     };
     reports("does not support TLS");

@@ -60,9 +60,9 @@ fn an_alteration_in_a_copy_is_found_by_its_line() {
     };
     let first = record("morning");
     first.rotate_key(&auditx_core::KeySource::Trail).unwrap();
-    first.close(PATIENCE).unwrap();
+    first.close(TIMEOUT).unwrap();
     let logger = record("evening");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let (key, known) = (logger.verifier_key().unwrap(), logger.checkpoint().unwrap());
     let shipper = ship(directory.path(), &server, server.port());
     wait_for_all(&shipper, usize::try_from(known.size()).unwrap());

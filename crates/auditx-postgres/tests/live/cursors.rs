@@ -34,7 +34,7 @@ fn a_damaged_stale_or_lost_cursor_sends_nothing_again() {
     let old = fs::read(cursor(directory.path())).unwrap();
     let logger = open(directory.path());
     logger.log("one more").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let more = shipped(&server, directory.path());
     assert!(more > 0 && more < 10, "{more}");
     let saved = cursor(directory.path());
@@ -62,12 +62,12 @@ fn a_cursor_that_cannot_be_saved_only_delays_retention() {
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
     let shipper = ship(disk.path(), &server, server.port());
     let is_reported = |progress: &Progress| progress.last_error.contains("the cursor cannot be saved");
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, is_reported), "{:?}", shipper.progress());
     wait_for_all(&shipper, lines(made.path()).len());
     assert_eq!(shipper_positions(disk.path()).unwrap()[0].1, 0, "retention waits");
     drop(file);
     fs::remove_file(filler).unwrap();
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.unsaved() == 0));
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.unsaved() == 0));
     stop(shipper);
     assert_same(&server, disk.path());
 }
@@ -84,12 +84,12 @@ fn a_moved_trail_continues_and_a_second_copy_is_refused() {
     for (copy, text) in [(&moved, "here"), (&other, "there")] {
         let logger = open(copy.path());
         logger.log(format!("Recorded {text}")).record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
     assert!(shipped(&server, moved.path()) > 0);
     let shipper = ship(other.path(), &server, server.port());
     let ended = |progress: &Progress| progress.state == State::Ended;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended), "{:?}", shipper.progress());
-    assert!(shipper.stop(Instant::now() + PATIENCE).unwrap_err().is_diverged());
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, ended), "{:?}", shipper.progress());
+    assert!(shipper.stop(Instant::now() + TIMEOUT).unwrap_err().is_diverged());
     assert_same(&server, moved.path());
 }

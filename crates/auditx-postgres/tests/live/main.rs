@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use auditx_core::store::shipper_positions;
 use auditx_postgres::{Postgres, VERSION, init};
 use auditx_ship::{Progress, Shipper, State, dead_letters};
-use auditx_tests::deadline::PATIENCE;
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::postgres::Server;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
@@ -67,7 +67,7 @@ fn lines_arrive_unchanged_and_once_even_without_a_cursor() {
             .record()
             .unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let count = lines(directory.path()).len();
     wait_for_all(&shipper, count);
     stop(shipper);
@@ -116,7 +116,7 @@ fn a_slow_or_silent_network_loses_nothing() {
     let destination = Postgres::new(&server.url("shipper", proxy.port())).unwrap();
     let shipper = Shipper::spawn(directory.path(), destination, settings).unwrap();
     assert!(
-        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > 0),
+        shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next > 0),
         "{:?}",
         shipper.progress()
     );
@@ -127,7 +127,7 @@ fn a_slow_or_silent_network_loses_nothing() {
             progress.retries.timed_out > before + 1 && progress.last_error.contains("no answer")
         };
         assert!(
-            shipper.wait_until(Instant::now() + PATIENCE, has_timed_out),
+            shipper.wait_until(Instant::now() + TIMEOUT, has_timed_out),
             "{fault:?} {:?}",
             shipper.progress()
         );
@@ -148,7 +148,7 @@ fn a_server_that_is_killed_repeatedly_stores_each_line_once() {
     let count = lines(directory.path()).len();
     for part in 1..=4 {
         let so_far = (count * part / 6) as u64;
-        assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next >= so_far));
+        assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next >= so_far));
         server.kill();
         server.start_again();
     }
@@ -216,7 +216,7 @@ fn errors_that_an_operator_can_fix_are_retried() {
     ] {
         server.sql(break_sql);
         let shipper = ship(directory.path(), &server, server.port());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let is_reported = shipper.wait_until(deadline, |progress| progress.last_error.contains(code));
         assert!(is_reported, "{break_sql}: {:?}", shipper.progress());
         server.sql(fix_sql);
@@ -225,7 +225,7 @@ fn errors_that_an_operator_can_fix_are_retried() {
         assert_same(&server, directory.path());
         let logger = open(directory.path());
         logger.log("one more").record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
 }
 
@@ -240,8 +240,8 @@ fn a_diverged_copy_ends_the_shipper_an_empty_one_is_refilled() {
     server.sql("UPDATE auditx.trail SET last_leaf_hash = sha256('another')");
     let shipper = ship(directory.path(), &server, server.port());
     let ended = |progress: &Progress| progress.state == State::Ended;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended));
-    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, ended));
+    let error = shipper.stop(Instant::now() + TIMEOUT).unwrap_err();
     assert!(error.is_diverged() && error.to_string().contains(&format!("line {}", count - 1)), "{error}");
 
     // Only a superuser can do this.
@@ -280,7 +280,7 @@ fn a_shipper_stops_during_an_outage_and_continues_later() {
     let (mut server, directory) = (server(), trail(500));
     server.kill();
     let shipper = ship(directory.path(), &server, server.port());
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.retries.sum() > 2));
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.retries.sum() > 2));
     shipper.stop(Instant::now()).unwrap();
     server.start_again();
     let shipper = ship(directory.path(), &server, server.port());

@@ -1,6 +1,5 @@
 //! Checks the identity of a trail, `.auditx/trail.json`, and the first record, which must match it.
 
-use std::io::Read;
 use std::path::Path;
 
 use auditx_core::format::FORMAT_VERSION;
@@ -14,26 +13,16 @@ use crate::listing::Listing;
 
 use super::finding::{Finding, FindingKind, Findings};
 
-/// The file holds a few short fields.
-const MOST_BYTES: u64 = 64 * 1024;
-
 pub(super) fn read(directory: &Path, listing: &Listing, findings: &mut Findings) -> Option<Identity> {
     let path = directory.join(AUDITX_DIR).join("trail.json");
-    let mut bytes = Vec::new();
-    let outcome = file::open(&path).map(|file| {
-        file.map(|file| {
-            file.take(MOST_BYTES).read_to_end(&mut bytes).map(|_| ()).map_err(|error| error.to_string())
-        })
-    });
-    let why = match outcome {
+    let why = match file::read_small(&path) {
         // Segments without an identity hold legacy lines, or `.auditx` was lost; the walk tells which.
         Ok(None) => return None,
         Err(error) => {
             findings.unreadable(&error, &path);
             return None;
         }
-        Ok(Some(Err(why))) => why,
-        Ok(Some(Ok(()))) => match serde_json::from_slice::<Identity>(&bytes) {
+        Ok(Some(bytes)) => match serde_json::from_slice::<Identity>(&bytes) {
             Ok(identity) => {
                 check_format(&identity, &path, findings);
                 return Some(identity);

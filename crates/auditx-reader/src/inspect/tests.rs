@@ -10,7 +10,7 @@ use auditx_core::store::{AUDITX_DIR, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config, KeySource, Retention};
 
 use super::*;
-use crate::sample::{PATIENCE, Sample, line, text};
+use crate::sample::{Sample, TIMEOUT, line, text};
 
 fn inspected(sample: &Sample) -> Inspection {
     inspect(sample.directory(), &mut |_, _| {}).unwrap()
@@ -44,11 +44,11 @@ fn logged(compression: Compression) -> (Sample, AuditLogger) {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
     // Pending entries and index records would otherwise follow what a test appends to the files.
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     while logger.metrics().indexed < logger.metrics().seals {
         std::thread::yield_now();
     }
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     (sample, logger)
 }
 
@@ -85,7 +85,7 @@ fn narrow(sample: &Sample) {
 #[test]
 fn an_intact_trail_has_no_findings_and_all_facts() {
     let (sample, logger) = logged(Compression::Zstd);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings, []);
     assert!(!inspection.needs_attention() && inspection.is_trail());
@@ -221,7 +221,7 @@ fn links_fifos_and_damaged_segments_are_found() {
 #[test]
 fn wide_modes_are_found_with_the_chmod_that_fixes_them() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     fs::set_permissions(sample.directory(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(sample.active(), fs::Permissions::from_mode(0o664)).unwrap();
     let inspection = inspected(&sample);
@@ -241,9 +241,9 @@ fn key_modes_are_checked_and_control_records_counted() {
     let (sample, logger) = logged(Compression::None);
     logger.rotate_key(&KeySource::Trail).unwrap();
     logger.erase(5, "asked for").unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     logger.retire(Retention::BackupCount(1)).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings, []);
     let History { key_changes, erased, retired, .. } = inspection.history;
@@ -260,7 +260,7 @@ fn key_modes_are_checked_and_control_records_counted() {
 #[test]
 fn a_missing_checkpoint_is_found_unless_none_was_due() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let path = checkpoint_path(sample.directory());
     fs::write(&path, "nonsense").unwrap();
     assert_eq!(kinds(&sample), [FindingKind::Checkpoint]);
@@ -279,7 +279,7 @@ fn a_missing_checkpoint_is_found_unless_none_was_due() {
 #[test]
 fn a_missing_beginning_is_found_unless_it_was_retired() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     fs::remove_file(sample.sealed(0)).unwrap();
     assert_eq!(kinds(&sample), [FindingKind::NotAsSigned, FindingKind::MissingBeginning]);
 
@@ -294,7 +294,7 @@ fn a_missing_beginning_is_found_unless_it_was_retired() {
 #[test]
 fn a_foreign_identity_and_a_wrong_name_are_found() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let trail = sample.directory().join(".auditx/trail.json");
     fs::write(&trail, r#"{"format": 3, "trail_id": "other", "origin": "o"}"#).unwrap();
     let second = fs::read_dir(sample.directory())
@@ -334,7 +334,7 @@ fn legacy_lines_are_a_note_alone_and_a_problem_in_a_trail() {
 fn a_directory_without_a_trail_lists_its_instance_trails() {
     let sample = Sample::new();
     let config = Config::new(sample.directory()).instance("worker-2");
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config).unwrap().close(TIMEOUT).unwrap();
     let inspection = inspected(&sample);
     assert!(!inspection.is_trail() && inspection.needs_attention());
     assert_eq!(inspection.findings, []);

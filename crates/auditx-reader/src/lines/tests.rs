@@ -7,7 +7,7 @@ use std::time::Instant;
 use auditx_core::{AuditLogger, Compression, Config};
 
 use super::*;
-use crate::sample::{PATIENCE, Sample, line, text};
+use crate::sample::{Sample, TIMEOUT, line, text};
 
 fn bytes(lines: &mut Lines) -> Vec<Vec<u8>> {
     lines.map(|line| line.unwrap().bytes().to_vec()).collect()
@@ -121,11 +121,11 @@ fn following_a_logger_returns_every_line_once() {
             for number in 0..600 {
                 logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
             }
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
         }
     });
     let mut lines = Lines::last(sample.directory(), 1_000_000).unwrap();
-    let (mut next, mut descriptions, deadline) = (0, Vec::new(), Instant::now() + PATIENCE);
+    let (mut next, mut descriptions, deadline) = (0, Vec::new(), Instant::now() + TIMEOUT);
     while descriptions.last().is_none_or(|last| last != "Audit trail closed") {
         assert!(Instant::now() < deadline, "after line {next}");
         while let Some(line) = lines.next_line().unwrap() {
@@ -273,7 +273,7 @@ fn a_reader_may_start_before_the_trail_but_needs_a_directory() {
 fn reading_changes_nothing_in_the_directory() {
     let sample = Sample::new();
     let config = Config::new(sample.directory()).compression(Compression::None);
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config).unwrap().close(TIMEOUT).unwrap();
     let names = || {
         let mut names: Vec<_> = fs::read_dir(sample.directory())
             .unwrap()

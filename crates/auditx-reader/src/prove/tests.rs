@@ -9,7 +9,7 @@ use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention, Signer, 
 use tempfile::TempDir;
 
 use super::*;
-use crate::sample::{PATIENCE, until_compressed};
+use crate::sample::{TIMEOUT, until_compressed};
 
 struct Trail {
     directory: TempDir,
@@ -25,7 +25,7 @@ impl Trail {
         let key = logger.verifier_key().unwrap();
         let trail = Self { directory, logger, key };
         trail.record(entries);
-        trail.logger.flush(PATIENCE).unwrap();
+        trail.logger.flush(TIMEOUT).unwrap();
         trail
     }
 
@@ -42,7 +42,7 @@ impl Trail {
     }
 
     fn closed(self) -> Self {
-        self.logger.close(PATIENCE).unwrap();
+        self.logger.close(TIMEOUT).unwrap();
         self
     }
 
@@ -84,7 +84,7 @@ impl Trail {
 
 fn opened(directory: &Path, compression: Compression) -> AuditLogger {
     let config = Config::new(directory).max_file_bytes(65_535).compression(compression);
-    AuditLogger::open(config.checkpoints(Cadence::new(PATIENCE, 1_000_000))).unwrap()
+    AuditLogger::open(config.checkpoints(Cadence::new(TIMEOUT, 1_000_000))).unwrap()
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_wrong_tile_cache_is_not_used() {
 fn lines_left_after_retention_are_proved() {
     for entries in [100, 130, 257, 300] {
         let trail = Trail::of(entries, Compression::None);
-        trail.logger.flush(PATIENCE).unwrap();
+        trail.logger.flush(TIMEOUT).unwrap();
         let retired = trail.logger.retire(Retention::BackupCount(1)).unwrap();
         assert!(!retired.segments.is_empty());
         let trail = trail.closed();
@@ -144,7 +144,7 @@ fn lines_left_after_retention_are_proved() {
 #[test]
 fn consistency_with_a_retired_size_needs_the_tile_cache() {
     let trail = Trail::of(300, Compression::None);
-    trail.logger.flush(PATIENCE).unwrap();
+    trail.logger.flush(TIMEOUT).unwrap();
     trail.logger.retire(Retention::BackupCount(1)).unwrap();
     let trail = trail.closed();
     let sizes = fs::read_dir(checkpoint_history(trail.path())).unwrap();

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::format::parse_seq;
 use auditx_core::store::SealedSegment;
 
 use super::pending::Pending;
@@ -24,9 +22,6 @@ const PIECE: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
 /// The number of bytes read at once: they stay in a core's cache while they are searched.
 const CHUNK: u64 = if cfg!(test) { 1024 } else { 128 * 1024 };
-
-/// More bytes than `{"seq":N,` with the largest N.
-const HEAD: usize = 64;
 
 /// What a thread reads at a time.
 pub(super) enum Unit {
@@ -128,7 +123,7 @@ impl<'b> Units<'b> {
     pub(super) fn are_numbered(&self) -> bool {
         self.files.iter().any(|part| match part {
             Part::Sealed(_) => true,
-            Part::Open { file, .. } => first_number(file).is_some(),
+            Part::Open { file, .. } => file::first_seq(file).is_some(),
             Part::Legacy(_) | Part::Pending { .. } | Part::Broken(_) => false,
         })
     }
@@ -148,7 +143,7 @@ impl<'b> Units<'b> {
             (Order::NewestFirst, _) => {
                 self.files.retain(|part| match part {
                     Part::Sealed(sealed) => sealed.first_seq <= *seq,
-                    Part::Open { file, .. } => first_number(file).is_none_or(|first| first <= *seq),
+                    Part::Open { file, .. } => file::first_seq(file).is_none_or(|first| first <= *seq),
                     Part::Legacy(_) | Part::Pending { .. } | Part::Broken(_) => true,
                 });
             }
@@ -253,13 +248,6 @@ fn pieces(blocks: &[Extent]) -> impl Iterator<Item = Vec<Extent>> {
 fn skipped(blocks: &[Extent]) -> Option<Unit> {
     let (first, last) = (blocks.first()?, blocks.last()?);
     Some(Unit::Skipped(first.seqs.start..last.seqs.end))
-}
-
-/// The seq of the first line of a plain file.
-fn first_number(file: &File) -> Option<u64> {
-    let mut head = [0; HEAD];
-    let len = file.read_at(&mut head, 0).ok()?;
-    parse_seq(&head[..len])
 }
 
 impl Part {

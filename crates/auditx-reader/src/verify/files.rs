@@ -19,9 +19,6 @@ use crate::segment::compressed_name;
 /// How often to list again while a writer keeps sealing.
 const ATTEMPTS: usize = 1_000;
 
-/// More than `{"seq":N,` with the largest N.
-const HEAD: usize = 64;
-
 /// One segment file.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFile {
@@ -92,22 +89,15 @@ impl SegmentFile {
 
     /// The number of its first line; `None` if that cannot be read.
     pub(super) fn first_seq(&self) -> Option<u64> {
-        let mut head = Vec::with_capacity(HEAD);
-        let read = match self.open().ok()? {
-            Opened::Plain(file, _) => {
-                use std::os::unix::fs::FileExt;
-                head.resize(HEAD, 0);
-                let len = file.read_at(&mut head, 0).ok()?;
-                head.truncate(len);
-                len
-            }
+        match self.open().ok()? {
+            Opened::Plain(file, _) => file::first_seq(&file),
             Opened::Compressed(file) => {
-                let decoder = Frame::new(file).ok()?;
-                decoder.take(HEAD as u64).read_to_end(&mut head).ok()?
+                let mut head = Vec::new();
+                Frame::new(file).ok()?.take(file::LINE_HEAD as u64).read_to_end(&mut head).ok()?;
+                parse_seq(&head)
             }
-            Opened::Vanished | Opened::Refused(_) => 0,
-        };
-        parse_seq(&head[..read])
+            Opened::Vanished | Opened::Refused(_) => None,
+        }
     }
 }
 
@@ -174,10 +164,8 @@ fn is_still_active(path: &Path, active: Option<&Outcome>) -> bool {
 /// A sealed segment that starts at or after the active segment's first line is that segment under its new
 /// name, or a newer one.
 fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome>) {
-    use std::os::unix::fs::FileExt;
     let Some(Ok(file)) = active else { return };
-    let mut head = [0; HEAD];
-    let first = file.read_at(&mut head, 0).ok().and_then(|len| parse_seq(&head[..len]));
+    let first = file::first_seq(file);
     sealed.retain(|sealed| first.is_none_or(|first| sealed.first_seq < first));
 }
 

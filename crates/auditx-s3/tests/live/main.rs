@@ -12,7 +12,7 @@ use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
 use auditx_reader::{Answer, Verification, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_s3::{S3, S3Copy};
 use auditx_ship::{Progress, Shipper, State, StoredCopy, restore};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::proxy::{Fault, Proxy};
 use auditx_tests::s3::Server;
 use auditx_tests::shipping::{lines, settings, stop};
@@ -53,7 +53,7 @@ fn record(logger: &AuditLogger, count: usize) {
 fn trail(directory: &Path, config: Config, count: usize) -> u64 {
     let logger = AuditLogger::open(config).unwrap();
     record(&logger, count);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     end_of_sealed(directory)
 }
 
@@ -69,7 +69,7 @@ fn archive(directory: &Path, port: u16) -> Shipper {
 }
 
 fn wait_for_all(shipper: &Shipper, end: u64) {
-    let is_done = shipper.wait_until(Instant::now() + PATIENCE, |progress| {
+    let is_done = shipper.wait_until(Instant::now() + TIMEOUT, |progress| {
         progress.state == State::CaughtUp && progress.next == end
     });
     assert!(is_done, "{:?} of {end}", shipper.progress());
@@ -126,7 +126,7 @@ fn plain_and_compressed_segments_are_archived_once() {
     wait_until("the compression of every sealed segment", || {
         logger.metrics().compressed >= logger.metrics().seals
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let end = end_of_sealed(directory.path());
     wait_for_all(&shipper, end);
     stop(shipper);
@@ -172,12 +172,12 @@ fn a_killed_server_and_cut_connections_lose_nothing() {
     let proxy = Proxy::before(server.port(), Fault::Cut { first: 1, more: 97 });
     let shipper = archive(directory.path(), proxy.port());
     assert!(
-        shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.next > end / 4),
+        shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.next > end / 4),
         "{:?}",
         shipper.progress()
     );
     server.kill();
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, |progress| progress.state == State::Waiting));
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, |progress| progress.state == State::Waiting));
     server.start_again();
     proxy.change(Fault::Blackhole);
     proxy.change(Fault::None);
@@ -194,16 +194,16 @@ fn a_missing_bucket_is_retried_while_retention_waits() {
     let shipper = archive(directory.path(), server.port());
     let logger = AuditLogger::open(config(directory.path()).retention(Retention::BackupCount(0))).unwrap();
     record(&logger, 300);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let is_reported = |progress: &Progress| progress.state == State::Waiting && progress.retries.sum() > 2;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, is_reported), "{:?}", shipper.progress());
     assert_eq!(logger.metrics().retired, 0);
     server.make_bucket(BUCKET);
     wait_until("retirement", || {
         record(&logger, 10);
         logger.metrics().retired > 3
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let end = end_of_sealed(directory.path());
     wait_for_all(&shipper, end);
     stop(shipper);
@@ -225,7 +225,7 @@ fn refusals_of_all_kinds_are_retried() {
         let is_reported =
             |progress: &Progress| progress.retries.sum() > before + 2 && progress.last_error.contains(status);
         assert!(
-            shipper.wait_until(Instant::now() + PATIENCE, is_reported),
+            shipper.wait_until(Instant::now() + TIMEOUT, is_reported),
             "{status} {:?}",
             shipper.progress()
         );
@@ -243,7 +243,7 @@ fn refusals_of_all_kinds_are_retried() {
     server.change_password("another");
     proxy.change(Fault::None);
     let is_reported = |progress: &Progress| progress.last_error.contains("403");
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, is_reported), "{:?}", shipper.progress());
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, is_reported), "{:?}", shipper.progress());
     server.change_password("secret");
     wait_for_all(&shipper, end);
     stop(shipper);
@@ -319,7 +319,7 @@ fn an_altered_segment_is_found_and_ends_the_archiver() {
     }
     let shipper = archive(directory.path(), server.port());
     let ended = |progress: &Progress| progress.state == State::Ended;
-    assert!(shipper.wait_until(Instant::now() + PATIENCE, ended), "{:?}", shipper.progress());
-    let error = shipper.stop(Instant::now() + PATIENCE).unwrap_err();
+    assert!(shipper.wait_until(Instant::now() + TIMEOUT, ended), "{:?}", shipper.progress());
+    let error = shipper.stop(Instant::now() + TIMEOUT).unwrap_err();
     assert!(error.is_diverged() && error.to_string().contains(&format!("line {first} ")), "{error}");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use auditx_core::store::TrailReader;
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     pub(super) fn run(&self) {
-        let mut process = self.start(&PATIENCE.as_secs().to_string());
+        let mut process = self.start(&TIMEOUT.as_secs().to_string());
         assert!(process.wait().success(), "{}", process.stderr());
     }
 

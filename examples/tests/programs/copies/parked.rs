@@ -3,7 +3,7 @@
 use std::fs;
 
 use auditx_core::{AuditLogger, Config};
-use auditx_tests::deadline::{PATIENCE, wait_until};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::process::Signal;
 
@@ -167,7 +167,7 @@ fn retry_inserts_a_parked_line_after_the_cause_is_gone() {
     fixture.execute("DROP TRIGGER no_service");
     assert!(fixture.retry_parked());
     assert!(fixture.retry_parked(), "nothing is left to do");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     fixture.run();
     fixture.compare();

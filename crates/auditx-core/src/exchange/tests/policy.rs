@@ -118,7 +118,7 @@ fn a_closed_trail_rejects_requests_only_with_on_failure_closed() {
         let (open, closed): (HttpAudit, HttpAudit) = (layer(OnFailure::Open), layer(OnFailure::Closed));
         let begin = |http: &HttpAudit| http.begin(&RequestFacts::new("GET", "/x", &Pairs(Vec::new())));
         assert_eq!(begin(&closed).refusal(), None, "the trail accepts entries");
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(begin(&open).refusal(), None);
         let exchange = begin(&closed);
         let problem = exchange.refusal().unwrap();
@@ -202,12 +202,12 @@ fn a_durable_request_fails_if_an_entry_was_dropped() {
     })();
     // From here on entries are accepted again.
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let problem = head_of(&mut exchange).unwrap_err();
     assert_eq!(problem.status(), 503);
     assert!(problem.reason().contains("dropped"), "{}", problem.reason());
     drop(exchange);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let entries = closing(directory.path());
     let last = entries.iter().rfind(|entry| !entry.method.is_empty()).unwrap();
     assert_eq!((last.status, last.success, &last.metadata["outcome"]), (Some(503), false, &json!("error")));
@@ -235,7 +235,7 @@ fn the_settings_of_the_innermost_layer_apply() {
     assert_eq!((outer.closing().len(), inner.closing().len()), (0, 2));
 
     let strict = with(|http| http.on_failure(OnFailure::Closed));
-    strict.logger.close(PATIENCE).unwrap();
+    strict.logger.close(TIMEOUT).unwrap();
     let exchange = begin("/x");
     let problem = strict.http.govern(exchange.context()).unwrap();
     assert!(problem.to_json().contains(exchange.request_id()));

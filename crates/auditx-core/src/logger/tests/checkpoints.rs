@@ -68,7 +68,7 @@ fn every_durability_signs_all_recorded_entries() {
         logger.log("one more").record().unwrap();
         wait_until(|| logger.metrics().signed == 303);
         assert!(logger.metrics().checkpoints > signed);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(checked(&logger).size(), 304);
         assert!(
             checkpoint_history(directory.path()).join("304").is_file(),
@@ -85,7 +85,7 @@ fn an_idle_trail_writes_heartbeats() {
     let begin = Instant::now();
     logger.log("x").record().unwrap();
     wait_until(|| logger.metrics().signed >= 5);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
     let kinds = kinds(directory.path());
     let heartbeats = kinds.iter().filter(|kind| *kind == "heartbeat").count();
@@ -108,9 +108,9 @@ fn the_entry_limit_triggers_a_checkpoint_that_is_recorded() {
     let begin = Instant::now();
     while logger.metrics().signed < 2_100 {
         logger.log("x").record().unwrap();
-        assert!(begin.elapsed() < PATIENCE);
+        assert!(begin.elapsed() < TIMEOUT);
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let mut reader = TrailReader::new(directory.path(), 0);
     let mut notes = 0;
     while let Some((seq, line)) = reader.next_line().unwrap() {
@@ -135,7 +135,7 @@ fn each_seal_keeps_a_checkpoint_at_its_boundary() {
     for _ in 0..200 {
         logger.log("x".repeat(2_000)).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let sealed = crate::store::sealed_segments(directory.path()).unwrap();
     assert!(sealed.len() > 3);
     for segment in &sealed[1..] {
@@ -185,11 +185,11 @@ fn entries_are_signed_once_the_signer_is_available_again() {
     signer.is_unavailable.store(false, Ordering::SeqCst);
     wait_until(|| logger.metrics().signed == 3);
     signer.is_unavailable.store(true, Ordering::SeqCst);
-    assert!(logger.close(PATIENCE).unwrap_err().is_signing(), "close reports that its end is not signed");
+    assert!(logger.close(TIMEOUT).unwrap_err().is_signing(), "close reports that its end is not signed");
     signer.is_unavailable.store(false, Ordering::SeqCst);
 
     let logger = AuditLogger::open(config).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(
         kinds(directory.path()),
         ["genesis", "open", "x", "close", "recovered", "open", "checkpoint", "close"]
@@ -254,6 +254,6 @@ fn after_a_failed_sync_nothing_more_is_signed() {
     let receipt = logger.log("x").record().unwrap();
     assert!(receipt.wait_durable().unwrap_err().is_storage());
     disk.0.fail_sync.store(false, Ordering::SeqCst);
-    assert!(logger.close(PATIENCE).is_err());
+    assert!(logger.close(TIMEOUT).is_err());
     assert_eq!(checked(&logger).size(), 2);
 }

@@ -42,7 +42,7 @@ fn both_keys_sign_the_boundary_of_a_rotation() {
     assert_eq!(kept.verify(&[change.old.clone(), change.new.clone()]).unwrap().len(), 2);
 
     logger.log("after").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     checked(&logger).verify(&[change.old]).unwrap_err();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     assert_eq!(logger.verifier_key().unwrap(), change.new);
@@ -53,7 +53,7 @@ fn both_keys_sign_the_boundary_of_a_rotation() {
     let elsewhere = KeySource::File(path);
     logger.rotate_key(&elsewhere).unwrap();
     assert!(logger.rotate_key(&elsewhere).unwrap_err().is_invalid(), "it is the current key");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_signing());
     drop(AuditLogger::open(config(directory.path()).signing_key(elsewhere)).unwrap());
 }
@@ -64,7 +64,7 @@ fn a_trail_opens_after_a_crash_during_key_rotation() {
     let own = Dir::from(directory.path());
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     let old = logger.verifier_key().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     // Before anything was signed with the next key: the old key is used.
     stage_key(&own, &SigningKey::generate()).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -73,7 +73,7 @@ fn a_trail_opens_after_a_crash_during_key_rotation() {
     // After both keys have signed, before the next one is installed: the next key is used.
     let before = fs::read(own.join(".auditx/keys/signing.pem")).unwrap();
     let change = logger.rotate_key(&KeySource::Trail).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     fs::rename(own.join(".auditx/keys/signing.pem"), own.join(".auditx/keys/next.pem")).unwrap();
     fs::write(own.join(".auditx/keys/signing.pem"), before).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -107,7 +107,7 @@ fn a_repeated_erasure_overwrites_what_a_killed_one_left_in_the_journal() {
     assert!(holds_text(), "recovery does not overwrite it");
     assert!(logger.erase(2, "again").unwrap_err().to_string().contains("already"));
     assert!(!holds_text());
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn an_erased_line_leaves_its_hash_and_no_text() {
         logger.log_security("Login failed").user("Daw Khin Secret").success(false).record().unwrap();
         fill(&logger, 100);
         let in_active = logger.log("by Ko Hidden").record().unwrap().wait_durable().unwrap();
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         let hash = entries(directory.path()).len() as u64;
         for (seq, erased_text) in [(2, "Daw Khin Secret"), (in_active.seq, "Ko Hidden")] {
             let mut reader = TrailReader::new(directory.path(), seq);
@@ -152,7 +152,7 @@ fn an_erased_line_leaves_its_hash_and_no_text() {
         assert!(logger.erase(1_000_000, "none").unwrap_err().is_invalid());
         assert!(logger.erase(3, " ").unwrap_err().is_invalid());
         logger.log_security("Login failed").user("after").success(false).record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let security = text(directory.path().join("security.jsonl"));
         assert_eq!(security.lines().count(), 2, "{security}");
         assert!(security.contains("\"after\"") && security.contains("\"erased\""));
@@ -167,7 +167,7 @@ fn a_killed_erasure_is_finished_by_repeating_it() {
     let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
     logger.log_security("Login failed").user("Daw Khin Secret").success(false).record().unwrap();
     fill(&logger, 50);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let projection = directory.path().join("security.jsonl");
     let before = text(projection.clone());
     let hash = logger.erase(2, "asked for").unwrap();
@@ -179,7 +179,7 @@ fn a_killed_erasure_is_finished_by_repeating_it() {
         logger.erase(2, "asked for").unwrap_err().to_string().contains("already"),
         "the erasure is complete"
     );
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     checked(&logger);
 }
 
@@ -189,7 +189,7 @@ fn an_erasure_removes_leftover_copies_of_the_segment() {
     let logger = AuditLogger::open(config(directory.path()).compression(Compression::None)).unwrap();
     logger.log("by Daw Khin Secret").record().unwrap();
     fill(&logger, 50);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let plain = fs::read(directory.path().join("audit-00000000000000000000.jsonl")).unwrap();
     let copies = ["audit-00000000000000000000.jsonl.zst", "audit-00000000000000000000.jsonl.zst.tmp"];
     for copy in copies {
@@ -206,12 +206,12 @@ fn a_retired_segment_leaves_its_frontier() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 150);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let count = sealed_segments(directory.path()).unwrap().len();
     assert!(count > 3);
     let retired = logger.retire(Retention::BackupCount(2)).unwrap();
     assert_eq!((retired.segments.len(), retired.held_by), (count - 2, None));
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let remaining = sealed_segments(directory.path()).unwrap();
     assert_eq!(remaining.len(), 2);
     let (_, record) = control_records(directory.path(), "retired").pop().unwrap();
@@ -246,10 +246,10 @@ fn a_retired_segment_leaves_its_frontier() {
 fn a_segment_that_a_follower_has_not_read_is_not_retired() {
     let directory = tempfile::tempdir().unwrap();
     let stuck = config(directory.path()).on_audit("copy", |_| Err("away".into()));
-    AuditLogger::open(stuck).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(stuck).unwrap().close(TIMEOUT).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 100);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let retired = logger.retire(Retention::BackupCount(0)).unwrap();
     assert_eq!((retired.segments.len(), retired.held_by.as_deref()), (0, Some("copy")));
     fs::remove_file(directory.path().join(".auditx/cursors/copy")).unwrap();
@@ -261,14 +261,14 @@ fn retention_waits_for_shippers() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 200);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let second = sealed_segments(directory.path()).unwrap()[1].first_seq;
     let mut cursor = Cursor::of_shipper(directory.path(), "postgres-db-5432-audit").unwrap();
     cursor.advance(second + 1);
     cursor.save().unwrap();
     let logger = AuditLogger::open(config(directory.path()).retention(Retention::BackupCount(0))).unwrap();
     wait_until(|| logger.metrics().retired > 0);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     assert_eq!(sealed_segments(directory.path()).unwrap()[0].first_seq, second);
     cursor.advance(u64::MAX);
     cursor.save().unwrap();
@@ -277,7 +277,7 @@ fn retention_waits_for_shippers() {
     wait_until(|| {
         sealed_segments(directory.path()).unwrap().first().is_none_or(|segment| segment.first_seq > second)
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     let refusal = logger.drop_shipping("postgres").unwrap_err();
     assert!(refusal.is_invalid() && refusal.to_string().contains("postgres-db-5432-audit"), "{refusal}");
@@ -294,7 +294,7 @@ fn a_tampered_trail_is_set_aside_and_named_by_its_successor() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     fill(&logger, 100);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert!(
         AuditLogger::replace_corrupt(config(directory.path())).unwrap_err().is_invalid(),
         "the trail is intact"
@@ -306,7 +306,7 @@ fn a_tampered_trail_is_set_aside_and_named_by_its_successor() {
 
     let (logger, moved_to) = AuditLogger::replace_corrupt(config(directory.path())).unwrap();
     logger.log("new trail").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(kinds(directory.path()), ["genesis", "open", "new trail", "close"]);
     checked(&logger);
     let (_, genesis) = control_records(directory.path(), "genesis").pop().unwrap();

@@ -12,7 +12,7 @@ fn the_debug_form_of_a_handle_is_one_short_line() {
     let receipt = logger.log("Goods received").record().unwrap();
     let builder = logger.log("Goods received").user("admin").metadata("party", "Golden Trading Co.");
     let context = RequestContext::new().user("admin").company_id("CO-001");
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let restored = directory.path().join("restored");
     let restored =
         crate::store::RestoredTrail::create(&restored, &format!("o/auditx/{:032x}", 7), 0).unwrap();

@@ -13,11 +13,11 @@ fn security_lines_are_projected_once_across_restarts() {
         let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
         logger.log_security(format!("denied {round}")).success(false).record().unwrap();
         logger.log_security("fine").record().unwrap();
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         assert!(text(directory.path().join("security.jsonl")).contains(&format!("denied {round}")));
         if round == 1 {
             // As after a kill: a torn last line, and no cursor.
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
             fs::remove_dir_all(directory.path().join(".auditx/cursors")).unwrap();
             let path = directory.path().join("security.jsonl");
             fs::write(&path, text(path.clone()) + "{\"seq\":99,\"to").unwrap();
@@ -54,7 +54,7 @@ fn a_hook_that_fails_or_panics_gets_every_line() {
     for _ in 0..10 {
         logger.log("x").record().unwrap();
     }
-    logger.flush_hooks(PATIENCE).unwrap();
+    logger.flush_hooks(TIMEOUT).unwrap();
     assert_eq!(*seen.lock().unwrap(), (0..12).collect::<Vec<u64>>());
     assert_eq!(
         logger.metrics().followers.iter().find(|follower| follower.name == "copy").unwrap().failures,
@@ -71,8 +71,8 @@ fn a_failing_hook_does_not_delay_close_and_resumes_from_its_cursor() {
         AuditLogger::open(Config::new(directory.path()).on_audit("copy", |_| Err("away".into()))).unwrap();
     logger.log("x").record().unwrap();
     let begin = Instant::now();
-    logger.close(PATIENCE).unwrap();
-    assert!(begin.elapsed() < PATIENCE);
+    logger.close(TIMEOUT).unwrap();
+    assert!(begin.elapsed() < TIMEOUT);
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let config = Config::new(directory.path()).on_audit("copy", {
@@ -82,7 +82,7 @@ fn a_failing_hook_does_not_delay_close_and_resumes_from_its_cursor() {
             Ok(())
         }
     });
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config).unwrap().close(TIMEOUT).unwrap();
     assert_eq!(
         *seen.lock().unwrap(),
         (0..7).collect::<Vec<u64>>(),
@@ -93,7 +93,7 @@ fn a_failing_hook_does_not_delay_close_and_resumes_from_its_cursor() {
 #[test]
 fn a_new_hook_begins_at_the_current_line_or_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
-    AuditLogger::open(Config::new(directory.path())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(Config::new(directory.path())).unwrap().close(TIMEOUT).unwrap();
     let (now, all) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let push = |seen: &Arc<Mutex<Vec<u64>>>| {
         let seen = seen.clone();
@@ -104,7 +104,7 @@ fn a_new_hook_begins_at_the_current_line_or_at_the_start() {
     };
     let config =
         Config::new(directory.path()).on_audit("now", push(&now)).on_audit_from_start("all", push(&all));
-    AuditLogger::open(config).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config).unwrap().close(TIMEOUT).unwrap();
     assert_eq!(*now.lock().unwrap(), [3, 4, 5]);
     assert_eq!(*all.lock().unwrap(), [0, 1, 2, 3, 4, 5]);
 }
@@ -128,7 +128,7 @@ fn a_hook_does_not_see_a_line_that_was_rolled_back() {
         });
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     logger.log("held").record().unwrap();
-    while sees.recv_timeout(PATIENCE).unwrap() != "held" {}
+    while sees.recv_timeout(TIMEOUT).unwrap() != "held" {}
     let sees = Arc::new(Mutex::new(sees));
     logger.log("read together with what is rolled back").record().unwrap();
     disk.0.space.store(0, Ordering::SeqCst);
@@ -138,17 +138,17 @@ fn a_hook_does_not_see_a_line_that_was_rolled_back() {
     let reads_ahead = sees.clone();
     *disk.0.before_truncate.lock().unwrap() = Some(Box::new(move || {
         go_on.send(()).unwrap();
-        let read = reads_ahead.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        let read = reads_ahead.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
         assert_eq!(read, "read together with what is rolled back");
     }));
     logger.log("refused").metadata("text", "x".repeat(900)).record().unwrap_err();
     assert!(disk.0.before_truncate.lock().unwrap().is_none());
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
     logger.log("there is room again").record().unwrap();
-    let gap = sees.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+    let gap = sees.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
     assert!(gap.starts_with("2 entries could not be recorded"), "{gap}");
-    assert_eq!(sees.lock().unwrap().recv_timeout(PATIENCE).unwrap(), "there is room again");
-    logger.close(PATIENCE).unwrap();
+    assert_eq!(sees.lock().unwrap().recv_timeout(TIMEOUT).unwrap(), "there is room again");
+    logger.close(TIMEOUT).unwrap();
 }
 
 /// A signer that records whether it is called as a callback.
@@ -184,8 +184,8 @@ fn in_callback_is_true_in_hooks_and_signers_even_after_a_panic() {
         });
     let logger = AuditLogger::open(config).unwrap();
     logger.log("x").record().unwrap();
-    logger.flush_hooks(PATIENCE).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.flush_hooks(TIMEOUT).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.len() > 5 && seen.iter().all(|&inside| inside), "{seen:?}");
     assert!(!crate::in_callback());

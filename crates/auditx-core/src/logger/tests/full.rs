@@ -20,7 +20,7 @@ fn stuck(on_full: OnFull) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
         .on_full(on_full)
         .compression(Compression::None);
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     disk.0.space.store(0, Ordering::SeqCst);
     (directory, disk, logger)
 }
@@ -63,9 +63,9 @@ fn a_full_journal_rejects_entries_and_the_trail_counts_them() {
     }
     assert_eq!(logger.metrics().rejected, 5);
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     record(&logger, accepted).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let (numbers, gaps) = found(directory.path());
     assert_eq!(numbers, (0..=accepted).collect::<Vec<_>>());
     assert_eq!(
@@ -85,7 +85,7 @@ fn dropped_entries_are_counted_and_their_receipts_fail() {
     assert!(receipts.pop().unwrap().wait_durable().unwrap_err().is_full());
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
     receipts[0].wait_durable().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let (numbers, gaps) = found(directory.path());
     assert_eq!(numbers, (0..300 - dropped).collect::<Vec<_>>());
     assert_eq!(gaps.iter().map(|(_, count)| count).sum::<u64>(), dropped);
@@ -94,7 +94,7 @@ fn dropped_entries_are_counted_and_their_receipts_fail() {
 
 #[test]
 fn a_full_journal_waits_for_room_and_loses_nothing() {
-    let (directory, disk, logger) = stuck(OnFull::Wait { max: PATIENCE });
+    let (directory, disk, logger) = stuck(OnFull::Wait { max: TIMEOUT });
     let recorded = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -106,7 +106,7 @@ fn a_full_journal_waits_for_room_and_loses_nothing() {
         wait_until(|| recorded.load(Ordering::SeqCst) > 100 && logger.metrics().write_failures > 2);
         disk.0.space.store(u64::MAX, Ordering::SeqCst);
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(found(directory.path()), ((0..300).collect(), Vec::new()));
 }
 
@@ -120,12 +120,12 @@ fn waiting_for_room_times_out_with_the_disk_error() {
     assert!(error.is_storage() && begin.elapsed() >= Duration::from_millis(50), "{error}");
     assert!(error.path().is_some(), "{error}");
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 #[test]
 fn a_task_waits_for_room_without_blocking_its_thread() {
-    let (directory, disk, logger) = stuck(OnFull::Wait { max: PATIENCE });
+    let (directory, disk, logger) = stuck(OnFull::Wait { max: TIMEOUT });
     let mut context = Context::from_waker(Waker::noop());
     let mut waiting = None;
     for number in 0..1_000_u64 {
@@ -154,7 +154,7 @@ fn a_task_waits_for_room_without_blocking_its_thread() {
     drop(given_up);
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
     wait_until(|| task.as_mut().poll(&mut context).is_ready());
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(found(directory.path()).0, (0..=number).collect::<Vec<_>>());
 }
 

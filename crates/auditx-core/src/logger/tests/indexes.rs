@@ -15,7 +15,7 @@ fn fill(logger: &AuditLogger, count: usize) {
     for number in 0..count {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
 }
 
 /// Returns the number of segments with an index, after checking each index.
@@ -54,8 +54,8 @@ fn wait_until_all_are_indexed(directory: &Path) {
 }
 
 fn close(logger: &AuditLogger) {
-    logger.close(PATIENCE).unwrap();
-    assert_eq!(logger.metrics().keeping_failures, 0);
+    logger.close(TIMEOUT).unwrap();
+    assert_eq!(logger.metrics().maintenance_failures, 0);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_trail_continues_and_reports_if_no_index_can_be_written() {
     fs::write(&path, "in the way").unwrap();
     fill(&logger, 200);
     wait_until(|| logger.metrics().compressed == logger.metrics().seals);
-    assert!(logger.metrics().keeping_failures > 0);
+    assert!(logger.metrics().maintenance_failures > 0);
     let log = text(directory.path().join("app.log"));
     assert!(log.contains("cannot write the index of a segment") && log.contains("whole segment"), "{log}");
     logger.erase(5, "request of the person").unwrap();
@@ -145,7 +145,7 @@ fn a_trail_continues_and_reports_if_no_index_can_be_written() {
     fs::remove_file(&path).unwrap();
     fill(&logger, 50);
     wait_until_all_are_indexed(directory.path());
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(indexed(directory.path()), sealed_segments(directory.path()).unwrap().len());
 }
 
@@ -165,8 +165,8 @@ fn a_damaged_segment_is_reported_once_and_others_are_indexed() {
     wait_until(|| names(directory.path()).len() == count);
     fill(&logger, 100);
     wait_until(|| names(directory.path()).len() == sealed_segments(directory.path()).unwrap().len() - 1);
-    logger.close(PATIENCE).unwrap();
-    assert_eq!(logger.metrics().keeping_failures, 1);
+    logger.close(TIMEOUT).unwrap();
+    assert_eq!(logger.metrics().maintenance_failures, 1);
     assert_eq!(
         text(directory.path().join("app.log")).matches("is not the line that was recorded").count(),
         1
@@ -201,7 +201,7 @@ fn child() {
     wait_until_all_are_indexed(directory);
     logger.erase(5, "request of the person").unwrap();
     logger.retire(Retention::BackupCount(2)).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) fn record(logger: &AuditLogger, numbers: std::ops::Range<u32>) {
 
 /// Records entries until that fails, and returns the error.
 pub(super) fn error_of(logger: &AuditLogger) -> crate::Error {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let outcome = logger.log("late").record().and_then(|receipt| receipt.wait_durable());
         if let Err(error) = outcome {
@@ -43,7 +43,7 @@ pub(super) fn error_of(logger: &AuditLogger) -> crate::Error {
 /// Closes the logger, checks the trail against its checkpoint, and returns the numbers of its entries in
 /// order.
 pub(super) fn numbers(directory: &Path, logger: &AuditLogger) -> Vec<u32> {
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(checked(logger).size(), entries(directory).len() as u64);
     entries(directory)
         .iter()
@@ -223,7 +223,7 @@ fn a_moved_or_removed_directory_refuses_entries() {
         assert!(message.contains("moved or removed") && message.contains("logs"), "{case}: {message}");
         assert_eq!(message.contains("elsewhere"), case > 0, "{case}: {message}");
         assert_eq!(logger.metrics().restore_failures, 1);
-        assert!(logger.close(PATIENCE).unwrap_err().is_storage());
+        assert!(logger.close(TIMEOUT).unwrap_err().is_storage());
         if case > 0 {
             let moved = root.path().join("elsewhere");
             drop(fs::remove_dir(&logs));
@@ -244,7 +244,7 @@ fn a_renamed_parent_does_not_split_the_trail() {
     fs::rename(root.path().join("parent"), root.path().join("moved")).unwrap();
     fs::create_dir_all(&logs).unwrap();
     assert!(error_of(&logger).is_storage());
-    assert!(logger.close(PATIENCE).unwrap_err().is_storage());
+    assert!(logger.close(TIMEOUT).unwrap_err().is_storage());
     assert_eq!(fs::read_dir(&logs).unwrap().count(), 0);
 }
 
@@ -254,7 +254,7 @@ fn a_renamed_segment_is_found_by_the_next_open() {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         record(&logger, 0..30);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let active = directory.path().join(ACTIVE);
         fs::rename(&active, directory.path().join("audit.jsonl-20261129")).unwrap();
         if is_recreated {
@@ -284,7 +284,7 @@ fn a_process_killed_while_restoring_a_segment_loses_nothing() {
         fs::rename(directory.join(ACTIVE), directory.join("audit.jsonl.1")).unwrap();
         fs::write(directory.join(ACTIVE), "another program's data\n").unwrap();
         record(&logger, 30..60);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         return;
     }
     let test = "logger::tests::interference::a_process_killed_while_restoring_a_segment_loses_nothing";

@@ -34,7 +34,7 @@ fn recorded_by(kind: JournalKind) -> Vec<Vec<String>> {
             });
         }
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(checked(&logger).size(), entries(directory.path()).len() as u64);
     let mut threads = vec![Vec::new(); THREADS];
     for entry in entries(directory.path()).into_iter().filter(|entry| entry.control_record.is_none()) {
@@ -62,7 +62,7 @@ fn receipts_of_both_journals_name_their_line_early_and_late() {
         }
         let late = logger.log("late").record().unwrap();
         let recorded = [early.wait_durable().unwrap(), late.wait_durable().unwrap()];
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         for (receipt, recorded) in [early, late].into_iter().zip(recorded) {
             assert_eq!(receipt.wait_durable().unwrap(), recorded);
             let mut reader = TrailReader::new(directory.path(), recorded.seq);
@@ -80,7 +80,7 @@ fn pending_entries_of_the_ring_are_written_by_either_journal() {
         let (directory, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
         let config = |kind| Config::new(directory.path()).journal(kind);
         let logger = AuditLogger::open_on(config(before), Arc::new(disk.clone())).unwrap();
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         disk.0.space.store(0, Ordering::SeqCst);
         for number in 0..100 {
             logger.log(number.to_string()).record().unwrap();
@@ -88,7 +88,7 @@ fn pending_entries_of_the_ring_are_written_by_either_journal() {
         assert!(logger.close(Duration::from_millis(50)).unwrap_err().is_timed_out());
         assert_eq!(crate::store::pending_entries(directory.path()).unwrap().len(), 100);
         let logger = AuditLogger::open(config(after)).unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(directory.path().join(".auditx/ring").exists(), after == JournalKind::Ring);
         let numbers: Vec<String> = entries(directory.path())
             .into_iter()
@@ -117,7 +117,7 @@ fn one_failed_fdatasync_costs_nothing_and_a_second_ends_the_trail() {
         let outcomes: Vec<_> = receipts.iter().map(crate::Receipt::wait_durable).collect();
         if failures == 1 {
             assert!(outcomes.iter().all(Result::is_ok) && receipts.len() == 299);
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
             let all = entries(directory.path());
             let recorded = all.iter().filter(|entry| entry.control_record.is_none());
             let numbers: Vec<usize> = recorded.map(|entry| entry.description.parse().unwrap()).collect();
@@ -135,7 +135,7 @@ fn one_failed_fdatasync_costs_nothing_and_a_second_ends_the_trail() {
             drop(logger);
             // The accepted entries are in the ring, and are written when the disk works again.
             let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
             let all = entries(directory.path());
             let count = all.iter().filter(|entry| entry.control_record.is_none()).count();
             assert!(count > receipts.len(), "{count} of {}", receipts.len());
@@ -155,19 +155,19 @@ fn a_foreign_ring_is_moved_aside_and_a_truncated_one_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let config = || Config::new(directory.path()).journal_bytes(256 * 1024);
     let own = directory.path().join(".auditx");
-    AuditLogger::open(config()).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config()).unwrap().close(TIMEOUT).unwrap();
     fs::write(own.join("ring"), "no ring").unwrap();
-    AuditLogger::open(config()).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config()).unwrap().close(TIMEOUT).unwrap();
     assert_eq!(text(own.join("ring.aside")), "no ring");
     assert!(text(directory.path().join("app.log")).contains("ring.aside"));
 
     let logger = AuditLogger::open(config()).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let whole = fs::metadata(own.join("ring")).unwrap().len();
     fs::File::options().write(true).open(own.join("ring")).unwrap().set_len(9_000).unwrap();
     let logger = AuditLogger::open(config()).unwrap();
     logger.log("goes on").record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(fs::metadata(own.join("ring")).unwrap().len(), whole);
     assert!(text(directory.path().join("app.log")).contains("was truncated"));
     assert!(kinds(directory.path()).contains(&"goes on".to_owned()));
@@ -178,7 +178,7 @@ fn the_drain_waits_for_a_stalled_thread_and_reports_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Ring)).unwrap();
     logger.log("before").record().unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let core = logger.core().unwrap().clone();
     let queue = core.housekeeping.ring.as_ref().unwrap().queue();
     let finish = queue.stall(b"\"id\":\"stalled\",\"success\":true}");
@@ -187,7 +187,7 @@ fn the_drain_waits_for_a_stalled_thread_and_reports_it() {
     assert_eq!(logger.metrics().written, logger.metrics().durable, "no later entry is written");
     assert_eq!(kinds(directory.path()).last().unwrap(), "before");
     finish(queue);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let lines = text(directory.path().join("audit.jsonl"));
     let index = |what: &str| lines.find(what).unwrap();
     assert!(index("before") < index("stalled") && index("stalled") < index("\"after\""));
@@ -207,7 +207,7 @@ fn a_forked_child_cannot_record_into_the_trail() {
         });
         assert!(outcome, "{kind:?}");
         logger.log("parent again").record().unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(kinds(directory.path())[2..], ["parent", "parent again", "close"]);
     }
 }

@@ -42,7 +42,7 @@ fn child() {
             receipt.wait_durable().unwrap();
         }
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 /// Runs the child until it ends. Returns the numbers it printed, and whether it was killed.
@@ -74,7 +74,7 @@ fn assert_nothing_is_lost(directory: &Path, accepted: &[usize], point: &str) {
     for _ in 0..200 {
         logger.log("afterwards").metadata("pad", "x".repeat(300)).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let entries = entries(directory);
     for (seq, entry) in entries.iter().enumerate() {
         assert_eq!(entry.seq, seq as u64, "{point}");
@@ -156,7 +156,7 @@ fn two_kills_during_recovery_lose_and_repeat_nothing() {
 /// may come after those of the first session.
 fn assert_recovered(directory: &Path, expected: &[usize], point: &str) {
     let logger = AuditLogger::open(config(directory)).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let entries = entries(directory);
     let own = entries.iter().filter(|entry| entry.control_record.is_none());
     let mut found: Vec<usize> = own.map(|entry| entry.description.parse().unwrap()).collect();

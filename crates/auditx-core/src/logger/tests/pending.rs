@@ -17,7 +17,7 @@ fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
     let config = Config::new(directory.path()).journal(JournalKind::Ring).journal_bytes(256 * 1024);
     let logger = AuditLogger::open_on(config, Arc::new(disk.clone())).unwrap();
     logger.log("before").record().unwrap();
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     disk.0.space.store(0, Ordering::SeqCst);
     for number in 0..count {
         logger.log(number.to_string()).metadata("said", "\"{\n").record().unwrap();
@@ -44,7 +44,7 @@ fn entries_behind_a_full_disk_are_pending() {
     let given: Vec<Vec<u8>> = pending.lines().map(<[u8]>::to_vec).collect();
 
     disk.0.space.store(u64::MAX, Ordering::SeqCst);
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     assert!(pending_entries(directory.path()).unwrap().is_empty());
     let mut written = Vec::new();
     let mut reader = TrailReader::new(directory.path(), 0);
@@ -70,7 +70,7 @@ fn entries_of_a_killed_process_stay_pending() {
     for _ in 0..2 {
         assert_eq!(numbers(&pending_entries(pending.path()).unwrap()), (0..50).collect::<Vec<_>>());
     }
-    AuditLogger::open(Config::new(pending.path())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(Config::new(pending.path())).unwrap().close(TIMEOUT).unwrap();
     assert!(pending_entries(pending.path()).unwrap().is_empty());
 }
 
@@ -81,7 +81,7 @@ fn nothing_is_pending_without_a_ring_and_a_foreign_ring_is_refused() {
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Direct)).unwrap();
     logger.log("direct").record().unwrap();
     assert!(pending_entries(directory.path()).unwrap().is_empty());
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 
     let (other, _disk, _logger) = stuck(3);
     fs::copy(other.path().join(".auditx/ring"), directory.path().join(".auditx/ring")).unwrap();
@@ -105,7 +105,7 @@ fn child() {
         if number % 64 == 0 {
             // Limits the disk usage of the test, and how long a child can outlive it.
             std::thread::sleep(Duration::from_micros(300));
-            assert!(begin.elapsed() < 2 * PATIENCE, "the child was not killed");
+            assert!(begin.elapsed() < 2 * TIMEOUT, "the child was not killed");
         }
     }
 }

@@ -93,12 +93,12 @@ fn cut_once(seed: u64) {
         disk.cut(live.path(), left.path(), copy, &mut below);
         fs::write(left.path().join(".auditx/ring"), mixed).unwrap();
         let accepted = seen(|progress| &progress.accepted);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         (durable, accepted)
     });
     let logger =
         AuditLogger::open(config(left.path())).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let mut found: HashMap<String, Vec<u64>> = HashMap::new();
     for entry in entries(left.path()).into_iter().filter(|entry| entry.control_record.is_none()) {
         found.entry(entry.user).or_default().push(entry.description.parse().unwrap());

@@ -24,7 +24,7 @@ fn closed(compression: Compression) -> tempfile::TempDir {
     for number in 0..100 {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     directory
 }
 
@@ -63,7 +63,7 @@ fn a_clean_close_leaves_nothing_to_recover() {
     for compression in [Compression::None, Compression::Zstd] {
         let directory = closed(compression);
         let logger = AuditLogger::open(config(directory.path())).unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert!(!kinds(directory.path()).contains(&"recovered".to_owned()));
         assert!(!text(directory.path().join("app.log")).contains("rebuilt"));
         checked(&logger);
@@ -80,7 +80,7 @@ fn unsigned_lines_are_kept_and_recorded() {
             .as_bytes(),
     );
     let logger = AuditLogger::open(config(directory.path())).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let entries = entries(directory.path());
     let recovered = entries
         .iter()
@@ -107,7 +107,7 @@ fn a_torn_tail_after_a_power_loss_is_set_aside() {
         let signed = root_of(directory.path(), next.parse().unwrap());
         append(directory.path(), &torn);
         let logger = AuditLogger::open(config(directory.path())).unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         assert_eq!(fs::read(directory.path().join(format!("audit.torn-{next}"))).unwrap(), torn);
         assert_eq!(root_of(directory.path(), next.parse().unwrap()), signed);
         checked(&logger);
@@ -159,7 +159,7 @@ fn a_missing_or_damaged_cache_is_rebuilt_from_the_lines() {
             let directory = closed(compression);
             damage(&directory.path().join(".auditx/tiles"));
             let logger = AuditLogger::open(config(directory.path())).unwrap();
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
             let checkpoint = checked(&logger);
             let frontier = Tiles::open(directory.path()).frontier(checkpoint.size()).unwrap();
             assert_eq!(frontier.root().as_ref(), Some(checkpoint.root()));
@@ -207,7 +207,7 @@ fn a_missing_foreign_or_altered_checkpoint_is_refused() {
     history.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
     let oldest = fs::read(&history[0]).unwrap();
     fs::write(&path, &oldest).unwrap();
-    AuditLogger::open(config(directory.path())).unwrap().close(PATIENCE).unwrap();
+    AuditLogger::open(config(directory.path())).unwrap().close(TIMEOUT).unwrap();
 
     // Lines are missing as well: the trail was rolled back, which the newer checkpoint shows.
     let copy = closed(Compression::None);
@@ -233,7 +233,7 @@ fn a_trail_whose_first_process_died_at_once_opens() {
             .unwrap();
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         checked(&logger);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         fs::remove_file(checkpoint_path(directory.path())).unwrap();
     }
     assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_corrupt());
@@ -259,7 +259,7 @@ fn foreign_retirement() -> Vec<u8> {
     let directory = closed(Compression::None);
     let logger = AuditLogger::open(config(directory.path())).unwrap();
     logger.retire(Retention::BackupCount(1)).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let copies = control_lines(directory.path()).unwrap().unwrap();
     let mut retirement =
         copies.into_iter().find(|line| StoredRecord::kind(line).as_deref() == Some("retired")).unwrap();
@@ -287,13 +287,13 @@ fn wrong_copies_of_control_records_are_rewritten() {
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         logger.rotate_key(&KeySource::Trail).unwrap();
         logger.retire(Retention::BackupCount(1)).unwrap();
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let expected = control_lines(directory.path()).unwrap().unwrap();
         assert_eq!(expected.len(), 3, "genesis, key, retired");
         edit(&directory.path().join(CONTROL), damage);
         let logger = AuditLogger::open(config(directory.path())).unwrap();
         wait_until(|| control_lines(directory.path()).unwrap().unwrap() == expected[lost..]);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
 }
 
@@ -393,7 +393,7 @@ fn tampering_with_names_or_lengths_is_refused() {
                 || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
             let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
             wait_until(is_compressed);
-            logger.close(PATIENCE).unwrap();
+            logger.close(TIMEOUT).unwrap();
             let sealed = list();
             assert!(sealed.len() > 2);
             tamper(directory.path(), &sealed);

@@ -17,7 +17,7 @@ fn sealed_segments_are_compressed_and_readable() {
         .map(|entry| entry.description)
         .collect();
     assert_eq!(numbers, (0..2_000).map(|number| format!("entry {number}")).collect::<Vec<_>>());
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     drop(AuditLogger::open(Config::new(directory.path())).unwrap());
 }
 
@@ -40,7 +40,7 @@ fn retention_waits_for_hooks_and_leaves_a_record() {
     wait_until(|| logger.metrics().seals > 4);
     assert_eq!(logger.metrics().retired, 0);
     gate.store(true, Ordering::SeqCst);
-    logger.flush_hooks(PATIENCE).unwrap();
+    logger.flush_hooks(TIMEOUT).unwrap();
     for number in 0..400 {
         logger.log(format!("later {number}")).record().unwrap();
     }
@@ -49,7 +49,7 @@ fn retention_waits_for_hooks_and_leaves_a_record() {
         logger.log("tick").record().unwrap();
         logger.metrics().retired > 0 && sealed_segments(directory.path()).unwrap().len() <= 3
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let all = entries(directory.path());
     assert!(all[0].seq > 0);
     let retired: Vec<_> = all
@@ -70,7 +70,7 @@ fn a_segment_is_sealed_by_age_unless_it_is_idle() {
     wait_until(|| logger.metrics().seals == 1);
     let sealed = sealed_segments(directory.path()).unwrap();
     assert_eq!(sealed[0].first_seq, 0);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(logger.metrics().seals, 1, "a segment with only its opening record is not sealed");
     assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
 }
@@ -86,6 +86,6 @@ fn segments_are_retired_by_age() {
         logger.log("x").metadata("pad", "x".repeat(1_000)).record().unwrap();
         logger.metrics().retired > 0
     });
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert!(entries(directory.path())[0].seq > 0);
 }

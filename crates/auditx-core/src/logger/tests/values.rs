@@ -18,7 +18,7 @@ fn changed<T: Serialize>(before: &T, after: &T) -> String {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     change(&logger).changes(before, after).unwrap().record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let text = text(directory.path().join("audit.jsonl"));
     let line = text.lines().find(|line| line.contains("CUST-220")).unwrap();
     let begin = line.find("\"old_values\"").or_else(|| line.find("\"new_values\"")).unwrap();
@@ -156,7 +156,7 @@ fn a_large_number_in_metadata_keeps_every_digit() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     logger.log("x").metadata("supply", u128::MAX).metadata("debt", i128::MIN).record().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let text = text(directory.path().join("audit.jsonl"));
     assert!(text.contains("\"supply\":340282366920938463463374607431768211455"), "{text}");
     assert!(text.contains("\"debt\":-170141183460469231731687303715884105728"), "{text}");

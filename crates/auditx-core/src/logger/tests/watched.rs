@@ -93,7 +93,7 @@ fn projections_and_app_log_are_created_again() {
     for name in ["security.jsonl", "app.log"] {
         let path = directory.path().join(name);
         logger.log_security("before").success(false).record().unwrap();
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         // Wait until the watch has seen the current file.
         let start = Instant::now();
         wait_until(|| start.elapsed() > crate::watch::INTERVAL * 2);
@@ -101,7 +101,7 @@ fn projections_and_app_log_are_created_again() {
         wait_until(|| path.is_file() && app_log(directory.path()).contains(name));
         assert!(app_log(directory.path()).contains("by another program"), "{name}");
         logger.log_security("after").success(false).record().unwrap();
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         if name == "security.jsonl" {
             assert!(text(path.clone()).contains("after") && !text(path).contains("before"));
         }
@@ -113,7 +113,7 @@ fn an_erasure_is_not_mistaken_for_interference() {
     let (directory, logger) = trail(JournalKind::Ring);
     let receipt = logger.log_security("refused").success(false).record().unwrap();
     let seq = receipt.wait_durable().unwrap().seq;
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     for is_erased in [false, true] {
         if is_erased {
             logger.erase(seq, "request of the person").unwrap();

@@ -8,12 +8,12 @@ fn derived_files_that_differ_from_the_trail_are_found() {
     for number in 0..5 {
         logger.log_security(format!("login {number} failed")).success(false).record().unwrap();
     }
-    logger.flush(PATIENCE).unwrap();
+    logger.flush(TIMEOUT).unwrap();
     let all_indexed = || logger.metrics().indexed == logger.metrics().seals;
     while !all_indexed() {
         std::thread::yield_now();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     assert_eq!(inspected(&sample).findings, []);
     let path = |name: &str| sample.directory().join(name);
 
@@ -47,7 +47,7 @@ fn derived_files_that_differ_from_the_trail_are_found() {
 #[test]
 fn a_segment_named_for_lines_of_the_active_one_is_found() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     fs::copy(sample.sealed(0), sample.sealed(9_000)).unwrap();
     narrow(&sample);
     assert!(kinds(&sample).contains(&FindingKind::StraySegment));
@@ -58,10 +58,10 @@ fn a_segment_named_for_lines_of_the_active_one_is_found() {
 #[test]
 fn a_trail_that_was_set_aside_is_listed_below_the_new_one() {
     let (sample, logger) = logged(Compression::None);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     fs::write(sample.active(), b"").unwrap();
     let (logger, _) = AuditLogger::replace_corrupt(Config::new(sample.directory())).unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings, []);
     let [below] = &inspection.trails_below[..] else { panic!("{:?}", inspection.trails_below) };

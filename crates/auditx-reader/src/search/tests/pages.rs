@@ -8,7 +8,7 @@ use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
 use auditx_core::{AuditLogger, Compression, Config};
 use tempfile::TempDir;
 
-use crate::sample::PATIENCE;
+use crate::sample::TIMEOUT;
 use crate::search::{Cursor, Order, Search, Summary};
 
 /// A closed trail of several plain segments.
@@ -19,7 +19,7 @@ fn trail() -> (TempDir, Vec<SealedSegment>) {
     for number in 0..150 {
         logger.log(format!("entry {number} {}", "x".repeat(2_000))).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let sealed = sealed_segments(directory.path()).unwrap();
     assert!(sealed.len() > 3, "{sealed:?}");
     (directory, sealed)

@@ -40,7 +40,7 @@ fn an_older_known_checkpoint_is_enough() {
     let trail = Trail::of(5);
     let logger = trail.reopen();
     (0..2_000).for_each(|number| record(&logger, number, 10));
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let verification = trail.verify();
     assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
     assert!(verification.signed > Some(2_000) && verification.known == [parsed(&trail.known).size()]);
@@ -64,7 +64,7 @@ fn unsigned_or_torn_lines_make_the_answer_unconfirmed() {
     let older = trail.checkpoint();
     let logger = trail.reopen();
     record(&logger, 5, 10);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     trail.set_checkpoint(&older);
     trail.remove_history();
     assert_eq!(reasons(&trail, || trail.options()), [Reason::TailUnsigned]);
@@ -154,7 +154,7 @@ fn a_trail_begun_after_loss_verifies_as_a_new_trail() {
     let config = Config::new(trail.path()).origin(ORIGIN).signer(trail.signing.clone());
     let (logger, moved_to) = AuditLogger::replace_corrupt(config).unwrap();
     let key = logger.verifier_key().unwrap();
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     let known = logger.checkpoint().unwrap();
     let options = || VerifyOptions::new().key(key.clone()).known(parsed(known.as_str()));
     assert_eq!(trail.verify_with(options).answer, Answer::Intact);

@@ -22,7 +22,7 @@ fn erased() -> (Trail, String) {
         |config| config.compression(Compression::None),
         |logger| {
             (0..10).for_each(|number| record(logger, number, 10));
-            logger.flush(PATIENCE).unwrap();
+            logger.flush(TIMEOUT).unwrap();
             let text = fs::read_to_string(logger.trail_dir().unwrap().join("audit.jsonl")).unwrap();
             line = text.lines().nth(4).unwrap().to_owned();
             logger.erase(4, "asked for by the customer").unwrap();

@@ -10,7 +10,7 @@ use auditx_core::{AuditLogger, Compression, Config, Signer, SigningKey, Verifier
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 
-pub(super) use crate::sample::PATIENCE;
+pub(super) use crate::sample::TIMEOUT;
 use crate::sample::until_compressed;
 
 use super::*;
@@ -67,7 +67,7 @@ impl Trail {
         let logger = AuditLogger::open(config).unwrap();
         let key = logger.verifier_key().unwrap();
         work(&logger);
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
         let known = logger.checkpoint().unwrap().to_string();
         Self { directory, signing: signing.clone(), key, known }
     }

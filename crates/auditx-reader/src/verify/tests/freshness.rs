@@ -23,7 +23,7 @@ fn extend(trail: &Trail, entries: usize, what: &str) {
     for number in 0..entries {
         logger.log(format!("{what} {number}")).record().unwrap();
     }
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
 }
 
 fn known(trail: &Trail) -> SignedCheckpoint {

@@ -252,7 +252,7 @@ fn without_the_tile_cache_checkpoints_bracket_the_line() {
     for _ in 0..3 {
         let logger = trail.reopen();
         (0..5).for_each(|number| record(&logger, number, 10));
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
     let sizes: Vec<u64> = {
         let checkpoints = Checkpoints::read(trail.path()).unwrap();

@@ -14,10 +14,10 @@ fn with_loss() -> Trail {
     let direct = |config: Config| config.journal(JournalKind::Direct);
     Trail::with(&SigningKey::generate(), direct, |logger| {
         (0..10).for_each(|number| record(logger, number, 40));
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         drop(fs::File::create(logger.trail_dir().unwrap().join(ACTIVE)).unwrap());
         record(logger, 10, 40);
-        logger.flush(PATIENCE).unwrap();
+        logger.flush(TIMEOUT).unwrap();
         assert!(logger.metrics().lost > 0);
     })
 }

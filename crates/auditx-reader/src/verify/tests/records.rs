@@ -14,7 +14,7 @@ fn with_records() -> (Trail, usize) {
     for _ in 0..2 {
         let logger = trail.reopen();
         (0..3).for_each(|number| record(&logger, number, 10));
-        logger.close(PATIENCE).unwrap();
+        logger.close(TIMEOUT).unwrap();
     }
     let lines = trail.lines();
     let at = lines.iter().rposition(|line| line.contains("\"kind\":\"checkpoint\"")).unwrap();

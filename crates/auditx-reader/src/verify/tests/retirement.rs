@@ -21,7 +21,7 @@ fn retired(compression: Compression) -> Trail {
                 record(logger, number, 2_000);
             }
             for count in [5, 4, 3] {
-                logger.flush(PATIENCE).unwrap();
+                logger.flush(TIMEOUT).unwrap();
                 logger.retire(Retention::BackupCount(count)).unwrap();
                 record(logger, 0, 10);
             }
@@ -112,7 +112,7 @@ fn a_trail_left_with_only_its_active_segment_is_intact() {
         |config| config.compression(Compression::None).max_file_bytes(65_535),
         |logger| {
             (0..100).for_each(|number| record(logger, number, 2_000));
-            logger.flush(PATIENCE).unwrap();
+            logger.flush(TIMEOUT).unwrap();
             logger.retire(Retention::BackupCount(0)).unwrap();
         },
     );

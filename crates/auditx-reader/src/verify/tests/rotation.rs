@@ -139,7 +139,7 @@ fn recorded_checkpoints_need_the_key_of_their_time() {
     trail.signing = keys[2].0.clone();
     let logger = trail.reopen();
     record(&logger, 0, 10);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     trail.known = trail.checkpoint();
     for (_, key) in &keys {
         assert_eq!(trail.verify_with(pinned(&trail, key)).answer, Answer::Intact);

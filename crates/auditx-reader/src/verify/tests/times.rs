@@ -88,7 +88,7 @@ fn no_heartbeat_is_due_between_sessions() {
     trail.sign_again();
     let logger = trail.reopen();
     record(&logger, 0, 10);
-    logger.close(PATIENCE).unwrap();
+    logger.close(TIMEOUT).unwrap();
     trail.remove_tiles();
     let verification = trail.verify_with(|| VerifyOptions::new().key(trail.key.clone()));
     let kinds: Vec<RemarkKind> = verification.remarks.iter().map(|remark| remark.kind).collect();
