@@ -124,8 +124,10 @@ impl Show {
 
     /// Returns the public part of the key in the directory of the trail; `None` if this user cannot read it.
     fn key_in_directory(&self, log: &str) -> Option<VerifierKey> {
-        let pem =
-            fs::read_to_string(self.trail.directory().join(AUDITX_DIR).join("keys/signing.pem")).ok()?;
+        let path = self.trail.directory().join(AUDITX_DIR).join("keys/signing.pem");
+        // Opening a FIFO would block.
+        path.symlink_metadata().ok().filter(|metadata| metadata.is_file())?;
+        let pem = fs::read_to_string(path).ok()?;
         VerifierKey::new(log, &SigningKey::from_pem(&pem).ok()?.public_key()).ok()
     }
 }

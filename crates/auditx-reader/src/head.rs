@@ -22,6 +22,8 @@ pub(crate) struct Head {
     /// The hashes of the signed lines; `None` if nothing is signed or the tile cache does not lead to the
     /// checkpoint.
     pub(crate) signed_leaves: Option<SignedLeaves>,
+    /// The checkpoint with the most lines. It is the trail's own unless there is a doubt.
+    pub(crate) checkpoint: Option<SignedCheckpoint>,
     /// The number of signed lines; `None` if no checkpoint can be read.
     pub(crate) signed: Option<u64>,
     /// The number of the first line; more than 0 if segments were retired.
@@ -49,6 +51,7 @@ impl Head {
             None => Err("the tile cache does not lead to the checkpoint".to_owned()),
         };
         head.doubt = outcome.err();
+        head.checkpoint = Some(checkpoint);
         head.signed_leaves = signed_leaves;
         head
     }

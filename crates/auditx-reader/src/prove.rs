@@ -87,11 +87,18 @@ impl Prover {
     /// As [`latest_checkpoint`](crate::latest_checkpoint); `is_corrupt` if no key that the trail names signed
     /// the checkpoint.
     pub fn open(directory: &Path) -> Result<Self> {
-        // Read before the checkpoint, so that a concurrent writer does not get ahead of the checkpoint that
-        // the proofs use.
         let head = Head::of(directory);
-        let checkpoint = latest_checkpoint(directory)?;
-        let trouble = check_checkpoint(directory, &head, &checkpoint)?;
+        let latest = latest_checkpoint(directory)?;
+        let is_of_trail = SignedLeaves::open(Tiles::open(directory), &latest).is_some();
+        let (checkpoint, trouble) = match (head.checkpoint, head.doubt) {
+            // A newer one may be kept beside the latest.
+            (Some(newest), None) if is_of_trail => (newest, None),
+            (_, doubt) => {
+                let doubt = doubt.unwrap_or_else(|| "the latest checkpoint is not of this trail".to_owned());
+                let trouble = check_checkpoint(directory, &doubt, &latest)?;
+                (latest, trouble)
+            }
+        };
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
@@ -187,14 +194,9 @@ signed before; {ADVICE}"
     Ok(proof)
 }
 
-/// Verifies the trail if there is reason to doubt its checkpoint, and returns what is wrong with it. Fails if
+/// Verifies a trail whose checkpoint is in doubt, and returns what is wrong with it. Fails if
 /// the trail names its keys and none of them signed the checkpoint: a proof under it could not be checked.
-fn check_checkpoint(directory: &Path, head: &Head, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
-    let doubt = match &head.doubt {
-        Some(doubt) => doubt,
-        None if head.signed > Some(checkpoint.size()) => ".auditx/checkpoints holds a newer checkpoint",
-        None => return Ok(None),
-    };
+fn check_checkpoint(directory: &Path, doubt: &str, checkpoint: &SignedCheckpoint) -> Result<Option<String>> {
     // A damaged cache is a reason for doubt too: reading every line decides.
     let verification = verify(directory, &VerifyOptions::default(), &mut |_, _| ())?;
     match &verification.fault {

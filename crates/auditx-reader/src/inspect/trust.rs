@@ -1,6 +1,5 @@
 //! Adds the result of verification, and checks the files derived from the lines.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -129,9 +128,13 @@ pub(super) fn check_key(directory: &Path, verification: &Verification, findings:
         return;
     };
     // Only its owner can read it; for other users this check is skipped.
-    let Ok(text) = fs::read_to_string(&path) else { return };
-    let key = SigningKey::from_pem(&text)
-        .and_then(|key| VerifierKey::new(log_name, &auditx_core::Signer::public_key(&key)));
+    let key = match file::read_small(&path) {
+        Ok(Some(bytes)) => SigningKey::from_pem(&String::from_utf8_lossy(&bytes))
+            .and_then(|key| VerifierKey::new(log_name, &auditx_core::Signer::public_key(&key)))
+            .map_err(|error| error.to_string()),
+        // A file that cannot be read, or is not one, has a finding already.
+        Ok(None) | Err(_) => return,
+    };
     let what = match key {
         Ok(key) if verification.keys.iter().any(|signed| signed.key == key.to_string()) => return,
         Ok(key) => format!("is not the key that signs the trail; its public key is {key}"),

@@ -42,6 +42,9 @@ fn derived_files_that_differ_from_the_trail_are_found() {
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings.len(), 1, "{:?}", inspection.findings);
     assert_eq!(inspection.findings[0].kind, FindingKind::Key);
+    fs::remove_file(&key).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
+    assert_eq!(kinds(&sample), [FindingKind::RefusedFile], "opening it must not block");
 }
 
 #[test]
