@@ -24,13 +24,13 @@
 
 #![forbid(unsafe_code)]
 
-mod body;
-mod extract;
-mod future;
 mod headers;
-mod middleware;
+mod extract;
 mod payload;
+mod body;
+mod future;
 mod service;
+mod middleware;
 
 pub use auditx_core;
 pub use body::AuditBody;

@@ -96,6 +96,12 @@ impl From<auditx_core::Error> for Failure {
 
 impl From<auditx_core::tlog::Error> for Failure {
     fn from(error: auditx_core::tlog::Error) -> Self {
+        auditx_core::Error::from(error).into()
+    }
+}
+
+impl From<auditx_ship::Error> for Failure {
+    fn from(error: auditx_ship::Error) -> Self {
         Self::Message(sanitized(&error.to_string()))
     }
 }

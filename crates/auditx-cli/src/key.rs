@@ -1,12 +1,10 @@
 //! `auditx key`: shows and replaces the signing key of a trail.
 
-use std::fs;
 use std::io::Write;
 
-use auditx_core::store::AUDITX_DIR;
 use auditx_core::tlog::SignedCheckpoint;
-use auditx_core::{KeySource, Signer as _, SigningKey, VerifierKey};
-use auditx_reader::{VerifyOptions, latest_checkpoint, recorded_keys, verify};
+use auditx_core::{KeySource, VerifierKey};
+use auditx_reader::{VerifyOptions, key_in_directory, latest_checkpoint, recorded_keys, verify};
 
 use crate::failure::{Failure, Status};
 use crate::summary;
@@ -91,7 +89,11 @@ impl Show {
                 let since = current.seq;
                 (current.key, format!("The key of {}, named in line {since}.", sanitized(latest.origin())))
             }
-            None => match self.key_in_directory(latest.origin()).filter(|key| signs(key, &latest)) {
+            None => match key_in_directory(directory, latest.origin())
+                .ok()
+                .flatten()
+                .filter(|key| signs(key, &latest))
+            {
                 Some(key) => (
                     key,
                     "The records that named the key were retired; this key is from the trail's directory."
@@ -120,15 +122,6 @@ impl Show {
             return Ok(Status::Error);
         }
         Ok(Status::Success)
-    }
-
-    /// Returns the public part of the key in the directory of the trail; `None` if this user cannot read it.
-    fn key_in_directory(&self, log: &str) -> Option<VerifierKey> {
-        let path = self.trail.directory().join(AUDITX_DIR).join("keys/signing.pem");
-        // Opening a FIFO would block.
-        path.symlink_metadata().ok().filter(|metadata| metadata.is_file())?;
-        let pem = fs::read_to_string(path).ok()?;
-        VerifierKey::new(log, &SigningKey::from_pem(&pem).ok()?.public_key()).ok()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Runs the asynchronous clients of destinations; the command itself is synchronous.
 
 use crate::failure::Failure;
-use crate::terminal::sanitized;
 
 /// Runs a future to its end on this thread.
 pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
@@ -13,10 +12,4 @@ pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     // Does not wait for a host name that is still being resolved.
     runtime.shutdown_background();
     Ok(done)
-}
-
-impl From<auditx_ship::Error> for Failure {
-    fn from(error: auditx_ship::Error) -> Self {
-        Self::new(sanitized(&error.to_string()))
-    }
 }

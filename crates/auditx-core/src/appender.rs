@@ -22,7 +22,7 @@ use crate::segment::ACTIVE;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
-use crate::watermark::Reach;
+use crate::watermark::{Reach, Watermark};
 use auditx_tlog::CompactRange;
 
 pub(crate) use restore::RecentEntries;
@@ -129,6 +129,10 @@ impl Appender {
         }
     }
 
+    pub(crate) fn watermark(&self) -> &Arc<Watermark> {
+        &self.trail.watermark
+    }
+
     pub(crate) fn first_seq(&self) -> u64 {
         self.active.first_seq
     }
@@ -185,7 +189,7 @@ impl Appender {
             Ok(_) => Ok(self.position),
             Err(error) => {
                 if self.poison.is_none() {
-                    let now = Timestamp::of(self.trail.clock.now());
+                    let now = Timestamp::of(self.trail.config.clock.now());
                     self.add_missed(Missed { count: 1, first: now, last: now, why: error.to_string() });
                 }
                 Err(error)
@@ -211,7 +215,7 @@ impl Appender {
 
     /// Appends a control record. A refused one does not count as a missing entry.
     pub(crate) fn append_control_record(&mut self, record: &ControlRecord) -> Result<u64> {
-        let body = record.encode(&self.trail.envelope, &*self.trail.clock)?;
+        let body = record.encode(&self.trail.envelope, &*self.trail.config.clock)?;
         let seq = self.write(|appender| {
             appender.stage(&body);
             appender.active.next_seq - 1
@@ -241,18 +245,20 @@ impl Appender {
         self.write(|_| ())
     }
 
-    /// Seals the active segment if it has reached its maximum age.
-    pub(crate) fn seal_if_old(&mut self) {
-        if self.poison.is_none() && self.age_left() == Some(Duration::ZERO) {
+    /// Seals the active segment if it has reached its maximum age. Returns whether that was due.
+    pub(crate) fn seal_if_old(&mut self) -> bool {
+        let is_due = self.poison.is_none() && self.age_left() == Some(Duration::ZERO);
+        if is_due {
             self.try_seal();
         }
+        is_due
     }
 
     /// Returns the time until the active segment is sealed for its age; `None` if it holds only its opening
     /// record.
     pub(crate) fn age_left(&self) -> Option<Duration> {
         let holds_entries = self.active.next_seq > self.active.first_seq + 1;
-        let age = self.trail.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
+        let age = self.trail.config.clock.now().duration_since(self.active.began).unwrap_or(Duration::ZERO);
         self.trail.config.max_age.filter(|_| holds_entries).map(|max_age| max_age.saturating_sub(age))
     }
 
@@ -299,7 +305,7 @@ impl Appender {
         });
         for record in self.rotated.clone().into_iter().chain(gap) {
             // These records always encode: their fields are short.
-            if let Ok(body) = record.encode(&self.trail.envelope, &*self.trail.clock) {
+            if let Ok(body) = record.encode(&self.trail.envelope, &*self.trail.config.clock) {
                 self.stage(&body);
             }
         }

@@ -112,7 +112,7 @@ struct CommitLoop {
     watch: Watch,
     /// When the names were last checked.
     checked_at: Instant,
-    /// Whether the names were checked since the thread was told to stop.
+    /// Whether the names were checked since the thread was asked to stop.
     has_checked_last: bool,
     /// The lines that followers were notified of.
     announced: u64,
@@ -137,7 +137,7 @@ impl CommitLoop {
         loop {
             // ORDERING: see `Committer::stop`.
             let stopping = self.stopping.load(Ordering::SeqCst);
-            self.appender.lock().seal_if_old();
+            self.appender.seal_if_old();
             let is_last_check = stopping && !std::mem::replace(&mut self.has_checked_last, true);
             if is_last_check || (!stopping && self.checked_at.elapsed() >= watch::INTERVAL) {
                 self.check_all_names()?;
@@ -211,11 +211,7 @@ impl CommitLoop {
             Ok(synced) => {
                 kill_point("sync: done");
                 self.trail.counters.fsyncs.add(1);
-                if let Err(fault) = self.check_names() {
-                    self.trail.counters.restore_failures.add(1);
-                    self.refuse(&fault);
-                    return Err(fault);
-                }
+                self.check_names().inspect_err(|fault| self.refuse_unrestored(fault))?;
                 // Released before it is published: a caller that sees its entry durable finds its room free.
                 if let Some(ring) = self.journal.ring() {
                     ring.release(synced.reach);
@@ -249,10 +245,13 @@ impl CommitLoop {
     fn check_all_names(&mut self) -> Result<()> {
         self.checked_at = Instant::now();
         let outcome = self.check_names().and_then(|()| self.watch.check());
-        outcome.inspect_err(|fault| {
-            self.trail.counters.restore_failures.add(1);
-            self.refuse(fault);
-        })
+        outcome.inspect_err(|fault| self.refuse_unrestored(fault))
+    }
+
+    /// Takes no more entries, because a name that the trail relies on could not be restored.
+    fn refuse_unrestored(&self, fault: &Error) {
+        self.trail.counters.restore_failures.add(1);
+        self.refuse(fault);
     }
 
     /// Compares the segments with their names, so that nothing is called durable that no name leads to.
@@ -263,14 +262,9 @@ impl CommitLoop {
             return Ok(());
         }
         self.trail.watermark.publish_written(appender.reach());
-        drop(appender);
-        for restoration in restored {
-            if !restoration.lost.is_empty() {
-                // Until the record is signed, `auditx verify` takes the stubs for erasures that were not
-                // recorded.
-                self.tried_at = None;
-            }
-            self.trail.app_log.report(&restoration.to_string());
+        if restored.iter().any(|restoration| !restoration.lost.is_empty()) {
+            // Until the record is signed, `auditx verify` takes the stubs for erasures that were not recorded.
+            self.tried_at = None;
         }
         Ok(())
     }

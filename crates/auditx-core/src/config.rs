@@ -21,6 +21,7 @@ use crate::redact::Redaction;
 use auditx_tlog::Signer;
 
 pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
+pub(crate) use validation::{CONSOLE, PROJECTION, SHIPPER_PREFIX};
 
 /// The log directory if none is configured.
 pub const DEFAULT_LOG_DIR: &str = "logs";

@@ -154,13 +154,13 @@ impl RequestContext {
         self
     }
 
-    /// Returns the current context, or a new empty one if there is none.
+    /// Returns the current context, or a new empty one outside of any context.
     #[must_use]
     pub fn current() -> Self {
         Self::try_current().unwrap_or_default()
     }
 
-    /// Returns the current context. `None` if there is none.
+    /// Returns the current context; `None` outside of any context.
     #[must_use]
     pub fn try_current() -> Option<Self> {
         // During thread teardown there is no context; the user of entries is then SYSTEM.
@@ -170,7 +170,7 @@ impl RequestContext {
             .flatten()
     }
 
-    /// Changes the current context. If there is none, a new context becomes current on this thread until
+    /// Changes the current context. Outside of any context, a new one becomes current on this thread until
     /// [`RequestContext::clear`].
     pub fn update(edit: impl FnOnce(&mut ContextFields)) {
         match Self::try_current() {

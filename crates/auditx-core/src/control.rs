@@ -8,6 +8,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use auditx_tlog::VerifierKey;
+
 use crate::control_record::StoredRecord;
 use crate::dir::{Access, Dir};
 use crate::error::{Error, Result};
@@ -71,10 +73,11 @@ pub(crate) fn store(directory: &Dir, storage: &dyn Storage, seq: u64) -> Result<
 ///
 /// # Errors
 /// `is_storage` if a file cannot be read or written; `is_corrupt` if the trail is damaged.
-pub(crate) fn repair(directory: &Dir, storage: &dyn Storage, key: &str) -> Result<()> {
+pub(crate) fn repair(directory: &Dir, storage: &dyn Storage, key: &VerifierKey) -> Result<()> {
     let tiles = Tiles::open(directory);
     let is_recorded = |line: &Vec<u8>| leaf_of(line).is_some_and(|leaf| tiles.holds(leaf));
-    let names_key = |line: &[u8]| memchr::memmem::find(line, key.as_bytes()).is_some();
+    let names_key =
+        |line: &[u8]| StoredRecord::read(line).is_some_and(|record| record.signing_key() == Some(key));
     let mut lines = control_lines(directory)?.unwrap_or_default();
     let count = lines.len();
     lines.retain(is_recorded);

@@ -16,7 +16,7 @@ use crate::id::new_id;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use auditx_tlog::{CompactRange, Hash, to_hex};
 
-pub use stored::StoredRecord;
+pub use stored::{CONTROL_RECORD, StoredRecord};
 
 /// The version of the line and file format.
 pub const FORMAT_VERSION: u32 = 2;

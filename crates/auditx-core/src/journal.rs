@@ -155,7 +155,8 @@ impl std::ops::DerefMut for AppenderGuard<'_> {
 }
 
 impl SharedAppender {
-    pub(crate) fn new(appender: Appender, watermark: Arc<Watermark>) -> Self {
+    pub(crate) fn new(appender: Appender) -> Self {
+        let watermark = appender.watermark().clone();
         watermark.begin(appender.reach());
         Self { next: Mutex::default(), inner: Mutex::new(Inner { appender, closed: false }), watermark }
     }
@@ -224,6 +225,14 @@ impl SharedAppender {
     /// Seals the active segment, durable and signed.
     pub(crate) fn seal(&self) -> Result<()> {
         self.with(Appender::seal_now)
+    }
+
+    /// Seals the active segment if it has reached its maximum age.
+    pub(crate) fn seal_if_old(&self) {
+        let mut held = self.lock();
+        if held.seal_if_old() {
+            self.watermark.publish_written(held.reach());
+        }
     }
 
     /// Records the end of the session. A second call does nothing.

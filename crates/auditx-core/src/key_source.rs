@@ -149,10 +149,17 @@ pub(crate) fn stage_key(directory: &Dir, key: &SigningKey) -> Result<StagedKey> 
 }
 
 impl StagedKey {
-    /// Returns the key that was left by a process which died during a rotation.
-    pub(crate) fn find(directory: &Dir) -> Option<Self> {
-        let key = read_key(directory, STAGED_KEY.as_ref()).ok()?;
-        Some(Self { key, directory: directory.clone() })
+    /// Returns the key that was left by a process which died during a rotation, if there is one.
+    ///
+    /// # Errors
+    /// `is_storage` or `is_invalid` if it cannot be read: without it the trail cannot be continued.
+    pub(crate) fn find(directory: &Dir) -> Result<Option<Self>> {
+        let failed = |error| Error::storage("cannot examine the next key", directory.join(STAGED_KEY), error);
+        if directory.stat(STAGED_KEY).map_err(failed)?.is_none() {
+            return Ok(None);
+        }
+        let key = read_key(directory, STAGED_KEY.as_ref())?;
+        Ok(Some(Self { key, directory: directory.clone() }))
     }
 
     pub(crate) fn key(&self) -> &SigningKey {

@@ -133,7 +133,7 @@ pub mod format {
 
     pub use crate::context::DEFAULT_USER;
     pub use crate::control::control_lines;
-    pub use crate::control_record::{FORMAT_VERSION, StoredRecord};
+    pub use crate::control_record::{CONTROL_RECORD, FORMAT_VERSION, StoredRecord};
     pub use crate::encode::is_hazard;
     pub use crate::follow::console::console_line;
     pub use crate::moment::Moment;
@@ -156,6 +156,7 @@ pub mod store {
     pub use crate::follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
     pub use crate::lock::lock_holder;
     pub use crate::pending::{PendingEntries, pending_entries};
+    pub use crate::recover::LINES_BEFORE_FIRST_CHECKPOINT;
     pub use crate::restore::RestoredTrail;
     pub use crate::segment::{
         ACTIVE, AUDITX_DIR, Frame, IndexBlock, IndexKey, SealedSegment, SegmentIndex, TimeRange, TrailReader,

@@ -186,7 +186,7 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn check_rate_limit(&self, ip: IpAddr) -> Result<RateLimitState> {
-        self.core().map(|core| core.rate_limiter.check(ip, core.trail.clock.now()))
+        self.core().map(|core| core.rate_limiter.check(ip, core.trail.config.clock.now()))
     }
 
     /// Resets the count of failures of an address, for example after a successful login.
@@ -214,7 +214,7 @@ impl AuditLogger {
 
     /// Counts a failed security event. `None` if the logger could not be opened.
     fn count_failure(&self, ip: IpAddr) -> Option<RateLimitState> {
-        self.core().ok().map(|core| core.rate_limiter.count(ip, core.trail.clock.now()))
+        self.core().ok().map(|core| core.rate_limiter.count(ip, core.trail.config.clock.now()))
     }
 
     fn core(&self) -> Result<&Arc<Core>> {

@@ -76,11 +76,7 @@ impl Housekeeping {
 
     fn make_control_records(&self) -> Result<()> {
         let _busy = self.lock();
-        control::repair(
-            &self.trail.directory,
-            &*self.trail.storage,
-            &self.checkpoint_signer.key().to_string(),
-        )
+        control::repair(&self.trail.directory, &*self.trail.storage, &self.checkpoint_signer.key())
     }
 
     fn report(&self, what: &str, error: &Error) {

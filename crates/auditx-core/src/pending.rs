@@ -33,7 +33,7 @@ pub struct PendingEntries {
 
 /// Returns the entries that were accepted before this call and are only in the trail's journal, because the
 /// disk is full or the process was stopped or killed. If the process is running, the function waits a few
-/// milliseconds for them to be written, so usually there are none.
+/// milliseconds for them to be written, so usually no entries are pending.
 ///
 /// Pending entries have no sequence number yet, but may get one at any moment. To read every entry exactly
 /// once, call this function first, then read the trail to its end and pass each line to

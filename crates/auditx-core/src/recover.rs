@@ -35,7 +35,7 @@ use tail::Tail;
 
 /// The number of lines, `genesis` and `open`, that a trail can have if its first process was killed before
 /// its first checkpoint.
-const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
+pub const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
 const CACHE_WAS_WRONG: &str = "the tile cache did not match the checkpoint, but the lines do; \
                                the cache was rebuilt from them as far as possible";
@@ -96,7 +96,7 @@ fn create(trail: &Trail, new_trail: &NewTrail) -> Result<Recovered> {
         previous: new_trail.previous.clone(),
     }];
     let mut tail = Tail::read(directory, &[], None, 0)?;
-    records.extend(tail.repair(directory, trail)?.0);
+    records.extend(tail.repair(trail)?.0);
     let checkpoint_signer =
         CheckpointSigner::new(directory, trail.storage.clone(), trail.counters.clone(), (signer, key), None)?;
     Ok(Recovered {
@@ -161,7 +161,7 @@ fn resume(trail: &Trail, sealed: &[SealedSegment], latest: Option<SignedCheckpoi
             }
         }
     };
-    let (record, first_seq) = tail.repair(directory, trail)?;
+    let (record, first_seq) = tail.repair(trail)?;
     records.extend(record);
     let mut tree = GrowingTree::open(directory, frontier)?;
     // Nodes that the cache then lacks are rebuilt when they are needed.
@@ -198,7 +198,7 @@ fn signer(
     let outcome = check_latest(latest, &key);
     if outcome.as_ref().is_err_and(Error::is_signing)
         && matches!(keys, KeySource::Trail)
-        && let Some(staged) = StagedKey::find(directory)
+        && let Some(staged) = StagedKey::find(directory)?
     {
         // A process died after both keys had signed the boundary, and before the new key was installed.
         let key = VerifierKey::new(log_name, &staged.key().public_key())?;

@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::app_log::AppLog;
 use crate::bell::Bell;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::dir::Dir;
 use crate::encode::Envelope;
 use crate::error::Result;
 use crate::metrics::Counters;
-use crate::segment::{Registry, sealed_segments};
+use crate::segment::Registry;
 use crate::storage::Storage;
 use crate::watermark::Watermark;
 
@@ -21,10 +20,9 @@ pub(crate) struct Trail {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) config: Config,
     pub(crate) envelope: Envelope,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: AppLog,
-    /// The sealed segments, so that a missing one is noticed.
+    /// The sealed segments, so that a missing one is noticed. Filled after recovery, which may move some away.
     pub(crate) registry: Registry,
     /// Notified when a sealed segment is durable.
     pub(crate) sealed: Bell,
@@ -49,31 +47,28 @@ impl Trail {
     /// Collects the parts of a trail whose directory this process has locked.
     ///
     /// # Errors
-    /// `is_invalid` if the redaction rules are invalid; `is_storage` if the directory cannot be listed.
+    /// `is_invalid` if the redaction rules are invalid.
     pub(crate) fn new(
         directory: Dir,
         storage: Arc<dyn Storage>,
         config: Config,
         hostname: String,
     ) -> Result<Self> {
-        let (clock, counters) = (config.clock.clone(), Arc::new(Counters::default()));
+        let counters = Arc::new(Counters::default());
         let envelope = Envelope {
             rules: config.redaction.compile()?,
             hostname,
             default_currency: config.default_currency.clone(),
         };
-        let app_log = AppLog::open(&directory, config.max_file_bytes, clock.clone(), counters.clone());
-        let first_seqs = sealed_segments(&directory)?.into_iter().map(|segment| segment.first_seq);
-        let registry = Registry::of(first_seqs);
+        let app_log = AppLog::open(&directory, config.max_file_bytes, config.clock.clone(), counters.clone());
         Ok(Self {
             directory,
             storage,
             config,
             envelope,
-            clock,
             counters,
             app_log,
-            registry,
+            registry: Registry::default(),
             sealed: Bell::default(),
             watermark: Arc::default(),
             projection: ProjectionLock::default(),

@@ -67,6 +67,11 @@ impl KnownFile {
         Ok(Self { name, file, bytes })
     }
 
+    fn is(&self, named: Option<&FileStat>) -> io::Result<bool> {
+        let ours = FileStat::of(&self.file)?;
+        Ok(named.is_some_and(|named| named.is_same(&ours)))
+    }
+
     /// Rewrites the file if another one has its name, unless `is_right` accepts that one's bytes. Returns
     /// whether it was rewritten.
     fn restore(
@@ -76,8 +81,7 @@ impl KnownFile {
         is_right: impl Fn(&[u8]) -> bool,
     ) -> io::Result<bool> {
         let named = directory.stat(self.name)?;
-        let ours = FileStat::of(&self.file)?;
-        if named.is_some_and(|named| named.is_same(&ours)) {
+        if self.is(named.as_ref())? {
             return Ok(false);
         }
         if let Ok(found) = Self::read(directory, self.name)
@@ -165,13 +169,15 @@ impl Watch {
             self.key = Some(key);
         }
         if let Some(ring) = &self.ring {
-            let restored =
-                ring.restore(&self.trail.directory, Instant::now() + RING_LIMIT).map_err(io::Error::other);
+            let restored = ring.restore(Instant::now() + RING_LIMIT).map_err(io::Error::other);
             self.report(RING, restored);
         }
     }
 
     fn restore_key(&self, key: &mut KnownFile) -> io::Result<bool> {
+        if key.is(self.trail.directory.stat(KEY).unwrap_or_default().as_ref())? {
+            return Ok(false);
+        }
         let signs = self.checkpoint_signer.key();
         let is_right = |bytes: &[u8]| {
             SigningKey::from_pem(&String::from_utf8_lossy(bytes))

@@ -30,7 +30,7 @@ pub fn find_line(directory: &Path, seq: u64) -> Result<Option<Line>> {
 /// Fails if the line is signed and differs from what was signed.
 fn compare(directory: &Path, seq: u64, line: &Line) -> Result<()> {
     let head = Head::of(directory);
-    if head.signed.is_none_or(|signed| seq >= signed) {
+    if head.signed().is_none_or(|signed| seq >= signed) {
         return Ok(());
     }
     let refusal = |message: String| Err(Error::corrupt(message, line.path()).at_byte(line.offset()));

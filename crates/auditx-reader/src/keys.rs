@@ -3,12 +3,18 @@
 
 use std::path::Path;
 
-use auditx_core::VerifierKey;
+use auditx_core::format::CONTROL_RECORD;
+use auditx_core::store::AUDITX_DIR;
+use auditx_core::{Signer as _, SigningKey, VerifierKey, tlog};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::line::{CONTROL_RECORD, Line};
+use crate::file;
+use crate::line::Line;
 use crate::lines::Lines;
+
+/// The file of a key that the trail stores itself, in `.auditx`.
+pub(crate) const KEY: &str = "keys/signing.pem";
 
 /// A key that a trail names as a signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,18 @@ pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
         }
     }
     Ok(keys)
+}
+
+/// Returns the public part of the signing key in the directory of a trail, under the name of its log; `None`
+/// if there is no such file or this user cannot read it.
+///
+/// # Errors
+/// `is_invalid` if the file does not hold a key.
+pub fn key_in_directory(directory: &Path, log_name: &str) -> Result<Option<VerifierKey>, tlog::Error> {
+    let path = directory.join(AUDITX_DIR).join(KEY);
+    let Ok(Some(bytes)) = file::read_small(&path) else { return Ok(None) };
+    let key = SigningKey::from_pem(&String::from_utf8_lossy(&bytes))?;
+    VerifierKey::new(log_name, &key.public_key()).map(Some)
 }
 
 fn key_in(line: &Line) -> Result<Option<RecordedKey>> {

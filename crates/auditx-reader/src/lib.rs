@@ -56,7 +56,7 @@ pub use identity::Identity;
 pub use inspect::{
     Finding, FindingKind, FollowerState, History, Inspection, SegmentState, Severity, TornTail, inspect,
 };
-pub use keys::{RecordedKey, recorded_keys};
+pub use keys::{RecordedKey, key_in_directory, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
 pub use prove::{Prover, prove, prove_consistency};

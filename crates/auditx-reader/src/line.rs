@@ -11,10 +11,6 @@ use auditx_core::format::{Row, parse_seq};
 
 use crate::error::{Error, Result};
 
-/// Occurs only in control records: user data never has this name, and inside a string it would have
-/// backslashes.
-pub(crate) const CONTROL_RECORD: &[u8] = b"\"auditx\":{";
-
 /// A line without its newline, and its position.
 #[derive(Debug, Clone)]
 pub struct Line {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use auditx_core::VerifierKey;
-use auditx_core::format::{StoredRecord, control_lines, leaf_of};
+use auditx_core::format::StoredRecord;
 use auditx_core::store::{Tiles, checkpoint_path};
 use auditx_core::tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
 
@@ -88,13 +88,12 @@ impl Prover {
     /// the checkpoint.
     pub fn open(directory: &Path) -> Result<Self> {
         let head = Head::of(directory);
-        let latest = latest_checkpoint(directory)?;
-        let is_of_trail = SignedLeaves::open(Tiles::open(directory), &latest).is_some();
         let (checkpoint, trouble) = match (head.checkpoint, head.doubt) {
-            // A newer one may be kept beside the latest.
-            (Some(newest), None) if is_of_trail => (newest, None),
-            (_, doubt) => {
-                let doubt = doubt.unwrap_or_else(|| "the latest checkpoint is not of this trail".to_owned());
+            (Some(newest), None) => (newest, None),
+            // Nothing is signed: the error says so.
+            (None, None) => (latest_checkpoint(directory)?, None),
+            (_, Some(doubt)) => {
+                let latest = latest_checkpoint(directory)?;
                 let trouble = check_checkpoint(directory, &doubt, &latest)?;
                 (latest, trouble)
             }
@@ -227,19 +226,8 @@ fn stale(remarks: &[Remark]) -> Option<String> {
 fn ensure_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
     let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
     let signed_leaves = SignedLeaves::open(Tiles::open(directory), checkpoint);
-    let is_recorded = |line: &&Vec<u8>| {
-        signed_leaves
-            .as_ref()
-            .zip(leaf_of(line))
-            .is_some_and(|(signed_leaves, leaf)| signed_leaves.holds(leaf))
-    };
-    let copies = control_lines(directory).ok().flatten().unwrap_or_default();
-    let named = copies.iter().filter(is_recorded).filter_map(|line| match StoredRecord::read(line) {
-        Some(StoredRecord::Genesis { key, .. }) => key,
-        Some(StoredRecord::Key { new, .. }) => Some(new),
-        _ => None,
-    });
-    if named.into_iter().any(|key| is_signed_by(&key)) {
+    let copies = signed_leaves.and_then(|leaves| leaves.control_records(directory)).unwrap_or_default();
+    if copies.iter().flatten().filter_map(StoredRecord::signing_key).any(is_signed_by) {
         return Ok(());
     }
     let recorded = recorded_keys(directory)?;

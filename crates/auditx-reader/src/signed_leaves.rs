@@ -5,9 +5,10 @@
 //! tlog-tiles). A reader that hashes some lines can thus check them without reading the others.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::format::Leaf;
+use auditx_core::format::{Leaf, StoredRecord, control_lines, leaf_of};
 use auditx_core::store::Tiles;
 use auditx_core::tlog::{Hash, SignedCheckpoint, node_hashes};
 
@@ -61,6 +62,18 @@ impl SignedLeaves {
     /// Whether this line is signed with this hash.
     pub(crate) fn holds(&self, leaf: Leaf) -> bool {
         leaf.seq < self.size && self.leaf(leaf.seq) == Some(leaf.hash)
+    }
+
+    /// Reads the copies of control records in `.auditx/control.jsonl`; `None` for each line that is not in the
+    /// signed tree, and altogether if there is no such file. Records of kinds without use to readers are left
+    /// out.
+    pub(crate) fn control_records(&self, directory: &Path) -> Option<Vec<Option<StoredRecord>>> {
+        let lines = control_lines(directory).ok().flatten()?;
+        let read = |line: Vec<u8>| match leaf_of(&line).is_some_and(|leaf| self.holds(leaf)) {
+            true => StoredRecord::read(&line).map(Some),
+            false => Some(None),
+        };
+        Some(lines.into_iter().filter_map(read).collect())
     }
 
     /// Returns the first of these lines that does not have its signed hash. Lines that are not signed are not

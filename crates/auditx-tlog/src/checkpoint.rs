@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
-use crate::note::{self, NoteKey, ParsedNote, SignatureFault};
+use crate::note::{self, NoteSignature, ParsedNote, SignatureFault};
 use crate::tree::Hash;
 
 /// A tree head and its signatures, as found in `.auditx/checkpoint`, in `checkpoint` records and in proofs.
@@ -16,7 +16,6 @@ use crate::tree::Hash;
 #[derive(Clone)]
 pub struct SignedCheckpoint {
     note: Arc<ParsedNote>,
-    text: Arc<str>,
 }
 
 impl fmt::Debug for SignedCheckpoint {
@@ -34,9 +33,7 @@ impl SignedCheckpoint {
     /// # Errors
     /// `is_corrupt`, with the reason.
     pub fn parse(note: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(note)
-            .map_err(|error| Error::corrupt("not a signed checkpoint: it is not UTF-8").because(error))?;
-        Ok(Self { note: Arc::new(ParsedNote::parse(note)?), text: text.into() })
+        Ok(Self { note: Arc::new(ParsedNote::parse(note)?) })
     }
 
     /// Signs a tree head with each signer under the log's name, and verifies each signature. A logger does
@@ -58,9 +55,9 @@ impl SignedCheckpoint {
             if !key.is_signature(head.as_bytes(), &signature) {
                 return Err(refused("the signature is not valid for the signer's public key".into()));
             }
-            signatures.push((key, signature));
+            signatures.push(NoteSignature::new(key, &signature));
         }
-        Self::parse(&note::signed(&head, &signatures))
+        Self::parse(note::signed(&head, &signatures).as_bytes())
     }
 
     /// Returns the name of the log: `<origin>/auditx/<trail id>`.
@@ -84,7 +81,7 @@ impl SignedCheckpoint {
     /// Returns the text of the signed note.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.note.text
     }
 
     /// Returns those of the keys that signed it: at least one. A key whose name is not the checkpoint's
@@ -102,7 +99,7 @@ impl SignedCheckpoint {
 
 impl fmt::Display for SignedCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.note.text)
     }
 }
 

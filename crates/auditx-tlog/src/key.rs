@@ -7,9 +7,13 @@ use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, SignerError};
-use crate::note::{self, NoteKey};
+use crate::tree::Hash;
+
+/// The algorithm byte for Ed25519 in keys.
+const ED25519: u8 = 1;
 
 /// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that stays in a KMS or an HSM.
 ///
@@ -103,7 +107,7 @@ impl VerifierKey {
     /// # Errors
     /// `is_invalid` if the name is invalid, or the key is not an Ed25519 key or has small order.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self> {
-        if !note::is_key_name(name) {
+        if !is_key_name(name) {
             return Err(Error::invalid(format!(
                 "invalid key name {name:?}: it must not be empty or contain white space or `+`"
             )));
@@ -112,7 +116,7 @@ impl VerifierKey {
             .ok()
             .filter(|key| !key.is_weak())
             .ok_or_else(|| Error::invalid("not an Ed25519 public key"))?;
-        Ok(Self { name: name.to_owned(), id: note::key_id(name, public_key), public })
+        Ok(Self { name: name.to_owned(), id: key_id(name, public_key), public })
     }
 
     /// Returns the name it signs under: the origin of its checkpoints.
@@ -132,27 +136,17 @@ impl VerifierKey {
     pub fn public_key(&self) -> [u8; 32] {
         self.public.to_bytes()
     }
-}
-
-impl NoteKey for VerifierKey {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn id(&self) -> u32 {
-        self.id
-    }
 
     /// Verifies strictly: one valid encoding of S and no point of small order, so that two verifiers never
     /// disagree (Chalkias, Garillot, Nikolaenko, *Taming the Many EdDSAs*, 2020).
-    fn is_signature(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+    pub(crate) fn is_signature(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = [&[note::ED25519], self.public.as_bytes().as_slice()].concat();
+        let bytes = [&[ED25519], self.public.as_bytes().as_slice()].concat();
         write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(bytes))
     }
 }
@@ -172,11 +166,27 @@ impl FromStr for VerifierKey {
             return Err(malformed());
         };
         let bytes = BASE64_STANDARD.decode(key).map_err(|_| malformed())?;
-        let [note::ED25519, public @ ..] = bytes.as_slice() else { return Err(malformed()) };
+        let [ED25519, public @ ..] = bytes.as_slice() else { return Err(malformed()) };
         let parsed = Self::new(name, public.try_into().map_err(|_| malformed())?)?;
         // The id must match the key, and the text must be in canonical form.
         if parsed.to_string() == text { Ok(parsed) } else { Err(malformed()) }
     }
+}
+
+/// Returns whether a key may have this name: not empty, no white space, no plus, no control character.
+#[must_use]
+pub fn is_key_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c == '+' || c.is_whitespace() || c.is_control())
+}
+
+/// Returns the first four bytes of SHA-256(name ‖ `\n` ‖ algorithm ‖ public key).
+fn key_id(name: &str, public: &[u8; 32]) -> u32 {
+    let mut hasher = Sha256::new();
+    hasher.update(name);
+    hasher.update([b'\n', ED25519]);
+    hasher.update(public);
+    let hash: Hash = hasher.finalize().into();
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
 #[cfg(test)]

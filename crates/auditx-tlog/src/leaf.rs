@@ -58,7 +58,7 @@ const ERASED_SUFFIX: &[u8] = b"\"}";
 #[must_use]
 pub fn erased_hash(line: &[u8]) -> Option<Hash> {
     // A stub is shorter than any entry, so the length alone excludes most lines.
-    const LONGEST: usize = SEQ_PREFIX.len() + 20 + 1 + ERASED_PREFIX.len() + 64 + ERASED_SUFFIX.len();
+    const LONGEST: usize = LONGEST_SEQ + ERASED_PREFIX.len() + 64 + ERASED_SUFFIX.len();
     if line.len() > LONGEST {
         return None;
     }

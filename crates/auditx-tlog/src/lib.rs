@@ -23,16 +23,16 @@
 mod error;
 mod tree;
 mod leaf;
-mod note;
 mod key;
+mod note;
 mod checkpoint;
 mod proof;
 
 pub use checkpoint::{SignedCheckpoint, log_name};
 pub use error::{Error, Result, SignerError};
-pub use key::{Signer, SigningKey, VerifierKey};
+pub use key::{Signer, SigningKey, VerifierKey, is_key_name};
 pub use leaf::{LONGEST_SEQ, Leaf, MAX_LINE, SEQ_PREFIX, erased_hash, erased_line, leaf_of, parse_seq};
-pub use note::{SignatureFault, is_key_name};
+pub use note::SignatureFault;
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use tree::{
     CompactRange, Hash, NodeIndex, ReadNodes, hash_from_hex, is_consistent, is_included, leaf_hash,

@@ -3,9 +3,9 @@
 //! Parsing accepts exactly the bytes that [`signed`] writes: one spelling for each note, no extension lines.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::key::{VerifierKey, is_key_name};
 use crate::tree::Hash;
 
 /// The largest accepted note. Real ones are far smaller.
@@ -18,20 +18,12 @@ const MAX_LINES: u64 = 1 << 62;
 /// What a signature line begins with: an em dash and a space.
 const SIGNATURE_PREFIX: &str = "— ";
 
-/// The algorithm byte for Ed25519 in keys.
-pub(crate) const ED25519: u8 = 1;
-
-/// A key that verifies the signatures of notes.
-pub(crate) trait NoteKey {
-    fn name(&self) -> &str;
-    fn id(&self) -> u32;
-    fn is_signature(&self, message: &[u8], signature: &[u8; 64]) -> bool;
-}
-
 /// A tree head and its signatures, which have not been verified.
 #[derive(Debug)]
 pub(crate) struct ParsedNote {
-    text: String,
+    pub(crate) text: String,
+    /// The length of the part of the text that is signed.
+    head_len: usize,
     signatures: Vec<NoteSignature>,
     pub(crate) origin: String,
     pub(crate) size: u64,
@@ -40,7 +32,7 @@ pub(crate) struct ParsedNote {
 
 /// A signature line. `bytes` have 64 bytes if the algorithm is Ed25519, and any number otherwise.
 #[derive(Debug)]
-struct NoteSignature {
+pub(crate) struct NoteSignature {
     name: String,
     id: u32,
     bytes: Vec<u8>,
@@ -72,12 +64,12 @@ impl std::error::Error for SignatureFault {}
 
 impl ParsedNote {
     /// Parses a note whose text is a tree head without extension lines.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(note: &[u8]) -> Result<Self> {
         let malformed = |what: &str| Error::corrupt(format!("not a signed checkpoint: {what}"));
-        if bytes.len() > MAX_NOTE {
+        if note.len() > MAX_NOTE {
             return Err(malformed("it is too long"));
         }
-        let note = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let note = std::str::from_utf8(note).map_err(|error| malformed("it is not UTF-8").because(error))?;
         if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
             return Err(malformed("it contains a control character"));
         }
@@ -90,7 +82,7 @@ impl ParsedNote {
         let signatures = signatures
             .split_terminator('\n')
             .map(NoteSignature::parse)
-            .collect::<Option<Vec<_>>>()
+            .collect::<Option<Vec<NoteSignature>>>()
             .filter(|signatures| !signatures.is_empty())
             .ok_or_else(|| malformed("it is not a signed note"))?;
         let parsed_root = BASE64_STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
@@ -100,33 +92,29 @@ impl ParsedNote {
         if size > MAX_LINES {
             return Err(malformed("its size exceeds that of any trail"));
         }
-        let text = tree_head(origin, size, &root).map_err(|_| malformed("it has no origin"))?;
-        let parsed = Self { text, signatures, origin: origin.to_owned(), size, root };
-        if parsed.bytes() != bytes {
+        let head = tree_head(origin, size, &root).map_err(|_| malformed("it has no origin"))?;
+        let text = signed(&head, &signatures);
+        if text != note {
             return Err(malformed("it is not in canonical form"));
         }
-        Ok(parsed)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let lines: String = self.signatures.iter().map(NoteSignature::line).collect();
-        format!("{}\n{lines}", self.text).into_bytes()
+        Ok(Self { text, head_len: head.len(), signatures, origin: origin.to_owned(), size, root })
     }
 
     /// Returns the keys that signed it. Signatures of other keys are ignored.
-    pub(crate) fn verify<'k, K: NoteKey>(&self, keys: &'k [K]) -> Result<Vec<&'k K>, SignatureFault> {
-        let mut signers: Vec<&'k K> = Vec::new();
+    pub(crate) fn verify<'k>(&self, keys: &'k [VerifierKey]) -> Result<Vec<&'k VerifierKey>, SignatureFault> {
+        let head = &self.text.as_bytes()[..self.head_len];
+        let mut signers: Vec<&VerifierKey> = Vec::new();
         for signature in &self.signatures {
-            let mut named = keys.iter().filter(|key| signature.is_of(*key));
+            let mut named = keys.iter().filter(|key| signature.is_of(key));
             let Some(key) = named.next() else { continue };
             if named.next().is_some() {
                 return Err(SignatureFault::AmbiguousKey);
             }
             let bytes = signature.bytes.as_slice().try_into();
-            if !bytes.is_ok_and(|bytes| key.is_signature(self.text.as_bytes(), bytes)) {
+            if !bytes.is_ok_and(|bytes| key.is_signature(head, bytes)) {
                 return Err(SignatureFault::BadSignature);
             }
-            if !signers.iter().any(|signer| signature.is_of(*signer)) {
+            if !signers.iter().any(|signer| signature.is_of(signer)) {
                 signers.push(key);
             }
         }
@@ -135,6 +123,10 @@ impl ParsedNote {
 }
 
 impl NoteSignature {
+    pub(crate) fn new(key: &VerifierKey, signature: &[u8; 64]) -> Self {
+        Self { name: key.name().to_owned(), id: key.id(), bytes: signature.to_vec() }
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
         let decoded = BASE64_STANDARD.decode(encoded).ok()?;
@@ -148,7 +140,7 @@ impl NoteSignature {
         format!("{SIGNATURE_PREFIX}{} {encoded}\n", self.name)
     }
 
-    fn is_of(&self, key: &impl NoteKey) -> bool {
+    fn is_of(&self, key: &VerifierKey) -> bool {
         key.id() == self.id && key.name() == self.name
     }
 }
@@ -161,26 +153,8 @@ pub(crate) fn tree_head(origin: &str, size: u64, root: &Hash) -> Result<String> 
     Ok(format!("{origin}\n{size}\n{}\n", BASE64_STANDARD.encode(root)))
 }
 
-/// Returns the note with this text and these signatures. The names of keys are valid ([`is_key_name`]).
-pub(crate) fn signed<K: NoteKey>(text: &str, signatures: &[(&K, [u8; 64])]) -> Vec<u8> {
-    let lines = signatures.iter().map(|(key, signature)| {
-        NoteSignature { name: key.name().to_owned(), id: key.id(), bytes: signature.to_vec() }.line()
-    });
-    format!("{text}\n{}", lines.collect::<String>()).into_bytes()
-}
-
-/// Returns whether a key may have this name: not empty, no white space, no plus, no control character.
-#[must_use]
-pub fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c == '+' || c.is_whitespace() || c.is_control())
-}
-
-/// Returns the first four bytes of SHA-256(name ‖ `\n` ‖ algorithm ‖ public key).
-pub(crate) fn key_id(name: &str, public: &[u8; 32]) -> u32 {
-    let mut hasher = Sha256::new();
-    hasher.update(name);
-    hasher.update([b'\n', ED25519]);
-    hasher.update(public);
-    let hash: Hash = hasher.finalize().into();
-    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+/// Returns the note with this head and these signatures.
+pub(crate) fn signed(head: &str, signatures: &[NoteSignature]) -> String {
+    let lines: String = signatures.iter().map(NoteSignature::line).collect();
+    format!("{head}\n{lines}")
 }

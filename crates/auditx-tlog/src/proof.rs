@@ -61,8 +61,8 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// Makes the proof for `line` at `index`. Calls `read` once for all the nodes it needs, in ascending
-    /// order. The nodes need not be trusted, since the finished proof is checked.
+    /// Makes the proof for `line` at `index`. Calls `read` once for all the nodes it needs. The
+    /// nodes need not be trusted, since the finished proof is checked.
     ///
     /// # Errors
     /// The error of `read`; `is_invalid` if the index is beyond the checkpoint; `is_corrupt` if the nodes or

@@ -30,16 +30,16 @@
 #[doc = include_str!("../../../docs/HTTP.md")]
 mod page {}
 
-mod body;
+mod headers;
 mod context;
+mod body;
 #[cfg(feature = "axum")]
 mod extract;
-mod future;
-mod headers;
-mod layer;
 #[cfg(feature = "axum")]
 mod request_body;
+mod future;
 mod service;
+mod layer;
 
 pub use auditx_core;
 pub use body::AuditBody;

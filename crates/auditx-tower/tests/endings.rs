@@ -39,6 +39,10 @@ fn outcome(entry: &StoredEntry) -> (&str, Option<u16>, bool) {
     (entry.metadata["outcome"].as_str().unwrap(), entry.status, entry.success)
 }
 
+fn empty_response() -> Response<Empty<Bytes>> {
+    Response::new(Empty::new())
+}
+
 async fn frames<B: Body<Data = Bytes>>(body: B) -> Vec<Result<Frame<Bytes>, B::Error>> {
     let mut body = Box::pin(body);
     let mut frames = Vec::new();
@@ -63,6 +67,16 @@ async fn a_body_passes_unchanged_and_its_end_closes_the_exchange() {
     assert_eq!(outcome(&entry), ("completed", Some(201), true));
     assert_eq!((entry.user.as_str(), entry.endpoint.as_str()), ("admin", "/sales?token=[REDACTED]"));
     assert_eq!(entry.metadata["bytes"], 7);
+}
+
+#[tokio::test]
+async fn a_socket_address_in_the_extensions_is_the_peer() {
+    let fixture = fixture();
+    let service = fixture.layer.layer(service_fn(async |_| Ok::<_, Infallible>(empty_response())));
+    let mut request = get();
+    request.extensions_mut().insert(std::net::SocketAddr::from(([192, 0, 2, 7], 40_000)));
+    service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(only_closing(&fixture.trail).ip, "192.0.2.7");
 }
 
 #[tokio::test]

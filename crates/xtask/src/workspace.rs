@@ -31,6 +31,11 @@ impl Workspace {
         &self.root
     }
 
+    /// Returns the folder for the programs that the tasks install, each in a folder of its own.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.root.join("target/tools")
+    }
+
     /// Returns a cargo command at the root, with the toolchain that runs this task.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

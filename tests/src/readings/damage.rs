@@ -82,7 +82,10 @@ impl Damage<'_> {
         let is_internal = random.below(3) > 0;
         names.retain(|name| name.starts_with(".auditx") == is_internal);
         // Earlier damage may have removed all of `.auditx`.
-        let name = names.get(random.index(names.len().max(1)))?;
+        if names.is_empty() {
+            return None;
+        }
+        let name = random.one_of(&names);
         let how = *random.one_of(&FILE_CHANGES);
         self.change_file(random, how, &self.directory.join(name)).ok()?;
         Some(format!("{how} {}", name.display()))
@@ -147,7 +150,10 @@ impl Damage<'_> {
     fn forge_index(&self, random: &mut Random) -> Option<String> {
         let index = self.directory.join(".auditx/index");
         let names: Vec<PathBuf> = fs::read_dir(index).ok()?.flatten().map(|entry| entry.path()).collect();
-        let path = names.get(random.index(names.len().max(1)))?;
+        if names.is_empty() {
+            return None;
+        }
+        let path = random.one_of(&names);
         let how = forgery::forge_index(random, path).ok()?;
         Some(format!("forge {how} {}", path.file_name()?.to_string_lossy()))
     }
@@ -161,7 +167,10 @@ impl Damage<'_> {
             .filter_map(|name| name.file_name().to_str()?.parse().ok())
             .collect();
         sizes.sort_unstable();
-        let size = *sizes.get(random.index(sizes.len().max(1)))?;
+        if sizes.is_empty() {
+            return None;
+        }
+        let size = *random.one_of(&sizes);
         fs::copy(kept.join(size.to_string()), checkpoint_path(self.directory)).ok()?;
         let are_newer_gone = random.below(2) == 0;
         for newer in sizes.iter().filter(|newer| are_newer_gone && **newer > size) {

@@ -13,7 +13,7 @@ use super::trails::{Base, signed};
 use crate::trail::{Line, lines};
 
 /// Parts of messages that commands also print for undamaged trails.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 9] = [
     "there may be more",
     "nothing found in",
     "no entries in",
@@ -21,7 +21,6 @@ const HARMLESS: [&str; 10] = [
     "not signed: ",
     "without a proof: ",
     "comes from the trail itself",
-    "This key comes from the trail itself",
     "The key of ",
     "Previous key, from line",
 ];

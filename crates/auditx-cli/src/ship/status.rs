@@ -56,7 +56,7 @@ struct Destination {
     lag_lines: u64,
     /// The size of the waiting lines on disk.
     lag_bytes: u64,
-    /// The age of the oldest waiting line; `None` if there is none or it cannot be read.
+    /// The age of the oldest waiting line; `None` if no line waits or it cannot be read.
     lag_seconds: Option<u64>,
     /// The seqs of the lines that the destination rejected.
     parked: Vec<u64>,

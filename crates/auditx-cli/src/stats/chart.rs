@@ -13,7 +13,7 @@ use crate::paint::{BOLD, DIM, paint};
 const GAP: usize = 2;
 const BAR: Style = AnsiColor::Cyan.on_default();
 
-/// The minimum width of bars; below it there are none.
+/// The minimum width of bars; bars are left out below it.
 const MIN_BAR: usize = 10;
 
 /// The maximum width of bars.

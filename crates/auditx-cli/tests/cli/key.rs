@@ -119,7 +119,7 @@ fn a_key_outside_of_the_trail_is_not_replaced_by_one_inside() {
     };
     let unsaid = rotate(&[]);
     assert_eq!(unsaid.status, Some(2));
-    assert!(unsaid.err.contains("with --to"), "{}", unsaid.err);
+    assert!(unsaid.err.contains("name the source of the new key with --to"), "{}", unsaid.err);
     let same = rotate(&["--to", &first]);
     assert_eq!(same.status, Some(2));
     assert!(same.err.contains("already the signing key"), "{}", same.err);

@@ -20,11 +20,15 @@ mod query;
 mod readers;
 mod readings;
 mod recover;
+#[cfg(feature = "ship")]
 mod ship;
+#[cfg(not(feature = "ship"))]
+mod without_ship;
 mod shop;
 mod stats;
 mod tail;
 mod times;
 mod trail;
+#[cfg(feature = "ship")]
 mod unreachable;
 mod verify;

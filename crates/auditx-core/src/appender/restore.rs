@@ -67,8 +67,11 @@ impl Appender {
     pub(crate) fn check_names(&mut self) -> Result<Vec<Restoration>> {
         self.check()?;
         let outcome = self.restore_names();
-        if let Err(error) = &outcome {
-            self.refuse_entries(error);
+        match &outcome {
+            Ok(restored) => {
+                restored.iter().for_each(|restoration| self.trail.app_log.report(&restoration.to_string()));
+            }
+            Err(error) => self.refuse_entries(error),
         }
         outcome
     }
@@ -183,7 +186,7 @@ impl Appender {
 
     /// Adds a control record, as the next line of the trail, to the bytes of its active segment.
     fn add_record(&mut self, record: &ControlRecord, bytes: &mut Vec<u8>) -> Result<()> {
-        let body = record.encode(&self.trail.envelope, &*self.trail.clock)?;
+        let body = record.encode(&self.trail.envelope, &*self.trail.config.clock)?;
         let line = [SEQ_PREFIX, self.active.next_seq.to_string().as_bytes(), b",", &body].concat();
         if self.tree.push(leaf_hash(&line)).is_err() {
             self.trail.counters.tile_failures.add(1);

@@ -137,14 +137,17 @@ impl Appender {
 
     /// Seals the active segment. If that fails the segment keeps growing, and the failure is counted.
     pub(super) fn try_seal(&mut self) {
-        if self.unsynced.len() < MAX_UNSYNCED && self.seal_and_record().is_ok() {
-            return;
-        }
         if self.unsynced.len() < MAX_UNSYNCED {
-            self.trail.counters.seal_failures.add(1);
+            match self.seal_and_record() {
+                Ok(()) => return,
+                Err(error) => {
+                    self.trail.counters.seal_failures.add(1);
+                    self.trail.app_log.report(&format!("{error}; the active segment keeps growing"));
+                }
+            }
         }
         self.seal_at = self.active.len + SEAL_RETRY_BYTES;
-        self.active.began = self.trail.clock.now();
+        self.active.began = self.trail.config.clock.now();
     }
 
     pub(super) fn seal_and_record(&mut self) -> Result<()> {
@@ -162,7 +165,8 @@ impl Appender {
         let sealed = sealed_name(self.active.first_seq);
         let failed =
             |what: &str, name: &str, error: io::Error| Error::storage(what, directory.join(name), error);
-        if directory.stat(&sealed).map_or(true, |found| found.is_some()) {
+        let found = directory.stat(&sealed);
+        if found.map_err(|error| failed("cannot examine the sealed segment", &sealed, error))?.is_some() {
             let what = "a sealed segment of this name exists already; move it out of the trail's directory";
             return Err(Error::corrupt(what).at(&directory.join(&sealed)));
         }
@@ -184,13 +188,13 @@ impl Appender {
         self.trail.registry.add(self.active.first_seq);
         kill_point("seal: begun anew");
         self.rotated.push(ControlRecord::Rotated {
-            segment: sealed_name(self.active.first_seq),
+            segment: sealed,
             first_seq: self.active.first_seq,
             last_seq: self.active.next_seq - 1,
             bytes: self.active.len,
         });
         let next_seq = self.active.next_seq;
-        let began = self.trail.clock.now();
+        let began = self.trail.config.clock.now();
         let next = Start { file, len: 0, first_seq: next_seq, next_seq, began };
         let full = std::mem::replace(&mut self.active, next);
         let frontier = self.tree.frontier().clone();

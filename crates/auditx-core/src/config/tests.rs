@@ -93,6 +93,7 @@ fn invalid_settings_are_rejected() {
         Config::new("x").group("no-such-group"),
         Config::new("x").on_audit("a/b", |_| Ok(())),
         Config::new("x").on_audit("security.jsonl", |_| Ok(())),
+        Config::new("x").on_audit("ship-x", |_| Ok(())),
         Config::new("x").on_audit("a", |_| Ok(())).on_audit("a", |_| Ok(())),
     ] {
         assert!(config.check().unwrap_err().is_invalid(), "{config:?}");

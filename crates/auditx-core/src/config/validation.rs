@@ -6,8 +6,12 @@ use crate::error::{Error, Result};
 use crate::ring::is_capacity;
 use auditx_tlog::is_key_name;
 
-/// The names of the built-in followers; see `follow`.
-const RESERVED_NAMES: [&str; 2] = ["security.jsonl", "console"];
+/// The names of the built-in followers, which no hook may have.
+pub(crate) const PROJECTION: &str = "security.jsonl";
+pub(crate) const CONSOLE: &str = "console";
+
+/// The cursor of a shipper, which is outside the logger, has a name with this prefix. Retention waits for it.
+pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 
 const NAME_RULE: &str = "expected 1 to 64 characters of [A-Za-z0-9._-], the first not a dot";
 
@@ -44,9 +48,15 @@ impl Config {
                     hook.name
                 )));
             }
-            if RESERVED_NAMES.contains(&hook.name.as_str()) {
+            if [PROJECTION, CONSOLE].contains(&hook.name.as_str()) {
                 return Err(Error::invalid(format!(
                     "invalid name of an on_audit hook {:?}: the name of a built-in follower",
+                    hook.name
+                )));
+            }
+            if hook.name.starts_with(SHIPPER_PREFIX) {
+                return Err(Error::invalid(format!(
+                    "invalid name of an on_audit hook {:?}: `{SHIPPER_PREFIX}` begins the names of shippers",
                     hook.name
                 )));
             }

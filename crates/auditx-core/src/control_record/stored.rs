@@ -2,9 +2,10 @@
 
 use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, VerifierKey, hash_from_hex, log_name};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The beginning of the reserved object in a line.
-const CONTROL_RECORD: &[u8] = br#""auditx":{"#;
+pub const CONTROL_RECORD: &[u8] = br#""auditx":{"#;
 
 /// The content of a control record, for the kinds that readers and recovery use.
 #[derive(Debug, Clone)]
@@ -64,85 +65,99 @@ impl StoredRecord {
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Self> {
         let fields = Fields::of(line)?;
-        let unreadable = |record: Option<Self>, what| Some(record.unwrap_or(Self::Unreadable(what)));
-        match &*fields.kind {
-            "genesis" => Some(Self::Genesis {
-                log_name: log_name(&fields.origin, &fields.trail_id),
-                key: fields.key.parse().ok(),
-            }),
-            "open" => Some(Self::Open { heartbeat: fields.heartbeat_s }),
-            "checkpoint" => unreadable(fields.checkpoint(), "the checkpoint recorded here cannot be read"),
-            "key" => unreadable(fields.key_change(), "the key change recorded here cannot be read"),
-            "recovered" if !fields.lost.is_empty() => Some(Self::Lost { ranges: fields.lost }),
-            "erased" => unreadable(fields.erased(), "the erasure recorded here cannot be read"),
-            "retired" => unreadable(fields.retired(), "the retirement recorded here cannot be read"),
-            "indexed" => fields.indexed(),
-            _ => None,
-        }
+        let (record, what) = match fields.text("kind")? {
+            "genesis" => {
+                let log_name = log_name(fields.text("origin")?, fields.text("trail_id")?);
+                return Some(Self::Genesis { log_name, key: fields.key("key") });
+            }
+            "open" => return Some(Self::Open { heartbeat: fields.number("heartbeat_s").unwrap_or(0) }),
+            "recovered" if !fields.0.contains_key("lost") => return None,
+            "recovered" => (fields.lost(), "the lost lines recorded here cannot be read"),
+            "checkpoint" => (fields.checkpoint(), "the checkpoint recorded here cannot be read"),
+            "key" => (fields.key_change(), "the key change recorded here cannot be read"),
+            "erased" => (fields.erased(), "the erasure recorded here cannot be read"),
+            "retired" => (fields.retired(), "the retirement recorded here cannot be read"),
+            "indexed" => (fields.indexed(), "the index recorded here cannot be read"),
+            _ => return None,
+        };
+        Some(record.unwrap_or(Self::Unreadable(what)))
     }
 
     /// Returns the kind of the control record in a line; `None` if the line holds none.
     #[must_use]
     pub fn kind(line: &[u8]) -> Option<String> {
-        Fields::of(line).map(|fields| fields.kind)
+        Fields::of(line)?.text("kind").map(str::to_owned)
+    }
+
+    /// Returns the key that signs from this record on, if it names one.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&VerifierKey> {
+        match self {
+            Self::Genesis { key, .. } => key.as_ref(),
+            Self::Key { new, .. } => Some(new),
+            _ => None,
+        }
     }
 }
 
 #[derive(Deserialize)]
 struct Line {
-    auditx: Option<Fields>,
+    auditx: Option<Map<String, Value>>,
 }
 
-/// The fields of all kinds.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Fields {
-    kind: String,
-    trail_id: String,
-    origin: String,
-    key: String,
-    heartbeat_s: u64,
-    size: Option<u64>,
-    note: String,
-    old: String,
-    new: String,
-    seq: Option<u64>,
-    leaf_hash: String,
-    lost: Vec<(u64, u64)>,
-    first_seq: Option<u64>,
-    last_seq: Option<u64>,
-    frontier: Vec<String>,
-    sha256: String,
-}
+/// The reserved object of a line.
+struct Fields(Map<String, Value>);
 
 impl Fields {
     fn of(line: &[u8]) -> Option<Self> {
         memchr::memmem::find(line, CONTROL_RECORD)?;
         let Line { auditx } = serde_json::from_slice(line).ok()?;
-        auditx
+        auditx.map(Self)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name)?.as_u64()
+    }
+
+    fn hash(&self, name: &str) -> Option<Hash> {
+        hash_from_hex(self.text(name)?)
+    }
+
+    fn key(&self, name: &str) -> Option<VerifierKey> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn lost(&self) -> Option<StoredRecord> {
+        let ranges = serde_json::from_value(self.0.get("lost")?.clone()).ok()?;
+        Some(StoredRecord::Lost { ranges })
     }
 
     fn checkpoint(&self) -> Option<StoredRecord> {
-        let checkpoint = SignedCheckpoint::parse(self.note.as_bytes()).ok()?;
-        (self.size == Some(checkpoint.size())).then_some(StoredRecord::Checkpoint(checkpoint))
+        let checkpoint = SignedCheckpoint::parse(self.text("note")?.as_bytes()).ok()?;
+        (self.number("size") == Some(checkpoint.size())).then_some(StoredRecord::Checkpoint(checkpoint))
     }
 
     fn key_change(&self) -> Option<StoredRecord> {
-        Some(StoredRecord::Key { old: self.old.parse().ok()?, new: self.new.parse().ok()? })
+        Some(StoredRecord::Key { old: self.key("old")?, new: self.key("new")? })
     }
 
     fn erased(&self) -> Option<StoredRecord> {
-        Some(StoredRecord::Erased { seq: self.seq?, hash: hash_from_hex(&self.leaf_hash)? })
+        Some(StoredRecord::Erased { seq: self.number("seq")?, hash: self.hash("leaf_hash")? })
     }
 
     fn retired(&self) -> Option<StoredRecord> {
-        let hashes: Option<Vec<Hash>> = self.frontier.iter().map(|hash| hash_from_hex(hash)).collect();
-        let frontier = CompactRange::frontier(self.last_seq?.checked_add(1)?, &hashes?).ok()?;
+        let hashes = self.0.get("frontier")?.as_array()?.iter().map(|hash| hash_from_hex(hash.as_str()?));
+        let hashes = hashes.collect::<Option<Vec<Hash>>>()?;
+        let frontier = CompactRange::frontier(self.number("last_seq")?.checked_add(1)?, &hashes).ok()?;
         Some(StoredRecord::Retired { frontier })
     }
 
     fn indexed(&self) -> Option<StoredRecord> {
-        Some(StoredRecord::Indexed { first_seq: self.first_seq?, sha256: hash_from_hex(&self.sha256)? })
+        Some(StoredRecord::Indexed { first_seq: self.number("first_seq")?, sha256: self.hash("sha256")? })
     }
 }
 
@@ -152,9 +167,11 @@ mod tests {
 
     #[test]
     fn an_unreadable_control_record_is_reported() {
-        for kind in ["checkpoint", "key", "erased", "retired"] {
-            let line =
-                format!(r#"{{"auditx":{{"kind":"{kind}","size":5,"note":"x","leaf_hash":"","seq":1}}}}"#);
+        for kind in ["checkpoint", "key", "erased", "retired", "indexed", "recovered"] {
+            // Fields of a wrong type too.
+            let line = format!(
+                r#"{{"auditx":{{"kind":"{kind}","size":"5","note":"x","leaf_hash":"","seq":[],"lost":null}}}}"#
+            );
             assert!(
                 matches!(StoredRecord::read(line.as_bytes()), Some(StoredRecord::Unreadable(_))),
                 "{kind}"

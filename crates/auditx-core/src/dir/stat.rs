@@ -49,7 +49,7 @@ impl FileStat {
 }
 
 impl Dir {
-    /// Returns the file under a name without following a symlink, or `None` if there is none.
+    /// Returns the file under a name without following a symlink, or `None` if no file has it.
     pub(crate) fn stat(&self, name: impl AsRef<Path>) -> io::Result<Option<FileStat>> {
         let found =
             self.resolve(name.as_ref(), |at, name| rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW));

@@ -19,7 +19,7 @@ pub(super) fn amount<'r>(out: Reserved<'r>, value: &Amount) -> Reserved<'r> {
     }
 }
 
-/// Writes the address with its key; nothing if there is none.
+/// Writes the address with its key, if there is an address.
 #[inline]
 pub(super) fn address(out: Reserved<'_>, address: Option<IpAddr>) -> Reserved<'_> {
     match address {

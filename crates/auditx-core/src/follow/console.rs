@@ -6,14 +6,14 @@ mod output;
 use std::io::IsTerminal;
 
 use super::Sink;
-use crate::config::Console;
+use crate::config::{self, Console};
 use crate::encode;
 use crate::error::HookError;
 use crate::line::{RecordedEntry, StoredEntry};
 use crate::vocabulary::LogLevel;
 use output::{Output, Stream};
 
-pub(super) const NAME: &str = "console";
+pub(super) const NAME: &str = config::CONSOLE;
 
 pub(super) struct ConsoleSink {
     output: Output,

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
+use crate::config::SHIPPER_PREFIX;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::error::{Error, Result};
 
@@ -20,9 +21,6 @@ const RECORD_LEN: usize = 20;
 
 /// How many bytes of a cursor's file [`saved_position`] reads: up to the end of the second slot's content.
 pub const CURSOR_LEN: u64 = SLOT_LEN + RECORD_LEN as u64;
-
-/// The prefix of the cursors of shippers, which copy a trail's lines elsewhere. Retention waits for them.
-pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 
 /// The seq of the line that a follower takes next, stored beside the trail.
 ///

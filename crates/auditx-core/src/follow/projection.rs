@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use super::Sink;
+use crate::config::PROJECTION;
 use crate::dir::{Access, Dir, FileStat};
 use crate::encode::MAX_LINE;
 use crate::error::HookError;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
 use crate::trail::Trail;
 
-pub(crate) const FILE_NAME: &str = "security.jsonl";
+pub(crate) const FILE_NAME: &str = PROJECTION;
 
 pub(super) struct Projection {
     trail: Arc<Trail>,

@@ -192,7 +192,7 @@ impl DrainLoop {
             ring.subtract_refused(std::mem::take(&mut self.reported));
         }
         if damaged > 0 {
-            appender.add_missed(overwritten(damaged, Timestamp::of(self.ring.trail.clock.now())));
+            appender.add_missed(overwritten(damaged, Timestamp::of(self.ring.trail.config.clock.now())));
         }
         kill_point("drain: written");
         appender.advance_to(at);

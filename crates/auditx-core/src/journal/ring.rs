@@ -8,7 +8,6 @@ use super::{Refusal, Room, SharedAppender, forked};
 use crate::appender::{Missed, RecentEntries};
 use crate::clock::Timestamp;
 use crate::config::Durability;
-use crate::dir::Dir;
 use crate::encode::MAX_LINE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
@@ -98,7 +97,8 @@ impl Ring {
     /// # Errors
     /// `is_timed_out` if the accepted entries could not be written in time, `is_storage` if a file operation
     /// failed. Nothing has changed then.
-    pub(crate) fn restore(&self, directory: &Dir, deadline: Instant) -> Result<bool> {
+    pub(crate) fn restore(&self, deadline: Instant) -> Result<bool> {
+        let directory = &self.trail.directory;
         let failed = |error| Error::storage("cannot restore the journal's ring", directory.join(RING), error);
         if self.file.is_named(directory).map_err(failed)? {
             return Ok(false);
@@ -283,7 +283,7 @@ impl Ring {
     }
 
     pub(super) fn count_refused(&self) -> Error {
-        let now = Timestamp::of(self.trail.clock.now());
+        let now = Timestamp::of(self.trail.config.clock.now());
         let error = self.full_error();
         {
             let mut why = self.lock_refusals();

@@ -128,7 +128,7 @@ impl Core {
         context: Within<'_>,
         push: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<(Encoded, T)> {
-        let now = Timestamp::of(self.trail.clock.now());
+        let now = Timestamp::of(self.trail.config.clock.now());
         let id = new_id(now);
         let pushed = encode::with_scratch(|scratch| {
             let mut encode_in = |context: Option<&RequestContext>| -> Result<_> {

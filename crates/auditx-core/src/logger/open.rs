@@ -19,6 +19,7 @@ use crate::maintenance::{Housekeeping, Maintenance};
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptSource;
 use crate::recover::{self, NewTrail, Recovered, Replay};
+use crate::segment::sealed_segments;
 use crate::storage::Storage;
 use crate::trail::Trail;
 use crate::watch::Watch;
@@ -57,13 +58,16 @@ impl RecoveredTrail {
         let new_trail = NewTrail { origin, previous };
         let mut recovered = recover::recover(&trail, &new_trail)?;
         let mut replay = Replay::prepare(&trail.directory, &mut recovered, inherited)?;
+        for segment in sealed_segments(&trail.directory)? {
+            trail.registry.add(segment.first_seq);
+        }
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
         if let Some(remark) = remark {
             trail.app_log.report(&remark);
         }
         let opened_at = start.next_seq;
         let appender = Appender::new(trail.clone(), start, tree, checkpoint_signer.clone());
-        let appender = Arc::new(SharedAppender::new(appender, trail.watermark.clone()));
+        let appender = Arc::new(SharedAppender::new(appender));
         for record in &records {
             let seq = appender.push_control_record(record)?;
             if matches!(record, ControlRecord::Genesis { .. }) {

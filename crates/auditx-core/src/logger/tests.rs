@@ -11,6 +11,7 @@ mod journals;
 mod kill_points;
 mod power;
 mod recovery;
+mod tampering;
 mod segments;
 mod pending;
 mod watched;

@@ -50,8 +50,7 @@ impl Housekeeping {
             Err(Unindexed::Unwritable(error)) => (State::Refused, Some(error)),
         };
         if let Some(error) = error {
-            self.trail.counters.maintenance_failures.add(1);
-            self.trail.app_log.report(&format!("sealed segments: {error}; queries read the whole segment"));
+            self.report("sealed segments: queries read the whole segment", &error);
         }
         if state != State::Refused {
             indexed.0.insert(segment.first_seq, state);
@@ -68,9 +67,7 @@ impl Housekeeping {
                 .trail
                 .directory
                 .open(segment.name(), Access::READ)
-                .map_err(|error| Error::storage("cannot open a sealed segment", &segment.path, error))
-                .and_then(|file| index.is_of(&file, segment.compressed))
-                .unwrap_or(false)
+                .is_ok_and(|file| index.is_of(&file, segment.compressed).unwrap_or(false))
     }
 
     fn make_index(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<(), Unindexed> {

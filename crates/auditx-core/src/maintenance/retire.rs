@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{Housekeeping, Indexed};
-use crate::config::Retention;
+use crate::config::{Retention, SHIPPER_PREFIX};
 use crate::control;
 use crate::control_record::ControlRecord;
 use crate::dir::{Access, Dir};
@@ -85,7 +85,7 @@ impl Housekeeping {
             return Ok(Some(follower.name().to_owned()));
         }
         let is_ours = |name: &str| match readers {
-            Readers::Required => !name.starts_with(cursor::SHIPPER_PREFIX),
+            Readers::Required => !name.starts_with(SHIPPER_PREFIX),
             Readers::All => self.followers.iter().any(|follower| follower.name() == name),
         };
         let saved = cursor::saved_positions(&self.trail.directory)?;

@@ -169,18 +169,18 @@ impl Tail {
 
     /// Moves everything after the last whole line into separate files, so that nothing is lost. Returns the
     /// control record, if any, and the first sequence number of the new active segment.
-    pub(super) fn repair(&mut self, directory: &Dir, trail: &Trail) -> Result<(Option<ControlRecord>, u64)> {
+    pub(super) fn repair(&mut self, trail: &Trail) -> Result<(Option<ControlRecord>, u64)> {
         let unsigned_lines = self.unsigned_lines();
         let active = self.parts.last().map_or(self.next_seq, |part| part.first_seq);
-        let mut torn = TornTail { bytes: 0, file: torn_name(directory, self.next_seq)? };
+        let mut torn = TornTail { bytes: 0, file: torn_name(&trail.directory, self.next_seq)? };
         for superseded in &self.superseded {
-            torn.bytes += move_whole(directory, trail, superseded, self.next_seq)?;
+            torn.bytes += move_whole(trail, superseded, self.next_seq)?;
         }
         let first_seq = match self.torn.take() {
             None => active,
             Some((part, begin, end)) => {
-                self.move_later_parts(directory, trail, part, &mut torn)?;
-                self.move_rest(directory, trail, (part, begin, end), &mut torn)?
+                self.move_later_parts(trail, part, &mut torn)?;
+                self.move_rest(trail, (part, begin, end), &mut torn)?
             }
         };
         let torn = (torn.bytes > 0).then_some(torn);
@@ -193,15 +193,9 @@ impl Tail {
     }
 
     /// Moves away the files that follow a torn one, last first, so that a killed process leaves no gap.
-    fn move_later_parts(
-        &self,
-        directory: &Dir,
-        trail: &Trail,
-        part: usize,
-        torn: &mut TornTail,
-    ) -> Result<()> {
+    fn move_later_parts(&self, trail: &Trail, part: usize, torn: &mut TornTail) -> Result<()> {
         for later in self.parts[part + 1..].iter().rev() {
-            torn.bytes += move_whole(directory, trail, &later.name, self.next_seq)?;
+            torn.bytes += move_whole(trail, &later.name, self.next_seq)?;
         }
         Ok(())
     }
@@ -209,17 +203,17 @@ impl Tail {
     /// Moves away what follows the last whole line in its file, which then becomes the active segment.
     fn move_rest(
         &self,
-        directory: &Dir,
         trail: &Trail,
         (part, begin, end): (usize, u64, u64),
         torn: &mut TornTail,
     ) -> Result<u64> {
+        let directory = &trail.directory;
         let Part { name, first_seq } = &self.parts[part];
         if begin == 0 && name != ACTIVE {
-            torn.bytes += move_whole(directory, trail, name, self.next_seq)?;
+            torn.bytes += move_whole(trail, name, self.next_seq)?;
             return Ok(self.next_seq);
         }
-        torn.bytes += move_away(directory, trail, name, begin..end, self.next_seq)?;
+        torn.bytes += move_away(trail, name, begin..end, self.next_seq)?;
         if name != ACTIVE {
             trail
                 .storage
@@ -306,7 +300,8 @@ fn torn_name(directory: &Dir, next_seq: u64) -> Result<String> {
 }
 
 /// Renames a whole file to a torn one. Returns its length, or 0 if it does not exist.
-fn move_whole(directory: &Dir, trail: &Trail, name: &str, next_seq: u64) -> Result<u64> {
+fn move_whole(trail: &Trail, name: &str, next_seq: u64) -> Result<u64> {
+    let directory = &trail.directory;
     let failed = |error| Error::storage("cannot move a segment away", directory.join(name), error);
     let Some(found) = directory.stat(name).map_err(failed)? else { return Ok(0) };
     let bytes = found.len();
@@ -319,13 +314,8 @@ fn move_whole(directory: &Dir, trail: &Trail, name: &str, next_seq: u64) -> Resu
     Ok(bytes)
 }
 
-fn move_away(
-    directory: &Dir,
-    trail: &Trail,
-    name: &str,
-    range: std::ops::Range<u64>,
-    next_seq: u64,
-) -> Result<u64> {
+fn move_away(trail: &Trail, name: &str, range: std::ops::Range<u64>, next_seq: u64) -> Result<u64> {
+    let directory = &trail.directory;
     let torn_name = torn_name(directory, next_seq)?;
     let failed = |what: &str, error| Error::storage(what, directory.join(name), error);
     let bytes = range.end - range.start;

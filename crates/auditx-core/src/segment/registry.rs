@@ -24,10 +24,6 @@ struct Known {
 }
 
 impl Registry {
-    pub(crate) fn of(first_seqs: impl Iterator<Item = u64>) -> Self {
-        Self(Mutex::new(Known { first_seqs: first_seqs.collect(), listed: None }))
-    }
-
     /// Adds a segment. Call it after the segment was renamed to its sealed name.
     pub(crate) fn add(&self, first_seq: u64) {
         self.lock().first_seqs.insert(first_seq);

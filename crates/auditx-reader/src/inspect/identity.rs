@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use auditx_core::format::FORMAT_VERSION;
-use auditx_core::store::{AUDITX_DIR, checkpoint_path};
+use auditx_core::store::{AUDITX_DIR, LINES_BEFORE_FIRST_CHECKPOINT, checkpoint_path};
 use serde_json::{Map, Value};
 
 use crate::checkpoint::latest_checkpoint;
@@ -50,9 +50,6 @@ fn check_format(identity: &Identity, path: &Path, findings: &mut Findings) {
     let advice = "use the version of auditx that wrote it";
     findings.add(Finding::new(FindingKind::Identity, what, path, advice));
 }
-
-/// `genesis` and `open`: all lines of a trail whose first process was killed before its first checkpoint.
-const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
 /// Returns how many lines the latest checkpoint names, and adds a finding if a checkpoint is due and missing
 /// or cannot be read. Its signature is checked by verification.

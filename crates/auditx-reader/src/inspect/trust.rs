@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use auditx_core::format::{Leaf, Moment};
 use auditx_core::store::{AUDITX_DIR, SealedSegment, SegmentIndex, sealed_segments};
-use auditx_core::{SigningKey, VerifierKey};
 
 use crate::file;
 use crate::find::find_line;
 use crate::head::Head;
+use crate::keys::{KEY, key_in_directory};
 use crate::listing::{Listing, active_path};
 use crate::verify::{Fault, FaultKind, RemarkKind, Verification};
 
@@ -101,7 +101,7 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
     if head.signed_leaves.is_none() {
         return;
     }
-    let is_signed = |record: Leaf| head.signed.is_some_and(|signed| record.seq < signed);
+    let is_signed = |record: Leaf| head.signed().is_some_and(|signed| record.seq < signed);
     for segment in sealed {
         let path = directory.join(AUDITX_DIR).join("index").join(format!("{:020}.idx", segment.first_seq));
         let why = match SegmentIndex::read(directory, segment) {
@@ -123,21 +123,16 @@ pub(super) fn check_indexes(directory: &Path, sealed: &[SealedSegment], findings
 
 /// Adds a finding for a private key in the trail that does not sign it.
 pub(super) fn check_key(directory: &Path, verification: &Verification, findings: &mut Findings) {
-    let path = directory.join(AUDITX_DIR).join("keys").join("signing.pem");
+    let path = directory.join(AUDITX_DIR).join(KEY);
     let Some(log_name) = verification.origin.as_ref().filter(|_| !verification.keys.is_empty()) else {
         return;
     };
     // Only its owner can read it; for other users this check is skipped.
-    let key = match file::read_small(&path) {
-        Ok(Some(bytes)) => SigningKey::from_pem(&String::from_utf8_lossy(&bytes))
-            .and_then(|key| VerifierKey::new(log_name, &auditx_core::Signer::public_key(&key)))
-            .map_err(|error| error.to_string()),
+    let what = match key_in_directory(directory, log_name) {
         // A file that cannot be read, or is not one, has a finding already.
-        Ok(None) | Err(_) => return,
-    };
-    let what = match key {
-        Ok(key) if verification.keys.iter().any(|signed| signed.key == key.to_string()) => return,
-        Ok(key) => format!("is not the key that signs the trail; its public key is {key}"),
+        Ok(None) => return,
+        Ok(Some(key)) if verification.keys.iter().any(|signed| signed.key == key.to_string()) => return,
+        Ok(Some(key)) => format!("is not the key that signs the trail; its public key is {key}"),
         Err(error) => format!("cannot be read as a key: {error}"),
     };
     let advice = "restore the trail's own key, or set AUDITX_SIGNING_KEY to the key that signs";

@@ -71,7 +71,7 @@ impl Continuity {
     /// Starts at a cursor if there is one: whole segments are skipped, and the first one read may begin
     /// before it.
     pub(super) fn new(head: &Head, order: Order, after: Option<&Cursor>) -> Self {
-        let signed = head.signed.unwrap_or(0);
+        let signed = head.signed().unwrap_or(0);
         let after = match after {
             Some(Cursor::Seq(seq)) => Some(*seq),
             _ => None,

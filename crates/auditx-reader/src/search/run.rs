@@ -57,18 +57,19 @@ impl Search {
         }
         // Read before the lines, so that the lines that it names are already in the files.
         let head = self.head();
-        summary.signed = head.signed;
+        summary.signed = head.signed();
         let pending = Pending::of(&self.directory).unwrap_or_else(|error| {
             summary.errors.add(error);
             None
         });
         let query = self.source_query();
-        let filter = self.filter(&query, head.signed, pending.as_ref().and_then(|pending| pending.last_seq));
+        let filter =
+            self.filter(&query, head.signed(), pending.as_ref().and_then(|pending| pending.last_seq));
         let uses_index = self.uses_index && !self.is_strict && !filter.bounds.is_unbounded();
         let bounds = uses_index.then_some(&filter.bounds);
         let mut units = Units::of(&self.directory, &head, self.order, bounds)?;
         let mut continuity = Continuity::new(&head, self.order, self.after.as_ref());
-        summary.is_unsigned = head.signed.is_none()
+        summary.is_unsigned = head.signed().is_none()
             && head.doubt.is_none()
             && units.are_numbered()
             && was_never_signed(&self.directory);
@@ -147,7 +148,7 @@ impl Search {
         if units.has_strays() {
             return Some("a sealed segment has the numbers of lines in the active segment".to_owned());
         }
-        let is_unsigned = head.signed.is_none() && units.are_numbered();
+        let is_unsigned = head.signed().is_none() && units.are_numbered();
         head.doubt.clone().or_else(|| is_unsigned.then(|| "there is no checkpoint".to_owned()))
     }
 

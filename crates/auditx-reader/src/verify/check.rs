@@ -2,6 +2,7 @@
 //!
 //! The lines are read again only if they differ from what was signed.
 
+use auditx_core::store::LINES_BEFORE_FIRST_CHECKPOINT;
 use auditx_core::tlog::SignedCheckpoint;
 
 use super::Case;
@@ -12,9 +13,6 @@ use super::remark::RemarkKind;
 use super::trust::Trust;
 use super::verification::Verification;
 use crate::error::{Error, Result};
-
-/// `genesis` and `open`: all lines that a trail can hold before its first checkpoint.
-const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
 /// Returns the first fault of the trail, and fills in the signers, the known checkpoints and the remarks of
 /// `verification`.

@@ -254,11 +254,11 @@ impl<'a> Fold<'a> {
 
     fn times(&mut self, notices: &[Notice], seconds: &[(u64, u64)]) {
         let opening = |notice: &Notice| match &notice.what {
-            What::Record(record, _) => match **record {
+            What::Record(record) => match **record {
                 StoredRecord::Open { heartbeat } => Some((notice.seq, heartbeat)),
                 _ => None,
             },
-            What::Stub(_) => None,
+            What::Checkpoint(..) | What::Stub(_) => None,
         };
         let mut opened = notices.iter().filter_map(opening).peekable();
         for (seq, second) in seconds {
@@ -274,9 +274,10 @@ impl<'a> Fold<'a> {
 
     fn notice(&mut self, segment: usize, Notice { seq, offset, what }: Notice) {
         let location = Location { seq, segment, offset };
-        let (record, signers) = match what {
+        let record = match what {
             What::Stub(hash) => return self.walked.stubs.push((location, hash)),
-            What::Record(record, signers) => (*record, signers),
+            What::Checkpoint(checkpoint, signers) => return self.claim(location, *checkpoint, &signers),
+            What::Record(record) => *record,
         };
         match record {
             StoredRecord::Genesis { log_name, key } if seq == 0 => {
@@ -295,7 +296,6 @@ impl<'a> Fold<'a> {
             StoredRecord::Retired { frontier } if Some(frontier.end()) == self.walked.first => {
                 self.walked.retirement = Some((seq, frontier));
             }
-            StoredRecord::Checkpoint(checkpoint) => self.claim(location, checkpoint, &signers),
             StoredRecord::Unreadable(what) => {
                 self.walked.unreadable.get_or_insert((location, what));
             }

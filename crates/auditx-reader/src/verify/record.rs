@@ -2,7 +2,7 @@
 //! line has its time and level at a fixed offset.
 
 use super::projection::is_sensitive;
-use crate::line::CONTROL_RECORD;
+use auditx_core::format::CONTROL_RECORD;
 
 /// `2026-11-24T15:24:54.123456Z`
 pub(super) const TIMESTAMP: usize = 27;

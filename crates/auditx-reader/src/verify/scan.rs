@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_core::VerifierKey;
 use auditx_core::format::{MAX_LINE, StoredRecord, erased_hash, parse_seq};
-use auditx_core::tlog::Hash;
+use auditx_core::tlog::{Hash, SEQ_PREFIX, SignedCheckpoint};
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
@@ -18,8 +18,6 @@ use super::window::Window;
 
 /// Longer than any stub of an erased line.
 const LONGEST_STUB: usize = 128;
-
-const SEQ_PREFIX: &[u8] = b"{\"seq\":";
 
 /// Consecutive lines of one segment, each with the number that follows the one before.
 #[derive(Debug, Default)]
@@ -56,8 +54,9 @@ pub(super) struct Notice {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// A control record, and the known keys that signed the checkpoint in it.
-    Record(Box<StoredRecord>, Vec<VerifierKey>),
+    Record(Box<StoredRecord>),
+    /// A checkpoint, and the known keys that signed it.
+    Checkpoint(Box<SignedCheckpoint>, Vec<VerifierKey>),
     /// The stub of an erased line, with the line's hash.
     Stub(Hash),
 }
@@ -189,13 +188,15 @@ impl Scan {
             if head.may_be_control_record()
                 && let Some(record) = StoredRecord::read(line)
             {
-                let signers = match &record {
+                let what = match record {
                     StoredRecord::Checkpoint(checkpoint) => {
-                        checkpoint.verify(&keys.all()).unwrap_or_default().into_iter().cloned().collect()
+                        let keys = keys.all();
+                        let signers = checkpoint.verify(&keys).unwrap_or_default();
+                        let signers = signers.into_iter().cloned().collect();
+                        What::Checkpoint(Box::new(checkpoint), signers)
                     }
-                    _ => Vec::new(),
+                    record => What::Record(Box::new(record)),
                 };
-                let what = What::Record(Box::new(record), signers);
                 self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what });
             }
         }

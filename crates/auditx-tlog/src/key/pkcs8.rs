@@ -23,7 +23,7 @@ const PUBLIC_KEY: [u8; 3] = *b"\x81\x21\x00";
 
 /// Decodes PEM. `None` if it is not exactly one private key for Ed25519.
 pub(super) fn from_pem(text: &str) -> Option<SigningKey> {
-    let body = text.trim().strip_prefix(BEGIN)?.strip_suffix(END)?;
+    let body = text.strip_prefix(BEGIN)?.strip_suffix(END)?;
     from_base64(&body.lines().map(str::trim_end).collect::<String>())
 }
 

@@ -81,16 +81,17 @@ fn package(value: &Value) -> Package {
 /// Returns a function that caches the help texts. It builds the binary first, so that a failed build is
 /// reported as such and not as a missing command.
 fn cached_help(workspace: &Workspace) -> Result<Help, Failure> {
-    let mut build = workspace.cargo(&["build", "--quiet", "--package", "auditx-cli", "--features", "ship"]);
+    const COMMAND: [&str; 5] = ["--quiet", "--package", "auditx-cli", "--features", workspace::FEATURES];
+    let mut build = workspace.cargo(&["build"]);
+    build.args(COMMAND);
     workspace::run(build.args(workspace.locked()))?;
     let locked = workspace.locked();
     let root = Workspace::locate()?;
     let known: RefCell<BTreeMap<String, Option<String>>> = RefCell::default();
     Ok(Box::new(move |words| {
         let ask = || {
-            let mut command =
-                root.cargo(&["run", "--quiet", "--package", "auditx-cli", "--features", "ship"]);
-            command.args(locked).arg("--").args(words).arg("--help").stdin(Stdio::null());
+            let mut command = root.cargo(&["run"]);
+            command.args(COMMAND).args(locked).arg("--").args(words).arg("--help").stdin(Stdio::null());
             let output = command.output().ok()?;
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
         };

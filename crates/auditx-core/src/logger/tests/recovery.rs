@@ -6,19 +6,16 @@ use std::io::Write;
 use super::checkpoints::{checked, root_of};
 use super::*;
 use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-use crate::control::{CONTROL, control_lines};
-use crate::control_record::StoredRecord;
-use crate::key_source::KeySource;
 use crate::tiles::Tiles;
 
-const ACTIVE: &str = "audit.jsonl";
+pub(super) const ACTIVE: &str = "audit.jsonl";
 
-fn config(directory: &Path) -> Config {
+pub(super) fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)
 }
 
 /// Returns a closed trail with several segments, the sealed ones compressed or not.
-fn closed(compression: Compression) -> tempfile::TempDir {
+pub(super) fn closed(compression: Compression) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
     for number in 0..100 {
@@ -32,13 +29,13 @@ fn append(directory: &Path, bytes: &[u8]) {
     OpenOptions::new().append(true).open(directory.join(ACTIVE)).unwrap().write_all(bytes).unwrap();
 }
 
-fn edit(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn edit(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
     edit(&mut bytes);
     fs::write(path, bytes).unwrap();
 }
 
-fn refusal(directory: &Path) -> Error {
+pub(super) fn refusal(directory: &Path) -> Error {
     let before: Vec<_> = snapshot(directory);
     let error = AuditLogger::open(config(directory)).unwrap_err();
     assert!(error.is_corrupt(), "{error}");
@@ -245,172 +242,4 @@ fn a_trail_of_an_older_format_is_refused() {
     let identity = directory.path().join(".auditx/trail.json");
     fs::write(&identity, text(identity.clone()).replace("\"format\": 2", "\"format\": 1")).unwrap();
     assert!(refusal(directory.path()).to_string().contains("format 1"));
-}
-
-/// A name, a change to a closed trail, and a part of the resulting error message.
-type Tampering = (&'static str, fn(&Path, &[crate::store::SealedSegment]), &'static str);
-
-fn text_of(path: &Path) -> String {
-    text(path.to_path_buf())
-}
-
-/// Returns a `retired` record of another trail with the same number of lines.
-fn foreign_retirement() -> Vec<u8> {
-    let directory = closed(Compression::None);
-    let logger = AuditLogger::open(config(directory.path())).unwrap();
-    logger.retire(Retention::BackupCount(1)).unwrap();
-    logger.close(TIMEOUT).unwrap();
-    let copies = control_lines(directory.path()).unwrap().unwrap();
-    let mut retirement =
-        copies.into_iter().find(|line| StoredRecord::kind(line).as_deref() == Some("retired")).unwrap();
-    retirement.push(b'\n');
-    retirement
-}
-
-/// Readers do not trust a trail whose copies of control records are wrong, so with a copy that stayed wrong
-/// they would have to read every line each time.
-#[test]
-fn wrong_copies_of_control_records_are_rewritten() {
-    for (damage, lost) in [
-        ((|copies| copies.extend(foreign_retirement())) as fn(&mut Vec<u8>), 0),
-        (
-            |copies| {
-                let first = copies.iter().position(|byte| *byte == b'\n').unwrap();
-                copies.truncate(first + 1);
-            },
-            0,
-        ),
-        // `genesis` was in a retired segment, so only its copy was left.
-        (Vec::clear, 1),
-    ] {
-        let directory = closed(Compression::None);
-        let logger = AuditLogger::open(config(directory.path())).unwrap();
-        logger.rotate_key(&KeySource::Trail).unwrap();
-        logger.retire(Retention::BackupCount(1)).unwrap();
-        logger.close(TIMEOUT).unwrap();
-        let expected = control_lines(directory.path()).unwrap().unwrap();
-        assert_eq!(expected.len(), 3, "genesis, key, retired");
-        edit(&directory.path().join(CONTROL), damage);
-        let logger = AuditLogger::open(config(directory.path())).unwrap();
-        wait_until(|| control_lines(directory.path()).unwrap().unwrap() == expected[lost..]);
-        logger.close(TIMEOUT).unwrap();
-    }
-}
-
-#[test]
-fn tampering_with_names_or_lengths_is_refused() {
-    let plain: [Tampering; 10] = [
-        ("middle segment removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
-        ("first segment removed", |_, sealed| fs::remove_file(&sealed[0].path).unwrap(), "retired"),
-        (
-            "first segment removed, and the copies of control records",
-            |directory, sealed| {
-                fs::remove_file(&sealed[0].path).unwrap();
-                fs::remove_file(directory.join(CONTROL)).unwrap();
-            },
-            "no record says that they were retired",
-        ),
-        (
-            "first segment removed, and a `retired` record of another trail added",
-            |directory, sealed| {
-                fs::remove_file(&sealed[0].path).unwrap();
-                edit(&directory.join(CONTROL), |copies| copies.extend(foreign_retirement()));
-            },
-            "no record says that they were retired",
-        ),
-        ("emptied", |_, sealed| fs::write(&sealed[1].path, b"").unwrap(), "is empty"),
-        (
-            "zeroed",
-            |_, sealed| {
-                let len = fs::metadata(&sealed[1].path).unwrap().len();
-                fs::write(&sealed[1].path, vec![0; usize::try_from(len).unwrap()]).unwrap();
-            },
-            "does not begin with line",
-        ),
-        (
-            "a hole",
-            |_, sealed| {
-                let len = fs::metadata(&sealed[1].path).unwrap().len();
-                let head = &fs::read(&sealed[1].path).unwrap()[..4096];
-                fs::write(&sealed[1].path, head).unwrap();
-                OpenOptions::new().write(true).open(&sealed[1].path).unwrap().set_len(len).unwrap();
-            },
-            "has a hole",
-        ),
-        (
-            "truncated at a line",
-            |_, sealed| {
-                let whole = text_of(&sealed[1].path);
-                let lines: Vec<_> = whole.lines().collect();
-                fs::write(&sealed[1].path, lines[..lines.len() - 3].join("\n") + "\n").unwrap();
-            },
-            "are missing",
-        ),
-        (
-            "swapped",
-            |directory, sealed| {
-                let other = directory.join("other");
-                fs::rename(&sealed[1].path, &other).unwrap();
-                fs::rename(&sealed[2].path, &sealed[1].path).unwrap();
-                fs::rename(&other, &sealed[2].path).unwrap();
-            },
-            "does not begin with line",
-        ),
-        (
-            "an altered line in the active segment",
-            |directory, _| {
-                let whole = text_of(&directory.join(ACTIVE));
-                fs::write(directory.join(ACTIVE), whole.replacen("entry", "entri", 1)).unwrap();
-            },
-            "is not what was signed",
-        ),
-    ];
-    let compressed: [Tampering; 3] = [
-        (
-            "truncated",
-            |_, sealed| {
-                let whole = fs::read(&sealed[1].path).unwrap();
-                fs::write(&sealed[1].path, &whole[..whole.len() - 7]).unwrap();
-            },
-            "is damaged",
-        ),
-        (
-            "a second frame",
-            |_, sealed| {
-                let whole = fs::read(&sealed[1].path).unwrap();
-                let more = zstd::encode_all(&b"{\"seq\":7,\"user\":\"forged\"}\n"[..], 1).unwrap();
-                fs::write(&sealed[1].path, [whole, more].concat()).unwrap();
-            },
-            "is damaged",
-        ),
-        ("removed", |_, sealed| fs::remove_file(&sealed[1].path).unwrap(), "are missing"),
-    ];
-    for (compression, tamperings) in [(Compression::None, &plain[..]), (Compression::Zstd, &compressed)] {
-        for (name, tamper, message) in tamperings {
-            let directory = closed(compression);
-            let list = || crate::store::sealed_segments(directory.path()).unwrap();
-            let is_compressed =
-                || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
-            let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
-            wait_until(is_compressed);
-            logger.close(TIMEOUT).unwrap();
-            let sealed = list();
-            assert!(sealed.len() > 2);
-            tamper(directory.path(), &sealed);
-            let error = refusal(directory.path()).to_string();
-            assert!(error.contains(message), "{name}: {error}");
-        }
-    }
-}
-
-#[test]
-fn a_symlink_instead_of_a_segment_is_refused() {
-    let directory = closed(Compression::None);
-    let segment = crate::store::sealed_segments(directory.path()).unwrap().remove(1);
-    let elsewhere = directory.path().join("elsewhere");
-    fs::rename(&segment.path, &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, &segment.path).unwrap();
-    let error = AuditLogger::open(config(directory.path())).unwrap_err();
-    assert!(error.is_storage() && error.to_string().contains("cannot examine a sealed segment"), "{error}");
-    assert!(fs::symlink_metadata(&segment.path).unwrap().is_symlink());
 }

@@ -70,6 +70,8 @@ fn a_segment_is_sealed_by_age_unless_it_is_idle() {
     wait_until(|| logger.metrics().seals == 1);
     let sealed = sealed_segments(directory.path()).unwrap();
     assert_eq!(sealed[0].first_seq, 0);
+    // Without another entry: the sealed segment, and the record of it.
+    wait_until(|| logger.metrics().signed == 4);
     logger.close(TIMEOUT).unwrap();
     assert_eq!(logger.metrics().seals, 1, "a segment with only its opening record is not sealed");
     assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
