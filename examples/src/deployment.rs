@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_nats::{Nats, NatsCopy, NatsSource};
 use auditx_postgres::{Postgres, PostgresCopy, Search};
 use auditx_reader::{Answer, Field, Query, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_ship::{Settings, Shipper, State, StoredCopy, TrailId, restore};
 use auditx_tests::nats::Servers;
 use auditx_tests::postgres::Server;
+use auditx_tlog::SignedCheckpoint;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

@@ -11,9 +11,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use auditx_core::store::{TrailReader, checkpoint_path};
-use auditx_core::tlog::{CompactRange, SignedCheckpoint, leaf_hash};
 use auditx_core::{AuditLogger, Config, Durability, JournalKind};
 use auditx_reader::{Answer, VerifyOptions, verify};
+use auditx_tlog::{CompactRange, SignedCheckpoint, leaf_hash};
 use rustix::process::Signal;
 
 use crate::child::Child;

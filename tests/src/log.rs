@@ -4,10 +4,10 @@
 
 use std::fmt::Display;
 
-use auditx_core::tlog::{
+use auditx_core::{Result, Signer as _, SigningKey, VerifierKey};
+use auditx_tlog::{
     ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, node_hash,
 };
-use auditx_core::{Result, Signer as _, SigningKey, VerifierKey};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 /// The hashes of all leaves and complete subtrees, by level.

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use auditx_core::store::checkpoint_path;
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_core::{Signer, SigningKey, VerifierKey};
 use auditx_tests::trail::{Line, entries, lines};
+use auditx_tlog::SignedCheckpoint;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_environment");
 

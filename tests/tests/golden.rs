@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use auditx_core::format::Row;
-use auditx_core::tlog::{SignedCheckpoint, hash_from_hex};
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Cadence, Compression, Config, JournalKind, KeySource,
     RateLimit, RequestContext, Retention, VerifierKey,
 };
+use auditx_format::row::Row;
 use auditx_tests::child::Child;
 use auditx_tests::clock::StoppedClock;
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::trail::{Line, entries, lines};
+use auditx_tlog::{SignedCheckpoint, hash_from_hex};
 use serde_json::json;
 
 fn config(directory: &Path) -> Config {

@@ -3,12 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use auditx_core::tlog::{
-    CompactRange, Hash, InclusionProof, ProofFault, SignedCheckpoint, leaf_hash, to_hex,
-};
 use auditx_core::{Signer as _, SigningKey, VerifierKey};
 use auditx_tests::log::{CheckpointSigner, Log, Nodes, inclusion_text, path_of};
 use auditx_tests::random::Random;
+use auditx_tlog::{CompactRange, Hash, InclusionProof, ProofFault, SignedCheckpoint, leaf_hash, to_hex};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof as TheirConsistency, InclusionProof as TheirInclusion, RootHash};
 use sha2_011::Sha256;

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use auditx_core::store::{SegmentIndex, checkpoint_path};
-use auditx_core::tlog::{
-    CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,
-};
 use auditx_core::{AuditLogger, Compression, Config, JournalKind, Signer, SigningKey, VerifierKey};
 use auditx_tests::deadline::TIMEOUT;
+use auditx_tlog::{
+    CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,
+};
 
 const BEGIN: &str = "## Test vectors\n\n";
 const END: &str = "## Golden lines\n";

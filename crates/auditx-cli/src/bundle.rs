@@ -10,8 +10,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
+use auditx_tlog::SignedCheckpoint;
 
 use crate::failure::{Failure, Status};
 use crate::number::counted;
@@ -149,7 +149,7 @@ fn changed() -> Failure {
 fn write_proof(
     archive: &mut Archive,
     seq: Option<u64>,
-    proof: Result<auditx_core::tlog::InclusionProof, Error>,
+    proof: Result<auditx_tlog::InclusionProof, Error>,
 ) -> Result<bool, Failure> {
     match (seq, proof) {
         (Some(seq), Ok(proof)) => {

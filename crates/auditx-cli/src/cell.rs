@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use auditx_core::format::is_hazard;
+use auditx_format::encode::is_hazard;
 use auditx_reader::Json;
 use serde::de::IgnoredAny;
 use unicode_width::UnicodeWidthChar;

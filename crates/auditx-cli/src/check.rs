@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use auditx_core::VerifierKey;
-use auditx_core::tlog::{ConsistencyProof, InclusionProof, ProofFault, SignedCheckpoint, to_hex};
+use auditx_tlog::{ConsistencyProof, InclusionProof, ProofFault, SignedCheckpoint, to_hex};
 use serde::Serialize;
 
 use crate::evidence;

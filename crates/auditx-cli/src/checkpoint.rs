@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_reader::Prover;
+use auditx_tlog::SignedCheckpoint;
 
 use crate::evidence;
 use crate::failure::{Failure, Status};

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use auditx_core::format::console_line;
-use auditx_core::tlog::to_hex;
+use auditx_core::store::console_line;
 use auditx_reader::find_line;
+use auditx_tlog::to_hex;
 
 use crate::failure::{Failure, Status};
 use crate::terminal::{self, print_message};

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use auditx_core::VerifierKey;
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_tlog::SignedCheckpoint;
 
 use crate::failure::Failure;
 use crate::terminal::sanitized;
@@ -38,7 +38,7 @@ fn keys_in(path: &Path) -> Result<Vec<VerifierKey>, Failure> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let keys: Vec<VerifierKey> = lines
         .map(str::parse)
-        .collect::<Result<_, auditx_core::tlog::Error>>()
+        .collect::<Result<_, auditx_tlog::Error>>()
         .map_err(|error| Failure::new(format!("{display_path}: {}", sanitized(&error.to_string()))))?;
     if keys.is_empty() {
         return Err(Failure::new(format!(

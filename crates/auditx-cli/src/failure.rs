@@ -94,8 +94,8 @@ impl From<auditx_core::Error> for Failure {
     }
 }
 
-impl From<auditx_core::tlog::Error> for Failure {
-    fn from(error: auditx_core::tlog::Error) -> Self {
+impl From<auditx_tlog::Error> for Failure {
+    fn from(error: auditx_tlog::Error) -> Self {
         auditx_core::Error::from(error).into()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_core::{KeySource, VerifierKey};
 use auditx_reader::{VerifyOptions, key_in_directory, latest_checkpoint, recorded_keys, verify};
+use auditx_tlog::SignedCheckpoint;
 
 use crate::failure::{Failure, Status};
 use crate::summary;

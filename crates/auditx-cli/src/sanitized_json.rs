@@ -1,6 +1,6 @@
 //! JSON that is safe to print: the same values, with control and bidirectional characters escaped.
 
-use auditx_core::format::is_hazard;
+use auditx_format::encode::is_hazard;
 use auditx_reader::Json;
 
 /// Writes valid JSON text on one line. Lines that this library wrote contain no such characters and are

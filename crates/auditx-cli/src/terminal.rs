@@ -7,7 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
-use auditx_core::format::is_hazard;
+use auditx_format::encode::is_hazard;
 use serde::Serialize;
 
 use crate::failure::Failure;

@@ -7,14 +7,14 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use auditx_format::clock::{Clock, Timestamp};
+use auditx_format::encode;
+use auditx_format::redact::Rules;
+use auditx_format::vocabulary::LogLevel;
 use serde_json::{Map, Value};
 
-use crate::clock::{Clock, Timestamp};
 use crate::dir::{Access, Dir, FileStat};
-use crate::encode;
 use crate::metrics::Counters;
-use crate::redact::Rules;
-use crate::vocabulary::LogLevel;
 
 pub(crate) const FILE_NAME: &str = "app.log";
 
@@ -148,8 +148,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::redact::Redaction;
+    use auditx_format::clock::SystemClock;
+    use auditx_format::redact::Redaction;
 
     fn app_log(directory: &Path, max_bytes: u64) -> AppLog {
         AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default())

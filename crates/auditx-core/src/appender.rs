@@ -13,17 +13,18 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use auditx_format::clock::Timestamp;
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::CompactRange;
+
 use crate::checkpoint_signer::CheckpointSigner;
-use crate::clock::Timestamp;
-use crate::control_record::ControlRecord;
-use crate::error::{Error, Result};
 use crate::history::Line;
 use crate::segment::ACTIVE;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
 use crate::watermark::{Reach, Watermark};
-use auditx_tlog::CompactRange;
 
 pub(crate) use restore::RecentEntries;
 use seal::Sealed;

@@ -7,14 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dir::Dir;
-use crate::error::{Error, Result};
-use crate::metrics::Counters;
-use crate::segment::AUDITX_DIR;
-use crate::storage::Storage;
+use auditx_format::{Error, Result};
 use auditx_tlog::CompactRange;
 use auditx_tlog::SignedCheckpoint;
 use auditx_tlog::{Signer, VerifierKey};
+
+use crate::dir::Dir;
+use crate::metrics::Counters;
+use crate::segment::AUDITX_DIR;
+use crate::storage::Storage;
 
 /// The file of the latest checkpoint, relative to the trail's directory.
 pub(crate) const CHECKPOINT: &str = ".auditx/checkpoint";

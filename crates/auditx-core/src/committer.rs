@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::CompactRange;
+
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::config::{Cadence, Durability};
-use crate::control_record::ControlRecord;
-use crate::error::{Error, Result};
 use crate::journal::{Journal, SharedAppender};
 use crate::kill_point::kill_point;
 use crate::trail::Trail;
 use crate::watch::{self, Watch};
-use auditx_tlog::CompactRange;
 
 /// After at most this time followers are notified of a line that no caller waits for.
 const TICK: Duration = Duration::from_millis(5);

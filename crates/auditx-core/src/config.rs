@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auditx_format::clock::{Clock, SystemClock};
+use auditx_format::line::RecordedEntry;
+use auditx_format::redact::Redaction;
+use auditx_format::{Error, HookError, Result};
+use auditx_tlog::Signer;
 use serde::Deserialize;
 
-use crate::clock::{Clock, SystemClock};
 use crate::dir::Dir;
-use crate::error::{Error, HookError, Result};
 use crate::key_source::KeySource;
-use crate::line::RecordedEntry;
-use crate::redact::Redaction;
-use auditx_tlog::Signer;
 
 pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
 pub(crate) use validation::{CONSOLE, PROJECTION, SHIPPER_PREFIX};

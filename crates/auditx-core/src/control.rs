@@ -8,12 +8,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use auditx_format::control_record::StoredRecord;
+use auditx_format::{Error, Result};
 use auditx_tlog::VerifierKey;
+use auditx_tlog::{leaf_of, parse_seq};
 
-use crate::control_record::StoredRecord;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::{leaf_of, parse_seq};
 use crate::segment::{TrailReader, line_at};
 use crate::storage::Storage;
 use crate::tiles::Tiles;

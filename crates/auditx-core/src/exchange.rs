@@ -29,8 +29,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::context::RequestContext;
-use crate::error::Error;
+use auditx_format::Error;
+use auditx_format::context::RequestContext;
+
 use crate::follow::panic_text;
 use crate::receipt::{AllDurable, AwaitedReceipts};
 

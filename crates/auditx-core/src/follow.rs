@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use auditx_format::line::RecordedEntry;
+use auditx_format::{Error, HookError, Result};
+
 use crate::config::Durability;
-use crate::error::{Error, HookError, Result};
-use crate::line::RecordedEntry;
 use crate::metrics::FollowerMetrics;
 use crate::segment::TrailReader;
 use crate::trail::Trail;

@@ -2,15 +2,15 @@
 
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
-use crate::control_record::FORMAT_VERSION;
-use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::id;
-use crate::storage::Storage;
+use auditx_format::control_record::FORMAT_VERSION;
+use auditx_format::id;
+use auditx_format::{Error, Result};
 use auditx_tlog::log_name;
 use auditx_tlog::to_hex;
+use serde::{Deserialize, Serialize};
+
+use crate::dir::{Access, Dir};
+use crate::storage::Storage;
 
 /// The name of the file in the trail's directory.
 pub(crate) const IDENTITY: &str = ".auditx/trail.json";

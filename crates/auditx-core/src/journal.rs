@@ -12,12 +12,13 @@ mod room;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::Signer;
+
 use crate::appender::Appender;
-use crate::control_record::ControlRecord;
-use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
 use crate::watermark::Watermark;
-use auditx_tlog::Signer;
 
 pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;
@@ -106,15 +107,14 @@ impl Journal {
     pub(crate) fn count_refused(&self) -> Error {
         match self {
             Self::Ring(ring) => ring.count_refused(),
-            Self::Direct(_) => Error::new(Kind::Full, "the journal is full"),
+            Self::Direct(_) => Error::full("the journal is full"),
         }
     }
 }
 
 /// Returns the error for a child process that was forked while the trail was open.
 fn forked() -> Error {
-    Error::new(
-        Kind::Locked,
+    Error::locked(
         "this process was forked from the one that opened the trail; open a separate trail here, \
          with Config::instance",
     )

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use auditx_format::{Error, HookError, Result};
 use auditx_tlog::{Signer, SigningKey};
 use serde::Deserialize;
 
 use crate::callback::calling;
 use crate::dir::Dir;
-use crate::error::{Error, HookError, Result};
 
 /// The directory of a key that the trail generated itself, relative to the trail's directory.
 pub(crate) const KEYS_DIR: &str = ".auditx/keys";

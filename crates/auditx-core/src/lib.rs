@@ -34,8 +34,8 @@
 //!   processes.
 //! - [`Durability`] decides when entries survive a power loss, [`OnFull`] what happens while the disk cannot
 //!   keep up, and [`Redaction`] what is never stored.
-//! - [`http`] has the parts that adapters for web frameworks are built from; [`format`](mod@format),
-//!   [`tlog`] and [`store`] have those for programs that read a trail.
+//! - [`http`] has the parts that adapters for web frameworks are built from, and [`store`] those for programs
+//!   that read the files of a trail.
 //! - [`testing`] has a trail for an application's own tests.
 //!
 //! # Errors
@@ -43,31 +43,15 @@
 //! Operations return [`Error`], which is opaque. Its predicates, such as [`Error::is_full`], distinguish the
 //! cases that callers handle differently.
 
-mod error;
-mod digits;
-mod calendar;
-mod clock;
-mod moment;
-mod id;
 mod metrics;
 mod kill_point;
 mod callback;
 mod dir;
 mod storage;
-mod vocabulary;
-mod amount;
-mod snapshot;
-mod entry;
-mod context;
-mod redact;
-mod line;
-mod row;
-mod encode;
 mod ring;
 mod key_source;
 mod config;
 mod app_log;
-mod control_record;
 mod tiles;
 mod segment;
 mod control;
@@ -93,24 +77,35 @@ mod logger;
 mod exchange;
 pub mod testing;
 
-pub use amount::Amount;
+pub use auditx_format as format;
+#[doc(inline)]
+pub use auditx_format::amount::Amount;
+#[doc(inline)]
+pub use auditx_format::clock::{Clock, SystemClock};
+#[doc(inline)]
+pub use auditx_format::context::{Carrier, ContextFields, ContextGuard, RequestContext, Scoped};
+#[doc(inline)]
+pub use auditx_format::entry::MetadataValue;
+#[doc(inline)]
+pub use auditx_format::line::{RecordedEntry, StoredEntry};
+#[doc(inline)]
+pub use auditx_format::redact::{REDACTED, Redaction};
+#[doc(inline)]
+pub use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
+#[doc(inline)]
+pub use auditx_format::{Error, HookError, Result};
+pub use auditx_tlog as tlog;
+#[doc(inline)]
 pub use auditx_tlog::{Signer, SigningKey, VerifierKey};
 pub use callback::in_callback;
-pub use clock::{Clock, SystemClock};
 pub use config::{
     Cadence, Compression, Config, Console, Durability, JournalKind, OnFull, RateLimit, Retention,
 };
-pub use context::{Carrier, ContextFields, ContextGuard, RequestContext, Scoped};
-pub use entry::MetadataValue;
-pub use error::{Error, HookError, Result};
 pub use key_source::KeySource;
-pub use line::{RecordedEntry, StoredEntry};
 pub use logger::{AuditLogger, EntryBuilder, KeyChange, audit, configure, try_audit};
 pub use maintenance::Retired;
 pub use metrics::{FollowerMetrics, Metrics};
 pub use receipt::{Receipt, Recorded};
-pub use redact::{REDACTED, Redaction};
-pub use vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 pub mod kind {
     //! The kinds of entries. Each adds setters to [`EntryBuilder`](crate::EntryBuilder).
@@ -128,31 +123,14 @@ pub mod http {
     pub use crate::rate_limit::RateLimitState;
 }
 
-pub mod format {
-    //! The lines of a trail, for programs that read them: rows, fields, times, control records.
-
-    pub use crate::context::DEFAULT_USER;
-    pub use crate::control::control_lines;
-    pub use crate::control_record::{CONTROL_RECORD, FORMAT_VERSION, StoredRecord};
-    pub use crate::encode::is_hazard;
-    pub use crate::follow::console::console_line;
-    pub use crate::moment::Moment;
-    pub use crate::row::{Field, FieldKind, Json, Row, unescaped};
-    pub use auditx_tlog::{Leaf, MAX_LINE, erased_hash, leaf_of, parse_seq};
-}
-
-pub mod tlog {
-    //! The Merkle tree of a trail, its signed checkpoints and proofs (RFC 6962, C2SP): `auditx-tlog`.
-
-    pub use auditx_tlog::*;
-}
-
 pub mod store {
     //! The files of a trail, for programs that read or copy them beside its writer.
 
     pub use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
     pub use crate::config::DEFAULT_LOG_DIR;
+    pub use crate::control::control_lines;
     pub use crate::dir::Dir;
+    pub use crate::follow::console::console_line;
     pub use crate::follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
     pub use crate::lock::lock_holder;
     pub use crate::pending::{PendingEntries, pending_entries};

@@ -7,11 +7,11 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
+use auditx_format::{Error, Result};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::dir::{Access, Dir, FileStat};
-use crate::error::{Error, Kind, Result};
 use crate::segment::AUDITX_DIR;
 
 /// The name of the lock file in the trail's directory.
@@ -79,7 +79,7 @@ fn locked(directory: &Dir, mut file: &File) -> Error {
          or give this one its own trail with Config::instance",
         holder.trim()
     );
-    Error::new(Kind::Locked, what).at(directory.path())
+    Error::locked(what).at(directory.path())
 }
 
 impl Lock {

@@ -15,10 +15,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use auditx_format::redact::Rules;
+use auditx_format::{Error, Result};
+
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::committer::Committer;
 use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::follow::Followers;
 use crate::journal::{Drain, Journal, SharedAppender};
 use crate::lock::Lock;
@@ -26,7 +28,6 @@ use crate::maintenance::{Housekeeping, Maintenance};
 use crate::metrics::{Counters, JournalLoad, Metrics};
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
-use crate::redact::Rules;
 use crate::storage::{Disk, Storage};
 use crate::trail::Trail;
 

@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use auditx_format::{Error, Result};
+
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::config::{Compression, Retention};
 use crate::control;
-use crate::error::{Error, Result};
 use crate::follow::Progress;
 use crate::journal::{Ring, SharedAppender};
 use crate::segment::{SealedSegment, sealed_segments};

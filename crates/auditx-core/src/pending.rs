@@ -7,8 +7,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use auditx_format::{Error, Result};
+
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::recover::{Id, body_of, id_of, is_entry};
 use crate::ring;

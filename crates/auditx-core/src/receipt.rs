@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use auditx_format::{Error, Result};
+use auditx_tlog::{Hash, leaf_hash};
 use uuid::Uuid;
 
 use crate::dir::Dir;
-use crate::error::{Error, Kind, Result};
 use crate::history::Found;
 use crate::segment::TrailReader;
 use crate::watermark::Watermark;
-use auditx_tlog::{Hash, leaf_hash};
 
 /// The number of trails that a thread caches a [`ReceiptSource`] of. The cache is cleared when it is full.
 const CACHED: usize = 8;
@@ -133,7 +133,7 @@ impl Receipt {
     }
 
     fn position(&self) -> Result<u64> {
-        self.position.ok_or_else(|| Error::new(Kind::Full, "the entry was dropped: the journal was full"))
+        self.position.ok_or_else(|| Error::full("the entry was dropped: the journal was full"))
     }
 
     /// Returns the line of the entry. If it is no longer in the in-memory history, it is searched for in the

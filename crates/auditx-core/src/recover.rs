@@ -14,21 +14,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use auditx_format::control_record::{ControlRecord, PreviousTrail};
+use auditx_format::{Error, Result};
+use auditx_tlog::CompactRange;
+use auditx_tlog::SignatureFault;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{Signer, VerifierKey};
+
 use crate::appender::Start;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};
 use crate::control;
-use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
 use crate::identity::TrailIdentity;
 use crate::key_source::{KeySource, StagedKey};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments};
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::trail::Trail;
-use auditx_tlog::CompactRange;
-use auditx_tlog::SignatureFault;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{Signer, VerifierKey};
 
 pub(crate) use replay::{Id, Replay, body_of, id_of, is_entry, missing_from};
 use tail::Tail;

@@ -5,15 +5,16 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use auditx_format::control_record::FORMAT_VERSION;
+use auditx_format::{Error, Result};
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{CompactRange, Hash};
+
 use crate::checkpoint_signer::{CHECKPOINT, CHECKPOINTS};
-use crate::control_record::FORMAT_VERSION;
 use crate::dir::{Dir, Modes};
-use crate::error::{Error, Result};
 use crate::identity::{IDENTITY, TrailIdentity};
 use crate::segment::{ACTIVE, AUDITX_DIR};
 use crate::tiles::GrowingTree;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{CompactRange, Hash};
 
 /// A trail that is being restored. It contains no key, so no logger can continue it.
 ///

@@ -11,9 +11,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use auditx_format::{Error, Result};
+use auditx_tlog::parse_seq;
+
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::parse_seq;
 
 pub use extent::bytes_from;
 pub use frame::Frame;
@@ -148,7 +149,7 @@ pub(crate) fn first_seq_of(directory: &Dir, name: &str) -> Result<Option<u64>> {
 /// Like [`first_seq_of`] for an open file, which is then rewound.
 fn first_seq_in(mut file: &File, path: &Path) -> Result<Option<u64>> {
     let mut line = Vec::new();
-    BufReader::new(file.take(crate::encode::MAX_LINE as u64))
+    BufReader::new(file.take(auditx_tlog::MAX_LINE as u64))
         .read_until(b'\n', &mut line)
         .and_then(|_| file.rewind())
         .map_err(|error| Error::storage("cannot read a segment", path, error))?;

@@ -35,10 +35,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::clock::Timestamp;
+use auditx_format::clock::Timestamp;
+use auditx_format::id::new_id;
+use auditx_format::line::{RecordedEntry, StoredEntry};
+
 use crate::config::{Compression, Config, Durability, JournalKind};
-use crate::id::new_id;
-use crate::line::{RecordedEntry, StoredEntry};
 use crate::logger::AuditLogger;
 use crate::segment::TrailReader;
 

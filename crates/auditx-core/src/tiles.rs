@@ -10,10 +10,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::Leaf;
+use auditx_format::{Error, Result};
+use auditx_tlog::Leaf;
 use auditx_tlog::{CompactRange, Hash, node_hash};
+
+use crate::dir::{Access, Dir};
 
 /// The directory of the cache, relative to the trail's directory.
 pub(crate) const TILES_DIR: &str = ".auditx/tiles";

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use auditx_format::Result;
+use auditx_format::encode::Envelope;
+
 use crate::app_log::AppLog;
 use crate::bell::Bell;
 use crate::config::Config;
 use crate::dir::Dir;
-use crate::encode::Envelope;
-use crate::error::Result;
 use crate::metrics::Counters;
 use crate::segment::Registry;
 use crate::storage::Storage;

@@ -11,9 +11,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use auditx_format::{Error, Result};
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
+
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner};
 use crate::dir::{Access, Dir, FileStat};
-use crate::error::{Error, Result};
 use crate::follow::projection;
 use crate::identity::IDENTITY;
 use crate::journal::Ring;
@@ -22,7 +24,6 @@ use crate::lock::{LOCK, Lock};
 use crate::ring::RING;
 use crate::segment::AUDITX_DIR;
 use crate::trail::Trail;
-use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 /// Names all sealed segments in a report.
 const SEALED: &str = "audit-*.jsonl";

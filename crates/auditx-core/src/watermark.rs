@@ -46,7 +46,8 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::Instant;
 
-use crate::error::{Error, Kind, Result};
+use auditx_format::{Error, Result};
+
 use crate::history::History;
 
 /// A point of the trail, in both measures.
@@ -323,7 +324,7 @@ impl Watermark {
             waiters = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.changed.wait(waiters).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => {
-                    return Err(Error::new(Kind::TimedOut, format!("timed out while waiting for {what}")));
+                    return Err(Error::timed_out(format!("timed out while waiting for {what}")));
                 }
                 Some(left) => {
                     self.changed.wait_timeout(waiters, left).unwrap_or_else(PoisonError::into_inner).0

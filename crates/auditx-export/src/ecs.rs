@@ -1,6 +1,6 @@
 //! Writes ECS documents: Elastic's field sets, and the trail's own fields in `auditx`.
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use crate::json::Object;
 use crate::scale;

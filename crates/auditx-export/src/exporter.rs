@@ -1,6 +1,6 @@
 //! The exporter: a format and its settings, which maps entry after entry into a buffer.
 
-use auditx_core::StoredEntry;
+use auditx_format::line::StoredEntry;
 
 use crate::column::Column;
 use crate::format::Format;

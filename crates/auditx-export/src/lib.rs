@@ -2,7 +2,7 @@
 //! and CSV.
 //!
 //! ```
-//! use auditx_core::RecordedEntry;
+//! use auditx_format::line::RecordedEntry;
 //! use auditx_export::{Exporter, Format};
 //!
 //! let line = br#"{"seq":3,"description":"Login failed","user":"attacker","success":false}"#;

@@ -1,6 +1,6 @@
 //! Maps levels to the severity scale of each schema.
 
-use auditx_core::LogLevel;
+use auditx_format::vocabulary::LogLevel;
 
 /// 0 unknown, 1 informational, 2 low, 3 medium, 4 high, 5 critical.
 pub(crate) fn ocsf(level: Option<LogLevel>) -> usize {

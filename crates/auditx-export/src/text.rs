@@ -1,7 +1,7 @@
 //! Writes text in each format: with the format's escapes, and with escapes for characters that are harmful
 //! when displayed.
 
-use auditx_core::format::is_hazard;
+use auditx_format::encode::is_hazard;
 
 /// The escaping rules of one format.
 pub(crate) struct Style {

@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use auditx_core::format::{Field, Leaf, Moment, Row, leaf_of, parse_seq};
-use auditx_core::tlog::to_hex;
-use auditx_core::{LogLevel, StoredEntry};
+use auditx_format::line::StoredEntry;
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
+use auditx_format::vocabulary::LogLevel;
+use auditx_tlog::to_hex;
+use auditx_tlog::{Leaf, leaf_of, parse_seq};
 use serde_json::Value;
 
 /// The subject of an entry, which decides its class in every schema.

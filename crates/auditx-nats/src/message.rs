@@ -1,9 +1,10 @@
 //! Converts lines and checkpoints to messages of the stream, and back.
 
 use async_nats::{HeaderMap, Subject};
-use auditx_core::format::{Field, Leaf, Row, leaf_of, parse_seq};
-use auditx_core::tlog::{SignedCheckpoint, hash_from_hex, to_hex};
+use auditx_format::row::{Field, Row};
 use auditx_ship::{CoveringCheckpoint, Position, ShippedLine, TrailId};
+use auditx_tlog::{Leaf, leaf_of, parse_seq};
+use auditx_tlog::{SignedCheckpoint, hash_from_hex, to_hex};
 use bytes::Bytes;
 
 /// The header of a boundary's checkpoint.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use async_nats::jetstream::stream::Stream;
-use auditx_core::tlog::{Hash, SignedCheckpoint};
 use auditx_ship::{Lines, Source, TrailId, TrailName};
+use auditx_tlog::{Hash, SignedCheckpoint};
 
 use crate::address::Address;
 use crate::connection::Connection;

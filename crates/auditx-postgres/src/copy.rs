@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use auditx_core::tlog::{Hash, SignedCheckpoint};
 use auditx_ship::{Error as ShipperError, ShippedLine, StoredCopy, StoredTrail, TrailId};
+use auditx_tlog::{Hash, SignedCheckpoint};
 use tokio_postgres::Row;
 
 use crate::address::Address;

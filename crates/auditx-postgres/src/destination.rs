@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::pin::pin;
 
-use auditx_core::tlog::Hash;
 use auditx_ship::{Batch, Destination, DestinationId, Position, ShipError, ShippedLine, TrailId};
+use auditx_tlog::Hash;
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::Host;

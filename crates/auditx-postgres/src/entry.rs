@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use auditx_core::format::{Field, Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
 use auditx_ship::ShippedLine;
 use tokio_postgres::types::{ToSql, Type};
 

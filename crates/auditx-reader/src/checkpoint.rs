@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use auditx_core::store::checkpoint_path;
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
 use crate::file;

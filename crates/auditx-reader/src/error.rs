@@ -56,7 +56,7 @@ impl Error {
     }
 
     /// Wraps an error of `auditx-core`, whose message names the path itself.
-    pub(crate) fn from_core(error: auditx_core::Error) -> Self {
+    pub(crate) fn from_core(error: auditx_format::Error) -> Self {
         let mut own = Self::unusable(error.to_string());
         own.0.kind = Kind::Storage;
         own.0.path = error.path().map(Path::to_path_buf);

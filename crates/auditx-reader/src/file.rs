@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use auditx_core::format::parse_seq;
+use auditx_tlog::parse_seq;
 use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};

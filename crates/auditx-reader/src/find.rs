@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_core::format::leaf_of;
+use auditx_tlog::leaf_of;
 
 use crate::error::{Error, Result};
 use crate::head::Head;

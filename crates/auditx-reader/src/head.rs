@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::VerifierKey;
-use auditx_core::format::StoredRecord;
 use auditx_core::store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::VerifierKey;
 
 use crate::file;
 use crate::identity::log_name;
@@ -144,7 +144,8 @@ fn read_checkpoint(path: &Path) -> Result<Option<SignedCheckpoint>, String> {
 mod tests {
     use std::time::Duration;
 
-    use auditx_core::{AuditLogger, Config, KeySource, Retention, SigningKey};
+    use auditx_core::{AuditLogger, Config, KeySource, Retention};
+    use auditx_tlog::SigningKey;
 
     use super::*;
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use auditx_core::store::AUDITX_DIR;
-use auditx_core::tlog;
 use serde::{Deserialize, Serialize};
 
 use crate::file;
@@ -32,5 +31,5 @@ pub(crate) fn read(directory: &Path) -> Option<Identity> {
 /// The log name of a trail's checkpoints, from `.auditx/trail.json`; `None` if that cannot be read.
 pub(crate) fn log_name(directory: &Path) -> Option<String> {
     let identity = read(directory)?;
-    Some(tlog::log_name(&identity.origin, &identity.trail_id))
+    Some(auditx_tlog::log_name(&identity.origin, &identity.trail_id))
 }

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use auditx_core::format::CONTROL_RECORD;
 use auditx_core::store::AUDITX_DIR;
-use auditx_core::{Signer as _, SigningKey, VerifierKey, tlog};
+use auditx_core::{Signer as _, tlog};
+use auditx_format::control_record::CONTROL_RECORD;
+use auditx_tlog::{SigningKey, VerifierKey};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -64,7 +65,7 @@ fn key_in(line: &Line) -> Result<Option<RecordedKey>> {
     // Unreadable lines are reported by verification, not here.
     let (Some(seq), Ok(entry)) = (line.seq(), line.parse()) else { return Ok(None) };
     let Some(text) = entry.control_record.as_ref().and_then(named_in) else { return Ok(None) };
-    let unreadable = |error: auditx_core::tlog::Error| {
+    let unreadable = |error: auditx_tlog::Error| {
         Error::corrupt(format!("the key named in line {seq} cannot be read"), line.path())
             .at_byte(line.offset())
             .because(error)

@@ -48,7 +48,8 @@ mod prove;
 #[cfg(test)]
 mod sample;
 
-pub use auditx_core::format::{Field, Json, Moment, Row};
+pub use auditx_format::moment::Moment;
+pub use auditx_format::row::{Field, Json, Row};
 pub use checkpoint::latest_checkpoint;
 pub use error::{Error, Result};
 pub use find::find_line;

@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::StoredEntry;
-use auditx_core::format::{Row, parse_seq};
+use auditx_format::line::StoredEntry;
+use auditx_format::row::Row;
+use auditx_tlog::parse_seq;
 
 use crate::error::{Error, Result};
 

@@ -10,10 +10,10 @@ mod nodes;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::VerifierKey;
-use auditx_core::format::StoredRecord;
 use auditx_core::store::{Tiles, checkpoint_path};
-use auditx_core::tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
 
 use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use crate::signed_leaves::SignedLeaves;
 use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 
 /// Reads the nodes that a proof needs.
-type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_core::Result<Vec<Hash>>;
+type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_format::Result<Vec<Hash>>;
 
 /// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
@@ -39,7 +39,7 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// missing or wrong, one pass over all lines. Memory is constant.
 ///
 /// ```
-/// use auditx_core::tlog::InclusionProof;
+/// use auditx_tlog::InclusionProof;
 /// use auditx_core::{AuditLogger, Config};
 /// # let directory = tempfile::tempdir()?;
 /// # let log_dir = directory.path();
@@ -243,7 +243,7 @@ enum ProofFailure {
     /// The trail cannot be read.
     Read(Error),
     /// The nodes do not lead to what was signed.
-    Mismatch(auditx_core::Error),
+    Mismatch(auditx_format::Error),
 }
 
 /// Makes a proof with nodes from the tile cache, or with nodes computed from the lines if the cache does not
@@ -252,7 +252,7 @@ fn with_nodes<P>(
     directory: &Path,
     tiles: &Tiles,
     size: u64,
-    make: impl Fn(Read<'_>) -> auditx_core::Result<P>,
+    make: impl Fn(Read<'_>) -> auditx_format::Result<P>,
 ) -> Result<P, ProofFailure> {
     // A missing node leaves fewer nodes than requested, which cannot make a proof.
     let mut cached = |wanted: &[NodeIndex]| {

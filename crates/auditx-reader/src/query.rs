@@ -28,7 +28,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use auditx_core::format::{Field, Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
 
 use ast::{Node, Term, Test};
 use names::Name;

@@ -22,7 +22,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::format::{Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::Row;
 
 use crate::error::{Error, Result};
 use crate::query::Query;

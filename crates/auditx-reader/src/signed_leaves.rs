@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::format::{Leaf, StoredRecord, control_lines, leaf_of};
 use auditx_core::store::Tiles;
-use auditx_core::tlog::{Hash, SignedCheckpoint, node_hashes};
+use auditx_core::store::control_lines;
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::{Hash, SignedCheckpoint, node_hashes};
+use auditx_tlog::{Leaf, leaf_of};
 
 /// Hashes in a tile.
 const WIDTH: u64 = 256;
@@ -160,8 +162,8 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use auditx_core::tlog::leaf_hash;
     use auditx_core::{AuditLogger, Config};
+    use auditx_tlog::leaf_hash;
 
     use super::*;
     use crate::checkpoint::latest_checkpoint;

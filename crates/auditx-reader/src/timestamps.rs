@@ -4,7 +4,7 @@
 //! were recorded meanwhile. Times have a resolution of seconds. Memory is bounded by [`MAX_JUMPS`] jumps and
 //! [`MAX_FOUND`] results per direction; further ones are counted.
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 /// Lines may be out of order by this many seconds. An entry's time is taken before it waits for room in the
 /// journal (10 s by default) and before its thread may be suspended; network time corrects a clock by less.

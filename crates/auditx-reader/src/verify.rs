@@ -34,9 +34,9 @@ mod workers;
 
 use std::path::Path;
 
-use auditx_core::VerifierKey;
 use auditx_core::store::Tiles;
-use auditx_core::tlog::{SignedCheckpoint, to_hex};
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{SignedCheckpoint, to_hex};
 
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};

@@ -1,7 +1,7 @@
 //! The manifest of an archived segment: its lines, its digests, and a checkpoint that covers it.
 
-use auditx_core::tlog::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
 use auditx_ship::{PackedSegment, Position};
+use auditx_tlog::{Hash, SignedCheckpoint, hash_from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

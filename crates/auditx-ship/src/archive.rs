@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
 
 use crate::batch::{CoveringCheckpoint, TrailName};
 use crate::destination::{DestinationId, Position};

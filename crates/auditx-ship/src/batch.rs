@@ -1,6 +1,6 @@
 //! Batches of lines, and the checkpoints that cover them.
 
-use auditx_core::tlog::{Hash, SignedCheckpoint};
+use auditx_tlog::{Hash, SignedCheckpoint};
 
 use crate::destination::{Position, TrailId};
 

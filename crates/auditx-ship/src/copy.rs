@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 
 use auditx_core::store::RestoredTrail;
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_tlog::SignedCheckpoint;
 
 use crate::batch::ShippedLine;
 use crate::destination::TrailId;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use auditx_core::store::AUDITX_DIR;
-use auditx_core::tlog::to_hex;
+use auditx_tlog::to_hex;
 use serde_json::json;
 
 use crate::batch::ShippedLine;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result, ShipError};

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use auditx_core::format::{Field, Moment, Row, leaf_of};
 use auditx_core::store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
-use auditx_core::tlog::{Hash, SignedCheckpoint};
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
+use auditx_tlog::leaf_of;
+use auditx_tlog::{Hash, SignedCheckpoint};
 
 use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! A source that reads the next lines while the previous batch is being sent.
 
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
 
 use crate::batch::TrailName;
 use crate::error::Result;

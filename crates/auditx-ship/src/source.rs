@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::SystemTime;
 
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
 
 use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
 use crate::error::Result;

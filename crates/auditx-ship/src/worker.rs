@@ -281,7 +281,7 @@ impl<S: Source, D: Destination> Worker<S, D> {
     }
 
     async fn park(&mut self, line: &mut ShippedLine, why: &str) -> Result<bool> {
-        if auditx_core::format::erased_hash(line.line.as_bytes()).is_some() {
+        if auditx_tlog::erased_hash(line.line.as_bytes()).is_some() {
             // The destination refuses even the stub, so the cause is not the content of the line.
             self.retry_later(
                 RetryKind::Refused,

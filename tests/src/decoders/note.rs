@@ -1,7 +1,7 @@
 //! Check of signed checkpoints and verifier keys.
 
 use auditx_core::VerifierKey;
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_tlog::SignedCheckpoint;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 /// Checks that a parsed checkpoint or key prints as the same bytes, and that a foreign key does not verify

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use auditx_core::tlog::{ConsistencyProof, InclusionProof, ProofFault};
+use auditx_tlog::{ConsistencyProof, InclusionProof, ProofFault};
 
 use crate::log::{CheckpointSigner, consistency_text, inclusion_text, path_of};
 

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auditx_core::store::{checkpoint_path, sealed_segments};
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Cadence, Clock, Compression, Config, JournalKind, KeySource,
     LogLevel, Retention, VerifierKey,
 };
+use auditx_tlog::SignedCheckpoint;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 

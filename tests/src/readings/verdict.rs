@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use auditx_core::store::checkpoint_history;
-use auditx_core::tlog::{InclusionProof, leaf_hash};
 use auditx_reader::{Reason, VerifyOptions, verify};
+use auditx_tlog::{InclusionProof, leaf_hash};
 use serde_json::Value;
 
 use super::call::{Call, Kind, Output};
@@ -64,7 +64,7 @@ pub(super) fn check_intact(call: &Call, base: &Base, output: &Output) -> Result<
         Kind::Bundle => check_stored(&output.out, &found, base.signed),
         Kind::History => {
             let shown = output.out.lines().filter(|line| !is_unsigned(line, base.signed));
-            let shown = shown.filter_map(|line| auditx_core::format::parse_seq(line.as_bytes()));
+            let shown = shown.filter_map(|line| auditx_tlog::parse_seq(line.as_bytes()));
             if shown.eq(found.iter().map(|line| line.seq)) { Ok(()) } else { Err("other lines".to_owned()) }
         }
         Kind::Proof(seq) => check_proof(base, seq, &output.out),
@@ -127,7 +127,7 @@ fn check_stored(out: &str, expected: &[&Line], signed: u64) -> Result<(), String
 }
 
 fn is_unsigned(line: &str, signed: u64) -> bool {
-    let seq = auditx_core::format::parse_seq(line.as_bytes());
+    let seq = auditx_tlog::parse_seq(line.as_bytes());
     line.starts_with("{\"id\"") || seq.is_some_and(|seq| seq >= signed)
 }
 
@@ -138,7 +138,7 @@ fn check_proof(base: &Base, seq: u64, text: &str) -> Result<(), String> {
     let line = base.lines.iter().find(|line| line.seq == seq && seq < base.signed);
     let line = line.ok_or_else(|| format!("a proof of line {seq}, which is not signed"))?;
     let is_line = proof.line() == line.text.as_bytes();
-    let is_stub = auditx_core::format::erased_hash(proof.line()) == Some(leaf_hash(line.text.as_bytes()));
+    let is_stub = auditx_tlog::erased_hash(proof.line()) == Some(leaf_hash(line.text.as_bytes()));
     if proof.index() == seq && (is_line || is_stub) {
         return Ok(());
     }
@@ -168,7 +168,7 @@ pub(super) fn of(
             return check_proof(base, seq, &found.out).map(|()| Verdict::Right);
         }
         Kind::Consistency if found.status == Some(0) => {
-            let proof = auditx_core::tlog::ConsistencyProof::parse(found.out.as_bytes());
+            let proof = auditx_tlog::ConsistencyProof::parse(found.out.as_bytes());
             let proof = proof.map_err(|error| error.to_string())?;
             return proof.check(&base.keys).map(|()| Verdict::Right).map_err(|fault| fault.to_string());
         }

@@ -1,6 +1,6 @@
 //! The selection of lines that a command asks for, and the lines that it must find.
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use super::trails::Base;
 use crate::random::Random;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use auditx_core::tlog::to_hex;
+use auditx_tlog::to_hex;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::tlog::{SignedCheckpoint, to_hex};
 use auditx_reader::{Field, Moment, Search, Summary};
+use auditx_tlog::{SignedCheckpoint, to_hex};
 use serde::Serialize;
 
 use super::archive::Member;

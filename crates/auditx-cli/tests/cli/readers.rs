@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auditx_core::store::{ACTIVE, SegmentIndex, checkpoint_path, sealed_segments};
-use auditx_core::tlog::to_hex;
 use auditx_core::{AuditLogger, Cadence, Compression, Config};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
+use auditx_tlog::to_hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
-use auditx_tests::deadline::{TIMEOUT, wait_until};
 
 use crate::trail::{copied, directory, files, logger};
 

@@ -11,17 +11,18 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use auditx_format::control_record::{ControlRecord, Restoration};
+use auditx_format::{Error, Result};
+use auditx_tlog::{Hash, leaf_hash};
+use auditx_tlog::{SEQ_PREFIX, erased_line, leaf_of};
+
 use super::{Appender, Start, Synced, remember};
-use crate::control_record::{ControlRecord, Restoration};
 use crate::dir::FileStat;
-use crate::error::{Error, Result};
 use crate::history::Found;
 use crate::kill_point::kill_point;
-use crate::line::{SEQ_PREFIX, erased_line, leaf_of};
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::StorageFile;
 use crate::trail::Trail;
-use auditx_tlog::{Hash, leaf_hash};
 
 /// How many lines before the expected one are searched for an entry: control records may come between two
 /// entries.

@@ -4,9 +4,10 @@
 //! Recover from fsync Failures?*, USENIX ATC 2020). So nothing that was not synced before is trusted; the
 //! journal still holds it, and it is written again.
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+
 use super::{Appender, Start, Synced};
-use crate::control_record::ControlRecord;
-use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::segment::{ACTIVE, sealed_name, sealed_segments};
 use crate::tiles::GrowingTree;

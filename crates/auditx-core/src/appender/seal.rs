@@ -7,17 +7,18 @@
 use std::io;
 use std::sync::Arc;
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::CompactRange;
+use auditx_tlog::Signer;
+
 use super::{Appender, MAX_UNSYNCED, SEAL_RETRY_BYTES, Start, Synced};
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};
-use crate::control_record::ControlRecord;
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::segment::{ACTIVE, sealed_name};
 use crate::storage::{Storage, StorageFile};
 use crate::watermark::Reach;
-use auditx_tlog::CompactRange;
-use auditx_tlog::Signer;
 
 /// A sealed segment: its file, and the tree up to its end.
 #[derive(Debug)]

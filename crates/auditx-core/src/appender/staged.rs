@@ -1,6 +1,6 @@
 //! The lines of one write(2).
 
-use crate::line::SEQ_PREFIX;
+use auditx_tlog::SEQ_PREFIX;
 use auditx_tlog::{Hash, leaf_hashes};
 
 /// Lines that wait for the next write.

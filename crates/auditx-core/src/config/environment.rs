@@ -1,7 +1,8 @@
 //! Reads a configuration from environment variables.
 
+use auditx_format::Result;
+
 use super::{Config, policy};
-use crate::error::Result;
 
 impl Config {
     /// Returns the defaults, overridden by environment variables.

@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
+use auditx_format::{Error, Result};
 use serde::Deserialize;
 
 use crate::dir::Modes;
-use crate::error::{Error, Result};
 
 /// The permissions that the owner of a file or directory needs in any case.
 const MIN_FILE: u32 = 0o600;

@@ -3,9 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use auditx_format::{Error, Result};
 use serde::{Deserialize, Deserializer};
-
-use crate::error::{Error, Result};
 
 /// When accepted entries become durable, that is, survive a power loss. Every accepted entry survives the
 /// death of the process.

@@ -1,10 +1,11 @@
 //! Validates a configuration before anything is opened.
 
-use super::{Config, modes};
-use crate::encode::MAX_LINE;
-use crate::error::{Error, Result};
-use crate::ring::is_capacity;
+use auditx_format::{Error, Result};
+use auditx_tlog::MAX_LINE;
 use auditx_tlog::is_key_name;
+
+use super::{Config, modes};
+use crate::ring::is_capacity;
 
 /// The names of the built-in followers, which no hook may have.
 pub(crate) const PROJECTION: &str = "security.jsonl";

@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use auditx_format::Error;
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::{Dir, none_if_not_found};
-use crate::error::{Error, Kind};
 
 /// The result of stat(2) for a file.
 #[derive(Clone, Copy)]
@@ -82,13 +82,10 @@ impl Dir {
         let now = self
             .current_path()
             .map_or_else(|| "it was removed".to_owned(), |path| format!("it is now `{}`", path.display()));
-        Error::new(
-            Kind::Storage,
-            format!(
-                "the log directory was moved or removed by another program: {now}; \
-                 the trail accepts no more entries; move it back and open the trail again"
-            ),
-        )
+        Error::of_storage(format!(
+            "the log directory was moved or removed by another program: {now}; the trail accepts no more \
+             entries; move it back and open the trail again"
+        ))
         .at(self.path())
     }
 

@@ -7,13 +7,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use auditx_format::redact::{Decision, Path, REDACTED, Rules};
+use auditx_tlog::to_hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::capture::Content;
 use super::url::{form_pairs, masked_url, masked_value};
-use crate::redact::{Decision, Path, REDACTED, Rules};
-use auditx_tlog::to_hex;
 
 /// Less than 100 levels, beyond which the encoder would reject the entry.
 const MAX_DEPTH: usize = 64;

@@ -1,8 +1,9 @@
 //! The settings for capturing bodies: of which paths, of which types, and how much.
 
+use auditx_format::{Error, Result};
+
 use super::path_pattern::PathPattern;
 use super::request::{Headers, first};
-use crate::error::{Error, Result};
 
 /// Two bodies of this size leave most of a line for the other fields.
 const DEFAULT_LIMIT: usize = 4_096;

@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use auditx_format::context::RequestContext;
+use auditx_format::entry::Entry;
+use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
+use auditx_format::{Error, Result};
+
 use super::{Exchange, HttpAudit, MAX_ERROR_LEN, Outcome, shortened};
-use crate::context::RequestContext;
-use crate::entry::Entry;
-use crate::error::{Error, Result};
 use crate::logger::Within;
-use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The status if the client disconnected before the response (nginx's convention).
 const CLIENT_CLOSED_REQUEST: u16 = 499;

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use auditx_format::redact::Rules;
+
 use super::shortened;
 use super::url::{push_names, push_path, push_query};
-use crate::redact::Rules;
 
 /// The longest recorded endpoint. A longer one would leave too little of the line for other fields; it is
 /// truncated, and the entry has its length.
@@ -117,7 +118,7 @@ fn push_recorded(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::Redaction;
+    use auditx_format::redact::Redaction;
 
     fn endpoint(route: Option<&str>, policy: EndpointPolicy, query: QueryPolicy) -> Endpoint {
         let rules = Redaction::default().compile().unwrap();

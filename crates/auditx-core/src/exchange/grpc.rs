@@ -4,11 +4,11 @@
 //! trailers or, if there is no body, in the headers. If it is missing, the status is UNKNOWN, not OK
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
+use auditx_format::vocabulary::LogLevel;
 use percent_encoding::percent_decode;
 
 use super::request::{Headers, first};
 use super::{MAX_ERROR_LEN, shortened};
-use crate::vocabulary::LogLevel;
 
 const OK: u16 = 0;
 const UNKNOWN: u16 = 2;

@@ -1,8 +1,7 @@
 //! Path patterns, for the requests that get no closing entry and for those whose bodies are captured.
 
+use auditx_format::{Error, Result};
 use percent_encoding::percent_decode_str;
-
-use crate::error::{Error, Result};
 
 /// Matches a path and all paths below it. The segment `*` matches any segment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use auditx_format::Error;
 use serde_json::json;
-
-use crate::error::Error;
 
 const SERVICE_UNAVAILABLE: u16 = 503;
 const CONTENT_TOO_LARGE: u16 = 413;

@@ -5,6 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use auditx_format::Error;
+use auditx_format::clock::Timestamp;
+use auditx_format::context::{ContextFields, RequestContext};
+use auditx_format::id::new_id;
+use auditx_format::redact::Rules;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -16,12 +21,7 @@ use super::trace::trace_id;
 use super::url::masked_url;
 use super::user_agent::UserAgent;
 use super::{Exchange, Problem, shortened};
-use crate::clock::Timestamp;
-use crate::context::{ContextFields, RequestContext};
-use crate::error::Error;
-use crate::id::new_id;
 use crate::receipt::AwaitedReceipts;
-use crate::redact::Rules;
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 const SESSION_ID_HEADER: &str = "x-session-id";
@@ -96,7 +96,8 @@ impl HttpAudit {
         let (request_id, rejected_id) = id_of(request);
         let mut metadata = Vec::new();
         metadata.extend(rejected_id.map(|id| ("refused_request_id", id)));
-        let mut fields = ContextFields { request_id: request_id.clone(), ..ContextFields::default() };
+        let mut fields = ContextFields::default();
+        fields.request_id.clone_from(&request_id);
         self.read_headers(request, &mut fields);
         if let Some(peer) = request.peer.map(|peer| peer.to_canonical()) {
             let client = self.client_of(request, peer);

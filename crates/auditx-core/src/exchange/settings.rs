@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use auditx_format::{Error, Result};
 use ipnet::IpNet;
 
 use super::capture::{BodyCapture, Capture};
 use super::endpoint::{Endpoint, EndpointPolicy, QueryPolicy};
 use super::path_pattern::PathPattern;
-use crate::error::{Error, Result};
 use crate::logger::{AuditLogger, audit};
 
 /// Paths that documentation pages and browsers request automatically.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use auditx_format::line::{RecordedEntry, StoredEntry};
 use serde_json::json;
 
 use super::*;
 use crate::config::Config;
-use crate::line::{RecordedEntry, StoredEntry};
 use crate::logger::AuditLogger;
 use crate::segment::TrailReader;
 use crate::testing::TIMEOUT;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::redact::{Decision, REDACTED, Rules};
+use auditx_format::redact::{Decision, REDACTED, Rules};
 pub(super) use path::push_path;
 
 /// A sign-in page that redirects to another one, which has a redirect in turn, takes three levels.

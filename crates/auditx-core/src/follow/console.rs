@@ -7,10 +7,10 @@ use std::io::IsTerminal;
 
 use super::Sink;
 use crate::config::{self, Console};
-use crate::encode;
-use crate::error::HookError;
-use crate::line::{RecordedEntry, StoredEntry};
-use crate::vocabulary::LogLevel;
+use auditx_format::HookError;
+use auditx_format::encode;
+use auditx_format::line::{RecordedEntry, StoredEntry};
+use auditx_format::vocabulary::LogLevel;
 use output::{Output, Stream};
 
 pub(super) const NAME: &str = config::CONSOLE;
@@ -144,24 +144,26 @@ mod tests {
     fn every_field_of_a_forged_line_is_escaped() {
         let forged = "\u{1b}]0;title\u{7}\u{202e}\n";
         let [mut entry, honest] = [forged, "x"].map(|text| {
-            let text = || text.to_owned();
-            StoredEntry {
-                timestamp: text(),
-                level: text(),
-                module: text(),
-                action: text(),
-                description: text(),
-                user: text(),
-                user_role: text(),
-                company_id: text(),
-                branch_id: text(),
-                reference_no: text(),
-                entity_type: text(),
-                entity_id: text(),
-                currency: text(),
-                ip: text(),
-                ..StoredEntry::default()
+            let mut entry = StoredEntry::default();
+            for field in [
+                &mut entry.timestamp,
+                &mut entry.level,
+                &mut entry.module,
+                &mut entry.action,
+                &mut entry.description,
+                &mut entry.user,
+                &mut entry.user_role,
+                &mut entry.company_id,
+                &mut entry.branch_id,
+                &mut entry.reference_no,
+                &mut entry.entity_type,
+                &mut entry.entity_id,
+                &mut entry.currency,
+                &mut entry.ip,
+            ] {
+                text.clone_into(field);
             }
+            entry
         });
         let controls = |entry: &StoredEntry| -> String {
             console_line(entry, true).chars().filter(|c| c.is_control() || *c == '\u{202e}').collect()

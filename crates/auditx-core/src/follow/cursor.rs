@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
+use auditx_format::{Error, Result};
+
 use crate::config::SHIPPER_PREFIX;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
-use crate::error::{Error, Result};
 
 /// The directory of the cursors, in the trail's directory.
 pub(crate) const CURSORS: &str = ".auditx/cursors";

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use auditx_format::HookError;
+use auditx_format::line::RecordedEntry;
+
 use super::Sink;
 use crate::callback::calling;
 use crate::config::{Hook, HookFn};
-use crate::error::HookError;
-use crate::line::RecordedEntry;
 
 pub(super) struct HookSink(Arc<HookFn>);
 

@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use auditx_format::HookError;
+use auditx_format::line::{RecordedEntry, level_of};
+use auditx_format::{Error, Result};
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::{erased_hash, parse_seq};
+
 use super::Sink;
 use crate::config::PROJECTION;
 use crate::dir::{Access, Dir, FileStat};
-use crate::encode::MAX_LINE;
-use crate::error::HookError;
-use crate::error::{Error, Result};
-use crate::line::{RecordedEntry, erased_hash, level_of, parse_seq};
 use crate::trail::Trail;
 
 pub(crate) const FILE_NAME: &str = PROJECTION;

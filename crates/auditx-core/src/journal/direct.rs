@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use auditx_format::Result;
+use auditx_format::control_record::ControlRecord;
+
 use super::{Refusal, SharedAppender, forked};
-use crate::control_record::ControlRecord;
-use crate::error::Result;
 use crate::metrics::{Counter, JournalLoad};
 
 /// The kernel has the bytes when `try_push` returns. It is the fallback if no ring can be used, and the

@@ -16,11 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use auditx_format::clock::Timestamp;
+use auditx_format::{Error, Result};
+
 use super::Ring;
 use crate::appender::Missed;
-use crate::clock::Timestamp;
 use crate::config::Durability;
-use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::ring::{Map, Next, Queue};
 

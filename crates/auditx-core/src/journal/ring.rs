@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use auditx_format::clock::Timestamp;
+use auditx_format::{Error, Result};
+use auditx_tlog::MAX_LINE;
+
 use super::{Refusal, Room, SharedAppender, forked};
 use crate::appender::{Missed, RecentEntries};
-use crate::clock::Timestamp;
 use crate::config::Durability;
-use crate::encode::MAX_LINE;
-use crate::error::{Error, Kind, Result};
 use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::trail::Trail;
@@ -82,7 +83,7 @@ impl Ring {
             None => {
                 let capacity = self.queue().capacity();
                 let what = "is full: entries are recorded faster than the disk writes them";
-                Error::new(Kind::Full, format!("the journal of {capacity} bytes {what}"))
+                Error::full(format!("the journal of {capacity} bytes {what}"))
             }
         }
     }
@@ -122,7 +123,7 @@ impl Ring {
         while watermark.written_position() < end {
             if Instant::now() >= deadline {
                 let what = "cannot restore the journal's ring: its entries could not be written in time";
-                return Err(Error::new(Kind::TimedOut, what));
+                return Err(Error::timed_out(what));
             }
             self.wake_drain();
             std::thread::sleep(LOOK_AGAIN);
@@ -174,9 +175,7 @@ impl Ring {
             };
             self.room
                 .wait(deadline, attempt)
-                .ok_or_else(|| {
-                    Error::new(Kind::TimedOut, "the journal's ring could not be overwritten in time")
-                })?
+                .ok_or_else(|| Error::timed_out("the journal's ring could not be overwritten in time"))?
                 .map_err(|_| Error::closed())?;
         }
         self.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;

@@ -5,19 +5,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use auditx_format::clock::Timestamp;
+use auditx_format::context::RequestContext;
+use auditx_format::encode;
+use auditx_format::entry::Entry;
+use auditx_format::id::new_id;
+use auditx_format::vocabulary::LogLevel;
+use auditx_format::{Error, Result};
 use uuid::Uuid;
 
 use super::{AuditLogger, Core, global};
-use crate::clock::Timestamp;
 use crate::config::{Durability, OnFull};
-use crate::context::RequestContext;
-use crate::encode;
-use crate::entry::Entry;
-use crate::error::{Error, Result};
-use crate::id::new_id;
 use crate::journal::Refusal;
 use crate::receipt::{AwaitedReceipts, Receipt};
-use crate::vocabulary::LogLevel;
 
 /// The context in which an entry is recorded.
 #[derive(Debug, Clone, Copy)]

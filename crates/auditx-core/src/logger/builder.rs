@@ -7,16 +7,16 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
 
+use auditx_format::Result;
+use auditx_format::amount::Amount;
+use auditx_format::context::RequestContext;
+use auditx_format::entry::{Entry, MetadataValue};
+use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use serde_json::Value;
 
 use super::AuditLogger;
 use super::accept::Within;
-use crate::amount::Amount;
-use crate::context::RequestContext;
-use crate::entry::{Entry, MetadataValue};
-use crate::error::Result;
 use crate::receipt::Receipt;
-use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The user of a security event that names none.
 const UNKNOWN_USER: &str = "UNKNOWN";

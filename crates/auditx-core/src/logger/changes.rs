@@ -6,11 +6,11 @@ mod serializer;
 
 use std::collections::BTreeMap;
 
+use auditx_format::snapshot::Snapshot;
+use auditx_format::{Error, Result};
 use serde::Serialize;
 
 use super::{Change, EntryBuilder};
-use crate::error::{Error, Result};
-use crate::snapshot::Snapshot;
 
 impl EntryBuilder<'_, Change> {
     /// Compares the record before and after the change, and sets `old_values` and `new_values` to the fields

@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use auditx_format::control_record::{ControlRecord, PreviousTrail};
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
+
 use super::open::Predecessor;
 use super::{AuditLogger, Core, Handle, exit};
 use crate::checkpoint_signer::CHECKPOINT;
 use crate::config::{Config, Retention};
-use crate::control_record::{ControlRecord, PreviousTrail};
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
 use crate::key_source::{KeySource, stage_key};
@@ -21,9 +25,6 @@ use crate::maintenance::Retired;
 use crate::recover::missing_from;
 use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
 use crate::storage::Disk;
-use auditx_tlog::Hash;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 /// The timeout for making the entries accepted before an operation durable.
 const DURABLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
+use auditx_format::{Error, Result};
+
 use super::{AuditLogger, DROP_TIMEOUT, Handle};
 use crate::config::Config;
-use crate::error::{Error, Result};
 
 /// The time after which a failed open is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
 //! Messages that the application writes to app.log.
 
+use auditx_format::context::{ContextFields, RequestContext};
+use auditx_format::vocabulary::LogLevel;
 use serde_json::{Map, Value, json};
 
 use super::AuditLogger;
-use crate::context::{ContextFields, RequestContext};
-use crate::vocabulary::LogLevel;
 
 impl AuditLogger {
     /// Writes a message for developers to app.log, which is not part of the trail.

@@ -4,14 +4,15 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use auditx_format::Result;
+use auditx_format::control_record::{ControlRecord, PreviousTrail};
+
 use super::{Core, Running};
 use crate::appender::{Appender, RecentEntries};
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::committer::Committer;
 use crate::config::Config;
 use crate::control;
-use crate::control_record::{ControlRecord, PreviousTrail};
-use crate::error::Result;
 use crate::follow::Followers;
 use crate::journal::{Direct, Drain, Journal, Ring, SharedAppender};
 use crate::lock::{self, Lock};

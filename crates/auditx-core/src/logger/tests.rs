@@ -20,14 +20,14 @@ mod values;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use auditx_format::context::RequestContext;
+use auditx_format::line::{RecordedEntry, StoredEntry};
+use auditx_format::vocabulary::{AuditAction, BusinessModule};
 use serde_json::json;
 
 use super::*;
-use crate::context::RequestContext;
-use crate::line::{RecordedEntry, StoredEntry};
 use crate::segment::TrailReader;
 use crate::testing::TIMEOUT;
-use crate::vocabulary::{AuditAction, BusinessModule};
 use crate::{Compression, RateLimit, Redaction, Retention};
 
 fn entries(directory: &Path) -> Vec<StoredEntry> {

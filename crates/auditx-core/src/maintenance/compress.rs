@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use auditx_format::{Error, Result};
+
 use super::pace::Paced;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
 use crate::segment::{Frame, open_segment};
 
 /// For the lines of a trail this level is both the fastest and the smallest: lines repeat earlier ones at

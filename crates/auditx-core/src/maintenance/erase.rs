@@ -8,15 +8,17 @@
 use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::line::RecordedEntry;
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::{Leaf, erased_line, leaf_of, parse_seq};
+
 use super::{Housekeeping, Indexed, compress};
-use crate::control_record::ControlRecord;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
 use crate::follow::projection;
 use crate::kill_point::kill_point;
-use crate::line::{Leaf, RecordedEntry, erased_line, leaf_of, parse_seq};
 use crate::segment::{SealedSegment, TrailReader, index, open_segment, sealed_segments};
-use auditx_tlog::Hash;
 
 /// The limit for overwriting the journal's ring, which goes as fast as the disk takes entries.
 const SCRUB_LIMIT: Duration = Duration::from_secs(60);

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+
 use super::Housekeeping;
 use super::pace::Paced;
-use crate::control_record::ControlRecord;
 use crate::dir::Access;
-use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, SegmentIndex, line_at, open_segment};
 use crate::tiles::Tiles;

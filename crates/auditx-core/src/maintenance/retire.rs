@@ -2,17 +2,18 @@
 
 use std::time::SystemTime;
 
+use auditx_format::control_record::ControlRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::{CompactRange, NodeIndex};
+
 use super::{Housekeeping, Indexed};
 use crate::config::{Retention, SHIPPER_PREFIX};
 use crate::control;
-use crate::control_record::ControlRecord;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
 use crate::follow::cursor;
 use crate::kill_point::kill_point;
 use crate::segment::{SealedSegment, index};
 use crate::tiles::Tiles;
-use auditx_tlog::{CompactRange, NodeIndex};
 
 /// The outcome of retiring segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

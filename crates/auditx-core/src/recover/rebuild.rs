@@ -1,14 +1,15 @@
 //! Rebuilds the frontier by reading and hashing every line, if the tile cache is missing or disagrees.
 
-use super::disagreement;
-use crate::control_record::StoredRecord;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
-use crate::line::leaf_of;
-use crate::segment::TrailReader;
-use crate::tiles::{self, GrowingTree, Tiles};
+use auditx_format::control_record::StoredRecord;
+use auditx_format::{Error, Result};
 use auditx_tlog::CompactRange;
 use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::leaf_of;
+
+use super::disagreement;
+use crate::dir::Dir;
+use crate::segment::TrailReader;
+use crate::tiles::{self, GrowingTree, Tiles};
 
 /// Computes the frontier at the checkpoint from the lines. If they lead to the signed root, rebuilds the
 /// cache.

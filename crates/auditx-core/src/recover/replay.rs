@@ -7,14 +7,15 @@
 use std::collections::HashSet;
 use std::io;
 
+use auditx_format::clock::Timestamp;
+use auditx_format::{Error, Result};
+use auditx_tlog::SEQ_PREFIX;
+
 use super::{ControlRecord, Recovered};
 use crate::appender::Appender;
-use crate::clock::Timestamp;
 use crate::config::JournalKind;
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::kill_point::kill_point;
-use crate::line::SEQ_PREFIX;
 use crate::ring::{PreviousRing, RingFile, unsupported_reason};
 use crate::segment::{ACTIVE, first_seq_of, open_segment, sealed_segments};
 

@@ -1,9 +1,10 @@
 //! Finds an active segment that was renamed by another program (logrotate) when the process died before it
 //! noticed.
 
-use crate::control_record::Restoration;
+use auditx_format::control_record::Restoration;
+use auditx_format::{Error, Result};
+
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::segment::{ACTIVE, first_seq_of};
 use crate::trail::Trail;
 

@@ -7,20 +7,20 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 
+use auditx_format::control_record::StoredRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{LONGEST_SEQ, leaf_of, parse_seq};
 use rustix::fs::SeekFrom;
 
 use super::{check_latest, disagreement};
 use crate::checkpoint_signer::CHECKPOINTS;
 use crate::control::control_lines;
-use crate::control_record::StoredRecord;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::{Extent, SealedSegment, last_line, open_segment};
 use crate::tiles::Tiles;
-use auditx_tlog::Hash;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::VerifierKey;
 
 /// Compares the sealed segments whose lines are signed with their names, with each other, and with the tile
 /// cache. `active` is the first sequence number of the active segment.

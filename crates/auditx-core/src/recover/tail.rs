@@ -6,15 +6,16 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::control_record::{ControlRecord, TornTail};
+use auditx_format::control_record::{ControlRecord, TornTail};
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::{Leaf, leaf_of, parse_seq};
+
 use crate::dir::{Access, Dir};
-use crate::encode::MAX_LINE;
-use crate::error::{Error, Result};
-use crate::line::{Leaf, leaf_of, parse_seq};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};
 use crate::tiles::Tiles;
 use crate::trail::Trail;
-use auditx_tlog::Hash;
 
 /// The number of bytes of signed lines at the end of the active segment that are compared with the tile cache
 /// at each open. It is small enough that opening takes milliseconds; `auditx verify` checks everything.

@@ -7,6 +7,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
+use auditx_format::id;
+use auditx_format::{Error, Result};
+
 use super::layout::{
     CONTROL, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
 };
@@ -14,8 +17,6 @@ use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{RingImage, Salvaged};
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
-use crate::error::{Error, Result};
-use crate::id;
 use crate::kill_point::kill_point;
 
 /// The file's name in the trail's directory.

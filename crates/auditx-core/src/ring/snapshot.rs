@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{Ordering, fence};
 
+use auditx_format::{Error, Result};
+
 use super::file::{RING, is_this_boot};
 use super::layout::{ALIGN, CONTROL, HEAD, HEADER_LEN, Header, WORD};
 use super::salvage::{RingImage, Salvaged};
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
 
 /// How often the ring may be started again while it is read before that is an error.
 const ATTEMPTS: usize = 10;

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, Seek, SeekFrom};
 
+use auditx_format::{Error, Result};
+use auditx_tlog::parse_seq;
+
 use super::seek::offset_before;
 use super::{ACTIVE, buffered, first_seq_of, sealed_segments};
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::parse_seq;
 
 /// Returns the number of bytes of this line and all later ones on disk, newlines included. A compressed
 /// segment counts with its compressed size, and as a whole if it contains the line.

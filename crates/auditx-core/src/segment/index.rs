@@ -15,14 +15,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::{Leaf, leaf_of};
+
 use super::SealedSegment;
 use crate::dir::{Access, Dir};
-use crate::error::{Error, Result};
-use crate::line::{Leaf, leaf_of};
-use crate::moment::Moment;
-use crate::row::{Field, Row};
 use crate::storage::Storage;
-use auditx_tlog::Hash;
 
 pub(crate) use extent::Extent;
 pub use keys::IndexKey;

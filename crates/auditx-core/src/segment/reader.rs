@@ -5,12 +5,13 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::{fmt, mem};
 
+use auditx_format::{Error, Result};
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::parse_seq;
+
 use super::seek::offset_before;
 use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};
 use crate::dir::{Access, Dir, FileStat};
-use crate::encode::MAX_LINE;
-use crate::error::{Error, Result};
-use crate::line::parse_seq;
 
 /// How often a file may vanish (compressed or retired) between listing and opening before it is an error.
 const ATTEMPTS: usize = 20;

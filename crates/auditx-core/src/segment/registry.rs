@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use auditx_format::{Error, Result};
+
 use super::sealed_segments;
 use crate::dir::Dir;
-use crate::error::{Error, Result};
 
 /// The resolution of file system timestamps is finer than this. A directory that changed longer ago has no
 /// unnoticed change.

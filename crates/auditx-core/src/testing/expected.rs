@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
+use auditx_format::amount::Amount;
+use auditx_format::line::StoredEntry;
+use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use serde_json::Value;
-
-use crate::amount::Amount;
-use crate::line::StoredEntry;
-use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 /// The field values that an entry must have to match. Fields that are not set match any value.
 #[derive(Debug, Clone, Default)]

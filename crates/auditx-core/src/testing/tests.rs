@@ -1,10 +1,10 @@
+use auditx_format::amount::Amount;
+use auditx_format::redact::Redaction;
+use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use serde_json::json;
 
 use super::*;
-use crate::amount::Amount;
 use crate::exchange::{HttpAudit, RequestFacts, ResponseFacts};
-use crate::redact::Redaction;
-use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
 #[test]
 fn an_entry_matches_if_all_expected_fields_are_equal() {

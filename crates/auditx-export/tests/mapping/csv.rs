@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::RecordedEntry;
 use auditx_export::{Column, Exporter, Format};
+use auditx_format::line::RecordedEntry;
 
 use crate::trail::{entries, mapped};
 
@@ -48,7 +48,11 @@ pub(crate) fn unguarded(cell: &str) -> &str {
     if is_guarded { &cell[1..] } else { cell }
 }
 
-fn named(exporter: &Exporter, line: &[u8], entry: &auditx_core::StoredEntry) -> BTreeMap<String, String> {
+fn named(
+    exporter: &Exporter,
+    line: &[u8],
+    entry: &auditx_format::line::StoredEntry,
+) -> BTreeMap<String, String> {
     let mut head = Vec::new();
     exporter.header(&mut head);
     let mut head = parse(&String::from_utf8(head).unwrap());

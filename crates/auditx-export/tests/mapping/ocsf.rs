@@ -160,7 +160,7 @@ fn a_minimal_entry_has_what_its_class_requires() {
         (6003, r#""endpoint":"?q""#),
     ] {
         let line = format!("{{\"seq\":1,{rest}}}");
-        let entry = auditx_core::RecordedEntry::from_line(line.as_bytes()).unwrap().parse().unwrap();
+        let entry = auditx_format::line::RecordedEntry::from_line(line.as_bytes()).unwrap().parse().unwrap();
         let text = crate::trail::mapped(&auditx_export::Exporter::new(Format::Ocsf), line.as_bytes(), &entry);
         let event: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(event["class_uid"], class, "{line}");

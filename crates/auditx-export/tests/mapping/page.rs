@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use auditx_core::RecordedEntry;
 use auditx_export::{ECS_VERSION, Exporter, Format, OCSF_VERSION};
+use auditx_format::line::RecordedEntry;
 use serde_json::Value;
 
 use crate::trail::{entries, golden, mapped, objects};

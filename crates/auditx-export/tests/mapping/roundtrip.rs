@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::{RecordedEntry, StoredEntry};
 use auditx_export::{Exporter, Format};
+use auditx_format::line::{RecordedEntry, StoredEntry};
 use serde_json::{Map, Value, json};
 
 use crate::random::Random;
@@ -257,7 +257,7 @@ fn a_value_of_sixty_thousand_bytes_is_kept_whole() {
         "{{\"seq\":1,\"description\":\"d\",\"metadata\":{{\"v\":{}}},\"success\":true}}",
         json!(value)
     );
-    assert!(line.len() < auditx_core::format::MAX_LINE);
+    assert!(line.len() < auditx_tlog::MAX_LINE);
     let entry = RecordedEntry::from_line(line.as_bytes()).unwrap().parse().unwrap();
     for (format, path) in [(Format::Ocsf, "unmapped.metadata.v"), (Format::Ecs, "auditx.metadata.v")] {
         let text = mapped(&Exporter::new(format), line.as_bytes(), &entry);

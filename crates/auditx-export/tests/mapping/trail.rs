@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::StoredEntry;
 use auditx_export::{Exporter, Format};
+use auditx_format::line::StoredEntry;
 use auditx_reader::Lines;
 use serde_json::Value;
 

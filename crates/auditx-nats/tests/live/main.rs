@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use auditx_core::store::{checkpoint_path, shipper_positions};
-use auditx_core::tlog::SignedCheckpoint;
 use auditx_nats::{Nats, NatsCopy, init};
 use auditx_reader::{Answer, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_ship::{
@@ -24,6 +23,7 @@ use auditx_tests::deadline::{TIMEOUT, wait_for};
 use auditx_tests::nats::Servers;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};
 use auditx_tests::shipping::{lines, open, settings, stop, trail, wait_for_all};
+use auditx_tlog::SignedCheckpoint;
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -88,7 +88,7 @@ fn to_be_shipped(directory: &Path) -> (TrailName, Vec<ShippedLine>) {
     let origin = latest_checkpoint(directory).unwrap().origin().to_owned();
     let name = TrailName { id: origin.rsplit('/').next().unwrap().parse().unwrap(), origin };
     let shipped = lines(directory).into_iter().zip(0..).map(|(line, seq)| {
-        let leaf_hash = auditx_core::tlog::leaf_hash(line.as_bytes());
+        let leaf_hash = auditx_tlog::leaf_hash(line.as_bytes());
         ShippedLine { seq, leaf_hash, line }
     });
     (name, shipped.collect())

@@ -83,8 +83,8 @@ fn a_line_over_the_size_limit_is_parked_and_replaced_by_a_stub() {
             copy.lines(trail, 0).await.unwrap()
         });
         assert_eq!(stored.len(), lines.len());
-        let stub = auditx_core::format::leaf_of(stored[seq].line.as_bytes()).unwrap();
-        assert!(stub.is_erased && stub.hash == auditx_core::tlog::leaf_hash(lines[seq].as_bytes()));
+        let stub = auditx_tlog::leaf_of(stored[seq].line.as_bytes()).unwrap();
+        assert!(stub.is_erased && stub.hash == auditx_tlog::leaf_hash(lines[seq].as_bytes()));
     }
 }
 

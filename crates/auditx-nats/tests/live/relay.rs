@@ -1,10 +1,11 @@
 //! Relays a trail from a stream to PostgreSQL.
 
-use super::*;
 use auditx_nats::NatsSource;
 use auditx_postgres::Postgres;
 use auditx_ship::TrailId;
 use auditx_tests::postgres::Server;
+
+use super::*;
 
 fn relay(stream: &str, trail: TrailId, state: &Path, database: &Server) -> Shipper {
     let source = NatsSource::new(stream, trail).unwrap();

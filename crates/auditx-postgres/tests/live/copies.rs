@@ -9,8 +9,8 @@ use super::*;
 /// Restores the only trail, and verifies it with the key and a known checkpoint, as an auditor would.
 fn verified(
     server: &Server,
-    logger_key: &auditx_core::VerifierKey,
-    known: &auditx_core::tlog::SignedCheckpoint,
+    logger_key: &auditx_tlog::VerifierKey,
+    known: &auditx_tlog::SignedCheckpoint,
 ) -> Verification {
     let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

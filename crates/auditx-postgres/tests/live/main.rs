@@ -192,8 +192,8 @@ fn a_refused_line_is_parked_and_replaced_by_a_stub() {
     assert_eq!(parked["line"], lines[seq].as_str());
     assert!(parked["why"].as_str().unwrap().contains("no_seven"), "{parked}");
     let stub = server.sql(&format!("SELECT line FROM auditx.entry WHERE seq = {seq}"));
-    let leaf = auditx_core::format::leaf_of(stub.as_bytes()).unwrap();
-    assert!(leaf.is_erased && leaf.hash == auditx_core::tlog::leaf_hash(lines[seq].as_bytes()));
+    let leaf = auditx_tlog::leaf_of(stub.as_bytes()).unwrap();
+    assert!(leaf.is_erased && leaf.hash == auditx_tlog::leaf_hash(lines[seq].as_bytes()));
     assert_eq!(server.sql("SELECT count(*) FROM auditx.entry"), lines.len().to_string());
 }
 

@@ -3,11 +3,11 @@
 
 use std::ops::ControlFlow;
 
-use auditx_core::SigningKey;
-use auditx_core::tlog::{SignedCheckpoint, leaf_hash};
 use auditx_postgres::{PostgresCopy, Search};
 use auditx_reader::{Moment, Order, Query, Row};
 use auditx_ship::{Batch, CoveringCheckpoint, Destination, ShippedLine, TrailId, TrailName};
+use auditx_tlog::SigningKey;
+use auditx_tlog::{SignedCheckpoint, leaf_hash};
 
 use super::*;
 
@@ -125,7 +125,7 @@ fn a_database_answers_every_query_like_a_trail() {
     let server = server();
     let block = PAGE.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
     let mut lines: Vec<&str> = block.lines().chain(STRANGE).collect();
-    lines.sort_by_key(|line| auditx_core::format::parse_seq(line.as_bytes()));
+    lines.sort_by_key(|line| auditx_tlog::parse_seq(line.as_bytes()));
     let now = Moment::parse("2026-11-24T15:24:54Z").unwrap();
     let of_page = PAGE
         .lines()

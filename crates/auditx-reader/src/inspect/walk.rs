@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::StoredEntry;
-use auditx_core::format::Moment;
+use auditx_format::line::StoredEntry;
+use auditx_format::moment::Moment;
 use serde_json::{Map, Value};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use auditx_core::format::{Field, FieldKind};
+use auditx_format::row::{Field, FieldKind};
 
 use super::*;
 use crate::sample::{Sample, text};

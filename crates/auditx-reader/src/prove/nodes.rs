@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use auditx_core::format::{StoredRecord, leaf_of};
-use auditx_core::tlog::{CompactRange, Hash, NodeIndex};
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::leaf_of;
+use auditx_tlog::{CompactRange, Hash, NodeIndex};
 
 use super::ADVICE;
 use crate::error::{Error, Result};

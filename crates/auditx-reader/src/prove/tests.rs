@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use auditx_core::store::{AUDITX_DIR, checkpoint_history, checkpoint_path, sealed_segments};
-use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention, Signer, SigningKey, VerifierKey};
+use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
 use tempfile::TempDir;
 
 use super::*;

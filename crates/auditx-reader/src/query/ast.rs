@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use auditx_format::moment::Moment;
+use auditx_format::row::Field;
 use regex::Regex;
-
-use auditx_core::format::{Field, Moment};
 
 use super::network::Network;
 use super::number::Number;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use auditx_core::format::Field;
+use auditx_format::row::Field;
 
 use super::ast::{Keys, Node, Path, Range, Term, Test};
 use super::names::Name;

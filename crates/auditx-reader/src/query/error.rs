@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use auditx_core::format::is_hazard;
+use auditx_format::encode::is_hazard;
 use unicode_width::UnicodeWidthStr;
 
 /// The number of characters of a line shown before and after the error.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, FieldKind, Json, Row, unescaped};
 use memchr::memchr;
-
-use auditx_core::format::{Field, FieldKind, Json, Moment, Row, unescaped};
 
 use super::ast::{Node, Term, Test};
 use super::number::is_same;

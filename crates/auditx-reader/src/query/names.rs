@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auditx_core::format::{Field, FieldKind};
+use auditx_format::row::{Field, FieldKind};
 
 use super::text::Case;
 

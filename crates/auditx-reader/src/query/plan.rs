@@ -10,7 +10,8 @@
 //!
 //! Numbers have many spellings of the same quantity, so their digits are never searched for.
 
-use auditx_core::format::{Field, Moment};
+use auditx_format::moment::Moment;
+use auditx_format::row::Field;
 
 use super::ast::{Keys, Node, Term, Test};
 use super::network::Network;

@@ -8,7 +8,8 @@
 //! A negation is translated only if the negated condition is exact: entries that an inexact condition wrongly
 //! includes would be wrongly excluded by its negation.
 
-use auditx_core::format::{Field, Moment};
+use auditx_format::moment::Moment;
+use auditx_format::row::Field;
 
 use super::ast::{Node, Term, Test};
 use super::network::Network;

@@ -1,6 +1,6 @@
 //! Resolves the name before a colon.
 
-use auditx_core::format::Field;
+use auditx_format::row::Field;
 
 use super::ast::{Keys, Path};
 use super::error::Problem;

@@ -9,7 +9,8 @@ pub(crate) mod samples;
 mod values;
 mod warnings;
 
-use auditx_core::format::{Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::Row;
 
 use super::Query;
 

@@ -4,9 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::Chars;
 
+use auditx_format::row::unescaped;
 use memchr::memchr2;
-
-use auditx_core::format::unescaped;
 
 /// How letters compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use super::zone::{Shown, Zone};
 

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use auditx_format::row::Field;
 use regex::RegexBuilder;
-
-use auditx_core::format::Field;
 
 use super::ast::{Bound, Expression, Keys, Node, Range, Term, Test};
 use super::error::Problem;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auditx_core::format::Field;
+use auditx_format::row::Field;
 
 use super::ast::{Node, Term, Test};
 use super::names::Name;

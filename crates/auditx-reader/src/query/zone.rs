@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use auditx_core::format::{erased_hash, parse_seq};
-use auditx_core::tlog::{Hash, leaf_hashes};
+use auditx_tlog::{Hash, leaf_hashes};
+use auditx_tlog::{erased_hash, parse_seq};
 
 use super::{Cursor, Order};
 use crate::head::Head;

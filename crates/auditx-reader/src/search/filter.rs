@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::format::{Field, Row, parse_seq};
+use auditx_format::row::{Field, Row};
+use auditx_tlog::parse_seq;
 
 use super::needle::Searchers;
 use super::prune::{Bounds, State};

@@ -1,6 +1,7 @@
 //! Decides whether a line is within a time range, from its bytes if this library wrote it.
 
-use auditx_core::format::{Field, Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
 
 /// `2026-11-24T15:24:54.123456Z`
 const TIMESTAMP: usize = 27;

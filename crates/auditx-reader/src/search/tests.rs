@@ -8,7 +8,7 @@ mod trail;
 
 use std::ops::ControlFlow;
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use super::{Cursor, Order, Search, Source};
 use crate::query::Query;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use auditx_core::store::{checkpoint_history, checkpoint_path};
-use auditx_core::tlog::SignedCheckpoint;
+use auditx_tlog::SignedCheckpoint;
 
 use super::fault::{Fault, FaultKind};
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! Hashes leaves of the tree without copying them: a leaf's prefix byte lies in memory just before the line.
 //!
-//! The hashes are those of [`leaf_hash`](auditx_core::tlog::leaf_hash), which the tests compare with.
+//! The hashes are those of [`leaf_hash`](auditx_tlog::leaf_hash), which the tests compare with.
 
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
 use sha2::compress256;
 use sha2::digest::block_buffer::EagerBuffer;
 use sha2::digest::consts::U64;
@@ -54,7 +54,7 @@ fn hash_of(state: [u32; 8]) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::tlog::leaf_hash;
+    use auditx_tlog::leaf_hash;
 
     use super::*;
 

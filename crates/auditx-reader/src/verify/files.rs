@@ -8,8 +8,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::format::parse_seq;
 use auditx_core::store::{Frame, SealedSegment, sealed_segments};
+use auditx_tlog::parse_seq;
 
 use crate::error::{Error, Result};
 use crate::file::{self, FileId};

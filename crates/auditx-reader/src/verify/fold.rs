@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use auditx_core::VerifierKey;
-use auditx_core::format::StoredRecord;
-use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint};
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
 
 use super::files::SegmentFile;
 use super::heartbeats::Heartbeats;

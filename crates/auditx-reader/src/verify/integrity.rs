@@ -2,7 +2,7 @@
 //!
 //! The root alone decides whether a line is wrong.
 
-use auditx_core::tlog::{CompactRange, Hash, SignedCheckpoint};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
 
 use super::Case;
 use super::check::is_signed;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use auditx_core::tlog::{Hash, SignedCheckpoint};
+use auditx_tlog::{Hash, SignedCheckpoint};
 
 use super::Case;
 use super::checkpoints::Checkpoints;

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use auditx_core::store::Tiles;
-use auditx_core::tlog::{CompactRange, Hash};
+use auditx_tlog::{CompactRange, Hash};
 
 use super::subtrees::Subtrees;
 

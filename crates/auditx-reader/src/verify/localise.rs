@@ -6,8 +6,9 @@
 
 use std::io::Seek;
 
-use auditx_core::format::leaf_of;
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::leaf_of;
 
 use super::classify::{Classifier, Seen, hash_as};
 use super::fault::{Fault, FaultKind};
@@ -15,7 +16,6 @@ use super::files::{Opened, SegmentFile};
 use super::leaf_cache::LeafCache;
 use crate::error::{Error, Result};
 use crate::segment::Segment;
-use auditx_core::format::MAX_LINE;
 
 /// How many lines ahead to search for a line that inserted lines displaced.
 pub(super) const AHEAD: usize = 16;
@@ -151,7 +151,7 @@ impl<'a> Stream<'a> {
                 Err(error) => return Err(error),
             };
             return Ok(Some(Seen {
-                number: auditx_core::format::parse_seq(line.bytes()),
+                number: auditx_tlog::parse_seq(line.bytes()),
                 segment: self.next - 1,
                 name: file.name(),
                 offset: line.offset(),

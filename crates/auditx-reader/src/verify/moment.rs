@@ -2,7 +2,7 @@
 //!
 //! Consecutive lines mostly share their second, so the bytes are compared before anything is parsed.
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use super::record::TIMESTAMP;
 

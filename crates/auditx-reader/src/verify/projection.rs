@@ -7,9 +7,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::format::{Leaf, leaf_of};
 use auditx_core::store::{AUDITX_DIR, CURSOR_LEN, saved_position};
-use auditx_core::tlog::Hash;
+use auditx_tlog::Hash;
+use auditx_tlog::{Leaf, leaf_of};
 
 use crate::file;
 use crate::segment::Segment;

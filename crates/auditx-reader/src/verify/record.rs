@@ -1,8 +1,9 @@
 //! The fixed part of a line. Most lines are recognised as ordinary entries without parsing, because every
 //! line has its time and level at a fixed offset.
 
+use auditx_format::control_record::CONTROL_RECORD;
+
 use super::projection::is_sensitive;
-use auditx_core::format::CONTROL_RECORD;
 
 /// `2026-11-24T15:24:54.123456Z`
 pub(super) const TIMESTAMP: usize = 27;

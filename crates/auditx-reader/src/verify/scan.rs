@@ -5,9 +5,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::VerifierKey;
-use auditx_core::format::{MAX_LINE, StoredRecord, erased_hash, parse_seq};
-use auditx_core::tlog::{Hash, SEQ_PREFIX, SignedCheckpoint};
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{Hash, SEQ_PREFIX, SignedCheckpoint};
+use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
@@ -250,7 +251,7 @@ impl<'a> CacheComparison<'a> {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::tlog::{leaf_hash, to_hex};
+    use auditx_tlog::{leaf_hash, to_hex};
 
     use super::*;
 

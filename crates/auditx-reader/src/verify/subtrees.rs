@@ -3,7 +3,7 @@
 //!
 //! Works on leaf hashes only.
 
-use auditx_core::tlog::{Hash, node_hashes};
+use auditx_tlog::{Hash, node_hashes};
 
 /// The leaves `begin..end` and every complete node above them.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
-    use auditx_core::tlog::{CompactRange, leaf_hash};
+    use auditx_tlog::{CompactRange, leaf_hash};
 
     use super::*;
 

@@ -2,8 +2,8 @@
 //!
 //! Without pinned keys, the keys that may sign are those that the trail itself records.
 
-use auditx_core::VerifierKey;
-use auditx_core::tlog::{SignatureFault, SignedCheckpoint};
+use auditx_tlog::VerifierKey;
+use auditx_tlog::{SignatureFault, SignedCheckpoint};
 
 use super::Case;
 use super::fault::{Fault, FaultKind};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use auditx_core::store::Tiles;
-use auditx_core::tlog::CompactRange;
+use auditx_tlog::CompactRange;
 
 use super::VerifyOptions;
 use super::checkpoints::Checkpoints;

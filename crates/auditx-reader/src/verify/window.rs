@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use auditx_core::format::MAX_LINE;
+use auditx_tlog::MAX_LINE;
 
 /// Bytes read at once.
 const READ: usize = 64 * 1024;

@@ -61,7 +61,7 @@ fn trail(directory: &Path, config: Config, count: usize) -> u64 {
 fn end_of_sealed(directory: &Path) -> u64 {
     let active = fs::read(directory.join("audit.jsonl")).unwrap();
     let first = active.split(|byte| *byte == b'\n').next().unwrap();
-    auditx_core::format::parse_seq(first).unwrap()
+    auditx_tlog::parse_seq(first).unwrap()
 }
 
 fn archive(directory: &Path, port: u16) -> Shipper {
@@ -290,7 +290,7 @@ fn an_altered_segment_is_found_and_ends_the_archiver() {
         .iter()
         .skip(usize::try_from(first).unwrap())
         .take_while(|line| {
-            auditx_core::format::parse_seq(line.as_bytes())
+            auditx_tlog::parse_seq(line.as_bytes())
                 < Some(sealed_segments(directory.path()).unwrap()[2].first_seq)
         })
         .map(|line| {

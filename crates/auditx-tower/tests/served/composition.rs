@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use auditx_core::testing::TestTrail;
 use auditx_core::{RequestContext, StoredEntry};
+use auditx_tests::served::{ask, wait_for_closings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Extension;
@@ -19,8 +21,6 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::server::{layer, serve};
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::{ask, wait_for_closings};
 
 /// Repetitive enough to be worth compressing.
 const REPORT: usize = 20_000;

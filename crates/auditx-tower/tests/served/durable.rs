@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use auditx_core::{AuditLogger, Config, Durability};
+use auditx_tests::served::ask;
 use auditx_tower::AuditLayer;
 use axum::Router;
 use axum::routing::post;
 
 use crate::server::serve;
-use auditx_tests::served::ask;
 
 #[tokio::test]
 async fn durable_responses_wait_for_fdatasync_and_share_it() {

@@ -1,14 +1,14 @@
 //! gRPC with tonic: the HTTP status is always 200, and the status of the call is in the trailers.
 
 use auditx_core::StoredEntry;
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::wait_for_closings;
 use tonic::transport::{Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 
 use crate::server::layer;
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::wait_for_closings;
 
 fn ending(entry: &StoredEntry) -> (Option<u16>, bool, &str, Option<u64>) {
     let grpc = entry.metadata.get("grpc_status").and_then(serde_json::Value::as_u64);

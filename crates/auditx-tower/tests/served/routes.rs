@@ -2,6 +2,8 @@
 
 use auditx_core::RequestContext;
 use auditx_core::http::OnFailure;
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, wait_for_closings};
 use auditx_tower::{AuditContext, Problem, RequestId};
 use axum::Router;
 use axum::extract::State;
@@ -9,8 +11,6 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::server::{layer, layer_with, serve};
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::{ask, wait_for_closings};
 
 #[tokio::test]
 async fn extractors_return_the_context_and_the_entry_has_the_route() {

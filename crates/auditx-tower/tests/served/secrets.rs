@@ -1,11 +1,11 @@
 //! Secrets in URLs are redacted before anything is written to the trail.
 
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{SECRET, SECRET_TARGETS, ask, holds, wait_for_closings};
 use axum::Router;
 use axum::routing::get;
 
 use crate::server::{layer, layer_with, serve};
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::{SECRET, SECRET_TARGETS, ask, holds, wait_for_closings};
 
 fn routes() -> Router {
     Router::new()

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use auditx_core::http::EmitAt;
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, closings, send, wait_for_closings};
 use axum::Router;
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;
@@ -11,8 +13,6 @@ use futures_util::stream::{iter, pending};
 use tokio::io::AsyncReadExt;
 
 use crate::server::{layer, layer_with, serve};
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::{ask, closings, send, wait_for_closings};
 
 /// Sends one event and then stays open.
 async fn feed() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {

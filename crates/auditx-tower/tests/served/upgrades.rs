@@ -1,6 +1,8 @@
 //! WebSockets: the exchange ends with the upgrade; the context stays usable.
 
 use auditx_core::AuditLogger;
+use auditx_core::testing::TestTrail;
+use auditx_tests::served::{ask, exchange_text, open_websocket, wait_for_closings};
 use auditx_tower::AuditContext;
 use axum::Router;
 use axum::extract::State;
@@ -9,8 +11,6 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::server::{layer, serve};
-use auditx_core::testing::TestTrail;
-use auditx_tests::served::{ask, exchange_text, open_websocket, wait_for_closings};
 
 /// Records and acknowledges each message until the connection closes.
 async fn take_orders(mut socket: WebSocket, logger: AuditLogger) {

@@ -4,11 +4,11 @@
 //! If the route is known, its literal segments are never masked. If it is not (404s, layers outside of the
 //! router), only the keywords are available. docs/HTTP.md documents this rule and its limits.
 
+use auditx_format::redact::{Decision, PhraseSet, REDACTED, Rules, Words};
 use percent_encoding::percent_decode_str;
 
 use super::route::{Kind, Route};
 use super::{push_changed, push_query, push_url};
-use crate::redact::{Decision, PhraseSet, REDACTED, Rules, Words};
 
 /// Strong keywords: a following segment is a secret unless it consists of numbers and [`PLAIN`] words.
 const STRONG: PhraseSet = PhraseSet::new(&[

@@ -4,7 +4,7 @@
 //! The syntaxes of axum (`{id}`, `{*rest}`), actix-web (`{id}`, `{id:\d+}`, `{rest:.*}`), poem and salvo
 //! (`:id`, `*rest`) and Rocket (`<id>`, `<rest..>`) are supported.
 
-use crate::redact::{Decision, Rules};
+use auditx_format::redact::{Decision, Rules};
 
 /// The kind of a path segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl<'p> Iterator for Segments<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::Redaction;
+    use auditx_format::redact::Redaction;
 
     fn kinds(pattern: &str, path: &str) -> Vec<Kind> {
         let rules = Redaction::default().compile().unwrap();

@@ -1,7 +1,8 @@
 //! Tests of queries and nested URLs, with chosen and with random cases.
 
+use auditx_format::redact::Redaction;
+
 use super::*;
-use crate::redact::Redaction;
 
 fn rules() -> Rules {
     Redaction::default().compile().unwrap()

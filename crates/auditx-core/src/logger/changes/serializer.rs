@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use auditx_format::encode::{MAX_DEPTH, too_deep};
+use auditx_format::row::Json;
+use auditx_format::snapshot::Snapshot;
 use serde::Serialize;
 use serde::ser::{
     SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -13,9 +16,6 @@ use serde::ser::{
 
 use super::key::Key;
 use super::path::Unstorable;
-use crate::encode::{MAX_DEPTH, too_deep};
-use crate::row::Json;
-use crate::snapshot::Snapshot;
 
 type Result<T> = std::result::Result<T, Unstorable>;
 

@@ -2,15 +2,16 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::*;
-use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-use crate::line::leaf_of;
-use crate::storage::testing::FaultyDisk;
-use crate::store::TrailReader;
-use crate::tlog::SignedCheckpoint;
-use crate::{Cadence, Durability};
+use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::leaf_of;
 use auditx_tlog::{CompactRange, Hash};
 use auditx_tlog::{Signer, SigningKey};
+
+use super::*;
+use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
+use crate::storage::testing::FaultyDisk;
+use crate::store::TrailReader;
+use crate::{Cadence, Durability};
 
 /// Computes the root of the first `size` lines from the files.
 pub(super) fn root_of(directory: &Path, size: u64) -> Hash {

@@ -1,14 +1,15 @@
 //! Key rotation, erasure, retirement and replacing a trail, including processes that die in the middle.
 
+use auditx_tlog::SigningKey;
+use auditx_tlog::{CompactRange, SignedCheckpoint, hash_from_hex};
+use auditx_tlog::{erased_line, leaf_of};
+
 use super::checkpoints::checked;
 use super::kill_points::run_child;
 use super::*;
 use crate::checkpoint_signer::checkpoint_history;
 use crate::key_source::{KeySource, stage_key};
-use crate::line::{erased_line, leaf_of};
 use crate::store::{Cursor, Dir, sealed_segments, shipper_positions};
-use crate::tlog::{CompactRange, SignedCheckpoint, hash_from_hex};
-use auditx_tlog::SigningKey;
 
 fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)
@@ -135,7 +136,7 @@ fn an_erased_line_leaves_its_hash_and_no_text() {
             assert_eq!(hash_from_hex(record["leaf_hash"].as_str().unwrap()), Some(before));
             assert!(checked(&logger).size() > record_seq);
             let stub = entries(directory.path()).swap_remove(usize::try_from(seq).unwrap());
-            assert!(crate::format::console_line(&stub, true).contains(&format!("(erased)  line {seq}")));
+            assert!(crate::store::console_line(&stub, true).contains(&format!("(erased)  line {seq}")));
             assert!(
                 !entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(erased_text))
             );

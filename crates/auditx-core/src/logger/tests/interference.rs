@@ -122,9 +122,9 @@ fn a_forged_stub_does_not_replace_its_line() {
     let forged: String = lines
         .lines()
         .map(|line| {
-            let leaf = crate::format::leaf_of(line.as_bytes()).unwrap();
+            let leaf = auditx_tlog::leaf_of(line.as_bytes()).unwrap();
             if line.contains("entry 7") {
-                crate::line::erased_line(leaf.seq, &leaf.hash)
+                auditx_tlog::erased_line(leaf.seq, &leaf.hash)
             } else {
                 line.to_owned()
             }

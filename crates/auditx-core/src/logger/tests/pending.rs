@@ -29,7 +29,11 @@ fn numbers(pending: &PendingEntries) -> Vec<u64> {
     pending
         .lines()
         .map(|line| {
-            crate::format::Row::read(line).unwrap().text(crate::format::Field::Description).parse().unwrap()
+            auditx_format::row::Row::read(line)
+                .unwrap()
+                .text(auditx_format::row::Field::Description)
+                .parse()
+                .unwrap()
         })
         .collect()
 }

@@ -134,7 +134,7 @@ fn an_altered_line_near_the_end_is_refused_with_its_number() {
     let first: u64 = text(path.clone())
         .lines()
         .next()
-        .map(|line| crate::format::parse_seq(line.as_bytes()).unwrap())
+        .map(|line| auditx_tlog::parse_seq(line.as_bytes()).unwrap())
         .unwrap();
     edit(&path, |bytes| {
         let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
@@ -209,7 +209,7 @@ fn a_missing_foreign_or_altered_checkpoint_is_refused() {
     // Lines are missing as well: the trail was rolled back, which the newer checkpoint shows.
     let copy = closed(Compression::None);
     let path = checkpoint_path(copy.path());
-    let size = crate::tlog::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
+    let size = auditx_tlog::SignedCheckpoint::parse(&fs::read(&path).unwrap()).unwrap().size();
     edit(&copy.path().join(ACTIVE), |bytes| {
         let last = memchr::memrchr(b'\n', &bytes[..bytes.len() - 1]).unwrap();
         bytes.truncate(last + 1);

@@ -2,10 +2,11 @@
 
 use std::fs::OpenOptions;
 
+use auditx_format::control_record::StoredRecord;
+
 use super::recovery::{ACTIVE, closed, config, edit, refusal};
 use super::*;
 use crate::control::{CONTROL, control_lines};
-use crate::control_record::StoredRecord;
 use crate::key_source::KeySource;
 
 /// A name, a change to a closed trail, and a part of the resulting error message.

@@ -1,13 +1,13 @@
 //! The binary format of an index, little-endian, described in docs/FORMAT.md.
 
+use auditx_format::control_record::StoredRecord;
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh64::xxh64;
 
 use super::keys::KeyFilter;
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
-use crate::control_record::StoredRecord;
-use crate::error::{Error, Result};
-use auditx_tlog::Hash;
 
 const MAGIC: [u8; 16] = *b"auditx index\r\n\x1a\n";
 /// Version 1 had no control record and is not read.

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use auditx_tlog::Hash;
+use auditx_tlog::{LONGEST_SEQ, leaf_of, parse_seq};
+
 use super::codec::{HEADER_LEN, extent_in};
 use super::{SealedSegment, name_of, read_range};
 use crate::dir::{Access, Dir};
-use crate::line::{LONGEST_SEQ, leaf_of, parse_seq};
 use crate::segment::last_line;
-use auditx_tlog::Hash;
 
 /// What an index states about its segment as a whole, unverified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

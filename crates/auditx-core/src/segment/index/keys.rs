@@ -6,9 +6,8 @@
 
 use std::borrow::Cow;
 
+use auditx_format::row::{Field, Row};
 use xxhash_rust::xxh64::xxh64;
-
-use crate::row::{Field, Row};
 
 /// The indexed fields, those by which entries are looked up.
 const INDEXED: [Field; 12] = [

@@ -2,16 +2,16 @@
 
 use std::io::{self, BufRead, Read};
 
+use auditx_format::row::Row;
+use auditx_format::{Error, Result};
+use auditx_tlog::Hash;
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::{leaf_of, parse_seq};
 use xxhash_rust::xxh64::Xxh64;
 
 use super::keys::{self, KeyFilter};
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
-use crate::encode::MAX_LINE;
-use crate::error::{Error, Kind, Result};
-use crate::line::{leaf_of, parse_seq};
-use crate::row::Row;
 use crate::tiles::Tiles;
-use auditx_tlog::Hash;
 
 /// A block ends with the first line that reaches this length. It is small compared with what a disk reads in
 /// a millisecond, and has some hundred lines.
@@ -58,9 +58,8 @@ impl SegmentIndex {
         let mut scan = Scan::new();
         let mut block = Vec::new();
         loop {
-            read_block(&mut text, &mut block).map_err(|error| {
-                Error::new(Kind::Storage, "cannot read the text of a segment").because(error)
-            })?;
+            read_block(&mut text, &mut block)
+                .map_err(|error| Error::of_storage("cannot read the text of a segment").because(error))?;
             if block.is_empty() {
                 return scan.finish();
             }

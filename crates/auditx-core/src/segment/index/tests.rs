@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::BufReader;
 
-use super::*;
-use crate::encode::MAX_LINE;
-use crate::line::erased_line;
-use crate::storage::Disk;
+use auditx_tlog::MAX_LINE;
+use auditx_tlog::erased_line;
 use auditx_tlog::leaf_hash;
+
+use super::*;
+use crate::storage::Disk;
 
 const NOW: i64 = 1_795_533_894_123_456;
 
@@ -19,7 +20,7 @@ fn time_of(line: &[u8]) -> Option<i64> {
 
 fn line(seq: u64, micros: i64, pad: usize) -> String {
     let micros = u64::try_from(micros).unwrap();
-    let time = crate::clock::Timestamp::from_micros(micros);
+    let time = auditx_format::clock::Timestamp::from_micros(micros);
     let pad = "x".repeat(pad);
     format!(
         "{{\"seq\":{seq},\"id\":\"01920000-0000-7000-8000-000000000000\",\"timestamp\":\"{time}\",\

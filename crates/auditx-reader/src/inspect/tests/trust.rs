@@ -38,7 +38,7 @@ fn derived_files_that_differ_from_the_trail_are_found() {
     fs::write(&index, whole).unwrap();
 
     let key = path(".auditx/keys/signing.pem");
-    fs::write(&key, auditx_core::SigningKey::generate().to_pem()).unwrap();
+    fs::write(&key, auditx_tlog::SigningKey::generate().to_pem()).unwrap();
     let inspection = inspected(&sample);
     assert_eq!(inspection.findings.len(), 1, "{:?}", inspection.findings);
     assert_eq!(inspection.findings[0].kind, FindingKind::Key);

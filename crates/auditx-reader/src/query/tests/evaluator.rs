@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use auditx_core::format::{Field, Moment};
+use auditx_format::moment::Moment;
+use auditx_format::row::Field;
 
 use super::samples::Value;
 use crate::query::ast::{Node, Range, Term, Test};

@@ -1,6 +1,7 @@
 //! What queries match.
 
-use auditx_core::format::{Field, Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::{Field, Row};
 
 use super::{check, is_found, now, query};
 use crate::query::{Query, text};

@@ -1,6 +1,6 @@
 //! What a search looks for.
 
-use auditx_core::format::Moment;
+use auditx_format::moment::Moment;
 
 use super::query;
 use crate::query::plan::Needle;

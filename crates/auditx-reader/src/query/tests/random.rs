@@ -1,7 +1,8 @@
 //! Random queries over random entries: the real evaluator agrees with the reference, and a search skips no
 //! match.
 
-use auditx_core::format::{Moment, Row};
+use auditx_format::moment::Moment;
+use auditx_format::row::Row;
 
 use super::evaluator::holds;
 use super::samples::{Random, Style, entry, query_text, written};

@@ -1,6 +1,6 @@
 //! Queries for values: IP networks, missing and empty values.
 
-use auditx_core::format::Row;
+use auditx_format::row::Row;
 
 use super::check;
 use super::language::INVOICE;

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use auditx_core::tlog::{leaf_hash, to_hex};
-use auditx_core::{Compression, SigningKey};
+use auditx_core::Compression;
+use auditx_tlog::SigningKey;
+use auditx_tlog::{leaf_hash, to_hex};
 
 use super::fixture::*;
 use super::*;
@@ -113,7 +114,7 @@ fn an_unsigned_record_does_not_excuse_a_stub() {
     let (trail, _) = erased();
     let lines = trail.lines();
     let record = lines.iter().position(|line| line.contains("\"kind\":\"erased\"")).unwrap();
-    let first = auditx_core::format::parse_seq(lines[0].as_bytes()).unwrap();
+    let first = auditx_tlog::parse_seq(lines[0].as_bytes()).unwrap();
     // Only the lines before the record are signed, by the checkpoint of the seal.
     let kept = auditx_core::store::checkpoint_history(trail.path()).join(first.to_string());
     let note = fs::read_to_string(kept).unwrap();

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use auditx_core::SigningKey;
 use auditx_core::store::{checkpoint_history, checkpoint_path};
+use auditx_tlog::SigningKey;
 
 use super::fixture::*;
 use super::*;
@@ -142,8 +142,7 @@ fn an_unusable_known_checkpoint_is_an_error() {
 #[test]
 fn a_known_checkpoint_of_no_lines_does_not_count() {
     let trail = Trail::of(5);
-    let empty =
-        signed(&trail.key, 0, &auditx_core::tlog::CompactRange::new(0).root().unwrap(), &[&trail.signing]);
+    let empty = signed(&trail.key, 0, &auditx_tlog::CompactRange::new(0).root().unwrap(), &[&trail.signing]);
     let options = || VerifyOptions::new().key(trail.key.clone()).known(parsed(&empty));
     assert_eq!(trail.verify_with(options).reasons, [Reason::FreshnessUnknown]);
     let wrong = signed(&trail.key, 0, &[1; 32], &[&trail.signing]);

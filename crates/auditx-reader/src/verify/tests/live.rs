@@ -3,9 +3,10 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use auditx_core::format::StoredRecord;
 use auditx_core::store::{ACTIVE, checkpoint_path};
-use auditx_core::{AuditLogger, Compression, Config, Retention, SigningKey};
+use auditx_core::{AuditLogger, Compression, Config, Retention};
+use auditx_format::control_record::StoredRecord;
+use auditx_tlog::SigningKey;
 
 use super::fixture::*;
 use super::*;
@@ -141,7 +142,7 @@ fn forge_stub(directory: &Path) -> String {
     let name = directory.join("audit-00000000000000000000.jsonl");
     let text = fs::read_to_string(&name).unwrap();
     let line = text.lines().nth(5).unwrap();
-    let hash = to_hex(&auditx_core::tlog::leaf_hash(line.as_bytes()));
+    let hash = to_hex(&auditx_tlog::leaf_hash(line.as_bytes()));
     fs::write(&name, text.replace(line, &format!("{{\"seq\":5,\"erased\":\"{hash}\"}}"))).unwrap();
     hash
 }
@@ -171,7 +172,7 @@ fn a_record_forged_during_the_reading_excuses_nothing() {
 fn a_record_signed_by_a_stranger_excuses_nothing() {
     let trail = Trail::of(10);
     let (stranger, lines) = (SigningKey::generate(), trail.lines());
-    let hash = to_hex(&auditx_core::tlog::leaf_hash(lines[4].as_bytes()));
+    let hash = to_hex(&auditx_tlog::leaf_hash(lines[4].as_bytes()));
     trail.edit(|lines| lines[4] = format!("{{\"seq\":4,\"erased\":\"{hash}\"}}"));
     let fields = format!("\"kind\":\"erased\",\"seq\":4,\"leaf_hash\":\"{hash}\"");
     let record = renumbered(&lines[12], 13).replace("\"kind\":\"close\"", &fields);

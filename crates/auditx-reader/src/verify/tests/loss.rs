@@ -3,7 +3,8 @@
 use std::fs;
 
 use auditx_core::store::ACTIVE;
-use auditx_core::{Config, JournalKind, SigningKey};
+use auditx_core::{Config, JournalKind};
+use auditx_tlog::SigningKey;
 
 use super::fixture::*;
 use super::*;
@@ -38,10 +39,10 @@ fn a_recorded_loss_excuses_no_other_stub() {
     let trail = with_loss();
     let lines = trail.lines();
     let (seq, line) =
-        lines.iter().find_map(|line| Some((auditx_core::format::parse_seq(line.as_bytes())?, line))).unwrap();
+        lines.iter().find_map(|line| Some((auditx_tlog::parse_seq(line.as_bytes())?, line))).unwrap();
     let stub = format!(
         "{{\"seq\":{seq},\"erased\":\"{}\"}}",
-        auditx_core::tlog::to_hex(&auditx_core::tlog::leaf_hash(line.as_bytes()))
+        auditx_tlog::to_hex(&auditx_tlog::leaf_hash(line.as_bytes()))
     );
     trail.edit(|lines| lines[0] = stub);
     assert_eq!(trail.found(), (FaultKind::BadErasure, Some(seq)));

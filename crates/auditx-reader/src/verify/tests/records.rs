@@ -1,7 +1,8 @@
 //! Checkpoints that the trail itself records.
 
-use auditx_core::SigningKey;
-use auditx_core::format::{Row, parse_seq};
+use auditx_format::row::Row;
+use auditx_tlog::SigningKey;
+use auditx_tlog::parse_seq;
 
 use super::fixture::*;
 use super::*;

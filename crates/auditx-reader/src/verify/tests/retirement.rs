@@ -3,7 +3,8 @@
 use std::fs;
 
 use auditx_core::store::ACTIVE;
-use auditx_core::{Compression, Retention, SigningKey};
+use auditx_core::{Compression, Retention};
+use auditx_tlog::SigningKey;
 
 use super::fixture::*;
 use super::*;
@@ -95,7 +96,7 @@ fn an_unrecorded_retirement_is_missing() {
 fn an_unsigned_retirement_is_missing() {
     let trail = retired(Compression::None);
     let record = trail.lines().into_iter().rfind(|line| line.contains("\"kind\":\"retired\"")).unwrap();
-    let size = auditx_core::format::parse_seq(record.as_bytes()).unwrap();
+    let size = auditx_tlog::parse_seq(record.as_bytes()).unwrap();
     for (size, kind) in [(size + 1, None), (size, Some(Missing))] {
         let root = Tiles::open(trail.path()).frontier(size).unwrap().root().unwrap();
         trail.set_checkpoint(&signed(&trail.key, size, &root, &[&trail.signing]));
@@ -129,13 +130,13 @@ fn an_altered_line_after_the_retired_ones_is_named() {
     let name = &trail.segments()[1];
     let text = fs::read_to_string(trail.file(name)).unwrap();
     let (index, line) = text.lines().enumerate().find(|(_, line)| line.contains("entry")).unwrap();
-    let seq = auditx_core::format::parse_seq(line.as_bytes()).unwrap();
+    let seq = auditx_tlog::parse_seq(line.as_bytes()).unwrap();
     fs::write(trail.file(name), text.replacen("entry", "forge", 1)).unwrap();
     assert_eq!(trail.found(), (Altered, Some(seq)));
     let first = trail.verify().first_seq;
     assert!(index < 40 && seq > first);
     // Only the interval between checkpoints can be named: the segment before it was right at its seal.
-    let begin = text.lines().next().and_then(|line| auditx_core::format::parse_seq(line.as_bytes()));
+    let begin = text.lines().next().and_then(|line| auditx_tlog::parse_seq(line.as_bytes()));
     assert_eq!(trail.found_without_tiles(), (Altered, begin));
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use auditx_core::store::checkpoint_history;
-use auditx_core::{Compression, KeySource, Signer, SigningKey};
+use auditx_core::{Compression, KeySource};
+use auditx_tlog::{Signer, SigningKey};
 
 use super::fixture::*;
 use super::*;
@@ -146,7 +147,7 @@ fn recorded_checkpoints_need_the_key_of_their_time() {
     }
     let lines = trail.lines();
     let at = lines.iter().rposition(|line| line.contains("\"kind\":\"checkpoint\"")).unwrap();
-    let entry = auditx_core::format::Row::read_text(&lines[at]).unwrap().entry();
+    let entry = auditx_format::row::Row::read_text(&lines[at]).unwrap().entry();
     let note = entry.control_record.unwrap()["note"].as_str().unwrap().to_owned();
     let (size, root) = (parsed(&note).size(), *parsed(&note).root());
     let quoted = |note: &str| serde_json::to_string(note).unwrap();
@@ -173,7 +174,7 @@ fn an_uncompleted_key_change_leaves_the_old_key() {
         fn public_key(&self) -> [u8; 32] {
             self.0.public_key()
         }
-        fn sign(&self, _message: &[u8]) -> std::result::Result<[u8; 64], auditx_core::HookError> {
+        fn sign(&self, _message: &[u8]) -> std::result::Result<[u8; 64], auditx_format::HookError> {
             Err("the module is out of order".into())
         }
     }

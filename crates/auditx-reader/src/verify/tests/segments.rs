@@ -53,7 +53,7 @@ fn a_deleted_segment_is_missing_from_its_first_line() {
 #[test]
 fn a_deleted_active_segment_truncates_the_trail() {
     each(|trail, _| {
-        let first: u64 = auditx_core::format::parse_seq(&trail.active()).unwrap();
+        let first: u64 = auditx_tlog::parse_seq(&trail.active()).unwrap();
         fs::remove_file(trail.file(ACTIVE)).unwrap();
         both(trail, Truncated, first);
     });
@@ -92,7 +92,7 @@ fn swapped_segments_are_reordered() {
 fn a_replayed_segment_is_inserted() {
     each(|trail, sealed| {
         let (name, _) = &sealed[0];
-        let active: u64 = auditx_core::format::parse_seq(&trail.active()).unwrap();
+        let active: u64 = auditx_tlog::parse_seq(&trail.active()).unwrap();
         // Before the segment that begins there.
         for (seq, at) in [(sealed[1].1 + 1, sealed[2].1), (active, active), (active + 500, active)] {
             let trail = trail.copy();
@@ -188,7 +188,7 @@ fn links_fifos_and_directories_are_not_files() {
         let (name, first) = &sealed[1];
         let elsewhere = tempfile::tempdir().unwrap();
         for (name, seq) in
-            [(name.as_str(), *first), (ACTIVE, auditx_core::format::parse_seq(&trail.active()).unwrap())]
+            [(name.as_str(), *first), (ACTIVE, auditx_tlog::parse_seq(&trail.active()).unwrap())]
         {
             let path = trail.file(name);
             let check = || {
@@ -232,7 +232,7 @@ fn a_fault_before_a_damaged_segment_comes_first() {
 #[test]
 fn a_corrupt_or_missing_tile_cache_is_only_a_remark() {
     let trail = Trail::with(
-        &auditx_core::SigningKey::generate(),
+        &auditx_tlog::SigningKey::generate(),
         |config| config.compression(Compression::None),
         |logger| (0..700).for_each(|number| record(logger, number, 10)),
     );
@@ -267,7 +267,7 @@ fn a_forged_tile_cache_blames_no_other_line() {
     trail.edit(|lines| lines[4] = lines[4].replace("entry", "forge"));
     let path = trail.own("tiles").join("0");
     let mut bytes = fs::read(&path).unwrap();
-    bytes[4 * 32..5 * 32].copy_from_slice(&auditx_core::tlog::leaf_hash(trail.lines()[4].as_bytes()));
+    bytes[4 * 32..5 * 32].copy_from_slice(&auditx_tlog::leaf_hash(trail.lines()[4].as_bytes()));
     fs::write(&path, &bytes).unwrap();
     assert_eq!(trail.found(), (Altered, Some(0)));
     // Or the hash of another line, to blame an unchanged line.

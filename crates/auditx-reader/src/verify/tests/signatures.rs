@@ -3,7 +3,7 @@
 use std::fs;
 
 use auditx_core::store::{ACTIVE, checkpoint_path};
-use auditx_core::{Signer, SigningKey};
+use auditx_tlog::{Signer, SigningKey};
 
 use super::fixture::*;
 use super::*;

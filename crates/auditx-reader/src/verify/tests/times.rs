@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auditx_core::{Cadence, Clock, SigningKey};
+use auditx_core::{Cadence, Clock};
+use auditx_tlog::SigningKey;
 
 use super::fixture::*;
 use super::*;

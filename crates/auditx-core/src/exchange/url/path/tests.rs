@@ -1,7 +1,8 @@
 //! Tests of masking paths with and without a route.
 
+use auditx_format::redact::Redaction;
+
 use super::*;
-use crate::redact::Redaction;
 
 fn masked(path: &str, route: Option<&str>) -> String {
     let rules = Redaction::default().compile().unwrap();

@@ -6,7 +6,7 @@ mod json;
 
 use std::borrow::Cow;
 
-use crate::line::parse_seq;
+use auditx_tlog::parse_seq;
 
 pub use field::{Field, FieldKind};
 pub use json::{Json, unescaped};

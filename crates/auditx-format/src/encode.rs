@@ -25,22 +25,23 @@ use crate::snapshot::{Node, Tree};
 use buffer::{Buffer, max_escaped_len};
 use inherited::{Field, Inherited};
 pub use json::is_hazard;
-pub(crate) use json::{MAX_DEPTH, too_deep};
+pub use json::{MAX_DEPTH, too_deep};
 use scalar::{address, amount, hyphenated};
-
-pub(crate) use auditx_tlog::MAX_LINE;
 
 /// The settings that apply to every line of a logger.
 #[derive(Debug)]
-pub(crate) struct Envelope {
-    pub(crate) rules: Rules,
-    pub(crate) hostname: String,
-    pub(crate) default_currency: String,
+pub struct Envelope {
+    /// The redaction rules.
+    pub rules: Rules,
+    /// The host name in each line.
+    pub hostname: String,
+    /// The currency of amounts without one.
+    pub default_currency: String,
 }
 
 /// The buffers of an encoding thread, reused from line to line.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     buffer: Buffer,
     inherited: Inherited,
     decisions: Decisions,
@@ -49,7 +50,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Returns the body that was encoded last.
     #[inline]
-    pub(crate) fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         self.buffer.written()
     }
 }
@@ -61,7 +62,7 @@ thread_local! {
 /// Runs `work` with the buffers of this thread. Uses new ones while the thread is being torn down, and in a
 /// nested call.
 #[inline]
-pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+pub fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let mut work = Some(work);
     let mut run = |scratch: &mut Scratch| work.take().map(|work| work(scratch));
     let outcome = SCRATCH.try_with(|scratch| {
@@ -85,7 +86,7 @@ impl Envelope {
     /// `is_invalid` for an invalid module or action and for JSON nested too deeply; `is_too_large` if the
     /// line is too long.
     #[inline]
-    pub(crate) fn encode(
+    pub fn encode(
         &self,
         scratch: &mut Scratch,
         entry: &Entry<'_>,
@@ -242,7 +243,7 @@ impl Envelope {
 
 /// Writes human-readable text: escaped as in JSON, but without the surrounding quotes and with inner quotes
 /// unchanged.
-pub(crate) fn plain_text(out: &mut Vec<u8>, text: &str) {
+pub fn plain_text(out: &mut Vec<u8>, text: &str) {
     for (index, part) in text.split('"').enumerate() {
         if index > 0 {
             out.push(b'"');
@@ -255,11 +256,7 @@ pub(crate) fn plain_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Writes one compact JSON object, redacted like metadata.
-pub(crate) fn plain_fields(
-    out: &mut Vec<u8>,
-    fields: &Map<String, Value>,
-    rules: Option<&Rules>,
-) -> Result<()> {
+pub fn plain_fields(out: &mut Vec<u8>, fields: &Map<String, Value>, rules: Option<&Rules>) -> Result<()> {
     for (index, (name, value)) in fields.iter().enumerate() {
         out.push(if index == 0 { b'{' } else { b',' });
         json::text(out, name);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use auditx_tlog::{CompactRange, Hash, to_hex};
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, Timestamp};
@@ -14,7 +15,6 @@ use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::new_id;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
-use auditx_tlog::{CompactRange, Hash, to_hex};
 
 pub use stored::{CONTROL_RECORD, StoredRecord};
 
@@ -23,44 +23,139 @@ pub const FORMAT_VERSION: u32 = 2;
 
 /// A line that the library writes about the trail itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ControlRecord {
-    Genesis { trail_id: String, origin: String, key: String, previous: Option<PreviousTrail> },
-    Open { instance: String, key: String, heartbeat: Duration },
+pub enum ControlRecord {
+    /// The first line of a trail.
+    Genesis {
+        /// The id of the trail.
+        trail_id: String,
+        /// The origin that its log name begins with.
+        origin: String,
+        /// The public key that signs it, as a verifier key.
+        key: String,
+        /// The trail that it replaces.
+        previous: Option<PreviousTrail>,
+    },
+    /// A process opened the trail.
+    Open {
+        /// The instance of the application.
+        instance: String,
+        /// The public key that signs from here on.
+        key: String,
+        /// The longest time between two signed lines; zero if heartbeats are off.
+        heartbeat: Duration,
+    },
+    /// The process closed the trail.
     Close,
-    Recovered { torn: Option<TornTail>, unsigned_lines: u64, replayed: u64 },
+    /// The trail was recovered because it had not been closed.
+    Recovered {
+        /// The unfinished last line.
+        torn: Option<TornTail>,
+        /// The number of lines that no checkpoint covered.
+        unsigned_lines: u64,
+        /// The number of entries that were still in the journal.
+        replayed: u64,
+    },
+    /// A segment was restored.
     Restored(Restoration),
-    Gap { count: u64, first: Timestamp, last: Timestamp, why: String },
-    Rotated { segment: String, first_seq: u64, last_seq: u64, bytes: u64 },
-    Checkpoint { size: u64, note: String },
+    /// Entries were lost because the journal was full.
+    Gap {
+        /// Their number.
+        count: u64,
+        /// When the first one was lost.
+        first: Timestamp,
+        /// When the last one was lost.
+        last: Timestamp,
+        /// The reason.
+        why: String,
+    },
+    /// A segment was sealed and the next one begins.
+    Rotated {
+        /// The name of the sealed segment.
+        segment: String,
+        /// The seq of its first line.
+        first_seq: u64,
+        /// The seq of its last line.
+        last_seq: u64,
+        /// Its length.
+        bytes: u64,
+    },
+    /// A copy of a checkpoint.
+    Checkpoint {
+        /// The number of lines that it covers.
+        size: u64,
+        /// The signed note.
+        note: String,
+    },
+    /// The trail was open and idle.
     Heartbeat,
-    Key { old: String, new: String },
-    Erased { seq: u64, leaf_hash: Hash, reason: String },
-    Indexed { first_seq: u64, sha256: Hash },
-    Retired { segment: String, first_seq: u64, frontier: CompactRange, why: String },
-    ShippingDropped { destination: String, next: u64 },
+    /// The key was replaced.
+    Key {
+        /// The key up to here.
+        old: String,
+        /// The key from here on.
+        new: String,
+    },
+    /// A line was erased.
+    Erased {
+        /// Its seq.
+        seq: u64,
+        /// Its leaf hash, which its stub has too.
+        leaf_hash: Hash,
+        /// The reason that was given.
+        reason: String,
+    },
+    /// A segment has a skip index.
+    Indexed {
+        /// The seq of the segment's first line.
+        first_seq: u64,
+        /// The hash of the index.
+        sha256: Hash,
+    },
+    /// A segment was deleted by the retention.
+    Retired {
+        /// Its name.
+        segment: String,
+        /// The seq of its first line.
+        first_seq: u64,
+        /// The tree over the lines up to its end, from which later proofs are made.
+        frontier: CompactRange,
+        /// The reason.
+        why: String,
+    },
+    /// A shipper's cursor no longer delays the retention.
+    ShippingDropped {
+        /// The destination.
+        destination: String,
+        /// The seq of the first line that was not shipped.
+        next: u64,
+    },
 }
 
 /// The trail that a new one replaces because it no longer matched what had been signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PreviousTrail {
-    pub(crate) trail_id: String,
+pub struct PreviousTrail {
+    /// Its id.
+    pub trail_id: String,
     /// The last checkpoint that could be read.
-    pub(crate) note: String,
+    pub note: String,
     /// The directory that its files were moved to.
-    pub(crate) moved_to: String,
-    pub(crate) why: String,
+    pub moved_to: String,
+    /// What no longer matched.
+    pub why: String,
 }
 
 /// A segment that another program renamed, removed, replaced or truncated, and that was written again under
 /// its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Restoration {
-    pub(crate) name: String,
-    pub(crate) cause: String,
+pub struct Restoration {
+    /// The name of the segment.
+    pub name: String,
+    /// What happened to it.
+    pub cause: String,
     /// The lines that could not be restored and were replaced by stubs with their hashes.
-    pub(crate) lost: Vec<RangeInclusive<u64>>,
+    pub lost: Vec<RangeInclusive<u64>>,
     /// The name to which the other program's file was moved.
-    pub(crate) aside: Option<String>,
+    pub aside: Option<String>,
 }
 
 impl fmt::Display for Restoration {
@@ -89,9 +184,11 @@ impl fmt::Display for Restoration {
 
 /// An unfinished line, and the file it was moved to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TornTail {
-    pub(crate) bytes: u64,
-    pub(crate) file: String,
+pub struct TornTail {
+    /// Its length.
+    pub bytes: u64,
+    /// The name of the file.
+    pub file: String,
 }
 
 impl ControlRecord {
@@ -235,7 +332,7 @@ impl ControlRecord {
     }
 
     /// Encodes the body of its line.
-    pub(crate) fn encode(&self, envelope: &Envelope, clock: &dyn Clock) -> Result<Vec<u8>> {
+    pub fn encode(&self, envelope: &Envelope, clock: &dyn Clock) -> Result<Vec<u8>> {
         let mut entry = Entry::new(self.description(), BusinessModule::System, self.action());
         entry.level = self.level();
         entry.success = match self {

@@ -118,7 +118,7 @@ impl RequestContext {
     }
 
     /// Creates a context with these fields.
-    pub(crate) fn of(fields: ContextFields) -> Self {
+    pub fn of(fields: ContextFields) -> Self {
         let shared = Shared { fields: Mutex::new(fields), ..Shared::default() };
         Self { shared: Arc::new(shared) }
     }
@@ -229,7 +229,8 @@ impl RequestContext {
 
     /// Calls `read` with the fields. They are locked during the call, so `read` must not call application
     /// code.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&ContextFields) -> T) -> T {
+    #[doc(hidden)]
+    pub fn read<T>(&self, read: impl FnOnce(&ContextFields) -> T) -> T {
         read(&self.lock())
     }
 
@@ -270,8 +271,9 @@ impl RequestContext {
 
     /// Calls `read` with the current context. The thread-local is borrowed during the call, so `read` must
     /// not call application code, which could not enter another context.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn with_current<T>(read: impl FnOnce(Option<&Self>) -> T) -> T {
+    pub fn with_current<T>(read: impl FnOnce(Option<&Self>) -> T) -> T {
         let mut read = Some(read);
         let mut run = |context: Option<&Self>| read.take().map(|read| read(context));
         let done =

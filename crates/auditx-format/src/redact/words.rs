@@ -10,13 +10,15 @@ pub(super) const fn start_bit(word: &[u8]) -> u64 {
 
 /// An iterator over the words of a key. A key is split at all characters except letters and digits, and
 /// between a lower-case letter or digit and an upper-case letter.
-#[derive(Clone)]
-pub(crate) struct Words<'k> {
+#[derive(Debug, Clone)]
+pub struct Words<'k> {
     rest: &'k str,
 }
 
 impl<'k> Words<'k> {
-    pub(crate) fn of(key: &'k str) -> Self {
+    /// Returns the words of a key.
+    #[must_use]
+    pub fn of(key: &'k str) -> Self {
         Self { rest: key }
     }
 }
@@ -52,7 +54,8 @@ fn letters(name: &str) -> impl Iterator<Item = char> {
 }
 
 /// A set of phrases of one or more words, in lower case, to be searched for in text.
-pub(crate) struct PhraseSet {
+#[derive(Debug)]
+pub struct PhraseSet {
     phrases: &'static [&'static str],
     /// The [`start_bit`]s of the first words of all phrases. Most text has none of them and needs no
     /// comparison.
@@ -60,7 +63,9 @@ pub(crate) struct PhraseSet {
 }
 
 impl PhraseSet {
-    pub(crate) const fn new(phrases: &'static [&'static str]) -> Self {
+    /// Creates a set of phrases, each of words separated by one space.
+    #[must_use]
+    pub const fn new(phrases: &'static [&'static str]) -> Self {
         let mut starts = 0;
         let mut index = 0;
         while index < phrases.len() {
@@ -70,13 +75,14 @@ impl PhraseSet {
         Self { phrases, starts }
     }
 
-    #[cfg(test)]
-    pub(crate) fn phrases(&self) -> &'static [&'static str] {
+    /// Returns the phrases, for tests.
+    #[must_use]
+    pub fn phrases(&self) -> &'static [&'static str] {
         self.phrases
     }
 
     /// Returns `true` if the text contains the words of a phrase, in order and without others between.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
+    pub fn is_in(&self, text: &str) -> bool {
         let mut rest = Words::of(text);
         loop {
             let from_here = rest.clone();
@@ -94,7 +100,7 @@ impl PhraseSet {
     }
 
     /// Returns `true` if the word is part of any phrase.
-    pub(crate) fn has_word(&self, word: &str) -> bool {
+    pub fn has_word(&self, word: &str) -> bool {
         self.phrases.iter().flat_map(|phrase| phrase.split(' ')).any(|known| known.eq_ignore_ascii_case(word))
     }
 }

@@ -3,7 +3,7 @@
 use auditx_tlog::MAX_LINE;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// The length of `{"seq":18446744073709551615,` and `\n`. The largest sequence number is assumed, so that
 /// whether an entry fits does not depend on when it is recorded.
@@ -15,13 +15,10 @@ pub(super) fn check(body: &[u8]) -> Result<()> {
         return Ok(());
     }
     let (field, field_size) = largest_field(body);
-    Err(Error::new(
-        Kind::TooLarge,
-        format!(
-            "an entry of {size} bytes exceeds the {MAX_LINE} bytes of a line; \
-             its largest field is {field} with {field_size} bytes"
-        ),
-    ))
+    Err(Error::too_large(format!(
+        "an entry of {size} bytes exceeds the {MAX_LINE} bytes of a line; \
+         its largest field is {field} with {field_size} bytes"
+    )))
 }
 
 /// Parses the body to find its largest field. Slow, and only called for an entry that is refused.

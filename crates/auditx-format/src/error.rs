@@ -1,4 +1,4 @@
-//! The error type of the crate: opaque, with one predicate for each case that a caller handles differently.
+//! The error type of recording and of the files of a trail: opaque, with one predicate for each case that a caller handles differently.
 //!
 //! An error has the path and the sequence number it concerns, if any, and the underlying cause as `source()`.
 //! No dependency's error type appears in the API.
@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub type HookError = Box<dyn StdError + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     Full,
     TooLarge,
     Locked,
@@ -40,52 +40,101 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
+/// Constructors, for the crates of this project.
 impl Error {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, message: message.into(), path: None, seq: None, source: None }))
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+    /// Returns an error for which [`Error::is_full`] is true.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(Kind::Full, message)
+    }
+
+    /// Returns an error for which [`Error::is_too_large`] is true.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(Kind::TooLarge, message)
+    }
+
+    /// Returns an error for which [`Error::is_locked`] is true.
+    pub fn locked(message: impl Into<String>) -> Self {
+        Self::new(Kind::Locked, message)
+    }
+
+    /// Returns an error for which [`Error::is_invalid`] is true.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
     }
 
-    pub(crate) fn corrupt(message: impl Into<String>) -> Self {
+    /// Returns an error for which [`Error::is_corrupt`] is true.
+    pub fn corrupt(message: impl Into<String>) -> Self {
         Self::new(Kind::Corrupt, message)
     }
 
-    pub(crate) fn signing(message: impl Into<String>) -> Self {
+    /// Returns an error for which [`Error::is_signing`] is true.
+    pub fn signing(message: impl Into<String>) -> Self {
         Self::new(Kind::Signing, message)
     }
 
-    pub(crate) fn closed() -> Self {
+    /// Returns an error for which [`Error::is_timed_out`] is true.
+    pub fn timed_out(message: impl Into<String>) -> Self {
+        Self::new(Kind::TimedOut, message)
+    }
+
+    /// Returns an error for which [`Error::is_closed`] is true.
+    #[must_use]
+    pub fn closed() -> Self {
         Self::new(Kind::Closed, "the trail is closed")
     }
 
+    /// Returns an error for which [`Error::is_storage`] is true; without a path and a cause.
+    pub fn of_storage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Storage, message)
+    }
+
     /// Returns the error of an I/O operation on `path`; `what` says which operation failed.
-    pub(crate) fn storage(
+    pub fn storage(
         what: &str,
         path: impl AsRef<Path>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self::new(Kind::Storage, what).at(path.as_ref()).because(source)
+        Self::of_storage(what).at(path.as_ref()).because(source)
     }
 
-    pub(crate) fn at(mut self, path: &Path) -> Self {
+    /// Sets the file or directory concerned.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Self {
         self.0.path = Some(path.to_path_buf());
         self
     }
 
-    pub(crate) fn with_seq(mut self, seq: u64) -> Self {
+    /// Sets the sequence number of the line concerned.
+    #[must_use]
+    pub fn with_seq(mut self, seq: u64) -> Self {
         self.0.seq = Some(seq);
         self
     }
 
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// Sets the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Returns `true` if the journal was full for longer than [`OnFull`](crate::OnFull) allows to wait, or if
+    /// Returns a copy, for an error that is returned to several callers. The source is kept as text only.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let mut copy = Self::new(self.0.kind, self.0.message.clone());
+        copy.0.path = self.0.path.clone();
+        copy.0.seq = self.0.seq;
+        copy.0.source = self.0.source.as_ref().map(|source| source.to_string().into());
+        copy
+    }
+}
+
+impl Error {
+    /// Returns `true` if the journal was full for longer than the configuration allows to wait, or if
     /// the entry of a receipt was dropped for that reason.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -153,15 +202,6 @@ impl Error {
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         self.0.seq
-    }
-
-    /// Returns a copy, for an error that is returned to several callers. The source is kept as text only.
-    pub(crate) fn duplicate(&self) -> Self {
-        let mut copy = Self::new(self.0.kind, self.0.message.clone());
-        copy.0.path = self.0.path.clone();
-        copy.0.seq = self.0.seq;
-        copy.0.source = self.0.source.as_ref().map(|source| source.to_string().into());
-        copy
     }
 }
 

@@ -17,39 +17,65 @@ pub(crate) use pairs::Pairs;
 /// A text field of an entry. Empty text is omitted from the line.
 pub(crate) type Text<'a> = Cow<'a, str>;
 
+/// An entry before it is encoded. Fields that are not set come from the context, or are omitted.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry<'a> {
-    pub(crate) level: LogLevel,
-    pub(crate) module: BusinessModule,
-    pub(crate) action: AuditAction,
+pub struct Entry<'a> {
+    /// The severity.
+    pub level: LogLevel,
+    /// The business module.
+    pub module: BusinessModule,
+    /// What was done.
+    pub action: AuditAction,
+    /// What happened, in words.
     pub(crate) description: Text<'a>,
-    pub(crate) user: Text<'a>,
-    pub(crate) user_role: Text<'a>,
-    pub(crate) on_behalf_of: Text<'a>,
-    pub(crate) company_id: Text<'a>,
-    pub(crate) branch_id: Text<'a>,
-    pub(crate) entity_type: Text<'a>,
-    pub(crate) entity_id: Text<'a>,
-    pub(crate) reference_no: Text<'a>,
-    pub(crate) amount: Option<Amount>,
-    pub(crate) currency: Text<'a>,
-    pub(crate) old_values: Option<Values>,
-    pub(crate) new_values: Option<Values>,
-    pub(crate) metadata: Pairs<'a>,
-    pub(crate) request_id: Text<'a>,
-    pub(crate) session_id: Text<'a>,
-    pub(crate) ip: Option<IpAddr>,
-    pub(crate) method: Text<'a>,
-    pub(crate) endpoint: Text<'a>,
-    pub(crate) status: Option<u16>,
-    pub(crate) success: bool,
+    /// The user who acts.
+    pub user: Text<'a>,
+    /// The role of the user.
+    pub user_role: Text<'a>,
+    /// The person on whose behalf the user acts.
+    pub on_behalf_of: Text<'a>,
+    /// The company.
+    pub company_id: Text<'a>,
+    /// The branch of the company.
+    pub branch_id: Text<'a>,
+    /// The kind of the record concerned, such as `invoice`.
+    pub entity_type: Text<'a>,
+    /// The id of the record concerned.
+    pub entity_id: Text<'a>,
+    /// The reference number of the document.
+    pub reference_no: Text<'a>,
+    /// The amount of money.
+    pub amount: Option<Amount>,
+    /// The currency of the amount.
+    pub currency: Text<'a>,
+    /// The values before a change.
+    pub old_values: Option<Values>,
+    /// The values after a change.
+    pub new_values: Option<Values>,
+    /// Additional keys and values.
+    pub metadata: Pairs<'a>,
+    /// The request.
+    pub request_id: Text<'a>,
+    /// The session.
+    pub session_id: Text<'a>,
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+    /// The HTTP method.
+    pub method: Text<'a>,
+    /// The HTTP path and query.
+    pub endpoint: Text<'a>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// Whether the action succeeded.
+    pub success: bool,
     /// The reserved top-level object of control records, which callers cannot set.
     pub(crate) control_record: Option<Value>,
 }
 
 impl<'a> Entry<'a> {
+    /// Creates a successful entry of level AUDIT.
     #[inline(always)]
-    pub(crate) fn new(description: impl Into<Text<'a>>, module: BusinessModule, action: AuditAction) -> Self {
+    pub fn new(description: impl Into<Text<'a>>, module: BusinessModule, action: AuditAction) -> Self {
         const ABSENT: Text<'static> = Cow::Borrowed("");
         Self {
             level: LogLevel::Audit,
@@ -82,14 +108,14 @@ impl<'a> Entry<'a> {
 
     /// Adds or replaces one metadata key; an empty value removes the key.
     #[inline(always)]
-    pub(crate) fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
+    pub fn put_metadata(&mut self, key: impl Into<Text<'a>>, value: impl Into<MetadataValue<'a>>) {
         self.metadata.put(key.into(), value.into());
     }
 }
 
 /// The values of a record before or after a change.
 #[derive(Debug, Clone)]
-pub(crate) enum Values {
+pub enum Values {
     /// Given by the caller.
     Json(Value),
     /// Computed by `changes()`.

@@ -18,7 +18,7 @@ struct Recent {
 
 /// The cache of one thread, shared by all loggers it records into.
 #[derive(Debug)]
-pub(crate) struct Decisions {
+pub struct Decisions {
     recent: [Recent; SLOTS],
 }
 

@@ -19,7 +19,8 @@ pub(super) struct Attachments {
 
 impl RequestContext {
     /// Attaches `value`, replacing an earlier value of the same type.
-    pub(crate) fn attach<T: Any + Send + Sync>(&self, value: Arc<T>) {
+    #[doc(hidden)]
+    pub fn attach<T: Any + Send + Sync>(&self, value: Arc<T>) {
         let Attachments { is_used, values } = &self.shared.attachments;
         let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
         values.retain(|other| !(**other).is::<T>());
@@ -30,8 +31,9 @@ impl RequestContext {
     }
 
     /// Returns the attached value of this type, if any.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+    pub fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         let Attachments { is_used, values } = &self.shared.attachments;
         // ORDERING: pairs with the Release store in `attach`. A stale `false` misses only a value that
         // another thread attaches at this moment.

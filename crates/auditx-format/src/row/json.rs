@@ -31,7 +31,7 @@ pub enum Json<'t> {
 
 impl<'t> Json<'t> {
     /// Parses text that consists of one JSON value. `None` for any other text.
-    pub(crate) fn read(text: &'t str) -> Option<Self> {
+    pub fn read(text: &'t str) -> Option<Self> {
         let mut walker = Walker::new(text);
         let (begin, end) = walker.value(0).ok()?;
         walker.skip_space();
@@ -114,7 +114,7 @@ impl<'t> Iterator for Parts<'t> {
 /// Resolves the escapes in the text between the quotation marks of a JSON string.
 ///
 /// ```
-/// assert_eq!(auditx_core::format::unescaped(r"caf\u00e9"), "café");
+/// assert_eq!(auditx_format::row::unescaped(r"caf\u00e9"), "café");
 /// ```
 #[must_use]
 pub fn unescaped(raw: &str) -> Cow<'_, str> {

@@ -10,7 +10,7 @@ use crate::snapshot::{Node, Tree};
 
 /// The nesting limit. `serde_json` and other parsers stop at 128 levels; the line and its field take two of
 /// them.
-pub(crate) const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -111,7 +111,7 @@ pub(super) fn redacted(out: &mut Vec<u8>, value: &impl Tree, rules: &Rules, path
 }
 
 /// Returns the message for a value with more than [`MAX_DEPTH`] levels.
-pub(crate) fn too_deep() -> String {
+pub fn too_deep() -> String {
     format!(
         "JSON nested deeper than {MAX_DEPTH} levels could not be read back: flatten it, or store it as text"
     )

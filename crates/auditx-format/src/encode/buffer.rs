@@ -19,7 +19,7 @@ pub(crate) struct Buffer {
 
 /// The most memory that is kept from line to line. A thread that recorded one huge entry gives the memory
 /// back.
-const MAX_RETAINED: usize = 8 * super::MAX_LINE;
+const MAX_RETAINED: usize = 8 * auditx_tlog::MAX_LINE;
 
 impl Buffer {
     pub(super) fn clear(&mut self) {

@@ -20,8 +20,8 @@ use sha2::Sha256;
 use crate::error::{Error, Result};
 
 use defaults::{SECRET_FIELDS, SECRET_KEYS, SECRET_PARAMETERS};
-pub(crate) use recent::Decisions;
-pub(crate) use words::{PhraseSet, Words};
+pub use recent::Decisions;
+pub use words::{PhraseSet, Words};
 use words::{is_same_name, start_bit};
 
 /// The text that replaces a masked value in the line.
@@ -129,7 +129,12 @@ impl Redaction {
         self
     }
 
-    pub(crate) fn compile(&self) -> Result<Rules> {
+    /// Compiles the rules, as opening a trail does.
+    ///
+    /// # Errors
+    /// `is_invalid` if a rule is invalid, or if values are to be hashed without a key of at least 16 bytes.
+    #[doc(hidden)]
+    pub fn compile(&self) -> Result<Rules> {
         if !self.hash.is_empty() && self.hash_key.as_ref().is_none_or(|key| key.len() < 16) {
             return Err(Error::invalid("redaction rules that hash require a hash_key of at least 16 bytes"));
         }
@@ -155,15 +160,19 @@ impl Redaction {
     }
 }
 
+/// What is stored of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub enum Decision {
+    /// The value.
     Keep,
+    /// [`REDACTED`].
     Mask,
+    /// A keyed hash of the value.
     Hash,
 }
 
 /// Compiled rules in order of precedence: the first match decides.
-pub(crate) struct Rules {
+pub struct Rules {
     /// Unique in this process; identifies the rules in a [`Decisions`] cache.
     number: u64,
     keys: Vec<(Vec<String>, Decision)>,
@@ -182,18 +191,22 @@ impl fmt::Debug for Rules {
 }
 
 /// The path from an entry to a value, as a linked list from the last key to the first.
-#[derive(Clone, Copy)]
-pub(crate) struct Path<'p> {
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     key: &'p str,
 }
 
 impl<'p> Path<'p> {
-    pub(crate) fn root(key: &'p str) -> Self {
+    /// Returns the path of a top-level value.
+    #[must_use]
+    pub fn root(key: &'p str) -> Self {
         Self { parent: None, key }
     }
 
-    pub(crate) fn join(&'p self, key: &'p str) -> Self {
+    /// Returns the path of a member.
+    #[must_use]
+    pub fn join(&'p self, key: &'p str) -> Self {
         Self { parent: Some(self), key }
     }
 
@@ -210,7 +223,7 @@ impl<'p> Path<'p> {
 
 impl Rules {
     /// Returns the rules of [`Redaction::default`].
-    pub(crate) fn defaults() -> Self {
+    pub fn defaults() -> Self {
         Redaction::default().compile().unwrap_or_else(|_| unreachable!("the default rules are valid"))
     }
 
@@ -247,22 +260,22 @@ impl Rules {
     }
 
     /// Decides for a parameter of a query or a form.
-    pub(crate) fn decide_field(&self, name: &str) -> Decision {
+    pub fn decide_field(&self, name: &str) -> Decision {
         self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS, SECRET_FIELDS]))
     }
 
     /// Decides for a member of a captured body.
-    pub(crate) fn decide_member(&self, path: Path<'_>) -> Decision {
+    pub fn decide_member(&self, path: Path<'_>) -> Decision {
         self.by_path(path).unwrap_or_else(|| self.decide_field(path.key))
     }
 
     /// Decides for a parameter of a route.
-    pub(crate) fn decide_parameter(&self, name: &str) -> Decision {
+    pub fn decide_parameter(&self, name: &str) -> Decision {
         self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS]))
     }
 
     /// Returns `true` if the default rules apply to a key, that is, no allow rule overrides them.
-    pub(crate) fn defaults_apply_to(&self, key: &str) -> bool {
+    pub fn defaults_apply_to(&self, key: &str) -> bool {
         self.has_defaults && self.by_key(key) != Some(Decision::Keep)
     }
 
@@ -297,7 +310,7 @@ impl Rules {
     }
 
     /// Returns `hmac-sha256:` and the first 128 bits of the HMAC of `value` in hex.
-    pub(crate) fn hashed(&self, value: &[u8]) -> String {
+    pub fn hashed(&self, value: &[u8]) -> String {
         let key = self.hash_key.as_deref().unwrap_or_default();
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
             // Not reached: HMAC accepts keys of any length.

@@ -1,7 +1,7 @@
 //! A JSON tree that keeps every digit of a number, used by `EntryBuilder::changes`.
 //!
 //! `serde_json::Value` holds a number as `u64`, `i64` or `f64`, so a `u128` does not fit and a number of 30
-//! digits is rounded. The [`Tree`] trait lets one encoder write both kinds of tree.
+//! digits is rounded. The `Tree` trait lets one encoder write both kinds of tree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +10,18 @@ use serde_json::Value;
 
 /// A JSON value. Members are ordered by key, as in `serde_json::Value`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Snapshot {
+pub enum Snapshot {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// The number as text, written to the line unchanged.
     Number(Box<str>),
+    /// A string.
     Text(String),
+    /// An array.
     Array(Vec<Self>),
+    /// An object.
     Object(BTreeMap<String, Self>),
 }
 

@@ -14,7 +14,7 @@ const MICROS: i64 = 1_000_000;
 /// A point in time in UTC, with microsecond precision.
 ///
 /// ```
-/// use auditx_core::format::Moment;
+/// use auditx_format::moment::Moment;
 ///
 /// let moment = Moment::parse("2026-11-24T15:24:54.123456+06:30").expect("RFC 3339");
 /// assert_eq!(moment.to_string(), "2026-11-24T08:54:54.123456Z");

@@ -1,14 +1,12 @@
 //! Lines of the trail: recorded and parsed entries.
 
-use auditx_tlog::{Hash, leaf_hash};
+use auditx_tlog::{Hash, erased_hash, leaf_hash, parse_seq};
 use serde_json::{Map, Value};
 
 use crate::amount::Amount;
 use crate::clock::RFC3339_LEN;
 use crate::error::{Error, Result};
 use crate::vocabulary::LogLevel;
-
-pub(crate) use auditx_tlog::{LONGEST_SEQ, Leaf, SEQ_PREFIX, erased_hash, erased_line, leaf_of, parse_seq};
 
 /// One recorded entry, as followers and hooks receive it.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +55,7 @@ impl<'a> RecordedEntry<'a> {
 }
 
 /// Returns the level of a line, read at its fixed offset.
-pub(crate) fn level_of(line: &[u8]) -> Option<LogLevel> {
+pub fn level_of(line: &[u8]) -> Option<LogLevel> {
     // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
     const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
     let comma = memchr::memchr(b',', line)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::calendar;
 use crate::digits::pair;
 
-/// A source of wall-clock time. A logger uses [`SystemClock`] unless [`Config::clock`](crate::Config::clock)
+/// A source of wall-clock time. A logger uses [`SystemClock`] unless `Config::clock`
 /// sets another one.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Returns the current time.
@@ -26,7 +26,7 @@ impl Clock for SystemClock {
 
 /// A time in microseconds since 1970-01-01T00:00:00Z, between the years 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Timestamp(u64);
+pub struct Timestamp(u64);
 
 /// 9999-12-31T23:59:59.999999Z, the last time that RFC 3339 can express.
 const LAST_MICROS: u64 = 253_402_300_799_999_999;
@@ -40,17 +40,23 @@ thread_local! {
 }
 
 impl Timestamp {
-    pub(crate) fn of(time: SystemTime) -> Self {
+    /// Returns the timestamp of a time, clamped to the years 1970 to 9999.
+    #[must_use]
+    pub fn of(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let seconds = since.as_secs().saturating_mul(1_000_000);
         Self(seconds.saturating_add(since.subsec_micros().into()).min(LAST_MICROS))
     }
 
-    pub(crate) fn from_micros(micros: u64) -> Self {
+    /// Returns the timestamp of microseconds since 1970, clamped like [`Timestamp::of`].
+    #[must_use]
+    pub fn from_micros(micros: u64) -> Self {
         Self(micros.min(LAST_MICROS))
     }
 
-    pub(crate) fn micros(self) -> u64 {
+    /// Returns the microseconds since 1970.
+    #[must_use]
+    pub fn micros(self) -> u64 {
         self.0
     }
 

@@ -40,7 +40,7 @@ thread_local! {
 /// The random bits come from a per-thread generator that is seeded by the kernel once. A forked child has its
 /// parent's seed and would repeat its ids, but it cannot record: the journal rejects its entries.
 #[inline]
-pub(crate) fn new_id(now: Timestamp) -> Uuid {
+pub fn new_id(now: Timestamp) -> Uuid {
     // During thread teardown the pool is gone, and each id is seeded by the kernel.
     let bits = POOL.try_with(|pool| pool.borrow_mut().take()).unwrap_or_else(|_| Pool::empty().take());
     Builder::from_unix_timestamp_millis(now.millis(), &bits).into_uuid()
@@ -81,7 +81,7 @@ impl Pool {
 }
 
 /// Fills `bytes` with random bytes from the operating system.
-pub(crate) fn fill(bytes: &mut [u8]) {
+pub fn fill(bytes: &mut [u8]) {
     // Does not fail on Linux, macOS and Windows after boot; without randomness no id can be generated.
     getrandom::fill(bytes).expect("the operating system's random number generator failed");
 }
