@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auditx_core::store::TrailReader;
 use auditx_core::{HookError, RecordedEntry};
+use auditx_store::TrailReader;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use refusals::Refusals;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use auditx_core::store::{TrailReader, checkpoint_path};
 use auditx_core::{AuditLogger, Config, Durability, JournalKind};
 use auditx_reader::{Answer, VerifyOptions, verify};
+use auditx_store::{TrailReader, checkpoint_path};
 use auditx_tlog::{CompactRange, SignedCheckpoint, leaf_hash};
 use rustix::process::Signal;
 

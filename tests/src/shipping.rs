@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use auditx_core::store::TrailReader;
 use auditx_core::{AuditLogger, Cadence, Config};
 use auditx_ship::{Settings, Shipper, State};
+use auditx_store::TrailReader;
 use tempfile::TempDir;
 
 use crate::deadline::TIMEOUT;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::TrailReader;
+use auditx_store::TrailReader;
 use serde_json::Value;
 
 /// One line of a trail.

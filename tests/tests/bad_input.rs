@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::store::lock_holder;
 use auditx_core::{Amount, AuditAction, AuditLogger, BusinessModule, Carrier, Config, Error, RequestContext};
+use auditx_store::lock_holder;
 use auditx_tests::child::Child;
 use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::tmpfs::Tmpfs;
@@ -339,7 +339,7 @@ fn a_disk_full_during_a_seal_counts_only_refused_entries() {
         .collect();
     assert_eq!(counts.iter().sum::<u64>(), refused, "only entries that were refused to callers");
     // A seal is a rename, which needs no space; only its control record waits for space.
-    assert_eq!(auditx_core::store::sealed_segments(&trail).unwrap().len(), 1);
+    assert_eq!(auditx_store::sealed_segments(&trail).unwrap().len(), 1);
     let kinds: Vec<&str> = lines.iter().filter_map(Line::kind).collect();
     let position = |what: &str| kinds.iter().position(|kind| *kind == what).unwrap();
     assert!(position("rotated") < position("gap"), "{kinds:?}");

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use auditx_core::store::TrailReader;
 use auditx_core::{AuditLogger, Config, RecordedEntry};
+use auditx_store::TrailReader;
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::report::Report;
 use auditx_tests::stop::Stop;

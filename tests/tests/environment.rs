@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use auditx_core::store::checkpoint_path;
 use auditx_core::{Signer, SigningKey, VerifierKey};
+use auditx_store::checkpoint_path;
 use auditx_tests::trail::{Line, entries, lines};
 use auditx_tlog::SignedCheckpoint;
 

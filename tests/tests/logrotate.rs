@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::store::TrailReader;
 use auditx_core::{AuditLogger, Config, Durability};
 use auditx_reader::{Answer, VerifyOptions, verify};
+use auditx_store::TrailReader;
 use auditx_tests::deadline::TIMEOUT;
 
 const ENTRIES_BETWEEN: usize = 40;

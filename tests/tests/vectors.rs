@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use auditx_core::store::{SegmentIndex, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config, JournalKind, Signer, SigningKey, VerifierKey};
+use auditx_store::{SegmentIndex, checkpoint_path};
 use auditx_tests::deadline::TIMEOUT;
 use auditx_tlog::{
     CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,

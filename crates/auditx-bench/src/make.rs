@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use auditx_core::store::{SegmentIndex, sealed_segments};
 use auditx_core::{AuditLogger, Clock, Compression, Config};
+use auditx_store::{SegmentIndex, sealed_segments};
 use clap::Args;
 
 use crate::{Outcome, facts};
@@ -68,7 +68,7 @@ pub(crate) fn make(options: &Options) -> Outcome<()> {
 
 /// Creates a trail and returns the size of its lines in bytes. Fails if there is a trail already.
 pub(crate) fn make_trail(options: &Options) -> Outcome<u64> {
-    if options.dir.join(auditx_core::store::ACTIVE).exists() {
+    if options.dir.join(auditx_store::ACTIVE).exists() {
         return Err(format!("{} already contains a trail", options.dir.display()).into());
     }
     let clock = Arc::new(Calendar::default());

@@ -135,7 +135,7 @@ pub(crate) fn run(options: &RunOptions) -> Outcome<()> {
 /// Ships the trail in a separate process, after removing the cursor of the previous run.
 fn shipped(trail: &Path, url: &str, until: u64) -> Outcome<Run> {
     let cursors = trail.join(".auditx/cursors");
-    for (name, _) in auditx_core::store::shipper_positions(trail)? {
+    for (name, _) in auditx_store::shipper_positions(trail)? {
         std::fs::remove_file(cursors.join(format!("ship-{name}")))?;
     }
     child::report(["ship-run", "--dir", &trail.to_string_lossy(), "--to", url, "--until", &until.to_string()])

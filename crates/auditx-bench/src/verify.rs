@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auditx_core::store::checkpoint_path;
 use auditx_core::{AuditLogger, Compression, Config, VerifierKey};
 use auditx_reader::{Answer, VerifyOptions};
+use auditx_store::checkpoint_path;
 use auditx_tlog::SignedCheckpoint;
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auditx_core::store::{ACTIVE, DEFAULT_LOG_DIR};
 use auditx_core::{
     AuditAction, BusinessModule, Config, Error, LogLevel, RateLimit, Receipt, RequestContext, StoredEntry,
     VerifierKey, audit, configure,
 };
 use auditx_reader::{Answer, Field, Json, Lines, Search, Verification, VerifyOptions, verify};
+use auditx_store::{ACTIVE, DEFAULT_LOG_DIR};
 use serde_json::json;
 
 use crate::failure::{Failure, Status, is_empty_or_missing};

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use auditx_core::store::console_line;
 use auditx_reader::find_line;
+use auditx_store::console_line;
 use auditx_tlog::to_hex;
 
 use crate::failure::{Failure, Status};

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use auditx_core::store::pending_entries;
 use auditx_core::{AuditLogger, Error};
 use auditx_reader::{Lines, Verification, VerifyOptions, find_line, verify};
+use auditx_store::pending_entries;
 
 use crate::failure::{Failure, Status};
 use crate::number::counted;

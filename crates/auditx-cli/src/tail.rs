@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auditx_core::store::lock_holder;
 use auditx_reader::{Error, Field, Found, Line, Lines, Moment, Order, Query, Search};
+use auditx_store::lock_holder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, creation_hint};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auditx_core::store::{ACTIVE, AUDITX_DIR, DEFAULT_LOG_DIR, checkpoint_path, lock_holder};
 use auditx_core::{AuditLogger, Compression, Config, Console, Error, Retention};
+use auditx_store::{ACTIVE, AUDITX_DIR, DEFAULT_LOG_DIR, checkpoint_path, lock_holder};
 
 use crate::failure::{Failure, creation_hint};
 use crate::terminal::sanitized;

@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 
 use auditx_format::Error;
 use auditx_format::context::RequestContext;
+use auditx_store::follow::panic_text;
 
-use crate::follow::panic_text;
 use crate::receipt::{AllDurable, AwaitedReceipts};
 
 use body::Body;

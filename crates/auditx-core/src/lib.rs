@@ -43,34 +43,6 @@
 //! Operations return [`Error`], which is opaque. Its predicates, such as [`Error::is_full`], distinguish the
 //! cases that callers handle differently.
 
-mod metrics;
-mod kill_point;
-mod callback;
-mod dir;
-mod storage;
-mod ring;
-mod key_source;
-mod config;
-mod app_log;
-mod tiles;
-mod segment;
-mod control;
-mod lock;
-mod identity;
-mod checkpoint_signer;
-mod bell;
-mod history;
-mod watermark;
-mod trail;
-mod appender;
-mod journal;
-mod follow;
-mod watch;
-mod committer;
-mod recover;
-mod pending;
-mod maintenance;
-mod restore;
 mod rate_limit;
 mod receipt;
 mod logger;
@@ -94,18 +66,26 @@ pub use auditx_format::redact::{REDACTED, Redaction};
 pub use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 #[doc(inline)]
 pub use auditx_format::{Error, HookError, Result};
+pub use auditx_store as store;
+#[doc(inline)]
+pub use auditx_store::callback::in_callback;
+#[doc(inline)]
+pub use auditx_store::config::{
+    Cadence, Compression, Config, Console, Durability, JournalKind, OnFull, RateLimit, Retention,
+};
+#[doc(inline)]
+pub use auditx_store::key_source::KeySource;
+#[doc(inline)]
+pub use auditx_store::maintenance::Retired;
+#[doc(inline)]
+pub use auditx_store::metrics::{FollowerMetrics, Metrics};
+#[doc(inline)]
+pub use auditx_store::writer::{KeyChange, Recorded};
 pub use auditx_tlog as tlog;
 #[doc(inline)]
 pub use auditx_tlog::{Signer, SigningKey, VerifierKey};
-pub use callback::in_callback;
-pub use config::{
-    Cadence, Compression, Config, Console, Durability, JournalKind, OnFull, RateLimit, Retention,
-};
-pub use key_source::KeySource;
-pub use logger::{AuditLogger, EntryBuilder, KeyChange, audit, configure, try_audit};
-pub use maintenance::Retired;
-pub use metrics::{FollowerMetrics, Metrics};
-pub use receipt::{Receipt, Recorded};
+pub use logger::{AuditLogger, EntryBuilder, audit, configure, try_audit};
+pub use receipt::Receipt;
 
 pub mod kind {
     //! The kinds of entries. Each adds setters to [`EntryBuilder`](crate::EntryBuilder).
@@ -121,26 +101,6 @@ pub mod http {
         OnFailure, Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
     };
     pub use crate::rate_limit::RateLimitState;
-}
-
-pub mod store {
-    //! The files of a trail, for programs that read or copy them beside its writer.
-
-    pub use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-    pub use crate::config::DEFAULT_LOG_DIR;
-    pub use crate::control::control_lines;
-    pub use crate::dir::Dir;
-    pub use crate::follow::console::console_line;
-    pub use crate::follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
-    pub use crate::lock::lock_holder;
-    pub use crate::pending::{PendingEntries, pending_entries};
-    pub use crate::recover::LINES_BEFORE_FIRST_CHECKPOINT;
-    pub use crate::restore::RestoredTrail;
-    pub use crate::segment::{
-        ACTIVE, AUDITX_DIR, Frame, IndexBlock, IndexKey, SealedSegment, SegmentIndex, TimeRange, TrailReader,
-        bytes_from, sealed_segments,
-    };
-    pub use crate::tiles::Tiles;
 }
 
 // The code blocks of the README are compiled and run as tests.

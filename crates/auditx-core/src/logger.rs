@@ -7,33 +7,24 @@ mod custody;
 mod exit;
 mod global;
 mod messages;
-mod open;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auditx_format::redact::Rules;
 use auditx_format::{Error, Result};
+use auditx_store::config::Config;
+use auditx_store::metrics::Metrics;
+use auditx_store::writer::Writer;
 
-use crate::checkpoint_signer::CheckpointSigner;
-use crate::committer::Committer;
-use crate::config::Config;
-use crate::follow::Followers;
-use crate::journal::{Drain, Journal, SharedAppender};
-use crate::lock::Lock;
-use crate::maintenance::{Housekeeping, Maintenance};
-use crate::metrics::{Counters, JournalLoad, Metrics};
 use crate::rate_limit::{RateLimitState, RateLimiter};
 use crate::receipt::ReceiptSource;
-use crate::storage::{Disk, Storage};
-use crate::trail::Trail;
 
 pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
-pub use custody::KeyChange;
 pub use global::{audit, configure, try_audit};
 
 /// The timeout of closing a trail when the last handle is dropped or the process exits.
@@ -68,45 +59,26 @@ enum Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if let Self::Open(core) = self
-            && let Err(error) = core.close(DROP_TIMEOUT)
+            && let Err(error) = core.writer.close(DROP_TIMEOUT)
         {
-            core.trail.app_log.report(&format!("cannot close the trail: {error}"));
+            core.writer.report(&format!("cannot close the trail: {error}"));
         }
     }
 }
 
-/// An open trail and its threads.
+/// An open trail, and what the logger adds to it.
 #[derive(Debug)]
 struct Core {
-    trail: Arc<Trail>,
-    journal: Journal,
-    appender: Arc<SharedAppender>,
+    writer: Writer,
     receipts: ReceiptSource,
-    checkpoint_signer: Arc<CheckpointSigner>,
     rate_limiter: RateLimiter,
-    followers: Followers,
-    housekeeping: Arc<Housekeeping>,
-    running: Mutex<Option<Running>>,
-    /// The process that opened the trail; a forked child must not close it.
-    process: u32,
-}
-
-/// The threads and the lock, which end when the trail is closed.
-#[derive(Debug)]
-struct Running {
-    maintenance: Maintenance,
-    committer: Committer,
-    drain: Option<Drain>,
-    lock: Arc<Mutex<Lock>>,
 }
 
 impl fmt::Debug for AuditLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut logger = f.debug_struct("AuditLogger");
         match &*self.0 {
-            Handle::Open(core) => {
-                logger.field("trail_dir", &core.trail.directory.path()).finish_non_exhaustive()
-            }
+            Handle::Open(core) => logger.field("trail_dir", &core.writer.trail_dir()).finish_non_exhaustive(),
             Handle::Unopened(_) => logger.field("trail_dir", &format_args!("unopened")).finish(),
         }
     }
@@ -123,13 +95,21 @@ impl AuditLogger {
     ///   something else; see [`AuditLogger::replace_corrupt`].
     /// - `is_signing` if the key cannot be used, or is not the key of this trail.
     pub fn open(config: Config) -> Result<Self> {
-        Self::open_on(config, Arc::new(Disk))
+        Ok(Self::of(Writer::open(&config)?))
     }
 
-    pub(crate) fn open_on(config: Config, storage: Arc<dyn Storage>) -> Result<Self> {
-        let core = Arc::new(Core::open(&config, storage, None)?);
+    /// Like [`AuditLogger::open`], on another storage.
+    #[cfg(test)]
+    pub(crate) fn open_on(config: Config, storage: Arc<dyn auditx_store::storage::Storage>) -> Result<Self> {
+        Ok(Self::of(Writer::open_on(&config, storage)?))
+    }
+
+    fn of(writer: Writer) -> Self {
+        let receipts = ReceiptSource::new(writer.positions());
+        let rate_limiter = RateLimiter::new(writer.rate_limit());
+        let core = Arc::new(Core { writer, receipts, rate_limiter });
         exit::close_at_exit(&core);
-        Ok(Self(Arc::new(Handle::Open(core))))
+        Self(Arc::new(Handle::Open(core)))
     }
 
     /// Waits until all entries recorded before this call are durable, and are written to security.jsonl and
@@ -138,7 +118,7 @@ impl AuditLogger {
     /// # Errors
     /// `is_timed_out` if that takes longer than `timeout`; `is_storage` if a write or an fdatasync failed.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
-        self.core()?.flush(timeout)
+        self.core()?.writer.flush(timeout)
     }
 
     /// Like [`AuditLogger::flush`], and also waits until every `on_audit` hook has processed these entries.
@@ -146,7 +126,7 @@ impl AuditLogger {
     /// # Errors
     /// The same as [`AuditLogger::flush`].
     pub fn flush_hooks(&self, timeout: Duration) -> Result<()> {
-        self.core()?.flush_hooks(timeout)
+        self.core()?.writer.flush_hooks(timeout)
     }
 
     /// Closes the trail: writes the `close` record, makes all lines durable, signs them, waits for the
@@ -160,7 +140,7 @@ impl AuditLogger {
     /// - `is_storage` if a write or an fdatasync failed.
     /// - `is_signing` if the last checkpoint could not be signed. The next open signs the remaining lines.
     pub fn close(&self, timeout: Duration) -> Result<()> {
-        self.core()?.close(timeout)
+        self.core()?.writer.close(timeout)
     }
 
     /// Returns the directory of the trail as an absolute path.
@@ -168,17 +148,14 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn trail_dir(&self) -> Result<&Path> {
-        Ok(self.core()?.trail.directory.path())
+        Ok(self.core()?.writer.trail_dir())
     }
 
     /// Returns a snapshot of the counters. All are zero if this is the process-wide logger and it could not
     /// be opened.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.core().map_or_else(
-            |_| Counters::default().snapshot(JournalLoad::default(), 0, 0, 0, Vec::new()),
-            |core| core.metrics(),
-        )
+        self.core().map_or_else(|_| Metrics::default(), |core| core.writer.metrics())
     }
 
     /// Returns the failed security events of an address within the window of the rate limit, without counting
@@ -187,7 +164,7 @@ impl AuditLogger {
     /// # Errors
     /// The error of opening, if this is the process-wide logger and it could not be opened.
     pub fn check_rate_limit(&self, ip: IpAddr) -> Result<RateLimitState> {
-        self.core().map(|core| core.rate_limiter.check(ip, core.trail.config.clock.now()))
+        self.core().map(|core| core.rate_limiter.check(ip, core.writer.now()))
     }
 
     /// Resets the count of failures of an address, for example after a successful login.
@@ -201,7 +178,7 @@ impl AuditLogger {
     /// Calls `use_rules` with the redaction rules; with the defaults if the logger could not be opened.
     pub(crate) fn with_rules<T>(&self, use_rules: impl FnOnce(&Rules) -> T) -> T {
         match self.core() {
-            Ok(core) => use_rules(&core.trail.envelope.rules),
+            Ok(core) => use_rules(&core.writer.envelope().rules),
             Err(_) => use_rules(&Rules::defaults()),
         }
     }
@@ -209,13 +186,13 @@ impl AuditLogger {
     /// Writes an error of the library itself to app.log. Does nothing if the logger could not be opened.
     pub(crate) fn report(&self, message: &str) {
         if let Ok(core) = self.core() {
-            core.trail.app_log.report(message);
+            core.writer.report(message);
         }
     }
 
     /// Counts a failed security event. `None` if the logger could not be opened.
     fn count_failure(&self, ip: IpAddr) -> Option<RateLimitState> {
-        self.core().ok().map(|core| core.rate_limiter.count(ip, core.trail.config.clock.now()))
+        self.core().ok().map(|core| core.rate_limiter.count(ip, core.writer.now()))
     }
 
     fn core(&self) -> Result<&Arc<Core>> {
@@ -223,60 +200,6 @@ impl AuditLogger {
             Handle::Open(core) => Ok(core),
             Handle::Unopened(error) => Err(error.lock().unwrap_or_else(PoisonError::into_inner).duplicate()),
         }
-    }
-}
-
-impl Core {
-    fn flush(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = self.wait_durable(timeout)?;
-        self.followers.wait_for_builtin(end, deadline)
-    }
-
-    fn flush_hooks(&self, timeout: Duration) -> Result<()> {
-        let (end, deadline) = self.wait_durable(timeout)?;
-        self.followers.wait_for_all(end, deadline)
-    }
-
-    /// Waits until all entries accepted so far are durable. Returns the number of durable lines and the
-    /// deadline.
-    fn wait_durable(&self, timeout: Duration) -> Result<(u64, Instant)> {
-        let deadline = Instant::now() + timeout;
-        self.trail.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
-        Ok((self.trail.watermark.durable(), deadline))
-    }
-
-    fn close(&self, timeout: Duration) -> Result<()> {
-        let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Ok(());
-        };
-        if std::process::id() != self.process {
-            // A forked child has neither the threads nor the lock, and must not release them.
-            std::mem::forget(running);
-            return Ok(());
-        }
-        let deadline = Instant::now() + timeout;
-        // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
-        running.maintenance.stop();
-        let closed = self.journal.close(deadline);
-        let durable = self.trail.watermark.wait_durable_lines(self.trail.watermark.written(), Some(deadline));
-        self.followers.close(deadline);
-        let signed = running.committer.stop();
-        if let Some(drain) = &mut running.drain {
-            drain.stop();
-        }
-        running.lock.lock().unwrap_or_else(PoisonError::into_inner).release();
-        closed.and(durable).and(signed)
-    }
-
-    fn metrics(&self) -> Metrics {
-        let (written, durable) = (self.trail.watermark.written(), self.trail.watermark.durable());
-        self.trail.counters.snapshot(
-            self.journal.load(),
-            written,
-            durable,
-            self.checkpoint_signer.size(),
-            self.followers.metrics(),
-        )
     }
 }
 

@@ -6,9 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use auditx_store::config::RateLimit;
 use lru::LruCache;
-
-use crate::config::RateLimit;
 
 /// The highest count per address.
 const MAX_FAILURES: usize = 1_000;

@@ -9,26 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use auditx_format::{Error, Result};
-use auditx_tlog::{Hash, leaf_hash};
+use auditx_store::writer::{Positions, Recorded};
 use uuid::Uuid;
-
-use crate::dir::Dir;
-use crate::history::Found;
-use crate::segment::TrailReader;
-use crate::watermark::Watermark;
 
 /// The number of trails that a thread caches a [`ReceiptSource`] of. The cache is cleared when it is full.
 const CACHED: usize = 8;
-
-/// The line of a durable entry in the trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recorded {
-    /// The sequence number of the line, from 0.
-    pub seq: u64,
-    /// The leaf hash of the line in the Merkle tree of the trail.
-    pub leaf_hash: Hash,
-}
 
 /// The confirmation that an entry was accepted: the entry survives the death of this process.
 ///
@@ -46,8 +31,7 @@ pub struct Receipt {
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiptSource {
     number: u64,
-    watermark: Arc<Watermark>,
-    directory: Dir,
+    positions: Positions,
 }
 
 thread_local! {
@@ -56,9 +40,9 @@ thread_local! {
 }
 
 impl ReceiptSource {
-    pub(crate) fn new(watermark: Arc<Watermark>, directory: Dir) -> Self {
+    pub(crate) fn new(positions: Positions) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        Self { number: COUNT.fetch_add(1, Ordering::Relaxed), watermark, directory }
+        Self { number: COUNT.fetch_add(1, Ordering::Relaxed), positions }
     }
 
     /// Creates a receipt. Does not allocate after the first entry of a thread.
@@ -115,8 +99,8 @@ impl Receipt {
     /// - `is_invalid` if the entry is durable, but its line was erased or retired before this call.
     pub fn wait_durable(&self) -> Result<Recorded> {
         let position = self.position()?;
-        self.trail.watermark.wait_durable(position, None)?;
-        self.recorded(position)
+        self.trail.positions.wait_durable(position)?;
+        self.trail.positions.line_of(self.id, position)
     }
 
     /// Like [`Receipt::wait_durable`], for async code on any runtime.
@@ -129,29 +113,11 @@ impl Receipt {
 
     /// Like [`Receipt::wait_durable`], without looking up the line.
     pub(crate) fn await_durable(&self) -> Result<()> {
-        self.trail.watermark.wait_durable(self.position()?, None)
+        self.trail.positions.wait_durable(self.position()?)
     }
 
     fn position(&self) -> Result<u64> {
         self.position.ok_or_else(|| Error::full("the entry was dropped: the journal was full"))
-    }
-
-    /// Returns the line of the entry. If it is no longer in the in-memory history, it is searched for in the
-    /// trail.
-    fn recorded(&self, position: u64) -> Result<Recorded> {
-        let begin = match self.trail.watermark.history.find(position) {
-            Found::Line(line) => return Ok(Recorded { seq: line.seq, leaf_hash: line.leaf_hash }),
-            Found::NotBefore(seq) => seq,
-        };
-        let id = format!(",\"id\":\"{}\"", self.id.hyphenated());
-        let mut reader = TrailReader::new(&self.trail.directory, begin);
-        while let Some((seq, line)) = reader.next_line()? {
-            let comma = memchr::memchr(b',', line).unwrap_or(line.len());
-            if line[comma..].starts_with(id.as_bytes()) {
-                return Ok(Recorded { seq, leaf_hash: leaf_hash(line) });
-            }
-        }
-        Err(Error::invalid("the entry is durable, but its line has since been erased or retired"))
     }
 }
 
@@ -193,12 +159,10 @@ impl Future for AllDurable {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // No wake-up is lost: `poll_durable` checks the position and adds the waker under one mutex (see
-        // `watermark`). One receipt at a time has the waker, the last one; the others are polled once that
-        // one is durable.
+        // One receipt at a time has the waker, the last one; the others are polled once that one is durable.
         while let Some(receipt) = self.0.last() {
             let position = receipt.position()?;
-            match receipt.trail.watermark.poll_durable(position, cx.waker()) {
+            match receipt.trail.positions.poll_durable(position, cx.waker()) {
                 Some(outcome) => outcome?,
                 None => return Poll::Pending,
             }
@@ -217,9 +181,10 @@ impl Future for Durable {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let position = self.receipt.position()?;
-        // No wake-up is lost: see `AllDurable`.
-        match self.receipt.trail.watermark.poll_durable(position, cx.waker()) {
-            Some(outcome) => Poll::Ready(outcome.and_then(|()| self.receipt.recorded(position))),
+        match self.receipt.trail.positions.poll_durable(position, cx.waker()) {
+            Some(outcome) => Poll::Ready(
+                outcome.and_then(|()| self.receipt.trail.positions.line_of(self.receipt.id, position)),
+            ),
             None => Poll::Pending,
         }
     }

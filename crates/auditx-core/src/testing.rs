@@ -38,10 +38,10 @@ use std::time::{Duration, SystemTime};
 use auditx_format::clock::Timestamp;
 use auditx_format::id::new_id;
 use auditx_format::line::{RecordedEntry, StoredEntry};
+use auditx_store::TrailReader;
+use auditx_store::config::{Compression, Config, Durability, JournalKind};
 
-use crate::config::{Compression, Config, Durability, JournalKind};
 use crate::logger::AuditLogger;
-use crate::segment::TrailReader;
 
 pub use expected::Expected;
 

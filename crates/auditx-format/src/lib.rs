@@ -5,7 +5,7 @@
 //!
 //! let row = Row::read(br#"{"seq":7,"level":"AUDIT","description":"Invoice posted","user":"thida"}"#)?;
 //! assert_eq!(row.text(Field::User), "thida");
-//! # Ok::<(), auditx_format::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Applications use `auditx-core`, which re-exports what they need; this crate is for programs that read the

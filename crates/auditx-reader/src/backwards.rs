@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use auditx_core::store::SealedSegment;
+use auditx_store::SealedSegment;
 
 use crate::error::{Error, Result};
 use crate::file;

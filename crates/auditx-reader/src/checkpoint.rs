@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_core::store::checkpoint_path;
+use auditx_store::checkpoint_path;
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};

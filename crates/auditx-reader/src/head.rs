@@ -7,8 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
 use auditx_format::control_record::StoredRecord;
+use auditx_store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
 use auditx_tlog::SignedCheckpoint;
 use auditx_tlog::VerifierKey;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_core::store::AUDITX_DIR;
+use auditx_store::AUDITX_DIR;
 use serde::{Deserialize, Serialize};
 
 use crate::file;

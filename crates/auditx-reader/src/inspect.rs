@@ -15,7 +15,7 @@ mod walk;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::lock_holder;
+use auditx_store::lock_holder;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use auditx_core::store::AUDITX_DIR;
-use auditx_core::{Signer as _, tlog};
 use auditx_format::control_record::CONTROL_RECORD;
+use auditx_store::AUDITX_DIR;
+use auditx_tlog::Signer as _;
 use auditx_tlog::{SigningKey, VerifierKey};
 use serde_json::{Map, Value};
 
@@ -51,7 +51,7 @@ pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
 ///
 /// # Errors
 /// `is_invalid` if the file does not hold a key.
-pub fn key_in_directory(directory: &Path, log_name: &str) -> Result<Option<VerifierKey>, tlog::Error> {
+pub fn key_in_directory(directory: &Path, log_name: &str) -> Result<Option<VerifierKey>, auditx_tlog::Error> {
     let path = directory.join(AUDITX_DIR).join(KEY);
     let Ok(Some(bytes)) = file::read_small(&path) else { return Ok(None) };
     let key = SigningKey::from_pem(&String::from_utf8_lossy(&bytes))?;

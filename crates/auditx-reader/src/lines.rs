@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use auditx_core::store::SealedSegment;
+use auditx_store::SealedSegment;
 
 use crate::backwards;
 use crate::error::Result;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
+use auditx_store::{ACTIVE, SealedSegment, sealed_segments};
 
 use crate::error::{Error, Result};
 use crate::file;

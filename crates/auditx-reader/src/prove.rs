@@ -10,8 +10,8 @@ mod nodes;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::{Tiles, checkpoint_path};
 use auditx_format::control_record::StoredRecord;
+use auditx_store::{Tiles, checkpoint_path};
 use auditx_tlog::VerifierKey;
 use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use auditx_core::AuditLogger;
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 use tempfile::TempDir;
 
 use crate::segment::compressed_name;

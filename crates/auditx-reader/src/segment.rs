@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::store::{Frame, SealedSegment};
+use auditx_store::{Frame, SealedSegment};
 
 use crate::error::{Error, Result};
 use crate::file::{self, FileId};

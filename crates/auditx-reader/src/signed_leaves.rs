@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auditx_core::store::Tiles;
-use auditx_core::store::control_lines;
 use auditx_format::control_record::StoredRecord;
+use auditx_store::Tiles;
+use auditx_store::control_lines;
 use auditx_tlog::{Hash, SignedCheckpoint, node_hashes};
 use auditx_tlog::{Leaf, leaf_of};
 

@@ -34,7 +34,7 @@ mod workers;
 
 use std::path::Path;
 
-use auditx_core::store::Tiles;
+use auditx_store::Tiles;
 use auditx_tlog::VerifierKey;
 use auditx_tlog::{SignedCheckpoint, to_hex};
 

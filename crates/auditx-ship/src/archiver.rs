@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::store::Cursor;
+use auditx_store::Cursor;
 
 use crate::archive::{Archive, PackedSegment};
 use crate::backoff::Backoff;

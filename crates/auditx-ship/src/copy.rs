@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 
-use auditx_core::store::RestoredTrail;
+use auditx_store::RestoredTrail;
 use auditx_tlog::SignedCheckpoint;
 
 use crate::batch::ShippedLine;

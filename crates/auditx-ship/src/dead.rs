@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::AUDITX_DIR;
+use auditx_store::AUDITX_DIR;
 use auditx_tlog::to_hex;
 use serde_json::json;
 

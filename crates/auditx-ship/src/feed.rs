@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use auditx_core::store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
+use auditx_store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
 use auditx_tlog::leaf_of;
 use auditx_tlog::{Hash, SignedCheckpoint};
 
@@ -114,7 +114,7 @@ pub fn trail_backlog(trail: &Path, next: u64, end: u64) -> Result<Backlog> {
     if next >= end {
         return Ok(Backlog::default());
     }
-    let bytes_from = |seq| auditx_core::store::bytes_from(trail, seq).map_err(Error::new);
+    let bytes_from = |seq| auditx_store::bytes_from(trail, seq).map_err(Error::new);
     let bytes = bytes_from(next)?.saturating_sub(bytes_from(end)?);
     let mut reader = TrailReader::new(trail, next);
     let first = reader.next_line().map_err(Error::new)?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::{ACTIVE, TrailReader, checkpoint_history, checkpoint_path, sealed_segments};
+use auditx_store::{ACTIVE, TrailReader, checkpoint_history, checkpoint_path, sealed_segments};
 use auditx_tlog::SignedCheckpoint;
 use auditx_tlog::{leaf_of, parse_seq};
 use sha2::{Digest, Sha256};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use auditx_core::store::Cursor;
+use auditx_store::Cursor;
 use tokio::sync::watch;
 
 use crate::archive::Archive;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use auditx_core::store::Cursor;
+use auditx_store::Cursor;
 
 use crate::backoff::Backoff;
 use crate::batch::{Batch, ShippedLine};

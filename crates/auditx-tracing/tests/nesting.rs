@@ -12,10 +12,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use auditx_core::store::TrailReader;
 use auditx_core::{
     Clock, Config, HookError, JournalKind, RecordedEntry, Signer, SigningKey, StoredEntry, audit, configure,
 };
+use auditx_store::TrailReader;
 use auditx_tracing::{AuditTracingLayer, Counts};
 use tracing::{error, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
@@ -211,7 +211,7 @@ fn events_of_a_signer_become_lines_but_not_entries() {
         info!(target: "audit", number, padding = "x".repeat(1_000), "padded");
     }
     audit().flush(TIMEOUT).unwrap();
-    assert!(auditx_core::store::sealed_segments(directory).unwrap().len() >= 2);
+    assert!(auditx_store::sealed_segments(directory).unwrap().len() >= 2);
     // The checkpoint signer signs asynchronously.
     let deadline = Instant::now() + TIMEOUT;
     while lines(directory, "signed").is_empty() {

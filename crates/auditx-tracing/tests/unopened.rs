@@ -1,7 +1,7 @@
 //! A process-wide logger that cannot be opened. This is the only test in its process, because it changes the
 //! working directory.
 
-use auditx_core::store::DEFAULT_LOG_DIR;
+use auditx_store::DEFAULT_LOG_DIR;
 use auditx_tracing::AuditTracingLayer;
 use tracing::info;
 use tracing_subscriber::layer::SubscriberExt;

@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         "miri",
         "test",
         "--package",
-        "auditx-core",
+        "auditx-store",
         "--lib",
         "--target-dir",
         "target/miri",

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::store::TrailReader;
 use auditx_core::{RecordedEntry, StoredEntry};
+use auditx_store::TrailReader;
 use auditx_tests::deadline::wait_for;
 
 /// Returns all entries that the trail has now.

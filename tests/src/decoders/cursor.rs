@@ -1,6 +1,6 @@
 //! Check of followers' cursors.
 
-use auditx_core::store::{CURSOR_LEN, saved_position};
+use auditx_store::{CURSOR_LEN, saved_position};
 
 /// The offset of each slot.
 const SLOTS: [usize; 2] = [0, 4096];

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use auditx_core::store::checkpoint_path;
 use auditx_core::{AuditLogger, Cadence, Compression, Config, JournalKind};
 use auditx_reader::{Answer, VerifyOptions, verify};
+use auditx_store::checkpoint_path;
 use auditx_tlog::SignedCheckpoint;
 use tempfile::TempDir;
 

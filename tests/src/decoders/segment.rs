@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::store::console_line;
-use auditx_core::store::{AUDITX_DIR, TrailReader, checkpoint_path};
 use auditx_core::{LogLevel, RecordedEntry, StoredEntry};
 use auditx_reader::{Answer, Line, Lines, VerifyOptions, inspect, verify};
+use auditx_store::console_line;
+use auditx_store::{AUDITX_DIR, TrailReader, checkpoint_path};
 use auditx_tlog::leaf_of;
 use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::store::{checkpoint_history, checkpoint_path, sealed_segments};
+use auditx_store::{checkpoint_history, checkpoint_path, sealed_segments};
 
 use super::forgery::{self, is_compressed};
 use crate::random::Random;

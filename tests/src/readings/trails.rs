@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auditx_core::store::{checkpoint_path, sealed_segments};
 use auditx_core::{
     AuditAction, AuditLogger, BusinessModule, Cadence, Clock, Compression, Config, JournalKind, KeySource,
     LogLevel, Retention, VerifierKey,
 };
+use auditx_store::{checkpoint_path, sealed_segments};
 use auditx_tlog::SignedCheckpoint;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -218,7 +218,7 @@ fn killed(directory: &Path, recorder: fn(&Path) -> Command) -> Vec<VerifierKey> 
     };
     child.signal(rustix::process::Signal::KILL);
     child.end();
-    let pending = auditx_core::store::pending_entries(directory).expect("its journal");
+    let pending = auditx_store::pending_entries(directory).expect("its journal");
     assert_eq!(pending.len() as u64, PENDING, "pending entries");
     vec![key]
 }

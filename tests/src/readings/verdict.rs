@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use auditx_core::store::checkpoint_history;
 use auditx_reader::{Reason, VerifyOptions, verify};
+use auditx_store::checkpoint_history;
 use auditx_tlog::{InclusionProof, leaf_hash};
 use serde_json::Value;
 

@@ -100,12 +100,12 @@ fn text<'e>(entry: &'e Value, name: &str) -> &'e str {
 }
 
 fn files(directory: &Path) -> Outcome<Vec<PathBuf>> {
-    let sealed = auditx_core::store::sealed_segments(directory)?;
+    let sealed = auditx_store::sealed_segments(directory)?;
     if let Some(compressed) = sealed.iter().find(|segment| segment.compressed) {
         let path = compressed.path.display();
         return Err(format!("{path} is compressed, but the other programs read only plain files").into());
     }
-    let active = directory.join(auditx_core::store::ACTIVE);
+    let active = directory.join(auditx_store::ACTIVE);
     if !active.exists() {
         return Err(format!("{} contains no trail", directory.display()).into());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_nats::jetstream::{self, Context};
-use auditx_core::store::TrailReader;
+use auditx_store::TrailReader;
 use auditx_tests::nats::Servers;
 
 use super::{Row, compared, shipped};

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::store::shipper_positions;
 use auditx_reader::latest_checkpoint;
 use auditx_ship::{Backlog, dead_letters, trail_backlog};
+use auditx_store::shipper_positions;
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};

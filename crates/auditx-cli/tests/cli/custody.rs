@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use auditx_core::store::sealed_segments;
 use auditx_core::{AuditLogger, Config};
+use auditx_store::sealed_segments;
 use auditx_tests::deadline::TIMEOUT;
 use tempfile::TempDir;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Cadence, Clock, Config};
+use auditx_store::ACTIVE;
 use auditx_tests::deadline::TIMEOUT;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use auditx_core::store::AUDITX_DIR;
 use auditx_core::{AuditLogger, Config, KeySource, SigningKey, VerifierKey};
+use auditx_store::AUDITX_DIR;
 use auditx_tests::deadline::TIMEOUT;
 
 use crate::program::{Ended, auditx, command, ended, without_trail};

@@ -204,7 +204,7 @@ fn a_newer_saved_checkpoint_is_not_replaced() {
     logger(trail.path()).close(auditx_tests::deadline::TIMEOUT).unwrap();
     assert_eq!(save().status, Some(0));
     let later = fs::read_to_string(&note).unwrap();
-    fs::write(auditx_core::store::checkpoint_path(trail.path()), &earlier).unwrap();
+    fs::write(auditx_store::checkpoint_path(trail.path()), &earlier).unwrap();
     assert_eq!(auditx(&["checkpoint"], trail.path()).out, later, "a newer one is kept beside it");
     let cache = trail.path().join(".auditx/tiles");
     let hidden = elsewhere.path().join("tiles");
@@ -213,7 +213,7 @@ fn a_newer_saved_checkpoint_is_not_replaced() {
     assert_eq!((stale.status, stale.out.as_str()), (Some(2), ""));
     assert!(stale.err.contains("the latest checkpoint names fewer"), "{}", stale.err);
     fs::rename(&hidden, &cache).unwrap();
-    fs::remove_dir_all(auditx_core::store::checkpoint_history(trail.path())).unwrap();
+    fs::remove_dir_all(auditx_store::checkpoint_history(trail.path())).unwrap();
     let back = save();
     assert_eq!((back.status, back.out.as_str()), (Some(1), ""));
     assert!(back.err.contains("the trail was rolled back") && back.err.contains("--known"), "{}", back.err);

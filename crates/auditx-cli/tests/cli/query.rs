@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 use auditx_tests::deadline::wait_for;
 use serde_json::Value;
 

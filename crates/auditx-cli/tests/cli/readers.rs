@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auditx_core::store::{ACTIVE, SegmentIndex, checkpoint_path, sealed_segments};
 use auditx_core::{AuditLogger, Cadence, Compression, Config};
+use auditx_store::{ACTIVE, SegmentIndex, checkpoint_path, sealed_segments};
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tlog::to_hex;
 use serde_json::Value;
@@ -196,7 +196,7 @@ fn every_command_reports_duplicate_lines_and_frames() {
 #[test]
 fn every_command_reports_a_rollback_below_a_checkpoint() {
     let trail = trail(Compression::None);
-    let kept = fs::read_dir(auditx_core::store::checkpoint_history(trail.path())).unwrap();
+    let kept = fs::read_dir(auditx_store::checkpoint_history(trail.path())).unwrap();
     let mut kept: Vec<PathBuf> = kept.map(|entry| entry.unwrap().path()).collect();
     kept.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
     fs::copy(&kept[0], checkpoint_path(trail.path())).unwrap();

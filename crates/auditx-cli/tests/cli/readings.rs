@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 use auditx_tests::random::Random;
 use auditx_tests::readings::{Readings, record_and_wait_to_be_killed};
 use auditx_tests::snapshot::Snapshot;
@@ -113,7 +113,7 @@ fn reading_commands_work_for_another_user_of_the_group() {
 fn a_file_without_permission_is_reported() {
     let readings = readings(Random::of(14));
     let directory = readings.copy_of("erased");
-    let sealed = auditx_core::store::sealed_segments(&*directory).unwrap();
+    let sealed = auditx_store::sealed_segments(&*directory).unwrap();
     fs::set_permissions(&sealed[2].path, fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = crate::program::command(&["query", "--count"], &directory);
     let _program = rustix::process::geteuid().is_root().then(|| {
@@ -167,7 +167,7 @@ fn around_reports_a_line_with_an_altered_time() {
     let directory = readings.copy_of("erased");
     let lines = auditx_tests::trail::lines(&directory);
     let (line, later) = (&lines[200], &lines[lines.len() - 40]);
-    let sealed = auditx_core::store::sealed_segments(&*directory).unwrap();
+    let sealed = auditx_store::sealed_segments(&*directory).unwrap();
     let segment = &sealed.iter().rfind(|segment| segment.first_seq <= line.seq).unwrap().path;
     let (time, other) = (line.json["timestamp"].as_str().unwrap(), later.json["timestamp"].as_str().unwrap());
     let text = fs::read_to_string(segment).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 
 use crate::program::auditx;
 use crate::trail::{active_lines, closed, logger, tamper};
@@ -46,7 +46,7 @@ fn a_broken_trail_is_replaced_only_with_accept_loss() {
         .unwrap();
     assert!(accepted.out.contains(set_aside.to_str().unwrap()), "{}", accepted.out);
     assert_eq!(fs::read(set_aside.join(ACTIVE)).unwrap(), before, "the evidence is unchanged");
-    let old_note = fs::read_to_string(auditx_core::store::checkpoint_path(&set_aside)).unwrap();
+    let old_note = fs::read_to_string(auditx_store::checkpoint_path(&set_aside)).unwrap();
     let genesis = &active_lines(trail.path())[0]["auditx"];
     assert_eq!((&genesis["kind"], &genesis["previous"]["note"]), (&"genesis".into(), &old_note.into()));
 

@@ -163,7 +163,7 @@ fn killed_a_hundred_times(url: &str, directory: &Path) -> AuditLogger {
     let mut random = Random::seeded();
     // Retention waits for the agent only after it has created its cursor.
     let first = agent();
-    wait_until("a cursor", || !auditx_core::store::shipper_positions(directory).unwrap().is_empty());
+    wait_until("a cursor", || !auditx_store::shipper_positions(directory).unwrap().is_empty());
     first.signal(Signal::KILL);
     for round in 0..100 {
         record(&logger, round * 300, 300);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 use tempfile::TempDir;
 
 use crate::trail::directory;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 use auditx_tests::child::Child;
 use auditx_tests::deadline::{TIMEOUT, wait_for};
 use rustix::process::Signal;

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Config};
+use auditx_store::ACTIVE;
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::ACTIVE;
 use auditx_core::{AuditLogger, Cadence, Config};
+use auditx_store::ACTIVE;
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use crate::trail::{closed, copied, directory, logger, record, tamper};
 #[test]
 fn remarks_are_counted_by_kind() {
     let trail = closed(3);
-    let history = auditx_core::store::checkpoint_history(trail.path());
+    let history = auditx_store::checkpoint_history(trail.path());
     fs::create_dir_all(&history).unwrap();
     for number in 0..150 {
         fs::write(history.join(format!("{}", 900_000 + number)), "nonsense").unwrap();

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use auditx_format::line::{RecordedEntry, StoredEntry};
+use auditx_store::TrailReader;
+use auditx_store::config::Config;
 use serde_json::json;
 
 use super::*;
-use crate::config::Config;
 use crate::logger::AuditLogger;
-use crate::segment::TrailReader;
 use crate::testing::TIMEOUT;
 
 struct Pairs(Vec<(&'static str, Vec<u8>)>);

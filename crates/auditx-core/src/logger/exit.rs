@@ -14,7 +14,7 @@ static REGISTER: Once = Once::new();
 pub(super) fn close_at_exit(core: &Arc<Core>) {
     REGISTER.call_once(|| {
         if !shutdown_hooks::add_shutdown_hook(close_all) {
-            core.trail.app_log.report("cannot register an exit hook; call close() before the process ends");
+            core.writer.report("cannot register an exit hook; call close() before the process ends");
         }
     });
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,8 +27,8 @@ extern "C" fn close_all() {
     drop(catch_unwind(|| {
         let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
         for core in open.iter().filter_map(Weak::upgrade) {
-            if let Err(error) = core.close(DROP_TIMEOUT) {
-                core.trail.app_log.report(&format!("cannot close the trail at exit: {error}"));
+            if let Err(error) = core.writer.close(DROP_TIMEOUT) {
+                core.writer.report(&format!("cannot close the trail at exit: {error}"));
             }
         }
     }));

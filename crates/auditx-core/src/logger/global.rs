@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use auditx_format::{Error, Result};
+use auditx_store::config::Config;
 
 use super::{AuditLogger, DROP_TIMEOUT, Handle};
-use crate::config::Config;
 
 /// The time after which a failed open is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -51,6 +51,6 @@ impl AuditLogger {
                 }
             }
         }
-        core.trail.app_log.write(level, message, &fields, Some(&core.trail.envelope.rules));
+        core.writer.write_message(level, message, &fields);
     }
 }

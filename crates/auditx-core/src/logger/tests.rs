@@ -4,6 +4,7 @@ mod checkpoints;
 mod custody;
 mod debug;
 mod followers;
+mod forking;
 mod full;
 mod indexes;
 mod interference;
@@ -19,14 +20,15 @@ mod values;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use auditx_format::context::RequestContext;
 use auditx_format::line::{RecordedEntry, StoredEntry};
 use auditx_format::vocabulary::{AuditAction, BusinessModule};
+use auditx_store::TrailReader;
 use serde_json::json;
 
 use super::*;
-use crate::segment::TrailReader;
 use crate::testing::TIMEOUT;
 use crate::{Compression, RateLimit, Redaction, Retention};
 
@@ -227,9 +229,10 @@ fn recording_during_a_context_update_or_thread_exit_works() {
 #[test]
 fn every_entry_mode_makes_an_entry_durable_before_record_returns() {
     let directory = tempfile::tempdir().unwrap();
-    let logger =
-        AuditLogger::open(Config::new(directory.path()).durability(crate::config::Durability::EveryEntry))
-            .unwrap();
+    let logger = AuditLogger::open(
+        Config::new(directory.path()).durability(auditx_store::config::Durability::EveryEntry),
+    )
+    .unwrap();
     logger.log("alone").record().unwrap();
     assert_eq!(logger.metrics().durable, logger.metrics().written);
     std::thread::scope(|scope| {

@@ -12,13 +12,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use auditx_core::store::{checkpoint_path, shipper_positions};
 use auditx_nats::{Nats, NatsCopy, init};
 use auditx_reader::{Answer, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_ship::{
     Batch, CoveringCheckpoint, Destination, Progress, Settings, ShipError, ShippedLine, Shipper, StoredCopy,
     TrailName, dead_letters, restore,
 };
+use auditx_store::{checkpoint_path, shipper_positions};
 use auditx_tests::deadline::{TIMEOUT, wait_for};
 use auditx_tests::nats::Servers;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};

@@ -12,9 +12,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use auditx_core::store::shipper_positions;
 use auditx_postgres::{Postgres, VERSION, init};
 use auditx_ship::{Progress, Shipper, State, dead_letters};
+use auditx_store::shipper_positions;
 use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::postgres::Server;
 use auditx_tests::proxy::{DRIP, Fault, Proxy};

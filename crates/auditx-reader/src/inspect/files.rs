@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use auditx_core::store::AUDITX_DIR;
+use auditx_store::AUDITX_DIR;
 
 use crate::file::kind_of;
 use crate::segment::compressed_name;
@@ -154,7 +154,7 @@ fn role_of(name: &str) -> Role {
         Role::Temporary
     } else if name.starts_with("audit.torn-") {
         Role::TornFile
-    } else if name == auditx_core::store::ACTIVE || (name.starts_with("audit-") && name.contains(".jsonl")) {
+    } else if name == auditx_store::ACTIVE || (name.starts_with("audit-") && name.contains(".jsonl")) {
         Role::Segment
     } else if name == "security.jsonl" || name == "app.log" || name.starts_with("app.log.") {
         Role::Other

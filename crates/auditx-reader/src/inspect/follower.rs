@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::store::{AUDITX_DIR, CURSOR_LEN, saved_position};
+use auditx_store::{AUDITX_DIR, CURSOR_LEN, saved_position};
 use serde::Serialize;
 
 use crate::file;

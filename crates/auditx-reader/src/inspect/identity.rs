@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use auditx_core::store::{AUDITX_DIR, LINES_BEFORE_FIRST_CHECKPOINT, checkpoint_path};
 use auditx_format::control_record::FORMAT_VERSION;
+use auditx_store::{AUDITX_DIR, LINES_BEFORE_FIRST_CHECKPOINT, checkpoint_path};
 use serde_json::{Map, Value};
 
 use crate::checkpoint::latest_checkpoint;

@@ -5,9 +5,9 @@ mod trust;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use auditx_core::store::{AUDITX_DIR, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config, KeySource, Retention};
 use auditx_format::control_record::FORMAT_VERSION;
+use auditx_store::{AUDITX_DIR, checkpoint_path};
 
 use super::*;
 use crate::sample::{Sample, TIMEOUT, line, text};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use auditx_core::store::{AUDITX_DIR, SealedSegment, SegmentIndex, sealed_segments};
 use auditx_format::moment::Moment;
+use auditx_store::{AUDITX_DIR, SealedSegment, SegmentIndex, sealed_segments};
 use auditx_tlog::Leaf;
 
 use crate::file;

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use auditx_core::store::{AUDITX_DIR, checkpoint_history, checkpoint_path, sealed_segments};
 use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
+use auditx_store::{AUDITX_DIR, checkpoint_history, checkpoint_path, sealed_segments};
 use auditx_tlog::{Signer, SigningKey, VerifierKey};
 use tempfile::TempDir;
 
@@ -208,7 +208,7 @@ fn an_altered_line_does_not_prevent_proofs_of_its_neighbours() {
 #[test]
 fn missing_and_moved_lines_are_named() {
     let trail = Trail::of(20, Compression::None).closed();
-    let active = trail.path().join(auditx_core::store::ACTIVE);
+    let active = trail.path().join(auditx_store::ACTIVE);
     let lines = fs::read_to_string(&active).unwrap();
     let without_10: String = lines
         .lines()

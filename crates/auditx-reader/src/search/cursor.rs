@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 
 use super::Order;
 use super::pending::JOURNAL;

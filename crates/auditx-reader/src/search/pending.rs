@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::store::{AUDITX_DIR, PendingEntries, lock_holder, pending_entries};
 use auditx_format::control_record::StoredRecord;
+use auditx_store::{AUDITX_DIR, PendingEntries, lock_holder, pending_entries};
 use auditx_tlog::parse_seq;
 
 use crate::error::{Error, Result};

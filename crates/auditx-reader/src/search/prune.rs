@@ -5,8 +5,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use auditx_core::store::{IndexBlock, IndexKey, SealedSegment, SegmentIndex};
 use auditx_format::moment::Moment;
+use auditx_store::{IndexBlock, IndexKey, SealedSegment, SegmentIndex};
 
 use super::span::Span;
 use crate::head::Head;

@@ -5,8 +5,8 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
-use auditx_core::store::{AUDITX_DIR, IndexKey};
 use auditx_format::row::Field;
+use auditx_store::{AUDITX_DIR, IndexKey};
 
 use super::check::{self, Checked, Continuity};
 use super::filter::{BlockSource, Filter, LineStarts};

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use auditx_core::store::Frame;
+use auditx_store::Frame;
 
 use super::Order;
 use super::prune::Extent;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::store::SealedSegment;
+use auditx_store::SealedSegment;
 
 use super::pending::Pending;
 use super::prune::{Bounds, Extent, blocks};

@@ -2,7 +2,7 @@
 //!
 //! The lines are read again only if they differ from what was signed.
 
-use auditx_core::store::LINES_BEFORE_FIRST_CHECKPOINT;
+use auditx_store::LINES_BEFORE_FIRST_CHECKPOINT;
 use auditx_tlog::SignedCheckpoint;
 
 use super::Case;

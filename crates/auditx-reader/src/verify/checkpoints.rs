@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::{checkpoint_history, checkpoint_path};
+use auditx_store::{checkpoint_history, checkpoint_path};
 use auditx_tlog::SignedCheckpoint;
 
 use super::fault::{Fault, FaultKind};

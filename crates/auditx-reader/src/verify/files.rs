@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_core::store::{Frame, SealedSegment, sealed_segments};
+use auditx_store::{Frame, SealedSegment, sealed_segments};
 use auditx_tlog::parse_seq;
 
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use auditx_core::store::Tiles;
+use auditx_store::Tiles;
 use auditx_tlog::{CompactRange, Hash};
 
 use super::subtrees::Subtrees;

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use auditx_core::store::{AUDITX_DIR, CURSOR_LEN, saved_position};
+use auditx_store::{AUDITX_DIR, CURSOR_LEN, saved_position};
 use auditx_tlog::Hash;
 use auditx_tlog::{Leaf, leaf_of};
 

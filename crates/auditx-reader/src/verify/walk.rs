@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use auditx_core::store::Tiles;
+use auditx_store::Tiles;
 use auditx_tlog::CompactRange;
 
 use super::VerifyOptions;

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use auditx_core::store::Frame;
+use auditx_store::Frame;
 
 use super::files::{Opened, SegmentFile};
 use super::leaf_cache::LeafCache;

@@ -7,11 +7,11 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use auditx_core::store::{sealed_segments, shipper_positions};
 use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
 use auditx_reader::{Answer, Verification, VerifyOptions, latest_checkpoint, recorded_keys, verify};
 use auditx_s3::{S3, S3Copy};
 use auditx_ship::{Progress, Shipper, State, StoredCopy, restore};
+use auditx_store::{sealed_segments, shipper_positions};
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::proxy::{Fault, Proxy};
 use auditx_tests::s3::Server;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use auditx_core::store::TrailReader;
+use auditx_store::TrailReader;
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use rusqlite::Connection;
 use tempfile::TempDir;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
+use auditx_store::config::{Durability, JournalKind};
+
 use super::*;
-use crate::config::{Durability, JournalKind};
 
 fn get(fixture: &Fixture, headers: Vec<(&'static str, Vec<u8>)>) -> Exchange {
     fixture.begin("GET", "/x", headers)
@@ -186,8 +187,8 @@ fn only_a_durable_request_waits_for_its_entries() {
 
 #[test]
 fn a_durable_request_fails_if_an_entry_was_dropped() {
-    use crate::config::OnFull;
-    use crate::storage::testing::FaultyDisk;
+    use auditx_store::config::OnFull;
+    use auditx_store::testing::FaultyDisk;
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
     let config = Config::new(directory.path()).journal_bytes(1 << 20).on_full(OnFull::Drop);

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::AtomicBool;
 
+use auditx_store::TrailReader;
+use auditx_store::testing::FaultyDisk;
+use auditx_store::{checkpoint_history, checkpoint_path};
 use auditx_tlog::SignedCheckpoint;
 use auditx_tlog::leaf_of;
 use auditx_tlog::{CompactRange, Hash};
 use auditx_tlog::{Signer, SigningKey};
 
 use super::*;
-use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-use crate::storage::testing::FaultyDisk;
-use crate::store::TrailReader;
 use crate::{Cadence, Durability};
 
 /// Computes the root of the first `size` lines from the files.
@@ -137,7 +137,7 @@ fn each_seal_keeps_a_checkpoint_at_its_boundary() {
         logger.log("x".repeat(2_000)).record().unwrap();
     }
     logger.close(TIMEOUT).unwrap();
-    let sealed = crate::store::sealed_segments(directory.path()).unwrap();
+    let sealed = auditx_store::sealed_segments(directory.path()).unwrap();
     assert!(sealed.len() > 3);
     for segment in &sealed[1..] {
         let note =

@@ -1,5 +1,9 @@
 //! Key rotation, erasure, retirement and replacing a trail, including processes that die in the middle.
 
+use auditx_store::checkpoint_history;
+use auditx_store::key_source::KeySource;
+use auditx_store::testing::stage_key;
+use auditx_store::{Cursor, Dir, sealed_segments, shipper_positions};
 use auditx_tlog::SigningKey;
 use auditx_tlog::{CompactRange, SignedCheckpoint, hash_from_hex};
 use auditx_tlog::{erased_line, leaf_of};
@@ -7,9 +11,6 @@ use auditx_tlog::{erased_line, leaf_of};
 use super::checkpoints::checked;
 use super::kill_points::run_child;
 use super::*;
-use crate::checkpoint_signer::checkpoint_history;
-use crate::key_source::{KeySource, stage_key};
-use crate::store::{Cursor, Dir, sealed_segments, shipper_positions};
 
 fn config(directory: &Path) -> Config {
     Config::new(directory).max_file_bytes(65_535)
@@ -136,7 +137,7 @@ fn an_erased_line_leaves_its_hash_and_no_text() {
             assert_eq!(hash_from_hex(record["leaf_hash"].as_str().unwrap()), Some(before));
             assert!(checked(&logger).size() > record_seq);
             let stub = entries(directory.path()).swap_remove(usize::try_from(seq).unwrap());
-            assert!(crate::store::console_line(&stub, true).contains(&format!("(erased)  line {seq}")));
+            assert!(auditx_store::console_line(&stub, true).contains(&format!("(erased)  line {seq}")));
             assert!(
                 !entries(directory.path()).iter().any(|entry| format!("{entry:?}").contains(erased_text))
             );
@@ -231,7 +232,7 @@ fn a_retired_segment_leaves_its_frontier() {
         tree.push(leaf_of(line).unwrap().hash);
     }
     let latest =
-        SignedCheckpoint::parse(&fs::read(crate::store::checkpoint_path(directory.path())).unwrap()).unwrap();
+        SignedCheckpoint::parse(&fs::read(auditx_store::checkpoint_path(directory.path())).unwrap()).unwrap();
     assert_eq!(
         (latest.size(), Some(*latest.root())),
         (tree.end(), tree.root()),
@@ -301,7 +302,7 @@ fn a_tampered_trail_is_set_aside_and_named_by_its_successor() {
         "the trail is intact"
     );
     let active = directory.path().join("audit.jsonl");
-    let latest = fs::read_to_string(crate::store::checkpoint_path(directory.path())).unwrap();
+    let latest = fs::read_to_string(auditx_store::checkpoint_path(directory.path())).unwrap();
     fs::write(&active, "").unwrap();
     assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_corrupt());
 
@@ -315,6 +316,6 @@ fn a_tampered_trail_is_set_aside_and_named_by_its_successor() {
     assert_eq!(moved_to, directory.path().join(genesis["previous"]["moved_to"].as_str().unwrap()));
     assert!(genesis["previous"]["why"].as_str().unwrap().contains("ends before line"));
     assert!(sealed_segments(&moved_to).unwrap().len() > 1, "the old trail is kept");
-    assert_eq!(fs::read_to_string(crate::store::checkpoint_path(&moved_to)).unwrap(), latest);
+    assert_eq!(fs::read_to_string(auditx_store::checkpoint_path(&moved_to)).unwrap(), latest);
     drop(AuditLogger::open(config(directory.path())).unwrap());
 }

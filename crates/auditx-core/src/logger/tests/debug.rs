@@ -1,8 +1,9 @@
 //! Tests of the `Debug` form of public handles: one short line, without internals.
 
+use auditx_store::Cursor;
+
 use super::*;
 use crate::Config;
-use crate::follow::cursor::Cursor;
 
 #[test]
 fn the_debug_form_of_a_handle_is_one_short_line() {
@@ -15,7 +16,7 @@ fn the_debug_form_of_a_handle_is_one_short_line() {
     logger.close(TIMEOUT).unwrap();
     let restored = directory.path().join("restored");
     let restored =
-        crate::store::RestoredTrail::create(&restored, &format!("o/auditx/{:032x}", 7), 0).unwrap();
+        auditx_store::RestoredTrail::create(&restored, &format!("o/auditx/{:032x}", 7), 0).unwrap();
     let shown = [
         ("AuditLogger", format!("{logger:?}")),
         ("Receipt", format!("{receipt:?}")),
@@ -24,7 +25,7 @@ fn the_debug_form_of_a_handle_is_one_short_line() {
         ("TrailReader", format!("{:?}", TrailReader::new(directory.path(), 0))),
         ("Cursor", format!("{:?}", Cursor::of_shipper(directory.path(), "postgres").unwrap())),
         ("RestoredTrail", format!("{restored:?}")),
-        ("Tiles", format!("{:?}", crate::store::Tiles::open(directory.path()))),
+        ("Tiles", format!("{:?}", auditx_store::Tiles::open(directory.path()))),
         ("SignedCheckpoint", format!("{:?}", logger.checkpoint().unwrap())),
         ("TestTrail", format!("{:?}", crate::testing::TestTrail::new())),
     ];

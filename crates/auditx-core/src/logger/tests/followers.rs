@@ -2,9 +2,10 @@
 
 use std::sync::mpsc;
 
+use auditx_store::config::{Durability, JournalKind};
+use auditx_store::testing::FaultyDisk;
+
 use super::*;
-use crate::config::{Durability, JournalKind};
-use crate::storage::testing::FaultyDisk;
 
 #[test]
 fn security_lines_are_projected_once_across_restarts() {
@@ -189,6 +190,6 @@ fn in_callback_is_true_in_hooks_and_signers_even_after_a_panic() {
     let seen = seen.lock().unwrap();
     assert!(seen.len() > 5 && seen.iter().all(|&inside| inside), "{seen:?}");
     assert!(!crate::in_callback());
-    let panicked = std::panic::catch_unwind(|| crate::callback::calling(|| panic!("on purpose")));
+    let panicked = std::panic::catch_unwind(|| auditx_store::testing::calling(|| panic!("on purpose")));
     assert!(panicked.is_err() && !crate::in_callback());
 }

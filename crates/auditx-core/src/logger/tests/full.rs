@@ -3,10 +3,11 @@
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
 
+use auditx_store::config::JournalKind;
+use auditx_store::testing::FaultyDisk;
+
 use super::*;
 use crate::OnFull;
-use crate::config::JournalKind;
-use crate::storage::testing::FaultyDisk;
 
 const CAPACITY: u64 = 256 * 1024;
 

@@ -1,9 +1,11 @@
 //! The skip indexes of sealed segments from seal to retirement, including processes that die in between.
 
+use auditx_store::Tiles;
+use auditx_store::testing::open_segment;
+use auditx_store::{SegmentIndex, sealed_segments};
+
 use super::kill_points::run_child;
 use super::*;
-use crate::segment::{SegmentIndex, open_segment, sealed_segments};
-use crate::tiles::Tiles;
 
 const CHILD: &str = "AUDITX_TEST_INDEXING_CHILD_OF";
 
@@ -20,7 +22,7 @@ fn fill(logger: &AuditLogger, count: usize) {
 
 /// Returns the number of segments with an index, after checking each index.
 fn indexed(directory: &Path) -> usize {
-    let count = |segment: &crate::store::SealedSegment| {
+    let count = |segment: &auditx_store::SealedSegment| {
         let Some(index) = SegmentIndex::read(directory, segment).unwrap() else { return 0 };
         let text = open_segment(&directory.into(), &segment.name(), segment.compressed).unwrap();
         assert_eq!(index.digest(), SegmentIndex::of(text).unwrap().digest(), "{}", segment.path.display());
@@ -118,7 +120,7 @@ fn an_index_follows_erasure_and_retirement() {
         let index = SegmentIndex::read(directory.path(), first).unwrap().unwrap();
         assert_eq!(
             index.times(),
-            crate::store::TimeRange::UNBOUNDED,
+            auditx_store::TimeRange::UNBOUNDED,
             "the time of the erased line is unknown"
         );
         let retired = logger.retire(Retention::BackupCount(2)).unwrap();
@@ -185,7 +187,7 @@ fn a_new_trail_removes_the_indexes_of_an_earlier_one() {
         fs::remove_file(segment.path).unwrap();
     }
     fs::remove_file(directory.path().join("audit.jsonl")).unwrap();
-    fs::remove_file(crate::store::checkpoint_path(directory.path())).unwrap();
+    fs::remove_file(auditx_store::checkpoint_path(directory.path())).unwrap();
     let logger = AuditLogger::open(config(directory.path(), Compression::None)).unwrap();
     assert_eq!(names(directory.path()), [] as [&str; 0]);
     close(&logger);

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::symlink;
 
+use auditx_store::config::{Durability, JournalKind};
+
 use super::checkpoints::checked;
 use super::*;
-use crate::config::{Durability, JournalKind};
 
 pub(super) const ACTIVE: &str = "audit.jsonl";
 
@@ -193,7 +194,7 @@ fn lost_lines_are_listed_and_the_trail_continues() {
         );
         let is_partly_kept = found.len() > 10;
         assert_eq!(is_partly_kept, journal == JournalKind::Ring, "{journal:?}: {} of {number}", found.len());
-        let sealed = crate::store::sealed_segments(directory.path()).unwrap();
+        let sealed = auditx_store::sealed_segments(directory.path()).unwrap();
         assert!(sealed.iter().any(|segment| segment.first_seq == 0), "it continues in a new segment");
         drop(AuditLogger::open(config(directory.path())).unwrap());
     }

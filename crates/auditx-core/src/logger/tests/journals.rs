@@ -3,10 +3,11 @@
 
 use std::sync::Barrier;
 
+use auditx_store::config::JournalKind;
+use auditx_store::testing::FaultyDisk;
+
 use super::checkpoints::checked;
 use super::*;
-use crate::config::JournalKind;
-use crate::storage::testing::FaultyDisk;
 
 const KINDS: [JournalKind; 2] = [JournalKind::Ring, JournalKind::Direct];
 
@@ -86,7 +87,7 @@ fn pending_entries_of_the_ring_are_written_by_either_journal() {
             logger.log(number.to_string()).record().unwrap();
         }
         assert!(logger.close(Duration::from_millis(50)).unwrap_err().is_timed_out());
-        assert_eq!(crate::store::pending_entries(directory.path()).unwrap().len(), 100);
+        assert_eq!(auditx_store::pending_entries(directory.path()).unwrap().len(), 100);
         let logger = AuditLogger::open(config(after)).unwrap();
         logger.close(TIMEOUT).unwrap();
         assert_eq!(directory.path().join(".auditx/ring").exists(), after == JournalKind::Ring);
@@ -145,7 +146,7 @@ fn one_failed_fdatasync_costs_nothing_and_a_second_ends_the_trail() {
 
 #[test]
 fn a_ring_is_refused_on_an_unsuitable_file_system() {
-    let reason = |directory: &str| crate::ring::unsupported_reason(&Path::new(directory).into());
+    let reason = |directory: &str| auditx_store::testing::unsupported_reason(&Path::new(directory).into());
     assert!(reason("/proc/self").unwrap().contains("keep allocated space"));
     assert_eq!(reason("/dev/shm"), None);
 }
@@ -179,14 +180,12 @@ fn the_drain_waits_for_a_stalled_thread_and_reports_it() {
     let logger = AuditLogger::open(Config::new(directory.path()).journal(JournalKind::Ring)).unwrap();
     logger.log("before").record().unwrap();
     logger.flush(TIMEOUT).unwrap();
-    let core = logger.core().unwrap().clone();
-    let queue = core.housekeeping.ring.as_ref().unwrap().queue();
-    let finish = queue.stall(b"\"id\":\"stalled\",\"success\":true}");
+    let finish = logger.core().unwrap().writer.stall(b"\"id\":\"stalled\",\"success\":true}");
     logger.log("after").record().unwrap();
     wait_until(|| text(directory.path().join("app.log")).contains("has not finished for a second"));
     assert_eq!(logger.metrics().written, logger.metrics().durable, "no later entry is written");
     assert_eq!(kinds(directory.path()).last().unwrap(), "before");
-    finish(queue);
+    finish();
     logger.close(TIMEOUT).unwrap();
     let lines = text(directory.path().join("audit.jsonl"));
     let index = |what: &str| lines.find(what).unwrap();
@@ -199,7 +198,7 @@ fn a_forked_child_cannot_record_into_the_trail() {
         let directory = tempfile::tempdir().unwrap();
         let logger = AuditLogger::open(Config::new(directory.path()).journal(kind)).unwrap();
         logger.log("parent").record().unwrap();
-        let outcome = crate::ring::forking::in_child(|| {
+        let outcome = super::forking::in_child(|| {
             let error = logger.log("child").record().unwrap_err();
             // The child does not have the parent's threads: closing must not wait for them.
             logger.close(Duration::from_millis(10)).unwrap();

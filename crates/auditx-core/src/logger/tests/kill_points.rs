@@ -4,10 +4,11 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use auditx_store::config::JournalKind;
+use auditx_store::testing::FaultyDisk;
+
 use super::checkpoints::checked;
 use super::*;
-use crate::config::JournalKind;
-use crate::storage::testing::FaultyDisk;
 
 const ENTRIES: usize = 400;
 /// After this entry a sync fails if the process is to die while it rewinds. Some segments are sealed before

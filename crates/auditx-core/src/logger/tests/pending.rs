@@ -2,12 +2,12 @@
 
 use std::process::{Child, Command, Stdio};
 
+use auditx_store::config::JournalKind;
+use auditx_store::testing::FaultyDisk;
+use auditx_store::{PendingEntries, pending_entries};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
-use crate::config::JournalKind;
-use crate::storage::testing::FaultyDisk;
-use crate::store::{PendingEntries, pending_entries};
 
 const CHILD: &str = "AUDITX_TEST_RECORDING_CHILD_OF";
 

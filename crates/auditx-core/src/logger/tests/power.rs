@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 
+use auditx_store::config::{Durability, JournalKind};
+use auditx_store::testing::PowerDisk;
+
 use super::checkpoints::checked;
 use super::*;
-use crate::config::{Durability, JournalKind};
-use crate::storage::power::PowerDisk;
 
 const THREADS: usize = 2;
 const PAGE: usize = 4_096;
@@ -60,7 +61,7 @@ fn mixed(moments: &[Vec<u8>], below: &mut dyn FnMut(usize) -> usize) -> Vec<u8> 
     for (page, bytes) in ring.chunks_mut(PAGE).enumerate() {
         bytes.copy_from_slice(&moments[below(moments.len())][page * PAGE..][..bytes.len()]);
     }
-    crate::ring::of_another_boot(&mut ring);
+    auditx_store::testing::of_another_boot(&mut ring);
     ring
 }
 

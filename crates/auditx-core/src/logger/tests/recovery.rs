@@ -3,10 +3,11 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use auditx_store::Tiles;
+use auditx_store::{checkpoint_history, checkpoint_path};
+
 use super::checkpoints::{checked, root_of};
 use super::*;
-use crate::checkpoint_signer::{checkpoint_history, checkpoint_path};
-use crate::tiles::Tiles;
 
 pub(super) const ACTIVE: &str = "audit.jsonl";
 

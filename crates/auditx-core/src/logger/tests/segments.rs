@@ -1,7 +1,8 @@
 //! Sealing, compression and retirement of segments in the background.
 
+use auditx_store::sealed_segments;
+
 use super::*;
-use crate::segment::sealed_segments;
 
 #[test]
 fn sealed_segments_are_compressed_and_readable() {

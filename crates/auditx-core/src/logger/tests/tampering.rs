@@ -3,14 +3,15 @@
 use std::fs::OpenOptions;
 
 use auditx_format::control_record::StoredRecord;
+use auditx_store::control_lines;
+use auditx_store::key_source::KeySource;
+use auditx_store::testing::CONTROL;
 
 use super::recovery::{ACTIVE, closed, config, edit, refusal};
 use super::*;
-use crate::control::{CONTROL, control_lines};
-use crate::key_source::KeySource;
 
 /// A name, a change to a closed trail, and a part of the resulting error message.
-type Tampering = (&'static str, fn(&Path, &[crate::store::SealedSegment]), &'static str);
+type Tampering = (&'static str, fn(&Path, &[auditx_store::SealedSegment]), &'static str);
 
 fn text_of(path: &Path) -> String {
     text(path.to_path_buf())
@@ -150,7 +151,7 @@ fn tampering_with_names_or_lengths_is_refused() {
     for (compression, tamperings) in [(Compression::None, &plain[..]), (Compression::Zstd, &compressed)] {
         for (name, tamper, message) in tamperings {
             let directory = closed(compression);
-            let list = || crate::store::sealed_segments(directory.path()).unwrap();
+            let list = || auditx_store::sealed_segments(directory.path()).unwrap();
             let is_compressed =
                 || list().iter().all(|segment| segment.compressed == (compression == Compression::Zstd));
             let logger = AuditLogger::open(config(directory.path()).compression(compression)).unwrap();
@@ -168,7 +169,7 @@ fn tampering_with_names_or_lengths_is_refused() {
 #[test]
 fn a_symlink_instead_of_a_segment_is_refused() {
     let directory = closed(Compression::None);
-    let segment = crate::store::sealed_segments(directory.path()).unwrap().remove(1);
+    let segment = auditx_store::sealed_segments(directory.path()).unwrap().remove(1);
     let elsewhere = directory.path().join("elsewhere");
     fs::rename(&segment.path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &segment.path).unwrap();

@@ -1,8 +1,9 @@
 //! Files that are checked once a second: restored, created again, or refused.
 
+use auditx_store::config::JournalKind;
+
 use super::interference::{ACTIVE, app_log, config, error_of, numbers, record, trail};
 use super::*;
-use crate::config::JournalKind;
 
 #[test]
 fn a_missing_auditx_directory_is_noticed() {
@@ -96,7 +97,7 @@ fn projections_and_app_log_are_created_again() {
         logger.flush(TIMEOUT).unwrap();
         // Wait until the watch has seen the current file.
         let start = Instant::now();
-        wait_until(|| start.elapsed() > crate::watch::INTERVAL * 2);
+        wait_until(|| start.elapsed() > auditx_store::testing::WATCH_INTERVAL * 2);
         fs::rename(&path, path.with_extension("old")).unwrap();
         wait_until(|| path.is_file() && app_log(directory.path()).contains(name));
         assert!(app_log(directory.path()).contains("by another program"), "{name}");
@@ -119,7 +120,7 @@ fn an_erasure_is_not_mistaken_for_interference() {
             logger.erase(seq, "request of the person").unwrap();
         }
         let start = Instant::now();
-        wait_until(|| start.elapsed() > crate::watch::INTERVAL * 2);
+        wait_until(|| start.elapsed() > auditx_store::testing::WATCH_INTERVAL * 2);
     }
     assert_eq!(app_log(directory.path()), "");
 }
@@ -130,7 +131,7 @@ fn a_removed_sealed_segment_is_noticed() {
     let logger = AuditLogger::open(config(directory.path()).max_file_bytes(65_535)).unwrap();
     record(&logger, 0..800);
     wait_until(|| logger.metrics().compressed >= 2);
-    let first = &crate::store::sealed_segments(directory.path()).unwrap()[0];
+    let first = &auditx_store::sealed_segments(directory.path()).unwrap()[0];
     fs::remove_file(&first.path).unwrap();
     wait_until(|| logger.metrics().missing_segments == 1);
     assert!(app_log(directory.path()).contains("begins with line 0 was renamed or removed"));

@@ -4,8 +4,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use auditx_core::store::{ACTIVE, SealedSegment, sealed_segments};
 use auditx_core::{AuditLogger, Compression, Config};
+use auditx_store::{ACTIVE, SealedSegment, sealed_segments};
 use tempfile::TempDir;
 
 use crate::sample::TIMEOUT;

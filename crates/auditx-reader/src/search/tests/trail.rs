@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::SegmentIndex;
+use auditx_store::SegmentIndex;
 
 use crate::search::Search;
 
@@ -59,7 +59,7 @@ impl Trail {
 
     /// Writes lines as the active segment, and bytes after its last newline.
     pub(super) fn activate(&mut self, lines: &[String], unfinished: &str) {
-        fs::write(self.path().join(auditx_core::store::ACTIVE), text_of(lines) + unfinished).unwrap();
+        fs::write(self.path().join(auditx_store::ACTIVE), text_of(lines) + unfinished).unwrap();
     }
 }
 

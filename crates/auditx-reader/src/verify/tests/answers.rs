@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use auditx_core::store::{ACTIVE, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config};
+use auditx_store::{ACTIVE, checkpoint_path};
 
 use super::fixture::*;
 use super::*;

@@ -49,7 +49,7 @@ fn a_flipped_bit_is_found_without_the_tile_cache() {
 fn flipping_any_bit_of_the_checkpoint_is_found() {
     let trail = Trail::of(1);
     let note = trail.checkpoint().into_bytes();
-    let path = auditx_core::store::checkpoint_path(trail.path());
+    let path = auditx_store::checkpoint_path(trail.path());
     for at in 0..note.len() * 8 {
         let mut flipped = note.clone();
         flipped[at / 8] ^= 1 << (at % 8);

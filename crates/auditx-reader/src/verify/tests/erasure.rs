@@ -116,7 +116,7 @@ fn an_unsigned_record_does_not_excuse_a_stub() {
     let record = lines.iter().position(|line| line.contains("\"kind\":\"erased\"")).unwrap();
     let first = auditx_tlog::parse_seq(lines[0].as_bytes()).unwrap();
     // Only the lines before the record are signed, by the checkpoint of the seal.
-    let kept = auditx_core::store::checkpoint_history(trail.path()).join(first.to_string());
+    let kept = auditx_store::checkpoint_history(trail.path()).join(first.to_string());
     let note = fs::read_to_string(kept).unwrap();
     trail.set_checkpoint(&note);
     trail.remove_history();

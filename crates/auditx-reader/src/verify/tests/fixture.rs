@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditx_core::store::{ACTIVE, AUDITX_DIR, checkpoint_history, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config};
+use auditx_store::{ACTIVE, AUDITX_DIR, checkpoint_history, checkpoint_path};
 use auditx_tlog::{CompactRange, Hash};
 use auditx_tlog::{Signer, SigningKey, VerifierKey};
 use auditx_tlog::{leaf_of, parse_seq};

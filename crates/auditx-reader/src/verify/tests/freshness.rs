@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use auditx_core::store::{checkpoint_history, checkpoint_path};
+use auditx_store::{checkpoint_history, checkpoint_path};
 use auditx_tlog::SigningKey;
 
 use super::fixture::*;

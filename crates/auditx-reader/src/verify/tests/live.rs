@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use auditx_core::store::{ACTIVE, checkpoint_path};
 use auditx_core::{AuditLogger, Compression, Config, Retention};
 use auditx_format::control_record::StoredRecord;
+use auditx_store::{ACTIVE, checkpoint_path};
 use auditx_tlog::SigningKey;
 
 use super::fixture::*;

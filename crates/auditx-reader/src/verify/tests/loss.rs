@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use auditx_core::store::ACTIVE;
 use auditx_core::{Config, JournalKind};
+use auditx_store::ACTIVE;
 use auditx_tlog::SigningKey;
 
 use super::fixture::*;

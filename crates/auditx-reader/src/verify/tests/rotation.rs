@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use auditx_core::store::checkpoint_history;
 use auditx_core::{Compression, KeySource};
+use auditx_store::checkpoint_history;
 use auditx_tlog::{Signer, SigningKey};
 
 use super::fixture::*;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use auditx_core::Compression;
-use auditx_core::store::ACTIVE;
+use auditx_store::ACTIVE;
 
 use super::fixture::*;
 use super::*;

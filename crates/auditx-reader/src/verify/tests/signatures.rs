@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use auditx_core::store::{ACTIVE, checkpoint_path};
+use auditx_store::{ACTIVE, checkpoint_path};
 use auditx_tlog::{Signer, SigningKey};
 
 use super::fixture::*;

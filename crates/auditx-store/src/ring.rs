@@ -1,0 +1,29 @@
+//! The ring: preallocated, file-backed, mapped memory through which many threads hand entries to one.
+//!
+//! Encoded entries leave it as the same bytes, in the order in which their positions were reserved. The pages
+//! belong to the kernel, so an accepted entry outlives the process without a system call. The ring knows
+//! nothing of lines, trees or segments.
+//!
+//! A reservation is a plain compare-and-swap, as in Aeron's many-to-one ring buffer: nothing is reserved that
+//! might have to be undone. A record's first word holds its own position, so what an earlier lap left there
+//! never matches, and nothing needs to be zeroed.
+//!
+//! `queue` holds the protocol, `layout` the file's format, `file` the file's life from creation to removal,
+//! `salvage` what recovery reads from it, and `snapshot` what other processes read from it. All unsafe code
+//! is in `map`.
+
+mod file;
+mod layout;
+mod map;
+mod queue;
+mod salvage;
+mod snapshot;
+mod word;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use file::of_another_boot;
+pub(crate) use file::{PreviousRing, RING, RingFile, unsupported_reason};
+pub(crate) use layout::is_capacity;
+pub(crate) use map::Map;
+pub(crate) use queue::{Next, Queue, Refused};
+pub(crate) use snapshot::snapshot;

@@ -1,0 +1,56 @@
+//! What the tests of `auditx-core` need of this crate: disks that fail, and a few internals.
+
+use std::io::{self, BufRead};
+use std::time::Duration;
+
+use auditx_format::Result;
+use auditx_tlog::SigningKey;
+
+use crate::dir::Dir;
+
+pub use crate::storage::power::PowerDisk;
+pub use crate::storage::testing::{Faults, FaultyDisk};
+
+/// The timeout of waits in tests. Much longer than any of them takes, even on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The interval in which an open trail checks the names of its files.
+pub const WATCH_INTERVAL: Duration = crate::watch::INTERVAL;
+
+/// The copies of control records that opening needs, in the trail's directory.
+pub const CONTROL: &str = crate::control::CONTROL;
+
+/// Calls `call` as if it were a hook.
+pub fn calling<T>(call: impl FnOnce() -> T) -> T {
+    crate::callback::calling(call)
+}
+
+/// Writes the file of a key that a rotation has not installed yet.
+///
+/// # Errors
+/// `is_storage` if it cannot be written.
+pub fn stage_key(directory: &Dir, key: &SigningKey) -> Result<()> {
+    crate::key_source::stage_key(directory, key).map(drop)
+}
+
+/// Makes the bytes of a ring look as they do after the machine was restarted.
+///
+/// # Panics
+/// If they are not those of a ring.
+pub fn of_another_boot(ring: &mut [u8]) {
+    crate::ring::of_another_boot(ring);
+}
+
+/// Returns why this directory cannot have a ring.
+#[must_use]
+pub fn unsupported_reason(directory: &Dir) -> Option<String> {
+    crate::ring::unsupported_reason(directory)
+}
+
+/// Opens the text of a segment.
+///
+/// # Errors
+/// Those of opening the file.
+pub fn open_segment(directory: &Dir, name: &str, compressed: bool) -> io::Result<Box<dyn BufRead + Send>> {
+    crate::segment::open_segment(directory, name, compressed)
+}

@@ -1,0 +1,288 @@
+//! The writer of a trail: its journal, its appender and their threads, behind one handle.
+
+mod custody;
+mod open;
+mod positions;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use auditx_format::encode::Envelope;
+use auditx_format::vocabulary::LogLevel;
+use auditx_format::{Error, Result};
+use serde_json::{Map, Value};
+
+use crate::checkpoint_signer::CheckpointSigner;
+use crate::committer::Committer;
+use crate::config::{Config, Durability, OnFull, RateLimit};
+use crate::follow::Followers;
+use crate::journal::{Drain, Journal, SharedAppender};
+use crate::lock::Lock;
+use crate::maintenance::{Housekeeping, Maintenance};
+use crate::metrics::Metrics;
+use crate::storage::{Disk, Storage};
+use crate::trail::Trail;
+
+pub use crate::journal::Refusal;
+pub use custody::KeyChange;
+pub use positions::{Positions, Recorded};
+
+/// An open trail that this process writes. At most one process can have it open.
+#[derive(Debug)]
+pub struct Writer {
+    trail: Arc<Trail>,
+    journal: Journal,
+    appender: Arc<SharedAppender>,
+    checkpoint_signer: Arc<CheckpointSigner>,
+    followers: Followers,
+    housekeeping: Arc<Housekeeping>,
+    running: Mutex<Option<Running>>,
+    /// The process that opened the trail; a forked child must not close it.
+    process: u32,
+}
+
+/// The threads and the lock, which end when the trail is closed.
+#[derive(Debug)]
+struct Running {
+    maintenance: Maintenance,
+    committer: Committer,
+    drain: Option<Drain>,
+    lock: Arc<Mutex<Lock>>,
+}
+
+impl Writer {
+    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed.
+    ///
+    /// # Errors
+    /// - `is_invalid` if the configuration is invalid.
+    /// - `is_locked` if another writer has the trail open.
+    /// - `is_storage` if a file system operation fails.
+    /// - `is_corrupt` if the trail is not what its last checkpoint signed, or the directory contains
+    ///   something else; see [`Writer::replace_broken`].
+    /// - `is_signing` if the key cannot be used, or is not the key of this trail.
+    pub fn open(config: &Config) -> Result<Self> {
+        Self::open_on(config, Arc::new(Disk))
+    }
+
+    /// Like [`Writer::open`], on another storage.
+    ///
+    /// # Errors
+    /// The same as [`Writer::open`].
+    pub fn open_on(config: &Config, storage: Arc<dyn Storage>) -> Result<Self> {
+        Self::begin(config, storage, None)
+    }
+
+    /// Accepts the body of a line, which [`Envelope::encode`] made, and returns its position in the journal.
+    /// Never waits for room. Once it has returned, the entry survives the death of the process.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] if there is no room; otherwise `is_closed`, `is_storage` or `is_locked`.
+    #[inline]
+    pub fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
+        self.journal.try_push(body)
+    }
+
+    /// Waits until the full journal has room, as long as the configuration allows, and pushes the entry.
+    /// Returns `None` if the entry was dropped.
+    ///
+    /// # Errors
+    /// `is_full` if there was no room in time; otherwise the same as [`Writer::try_push`].
+    #[cold]
+    pub fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
+        match ring.room.wait(Instant::now() + self.max_wait(), || self.retry(body)) {
+            Some(outcome) => outcome.map(Some),
+            None => self.reject_or_drop(),
+        }
+    }
+
+    /// Like [`Writer::push_when_full`], but awaits instead of blocking.
+    ///
+    /// # Errors
+    /// The same as [`Writer::push_when_full`].
+    pub async fn push_when_full_async(&self, body: &[u8]) -> Result<Option<u64>> {
+        let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
+        match ring.room.wait_async(Instant::now() + self.max_wait(), || self.retry(body)).await {
+            Some(outcome) => outcome.map(Some),
+            None => self.reject_or_drop(),
+        }
+    }
+
+    /// Counts an entry that was not accepted.
+    pub fn count_rejected(&self) {
+        self.trail.counters.rejected.add(1);
+    }
+
+    /// Checks whether an entry would be accepted now.
+    ///
+    /// # Errors
+    /// The error that pushing would return.
+    pub fn ready(&self) -> Result<()> {
+        self.journal.ready()
+    }
+
+    /// Makes an entry durable as soon as possible if its level demands that and nothing else does.
+    #[inline]
+    pub fn hasten(&self, position: u64, level: LogLevel) {
+        if matches!(self.trail.config.durability, Durability::Interval(_)) && level.is_sensitive() {
+            self.trail.watermark.want_durable(position);
+        }
+    }
+
+    /// Returns whether each entry must be durable before its caller continues.
+    #[inline]
+    #[must_use]
+    pub fn waits_for_each(&self) -> bool {
+        self.trail.config.durability == Durability::EveryEntry
+    }
+
+    /// Returns what waits for positions of the journal to be durable.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        Positions::new(self.trail.watermark.clone(), self.trail.directory.clone())
+    }
+
+    /// Returns the settings that apply to every line.
+    #[inline]
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.trail.envelope
+    }
+
+    /// Returns the time of the configured clock.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.trail.config.clock.now()
+    }
+
+    /// Returns the configured rate limit, which the caller applies.
+    #[must_use]
+    pub fn rate_limit(&self) -> RateLimit {
+        self.trail.config.rate_limit
+    }
+
+    /// Returns the directory of the trail as an absolute path.
+    #[must_use]
+    pub fn trail_dir(&self) -> &Path {
+        self.trail.directory.path()
+    }
+
+    /// Writes an error of the library itself to app.log.
+    pub fn report(&self, message: &str) {
+        self.trail.app_log.report(message);
+    }
+
+    /// Writes a message of the application to app.log, redacted like metadata.
+    pub fn write_message(&self, level: LogLevel, message: &str, fields: &Map<String, Value>) {
+        self.trail.app_log.write(level, message, fields, Some(&self.trail.envelope.rules));
+    }
+
+    /// Waits until all entries accepted so far are durable, and are written to security.jsonl and the
+    /// console.
+    ///
+    /// # Errors
+    /// `is_timed_out` if that takes longer than `timeout`; `is_storage` if a write or an fdatasync failed.
+    pub fn flush(&self, timeout: Duration) -> Result<()> {
+        let (end, deadline) = self.wait_durable(timeout)?;
+        self.followers.wait_for_builtin(end, deadline)
+    }
+
+    /// Like [`Writer::flush`], and also waits until every `on_audit` hook has processed these entries.
+    ///
+    /// # Errors
+    /// The same as [`Writer::flush`].
+    pub fn flush_hooks(&self, timeout: Duration) -> Result<()> {
+        let (end, deadline) = self.wait_durable(timeout)?;
+        self.followers.wait_for_all(end, deadline)
+    }
+
+    /// Closes the trail: writes the `close` record, makes all lines durable, signs them, waits for the
+    /// followers, and releases the lock. Closing a closed trail does nothing.
+    ///
+    /// # Errors
+    /// - `is_timed_out` if the entries are not durable within `timeout`.
+    /// - `is_storage` if a write or an fdatasync failed.
+    /// - `is_signing` if the last checkpoint could not be signed. The next open signs the remaining lines.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        if std::process::id() != self.process {
+            // A forked child has neither the threads nor the lock, and must not release them.
+            std::mem::forget(running);
+            return Ok(());
+        }
+        let deadline = Instant::now() + timeout;
+        // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
+        running.maintenance.stop();
+        let closed = self.journal.close(deadline);
+        let durable = self.trail.watermark.wait_durable_lines(self.trail.watermark.written(), Some(deadline));
+        self.followers.close(deadline);
+        let signed = running.committer.stop();
+        if let Some(drain) = &mut running.drain {
+            drain.stop();
+        }
+        running.lock.lock().unwrap_or_else(PoisonError::into_inner).release();
+        closed.and(durable).and(signed)
+    }
+
+    /// Returns a snapshot of the counters.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let (written, durable) = (self.trail.watermark.written(), self.trail.watermark.durable());
+        self.trail.counters.snapshot(
+            self.journal.load(),
+            written,
+            durable,
+            self.checkpoint_signer.size(),
+            self.followers.metrics(),
+        )
+    }
+
+    /// Claims room in the ring like a thread that then stalls. The returned function finishes the entry.
+    ///
+    /// # Panics
+    /// If the journal is not the ring, or is full.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn stall(&self, body: &'static [u8]) -> impl FnOnce() + use<> {
+        let ring = self.journal.ring().expect("the ring").clone();
+        let finish = ring.queue().stall(body);
+        move || finish(ring.queue())
+    }
+
+    /// Waits until all entries accepted so far are durable. Returns the number of durable lines and the
+    /// deadline.
+    fn wait_durable(&self, timeout: Duration) -> Result<(u64, Instant)> {
+        let deadline = Instant::now() + timeout;
+        self.trail.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
+        Ok((self.trail.watermark.durable(), deadline))
+    }
+
+    /// The longest time to wait while the journal is full.
+    fn max_wait(&self) -> Duration {
+        match self.trail.config.on_full {
+            OnFull::Wait { max } => max,
+            OnFull::Reject | OnFull::Drop => Duration::ZERO,
+        }
+    }
+
+    fn retry(&self, body: &[u8]) -> Option<Result<u64>> {
+        match self.journal.try_push(body) {
+            Ok(position) => Some(Ok(position)),
+            Err(Refusal::Error(error)) => Some(Err(error)),
+            Err(Refusal::Full) => None,
+        }
+    }
+
+    /// Notes the loss for a `gap` record. Returns an error, or `None` if entries are to be dropped.
+    fn reject_or_drop(&self) -> Result<Option<u64>> {
+        let error: Error = self.journal.count_refused();
+        if self.trail.config.on_full == OnFull::Drop {
+            self.trail.counters.dropped.add(1);
+            return Ok(None);
+        }
+        Err(error)
+    }
+}
