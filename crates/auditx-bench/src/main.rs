@@ -5,21 +5,21 @@
 //! that it wrote: if a subject lost one, the whole benchmark fails. Linux only.
 
 mod child;
-mod durable;
 mod facts;
 mod goal;
-mod http;
 mod make;
-mod open;
-mod performance;
 mod output;
 mod quantile;
-mod read;
-mod record;
 mod repetition;
 mod report;
-mod ship;
+mod durable;
+mod http;
+mod open;
+mod read;
+mod record;
+mod performance;
 mod verify;
+mod ship;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `auditx erase`: replaces the text of one line by its hash.
 
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 
 use auditx_reader::find_line;
 use auditx_store::console_line;
@@ -72,5 +72,16 @@ fn is_confirmed(seq: u64, trail: &Trail) -> Result<bool, Failure> {
     let mut err = anstream::stderr().lock();
     err.write_all(console_line(&line.parse()?, true).as_bytes())?;
     drop(err);
-    terminal::confirm(&format!("Erase the text of line {seq} permanently?"))
+    confirm(&format!("Erase the text of line {seq} permanently?"))
+}
+
+/// Asks a question on standard error. Any answer but `y` or `yes` returns `false`.
+fn confirm(question: &str) -> Result<bool, Failure> {
+    let mut answer = String::new();
+    write!(anstream::stderr().lock(), "{question} [y/N] ")?;
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

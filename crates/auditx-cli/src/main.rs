@@ -5,18 +5,18 @@
 //! fault but could not check everything. Only `demo`, `key rotate`, `recover`, `retire`, `erase` and `ship
 //! drop` write to a trail, each through the library.
 
-mod failure;
 mod terminal;
+mod failure;
 mod number;
 mod progress;
 mod evidence;
 mod save;
 mod trail;
 mod paint;
+mod sanitized_json;
 mod cell;
 mod table;
 mod runtime;
-mod sanitized_json;
 mod change;
 mod fields;
 mod zone;
@@ -26,8 +26,10 @@ mod columns;
 mod diff;
 mod mapper;
 mod render;
-mod selection;
 mod summary;
+mod selection;
+#[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
+mod destination;
 mod around;
 mod query;
 mod tail;
@@ -48,8 +50,6 @@ mod key;
 mod recover;
 mod retire;
 mod erase;
-#[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
-mod destination;
 mod ship;
 mod completions;
 mod manual;

@@ -3,14 +3,12 @@
 //! Text of entries and names of files come from others. Everything that prints them uses [`sanitized`], so
 //! that no entry can send control sequences to a terminal.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use auditx_format::encode::is_hazard;
 use serde::Serialize;
-
-use crate::failure::Failure;
 
 /// Columns if neither the terminal nor `COLUMNS` says how many there are.
 const DEFAULT_WIDTH: u16 = 80;
@@ -71,37 +69,25 @@ pub(crate) fn print_message(message: &str) {
 }
 
 /// Writes a result as pretty-printed JSON.
-pub(crate) fn write_json(out: &mut impl Write, found: &impl Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(found)
-        .map_err(|error| Failure::new(format!("cannot write the result as JSON: {error}")))?;
-    Ok(writeln!(out, "{json}")?)
+pub(crate) fn write_json(out: &mut impl Write, found: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(found).map_err(io::Error::other)?;
+    writeln!(out, "{json}")
 }
 
 /// Writes text to standard output unchanged; on a terminal, control characters are escaped.
-pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+pub(crate) fn print_text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if is_output_a_terminal() {
         text.lines().try_for_each(|line| writeln!(out, "{}", sanitized(line)))?;
     } else {
         out.write_all(text.as_bytes())?;
     }
-    Ok(out.flush()?)
+    out.flush()
 }
 
 /// Returns `true` if the user can be asked a question: standard input and standard error are terminals.
 pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Asks a question on standard error. Any answer but `y` or `yes` returns `false`.
-pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
-    let mut answer = String::new();
-    write!(anstream::stderr().lock(), "{question} [y/N] ")?;
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Returns the text with control characters, bidirectional characters and line ends escaped, so that it is

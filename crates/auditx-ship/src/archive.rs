@@ -6,8 +6,9 @@ use std::future::Future;
 use auditx_tlog::Hash;
 
 use crate::batch::{CoveringCheckpoint, TrailName};
-use crate::destination::{DestinationId, Position};
+use crate::destination::DestinationId;
 use crate::error::{Result, ShipError};
+use crate::position::Position;
 
 /// A compressed sealed segment.
 #[derive(Debug, Clone)]

@@ -7,13 +7,12 @@ use auditx_store::Cursor;
 
 use crate::archive::{Archive, PackedSegment};
 use crate::backoff::Backoff;
-use crate::destination::Position;
 use crate::error::{Error, Result, RetryKind, ShipError};
 use crate::feed::{stored_leaf, trail_backlog};
-use crate::progress::State;
+use crate::position::Position;
+use crate::progress::{Shared, State};
 use crate::sealed::{Extent, SealedFeed};
 use crate::settings::Settings;
-use crate::shipper::Shared;
 use crate::timeout::{Stop, is_stopping, sleep, within};
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use auditx_tlog::{Hash, SignedCheckpoint};
 
-use crate::destination::{Position, TrailId};
+use crate::position::{Position, TrailId};
 
 /// A line to be shipped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use auditx_store::RestoredTrail;
 use auditx_tlog::SignedCheckpoint;
 
 use crate::batch::ShippedLine;
-use crate::destination::TrailId;
 use crate::error::{Error, Result};
+use crate::position::TrailId;
 
 /// The extent of a trail's copy at a destination.
 #[derive(Debug, Clone)]

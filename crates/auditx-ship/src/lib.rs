@@ -24,6 +24,8 @@
 //! sent again, and the destination recognises them.
 
 mod error;
+mod settings;
+mod position;
 mod batch;
 mod destination;
 mod source;
@@ -32,7 +34,6 @@ mod read_ahead;
 mod backoff;
 mod dead;
 mod progress;
-mod settings;
 mod timeout;
 mod worker;
 mod archive;
@@ -45,9 +46,10 @@ pub use archive::{Archive, PackedSegment};
 pub use batch::{Batch, CoveringCheckpoint, ShippedLine, TrailName};
 pub use copy::{StoredCopy, StoredTrail, restore};
 pub use dead::dead_letters;
-pub use destination::{Destination, DestinationId, Position, TrailId};
+pub use destination::{Destination, DestinationId};
 pub use error::{Error, Result, RetryKind, ShipError};
 pub use feed::trail_backlog;
+pub use position::{Position, TrailId};
 pub use progress::{Progress, Retries, State};
 pub use settings::Settings;
 pub use shipper::Shipper;

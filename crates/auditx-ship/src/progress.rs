@@ -1,8 +1,10 @@
 //! The progress of a shipper, for metrics and for callers that wait for it.
 
-use std::time::{Duration, SystemTime};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::RetryKind;
+use crate::source::Backlog;
 
 /// What a shipper is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,5 +109,51 @@ impl Progress {
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.signed.saturating_sub(self.next)
+    }
+}
+
+/// The state that the worker shares with the handle.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+impl Shared {
+    /// Updates the size and age of the backlog. An error is ignored here: the next read reports it.
+    pub(crate) fn measure(&self, backlog: impl FnOnce(u64, u64) -> Option<Backlog>) {
+        let Progress { next, signed, .. } = self.progress();
+        let found = if next < signed { backlog(next, signed) } else { Some(Backlog::default()) };
+        self.change(|progress| {
+            progress.lag_bytes = found.map(|backlog| backlog.bytes);
+            if let Some(Backlog { oldest, .. }) = found {
+                progress.oldest = oldest;
+            }
+        });
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the condition holds. Returns false if the shipper ended or the deadline passed first.
+    pub(crate) fn wait_until(&self, deadline: Instant, condition: impl Fn(&Progress) -> bool) -> bool {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if condition(&progress) {
+                return true;
+            }
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() || progress.state == State::Ended {
+                return false;
+            }
+            progress =
+                self.changed.wait_timeout(progress, remaining).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::PackedSegment;
 use crate::batch::{CoveringCheckpoint, TrailName};
-use crate::destination::Position;
 use crate::error::{Error, Result};
 use crate::feed::{name_of, read_checkpoint};
+use crate::position::Position;
 
 /// The Zstandard level; high, because archived segments are stored for years.
 const LEVEL: i32 = 9;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ use crate::archiver::Archiver;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
-use crate::progress::{Progress, State};
+use crate::progress::{Progress, Shared, State};
 use crate::sealed::SealedFeed;
 use crate::settings::Settings;
-use crate::source::{Backlog, Source};
+use crate::source::Source;
 use crate::timeout::Stop;
 use crate::worker::Worker;
 
@@ -26,36 +26,6 @@ pub struct Shipper {
     stop: watch::Sender<Option<Instant>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<()>>>,
-}
-
-/// The state that the worker shares with the handle.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    progress: Mutex<Progress>,
-    changed: Condvar,
-}
-
-impl Shared {
-    /// Updates the size and age of the backlog. An error is ignored here: the next read reports it.
-    pub(crate) fn measure(&self, backlog: impl FnOnce(u64, u64) -> Option<Backlog>) {
-        let Progress { next, signed, .. } = self.progress();
-        let found = if next < signed { backlog(next, signed) } else { Some(Backlog::default()) };
-        self.change(|progress| {
-            progress.lag_bytes = found.map(|backlog| backlog.bytes);
-            if let Some(Backlog { oldest, .. }) = found {
-                progress.oldest = oldest;
-            }
-        });
-    }
-
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// Sets the state to `Ended` when the thread ends, also after a panic.
@@ -167,22 +137,7 @@ impl Shipper {
     /// Waits until the condition holds. Returns false if the shipper ended or the deadline passed first.
     #[must_use]
     pub fn wait_until(&self, deadline: Instant, condition: impl Fn(&Progress) -> bool) -> bool {
-        let mut progress = self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if condition(&progress) {
-                return true;
-            }
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() || progress.state == State::Ended {
-                return false;
-            }
-            progress = self
-                .shared
-                .changed
-                .wait_timeout(progress, remaining)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.shared.wait_until(deadline, condition)
     }
 
     /// Stops the shipper. A batch that is being sent may finish until the deadline; then the cursor is saved.

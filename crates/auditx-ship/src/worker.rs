@@ -10,13 +10,13 @@ use auditx_store::Cursor;
 use crate::backoff::Backoff;
 use crate::batch::{Batch, ShippedLine};
 use crate::dead;
-use crate::destination::{Destination, Position};
+use crate::destination::Destination;
 use crate::error::{Error, Result, RetryKind, ShipError};
 use crate::feed::recorded_at;
-use crate::progress::State;
+use crate::position::Position;
+use crate::progress::{Shared, State};
 use crate::read_ahead::ReadAhead;
 use crate::settings::Settings;
-use crate::shipper::Shared;
 use crate::source::{Lines, Source};
 use crate::timeout::{Stop, in_time, is_stopping, read_within, sleep, within};
 

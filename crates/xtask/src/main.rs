@@ -4,28 +4,68 @@
 //! The exit status is zero only if all steps passed. Except for `miri`, no step is skipped because a tool is
 //! missing.
 
-mod bench;
-mod ci;
-mod command;
-mod deny;
-mod docs;
 mod failure;
-mod fuzz;
-mod miri;
+mod workspace;
+mod command;
 mod setup;
 mod test;
+mod deny;
+mod docs;
+mod miri;
+mod ci;
+mod bench;
+mod fuzz;
 mod torture;
-mod workspace;
 
 use std::process::ExitCode;
 
+use failure::Failure;
+use workspace::Workspace;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match command::dispatch(&arguments) {
+    match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("xtask: {failure}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command in the arguments, or prints the help.
+fn dispatch(arguments: &[String]) -> Result<(), Failure> {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err(Failure::new(format!("no command given\n\n{}", command::help())));
+    };
+    let run = match name.as_str() {
+        "setup" => setup::run,
+        "test" => test::run,
+        "ci" => ci::run,
+        "docs" => docs::run,
+        "bench" => bench::run,
+        "miri" => miri::run,
+        "torture" => torture::run,
+        "fuzz" => fuzz::run,
+        "help" | "--help" | "-h" => {
+            println!("{}", command::help());
+            return Ok(());
+        }
+        _ => return Err(Failure::new(format!("no command `{name}`\n\n{}", command::help()))),
+    };
+    run(&Workspace::locate()?, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_command_is_refused_with_a_list_of_commands() {
+        let failure = dispatch(&["tset".to_owned()]).unwrap_err().to_string();
+        assert!(failure.contains("no command `tset`"), "{failure}");
+        for command in command::COMMANDS {
+            assert!(failure.contains(command.name), "{failure}");
         }
     }
 }
