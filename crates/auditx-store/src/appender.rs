@@ -3,6 +3,7 @@
 //! It never leaves part of a line behind: a failed write is rolled back, and the next entry gets the same
 //! seq. Sealing costs a rename; the thread that syncs makes the sealed segment durable and signs it.
 
+mod batch;
 mod restore;
 mod rewind;
 mod seal;
@@ -26,12 +27,10 @@ use crate::tiles::GrowingTree;
 use crate::trail::Trail;
 use crate::watermark::{Reach, Watermark};
 
+pub(crate) use batch::Batch;
 pub(crate) use restore::RecentEntries;
 use seal::Sealed;
 use staged::Staged;
-
-/// One write(2) takes about this many bytes at most.
-const BATCH: usize = 1024 * 1024;
 
 /// After a failed seal the segment grows by this much, or by another maximum age, before the next attempt.
 const SEAL_RETRY_BYTES: u64 = 1024 * 1024;
@@ -176,18 +175,23 @@ impl Appender {
         self.poison.get_or_insert_with(|| error.duplicate());
     }
 
+    /// Begins a batch of lines.
+    ///
+    /// # Errors
+    /// If nothing can be appended any more.
+    pub(crate) fn batch(&mut self) -> Result<Batch<'_>> {
+        Batch::begin(self)
+    }
+
     /// Appends one entry with one write(2), and seals the segment if that is due. Returns its position, which
     /// is the number of lines afterwards.
     pub(crate) fn append(&mut self, body: &[u8]) -> Result<u64> {
-        let mut next = Some(body);
-        let outcome = self.append_all(&mut |lines, out| {
-            next.take().map(|body| {
-                out.extend_from_slice(body);
-                lines + 1
-            })
+        let outcome = self.batch().and_then(|mut batch| {
+            batch.add(body, batch.lines() + 1);
+            batch.write()
         });
         match outcome {
-            Ok(_) => Ok(self.position),
+            Ok(()) => Ok(self.position),
             Err(error) => {
                 if self.poison.is_none() {
                     let now = Timestamp::of(self.trail.config.clock.now());
@@ -198,32 +202,13 @@ impl Appender {
         }
     }
 
-    /// Appends entries with one write(2), all of them or none, and seals the segment if that is due.
-    ///
-    /// `next` is given the number of lines before the entry. It appends a body to the vector, whose content
-    /// it must not change, and returns the entry's position, or `None` if there are no more. Returns how many
-    /// entries were appended: a full segment or a large batch ends early.
-    pub(crate) fn append_all(
-        &mut self,
-        next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>,
-    ) -> Result<usize> {
-        let taken = self.write(|appender| appender.stage_all(next))?;
-        if self.active.len >= self.seal_at {
-            self.try_seal();
-        }
-        Ok(taken)
-    }
-
     /// Appends a control record. A refused one does not count as a missing entry.
     pub(crate) fn append_control_record(&mut self, record: &ControlRecord) -> Result<u64> {
         let body = record.encode(&self.trail.envelope, &*self.trail.config.clock)?;
-        let seq = self.write(|appender| {
-            appender.stage(&body);
-            appender.active.next_seq - 1
-        })?;
-        if self.active.len >= self.seal_at {
-            self.try_seal();
-        }
+        let mut batch = self.batch()?;
+        let seq = batch.lines();
+        batch.add_control_record(&body);
+        batch.write()?;
         Ok(seq)
     }
 
@@ -243,7 +228,7 @@ impl Appender {
 
     /// Writes pending control records, if there are any.
     pub(crate) fn append_pending(&mut self) -> Result<()> {
-        self.write(|_| ())
+        self.batch()?.write_without_seal()
     }
 
     /// Seals the active segment if it has reached its maximum age. Returns whether that was due.
@@ -268,59 +253,9 @@ impl Appender {
         self.poison.as_ref().map_or(Ok(()), |poison| Err(poison.duplicate()))
     }
 
-    fn stage_all(&mut self, next: &mut dyn FnMut(u64, &mut Vec<u8>) -> Option<u64>) -> usize {
-        let mut taken = 0;
-        loop {
-            let begin = self.staged.begin_line(self.active.next_seq);
-            let Some(position) = next(self.active.next_seq, &mut self.staged.bytes) else {
-                self.staged.bytes.truncate(begin);
-                return taken;
-            };
-            self.end_line(Some(position));
-            taken += 1;
-            let staged = self.staged.bytes.len();
-            if staged >= BATCH || self.active.len + staged as u64 >= self.seal_at {
-                return taken;
-            }
-        }
-    }
-
-    fn stage(&mut self, body: &[u8]) {
-        self.staged.begin_line(self.active.next_seq);
-        self.staged.bytes.extend_from_slice(body);
-        self.end_line(None);
-    }
-
-    fn end_line(&mut self, position: Option<u64>) {
-        self.staged.end_line(position);
-        self.active.next_seq += 1;
-    }
-
-    /// Stages the records that come first: of sealed segments, and of entries lost since the last line.
-    fn stage_pending(&mut self) {
-        let gap = self.missed.clone().map(|Missed { count, first, last, why }| ControlRecord::Gap {
-            count,
-            first,
-            last,
-            why,
-        });
-        for record in self.rotated.clone().into_iter().chain(gap) {
-            // These records always encode: their fields are short.
-            if let Ok(body) = record.encode(&self.trail.envelope, &*self.trail.config.clock) {
-                self.stage(&body);
-            }
-        }
-    }
-
-    /// Writes pending control records and what `stage` adds, all of it or nothing.
-    fn write<T>(&mut self, stage: impl FnOnce(&mut Self) -> T) -> Result<T> {
-        self.check()?;
-        let before = self.active.next_seq;
-        if !self.rotated.is_empty() || self.missed.is_some() {
-            self.stage_pending();
-        }
-        let staged = stage(self);
-        let outcome = self.write_staged();
+    /// Writes the staged lines, all of them or none. `before` is the number of lines before them.
+    fn write_staged(&mut self, before: u64) -> Result<()> {
+        let outcome = write_all(&*self.active.file, &self.staged.bytes);
         match outcome {
             Ok(()) => {
                 let bytes = self.staged.bytes.len() as u64;
@@ -333,7 +268,7 @@ impl Appender {
             Err(_) => self.active.next_seq = before,
         }
         self.staged.clear();
-        outcome.map_err(|error| self.roll_back(error)).map(|()| staged)
+        outcome.map_err(|error| self.roll_back(error))
     }
 
     fn grow_tree(&mut self, first_seq: u64) {
@@ -365,17 +300,17 @@ impl Appender {
         self.trail.watermark.count_rollback();
         Error::storage("cannot append to the active segment", &path, error)
     }
+}
 
-    fn write_staged(&self) -> io::Result<()> {
-        let mut rest = self.staged.bytes.as_slice();
-        while !rest.is_empty() {
-            match self.active.file.append(rest)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => rest = &rest[written..],
-            }
+fn write_all(file: &dyn StorageFile, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match file.append(rest)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => rest = &rest[written..],
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Keeps a control record, and removes the oldest if there are too many.

@@ -144,3 +144,28 @@ fn an_unsigned_sealed_segment_is_restored_under_its_name() {
     assert_eq!(lines[..before.len()], before, "no line is lost");
     assert_eq!(lines.iter().filter(|line| line.contains("\"kind\":\"recovered\"")).count(), 2);
 }
+
+#[test]
+fn a_batch_that_is_dropped_appends_nothing() {
+    let mut bench = bench(1 << 20);
+    let before = bench.lines().len();
+    let mut batch = bench.appender.batch().unwrap();
+    batch.add(b"\"n\":0}", 1);
+    drop(batch);
+    bench.appender.append(b"\"n\":1}").unwrap();
+    assert_eq!(bench.lines()[before..], [format!("{{\"seq\":{before},\"n\":1}}")]);
+}
+
+#[test]
+fn a_cancelled_entry_leaves_no_trace_in_its_batch() {
+    let mut bench = bench(1 << 20);
+    let before = bench.lines().len();
+    let mut batch = bench.appender.batch().unwrap();
+    batch.add(b"\"n\":0}", 1);
+    batch.begin_entry().extend_from_slice(b"\"half");
+    batch.cancel_entry();
+    batch.add(b"\"n\":1}", 2);
+    batch.write().unwrap();
+    let expected: Vec<String> = (0..2).map(|n| format!("{{\"seq\":{},\"n\":{n}}}", before + n)).collect();
+    assert_eq!(bench.lines()[before..], expected);
+}

@@ -20,10 +20,10 @@ use auditx_format::clock::Timestamp;
 use auditx_format::{Error, Result};
 
 use super::Ring;
-use crate::appender::Missed;
+use crate::appender::{Batch, Missed};
 use crate::config::Durability;
 use crate::kill_point::kill_point;
-use crate::ring::{Map, Next, Queue};
+use crate::ring::Next;
 
 /// The sleep between two rounds while callers wait for receipts: then the next fdatasync covers what was
 /// accepted meanwhile.
@@ -178,17 +178,9 @@ impl DrainLoop {
             self.reported += missed.count;
             appender.add_missed(missed);
         }
-        let mut batch = Batch {
-            queue,
-            at: self.position,
-            stop_at,
-            counted: self.counted,
-            is_checked: ring.trail.config.durability != Durability::Os,
-            fresh: 0,
-            damaged: 0,
-        };
-        appender.append_all(&mut |_, out| batch.next(out))?;
-        let Batch { at, fresh, damaged, .. } = batch;
+        let mut batch = appender.batch()?;
+        let Taken { at, fresh, damaged } = self.fill(&mut batch, stop_at);
+        batch.write()?;
         if self.reported > 0 {
             ring.subtract_refused(std::mem::take(&mut self.reported));
         }
@@ -216,6 +208,40 @@ impl DrainLoop {
         }
         kill_point("drain: published");
         Ok(())
+    }
+
+    /// Copies entries before `stop_at` into a batch until it is full.
+    fn fill(&self, batch: &mut Batch<'_>, stop_at: u64) -> Taken {
+        let queue = self.ring.queue();
+        // Under `Os` no crcs are stored: room is freed at once, and nothing is promised for a power loss.
+        let is_checked = self.ring.trail.config.durability != Durability::Os;
+        let mut taken = Taken { at: self.position, fresh: 0, damaged: 0 };
+        while taken.at < stop_at && !batch.is_full() {
+            let (len, end) = match queue.next(taken.at) {
+                Next::Entry { len, end } => (len, end),
+                Next::Skip { end } => {
+                    taken.at = end;
+                    continue;
+                }
+                Next::Empty | Next::Unfinished => break,
+            };
+            let position = std::mem::replace(&mut taken.at, end);
+            let out = batch.begin_entry();
+            let is_whole = if is_checked {
+                queue.copy_checked(position, len, out)
+            } else {
+                queue.copy(position, len, out);
+                true
+            };
+            if is_whole {
+                batch.end_entry(end);
+                taken.fresh += u64::from(end > self.counted);
+            } else {
+                batch.cancel_entry();
+                taken.damaged += 1;
+            }
+        }
+        taken
     }
 
     /// Reports a thread that reserved room and does not finish. The drain waits for it, since later entries
@@ -304,45 +330,13 @@ impl DrainLoop {
     }
 }
 
-/// The entries of one write.
-struct Batch<'q> {
-    queue: &'q Queue<Map>,
+/// What a batch took from the ring.
+struct Taken {
+    /// The position after it.
     at: u64,
-    stop_at: u64,
-    counted: u64,
-    /// Whether crcs are stored. Not under `Os`: room is freed at once, and nothing is promised for a power
-    /// loss.
-    is_checked: bool,
     /// Entries that were not counted before.
     fresh: u64,
     damaged: u64,
-}
-
-impl Batch<'_> {
-    /// Appends the next entry to `out`. Returns the position after it.
-    fn next(&mut self, out: &mut Vec<u8>) -> Option<u64> {
-        while self.at < self.stop_at {
-            let (len, end) = match self.queue.next(self.at) {
-                Next::Entry { len, end } => (len, end),
-                Next::Skip { end } => {
-                    self.at = end;
-                    continue;
-                }
-                Next::Empty | Next::Unfinished => return None,
-            };
-            let position = std::mem::replace(&mut self.at, end);
-            if !self.is_checked {
-                self.queue.copy(position, len, out);
-            } else if !self.queue.copy_checked(position, len, out) {
-                out.truncate(out.len() - len);
-                self.damaged += 1;
-                continue;
-            }
-            self.fresh += u64::from(end > self.counted);
-            return Some(end);
-        }
-        None
-    }
 }
 
 fn overwritten(count: u64, now: Timestamp) -> Missed {

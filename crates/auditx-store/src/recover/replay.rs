@@ -81,14 +81,15 @@ impl Replay {
             return Ok(());
         }
         kill_point("replay: begun");
-        let mut waiting = self.entries.iter();
-        let mut next = |lines, out: &mut Vec<u8>| {
-            waiting.next().map(|body| {
-                out.extend_from_slice(body);
-                lines + 1
-            })
-        };
-        while appender.append_all(&mut next)? > 0 {
+        let mut waiting = self.entries.iter().peekable();
+        while waiting.peek().is_some() {
+            let mut batch = appender.batch()?;
+            while !batch.is_full()
+                && let Some(body) = waiting.next()
+            {
+                batch.add(body, batch.lines() + 1);
+            }
+            batch.write()?;
             kill_point("replay: written");
         }
         if let Some((count, first, last)) = self.previous.refused {
