@@ -29,6 +29,7 @@
 mod error;
 mod query;
 mod file;
+mod pool;
 mod line;
 mod segment;
 mod listing;

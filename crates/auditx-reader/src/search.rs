@@ -13,7 +13,7 @@ mod pending;
 mod units;
 mod text;
 mod filter;
-mod workers;
+mod findings;
 mod run;
 
 use std::fmt;

@@ -10,20 +10,27 @@ use auditx_store::{AUDITX_DIR, IndexKey};
 
 use super::check::{self, Checked, Continuity};
 use super::filter::{BlockSource, Filter, LineStarts};
+use super::findings::{Findings, Mark};
 use super::needle::Searchers;
 use super::pending::Pending;
 use super::prune::{Bounds, Extent, State};
 use super::span::Span;
 use super::text::{Block, Buffer, decompress};
 use super::units::{Parts, Piece, Unit, Units, chunks};
-use super::workers::{self, Findings, Mark, Output};
 use super::{Found, Order, Progress, Search, Source, Summary};
 use crate::error::Result;
 use crate::head::Head;
 use crate::identity::{self, FORMAT_WITHOUT_TREE};
+use crate::pool::{Output, Pool};
 use crate::query::Query;
 use crate::signed_leaves::SignedLeaves;
 use crate::verify::{VerifyOptions, verify};
+
+/// How many findings of one unit may wait to be merged.
+const QUEUE_LEN: usize = 2;
+
+/// How many units per thread may be ahead of the one that is merged.
+const UNITS_AHEAD: usize = 4;
 
 /// The buffers and state of a thread.
 struct Scratch<S> {
@@ -93,12 +100,11 @@ impl Search {
             usual_len: 0,
             state: (mapper.init)(),
         };
-        let read = |scratch: &mut Scratch<S>, unit: Unit, output: &Output<'_>| {
+        let read = |scratch: &mut Scratch<S>, unit: Unit, output: &Output<Findings>| {
             let signed_leaves = head.signed_leaves.as_ref();
             let mut reading =
                 Reading { filter: &filter, mapper, marks, limit: self.limit, output, signed_leaves };
-            // A break means that the search was stopped.
-            let _done = reading.read(scratch, unit);
+            reading.read(scratch, unit)
         };
         let mut is_whole = true;
         let merge = |findings: Findings| {
@@ -125,7 +131,9 @@ impl Search {
             is_whole = flow.is_continue();
             flow
         };
-        let scratches = workers::run(units, self.threads, &init, &read, merge);
+        let threads = self.threads;
+        let pool = Pool { name: "search", threads, waiting: QUEUE_LEN, ahead: threads * UNITS_AHEAD };
+        let scratches = pool.run(units, &init, &read, merge)?;
         if let Some(reason) = continuity.finish(is_whole) {
             self.verify(&reason, &mut summary);
         }
@@ -203,7 +211,7 @@ struct Reading<'r, S> {
     mapper: &'r Mapper<'r, S>,
     marks: bool,
     limit: Option<u64>,
-    output: &'r Output<'r>,
+    output: &'r Output<Findings>,
     /// `None` if the lines cannot be compared with their hashes.
     signed_leaves: Option<&'r SignedLeaves>,
 }

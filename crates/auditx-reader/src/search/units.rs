@@ -155,7 +155,7 @@ impl<'b> Units<'b> {
         self.files.push_back(Part::Pending { path: pending.path, text: pending.text });
     }
 
-    pub(super) fn next(&mut self) -> Option<Unit> {
+    fn next_unit(&mut self) -> Option<Unit> {
         loop {
             let unit = match self.order {
                 Order::OldestFirst => self.open.pop_front(),
@@ -201,6 +201,14 @@ impl<'b> Units<'b> {
             }
             _ => vec![Unit::Compressed { path: sealed.path.as_path().into(), file, blocks }],
         })
+    }
+}
+
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    fn next(&mut self) -> Option<Unit> {
+        self.next_unit()
     }
 }
 

@@ -5,7 +5,7 @@
 //! first that does not.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_tlog::VerifierKey;
@@ -150,8 +150,8 @@ impl<'a> Fold<'a> {
         walked
     }
 
-    /// Adds one report; `false` if the fold stopped.
-    pub(super) fn take(&mut self, report: Report) -> bool {
+    /// Adds one report. Breaks if the fold stopped.
+    pub(super) fn take(&mut self, report: Report) -> ControlFlow<()> {
         match report {
             Report::Lines(piece) => return self.piece(*piece),
             Report::Broken(breakage) => {
@@ -167,10 +167,10 @@ impl<'a> Fold<'a> {
             Report::Vanished => self.walked.is_vanished = true,
             Report::Failed(error) => self.walked.error = Some(error),
         }
-        false
+        ControlFlow::Break(())
     }
 
-    fn piece(&mut self, piece: Piece) -> bool {
+    fn piece(&mut self, piece: Piece) -> ControlFlow<()> {
         let Piece { segment, offset, .. } = piece;
         if let Some(number) = piece.number {
             let named = self.files[segment].named.filter(|_| offset == 0).unwrap_or(number);
@@ -199,10 +199,10 @@ impl<'a> Fold<'a> {
             }
         }
         let end = match (piece.stop, piece.rest) {
-            (None, 0) => return true,
+            (None, 0) => return ControlFlow::Continue(()),
             (None, rest) if self.files[segment].is_active() => {
                 self.walked.torn_bytes = rest;
-                return true;
+                return ControlFlow::Continue(());
             }
             (stop, _) => stop.unwrap_or(offset),
         };
@@ -213,9 +213,9 @@ impl<'a> Fold<'a> {
         self.stop(expected, segment, end)
     }
 
-    fn stop(&mut self, seq: u64, segment: usize, offset: u64) -> bool {
+    fn stop(&mut self, seq: u64, segment: usize, offset: u64) -> ControlFlow<()> {
         self.walked.stop = Some(Stop { location: Location { seq, segment, offset }, breakage: None });
-        false
+        ControlFlow::Break(())
     }
 
     /// Starts with the first line of the trail.

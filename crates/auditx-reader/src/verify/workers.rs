@@ -1,12 +1,9 @@
-//! Threads that read and hash a trail's segments, one chunk at a time, and report in the order of the trail.
-//!
-//! Memory is constant: a thread that is ahead waits until the earlier reports are taken.
+//! Reads and hashes a trail's segments in parallel, one chunk at a time, and reports in the order of the trail.
 
 use std::fs::File;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use auditx_store::Frame;
 
@@ -15,6 +12,7 @@ use super::leaf_cache::LeafCache;
 use super::scan::{CacheComparison, KnownKeys, Piece, Scan};
 use super::window::Window;
 use crate::error::{Error, Result};
+use crate::pool::{Output, Pool};
 
 /// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
 pub(super) const CHUNK: usize = 1024 * 1024;
@@ -57,36 +55,23 @@ pub(super) struct Shared<'a> {
 }
 
 /// Reads all segments with `threads` threads. `take` gets the reports in order on this thread, until it
-/// returns `false`.
+/// breaks.
 ///
 /// # Errors
 /// `is_storage` if no thread can be started.
-pub(super) fn read(shared: Shared<'_>, threads: usize, mut take: impl FnMut(Report) -> bool) -> Result<()> {
-    let (orders, taken) = sync_channel(2 * threads);
-    let splitter = Mutex::new(Splitter { shared, next: 0, open: None, orders: Some(orders) });
-    let mut outcome = Ok(());
-    thread::scope(|scope| {
-        // Moved in, so that threads waiting to send fail once no report is taken any more.
-        let taken: Receiver<Receiver<Report>> = taken;
-        for number in 0..threads {
-            let name = format!("auditx-verify-{number}");
-            let spawned =
-                thread::Builder::new().name(name.clone()).spawn_scoped(scope, || work(shared, &splitter));
-            // One thread can do all the work if no more can be started.
-            if let (Err(error), 0) = (spawned, number) {
-                outcome = Err(Error::storage("cannot start a thread to verify", name.as_ref(), error));
-                return;
-            }
-        }
-        for reports in taken {
-            for report in reports {
-                if !take(report) {
-                    return;
-                }
-            }
-        }
-    });
-    outcome
+pub(super) fn read(
+    shared: Shared<'_>,
+    threads: usize,
+    take: impl FnMut(Report) -> ControlFlow<()>,
+) -> Result<()> {
+    let init = || Worker {
+        shared,
+        window: Window::new(),
+        cache: CacheComparison::new(shared.leaf_cache, shared.signed),
+    };
+    let work = |worker: &mut Worker<'_>, job, reports: &Output<Report>| worker.run(job, reports);
+    let pool = Pool { name: "verify", threads, waiting: WAITING, ahead: 2 * threads };
+    pool.run(Splitter { shared, next: 0, open: None }, &init, &work, take).map(drop)
 }
 
 /// Splits the segments into jobs.
@@ -94,8 +79,6 @@ struct Splitter<'a> {
     shared: Shared<'a>,
     next: usize,
     open: Option<OpenSegment>,
-    /// `None` once no job is left.
-    orders: Option<SyncSender<Receiver<Report>>>,
 }
 
 /// A plain segment and the offset up to which jobs were given out.
@@ -112,23 +95,10 @@ enum Job {
     Unreadable(Report),
 }
 
-impl Splitter<'_> {
-    /// Returns the next job and the channel for its reports; `None` if all jobs are given out or reports are
-    /// no longer taken.
-    fn next(&mut self) -> Option<(Job, SyncSender<Report>)> {
-        let Some(job) = self.next_job() else {
-            self.orders = None;
-            return None;
-        };
-        let (reports, taken) = sync_channel(WAITING);
-        if self.orders.as_ref()?.send(taken).is_err() {
-            self.orders = None;
-            return None;
-        }
-        Some((job, reports))
-    }
+impl Iterator for Splitter<'_> {
+    type Item = Job;
 
-    fn next_job(&mut self) -> Option<Job> {
+    fn next(&mut self) -> Option<Job> {
         loop {
             if let Some(OpenSegment { segment, file, at, len }) = &mut self.open {
                 let (begin, len) = (*at, *len);
@@ -156,33 +126,6 @@ impl Splitter<'_> {
     }
 }
 
-/// Ends the distribution of jobs if a thread panics, so that the reader does not wait for its report.
-struct StopOnPanic<'c, 'a>(&'c Mutex<Splitter<'a>>);
-
-impl Drop for StopOnPanic<'_, '_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
-        }
-    }
-}
-
-fn work(shared: Shared<'_>, splitter: &Mutex<Splitter<'_>>) {
-    let _stop = StopOnPanic(splitter);
-    let mut worker = Worker {
-        shared,
-        window: Window::new(),
-        cache: CacheComparison::new(shared.leaf_cache, shared.signed),
-    };
-    loop {
-        let job = splitter.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let Some((job, reports)) = job else { return };
-        if !worker.run(job, &reports) {
-            return;
-        }
-    }
-}
-
 /// One thread and its buffers.
 struct Worker<'a> {
     shared: Shared<'a>,
@@ -191,10 +134,10 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Runs a job; `false` if its reports are no longer taken.
-    fn run(&mut self, job: Job, reports: &SyncSender<Report>) -> bool {
+    /// Runs a job. Breaks if its reports are no longer taken.
+    fn run(&mut self, job: Job, reports: &Output<Report>) -> ControlFlow<()> {
         match job {
-            Job::Unreadable(report) => reports.send(report).is_ok(),
+            Job::Unreadable(report) => reports.put(report),
             Job::Compressed { segment, file } => self.read_compressed(segment, file, reports),
             Job::Plain { segment, file, begin, end, len } => {
                 let report = match self.chunk(segment, &file, (begin, end, len)) {
@@ -204,7 +147,7 @@ impl Worker<'_> {
                         Report::Failed(Error::storage("cannot read the segment", path, error).at_byte(begin))
                     }
                 };
-                reports.send(report).is_ok()
+                reports.put(report)
             }
         }
     }
@@ -257,13 +200,11 @@ impl Worker<'_> {
         Ok(scan.finish(rest, end - begin, cache))
     }
 
-    /// Scans a whole compressed segment; `false` if its reports are no longer taken.
-    fn read_compressed(&mut self, segment: usize, file: File, reports: &SyncSender<Report>) -> bool {
+    /// Scans a whole compressed segment. Breaks if its reports are no longer taken.
+    fn read_compressed(&mut self, segment: usize, file: File, reports: &Output<Report>) -> ControlFlow<()> {
         let Self { shared, window, cache } = self;
         let broken = |offset, why: &str| {
-            reports
-                .send(Report::Broken(Breakage { segment, is_file: true, offset, why: why.to_owned() }))
-                .is_ok()
+            reports.put(Report::Broken(Breakage { segment, is_file: true, offset, why: why.to_owned() }))
         };
         let len = file.metadata().map_or(0, |metadata| metadata.len());
         let mut decoder = match Frame::new(file) {
@@ -277,8 +218,8 @@ impl Worker<'_> {
                 Ok(read) => read,
                 Err(error) => {
                     let offset = scan.offset();
-                    let is_taken = reports.send(Report::Lines(Box::new(scan.finish(0, 0, cache)))).is_ok();
-                    return is_taken && broken(offset, &error.to_string());
+                    reports.put(Report::Lines(Box::new(scan.finish(0, 0, cache))))?;
+                    return broken(offset, &error.to_string());
                 }
             };
             scan.take(window, shared.keys);
@@ -288,14 +229,11 @@ impl Worker<'_> {
             let offset = scan.offset();
             if read == 0 || scan.is_stopped() {
                 let rest = window.len() as u64;
-                let is_taken = reports.send(Report::Lines(Box::new(scan.finish(rest, len, cache)))).is_ok();
-                return is_taken;
+                return reports.put(Report::Lines(Box::new(scan.finish(rest, len, cache))));
             }
             if scan.len() >= shared.chunk as u64 {
                 let piece = std::mem::replace(&mut scan, Scan::new(segment, offset)).finish(0, 0, cache);
-                if reports.send(Report::Lines(Box::new(piece))).is_err() {
-                    return false;
-                }
+                reports.put(Report::Lines(Box::new(piece)))?;
             }
         }
     }
