@@ -5,8 +5,9 @@
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use auditx_store::SealedSegment;
 use auditx_tlog::parse_seq;
 use rustix::fs::OFlags;
 
@@ -53,6 +54,29 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
             _ => Err(Error::storage("cannot open the file", path, error)),
         },
     }
+}
+
+/// Opens a sealed segment, also if it was compressed after it was listed. Returns the segment as it is now;
+/// `None` if it was retired or moved away.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_sealed(listed: &SealedSegment) -> Result<Option<(SealedSegment, File)>> {
+    let mut sealed = listed.clone();
+    if !sealed.compressed {
+        if let Some(file) = open(&sealed.path)? {
+            return Ok(Some((sealed, file)));
+        }
+        (sealed.path, sealed.compressed) = (compressed_name(&sealed.path), true);
+    }
+    Ok(open(&sealed.path)?.map(|file| (sealed, file)))
+}
+
+/// The name of a plain sealed segment after compression.
+pub(crate) fn compressed_name(plain: &Path) -> PathBuf {
+    let mut name = plain.as_os_str().to_owned();
+    name.push(".zst");
+    name.into()
 }
 
 /// Returns the bytes of a checkpoint or of the identity; `None` if the file does not exist. A file that is

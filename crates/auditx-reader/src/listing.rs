@@ -33,10 +33,7 @@ impl Listing {
     pub(crate) fn of(directory: &Path) -> Result<Self> {
         let path = active_path(directory);
         let active = file::open(&path).map(|file| file.map(|file| Segment::plain(&path, file))).transpose();
-        let mut sealed = sealed_segments(directory).map_err(|error| match directory.try_exists() {
-            Ok(false) => Error::missing("there is no such directory", directory),
-            _ => Error::from_core(error),
-        })?;
+        let mut sealed = sealed_in(directory)?;
         let active_seq = active.as_ref().and_then(|active| active.as_ref().ok()?.first_seq());
         let listed = sealed.len();
         sealed.retain(|sealed| active_seq.is_none_or(|active_seq| sealed.first_seq < active_seq));
@@ -48,6 +45,17 @@ impl Listing {
     pub(crate) fn is_empty(&self) -> bool {
         self.legacy.is_empty() && self.sealed.is_empty() && self.active.is_none()
     }
+}
+
+/// The sealed segments of a directory in the order of their names.
+///
+/// # Errors
+/// `is_missing` if there is no such directory; `is_storage` if it cannot be listed.
+pub(crate) fn sealed_in(directory: &Path) -> Result<Vec<SealedSegment>> {
+    sealed_segments(directory).map_err(|error| match directory.try_exists() {
+        Ok(false) => Error::missing("there is no such directory", directory),
+        _ => Error::from_core(error),
+    })
 }
 
 pub(crate) fn active_path(directory: &Path) -> PathBuf {

@@ -9,7 +9,7 @@ use auditx_core::AuditLogger;
 use auditx_store::ACTIVE;
 use tempfile::TempDir;
 
-use crate::segment::compressed_name;
+use crate::file::compressed_name;
 
 /// A trail directory, removed on drop.
 pub(crate) struct Sample(TempDir);

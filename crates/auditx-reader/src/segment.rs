@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use auditx_store::{Frame, SealedSegment};
@@ -38,19 +38,12 @@ enum Text {
 impl Segment {
     /// Opens a sealed segment; `None` if it was retired meanwhile.
     pub(crate) fn open_sealed(sealed: &SealedSegment) -> Result<Option<Self>> {
-        if let Some(file) = file::open(&sealed.path)? {
-            return if sealed.compressed {
-                Self::compressed(&sealed.path, file).map(Some)
-            } else {
-                Ok(Some(Self::plain(&sealed.path, file)))
-            };
-        }
+        let Some((sealed, file)) = file::open_sealed(sealed)? else { return Ok(None) };
         if sealed.compressed {
-            return Ok(None);
+            Self::compressed(&sealed.path, file).map(Some)
+        } else {
+            Ok(Some(Self::plain(&sealed.path, file)))
         }
-        // It may have been compressed since it was listed.
-        let compressed = compressed_name(&sealed.path);
-        file::open(&compressed)?.map(|file| Self::compressed(&compressed, file)).transpose()
     }
 
     pub(crate) fn plain(path: &Path, file: File) -> Self {
@@ -221,13 +214,6 @@ impl Segment {
                 .because(error),
         })
     }
-}
-
-/// The name of a plain sealed segment after compression.
-pub(crate) fn compressed_name(plain: &Path) -> PathBuf {
-    let mut name = plain.as_os_str().to_owned();
-    name.push(".zst");
-    name.into()
 }
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, u64, bool)> {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use auditx_store::AUDITX_DIR;
 
+use crate::file::compressed_name;
 use crate::file::kind_of;
-use crate::segment::compressed_name;
 
 use super::Inspection;
 use super::finding::{Finding, FindingKind, Findings};

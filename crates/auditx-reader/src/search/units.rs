@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::head::Head;
 use crate::listing::Listing;
-use crate::segment::compressed_name;
 
 /// The size of a piece of a plain file.
 const PIECE: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
@@ -184,17 +183,11 @@ impl<'b> Units<'b> {
 
     /// Returns the units of a sealed segment, none if it was retired after it was listed.
     fn cut_sealed(&self, sealed: &SealedSegment) -> Result<Vec<Unit>> {
-        let mut sealed = sealed.clone();
-        if !sealed.compressed {
-            if let Some(file) = file::open(&sealed.path)? {
-                let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
-                return cut(&sealed.path, file, Kind::Sealed(blocks));
-            }
-            // It may have been compressed after it was listed.
-            (sealed.path, sealed.compressed) = (compressed_name(&sealed.path), true);
-        }
-        let Some(file) = file::open(&sealed.path)? else { return Ok(Vec::new()) };
+        let Some((sealed, file)) = file::open_sealed(sealed)? else { return Ok(Vec::new()) };
         let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
+        if !sealed.compressed {
+            return cut(&sealed.path, file, Kind::Sealed(blocks));
+        }
         Ok(match &blocks {
             Some(blocks) if blocks.iter().all(|block| !block.may_match) => {
                 skipped(blocks).into_iter().collect()

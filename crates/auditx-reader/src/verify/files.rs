@@ -8,13 +8,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use auditx_store::{Frame, SealedSegment, sealed_segments};
+use auditx_store::{Frame, SealedSegment};
 use auditx_tlog::parse_seq;
 
 use crate::error::{Error, Result};
 use crate::file::{self, FileId};
-use crate::listing::active_path;
-use crate::segment::compressed_name;
+use crate::listing::{active_path, sealed_in};
 
 /// How often to list again while a writer keeps sealing.
 const ATTEMPTS: usize = 1_000;
@@ -25,14 +24,15 @@ pub(super) struct SegmentFile {
     path: PathBuf,
     /// The first line according to the file name; `None` for the active segment.
     pub(super) named: Option<u64>,
-    is_compressed: bool,
-    /// The active segment, held open so that it stays the same file if it is renamed.
-    held: Option<Held>,
+    source: Source,
 }
 
 #[derive(Debug, Clone)]
-enum Held {
-    File(Arc<File>),
+enum Source {
+    Sealed(SealedSegment),
+    /// The active segment, held open so that it stays the same file if it is renamed.
+    Active(Arc<File>),
+    /// The active segment is something other than a regular file.
     Refused(String),
 }
 
@@ -64,27 +64,17 @@ impl SegmentFile {
     /// # Errors
     /// `is_storage` if the file cannot be opened.
     pub(super) fn open(&self) -> Result<Opened> {
-        match &self.held {
-            Some(Held::Refused(why)) => return Ok(Opened::Refused(why.clone())),
-            Some(Held::File(file)) => return plain(file.clone(), &self.path),
-            None => {}
-        }
-        // A plain segment may have been compressed since it was listed.
-        let (plain_path, compressed) = if self.is_compressed {
-            (None, self.path.clone())
-        } else {
-            (Some(&self.path), compressed_name(&self.path))
+        let listed = match &self.source {
+            Source::Refused(why) => return Ok(Opened::Refused(why.clone())),
+            Source::Active(file) => return plain(file.clone(), &self.path),
+            Source::Sealed(listed) => listed,
         };
-        if let Some(path) = plain_path
-            && let Some(file) = separate_refusal(file::open(path))?
-        {
-            return file.map_or_else(|why| Ok(Opened::Refused(why)), |file| plain(Arc::new(file), path));
+        match separate_refusal(file::open_sealed(listed))? {
+            Some(Ok((sealed, file))) if sealed.compressed => Ok(Opened::Compressed(file)),
+            Some(Ok((sealed, file))) => plain(Arc::new(file), &sealed.path),
+            Some(Err(why)) => Ok(Opened::Refused(why)),
+            None => Ok(Opened::Vanished),
         }
-        Ok(match separate_refusal(file::open(&compressed))? {
-            Some(Ok(file)) => Opened::Compressed(file),
-            Some(Err(why)) => Opened::Refused(why),
-            None => Opened::Vanished,
-        })
     }
 
     /// The number of its first line; `None` if that cannot be read.
@@ -108,12 +98,12 @@ fn plain(file: Arc<File>, path: &Path) -> Result<Opened> {
     Ok(Opened::Plain(file, metadata.len()))
 }
 
-type Outcome = std::result::Result<File, String>;
+type Outcome<T> = std::result::Result<T, String>;
 
 /// `None` if the file does not exist; `Err` with a description if it is not a regular file.
-fn separate_refusal(opened: Result<Option<File>>) -> Result<Option<Outcome>> {
+fn separate_refusal<T>(opened: Result<Option<T>>) -> Result<Option<Outcome<T>>> {
     match opened {
-        Ok(file) => Ok(file.map(Ok)),
+        Ok(opened) => Ok(opened.map(Ok)),
         Err(error) if error.is_refused() => Ok(Some(Err(error.why()))),
         Err(error) => Err(error),
     }
@@ -130,10 +120,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<SegmentFile>> {
         attempt += 1;
         // The active segment is opened first, so that anything sealed before is already in the listing.
         let active = separate_refusal(file::open(&path))?;
-        let mut sealed = sealed_segments(directory).map_err(|error| match directory.try_exists() {
-            Ok(false) => Error::missing("there is no such directory", directory),
-            _ => Error::from_core(error),
-        })?;
+        let mut sealed = sealed_in(directory)?;
         if !is_still_active(&path, active.as_ref()) {
             if attempt < ATTEMPTS {
                 continue;
@@ -142,18 +129,18 @@ pub(super) fn list(directory: &Path) -> Result<Vec<SegmentFile>> {
         }
         let mut files: Vec<SegmentFile> = sealed.into_iter().map(SegmentFile::from).collect();
         if let Some(active) = active {
-            let held = match active {
-                Ok(file) => Held::File(Arc::new(file)),
-                Err(why) => Held::Refused(why),
+            let source = match active {
+                Ok(file) => Source::Active(Arc::new(file)),
+                Err(why) => Source::Refused(why),
             };
-            files.push(SegmentFile { path, named: None, is_compressed: false, held: Some(held) });
+            files.push(SegmentFile { path, named: None, source });
         }
         return Ok(files);
     }
 }
 
 /// Whether nothing was sealed since the active segment was opened.
-fn is_still_active(path: &Path, active: Option<&Outcome>) -> bool {
+fn is_still_active(path: &Path, active: Option<&Outcome<File>>) -> bool {
     match active {
         Some(Ok(file)) => file.metadata().ok().map(|metadata| FileId::of(&metadata)) == FileId::named(path),
         Some(Err(_)) => true,
@@ -163,7 +150,7 @@ fn is_still_active(path: &Path, active: Option<&Outcome>) -> bool {
 
 /// A sealed segment that starts at or after the active segment's first line is that segment under its new
 /// name, or a newer one.
-fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome>) {
+fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome<File>>) {
     let Some(Ok(file)) = active else { return };
     let first = file::first_seq(file);
     sealed.retain(|sealed| first.is_none_or(|first| sealed.first_seq < first));
@@ -171,7 +158,6 @@ fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome>) 
 
 impl From<SealedSegment> for SegmentFile {
     fn from(sealed: SealedSegment) -> Self {
-        let named = Some(sealed.first_seq);
-        Self { named, is_compressed: sealed.compressed, path: sealed.path, held: None }
+        Self { path: sealed.path.clone(), named: Some(sealed.first_seq), source: Source::Sealed(sealed) }
     }
 }
