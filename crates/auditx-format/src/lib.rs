@@ -28,10 +28,11 @@ pub mod snapshot;
 pub mod entry;
 pub mod context;
 pub mod redact;
-pub mod line;
-pub mod row;
 pub mod encode;
 pub mod control_record;
+pub mod line_head;
+pub mod line;
+pub mod row;
 
 pub use error::{Error, HookError, Result};
 

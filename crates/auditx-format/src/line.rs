@@ -4,8 +4,8 @@ use auditx_tlog::{Hash, erased_hash, leaf_hash, parse_seq};
 use serde_json::{Map, Value};
 
 use crate::amount::Amount;
-use crate::clock::RFC3339_LEN;
 use crate::error::{Error, Result};
+use crate::line_head::LineHead;
 use crate::vocabulary::LogLevel;
 
 /// One recorded entry, as followers and hooks receive it.
@@ -44,7 +44,7 @@ impl<'a> RecordedEntry<'a> {
     /// Returns the level, read at its fixed offset in the line without parsing.
     #[must_use]
     pub fn level(&self) -> Option<LogLevel> {
-        level_of(self.line.as_bytes())
+        LineHead::of(self.line.as_bytes())?.level()
     }
 
     /// Returns the leaf hash of the line. Costs one SHA-256 of the line.
@@ -52,15 +52,6 @@ impl<'a> RecordedEntry<'a> {
     pub fn leaf_hash(&self) -> Hash {
         erased_hash(self.line.as_bytes()).unwrap_or_else(|| leaf_hash(self.line.as_bytes()))
     }
-}
-
-/// Returns the level of a line, read at its fixed offset.
-pub fn level_of(line: &[u8]) -> Option<LogLevel> {
-    // `{"seq":N,"id":"…36…","timestamp":"…27…","level":"X"`: only N and X vary in length.
-    const BETWEEN: usize = r#""id":"","timestamp":"","#.len() + 36 + RFC3339_LEN;
-    let comma = memchr::memchr(b',', line)?;
-    let rest = line.get(comma + 1 + BETWEEN..)?.strip_prefix(br#""level":""#)?;
-    std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()?.parse().ok()
 }
 
 /// The parsed fields of a line. Absent values are empty.

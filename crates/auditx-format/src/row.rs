@@ -5,6 +5,7 @@ mod field;
 mod json;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use auditx_tlog::parse_seq;
 
@@ -67,6 +68,24 @@ impl Head {
     }
 }
 
+/// Why a line is not an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAnEntry(String);
+
+impl NotAnEntry {
+    fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl fmt::Display for NotAnEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotAnEntry {}
+
 /// One entry as byte ranges into its line. Costs one pass over the line and no allocation.
 ///
 /// Rejects text that is not JSON, a field whose type differs from the format, and a duplicate field.
@@ -83,15 +102,15 @@ impl<'l> Row<'l> {
     /// Parses a line without its newline.
     ///
     /// # Errors
-    /// The reason why the line is not an entry.
-    pub fn read(line: &'l [u8]) -> Result<Self, String> {
+    /// If the line is not an entry.
+    pub fn read(line: &'l [u8]) -> Result<Self, NotAnEntry> {
         match line.first() {
-            None => return Err("an empty line".to_owned()),
-            Some(0) => return Err("NUL bytes, as left by a file system after a power loss".to_owned()),
+            None => return Err(NotAnEntry::new("an empty line")),
+            Some(0) => return Err(NotAnEntry::new("NUL bytes, as left by a file system after a power loss")),
             Some(_) => {}
         }
         let text = std::str::from_utf8(line)
-            .map_err(|error| format!("not UTF-8, {} bytes into the line", error.valid_up_to()))?;
+            .map_err(|error| NotAnEntry(format!("not UTF-8, {} bytes into the line", error.valid_up_to())))?;
         Self::read_text(text)
     }
 
@@ -99,15 +118,17 @@ impl<'l> Row<'l> {
     ///
     /// # Errors
     /// As [`Row::read`].
-    pub fn read_text(line: &'l str) -> Result<Self, String> {
+    pub fn read_text(line: &'l str) -> Result<Self, NotAnEntry> {
         let mut row =
             Self { line, seq: parse_seq(line.as_bytes()), present: 0, spans: [(0, 0); Field::COUNT] };
         if row.walk_plain().is_none() {
             row.present = 0;
-            row.walk().map_err(|SyntaxError { what, at }| format!("not an entry: {what} at byte {at}"))?;
+            row.walk().map_err(|SyntaxError { what, at }| {
+                NotAnEntry(format!("not an entry: {what} at byte {at}"))
+            })?;
         }
         if row.seq.is_none() && !row.has(Field::Timestamp) && !row.has(Field::Description) {
-            return Err("JSON, but not an entry: it has neither timestamp nor description".to_owned());
+            return Err(NotAnEntry::new("JSON, but not an entry: it has neither timestamp nor description"));
         }
         Ok(row)
     }
@@ -282,7 +303,7 @@ mod tests {
     use super::*;
 
     fn why(line: &str) -> String {
-        Row::read(line.as_bytes()).unwrap_err()
+        Row::read(line.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
@@ -305,7 +326,9 @@ mod tests {
     fn an_invalid_line_is_rejected_with_reason_and_offset() {
         assert_eq!(why(""), "an empty line");
         assert!(why("\0\0").starts_with("NUL bytes"));
-        assert!(Row::read(b"{\"seq\":1,\"user\":\"\xff\"}").unwrap_err().starts_with("not UTF-8, 17"));
+        assert!(
+            Row::read(b"{\"seq\":1,\"user\":\"\xff\"}").unwrap_err().to_string().starts_with("not UTF-8, 17")
+        );
         assert_eq!(why(r#"{"seq":1,"user":"a","user":"b"}"#), "not an entry: duplicate field at byte 27");
         assert_eq!(why(r#"{"seq":1,"user":5}"#), "not an entry: wrong type of a field at byte 16");
         assert_eq!(why(r#"{"seq":1,"user":null}"#), "not an entry: wrong type of a field at byte 16");

@@ -73,16 +73,13 @@ impl Line {
     /// # Errors
     /// `is_unreadable`, with file and offset, if the line is not an entry.
     pub fn row(&self) -> Result<Row<'_>> {
-        let row = self.whole().and_then(Row::read);
-        row.map_err(|why| Error::unreadable(why, &self.path, self.offset))
-    }
-
-    /// The bytes, if they are the complete line.
-    fn whole(&self) -> Result<&[u8], String> {
+        let unreadable = |why: String| Error::unreadable(why, &self.path, self.offset);
         match self.flaw {
-            Some(Flaw::TooLong(len)) => Err(format!("a line of {len} bytes is too long for an entry")),
-            Some(Flaw::Unfinished) => Err("the file ends in the middle of a line".to_owned()),
-            None => Ok(&self.bytes),
+            Some(Flaw::TooLong(len)) => {
+                Err(unreadable(format!("a line of {len} bytes is too long for an entry")))
+            }
+            Some(Flaw::Unfinished) => Err(unreadable("the file ends in the middle of a line".to_owned())),
+            None => Row::read(&self.bytes).map_err(|why| unreadable(why.to_string())),
         }
     }
 }

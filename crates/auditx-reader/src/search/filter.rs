@@ -126,7 +126,7 @@ impl Filter<'_> {
         if quick_answer == Some(false) && !self.is_strict {
             return Ok(ControlFlow::Continue(()));
         }
-        let row = Row::read(line).map_err(unreadable)?;
+        let row = Row::read(line).map_err(|why| unreadable(why.to_string()))?;
         let is_within = match quick_answer.or_else(|| self.bounds.span.contains_row(&row)) {
             Some(is_within) => is_within,
             None if row.has(Field::Erased) => false,

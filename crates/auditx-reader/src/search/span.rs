@@ -1,15 +1,11 @@
 //! Decides whether a line is within a time range, from its bytes if this library wrote it.
 
+use auditx_format::line_head::LineHead;
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
 
 /// `2026-11-24T15:24:54.123456Z`
 const TIMESTAMP: usize = 27;
-
-/// `"id":"…36…","timestamp":"`, after the comma that ends the seq.
-const BEFORE: &[u8] = br#""id":""#;
-const ID: usize = 36;
-const BETWEEN: &[u8] = br#"","timestamp":""#;
 
 /// A half-open time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +42,7 @@ impl Span {
     /// Whether a line is within the range; `None` if the line does not have this library's format.
     #[inline]
     pub(super) fn contains_line(&self, line: &[u8]) -> Option<bool> {
-        let time: &[u8; TIMESTAMP] = timestamp(line)?;
+        let time = LineHead::of(line)?.timestamp;
         // Do not compare text that is not a time.
         let is_time = time[10] == b'T' && time[26] == b'Z' && time[..4].iter().all(u8::is_ascii_digit);
         is_time.then(|| *time >= self.text.0 && *time < self.text.1)
@@ -56,15 +52,4 @@ impl Span {
     pub(super) fn contains_row(&self, row: &Row<'_>) -> Option<bool> {
         Moment::parse(&row.text(Field::Timestamp)).map(|moment| self.contains(moment))
     }
-}
-
-/// The timestamp at its fixed position.
-#[inline]
-fn timestamp(line: &[u8]) -> Option<&[u8; TIMESTAMP]> {
-    let number = line.strip_prefix(br#"{"seq":"#)?;
-    let comma = number.iter().take(21).position(|byte| *byte == b',')?;
-    let rest = number[comma + 1..].strip_prefix(BEFORE)?;
-    let rest = rest.get(ID..)?.strip_prefix(BETWEEN)?;
-    let (time, rest) = rest.split_first_chunk()?;
-    (rest.first() == Some(&b'"')).then_some(time)
 }

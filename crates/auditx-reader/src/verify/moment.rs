@@ -4,8 +4,6 @@
 
 use auditx_format::moment::Moment;
 
-use super::record::TIMESTAMP;
-
 /// `2026-11-24T15:24:54`
 const SECOND: usize = 19;
 
@@ -19,7 +17,7 @@ impl Moments {
     /// Seconds since 1970 if they differ from the previous line's; `None` if they do not, or if the text is
     /// not a time.
     #[inline]
-    pub(super) fn changed(&mut self, timestamp: &[u8; TIMESTAMP]) -> Option<u64> {
+    pub(super) fn changed(&mut self, timestamp: &[u8; 27]) -> Option<u64> {
         let second: &[u8; SECOND] = timestamp.first_chunk()?;
         if *second == self.second {
             return None;

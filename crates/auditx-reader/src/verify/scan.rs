@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_format::control_record::StoredRecord;
+use auditx_format::line_head::LineHead;
 use auditx_tlog::VerifierKey;
 use auditx_tlog::{Hash, SEQ_PREFIX, SignedCheckpoint};
 use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
@@ -13,7 +14,7 @@ use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
 use super::moment::Moments;
-use super::record::LineHead;
+use super::projection::is_sensitive;
 use super::subtrees::Subtrees;
 use super::window::Window;
 
@@ -180,8 +181,8 @@ impl Scan {
         let Some(body) = line.strip_prefix(&*counter.0).filter(|_| line.len() < MAX_LINE) else {
             return false;
         };
-        let head = LineHead::of(body);
-        let is_sensitive = head.is_some_and(LineHead::is_sensitive);
+        let head = LineHead::of_body(body);
+        let is_sensitive = head.and_then(LineHead::from_level).is_some_and(is_sensitive);
         if let Some(head) = head {
             if let Some(second) = self.moments.changed(head.timestamp) {
                 self.piece.seconds.push((*seq, second));

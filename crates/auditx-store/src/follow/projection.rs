@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use auditx_format::HookError;
-use auditx_format::line::{RecordedEntry, level_of};
+use auditx_format::line::RecordedEntry;
+use auditx_format::line_head::LineHead;
 use auditx_format::{Error, Result};
 use auditx_tlog::MAX_LINE;
 use auditx_tlog::{erased_hash, parse_seq};
@@ -52,7 +53,7 @@ impl Projection {
 
 impl Sink for Projection {
     fn skips(&self, line: &[u8]) -> bool {
-        level_of(line).is_some_and(|level| !level.is_sensitive())
+        LineHead::of(line).and_then(LineHead::level).is_some_and(|level| !level.is_sensitive())
     }
 
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {
