@@ -10,7 +10,7 @@ pub(crate) fn per_mille(sorted: &[u64], per_mille: usize) -> u64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
-/// Returns the middle figure, or the mean of the two in the middle; 0 without figures.
+/// Returns the median; 0 if there are no values.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = figures.into_iter().collect();
     sorted.sort_by(f64::total_cmp);

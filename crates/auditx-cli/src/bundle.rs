@@ -145,7 +145,7 @@ fn changed() -> Failure {
     Failure::new("lines were retired or erased while the archive was written: run the command again")
 }
 
-/// Writes a proof. Returns `false` if the line has no proof: it is not signed yet, or has no number.
+/// Writes a proof. Returns `false` if the line has no proof: it is not signed yet, or has no seq.
 fn write_proof(
     archive: &mut Archive,
     seq: Option<u64>,

@@ -70,7 +70,8 @@ pub(crate) fn print_message(message: &str) {
 
 /// Writes a result as pretty-printed JSON.
 pub(crate) fn write_json(out: &mut impl Write, found: &impl Serialize) -> io::Result<()> {
-    let json = serde_json::to_string_pretty(found).map_err(io::Error::other)?;
+    let json = serde_json::to_string_pretty(found)
+        .map_err(|error| io::Error::other(format!("cannot format the result as JSON: {error}")))?;
     writeln!(out, "{json}")
 }
 

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use auditx_format::Error;
 use auditx_format::context::RequestContext;
-use auditx_store::follow::panic_text;
+use auditx_store::callback::panic_text;
 
 use crate::receipt::{AllDurable, AwaitedReceipts};
 

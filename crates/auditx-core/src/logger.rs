@@ -27,9 +27,6 @@ pub(crate) use accept::Within;
 pub use builder::{Change, EntryBuilder, General, Inventory, Security, Service, Transaction};
 pub use global::{audit, configure, try_audit};
 
-/// The timeout of closing a trail when the last handle is dropped or the process exits.
-const DROP_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A handle to an open trail.
 ///
 /// Clones share the trail. Dropping the last one closes it, with a timeout of 5 s; call
@@ -56,17 +53,7 @@ enum Handle {
     Unopened(Mutex<Error>),
 }
 
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if let Self::Open(core) = self
-            && let Err(error) = core.writer.close(DROP_TIMEOUT)
-        {
-            core.writer.report(&format!("cannot close the trail: {error}"));
-        }
-    }
-}
-
-/// An open trail, and what the logger adds to it.
+/// An open trail, with the logger's receipts and rate limiter.
 #[derive(Debug)]
 struct Core {
     writer: Writer,

@@ -159,7 +159,7 @@ impl Future for AllDurable {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // One receipt at a time has the waker, the last one; the others are polled once that one is durable.
+        // Only the last receipt holds the waker; when it is durable, the one before is polled.
         while let Some(receipt) = self.0.last() {
             let position = receipt.position()?;
             match receipt.trail.positions.poll_durable(position, cx.waker()) {

@@ -7,8 +7,7 @@ use auditx_format::line::StoredEntry;
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
 use auditx_format::vocabulary::LogLevel;
-use auditx_tlog::to_hex;
-use auditx_tlog::{Leaf, leaf_of, parse_seq};
+use auditx_tlog::{Leaf, leaf_of, parse_seq, to_hex};
 use serde_json::Value;
 
 /// The subject of an entry, which decides its class in every schema.

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::calendar;
 use crate::digits::pair;
 
-/// A source of wall-clock time. A logger uses [`SystemClock`] unless `Config::clock`
-/// sets another one.
+/// A source of wall-clock time. A logger uses [`SystemClock`] unless `Config::clock` sets another one.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Returns the current time.
     fn now(&self) -> SystemTime;
@@ -32,7 +31,7 @@ pub struct Timestamp(u64);
 const LAST_MICROS: u64 = 253_402_300_799_999_999;
 
 /// `2026-11-24T15:24:54.123456Z`
-pub(crate) const RFC3339_LEN: usize = 27;
+pub const RFC3339_LEN: usize = 27;
 
 thread_local! {
     /// The last second that this thread formatted. Consecutive entries mostly share it.

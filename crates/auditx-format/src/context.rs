@@ -118,6 +118,8 @@ impl RequestContext {
     }
 
     /// Creates a context with these fields.
+    #[doc(hidden)]
+    #[must_use]
     pub fn of(fields: ContextFields) -> Self {
         let shared = Shared { fields: Mutex::new(fields), ..Shared::default() };
         Self { shared: Arc::new(shared) }

@@ -30,7 +30,7 @@ pub enum ControlRecord {
         trail_id: String,
         /// The origin that its log name begins with.
         origin: String,
-        /// The public key that signs it, as a verifier key.
+        /// The verifier key of the trail's first signing key.
         key: String,
         /// The trail that it replaces.
         previous: Option<PreviousTrail>,
@@ -39,9 +39,9 @@ pub enum ControlRecord {
     Open {
         /// The instance of the application.
         instance: String,
-        /// The public key that signs from here on.
+        /// The verifier key of the signing key from this line on.
         key: String,
-        /// The longest time between two signed lines; zero if heartbeats are off.
+        /// The interval of `heartbeat` records in an idle trail.
         heartbeat: Duration,
     },
     /// The process closed the trail.
@@ -57,13 +57,14 @@ pub enum ControlRecord {
     },
     /// A segment was restored.
     Restored(Restoration),
-    /// Entries were lost because the journal was full.
+    /// Entries were not recorded: the journal was full, a write failed, or their bytes were damaged in the
+    /// journal.
     Gap {
-        /// Their number.
+        /// The number of entries.
         count: u64,
-        /// When the first one was lost.
+        /// When the first one was not recorded.
         first: Timestamp,
-        /// When the last one was lost.
+        /// When the last one was not recorded.
         last: Timestamp,
         /// The reason.
         why: String,
@@ -76,7 +77,7 @@ pub enum ControlRecord {
         first_seq: u64,
         /// The seq of its last line.
         last_seq: u64,
-        /// Its length.
+        /// The length of the segment.
         bytes: u64,
     },
     /// A copy of a checkpoint.
@@ -97,9 +98,9 @@ pub enum ControlRecord {
     },
     /// A line was erased.
     Erased {
-        /// Its seq.
+        /// The seq of the line.
         seq: u64,
-        /// Its leaf hash, which its stub has too.
+        /// The leaf hash of the line, which its stub has too.
         leaf_hash: Hash,
         /// The reason that was given.
         reason: String,
@@ -111,7 +112,7 @@ pub enum ControlRecord {
         /// The hash of the index.
         sha256: Hash,
     },
-    /// A segment was deleted by the retention.
+    /// A segment was deleted by retention.
     Retired {
         /// Its name.
         segment: String,
@@ -122,11 +123,11 @@ pub enum ControlRecord {
         /// The reason.
         why: String,
     },
-    /// A shipper's cursor no longer delays the retention.
+    /// A shipper's cursor no longer delays retention.
     ShippingDropped {
         /// The destination.
         destination: String,
-        /// The seq of the first line that was not shipped.
+        /// The seq of the first line that the destination may lack.
         next: u64,
     },
 }

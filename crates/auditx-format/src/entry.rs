@@ -34,13 +34,13 @@ pub struct Entry<'a> {
     pub user_role: Text<'a>,
     /// The person on whose behalf the user acts.
     pub on_behalf_of: Text<'a>,
-    /// The company.
+    /// The id of the company.
     pub company_id: Text<'a>,
-    /// The branch of the company.
+    /// The id of the branch.
     pub branch_id: Text<'a>,
-    /// The kind of the record concerned, such as `invoice`.
+    /// The type of the entity, such as `invoice`.
     pub entity_type: Text<'a>,
-    /// The id of the record concerned.
+    /// The id of the entity.
     pub entity_id: Text<'a>,
     /// The reference number of the document.
     pub reference_no: Text<'a>,
@@ -53,10 +53,10 @@ pub struct Entry<'a> {
     /// The values after a change.
     pub new_values: Option<Values>,
     /// Additional keys and values.
-    pub metadata: Pairs<'a>,
-    /// The request.
+    pub(crate) metadata: Pairs<'a>,
+    /// The id of the request.
     pub request_id: Text<'a>,
-    /// The session.
+    /// The id of the session.
     pub session_id: Text<'a>,
     /// The client's address.
     pub ip: Option<IpAddr>,

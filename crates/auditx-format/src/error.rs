@@ -1,4 +1,5 @@
-//! The error type of recording and of the files of a trail: opaque, with one predicate for each case that a caller handles differently.
+//! The error type shared by `auditx-format`, `auditx-store` and `auditx-core`: opaque, with one predicate for
+//! each case that callers handle differently.
 //!
 //! An error has the path and the sequence number it concerns, if any, and the underlying cause as `source()`.
 //! No dependency's error type appears in the API.
@@ -7,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The result of this crate's operations.
+/// The result type of these crates.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error returned by application code that the library calls: a hook or a signer.
@@ -26,7 +27,7 @@ enum Kind {
     Signing,
 }
 
-/// The error of all operations of this crate.
+/// The error of all operations of `auditx-format`, `auditx-store` and `auditx-core`.
 ///
 /// `Display` writes a message for people: what failed, on which file, and why. Programs use the predicates,
 /// such as [`Error::is_full`].
@@ -40,7 +41,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// Constructors, for the crates of this project.
+#[doc(hidden)] // Constructors, for the crates of this project.
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, message: message.into(), path: None, seq: None, source: None }))

@@ -1,4 +1,4 @@
-//! The lines of an audit trail: entries with their fields, encoded and redacted, and lines read again.
+//! The line format of audit trails: redacts and encodes entries, and reads lines back.
 //!
 //! ```
 //! use auditx_format::row::{Field, Row};
@@ -8,17 +8,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Applications use `auditx-core`, which re-exports what they need; this crate is for programs that read the
-//! lines of a trail. It opens no file.
+//! Applications use `auditx-core`, which re-exports what they need. Programs that read lines use this crate
+//! directly: the modules [`row`], [`line`](mod@line), [`line_head`], [`moment`] and [`control_record`]. The
+//! others are what `auditx-store` and `auditx-core` build on. It opens no file.
 //!
 //! # Errors
 //!
-//! [`Error`] is the error of all crates that record or keep a trail. It is opaque; its predicates distinguish
-//! the cases that callers handle differently.
+//! [`Error`] is the error of this crate, of `auditx-store` and of `auditx-core`. It is opaque; its predicates
+//! distinguish the cases that callers handle differently.
 
 mod error;
-pub mod digits;
-pub mod calendar;
+mod digits;
+mod calendar;
 pub mod clock;
 pub mod moment;
 pub mod id;

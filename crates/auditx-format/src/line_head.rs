@@ -1,5 +1,5 @@
-//! The head of a line: every line of this library has its id, time and level at the same place after its
-//! number. Readers that need no other field find them without parsing the line.
+//! The head of a line: in every line of this library, id, time and level are at fixed offsets after the seq.
+//! Readers that need no other field find them without parsing the line.
 
 use auditx_tlog::SEQ_PREFIX;
 
@@ -7,14 +7,15 @@ use crate::clock::RFC3339_LEN;
 use crate::control_record::CONTROL_RECORD;
 use crate::vocabulary::LogLevel;
 
-/// The text between a line's number and its time, around an id of [`ID`] bytes.
+/// The text between a line's seq and its id.
 const BEFORE_ID: &[u8] = b"\"id\":\"";
+/// The length of an id.
 const ID: usize = 36;
 const BEFORE_TIME: &[u8] = b"\",\"timestamp\":\"";
 
 const BEFORE_LEVEL: &[u8] = b"\",\"level\":\"";
 const LONGEST_LEVEL: usize = 8;
-const LONGEST_SEQ: usize = 20;
+const SEQ_DIGITS: usize = 20;
 
 /// The module of every control record.
 const CONTROL_MODULE: &[u8] = b",\"module\":\"system\"";
@@ -34,11 +35,11 @@ impl<'l> LineHead<'l> {
     #[must_use]
     pub fn of(line: &'l [u8]) -> Option<Self> {
         let number = line.strip_prefix(SEQ_PREFIX)?;
-        let comma = number.iter().take(LONGEST_SEQ + 1).position(|byte| *byte == b',')?;
+        let comma = number.iter().take(SEQ_DIGITS + 1).position(|byte| *byte == b',')?;
         Self::of_body(&number[comma + 1..])
     }
 
-    /// Like [`LineHead::of`], for a line after its number and the comma.
+    /// Like [`LineHead::of`], for a line without its seq and the comma after it.
     #[inline]
     #[must_use]
     pub fn of_body(body: &'l [u8]) -> Option<Self> {
@@ -48,7 +49,15 @@ impl<'l> LineHead<'l> {
         id.starts_with(BEFORE_ID).then_some(Self { timestamp, rest })
     }
 
-    /// Returns the rest of the line from the text of the level on.
+    /// Returns whether the text of the time ends after its usual length.
+    #[inline]
+    #[must_use]
+    pub fn has_whole_time(self) -> bool {
+        self.rest.first() == Some(&b'"')
+    }
+
+    /// Returns the rest of the line from the text of the level on: cheaper than [`LineHead::level`] for a
+    /// caller that compares bytes.
     #[inline]
     #[must_use]
     pub fn from_level(self) -> Option<&'l [u8]> {
@@ -62,7 +71,7 @@ impl<'l> LineHead<'l> {
         std::str::from_utf8(&level[..level_len(level)?]).ok()?.parse().ok()
     }
 
-    /// Returns whether the line may be a control record. `false` is certain.
+    /// Returns whether the line may be a control record. Never `false` for one.
     #[inline]
     #[must_use]
     pub fn may_be_control_record(self) -> bool {
@@ -88,7 +97,7 @@ mod tests {
     );
 
     #[test]
-    fn only_lines_laid_out_like_control_records_are_parsed() {
+    fn only_lines_laid_out_like_control_records_may_be_one() {
         let head =
             |body: &str| LineHead::of_body(body.as_bytes()).is_some_and(LineHead::may_be_control_record);
         assert!(head(BODY) && head(&BODY.replace("INFO", "CRITICAL")));
@@ -105,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn time_and_level_are_read_at_their_place() {
+    fn time_and_level_are_read_at_their_offsets() {
         let line = format!("{{\"seq\":18446744073709551615,{BODY}");
         let head = LineHead::of(line.as_bytes()).unwrap();
         assert_eq!((head.timestamp, head.level()), (b"2026-11-24T15:24:54.123456Z", Some(LogLevel::Info)));

@@ -3,8 +3,7 @@
 use async_nats::{HeaderMap, Subject};
 use auditx_format::row::{Field, Row};
 use auditx_ship::{CoveringCheckpoint, Position, ShippedLine, TrailId};
-use auditx_tlog::{Leaf, leaf_of, parse_seq};
-use auditx_tlog::{SignedCheckpoint, hash_from_hex, to_hex};
+use auditx_tlog::{Leaf, SignedCheckpoint, hash_from_hex, leaf_of, parse_seq, to_hex};
 use bytes::Bytes;
 
 /// The header of a boundary's checkpoint.

@@ -55,8 +55,8 @@ impl Error {
         Self::new(Kind::Storage, what, path).because(source)
     }
 
-    /// Wraps an error of `auditx-core`, whose message names the path itself.
-    pub(crate) fn from_core(error: auditx_format::Error) -> Self {
+    /// Wraps an error of `auditx-store`, whose message names the path itself.
+    pub(crate) fn from_store(error: auditx_format::Error) -> Self {
         let mut own = Self::unusable(error.to_string());
         own.0.kind = Kind::Storage;
         own.0.path = error.path().map(Path::to_path_buf);
@@ -166,7 +166,7 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         match (&self.0.path, self.0.offset) {
             (Some(path), Some(offset)) => write!(f, " ({}, byte {offset})", path.display())?,
-            // A message of `auditx-core` already names the path.
+            // A message of `auditx-store` already names the path.
             (Some(path), None) if !self.0.message.contains(&*path.to_string_lossy()) => {
                 write!(f, " ({})", path.display())?;
             }

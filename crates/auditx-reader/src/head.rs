@@ -9,8 +9,7 @@ use std::path::Path;
 
 use auditx_format::control_record::StoredRecord;
 use auditx_store::{SegmentIndex, Tiles, checkpoint_history, checkpoint_path};
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::VerifierKey;
+use auditx_tlog::{SignedCheckpoint, VerifierKey};
 
 use crate::file;
 use crate::identity::log_name;
@@ -48,7 +47,7 @@ impl Head {
         let mut head = Self::default();
         let outcome = match &signed_leaves {
             Some(signed_leaves) if leads_to_latest => head.examine(directory, &newest, signed_leaves),
-            _ => Err("the tile cache does not lead to the checkpoint".to_owned()),
+            _ => Err("the tile cache does not match the checkpoint".to_owned()),
         };
         head.doubt = outcome.err();
         head.checkpoint = Some(newest.checkpoint);
@@ -88,13 +87,13 @@ impl Head {
             keys.extend(record.signing_key().cloned());
         }
         let newest_key = keys.last().ok_or(".auditx/control.jsonl names no key")?;
-        // An older one may be signed with a key that was replaced since.
+        // The latest checkpoint, if older, may be signed with a key that has since been replaced.
         let signed = [(Some(checkpoint), std::slice::from_ref(newest_key)), (latest.as_ref(), &*keys)];
         for (checkpoint, keys) in
             signed.into_iter().filter_map(|(checkpoint, keys)| Some((checkpoint?, keys)))
         {
             if log_name.as_deref() != Some(checkpoint.origin()) {
-                return Err(".auditx/trail.json names another trail than the checkpoint".to_owned());
+                return Err(".auditx/trail.json names a different trail from the checkpoint".to_owned());
             }
             checkpoint.verify(keys).map_err(|fault| format!("the checkpoint: {fault}"))?;
         }
@@ -125,7 +124,7 @@ fn newest_checkpoint(directory: &Path) -> Result<Option<Newest>, String> {
     };
     match newest {
         Some((named, kept)) if named != kept.size() => {
-            Err(format!("the kept checkpoint of {named} lines covers {} lines", kept.size()))
+            Err(format!("`.auditx/checkpoints/{named}` covers {} lines", kept.size()))
         }
         Some((_, kept)) => Ok(Some(Newest { checkpoint: kept, latest: Some(latest) })),
         None => Ok(Some(Newest { checkpoint: latest, latest: None })),
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_checkpoint_under_a_large_name_is_a_doubt() {
+    fn an_old_checkpoint_under_a_large_name_raises_a_doubt() {
         let (directory, older) = with_kept_checkpoints();
         fs::write(checkpoint_history(directory.path()).join("999999"), older).unwrap();
         let doubt = Head::of(directory.path()).doubt.unwrap();
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_latest_checkpoint_is_a_doubt_beside_a_newer_one() {
+    fn a_forged_latest_checkpoint_raises_a_doubt_despite_a_newer_one() {
         let (directory, older) = with_kept_checkpoints();
         let older = SignedCheckpoint::parse(&older).unwrap();
         let forger = SigningKey::generate();

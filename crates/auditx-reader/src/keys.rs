@@ -46,8 +46,8 @@ pub fn recorded_keys(directory: &Path) -> Result<Vec<RecordedKey>> {
     Ok(keys)
 }
 
-/// Returns the public part of the signing key in the directory of a trail, under the name of its log; `None`
-/// if there is no such file or this user cannot read it.
+/// Returns the public part of the signing key in the directory of a trail, as a verifier key with the name of
+/// the log; `None` if there is no such file or this user cannot read it.
 ///
 /// # Errors
 /// `is_invalid` if the file does not hold a key.

@@ -54,7 +54,7 @@ impl Listing {
 pub(crate) fn sealed_in(directory: &Path) -> Result<Vec<SealedSegment>> {
     sealed_segments(directory).map_err(|error| match directory.try_exists() {
         Ok(false) => Error::missing("there is no such directory", directory),
-        _ => Error::from_core(error),
+        _ => Error::from_store(error),
     })
 }
 

@@ -1,8 +1,8 @@
-//! A pool of threads that work in parallel, and whose results are taken in the order of the jobs.
+//! Runs jobs on several threads and delivers their results in the order of the jobs.
 //!
 //! Each job has a short queue for its results. A thread that takes a job registers its queue, so the results
-//! come in the order of the jobs no matter which thread is faster. The queues and their number bound the
-//! memory, regardless of the number of jobs: a thread that is far ahead waits.
+//! come in the order of the jobs no matter which thread is faster. The length and the number of the
+//! queues bound the memory: a thread that is far ahead waits.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,7 +26,7 @@ pub(crate) struct Pool {
 pub(crate) struct Output<R>(SyncSender<R>);
 
 impl<R> Output<R> {
-    /// Hands over a result; waits while too many wait to be taken. Breaks if no more results are taken.
+    /// Queues a result; blocks while the queue is full. Returns `Break` once results are no longer wanted.
     pub(crate) fn put(&self, result: R) -> ControlFlow<()> {
         match self.0.send(result) {
             Ok(()) => ControlFlow::Continue(()),
@@ -46,9 +46,10 @@ impl<J: Iterator, R> Jobs<J, R> {
     /// Takes the next job and registers the queue for its results. Returns `None` at the end, or if no more
     /// results are taken.
     fn take(&mut self, waiting: usize) -> Option<(J::Item, Output<R>)> {
+        let queues = self.queues.as_ref()?;
         let taken = self.jobs.next().and_then(|job| {
             let (results, queue) = sync_channel(waiting);
-            self.queues.as_ref()?.send(queue).ok()?;
+            queues.send(queue).ok()?;
             Some((job, Output(results)))
         });
         if taken.is_none() {
@@ -58,7 +59,7 @@ impl<J: Iterator, R> Jobs<J, R> {
     }
 }
 
-/// Ends the distribution of jobs if its thread panics, so that nobody waits for that thread's results.
+/// Stops giving out jobs if its thread panics; otherwise the caller could wait for results forever.
 struct EndOnPanic<'c, J, R>(&'c Mutex<Jobs<J, R>>);
 
 impl<J, R> Drop for EndOnPanic<'_, J, R> {
@@ -70,8 +71,11 @@ impl<J, R> Drop for EndOnPanic<'_, J, R> {
 }
 
 impl Pool {
-    /// Works on all jobs, each thread with its own state and until `work` breaks, and calls `take` on this thread with the results in
-    /// order until it breaks. Returns the states.
+    /// Runs `work` on every job, on several threads, each with a state made by `init`; a thread stops when
+    /// `work` breaks. Calls `take` on the calling thread with the results in the order of the jobs, until
+    /// `take` breaks. Returns the states.
+    ///
+    /// `work` may break only after [`Output::put`] did: jobs that no thread takes would be waited for.
     ///
     /// # Errors
     /// `is_storage` if no thread can be started.
@@ -96,7 +100,7 @@ impl Pool {
             }
         };
         thread::scope(|scope| {
-            // Moved in, so that waiting threads fail to send once no more results are taken.
+            // Moved into the closure and so dropped on every return: blocked threads then fail to send.
             let taken: Receiver<Receiver<R>> = taken;
             let mut workers = Vec::with_capacity(self.threads);
             for number in 0..self.threads {
@@ -106,7 +110,7 @@ impl Pool {
                     Err(error) if number == 0 => {
                         return Err(Error::storage("cannot start a thread to read", name.as_ref(), error));
                     }
-                    // The others do all the work.
+                    // The threads already started do all the work.
                     Err(_) => break,
                 }
             }
@@ -162,6 +166,20 @@ mod tests {
         let states = pool(3).run(0..1_000_000, &|| (), &work, |_| ControlFlow::Break(()));
         assert_eq!(states.unwrap().len(), 3);
         assert!(worked.load(Ordering::Relaxed) < 100, "most jobs are not begun");
+    }
+
+    #[test]
+    fn no_job_is_made_once_no_more_results_are_taken() {
+        let made = AtomicUsize::new(0);
+        let jobs = std::iter::repeat_with(|| made.fetch_add(1, Ordering::Relaxed));
+        let work = |(): &mut (), job: usize, output: &Output<usize>| {
+            // Each thread asks for another job, although nobody takes results any more.
+            let _is_taken = output.put(job);
+            ControlFlow::Continue(())
+        };
+        pool(16).run(jobs, &|| (), &work, |_| ControlFlow::Break(())).unwrap();
+        // The first one, those ahead of it, and the one whose queue was not taken.
+        assert!(made.load(Ordering::Relaxed) <= 1 + 2 + 1, "{made:?}");
     }
 
     #[test]

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_store::{Tiles, checkpoint_path};
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint};
+use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, VerifierKey};
 
 use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};

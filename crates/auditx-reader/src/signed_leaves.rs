@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use auditx_format::control_record::StoredRecord;
 use auditx_store::Tiles;
 use auditx_store::control_lines;
-use auditx_tlog::{Hash, SignedCheckpoint, node_hashes};
-use auditx_tlog::{Leaf, leaf_of};
+use auditx_tlog::{Hash, Leaf, SignedCheckpoint, leaf_of, node_hashes};
 
 /// Hashes in a tile.
 const WIDTH: u64 = 256;
@@ -66,9 +65,9 @@ impl SignedLeaves {
         leaf.seq < self.size && self.leaf(leaf.seq) == Some(leaf.hash)
     }
 
-    /// Reads the copies of control records in `.auditx/control.jsonl`; `None` for each line that is not in the
-    /// signed tree, and altogether if there is no such file. Records of kinds without use to readers are left
-    /// out.
+    /// Reads the copies of control records in `.auditx/control.jsonl`. Returns `None` if there is no such
+    /// file. The vector has `None` for a line that is not in the signed tree, and omits kinds that readers do
+    /// not use.
     pub(crate) fn control_records(&self, directory: &Path) -> Option<Vec<Option<StoredRecord>>> {
         let lines = control_lines(directory).ok().flatten()?;
         let read = |line: Vec<u8>| match leaf_of(&line).is_some_and(|leaf| self.holds(leaf)) {

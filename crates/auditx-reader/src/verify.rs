@@ -34,8 +34,7 @@ mod workers;
 use std::path::Path;
 
 use auditx_store::Tiles;
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{SignedCheckpoint, to_hex};
+use auditx_tlog::{SignedCheckpoint, VerifierKey, to_hex};
 
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use auditx_ship::{ShippedLine, StoredCopy, StoredTrail, TrailId};
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{leaf_of, parse_seq};
+use auditx_tlog::{SignedCheckpoint, leaf_of, parse_seq};
 
 use crate::address::Address;
 use crate::error::{Error, Result};

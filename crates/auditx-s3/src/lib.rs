@@ -23,8 +23,8 @@
 //! uploaded from memory with one request, so a compressed segment may have at most 5 GB.
 //!
 //! Text that is erased from a trail later (`AuditLogger::erase`) stays in segments archived before, until the
-//! lock expires. Keep personal data out of lines ([`Redaction`](auditx_format::redact::Redaction)), or choose a
-//! retention period that allows for erasure.
+//! lock expires. Keep personal data out of lines ([`Redaction`](auditx_format::redact::Redaction)), or choose
+//! a retention period that allows for erasure.
 
 mod error;
 mod address;

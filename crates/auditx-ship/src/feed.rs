@@ -8,8 +8,7 @@ use std::time::{Duration, SystemTime};
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
 use auditx_store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
-use auditx_tlog::leaf_of;
-use auditx_tlog::{Hash, SignedCheckpoint};
+use auditx_tlog::{Hash, SignedCheckpoint, leaf_of};
 
 use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Which line of which trail: what a shipper and a destination compare.
+//! Trail ids and the positions of lines in a trail, which a shipper and a destination compare.
 
 use std::fmt;
 use std::str::FromStr;

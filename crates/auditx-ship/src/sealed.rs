@@ -5,8 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use auditx_store::{ACTIVE, TrailReader, checkpoint_history, checkpoint_path, sealed_segments};
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{leaf_of, parse_seq};
+use auditx_tlog::{SignedCheckpoint, leaf_of, parse_seq};
 use sha2::{Digest, Sha256};
 
 use crate::archive::PackedSegment;

@@ -145,11 +145,11 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use auditx_format::clock::SystemClock;
+    use auditx_format::redact::Redaction;
     use serde_json::json;
 
     use super::*;
-    use auditx_format::clock::SystemClock;
-    use auditx_format::redact::Redaction;
 
     fn app_log(directory: &Path, max_bytes: u64) -> AppLog {
         AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default())

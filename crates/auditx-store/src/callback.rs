@@ -4,6 +4,7 @@
 //! that records deliberately may do so; code that turns log events of other code into entries must check
 //! [`in_callback`] first.
 
+use std::any::Any;
 use std::cell::Cell;
 
 thread_local! {
@@ -30,4 +31,11 @@ impl Drop for Restore {
     fn drop(&mut self) {
         INSIDE.set(self.0);
     }
+}
+
+/// Returns the text a panic was started with.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without text")
 }

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use auditx_format::{Error, Result};
-use auditx_tlog::CompactRange;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{Signer, VerifierKey};
+use auditx_tlog::{CompactRange, SignedCheckpoint, Signer, VerifierKey};
 
 use crate::dir::Dir;
 use crate::metrics::Counters;

@@ -264,7 +264,8 @@ impl CommitLoop {
         }
         self.trail.watermark.publish_written(appender.reach());
         if restored.iter().any(|restoration| !restoration.lost.is_empty()) {
-            // Until the record is signed, `auditx verify` takes the stubs for erasures that were not recorded.
+            // Until the record is signed, `auditx verify` takes the stubs for erasures that were not
+            // recorded.
             self.tried_at = None;
         }
         Ok(())

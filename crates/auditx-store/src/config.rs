@@ -50,7 +50,7 @@ impl fmt::Debug for Hook {
 /// The settings of a logger.
 ///
 /// A configuration implements `Deserialize`. Durations are then text such as `"100ms"` or `"30d"`, and
-/// unknown keys are rejected. Settings are validated by [`Writer::open`](crate::writer::Writer::open).
+/// unknown keys are rejected. Settings are validated when the trail is opened.
 ///
 /// ```
 /// use auditx_core::{Config, Retention};

@@ -10,8 +10,7 @@ use std::io::{self, Read};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_format::{Error, Result};
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{leaf_of, parse_seq};
+use auditx_tlog::{VerifierKey, leaf_of, parse_seq};
 
 use crate::dir::{Access, Dir};
 use crate::segment::{TrailReader, line_at};

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 pub(crate) use access::{Access, Modes};
 use access::{PRIVATE_DIRECTORY, PRIVATE_FILE, raw, set_owner};
-pub(crate) use stat::FileStat;
+pub use stat::FileStat;
 
 /// The library's own directory inside a trail.
 pub const AUDITX_DIR: &str = ".auditx";

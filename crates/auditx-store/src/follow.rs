@@ -10,7 +10,6 @@ mod hook;
 mod progress;
 pub(crate) mod projection;
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use std::time::{Duration, Instant};
 use auditx_format::line::RecordedEntry;
 use auditx_format::{Error, HookError, Result};
 
+use crate::callback::panic_text;
 use crate::config::Durability;
 use crate::metrics::FollowerMetrics;
 use crate::segment::TrailReader;
@@ -353,10 +353,4 @@ impl Follower {
             self.trail.watermark.wait_for_change(Some(deadline), || self.is_closing());
         }
     }
-}
-
-/// Returns the text a panic was started with.
-pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without text")
 }

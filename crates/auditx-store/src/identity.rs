@@ -5,8 +5,7 @@ use std::io::Read;
 use auditx_format::control_record::FORMAT_VERSION;
 use auditx_format::id;
 use auditx_format::{Error, Result};
-use auditx_tlog::log_name;
-use auditx_tlog::to_hex;
+use auditx_tlog::{log_name, to_hex};
 use serde::{Deserialize, Serialize};
 
 use crate::dir::{Access, Dir};

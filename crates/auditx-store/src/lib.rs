@@ -1,5 +1,5 @@
-//! The files of an audit trail: segments, tree, journal; their writer, and what programs need that read or copy
-//! them beside it.
+//! Writes, recovers and reads the files of an audit trail: segments, Merkle tree, journal and cursors.
+//! Programs can read or copy a trail while its writer runs.
 //!
 //! ```
 //! use auditx_core::{AuditLogger, Config};
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Applications use `auditx-core`, which re-exports what they need. The names at the root are for programs
-//! that read a trail; the modules are what `auditx-core` builds on.
+//! that read or copy a trail; `auditx-core` builds on the modules.
 
 mod kill_point;
 pub mod callback;
@@ -28,7 +28,7 @@ pub mod key_source;
 pub mod config;
 mod app_log;
 mod tiles;
-pub mod segment;
+mod segment;
 mod control;
 mod lock;
 mod identity;
@@ -39,7 +39,7 @@ mod watermark;
 mod trail;
 mod appender;
 mod journal;
-pub mod follow;
+mod follow;
 mod watch;
 mod committer;
 mod recover;
@@ -65,8 +65,3 @@ pub use segment::{
     bytes_from, sealed_segments,
 };
 pub use tiles::Tiles;
-
-// The code blocks of the README are compiled and run as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}

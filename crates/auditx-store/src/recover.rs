@@ -16,10 +16,7 @@ use std::time::SystemTime;
 
 use auditx_format::control_record::{ControlRecord, PreviousTrail};
 use auditx_format::{Error, Result};
-use auditx_tlog::CompactRange;
-use auditx_tlog::SignatureFault;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{Signer, VerifierKey};
+use auditx_tlog::{CompactRange, SignatureFault, SignedCheckpoint, Signer, VerifierKey};
 
 use crate::appender::Start;
 use crate::checkpoint_signer::{CHECKPOINT, CheckpointSigner, read_latest};

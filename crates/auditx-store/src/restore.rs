@@ -7,8 +7,7 @@ use std::path::Path;
 
 use auditx_format::control_record::FORMAT_VERSION;
 use auditx_format::{Error, Result};
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{CompactRange, Hash};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
 
 use crate::checkpoint_signer::{CHECKPOINT, CHECKPOINTS};
 use crate::dir::{Dir, Modes};

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::dir::{Access, Dir, FileStat};
+use crate::dir::{Access, Dir};
+
+pub use crate::dir::FileStat;
 
 /// An open file that is only ever appended to.
 pub trait StorageFile: fmt::Debug + Send + Sync {

@@ -1,4 +1,4 @@
-//! What the tests of `auditx-core` need of this crate: disks that fail, and a few internals.
+//! Support for the tests of `auditx-core`: failing storage, and access to internals.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use crate::dir::Dir;
 pub use crate::storage::power::PowerDisk;
 pub use crate::storage::testing::{Faults, FaultyDisk};
 
-/// The timeout of waits in tests. Much longer than any of them takes, even on a busy machine.
-pub const TIMEOUT: Duration = Duration::from_secs(120);
+/// The timeout of waits in this crate's tests. Much longer than any of them takes, even on a busy machine.
+#[cfg(test)]
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The interval in which an open trail checks the names of its files.
+/// The interval at which an open trail checks the names of its files.
 pub const WATCH_INTERVAL: Duration = crate::watch::INTERVAL;
 
-/// The copies of control records that opening needs, in the trail's directory.
+/// The path, within a trail, of the copies of control records.
 pub const CONTROL: &str = crate::control::CONTROL;
 
 /// Calls `call` as if it were a hook.
@@ -25,7 +26,7 @@ pub fn calling<T>(call: impl FnOnce() -> T) -> T {
     crate::callback::calling(call)
 }
 
-/// Writes the file of a key that a rotation has not installed yet.
+/// Stages a key, as an interrupted rotation leaves it.
 ///
 /// # Errors
 /// `is_storage` if it cannot be written.
@@ -41,13 +42,13 @@ pub fn of_another_boot(ring: &mut [u8]) {
     crate::ring::of_another_boot(ring);
 }
 
-/// Returns why this directory cannot have a ring.
+/// Returns why this directory cannot have a ring; `None` if it can.
 #[must_use]
 pub fn unsupported_reason(directory: &Dir) -> Option<String> {
     crate::ring::unsupported_reason(directory)
 }
 
-/// Opens the text of a segment.
+/// Opens a segment for reading, decompressed if necessary.
 ///
 /// # Errors
 /// Those of opening the file.

@@ -11,8 +11,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use auditx_format::{Error, Result};
-use auditx_tlog::Leaf;
-use auditx_tlog::{CompactRange, Hash, node_hash};
+use auditx_tlog::{CompactRange, Hash, Leaf, node_hash};
 
 use crate::dir::{Access, Dir};
 
@@ -217,9 +216,10 @@ pub(crate) fn remove(directory: &Dir) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use auditx_tlog::leaf_hash;
+
     use super::*;
     use crate::segment::AUDITX_DIR;
-    use auditx_tlog::leaf_hash;
 
     fn trail() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();

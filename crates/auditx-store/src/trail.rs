@@ -23,7 +23,8 @@ pub(crate) struct Trail {
     pub(crate) envelope: Envelope,
     pub(crate) counters: Arc<Counters>,
     pub(crate) app_log: AppLog,
-    /// The sealed segments, so that a missing one is noticed. Filled after recovery, which may move some away.
+    /// The sealed segments, so that a missing one is noticed. Filled after recovery, which may move some
+    /// away.
     pub(crate) registry: Registry,
     /// Notified when a sealed segment is durable.
     pub(crate) sealed: Bell,

@@ -29,6 +29,8 @@ pub use custody::KeyChange;
 pub use positions::{Positions, Recorded};
 
 /// An open trail that this process writes. At most one process can have it open.
+///
+/// Dropping it closes it with a timeout of 5 s; an error is written to app.log.
 #[derive(Debug)]
 pub struct Writer {
     trail: Arc<Trail>,
@@ -49,6 +51,17 @@ struct Running {
     committer: Committer,
     drain: Option<Drain>,
     lock: Arc<Mutex<Lock>>,
+}
+
+/// The timeout of closing a trail when it is dropped.
+pub const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Err(error) = self.close(DROP_TIMEOUT) {
+            self.report(&format!("cannot close the trail: {error}"));
+        }
+    }
 }
 
 impl Writer {
@@ -73,21 +86,22 @@ impl Writer {
         Self::begin(config, storage, None)
     }
 
-    /// Accepts the body of a line, which [`Envelope::encode`] made, and returns its position in the journal.
-    /// Never waits for room. Once it has returned, the entry survives the death of the process.
+    /// Accepts the body of a line, which [`Envelope::encode`] made, and returns the position after it
+    /// in the journal. Never waits for space. Once it has returned, the entry survives the death of the
+    /// process.
     ///
     /// # Errors
-    /// [`Refusal::Full`] if there is no room; otherwise `is_closed`, `is_storage` or `is_locked`.
+    /// [`Refusal::Full`] if there is no space; otherwise `is_closed`, `is_storage` or `is_locked`.
     #[inline]
     pub fn try_push(&self, body: &[u8]) -> Result<u64, Refusal> {
         self.journal.try_push(body)
     }
 
-    /// Waits until the full journal has room, as long as the configuration allows, and pushes the entry.
-    /// Returns `None` if the entry was dropped.
+    /// Retries until the journal has space, for at most the time that `Config::on_full` allows; a journal
+    /// without a ring does not wait. Returns `None` if the entry was dropped.
     ///
     /// # Errors
-    /// `is_full` if there was no room in time; otherwise the same as [`Writer::try_push`].
+    /// `is_full` if there was no space in time; otherwise the same as [`Writer::try_push`].
     #[cold]
     pub fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
         let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
@@ -122,7 +136,7 @@ impl Writer {
         self.journal.ready()
     }
 
-    /// Makes an entry durable as soon as possible if its level demands that and nothing else does.
+    /// Under `Durability::Interval`, requests an fdatasync at once for an entry of a sensitive level.
     #[inline]
     pub fn hasten(&self, position: u64, level: LogLevel) {
         if matches!(self.trail.config.durability, Durability::Interval(_)) && level.is_sensitive() {
@@ -137,7 +151,7 @@ impl Writer {
         self.trail.config.durability == Durability::EveryEntry
     }
 
-    /// Returns what waits for positions of the journal to be durable.
+    /// Returns a handle that waits until positions are durable.
     #[must_use]
     pub fn positions(&self) -> Positions {
         Positions::new(self.trail.watermark.clone(), self.trail.directory.clone())
@@ -241,7 +255,7 @@ impl Writer {
         )
     }
 
-    /// Claims room in the ring like a thread that then stalls. The returned function finishes the entry.
+    /// Reserves space in the ring like a thread that then stalls. The returned function finishes the entry.
     ///
     /// # Panics
     /// If the journal is not the ring, or is full.

@@ -1,8 +1,9 @@
-//! The transparency log of an audit trail: a Merkle tree over its lines (RFC 6962), signed checkpoints, keys, and
-//! proofs that anyone can check with a public key (C2SP tlog-checkpoint, signed-note, tlog-proof).
+//! The transparency log of an audit trail: a Merkle tree over its lines (RFC 6962), signed checkpoints, keys,
+//! and proofs that anyone can check with a public key (C2SP tlog-checkpoint, signed-note, tlog-proof).
 //!
 //! ```
-//! use auditx_tlog::{CompactRange, InclusionProof, SignedCheckpoint, SigningKey, Signer, VerifierKey, leaf_hash};
+//! use auditx_tlog::{CompactRange, InclusionProof, Signer, SigningKey};
+//! use auditx_tlog::{SignedCheckpoint, VerifierKey, leaf_hash};
 //!
 //! let (log, line) = ("erp.example.com/auditx/1", br#"{"seq":0,"description":"Invoice posted"}"#);
 //! let mut tree = CompactRange::new(0);
@@ -12,7 +13,7 @@
 //! let checkpoint = SignedCheckpoint::sign(log, 1, &root, &[&key])?;
 //!
 //! let proof = InclusionProof::make(line, 0, checkpoint, &mut |_| Ok::<_, auditx_tlog::Error>(Vec::new()))?;
-//! let text = proof.to_string();                   // anywhere else, with nothing but the text and the public key:
+//! let text = proof.to_string();           // anywhere else, with nothing but the text and the public key:
 //! let verifier = VerifierKey::new(log, &key.public_key())?;
 //! InclusionProof::parse(text.as_bytes())?.check(&[verifier])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Returns the names of the modules that a root file declares, in order.
 fn declared(root: &str) -> Vec<&str> {
-    let name = |line| -> Option<&str> {
-        let line: &str = line;
-        line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
-    };
-    root.lines().filter_map(name).collect()
+    let names = root.lines().filter(|line| !line.starts_with(char::is_whitespace));
+    names.filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';')).collect()
 }
 
 /// Returns the files of a module, without its tests.
@@ -34,8 +31,26 @@ fn files_of(source: &Path, module: &str) -> Vec<PathBuf> {
 fn used(text: &str) -> Vec<&str> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let paths = lines.flat_map(|line| line.split("crate::").skip(1));
-    paths.map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
+    lines.flat_map(|line| line.split("crate::").skip(1)).flat_map(first_names).collect()
+}
+
+/// Returns the first names of the paths after `crate::`: of one path, or of each in braces.
+fn first_names(paths: &str) -> Vec<&str> {
+    let (inside, mut depth) = (paths.strip_prefix('{'), 0);
+    let split = |c: char| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    };
+    let paths: Vec<&str> = inside.map_or_else(|| vec![paths], |inside| inside.split(split).collect());
+    let end = |c: char| !c.is_alphanumeric() && c != '_';
+    paths.iter().map(|path| path.trim_start().split(end).next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn names_are_found_in_paths_and_in_braces() {
+    let text =
+        "use crate::one::{A, B};\nuse crate::{two, three::{C, D}, four};\n// crate::five\ncrate::six::f()";
+    assert_eq!(used(text), ["one", "two", "three", "four", "six"]);
 }
 
 #[test]

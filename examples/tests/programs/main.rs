@@ -31,6 +31,7 @@ macro_rules! for_axum_and_actix {
 }
 
 mod client;
+mod quick_start;
 mod redis;
 mod server;
 mod trail;

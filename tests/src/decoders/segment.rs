@@ -7,8 +7,7 @@ use auditx_core::{LogLevel, RecordedEntry, StoredEntry};
 use auditx_reader::{Answer, Line, Lines, VerifyOptions, inspect, verify};
 use auditx_store::console_line;
 use auditx_store::{AUDITX_DIR, TrailReader, checkpoint_path};
-use auditx_tlog::leaf_of;
-use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, leaf_of};
 use tempfile::TempDir;
 
 use crate::log::CheckpointSigner;

@@ -4,8 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use auditx_tlog::parse_seq;
-use auditx_tlog::{leaf_hash, to_hex};
+use auditx_tlog::{leaf_hash, parse_seq, to_hex};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh64::xxh64;
 

@@ -62,7 +62,7 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
     }
     if !found.known.is_empty() {
         let sizes: Vec<String> = found.known.iter().map(|size| counted(*size, "line")).collect();
-        facts.push(("Checkpoints", format!("the known ones agree: of {}", sizes.join(", "))));
+        facts.push(("Known checkpoints", format!("agree ({})", sizes.join(", "))));
     }
     facts
 }

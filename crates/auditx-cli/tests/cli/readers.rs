@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::program::{Ended, NOT_SIGNED, auditx, command, ended_with_remarks};
-
 use crate::trail::{copied, directory, files, logger};
 
 /// Creates a closed trail of several indexed segments. Every third entry has the user `admin`.

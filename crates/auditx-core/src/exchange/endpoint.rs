@@ -117,8 +117,9 @@ fn push_recorded(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use auditx_format::redact::Redaction;
+
+    use super::*;
 
     fn endpoint(route: Option<&str>, policy: EndpointPolicy, query: QueryPolicy) -> Endpoint {
         let rules = Redaction::default().compile().unwrap();

@@ -246,9 +246,9 @@ impl<'a, K> EntryBuilder<'a, K> {
     #[inline(always)]
     pub fn metadata(self, key: impl Into<Cow<'a, str>>, value: impl Into<MetadataValue<'a>>) -> Self {
         let (key, value) = (key.into(), value.into());
-        // A drop while unwinding would pass the address of the entry to a call; see `Pairs::put`.
+        // A drop while unwinding would pass the address of the entry to a call; see `Entry::put_metadata`.
         let mut builder = ManuallyDrop::new(self);
-        builder.entry.metadata.put(key, value);
+        builder.entry.put_metadata(key, value);
         ManuallyDrop::into_inner(builder)
     }
 

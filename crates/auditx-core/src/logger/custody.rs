@@ -42,6 +42,7 @@ impl AuditLogger {
     /// - `is_invalid` if the new key is the current key or cannot be read.
     /// - `is_signing` if either key cannot sign.
     /// - `is_storage` if a file system operation fails.
+    /// - `is_timed_out` if earlier entries are not durable within a minute.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
         self.core()?.writer.rotate_key(next)
     }
@@ -55,6 +56,7 @@ impl AuditLogger {
     /// # Errors
     /// - `is_invalid` if there is no such line, or it is a control record, or it is already erased.
     /// - `is_storage` if a file system operation fails. The call can then be repeated.
+    /// - `is_timed_out` if earlier entries are not durable within a minute.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
         self.core()?.writer.erase(seq, reason)
     }
@@ -64,12 +66,13 @@ impl AuditLogger {
     /// record, and the remaining lines can still be proved.
     ///
     /// # Errors
-    /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails.
+    /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails;
+    /// `is_timed_out` if earlier entries are not durable within a minute.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
         self.core()?.writer.retire(retention)
     }
 
-    /// Removes a destination that the trail is shipped to. Returns the number of the first line that it may
+    /// Removes a destination that the trail is shipped to. Returns the seq of the first line that it may
     /// lack.
     ///
     /// Retention no longer waits for this destination. The removal is recorded in the trail before it takes
@@ -77,7 +80,7 @@ impl AuditLogger {
     ///
     /// # Errors
     /// `is_invalid` if the trail is not shipped to this destination; `is_storage` if a file system operation
-    /// fails.
+    /// fails; `is_timed_out` if earlier entries are not durable within a minute.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
         self.core()?.writer.drop_shipping(destination)
     }

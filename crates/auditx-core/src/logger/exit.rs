@@ -6,7 +6,9 @@
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
-use super::{Core, DROP_TIMEOUT};
+use auditx_store::writer::DROP_TIMEOUT;
+
+use super::Core;
 
 static OPEN: Mutex<Vec<Weak<Core>>> = Mutex::new(Vec::new());
 static REGISTER: Once = Once::new();

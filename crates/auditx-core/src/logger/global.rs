@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use auditx_format::{Error, Result};
 use auditx_store::config::Config;
+use auditx_store::writer::DROP_TIMEOUT;
 
-use super::{AuditLogger, DROP_TIMEOUT, Handle};
+use super::{AuditLogger, Handle};
 
 /// The time after which a failed open is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

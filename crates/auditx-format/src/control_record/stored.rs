@@ -20,7 +20,8 @@ pub enum StoredRecord {
     },
     /// A process opened the trail.
     Open {
-        /// The longest time without a line, in seconds; 0 if it is not stated.
+        /// The interval of `heartbeat` records in an idle trail, in seconds; 0 if the record does not state
+        /// it.
         heartbeat: u64,
     },
     /// A checkpoint of the lines before it.

@@ -10,7 +10,7 @@ pub(crate) type Pair<'a> = (Text<'a>, MetadataValue<'a>);
 
 /// Key-value pairs with unique keys.
 #[derive(Debug, Clone, Default)]
-pub struct Pairs<'a> {
+pub(crate) struct Pairs<'a> {
     /// INVARIANT: after the first empty slot all slots are empty, and `further` is empty too.
     first: [Option<Pair<'a>>; INLINE],
     further: Vec<Pair<'a>>,
@@ -32,7 +32,7 @@ impl<'a> Pairs<'a> {
     /// escape into a call, the compiler builds the entry in place; otherwise each setter of the builder
     /// copies it.
     #[inline(always)]
-    pub fn put(&mut self, key: Text<'a>, value: MetadataValue<'a>) {
+    pub(crate) fn put(&mut self, key: Text<'a>, value: MetadataValue<'a>) {
         let [a, b, c, d] = &mut self.first;
         if value.is_absent() {
             self.put_slow(key, value);

@@ -76,6 +76,7 @@ impl PhraseSet {
     }
 
     /// Returns the phrases, for tests.
+    #[doc(hidden)]
     #[must_use]
     pub fn phrases(&self) -> &'static [&'static str] {
         self.phrases

@@ -6,8 +6,7 @@ use std::ops::ControlFlow;
 use auditx_postgres::{PostgresCopy, Search};
 use auditx_reader::{Moment, Order, Query, Row};
 use auditx_ship::{Batch, CoveringCheckpoint, Destination, ShippedLine, TrailId, TrailName};
-use auditx_tlog::SigningKey;
-use auditx_tlog::{SignedCheckpoint, leaf_hash};
+use auditx_tlog::{SignedCheckpoint, SigningKey, leaf_hash};
 
 use super::*;
 

@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use auditx_format::control_record::StoredRecord;
-use auditx_tlog::leaf_of;
-use auditx_tlog::{CompactRange, Hash, NodeIndex};
+use auditx_tlog::{CompactRange, Hash, NodeIndex, leaf_of};
 
 use super::ADVICE;
 use crate::error::{Error, Result};

@@ -7,8 +7,7 @@
 
 use std::ops::Range;
 
-use auditx_tlog::{Hash, leaf_hashes};
-use auditx_tlog::{erased_hash, parse_seq};
+use auditx_tlog::{Hash, erased_hash, leaf_hashes, parse_seq};
 
 use super::{Cursor, Order};
 use crate::head::Head;

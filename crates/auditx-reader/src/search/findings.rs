@@ -1,10 +1,11 @@
-//! What a search finds in a unit, and where.
+//! The entries that a search finds in a unit, and where each is.
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::Cursor;
+use super::check::Checked;
 use crate::error::Error;
 
 /// What was found in a unit, or in a part of it.
@@ -12,7 +13,7 @@ use crate::error::Error;
 pub(super) struct Findings {
     /// What the mapper wrote for the entries, one after the other.
     pub(super) text: Vec<u8>,
-    /// The position of each entry, if positions are needed.
+    /// Where each entry is, if cursors are needed.
     pub(super) marks: Vec<Mark>,
     pub(super) found: u64,
     /// The number of entries that are not signed yet.
@@ -26,7 +27,25 @@ pub(super) struct Findings {
     pub(super) read: u64,
 }
 
-/// The position of an entry among findings.
+impl Findings {
+    /// How many of the first `taken` entries are not signed yet.
+    pub(super) fn unsigned_of(&self, taken: u64) -> u64 {
+        if taken == self.found {
+            return self.unsigned;
+        }
+        let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+        self.marks.iter().take(taken).filter(|mark| mark.is_unsigned).count() as u64
+    }
+
+    pub(super) fn check(&mut self, checked: Checked) {
+        match checked {
+            Ok(seqs) => self.seqs.extend(seqs),
+            Err(why) => drop(self.verify_reason.get_or_insert(why)),
+        }
+    }
+}
+
+/// Where an entry is.
 pub(super) struct Mark {
     /// The end of its text.
     pub(super) end: usize,

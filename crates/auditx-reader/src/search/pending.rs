@@ -35,7 +35,7 @@ impl Pending {
         let mut pending = match pending_entries(directory) {
             Ok(pending) if pending.is_empty() => return Ok(None),
             Ok(pending) => pending,
-            Err(error) if error.is_corrupt() => return Err(Error::from_core(error)),
+            Err(error) if error.is_corrupt() => return Err(Error::from_store(error)),
             // Only the owner may read the journal. A process that has the trail open, or has closed it,
             // leaves nothing in it for long.
             Err(_) if is_orderly(directory) => return Ok(None),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use auditx_format::row::Field;
 use auditx_store::{AUDITX_DIR, IndexKey};
 
-use super::check::{self, Checked, Continuity};
+use super::check::{self, Continuity};
 use super::filter::{BlockSource, Filter, LineStarts};
 use super::findings::{Findings, Mark};
 use super::needle::Searchers;
@@ -381,22 +381,4 @@ impl<S> Reading<'_, S> {
 fn was_never_signed(directory: &Path) -> bool {
     !directory.join(AUDITX_DIR).exists()
         || identity::read(directory).is_some_and(|identity| identity.format == FORMAT_WITHOUT_TREE)
-}
-
-impl Findings {
-    /// How many of the first `taken` entries are not signed yet.
-    fn unsigned_of(&self, taken: u64) -> u64 {
-        if taken == self.found {
-            return self.unsigned;
-        }
-        let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-        self.marks.iter().take(taken).filter(|mark| mark.is_unsigned).count() as u64
-    }
-
-    fn check(&mut self, checked: Checked) {
-        match checked {
-            Ok(seqs) => self.seqs.extend(seqs),
-            Err(why) => drop(self.verify_reason.get_or_insert(why)),
-        }
-    }
 }

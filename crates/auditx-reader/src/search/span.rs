@@ -1,11 +1,9 @@
 //! Decides whether a line is within a time range, from its bytes if this library wrote it.
 
+use auditx_format::clock::RFC3339_LEN;
 use auditx_format::line_head::LineHead;
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
-
-/// `2026-11-24T15:24:54.123456Z`
-const TIMESTAMP: usize = 27;
 
 /// A half-open time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +11,7 @@ pub(super) struct Span {
     pub(super) since: Option<Moment>,
     pub(super) until: Option<Moment>,
     /// The same as timestamp text: texts of this fixed length sort like the times.
-    text: ([u8; TIMESTAMP], [u8; TIMESTAMP]),
+    text: ([u8; RFC3339_LEN], [u8; RFC3339_LEN]),
 }
 
 impl Span {
@@ -21,7 +19,7 @@ impl Span {
         let text = |moment: Option<Moment>, open: u8| {
             let written = moment.map(|moment| moment.to_string());
             // Years that need more than four digits sort before, or after, all lines.
-            written.and_then(|text| text.as_bytes().try_into().ok()).unwrap_or([open; TIMESTAMP])
+            written.and_then(|text| text.as_bytes().try_into().ok()).unwrap_or([open; RFC3339_LEN])
         };
         Self { since, until, text: (text(since, 0), text(until, u8::MAX)) }
     }
@@ -42,7 +40,8 @@ impl Span {
     /// Whether a line is within the range; `None` if the line does not have this library's format.
     #[inline]
     pub(super) fn contains_line(&self, line: &[u8]) -> Option<bool> {
-        let time = LineHead::of(line)?.timestamp;
+        let head = LineHead::of(line).filter(|head| head.has_whole_time())?;
+        let time = head.timestamp;
         // Do not compare text that is not a time.
         let is_time = time[10] == b'T' && time[26] == b'Z' && time[..4].iter().all(u8::is_ascii_digit);
         is_time.then(|| *time >= self.text.0 && *time < self.text.1)
@@ -51,5 +50,24 @@ impl Span {
     /// Whether an entry is within the range; `None` if its timestamp cannot be parsed.
     pub(super) fn contains_row(&self, row: &Row<'_>) -> Option<bool> {
         Moment::parse(&row.text(Field::Timestamp)).map(|moment| self.contains(moment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_after_the_time_is_no_time() {
+        let day = |text: &str| Moment::parse(text);
+        let span = Span::new(day("2026-11-24T00:00:00Z"), day("2026-11-25T00:00:00Z"));
+        let line = |end: &str| {
+            let id = "01990000-0000-7000-8000-000000000000";
+            format!(
+                r#"{{"seq":7,"id":"{id}","timestamp":"2026-11-24T15:24:54.123456Z{end}","level":"INFO"}}"#
+            )
+        };
+        assert_eq!(span.contains_line(line("").as_bytes()), Some(true));
+        assert_eq!(span.contains_line(line("junk").as_bytes()), None);
     }
 }

@@ -154,7 +154,26 @@ impl<'b> Units<'b> {
         self.files.push_back(Part::Pending { path: pending.path, text: pending.text });
     }
 
-    fn next_unit(&mut self) -> Option<Unit> {
+    /// Returns the units of a sealed segment, none if it was retired after it was listed.
+    fn cut_sealed(&self, sealed: &SealedSegment) -> Result<Vec<Unit>> {
+        let Some((sealed, file)) = file::open_sealed(sealed)? else { return Ok(Vec::new()) };
+        let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
+        if !sealed.compressed {
+            return cut(&sealed.path, file, Kind::Sealed(blocks));
+        }
+        Ok(match &blocks {
+            Some(blocks) if blocks.iter().all(|block| !block.may_match) => {
+                skipped(blocks).into_iter().collect()
+            }
+            _ => vec![Unit::Compressed { path: sealed.path.as_path().into(), file, blocks }],
+        })
+    }
+}
+
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    fn next(&mut self) -> Option<Unit> {
         loop {
             let unit = match self.order {
                 Order::OldestFirst => self.open.pop_front(),
@@ -179,29 +198,6 @@ impl<'b> Units<'b> {
             };
             self.open = cut.unwrap_or_else(|error| vec![Unit::Broken(error)]).into();
         }
-    }
-
-    /// Returns the units of a sealed segment, none if it was retired after it was listed.
-    fn cut_sealed(&self, sealed: &SealedSegment) -> Result<Vec<Unit>> {
-        let Some((sealed, file)) = file::open_sealed(sealed)? else { return Ok(Vec::new()) };
-        let blocks = blocks(self.directory, &sealed, &file, self.head, self.bounds);
-        if !sealed.compressed {
-            return cut(&sealed.path, file, Kind::Sealed(blocks));
-        }
-        Ok(match &blocks {
-            Some(blocks) if blocks.iter().all(|block| !block.may_match) => {
-                skipped(blocks).into_iter().collect()
-            }
-            _ => vec![Unit::Compressed { path: sealed.path.as_path().into(), file, blocks }],
-        })
-    }
-}
-
-impl Iterator for Units<'_> {
-    type Item = Unit;
-
-    fn next(&mut self) -> Option<Unit> {
-        self.next_unit()
     }
 }
 

@@ -4,8 +4,7 @@
 //! all later lines renumbered is detected by the renumber test: with its original number, a line has the
 //! signed hash.
 
-use auditx_tlog::{Hash, leaf_hash};
-use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
+use auditx_tlog::{Hash, MAX_LINE, erased_hash, leaf_hash, parse_seq};
 
 use super::fault::{Fault, FaultKind};
 use super::localise::{AHEAD, Localiser};

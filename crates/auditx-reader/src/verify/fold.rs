@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, RangeInclusive};
 
 use auditx_format::control_record::StoredRecord;
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{CompactRange, Hash, SignedCheckpoint};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, VerifierKey};
 
 use super::files::SegmentFile;
 use super::heartbeats::Heartbeats;
@@ -150,7 +149,7 @@ impl<'a> Fold<'a> {
         walked
     }
 
-    /// Adds one report. Breaks if the fold stopped.
+    /// Adds one report. Returns `Break` if the fold stopped.
     pub(super) fn take(&mut self, report: Report) -> ControlFlow<()> {
         match report {
             Report::Lines(piece) => return self.piece(*piece),

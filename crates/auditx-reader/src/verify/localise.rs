@@ -6,9 +6,7 @@
 
 use std::io::Seek;
 
-use auditx_tlog::Hash;
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::leaf_of;
+use auditx_tlog::{Hash, MAX_LINE, leaf_of};
 
 use super::classify::{Classifier, Seen, hash_as};
 use super::fault::{Fault, FaultKind};

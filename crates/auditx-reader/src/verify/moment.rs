@@ -2,6 +2,7 @@
 //!
 //! Consecutive lines mostly share their second, so the bytes are compared before anything is parsed.
 
+use auditx_format::clock::RFC3339_LEN;
 use auditx_format::moment::Moment;
 
 /// `2026-11-24T15:24:54`
@@ -17,7 +18,7 @@ impl Moments {
     /// Seconds since 1970 if they differ from the previous line's; `None` if they do not, or if the text is
     /// not a time.
     #[inline]
-    pub(super) fn changed(&mut self, timestamp: &[u8; 27]) -> Option<u64> {
+    pub(super) fn changed(&mut self, timestamp: &[u8; RFC3339_LEN]) -> Option<u64> {
         let second: &[u8; SECOND] = timestamp.first_chunk()?;
         if *second == self.second {
             return None;

@@ -8,8 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use auditx_store::{AUDITX_DIR, CURSOR_LEN, saved_position};
-use auditx_tlog::Hash;
-use auditx_tlog::{Leaf, leaf_of};
+use auditx_tlog::{Hash, Leaf, leaf_of};
 
 use crate::file;
 use crate::segment::Segment;

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_format::line_head::LineHead;
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{Hash, SEQ_PREFIX, SignedCheckpoint};
-use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
+use auditx_tlog::{Hash, MAX_LINE, SEQ_PREFIX, SignedCheckpoint, VerifierKey, erased_hash, parse_seq};
 
 use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;

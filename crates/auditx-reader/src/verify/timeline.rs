@@ -3,8 +3,7 @@
 //! The history is the trail's own account: the key of `genesis` and the recorded key changes. A key change
 //! counts as completed only if both keys signed the checkpoint at its boundary.
 
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{Hash, SignatureFault, SignedCheckpoint};
+use auditx_tlog::{Hash, SignatureFault, SignedCheckpoint, VerifierKey};
 
 /// A key change that the trail records.
 #[derive(Debug, Clone)]

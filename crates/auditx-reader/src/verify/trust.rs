@@ -2,8 +2,7 @@
 //!
 //! Without pinned keys, the keys that may sign are those that the trail itself records.
 
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{SignatureFault, SignedCheckpoint};
+use auditx_tlog::{SignatureFault, SignedCheckpoint, VerifierKey};
 
 use super::Case;
 use super::fault::{Fault, FaultKind};

@@ -1,4 +1,5 @@
-//! Reads and hashes a trail's segments in parallel, one chunk at a time, and reports in the order of the trail.
+//! Reads and hashes a trail's segments in parallel, one chunk at a time, and reports in the order of the
+//! trail.
 
 use std::fs::File;
 use std::io;
@@ -134,7 +135,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Runs a job. Breaks if its reports are no longer taken.
+    /// Runs a job. Returns `Break` once reports are no longer wanted.
     fn run(&mut self, job: Job, reports: &Output<Report>) -> ControlFlow<()> {
         match job {
             Job::Unreadable(report) => reports.put(report),
@@ -200,7 +201,7 @@ impl Worker<'_> {
         Ok(scan.finish(rest, end - begin, cache))
     }
 
-    /// Scans a whole compressed segment. Breaks if its reports are no longer taken.
+    /// Scans a whole compressed segment. Returns `Break` once reports are no longer wanted.
     fn read_compressed(&mut self, segment: usize, file: File, reports: &Output<Report>) -> ControlFlow<()> {
         let Self { shared, window, cache } = self;
         let broken = |offset, why: &str| {

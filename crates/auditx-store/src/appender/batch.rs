@@ -13,8 +13,8 @@ pub(crate) struct Batch<'a> {
     appender: &'a mut Appender,
     /// The number of lines before the batch.
     before: u64,
-    /// Where the line that was begun last begins in the staged bytes.
-    begin: usize,
+    /// Where the entry that was begun begins in the staged bytes.
+    begun: Option<usize>,
     entries: usize,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Batch<'a> {
     /// the last line.
     pub(super) fn begin(appender: &'a mut Appender) -> Result<Self> {
         appender.check()?;
-        let mut batch = Self { before: appender.active.next_seq, begin: 0, entries: 0, appender };
+        let mut batch = Self { before: appender.active.next_seq, begun: None, entries: 0, appender };
         let gap = batch
             .appender
             .missed
@@ -53,11 +53,12 @@ impl<'a> Batch<'a> {
 
     /// Begins an entry. The caller appends its body to the returned bytes, and changes nothing before it.
     pub(crate) fn begin_entry(&mut self) -> &mut Vec<u8> {
-        self.begin = self.appender.staged.begin_line(self.appender.active.next_seq);
+        let seq = self.appender.active.next_seq;
+        self.begun = Some(self.appender.staged.begin_line(seq));
         &mut self.appender.staged.bytes
     }
 
-    /// Ends the entry that was begun. `position` is its position in the journal.
+    /// Ends the entry that was begun. `position` is the position after it in the journal.
     pub(crate) fn end_entry(&mut self, position: u64) {
         self.entries += 1;
         self.end_line(Some(position));
@@ -65,7 +66,9 @@ impl<'a> Batch<'a> {
 
     /// Removes the entry that was begun.
     pub(crate) fn cancel_entry(&mut self) {
-        self.appender.staged.bytes.truncate(self.begin);
+        if let Some(begun) = self.begun.take() {
+            self.appender.staged.bytes.truncate(begun);
+        }
     }
 
     /// Adds an entry.
@@ -80,6 +83,7 @@ impl<'a> Batch<'a> {
     }
 
     fn end_line(&mut self, position: Option<u64>) {
+        self.begun = None;
         self.appender.staged.end_line(position);
         self.appender.active.next_seq += 1;
     }
@@ -87,10 +91,10 @@ impl<'a> Batch<'a> {
     /// Appends the batch with one write(2), and seals the segment if that is due.
     ///
     /// # Errors
-    /// `is_storage` if the write failed; nothing is appended then.
-    pub(crate) fn write(self) -> Result<()> {
+    /// `is_storage` if the write failed. It is rolled back; if that fails too, nothing more can be appended.
+    pub(crate) fn write(mut self) -> Result<()> {
+        self.append()?;
         let appender = &mut *self.appender;
-        appender.write_staged(self.before)?;
         if appender.active.len >= appender.seal_at {
             appender.try_seal();
         }
@@ -98,7 +102,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Appends the batch with one write(2).
-    pub(super) fn write_without_seal(self) -> Result<()> {
+    pub(super) fn write_without_seal(mut self) -> Result<()> {
+        self.append()
+    }
+
+    fn append(&mut self) -> Result<()> {
+        self.cancel_entry();
         self.appender.write_staged(self.before)
     }
 }

@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use auditx_format::control_record::{ControlRecord, Restoration};
 use auditx_format::{Error, Result};
-use auditx_tlog::{Hash, leaf_hash};
-use auditx_tlog::{SEQ_PREFIX, erased_line, leaf_of};
+use auditx_tlog::{Hash, SEQ_PREFIX, erased_line, leaf_hash, leaf_of};
 
 use super::{Appender, Start, Synced, remember};
 use crate::dir::FileStat;

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use auditx_format::control_record::ControlRecord;
 use auditx_format::{Error, Result};
-use auditx_tlog::CompactRange;
-use auditx_tlog::Signer;
+use auditx_tlog::{CompactRange, Signer};
 
 use super::{Appender, MAX_UNSYNCED, SEAL_RETRY_BYTES, Start, Synced};
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};

@@ -1,7 +1,6 @@
 //! The lines of one write(2).
 
-use auditx_tlog::SEQ_PREFIX;
-use auditx_tlog::{Hash, leaf_hashes};
+use auditx_tlog::{Hash, SEQ_PREFIX, leaf_hashes};
 
 /// Lines that wait for the next write.
 #[derive(Debug, Default)]

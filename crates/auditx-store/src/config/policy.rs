@@ -105,8 +105,7 @@ pub enum Compression {
 ///
 /// The console gets each line once, in the order of the trail, including control records: all lines that this
 /// process writes, and those that recovery adds for a process that was killed. Lines that were in the trail
-/// before are not repeated. [`close`](crate::writer::Writer::close) waits until the last line is written, within
-/// its timeout.
+/// before are not repeated. `AuditLogger::close` waits until the last line is written, within its timeout.
 ///
 /// If the output is a broken pipe, one message is written to app.log, the failure is counted in
 /// [`FollowerMetrics`](crate::metrics::FollowerMetrics), and the console stops. Recording continues.

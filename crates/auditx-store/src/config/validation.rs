@@ -1,8 +1,7 @@
 //! Validates a configuration before anything is opened.
 
 use auditx_format::{Error, Result};
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::is_key_name;
+use auditx_tlog::{MAX_LINE, is_key_name};
 
 use super::{Config, modes};
 use crate::ring::is_capacity;
@@ -11,7 +10,7 @@ use crate::ring::is_capacity;
 pub(crate) const PROJECTION: &str = "security.jsonl";
 pub(crate) const CONSOLE: &str = "console";
 
-/// The cursor of a shipper, which is outside the logger, has a name with this prefix. Retention waits for it.
+/// Names of shippers' cursors begin with this prefix. Retention waits for them.
 pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 
 const NAME_RULE: &str = "expected 1 to 64 characters of [A-Za-z0-9._-], the first not a dot";
@@ -57,7 +56,8 @@ impl Config {
             }
             if hook.name.starts_with(SHIPPER_PREFIX) {
                 return Err(Error::invalid(format!(
-                    "invalid name of an on_audit hook {:?}: `{SHIPPER_PREFIX}` begins the names of shippers",
+                    "invalid name of an on_audit hook {:?}: names that begin with `{SHIPPER_PREFIX}` are reserved \
+                     for shippers",
                     hook.name
                 )));
             }

@@ -5,12 +5,13 @@ mod output;
 
 use std::io::IsTerminal;
 
-use super::Sink;
-use crate::config::{self, Console};
 use auditx_format::HookError;
 use auditx_format::encode;
 use auditx_format::line::{RecordedEntry, StoredEntry};
 use auditx_format::vocabulary::LogLevel;
+
+use super::Sink;
+use crate::config::{self, Console};
 use output::{Output, Stream};
 
 pub(super) const NAME: &str = config::CONSOLE;

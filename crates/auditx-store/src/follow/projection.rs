@@ -9,8 +9,7 @@ use auditx_format::HookError;
 use auditx_format::line::RecordedEntry;
 use auditx_format::line_head::LineHead;
 use auditx_format::{Error, Result};
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::{erased_hash, parse_seq};
+use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
 
 use super::Sink;
 use crate::config::PROJECTION;

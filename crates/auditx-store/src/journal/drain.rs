@@ -332,7 +332,7 @@ impl DrainLoop {
 
 /// What a batch took from the ring.
 struct Taken {
-    /// The position after it.
+    /// The position after the last entry that was taken.
     at: u64,
     /// Entries that were not counted before.
     fresh: u64,

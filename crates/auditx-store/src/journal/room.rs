@@ -41,8 +41,8 @@ struct State {
 }
 
 impl Room {
-    /// Wakes all waiters: there is room, or it is time for them to look at the clock. Without waiters it costs
-    /// a fence and a load.
+    /// Wakes all waiters: there is room, or they must check their deadlines. Without waiters it costs a fence
+    /// and a load.
     pub(crate) fn notify(&self) {
         // ORDERING: SeqCst fence between the caller's store of HEAD and the load of `waiting`; pairs with the
         // fence in `Waiting::new`. Without it both sides could read the old value, and the waiter would sleep
@@ -77,7 +77,7 @@ impl Room {
         }
     }
 
-    /// Sleeps until the next notice, unless one came since `before` was read. Returns whether it slept.
+    /// Sleeps until the next notification, unless one came since `before` was read. Returns whether it slept.
     fn sleep_unless_notified(&self, before: u64, longest: Duration) -> bool {
         let state = self.lock();
         let sleeps = state.notices == before;

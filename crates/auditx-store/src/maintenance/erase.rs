@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use auditx_format::control_record::ControlRecord;
 use auditx_format::line::RecordedEntry;
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::{Leaf, erased_line, leaf_of, parse_seq};
+use auditx_tlog::{Hash, Leaf, erased_line, leaf_of, parse_seq};
 
 use super::{Housekeeping, Indexed, compress};
 use crate::dir::{Access, Dir};

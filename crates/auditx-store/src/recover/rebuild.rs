@@ -2,9 +2,7 @@
 
 use auditx_format::control_record::StoredRecord;
 use auditx_format::{Error, Result};
-use auditx_tlog::CompactRange;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::leaf_of;
+use auditx_tlog::{CompactRange, SignedCheckpoint, leaf_of};
 
 use super::disagreement;
 use crate::dir::Dir;

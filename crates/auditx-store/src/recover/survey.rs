@@ -9,10 +9,7 @@ use std::io::{self, BufRead, Read};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::VerifierKey;
-use auditx_tlog::{LONGEST_SEQ, leaf_of, parse_seq};
+use auditx_tlog::{Hash, LONGEST_SEQ, SignedCheckpoint, VerifierKey, leaf_of, parse_seq};
 use rustix::fs::SeekFrom;
 
 use super::{check_latest, disagreement};

@@ -8,9 +8,7 @@ use std::path::Path;
 
 use auditx_format::control_record::{ControlRecord, TornTail};
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::{Leaf, leaf_of, parse_seq};
+use auditx_tlog::{Hash, Leaf, MAX_LINE, leaf_of, parse_seq};
 
 use crate::dir::{Access, Dir};
 use crate::segment::{ACTIVE, SealedSegment, first_seq_of, open_segment};

@@ -18,8 +18,7 @@ use std::os::unix::fs::FileExt;
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::{Leaf, leaf_of};
+use auditx_tlog::{Hash, Leaf, leaf_of};
 
 use super::SealedSegment;
 use crate::dir::{Access, Dir};

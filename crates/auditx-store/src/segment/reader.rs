@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::{fmt, mem};
 
 use auditx_format::{Error, Result};
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::parse_seq;
+use auditx_tlog::{MAX_LINE, parse_seq};
 
 use super::seek::offset_before;
 use super::{ACTIVE, SealedSegment, buffered, first_seq_in, open_segment, sealed_segments};

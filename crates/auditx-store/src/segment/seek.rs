@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::{LONGEST_SEQ, parse_seq};
+use auditx_tlog::{LONGEST_SEQ, MAX_LINE, parse_seq};
 
 /// The range size at which the search ends and reading begins.
 const WINDOW: u64 = 256 * 1024;

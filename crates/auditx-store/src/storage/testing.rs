@@ -17,7 +17,8 @@ pub struct Faults {
     pub fail_sync: AtomicBool,
     /// The number of next file syncs that fail.
     pub failing_syncs: AtomicU64,
-    pub(crate) fail_rename: AtomicBool,
+    /// Whether renaming a file fails.
+    pub fail_rename: AtomicBool,
     /// Whether replacing a file fails.
     pub fail_replace: AtomicBool,
     /// The operations, in order.

@@ -1,4 +1,5 @@
-//! Administrative operations on a trail: key rotation, erasure, retirement, and replacement of a broken trail.
+//! Administrative operations on a trail: key rotation, erasure, retirement, and replacement of a corrupt
+//! trail.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,7 @@ use std::time::Duration;
 
 use auditx_format::control_record::{ControlRecord, PreviousTrail};
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::{Signer, SigningKey, VerifierKey};
+use auditx_tlog::{Hash, SignedCheckpoint, Signer, SigningKey, VerifierKey};
 
 use super::Writer;
 use super::open::Predecessor;
@@ -59,6 +58,7 @@ impl Writer {
     /// - `is_invalid` if the new key is the current key or cannot be read.
     /// - `is_signing` if either key cannot sign.
     /// - `is_storage` if a file system operation fails.
+    /// - `is_timed_out` if earlier entries are not durable within a minute.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
         self.wait_durable(DURABLE_TIMEOUT)?;
         let old = self.checkpoint_signer.key();
@@ -88,6 +88,7 @@ impl Writer {
     /// # Errors
     /// - `is_invalid` if there is no such line, or it is a control record, or it is already erased.
     /// - `is_storage` if a file system operation fails. The call can then be repeated.
+    /// - `is_timed_out` if earlier entries are not durable within a minute.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
         self.wait_durable(DURABLE_TIMEOUT)?;
         self.housekeeping.erase(seq, reason)
@@ -97,18 +98,19 @@ impl Writer {
     /// that a follower with a cursor in the trail has not read.
     ///
     /// # Errors
-    /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails.
+    /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails;
+    /// `is_timed_out` if earlier entries are not durable within a minute.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
         self.wait_durable(DURABLE_TIMEOUT)?;
         self.housekeeping.retire(retention)
     }
 
-    /// Removes a destination that the trail is shipped to. Returns the number of the first line that it may
+    /// Removes a destination that the trail is shipped to. Returns the seq of the first line that it may
     /// lack.
     ///
     /// # Errors
     /// `is_invalid` if the trail is not shipped to this destination; `is_storage` if a file system operation
-    /// fails.
+    /// fails; `is_timed_out` if earlier entries are not durable within a minute.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
         self.wait_durable(DURABLE_TIMEOUT)?;
         let known = shipper_positions(&self.trail.directory)?;
@@ -125,7 +127,7 @@ impl Writer {
         Ok(*next)
     }
 
-    /// Moves a trail aside as a whole and creates a new one. `why` describes the damage and is written to the
+    /// Moves a trail aside as a whole and creates a new one. `why` says what is corrupt and is written to the
     /// first record of the new trail, which also holds the last signed checkpoint of the old one. Returns the
     /// new trail, and the directory to which the old one was moved.
     ///
@@ -159,7 +161,7 @@ impl Writer {
 /// the subdirectory.
 ///
 /// If the process is killed during the move, the next call continues it: the checkpoint is moved last, and
-/// the rest cannot be opened as long as the checkpoint is in its old place.
+/// the rest cannot be opened as long as the checkpoint has not been moved.
 fn set_aside(trail: &Dir, trail_id: &str) -> Result<String> {
     let target = format!("audit.set-aside-{trail_id}");
     let target_auditx = format!("{target}/{AUDITX_DIR}");

@@ -1,4 +1,4 @@
-//! Positions of the journal: waits until they are durable, and finds their lines.
+//! Waits until positions of the journal are durable, and finds the lines of their entries.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -12,7 +12,7 @@ use crate::history::Found;
 use crate::segment::TrailReader;
 use crate::watermark::Watermark;
 
-/// The line of a durable entry in the trail.
+/// The seq and the leaf hash of a durable entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -22,7 +22,7 @@ pub struct Recorded {
     pub leaf_hash: Hash,
 }
 
-/// Waits for positions of the journal of one trail, also after its writer is gone.
+/// Waits until positions of the journal are durable, even after the [`Writer`](super::Writer) is dropped.
 #[derive(Debug, Clone)]
 pub struct Positions {
     watermark: Arc<Watermark>,
@@ -34,7 +34,7 @@ impl Positions {
         Self { watermark, directory }
     }
 
-    /// Blocks until the entry that ends at this position is durable.
+    /// Blocks until the entry before this position is durable.
     ///
     /// # Errors
     /// `is_storage` if a write or an fdatasync failed.
@@ -42,14 +42,14 @@ impl Positions {
         self.watermark.wait_durable(position, None)
     }
 
-    /// Returns the outcome if there is one; otherwise `waker` is called when there is. No wake-up is lost:
-    /// the position is checked and the waker added under one mutex (see `watermark`).
+    /// Returns the outcome, or registers `waker`, which is woken once the outcome is known. No wake-up is
+    /// lost: the position is checked and the waker added under one mutex (see `watermark`).
     pub fn poll_durable(&self, position: u64, waker: &Waker) -> Option<Result<()>> {
         self.watermark.poll_durable(position, waker)
     }
 
-    /// Returns the line of a durable entry. If it is no longer in the in-memory history, it is searched for
-    /// in the trail.
+    /// Returns the seq and the leaf hash of a durable entry. If it is no longer in the in-memory history, its
+    /// line is searched for in the trail.
     ///
     /// # Errors
     /// `is_invalid` if the line was erased or retired; `is_storage` if the trail cannot be read.

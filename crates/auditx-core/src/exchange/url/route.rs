@@ -117,8 +117,9 @@ impl<'p> Iterator for Segments<'p> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use auditx_format::redact::Redaction;
+
+    use super::*;
 
     fn kinds(pattern: &str, path: &str) -> Vec<Kind> {
         let rules = Redaction::default().compile().unwrap();

@@ -5,10 +5,7 @@ use std::sync::atomic::AtomicBool;
 use auditx_store::TrailReader;
 use auditx_store::testing::FaultyDisk;
 use auditx_store::{checkpoint_history, checkpoint_path};
-use auditx_tlog::SignedCheckpoint;
-use auditx_tlog::leaf_of;
-use auditx_tlog::{CompactRange, Hash};
-use auditx_tlog::{Signer, SigningKey};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, Signer, SigningKey, leaf_of};
 
 use super::*;
 use crate::{Cadence, Durability};

@@ -4,9 +4,7 @@ use auditx_store::checkpoint_history;
 use auditx_store::key_source::KeySource;
 use auditx_store::testing::stage_key;
 use auditx_store::{Cursor, Dir, sealed_segments, shipper_positions};
-use auditx_tlog::SigningKey;
-use auditx_tlog::{CompactRange, SignedCheckpoint, hash_from_hex};
-use auditx_tlog::{erased_line, leaf_of};
+use auditx_tlog::{CompactRange, SignedCheckpoint, SigningKey, erased_line, hash_from_hex, leaf_of};
 
 use super::checkpoints::checked;
 use super::kill_points::run_child;

@@ -3,8 +3,7 @@
 use std::fs;
 
 use auditx_core::Compression;
-use auditx_tlog::SigningKey;
-use auditx_tlog::{leaf_hash, to_hex};
+use auditx_tlog::{SigningKey, leaf_hash, to_hex};
 
 use super::fixture::*;
 use super::*;

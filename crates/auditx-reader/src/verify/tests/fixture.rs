@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::{AuditLogger, Compression, Config};
 use auditx_store::{ACTIVE, AUDITX_DIR, checkpoint_history, checkpoint_path};
-use auditx_tlog::{CompactRange, Hash};
-use auditx_tlog::{Signer, SigningKey, VerifierKey};
-use auditx_tlog::{leaf_of, parse_seq};
+use auditx_tlog::{CompactRange, Hash, Signer, SigningKey, VerifierKey, leaf_of, parse_seq};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use auditx_tlog::Hash;
-use auditx_tlog::{LONGEST_SEQ, leaf_of, parse_seq};
+use auditx_tlog::{Hash, LONGEST_SEQ, leaf_of, parse_seq};
 
 use super::codec::{HEADER_LEN, extent_in};
 use super::{SealedSegment, name_of, read_range};

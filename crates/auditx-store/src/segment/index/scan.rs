@@ -4,9 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use auditx_format::row::Row;
 use auditx_format::{Error, Result};
-use auditx_tlog::Hash;
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::{leaf_of, parse_seq};
+use auditx_tlog::{Hash, MAX_LINE, leaf_of, parse_seq};
 use xxhash_rust::xxh64::Xxh64;
 
 use super::keys::{self, KeyFilter};

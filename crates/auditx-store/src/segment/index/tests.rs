@@ -3,9 +3,7 @@
 use std::fs;
 use std::io::BufReader;
 
-use auditx_tlog::MAX_LINE;
-use auditx_tlog::erased_line;
-use auditx_tlog::leaf_hash;
+use auditx_tlog::{MAX_LINE, erased_line, leaf_hash};
 
 use super::*;
 use crate::storage::Disk;
