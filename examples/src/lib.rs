@@ -18,7 +18,7 @@ pub mod options;
 pub mod poem_audit;
 pub mod poem_server;
 pub mod queue;
-pub mod quick_start;
+pub mod entries;
 pub mod refusal;
 pub mod reports;
 pub mod sales;

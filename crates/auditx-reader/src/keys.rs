@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use auditx_format::control_record::CONTROL_RECORD;
+use auditx_format::control_record::StoredRecord;
 use auditx_store::AUDITX_DIR;
 use auditx_tlog::Signer as _;
 use auditx_tlog::{SigningKey, VerifierKey};
-use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -59,25 +58,53 @@ pub fn key_in_directory(directory: &Path, log_name: &str) -> Result<Option<Verif
 }
 
 fn key_in(line: &Line) -> Result<Option<RecordedKey>> {
-    if memchr::memmem::find(line.bytes(), CONTROL_RECORD).is_none() {
-        return Ok(None);
-    }
     // Unreadable lines are reported by verification, not here.
-    let (Some(seq), Ok(entry)) = (line.seq(), line.parse()) else { return Ok(None) };
-    let Some(text) = entry.control_record.as_ref().and_then(named_in) else { return Ok(None) };
-    let unreadable = |error: auditx_tlog::Error| {
-        Error::corrupt(format!("the key named in line {seq} cannot be read"), line.path())
-            .at_byte(line.offset())
-            .because(error)
+    let Some(seq) = line.seq() else { return Ok(None) };
+    let key = match StoredRecord::read(line.bytes()) {
+        Some(StoredRecord::Genesis { key, .. } | StoredRecord::Open { key, .. }) => key,
+        Some(StoredRecord::Key { new, .. }) => Some(new),
+        Some(StoredRecord::Unreadable(_)) if StoredRecord::kind(line.bytes()).as_deref() == Some("key") => {
+            None
+        }
+        _ => return Ok(None),
     };
-    Ok(Some(RecordedKey { key: text.parse().map_err(unreadable)?, seq }))
+    let unreadable = || {
+        let what = format!("the key named in line {seq} cannot be read");
+        Error::corrupt(what, line.path()).at_byte(line.offset())
+    };
+    Ok(Some(RecordedKey { key: key.ok_or_else(unreadable)?, seq }))
 }
 
-fn named_in(record: &Map<String, Value>) -> Option<&str> {
-    let text = |name: &str| record.get(name).and_then(Value::as_str);
-    match text("kind")? {
-        "genesis" | "open" => text("key"),
-        "key" => text("new"),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use auditx_core::{AuditLogger, Config, KeySource};
+    use auditx_store::ACTIVE;
+
+    use super::*;
+
+    #[test]
+    fn each_key_is_named_by_the_first_line_that_it_signs() {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        let change = logger.rotate_key(&KeySource::Trail).unwrap();
+        drop(logger);
+        drop(AuditLogger::open(Config::new(directory.path())).unwrap());
+        let found: Vec<_> = recorded_keys(directory.path()).unwrap().into_iter().map(|key| key.key).collect();
+        assert_eq!(found, [change.old, change.new]);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_an_error_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        let key = logger.verifier_key().unwrap().to_string();
+        drop(logger);
+        let active = directory.path().join(ACTIVE);
+        let text = fs::read_to_string(&active).unwrap();
+        fs::write(&active, text.replacen(&key, "no key", 1)).unwrap();
+        let error = recorded_keys(directory.path()).unwrap_err();
+        assert!(error.is_corrupt() && error.to_string().contains("the key named in line 0"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use auditx_core::{Config, HookError, audit, configure};
-use auditx_examples::quick_start;
+use auditx_examples::entries;
 use auditx_examples::sqlite_copy::{Parked, SqliteCopy};
 use clap::Parser;
 use serde_json::json;
@@ -48,7 +48,7 @@ fn main() -> Result<(), HookError> {
         move |entry| copy.copy(entry, log_parked)
     }))?;
 
-    quick_start::record()?;
+    entries::record()?;
     audit().flush_hooks(wait)?;
     copy.print(std::io::stdout())?;
     audit().close(wait)?;

@@ -23,6 +23,8 @@ pub enum StoredRecord {
         /// The interval of `heartbeat` records in an idle trail, in seconds; 0 if the record does not state
         /// it.
         heartbeat: u64,
+        /// The signing key; `None` if it cannot be read.
+        key: Option<VerifierKey>,
     },
     /// A checkpoint of the lines before it.
     Checkpoint(SignedCheckpoint),
@@ -71,7 +73,10 @@ impl StoredRecord {
                 let log_name = log_name(fields.text("origin")?, fields.text("trail_id")?);
                 return Some(Self::Genesis { log_name, key: fields.key("key") });
             }
-            "open" => return Some(Self::Open { heartbeat: fields.number("heartbeat_s").unwrap_or(0) }),
+            "open" => {
+                let heartbeat = fields.number("heartbeat_s").unwrap_or(0);
+                return Some(Self::Open { heartbeat, key: fields.key("key") });
+            }
             "recovered" if !fields.0.contains_key("lost") => return None,
             "recovered" => (fields.lost(), "the lost lines recorded here cannot be read"),
             "checkpoint" => (fields.checkpoint(), "the checkpoint recorded here cannot be read"),

@@ -254,7 +254,7 @@ impl<'a> Fold<'a> {
     fn times(&mut self, notices: &[Notice], seconds: &[(u64, u64)]) {
         let opening = |notice: &Notice| match &notice.what {
             What::Record(record) => match **record {
-                StoredRecord::Open { heartbeat } => Some((notice.seq, heartbeat)),
+                StoredRecord::Open { heartbeat, .. } => Some((notice.seq, heartbeat)),
                 _ => None,
             },
             What::Checkpoint(..) | What::Stub(_) => None,

@@ -1,4 +1,4 @@
-//! The entries of the quick start, one of each kind.
+//! Entries, one of each kind.
 
 use auditx_core::{AuditAction, BusinessModule, RequestContext, Result, audit};
 use serde_json::json;
