@@ -93,7 +93,10 @@ fn child() {
 
 /// Starts a process that writes this file and does not finish.
 fn writing(path: &Path, method: &str) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    // A process started in the background may ignore some of these signals, and its children inherit that.
+    let mut child = Command::new("env")
+        .arg("--default-signal=HUP,INT,TERM")
+        .arg(std::env::current_exe().unwrap())
         .args(["save::tests::child", "--exact", "--nocapture"])
         .env(PATH_VARIABLE, path)
         .env(METHOD_VARIABLE, method)
