@@ -21,7 +21,7 @@ use auditx_tlog::CompactRange;
 
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::history::Line;
-use crate::segment::ACTIVE;
+use crate::segment::{ACTIVE, Fingerprint};
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
@@ -76,6 +76,8 @@ pub(crate) struct Appender {
     tree: GrowingTree,
     checkpoint_signer: Arc<CheckpointSigner>,
     staged: Staged,
+    /// Of what was written to the active segment; `None` if it held lines when it was opened.
+    fingerprint: Option<Fingerprint>,
     seal_at: u64,
     /// The last control records, so that they can be restored.
     control_lines: VecDeque<Vec<u8>>,
@@ -105,6 +107,7 @@ impl Appender {
         checkpoint_signer: Arc<CheckpointSigner>,
     ) -> Self {
         let seal_at = trail.config.max_file_bytes;
+        let has_no_lines = start.len == 0;
         let synced = Synced {
             first_seq: start.first_seq,
             len: start.len,
@@ -120,6 +123,7 @@ impl Appender {
             tree,
             checkpoint_signer,
             staged: Staged::default(),
+            fingerprint: has_no_lines.then(Fingerprint::default),
             seal_at,
             control_lines: VecDeque::new(),
             recent: None,
@@ -260,6 +264,9 @@ impl Appender {
             Ok(()) => {
                 let bytes = self.staged.bytes.len() as u64;
                 self.active.len += bytes;
+                if let Some(fingerprint) = &mut self.fingerprint {
+                    fingerprint.update(&self.staged.bytes);
+                }
                 self.trail.counters.bytes.add(bytes);
                 self.grow_tree(before);
                 self.rotated.clear();

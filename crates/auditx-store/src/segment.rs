@@ -4,6 +4,7 @@ mod extent;
 mod frame;
 pub(crate) mod index;
 mod reader;
+mod fingerprint;
 mod registry;
 mod seek;
 
@@ -17,6 +18,7 @@ use auditx_tlog::parse_seq;
 use crate::dir::{Access, Dir};
 
 pub use extent::bytes_from;
+pub(crate) use fingerprint::Fingerprint;
 pub use frame::Frame;
 pub(crate) use index::Extent;
 pub use index::{IndexBlock, IndexKey, SegmentIndex, TimeRange};

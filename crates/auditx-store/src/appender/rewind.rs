@@ -55,6 +55,7 @@ impl Appender {
             .map_err(|error| failed("cannot open the active segment", error))?;
         let began = self.active.began;
         self.active = Start { file, len, first_seq, next_seq: reach.lines, began };
+        self.fingerprint = None;
         self.position = reach.position;
         self.tree = GrowingTree::open(&directory, frontier)?;
         self.unsynced.clear();

@@ -15,7 +15,7 @@ use super::{Appender, MAX_UNSYNCED, SEAL_RETRY_BYTES, Start, Synced};
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::dir::Dir;
 use crate::kill_point::kill_point;
-use crate::segment::{ACTIVE, sealed_name};
+use crate::segment::{ACTIVE, Fingerprint, sealed_name};
 use crate::storage::{Storage, StorageFile};
 use crate::watermark::Reach;
 
@@ -185,7 +185,8 @@ impl Appender {
                 return Err(error);
             }
         };
-        self.trail.registry.add(self.active.first_seq);
+        let fingerprint = self.fingerprint.replace(Fingerprint::default());
+        self.trail.registry.add(self.active.first_seq, fingerprint.map(|fingerprint| fingerprint.value()));
         kill_point("seal: begun anew");
         self.rotated.push(ControlRecord::Rotated {
             segment: sealed,

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::Config;
 use crate::dir::{Dir, Modes};
 use crate::recover::{NewTrail, Recovered, recover};
-use crate::segment::{AUDITX_DIR, sealed_segments};
+use crate::segment::{AUDITX_DIR, SegmentIndex, sealed_segments};
 use crate::storage::testing::FaultyDisk;
 
 struct Bench {
@@ -168,4 +168,23 @@ fn a_cancelled_entry_leaves_no_trace_in_its_batch() {
     batch.write().unwrap();
     let expected: Vec<String> = (0..2).map(|n| format!("{{\"seq\":{},\"n\":{n}}}", before + n)).collect();
     assert_eq!(bench.lines()[before..], expected);
+}
+
+#[test]
+fn a_sealed_segment_has_the_fingerprint_of_its_text() {
+    let mut bench = bench(300);
+    for n in 0..20 {
+        // A write that fails and is rolled back is not part of the text.
+        bench.disk.0.space.store(5, Ordering::SeqCst);
+        bench.appender.append(b"\"n\":\"lost\"}").unwrap_err();
+        bench.disk.0.space.store(u64::MAX, Ordering::SeqCst);
+        bench.appender.append(format!("\"n\":{n}}}").as_bytes()).unwrap();
+    }
+    let segments = sealed_segments(bench.directory.path()).unwrap();
+    assert!(segments.len() > 3, "{}", segments.len());
+    for segment in segments {
+        let text = fs::read(&segment.path).unwrap();
+        let (_, found) = SegmentIndex::with_fingerprint(&*text).unwrap();
+        assert_eq!(bench.appender.trail.registry.fingerprint(segment.first_seq), Some(found), "{segment:?}");
+    }
 }

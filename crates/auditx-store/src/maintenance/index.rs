@@ -87,9 +87,19 @@ impl Housekeeping {
 
     fn read_through(&self, segment: &SealedSegment, tiles: &Tiles) -> Result<SegmentIndex> {
         let path = &segment.path;
-        let text = open_segment(&self.trail.directory, &segment.name(), segment.compressed)
-            .map_err(|error| Error::storage("cannot read a sealed segment", path, error))?;
-        let index = SegmentIndex::of_signed(Paced::new(text), tiles).map_err(|error| error.at(path))?;
+        let open = || {
+            open_segment(&self.trail.directory, &segment.name(), segment.compressed)
+                .map(Paced::new)
+                .map_err(|error| Error::storage("cannot read a sealed segment", path, error))
+        };
+        if let Some(written) = self.trail.registry.fingerprint(segment.first_seq)
+            && let Ok((index, found)) = SegmentIndex::with_fingerprint(open()?)
+            && found == written
+        {
+            return Ok(index);
+        }
+        // Another process wrote it, or it was changed since: by an erasure, a restoration, or another program.
+        let index = SegmentIndex::of_signed(open()?, tiles).map_err(|error| error.at(path))?;
         if index.first_seq() != segment.first_seq {
             let what = format!("a sealed segment begins with line {}", index.first_seq());
             return Err(Error::corrupt(what).at(path));

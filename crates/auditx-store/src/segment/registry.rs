@@ -1,6 +1,6 @@
 //! The sealed segments that a logger knows, so that it notices when another program removes one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -19,20 +19,27 @@ pub(crate) struct Registry(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    first_seqs: BTreeSet<u64>,
+    /// By first seq; the fingerprint of the text if this process wrote all of it.
+    segments: BTreeMap<u64, Option<u64>>,
     /// The modification time of the directory at the last listing, if no later change can have the same time.
     listed: Option<SystemTime>,
 }
 
 impl Registry {
-    /// Adds a segment. Call it after the segment was renamed to its sealed name.
-    pub(crate) fn add(&self, first_seq: u64) {
-        self.lock().first_seqs.insert(first_seq);
+    /// Adds a segment, with the fingerprint of its text if that is known. Call it after the segment was renamed
+    /// to its sealed name.
+    pub(crate) fn add(&self, first_seq: u64, fingerprint: Option<u64>) {
+        self.lock().segments.insert(first_seq, fingerprint);
+    }
+
+    /// Returns the fingerprint of the text that was written to a segment, if this process wrote all of it.
+    pub(crate) fn fingerprint(&self, first_seq: u64) -> Option<u64> {
+        self.lock().segments.get(&first_seq).copied().flatten()
     }
 
     /// Removes a segment. Call it before the file is removed.
     pub(crate) fn remove(&self, first_seq: u64) {
-        self.lock().first_seqs.remove(&first_seq);
+        self.lock().segments.remove(&first_seq);
     }
 
     /// Returns the segments that were removed by another program, each of them once. Costs an fstat(2) if the
@@ -49,8 +56,9 @@ impl Registry {
         let is_stable = changed.elapsed().is_ok_and(|since| since > CLOCK_STEP);
         let listed: BTreeSet<u64> =
             sealed_segments(directory)?.iter().map(|segment| segment.first_seq).collect();
-        let missing: Vec<u64> = known.first_seqs.difference(&listed).copied().collect();
-        known.first_seqs.retain(|first_seq| listed.contains(first_seq));
+        let is_missing = |first_seq: &&u64| !listed.contains(first_seq);
+        let missing: Vec<u64> = known.segments.keys().filter(is_missing).copied().collect();
+        known.segments.retain(|first_seq, _| listed.contains(first_seq));
         known.listed = is_stable.then_some(changed);
         Ok(missing)
     }

@@ -58,7 +58,7 @@ impl RecoveredTrail {
         let mut recovered = recover::recover(&trail, &new_trail)?;
         let mut replay = Replay::prepare(&trail.directory, &mut recovered, inherited)?;
         for segment in sealed_segments(&trail.directory)? {
-            trail.registry.add(segment.first_seq);
+            trail.registry.add(segment.first_seq, None);
         }
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
         if let Some(remark) = remark {

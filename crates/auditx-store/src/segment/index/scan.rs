@@ -9,6 +9,7 @@ use xxhash_rust::xxh64::Xxh64;
 
 use super::keys::{self, KeyFilter};
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
+use crate::segment::Fingerprint;
 use crate::tiles::Tiles;
 
 /// A block ends with the first line that reaches this length. It is small compared with what a disk reads in
@@ -23,7 +24,7 @@ impl SegmentIndex {
     /// `is_corrupt` if the text is not that of a segment: it is empty, or a line has no sequence number, has
     /// an unexpected one or is too long. `is_storage` if it cannot be read.
     pub fn of(text: impl BufRead) -> Result<Self> {
-        Self::of_lines(text, &mut |_, _| Ok(()))
+        Self::of_blocks(text, &mut |_, _| Ok(()))
     }
 
     /// Like [`SegmentIndex::of`], and compares the lines with the leaf hashes in the tile cache. Costs one
@@ -33,7 +34,8 @@ impl SegmentIndex {
     /// `is_corrupt` also if a line does not match its leaf hash.
     pub(crate) fn of_signed(text: impl BufRead, tiles: &Tiles) -> Result<Self> {
         let (mut leaves, mut known) = (Vec::new(), Vec::new());
-        Self::of_lines(text, &mut |first_seq, lines| {
+        Self::of_blocks(text, &mut |first_seq, block| {
+            let lines = block.strip_suffix(b"\n").unwrap_or(block);
             leaves.clear();
             leaves.extend(
                 lines
@@ -52,7 +54,17 @@ impl SegmentIndex {
         })
     }
 
-    fn of_lines(mut text: impl BufRead, check: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Self> {
+    /// Like [`SegmentIndex::of`], with the fingerprint of the text. Costs one XXH3 of the text in addition.
+    pub(crate) fn with_fingerprint(text: impl BufRead) -> Result<(Self, u64)> {
+        let mut fingerprint = Fingerprint::default();
+        let index = Self::of_blocks(text, &mut |_, block| {
+            fingerprint.update(block);
+            Ok(())
+        })?;
+        Ok((index, fingerprint.value()))
+    }
+
+    fn of_blocks(mut text: impl BufRead, check: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Self> {
         let mut scan = Scan::new();
         let mut block = Vec::new();
         loop {
@@ -64,7 +76,7 @@ impl SegmentIndex {
             let before = scan.lines;
             scan.take(&block)?;
             let first_seq = scan.first_seq.unwrap_or(0) + before;
-            check(first_seq, block.strip_suffix(b"\n").unwrap_or(&block))?;
+            check(first_seq, &block)?;
         }
     }
 }
