@@ -204,7 +204,11 @@ fn check_checkpoint(directory: &Path, doubt: &str, checkpoint: &SignedCheckpoint
         }
         _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
         Some(fault) => Ok(Some(fault.to_string())),
-        None => Ok(stale(&verification.remarks)),
+        None => {
+            // Verification knows no key if the records that named it were retired; their copies may.
+            ensure_signed(directory, checkpoint)?;
+            Ok(stale(&verification.remarks))
+        }
     }
 }
 
@@ -226,11 +230,13 @@ fn ensure_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> 
     let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
     let signed_leaves = SignedLeaves::open(Tiles::open(directory), checkpoint);
     let copies = signed_leaves.and_then(|leaves| leaves.control_records(directory)).unwrap_or_default();
-    if copies.iter().flatten().filter_map(StoredRecord::signing_key).any(is_signed_by) {
+    let copied: Vec<&VerifierKey> = copies.iter().flatten().filter_map(StoredRecord::signing_key).collect();
+    if copied.iter().any(|key| is_signed_by(key)) {
         return Ok(());
     }
     let recorded = recorded_keys(directory)?;
-    if recorded.is_empty() || recorded.iter().any(|recorded| is_signed_by(&recorded.key)) {
+    let names_none = copied.is_empty() && recorded.is_empty();
+    if names_none || recorded.iter().any(|recorded| is_signed_by(&recorded.key)) {
         return Ok(());
     }
     let message = "the checkpoint is not signed with a key that the trail names: run `auditx verify`";

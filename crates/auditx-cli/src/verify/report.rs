@@ -62,7 +62,7 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
     }
     if !found.known.is_empty() {
         let sizes: Vec<String> = found.known.iter().map(|size| counted(*size, "line")).collect();
-        facts.push(("Known checkpoints", format!("agree ({})", sizes.join(", "))));
+        facts.push(("Checkpoints", format!("agree with the known ones: {}", sizes.join(", "))));
     }
     facts
 }

@@ -101,7 +101,7 @@ fn an_intact_trail_is_described() {
         &*format!("Signed with  {}\n", auditor.key),
         "Lines        1",
         "recorded at 20",
-        "Known checkpoints  agree (1",
+        "Checkpoints  agree with the known ones: 1",
     ] {
         assert!(said.contains(fact), "{fact}: {said}");
     }

@@ -329,6 +329,26 @@ fn a_checkpoint_that_no_key_of_the_trail_signed_is_refused() {
 }
 
 #[test]
+fn a_damaged_signature_is_refused_although_the_records_that_named_the_key_were_retired() {
+    let trail = Trail::of(300, Compression::None);
+    trail.logger.flush(TIMEOUT).unwrap();
+    trail.logger.retire(Retention::BackupCount(1)).unwrap();
+    let trail = trail.closed();
+    assert_eq!(recorded_keys(trail.path()).unwrap(), []);
+    let latest = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
+    let at = latest.trim_end().len() - 20;
+    let letter = if latest.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let damaged = [&latest[..at], letter, &latest[at + 1..]].concat();
+    // Also the copy that is kept, which would be taken instead.
+    let size = latest_checkpoint(trail.path()).unwrap().size();
+    for path in [checkpoint_path(trail.path()), checkpoint_history(trail.path()).join(size.to_string())] {
+        fs::write(path, &damaged).unwrap();
+    }
+    let error = Prover::open(trail.path()).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("not signed with a key"), "{error}");
+}
+
+#[test]
 fn a_key_that_only_the_copy_of_a_control_record_names_is_refused() {
     let trail = Trail::of(5, Compression::None).closed();
     let known = latest_checkpoint(trail.path()).unwrap();
