@@ -4,6 +4,7 @@
 
 #![doc = include_str!("../../README.md")]
 
+pub mod allocations;
 pub mod child;
 pub mod clock;
 pub mod deadline;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage};
 use auditx_core::RequestContext;
 use auditx_core::http::{Exchange, HttpAudit, RequestFacts};
@@ -50,7 +51,7 @@ where
         // Boxed because it moves several times (service, future, body), and it is large.
         let mut exchange = Box::new(self.begin(&request));
         // Inner middleware and handlers read the id from this header.
-        let request_id = HeaderValue::from_str(exchange.request_id()).ok();
+        let request_id = HeaderValue::from_maybe_shared(Bytes::from_owner(exchange.request_id_bytes())).ok();
         if let Some(id) = &request_id {
             request.headers_mut().insert(REQUEST_ID, id.clone());
         }

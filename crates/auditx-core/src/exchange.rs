@@ -12,6 +12,7 @@ mod client;
 mod closing;
 mod endpoint;
 mod grpc;
+mod inline_text;
 mod path_pattern;
 mod problem;
 mod request;
@@ -19,7 +20,6 @@ mod response;
 mod settings;
 mod trace;
 mod url;
-mod user_agent;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,12 +41,13 @@ pub use capture::BodyCapture;
 use endpoint::Endpoint;
 pub use endpoint::{EndpointPolicy, QueryPolicy};
 use grpc::GrpcCall;
+use inline_text::InlineText;
 pub use problem::Problem;
 pub use request::{Headers, RequestFacts};
+use request::{MAX_HEADER_LEN, MAX_REQUEST_ID};
 pub use response::ResponseFacts;
 use settings::InnerSettings;
 pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
-use user_agent::UserAgent;
 
 /// Errors of handlers and bodies are recorded up to this length.
 const MAX_ERROR_LEN: usize = 4_096;
@@ -95,7 +96,7 @@ struct Head {
 pub struct Exchange {
     http: HttpAudit,
     context: RequestContext,
-    request_id: String,
+    request_id: InlineText<MAX_REQUEST_ID>,
     method: Cow<'static, str>,
     endpoint: Endpoint,
     route: Option<String>,
@@ -105,7 +106,7 @@ pub struct Exchange {
     head: Option<Head>,
     grpc: Option<GrpcCall>,
     bytes: u64,
-    user_agent: UserAgent,
+    user_agent: InlineText<MAX_HEADER_LEN>,
     /// The captured bodies.
     request_body: Option<BodyTap>,
     response_body: Option<Box<Body>>,
@@ -120,7 +121,7 @@ pub struct Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("request_id", &self.request_id)
+            .field("request_id", &self.request_id())
             .field("is_open", &self.is_open)
             .finish_non_exhaustive()
     }
@@ -138,7 +139,14 @@ impl Exchange {
     /// Adapters return it to the client as `X-Request-ID`.
     #[must_use]
     pub fn request_id(&self) -> &str {
-        &self.request_id
+        self.request_id.as_str()
+    }
+
+    /// Returns the request id as bytes in place. With `bytes::Bytes::from_owner` an adapter makes a header value
+    /// of it that shares one allocation with its clones.
+    #[must_use]
+    pub fn request_id_bytes(&self) -> impl AsRef<[u8]> + Send + Sync + use<> {
+        self.request_id.clone()
     }
 
     /// Sets the pattern of the matched route, such as `/customers/{id}`: `metadata.route`. If it is already
@@ -178,7 +186,7 @@ impl Exchange {
     /// the setting is [`OnFailure::Closed`].
     #[must_use]
     pub fn refusal(&self) -> Option<Problem> {
-        self.http.refusal(self.start_error.as_ref(), &self.request_id)
+        self.http.refusal(self.start_error.as_ref(), self.request_id())
     }
 
     /// Resolves when the head of the response may be sent: at once, or with `durable(true)` after all entries
@@ -218,7 +226,7 @@ impl Exchange {
 
     fn not_durable(&mut self, error: &Error) -> Problem {
         self.awaited = None;
-        let problem = Problem::not_durable(error).of_request(&self.request_id);
+        let problem = Problem::not_durable(error).of_request(self.request_id());
         self.respond(&ResponseFacts::new(problem.status()));
         self.fail(error);
         problem

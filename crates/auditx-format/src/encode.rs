@@ -119,7 +119,7 @@ impl Envelope {
             self.snapshot(buffer, "old_values", entry.old_values.as_ref())?;
             self.snapshot(buffer, "new_values", entry.new_values.as_ref())?;
         }
-        metadata::write(buffer, &entry.metadata, extra, (&self.rules, decisions))?;
+        metadata::write(buffer, (entry.facts, &entry.metadata), extra, (&self.rules, decisions))?;
         self.tail(buffer, entry, inherited)
     }
 

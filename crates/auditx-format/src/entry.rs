@@ -12,6 +12,7 @@ use crate::amount::Amount;
 use crate::snapshot::Snapshot;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
+pub use pairs::Pair as Fact;
 pub(crate) use pairs::Pairs;
 
 /// A text field of an entry. Empty text is omitted from the line.
@@ -52,7 +53,10 @@ pub struct Entry<'a> {
     pub old_values: Option<Values>,
     /// The values after a change.
     pub new_values: Option<Values>,
-    /// Additional keys and values.
+    /// Metadata that precedes the further metadata, none of whose keys are among it. Borrowed, so that it costs
+    /// no allocation.
+    pub facts: &'a [Fact<'a>],
+    /// Further metadata.
     pub(crate) metadata: Pairs<'a>,
     /// The id of the request.
     pub request_id: Text<'a>,
@@ -94,6 +98,7 @@ impl<'a> Entry<'a> {
             currency: ABSENT,
             old_values: None,
             new_values: None,
+            facts: &[],
             metadata: Pairs::new(),
             request_id: ABSENT,
             session_id: ABSENT,

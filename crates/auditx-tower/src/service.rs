@@ -87,7 +87,7 @@ where
         // Boxed because it moves several times (service, future, body), and it is large.
         let mut exchange = Box::new(self.begin(&request));
         // Inner layers and handlers (tower-http's request ids, for example) read the id from this header.
-        let request_id = HeaderValue::from_str(exchange.request_id()).ok();
+        let request_id = HeaderValue::from_maybe_shared(Bytes::from_owner(exchange.request_id_bytes())).ok();
         if let Some(id) = &request_id {
             request.headers_mut().insert(REQUEST_ID, id.clone());
         }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use auditx_format::context::RequestContext;
-use auditx_format::entry::Entry;
+use auditx_format::entry::{Entry, Fact, MetadataValue};
 use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use auditx_format::{Error, Result};
 
+use super::inline_text::InlineText;
 use super::{Exchange, HttpAudit, MAX_ERROR_LEN, Outcome, shortened};
 use crate::logger::Within;
 
@@ -16,6 +17,13 @@ use crate::logger::Within;
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 const INTERNAL_SERVER_ERROR: u16 = 500;
 
+/// Longer descriptions cost an allocation.
+const DESCRIPTION: usize = 256;
+
+/// As many as [`Exchange::collect`] puts.
+const MOST_FACTS: usize = 8;
+
+const ERROR: &str = "error";
 const REQUEST_BODY: &str = "request_body";
 const RESPONSE_BODY: &str = "response_body";
 
@@ -49,7 +57,10 @@ impl Exchange {
 
     fn record(&self, http: &HttpAudit, outcome: Outcome, error: Option<&str>) {
         let error = error.map(|error| shortened(error, MAX_ERROR_LEN));
-        let mut entry = self.closing_entry(outcome, error.as_deref());
+        let (mut description, mut facts) = (InlineText::default(), Facts::default());
+        self.collect(outcome, error.as_deref(), &mut facts);
+        let mut entry = self.closing_entry(outcome, error.as_deref(), &mut description);
+        entry.facts = facts.all();
         let has_bodies = self.put_bodies(&mut entry, http);
         let mut recorded = http.logger().record(&entry, Within::Given(&self.context));
         if has_bodies && recorded.as_ref().is_err_and(Error::is_too_large) {
@@ -66,7 +77,7 @@ impl Exchange {
         if let Err(refused) = recorded {
             http.logger().report(&format!(
                 "the closing entry of request {} was not recorded: {refused}",
-                self.request_id
+                self.request_id()
             ));
         }
     }
@@ -101,27 +112,35 @@ impl Exchange {
         http.logger().record(&entry, Within::Given(&bare)).map(drop)
     }
 
-    fn closing_entry<'e>(&'e self, outcome: Outcome, error: Option<&'e str>) -> Entry<'e> {
-        let (status, level, success) = self.result(outcome);
-        let mut entry = self.entry(self.description(outcome, status, error));
-        (entry.level, entry.success, entry.status) = (level, success, Some(status));
-        entry.put_metadata("duration_ms", millis(self.began.elapsed()));
+    /// Collects what nearly every closing entry has.
+    fn collect<'e>(&'e self, outcome: Outcome, error: Option<&'e str>, facts: &mut Facts<'e>) {
+        facts.put("duration_ms", millis(self.began.elapsed()));
         if let Some(head) = self.head {
-            entry.put_metadata("ttfb_ms", millis(head.after));
-            entry.put_metadata("bytes", self.bytes);
+            facts.put("ttfb_ms", millis(head.after));
+            facts.put("bytes", self.bytes);
         }
-        if let Some(route) = &self.route {
-            entry.put_metadata("route", route);
-        }
-        entry.put_metadata("outcome", outcome.as_str());
+        facts.put_text("route", self.route.as_deref().unwrap_or_default());
+        facts.put_text("outcome", outcome.as_str());
         if let Some(grpc) = &self.grpc {
-            entry.put_metadata("grpc_status", u64::from(grpc.status()));
+            facts.put("grpc_status", u64::from(grpc.status()));
         }
         let message = self.grpc.as_ref().and_then(|grpc| grpc.message.as_deref());
-        if let Some(error) = error.or(message) {
-            entry.put_metadata("error", error);
+        let is_explained = self.metadata.iter().any(|(key, _)| *key == ERROR);
+        if !is_explained {
+            facts.put_text(ERROR, error.or(message).unwrap_or_default());
         }
-        entry.put_metadata("user_agent", self.user_agent.as_str());
+        facts.put_text("user_agent", self.user_agent.as_str());
+    }
+
+    fn closing_entry<'e>(
+        &'e self,
+        outcome: Outcome,
+        error: Option<&str>,
+        buffer: &'e mut InlineText<DESCRIPTION>,
+    ) -> Entry<'e> {
+        let (status, level, success) = self.result(outcome);
+        let mut entry = self.entry(self.description(outcome, status, error, buffer));
+        (entry.level, entry.success, entry.status) = (level, success, Some(status));
         for (key, value) in &self.metadata {
             entry.put_metadata(*key, value);
         }
@@ -131,7 +150,7 @@ impl Exchange {
         entry
     }
 
-    fn entry<'e>(&'e self, description: String) -> Entry<'e> {
+    fn entry<'e>(&'e self, description: impl Into<Cow<'e, str>>) -> Entry<'e> {
         let mut entry = Entry::new(description, BusinessModule::System, action_of(&self.method));
         entry.method = Cow::Borrowed(&self.method);
         entry.endpoint = self.endpoint.text();
@@ -162,14 +181,20 @@ impl Exchange {
         }
     }
 
-    fn description(&self, outcome: Outcome, status: u16, error: Option<&str>) -> String {
+    fn description<'e>(
+        &self,
+        outcome: Outcome,
+        status: u16,
+        error: Option<&str>,
+        buffer: &'e mut InlineText<DESCRIPTION>,
+    ) -> Cow<'e, str> {
         let (method, path) = (&self.method, self.endpoint.path());
-        match outcome {
+        let text = match outcome {
             Outcome::Completed => match &self.grpc {
                 Some(grpc) => {
                     format!("HTTP {method} {path} completed with {status}, grpc-status {}", grpc.status())
                 }
-                None => completed(method, &path, status),
+                None => return completed(method, &path, status, buffer),
             },
             Outcome::Upgraded => format!("HTTP {method} {path} upgraded with {status}"),
             Outcome::ClientAborted => {
@@ -182,14 +207,57 @@ impl Exchange {
             Outcome::BodyError | Outcome::Error | Outcome::Panicked => {
                 format!("HTTP Request Failed: {method} {path}: {}", error.unwrap_or("unknown"))
             }
-        }
+        };
+        Cow::Owned(text)
     }
 }
 
-/// Returns the description of nearly every closing entry. Concatenation is faster than `format!`.
-fn completed(method: &str, path: &str, status: u16) -> String {
+/// The facts of a closing entry, in place.
+struct Facts<'e> {
+    facts: [Fact<'e>; MOST_FACTS],
+    len: usize,
+}
+
+impl Default for Facts<'_> {
+    fn default() -> Self {
+        const NONE: Fact<'static> = (Cow::Borrowed(""), MetadataValue::Bool(false));
+        Self { facts: [NONE; MOST_FACTS], len: 0 }
+    }
+}
+
+impl<'e> Facts<'e> {
+    fn put(&mut self, key: &'static str, value: impl Into<MetadataValue<'e>>) {
+        if let Some(slot) = self.facts.get_mut(self.len) {
+            *slot = (Cow::Borrowed(key), value.into());
+            self.len += 1;
+        }
+    }
+
+    /// Like [`Facts::put`]; empty text is left out.
+    fn put_text(&mut self, key: &'static str, text: &'e str) {
+        if !text.is_empty() {
+            self.put(key, text);
+        }
+    }
+
+    fn all(&self) -> &[Fact<'e>] {
+        &self.facts[..self.len]
+    }
+}
+
+/// Returns the description of nearly every closing entry, in the buffer if it fits.
+fn completed<'e>(
+    method: &str,
+    path: &str,
+    status: u16,
+    buffer: &'e mut InlineText<DESCRIPTION>,
+) -> Cow<'e, str> {
     let mut digits = itoa::Buffer::new();
-    ["HTTP ", method, " ", path, " completed with ", digits.format(status)].concat()
+    let parts = ["HTTP ", method, " ", path, " completed with ", digits.format(status)];
+    if parts.iter().all(|part| buffer.push(part)) {
+        return Cow::Borrowed(buffer.as_str());
+    }
+    Cow::Owned(parts.concat())
 }
 
 fn level_of(status: u16) -> LogLevel {

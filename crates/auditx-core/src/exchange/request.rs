@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::body::{Body, BodyTap};
 use super::client::client_address;
 use super::endpoint::Endpoint;
+use super::inline_text::InlineText;
 use super::settings::{HttpAudit, InnerSettings, OnFailure, SessionIds};
 use super::trace::trace_id;
 use super::url::masked_url;
-use super::user_agent::UserAgent;
 use super::{Exchange, Problem, shortened};
 use crate::receipt::AwaitedReceipts;
 
@@ -27,7 +27,8 @@ const REQUEST_ID_HEADER: &str = "x-request-id";
 const SESSION_ID_HEADER: &str = "x-session-id";
 const TRACEPARENT_HEADER: &str = "traceparent";
 
-const MAX_REQUEST_ID: usize = 128;
+/// Request ids have at most this many characters.
+pub(super) const MAX_REQUEST_ID: usize = 128;
 
 /// Header values are recorded up to this length.
 pub(super) const MAX_HEADER_LEN: usize = 256;
@@ -97,7 +98,7 @@ impl HttpAudit {
         let mut metadata = Vec::new();
         metadata.extend(rejected_id.map(|id| ("refused_request_id", id)));
         let mut fields = ContextFields::default();
-        fields.request_id.clone_from(&request_id);
+        request_id.as_str().clone_into(&mut fields.request_id);
         self.read_headers(request, &mut fields);
         if let Some(peer) = request.peer.map(|peer| peer.to_canonical()) {
             let client = self.client_of(request, peer);
@@ -193,11 +194,11 @@ impl HttpAudit {
         fields.branch_id = text_of(&settings.branch_header);
     }
 
-    fn user_agent_of(&self, request: &RequestFacts<'_>) -> UserAgent {
+    fn user_agent_of(&self, request: &RequestFacts<'_>) -> InlineText<MAX_HEADER_LEN> {
         if !self.settings().user_agent {
-            return UserAgent::default();
+            return InlineText::default();
         }
-        first(request.headers, "user-agent", UserAgent::of).unwrap_or_default()
+        first(request.headers, "user-agent", InlineText::of).unwrap_or_default()
     }
 
     fn request_body_of(&self, request: &RequestFacts<'_>) -> Option<BodyTap> {
@@ -220,15 +221,15 @@ impl HttpAudit {
 }
 
 /// Returns the request id, and the rejected id of the client, if any.
-fn id_of(request: &RequestFacts<'_>) -> (String, Option<String>) {
+fn id_of(request: &RequestFacts<'_>) -> (InlineText<MAX_REQUEST_ID>, Option<String>) {
     let given = first(request.headers, REQUEST_ID_HEADER, |id| {
-        if is_request_id(id) { Ok(String::from_utf8_lossy(id).into_owned()) } else { Err(header_text(id)) }
+        if is_request_id(id) { Ok(InlineText::of(id)) } else { Err(header_text(id)) }
     });
     match given {
         Some(Ok(id)) => (id, None),
         rejected => {
             let id = new_id(Timestamp::of(SystemTime::now())).hyphenated();
-            let id = id.encode_lower(&mut Uuid::encode_buffer()).to_owned();
+            let id = InlineText::of(id.encode_lower(&mut Uuid::encode_buffer()).as_bytes());
             (id, rejected.and_then(Result::err))
         }
     }
@@ -272,10 +273,10 @@ fn session_hash(session: &[u8]) -> String {
     hasher.update(b"auditx session\0");
     hasher.update(session);
     let digest: [u8; 32] = hasher.finalize().into();
-    let mut text = "sha256:".to_owned();
-    for byte in &digest[..16] {
-        text.push_str(&format!("{byte:02x}"));
-    }
+    let mut text = String::with_capacity("sha256:".len() + 32);
+    text.push_str("sha256:");
+    let digits = digest[..16].iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
     text
 }
 

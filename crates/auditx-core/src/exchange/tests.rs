@@ -235,3 +235,26 @@ fn an_oversized_request_still_gets_its_entry() {
 mod bodies;
 mod policy;
 mod urls;
+
+#[test]
+fn an_explained_error_is_recorded_once() {
+    let fixture = fixture();
+    let mut exchange = fixture.begin("GET", "/x", Vec::new());
+    exchange.respond(&ResponseFacts::new(500));
+    exchange.explain(&"the cause");
+    exchange.fail_body(&"the consequence");
+    drop(exchange);
+    assert_eq!(fixture.closing()[0].metadata["error"], "the cause");
+    let lines = std::fs::read_to_string(fixture.directory.path().join("audit.jsonl")).unwrap();
+    assert_eq!(lines.matches("\"error\":").count(), 1, "{lines}");
+}
+
+#[test]
+fn a_long_description_is_recorded_whole() {
+    let fixture = fixture();
+    let path = format!("/{}", "a".repeat(400));
+    let mut exchange = fixture.begin("GET", &path, Vec::new());
+    exchange.respond(&ResponseFacts::new(200));
+    exchange.complete();
+    assert_eq!(fixture.closing()[0].description, format!("HTTP GET {path} completed with 200"));
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::buffer::{Buffer, Reserved, max_escaped_len};
 use super::json::{self, RulesAt};
 use super::scalar::{amount, ip};
-use crate::entry::{MetadataValue, Pairs};
+use crate::entry::{Fact, MetadataValue, Pairs};
 use crate::error::Result;
 use crate::redact::{Decision, Decisions, Path, REDACTED, Rules};
 
@@ -17,12 +17,12 @@ const FIXED_LEN: usize = 80;
 #[inline(always)]
 pub(super) fn write(
     buffer: &mut Buffer,
-    own: &Pairs<'_>,
+    (facts, own): (&[Fact<'_>], &Pairs<'_>),
     extra: &BTreeMap<String, Value>,
     (rules, decisions): (&Rules, &mut Decisions),
 ) -> Result<()> {
     let mut opened = false;
-    own.iter().try_for_each(|(name, value)| -> Result<()> {
+    facts.iter().chain(own.iter()).try_for_each(|(name, value)| -> Result<()> {
         match (decisions.decide(rules, name), value) {
             (Decision::Keep, MetadataValue::Text(value)) => text(buffer, &mut opened, name, value),
             (Decision::Keep, _) => {
@@ -37,7 +37,7 @@ pub(super) fn write(
         Ok(())
     })?;
     if !extra.is_empty() {
-        inherit(buffer, &mut opened, own, extra, (rules, decisions))?;
+        inherit(buffer, &mut opened, (facts, own), extra, (rules, decisions))?;
     }
     if opened {
         let remaining = buffer.reserve(1).put(b"}").remaining();
@@ -51,12 +51,12 @@ pub(super) fn write(
 fn inherit(
     buffer: &mut Buffer,
     opened: &mut bool,
-    own: &Pairs<'_>,
+    (facts, own): (&[Fact<'_>], &Pairs<'_>),
     extra: &BTreeMap<String, Value>,
     (rules, decisions): (&Rules, &mut Decisions),
 ) -> Result<()> {
     for (name, value) in extra {
-        if own.iter().any(|(own, _)| own == name.as_str()) {
+        if facts.iter().chain(own.iter()).any(|(own, _)| own == name.as_str()) {
             continue;
         }
         let root = Path::root("metadata");

@@ -79,6 +79,21 @@ fn an_entry_takes_precedence_over_its_context() {
 }
 
 #[test]
+fn facts_are_metadata_and_take_precedence_over_the_context() {
+    let context = ContextFields {
+        extra: [("outcome".into(), json!("context")), ("tenant".into(), json!("acme"))].into(),
+        ..ContextFields::default()
+    };
+    let facts = [("outcome".into(), "completed".into()), ("token".into(), "secret".into())];
+    let mut own = entry("x");
+    own.facts = &facts;
+    own.put_metadata("further", 1_u64);
+    let line = encode(&own, &context).unwrap();
+    let expected = json!({"outcome": "completed", "token": "[REDACTED]", "further": 1, "tenant": "acme"});
+    assert_eq!(line["metadata"], expected);
+}
+
+#[test]
 fn secrets_are_masked_at_any_depth() {
     let mut own = entry("x");
     let values = json!({"name": "U Kyaw", "login": [{"password": "p1", "hint": "h"}], "api_key": {"a": 1}});

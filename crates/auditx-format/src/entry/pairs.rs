@@ -6,7 +6,8 @@ use super::{MetadataValue, Text};
 /// larger.
 const INLINE: usize = 4;
 
-pub(crate) type Pair<'a> = (Text<'a>, MetadataValue<'a>);
+/// A key and a value of the metadata.
+pub type Pair<'a> = (Text<'a>, MetadataValue<'a>);
 
 /// Key-value pairs with unique keys.
 #[derive(Debug, Clone, Default)]
