@@ -142,8 +142,8 @@ impl Exchange {
         self.request_id.as_str()
     }
 
-    /// Returns the request id as bytes in place. With `bytes::Bytes::from_owner` an adapter makes a header value
-    /// of it that shares one allocation with its clones.
+    /// Returns the request id as bytes in place. With `bytes::Bytes::from_owner` an adapter makes a header
+    /// value of it that shares one allocation with its clones.
     #[must_use]
     pub fn request_id_bytes(&self) -> impl AsRef<[u8]> + Send + Sync + use<> {
         self.request_id.clone()

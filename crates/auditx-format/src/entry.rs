@@ -12,7 +12,7 @@ use crate::amount::Amount;
 use crate::snapshot::Snapshot;
 use crate::vocabulary::{AuditAction, BusinessModule, LogLevel};
 
-pub use pairs::Pair as Fact;
+pub use pairs::Fact;
 pub(crate) use pairs::Pairs;
 
 /// A text field of an entry. Empty text is omitted from the line.
@@ -53,8 +53,8 @@ pub struct Entry<'a> {
     pub old_values: Option<Values>,
     /// The values after a change.
     pub new_values: Option<Values>,
-    /// Metadata that precedes the further metadata, none of whose keys are among it. Borrowed, so that it costs
-    /// no allocation.
+    /// Metadata that precedes the further metadata, none of whose keys are among it. Borrowed, so that it
+    /// costs no allocation.
     pub facts: &'a [Fact<'a>],
     /// Further metadata.
     pub(crate) metadata: Pairs<'a>,

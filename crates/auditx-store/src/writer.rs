@@ -97,13 +97,27 @@ impl Writer {
         self.journal.try_push(body)
     }
 
+    /// Accepts the body of a line, like [`Writer::try_push`], and waits for space if there is none. Returns
+    /// `None` if the entry was dropped.
+    ///
+    /// # Errors
+    /// `is_full` if there was no space in time; otherwise the same as [`Writer::try_push`].
+    #[inline]
+    pub fn push(&self, body: &[u8]) -> Result<Option<u64>> {
+        match self.journal.try_push(body) {
+            Ok(position) => Ok(Some(position)),
+            Err(Refusal::Full) => self.push_when_full(body),
+            Err(Refusal::Error(error)) => Err(error),
+        }
+    }
+
     /// Retries until the journal has space, for at most the time that `Config::on_full` allows; a journal
     /// without a ring does not wait. Returns `None` if the entry was dropped.
     ///
     /// # Errors
     /// `is_full` if there was no space in time; otherwise the same as [`Writer::try_push`].
     #[cold]
-    pub fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
+    fn push_when_full(&self, body: &[u8]) -> Result<Option<u64>> {
         let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
         match ring.room.wait(Instant::now() + self.max_wait(), || self.retry(body)) {
             Some(outcome) => outcome.map(Some),

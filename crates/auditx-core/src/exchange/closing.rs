@@ -227,6 +227,7 @@ impl Default for Facts<'_> {
 
 impl<'e> Facts<'e> {
     fn put(&mut self, key: &'static str, value: impl Into<MetadataValue<'e>>) {
+        debug_assert!(self.len < MOST_FACTS, "`Exchange::collect` puts at most {MOST_FACTS} facts");
         if let Some(slot) = self.facts.get_mut(self.len) {
             *slot = (Cow::Borrowed(key), value.into());
             self.len += 1;

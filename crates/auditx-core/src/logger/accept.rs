@@ -85,12 +85,7 @@ impl AuditLogger {
 
 impl Core {
     fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
-        let (encoded, position) =
-            self.encode_and(entry, context, |body| match self.writer.try_push(body) {
-                Ok(position) => Ok(Some(position)),
-                Err(Refusal::Full) => self.writer.push_when_full(body),
-                Err(Refusal::Error(error)) => Err(error),
-            })?;
+        let (encoded, position) = self.encode_and(entry, context, |body| self.writer.push(body))?;
         let receipt = self.accepted(encoded, position, entry.level);
         if self.writer.waits_for_each() && position.is_some() {
             receipt.await_durable()?;

@@ -7,14 +7,14 @@ use super::{MetadataValue, Text};
 const INLINE: usize = 4;
 
 /// A key and a value of the metadata.
-pub type Pair<'a> = (Text<'a>, MetadataValue<'a>);
+pub type Fact<'a> = (Text<'a>, MetadataValue<'a>);
 
 /// Key-value pairs with unique keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pairs<'a> {
     /// INVARIANT: after the first empty slot all slots are empty, and `further` is empty too.
-    first: [Option<Pair<'a>>; INLINE],
-    further: Vec<Pair<'a>>,
+    first: [Option<Fact<'a>>; INLINE],
+    further: Vec<Fact<'a>>,
 }
 
 impl<'a> Pairs<'a> {
@@ -23,7 +23,7 @@ impl<'a> Pairs<'a> {
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pair<'a>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Fact<'a>> {
         self.first.iter().map_while(Option::as_ref).chain(&self.further)
     }
 
@@ -72,7 +72,7 @@ impl<'a> Pairs<'a> {
     }
 
     fn remove(&mut self, key: &str) {
-        let is_key = |(existing, _): &Pair<'a>| existing == key;
+        let is_key = |(existing, _): &Fact<'a>| existing == key;
         if let Some(slot) = self.first.iter().position(|pair| pair.as_ref().is_some_and(is_key)) {
             self.first[slot] = None;
             self.first[slot..].rotate_left(1);
@@ -84,13 +84,13 @@ impl<'a> Pairs<'a> {
 }
 
 #[inline(always)]
-fn is_other(slot: &Option<Pair<'_>>, key: &str) -> bool {
+fn is_other(slot: &Option<Fact<'_>>, key: &str) -> bool {
     slot.as_ref().is_some_and(|(existing, _)| existing != key)
 }
 
 /// Fills an empty slot. The old value is `None`; forgetting it avoids a drop call.
 #[inline(always)]
-fn fill<'a>(slot: &mut Option<Pair<'a>>, pair: Pair<'a>) {
+fn fill<'a>(slot: &mut Option<Fact<'a>>, pair: Fact<'a>) {
     std::mem::forget(slot.replace(pair));
 }
 

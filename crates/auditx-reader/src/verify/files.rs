@@ -20,20 +20,11 @@ const ATTEMPTS: usize = 1_000;
 
 /// One segment file.
 #[derive(Debug, Clone)]
-pub(super) struct SegmentFile {
-    path: PathBuf,
-    /// The first line according to the file name; `None` for the active segment.
-    pub(super) named: Option<u64>,
-    source: Source,
-}
-
-#[derive(Debug, Clone)]
-enum Source {
+pub(super) enum SegmentFile {
     Sealed(SealedSegment),
-    /// The active segment, held open so that it stays the same file if it is renamed.
-    Active(Arc<File>),
-    /// The active segment is something other than a regular file.
-    Refused(String),
+    /// The active segment, held open so that it stays the same file if it is renamed; or what it is instead
+    /// of a regular file.
+    Active(PathBuf, Outcome<Arc<File>>),
 }
 
 /// What opening a segment found.
@@ -50,24 +41,35 @@ pub(super) enum Opened {
 
 impl SegmentFile {
     pub(super) fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        self.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        match self {
+            Self::Sealed(listed) => &listed.path,
+            Self::Active(path, _) => path,
+        }
+    }
+
+    /// The first line according to the file name; `None` for the active segment.
+    pub(super) fn named(&self) -> Option<u64> {
+        match self {
+            Self::Sealed(listed) => Some(listed.first_seq),
+            Self::Active(..) => None,
+        }
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.named.is_none()
+        matches!(self, Self::Active(..))
     }
 
     /// # Errors
     /// `is_storage` if the file cannot be opened.
     pub(super) fn open(&self) -> Result<Opened> {
-        let listed = match &self.source {
-            Source::Refused(why) => return Ok(Opened::Refused(why.clone())),
-            Source::Active(file) => return plain(file.clone(), &self.path),
-            Source::Sealed(listed) => listed,
+        let listed = match self {
+            Self::Active(_, Err(why)) => return Ok(Opened::Refused(why.clone())),
+            Self::Active(path, Ok(file)) => return plain(file.clone(), path),
+            Self::Sealed(listed) => listed,
         };
         match separate_refusal(file::open_sealed(listed))? {
             Some(Ok((sealed, file))) if sealed.compressed => Ok(Opened::Compressed(file)),
@@ -98,6 +100,7 @@ fn plain(file: Arc<File>, path: &Path) -> Result<Opened> {
     Ok(Opened::Plain(file, metadata.len()))
 }
 
+/// A file, or what is there instead of a regular file.
 type Outcome<T> = std::result::Result<T, String>;
 
 /// `None` if the file does not exist; `Err` with a description if it is not a regular file.
@@ -127,15 +130,9 @@ pub(super) fn list(directory: &Path) -> Result<Vec<SegmentFile>> {
             }
             drop_sealed_since(&mut sealed, active.as_ref());
         }
-        let mut files: Vec<SegmentFile> = sealed.into_iter().map(SegmentFile::from).collect();
-        if let Some(active) = active {
-            let source = match active {
-                Ok(file) => Source::Active(Arc::new(file)),
-                Err(why) => Source::Refused(why),
-            };
-            files.push(SegmentFile { path, named: None, source });
-        }
-        return Ok(files);
+        let sealed = sealed.into_iter().map(SegmentFile::Sealed);
+        let active = active.map(|active| SegmentFile::Active(path, active.map(Arc::new)));
+        return Ok(sealed.chain(active).collect());
     }
 }
 
@@ -154,10 +151,4 @@ fn drop_sealed_since(sealed: &mut Vec<SealedSegment>, active: Option<&Outcome<Fi
     let Some(Ok(file)) = active else { return };
     let first = file::first_seq(file);
     sealed.retain(|sealed| first.is_none_or(|first| sealed.first_seq < first));
-}
-
-impl From<SealedSegment> for SegmentFile {
-    fn from(sealed: SealedSegment) -> Self {
-        Self { path: sealed.path.clone(), named: Some(sealed.first_seq), source: Source::Sealed(sealed) }
-    }
 }

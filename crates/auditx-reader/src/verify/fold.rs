@@ -158,7 +158,7 @@ impl<'a> Fold<'a> {
                 let seq = if self.walked.first.is_some() || offset > 0 {
                     self.walked.next
                 } else {
-                    self.files[segment].named.unwrap_or(0)
+                    self.files[segment].named().unwrap_or(0)
                 };
                 let location = Location { seq, segment, offset };
                 self.walked.stop = Some(Stop { location, breakage: Some(breakage) });
@@ -172,7 +172,7 @@ impl<'a> Fold<'a> {
     fn piece(&mut self, piece: Piece) -> ControlFlow<()> {
         let Piece { segment, offset, .. } = piece;
         if let Some(number) = piece.number {
-            let named = self.files[segment].named.filter(|_| offset == 0).unwrap_or(number);
+            let named = self.files[segment].named().filter(|_| offset == 0).unwrap_or(number);
             let expected = match self.walked.first {
                 Some(_) => self.walked.next,
                 None => named.min(number),
@@ -207,7 +207,7 @@ impl<'a> Fold<'a> {
         };
         let expected = match self.walked.first {
             Some(_) => self.walked.next,
-            None => self.files[segment].named.unwrap_or(0),
+            None => self.files[segment].named().unwrap_or(0),
         };
         self.stop(expected, segment, end)
     }

@@ -35,7 +35,7 @@ pub(super) fn erasures(
         return nothing;
     }
     let files = files::list(case.directory)?;
-    let is_next = |file: &files::SegmentFile| file.named.or_else(|| file.first_seq()) == Some(tree.end());
+    let is_next = |file: &files::SegmentFile| file.named().or_else(|| file.first_seq()) == Some(tree.end());
     let Some(begin) = files.iter().position(is_next) else { return nothing };
     let keys = KnownKeys::new(&case.options.keys);
     let (files, chunk) = (&files[begin..], case.options.chunk);

@@ -153,7 +153,7 @@ impl<'a> Stream<'a> {
                 segment: self.next - 1,
                 name: file.name(),
                 offset: line.offset(),
-                named: file.named.filter(|_| is_first),
+                named: file.named().filter(|_| is_first),
                 is_first,
                 is_whole,
                 is_torn: !is_whole && file.is_active(),

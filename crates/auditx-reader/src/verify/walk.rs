@@ -44,7 +44,7 @@ pub(super) fn walk(
     let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk: options.chunk };
     let kept = checkpoints.history.iter().chain(&options.known).map(|note| note.size());
     let mut wanted: BTreeSet<u64> = kept.chain([signed]).collect();
-    let oldest = files.first().and_then(|file| file.named);
+    let oldest = files.first().and_then(SegmentFile::named);
     // The tile cache, which has the tree of the retired lines, saves a pass: their record comes last.
     let mut begin =
         oldest.filter(|first| *first > 0).and_then(|first| Tiles::open(directory).frontier(first));

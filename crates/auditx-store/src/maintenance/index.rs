@@ -98,7 +98,8 @@ impl Housekeeping {
         {
             return Ok(index);
         }
-        // Another process wrote it, or it was changed since: by an erasure, a restoration, or another program.
+        // Another process wrote it, or it was changed since: by an erasure, a restoration, or another
+        // program.
         let index = SegmentIndex::of_signed(open()?, tiles).map_err(|error| error.at(path))?;
         if index.first_seq() != segment.first_seq {
             let what = format!("a sealed segment begins with line {}", index.first_seq());

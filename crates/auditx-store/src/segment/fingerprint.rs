@@ -1,8 +1,8 @@
 //! A fingerprint of a segment's text: whether a file still holds what was written to it.
 //!
-//! It is computed while the lines are in the processor's cache anyway, and spares maintenance a SHA-256 of each
-//! line. It finds every accidental change. Somebody who changes a segment on purpose can keep the fingerprint;
-//! verification finds that, since it compares the lines with the signed tree.
+//! It is computed while the lines are in the processor's cache anyway, and spares maintenance a SHA-256 of
+//! each line. It finds every accidental change. Somebody who changes a segment on purpose can keep the
+//! fingerprint; verification finds that, since it compares the lines with the signed tree.
 
 use std::fmt;
 

@@ -26,8 +26,8 @@ struct Known {
 }
 
 impl Registry {
-    /// Adds a segment, with the fingerprint of its text if that is known. Call it after the segment was renamed
-    /// to its sealed name.
+    /// Adds a segment, with the fingerprint of its text if that is known. Call it after the segment was
+    /// renamed to its sealed name.
     pub(crate) fn add(&self, first_seq: u64, fingerprint: Option<u64>) {
         self.lock().segments.insert(first_seq, fingerprint);
     }

@@ -1,51 +1,16 @@
 //! Recording does not allocate after the first entries of a thread.
-#![expect(unsafe_code, reason = "a counting global allocator forwards each call to the system's")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule, Config, RequestContext};
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // During thread teardown allocations are not counted.
-    COUNT.try_with(|count| count.set(count.get() + 1)).unwrap_or(());
-}
-
-// SAFETY: each call is forwarded to the system's allocator, which upholds the contract. Counting does not
-// allocate: the thread's cell is initialised at compile time and needs no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller upholds the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller upholds the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
+use auditx_tests::allocations::{Counting, allocations};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 /// Returns the number of allocations of this thread during `calls` calls.
-fn allocations(calls: u64, mut call: impl FnMut(u64)) -> u64 {
-    let before = COUNT.get();
+fn allocations_of(calls: u64, mut call: impl FnMut(u64)) -> u64 {
+    let before = allocations();
     (0..calls).for_each(&mut call);
-    COUNT.get() - before
+    allocations() - before
 }
 
 #[test]
@@ -89,6 +54,6 @@ fn a_helper_with_borrowed_fields_does_not_allocate() {
             .record()
             .unwrap();
     };
-    allocations(1_000, call);
-    assert_eq!(allocations(10_000, call), 0);
+    allocations_of(1_000, call);
+    assert_eq!(allocations_of(10_000, call), 0);
 }
