@@ -53,8 +53,8 @@ pub struct Entry<'a> {
     pub old_values: Option<Values>,
     /// The values after a change.
     pub new_values: Option<Values>,
-    /// Metadata that precedes the further metadata, none of whose keys are among it. Borrowed, so that it
-    /// costs no allocation.
+    /// Metadata that precedes the further metadata, which replaces facts with the same keys. Borrowed, so that
+    /// it costs no allocation.
     pub facts: &'a [Fact<'a>],
     /// Further metadata.
     pub(crate) metadata: Pairs<'a>,

@@ -46,14 +46,8 @@ impl<'l> LineHead<'l> {
         let (id, rest) = body.split_at_checked(BEFORE_ID.len() + ID)?;
         let rest = rest.strip_prefix(BEFORE_TIME)?;
         let (timestamp, rest) = rest.split_first_chunk()?;
-        id.starts_with(BEFORE_ID).then_some(Self { timestamp, rest })
-    }
-
-    /// Returns whether the text of the time ends after its usual length.
-    #[inline]
-    #[must_use]
-    pub fn has_whole_time(self) -> bool {
-        self.rest.first() == Some(&b'"')
+        let is_whole = id.starts_with(BEFORE_ID) && rest.first() == Some(&b'"');
+        is_whole.then_some(Self { timestamp, rest })
     }
 
     /// Returns the rest of the line from the text of the level on: cheaper than [`LineHead::level`] for a

@@ -23,7 +23,6 @@ const DESCRIPTION: usize = 256;
 /// As many as [`Exchange::collect`] puts.
 const MOST_FACTS: usize = 8;
 
-const ERROR: &str = "error";
 const REQUEST_BODY: &str = "request_body";
 const RESPONSE_BODY: &str = "response_body";
 
@@ -125,10 +124,7 @@ impl Exchange {
             facts.put("grpc_status", u64::from(grpc.status()));
         }
         let message = self.grpc.as_ref().and_then(|grpc| grpc.message.as_deref());
-        let is_explained = self.metadata.iter().any(|(key, _)| *key == ERROR);
-        if !is_explained {
-            facts.put_text(ERROR, error.or(message).unwrap_or_default());
-        }
+        facts.put_text("error", error.or(message).unwrap_or_default());
         facts.put_text("user_agent", self.user_agent.as_str());
     }
 

@@ -22,20 +22,24 @@ pub(super) fn write(
     (rules, decisions): (&Rules, &mut Decisions),
 ) -> Result<()> {
     let mut opened = false;
-    facts.iter().chain(own.iter()).try_for_each(|(name, value)| -> Result<()> {
-        match (decisions.decide(rules, name), value) {
-            (Decision::Keep, MetadataValue::Text(value)) => text(buffer, &mut opened, name, value),
-            (Decision::Keep, _) => {
-                open(buffer, &mut opened, name);
-                plain(buffer, value, Some((rules, Path::root("metadata").join(name))))?;
+    // A pair of the entry's own replaces a fact with its key.
+    let is_replaced = |(name, _): &&Fact<'_>| own.iter().any(|(own, _)| own == name);
+    facts.iter().filter(|fact| !is_replaced(fact)).chain(own.iter()).try_for_each(
+        |(name, value)| -> Result<()> {
+            match (decisions.decide(rules, name), value) {
+                (Decision::Keep, MetadataValue::Text(value)) => text(buffer, &mut opened, name, value),
+                (Decision::Keep, _) => {
+                    open(buffer, &mut opened, name);
+                    plain(buffer, value, Some((rules, Path::root("metadata").join(name))))?;
+                }
+                (other, _) => {
+                    let shown = hidden(value, rules, other)?;
+                    text(buffer, &mut opened, name, &shown);
+                }
             }
-            (other, _) => {
-                let shown = hidden(value, rules, other)?;
-                text(buffer, &mut opened, name, &shown);
-            }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     if !extra.is_empty() {
         inherit(buffer, &mut opened, (facts, own), extra, (rules, decisions))?;
     }

@@ -40,8 +40,7 @@ impl Span {
     /// Whether a line is within the range; `None` if the line does not have this library's format.
     #[inline]
     pub(super) fn contains_line(&self, line: &[u8]) -> Option<bool> {
-        let head = LineHead::of(line).filter(|head| head.has_whole_time())?;
-        let time = head.timestamp;
+        let time = LineHead::of(line)?.timestamp;
         // Do not compare text that is not a time.
         let is_time = time[10] == b'T' && time[26] == b'Z' && time[..4].iter().all(u8::is_ascii_digit);
         is_time.then(|| *time >= self.text.0 && *time < self.text.1)

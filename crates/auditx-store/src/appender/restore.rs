@@ -207,6 +207,7 @@ impl Appender {
         }
         let Start { first_seq, next_seq, began, .. } = self.active;
         self.active = Start { file, len, first_seq, next_seq, began };
+        self.fingerprint = None;
         self.synced = Synced { first_seq, len, reach: self.reach(), frontier: self.tree.frontier().clone() };
         Ok(())
     }

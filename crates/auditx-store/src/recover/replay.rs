@@ -92,8 +92,6 @@ impl Replay {
             batch.write()?;
             kill_point("replay: written");
         }
-        // The record of a segment that the last batch sealed, if any.
-        appender.append_pending()?;
         if let Some((count, first, last)) = self.previous.refused {
             let (first, last) = (Timestamp::from_micros(first), Timestamp::from_micros(last));
             let why = "the journal was full".to_owned();
