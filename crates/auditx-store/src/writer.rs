@@ -125,10 +125,11 @@ impl Writer {
         }
     }
 
-    /// Like [`Writer::push_when_full`], but awaits instead of blocking.
+    /// Retries, after [`Refusal::Full`], until the journal has space, for at most the time that
+    /// `Config::on_full` allows. Returns `None` if the entry was dropped.
     ///
     /// # Errors
-    /// The same as [`Writer::push_when_full`].
+    /// The same as [`Writer::push`].
     pub async fn push_when_full_async(&self, body: &[u8]) -> Result<Option<u64>> {
         let Some(ring) = self.journal.ring() else { return self.reject_or_drop() };
         match ring.room.wait_async(Instant::now() + self.max_wait(), || self.retry(body)).await {
