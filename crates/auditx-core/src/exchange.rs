@@ -154,7 +154,8 @@ impl Exchange {
     /// too.
     pub fn matched(&mut self, route: &str) {
         if self.route.as_deref() != Some(route) {
-            self.http.logger().with_rules(|rules| self.endpoint.set_route(route, rules));
+            let settings = self.http.settings();
+            self.http.logger().with_rules(|rules| self.endpoint.set_route(route, settings, rules));
             self.route = Some(route.to_owned());
         }
     }

@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 
 use defaults::{SECRET_FIELDS, SECRET_KEYS, SECRET_PARAMETERS};
 pub use recent::Decisions;
+use words::{NameSet, Shape};
 pub use words::{PhraseSet, Words};
-use words::{is_same_name, start_bit};
 
 /// The text that replaces a masked value in the line.
 pub const REDACTED: &str = "[REDACTED]";
@@ -142,8 +142,8 @@ impl Redaction {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let hash_key = self.hash_key.clone();
         let has_defaults = self.defaults;
-        let mut rules =
-            Rules { number, keys: Vec::new(), starts: 0, paths: Vec::new(), has_defaults, hash_key };
+        let (keys, starts, paths) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rules = Rules { number, keys, starts, paths, has_defaults, hash_key };
         for (decision, texts) in
             [(Decision::Keep, &self.allow), (Decision::Hash, &self.hash), (Decision::Mask, &self.deny)]
         {
@@ -176,9 +176,8 @@ pub struct Rules {
     /// Unique in this process; identifies the rules in a [`Decisions`] cache.
     number: u64,
     keys: Vec<(Vec<String>, Decision)>,
-    /// The [`start_bit`]s of the first words of all key rules. Most keys have none of them and need no
-    /// comparison.
-    starts: u64,
+    /// The shapes of the first words of all key rules. Most keys have none of them.
+    starts: Vec<Shape>,
     paths: Vec<(Vec<String>, Decision)>,
     has_defaults: bool,
     hash_key: Option<Vec<u8>>,
@@ -227,6 +226,12 @@ impl Rules {
         Redaction::default().compile().unwrap_or_else(|_| unreachable!("the default rules are valid"))
     }
 
+    /// Returns a number that no other rules of this process have, for caches.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     fn add(&mut self, text: &str, decision: Decision) -> Result<()> {
         if text.contains('.') {
             let path: Vec<String> = text.split('.').map(str::to_owned).collect();
@@ -243,7 +248,7 @@ impl Rules {
                     "invalid redaction rule {text:?}: it has no letters or digits"
                 )));
             }
-            self.starts |= words.first().map_or(0, |word| start_bit(word.as_bytes()));
+            self.starts.push(Shape::of_word(words[0].as_bytes()));
             self.keys.push((words, decision));
         }
         Ok(())
@@ -261,7 +266,7 @@ impl Rules {
 
     /// Decides for a parameter of a query or a form.
     pub fn decide_field(&self, name: &str) -> Decision {
-        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS, SECRET_FIELDS]))
+        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[&SECRET_PARAMETERS, &SECRET_FIELDS]))
     }
 
     /// Decides for a member of a captured body.
@@ -271,7 +276,7 @@ impl Rules {
 
     /// Decides for a parameter of a route.
     pub fn decide_parameter(&self, name: &str) -> Decision {
-        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[SECRET_PARAMETERS]))
+        self.by_key(name).unwrap_or_else(|| self.by_default(name, &[&SECRET_PARAMETERS]))
     }
 
     /// Returns `true` if the default rules apply to a key, that is, no allow rule overrides them.
@@ -289,7 +294,7 @@ impl Rules {
         loop {
             let from_here = rest.clone();
             let Some(word) = rest.next() else { break };
-            if self.starts & start_bit(word.as_bytes()) != 0 {
+            if self.starts.contains(&Shape::of_word(word.as_bytes())) {
                 let matches = |rule: &[String]| {
                     let mut words = from_here.clone();
                     rule.iter().all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
@@ -301,12 +306,11 @@ impl Rules {
         first_match.map(|index| self.keys[index].1)
     }
 
-    fn by_default(&self, name: &str, secret: &[&[&str]]) -> Decision {
+    fn by_default(&self, name: &str, secret: &[&NameSet]) -> Decision {
         // Forms nest names as `login[code]` or `login.code`; the last part is compared too.
         let last = name.trim_end_matches(']').rsplit(['[', '.']).next().unwrap_or(name);
-        let is_secret = |known: &&str| is_same_name(name, known) || is_same_name(last, known);
-        let masks = self.has_defaults && secret.iter().copied().flatten().any(is_secret);
-        if masks { Decision::Mask } else { Decision::Keep }
+        let is_secret = |known: &&NameSet| known.has(name) || (last.len() < name.len() && known.has(last));
+        if self.has_defaults && secret.iter().any(is_secret) { Decision::Mask } else { Decision::Keep }
     }
 
     /// Returns `hmac-sha256:` and the first 128 bits of the HMAC of `value` in hex.

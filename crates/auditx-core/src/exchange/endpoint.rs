@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use auditx_format::redact::Rules;
 
+use super::settings::Settings;
 use super::shortened;
 use super::url::{push_names, push_path, push_query};
 
@@ -46,20 +47,19 @@ pub(super) struct Endpoint {
     path_len: usize,
     /// The path as received, if it differs from the recorded path.
     original: Option<Box<str>>,
-    policy: EndpointPolicy,
 }
 
 impl Endpoint {
     pub(super) fn new(
         (path, query, route): (&str, Option<&str>, Option<&str>),
-        (policy, query_policy): (EndpointPolicy, QueryPolicy),
+        settings: &Settings,
         rules: &Rules,
     ) -> Self {
         let mut text = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
-        push_recorded(&mut text, (path, route), policy, rules);
+        push_recorded(&mut text, (path, route), settings, rules);
         let original = (text != path).then(|| path.into());
         let path_len = text.len();
-        match (query, query_policy) {
+        match (query, settings.query) {
             (None, _) | (_, QueryPolicy::Omit) => {}
             (Some(query), QueryPolicy::Masked) => {
                 text.push('?');
@@ -70,17 +70,17 @@ impl Endpoint {
                 push_names(&mut text, query);
             }
         }
-        Self { text, path_len, original, policy }
+        Self { text, path_len, original }
     }
 
     /// Sets the route, if it becomes known after the arrival of the request.
-    pub(super) fn set_route(&mut self, route: &str, rules: &Rules) {
+    pub(super) fn set_route(&mut self, route: &str, settings: &Settings, rules: &Rules) {
         let mut text = String::with_capacity(self.text.len());
-        push_recorded(&mut text, (self.original_path(), Some(route)), self.policy, rules);
+        push_recorded(&mut text, (self.original_path(), Some(route)), settings, rules);
         let original = self.original.take().unwrap_or_else(|| self.text[..self.path_len].into());
         let path_len = text.len();
         text.push_str(&self.text[self.path_len..]);
-        *self = Self { text, path_len, original: Some(original), policy: self.policy };
+        *self = Self { text, path_len, original: Some(original) };
     }
 
     pub(super) fn text(&self) -> Cow<'_, str> {
@@ -103,14 +103,12 @@ impl Endpoint {
     }
 }
 
-fn push_recorded(
-    text: &mut String,
-    (path, route): (&str, Option<&str>),
-    policy: EndpointPolicy,
-    rules: &Rules,
-) {
-    match (policy, route) {
+fn push_recorded(text: &mut String, (path, route): (&str, Option<&str>), settings: &Settings, rules: &Rules) {
+    match (settings.endpoint, route) {
         (EndpointPolicy::Route, Some(route)) => text.push_str(route),
+        (EndpointPolicy::Path, Some(route)) if settings.plain_routes.cover(path, route, rules) => {
+            text.push_str(path);
+        }
         _ => push_path(text, path, route, rules, 0),
     }
 }
@@ -121,9 +119,15 @@ mod tests {
 
     use super::*;
 
-    fn endpoint(route: Option<&str>, policy: EndpointPolicy, query: QueryPolicy) -> Endpoint {
+    fn settings(endpoint: EndpointPolicy, query: QueryPolicy) -> Settings {
+        let mut settings = Settings::default();
+        (settings.endpoint, settings.query) = (endpoint, query);
+        settings
+    }
+
+    fn endpoint(route: Option<&str>, settings: &Settings) -> Endpoint {
         let rules = Redaction::default().compile().unwrap();
-        Endpoint::new(("/r/S", Some("a=1&token=S"), route), (policy, query), &rules)
+        Endpoint::new(("/r/S", Some("a=1&token=S"), route), settings, &rules)
     }
 
     #[test]
@@ -136,17 +140,18 @@ mod tests {
             (EndpointPolicy::Route, QueryPolicy::Omit, "/r/{token}"),
             (EndpointPolicy::Route, QueryPolicy::Masked, "/r/{token}?a=1&token=[REDACTED]"),
         ] {
-            let known_first = endpoint(route, policy, query);
-            let mut known_later = endpoint(None, policy, query);
+            let settings = settings(policy, query);
+            let known_first = endpoint(route, &settings);
+            let mut known_later = endpoint(None, &settings);
             let rules = Redaction::default().compile().unwrap();
-            known_later.set_route("/r/{token}", &rules);
+            known_later.set_route("/r/{token}", &settings, &rules);
             for endpoint in [known_first, known_later] {
                 assert_eq!((&*endpoint.text(), endpoint.original_path()), (expected, "/r/S"));
                 assert_eq!(endpoint.path(), expected.split('?').next().unwrap());
             }
         }
         assert_eq!(
-            endpoint(None, EndpointPolicy::Route, QueryPolicy::Omit).text(),
+            endpoint(None, &settings(EndpointPolicy::Route, QueryPolicy::Omit)).text(),
             "/r/S",
             "no route is known"
         );
@@ -156,8 +161,7 @@ mod tests {
     fn a_long_endpoint_is_masked_before_it_is_truncated() {
         let rules = Redaction::default().compile().unwrap();
         let query = format!("{}&token=S", "é".repeat(MAX_ENDPOINT));
-        let policies = (EndpointPolicy::default(), QueryPolicy::default());
-        let long = Endpoint::new(("/x", Some(&query), None), policies, &rules);
+        let long = Endpoint::new(("/x", Some(&query), None), &Settings::default(), &rules);
         assert!(long.text().len() < MAX_ENDPOINT + 40);
         assert_eq!(long.len_if_cut(), Some(3 + 2 * MAX_ENDPOINT + "&token=[REDACTED]".len()));
         assert_eq!((&*long.path(), long.original_path()), ("/x", "/x"));

@@ -112,8 +112,7 @@ impl HttpAudit {
                 let referer = first(request.headers, "referer", |value| referer(value, rules));
                 metadata.extend(referer.map(|referer| ("referer", referer)));
             }
-            let requested = (request.path, request.query, request.route);
-            Endpoint::new(requested, (settings.endpoint, settings.query), rules)
+            Endpoint::new((request.path, request.query, request.route), settings, rules)
         });
         let mut exchange = Exchange {
             http: self.clone(),

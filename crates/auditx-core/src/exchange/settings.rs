@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::capture::{BodyCapture, Capture};
 use super::endpoint::{Endpoint, EndpointPolicy, QueryPolicy};
 use super::path_pattern::PathPattern;
+use super::url::PlainRoutes;
 use crate::logger::{AuditLogger, audit};
 
 /// Paths that documentation pages and browsers request automatically.
@@ -100,6 +101,7 @@ pub(super) struct Settings {
     pub(super) query: QueryPolicy,
     pub(super) endpoint: EndpointPolicy,
     pub(super) capture: Option<Capture>,
+    pub(super) plain_routes: PlainRoutes,
 }
 
 impl Settings {
@@ -129,6 +131,7 @@ impl Default for Settings {
             query: QueryPolicy::default(),
             endpoint: EndpointPolicy::default(),
             capture: None,
+            plain_routes: PlainRoutes::default(),
         }
     }
 }

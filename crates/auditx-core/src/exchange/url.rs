@@ -5,6 +5,7 @@
 //! masked whole.
 
 mod path;
+mod plain;
 mod route;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use auditx_format::redact::{Decision, REDACTED, Rules};
 pub(super) use path::push_path;
+pub(super) use plain::PlainRoutes;
 
 /// A sign-in page that redirects to another one, which has a redirect in turn, takes three levels.
 const MAX_DEPTH: usize = 6;

@@ -1,6 +1,8 @@
 //! The keys and names that are masked by default. Each is listed in the documentation of
 //! [`Redaction`](super::Redaction).
 
+use super::words::NameSet;
+
 /// Key rules that apply everywhere, as words. A spelling without a separator (`apikey`) needs its own
 /// rule.
 pub(super) const SECRET_KEYS: &[&str] = &[
@@ -36,7 +38,7 @@ pub(super) const SECRET_KEYS: &[&str] = &[
 /// The whole name is compared, ignoring case and all characters except letters and digits: `SAMLResponse`
 /// equals `saml_response`, and `signature_date` does not equal `Signature`. Names that contain a word of
 /// [`SECRET_KEYS`] are listed only if they are often written as one word (`idtoken`).
-pub(super) const SECRET_PARAMETERS: &[&str] = &[
+pub(super) static SECRET_PARAMETERS: NameSet = NameSet::new(&[
     // Signed URLs: the list of OpenTelemetry's semantic conventions for HTTP, and the equivalents of other
     // stores.
     "AWSAccessKeyId",
@@ -91,8 +93,8 @@ pub(super) const SECRET_PARAMETERS: &[&str] = &[
     "reset_code",
     "invite_code",
     "one_time_code",
-];
+]);
 
 /// Names that are masked in queries, forms and bodies, but not as route parameters, where they are mostly not
 /// secret: `/products/{code}`.
-pub(super) const SECRET_FIELDS: &[&str] = &["code", "key"];
+pub(super) static SECRET_FIELDS: NameSet = NameSet::new(&["code", "key"]);

@@ -1,11 +1,90 @@
 //! Splits keys into words and compares names.
 
-/// Returns one of 64 bits, chosen by the length and the first byte of a word, ignoring its case.
-///
-/// A set of such bits is a filter for words that begin none of the rules.
-pub(super) const fn start_bit(word: &[u8]) -> u64 {
-    let first = if word.is_empty() { 0 } else { word[0].to_ascii_lowercase() };
-    1 << ((first as usize + 7 * word.len()) % 64)
+/// The length, first and last letter of a word, ignoring case. Words of different shapes are different, and
+/// shapes are compared many at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(super) struct Shape(u32);
+
+impl Shape {
+    /// Returns the shape of a word.
+    pub(super) const fn of_word(word: &[u8]) -> Self {
+        match word {
+            [] => Self(0),
+            [first, ..] => Self::new(word.len(), *first, word[word.len() - 1]),
+        }
+    }
+
+    /// Returns the shape of all ASCII letters and digits of a name.
+    const fn of_name(name: &[u8]) -> Self {
+        let (mut len, mut first, mut last) = (0, 0, 0);
+        let mut index = 0;
+        while index < name.len() {
+            if name[index].is_ascii_alphanumeric() {
+                last = name[index];
+                first = if len == 0 { last } else { first };
+                len += 1;
+            }
+            index += 1;
+        }
+        Self::new(len, first, last)
+    }
+
+    const fn new(len: usize, first: u8, last: u8) -> Self {
+        let letters = u16::from_le_bytes([last.to_ascii_lowercase(), first.to_ascii_lowercase()]);
+        Self((len as u32) << 16 | letters as u32)
+    }
+
+    /// Returns one of 64 bits, chosen by the length and the first letter.
+    const fn bit(self) -> u64 {
+        let (len, first) = (self.0 >> 16, self.0 >> 8 & 0xff);
+        1 << ((first + 7 * len) % 64)
+    }
+}
+
+/// More than the words of any set; the rest is filled up with the shape of the empty word.
+const MOST_SHAPES: usize = 72;
+
+/// The shapes of a constant set of words.
+#[derive(Debug)]
+struct Shapes {
+    shapes: [Shape; MOST_SHAPES],
+    /// A bit for each shape, so that most words need no comparison.
+    bits: u64,
+}
+
+impl Shapes {
+    /// Returns the shapes of all letters of each name.
+    const fn of_names(names: &[&str]) -> Self {
+        let mut shapes = Self { shapes: [Shape(0); MOST_SHAPES], bits: 0 };
+        let mut index = 0;
+        while index < names.len() {
+            shapes.set(index, Shape::of_name(names[index].as_bytes()));
+            index += 1;
+        }
+        shapes
+    }
+
+    /// Returns the shapes of the first word of each phrase.
+    const fn of_first_words(phrases: &[&str]) -> Self {
+        let mut shapes = Self { shapes: [Shape(0); MOST_SHAPES], bits: 0 };
+        let mut index = 0;
+        while index < phrases.len() {
+            shapes.set(index, Shape::of_word(first_word(phrases[index].as_bytes())));
+            index += 1;
+        }
+        shapes
+    }
+
+    const fn set(&mut self, index: usize, shape: Shape) {
+        self.shapes[index] = shape;
+        self.bits |= shape.bit();
+    }
+
+    #[inline]
+    fn have(&self, shape: Shape) -> bool {
+        self.bits & shape.bit() != 0 && self.shapes.contains(&shape)
+    }
 }
 
 /// An iterator over the words of a key. A key is split at all characters except letters and digits, and
@@ -26,7 +105,34 @@ impl<'k> Words<'k> {
 impl<'k> Iterator for Words<'k> {
     type Item = &'k str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'k str> {
+        let bytes = self.rest.as_bytes();
+        let is_separator = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
+        let start = bytes.iter().position(|byte| !is_separator(byte)).unwrap_or(bytes.len());
+        let mut previous_is_upper = true;
+        let mut end = start;
+        while let Some(byte) = bytes.get(end) {
+            if !byte.is_ascii() {
+                return self.next_unicode();
+            }
+            let is_upper = byte.is_ascii_uppercase();
+            if !byte.is_ascii_alphanumeric() || (is_upper && !previous_is_upper) {
+                break;
+            }
+            previous_is_upper = is_upper;
+            end += 1;
+        }
+        let word = &self.rest[start..end];
+        self.rest = &self.rest[end..];
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+impl<'k> Words<'k> {
+    /// Like `next`, for text of any characters.
+    #[cold]
+    fn next_unicode(&mut self) -> Option<&'k str> {
         self.rest = self.rest.trim_start_matches(|c: char| !c.is_alphanumeric());
         let mut previous_is_upper = true;
         let end = self
@@ -44,9 +150,24 @@ impl<'k> Iterator for Words<'k> {
     }
 }
 
-/// Compares two names, ignoring case and all characters except letters and digits.
-pub(super) fn is_same_name(name: &str, other: &str) -> bool {
-    letters(name).eq(letters(other))
+/// A set of names. Names are equal if their letters and digits are, ignoring case: `SAMLResponse` equals
+/// `saml_response`.
+#[derive(Debug)]
+pub(super) struct NameSet {
+    pub(super) names: &'static [&'static str],
+    shapes: Shapes,
+}
+
+impl NameSet {
+    /// Creates a set of ASCII names.
+    pub(super) const fn new(names: &'static [&'static str]) -> Self {
+        Self { names, shapes: Shapes::of_names(names) }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.shapes.have(Shape::of_name(name.as_bytes()))
+            && self.names.iter().any(|known| letters(known).eq(letters(name)))
+    }
 }
 
 fn letters(name: &str) -> impl Iterator<Item = char> {
@@ -57,22 +178,15 @@ fn letters(name: &str) -> impl Iterator<Item = char> {
 #[derive(Debug)]
 pub struct PhraseSet {
     phrases: &'static [&'static str],
-    /// The [`start_bit`]s of the first words of all phrases. Most text has none of them and needs no
-    /// comparison.
-    starts: u64,
+    /// The shapes of the first words of all phrases. Most text has none of them.
+    starts: Shapes,
 }
 
 impl PhraseSet {
-    /// Creates a set of phrases, each of words separated by one space.
+    /// Creates a set of phrases, each of ASCII words separated by one space.
     #[must_use]
     pub const fn new(phrases: &'static [&'static str]) -> Self {
-        let mut starts = 0;
-        let mut index = 0;
-        while index < phrases.len() {
-            starts |= start_bit(first_word(phrases[index].as_bytes()));
-            index += 1;
-        }
-        Self { phrases, starts }
+        Self { phrases, starts: Shapes::of_first_words(phrases) }
     }
 
     /// Returns the phrases, for tests.
@@ -94,7 +208,7 @@ impl PhraseSet {
                     .split(' ')
                     .all(|word| words.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
             };
-            if self.starts & start_bit(word.as_bytes()) != 0 && self.phrases.iter().any(starts_here) {
+            if self.starts.have(Shape::of_word(word.as_bytes())) && self.phrases.iter().any(starts_here) {
                 return true;
             }
         }
@@ -106,10 +220,39 @@ impl PhraseSet {
     }
 }
 
-const fn first_word(phrase: &'static [u8]) -> &'static [u8] {
+const fn first_word(phrase: &[u8]) -> &[u8] {
     let mut len = 0;
     while len < phrase.len() && phrase[len] != b' ' {
         len += 1;
     }
     phrase.split_at(len).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascii_text_is_split_like_any_other() {
+        let alphabet = ["a", "B", "7", "_", "é", "É", "·", ""];
+        let count = alphabet.len().pow(6);
+        for number in 0..count {
+            let digit = |place: u32| alphabet[number / alphabet.len().pow(place) % alphabet.len()];
+            let key: String = (0..6).map(digit).collect();
+            let mut expected = Words::of(&key);
+            let expected: Vec<&str> = std::iter::from_fn(|| expected.next_unicode()).collect();
+            assert_eq!(Words::of(&key).collect::<Vec<_>>(), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_name_set_compares_letters_and_digits() {
+        const SET: NameSet = NameSet::new(&["X-Amz-Signature", "sid", "pw"]);
+        for name in ["x_amz_signature", "XAMZSIGNATURE", "-s.i.d-", "s·i·d", "PW"] {
+            assert!(SET.has(name), "{name}");
+        }
+        for name in ["", "id", "sad", "sidé", "signature", "p", "x-amz-signatured"] {
+            assert!(!SET.has(name), "{name}");
+        }
+    }
 }

@@ -4,7 +4,10 @@
 //! If the route is known, its literal segments are never masked. If it is not (404s, layers outside of the
 //! router), only the keywords are available. docs/HTTP.md documents this rule and its limits.
 
+use std::borrow::Cow;
+
 use auditx_format::redact::{Decision, PhraseSet, REDACTED, Rules, Words};
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 use super::route::{Kind, Route};
@@ -146,7 +149,7 @@ const WEAK_REACH: usize = 2;
 
 /// The keywords in the segments so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Keywords {
+pub(super) struct Keywords {
     is_strong: bool,
     /// The number of following segments that a weak keyword still applies to.
     weak_reach: usize,
@@ -173,7 +176,10 @@ pub(in crate::exchange) fn push_path(
         if segment.is_empty() {
             continue;
         }
-        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        let decoded = match memchr(b'%', segment.as_bytes()) {
+            Some(_) => percent_decode_str(segment).decode_utf8_lossy(),
+            None => Cow::Borrowed(segment),
+        };
         let kind = route.next_kind(segment);
         let decision = match kind {
             Kind::SecretRest => return out.push_str(REDACTED),
@@ -194,18 +200,19 @@ pub(in crate::exchange) fn push_path(
 /// Appends a segment that is not a secret itself, but may contain one: `;jsessionid=S`, or a URL with encoded
 /// slashes.
 fn push_segment(out: &mut String, segment: &str, decoded: &str, rules: &Rules, depth: usize) {
+    if !decoded.bytes().any(|byte| matches!(byte, b'/' | b'?' | b'#' | b'=')) {
+        return out.push_str(segment);
+    }
     if decoded.contains(['/', '?', '#']) {
         push_changed(out, segment, decoded, |out| push_url(out, decoded, rules, depth + 1));
-    } else if decoded.contains('=') {
-        push_changed(out, segment, decoded, |out| push_query(out, decoded, rules, depth + 1));
     } else {
-        out.push_str(segment);
+        push_changed(out, segment, decoded, |out| push_query(out, decoded, rules, depth + 1));
     }
 }
 
 impl Keywords {
     /// Reads the keywords of a segment, which apply to later segments.
-    fn read(&mut self, segment: &str, rules: &Rules) {
+    pub(super) fn read(&mut self, segment: &str, rules: &Rules) {
         self.weak_reach = self.weak_reach.saturating_sub(1);
         if STRONG.is_in(segment) {
             self.is_strong |= rules.defaults_apply_to(segment);
@@ -214,9 +221,14 @@ impl Keywords {
         }
     }
 
-    /// Returns `true` if the segment is a secret by the keywords before it.
+    /// Returns `true` if the next segment may be a secret.
+    pub(super) fn are_active(self) -> bool {
+        self.is_strong || self.weak_reach > 0
+    }
+
+    /// Returns `true` if the next segment is a secret by the keywords before it.
     fn apply_to(self, segment: &str) -> bool {
-        if !self.is_strong && self.weak_reach == 0 {
+        if !self.are_active() {
             return false;
         }
         // Padded Base64, or something else that is not a single name.

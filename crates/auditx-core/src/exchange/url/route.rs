@@ -68,12 +68,26 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Returns the decision for the parameters of a segment; `None` if it has none.
     fn decide(&self, pattern: &str) -> Option<Decision> {
-        let names = pattern.split(['{', '<']).skip(1).map(name);
-        let names = names.chain(pattern.strip_prefix([':', '*']).map(name));
-        names.map(|name| self.rules.decide_parameter(name)).reduce(stricter)
+        decide(pattern, self.rules)
     }
+}
+
+/// Returns the decision for the parameters of a segment of a pattern; `None` if it has none.
+fn decide(pattern: &str, rules: &Rules) -> Option<Decision> {
+    let names = pattern.split(['{', '<']).skip(1).map(name);
+    let names = names.chain(pattern.strip_prefix([':', '*']).map(name));
+    names.map(|name| rules.decide_parameter(name)).reduce(stricter)
+}
+
+/// Returns the kind of each segment of a pattern; `None` if the last one may match several of a path.
+pub(super) fn kinds(pattern: &str, rules: &Rules) -> Option<Vec<Kind>> {
+    let kind = |segment: &str| match decide(segment, rules) {
+        None => Kind::Literal,
+        Some(Decision::Keep) => Kind::Open,
+        Some(secret) => Kind::Secret(secret),
+    };
+    Segments(pattern).map(|segment| (!is_rest(segment)).then(|| kind(segment))).collect()
 }
 
 fn stricter(one: Decision, other: Decision) -> Decision {
@@ -93,7 +107,7 @@ fn is_rest(segment: &str) -> bool {
 
 /// An iterator over the segments of a pattern. A slash within braces belongs to a regular expression.
 #[derive(Clone)]
-struct Segments<'p>(&'p str);
+pub(super) struct Segments<'p>(pub(super) &'p str);
 
 impl<'p> Iterator for Segments<'p> {
     type Item = &'p str;
@@ -101,13 +115,13 @@ impl<'p> Iterator for Segments<'p> {
     fn next(&mut self) -> Option<&'p str> {
         let mut depth = 0_usize;
         let rest = self.0.trim_start_matches('/');
-        let end = rest.find(|c| {
-            match c {
-                '{' => depth += 1,
-                '}' => depth = depth.saturating_sub(1),
+        let end = rest.bytes().position(|byte| {
+            match byte {
+                b'{' => depth += 1,
+                b'}' => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            c == '/' && depth == 0
+            byte == b'/' && depth == 0
         });
         let (segment, rest) = rest.split_at(end.unwrap_or(rest.len()));
         self.0 = rest;
