@@ -22,6 +22,7 @@ use auditx_tlog::CompactRange;
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::history::Line;
 use crate::segment::{ACTIVE, Fingerprint};
+use crate::sensitive::may_be_sensitive;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
@@ -107,6 +108,7 @@ impl Appender {
         checkpoint_signer: Arc<CheckpointSigner>,
     ) -> Self {
         let seal_at = trail.config.max_file_bytes;
+        trail.sensitive.begin(start.next_seq);
         let has_no_lines = start.len == 0;
         let synced = Synced {
             first_seq: start.first_seq,
@@ -280,19 +282,21 @@ impl Appender {
 
     fn grow_tree(&mut self, first_seq: u64) {
         self.staged.hash();
-        let Staged { lines, leaves, .. } = &self.staged;
+        let Staged { ends, leaves, .. } = &self.staged;
         for line in self.staged.control_records() {
             remember(&mut self.control_lines, line.to_vec());
         }
         if self.tree.extend(leaves).is_err() {
             self.trail.counters.tile_failures.add(1);
         }
-        let positions = lines.iter().zip(leaves).zip(first_seq..);
+        let positions = ends.iter().zip(leaves).zip(first_seq..);
         let entries = positions.filter_map(|(((_, position), leaf), seq)| {
             position.map(|position| Line { position, seq, leaf_hash: *leaf })
         });
         self.trail.watermark.history.add(entries);
-        if let Some(position) = lines.iter().rev().find_map(|(_, position)| *position) {
+        let is_sensitive = |(line, seq): (&[u8], u64)| may_be_sensitive(line).then_some(seq);
+        self.trail.sensitive.add(self.staged.lines().zip(first_seq..).filter_map(is_sensitive));
+        if let Some(position) = ends.iter().rev().find_map(|(_, position)| *position) {
             self.position = position;
         }
     }

@@ -21,7 +21,7 @@ use crate::trail::Trail;
 use crate::watch::{self, Watch};
 
 /// After at most this time followers are notified of a line that no caller waits for.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(20);
 
 /// How often an idle committer checks whether a segment has reached its maximum age, since clocks may be set.
 const AGE_CHECK: Duration = Duration::from_secs(60);
@@ -353,7 +353,7 @@ impl CommitLoop {
         let written = watermark.written();
         let syncs_later = written > watermark.durable() && self.trail.config.durability != Durability::Os;
         let is_idle = written == self.announced && !syncs_later;
-        let pause = if is_idle { self.idle_pause() } else { TICK };
+        let pause = if is_idle { self.idle_pause() } else { self.busy_pause() };
         let pause = pause.min(watch::INTERVAL.saturating_sub(self.checked_at.elapsed()));
         let wakes_when_written = is_idle || watermark.is_in_demand();
         watermark.wait_for_work(Some(Instant::now() + pause), wakes_when_written, || {
@@ -363,6 +363,16 @@ impl CommitLoop {
                 || self.journal.ring().is_some_and(|ring| ring.needs_room())
                 || (wakes_when_written && watermark.written() > self.announced)
         });
+    }
+
+    /// Returns the time until followers are notified, or the next fdatasync is due.
+    fn busy_pause(&self) -> Duration {
+        match (self.trail.config.durability, self.unsynced_since) {
+            (Durability::Interval(interval), Some(since)) => {
+                TICK.min(interval.saturating_sub(since.elapsed()))
+            }
+            _ => TICK,
+        }
     }
 
     /// Returns the time until something is due even if no line is written.

@@ -36,6 +36,9 @@ const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
 /// The clock is read once in this many lines.
 const LINES_PER_CLOCK_READ: u64 = 64;
 
+/// To pass over more lines than this, the reader looks for the next one; over fewer it reads on.
+const FAR: u64 = 1_024;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,10 @@ trait Sink: Send {
     /// Whether the bytes of a line show that it is not needed. For some followers that is true of most lines.
     fn skips(&self, _line: &[u8]) -> bool {
         false
+    }
+    /// Returns the first line from `from` on, below `limit`, that may be needed; `limit` if there is none.
+    fn next_needed(&self, from: u64, _limit: u64) -> u64 {
+        from
     }
     /// Whether the destination is gone for good: nothing is tried again, and the remaining lines are skipped.
     fn is_gone(&self) -> bool {
@@ -233,7 +240,7 @@ impl Follower {
             let before = self.progress.position();
             let limit = self.progress.gate.limit(&self.trail.watermark);
             self.restart_after_rollback();
-            while self.progress.position() < limit && !self.is_giving_up() && self.step() {}
+            while self.pass_over(limit) && !self.is_giving_up() && self.step() {}
             if self.progress.position() != before {
                 // A thread that waits for this follower checks its position again.
                 self.trail.watermark.notify();
@@ -264,6 +271,17 @@ impl Follower {
             self.rollbacks = rollbacks;
             self.reader.restart(self.progress.position());
         }
+    }
+
+    /// Passes over lines that are not needed. Returns whether one below `limit` remains.
+    fn pass_over(&self, limit: u64) -> bool {
+        let before = self.progress.position();
+        let needed = self.sink.next_needed(before, limit);
+        if needed > before {
+            // ORDERING: as in `step`.
+            self.progress.position.store(needed, Ordering::SeqCst);
+        }
+        needed < limit
     }
 
     /// Takes one line, again and again while it fails and the logger is open. Returns false if there was none
@@ -302,6 +320,15 @@ impl Follower {
     }
 
     fn attempt(&mut self) -> Result<Option<u64>, HookError> {
+        let position = self.progress.position();
+        if position.saturating_sub(self.reader.next_seq()) > FAR {
+            self.reader.restart(position);
+        }
+        while self.reader.next_seq() < position {
+            if self.reader.next_line()?.is_none() {
+                return Ok(None);
+            }
+        }
         let Some((seq, line)) = self.reader.next_line()? else { return Ok(None) };
         if self.sink.is_gone() || self.sink.skips(line) {
             return Ok(Some(seq));

@@ -29,6 +29,7 @@ pub mod config;
 mod app_log;
 mod tiles;
 mod segment;
+mod sensitive;
 mod control;
 mod lock;
 mod identity;

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::dir::Dir;
 use crate::metrics::Counters;
 use crate::segment::Registry;
+use crate::sensitive::SensitiveLines;
 use crate::storage::Storage;
 use crate::watermark::Watermark;
 
@@ -31,6 +32,7 @@ pub(crate) struct Trail {
     /// Learns of every line and every failure.
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) projection: ProjectionLock,
+    pub(crate) sensitive: SensitiveLines,
 }
 
 /// Held while security.jsonl is written, by the follower or by an erasure.
@@ -74,6 +76,7 @@ impl Trail {
             sealed: Bell::default(),
             watermark: Arc::default(),
             projection: ProjectionLock::default(),
+            sensitive: SensitiveLines::default(),
         })
     }
 }

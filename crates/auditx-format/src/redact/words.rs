@@ -30,9 +30,10 @@ impl Shape {
         Self::new(len, first, last)
     }
 
+    /// Lengths are compared modulo 2^16.
     const fn new(len: usize, first: u8, last: u8) -> Self {
-        let letters = u16::from_le_bytes([last.to_ascii_lowercase(), first.to_ascii_lowercase()]);
-        Self((len as u32) << 16 | letters as u32)
+        let [len, more, ..] = len.to_le_bytes();
+        Self(u32::from_le_bytes([last.to_ascii_lowercase(), first.to_ascii_lowercase(), len, more]))
     }
 
     /// Returns one of 64 bits, chosen by the length and the first letter.

@@ -61,6 +61,7 @@ impl Appender {
         self.unsynced.clear();
         self.rotated.clear();
         self.trail.watermark.history.remove_after(reach.position);
+        self.trail.sensitive.remove_from(reach.lines);
         self.append_control_record(&ControlRecord::Recovered {
             torn: None,
             unsigned_lines: lost,

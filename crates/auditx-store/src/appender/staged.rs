@@ -8,7 +8,7 @@ pub(super) struct Staged {
     pub(super) bytes: Vec<u8>,
     /// The end of each line, including its newline, and the position of its entry; `None` for control
     /// records.
-    pub(super) lines: Vec<(usize, Option<u64>)>,
+    pub(super) ends: Vec<(usize, Option<u64>)>,
     pub(super) leaves: Vec<Hash>,
 }
 
@@ -24,32 +24,36 @@ impl Staged {
 
     pub(super) fn end_line(&mut self, position: Option<u64>) {
         self.bytes.push(b'\n');
-        self.lines.push((self.bytes.len(), position));
+        self.ends.push((self.bytes.len(), position));
     }
 
     /// Computes the leaf hash of each line.
     pub(super) fn hash(&mut self) {
+        let mut leaves = std::mem::take(&mut self.leaves);
+        leaf_hashes(self.lines(), &mut leaves);
+        self.leaves = leaves;
+    }
+
+    /// Returns the lines, without their newlines.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let mut begin = 0;
-        let lines = self.lines.iter().map(|(end, _)| {
+        self.ends.iter().map(move |(end, _)| {
             let line = &self.bytes[begin..end - 1];
             begin = *end;
             line
-        });
-        leaf_hashes(lines, &mut self.leaves);
+        })
     }
 
     /// Returns the control records among the lines.
     pub(super) fn control_records(&self) -> impl Iterator<Item = &[u8]> {
-        let begins = std::iter::once(0).chain(self.lines.iter().map(|(end, _)| *end));
-        begins
-            .zip(&self.lines)
-            .filter(|(_, (_, position))| position.is_none())
-            .map(|(begin, (end, _))| &self.bytes[begin..end - 1])
+        let is_control_record =
+            |(line, (_, position)): (_, &(usize, Option<u64>))| position.is_none().then_some(line);
+        self.lines().zip(&self.ends).filter_map(is_control_record)
     }
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.lines.clear();
+        self.ends.clear();
         self.leaves.clear();
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use auditx_format::HookError;
 use auditx_format::line::RecordedEntry;
-use auditx_format::line_head::LineHead;
 use auditx_format::{Error, Result};
 use auditx_tlog::{MAX_LINE, erased_hash, parse_seq};
 
 use super::Sink;
 use crate::config::PROJECTION;
 use crate::dir::{Access, Dir, FileStat};
+use crate::sensitive::may_be_sensitive;
 use crate::trail::Trail;
 
 pub(crate) const FILE_NAME: &str = PROJECTION;
@@ -52,7 +52,11 @@ impl Projection {
 
 impl Sink for Projection {
     fn skips(&self, line: &[u8]) -> bool {
-        LineHead::of(line).and_then(LineHead::level).is_some_and(|level| !level.is_sensitive())
+        !may_be_sensitive(line)
+    }
+
+    fn next_needed(&self, from: u64, limit: u64) -> u64 {
+        self.trail.sensitive.next(from, limit)
     }
 
     fn take(&mut self, entry: &RecordedEntry<'_>) -> Result<(), HookError> {

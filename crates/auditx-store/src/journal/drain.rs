@@ -30,7 +30,7 @@ use crate::ring::Next;
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
 /// The sleep while entries come and no caller waits: each round costs a switch of threads, however little it
 /// finds. A caller that begins to wait wakes the drain.
-const USUAL_SLEEP: Duration = Duration::from_millis(1);
+const USUAL_SLEEP: Duration = Duration::from_millis(4);
 const LONG_SLEEP: Duration = Duration::from_millis(5);
 
 /// After this long without an entry it sleeps until it is woken.
@@ -44,10 +44,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How far ahead of the tail pages are touched, so that producers do not wait for page faults.
-const AHEAD: u64 = 256 * 1024;
+const AHEAD: u64 = 512 * 1024;
 
 /// A larger batch shows that entries come fast.
-const BUSY: u64 = 64 * 1024;
+const BUSY: u64 = 512 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Drain {

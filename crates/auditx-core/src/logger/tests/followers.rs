@@ -35,6 +35,30 @@ fn security_lines_are_projected_once_across_restarts() {
     assert_eq!(projected.len(), 3);
 }
 
+/// Between two of them are fewer lines than the follower reads through, and more than those.
+#[test]
+fn sensitive_lines_far_apart_are_projected() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::new(directory.path()).max_file_bytes(300_000);
+    let logger = AuditLogger::open(config).unwrap();
+    for (round, others) in [0, 3, 2_500, 0, 40, 1_100, 2_500].into_iter().enumerate() {
+        for _ in 0..others {
+            logger.log("x").record().unwrap();
+        }
+        logger.log_security(format!("denied {round}")).success(false).record().unwrap();
+        if round % 2 == 0 {
+            logger.flush(TIMEOUT).unwrap();
+        }
+    }
+    logger.close(TIMEOUT).unwrap();
+    let projected = text(directory.path().join("security.jsonl"));
+    let rounds: Vec<usize> = projected
+        .lines()
+        .filter_map(|line| line.split_once("denied ")?.1.split_once('"')?.0.parse().ok())
+        .collect();
+    assert_eq!(rounds, (0..7).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_hook_that_fails_or_panics_gets_every_line() {
     let directory = tempfile::tempdir().unwrap();
