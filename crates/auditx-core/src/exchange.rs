@@ -10,7 +10,6 @@ mod body;
 mod capture;
 mod client;
 mod closing;
-mod endpoint;
 mod grpc;
 mod inline_text;
 mod path_pattern;
@@ -18,6 +17,7 @@ mod problem;
 mod request;
 mod response;
 mod settings;
+mod texts;
 mod trace;
 mod url;
 
@@ -38,16 +38,16 @@ use crate::receipt::{AllDurable, AwaitedReceipts};
 use body::Body;
 pub use body::BodyTap;
 pub use capture::BodyCapture;
-use endpoint::Endpoint;
-pub use endpoint::{EndpointPolicy, QueryPolicy};
 use grpc::GrpcCall;
 use inline_text::InlineText;
 pub use problem::Problem;
+use request::MAX_REQUEST_ID;
 pub use request::{Headers, RequestFacts};
-use request::{MAX_HEADER_LEN, MAX_REQUEST_ID};
 pub use response::ResponseFacts;
 use settings::InnerSettings;
 pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
+use texts::Texts;
+pub use texts::{EndpointPolicy, QueryPolicy};
 
 /// Errors of handlers and bodies are recorded up to this length.
 const MAX_ERROR_LEN: usize = 4_096;
@@ -98,15 +98,13 @@ pub struct Exchange {
     context: RequestContext,
     request_id: InlineText<MAX_REQUEST_ID>,
     method: Cow<'static, str>,
-    endpoint: Endpoint,
-    route: Option<String>,
+    texts: Texts,
     /// Further metadata of the closing entry.
     metadata: Vec<(&'static str, String)>,
     began: Instant,
     head: Option<Head>,
     grpc: Option<GrpcCall>,
     bytes: u64,
-    user_agent: InlineText<MAX_HEADER_LEN>,
     /// The captured bodies.
     request_body: Option<BodyTap>,
     response_body: Option<Box<Body>>,
@@ -153,17 +151,16 @@ impl Exchange {
     /// known when the request arrives, use [`RequestFacts::route`], so that entries recorded earlier have it
     /// too.
     pub fn matched(&mut self, route: &str) {
-        if self.route.as_deref() != Some(route) {
+        if self.texts.route() != route {
             let settings = self.http.settings();
-            self.http.logger().with_rules(|rules| self.endpoint.set_route(route, settings, rules));
-            self.route = Some(route.to_owned());
+            self.http.logger().with_rules(|rules| self.texts.set_route(route, settings, rules));
         }
     }
 
     /// Returns `true` if the pattern of the route is known.
     #[must_use]
     pub fn is_matched(&self) -> bool {
-        self.route.is_some()
+        !self.texts.route().is_empty()
     }
 
     /// Returns `true` if the body of the request is captured.
@@ -253,7 +250,7 @@ impl Exchange {
 
     fn response_body_of(&self, headers: &dyn Headers) -> Option<Box<Body>> {
         let capture = self.http.settings().capture.as_ref()?;
-        let content = capture.of_response(self.endpoint.original_path(), headers)?;
+        let content = capture.of_response(self.texts.original_path(), headers)?;
         let mut body = Body::new(content, capture.limit());
         body.watch();
         Some(Box::new(body))

@@ -32,7 +32,7 @@ const LINE_TOO_LONG: &str = "line_too_long";
 impl Exchange {
     /// Records the arrival of the request.
     pub(super) fn open(&self) -> Result<()> {
-        let description = format!("HTTP {} {} started", self.method, self.endpoint.path());
+        let description = format!("HTTP {} {} started", self.method, self.texts.path());
         let mut entry = self.entry(description);
         entry.level = LogLevel::Normal;
         entry.put_metadata("outcome", "started");
@@ -48,7 +48,7 @@ impl Exchange {
             body.end();
         }
         self.innermost(|http| {
-            if !http.settings().excludes(&self.endpoint) {
+            if !http.settings().excludes(&self.texts) {
                 self.record(http, outcome, error);
             }
         });
@@ -118,14 +118,14 @@ impl Exchange {
             facts.put("ttfb_ms", millis(head.after));
             facts.put("bytes", self.bytes);
         }
-        facts.put_text("route", self.route.as_deref().unwrap_or_default());
+        facts.put_text("route", self.texts.route());
         facts.put_text("outcome", outcome.as_str());
         if let Some(grpc) = &self.grpc {
             facts.put("grpc_status", u64::from(grpc.status()));
         }
         let message = self.grpc.as_ref().and_then(|grpc| grpc.message.as_deref());
         facts.put_text("error", error.or(message).unwrap_or_default());
-        facts.put_text("user_agent", self.user_agent.as_str());
+        facts.put_text("user_agent", self.texts.user_agent());
     }
 
     fn closing_entry<'e>(
@@ -140,7 +140,7 @@ impl Exchange {
         for (key, value) in &self.metadata {
             entry.put_metadata(*key, value);
         }
-        if let Some(len) = self.endpoint.len_if_cut() {
+        if let Some(len) = self.texts.endpoint_len_if_cut() {
             entry.put_metadata("endpoint_bytes", len.to_string());
         }
         entry
@@ -149,7 +149,7 @@ impl Exchange {
     fn entry<'e>(&'e self, description: impl Into<Cow<'e, str>>) -> Entry<'e> {
         let mut entry = Entry::new(description, BusinessModule::System, action_of(&self.method));
         entry.method = Cow::Borrowed(&self.method);
-        entry.endpoint = self.endpoint.text();
+        entry.endpoint = self.texts.endpoint();
         entry
     }
 
@@ -184,7 +184,7 @@ impl Exchange {
         error: Option<&str>,
         buffer: &'e mut InlineText<DESCRIPTION>,
     ) -> Cow<'e, str> {
-        let (method, path) = (&self.method, self.endpoint.path());
+        let (method, path) = (&self.method, self.texts.path());
         let text = match outcome {
             Outcome::Completed => match &self.grpc {
                 Some(grpc) => {

@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::body::{Body, BodyTap};
 use super::client::client_address;
-use super::endpoint::Endpoint;
 use super::inline_text::InlineText;
 use super::settings::{HttpAudit, InnerSettings, OnFailure, SessionIds};
+use super::texts::Texts;
 use super::trace::trace_id;
 use super::url::masked_url;
 use super::{Exchange, Problem, shortened};
@@ -43,11 +43,11 @@ pub trait Headers {
 #[non_exhaustive]
 pub struct RequestFacts<'r> {
     method: &'r str,
-    path: &'r str,
-    query: Option<&'r str>,
+    pub(super) path: &'r str,
+    pub(super) query: Option<&'r str>,
     peer: Option<IpAddr>,
-    route: Option<&'r str>,
-    headers: &'r dyn Headers,
+    pub(super) route: Option<&'r str>,
+    pub(super) headers: &'r dyn Headers,
 }
 
 impl std::fmt::Debug for RequestFacts<'_> {
@@ -107,26 +107,24 @@ impl HttpAudit {
             }
             fields.ip = Some(client);
         }
-        let endpoint = self.logger().with_rules(|rules| {
+        let texts = self.logger().with_rules(|rules| {
             if settings.referer {
                 let referer = first(request.headers, "referer", |value| referer(value, rules));
                 metadata.extend(referer.map(|referer| ("referer", referer)));
             }
-            Endpoint::new((request.path, request.query, request.route), settings, rules)
+            Texts::new(request, settings, rules)
         });
         let mut exchange = Exchange {
             http: self.clone(),
             context: RequestContext::of(fields),
             request_id,
             method: method(request.method),
-            endpoint,
-            route: request.route.map(str::to_owned),
+            texts,
             metadata,
             began: Instant::now(),
             head: None,
             grpc: None,
             bytes: 0,
-            user_agent: self.user_agent_of(request),
             request_body: self.request_body_of(request),
             response_body: None,
             awaited: None,
@@ -136,7 +134,7 @@ impl HttpAudit {
         if settings.durable {
             exchange.context.attach(Arc::<AwaitedReceipts>::default());
         }
-        if settings.start_record && !settings.excludes(&exchange.endpoint) {
+        if settings.start_record && !settings.excludes(&exchange.texts) {
             exchange.start_error = exchange.open().err();
         }
         exchange
@@ -193,13 +191,6 @@ impl HttpAudit {
         fields.branch_id = text_of(&settings.branch_header);
     }
 
-    fn user_agent_of(&self, request: &RequestFacts<'_>) -> InlineText<MAX_HEADER_LEN> {
-        if !self.settings().user_agent {
-            return InlineText::default();
-        }
-        first(request.headers, "user-agent", InlineText::of).unwrap_or_default()
-    }
-
     fn request_body_of(&self, request: &RequestFacts<'_>) -> Option<BodyTap> {
         let capture = self.settings().capture.as_ref()?;
         let content = capture.of_request(request.path, request.headers)?;
@@ -222,13 +213,14 @@ impl HttpAudit {
 /// Returns the request id, and the rejected id of the client, if any.
 fn id_of(request: &RequestFacts<'_>) -> (InlineText<MAX_REQUEST_ID>, Option<String>) {
     let given = first(request.headers, REQUEST_ID_HEADER, |id| {
-        if is_request_id(id) { Ok(InlineText::of(id)) } else { Err(header_text(id)) }
+        let text = std::str::from_utf8(id).ok().filter(|_| is_request_id(id));
+        text.map(InlineText::of).ok_or_else(|| header_text(id))
     });
     match given {
         Some(Ok(id)) => (id, None),
         rejected => {
             let id = new_id(Timestamp::of(SystemTime::now())).hyphenated();
-            let id = InlineText::of(id.encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+            let id = InlineText::of(id.encode_lower(&mut Uuid::encode_buffer()));
             (id, rejected.and_then(Result::err))
         }
     }

@@ -8,8 +8,8 @@ use auditx_format::{Error, Result};
 use ipnet::IpNet;
 
 use super::capture::{BodyCapture, Capture};
-use super::endpoint::{Endpoint, EndpointPolicy, QueryPolicy};
 use super::path_pattern::PathPattern;
+use super::texts::{EndpointPolicy, QueryPolicy, Texts};
 use super::url::PlainRoutes;
 use crate::logger::{AuditLogger, audit};
 
@@ -106,8 +106,8 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Returns `true` if the request gets no entries.
-    pub(super) fn excludes(&self, endpoint: &Endpoint) -> bool {
-        let path = endpoint.original_path();
+    pub(super) fn excludes(&self, texts: &Texts) -> bool {
+        let path = texts.original_path();
         self.excluded.iter().any(|pattern| pattern.covers(path))
     }
 }

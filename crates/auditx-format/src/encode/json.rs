@@ -86,15 +86,6 @@ pub(super) fn escape(c: char, buffer: &mut [u8; 6]) -> &[u8] {
     }
 }
 
-/// Writes a number if JSON can represent it, otherwise text.
-pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-    } else {
-        text(out, &value.to_string());
-    }
-}
-
 /// Writes a value that needs neither quotes nor escapes.
 pub(super) fn displayed(out: &mut Vec<u8>, value: &(impl fmt::Display + ?Sized)) {
     write!(out, "{value}").expect("writing to a Vec does not fail");

@@ -104,7 +104,11 @@ fn text(buffer: &mut Buffer, opened: &mut bool, name: &str, text: &str) {
 fn plain(buffer: &mut Buffer, value: &MetadataValue<'_>, rules: RulesAt<'_>) -> Result<()> {
     match value {
         MetadataValue::Text(value) => buffer.append(|out| json::text(out, value)),
-        MetadataValue::Float(value) => buffer.append(|out| json::float(out, *value)),
+        MetadataValue::Float(value) if value.is_finite() => {
+            short(buffer, |out| out.raw(zmij::Buffer::new().format_finite(*value).as_bytes()));
+        }
+        // JSON has no such number.
+        MetadataValue::Float(value) => buffer.append(|out| json::text(out, &value.to_string())),
         MetadataValue::Json(value) => return buffer.append(|out| json::value(out, value, rules)),
         MetadataValue::Bool(true) => short(buffer, |out| out.put(b"true")),
         MetadataValue::Bool(false) => short(buffer, |out| out.put(b"false")),

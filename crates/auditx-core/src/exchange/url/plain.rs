@@ -1,11 +1,11 @@
 //! Remembers which routes have no secrets, so that masking the path of most requests is one look-up and one
 //! pass over its bytes.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use auditx_format::redact::Rules;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::path::Keywords;
 use super::route::{Kind, Segments, kinds};
@@ -60,8 +60,7 @@ impl PlainRoutes {
     }
 
     fn plain(&self, route: &str, rules: &Rules) -> Option<&Plain> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(route);
-        let first = usize::try_from(hash % SLOTS as u64).unwrap_or(0);
+        let first = usize::try_from(xxh3_64(route.as_bytes()) % SLOTS as u64).unwrap_or(0);
         (first..first + PROBES)
             .map(|slot| self.0[slot % SLOTS].get_or_init(|| Known::of(route, rules)))
             .find(|known| known.rules == rules.number() && *known.route == *route)?
@@ -113,12 +112,25 @@ impl Plain {
         {
             return false;
         }
+        if self.parameters.is_empty() {
+            return count_segments(path) == self.segments;
+        }
         let mut segments = path.split('/').filter(|segment| !segment.is_empty()).enumerate();
         let count = segments.try_fold(0, |_, (index, segment)| {
             (!self.parameters.contains(&index) || !has_keyword(segment)).then_some(index + 1)
         });
         count == Some(self.segments)
     }
+}
+
+/// Returns the number of segments that are not empty.
+fn count_segments(path: &str) -> usize {
+    let mut previous = b'/';
+    path.bytes().fold(0, |count, byte| {
+        let begins = byte != b'/' && previous == b'/';
+        previous = byte;
+        count + usize::from(begins)
+    })
 }
 
 #[cfg(test)]
