@@ -1,17 +1,21 @@
-//! `http`: measures requests per second with one server worker, and the server's CPU time per request.
+//! `http`: measures requests per second with one server worker, and what the server uses for each request: CPU
+//! time, also of each of its threads, and allocations.
 //!
 //! It prints one row for each subject. The server and the load generator are separate processes, and the
-//! server reports its CPU time, including that of its log threads.
+//! server reports what it used, including its log threads.
 
 mod actix;
 mod audited;
 mod axum;
 mod load;
 mod logging;
+mod profile;
 mod server;
 mod subject;
+mod usage;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -20,9 +24,11 @@ use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 use load::Load;
 pub(crate) use load::LoadOptions;
+use profile::Profile;
 use server::ServerProcess;
 pub(crate) use subject::ServeOptions;
 use subject::SubjectName;
+use usage::{PerRequest, Usage};
 
 /// The length of a warm-up: long enough for connections, allocators and branch predictors to reach a steady
 /// state.
@@ -41,6 +47,10 @@ pub(crate) struct Options {
     /// Subjects to measure [default: all]
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<SubjectName>,
+    /// Then profile one more run of each subject with perf(1), and write a flame graph of its server into
+    /// this directory
+    #[arg(long, value_name = "DIR")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,7 +59,11 @@ struct Row {
     requests_per_s: f64,
     p50_us: f64,
     p99_us: f64,
+    /// CPU time of the whole server until its log is complete, for each request.
     server_cpu_us: f64,
+    allocations: f64,
+    /// CPU time of each thread under load, for each request.
+    threads_us: BTreeMap<String, f64>,
     /// The total over all runs including warm-ups, like `lines`.
     requests: u64,
     lines: u64,
@@ -58,7 +72,7 @@ struct Row {
 
 struct Run {
     load: Load,
-    server_cpu_us: f64,
+    used: PerRequest,
     requests: u64,
     lines: u64,
 }
@@ -85,14 +99,21 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     for round in 1..=options.repetition.runs {
         for (subject, runs) in &mut cases {
             eprintln!("run {round} of {}: {subject}", options.repetition.runs);
-            runs.push(one(*subject, options, &directory)?);
+            runs.push(one(*subject, options, &directory, None)?);
+        }
+    }
+    if let Some(target) = &options.profile {
+        std::fs::create_dir_all(target)?;
+        for subject in subjects {
+            eprintln!("profile: {subject}");
+            one(*subject, options, &directory, Some(target))?;
         }
     }
     let rows: Vec<Row> = cases.iter().map(|(subject, runs)| row(*subject, runs)).collect();
     report::print(&rows, options.repetition.json)
 }
 
-fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {
+fn one(subject: SubjectName, options: &Options, parent: &Path, profile: Option<&Path>) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
     let serve = ServeOptions { subject, dir: directory.path().to_owned() };
     let mut server = ServerProcess::start(serve.to_arguments())?;
@@ -100,9 +121,15 @@ fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {
     let (warm_up, measured) = (load_for(WARM_UP_SECONDS), load_for(options.seconds));
 
     let warm_up: Load = child::report(warm_up.to_arguments())?;
-    let cpu_before = server.cpu_so_far()?;
+    let profile = profile.map(|target| Profile::start(server.id(), target)).transpose()?;
+    let before = server.usage()?;
     let load: Load = child::report(measured.to_arguments())?;
-    let cpu_used = server.stop()?.saturating_sub(cpu_before);
+    let after = server.usage()?;
+    if let Some(profile) = profile {
+        profile.finish(&subject.to_string())?;
+    }
+    let end = server.stop()?;
+    let used = Usage::per_request(&before, &after, &end, load.requests_as_f64());
 
     let requests = warm_up.requests + load.requests;
     let lines = match subject.lines() {
@@ -112,7 +139,7 @@ fn one(subject: SubjectName, options: &Options, parent: &Path) -> Outcome<Run> {
     if subject.lines().is_some() && lines != requests {
         return Err(format!("{subject} answered {requests} requests but wrote {lines} lines").into());
     }
-    Ok(Run { server_cpu_us: cpu_used.as_secs_f64() * 1e6 / load.requests_as_f64(), load, requests, lines })
+    Ok(Run { load, used, requests, lines })
 }
 
 fn row(subject: SubjectName, runs: &[Run]) -> Row {
@@ -122,11 +149,23 @@ fn row(subject: SubjectName, runs: &[Run]) -> Row {
         requests_per_s: median(|run| run.load.requests_per_s).round(),
         p50_us: rounded(median(|run| run.load.p50_us)),
         p99_us: rounded(median(|run| run.load.p99_us)),
-        server_cpu_us: rounded(median(|run| run.server_cpu_us)),
+        server_cpu_us: rounded(median(|run| run.used.cpu_us)),
+        allocations: rounded(median(|run| run.used.allocations)),
+        threads_us: threads(runs),
         requests: runs.iter().map(|run| run.requests).sum(),
         lines: runs.iter().map(|run| run.lines).sum(),
         runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
     }
+}
+
+/// Returns the median for each thread that uses a measurable time.
+fn threads(runs: &[Run]) -> BTreeMap<String, f64> {
+    let names = runs.iter().flat_map(|run| run.used.threads_us.keys());
+    let of = |run: &Run, name: &String| run.used.threads_us.get(name).copied().unwrap_or_default();
+    names
+        .map(|name| (name.clone(), rounded(quantile::median(runs.iter().map(|run| of(run, name))))))
+        .filter(|(_, time)| *time > 0.0)
+        .collect()
 }
 
 /// Rounds to a hundredth of a microsecond; further digits are noise.

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::Outcome;
 
-/// Prints the rows, which must serialise to flat objects; the columns are the fields in order.
+/// Prints the rows, which must serialise to objects; the columns are the fields in order. A field may be an
+/// object of plain values.
 pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
     if json {
         for row in rows {
@@ -31,7 +32,7 @@ pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// Returns the fields of a flat object in their original order, which a map would not preserve.
+/// Returns the fields of an object in their original order, which a map would not preserve.
 fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
     let mut cells: Vec<(usize, String, String)> = Vec::new();
     let Value::Object(map) = serde_json::from_str(object)? else {
@@ -42,6 +43,11 @@ fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
         let text = match value {
             Value::Null => String::new(),
             Value::String(text) => text,
+            Value::Object(fields) => {
+                let fields: Vec<String> =
+                    fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
+                fields.join(", ")
+            }
             other => other.to_string(),
         };
         cells.push((position, name, text));
@@ -57,6 +63,11 @@ mod tests {
     #[test]
     fn a_missing_value_is_an_empty_cell() {
         assert_eq!(cells(r#"{"ratio":null}"#).unwrap()[0].1, "");
+    }
+
+    #[test]
+    fn an_object_is_one_cell() {
+        assert_eq!(cells(r#"{"threads":{"a":1.5,"b":2}}"#).unwrap()[0].1, "a 1.5, b 2");
     }
 
     #[test]

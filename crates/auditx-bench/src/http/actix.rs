@@ -16,7 +16,7 @@ use crate::Outcome;
 /// Serves the application without middleware.
 pub(super) fn bare() -> Outcome<()> {
     serve(app)?;
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }
 
@@ -24,7 +24,7 @@ pub(super) fn bare() -> Outcome<()> {
 pub(super) fn with_logger(directory: &Path) -> Outcome<()> {
     logging::env_logger_to_file(directory)?;
     serve(|| app().wrap(Logger::default()))?;
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }
 
@@ -33,7 +33,7 @@ pub(super) fn with_tracing(directory: &Path) -> Outcome<()> {
     let guard = logging::tracing_to_file(directory, FmtSpan::CLOSE)?;
     serve(|| app().wrap(TracingLogger::default()))?;
     drop(guard);
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }
 

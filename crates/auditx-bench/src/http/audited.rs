@@ -31,6 +31,6 @@ pub(super) fn actix(directory: &Path) -> Outcome<()> {
 
 fn finish(logger: &AuditLogger) -> Outcome<()> {
     logger.close(DRAIN_LIMIT)?;
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::Outcome;
 /// Serves the application without middleware.
 pub(super) fn bare() -> Outcome<()> {
     serve(router())?;
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }
 
@@ -34,7 +34,7 @@ pub(super) fn with_trace(directory: &Path) -> Outcome<()> {
         ServiceBuilder::new().set_x_request_id(MakeRequestUuid).layer(trace).propagate_x_request_id();
     serve(router().layer(middleware))?;
     drop(guard);
-    server::send_cpu_time();
+    server::send_usage();
     Ok(())
 }
 

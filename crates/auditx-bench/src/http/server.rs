@@ -1,17 +1,16 @@
-//! Starts the server process, requests its CPU time and stops it.
+//! Starts the server process, asks what it has used and stops it.
 //!
 //! The protocol consists of lines on the server's standard input and output. The server responds to `mark`
-//! with its CPU time so far. `stop` ends it, and so does the end of input, so that no server outlives a
-//! benchmark that crashed. Its last line is the CPU time after everything logged is in the file.
+//! with its usage so far. `stop` ends it, and so does the end of input, so that no server outlives a
+//! benchmark that crashed. Its last line is the usage after everything logged is in the file.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
+use super::usage::Usage;
 use crate::{Outcome, child};
 
 /// The benchmark's handle to the server process.
@@ -38,22 +37,26 @@ impl ServerProcess {
         self.port
     }
 
-    /// Returns the user and system time of the whole process so far.
-    pub(super) fn cpu_so_far(&mut self) -> Outcome<Duration> {
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Returns what the process has used so far.
+    pub(super) fn usage(&mut self) -> Outcome<Usage> {
         self.commands.write_all(b"mark\n")?;
-        self.cpu()
+        self.reported()
     }
 
-    /// Stops the server, waits until its log is complete, and returns its total CPU time.
-    pub(super) fn stop(mut self) -> Outcome<Duration> {
+    /// Stops the server, waits until its log is complete, and returns what it has used.
+    pub(super) fn stop(mut self) -> Outcome<Usage> {
         self.commands.write_all(b"stop\n")?;
-        let cpu = self.cpu()?;
+        let usage = self.reported()?;
         let status = self.process.wait()?;
-        if status.success() { Ok(cpu) } else { Err(format!("the server ended with {status}").into()) }
+        if status.success() { Ok(usage) } else { Err(format!("the server ended with {status}").into()) }
     }
 
-    fn cpu(&mut self) -> Outcome<Duration> {
-        Ok(Duration::from_nanos(self.response("cpu")?.parse()?))
+    fn reported(&mut self) -> Outcome<Usage> {
+        Ok(serde_json::from_str(&self.response("usage")?)?)
     }
 
     fn response(&mut self, name: &str) -> Outcome<String> {
@@ -73,7 +76,7 @@ pub(super) fn listen_for_commands(port: u16) -> Outcome<oneshot::Receiver<()>> {
     std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
         for line in std::io::stdin().lock().lines() {
             match line.as_deref() {
-                Ok("mark") => send_cpu_time(),
+                Ok("mark") => send_usage(),
                 _ => break,
             }
         }
@@ -83,9 +86,11 @@ pub(super) fn listen_for_commands(port: u16) -> Outcome<oneshot::Receiver<()>> {
     Ok(stopped)
 }
 
-/// Sends the CPU time of this process, ended threads included. Also called at the end, after the log is
+/// Sends what this process has used, ended threads included. Also called at the end, after the log is
 /// complete.
-pub(super) fn send_cpu_time() {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    println!("cpu {}", i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec));
+pub(super) fn send_usage() {
+    match Usage::of_this_process().and_then(|usage| Ok(serde_json::to_string(&usage)?)) {
+        Ok(usage) => println!("usage {usage}"),
+        Err(error) => eprintln!("auditx-bench: cannot read what the server has used: {error}"),
+    }
 }
