@@ -54,13 +54,13 @@ pub(crate) struct Options {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    subject: String,
-    requests_per_s: f64,
-    p50_us: f64,
-    p99_us: f64,
+pub(crate) struct Row {
+    pub(crate) subject: String,
+    pub(crate) requests_per_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
     /// CPU time of the whole server until its log is complete, for each request.
-    server_cpu_us: f64,
+    pub(crate) server_cpu_us: f64,
     allocations: f64,
     /// CPU time of each thread under load, for each request.
     threads_us: BTreeMap<String, f64>,
@@ -89,6 +89,11 @@ pub(crate) fn load(options: &LoadOptions) -> Outcome<()> {
 
 /// Runs the benchmark for every subject and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
+    report::print(&rows(options)?, options.repetition.json)
+}
+
+/// Runs the benchmark for every subject and returns the rows.
+pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let subjects = match options.subjects.as_slice() {
         [] => SubjectName::value_variants(),
         chosen => chosen,
@@ -109,8 +114,7 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
             one(*subject, options, &directory, Some(target))?;
         }
     }
-    let rows: Vec<Row> = cases.iter().map(|(subject, runs)| row(*subject, runs)).collect();
-    report::print(&rows, options.repetition.json)
+    Ok(cases.iter().map(|(subject, runs)| row(*subject, runs)).collect())
 }
 
 fn one(subject: SubjectName, options: &Options, parent: &Path, profile: Option<&Path>) -> Outcome<Run> {

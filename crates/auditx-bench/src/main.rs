@@ -12,6 +12,7 @@ mod output;
 mod quantile;
 mod repetition;
 mod report;
+mod svg;
 mod durable;
 mod http;
 mod open;
@@ -46,7 +47,7 @@ enum Command {
     Record(record::Options),
     /// Measure receipts per second and their latency, compared with one fdatasync per line
     Durable(durable::Options),
-    /// Run both of the above and write a page
+    /// Run the other benchmarks and write a page with pictures
     Performance(performance::Options),
     /// Measure requests per second with one server worker, and the server's CPU time per request
     Http(http::Options),

@@ -24,6 +24,7 @@ use crate::{Outcome, quantile, report};
 use call::Call;
 use plain::Trail;
 
+pub(crate) use goals::of as goals;
 pub(crate) use run::{RunOptions, run};
 
 #[derive(Debug, Args)]
@@ -55,10 +56,10 @@ struct Programs {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    subject: &'static str,
-    program: &'static str,
-    median_s: f64,
+pub(crate) struct Row {
+    pub(crate) subject: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) median_s: f64,
     /// The ratio to the program with which this query is compared.
     ratio: Option<f64>,
     /// The duration of the query itself, if the program reports it.
@@ -73,14 +74,15 @@ struct Row {
 /// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let rows = rows(options)?;
-    for goal in goals::of(&rows) {
+    for goal in goals(&rows) {
         let reached = if goal.reached { "reached" } else { "not reached" };
         eprintln!("{reached}: {}: {}", goal.what, goal.measured);
     }
     report::print(&rows, options.repetition.json)
 }
 
-fn rows(options: &Options) -> Outcome<Vec<Row>> {
+/// Runs the benchmark and returns the rows.
+pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let programs = options.programs()?;
     let made = options.repetition.directory()?;
     let directory = match &options.trail {

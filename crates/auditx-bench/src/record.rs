@@ -37,10 +37,10 @@ pub(crate) struct Options {
     /// Calls in each sustained run
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
     sustained_entries: u64,
-    /// Calls per second at the fixed rate, over all threads
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
-    rate: u64,
-    /// Duration of the fixed rate in seconds
+    /// Calls per second at a fixed rate, over all threads [default: 100000, with cold caches 5000]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+    /// Duration of a fixed rate in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Numbers of calling threads
@@ -62,6 +62,9 @@ pub(crate) enum Load {
     Sustained,
     /// At a fixed rate; latencies are counted from the time at which a call was due
     FixedRate,
+    /// The same, with other work between calls, which leaves nothing of a call in the caches of the
+    /// processor
+    Cold,
 }
 
 /// The medians over the runs of one case.
@@ -107,7 +110,11 @@ impl Options {
             let (entries, rate) = match load {
                 Load::Burst => (self.entries, None),
                 Load::Sustained => (self.sustained_entries, None),
-                Load::FixedRate => (self.rate * self.seconds, Some(self.rate)),
+                Load::FixedRate | Load::Cold => {
+                    let usual = if *load == Load::Cold { 5_000 } else { 100_000 };
+                    let rate = self.rate.unwrap_or(usual);
+                    (rate * self.seconds, Some(rate))
+                }
             };
             for threads in &self.threads {
                 let case = |subject: &SubjectName| Case {
@@ -151,8 +158,9 @@ pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
 
 fn one(case: &Case, parent: &Path) -> Outcome<Run> {
     let directory = tempfile::Builder::new().prefix("auditx-bench-").tempdir_in(parent)?;
-    let Case { subject, threads, entries, rate, .. } = *case;
-    let options = RunOptions { subject, threads, entries, rate, dir: directory.path().to_owned() };
+    let Case { load, subject, threads, entries, rate } = *case;
+    let (cold, dir) = (load == Load::Cold, directory.path().to_owned());
+    let options = RunOptions { subject, threads, entries, rate, cold, dir };
     let mut run: Run =
         child::report_of(child::command_of(&std::env::current_exe()?, options.to_arguments()))?;
     run.lines = subject.lines().count(directory.path())?;

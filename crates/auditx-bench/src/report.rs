@@ -32,6 +32,24 @@ pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> Outcome<()> {
     Ok(())
 }
 
+/// Returns the rows as a table in Markdown. Empty fields of all rows are left out.
+pub(crate) fn markdown<R: Serialize>(rows: &[R]) -> Outcome<String> {
+    let rows: Vec<Vec<(String, String)>> =
+        rows.iter().map(|row| cells(&serde_json::to_string(row)?)).collect::<Outcome<_>>()?;
+    let Some(first) = rows.first() else { return Ok(String::new()) };
+    let is_used = |index: &usize| rows.iter().any(|row| !matches!(row[*index].1.as_str(), "" | "0"));
+    let columns: Vec<usize> = (0..first.len()).filter(is_used).collect();
+    let line = |cell: &dyn Fn(usize) -> String| {
+        let cells: Vec<String> = columns.iter().map(|index| cell(*index)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut table = line(&|index| first[index].0.replace('_', " "));
+    let is_text = |index: usize| rows.iter().any(|row| row[index].1.chars().any(char::is_alphabetic));
+    table.push_str(&line(&|index| if is_text(index) { "---".to_owned() } else { "---:".to_owned() }));
+    table.extend(rows.iter().map(|row| line(&|index| row[index].1.clone())));
+    Ok(table)
+}
+
 /// Returns the fields of an object in their original order, which a map would not preserve.
 fn cells(object: &str) -> Outcome<Vec<(String, String)>> {
     let mut cells: Vec<(usize, String, String)> = Vec::new();
@@ -63,6 +81,16 @@ mod tests {
     #[test]
     fn a_missing_value_is_an_empty_cell() {
         assert_eq!(cells(r#"{"ratio":null}"#).unwrap()[0].1, "");
+    }
+
+    #[test]
+    fn a_table_has_only_used_columns() {
+        let rows = [
+            serde_json::json!({"a": "x", "b_us": 1.5, "c": 0}),
+            serde_json::json!({"a": "y", "b_us": null, "c": 0}),
+        ];
+        assert_eq!(markdown(&rows).unwrap(), "| a | b us |\n| --- | ---: |\n| x | 1.5 |\n| y |  |\n");
+        assert_eq!(markdown::<u8>(&[]).unwrap(), "");
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::make;
 use crate::repetition::Repetition;
 use crate::{Outcome, child, quantile, report};
 
+pub(crate) use recording::Row as RecordingRow;
+
 /// A time limit far longer than any run takes.
 const TIMEOUT: Duration = Duration::from_secs(3_600);
 
@@ -71,11 +73,11 @@ struct Run {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    subject: String,
+pub(crate) struct Row {
+    pub(crate) subject: String,
     lines: u64,
     median_s: f64,
-    lines_per_s: f64,
+    pub(crate) lines_per_s: f64,
     ratio: f64,
     peak_mib: f64,
     /// The size at the destination, indexes included.
@@ -85,29 +87,41 @@ struct Row {
 
 /// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
-    let (json, runs) = (options.repetition.json, options.repetition.runs);
+    let json = options.repetition.json;
     let is_wanted = |part| options.only.is_none_or(|only| only == part);
     if is_wanted(Part::Postgres) || is_wanted(Part::Jetstream) {
-        let directory = options.repetition.directory()?;
-        let trail = directory.path().join("trail");
-        eprintln!("creating a trail of {} entries", options.entries);
-        make::make_trail(&make::Options::plain(trail.clone(), options.entries))?;
-        let mut rows = Vec::new();
-        if is_wanted(Part::Postgres) {
-            rows.extend(postgres::rows(&trail, options.until, runs)?);
-        }
-        if is_wanted(Part::Jetstream) {
-            rows.extend(nats::rows(&trail, options.until, runs)?);
-        }
-        report::print(&rows, json)?;
+        report::print(&shipped_rows(options)?, json)?;
     }
     if is_wanted(Part::Recording) {
-        report::print(&recording::rows(&options.repetition)?, json)?;
+        report::print(&recording_rows(options)?, json)?;
     }
     if is_wanted(Part::Failover) {
         report::print(&[failover::row(&options.repetition)?], json)?;
     }
     Ok(())
+}
+
+/// Measures shipping to the wanted destinations and returns the rows.
+pub(crate) fn shipped_rows(options: &Options) -> Outcome<Vec<Row>> {
+    let runs = options.repetition.runs;
+    let is_wanted = |part| options.only.is_none_or(|only| only == part);
+    let directory = options.repetition.directory()?;
+    let trail = directory.path().join("trail");
+    eprintln!("creating a trail of {} entries", options.entries);
+    make::make_trail(&make::Options::plain(trail.clone(), options.entries))?;
+    let mut rows = Vec::new();
+    if is_wanted(Part::Postgres) {
+        rows.extend(postgres::rows(&trail, options.until, runs)?);
+    }
+    if is_wanted(Part::Jetstream) {
+        rows.extend(nats::rows(&trail, options.until, runs)?);
+    }
+    Ok(rows)
+}
+
+/// Measures recording with and without an embedded shipper and returns the rows.
+pub(crate) fn recording_rows(options: &Options) -> Outcome<Vec<RecordingRow>> {
+    recording::rows(&options.repetition)
 }
 
 /// Ships the trail and prints the time and memory it took.

@@ -48,18 +48,23 @@ struct Run {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    subject: String,
-    megabytes: u64,
+pub(crate) struct Row {
+    pub(crate) subject: String,
+    pub(crate) megabytes: u64,
     lines: u64,
-    median_s: f64,
-    ratio: f64,
+    pub(crate) median_s: f64,
+    pub(crate) ratio: f64,
     peak_mib: f64,
     runs: u32,
 }
 
 /// Runs the benchmark and prints the medians.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
+    report::print(&rows(options)?, options.repetition.json)
+}
+
+/// Runs the benchmark and returns the rows.
+pub(crate) fn rows(options: &Options) -> Outcome<Vec<Row>> {
     let mut rows = Vec::new();
     for megabytes in &options.megabytes {
         let directory = options.repetition.directory()?;
@@ -67,7 +72,7 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
         let key = make(directory.path(), megabytes * 1_000_000)?;
         rows.extend(rows_of(directory.path(), &key, *megabytes, options.repetition.runs)?);
     }
-    report::print(&rows, options.repetition.json)
+    Ok(rows)
 }
 
 fn rows_of(directory: &Path, key: &VerifierKey, megabytes: u64, runs: u32) -> Outcome<Vec<Row>> {

@@ -9,9 +9,15 @@ use auditx_format::line_head::LineHead;
 /// 64 KiB. With more of them the follower reads every line, since most are for it.
 const MOST: usize = 8_192;
 
+/// The sensitive levels as in a line. Compared instead of parsing the level, since every line is looked at.
+const LEVELS: [&[u8]; 2] = [b"SECURITY\"", b"CRITICAL\""];
+
 /// Returns `false` if the bytes of a line show that its level is another one.
+#[inline]
 pub(crate) fn may_be_sensitive(line: &[u8]) -> bool {
-    LineHead::of(line).and_then(LineHead::level).is_none_or(|level| level.is_sensitive())
+    LineHead::of(line)
+        .and_then(LineHead::from_level)
+        .is_none_or(|level| LEVELS.iter().any(|sensitive| level.starts_with(sensitive)))
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +81,22 @@ impl SensitiveLines {
 
 #[cfg(test)]
 mod tests {
+    use auditx_format::vocabulary::LogLevel;
+
     use super::*;
+
+    #[test]
+    fn the_levels_are_those_of_the_vocabulary() {
+        for level in LogLevel::ALL {
+            let line = concat!(
+                r#"{"seq":7,"id":"01990000-0000-7000-8000-000000000000","#,
+                r#""timestamp":"2026-11-24T15:24:54.123456Z","level":"LEVEL","module":"system"}"#
+            );
+            let line = line.replace("LEVEL", level.as_str());
+            assert_eq!(may_be_sensitive(line.as_bytes()), level.is_sensitive(), "{level:?}");
+        }
+        assert!(may_be_sensitive(b"{}"));
+    }
 
     #[test]
     fn the_next_sensitive_line_is_known_from_the_beginning_on() {

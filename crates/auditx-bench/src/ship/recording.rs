@@ -19,11 +19,11 @@ const RATE: u32 = 5_000;
 const SECONDS: u32 = 4;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    subject: String,
+pub(crate) struct Row {
+    pub(crate) subject: String,
     entries_per_s: u32,
     p50_ns: f64,
-    ratio: f64,
+    pub(crate) ratio: f64,
     runs: u32,
 }
 

@@ -205,6 +205,8 @@ impl DrainLoop {
         self.position = at;
         if is_released {
             ring.room.notify();
+        } else if ring.needs_room() {
+            watermark.wake_committer();
         }
         kill_point("drain: published");
         Ok(())
