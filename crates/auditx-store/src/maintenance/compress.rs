@@ -6,7 +6,7 @@ use auditx_format::{Error, Result};
 
 use super::pace::Paced;
 use crate::dir::{Access, Dir};
-use crate::segment::{Frame, open_segment};
+use crate::segment::{Fingerprint, Frame};
 
 /// For the lines of a trail this level is both the fastest and the smallest: lines repeat earlier ones at
 /// some distance, which levels 2 to 4 find less often.
@@ -30,19 +30,20 @@ pub(super) fn copies_of(plain: &str) -> [String; 2] {
     [DONE_SUFFIX, TEMPORARY_SUFFIX].map(|suffix| format!("{plain}{suffix}"))
 }
 
-/// Compresses to a temporary name, checks the result by decompressing it, and renames it; only then the plain
-/// file is removed. The modification time stays, since retention counts from it.
+/// Compresses to a temporary name, checks that the result decompresses to what was compressed, and renames it;
+/// only then the plain file is removed. The modification time stays, since retention counts from it.
 pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
     let [done, temporary] = copies_of(plain);
     let work = || -> io::Result<()> {
         let source = directory.open(plain, Access::READ)?;
         let target = directory.create(&temporary, false)?;
         let mut encoder = encoder(&target)?;
-        io::copy(&mut Paced::new(BufReader::with_capacity(PIECE, &source)), &mut encoder)?;
+        let compressed = pass(&source, |piece| encoder.write_all(piece))?;
         encoder.finish()?.flush()?;
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
-        if !is_same(directory, plain, &temporary)? {
+        let frame = Frame::new(directory.open(&temporary, Access::READ)?)?;
+        if pass(frame, |_| Ok(()))? != compressed {
             return Err(io::Error::other("the compressed file does not decompress to the same bytes"));
         }
         directory.rename(&temporary, &done)?;
@@ -53,22 +54,19 @@ pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
     work().map_err(|error| Error::storage("cannot compress a sealed segment", directory.join(plain), error))
 }
 
-fn is_same(directory: &Dir, plain: &str, compressed: &str) -> io::Result<bool> {
-    let mut left = Paced::new(open_segment(directory, plain, false)?);
-    let mut right = Frame::new(directory.open(compressed, Access::READ)?)?;
-    let mut theirs = Vec::new();
+/// Passes a text to `take` in pieces. Returns its length and its fingerprint.
+fn pass(text: impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(u64, u64)> {
+    let mut text = Paced::new(BufReader::with_capacity(PIECE, text));
+    let (mut len, mut fingerprint) = (0, Fingerprint::default());
     loop {
-        let ours = left.fill_buf()?;
-        theirs.resize(ours.len().max(1), 0);
-        if ours.is_empty() {
-            return Ok(right.read(&mut theirs)? == 0);
+        let piece = text.fill_buf()?;
+        if piece.is_empty() {
+            return Ok((len, fingerprint.value()));
         }
-        let len = ours.len();
-        match right.read_exact(&mut theirs[..len]) {
-            Ok(()) if theirs[..len] == *ours => left.consume(len),
-            Ok(()) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(error),
-        }
+        fingerprint.update(piece);
+        take(piece)?;
+        let taken = piece.len();
+        len += taken as u64;
+        text.consume(taken);
     }
 }

@@ -4,8 +4,6 @@
 //! For a value that does not occur, a filter answers "maybe" about once in two hundred times. It never
 //! answers "no" for a value that occurs.
 
-use std::borrow::Cow;
-
 use auditx_format::row::{Field, Row};
 use xxhash_rust::xxh64::xxh64;
 
@@ -38,6 +36,39 @@ const SALTS: [u32; WORDS] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFilter(pub(super) Vec<[u32; WORDS]>);
 
+/// Collects the keys of the entries of a block.
+#[derive(Debug, Default)]
+pub(super) struct KeyCollector {
+    keys: Vec<u64>,
+    /// The last value of each indexed field, with its quotation marks. Consecutive entries often share
+    /// values, and need not be hashed again.
+    last: [Vec<u8>; INDEXED.len()],
+    scratch: Vec<u8>,
+}
+
+impl KeyCollector {
+    /// Adds the keys of an entry.
+    pub(super) fn add(&mut self, row: &Row<'_>) {
+        for (field, last) in INDEXED.into_iter().zip(&mut self.last) {
+            if let Some(raw) = row.raw(field)
+                && *last != raw.as_bytes()
+            {
+                last.clear();
+                last.extend_from_slice(raw.as_bytes());
+                self.keys.push(key(field, &row.text(field), &mut self.scratch));
+            }
+        }
+    }
+
+    /// Ends the block and returns its filter.
+    pub(super) fn finish(&mut self) -> KeyFilter {
+        let filter = KeyFilter::of(&mut self.keys);
+        self.keys.clear();
+        self.last.iter_mut().for_each(Vec::clear);
+        filter
+    }
+}
+
 /// A value of an indexed field, hashed once to query many blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexKey(pub(super) u64);
@@ -53,22 +84,15 @@ impl IndexKey {
 /// Returns XXH64, with seed 0, of the field's name, a zero byte and the value. Level, module and action are
 /// lower-cased.
 fn key(field: Field, value: &str, bytes: &mut Vec<u8>) -> u64 {
-    let value = match field {
-        Field::Level | Field::Module | Field::Action => Cow::Owned(value.to_ascii_lowercase()),
-        _ => Cow::Borrowed(value),
-    };
     bytes.clear();
     bytes.extend_from_slice(field.name().as_bytes());
     bytes.push(0);
+    let begin = bytes.len();
     bytes.extend_from_slice(value.as_bytes());
-    xxh64(bytes, 0)
-}
-
-/// Appends the keys of an entry.
-pub(super) fn append(row: &Row<'_>, keys: &mut Vec<u64>, bytes: &mut Vec<u8>) {
-    for field in INDEXED.into_iter().filter(|field| row.has(*field)) {
-        keys.push(key(field, &row.text(field), bytes));
+    if matches!(field, Field::Level | Field::Module | Field::Action) {
+        bytes[begin..].make_ascii_lowercase();
     }
+    xxh64(bytes, 0)
 }
 
 impl KeyFilter {

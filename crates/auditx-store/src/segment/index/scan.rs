@@ -7,7 +7,7 @@ use auditx_format::{Error, Result};
 use auditx_tlog::{Hash, MAX_LINE, leaf_of, parse_seq};
 use xxhash_rust::xxh64::Xxh64;
 
-use super::keys::{self, KeyFilter};
+use super::keys::KeyCollector;
 use super::{Extent, IndexBlock, SegmentIndex, TimeRange};
 use crate::segment::Fingerprint;
 use crate::tiles::Tiles;
@@ -100,8 +100,7 @@ struct Scan {
     text_len: u64,
     last_line: Vec<u8>,
     /// The keys of the current block.
-    keys: Vec<u64>,
-    scratch: Vec<u8>,
+    keys: KeyCollector,
     blocks: Vec<IndexBlock>,
 }
 
@@ -113,8 +112,7 @@ impl Scan {
             lines: 0,
             text_len: 0,
             last_line: Vec::new(),
-            keys: Vec::new(),
-            scratch: Vec::new(),
+            keys: KeyCollector::default(),
             blocks: Vec::new(),
         }
     }
@@ -123,14 +121,13 @@ impl Scan {
         self.hasher.update(block);
         let whole = block.strip_suffix(b"\n").unwrap_or(block);
         let (mut lines, mut unreadable, mut times, mut begin) = (0, 0, TimeRange::EMPTY, 0);
-        self.keys.clear();
         for end in memchr::memchr_iter(b'\n', whole).chain([whole.len()]) {
             let line = &whole[begin..end];
             self.check(line)?;
             match Row::read(line) {
                 Ok(row) => {
                     times.include(TimeRange::of(&row));
-                    keys::append(&row, &mut self.keys, &mut self.scratch);
+                    self.keys.add(&row);
                 }
                 Err(_) => {
                     times.include(TimeRange::UNBOUNDED);
@@ -152,7 +149,7 @@ impl Scan {
             times,
             crc: crc32fast::hash(block),
             unreadable,
-            keys: KeyFilter::of(&mut self.keys),
+            keys: self.keys.finish(),
         });
         self.text_len += u64::from(len);
         Ok(())
