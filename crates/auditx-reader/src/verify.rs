@@ -8,7 +8,6 @@
 //! only if the root does not match the signed one.
 
 mod classify;
-mod digest;
 mod fault;
 mod files;
 mod fold;

@@ -3,13 +3,15 @@
 //! The input starts at the beginning of a line; the result is a [`Piece`]. The scan stops at the first line
 //! that does not have the expected number; `localise` and `classify` find out why.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_format::line_head::LineHead;
-use auditx_tlog::{Hash, MAX_LINE, SEQ_PREFIX, SignedCheckpoint, VerifierKey, erased_hash, parse_seq};
+use auditx_tlog::{
+    Hash, MAX_LINE, SEQ_PREFIX, SignedCheckpoint, VerifierKey, erased_hash, leaf_hashes, parse_seq,
+};
 
-use super::digest::{LEAF_PREFIX, sha256};
 use super::leaf_cache::LeafCache;
 use super::moment::Moments;
 use super::projection::is_sensitive;
@@ -113,8 +115,19 @@ pub(super) struct Scan {
     next: Option<(u64, Counter)>,
     moments: Moments,
     leaves: Vec<Hash>,
+    batch: Batch,
     /// Where the next line begins.
     offset: u64,
+}
+
+/// The lines of one window, which are hashed together.
+#[derive(Debug, Default)]
+struct Batch {
+    lines: Vec<Range<usize>>,
+    /// The lines that are stubs, by their number in the batch, with the hashes of the lines they replaced.
+    stubs: Vec<(usize, Hash)>,
+    /// The lines that `security.jsonl` repeats, by their number in the batch, with their seqs.
+    sensitive: Vec<(usize, u64)>,
 }
 
 impl Scan {
@@ -125,6 +138,7 @@ impl Scan {
             next: None,
             moments: Moments::default(),
             leaves: Vec::new(),
+            batch: Batch::default(),
             offset,
         }
     }
@@ -149,25 +163,36 @@ impl Scan {
         self.piece.stop = Some(self.offset);
     }
 
-    /// Scans the complete lines in the window. The byte before each line is overwritten.
+    /// Scans the complete lines in the window.
     pub(super) fn take(&mut self, window: &mut Window, keys: &KnownKeys) {
-        let text = window.with_byte_before();
-        let mut start = 1;
+        let text = window.unread();
+        let mut start = 0;
         while let Some(len) = memchr::memchr(b'\n', &text[start..]) {
-            if !self.line(&mut text[start - 1..start + len], keys) {
+            if !self.line(&text[start..start + len], keys) {
                 self.stop();
                 break;
             }
+            self.batch.lines.push(start..start + len);
             start += len + 1;
             self.offset += len as u64 + 1;
         }
-        window.consume(start - 1);
+        self.hash(text);
+        window.consume(start);
     }
 
-    /// Scans one line, given with the byte before it; `false` if it does not follow.
+    /// Hashes the lines of the batch.
+    fn hash(&mut self, text: &[u8]) {
+        let Batch { lines, stubs, sensitive } = &mut self.batch;
+        let first = self.leaves.len();
+        leaf_hashes(lines.drain(..).map(|line| &text[line]), &mut self.leaves);
+        let leaves = &mut self.leaves[first..];
+        stubs.drain(..).for_each(|(index, hash)| leaves[index] = hash);
+        self.piece.sensitive.extend(sensitive.drain(..).map(|(index, seq)| (seq, leaves[index])));
+    }
+
+    /// Scans one line; `false` if it does not follow.
     #[inline]
-    fn line(&mut self, text: &mut [u8], keys: &KnownKeys) -> bool {
-        let line = &text[1..];
+    fn line(&mut self, line: &[u8], keys: &KnownKeys) -> bool {
         if self.next.is_none() {
             let first = parse_seq(line);
             self.piece.number = first;
@@ -200,16 +225,15 @@ impl Scan {
                 self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what });
             }
         }
-        let stub = if line.len() <= LONGEST_STUB { erased_hash(line) } else { None };
-        if let Some(hash) = stub {
+        let index = self.batch.lines.len();
+        if line.len() <= LONGEST_STUB
+            && let Some(hash) = erased_hash(line)
+        {
             self.piece.notices.push(Notice { seq: *seq, offset: self.offset, what: What::Stub(hash) });
+            self.batch.stubs.push((index, hash));
         }
-        self.leaves.push(stub.unwrap_or_else(|| {
-            text[0] = LEAF_PREFIX;
-            sha256(text)
-        }));
-        if is_sensitive && let Some(leaf) = self.leaves.last() {
-            self.piece.sensitive.push((*seq, *leaf));
+        if is_sensitive {
+            self.batch.sensitive.push((index, *seq));
         }
         *seq += 1;
         counter.count();

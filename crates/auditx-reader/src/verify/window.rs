@@ -16,7 +16,6 @@ const READ: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Window {
     bytes: Vec<u8>,
-    /// There is always a byte before it that may be overwritten.
     begin: usize,
     end: usize,
 }
@@ -24,11 +23,11 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new() -> Self {
         // Space to read while it holds a line of the maximum length.
-        Self { bytes: vec![0; 1 + MAX_LINE + READ], begin: 1, end: 1 }
+        Self { bytes: vec![0; MAX_LINE + READ], begin: 0, end: 0 }
     }
 
     pub(super) fn clear(&mut self) {
-        (self.begin, self.end) = (1, 1);
+        (self.begin, self.end) = (0, 0);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -37,11 +36,6 @@ impl Window {
 
     pub(super) fn unread(&self) -> &[u8] {
         &self.bytes[self.begin..self.end]
-    }
-
-    /// The unread bytes, with the byte before them.
-    pub(super) fn with_byte_before(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.begin - 1..self.end]
     }
 
     /// Marks `count` bytes as read.
@@ -76,8 +70,8 @@ impl Window {
         mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if self.bytes.len() - self.end < READ.min(most) {
-            self.bytes.copy_within(self.begin..self.end, 1);
-            (self.begin, self.end) = (1, 1 + self.len());
+            self.bytes.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.len());
         }
         let room = &mut self.bytes[self.end..];
         let room_len = room.len().min(READ).min(most);
@@ -109,8 +103,6 @@ mod tests {
             let used = window.len().saturating_sub(keep);
             seen.extend_from_slice(&window.unread()[..used]);
             window.consume(used);
-            // Hashing a line overwrites the byte before it.
-            window.with_byte_before()[0] = 0;
         }
         seen.extend_from_slice(window.unread());
         assert_eq!(seen.len(), text.len());
