@@ -62,6 +62,7 @@ pub(crate) struct Row {
     /// CPU time of the whole server until its log is complete, for each request.
     pub(crate) server_cpu_us: f64,
     allocations: f64,
+    resident_mib: f64,
     /// CPU time of each thread under load, for each request.
     threads_us: BTreeMap<String, f64>,
     /// The total over all runs including warm-ups, like `lines`.
@@ -155,6 +156,7 @@ fn row(subject: SubjectName, runs: &[Run]) -> Row {
         p99_us: rounded(median(|run| run.load.p99_us)),
         server_cpu_us: rounded(median(|run| run.used.cpu_us)),
         allocations: rounded(median(|run| run.used.allocations)),
+        resident_mib: rounded(median(|run| run.used.resident_mib)),
         threads_us: threads(runs),
         requests: runs.iter().map(|run| run.requests).sum(),
         lines: runs.iter().map(|run| run.lines).sum(),

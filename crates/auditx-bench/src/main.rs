@@ -8,6 +8,7 @@ mod child;
 mod facts;
 mod goal;
 mod make;
+mod memory;
 mod output;
 mod quantile;
 mod repetition;

@@ -4,7 +4,6 @@
 //! subject, then the second of each), so that a machine that becomes slower affects all of them.
 
 mod auditx;
-mod memory;
 mod run;
 mod slog_async;
 mod stolen;

@@ -1,4 +1,4 @@
-//! What a process has used: CPU time, also of each thread, and allocations.
+//! What a process has used: CPU time, also of each thread, allocations and memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
+use crate::memory::Memory;
 use crate::quantile::float;
 
 /// Counted from the start of the process.
@@ -16,6 +17,7 @@ pub(super) struct Usage {
     /// The CPU time in nanoseconds, of ended threads too.
     cpu_ns: u64,
     allocations: u64,
+    resident_kib: u64,
     /// The CPU time of the threads with each name, as the kernel shortens it.
     threads: BTreeMap<String, u64>,
 }
@@ -25,6 +27,8 @@ pub(super) struct Usage {
 pub(super) struct PerRequest {
     pub(super) cpu_us: f64,
     pub(super) allocations: f64,
+    /// The memory of the process after the load.
+    pub(super) resident_mib: f64,
     pub(super) threads_us: BTreeMap<String, f64>,
 }
 
@@ -39,7 +43,8 @@ impl Usage {
                 *threads.entry(name).or_default() += time;
             }
         }
-        Ok(Self { cpu_ns, allocations: allocations_of_process(), threads })
+        let resident_kib = Memory::of_this_process()?.resident;
+        Ok(Self { cpu_ns, allocations: allocations_of_process(), resident_kib, threads })
     }
 
     /// Returns what was used from `before` to `after` the load, and in all until `end`, for each request.
@@ -49,6 +54,7 @@ impl Usage {
         PerRequest {
             cpu_us: micros(end.cpu_ns, before.cpu_ns),
             allocations: float(after.allocations.saturating_sub(before.allocations)) / requests,
+            resident_mib: float(after.resident_kib) / 1024.0,
             threads_us: after
                 .threads
                 .iter()

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::memory::Memory;
 use super::stolen::stolen_ms;
 use super::subject::{Subject, SubjectName};
 use crate::Outcome;
+use crate::memory::Memory;
 use crate::quantile::{self, float, nanoseconds};
 
 #[derive(Debug, Args)]

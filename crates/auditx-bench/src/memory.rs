@@ -6,14 +6,14 @@ use crate::Outcome;
 
 /// Memory in KiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Memory {
-    pub(super) resident: u64,
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
     /// The part of it that consists of pages of files, including the mapped ring.
-    pub(super) file: u64,
+    pub(crate) file: u64,
 }
 
 impl Memory {
-    pub(super) fn of_this_process() -> Outcome<Self> {
+    pub(crate) fn of_this_process() -> Outcome<Self> {
         Ok(Self::parse(&std::fs::read_to_string("/proc/self/status")?))
     }
 
