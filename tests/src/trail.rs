@@ -46,6 +46,20 @@ pub fn lines(directory: &Path) -> Vec<Line> {
     lines_from(directory, None)
 }
 
+/// Returns the text of each line of a trail that may be damaged, in the order of its files.
+///
+/// # Panics
+/// If a file cannot be read.
+#[must_use]
+pub fn texts(directory: &Path) -> Vec<String> {
+    let files = segments(directory);
+    let text = |(_, path): &(_, PathBuf)| String::from_utf8_lossy(&read(path)).into_owned();
+    files
+        .iter()
+        .flat_map(|file| text(file).split_terminator('\n').map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Returns the lines from a seq on, for long trails; reads the whole segment that contains the line.
 ///
 /// # Panics

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use auditx_reader::{Reason, VerifyOptions, verify};
 use auditx_store::checkpoint_history;
-use auditx_tlog::{InclusionProof, leaf_hash};
+use auditx_tlog::{InclusionProof, leaf_hash, parse_seq};
 use serde_json::Value;
 
 use super::call::{Call, Kind, Output};
 use super::trails::{Base, signed};
-use crate::trail::{Line, lines};
+use crate::trail::{Line, texts};
 
 /// Parts of messages that commands also print for undamaged trails.
 const HARMLESS: [&str; 9] = [
@@ -241,10 +241,10 @@ fn of_verify(base: &Base, directory: &Path, found: &Output) -> Result<Verdict, S
         Some(0 | 3) => {}
         _ => return Err(format!("status {:?}", found.status)),
     }
-    let text = |line: &Line| line.text.clone();
-    let found: Vec<String> =
-        lines(directory).iter().filter(|line| line.seq < base.signed).map(text).collect();
-    let expected: Vec<String> = base.signed_lines().map(text).collect();
+    // Lines that are not signed may be anything.
+    let is_signed = |line: &String| parse_seq(line.as_bytes()).is_some_and(|seq| seq < base.signed);
+    let found: Vec<String> = texts(directory).into_iter().filter(is_signed).collect();
+    let expected: Vec<String> = base.signed_lines().map(|line| line.text.clone()).collect();
     if found == expected {
         Ok(Verdict::Right)
     } else {
