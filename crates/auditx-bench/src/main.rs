@@ -19,9 +19,9 @@ mod http;
 mod open;
 mod read;
 mod record;
-mod performance;
 mod verify;
 mod ship;
+mod performance;
 
 use std::process::ExitCode;
 
