@@ -169,9 +169,15 @@ fn threads(runs: &[Run]) -> BTreeMap<String, f64> {
     let names = runs.iter().flat_map(|run| run.used.threads_us.keys());
     let of = |run: &Run, name: &String| run.used.threads_us.get(name).copied().unwrap_or_default();
     names
-        .map(|name| (name.clone(), rounded(quantile::median(runs.iter().map(|run| of(run, name))))))
+        .map(|name| (shown(name), rounded(quantile::median(runs.iter().map(|run| of(run, name))))))
         .filter(|(_, time)| *time > 0.0)
         .collect()
+}
+
+/// Returns the name of a thread without that of the program or the library.
+fn shown(name: &str) -> String {
+    let name = if name == env!("CARGO_PKG_NAME") { "main" } else { name };
+    name.strip_prefix("auditx-").unwrap_or(name).to_owned()
 }
 
 /// Rounds to a hundredth of a microsecond; further digits are noise.

@@ -165,8 +165,15 @@ fn page(machine: &Machine, options: &Options, results: &Results) -> Outcome<Stri
             writeln!(page, "- **{subject}**: {}", subject.setup())?;
         }
     }
-    Ok(page)
+    Ok(CONFIGURATIONS.iter().fold(page, |page, (name, words)| page.replace(name, words)))
 }
+
+/// The names of auditx's configurations, and their words on the page.
+const CONFIGURATIONS: [(&str, &str); 3] = [
+    ("auditx-no-index", "auditx without its index"),
+    ("auditx-os", "auditx, `Os`"),
+    ("auditx-direct", "auditx, `Direct`"),
+];
 
 /// Appends a section with a table; nothing if there are no rows.
 fn push<R: Serialize>(page: &mut String, words: &str, rows: &[R]) -> Outcome<()> {

@@ -46,7 +46,7 @@ pub(crate) fn markdown<R: Serialize>(rows: &[R]) -> Outcome<String> {
     let mut table = line(&|index| first[index].0.replace('_', " "));
     let is_text = |index: usize| rows.iter().any(|row| row[index].1.chars().any(char::is_alphabetic));
     table.push_str(&line(&|index| if is_text(index) { "---".to_owned() } else { "---:".to_owned() }));
-    table.extend(rows.iter().map(|row| line(&|index| row[index].1.clone())));
+    table.extend(rows.iter().map(|row| line(&|index| row[index].1.replace('|', "\\|"))));
     Ok(table)
 }
 
@@ -87,9 +87,9 @@ mod tests {
     fn a_table_has_only_used_columns() {
         let rows = [
             serde_json::json!({"a": "x", "b_us": 1.5, "c": 0}),
-            serde_json::json!({"a": "y", "b_us": null, "c": 0}),
+            serde_json::json!({"a": "y|z", "b_us": null, "c": 0}),
         ];
-        assert_eq!(markdown(&rows).unwrap(), "| a | b us |\n| --- | ---: |\n| x | 1.5 |\n| y |  |\n");
+        assert_eq!(markdown(&rows).unwrap(), "| a | b us |\n| --- | ---: |\n| x | 1.5 |\n| y\\|z |  |\n");
         assert_eq!(markdown::<u8>(&[]).unwrap(), "");
     }
 
