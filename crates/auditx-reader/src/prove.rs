@@ -203,11 +203,11 @@ fn check_checkpoint(directory: &Path, doubt: &str, checkpoint: &SignedCheckpoint
             Err(Error::corrupt(message, &checkpoint_path(directory)))
         }
         _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
-        Some(fault) => Ok(Some(fault.to_string())),
-        None => {
-            // Verification knows no key if the records that named it were retired; their copies may.
+        fault => {
+            // Verification knows no key if the records that named it were retired, or if it ended before them;
+            // their copies may.
             ensure_signed(directory, checkpoint)?;
-            Ok(stale(&verification.remarks))
+            Ok(fault.as_ref().map(ToString::to_string).or_else(|| stale(&verification.remarks)))
         }
     }
 }

@@ -349,6 +349,22 @@ fn a_damaged_signature_is_refused_although_the_records_that_named_the_key_were_r
 }
 
 #[test]
+fn a_damaged_signature_is_refused_although_verification_ends_before_the_key() {
+    let trail = Trail::of(5, Compression::None).closed();
+    let latest = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
+    let at = latest.trim_end().len() - 20;
+    let letter = if latest.as_bytes()[at] == b'A' { "B" } else { "A" };
+    fs::write(checkpoint_path(trail.path()), [&latest[..at], letter, &latest[at + 1..]].concat()).unwrap();
+    let active = trail.path().join("audit.jsonl");
+    fs::copy(&active, trail.path().join("audit-00000000000000001457.jsonl")).unwrap();
+    for kept in fs::read_dir(checkpoint_history(trail.path())).unwrap() {
+        fs::remove_file(kept.unwrap().path()).unwrap();
+    }
+    let error = Prover::open(trail.path()).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("not signed with a key"), "{error}");
+}
+
+#[test]
 fn a_key_that_only_the_copy_of_a_control_record_names_is_refused() {
     let trail = Trail::of(5, Compression::None).closed();
     let known = latest_checkpoint(trail.path()).unwrap();
