@@ -75,7 +75,9 @@ fn a_segment_is_sealed_by_age_unless_it_is_idle() {
     wait_until(|| logger.metrics().signed == 4);
     logger.close(TIMEOUT).unwrap();
     assert_eq!(logger.metrics().seals, 1, "a segment with only its opening record is not sealed");
-    assert_eq!(kinds(directory.path()), ["genesis", "open", "old", "rotated", "close"]);
+    // Maintenance may have made the index of the sealed segment before the close, or not.
+    let kinds: Vec<String> = kinds(directory.path()).into_iter().filter(|kind| kind != "indexed").collect();
+    assert_eq!(kinds, ["genesis", "open", "old", "rotated", "close"]);
 }
 
 #[test]
