@@ -75,6 +75,16 @@ impl<'l> LineHead<'l> {
     }
 }
 
+/// The levels SECURITY and CRITICAL as in a line.
+const SENSITIVE: [&[u8]; 2] = [b"SECURITY\"", b"CRITICAL\""];
+
+/// Returns whether the text of [`LineHead::from_level`] begins with a sensitive level, without parsing it.
+#[inline]
+#[must_use]
+pub fn is_sensitive(from_level: &[u8]) -> bool {
+    SENSITIVE.iter().any(|level| from_level.starts_with(level))
+}
+
 /// Returns the length of the level's text.
 #[inline]
 fn level_len(level: &[u8]) -> Option<usize> {
@@ -104,6 +114,15 @@ mod tests {
             String::new(),
         ] {
             assert!(!head(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_sensitive_levels_are_those_of_the_vocabulary() {
+        for level in LogLevel::ALL {
+            let body = BODY.replace("INFO", level.as_str());
+            let from_level = LineHead::of_body(body.as_bytes()).unwrap().from_level().unwrap();
+            assert_eq!(is_sensitive(from_level), level.is_sensitive(), "{level:?}");
         }
     }
 

@@ -49,7 +49,7 @@ trait Sink: Send {
     fn skips(&self, _line: &[u8]) -> bool {
         false
     }
-    /// Returns the first line from `from` on, below `limit`, that may be needed; `limit` if there is none.
+    /// Returns the first line of `from..limit` that may be needed, or `limit`.
     fn next_needed(&self, from: u64, _limit: u64) -> u64 {
         from
     }

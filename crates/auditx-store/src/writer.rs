@@ -97,8 +97,8 @@ impl Writer {
         self.journal.try_push(body)
     }
 
-    /// Accepts the body of a line, like [`Writer::try_push`], and waits for space if there is none. Returns
-    /// `None` if the entry was dropped.
+    /// Accepts the body of a line, like [`Writer::try_push`], and waits for space if the journal is full.
+    /// Returns `None` if the entry was dropped.
     ///
     /// # Errors
     /// `is_full` if there was no space in time; otherwise the same as [`Writer::try_push`].

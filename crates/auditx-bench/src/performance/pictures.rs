@@ -29,7 +29,7 @@ pub(super) fn of(results: &Results) -> Vec<(&'static str, String)> {
         let with_peer = |subject: &str| {
             queried.iter().any(|row| row.subject == subject && !row.program.starts_with("auditx"))
         };
-        // jq is slower by so much that the other bars could not be told apart.
+        // Beside the bar of jq the others would all look alike.
         let compared = queried.iter().filter(|row| row.program != "jq" && with_peer(row.subject));
         let bar = |row: &crate::read::Row| {
             bar(&format!("{}, {}", row.subject, row.program), row.median_s * 1e3, " ms")

@@ -10,6 +10,7 @@ use auditx_format::clock::Timestamp;
 use auditx_format::context::{ContextFields, RequestContext};
 use auditx_format::id::new_id;
 use auditx_format::redact::Rules;
+use auditx_tlog::to_hex;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -264,11 +265,7 @@ fn session_hash(session: &[u8]) -> String {
     hasher.update(b"auditx session\0");
     hasher.update(session);
     let digest: [u8; 32] = hasher.finalize().into();
-    let mut text = String::with_capacity("sha256:".len() + 32);
-    text.push_str("sha256:");
-    let digits = digest[..16].iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
-    text
+    "sha256:".to_owned() + &to_hex(&digest[..16])
 }
 
 #[cfg(test)]

@@ -55,31 +55,17 @@ struct Shapes {
 }
 
 impl Shapes {
-    /// Returns the shapes of all letters of each name.
-    const fn of_names(names: &[&str]) -> Self {
+    /// Returns the shape of each name up to its first space.
+    const fn of(names: &[&str]) -> Self {
         let mut shapes = Self { shapes: [Shape(0); MOST_SHAPES], bits: 0 };
         let mut index = 0;
         while index < names.len() {
-            shapes.set(index, Shape::of_name(names[index].as_bytes()));
+            let shape = Shape::of_name(first_word(names[index].as_bytes()));
+            shapes.shapes[index] = shape;
+            shapes.bits |= shape.bit();
             index += 1;
         }
         shapes
-    }
-
-    /// Returns the shapes of the first word of each phrase.
-    const fn of_first_words(phrases: &[&str]) -> Self {
-        let mut shapes = Self { shapes: [Shape(0); MOST_SHAPES], bits: 0 };
-        let mut index = 0;
-        while index < phrases.len() {
-            shapes.set(index, Shape::of_word(first_word(phrases[index].as_bytes())));
-            index += 1;
-        }
-        shapes
-    }
-
-    const fn set(&mut self, index: usize, shape: Shape) {
-        self.shapes[index] = shape;
-        self.bits |= shape.bit();
     }
 
     #[inline]
@@ -160,9 +146,9 @@ pub(super) struct NameSet {
 }
 
 impl NameSet {
-    /// Creates a set of ASCII names.
+    /// Creates a set of ASCII names without spaces.
     pub(super) const fn new(names: &'static [&'static str]) -> Self {
-        Self { names, shapes: Shapes::of_names(names) }
+        Self { names, shapes: Shapes::of(names) }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -187,7 +173,7 @@ impl PhraseSet {
     /// Creates a set of phrases, each of ASCII words separated by one space.
     #[must_use]
     pub const fn new(phrases: &'static [&'static str]) -> Self {
-        Self { phrases, starts: Shapes::of_first_words(phrases) }
+        Self { phrases, starts: Shapes::of(phrases) }
     }
 
     /// Returns the phrases, for tests.

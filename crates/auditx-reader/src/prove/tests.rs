@@ -328,6 +328,18 @@ fn a_checkpoint_that_no_key_of_the_trail_signed_is_refused() {
     }
 }
 
+/// Changes the signature of the latest checkpoint, and of the copy that is kept, which would be taken instead.
+fn damage_signature(directory: &Path) {
+    let latest = fs::read_to_string(checkpoint_path(directory)).unwrap();
+    let at = latest.trim_end().len() - 20;
+    let letter = if latest.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let damaged = [&latest[..at], letter, &latest[at + 1..]].concat();
+    let size = latest_checkpoint(directory).unwrap().size();
+    for path in [checkpoint_path(directory), checkpoint_history(directory).join(size.to_string())] {
+        fs::write(path, &damaged).unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_signature_is_refused_although_the_records_that_named_the_key_were_retired() {
     let trail = Trail::of(300, Compression::None);
@@ -335,15 +347,7 @@ fn a_damaged_signature_is_refused_although_the_records_that_named_the_key_were_r
     trail.logger.retire(Retention::BackupCount(1)).unwrap();
     let trail = trail.closed();
     assert_eq!(recorded_keys(trail.path()).unwrap(), []);
-    let latest = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
-    let at = latest.trim_end().len() - 20;
-    let letter = if latest.as_bytes()[at] == b'A' { "B" } else { "A" };
-    let damaged = [&latest[..at], letter, &latest[at + 1..]].concat();
-    // Also the copy that is kept, which would be taken instead.
-    let size = latest_checkpoint(trail.path()).unwrap().size();
-    for path in [checkpoint_path(trail.path()), checkpoint_history(trail.path()).join(size.to_string())] {
-        fs::write(path, &damaged).unwrap();
-    }
+    damage_signature(trail.path());
     let error = Prover::open(trail.path()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("not signed with a key"), "{error}");
 }
@@ -351,15 +355,9 @@ fn a_damaged_signature_is_refused_although_the_records_that_named_the_key_were_r
 #[test]
 fn a_damaged_signature_is_refused_although_verification_ends_before_the_key() {
     let trail = Trail::of(5, Compression::None).closed();
-    let latest = fs::read_to_string(checkpoint_path(trail.path())).unwrap();
-    let at = latest.trim_end().len() - 20;
-    let letter = if latest.as_bytes()[at] == b'A' { "B" } else { "A" };
-    fs::write(checkpoint_path(trail.path()), [&latest[..at], letter, &latest[at + 1..]].concat()).unwrap();
+    damage_signature(trail.path());
     let active = trail.path().join("audit.jsonl");
     fs::copy(&active, trail.path().join("audit-00000000000000001457.jsonl")).unwrap();
-    for kept in fs::read_dir(checkpoint_history(trail.path())).unwrap() {
-        fs::remove_file(kept.unwrap().path()).unwrap();
-    }
     let error = Prover::open(trail.path()).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("not signed with a key"), "{error}");
 }

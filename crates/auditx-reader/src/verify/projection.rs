@@ -16,15 +16,6 @@ use crate::segment::Segment;
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = "security.jsonl";
 
-/// The text after `"level":"` in a line of these levels.
-const SENSITIVE: [&[u8]; 2] = [b"SECURITY\"", b"CRITICAL\""];
-
-/// Whether `level` begins with one of the levels that the file repeats.
-#[inline]
-pub(super) fn is_sensitive(level: &[u8]) -> bool {
-    SENSITIVE.iter().any(|word| level.starts_with(word))
-}
-
 /// How the file differs from the trail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {

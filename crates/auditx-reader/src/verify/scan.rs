@@ -7,14 +7,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auditx_format::control_record::StoredRecord;
-use auditx_format::line_head::LineHead;
+use auditx_format::line_head::{LineHead, is_sensitive};
 use auditx_tlog::{
     Hash, MAX_LINE, SEQ_PREFIX, SignedCheckpoint, VerifierKey, erased_hash, leaf_hashes, parse_seq,
 };
 
 use super::leaf_cache::LeafCache;
 use super::moment::Moments;
-use super::projection::is_sensitive;
 use super::subtrees::Subtrees;
 use super::window::Window;
 

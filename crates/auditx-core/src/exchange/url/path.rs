@@ -4,10 +4,7 @@
 //! If the route is known, its literal segments are never masked. If it is not (404s, layers outside of the
 //! router), only the keywords are available. docs/HTTP.md documents this rule and its limits.
 
-use std::borrow::Cow;
-
 use auditx_format::redact::{Decision, PhraseSet, REDACTED, Rules, Words};
-use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 use super::route::{Kind, Route};
@@ -176,10 +173,7 @@ pub(in crate::exchange) fn push_path(
         if segment.is_empty() {
             continue;
         }
-        let decoded = match memchr(b'%', segment.as_bytes()) {
-            Some(_) => percent_decode_str(segment).decode_utf8_lossy(),
-            None => Cow::Borrowed(segment),
-        };
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
         let kind = route.next_kind(segment);
         let decision = match kind {
             Kind::SecretRest => return out.push_str(REDACTED),
@@ -200,13 +194,12 @@ pub(in crate::exchange) fn push_path(
 /// Appends a segment that is not a secret itself, but may contain one: `;jsessionid=S`, or a URL with encoded
 /// slashes.
 fn push_segment(out: &mut String, segment: &str, decoded: &str, rules: &Rules, depth: usize) {
-    if !decoded.bytes().any(|byte| matches!(byte, b'/' | b'?' | b'#' | b'=')) {
-        return out.push_str(segment);
-    }
     if decoded.contains(['/', '?', '#']) {
         push_changed(out, segment, decoded, |out| push_url(out, decoded, rules, depth + 1));
-    } else {
+    } else if decoded.contains('=') {
         push_changed(out, segment, decoded, |out| push_query(out, decoded, rules, depth + 1));
+    } else {
+        out.push_str(segment);
     }
 }
 

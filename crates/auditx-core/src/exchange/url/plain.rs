@@ -8,7 +8,7 @@ use auditx_format::redact::Rules;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::path::Keywords;
-use super::route::{Kind, Segments, kinds};
+use super::route::{Kind, Segments, is_rest, kind};
 
 /// More than the routes of most applications.
 const SLOTS: usize = 256;
@@ -77,24 +77,24 @@ impl Known {
 
 impl Plain {
     fn of(route: &str, rules: &Rules) -> Option<Self> {
-        let kinds = kinds(route, rules)?;
-        let mut plain = Self { segments: kinds.len(), literal_len: route.len(), parameters: 0..0 };
+        let mut plain = Self { segments: 0, literal_len: route.len(), parameters: 0..0 };
         let (mut keywords, mut segments) = (Keywords::default(), Segments(route));
-        for (index, kind) in kinds.iter().enumerate() {
-            let segment = segments.next()?;
-            match kind {
+        while let Some(segment) = segments.next() {
+            match kind(segment, rules) {
+                _ if is_rest(segment) => return None,
                 Kind::Literal => {}
                 Kind::Open if keywords.are_active() => return None,
                 Kind::Open => {
                     let start = route.len() - segments.0.len() - segment.len();
                     if start < plain.literal_len {
-                        (plain.literal_len, plain.parameters.start) = (start, index);
+                        (plain.literal_len, plain.parameters.start) = (start, plain.segments);
                     }
-                    plain.parameters.end = index;
+                    plain.parameters.end = plain.segments;
                 }
                 Kind::Secret(_) | Kind::SecretRest => return None,
             }
             keywords.read(segment, rules);
+            plain.segments += 1;
         }
         Some(plain)
     }

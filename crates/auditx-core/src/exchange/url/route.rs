@@ -48,11 +48,9 @@ impl<'p> Route<'p> {
         self.current = self.rest.next().or(self.current);
         let Some(pattern) = self.current else { return Kind::Open };
         let is_last = self.rest.clone().next().is_none();
-        match self.decide(pattern) {
-            None => Kind::Literal,
-            Some(Decision::Keep) => Kind::Open,
-            Some(_) if is_last && is_rest(pattern) => Kind::SecretRest,
-            Some(secret) => Kind::Secret(secret),
+        match kind(pattern, self.rules) {
+            Kind::Secret(_) if is_last && is_rest(pattern) => Kind::SecretRest,
+            kind => kind,
         }
     }
 
@@ -62,14 +60,10 @@ impl<'p> Route<'p> {
         if self.pattern.clone().any(|pattern| pattern == segment) {
             return Kind::Literal;
         }
-        match self.pattern.clone().filter_map(|pattern| self.decide(pattern)).reduce(stricter) {
+        match self.pattern.clone().filter_map(|pattern| decide(pattern, self.rules)).reduce(stricter) {
             Some(secret) if secret != Decision::Keep => Kind::Secret(secret),
             _ => Kind::Open,
         }
-    }
-
-    fn decide(&self, pattern: &str) -> Option<Decision> {
-        decide(pattern, self.rules)
     }
 }
 
@@ -80,14 +74,13 @@ fn decide(pattern: &str, rules: &Rules) -> Option<Decision> {
     names.map(|name| rules.decide_parameter(name)).reduce(stricter)
 }
 
-/// Returns the kind of each segment of a pattern; `None` if the last one may match several of a path.
-pub(super) fn kinds(pattern: &str, rules: &Rules) -> Option<Vec<Kind>> {
-    let kind = |segment: &str| match decide(segment, rules) {
+/// Returns the kind of the path's segment that a segment of a pattern matches, if it matches one.
+pub(super) fn kind(pattern: &str, rules: &Rules) -> Kind {
+    match decide(pattern, rules) {
         None => Kind::Literal,
         Some(Decision::Keep) => Kind::Open,
         Some(secret) => Kind::Secret(secret),
-    };
-    Segments(pattern).map(|segment| (!is_rest(segment)).then(|| kind(segment))).collect()
+    }
 }
 
 fn stricter(one: Decision, other: Decision) -> Decision {
@@ -101,7 +94,7 @@ fn name(text: &str) -> &str {
 }
 
 /// Returns `true` if a parameter may match several segments.
-fn is_rest(segment: &str) -> bool {
+pub(super) fn is_rest(segment: &str) -> bool {
     segment.contains('*') || segment.ends_with("..>")
 }
 
