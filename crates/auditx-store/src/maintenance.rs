@@ -27,12 +27,9 @@ use crate::trail::Trail;
 
 pub(crate) use index::Indexed;
 use index::State;
+pub(crate) use pace::Pace;
 use retire::Readers;
 pub use retire::Retired;
-
-/// nice(2)
-#[cfg(target_os = "linux")]
-const LOWEST_PRIORITY: i32 = 19;
 
 /// How often retention is checked if no segment was sealed: segments grow old, and followers pass them later.
 const ROUND: Duration = Duration::from_secs(60);
@@ -51,6 +48,7 @@ pub(crate) struct Housekeeping {
     pub(crate) followers: Vec<Arc<Progress>>,
     /// Held while a sealed segment is indexed, replaced or removed.
     pub(crate) busy: Mutex<Indexed>,
+    pub(crate) pace: Pace,
 }
 
 impl Housekeeping {
@@ -86,6 +84,7 @@ impl Housekeeping {
     }
 
     fn lock(&self) -> MutexGuard<'_, Indexed> {
+        let _hurry = self.pace.hurry();
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,22 +95,43 @@ impl Housekeeping {
         self.retire_for(self.trail.config.retention, Readers::Required, &mut indexed)?;
         let mut takes_indexes = true;
         let are_all_signed = self.checkpoint_signer.size() >= self.appender.lock().first_seq();
-        for (segment, _) in self.signed_segments()? {
+        let segments = self.signed_segments()?;
+        let waiting = segments.iter().filter(|(segment, _)| self.waits(segment, &indexed)).count() as u64;
+        let seals = &self.trail.counters.seals;
+        let (mut done, sealed_before) = (0, seals.read());
+        for (segment, _) in segments {
             // ORDERING: see `Maintenance::stop`; seen at the latest at the top of the thread's loop.
             if stopping.load(Ordering::SeqCst) {
                 break;
             }
+            if !self.waits(&segment, &indexed) {
+                continue;
+            }
+            self.pace.set_segments_waiting(waiting - done + (seals.read() - sealed_before));
+            done += 1;
             // Indexed before it is compressed: then nothing is decompressed for it, and a segment that
             // another program altered stays as it is.
             let state = if takes_indexes { self.index(&segment, &mut indexed) } else { State::Refused };
             takes_indexes = state != State::Refused;
-            let is_altered = state == State::Altered;
-            if self.trail.config.compression == Compression::Zstd && !segment.compressed && !is_altered {
-                compress::compress(&self.trail.directory, &segment.name())?;
+            if self.is_to_be_compressed(&segment) && state != State::Altered {
+                compress::compress(&self.trail.directory, &segment.name(), &self.pace)?;
                 self.trail.counters.compressed.add(1);
             }
         }
         Ok(are_all_signed)
+    }
+
+    /// Whether there is something to do for a segment.
+    fn waits(&self, segment: &SealedSegment, indexed: &Indexed) -> bool {
+        match indexed.state(segment) {
+            Some(State::Altered) => false,
+            Some(State::Indexed) => self.is_to_be_compressed(segment),
+            Some(State::Refused) | None => true,
+        }
+    }
+
+    fn is_to_be_compressed(&self, segment: &SealedSegment) -> bool {
+        self.trail.config.compression == Compression::Zstd && !segment.compressed
     }
 }
 
@@ -153,6 +173,7 @@ impl Maintenance {
         // ORDERING: the bell's mutex publishes it; Relaxed would do.
         self.stopping.store(true, Ordering::SeqCst);
         self.housekeeping.trail.sealed.notify();
+        let _hurry = self.housekeeping.pace.hurry();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -168,10 +189,6 @@ impl Drop for Maintenance {
 }
 
 fn run(housekeeping: &Housekeeping, stopping: &AtomicBool) {
-    // No caller waits for it: the application and the trail come first. On Linux this sets the thread's own
-    // priority; if it is refused, everything works as before.
-    #[cfg(target_os = "linux")]
-    rustix::process::setpriority_process(None, LOWEST_PRIORITY).unwrap_or(());
     let mut has_control_records = false;
     // ORDERING: see `Maintenance::stop`.
     while !stopping.load(Ordering::SeqCst) {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 
 use auditx_format::{Error, Result};
 
-use super::pace::Paced;
+use super::pace::{Pace, Paced};
 use crate::dir::{Access, Dir};
 use crate::segment::{Fingerprint, Frame};
 
@@ -32,18 +32,18 @@ pub(super) fn copies_of(plain: &str) -> [String; 2] {
 
 /// Compresses to a temporary name, checks that the result decompresses to what was compressed, and renames it;
 /// only then the plain file is removed. The modification time stays, since retention counts from it.
-pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
+pub(super) fn compress(directory: &Dir, plain: &str, pace: &Pace) -> Result<()> {
     let [done, temporary] = copies_of(plain);
     let work = || -> io::Result<()> {
         let source = directory.open(plain, Access::READ)?;
         let target = directory.create(&temporary, false)?;
         let mut encoder = encoder(&target)?;
-        let compressed = pass(&source, |piece| encoder.write_all(piece))?;
+        let compressed = pass(&source, pace, |piece| encoder.write_all(piece))?;
         encoder.finish()?.flush()?;
         target.set_modified(source.metadata()?.modified()?)?;
         target.sync_all()?;
         let frame = Frame::new(directory.open(&temporary, Access::READ)?)?;
-        if pass(frame, |_| Ok(()))? != compressed {
+        if pass(frame, pace, |_| Ok(()))? != compressed {
             return Err(io::Error::other("the compressed file does not decompress to the same bytes"));
         }
         directory.rename(&temporary, &done)?;
@@ -55,8 +55,12 @@ pub(super) fn compress(directory: &Dir, plain: &str) -> Result<()> {
 }
 
 /// Passes a text to `take` in pieces. Returns its length and its fingerprint.
-fn pass(text: impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(u64, u64)> {
-    let mut text = Paced::new(BufReader::with_capacity(PIECE, text));
+fn pass(
+    text: impl Read,
+    pace: &Pace,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<(u64, u64)> {
+    let mut text = Paced::new(BufReader::with_capacity(PIECE, text), pace);
     let (mut len, mut fingerprint) = (0, Fingerprint::default());
     loop {
         let piece = text.fill_buf()?;

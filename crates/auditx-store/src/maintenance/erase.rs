@@ -25,6 +25,7 @@ const SCRUB_LIMIT: Duration = Duration::from_secs(60);
 impl Housekeeping {
     /// Erases one line for a reason, which is recorded.
     pub(crate) fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
+        let _hurry = self.pace.hurry();
         let mut indexed = self.lock();
         if reason.trim().is_empty() {
             return Err(Error::invalid(

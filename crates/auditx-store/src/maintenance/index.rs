@@ -32,6 +32,10 @@ pub(super) enum State {
 }
 
 impl Indexed {
+    pub(super) fn state(&self, segment: &SealedSegment) -> Option<State> {
+        self.0.get(&segment.first_seq).copied()
+    }
+
     pub(super) fn forget(&mut self, segment: &SealedSegment) {
         self.0.remove(&segment.first_seq);
     }
@@ -40,8 +44,8 @@ impl Indexed {
 impl Housekeeping {
     /// Makes sure that a segment has its index.
     pub(super) fn index(&self, segment: &SealedSegment, indexed: &mut Indexed) -> State {
-        if let Some(state) = indexed.0.get(&segment.first_seq) {
-            return *state;
+        if let Some(state) = indexed.state(segment) {
+            return state;
         }
         let tiles = Tiles::open(&self.trail.directory);
         let outcome = if self.has_index(segment, &tiles) { Ok(()) } else { self.make_index(segment, &tiles) };
@@ -89,7 +93,7 @@ impl Housekeeping {
         let path = &segment.path;
         let open = || {
             open_segment(&self.trail.directory, &segment.name(), segment.compressed)
-                .map(Paced::new)
+                .map(|text| Paced::new(text, &self.pace))
                 .map_err(|error| Error::storage("cannot read a sealed segment", path, error))
         };
         if let Some(written) = self.trail.registry.fingerprint(segment.first_seq)

@@ -16,7 +16,7 @@ use crate::control;
 use crate::follow::Followers;
 use crate::journal::{Direct, Drain, Journal, Ring, SharedAppender};
 use crate::lock::{self, Lock};
-use crate::maintenance::{Housekeeping, Maintenance};
+use crate::maintenance::{Housekeeping, Maintenance, Pace};
 use crate::recover::{self, NewTrail, Recovered, Replay};
 use crate::segment::sealed_segments;
 use crate::storage::Storage;
@@ -146,6 +146,7 @@ impl Writer {
             checkpoint_signer: checkpoint_signer.clone(),
             followers: followers.progress(),
             busy: Mutex::default(),
+            pace: Pace::default(),
         });
         let maintenance = Maintenance::start(housekeeping.clone())?;
         Ok(Self {
