@@ -37,13 +37,14 @@ impl Trail {
     }
 
     /// Returns the configuration of the environment without what would do more than the command says: no
-    /// retention, no compression unless it is configured, no console output. `--dir` is the trail itself, so
-    /// `AUDITX_INSTANCE` is ignored.
+    /// retention, no compression unless it is configured, no console output, no other process beside it.
+    /// `--dir` is the trail itself, so `AUDITX_INSTANCE` is ignored.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = Config::from_env()?
             .log_dir(&self.directory)
             .instance("")
             .console(Console::Off)
+            .exclusive(true)
             .retention(Retention::KeepEverything);
         let is_compression_configured =
             std::env::var_os("AUDITX_COMPRESSION").is_some_and(|value| !value.is_empty());

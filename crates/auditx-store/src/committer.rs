@@ -215,7 +215,7 @@ impl CommitLoop {
                 self.check_names().inspect_err(|fault| self.refuse_unrestored(fault))?;
                 // Released before it is published: a caller that sees its entry durable finds its room free.
                 if let Some(ring) = self.journal.ring() {
-                    ring.release(synced.reach);
+                    ring.publish_durable(synced.reach);
                 }
                 kill_point("sync: released");
                 self.trail.watermark.publish_durable(synced.reach);

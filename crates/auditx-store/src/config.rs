@@ -88,6 +88,7 @@ pub struct Config {
     pub(crate) file_mode: Option<modes::Octal>,
     pub(crate) dir_mode: Option<modes::Octal>,
     pub(crate) group: String,
+    pub(crate) exclusive: bool,
     #[serde(skip)]
     pub(crate) hooks: Vec<Hook>,
     #[serde(skip, default = "system_clock")]
@@ -122,6 +123,7 @@ impl Default for Config {
             file_mode: None,
             dir_mode: None,
             group: String::new(),
+            exclusive: false,
             hooks: Vec::new(),
             clock: system_clock(),
         }
@@ -143,7 +145,7 @@ impl Config {
     }
 
     /// Sets the instance name. Default: none. The trail is then in a directory of this name below the log
-    /// directory, so that several processes can use the same log directory, each with its own trail. 1 to 64
+    /// directory, so that several programs can use the same log directory, each with its own trail. 1 to 64
     /// characters of `[A-Za-z0-9._-]`.
     #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
@@ -298,6 +300,15 @@ impl Config {
         self
     }
 
+    /// Sets whether this process must be the only one that has the trail open. Default: `false`: any number of
+    /// processes of one machine share the trail, one of them writes it, and another one takes over when that
+    /// ends. If `true`, opening fails while another process has the trail open, and no other process can join.
+    #[must_use]
+    pub fn exclusive(mut self, exclusive: bool) -> Self {
+        self.exclusive = exclusive;
+        self
+    }
+
     /// Adds a hook that is called with every entry recorded since the first open with a hook of this name.
     /// Default: no hooks.
     ///
@@ -341,6 +352,18 @@ impl Config {
     #[must_use]
     pub fn trail_dir(&self) -> PathBuf {
         if self.instance.is_empty() { self.log_dir.clone() } else { self.log_dir.join(&self.instance) }
+    }
+
+    /// Returns a number that differs if settings differ that one process applies for all that share a trail.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let settings = format!(
+            "{:?}",
+            (
+                (self.max_file_bytes, self.max_age, self.retention, self.compression),
+                (self.durability, self.journal_bytes, &self.checkpoints, &self.signing_key),
+            )
+        );
+        xxhash_rust::xxh3::xxh3_64(settings.as_bytes()).max(1)
     }
 
     /// Opens the directory of the trail, which is created if it does not exist.

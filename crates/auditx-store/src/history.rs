@@ -51,7 +51,14 @@ impl History {
             }
             inner.recent.push_back(line);
         }
-        inner.mark();
+        if let Some(last) = inner.recent.back().copied() {
+            inner.mark(last.position, last.seq);
+        }
+    }
+
+    /// Notes that no line before `seq` holds an entry that ends at this position or later.
+    pub(crate) fn add_mark(&self, position: u64, seq: u64) {
+        self.lock().mark(position, seq);
     }
 
     /// Removes the lines of entries after a position, which will be written again.
@@ -77,10 +84,9 @@ impl History {
 }
 
 impl Inner {
-    fn mark(&mut self) {
-        let Some(last) = self.recent.back() else { return };
-        if self.marks.last().is_none_or(|(_, seq)| last.seq >= seq + self.stride) {
-            self.marks.push((last.position, last.seq));
+    fn mark(&mut self, position: u64, seq: u64) {
+        if self.marks.last().is_none_or(|(_, last)| seq > *last && seq >= last + self.stride) {
+            self.marks.push((position, seq));
         }
         if self.marks.len() > MARKS {
             let mut keep = false;

@@ -10,7 +10,6 @@ mod ring;
 mod room;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use auditx_format::control_record::ControlRecord;
 use auditx_format::{Error, Result};
@@ -76,17 +75,6 @@ impl Journal {
         }
     }
 
-    /// Records a last line and takes no more entries. A second call does nothing.
-    ///
-    /// # Errors
-    /// `is_timed_out` if the accepted entries could not be written in time: the next open writes them.
-    pub(crate) fn close(&self, deadline: Instant) -> Result<()> {
-        match self {
-            Self::Ring(ring) => ring.close(deadline),
-            Self::Direct(direct) => direct.close(),
-        }
-    }
-
     /// Returns how much was accepted and what of it is not written yet.
     pub(crate) fn load(&self) -> JournalLoad {
         match self {
@@ -116,8 +104,7 @@ impl Journal {
 /// Returns the error for a child process that was forked while the trail was open.
 fn forked() -> Error {
     Error::locked(
-        "this process was forked from the one that opened the trail; open a separate trail here, \
-         with Config::instance",
+        "this process was forked from the one that opened the trail; open the trail again in this process",
     )
 }
 
@@ -237,7 +224,7 @@ impl SharedAppender {
     }
 
     /// Records the end of the session. A second call does nothing.
-    fn close(&self) -> Result<()> {
+    pub(crate) fn close(&self) -> Result<()> {
         let mut held = self.lock();
         if std::mem::replace(&mut held.0.closed, true) {
             return Ok(());
@@ -248,7 +235,7 @@ impl SharedAppender {
     }
 
     /// Takes no more lines, without recording the end of the session.
-    fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         self.lock().0.closed = true;
     }
 }

@@ -9,21 +9,23 @@
 //! never matches, and nothing needs to be zeroed.
 //!
 //! `queue` holds the protocol, `layout` the file's format, `file` the file's life from creation to removal,
-//! `salvage` what recovery reads from it, and `snapshot` what other processes read from it. All unsafe code
-//! is in `map`.
+//! `salvage` what recovery reads from it, and `snapshot` what other processes read from it. Several processes
+//! push into one ring: `slot_locks` shows which of them live. All unsafe code is in `map` and `slot_locks`.
 
 mod file;
 mod layout;
 mod map;
 mod queue;
 mod salvage;
+mod slot_locks;
 mod snapshot;
 mod word;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use file::of_another_boot;
-pub(crate) use file::{PreviousRing, RING, RingFile, unsupported_reason};
+pub(crate) use file::{Found, PreviousRing, RING, RingFile, unsupported_reason};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
 pub(crate) use queue::{Next, Queue, Refused};
+pub(crate) use slot_locks::SlotLocks;
 pub(crate) use snapshot::snapshot;

@@ -48,16 +48,15 @@ impl ProjectionLock {
 }
 
 impl Trail {
-    /// Collects the parts of a trail whose directory this process has locked.
+    /// Collects the parts of a trail.
     ///
     /// # Errors
     /// `is_invalid` if the redaction rules are invalid.
-    pub(crate) fn new(
-        directory: Dir,
-        storage: Arc<dyn Storage>,
-        config: Config,
-        hostname: String,
-    ) -> Result<Self> {
+    pub(crate) fn new(directory: Dir, storage: Arc<dyn Storage>, config: Config) -> Result<Self> {
+        let hostname = match config.hostname.as_str() {
+            "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            name => name.to_owned(),
+        };
         let counters = Arc::new(Counters::default());
         let envelope = Envelope {
             rules: config.redaction.compile()?,
@@ -78,5 +77,11 @@ impl Trail {
             projection: ProjectionLock::default(),
             sensitive: SensitiveLines::default(),
         })
+    }
+
+    /// Returns the origin of a new trail.
+    pub(crate) fn origin(&self) -> String {
+        let config = &self.config;
+        if config.origin.is_empty() { self.envelope.hostname.clone() } else { config.origin.clone() }
     }
 }

@@ -146,6 +146,9 @@ impl Watch {
         self.check_files();
         self.check_security();
         self.check_sealed();
+        if let Some(ring) = &self.ring {
+            ring.clear_dead();
+        }
         Ok(())
     }
 

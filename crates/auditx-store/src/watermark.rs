@@ -36,12 +36,16 @@
 //! 1. P sees the flag: it clears it and wakes C.
 //! 2. P does not see it: its store comes before C's load, so `has_work` is true and C does not sleep.
 //!
+//! *In a process that does not write the trail* nobody here publishes: [`Watermark::mirror`] repeats what the
+//! writer publishes in the ring, and `want_durable` is passed on to it; `ring/queue/calls.rs` explains why no
+//! wake-up is lost between processes.
+//!
 //! *Waking the committer* (`wake_committer`). `work_due` is set under the mutex, and C takes it under the
 //! mutex before it waits on `work`: set before, C does not wait; set later, C is in the wait and is woken. A
 //! committer that is not idle sleeps for at most a few milliseconds anyway.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::task::Waker;
 use std::thread::Thread;
 use std::time::Instant;
@@ -59,6 +63,12 @@ pub(crate) struct Reach {
     pub(crate) position: u64,
 }
 
+/// The process that writes the trail, seen from one that does not.
+pub(crate) trait RemoteWriter: std::fmt::Debug + Send + Sync {
+    /// Asks for an fdatasync of every entry before `position`.
+    fn want_durable(&self, position: u64);
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Watermark {
     written: AtomicU64,
@@ -74,8 +84,12 @@ pub(crate) struct Watermark {
     /// How often bytes of the trail were rolled back: they were never published, but may have been read.
     rollbacks: AtomicU64,
     pub(crate) history: History,
-    /// The drain, if the journal has one.
-    drain: OnceLock<Thread>,
+    /// The drain, if the journal has one and this process writes the trail.
+    drain: RwLock<Option<Thread>>,
+    /// Set in a process that has joined another one's trail.
+    remote: OnceLock<Weak<dyn RemoteWriter>>,
+    /// Whether another process writes the trail.
+    is_remote: AtomicBool,
     /// Whether the committer sleeps until the next line is written.
     committer_parked: AtomicBool,
     waiters: Mutex<Waiters>,
@@ -107,15 +121,57 @@ impl Watermark {
         }
     }
 
+    /// Follows another process that writes the trail.
+    pub(crate) fn follow(&self, remote: Weak<dyn RemoteWriter>) {
+        drop(self.remote.set(remote));
+        // ORDERING: no other thread uses it yet.
+        self.is_remote.store(true, Ordering::SeqCst);
+    }
+
+    /// This process writes the trail from now on.
+    pub(crate) fn lead(&self) {
+        // ORDERING: a caller that still sees the old value asks through the ring, which this process then
+        // answers itself.
+        self.is_remote.store(false, Ordering::SeqCst);
+    }
+
+    /// Undoes `lead`.
+    pub(crate) fn follow_again(&self) {
+        // ORDERING: as in `lead`; without a process that was joined there is none to ask.
+        self.is_remote.store(self.remote.get().is_some(), Ordering::SeqCst);
+    }
+
+    fn remote_writer(&self) -> Option<Arc<dyn RemoteWriter>> {
+        // ORDERING: see `lead`.
+        self.remote.get().filter(|_| self.is_remote.load(Ordering::SeqCst))?.upgrade()
+    }
+
+    /// Repeats what another process has published. `poison` says why nothing becomes durable any more.
+    pub(crate) fn mirror(&self, written: Reach, durable: Reach, poison: Option<Error>) {
+        // ORDERING: as in `publish_written`; nobody waits for these.
+        self.written.fetch_max(written.lines, Ordering::SeqCst);
+        self.written_position.fetch_max(written.position, Ordering::SeqCst);
+        if durable.position > self.durable_position() || durable.lines > self.durable() {
+            self.publish_durable(durable);
+        }
+        match poison {
+            Some(error) => self.poison(&error),
+            None => self.lock().poison = None,
+        }
+    }
+
     /// Names the drain, which is woken when a caller waits for an entry that is not written yet.
     pub(crate) fn set_drain_thread(&self, thread: Thread) {
-        // A journal has one such thread in its life.
-        drop(self.drain.set(thread));
+        *self.drain.write().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    }
+
+    fn drain(&self) -> RwLockReadGuard<'_, Option<Thread>> {
+        self.drain.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the drain, if there is one.
     pub(crate) fn wake_drain(&self) {
-        if let Some(drain) = self.drain.get() {
+        if let Some(drain) = &*self.drain() {
             drain.unpark();
         }
     }
@@ -259,9 +315,13 @@ impl Watermark {
 
     /// Asks for an fdatasync of every entry before `position`.
     pub(crate) fn want_durable(&self, position: u64) {
+        if let Some(writer) = self.remote_writer() {
+            return writer.want_durable(position);
+        }
         // ORDERING: SeqCst, before the load of the written position; see the module.
         self.wanted.fetch_max(position, Ordering::SeqCst);
-        match self.drain.get().filter(|_| self.written_position() < position) {
+        let drain = self.drain();
+        match drain.as_ref().filter(|_| self.written_position() < position) {
             Some(drain) => drain.unpark(),
             None => self.wake_committer(),
         }

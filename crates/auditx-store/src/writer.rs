@@ -1,19 +1,25 @@
-//! The writer of a trail: its journal, its appender and their threads, behind one handle.
+//! The handle of an open trail: its journal, and in the process that writes it the appender and the threads.
+//!
+//! One process of those that share a trail writes it. `peers` makes another one the writer when that ends.
 
+mod close;
 mod custody;
 mod open;
+mod peers;
 mod positions;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use auditx_format::encode::Envelope;
 use auditx_format::vocabulary::LogLevel;
 use auditx_format::{Error, Result};
+use auditx_tlog::VerifierKey;
 use serde_json::{Map, Value};
 
-use crate::checkpoint_signer::CheckpointSigner;
+use crate::checkpoint_signer::{CheckpointSigner, read_latest};
 use crate::committer::Committer;
 use crate::config::{Config, Durability, OnFull, RateLimit};
 use crate::follow::Followers;
@@ -26,22 +32,41 @@ use crate::trail::Trail;
 
 pub use crate::journal::Refusal;
 pub use custody::KeyChange;
+use peers::Peers;
 pub use positions::{Positions, Recorded};
 
-/// An open trail that this process writes. At most one process can have it open.
+/// An open trail. Any number of processes of one machine can have it open; one of them writes it.
 ///
 /// Dropping it closes it with a timeout of 5 s; an error is written to app.log.
 #[derive(Debug)]
 pub struct Writer {
-    trail: Arc<Trail>,
     journal: Journal,
+    shared: Arc<Shared>,
+    /// `None` if no other process can share the trail.
+    peers: Mutex<Option<Peers>>,
+    /// The process that opened the trail; a forked child must not close it.
+    process: u32,
+}
+
+/// What the handle shares with the thread that may make this process the writer.
+#[derive(Debug)]
+struct Shared {
+    trail: Arc<Trail>,
+    /// Set once this process writes the trail.
+    writing: OnceLock<Writing>,
+    running: Mutex<Option<Running>>,
+    /// The key that signed the trail when it was opened.
+    key: VerifierKey,
+    is_closed: AtomicBool,
+}
+
+/// What only the process has that writes the trail.
+#[derive(Debug)]
+struct Writing {
     appender: Arc<SharedAppender>,
     checkpoint_signer: Arc<CheckpointSigner>,
     followers: Followers,
     housekeeping: Arc<Housekeeping>,
-    running: Mutex<Option<Running>>,
-    /// The process that opened the trail; a forked child must not close it.
-    process: u32,
 }
 
 /// The threads and the lock, which end when the trail is closed.
@@ -140,7 +165,7 @@ impl Writer {
 
     /// Counts an entry that was not accepted.
     pub fn count_rejected(&self) {
-        self.trail.counters.rejected.add(1);
+        self.shared.trail.counters.rejected.add(1);
     }
 
     /// Checks whether an entry would be accepted now.
@@ -154,8 +179,8 @@ impl Writer {
     /// Under `Durability::Interval`, requests an fdatasync at once for an entry of a sensitive level.
     #[inline]
     pub fn hasten(&self, position: u64, level: LogLevel) {
-        if matches!(self.trail.config.durability, Durability::Interval(_)) && level.is_sensitive() {
-            self.trail.watermark.want_durable(position);
+        if matches!(self.shared.trail.config.durability, Durability::Interval(_)) && level.is_sensitive() {
+            self.shared.trail.watermark.want_durable(position);
         }
     }
 
@@ -163,59 +188,59 @@ impl Writer {
     #[inline]
     #[must_use]
     pub fn waits_for_each(&self) -> bool {
-        self.trail.config.durability == Durability::EveryEntry
+        self.shared.trail.config.durability == Durability::EveryEntry
     }
 
     /// Returns a handle that waits until positions are durable.
     #[must_use]
     pub fn positions(&self) -> Positions {
-        Positions::new(self.trail.watermark.clone(), self.trail.directory.clone())
+        Positions::new(self.shared.trail.watermark.clone(), self.shared.trail.directory.clone())
     }
 
     /// Returns the settings that apply to every line.
     #[inline]
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
-        &self.trail.envelope
+        &self.shared.trail.envelope
     }
 
     /// Returns the time of the configured clock.
     #[inline]
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.trail.config.clock.now()
+        self.shared.trail.config.clock.now()
     }
 
     /// Returns the configured rate limit, which the caller applies.
     #[must_use]
     pub fn rate_limit(&self) -> RateLimit {
-        self.trail.config.rate_limit
+        self.shared.trail.config.rate_limit
     }
 
     /// Returns the directory of the trail as an absolute path.
     #[must_use]
     pub fn trail_dir(&self) -> &Path {
-        self.trail.directory.path()
+        self.shared.trail.directory.path()
     }
 
     /// Writes an error of the library itself to app.log.
     pub fn report(&self, message: &str) {
-        self.trail.app_log.report(message);
+        self.shared.trail.app_log.report(message);
     }
 
     /// Writes a message of the application to app.log, redacted like metadata.
     pub fn write_message(&self, level: LogLevel, message: &str, fields: &Map<String, Value>) {
-        self.trail.app_log.write(level, message, fields, Some(&self.trail.envelope.rules));
+        self.shared.trail.app_log.write(level, message, fields, Some(&self.shared.trail.envelope.rules));
     }
 
     /// Waits until all entries accepted so far are durable, and are written to security.jsonl and the
-    /// console.
+    /// console. If another process writes the trail, it does not wait for the latter.
     ///
     /// # Errors
     /// `is_timed_out` if that takes longer than `timeout`; `is_storage` if a write or an fdatasync failed.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let (end, deadline) = self.wait_durable(timeout)?;
-        self.followers.wait_for_builtin(end, deadline)
+        self.shared.writing.get().map_or(Ok(()), |writing| writing.followers.wait_for_builtin(end, deadline))
     }
 
     /// Like [`Writer::flush`], and also waits until every `on_audit` hook has processed these entries.
@@ -224,50 +249,25 @@ impl Writer {
     /// The same as [`Writer::flush`].
     pub fn flush_hooks(&self, timeout: Duration) -> Result<()> {
         let (end, deadline) = self.wait_durable(timeout)?;
-        self.followers.wait_for_all(end, deadline)
-    }
-
-    /// Closes the trail: writes the `close` record, makes all lines durable, signs them, waits for the
-    /// followers, and releases the lock. Closing a closed trail does nothing.
-    ///
-    /// # Errors
-    /// - `is_timed_out` if the entries are not durable within `timeout`.
-    /// - `is_storage` if a write or an fdatasync failed.
-    /// - `is_signing` if the last checkpoint could not be signed. The next open signs the remaining lines.
-    pub fn close(&self, timeout: Duration) -> Result<()> {
-        let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Ok(());
-        };
-        if std::process::id() != self.process {
-            // A forked child has neither the threads nor the lock, and must not release them.
-            std::mem::forget(running);
-            return Ok(());
-        }
-        let deadline = Instant::now() + timeout;
-        // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
-        running.maintenance.stop();
-        let closed = self.journal.close(deadline);
-        let durable = self.trail.watermark.wait_durable_lines(self.trail.watermark.written(), Some(deadline));
-        self.followers.close(deadline);
-        let signed = running.committer.stop();
-        if let Some(drain) = &mut running.drain {
-            drain.stop();
-        }
-        running.lock.lock().unwrap_or_else(PoisonError::into_inner).release();
-        closed.and(durable).and(signed)
+        self.shared.writing.get().map_or(Ok(()), |writing| writing.followers.wait_for_all(end, deadline))
     }
 
     /// Returns a snapshot of the counters.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        let (written, durable) = (self.trail.watermark.written(), self.trail.watermark.durable());
-        self.trail.counters.snapshot(
-            self.journal.load(),
-            written,
-            durable,
-            self.checkpoint_signer.size(),
-            self.followers.metrics(),
-        )
+        let watermark = &self.shared.trail.watermark;
+        if let (Some(ring), None) = (self.journal.ring(), self.shared.writing.get()) {
+            ring.mirror();
+        }
+        let (written, durable) = (watermark.written(), watermark.durable());
+        let (signed, followers) = match self.shared.writing.get() {
+            Some(writing) => (writing.checkpoint_signer.size(), writing.followers.metrics()),
+            None => {
+                let latest = read_latest(&self.shared.trail.directory).ok().flatten();
+                (latest.map_or(0, |latest| latest.size()), Vec::new())
+            }
+        };
+        self.shared.trail.counters.snapshot(self.journal.load(), written, durable, signed, followers)
     }
 
     /// Reserves space in the ring like a thread that then stalls. The returned function finishes the entry.
@@ -285,13 +285,13 @@ impl Writer {
     /// deadline.
     fn wait_durable(&self, timeout: Duration) -> Result<(u64, Instant)> {
         let deadline = Instant::now() + timeout;
-        self.trail.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
-        Ok((self.trail.watermark.durable(), deadline))
+        self.shared.trail.watermark.wait_durable(self.journal.reach(), Some(deadline))?;
+        Ok((self.shared.trail.watermark.durable(), deadline))
     }
 
     /// The longest time to wait while the journal is full.
     fn max_wait(&self) -> Duration {
-        match self.trail.config.on_full {
+        match self.shared.trail.config.on_full {
             OnFull::Wait { max } => max,
             OnFull::Reject | OnFull::Drop => Duration::ZERO,
         }
@@ -308,8 +308,8 @@ impl Writer {
     /// Notes the loss for a `gap` record. Returns an error, or `None` if entries are to be dropped.
     fn reject_or_drop(&self) -> Result<Option<u64>> {
         let error: Error = self.journal.count_refused();
-        if self.trail.config.on_full == OnFull::Drop {
-            self.trail.counters.dropped.add(1);
+        if self.shared.trail.config.on_full == OnFull::Drop {
+            self.shared.trail.counters.dropped.add(1);
             return Ok(None);
         }
         Err(error)

@@ -11,6 +11,7 @@ mod interference;
 mod journals;
 mod kill_points;
 mod power;
+mod processes;
 mod recovery;
 mod tampering;
 mod segments;
@@ -91,12 +92,16 @@ fn a_trail_records_its_creation_opening_and_closing() {
 }
 
 #[test]
-fn a_second_writer_is_refused_but_may_open_another_instance() {
+fn an_exclusive_trail_has_one_logger_but_another_instance_may_be_opened() {
     let directory = tempfile::tempdir().unwrap();
-    let _first = AuditLogger::open(Config::new(directory.path())).unwrap();
-    let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
-    assert!(error.is_locked());
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    let open = |exclusive| AuditLogger::open(Config::new(directory.path()).exclusive(exclusive));
+    for (first, second) in [(false, true), (true, true)] {
+        let _first = open(first).unwrap();
+        let error = open(second).unwrap_err();
+        assert!(error.is_locked());
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    }
+    let _first = open(true).unwrap();
     let second = AuditLogger::open(Config::new(directory.path()).instance("worker-2")).unwrap();
     second.log("x").record().unwrap();
     second.flush(TIMEOUT).unwrap();

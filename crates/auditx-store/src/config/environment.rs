@@ -10,8 +10,8 @@ impl Config {
     /// The variables are `AUDITX_LOG_DIR`, `AUDITX_INSTANCE`, `AUDITX_ORIGIN`, `AUDITX_HOSTNAME`,
     /// `AUDITX_CONSOLE`, `AUDITX_MAX_FILE_BYTES`, `AUDITX_MAX_AGE`, `AUDITX_RETENTION`, `AUDITX_COMPRESSION`,
     /// `AUDITX_DURABILITY`, `AUDITX_JOURNAL`, `AUDITX_JOURNAL_BYTES`, `AUDITX_ON_FULL`,
-    /// `AUDITX_DEFAULT_CURRENCY`, `AUDITX_SIGNING_KEY`, `AUDITX_FILE_MODE`, `AUDITX_DIR_MODE` and
-    /// `AUDITX_GROUP`. Values have the same syntax as in a configuration file. Empty variables are ignored.
+    /// `AUDITX_DEFAULT_CURRENCY`, `AUDITX_SIGNING_KEY`, `AUDITX_FILE_MODE`, `AUDITX_DIR_MODE`, `AUDITX_GROUP`
+    /// and `AUDITX_EXCLUSIVE` (`true` or `false`). Values have the same syntax as in a configuration file. Empty variables are ignored.
     ///
     /// # Errors
     /// `is_invalid` if a value cannot be parsed. The message names the variable.
@@ -51,6 +51,7 @@ impl Config {
         policy::read_variable(&text, "AUDITX_JOURNAL_BYTES", &mut config.journal_bytes)?;
         policy::read_variable(&text, "AUDITX_ON_FULL", &mut config.on_full)?;
         policy::read_variable(&text, "AUDITX_SIGNING_KEY", &mut config.signing_key)?;
+        policy::read_variable(&text, "AUDITX_EXCLUSIVE", &mut config.exclusive)?;
         for (name, mode) in
             [("AUDITX_FILE_MODE", &mut config.file_mode), ("AUDITX_DIR_MODE", &mut config.dir_mode)]
         {

@@ -58,8 +58,4 @@ impl Direct {
     pub(super) fn load(&self) -> JournalLoad {
         JournalLoad { accepted: self.accepted.read(), ..JournalLoad::default() }
     }
-
-    pub(super) fn close(&self) -> Result<()> {
-        self.appender.close()
-    }
 }

@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 use auditx_format::clock::Timestamp;
 use auditx_format::{Error, Result};
 
-use super::Ring;
+use super::{Ring, SharedAppender};
 use crate::appender::{Batch, Missed};
 use crate::config::Durability;
 use crate::kill_point::kill_point;
+use crate::recover::Unreleased;
 use crate::ring::Next;
 
 /// The sleep between two rounds while callers wait for receipts: then the next fdatasync covers what was
@@ -57,14 +58,19 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    pub(crate) fn start(ring: Arc<Ring>) -> Result<Self> {
+    /// Starts the thread. `unreleased` are entries at the head of the ring that the last writer wrote.
+    pub(crate) fn start(
+        ring: Arc<Ring>,
+        appender: Arc<SharedAppender>,
+        unreleased: Unreleased,
+    ) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let mut drain_loop = DrainLoop::new(ring.clone(), stopping.clone());
+        let mut drain_loop = DrainLoop::new(ring.clone(), appender, stopping.clone(), unreleased);
         let thread = std::thread::Builder::new()
             .name("auditx-drain".to_owned())
             .spawn(move || drain_loop.run())
             .map_err(|error| Error::storage("cannot start the drain's thread", "auditx-drain", error))?;
-        ring.appender.watermark().set_drain_thread(thread.thread().clone());
+        ring.trail.watermark.set_drain_thread(thread.thread().clone());
         Ok(Self { ring, stopping, thread: Some(thread) })
     }
 
@@ -90,12 +96,12 @@ impl Drop for Drain {
 /// The state of the drain's thread.
 struct DrainLoop {
     ring: Arc<Ring>,
+    appender: Arc<SharedAppender>,
     stopping: Arc<AtomicBool>,
     /// Everything before this position is in the trail.
     position: u64,
     touched: u64,
-    /// Entries before this position were counted.
-    counted: u64,
+    unreleased: Unreleased,
     sleep_time: Duration,
     /// The durable position before the last sleep.
     durable: u64,
@@ -108,14 +114,20 @@ struct DrainLoop {
 }
 
 impl DrainLoop {
-    fn new(ring: Arc<Ring>, stopping: Arc<AtomicBool>) -> Self {
+    fn new(
+        ring: Arc<Ring>,
+        appender: Arc<SharedAppender>,
+        stopping: Arc<AtomicBool>,
+        unreleased: Unreleased,
+    ) -> Self {
         let position = ring.queue().head();
         Self {
             ring,
+            appender,
             stopping,
             position,
             touched: position,
-            counted: position,
+            unreleased,
             sleep_time: SHORT_SLEEP,
             durable: position,
             busy_at: Instant::now(),
@@ -157,8 +169,12 @@ impl DrainLoop {
         let ring = self.ring.clone();
         let (queue, refused) = (ring.queue(), ring.refused());
         // After a failed fdatasync it is lower than before.
-        self.position = ring.appender.watermark().written_position();
-        let next = queue.next(self.position);
+        self.position = ring.trail.watermark.written_position();
+        let mut next = queue.next(self.position);
+        // For a record that nobody will finish the drain does not wait.
+        while next == Next::Unfinished && queue.skip_dead(self.position, |slot| ring.file().is_alive(slot)) {
+            next = queue.next(self.position);
+        }
         self.report_stall(next);
         if refused.is_none() && matches!(next, Next::Empty | Next::Unfinished) {
             return Ok(());
@@ -168,7 +184,8 @@ impl DrainLoop {
             Some((at, _)) => (None, at),
             None => (None, u64::MAX),
         };
-        let mut appender = ring.appender.lock();
+        let shared = self.appender.clone();
+        let mut appender = shared.lock();
         if appender.reach().position != self.position {
             return Ok(());
         }
@@ -179,7 +196,7 @@ impl DrainLoop {
             appender.add_missed(missed);
         }
         let mut batch = appender.batch()?;
-        let Taken { at, fresh, damaged } = self.fill(&mut batch, stop_at);
+        let Taken { at, damaged } = self.fill(&mut batch, stop_at);
         batch.write()?;
         if self.reported > 0 {
             ring.subtract_refused(std::mem::take(&mut self.reported));
@@ -190,19 +207,15 @@ impl DrainLoop {
         kill_point("drain: written");
         appender.advance_to(at);
         let reach = appender.reach();
-        let watermark = ring.appender.watermark();
+        let watermark = &ring.trail.watermark;
         let is_released = ring.trail.config.durability == Durability::Os;
-        if is_released {
-            // Before the position is published: `Ring::restore` copies the ring once it sees it, and would
-            // lose a release that comes later. A ring whose last release is lost stays full.
-            queue.release(reach.position, reach.lines);
-        }
+        // Room is released before the position is published: `Ring::restore` copies the ring once it sees it,
+        // and would lose a release that comes later. A ring whose last release is lost stays full.
+        ring.publish_written(reach, is_released);
         watermark.publish_written(reach);
-        self.counted = self.counted.max(at);
-        // ORDERING: the appender's lock orders this for `Ring::load`; Relaxed would do.
-        ring.taken.fetch_add(fresh, Ordering::SeqCst);
         drop(appender);
         self.position = at;
+        self.unreleased.forget_before(at);
         if is_released {
             ring.room.notify();
         } else if ring.needs_room() {
@@ -217,7 +230,7 @@ impl DrainLoop {
         let queue = self.ring.queue();
         // Under `Os` no crcs are stored: room is freed at once, and nothing is promised for a power loss.
         let is_checked = self.ring.trail.config.durability != Durability::Os;
-        let mut taken = Taken { at: self.position, fresh: 0, damaged: 0 };
+        let mut taken = Taken { at: self.position, damaged: 0 };
         while taken.at < stop_at && !batch.is_full() {
             let (len, end) = match queue.next(taken.at) {
                 Next::Entry { len, end } => (len, end),
@@ -229,15 +242,17 @@ impl DrainLoop {
             };
             let position = std::mem::replace(&mut taken.at, end);
             let out = batch.begin_entry();
+            let begin = out.len();
             let is_whole = if is_checked {
                 queue.copy_checked(position, len, out)
             } else {
                 queue.copy(position, len, out);
                 true
             };
-            if is_whole {
+            if is_whole && self.unreleased.is_written(&out[begin..]) {
+                batch.cancel_entry();
+            } else if is_whole {
                 batch.end_entry(end);
-                taken.fresh += u64::from(end > self.counted);
             } else {
                 batch.cancel_entry();
                 taken.damaged += 1;
@@ -270,7 +285,7 @@ impl DrainLoop {
             let what = "entries wait in the journal, because the trail cannot be written";
             self.ring.trail.app_log.report(&format!("{what}: {error}"));
         }
-        if self.ring.appender.lock().check().is_err() {
+        if self.appender.lock().check().is_err() {
             self.ring.poison();
             return true;
         }
@@ -303,7 +318,7 @@ impl DrainLoop {
         let ring = &self.ring;
         // Waiters with a deadline compare it with the clock.
         ring.room.notify();
-        let watermark = ring.appender.watermark();
+        let watermark = &ring.trail.watermark;
         if watermark.is_write_wanted() {
             std::thread::yield_now();
             return;
@@ -336,8 +351,6 @@ impl DrainLoop {
 struct Taken {
     /// The position after the last entry that was taken.
     at: u64,
-    /// Entries that were not counted before.
-    fresh: u64,
     damaged: u64,
 }
 

@@ -1,7 +1,6 @@
 //! The journal over the ring: producers copy their entry into mapped memory, and the drain writes the trail.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use auditx_format::clock::Timestamp;
@@ -14,7 +13,7 @@ use crate::config::Durability;
 use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::trail::Trail;
-use crate::watermark::Reach;
+use crate::watermark::{Reach, RemoteWriter, Watermark};
 
 /// Room for the longest entry, wherever in the ring it would begin.
 const READY_BYTES: u64 = 2 * MAX_LINE as u64;
@@ -26,13 +25,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 pub(crate) struct Ring {
     file: RingFile,
     pub(super) trail: Arc<Trail>,
-    pub(super) appender: Arc<SharedAppender>,
+    /// `None` while another process writes the trail.
+    appender: RwLock<Option<Arc<SharedAppender>>>,
     pub(crate) room: Room,
-    /// Entries written to the trail since the ring was opened.
-    pub(super) taken: AtomicU64,
     /// Why the first of the refused entries was refused. Held while refused entries are counted or
     /// subtracted.
     refusals: Mutex<String>,
+    /// Held while what another process published is repeated: never once this process writes the trail.
+    mirroring: Mutex<()>,
     /// Held while the ring is closed or poisoned, and while its file is restored.
     closing: Mutex<()>,
     /// Why nothing can be written at the moment.
@@ -40,17 +40,40 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(file: RingFile, trail: Arc<Trail>, appender: Arc<SharedAppender>) -> Self {
+    pub(crate) fn new(file: RingFile, trail: Arc<Trail>) -> Self {
         Self {
             file,
             trail,
-            appender,
+            appender: RwLock::default(),
             room: Room::default(),
-            taken: AtomicU64::new(0),
             refusals: Mutex::default(),
+            mirroring: Mutex::default(),
             closing: Mutex::default(),
             write_error: Mutex::default(),
         }
+    }
+
+    /// This process writes the trail from now on.
+    pub(crate) fn lead(&self, appender: Arc<SharedAppender>) {
+        let _mirroring = self.lock_mirroring();
+        *self.appender.write().unwrap_or_else(PoisonError::into_inner) = Some(appender);
+        self.watermark().lead();
+    }
+
+    /// Undoes `lead`: this process could not write the trail, and another one may try.
+    pub(crate) fn follow_again(&self) {
+        let _mirroring = self.lock_mirroring();
+        *self.appender.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.watermark().follow_again();
+    }
+
+    /// Returns the appender if this process writes the trail.
+    fn appender(&self) -> Option<Arc<SharedAppender>> {
+        self.appender.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn lock_mirroring(&self) -> MutexGuard<'_, ()> {
+        self.mirroring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -58,9 +81,44 @@ impl Ring {
         &self.file.queue
     }
 
+    pub(crate) fn file(&self) -> &RingFile {
+        &self.file
+    }
+
+    fn watermark(&self) -> &Watermark {
+        &self.trail.watermark
+    }
+
     #[cold]
     fn wake_drain(&self) {
-        self.appender.watermark().wake_drain();
+        if self.appender().is_some() {
+            self.watermark().wake_drain();
+        } else {
+            self.queue().want_news();
+            self.queue().call();
+        }
+    }
+
+    /// In a process that does not write the trail: repeats what the writer has published, and wakes who waits
+    /// for it.
+    pub(crate) fn mirror(&self) {
+        let (queue, watermark) = (self.queue(), self.watermark());
+        let mirroring = self.lock_mirroring();
+        if self.appender().is_some() {
+            return;
+        }
+        let released = queue.released();
+        // Of the entries that end after what was released.
+        watermark.history.add_mark(released.position + 1, released.lines);
+        let poison = queue.is_poisoned().then(|| self.remote_failure());
+        watermark.mirror(queue.written(), queue.durable(), poison);
+        drop(mirroring);
+        self.room.notify();
+    }
+
+    fn remote_failure(&self) -> Error {
+        let what = "the process that writes the trail cannot write any more; its app.log says why";
+        Error::storage(what, self.trail.directory.path(), std::io::Error::other("the journal is closed"))
     }
 
     pub(super) fn write_error(&self) -> MutexGuard<'_, Option<Error>> {
@@ -70,7 +128,10 @@ impl Ring {
     /// Returns why no more entries are taken.
     fn closed_error(&self, refused: Refused) -> Error {
         let poison = match refused {
-            Refused::Poisoned => self.appender.lock().check().err(),
+            Refused::Poisoned => match self.appender() {
+                Some(appender) => appender.lock().check().err(),
+                None => Some(self.remote_failure()),
+            },
             Refused::Closed | Refused::Full | Refused::Paused => None,
         };
         poison.unwrap_or_else(Error::closed)
@@ -104,6 +165,11 @@ impl Ring {
         if self.file.is_named(directory).map_err(failed)? {
             return Ok(false);
         }
+        if !self.file.try_alone().map_err(failed)? {
+            return Err(failed(std::io::Error::other(
+                "other processes use it; it is restored when they end",
+            )));
+        }
         let end = self.queue().pause();
         let outcome = self.wait_written(end, deadline).and_then(|()| {
             // No refusal and no flag may be stored in memory that is about to be replaced. The drain may
@@ -112,6 +178,9 @@ impl Ring {
             self.file.restore(directory).map_err(failed)
         });
         self.queue().resume();
+        if !self.trail.config.exclusive {
+            self.file.share().map_err(failed)?;
+        }
         self.room.notify();
         outcome.map(|()| true)
     }
@@ -119,7 +188,7 @@ impl Ring {
     /// Waits until the drain has written everything before a position. Polls, since only the committer, which
     /// waits here, would notify it.
     fn wait_written(&self, end: u64, deadline: Instant) -> Result<()> {
-        let watermark = self.appender.watermark();
+        let watermark = self.watermark();
         while watermark.written_position() < end {
             if Instant::now() >= deadline {
                 let what = "cannot restore the journal's ring: its entries could not be written in time";
@@ -168,7 +237,7 @@ impl Ring {
             let attempt = || match self.queue().push_zeros(STEP) {
                 Err(Refused::Full | Refused::Paused) => {
                     self.wake_drain();
-                    self.appender.watermark().want_durable(self.queue().tail());
+                    self.watermark().want_durable(self.queue().tail());
                     None
                 }
                 other => Some(other),
@@ -178,7 +247,7 @@ impl Ring {
                 .ok_or_else(|| Error::timed_out("the journal's ring could not be overwritten in time"))?
                 .map_err(|_| Error::closed())?;
         }
-        self.appender.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
+        self.watermark().wait_durable(self.queue().tail(), Some(deadline))?;
         self.file.flush()
     }
 
@@ -218,28 +287,77 @@ impl Ring {
         if free >= READY_BYTES { Ok(()) } else { Err(self.full_error()) }
     }
 
-    pub(super) fn close(&self, deadline: Instant) -> Result<()> {
-        let end = {
-            let _closing = self.lock_closing();
-            self.queue().close()
-        };
-        self.wake_drain();
-        let watermark = self.appender.watermark();
-        let written = watermark
-            .wait_until(Some(deadline), "the journal to be written", || watermark.written_position() >= end);
-        match written {
-            Ok(()) => self.appender.close(),
-            Err(error) => {
-                self.appender.abandon();
-                Err(error)
+    /// Takes no more entries of this process, and returns a position after all that were accepted.
+    ///
+    /// # Errors
+    /// `is_timed_out` if a thread that is recording an entry has not finished in time.
+    pub(crate) fn leave(&self, deadline: Instant) -> Result<u64> {
+        self.queue().leave();
+        while !self.queue().is_quiet() {
+            if Instant::now() >= deadline {
+                return Err(Error::timed_out("a thread that is recording an entry has not finished"));
             }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(self.queue().tail())
+    }
+
+    /// Makes the slots usable again that killed processes left unclean.
+    pub(crate) fn clear_dead(&self) {
+        self.queue().clear_dead(self.watermark().written_position(), |slot| self.file.is_alive(slot));
+    }
+
+    /// Whether no other process uses the ring; then none joins until the slot is given up.
+    pub(crate) fn is_alone(&self) -> bool {
+        // If the lock cannot be examined, others are assumed.
+        self.file.try_alone().unwrap_or(false)
+    }
+
+    /// Gives up this producer's slot, unless one of its threads may still write to the ring: the slot is then
+    /// held until the process ends.
+    pub(crate) fn give_up_slot(&self, is_quiet: bool) {
+        if is_quiet {
+            // If it fails, the end of the process gives it up.
+            self.file.give_up_slot().unwrap_or(());
         }
     }
 
-    /// Frees the room of what is durable.
-    pub(crate) fn release(&self, reach: Reach) {
+    /// Waits until everything before a position is written by the drain of this process.
+    pub(crate) fn wait_until_written(&self, end: u64, deadline: Instant) -> Result<()> {
+        self.wake_drain();
+        let watermark = self.watermark();
+        watermark
+            .wait_until(Some(deadline), "the journal to be written", || watermark.written_position() >= end)
+    }
+
+    /// Takes no more entries of any process; returns the end of what was accepted. Only if this process is
+    /// alone with the ring.
+    pub(crate) fn close_queue(&self) -> u64 {
+        let _closing = self.lock_closing();
+        self.queue().close()
+    }
+
+    /// Publishes where this process goes on from as the new writer of the trail.
+    pub(crate) fn publish_recovered(&self, reach: Reach) {
+        self.queue().publish_written(reach);
+        self.publish_durable(reach);
+    }
+
+    /// Frees the room of what is durable, and tells the other processes.
+    pub(crate) fn publish_durable(&self, reach: Reach) {
         self.queue().release(reach.position, reach.lines);
+        self.queue().publish_durable(reach);
+        self.queue().tell();
         self.room.notify();
+    }
+
+    /// Tells the other processes how far the trail is written, and frees the room of it if that is enough.
+    pub(super) fn publish_written(&self, reach: Reach, is_released: bool) {
+        self.queue().publish_written(reach);
+        if is_released {
+            self.queue().release(reach.position, reach.lines);
+            self.queue().tell();
+        }
     }
 
     /// Returns the position from which on it still holds the accepted entries.
@@ -251,13 +369,14 @@ impl Ring {
     pub(crate) fn poison(&self) {
         let closing = self.lock_closing();
         self.queue().poison();
+        self.queue().tell_all();
         drop(closing);
         self.room.notify();
     }
 
     /// Whether an fdatasync is due to make room.
     pub(crate) fn needs_room(&self) -> bool {
-        let watermark = self.appender.watermark();
+        let watermark = self.watermark();
         self.trail.config.durability != Durability::Os
             && watermark.written_position().saturating_sub(watermark.durable_position())
                 > self.queue().capacity() / 4
@@ -265,10 +384,10 @@ impl Ring {
 
     pub(super) fn load(&self) -> JournalLoad {
         let queue = self.queue();
-        // The drain changes both while it holds the lock.
-        let appender = self.appender.lock();
-        // ORDERING: the appender's lock orders this after the drain's addition; Relaxed would do.
-        let (taken, mut at) = (self.taken.load(Ordering::SeqCst), appender.reach().position);
+        // The drain changes it while it holds the lock.
+        let appender = self.appender();
+        let appender = appender.as_ref().map(|appender| appender.lock());
+        let mut at = appender.as_ref().map_or(queue.written(), |appender| appender.reach()).position;
         let mut waiting = 0;
         loop {
             match queue.next(at) {
@@ -278,7 +397,7 @@ impl Ring {
             }
         }
         let fill = queue.tail().saturating_sub(queue.head());
-        JournalLoad { accepted: taken + waiting, waiting, fill, capacity: queue.capacity() }
+        JournalLoad { accepted: queue.accepted(), waiting, fill, capacity: queue.capacity() }
     }
 
     pub(super) fn count_refused(&self) -> Error {
@@ -296,8 +415,18 @@ impl Ring {
     }
 }
 
+impl RemoteWriter for Ring {
+    fn want_durable(&self, position: u64) {
+        self.queue().want_durable(position);
+        self.queue().want_news();
+        self.queue().call();
+        // What was published before news were wanted was not told.
+        self.mirror();
+    }
+}
+
 impl RecentEntries for Ring {
     fn recent_entries(&self) -> Vec<(u64, Vec<u8>)> {
-        self.queue().recent_entries(self.appender.watermark().written_position())
+        self.queue().recent_entries(self.watermark().written_position())
     }
 }

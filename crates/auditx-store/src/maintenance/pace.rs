@@ -18,7 +18,7 @@ const MANY: u32 = 64;
 const WHOLE: u32 = MANY * MANY;
 
 /// The share of a processor that the work takes if little waits.
-const SMALLEST: u32 = WHOLE / 32;
+const SMALLEST: u32 = WHOLE / 16;
 
 /// A turn may be far longer than planned: its read waited for the disk, or the machine was suspended.
 const LONGEST_SLEEP: Duration = Duration::from_millis(10);
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn the_more_segments_wait_the_less_it_sleeps() {
         let pace = Pace::default();
-        let asleep = [1, 11, 16, 32, 64, 1000, u64::MAX].map(|waiting| asleep(&pace, waiting));
-        assert_eq!(asleep, [3_100_000, 3_100_000, 1_500_000, 300_000, 0, 0, 0]);
+        let asleep = [1, 16, 24, 32, 64, 1000, u64::MAX].map(|waiting| asleep(&pace, waiting));
+        assert_eq!(asleep, [1_500_000, 1_500_000, 611_111, 300_000, 0, 0, 0]);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         let hurry = pace.hurry();
         assert_eq!(asleep(&pace, 1), 0);
         drop(hurry);
-        assert_eq!(asleep(&pace, 1), 3_100_000);
+        assert_eq!(asleep(&pace, 1), 1_500_000);
     }
 
     #[test]

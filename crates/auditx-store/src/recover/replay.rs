@@ -13,10 +13,10 @@ use auditx_tlog::SEQ_PREFIX;
 
 use super::{ControlRecord, Recovered};
 use crate::appender::Appender;
-use crate::config::JournalKind;
+use crate::config::{Config, JournalKind};
 use crate::dir::Dir;
 use crate::kill_point::kill_point;
-use crate::ring::{PreviousRing, RingFile, unsupported_reason};
+use crate::ring::{Map, Next, PreviousRing, Queue, RingFile, SlotLocks, unsupported_reason};
 use crate::segment::{ACTIVE, first_seq_of, open_segment, sealed_segments};
 
 /// The beginning of the body of every line.
@@ -111,10 +111,11 @@ impl Replay {
     pub(crate) fn begin_ring(
         &self,
         directory: &Dir,
-        kind: JournalKind,
-        capacity: u64,
+        config: &Config,
         lines: u64,
+        alone: Option<SlotLocks>,
     ) -> Result<(Option<RingFile>, Option<String>)> {
+        let kind = config.journal;
         let unsupported = match kind {
             JournalKind::Direct => Some(None),
             _ => unsupported_reason(directory).map(Some),
@@ -129,7 +130,8 @@ impl Replay {
                 Ok((None, why.map(|why| format!("{WITHOUT_RING}{why}"))))
             }
             (None, _) => {
-                match RingFile::initialize(directory, capacity, self.trail_id, &self.previous, lines) {
+                let size = (config.journal_bytes, config.exclusive);
+                match RingFile::initialize(directory, size, self.trail_id, &self.previous, lines, alone) {
                     // Without a ring the trail can still be written.
                     Err(error) if kind == JournalKind::Auto && error.is_storage() => {
                         RingFile::remove(directory)?;
@@ -158,6 +160,55 @@ pub(crate) fn missing_from(directory: &Dir, trail_id: [u8; 16]) -> Result<(Previ
     }
     retain_missing(directory, &mut entries, previous.salvaged.lines)?;
     Ok((previous, entries))
+}
+
+/// The entries at the head of a ring that the last writer wrote to the trail and did not release.
+#[derive(Debug, Default)]
+pub(crate) struct Unreleased {
+    written: HashSet<Id>,
+    /// Entries after this position were not written.
+    end: u64,
+}
+
+impl Unreleased {
+    /// Finds them, after the death of the writer, in a ring that other processes still push into.
+    ///
+    /// # Errors
+    /// `is_storage` if the end of the trail cannot be read.
+    pub(crate) fn of(directory: &Dir, queue: &Queue<Map>) -> Result<Self> {
+        let released = queue.released();
+        let (mut end, mut entries) = (released.position, Vec::new());
+        // The drain takes records in order: after an unfinished one it has taken none.
+        loop {
+            match queue.next(end) {
+                Next::Entry { len, end: next } => {
+                    let mut body = Vec::new();
+                    queue.copy(end, len, &mut body);
+                    entries.push(body);
+                    end = next;
+                }
+                Next::Skip { end: next } => end = next,
+                Next::Empty | Next::Unfinished => break,
+            }
+        }
+        let mut written: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
+        retain_missing(directory, &mut entries, released.lines)?;
+        for missing in entries.iter().filter_map(|body| id_of(body)) {
+            written.remove(&missing);
+        }
+        Ok(Self { written, end })
+    }
+
+    pub(crate) fn is_written(&self, body: &[u8]) -> bool {
+        !self.written.is_empty() && id_of(body).is_some_and(|id| self.written.contains(&id))
+    }
+
+    /// Frees the memory once the drain has passed them.
+    pub(crate) fn forget_before(&mut self, position: u64) {
+        if position >= self.end {
+            self.written = HashSet::new();
+        }
+    }
 }
 
 /// Removes the entries whose ids are in the trail. Reads the segments from the one that contains line `from`.

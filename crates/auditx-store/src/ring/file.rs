@@ -5,17 +5,19 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use auditx_format::id;
 use auditx_format::{Error, Result};
 
 use super::layout::{
-    CONTROL, HEAD, Header, LINES, REFUSED, REFUSED_AT, REFUSED_FIRST, REFUSED_LAST, TAIL, WORD,
+    CONTROL, HEAD, HEADER_LEN, Header, LINES, REFUSED, REFUSED_FIRST, REFUSED_LAST, SLOTS, TAIL, WORD,
+    records_at,
 };
 use super::map::Map;
 use super::queue::Queue;
 use super::salvage::{RingImage, Salvaged};
+use super::slot_locks::SlotLocks;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::kill_point::kill_point;
 
@@ -71,8 +73,25 @@ pub(crate) struct PreviousRing {
 #[derive(Debug)]
 pub(crate) struct RingFile {
     pub(crate) queue: Queue<Map>,
-    /// The file that is mapped.
-    mapped: Mutex<FileStat>,
+    /// The file that is mapped, with the lock of this producer's slot.
+    mapped: Mutex<Mapped>,
+}
+
+#[derive(Debug)]
+struct Mapped {
+    stat: FileStat,
+    locks: SlotLocks,
+    slot: usize,
+}
+
+/// What a process finds in the place of the ring.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// No process uses it, and none can join until the locks are dropped. `None` if there is no ring that
+    /// another process could use.
+    Alone(Option<SlotLocks>),
+    /// Other processes use it.
+    Shared,
 }
 
 impl RingFile {
@@ -101,10 +120,14 @@ impl RingFile {
                 format!("the journal's ring belonged to another trail; it was moved to {}", aside.display());
             return Ok(PreviousRing { remark: Some(remark), ..PreviousRing::default() });
         };
-        let expected = CONTROL as u64 + header.capacity;
+        let expected = header.file_len();
         let remark = (len != expected)
             .then(|| format!("the journal's ring was truncated: it has {len} bytes instead of {expected}"));
-        let mut left = PreviousRing { remark, reusable: len == expected, ..PreviousRing::default() };
+        let mut left = PreviousRing {
+            remark,
+            reusable: len == expected && header.slots == SLOTS,
+            ..PreviousRing::default()
+        };
         if RingImage::new(&bytes).is_none_or(|image| !image.is_drained(is_this_boot(&header))) {
             file.read_to_end(&mut bytes).map_err(failed)?;
         }
@@ -121,43 +144,140 @@ impl RingFile {
     /// `is_storage` if there is not enough space or the file cannot be mapped.
     pub(crate) fn initialize(
         directory: &Dir,
-        capacity: u64,
+        (capacity, is_exclusive): (u64, bool),
         trail_id: [u8; 16],
         left: &PreviousRing,
         lines: u64,
+        alone: Option<SlotLocks>,
     ) -> Result<Self> {
         let failed = |what: &str, error: io::Error| Error::storage(what, directory.join(RING), error);
-        let len = CONTROL as u64 + capacity;
+        let len = records_at(SLOTS) as u64 + capacity;
         let has_length =
             || directory.stat(RING).is_ok_and(|found| found.is_some_and(|found| found.len() == len));
+        let mut alone = alone;
         if !left.reusable || !has_length() {
             make(directory, len).map_err(|error| failed("cannot create the journal's ring", error))?;
+            // A process that has opened the old file finds that it lost its name.
+            alone = None;
         }
-        let file = directory
-            .open(RING, Access::READ_WRITE)
-            .map_err(|error| failed("cannot open the journal's ring", error))?;
+        let locks = match alone {
+            Some(locks) => locks,
+            None => open(directory).map_err(|error| failed("cannot open the journal's ring", error))?,
+        };
         let salt = {
             let mut bytes = [0; 8];
             id::fill(&mut bytes);
             u64::from_ne_bytes(bytes)
         };
-        let header = Header { capacity, salt, trail_id, boot_id: boot_id() };
-        write_control(&file, &header, left.salvaged.end, lines)
+        let header = Header { capacity, salt, trail_id, boot_id: boot_id(), slots: SLOTS };
+        write_control(locks.file(), &header, left.salvaged.end, lines)
             .map_err(|error| failed("cannot write the journal's ring", error))?;
-        let map = usize::try_from(len).map_err(io::Error::other).and_then(|len| Map::new(&file, len));
-        let map = map.map_err(|error| failed("cannot map the journal's ring", error))?;
-        let mapped =
-            FileStat::of(&file).map_err(|error| failed("cannot examine the journal's ring", error))?;
-        Ok(Self { queue: Queue::new(map, capacity, salt), mapped: Mutex::new(mapped) })
+        let mut queue =
+            map(locks.file(), &header).map_err(|error| failed("cannot map the journal's ring", error))?;
+        let slot = free_slot(&mut queue, &locks)
+            .and_then(|slot| slot.ok_or_else(|| io::Error::other("all its slots are in use")))
+            .map_err(|error| failed("cannot lock the journal's ring", error))?;
+        let file = Self::of(queue, locks, slot)
+            .map_err(|error| failed("cannot examine the journal's ring", error))?;
+        if !is_exclusive {
+            file.share().map_err(|error| failed("cannot lock the journal's ring", error))?;
+        } else if !file.try_alone().map_err(|error| failed("cannot lock the journal's ring", error))? {
+            return Err(Error::locked("another process has just joined the trail").at(directory.path()));
+        }
+        Ok(file)
+    }
+
+    /// Locks the ring if no process uses it.
+    ///
+    /// # Errors
+    /// `is_storage` if it cannot be opened or locked.
+    pub(crate) fn find(directory: &Dir, trail_id: Option<[u8; 16]>) -> Result<Found> {
+        let failed = |error| Error::storage("cannot open the journal's ring", directory.join(RING), error);
+        let locks = match open(directory) {
+            Ok(locks) => locks,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Alone(None)),
+            Err(error) => return Err(failed(error)),
+        };
+        let header = read_header(locks.file()).map_err(failed)?;
+        let is_usable = |header: &Header| {
+            header.slots == SLOTS && is_this_boot(header) && Some(header.trail_id) == trail_id
+        };
+        if !header.is_some_and(|header| is_usable(&header)) {
+            return Ok(Found::Alone(None));
+        }
+        let is_alone = locks.try_lock_all().map_err(failed)?;
+        Ok(if is_alone { Found::Alone(Some(locks)) } else { Found::Shared })
+    }
+
+    /// Joins the processes that use the ring of this trail. Returns `None` if it cannot be joined now: it is
+    /// being created or closed, or all its slots are in use.
+    ///
+    /// # Errors
+    /// `is_storage` if it cannot be opened or mapped.
+    pub(crate) fn join(directory: &Dir, trail_id: [u8; 16]) -> Result<Option<Self>> {
+        let join = || -> io::Result<Option<Self>> {
+            let locks = match open(directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                other => other?,
+            };
+            let Some(header) = read_header(locks.file())? else { return Ok(None) };
+            let len = locks.file().metadata()?.len();
+            if header.slots != SLOTS
+                || !is_this_boot(&header)
+                || header.trail_id != trail_id
+                || len != header.file_len()
+            {
+                return Ok(None);
+            }
+            let mut queue = map(locks.file(), &header)?;
+            let Some(slot) = free_slot(&mut queue, &locks)? else { return Ok(None) };
+            // The header is read again, and the name compared, under the lock: nobody starts the ring again
+            // or replaces it while a slot is locked.
+            let is_same = read_header(locks.file())? == Some(header);
+            let file = Self::of(queue, locks, slot)?;
+            let joins = is_same && !file.queue.is_closed() && file.is_named(directory)?;
+            Ok(joins.then_some(file))
+        };
+        join().map_err(|error| Error::storage("cannot join the journal's ring", directory.join(RING), error))
+    }
+
+    fn of(queue: Queue<Map>, locks: SlotLocks, slot: usize) -> io::Result<Self> {
+        let stat = FileStat::of(locks.file())?;
+        Ok(Self { queue, mapped: Mutex::new(Mapped { stat, locks, slot }) })
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, Mapped> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the process of another slot lives.
+    pub(crate) fn is_alive(&self, slot: usize) -> bool {
+        self.mapped().locks.is_locked(slot)
+    }
+
+    /// Locks all slots. Returns `false` if another process uses the ring.
+    pub(crate) fn try_alone(&self) -> io::Result<bool> {
+        self.mapped().locks.try_lock_all()
+    }
+
+    /// Undoes [`RingFile::try_alone`].
+    pub(crate) fn share(&self) -> io::Result<()> {
+        let mapped = self.mapped();
+        mapped.locks.keep_only(mapped.slot)
+    }
+
+    /// Gives up the slot. No thread of this producer may push any more.
+    pub(crate) fn give_up_slot(&self) -> io::Result<()> {
+        self.mapped().locks.unlock_all()
     }
 
     /// Whether the mapped file still has its name.
     pub(crate) fn is_named(&self, directory: &Dir) -> io::Result<bool> {
-        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(directory.stat(RING)?.is_some_and(|named| named.is_same(&mapped)))
+        Ok(directory.stat(RING)?.is_some_and(|named| named.is_same(&self.mapped().stat)))
     }
 
-    /// Continues in a copy of the mapped file, which gets its name. No thread may push or drain meanwhile.
+    /// Continues in a copy of the mapped file, which gets its name. No thread may push or drain meanwhile, and
+    /// no other process may use the ring.
     pub(crate) fn restore(&self, directory: &Dir) -> io::Result<()> {
         let mut copy = directory.create(NEW_RING, true)?;
         self.queue.for_each_chunk(|bytes| copy.write_all(bytes))?;
@@ -167,9 +287,13 @@ impl RingFile {
         }
         directory.rename_over(NEW_RING.as_ref(), RING.as_ref())?;
         directory.sync(AUDITX_DIR)?;
-        let file = directory.open(RING, Access::READ_WRITE)?;
-        self.queue.remap(&file)?;
-        *self.mapped.lock().unwrap_or_else(PoisonError::into_inner) = FileStat::of(&file)?;
+        let mut mapped = self.mapped();
+        let locks = open(directory)?;
+        if !locks.try_lock(mapped.slot)? {
+            return Err(io::Error::other("another process has joined it"));
+        }
+        self.queue.remap(locks.file())?;
+        (mapped.stat, mapped.locks) = (FileStat::of(locks.file())?, locks);
         Ok(())
     }
 
@@ -241,13 +365,44 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
         file.write_all_at(&position, (word * WORD) as u64)?;
     }
     file.write_all_at(&lines.to_ne_bytes(), (LINES * WORD) as u64)?;
-    for word in [REFUSED, REFUSED_FIRST, REFUSED_LAST, REFUSED_AT] {
-        file.write_all_at(&[0; WORD], (word * WORD) as u64)?;
-    }
+    let rest = vec![0; records_at(header.slots) - REFUSED * WORD];
+    file.write_all_at(&rest, (REFUSED * WORD) as u64)?;
     kill_point("ring: positions written");
     file.write_all_at(&header.encode(), 0)?;
     kill_point("ring: header written");
     file.sync_data()
+}
+
+/// Opens the ring for a producer.
+fn open(directory: &Dir) -> io::Result<SlotLocks> {
+    directory.open(RING, Access::READ_WRITE).map(SlotLocks::new)
+}
+
+fn read_header(file: &File) -> io::Result<Option<Header>> {
+    let mut bytes = [0; HEADER_LEN];
+    match file.read_exact_at(&mut bytes, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        other => other.map(|()| Header::decode(&bytes)),
+    }
+}
+
+fn map(file: &File, header: &Header) -> io::Result<Queue<Map>> {
+    let len = usize::try_from(header.file_len()).map_err(io::Error::other)?;
+    Ok(Queue::new(Map::new(file, len)?, header.capacity, header.salt, header.slots))
+}
+
+/// Locks the first slot that no producer uses or has left unclean.
+fn free_slot(queue: &mut Queue<Map>, locks: &SlotLocks) -> io::Result<Option<usize>> {
+    for slot in 0..SLOTS {
+        if locks.try_lock(slot)? {
+            if queue.take_slot(slot) {
+                return Ok(Some(slot));
+            }
+            // Left locked, it would look alive to the writer, which would then never clear it.
+            locks.unlock(slot)?;
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the id of this boot of the machine, or zeros if it is unknown.

@@ -3,9 +3,10 @@
 
 #![expect(unsafe_code, reason = "mapped memory is reached through pointers")]
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 
@@ -63,6 +64,16 @@ impl Map {
         Err(io::Error::other("a ring is only used on Linux"))
     }
 
+    /// Returns the low half of a word, for futex(2).
+    pub(super) fn futex(&self, word: usize) -> &AtomicU32 {
+        let word: *const AtomicU64 = &raw const self.words()[word];
+        let half = usize::from(cfg!(target_endian = "big"));
+        // SAFETY: the pointer must be aligned and point to a live, initialized u32 that is only accessed
+        // through atomics. It points into a word of the mapping, which lives as long as `self`; the word is
+        // used only as this half, so no atomic access of another size overlaps it.
+        unsafe { &*word.cast::<AtomicU32>().add(half) }
+    }
+
     /// Calls msync(2): afterwards the file on disk holds what the memory held.
     pub(super) fn flush(&self) -> io::Result<()> {
         self.map.flush()
@@ -77,11 +88,32 @@ impl Memory for Map {
         // SAFETY: the pointer must be aligned and point to `len / WORD` initialized words that are only
         // written through atomics while the slice lives. The mapping begins at a page and is `len` bytes long
         // while `self` lives; every bit pattern is a valid AtomicU64; this process reaches the memory through
-        // these atomics only. The file is private to this user and locked by the writer; a program that
-        // writes to it all the same changes memory that may change at any time, which is what an atomic
-        // allows.
+        // these atomics only. The file is private to this user; other processes that map it, and programs
+        // that write to it, change memory that may change at any time, which is what an atomic allows.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.map.len() / WORD) }
     }
+
+    #[inline]
+    fn preferred_lane(&self) -> usize {
+        thread_number()
+    }
+}
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Returns a number for this thread: threads that were created one after the other have different ones.
+#[inline]
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let known = LANE.get();
+    if known != usize::MAX {
+        return known;
+    }
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    LANE.set(number);
+    number
 }
 
 /// A page that the kernel zeroes in a forked child (madvise(2), MADV_WIPEONFORK): asking it costs one load.

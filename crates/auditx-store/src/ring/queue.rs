@@ -8,6 +8,8 @@
 //!                  drain sets and clears PARKED, the committer PAUSED; CLOSED and POISONED are only set.
 //! HEAD             everything before it may be overwritten. Written by the drain under `Durability::Os`,
 //!                  else by the committer after fdatasync(2).
+//! lanes            what threads try to reserve; see `lanes`. Each lane is written by the thread that holds
+//!                  it, and cleared by the drain after the death of its process.
 //! LINES            lines in the trail when HEAD was stored, or fewer. Written after HEAD by the same thread.
 //! REFUSED, …       refused entries that no gap record covers yet. Written under the journal's lock on them.
 //! record, word 0   its position and its state. Written by its producer up to COMMITTED or PAD, then by the
@@ -38,7 +40,8 @@
 //! point are in the pages, and none after it. The orderings keep the compiler from exchanging the stores that
 //! matter, so recovery (`salvage`) finds one of these:
 //!
-//! 1. Killed before the compare-and-swap: nothing has happened.
+//! 1. Killed before the compare-and-swap: nothing has happened. A lane may name room that another thread
+//!    reserves.
 //! 2. After it (`reserved`): word 0 still holds what an earlier lap left, which does not carry this position.
 //!    Recovery steps over the room in units of `ALIGN` until a word carries its own position. A pad that was
 //!    not written yet is stepped over in the same way. The entry was not accepted, since `push` had not
@@ -54,6 +57,8 @@
 //!    earlier line on. `LINES` is never too high.
 //! 7. Flags in `TAIL` are masked out, and the next open stores both positions again.
 //!
+//! While other processes go on, the drain does not wait for a recovery: `lanes` explains what it skips.
+//!
 //! A power loss is different: it may keep any page as it was at any earlier time. There only `CHECKED`
 //! records count.
 //!
@@ -65,21 +70,26 @@
 //! loom's `Notify` there. The mapping, the threads that wait (`journal/room.rs`, `watermark.rs`) and kills
 //! are outside; kills are tested with kill points in `logger/tests/kill_points.rs`.
 
+mod calls;
 mod consumer;
+mod lanes;
+mod reach;
 mod refusals;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::layout::{
-    ALIGN, CLAIMED, CLOSED, COMMITTED, CONTROL_WORDS, FLAGS, HEAD, PAD, PARKED, PAUSED, POISONED,
-    RECORD_HEADER, TAIL, WORD, pack, record_size,
+    ALIGN, CLAIMED, CLOSED, COMMITTED, FLAGS, HEAD, PAD, PARKED, PAUSED, POISONED, RECORD_HEADER, TAIL, WORD,
+    pack, record_size, records_at,
 };
 use super::map::Map;
 use super::word::{Memory, Word};
 use crate::kill_point::kill_point;
 
 pub(crate) use consumer::Next;
+use lanes::Lane;
 
 /// An accepted entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +122,12 @@ pub(crate) struct Queue<M> {
     memory: M,
     capacity: u64,
     salt: u64,
+    /// How many producers it takes.
+    slots: usize,
+    /// That of this producer.
+    slot: usize,
+    /// Whether this producer has ended.
+    has_left: AtomicBool,
 }
 
 impl<M> fmt::Debug for Queue<M> {
@@ -121,9 +137,9 @@ impl<M> fmt::Debug for Queue<M> {
 }
 
 impl<M: Memory> Queue<M> {
-    /// Creates a queue over a control page followed by `capacity` bytes, a power of two.
-    pub(crate) fn new(memory: M, capacity: u64, salt: u64) -> Self {
-        Self { memory, capacity, salt }
+    /// Creates a queue over a control page, `slots` slots and `capacity` bytes, a power of two.
+    pub(crate) fn new(memory: M, capacity: u64, salt: u64, slots: usize) -> Self {
+        Self { memory, capacity, salt, slots, slot: 0, has_left: AtomicBool::new(false) }
     }
 
     pub(crate) fn capacity(&self) -> u64 {
@@ -142,7 +158,7 @@ impl<M: Memory> Queue<M> {
     /// Returns the words from a position to the end of the memory.
     fn record(&self, position: u64) -> &[M::Word] {
         let offset = usize::try_from(position & (self.capacity - 1)).unwrap_or(usize::MAX);
-        &self.memory.words()[CONTROL_WORDS + offset / WORD..]
+        &self.memory.words()[records_at(self.slots) / WORD + offset / WORD..]
     }
 
     /// Returns the end of the last reservation.
@@ -160,12 +176,14 @@ impl<M: Memory> Queue<M> {
     /// Copies an entry into the ring. The entry is accepted when this returns. Costs one compare-and-swap and
     /// one copy, and no system call.
     pub(crate) fn push(&self, body: &[u8]) -> Result<Pushed, Refused> {
-        let Reserved { start, end, wake } = self.reserve(record_size(body.len()))?;
+        let lane = self.lane()?;
+        let Reserved { start, end, wake } = self.reserve(record_size(body.len()), &lane)?;
         kill_point("ring: reserved");
         self.claim(start, body.len());
         kill_point("ring: claimed");
         self.commit(start, body);
         kill_point("ring: committed");
+        lane.count();
         Ok(Pushed { end, wake })
     }
 
@@ -189,13 +207,20 @@ impl<M: Memory> Queue<M> {
     /// Claims room like a thread that then stalls; the returned function finishes the record.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn stall(&self, body: &'static [u8]) -> impl FnOnce(&Self) + use<M> {
-        let Ok(Reserved { start, .. }) = self.reserve(record_size(body.len())) else { panic!("no room") };
+        let Ok(lane) = self.lane() else { panic!("no lane") };
+        let Ok(Reserved { start, .. }) = self.reserve(record_size(body.len()), &lane) else {
+            panic!("no room")
+        };
         self.claim(start, body.len());
-        move |queue: &Self| queue.commit(start, body)
+        let held = lane.keep();
+        move |queue: &Self| {
+            queue.commit(start, body);
+            queue.kept(held).count();
+        }
     }
 
     /// Reserves room for a record that does not wrap around.
-    fn reserve(&self, size: u64) -> Result<Reserved, Refused> {
+    fn reserve(&self, size: u64, lane: &Lane<'_, M::Word>) -> Result<Reserved, Refused> {
         // ORDERING: Acquire pairs with `resume`, as in the compare-and-swap below.
         let mut found = self.control(TAIL).load(Acquire);
         loop {
@@ -214,10 +239,11 @@ impl<M: Memory> Queue<M> {
             if end.saturating_sub(head) > self.capacity {
                 return Err(Refused::Full);
             }
+            lane.intend(tail, end);
             // ORDERING: Acquire, also on failure, pairs with `resume`: a thread that no longer sees PAUSED
             // writes to the restored memory. It also keeps the stores to the record after the reservation, so
-            // that a kill leaves no bytes in room that TAIL does not cover. The Release half publishes
-            // nothing: the record's first word does that.
+            // that a kill leaves no bytes in room that TAIL does not cover. The Release half publishes the
+            // lane: whoever finds TAIL beyond `tail` finds who reserved it.
             match self.control(TAIL).compare_exchange(found, end, AcqRel, Acquire) {
                 Ok(_) => {
                     if pad > 0 {
@@ -247,7 +273,8 @@ impl<M: Memory> Queue<M> {
     /// Overwrites `size` bytes of the ring with zeros, which the drain skips. Returns the position after
     /// them.
     pub(crate) fn push_zeros(&self, size: u64) -> Result<u64, Refused> {
-        let Reserved { start, end, .. } = self.reserve(size)?;
+        let lane = self.lane()?;
+        let Reserved { start, end, .. } = self.reserve(size, &lane)?;
         self.fill(start, size);
         Ok(end)
     }
@@ -268,6 +295,17 @@ impl<M: Memory> Queue<M> {
         // lies below the returned position, or after it, and fails. AcqRel as for every change of TAIL; no
         // other data depends on it.
         self.control(TAIL).fetch_or(CLOSED, AcqRel) & !FLAGS
+    }
+
+    /// Whether the disk failed.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        // ORDERING: as in `is_closed`.
+        self.control(TAIL).load(Acquire) & POISONED != 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire as in `tail`; only the flag is used.
+        self.control(TAIL).load(Acquire) & CLOSED != 0
     }
 
     /// Takes no entries until [`Queue::resume`]. Returns the end of the last reservation: every entry

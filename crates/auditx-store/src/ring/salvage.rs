@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use super::layout::{
-    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, CONTROL, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER,
-    REFUSED, STATE, TAIL, WORD, record_size, seeded, unpack,
+    ALIGN, CHECKED, CLAIMED, CLOSED, COMMITTED, FLAGS, HEAD, Header, LINES, PAD, RECORD_HEADER, REFUSED,
+    STATE, TAIL, WORD, record_size, seeded, unpack,
 };
 
 /// Positions count bytes: no ring reaches this one in a thousand years.
@@ -155,7 +155,8 @@ impl<'b> RingImage<'b> {
     }
 
     fn index_of(&self, position: u64) -> usize {
-        CONTROL + usize::try_from(position & (self.header.capacity - 1)).unwrap_or(usize::MAX - CONTROL)
+        let offset = usize::try_from(position & (self.header.capacity - 1)).unwrap_or(usize::MAX / 2);
+        self.header.records_at() + offset
     }
 
     fn record(&self, position: u64) -> Option<Record<'b>> {

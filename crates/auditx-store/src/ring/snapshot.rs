@@ -122,7 +122,7 @@ fn read_live(file: &File, control: &[u8], header: &Header) -> io::Result<Option<
 
 /// Returns a buffer for a whole ring. Pages that are not read cost nothing.
 fn buffer(header: &Header) -> io::Result<Vec<u8>> {
-    Ok(vec![0; CONTROL + usize::try_from(header.capacity).map_err(io::Error::other)?])
+    Ok(vec![0; usize::try_from(header.file_len()).map_err(io::Error::other)?])
 }
 
 fn size(bytes: u64) -> usize {

@@ -63,6 +63,10 @@ pub(crate) trait Memory: Send + Sync {
     type Word: Word;
     /// Returns all words, those of the control page first.
     fn words(&self) -> &[Self::Word];
+    /// Returns the lane that this thread tries first.
+    fn preferred_lane(&self) -> usize {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ use auditx_format::control_record::{ControlRecord, PreviousTrail};
 use auditx_format::{Error, Result};
 use auditx_tlog::{Hash, SignedCheckpoint, Signer, SigningKey, VerifierKey};
 
-use super::Writer;
 use super::open::Predecessor;
-use crate::checkpoint_signer::CHECKPOINT;
+use super::{Writer, Writing};
+use crate::checkpoint_signer::{CHECKPOINT, read_latest};
 use crate::config::{Config, Retention};
 use crate::dir::Dir;
 use crate::follow::cursor::{remove_shipper, shipper_positions};
 use crate::identity::{IDENTITY, TrailIdentity};
 use crate::key_source::{KeySource, stage_key};
-use crate::lock;
+use crate::lock::{self, lock_holder};
 use crate::maintenance::Retired;
 use crate::recover::missing_from;
 use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
@@ -41,13 +41,31 @@ impl Writer {
     /// Returns the latest signed checkpoint; `None` before the first one.
     #[must_use]
     pub fn checkpoint(&self) -> Option<SignedCheckpoint> {
-        self.checkpoint_signer.latest()
+        match self.shared.writing.get() {
+            Some(writing) => writing.checkpoint_signer.latest(),
+            None => read_latest(&self.shared.trail.directory).ok().flatten(),
+        }
     }
 
     /// Returns the public key that verifies the checkpoints of this trail.
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
-        self.checkpoint_signer.key()
+        self.shared
+            .writing
+            .get()
+            .map_or_else(|| self.shared.key.clone(), |writing| writing.checkpoint_signer.key())
+    }
+
+    fn writing(&self) -> Result<&Writing> {
+        self.shared.writing.get().ok_or_else(|| {
+            let holder = lock_holder(&self.shared.trail.directory).ok().flatten();
+            Error::locked(format!(
+                "the trail is being written by {}; only that process can do this, or one that opens the trail \
+                 with Config::exclusive while no other has it open",
+                holder.as_deref().unwrap_or("another process")
+            ))
+            .at(self.trail_dir())
+        })
     }
 
     /// Replaces the signing key. Both public keys are recorded in the trail, and both keys sign the
@@ -59,27 +77,29 @@ impl Writer {
     /// - `is_signing` if either key cannot sign.
     /// - `is_storage` if a file system operation fails.
     /// - `is_timed_out` if earlier entries are not durable within a minute.
+    /// - `is_locked` if another process writes the trail.
     pub fn rotate_key(&self, next: &KeySource) -> Result<KeyChange> {
+        let writing = self.writing()?;
         self.wait_durable(DURABLE_TIMEOUT)?;
-        let old = self.checkpoint_signer.key();
+        let old = writing.checkpoint_signer.key();
         let staged = match next {
-            KeySource::Trail => Some(stage_key(&self.trail.directory, &SigningKey::generate())?),
+            KeySource::Trail => Some(stage_key(&self.shared.trail.directory, &SigningKey::generate())?),
             _ => None,
         };
         let signer: Arc<dyn Signer> = match &staged {
             Some(staged) => Arc::new(staged.key().clone()),
-            None => next.signer(&self.trail.directory)?,
+            None => next.signer(&self.shared.trail.directory)?,
         };
         let new = VerifierKey::new(old.name(), &signer.public_key())?;
         if new == old {
             return Err(Error::invalid("the new key is already the signing key"));
         }
         let record = ControlRecord::Key { old: old.to_string(), new: new.to_string() };
-        let seq = self.appender.rotate_key(&record, signer)?;
+        let seq = writing.appender.rotate_key(&record, signer)?;
         if let Some(staged) = staged {
             staged.install()?;
         }
-        self.housekeeping.keep_control_record(seq)?;
+        writing.housekeeping.keep_control_record(seq)?;
         Ok(KeyChange { old, new })
     }
 
@@ -89,9 +109,11 @@ impl Writer {
     /// - `is_invalid` if there is no such line, or it is a control record, or it is already erased.
     /// - `is_storage` if a file system operation fails. The call can then be repeated.
     /// - `is_timed_out` if earlier entries are not durable within a minute.
+    /// - `is_locked` if another process writes the trail.
     pub fn erase(&self, seq: u64, reason: &str) -> Result<Hash> {
+        let writing = self.writing()?;
         self.wait_durable(DURABLE_TIMEOUT)?;
-        self.housekeeping.erase(seq, reason)
+        writing.housekeeping.erase(seq, reason)
     }
 
     /// Deletes the sealed segments that `retention` does not keep, oldest first. Stops at the first segment
@@ -101,8 +123,9 @@ impl Writer {
     /// `is_corrupt` if the tree is not what was signed; `is_storage` if a file system operation fails;
     /// `is_timed_out` if earlier entries are not durable within a minute.
     pub fn retire(&self, retention: Retention) -> Result<Retired> {
+        let writing = self.writing()?;
         self.wait_durable(DURABLE_TIMEOUT)?;
-        self.housekeeping.retire(retention)
+        writing.housekeeping.retire(retention)
     }
 
     /// Removes a destination that the trail is shipped to. Returns the seq of the first line that it may
@@ -112,8 +135,9 @@ impl Writer {
     /// `is_invalid` if the trail is not shipped to this destination; `is_storage` if a file system operation
     /// fails; `is_timed_out` if earlier entries are not durable within a minute.
     pub fn drop_shipping(&self, destination: &str) -> Result<u64> {
+        let writing = self.writing()?;
         self.wait_durable(DURABLE_TIMEOUT)?;
-        let known = shipper_positions(&self.trail.directory)?;
+        let known = shipper_positions(&self.shared.trail.directory)?;
         let Some((_, next)) = known.iter().find(|(name, _)| name == destination) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
             let known = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
@@ -122,8 +146,8 @@ impl Writer {
             )));
         };
         let record = ControlRecord::ShippingDropped { destination: destination.to_owned(), next: *next };
-        self.appender.push_signed(&record)?;
-        remove_shipper(&self.trail.directory, destination)?;
+        writing.appender.push_signed(&record)?;
+        remove_shipper(&self.shared.trail.directory, destination)?;
         Ok(*next)
     }
 

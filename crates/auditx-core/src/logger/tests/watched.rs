@@ -40,7 +40,8 @@ fn small_files_are_restored_under_their_names() {
             let is_same = fs::read(&path).unwrap().len() == before.len();
             assert!(is_same || name == "checkpoint", "{name} {case}");
             record(&logger, 30..60);
-            assert!(AuditLogger::open(config(directory.path())).unwrap_err().is_locked(), "{name} {case}");
+            let second = AuditLogger::open(config(directory.path()).exclusive(true));
+            assert!(second.unwrap_err().is_locked(), "{name} {case}");
             assert_eq!(numbers(directory.path(), &logger), (0..60).collect::<Vec<_>>(), "{name} {case}");
             assert!(
                 name == "checkpoint" || app_log(directory.path()).contains(&format!("`.auditx/{name}` was")),

@@ -1,7 +1,8 @@
 //! The count of refused entries in the ring's control page, kept there so that it survives a kill.
 //!
 //! Every operation but [`Queue::has_refused`] runs under the journal's lock on refusals, which orders them
-//! between threads.
+//! between the threads of a process. Between processes the count alone is exact: of two that refuse their
+//! first entry at the same moment, either's time and position is kept.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -39,8 +40,7 @@ impl<M: Memory> Queue<M> {
 
     /// Takes entries that a gap record in the trail covers off the count.
     pub(crate) fn subtract_refused(&self, count: u64) {
-        // ORDERING: as in `count_refused`. The lock makes the load and the store one step.
-        let left = self.control(REFUSED).load(Acquire).saturating_sub(count);
-        self.control(REFUSED).store(left, Release);
+        // ORDERING: as in `count_refused`. One step, since other processes count meanwhile.
+        self.control(REFUSED).fetch_add(count.wrapping_neg(), AcqRel);
     }
 }

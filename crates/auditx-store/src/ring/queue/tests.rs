@@ -8,10 +8,12 @@ use std::sync::atomic::Ordering as StdOrdering;
 use super::*;
 
 const CAPACITY: u64 = 1_024;
+/// Few, so that loom has few words to follow.
+const SLOTS: usize = 2;
 
 fn heap(capacity: u64) -> Queue<Box<[AtomicU64]>> {
-    let words = CONTROL_WORDS + usize::try_from(capacity).unwrap() / WORD;
-    Queue::new((0..words).map(|_| AtomicU64::new(0)).collect(), capacity, 7)
+    let words = records_at(SLOTS) / WORD + usize::try_from(capacity).unwrap() / WORD;
+    Queue::new((0..words).map(|_| AtomicU64::new(0)).collect(), capacity, 7, SLOTS)
 }
 
 /// Takes everything up to the first unfinished record, and releases it.
@@ -226,8 +228,8 @@ impl Memory for LoomMemory {
 }
 
 fn loom_queue(capacity: u64) -> Arc<Queue<LoomMemory>> {
-    let words = CONTROL_WORDS + usize::try_from(capacity).unwrap() / WORD;
-    Arc::new(Queue::new(LoomMemory((0..words).map(|_| LoomWord::new(0)).collect()), capacity, 7))
+    let words = records_at(SLOTS) / WORD + usize::try_from(capacity).unwrap() / WORD;
+    Arc::new(Queue::new(LoomMemory((0..words).map(|_| LoomWord::new(0)).collect()), capacity, 7, SLOTS))
 }
 
 fn explore(model: impl Fn() + Sync + Send + 'static) {

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::AtomicU64;
 
-use super::super::layout::{CONTROL_WORDS, MIN_CAPACITY};
+use super::super::layout::{CONTROL, MIN_CAPACITY, records_at};
 use super::super::queue::{Next, Queue};
 use super::*;
 
 const SALT: u64 = 0x5a17;
+const SLOTS: usize = 2;
 
 struct TestRing {
     queue: Queue<Box<[AtomicU64]>>,
@@ -14,13 +15,13 @@ struct TestRing {
 
 impl TestRing {
     fn new() -> Self {
-        let words = CONTROL_WORDS + usize::try_from(MIN_CAPACITY).unwrap() / WORD;
+        let words = records_at(SLOTS) / WORD + usize::try_from(MIN_CAPACITY).unwrap() / WORD;
         let memory: Box<[AtomicU64]> = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Self { queue: Queue::new(memory, MIN_CAPACITY, SALT) }
+        Self { queue: Queue::new(memory, MIN_CAPACITY, SALT, SLOTS) }
     }
 
     fn header() -> Header {
-        Header { capacity: MIN_CAPACITY, salt: SALT, trail_id: [1; 16], boot_id: [2; 16] }
+        Header { capacity: MIN_CAPACITY, salt: SALT, trail_id: [1; 16], boot_id: [2; 16], slots: SLOTS }
     }
 
     fn push(&self, number: u64, len: usize) {
@@ -72,7 +73,7 @@ fn walked(bytes: &[u8]) -> Salvaged {
 }
 
 fn set_word(bytes: &mut [u8], position: u64, word: usize, value: u64) {
-    let at = CONTROL + usize::try_from(position & (MIN_CAPACITY - 1)).unwrap() + word * WORD;
+    let at = records_at(SLOTS) + usize::try_from(position & (MIN_CAPACITY - 1)).unwrap() + word * WORD;
     bytes[at..at + WORD].copy_from_slice(&value.to_ne_bytes());
 }
 
@@ -161,7 +162,7 @@ fn a_truncated_file_yields_its_remaining_entries() {
         ring.push(number, 1_000);
     }
     let bytes = ring.bytes();
-    let found = walked(&bytes[..CONTROL + 50_000]);
+    let found = walked(&bytes[..records_at(SLOTS) + 50_000]);
     assert_eq!(numbers(&found), (0..48).collect::<Vec<u64>>());
     assert!(RingImage::new(&bytes[..50]).is_none());
 }

@@ -17,7 +17,7 @@ fn trail() -> (tempfile::TempDir, Dir) {
 }
 
 fn ring(dir: &Dir) -> RingFile {
-    RingFile::initialize(dir, MIN_CAPACITY, [3; 16], &PreviousRing::default(), 5).unwrap()
+    RingFile::initialize(dir, (MIN_CAPACITY, false), [3; 16], &PreviousRing::default(), 5, None).unwrap()
 }
 
 fn body(number: u64) -> Vec<u8> {

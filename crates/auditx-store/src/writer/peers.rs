@@ -1,0 +1,151 @@
+//! The thread through which the processes that share a trail deal with each other.
+//!
+//! In the process that writes the trail it passes on what others ask for: an fdatasync, or waking the drain.
+//! In the others it repeats what the writer publishes, for the threads and tasks that wait here, and tries to
+//! become the writer. A lock of a dead process is free at once, but nobody is told; so it tries several times
+//! a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use auditx_format::{Error, Result};
+
+use super::Shared;
+use super::open::take_over;
+use crate::journal::Ring;
+use crate::lock;
+
+/// How often a process that does not write tries to become the writer.
+const TRY: Duration = Duration::from_millis(25);
+
+/// How soon it tries again when it was woken: the writer may just have ended.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
+
+/// The pause after an attempt failed for another reason than the lock.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// In the writer, the longest sleep. A call through a ring that was restored meanwhile does not end it.
+const LISTEN: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Peers {
+    ring: Arc<Ring>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Peers {
+    pub(super) fn start(shared: Arc<Shared>, ring: Arc<Ring>) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut peers_loop = PeersLoop {
+            shared,
+            ring: ring.clone(),
+            stopping: stopping.clone(),
+            try_at: Instant::now(),
+            failure: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("auditx-peers".to_owned())
+            .spawn(move || peers_loop.run())
+            .map_err(|error| Error::storage("cannot start a thread", "auditx-peers", error))?;
+        Ok(Self { ring, stopping, thread: Some(thread) })
+    }
+
+    /// Ends the thread. It may become the writer before it ends.
+    pub(super) fn stop(&mut self) {
+        // ORDERING: stored before the calls, and loaded after the thread has read their numbers, so that the
+        // wait ends at once.
+        self.stopping.store(true, Ordering::SeqCst);
+        self.ring.queue().call();
+        self.ring.queue().tell_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            // Nothing is lost: the entries are in the ring, and another process or the next open writes them.
+        }
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct PeersLoop {
+    shared: Arc<Shared>,
+    ring: Arc<Ring>,
+    stopping: Arc<AtomicBool>,
+    /// When it tries to become the writer.
+    try_at: Instant,
+    /// Why it could not, if that was reported.
+    failure: Option<String>,
+}
+
+impl PeersLoop {
+    fn run(&mut self) {
+        let ring = self.ring.clone();
+        let queue = ring.queue();
+        loop {
+            let (calls, news) = (queue.calls(), queue.news());
+            // ORDERING: see `Peers::stop`.
+            if self.stopping.load(Ordering::SeqCst) {
+                return;
+            }
+            if self.shared.writing.get().is_some() {
+                self.answer();
+                queue.wait_for_call(calls, LISTEN);
+                continue;
+            }
+            ring.mirror();
+            if Instant::now() >= self.try_at {
+                self.try_at = Instant::now() + TRY_AGAIN;
+                if self.try_to_write() {
+                    continue;
+                }
+            }
+            queue.wait_for_news(news, TRY);
+        }
+    }
+
+    /// Does what producers asked for.
+    fn answer(&self) {
+        let watermark = &self.shared.trail.watermark;
+        let wanted = self.ring.queue().wanted();
+        if wanted > watermark.durable_position() {
+            watermark.want_durable(wanted);
+        }
+        watermark.wake_drain();
+    }
+
+    /// Returns whether this process writes the trail now.
+    fn try_to_write(&mut self) -> bool {
+        let trail = &self.shared.trail;
+        let outcome = match lock::lock(&trail.directory, &trail.config.instance) {
+            Err(error) if error.is_locked() => return false,
+            other => other.and_then(|lock| take_over(trail, &self.ring, lock)),
+        };
+        match outcome {
+            Ok((writing, running)) => {
+                *self.shared.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    Some(running);
+                // Nothing else sets it.
+                drop(self.shared.writing.set(writing));
+                self.failure = None;
+                true
+            }
+            Err(error) => {
+                self.try_at = Instant::now() + AFTER_FAILURE;
+                let error = error.to_string();
+                if self.failure.as_ref() != Some(&error) {
+                    let what = "the process that wrote the trail has ended, and this one cannot continue it";
+                    trail.app_log.report(&format!("{what}: {error}"));
+                    self.failure = Some(error);
+                }
+                false
+            }
+        }
+    }
+}
