@@ -1,10 +1,12 @@
 //! app.log, a text log for operators: `time | LEVEL | message | {json fields}`.
 //!
-//! It is not part of the trail: it is rotated, and old files are removed. Another program may rotate it too:
-//! [`AppLog::follow_name`], which is called once a second, opens a new file if the old one was renamed.
+//! It is not part of the trail: it is rotated, and old files are removed. Of several processes that share a
+//! trail, the one that writes it rotates app.log. Another program may rotate it too: [`AppLog::follow_name`],
+//! which is called once a second, opens a new file if the old one was renamed.
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use auditx_format::clock::{Clock, Timestamp};
@@ -27,6 +29,8 @@ pub(crate) struct AppLog {
     max_bytes: u64,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
+    /// Whether this process rotates the file.
+    rotates: AtomicBool,
     open: Mutex<Option<(File, u64)>>,
 }
 
@@ -38,7 +42,8 @@ impl AppLog {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
-        let log = Self { directory: directory.clone(), max_bytes, clock, counters, open: Mutex::new(None) };
+        let (directory, rotates) = (directory.clone(), AtomicBool::new(false));
+        let log = Self { directory, max_bytes, clock, counters, rotates, open: Mutex::new(None) };
         if log.current(&mut log.lock()).is_err() {
             log.counters.app_log_failures.add(1);
         }
@@ -80,18 +85,26 @@ impl AppLog {
         }
     }
 
-    /// Opens a new file if another program renamed, removed or replaced the current one, and writes a warning
-    /// to it.
+    /// This process rotates the file from now on.
+    pub(crate) fn lead(&self) {
+        self.rotates.store(true, Ordering::Relaxed);
+    }
+
+    /// Opens a new file if the current one was renamed, removed or replaced. In the process that rotates it,
+    /// another program did that, and a warning is written to the new file.
     pub(crate) fn follow_name(&self) {
         let mut open = self.lock();
-        let Some((file, _)) = &*open else { return };
+        let Some((file, len)) = &mut *open else { return };
         let Ok(named) = self.directory.stat(FILE_NAME) else { return };
-        let is_open_file =
-            named.is_some_and(|named| FileStat::of(file).is_ok_and(|current| current.is_same(&named)));
-        if is_open_file {
+        if named.is_some_and(|named| FileStat::of(file).is_ok_and(|current| current.is_same(&named))) {
+            // Other processes write to it as well.
+            *len = named.map_or(*len, |named| named.len());
             return;
         }
         *open = None;
+        if !self.rotates.load(Ordering::Relaxed) {
+            return;
+        }
         if named.is_some_and(|named| !named.is_file()) && self.directory.set_aside(FILE_NAME).is_err() {
             self.counters.app_log_failures.add(1);
             return;
@@ -104,7 +117,9 @@ impl AppLog {
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let mut open = self.lock();
-        if open.as_ref().is_some_and(|(_, len)| *len + line.len() as u64 > self.max_bytes) {
+        if self.rotates.load(Ordering::Relaxed)
+            && open.as_ref().is_some_and(|(_, len)| *len + line.len() as u64 > self.max_bytes)
+        {
             *open = None;
             self.rotate()?;
         }
@@ -152,7 +167,9 @@ mod tests {
     use super::*;
 
     fn app_log(directory: &Path, max_bytes: u64) -> AppLog {
-        AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default())
+        let log = AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default());
+        log.lead();
+        log
     }
 
     #[test]
@@ -216,5 +233,24 @@ mod tests {
         assert_eq!(names, ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"]);
         assert!(fs::read_to_string(directory.path().join(FILE_NAME)).unwrap().contains("message 99"));
         assert_eq!(log.counters.app_log_failures.read(), 0);
+    }
+
+    #[test]
+    fn a_process_that_does_not_rotate_goes_on_in_the_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, other) = (app_log(directory.path(), 200), app_log(directory.path(), 200));
+        other.rotates.store(false, Ordering::Relaxed);
+        let names = || fs::read_dir(directory.path()).unwrap().count();
+        for _ in 0..10 {
+            other.report(&"x".repeat(40));
+        }
+        assert_eq!(names(), 1);
+        writer.follow_name();
+        writer.report("after the rotation");
+        assert_eq!(names(), 2);
+        other.follow_name();
+        other.report("of the other process");
+        let text = fs::read_to_string(directory.path().join(FILE_NAME)).unwrap();
+        assert!(text.lines().count() == 2 && text.contains("of the other"), "{text}");
     }
 }

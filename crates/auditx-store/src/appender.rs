@@ -21,12 +21,13 @@ use auditx_tlog::CompactRange;
 
 use crate::checkpoint_signer::CheckpointSigner;
 use crate::history::Line;
+use crate::reach::Reach;
 use crate::segment::{ACTIVE, Fingerprint};
 use crate::sensitive::may_be_sensitive;
 use crate::storage::StorageFile;
 use crate::tiles::GrowingTree;
 use crate::trail::Trail;
-use crate::watermark::{Reach, Watermark};
+use crate::watermark::Watermark;
 
 pub(crate) use batch::Batch;
 pub(crate) use restore::RecentEntries;

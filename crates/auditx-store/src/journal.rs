@@ -6,8 +6,10 @@
 
 mod direct;
 mod drain;
+mod remote;
 mod ring;
 mod room;
+mod unreleased;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +25,7 @@ pub(crate) use direct::Direct;
 pub(crate) use drain::Drain;
 pub(crate) use ring::Ring;
 pub(crate) use room::Room;
+pub(crate) use unreleased::Unreleased;
 
 /// Why an entry was not accepted.
 #[derive(Debug)]

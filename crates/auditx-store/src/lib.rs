@@ -19,6 +19,9 @@
 //! that read or copy a trail; `auditx-core` builds on the modules.
 
 mod kill_point;
+mod inherited;
+mod reach;
+mod entry_id;
 pub mod callback;
 pub mod metrics;
 mod dir;

@@ -12,6 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::dir::{Access, Dir, FileStat};
+use crate::inherited::NotInherited;
 use crate::segment::AUDITX_DIR;
 
 /// The name of the lock file in the trail's directory.
@@ -24,9 +25,9 @@ const NEW_LOCK: &str = ".auditx/lock.tmp";
 #[derive(Debug)]
 pub(crate) struct Lock {
     directory: Dir,
-    file: File,
+    file: NotInherited<File>,
     /// A descriptor of the trail's directory, locked; `None` on file systems that do not lock directories.
-    held: Option<OwnedFd>,
+    held: Option<NotInherited<OwnedFd>>,
     holder: String,
 }
 
@@ -53,7 +54,8 @@ pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
     };
     let name = if instance.is_empty() { String::new() } else { format!(" (instance {instance})") };
     let holder = format!("process {}{name}\n", std::process::id());
-    let lock = Lock { directory: directory.clone(), file, held, holder };
+    let file = NotInherited::new(file);
+    let lock = Lock { directory: directory.clone(), file, held: held.map(NotInherited::new), holder };
     lock.write_holder().map_err(failed)?;
     Ok(lock)
 }
@@ -85,20 +87,20 @@ fn locked(directory: &Dir, mut file: &File) -> Error {
 impl Lock {
     fn write_holder(&self) -> io::Result<()> {
         self.file.set_len(0)?;
-        (&self.file).write_all(self.holder.as_bytes())
+        (&*self.file).write_all(self.holder.as_bytes())
     }
 
     /// Restores the lock file if another program removed or replaced it. Returns whether it did. No other
     /// process can have locked the trail in the meantime, since its directory is locked as well.
     pub(crate) fn restore(&mut self) -> io::Result<bool> {
         let named = self.directory.stat(LOCK)?;
-        let ours = FileStat::of(&self.file)?;
+        let ours = FileStat::of(&*self.file)?;
         if self.held.is_none() || named.is_some_and(|named| named.is_same(&ours)) {
             return Ok(false);
         }
         let file = self.directory.open(NEW_LOCK, Access::READ_WRITE.or_create())?;
         file.try_lock()?;
-        let removed = std::mem::replace(&mut self.file, file);
+        let removed = std::mem::replace(&mut self.file, NotInherited::new(file));
         self.write_holder()?;
         self.directory.rename_over(NEW_LOCK.as_ref(), LOCK.as_ref())?;
         removed.unlock()?;
@@ -112,7 +114,7 @@ impl Lock {
         // keep the trail locked. If either fails, closing still releases the lock.
         drop(self.file.set_len(0).and_then(|()| self.file.unlock()));
         if let Some(held) = &self.held {
-            rustix::fs::flock(held, FlockOperation::Unlock).unwrap_or(());
+            rustix::fs::flock(&**held, FlockOperation::Unlock).unwrap_or(());
         }
     }
 }

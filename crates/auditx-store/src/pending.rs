@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use auditx_format::{Error, Result};
 
 use crate::dir::Dir;
+use crate::entry_id::{Id, body_of, id_of};
 use crate::identity::TrailIdentity;
-use crate::recover::{Id, body_of, id_of, is_entry};
+use crate::recover::is_entry;
 use crate::ring;
 use crate::segment::{AUDITX_DIR, TrailReader};
 

@@ -28,7 +28,7 @@ use crate::segment::{ACTIVE, SealedSegment, first_seq_of, index, sealed_segments
 use crate::tiles::{self, GrowingTree, Tiles};
 use crate::trail::Trail;
 
-pub(crate) use replay::{Id, Replay, Unreleased, body_of, id_of, is_entry, missing_from};
+pub(crate) use replay::{Replay, is_entry, missing_from, unreleased};
 use tail::Tail;
 
 /// The number of lines, `genesis` and `open`, that a trail can have if its first process was killed before

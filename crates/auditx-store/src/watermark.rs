@@ -53,15 +53,7 @@ use std::time::Instant;
 use auditx_format::{Error, Result};
 
 use crate::history::History;
-
-/// A point of the trail, in both measures.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// Covers every line with a lower seq.
-    pub(crate) lines: u64,
-    /// Covers every entry before this position.
-    pub(crate) position: u64,
-}
+use crate::reach::Reach;
 
 /// The process that writes the trail, seen from one that does not.
 pub(crate) trait RemoteWriter: std::fmt::Debug + Send + Sync {

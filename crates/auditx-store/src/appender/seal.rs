@@ -15,9 +15,9 @@ use super::{Appender, MAX_UNSYNCED, SEAL_RETRY_BYTES, Start, Synced};
 use crate::checkpoint_signer::{CheckpointSigner, Occasion};
 use crate::dir::Dir;
 use crate::kill_point::kill_point;
+use crate::reach::Reach;
 use crate::segment::{ACTIVE, Fingerprint, sealed_name};
 use crate::storage::{Storage, StorageFile};
-use crate::watermark::Reach;
 
 /// A sealed segment: its file, and the tree up to its end.
 #[derive(Debug)]

@@ -19,11 +19,10 @@ use std::time::{Duration, Instant};
 use auditx_format::clock::Timestamp;
 use auditx_format::{Error, Result};
 
-use super::{Ring, SharedAppender};
+use super::{Ring, SharedAppender, Unreleased};
 use crate::appender::{Batch, Missed};
 use crate::config::Durability;
 use crate::kill_point::kill_point;
-use crate::recover::Unreleased;
 use crate::ring::Next;
 
 /// The sleep between two rounds while callers wait for receipts: then the next fdatasync covers what was

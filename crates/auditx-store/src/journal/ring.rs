@@ -13,7 +13,7 @@ use crate::config::Durability;
 use crate::metrics::JournalLoad;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::trail::Trail;
-use crate::watermark::{Reach, RemoteWriter, Watermark};
+use crate::watermark::Watermark;
 
 /// Room for the longest entry, wherever in the ring it would begin.
 const READY_BYTES: u64 = 2 * MAX_LINE as u64;
@@ -23,16 +23,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct Ring {
-    file: RingFile,
+    pub(super) file: RingFile,
     pub(super) trail: Arc<Trail>,
     /// `None` while another process writes the trail.
-    appender: RwLock<Option<Arc<SharedAppender>>>,
+    pub(super) appender: RwLock<Option<Arc<SharedAppender>>>,
     pub(crate) room: Room,
     /// Why the first of the refused entries was refused. Held while refused entries are counted or
     /// subtracted.
     refusals: Mutex<String>,
     /// Held while what another process published is repeated: never once this process writes the trail.
-    mirroring: Mutex<()>,
+    pub(super) mirroring: Mutex<()>,
     /// Held while the ring is closed or poisoned, and while its file is restored.
     closing: Mutex<()>,
     /// Why nothing can be written at the moment.
@@ -53,26 +53,12 @@ impl Ring {
         }
     }
 
-    /// This process writes the trail from now on.
-    pub(crate) fn lead(&self, appender: Arc<SharedAppender>) {
-        let _mirroring = self.lock_mirroring();
-        *self.appender.write().unwrap_or_else(PoisonError::into_inner) = Some(appender);
-        self.watermark().lead();
-    }
-
-    /// Undoes `lead`: this process could not write the trail, and another one may try.
-    pub(crate) fn follow_again(&self) {
-        let _mirroring = self.lock_mirroring();
-        *self.appender.write().unwrap_or_else(PoisonError::into_inner) = None;
-        self.watermark().follow_again();
-    }
-
     /// Returns the appender if this process writes the trail.
-    fn appender(&self) -> Option<Arc<SharedAppender>> {
+    pub(super) fn appender(&self) -> Option<Arc<SharedAppender>> {
         self.appender.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn lock_mirroring(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn lock_mirroring(&self) -> MutexGuard<'_, ()> {
         self.mirroring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +71,7 @@ impl Ring {
         &self.file
     }
 
-    fn watermark(&self) -> &Watermark {
+    pub(super) fn watermark(&self) -> &Watermark {
         &self.trail.watermark
     }
 
@@ -97,28 +83,6 @@ impl Ring {
             self.queue().want_news();
             self.queue().call();
         }
-    }
-
-    /// In a process that does not write the trail: repeats what the writer has published, and wakes who waits
-    /// for it.
-    pub(crate) fn mirror(&self) {
-        let (queue, watermark) = (self.queue(), self.watermark());
-        let mirroring = self.lock_mirroring();
-        if self.appender().is_some() {
-            return;
-        }
-        let released = queue.released();
-        // Of the entries that end after what was released.
-        watermark.history.add_mark(released.position + 1, released.lines);
-        let poison = queue.is_poisoned().then(|| self.remote_failure());
-        watermark.mirror(queue.written(), queue.durable(), poison);
-        drop(mirroring);
-        self.room.notify();
-    }
-
-    fn remote_failure(&self) -> Error {
-        let what = "the process that writes the trail cannot write any more; its app.log says why";
-        Error::storage(what, self.trail.directory.path(), std::io::Error::other("the journal is closed"))
     }
 
     pub(super) fn write_error(&self) -> MutexGuard<'_, Option<Error>> {
@@ -337,29 +301,6 @@ impl Ring {
         self.queue().close()
     }
 
-    /// Publishes where this process goes on from as the new writer of the trail.
-    pub(crate) fn publish_recovered(&self, reach: Reach) {
-        self.queue().publish_written(reach);
-        self.publish_durable(reach);
-    }
-
-    /// Frees the room of what is durable, and tells the other processes.
-    pub(crate) fn publish_durable(&self, reach: Reach) {
-        self.queue().release(reach.position, reach.lines);
-        self.queue().publish_durable(reach);
-        self.queue().tell();
-        self.room.notify();
-    }
-
-    /// Tells the other processes how far the trail is written, and frees the room of it if that is enough.
-    pub(super) fn publish_written(&self, reach: Reach, is_released: bool) {
-        self.queue().publish_written(reach);
-        if is_released {
-            self.queue().release(reach.position, reach.lines);
-            self.queue().tell();
-        }
-    }
-
     /// Returns the position from which on it still holds the accepted entries.
     pub(crate) fn retained_from(&self) -> u64 {
         self.queue().head()
@@ -412,16 +353,6 @@ impl Ring {
         }
         self.wake_drain();
         error
-    }
-}
-
-impl RemoteWriter for Ring {
-    fn want_durable(&self, position: u64) {
-        self.queue().want_durable(position);
-        self.queue().want_news();
-        self.queue().call();
-        // What was published before news were wanted was not told.
-        self.mirror();
     }
 }
 

@@ -9,25 +9,19 @@ use std::io;
 
 use auditx_format::clock::Timestamp;
 use auditx_format::{Error, Result};
-use auditx_tlog::SEQ_PREFIX;
 
 use super::{ControlRecord, Recovered};
 use crate::appender::Appender;
 use crate::config::{Config, JournalKind};
 use crate::dir::Dir;
+use crate::entry_id::{Id, body_of, id_of};
+use crate::journal::Unreleased;
 use crate::kill_point::kill_point;
 use crate::ring::{Map, Next, PreviousRing, Queue, RingFile, SlotLocks, unsupported_reason};
 use crate::segment::{ACTIVE, first_seq_of, open_segment, sealed_segments};
 
-/// The beginning of the body of every line.
-const ID_PREFIX: &[u8] = b"\"id\":\"";
-const ID_LEN: usize = 36;
-
 const WITHOUT_RING: &str =
     "entries are written directly, one write(2) each, because the journal's ring cannot be used: ";
-
-/// The id of an entry as text.
-pub(crate) type Id = [u8; ID_LEN];
 
 #[derive(Debug)]
 pub(crate) struct Replay {
@@ -162,53 +156,33 @@ pub(crate) fn missing_from(directory: &Dir, trail_id: [u8; 16]) -> Result<(Previ
     Ok((previous, entries))
 }
 
-/// The entries at the head of a ring that the last writer wrote to the trail and did not release.
-#[derive(Debug, Default)]
-pub(crate) struct Unreleased {
-    written: HashSet<Id>,
-    /// Entries after this position were not written.
-    end: u64,
-}
-
-impl Unreleased {
-    /// Finds them, after the death of the writer, in a ring that other processes still push into.
-    ///
-    /// # Errors
-    /// `is_storage` if the end of the trail cannot be read.
-    pub(crate) fn of(directory: &Dir, queue: &Queue<Map>) -> Result<Self> {
-        let released = queue.released();
-        let (mut end, mut entries) = (released.position, Vec::new());
-        // The drain takes records in order: after an unfinished one it has taken none.
-        loop {
-            match queue.next(end) {
-                Next::Entry { len, end: next } => {
-                    let mut body = Vec::new();
-                    queue.copy(end, len, &mut body);
-                    entries.push(body);
-                    end = next;
-                }
-                Next::Skip { end: next } => end = next,
-                Next::Empty | Next::Unfinished => break,
+/// Finds the entries at the head of a ring that the last writer wrote to the trail and did not release, while
+/// other processes still push into the ring.
+///
+/// # Errors
+/// `is_storage` if the end of the trail cannot be read.
+pub(crate) fn unreleased(directory: &Dir, queue: &Queue<Map>) -> Result<Unreleased> {
+    let released = queue.released();
+    let (mut end, mut entries) = (released.position, Vec::new());
+    // The drain takes records in order: after an unfinished one it has taken none.
+    loop {
+        match queue.next(end) {
+            Next::Entry { len, end: next } => {
+                let mut body = Vec::new();
+                queue.copy(end, len, &mut body);
+                entries.push(body);
+                end = next;
             }
-        }
-        let mut written: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
-        retain_missing(directory, &mut entries, released.lines)?;
-        for missing in entries.iter().filter_map(|body| id_of(body)) {
-            written.remove(&missing);
-        }
-        Ok(Self { written, end })
-    }
-
-    pub(crate) fn is_written(&self, body: &[u8]) -> bool {
-        !self.written.is_empty() && id_of(body).is_some_and(|id| self.written.contains(&id))
-    }
-
-    /// Frees the memory once the drain has passed them.
-    pub(crate) fn forget_before(&mut self, position: u64) {
-        if position >= self.end {
-            self.written = HashSet::new();
+            Next::Skip { end: next } => end = next,
+            Next::Empty | Next::Unfinished => break,
         }
     }
+    let mut written: HashSet<Id> = entries.iter().filter_map(|body| id_of(body)).collect();
+    retain_missing(directory, &mut entries, released.lines)?;
+    for missing in entries.iter().filter_map(|body| id_of(body)) {
+        written.remove(&missing);
+    }
+    Ok(Unreleased::new(written, end))
 }
 
 /// Removes the entries whose ids are in the trail. Reads the segments from the one that contains line `from`.
@@ -253,13 +227,4 @@ fn remove_ids_in(directory: &Dir, name: &str, compressed: bool, missing: &mut Ha
 pub(crate) fn is_entry(body: &[u8]) -> bool {
     let object = [b"{", body].concat();
     memchr::memchr(b'\n', body).is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&object).is_ok()
-}
-
-pub(crate) fn body_of(line: &[u8]) -> Option<&[u8]> {
-    let rest = line.strip_prefix(SEQ_PREFIX)?;
-    Some(&rest[memchr::memchr(b',', rest)? + 1..])
-}
-
-pub(crate) fn id_of(body: &[u8]) -> Option<Id> {
-    body.strip_prefix(ID_PREFIX)?.first_chunk().copied()
 }

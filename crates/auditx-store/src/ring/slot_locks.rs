@@ -11,18 +11,19 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use super::layout::SLOTS;
+use crate::inherited::NotInherited;
 
 /// Where the bytes begin.
 const BEGIN: i64 = 1 << 40;
 
 /// The locks that one open file description holds.
 #[derive(Debug)]
-pub(crate) struct SlotLocks(File);
+pub(crate) struct SlotLocks(NotInherited<File>);
 
 impl SlotLocks {
     /// The file must be open for writing, and not shared with others who lock it.
     pub(crate) fn new(file: File) -> Self {
-        Self(file)
+        Self(NotInherited::new(file))
     }
 
     pub(crate) fn file(&self) -> &File {

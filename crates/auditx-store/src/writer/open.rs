@@ -21,11 +21,11 @@ use crate::control;
 use crate::dir::Dir;
 use crate::follow::Followers;
 use crate::identity::TrailIdentity;
-use crate::journal::{Direct, Drain, Journal, Ring, SharedAppender};
+use crate::journal::{Direct, Drain, Journal, Ring, SharedAppender, Unreleased};
 use crate::kill_point::kill_point;
 use crate::lock::{self, Lock};
 use crate::maintenance::{Housekeeping, Maintenance, Pace};
-use crate::recover::{self, NewTrail, Recovered, Replay, Unreleased};
+use crate::recover::{self, NewTrail, Recovered, Replay};
 use crate::ring::{Found, RingFile, SlotLocks, unsupported_reason};
 use crate::segment::sealed_segments;
 use crate::storage::Storage;
@@ -82,6 +82,7 @@ impl RecoveredTrail {
             trail.registry.add(segment.first_seq, None);
         }
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
+        trail.app_log.lead();
         if let Some(remark) = remark {
             trail.app_log.report(&remark);
         }
@@ -285,7 +286,7 @@ impl Writer {
 pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Result<(Writing, Running)> {
     kill_point("takeover: locked");
     let queue = ring.queue();
-    let unreleased = Unreleased::of(&trail.directory, queue)?;
+    let unreleased = recover::unreleased(&trail.directory, queue)?;
     let recovered = RecoveredTrail::take_over(trail.clone(), lock, queue.head())?;
     kill_point("takeover: recovered");
     recovered.lead(ring);

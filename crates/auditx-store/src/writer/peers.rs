@@ -15,7 +15,7 @@ use auditx_format::{Error, Result};
 use super::Shared;
 use super::open::take_over;
 use crate::journal::Ring;
-use crate::lock;
+use crate::{lock, watch};
 
 /// How often a process that does not write tries to become the writer.
 const TRY: Duration = Duration::from_millis(25);
@@ -44,6 +44,7 @@ impl Peers {
             ring: ring.clone(),
             stopping: stopping.clone(),
             try_at: Instant::now(),
+            checked_at: Instant::now(),
             failure: None,
         };
         let thread = std::thread::Builder::new()
@@ -80,6 +81,8 @@ struct PeersLoop {
     stopping: Arc<AtomicBool>,
     /// When it tries to become the writer.
     try_at: Instant,
+    /// When the name of app.log was last checked, which the writer's watch does otherwise.
+    checked_at: Instant,
     /// Why it could not, if that was reported.
     failure: Option<String>,
 }
@@ -100,6 +103,10 @@ impl PeersLoop {
                 continue;
             }
             ring.mirror();
+            if self.checked_at.elapsed() >= watch::INTERVAL {
+                self.checked_at = Instant::now();
+                self.shared.trail.app_log.follow_name();
+            }
             if Instant::now() >= self.try_at {
                 self.try_at = Instant::now() + TRY_AGAIN;
                 if self.try_to_write() {

@@ -22,3 +22,15 @@ pub(super) fn in_child(check: impl FnOnce() -> bool) -> bool {
         }
     }
 }
+
+/// Forks a child that does nothing until it is killed. Returns its process id.
+pub(super) fn idle_child() -> i32 {
+    // SAFETY: as in `in_child`; the child only calls pause(2), which is async-signal-safe.
+    match unsafe { libc::fork() } {
+        0 => loop {
+            // SAFETY: `pause` has no precondition.
+            unsafe { libc::pause() };
+        },
+        child => child,
+    }
+}

@@ -28,6 +28,10 @@ fn worker() {
     println!("ready");
     let mut next = 0;
     for command in std::io::stdin().lines().map_while(std::result::Result::ok) {
+        if command == "fork" {
+            println!("forked {}", super::forking::idle_child());
+            continue;
+        }
         let mut last = None;
         for _ in 0..command.parse().unwrap() {
             last =
@@ -240,6 +244,27 @@ fn a_writer_may_be_killed_at_any_step_while_others_record() {
 }
 
 #[test]
+fn a_child_that_a_killed_writer_has_forked_does_not_keep_the_trail() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = Worker::start(directory.path(), "");
+    writer.record(10);
+    writer.wait_for("durable");
+    writeln!(writer.commands, "fork").unwrap();
+    let forked = writer.wait_for("forked");
+    let child = Pid::from_raw(forked.rsplit(' ').next().unwrap().parse().unwrap()).unwrap();
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    writer.signal(Signal::KILL);
+    logger.log("afterwards").record().unwrap();
+    let outcome = logger.flush(TIMEOUT);
+    // It holds the other end of the pipe from which `end` reads.
+    kill_process(child, Signal::KILL).unwrap();
+    outcome.unwrap();
+    let ended = [writer.end()];
+    logger.close(TIMEOUT).unwrap();
+    assert_complete(directory.path(), &ended, "");
+}
+
+#[test]
 fn a_takeover_may_be_killed_at_any_step() {
     for point in ["takeover: locked", "takeover: recovered", "takeover: done"] {
         let directory = tempfile::tempdir().unwrap();
@@ -263,4 +288,114 @@ fn a_takeover_may_be_killed_at_any_step() {
         assert!(ended[1].2, "{point}");
         assert_complete(directory.path(), &ended, point);
     }
+}
+
+#[test]
+fn entries_after_those_of_a_stopped_worker_wait_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(config(directory.path())).unwrap();
+    let mut stopped = Worker::start(directory.path(), "");
+    // Most of the time it is between a reservation and a commit, or about to be.
+    for _ in 0..20 {
+        stopped.record(200);
+        stopped.wait_for("accepted");
+        stopped.signal(Signal::STOP);
+        let receipt = logger.log("beside").record().unwrap();
+        stopped.signal(Signal::CONT);
+        receipt.wait_durable().unwrap();
+        stopped.wait_for("durable");
+    }
+    let ended = [stopped.end()];
+    logger.close(TIMEOUT).unwrap();
+    assert_complete(directory.path(), &ended, "");
+    assert_eq!(kinds(directory.path()).iter().filter(|kind| *kind == "beside").count(), 20);
+}
+
+#[test]
+fn a_full_ring_whose_writer_dies_is_drained_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = Worker::start(directory.path(), "");
+    writer.record(10);
+    writer.wait_for("durable");
+    writer.signal(Signal::STOP);
+    let mut other = Worker::start(directory.path(), "");
+    // More than the ring holds: it waits for room.
+    other.record(3_000);
+    other.wait_for("accepted 300");
+    let writer = writer.kill();
+    other.wait_for("durable");
+    assert_complete(directory.path(), &[writer, other.end()], "");
+}
+
+#[test]
+fn a_rolling_restart_refuses_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ended = Vec::new();
+    let mut old = Worker::start(directory.path(), "");
+    old.record(2_000);
+    for _ in 0..10 {
+        old.wait_for("accepted");
+        let mut new = Worker::start(directory.path(), "");
+        new.record(2_000);
+        ended.push(std::mem::replace(&mut old, new).end());
+    }
+    ended.push(old.end());
+    assert!(ended.iter().all(|(_, accepted, was_killed)| accepted.len() == 2_000 && !was_killed));
+    assert_complete(directory.path(), &ended, "");
+}
+
+#[test]
+fn a_process_with_other_settings_is_told_whose_apply() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = AuditLogger::open(config(directory.path())).unwrap();
+    let same = AuditLogger::open(config(directory.path())).unwrap();
+    assert_eq!(text(directory.path().join("app.log")), "");
+    let other = AuditLogger::open(config(directory.path()).max_file_bytes(300_000)).unwrap();
+    let log = text(directory.path().join("app.log"));
+    assert!(log.contains("the writer's apply") && log.lines().count() == 1, "{log}");
+    for logger in [first, same, other] {
+        logger.close(TIMEOUT).unwrap();
+    }
+}
+
+#[test]
+fn another_process_cannot_do_what_only_the_writer_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = AuditLogger::open(config(directory.path())).unwrap();
+    let second = AuditLogger::open(config(directory.path())).unwrap();
+    let recorded = second.log("personal").record().unwrap().wait_durable().unwrap();
+    let error = second.erase(recorded.seq, "request 17").unwrap_err();
+    assert!(error.is_locked() && error.to_string().contains("is being written by process"), "{error}");
+    first.erase(recorded.seq, "request 17").unwrap();
+}
+
+/// Kills random ones of four processes, each of which a new one replaces.
+#[test]
+fn random_kills_lose_and_repeat_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let mut ended = Vec::new();
+    let start = || {
+        let mut worker = Worker::start(directory.path(), "");
+        worker.record(1_000_000);
+        worker
+    };
+    let mut workers: Vec<Worker> = (0..4).map(|_| start()).collect();
+    for _ in 0..200 {
+        let chosen = usize::try_from(random(4)).unwrap();
+        let worker = &mut workers[chosen];
+        let reported = worker.accepted.len() + usize::try_from(random(40)).unwrap();
+        while worker.accepted.len() <= reported {
+            worker.wait_for("accepted");
+        }
+        ended.push(std::mem::replace(&mut workers[chosen], start()).kill());
+    }
+    ended.extend(workers.into_iter().map(Worker::kill));
+    assert_complete(directory.path(), &ended, "");
 }

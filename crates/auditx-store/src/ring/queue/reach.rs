@@ -10,7 +10,7 @@ use super::super::layout::{
 };
 use super::super::word::{Memory, Word};
 use super::Queue;
-use crate::watermark::Reach;
+use crate::reach::Reach;
 
 impl<M: Memory> Queue<M> {
     /// Publishes how far the trail is written.
