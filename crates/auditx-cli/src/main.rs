@@ -10,6 +10,7 @@ mod failure;
 mod number;
 mod progress;
 mod evidence;
+mod signals;
 mod save;
 mod trail;
 mod paint;
@@ -27,6 +28,7 @@ mod diff;
 mod mapper;
 mod render;
 mod summary;
+mod negation;
 mod selection;
 #[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
 mod destination;
@@ -117,7 +119,7 @@ Examples:
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
 fn main() -> ExitCode {
-    let words = help::with_help_first(selection::with_negations_in_brackets(std::env::args_os()));
+    let words = help::with_help_first(negation::in_brackets(std::env::args_os()));
     let outcome = match Arguments::try_parse_from(words) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
