@@ -27,6 +27,13 @@ pub(crate) fn before_end<T>(work: impl Fn() -> T + Clone + Send + 'static) -> io
     Ok(())
 }
 
+/// Waits for the end of the process, in a thread that depends on what the work of [`before_end`] has ended.
+pub(crate) fn wait_for_end() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
 /// Returns `true` if the process ignores the signal, as `nohup` makes it ignore SIGHUP.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
