@@ -1,5 +1,6 @@
 //! Tests of `auditx record`.
 
+mod programs;
 mod stream;
 
 use std::fs;
