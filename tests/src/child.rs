@@ -1,7 +1,7 @@
 //! Child processes: start, read standard output, send signals, wait for the end.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,8 +22,22 @@ impl Child {
     /// If it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
+        Self::spawned(command.stdin(Stdio::null()))
+    }
+
+    /// Like [`Child::start`], with the other end of a pipe as standard input.
+    ///
+    /// # Panics
+    /// As [`Child::start`].
+    #[must_use]
+    pub fn start_fed(command: &mut Command) -> (Self, ChildStdin) {
+        let mut child = Self::spawned(command.stdin(Stdio::piped()));
+        let input = child.process.stdin.take().expect("standard input is a pipe");
+        (child, input)
+    }
+
+    fn spawned(command: &mut Command) -> Self {
         let mut process = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

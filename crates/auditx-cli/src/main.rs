@@ -1,15 +1,16 @@
 //! The command `auditx`: searches, verifies, exports and maintains audit trails.
 //!
 //! Results go to standard output, errors and warnings as `auditx: …` to standard error. The exit status is 0
-//! on success, 1 if nothing was found or a check failed, 2 on an error; `verify` returns 3 if it found no
-//! fault but could not check everything. Only `demo`, `key rotate`, `recover`, `retire`, `erase` and `ship
-//! drop` write to a trail, each through the library.
+//! on success, 1 if nothing was found, a check failed or an entry was refused, 2 on an error; `verify` returns
+//! 3 if it found no fault but could not check everything. Only `demo`, `record`, `key rotate`, `recover`,
+//! `retire`, `erase` and `ship drop` write to a trail, each through the library.
 
 mod terminal;
 mod failure;
 mod number;
 mod progress;
 mod evidence;
+mod signals;
 mod save;
 mod trail;
 mod paint;
@@ -27,6 +28,7 @@ mod diff;
 mod mapper;
 mod render;
 mod summary;
+mod negation;
 mod selection;
 #[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
 mod destination;
@@ -40,6 +42,7 @@ mod survey;
 mod export;
 mod bundle;
 mod demo;
+mod record;
 mod doctor;
 mod verify;
 mod prove;
@@ -72,6 +75,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Arguments),
+    Record(record::Arguments),
     Query(query::Arguments),
     History(history::Arguments),
     Stats(stats::Arguments),
@@ -99,6 +103,7 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   auditx demo                                      record a dozen entries in ./logs and show them
+  auditx record 'Backup done' --action EXPORT      record an entry from a script
   auditx query --user admin --since today          who did what, when and where
   auditx query --failed -o csv > failures.csv      failed actions as CSV; also json, ndjson, diff, raw
   auditx history customer/CUST-220                 every change of one record
@@ -117,10 +122,11 @@ Examples:
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
 fn main() -> ExitCode {
-    let words = help::with_help_first(selection::with_negations_in_brackets(std::env::args_os()));
+    let words = help::with_help_first(negation::in_brackets(std::env::args_os()));
     let outcome = match Arguments::try_parse_from(words) {
         Ok(arguments) => match &arguments.command {
             Command::Demo(arguments) => demo::run(arguments),
+            Command::Record(arguments) => record::run(arguments),
             Command::Query(arguments) => query::run(arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Stats(arguments) => stats::run(arguments),

@@ -2,7 +2,6 @@
 
 mod warning;
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use auditx_reader::{
@@ -74,24 +73,6 @@ pub(crate) struct Filter {
     failed: bool,
     #[command(flatten)]
     zoned: Zoned,
-}
-
-/// Puts negations of a query, such as `-module:sales`, in brackets, so that clap does not take them for
-/// flags. The brackets do not change the meaning of the query.
-pub(crate) fn with_negations_in_brackets(
-    words: impl Iterator<Item = OsString>,
-) -> impl Iterator<Item = OsString> {
-    words.map(|word| match word.to_str() {
-        Some(text) if is_negation(text) => format!("({text})").into(),
-        _ => word,
-    })
-}
-
-fn is_negation(word: &str) -> bool {
-    word.starts_with('-')
-        && !word.starts_with("--")
-        && word.contains(':')
-        && Query::parse(word, Moment::now()).is_ok()
 }
 
 /// The part of the trail that is searched, and how it is read.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auditx_core::{AuditLogger, Compression, Config, Console, Error, Retention};
+use auditx_core::{AuditLogger, Compression, Config, Console, Error, OnFull, Retention};
 use auditx_store::{ACTIVE, AUDITX_DIR, DEFAULT_LOG_DIR, checkpoint_path, lock_holder};
 
 use crate::failure::{Failure, creation_hint};
@@ -37,18 +37,21 @@ impl Trail {
     }
 
     /// Returns the configuration of the environment without what would do more than the command says: no
-    /// retention, no compression unless it is configured, no console output, no other process beside it.
-    /// `--dir` is the trail itself, so `AUDITX_INSTANCE` is ignored.
+    /// retention, no compression unless it is configured, no console output.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
-        let config = Config::from_env()?
-            .log_dir(&self.directory)
-            .instance("")
-            .console(Console::Off)
-            .exclusive(true)
-            .retention(Retention::KeepEverything);
+        let config = self.recording_config()?.exclusive(true).retention(Retention::KeepEverything);
         let is_compression_configured =
             std::env::var_os("AUDITX_COMPRESSION").is_some_and(|value| !value.is_empty());
         Ok(if is_compression_configured { config } else { config.compression(Compression::None) })
+    }
+
+    /// Returns the configuration of the environment for recording: that of an application, without console
+    /// output. `--dir` is the trail itself, so `AUDITX_INSTANCE` is ignored.
+    pub(crate) fn recording_config(&self) -> Result<Config, Failure> {
+        let config = Config::from_env()?.log_dir(&self.directory).instance("").console(Console::Off);
+        let drops = std::env::var_os("AUDITX_ON_FULL").is_some_and(|value| value == "drop");
+        // A dropped entry has a receipt like any other. The command must not print its id.
+        Ok(if drops { config.on_full(OnFull::Reject) } else { config })
     }
 
     /// Opens the trail for maintenance. Fails if there is no trail.

@@ -19,6 +19,7 @@ mod proof;
 mod query;
 mod readers;
 mod readings;
+mod record;
 mod recover;
 #[cfg(feature = "ship")]
 mod ship;

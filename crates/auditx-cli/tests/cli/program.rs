@@ -18,7 +18,7 @@ pub(crate) struct Ended {
 }
 
 /// Environment variables that are removed, so that the environment of the tests does not matter.
-const VARIABLES: [&str; 11] = [
+pub(crate) const VARIABLES: [&str; 14] = [
     "NO_COLOR",
     "CLICOLOR",
     "CLICOLOR_FORCE",
@@ -26,6 +26,9 @@ const VARIABLES: [&str; 11] = [
     "AUDITX_LOG_DIR",
     "AUDITX_INSTANCE",
     "AUDITX_COMPRESSION",
+    "AUDITX_DEFAULT_CURRENCY",
+    "AUDITX_DURABILITY",
+    "AUDITX_ON_FULL",
     "AUDITX_RETENTION",
     "AUDITX_SIGNING_KEY",
     "AUDITX_TZ",

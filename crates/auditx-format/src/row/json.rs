@@ -9,6 +9,8 @@ mod walker;
 
 use std::borrow::Cow;
 
+use crate::error::{Error, Result};
+
 pub(super) use plain::{is_plain, next_quote};
 pub(super) use walker::{SyntaxError, Walker};
 
@@ -32,10 +34,22 @@ pub enum Json<'t> {
 impl<'t> Json<'t> {
     /// Parses text that consists of one JSON value. `None` for any other text.
     pub fn read(text: &'t str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    /// Like [`Json::read`], for text whose author is told what is wrong with it.
+    ///
+    /// # Errors
+    /// `is_invalid` if the text is not JSON. The message has the reason and the byte.
+    pub fn parse(text: &'t str) -> Result<Self> {
         let mut walker = Walker::new(text);
-        let (begin, end) = walker.value(0).ok()?;
+        let value = walker.value(0);
         walker.skip_space();
-        (walker.at == text.len()).then(|| Self::of(&text[begin..end]))
+        match value {
+            Ok((begin, end)) if walker.at == text.len() => Ok(Self::of(&text[begin..end])),
+            Ok(_) => Err(not_json("text after the value", walker.at)),
+            Err(SyntaxError { what, at }) => Err(not_json(what, at)),
+        }
     }
 
     /// Creates a value from validated text.
@@ -84,6 +98,10 @@ impl<'t> Json<'t> {
     }
 }
 
+fn not_json(what: &str, at: usize) -> Error {
+    Error::invalid(format!("not JSON: {what} at byte {at}"))
+}
+
 fn inside(text: &str) -> Walker<'_> {
     Walker::new(&text[1..text.len() - 1])
 }
@@ -128,6 +146,20 @@ pub fn unescaped(raw: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_that_is_not_json_has_a_reason_and_a_byte() {
+        assert_eq!(Json::parse(" [1] ").unwrap(), Json::Array("[1]"));
+        for (text, why) in [
+            ("", "not JSON: expected a value at byte 0"),
+            (r#"{"a":1 "b":2}"#, "not JSON: expected a comma at byte 7"),
+            ("1 2", "not JSON: text after the value at byte 2"),
+        ] {
+            let error = Json::parse(text).unwrap_err();
+            assert!(error.is_invalid());
+            assert_eq!(error.to_string(), why);
+        }
+    }
 
     #[test]
     fn members_are_unescaped_and_the_last_duplicate_wins() {
