@@ -196,3 +196,6 @@ impl<M: Memory> Queue<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
