@@ -19,6 +19,7 @@ mod http;
 mod open;
 mod read;
 mod record;
+mod processes;
 mod verify;
 mod ship;
 mod performance;
@@ -46,6 +47,8 @@ struct Arguments {
 enum Command {
     /// Measure the latency of recording calls, and entries per second until all are in the file
     Record(record::Options),
+    /// Measure several processes that record into one trail, compared with several that append to one file
+    Processes(processes::Options),
     /// Measure receipts per second and their latency, compared with one fdatasync per line
     Durable(durable::Options),
     /// Run the other benchmarks and write a page with pictures
@@ -73,6 +76,8 @@ enum Command {
     #[command(hide = true)]
     RecordRun(record::RunOptions),
     #[command(hide = true)]
+    ProcessesRun(processes::RunOptions),
+    #[command(hide = true)]
     Serve(http::ServeOptions),
     #[command(hide = true)]
     Load(http::LoadOptions),
@@ -81,6 +86,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Record(options) => record::measure(&options),
+        Command::Processes(options) => processes::measure(&options),
+        Command::ProcessesRun(options) => processes::run(&options),
         Command::Durable(options) => durable::measure(&options),
         Command::Performance(options) => performance::measure(&options),
         Command::Http(options) => http::measure(&options),

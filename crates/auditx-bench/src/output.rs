@@ -49,6 +49,23 @@ impl Lines {
         Ok(count)
     }
 
+    /// Counts the lines in plain files that are no JSON value: torn, or mixed with others.
+    pub(crate) fn torn(&self, directory: &Path) -> Outcome<u64> {
+        let mut count = 0;
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !(self.file)(&name) || name.ends_with(".zst") {
+                continue;
+            }
+            for line in BufReader::with_capacity(1 << 20, File::open(&path)?).split(b'\n') {
+                let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&line?).is_ok();
+                count += u64::from(!is_json);
+            }
+        }
+        Ok(count)
+    }
+
     fn count_in(&self, source: impl Read) -> Outcome<u64> {
         let mut source = BufReader::with_capacity(1 << 20, source);
         let (mut line, mut count) = (Vec::new(), 0);
@@ -80,6 +97,9 @@ mod tests {
         write("security.jsonl", b"{\"seq\":3}\n");
         write("audit-00000000000000000000.jsonl.zst", &zstd::encode_all(&b"{}\n{}\n"[..], 1).unwrap());
         assert_eq!(TRAIL.count(directory.path()).unwrap(), 3);
+        assert_eq!(TRAIL.torn(directory.path()).unwrap(), 0);
+        write("audit.jsonl", b"{\"seq\":3}\n{\"seq\":{\"seq\":5}\n4}\n");
+        assert_eq!(TRAIL.torn(directory.path()).unwrap(), 2);
         assert_eq!(OBJECTS.count(directory.path()).unwrap(), 0);
     }
 }

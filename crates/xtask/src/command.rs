@@ -29,8 +29,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        modes: &["record", "durable", "performance", "http", "verify", "read", "ship", "open"],
-        usage: "bench record|durable|performance|http|verify|read|ship|open [--json] [ARGS…]",
+        modes: &["record", "processes", "durable", "performance", "http", "verify", "read", "ship", "open"],
+        usage: "bench record|processes|durable|performance|http|verify|read|ship|open [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
     },
     Command {

@@ -16,7 +16,7 @@ use crate::Outcome;
 use crate::output::{self, Lines};
 
 /// A way to record entries.
-pub(super) trait Subject: Sync {
+pub(crate) trait Subject: Sync {
     /// Records the entry of the n-th call.
     fn record(&self, call: u64) -> Outcome<()>;
 
@@ -51,7 +51,7 @@ pub(crate) enum SubjectName {
 }
 
 impl SubjectName {
-    pub(super) fn open(self, directory: &Path) -> Outcome<Box<dyn Subject>> {
+    pub(crate) fn open(self, directory: &Path) -> Outcome<Box<dyn Subject>> {
         Ok(match self {
             Self::Auditx | Self::AuditxOs | Self::AuditxDirect => {
                 Box::new(auditx::Auditx::open(self.configured(Config::new(directory)))?)
@@ -83,7 +83,7 @@ impl SubjectName {
     }
 
     /// Returns the lines that it writes for each call.
-    pub(super) fn lines(self) -> Lines {
+    pub(crate) fn lines(self) -> Lines {
         match self {
             Self::Auditx | Self::AuditxOs | Self::AuditxDirect => output::TRAIL,
             Self::TracingAppender | Self::SlogAsync | Self::Write => output::OBJECTS,

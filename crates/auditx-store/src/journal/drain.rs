@@ -329,6 +329,7 @@ impl DrainLoop {
             self.sleep_time = SHORT_SLEEP;
         }
         let is_idle = !has_taken && self.busy_at.elapsed() >= IDLE;
+        ring.queue().set_sleeping(true);
         if is_idle && ring.queue().park(self.position) {
             std::thread::park_timeout(Duration::from_secs(60));
             ring.queue().unpark();
@@ -343,6 +344,7 @@ impl DrainLoop {
                 USUAL_SLEEP
             };
         }
+        ring.queue().set_sleeping(false);
     }
 }
 

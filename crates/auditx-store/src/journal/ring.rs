@@ -80,8 +80,7 @@ impl Ring {
         if self.appender().is_some() {
             self.watermark().wake_drain();
         } else {
-            self.queue().want_news();
-            self.queue().call();
+            self.queue().call_drain();
         }
     }
 
@@ -219,6 +218,7 @@ impl Ring {
         if !self.queue().is_owner() {
             return Err(forked().into());
         }
+        let mut asked = false;
         loop {
             return match self.queue().push(body) {
                 Ok(pushed) => {
@@ -227,10 +227,15 @@ impl Ring {
                     }
                     Ok(pushed.end)
                 }
-                Err(Refused::Full) => {
+                Err(Refused::Full) if !std::mem::replace(&mut asked, true) => {
+                    if self.appender().is_none() {
+                        // Room that was released before news were wanted is found by the next attempt.
+                        self.queue().want_news();
+                    }
                     self.wake_drain();
-                    Err(Refusal::Full)
+                    continue;
                 }
+                Err(Refused::Full) => Err(Refusal::Full),
                 // Rare and usually short, and no reason to refuse an entry under `OnFull::Reject`.
                 Err(Refused::Paused) => {
                     std::thread::sleep(LOOK_AGAIN);

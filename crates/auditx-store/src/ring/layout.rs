@@ -14,6 +14,7 @@
 //!           +0x210  durable, durable_lines   how far it is durable
 //!           +0x280  wanted    a producer waits until every entry before this position is durable
 //!           +0x288  calls     a futex: producers call the writer
+//!           +0x290  sleeping  whether the drain sleeps
 //!           +0x300  news      a futex: the writer calls the producers
 //!           +0x308  news_wanted   a producer waits for it
 //!           +0x310  settings  fingerprint of the writer's settings
@@ -68,6 +69,7 @@ pub(super) const DURABLE: usize = 0x210 / WORD;
 pub(super) const DURABLE_LINES: usize = 0x218 / WORD;
 pub(super) const WANTED: usize = 0x280 / WORD;
 pub(super) const CALLS: usize = 0x288 / WORD;
+pub(super) const SLEEPING: usize = 0x290 / WORD;
 pub(super) const NEWS: usize = 0x300 / WORD;
 pub(super) const NEWS_WANTED: usize = 0x308 / WORD;
 pub(super) const SETTINGS: usize = 0x310 / WORD;

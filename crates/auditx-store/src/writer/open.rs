@@ -251,13 +251,6 @@ impl Writer {
         let remote: Weak<dyn RemoteWriter> = Arc::<Ring>::downgrade(&ring);
         trail.watermark.follow(remote);
         ring.mirror();
-        let settings = ring.queue().settings();
-        if settings != 0 && settings != config.fingerprint() {
-            trail.app_log.report(
-                "the settings of this process differ from those of the process that writes the trail (sizes, \
-                 ages, retention, compression, durability, checkpoints or key): the writer's apply",
-            );
-        }
         Self::of(trail, Journal::Ring(ring), None)
     }
 
@@ -286,8 +279,9 @@ impl Writer {
 pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Result<(Writing, Running)> {
     kill_point("takeover: locked");
     let queue = ring.queue();
-    let unreleased = recover::unreleased(&trail.directory, queue)?;
     let recovered = RecoveredTrail::take_over(trail.clone(), lock, queue.head())?;
+    // After recovery, which removes a line that the last writer did not finish.
+    let unreleased = recover::unreleased(&trail.directory, queue)?;
     kill_point("takeover: recovered");
     recovered.lead(ring);
     let started = recovered

@@ -45,6 +45,7 @@ impl Peers {
             stopping: stopping.clone(),
             try_at: Instant::now(),
             checked_at: Instant::now(),
+            has_compared: false,
             failure: None,
         };
         let thread = std::thread::Builder::new()
@@ -83,6 +84,8 @@ struct PeersLoop {
     try_at: Instant,
     /// When the name of app.log was last checked, which the writer's watch does otherwise.
     checked_at: Instant,
+    /// Whether its settings were compared with the writer's.
+    has_compared: bool,
     /// Why it could not, if that was reported.
     failure: Option<String>,
 }
@@ -106,6 +109,7 @@ impl PeersLoop {
             if self.checked_at.elapsed() >= watch::INTERVAL {
                 self.checked_at = Instant::now();
                 self.shared.trail.app_log.follow_name();
+                self.compare_settings();
             }
             if Instant::now() >= self.try_at {
                 self.try_at = Instant::now() + TRY_AGAIN;
@@ -114,6 +118,19 @@ impl PeersLoop {
                 }
             }
             queue.wait_for_news(news, TRY);
+        }
+    }
+
+    /// Reports once that the writer has other settings. Not before the first second: a command that records one
+    /// entry has none of its own.
+    fn compare_settings(&mut self) {
+        let trail = &self.shared.trail;
+        let settings = self.ring.queue().settings();
+        if !std::mem::replace(&mut self.has_compared, true) && settings != trail.config.fingerprint() {
+            trail.app_log.report(
+                "the settings of this process differ from those of the process that writes the trail (sizes, \
+                 ages, retention, compression, durability, checkpoints or key): the writer's apply",
+            );
         }
     }
 

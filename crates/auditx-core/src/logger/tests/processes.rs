@@ -349,10 +349,10 @@ fn a_process_with_other_settings_is_told_whose_apply() {
     let directory = tempfile::tempdir().unwrap();
     let first = AuditLogger::open(config(directory.path())).unwrap();
     let same = AuditLogger::open(config(directory.path())).unwrap();
-    assert_eq!(text(directory.path().join("app.log")), "");
     let other = AuditLogger::open(config(directory.path()).max_file_bytes(300_000)).unwrap();
-    let log = text(directory.path().join("app.log"));
-    assert!(log.contains("the writer's apply") && log.lines().count() == 1, "{log}");
+    let log = || text(directory.path().join("app.log"));
+    wait_until(|| log().contains("the writer's apply"));
+    assert_eq!(log().lines().count(), 1, "{}", log());
     for logger in [first, same, other] {
         logger.close(TIMEOUT).unwrap();
     }

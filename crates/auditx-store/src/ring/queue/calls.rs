@@ -8,6 +8,10 @@
 //! and wakes. The writer reads CALLS, looks at what is wanted, and waits only if CALLS still has the value it
 //! read: the kernel compares them while it holds the futex's lock.
 //!
+//! *Waking the drain* (`call_drain`). If the drain announced its sleep in TAIL (`Queue::park`), it stored SLEEPING
+//! before, so the producer that finds the announcement finds SLEEPING, too. Its other sleeps last a few
+//! milliseconds: a producer that just misses one waits no longer than that.
+//!
 //! *Telling the producers* (`tell` against `wait_for_news`). A producer that needs news stores NEWS_WANTED and
 //! then looks at the state. The writer stores the state and then takes NEWS_WANTED. All four are SeqCst, so
 //! the producer sees the new state, or the writer sees that news are wanted, increments NEWS and wakes. The
@@ -18,7 +22,7 @@ use std::time::Duration;
 
 use rustix::thread::{Timespec, futex};
 
-use super::super::layout::{CALLS, NEWS, NEWS_WANTED};
+use super::super::layout::{CALLS, NEWS, NEWS_WANTED, SLEEPING};
 use super::super::map::Map;
 use super::Queue;
 
@@ -26,6 +30,20 @@ impl Queue<Map> {
     /// Calls the process that writes the trail.
     pub(crate) fn call(&self) {
         wake(self.memory.futex(CALLS));
+    }
+
+    /// Calls the process that writes the trail if its drain sleeps.
+    pub(crate) fn call_drain(&self) {
+        // ORDERING: see the module.
+        if self.control(SLEEPING).load(Ordering::SeqCst) != 0 {
+            self.call();
+        }
+    }
+
+    /// Stores whether the drain sleeps, or is about to.
+    pub(crate) fn set_sleeping(&self, is_sleeping: bool) {
+        // ORDERING: stored before `park`; see the module.
+        self.control(SLEEPING).store(u64::from(is_sleeping), Ordering::SeqCst);
     }
 
     /// Returns a number to be passed to [`Queue::wait_for_call`].
