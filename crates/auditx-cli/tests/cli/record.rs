@@ -2,6 +2,7 @@
 
 mod programs;
 mod stream;
+mod together;
 
 use std::fs;
 use std::path::Path;
