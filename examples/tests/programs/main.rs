@@ -45,4 +45,5 @@ mod copies;
 mod crowd;
 mod endings;
 mod jobs;
+mod prefork;
 mod stops;

@@ -22,6 +22,7 @@ pub(crate) enum Service {
     Actix,
     Poem,
     Jobs,
+    Prefork,
 }
 
 impl Service {
@@ -31,6 +32,7 @@ impl Service {
             Self::Actix => env!("CARGO_BIN_EXE_actix_erp"),
             Self::Poem => env!("CARGO_BIN_EXE_poem_erp"),
             Self::Jobs => env!("CARGO_BIN_EXE_jobs_web"),
+            Self::Prefork => env!("CARGO_BIN_EXE_prefork_erp"),
         }
     }
 }
@@ -100,6 +102,10 @@ impl Server {
             assert!(!trail::holds(&self.logs(), token.as_bytes()), "{}'s token is in the logs", account.user);
         }
         entries
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Kills the service and returns its directory.
