@@ -4,8 +4,9 @@
 //! with its date, which [`Days`] replaces by one heading for all rows of a day. If the width is too small for
 //! columns, an entry takes several lines (`stacked`), each of which begins with the date.
 
-mod stacked;
+mod text;
 mod time;
+mod stacked;
 
 use anstyle::Style;
 use auditx_reader::{Field, Json, Row, Zone};
@@ -13,8 +14,10 @@ use auditx_reader::{Field, Json, Row, Zone};
 use crate::cell::{self, pad};
 use crate::fields::FieldPath;
 use crate::paint::{BOLD, DIM, RED, paint, style_of_level};
+use text::{amount, right};
 use time::{CLOCK, DATE, day, time};
 
+pub(crate) use text::joined;
 pub(crate) use time::{Days, when};
 
 /// Below this width an entry takes several lines.
@@ -313,62 +316,6 @@ impl Columns {
     fn paint<T>(&self, style: Style, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         paint(self.has_colours, style, out, write)
     }
-}
-
-/// Writes two fields with a separator; if the first does not fit completely, the second is left out.
-pub(crate) fn joined(
-    row: &Row<'_>,
-    first: Field,
-    between: u8,
-    second: Field,
-    width: usize,
-    out: &mut Vec<u8>,
-) -> usize {
-    let Some(value) = row.get(first) else {
-        return row.get(second).map_or(0, |value| cell::value(value, width, out));
-    };
-    let before = out.len();
-    let used = cell::value(value, width, out);
-    let Some(value) = row.get(second) else { return used };
-    if used + 1 < width {
-        out.push(between);
-        return used + 1 + cell::value(value, width - used - 1, out);
-    }
-    // The first field alone would look complete.
-    out.truncate(before);
-    let used = if width > 1 { cell::value(row.get(first).unwrap_or(value), width - 1, out) } else { 0 };
-    if !out.ends_with("…".as_bytes()) {
-        out.extend_from_slice("…".as_bytes());
-        return used + 1;
-    }
-    used
-}
-
-fn amount(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
-    let before = out.len();
-    let used = joined(row, Field::Amount, b' ', Field::Currency, width, out);
-    if !row.has(Field::Amount) {
-        // A currency without an amount.
-        out.truncate(before);
-        return 0;
-    }
-    shift(before, width - used, out);
-    width
-}
-
-fn right(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
-    let before = out.len();
-    let used = cell::value(value, width, out);
-    shift(before, width - used, out);
-    width
-}
-
-/// Moves the bytes from `before` on by `columns` spaces.
-fn shift(before: usize, columns: usize, out: &mut Vec<u8>) {
-    let end = out.len();
-    pad(columns, out);
-    out.copy_within(before..end, before + columns);
-    out[before..before + columns].fill(b' ');
 }
 
 /// Returns the default width of a field.
