@@ -37,6 +37,13 @@ const MIN_WIDTH_WITH_RECORD: usize = 150;
 
 const GAP: usize = 2;
 
+/// The heading of the column that says which trail an entry is of.
+const TRAIL: &str = "Trail";
+
+/// The maximum width of that column, without and with the date in each row.
+const MAX_TRAIL: usize = 12;
+const MAX_TRAIL_WITH_DATE: usize = 24;
+
 /// The content of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Content {
@@ -83,6 +90,8 @@ enum Layout {
 pub(crate) struct Columns {
     layout: Layout,
     width: usize,
+    /// The width of the column of the trail, if there are several.
+    trail: Option<usize>,
     columns: Vec<Column>,
     has_colours: bool,
     has_days: bool,
@@ -91,9 +100,12 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Returns the default columns for a terminal of this width.
-    pub(crate) fn for_width(width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(MIN_WIDTH);
+    /// Returns the default columns for a terminal of this width. `trail` is the width of the longest name of
+    /// a trail, if there are several.
+    pub(crate) fn for_width(width: u16, trail: Option<usize>, has_colours: bool, zone: Zone) -> Self {
+        let whole = usize::from(width).max(MIN_WIDTH);
+        let layout = if whole < MIN_TABLE_WIDTH { Layout::Stacked } else { Layout::Line };
+        let (trail, width) = beside_trail(trail, whole);
         let (has_date, has_record) = (width >= MIN_WIDTH_WITH_DATE, width >= MIN_WIDTH_WITH_RECORD);
         let time_width = if has_date { DATE + 1 + CLOCK } else { CLOCK };
         let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
@@ -114,14 +126,20 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        let layout = if width < MIN_TABLE_WIDTH { Layout::Stacked } else { Layout::Line };
-        Self { layout, width, columns, has_colours, has_days: !has_date, marked: None, zone }
+        let width = if matches!(layout, Layout::Line) { width } else { whole };
+        Self { layout, width, trail, columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
     /// Returns the columns of these fields. Fields without a default width share what the others leave; the
     /// last column takes the rest.
-    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(MIN_WIDTH);
+    pub(crate) fn of_fields(
+        fields: &[FieldPath],
+        width: u16,
+        trail: Option<usize>,
+        has_colours: bool,
+        zone: Zone,
+    ) -> Self {
+        let (trail, width) = beside_trail(trail, usize::from(width).max(MIN_WIDTH));
         let available = width.saturating_sub(GAP * fields.len().saturating_sub(1));
         let known: usize = fields.iter().filter_map(default_width).sum();
         let others = fields.iter().filter(|path| default_width(path).is_none()).count();
@@ -140,7 +158,7 @@ impl Columns {
         let columns = columns.collect();
         let layout =
             if is_crowded && equal < MIN_COLUMN { Layout::Fields(fields.to_vec()) } else { Layout::Line };
-        Self { layout, width, columns, has_colours, has_days: false, marked: None, zone }
+        Self { layout, width, trail, columns, has_colours, has_days: false, marked: None, zone }
     }
 
     /// Marks the line with this number.
@@ -165,6 +183,7 @@ impl Columns {
             }
             Layout::Fields(_) => return,
         }
+        self.trail(TRAIL, BOLD, out);
         self.line(out, |column, _, out| {
             // Headings of numbers are aligned right.
             let is_right = is_number(&column.content);
@@ -174,16 +193,26 @@ impl Columns {
         });
     }
 
-    /// Writes one entry with its line end. `*` after the number marks an entry that is not signed.
-    pub(crate) fn row(&self, row: &Row<'_>, is_unsigned: bool, out: &mut Vec<u8>) {
+    /// Writes one entry with its line end, and the name of its trail if there are several. `*` after the
+    /// number marks an entry that is not signed.
+    pub(crate) fn row(&self, row: &Row<'_>, trail: Option<&str>, is_unsigned: bool, out: &mut Vec<u8>) {
         let prefix = |out: &mut Vec<u8>| {
             if self.has_days {
                 day(row, &self.zone, out);
             }
         };
+        match (&self.layout, trail) {
+            (Layout::Line, _) => prefix(out),
+            (_, Some(trail)) => {
+                prefix(out);
+                self.paint(BOLD, out, |out| cell::plain(trail, self.width, out));
+                out.push(b'\n');
+            }
+            (_, None) => {}
+        }
         match &self.layout {
             Layout::Line => {
-                prefix(out);
+                self.trail(trail.unwrap_or_default(), Style::new(), out);
                 self.line(out, |column, width, out| match column.content {
                     Content::Seq => self.seq(row, is_unsigned, width, out),
                     _ => self.cell(column, row, width, out),
@@ -191,6 +220,14 @@ impl Columns {
             }
             Layout::Stacked => stacked::entry(self, row, is_unsigned, &prefix, out),
             Layout::Fields(paths) => stacked::fields(self, paths, row, out),
+        }
+    }
+
+    /// Writes the cell of the trail, if there are several.
+    fn trail(&self, name: &str, style: Style, out: &mut Vec<u8>) {
+        if let Some(width) = self.trail {
+            let used = self.paint(style, out, |out| cell::plain(name, width, out));
+            pad(width + GAP - used, out);
         }
     }
 
@@ -316,6 +353,13 @@ impl Columns {
     fn paint<T>(&self, style: Style, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         paint(self.has_colours, style, out, write)
     }
+}
+
+/// Returns the width of the column of the trail, and what it leaves to the other columns.
+fn beside_trail(longest: Option<usize>, whole: usize) -> (Option<usize>, usize) {
+    let max = if whole < MIN_WIDTH_WITH_DATE { MAX_TRAIL } else { MAX_TRAIL_WITH_DATE };
+    let trail = longest.map(|longest| longest.clamp(TRAIL.len(), max));
+    (trail, trail.map_or(whole, |trail| whole.saturating_sub(trail + GAP).max(1)))
 }
 
 /// Returns the default width of a field.

@@ -12,6 +12,8 @@ mod progress;
 mod evidence;
 mod save;
 mod trail;
+mod family;
+mod merge;
 mod paint;
 mod sanitized_json;
 mod cell;
