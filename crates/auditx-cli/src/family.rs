@@ -112,6 +112,16 @@ impl Family {
         }
     }
 
+    /// Names trails that were created below a directory that had none. Returns `true` if there are any.
+    pub(crate) fn report_new(&self) -> Result<bool, Failure> {
+        let trails: Vec<PathBuf> = match self.member {
+            Some(_) => Vec::new(),
+            None => self.below()?.iter().filter_map(|member| Some(member.name.as_ref()?.into())).collect(),
+        };
+        self.report_not_read(&trails);
+        Ok(!trails.is_empty())
+    }
+
     fn members(&self, trails: &[PathBuf]) -> Vec<Member> {
         let member = |(order, path): (usize, &PathBuf)| Member {
             order,

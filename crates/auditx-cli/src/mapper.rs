@@ -45,8 +45,8 @@ impl Mapper {
         self.exporter.footer(out);
     }
 
-    /// Writes one entry, with the name of its trail if there are several. Values that do not fit the format are
-    /// left out and reported by [`Mapper::report_left_out`].
+    /// Writes one entry, with the name of its trail if there are several. Values that do not fit the format
+    /// are left out and reported by [`Mapper::report_left_out`].
     pub(crate) fn render(&self, found: &Found<'_>, trail: Option<&str>, out: &mut Vec<u8>) {
         let mut entry = found.row.entry();
         if let Some(moment) = Moment::parse(&entry.timestamp).filter(|_| !self.zone.is_utc()) {

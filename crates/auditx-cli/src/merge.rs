@@ -13,6 +13,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use auditx_reader::{Field, Found, Moment, Order, Row, Search, Summary};
 
@@ -20,8 +21,11 @@ use crate::failure::Failure;
 use crate::family::{Member, Read};
 use crate::progress::{Together, watched};
 
-/// Bytes of text that are collected before they are passed on.
+/// Bytes of text that a search collects before it puts them into its queue.
 const BLOCK: usize = 64 << 10;
+
+/// A smaller block is passed on after this time, so that entries that are seldom found are shown soon.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Blocks that wait in a queue.
 const QUEUE_LEN: usize = 1;
@@ -55,13 +59,18 @@ struct Head {
 }
 
 impl Head {
-    /// Returns the time of the next entry; waits for it if there is none yet. `None` at the end of the search.
+    /// Returns the time of the next entry; waits for it if there is none yet. `None` at the search's end.
     fn time(&mut self) -> Option<i64> {
-        while self.taken == self.block.marks.len() {
+        while self.is_spent() {
             self.block = self.queue.recv().ok()?;
             (self.taken, self.begin) = (0, 0);
         }
         Some(self.block.marks[self.taken].time)
+    }
+
+    /// Returns `true` if every entry of the block was taken, so that the next one must be waited for.
+    fn is_spent(&self) -> bool {
+        self.taken == self.block.marks.len()
     }
 
     /// Takes the next entry, which must be there: its text, and whether it is unsigned.
@@ -168,7 +177,7 @@ impl Merge {
             text.extend_from_slice(entry);
             shown[index].0 += 1;
             shown[index].1 += u64::from(is_unsigned);
-            if text.len() >= BLOCK {
+            if heads[index].is_spent() {
                 out(&text)?;
                 text.clear();
             }
@@ -208,7 +217,7 @@ fn find(
     render: impl Fn(&Found<'_>, &mut Vec<u8>),
     blocks: &SyncSender<Block>,
 ) -> auditx_reader::Result<Summary> {
-    let mut block = Block::default();
+    let (mut block, mut sent) = (Block::default(), None::<Instant>);
     // An entry without a time, such as an erased one, comes directly after the one before it.
     let mut time = i64::MIN;
     let summary = search.each(|found| {
@@ -219,9 +228,11 @@ fn find(
         };
         render(&found, &mut block.text);
         block.marks.push(Mark { time, end: block.text.len(), is_unsigned: found.is_unsigned });
-        if block.text.len() < BLOCK {
+        let is_early = sent.is_some_and(|sent| sent.elapsed() < PATIENCE);
+        if is_early && block.text.len() < BLOCK {
             return ControlFlow::Continue(());
         }
+        sent = Some(Instant::now());
         match blocks.send(std::mem::take(&mut block)) {
             Ok(()) => ControlFlow::Continue(()),
             // Enough was found.

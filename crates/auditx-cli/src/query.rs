@@ -50,7 +50,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["limit", "after", "output", "fields"])]
     count: bool,
     /// Search a database copy, such as postgres://auditor@db/audit, instead of --dir
-    #[arg(long, value_name = "URL", conflicts_with_all = ["after", "around", "no_index", "threads", "member"])]
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with_all = ["after", "around", "no_index", "threads", "member"]
+    )]
     from: Option<Engine>,
     /// Only entries of the trail with this id
     #[arg(long, value_name = "ID", requires = "from")]

@@ -53,7 +53,7 @@ Exit status: 0 entries found, 1 none, 2 an error";
 /// The polling interval of an idle trail; each poll costs two system calls.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// The number of intervals after which a family is searched for new trails.
+/// The number of intervals after which the directory is searched for new trails.
 const RESCAN: u64 = 10;
 
 /// The number of lines that are read from one trail before those of the others.
@@ -89,12 +89,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             print_message(&format!("waiting for the first entry in {}", trails.display_path()));
         }
         let is_family = trails.single().is_none();
+        let mut is_waiting = trails.single().is_some_and(|trail| !trail.is_there());
         for round in 1.. {
             if tail.has_failed || !has_reader()? {
                 break;
             }
             if is_family && round % RESCAN == 0 {
                 add_new(&arguments.family, &mut sources)?;
+            } else if is_waiting && round % RESCAN == 0 {
+                is_waiting = !arguments.family.report_new()?;
             }
             tail.show_all(&mut sources)?;
         }

@@ -114,11 +114,9 @@ fn a_bundle_needs_one_trail() {
     let archive = archive.to_str().unwrap();
     let all = sales(&["bundle", "-o", archive], log_dir.path());
     assert_eq!(all.status, Some(2));
-    let message = format!(
-        "auditx: an archive proves the lines of one trail: give --trail NAME, one of those below {}: one, two\n",
-        log_dir.path().display()
-    );
-    assert_eq!((all.err, fs::read_dir(out.path()).unwrap().count()), (message, 0));
+    let why = "auditx: an archive proves the lines of one trail: give --trail NAME, one of those below ";
+    assert!(all.err.starts_with(why) && all.err.ends_with(": one, two\n"), "{}", all.err);
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
     let one = sales(&["bundle", "-o", archive, "--trail", "one"], log_dir.path());
     assert_eq!(one.status, Some(0), "{}", one.err);
     assert!(one.out.starts_with("3 lines with 3 proofs in "), "{}", one.out);

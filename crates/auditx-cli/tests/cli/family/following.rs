@@ -58,6 +58,23 @@ fn a_trail_that_is_created_later_is_shown_from_its_beginning() {
 }
 
 #[test]
+fn trails_that_are_created_below_an_empty_directory_are_named() {
+    let log_dir = directory();
+    let mut child = command(&["tail", "-f"], log_dir.path());
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut complaints = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || complaints.next().unwrap().unwrap();
+    assert!(next().starts_with("auditx: waiting for the first entry in "));
+    instance(log_dir.path(), "one", &[1]);
+    assert_eq!(
+        next(),
+        format!("auditx: not read, below {}: one; to read one, give --trail NAME", log_dir.path().display())
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn lines_that_are_new_at_the_same_time_are_merged() {
     let (log_dir, tenant) = (workers(), directory());
     instance(tenant.path(), "a", &[11, 13]);
