@@ -4,9 +4,9 @@ use auditx_reader::{Field, Line, Moment, Query, Row, Search, TimeBase, find_line
 use clap::ValueEnum;
 
 use crate::failure::Failure;
+use crate::family::Trails;
 use crate::selection::{moment, span};
 use crate::terminal::sanitized;
-use crate::trail::Trail;
 
 /// The flags `--around`, `--window` and `--same`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub(crate) struct Neighbourhood {
 
 impl Around {
     /// Finds the line. `None` if `--around` was not given.
-    pub(crate) fn found(&self, trail: &Trail, base: &TimeBase) -> Result<Option<Neighbourhood>, Failure> {
+    pub(crate) fn found(&self, trails: &Trails, base: &TimeBase) -> Result<Option<Neighbourhood>, Failure> {
         let Some(centre) = &self.around else { return Ok(None) };
         let window = span(&self.window)?;
         let about = |at: Moment, seq, common| Neighbourhood {
@@ -57,7 +57,7 @@ impl Around {
             until: at.after(window).after(std::time::Duration::from_micros(1)),
             common,
         };
-        let Some((seq, line)) = numbered(centre, trail)? else {
+        let Some((seq, line)) = numbered(centre, trails)? else {
             if !self.same.is_empty() {
                 return Err(Failure::new("--same needs a line number: a time has no user"));
             }
@@ -96,12 +96,20 @@ impl Around {
 }
 
 /// Returns the line with this number; `None` if the text is a time. A number of 10 or 13 digits is a time
-/// (seconds or milliseconds since 1970) if the trail has no such line.
-fn numbered(text: &str, trail: &Trail) -> Result<Option<(u64, Line)>, Failure> {
+/// (seconds or milliseconds since 1970) if the trail has no such line, or if there are several trails.
+fn numbered(text: &str, trails: &Trails) -> Result<Option<(u64, Line)>, Failure> {
     let Ok(seq) = text.parse::<u64>() else { return Ok(None) };
+    let is_time = matches!(text.len(), 10 | 13);
+    let Some(trail) = trails.single() else {
+        return if is_time {
+            Ok(None)
+        } else {
+            trails.must_be_one("a line number is that of one trail").map(|()| None)
+        };
+    };
     match find_line(trail.directory(), seq)? {
         Some(line) => Ok(Some((seq, line))),
-        None if matches!(text.len(), 10 | 13) => Ok(None),
+        None if is_time => Ok(None),
         None => {
             let display_path = trail.display_path();
             Err(Failure::new(format!(

@@ -8,12 +8,13 @@ mod manifest;
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use auditx_reader::{Error, Moment, Prover, Search, Summary, recorded_keys};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::failure::{Failure, Status};
+use crate::family::Read;
 use crate::number::counted;
 use crate::progress::watched;
 use crate::save;
@@ -26,6 +27,9 @@ use manifest::{Manifest, Range};
 ///
 /// The archive also states how many entries the period has in total. Each proof can
 /// be checked with `auditx check` on any machine, with only the public key.
+///
+/// An archive has one checkpoint and so the entries of one trail: where DIR holds
+/// several trails, --trail names it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -52,21 +56,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if save::is_standard_output(&arguments.output) && terminal::is_output_a_terminal() {
         return Err(Failure::new("an archive cannot be printed on a terminal: give a file name or a pipe"));
     }
-    let prover = Prover::open(selection.trail.directory())?;
-    let search = watched(selection.search(now)?, "packing");
+    let trails = selection.family.trails()?;
+    trails.must_be_one("an archive proves the lines of one trail")?;
+    let trail = trails.first();
+    let prover = Prover::open(trail.directory())?;
+    selection.warn(now)?;
+    let search = watched(selection.search(trail.directory(), now)?, "packing");
     let mut archive = Archive::create(&arguments.output)?;
-    let (range, period) = Range::of(&selection.scope_search(now)?)?;
+    let (range, period) = Range::of(&selection.scope_search(trail.directory(), now)?)?;
     let (selected, mut summary) = write_entries(&mut archive, &search)?;
     // A fault found while the entries of the period were counted counts too.
     summary.fault = summary.fault.or(period.fault);
     if summary.found == 0 {
-        let status = selection.report(&summary);
-        selection.report_nothing_found(": no archive was written");
+        let status = selection.report(&[(trail, summary)]);
+        trails.report_nothing_found(": no archive was written");
         return Ok(status);
     }
     let unproved = write_proofs(&mut archive, &search, &prover, &selected)?;
     drop(search);
-    write_checkpoint(&mut archive, arguments, prover.checkpoint())?;
+    write_checkpoint(&mut archive, trail.directory(), prover.checkpoint())?;
     archive.text("README.txt", INSTRUCTIONS)?;
     let manifest = Manifest {
         query: selection.filter_text(),
@@ -84,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         archive.members().iter().map(|member| format!("{}  {}\n", member.sha256, member.name)).collect();
     archive.text("SHA256SUMS", &sums)?;
     archive.finish()?;
-    conclude(arguments, &summary, unproved)
+    conclude(arguments, (trail, summary), unproved)
 }
 
 /// The seqs of the lines in the order in which they were found; `None` for legacy lines.
@@ -167,11 +175,11 @@ fn write_proof(
 
 fn write_checkpoint(
     archive: &mut Archive,
-    arguments: &Arguments,
+    directory: &Path,
     checkpoint: &SignedCheckpoint,
 ) -> Result<(), Failure> {
     archive.text("checkpoint", checkpoint.as_str())?;
-    let recorded = recorded_keys(arguments.selection.trail.directory())?;
+    let recorded = recorded_keys(directory)?;
     let mut text = String::from(
         "# These keys come from the trail itself. Before you rely on them, compare them with the key\n\
          # that the owner of the trail gave you through another channel.\n",
@@ -185,11 +193,11 @@ fn write_checkpoint(
     archive.text("key.vkey", &text)
 }
 
-fn conclude(arguments: &Arguments, summary: &Summary, unproved: u64) -> Result<Status, Failure> {
+fn conclude(arguments: &Arguments, read: Read<'_>, unproved: u64) -> Result<Status, Failure> {
     if !save::is_standard_output(&arguments.output) {
         let mut out = terminal::output();
         let display_path = sanitized(&arguments.output.to_string_lossy());
-        let found = summary.found;
+        let found = read.1.found;
         writeln!(
             out,
             "{} with {} in {display_path}.",
@@ -203,6 +211,6 @@ fn conclude(arguments: &Arguments, summary: &Summary, unproved: u64) -> Result<S
         err,
         "key.vkey comes from the trail itself: also give the auditor the key through another channel."
     )?;
-    let status = arguments.selection.report(summary);
+    let status = arguments.selection.report(&[read]);
     Ok(if unproved > 0 { Status::Error } else { status })
 }

@@ -4,8 +4,9 @@
 //! with its date, which [`Days`] replaces by one heading for all rows of a day. If the width is too small for
 //! columns, an entry takes several lines (`stacked`), each of which begins with the date.
 
-mod stacked;
+mod text;
 mod time;
+mod stacked;
 
 use anstyle::Style;
 use auditx_reader::{Field, Json, Row, Zone};
@@ -13,8 +14,10 @@ use auditx_reader::{Field, Json, Row, Zone};
 use crate::cell::{self, pad};
 use crate::fields::FieldPath;
 use crate::paint::{BOLD, DIM, RED, paint, style_of_level};
+use text::{amount, right};
 use time::{CLOCK, DATE, day, time};
 
+pub(crate) use text::joined;
 pub(crate) use time::{Days, when};
 
 /// Below this width an entry takes several lines.
@@ -33,6 +36,13 @@ const MIN_WIDTH_WITH_DATE: usize = 100;
 const MIN_WIDTH_WITH_RECORD: usize = 150;
 
 const GAP: usize = 2;
+
+/// The heading of the column that says which trail an entry is of.
+const TRAIL: &str = "Trail";
+
+/// The maximum width of that column, without and with the date in each row.
+const MAX_TRAIL: usize = 12;
+const MAX_TRAIL_WITH_DATE: usize = 24;
 
 /// The content of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +90,8 @@ enum Layout {
 pub(crate) struct Columns {
     layout: Layout,
     width: usize,
+    /// The width of the column of the trail, if there are several.
+    trail: Option<usize>,
     columns: Vec<Column>,
     has_colours: bool,
     has_days: bool,
@@ -88,9 +100,12 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Returns the default columns for a terminal of this width.
-    pub(crate) fn for_width(width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(MIN_WIDTH);
+    /// Returns the default columns for a terminal of this width. `trail` is the width of the longest name of
+    /// a trail, if there are several.
+    pub(crate) fn for_width(width: u16, trail: Option<usize>, has_colours: bool, zone: Zone) -> Self {
+        let whole = usize::from(width).max(MIN_WIDTH);
+        let layout = if whole < MIN_TABLE_WIDTH { Layout::Stacked } else { Layout::Line };
+        let (trail, width) = beside_trail(trail, whole);
         let (has_date, has_record) = (width >= MIN_WIDTH_WITH_DATE, width >= MIN_WIDTH_WITH_RECORD);
         let time_width = if has_date { DATE + 1 + CLOCK } else { CLOCK };
         let column = |content, width, heading: &str| Column { content, width, heading: heading.to_owned() };
@@ -111,14 +126,20 @@ impl Columns {
         }
         let taken: usize = columns.iter().map(|column| column.width + GAP).sum();
         columns.push(column(Content::What { has_record }, width.saturating_sub(taken).max(1), "What"));
-        let layout = if width < MIN_TABLE_WIDTH { Layout::Stacked } else { Layout::Line };
-        Self { layout, width, columns, has_colours, has_days: !has_date, marked: None, zone }
+        let width = if matches!(layout, Layout::Line) { width } else { whole };
+        Self { layout, width, trail, columns, has_colours, has_days: !has_date, marked: None, zone }
     }
 
     /// Returns the columns of these fields. Fields without a default width share what the others leave; the
     /// last column takes the rest.
-    pub(crate) fn of_fields(fields: &[FieldPath], width: u16, has_colours: bool, zone: Zone) -> Self {
-        let width = usize::from(width).max(MIN_WIDTH);
+    pub(crate) fn of_fields(
+        fields: &[FieldPath],
+        width: u16,
+        trail: Option<usize>,
+        has_colours: bool,
+        zone: Zone,
+    ) -> Self {
+        let (trail, width) = beside_trail(trail, usize::from(width).max(MIN_WIDTH));
         let available = width.saturating_sub(GAP * fields.len().saturating_sub(1));
         let known: usize = fields.iter().filter_map(default_width).sum();
         let others = fields.iter().filter(|path| default_width(path).is_none()).count();
@@ -137,7 +158,7 @@ impl Columns {
         let columns = columns.collect();
         let layout =
             if is_crowded && equal < MIN_COLUMN { Layout::Fields(fields.to_vec()) } else { Layout::Line };
-        Self { layout, width, columns, has_colours, has_days: false, marked: None, zone }
+        Self { layout, width, trail, columns, has_colours, has_days: false, marked: None, zone }
     }
 
     /// Marks the line with this number.
@@ -162,6 +183,7 @@ impl Columns {
             }
             Layout::Fields(_) => return,
         }
+        self.trail(TRAIL, BOLD, out);
         self.line(out, |column, _, out| {
             // Headings of numbers are aligned right.
             let is_right = is_number(&column.content);
@@ -171,16 +193,26 @@ impl Columns {
         });
     }
 
-    /// Writes one entry with its line end. `*` after the number marks an entry that is not signed.
-    pub(crate) fn row(&self, row: &Row<'_>, is_unsigned: bool, out: &mut Vec<u8>) {
+    /// Writes one entry with its line end, and the name of its trail if there are several. `*` after the
+    /// number marks an entry that is not signed.
+    pub(crate) fn row(&self, row: &Row<'_>, trail: Option<&str>, is_unsigned: bool, out: &mut Vec<u8>) {
         let prefix = |out: &mut Vec<u8>| {
             if self.has_days {
                 day(row, &self.zone, out);
             }
         };
+        match (&self.layout, trail) {
+            (Layout::Line, _) => prefix(out),
+            (_, Some(trail)) => {
+                prefix(out);
+                self.paint(BOLD, out, |out| cell::plain(trail, self.width, out));
+                out.push(b'\n');
+            }
+            (_, None) => {}
+        }
         match &self.layout {
             Layout::Line => {
-                prefix(out);
+                self.trail(trail.unwrap_or_default(), Style::new(), out);
                 self.line(out, |column, width, out| match column.content {
                     Content::Seq => self.seq(row, is_unsigned, width, out),
                     _ => self.cell(column, row, width, out),
@@ -188,6 +220,14 @@ impl Columns {
             }
             Layout::Stacked => stacked::entry(self, row, is_unsigned, &prefix, out),
             Layout::Fields(paths) => stacked::fields(self, paths, row, out),
+        }
+    }
+
+    /// Writes the cell of the trail, if there are several.
+    fn trail(&self, name: &str, style: Style, out: &mut Vec<u8>) {
+        if let Some(width) = self.trail {
+            let used = self.paint(style, out, |out| cell::plain(name, width, out));
+            pad(width + GAP - used, out);
         }
     }
 
@@ -315,60 +355,11 @@ impl Columns {
     }
 }
 
-/// Writes two fields with a separator; if the first does not fit completely, the second is left out.
-pub(crate) fn joined(
-    row: &Row<'_>,
-    first: Field,
-    between: u8,
-    second: Field,
-    width: usize,
-    out: &mut Vec<u8>,
-) -> usize {
-    let Some(value) = row.get(first) else {
-        return row.get(second).map_or(0, |value| cell::value(value, width, out));
-    };
-    let before = out.len();
-    let used = cell::value(value, width, out);
-    let Some(value) = row.get(second) else { return used };
-    if used + 1 < width {
-        out.push(between);
-        return used + 1 + cell::value(value, width - used - 1, out);
-    }
-    // The first field alone would look complete.
-    out.truncate(before);
-    let used = if width > 1 { cell::value(row.get(first).unwrap_or(value), width - 1, out) } else { 0 };
-    if !out.ends_with("…".as_bytes()) {
-        out.extend_from_slice("…".as_bytes());
-        return used + 1;
-    }
-    used
-}
-
-fn amount(row: &Row<'_>, width: usize, out: &mut Vec<u8>) -> usize {
-    let before = out.len();
-    let used = joined(row, Field::Amount, b' ', Field::Currency, width, out);
-    if !row.has(Field::Amount) {
-        // A currency without an amount.
-        out.truncate(before);
-        return 0;
-    }
-    shift(before, width - used, out);
-    width
-}
-
-fn right(value: Json<'_>, width: usize, out: &mut Vec<u8>) -> usize {
-    let before = out.len();
-    let used = cell::value(value, width, out);
-    shift(before, width - used, out);
-    width
-}
-
-/// Moves the bytes from `before` on by `columns` spaces.
-fn shift(before: usize, columns: usize, out: &mut Vec<u8>) {
-    let end = out.len();
-    pad(columns, out);
-    out.copy_within(before..end, before + columns);
-    out[before..before + columns].fill(b' ');
+/// Returns the width of the column of the trail, and what it leaves to the other columns.
+fn beside_trail(longest: Option<usize>, whole: usize) -> (Option<usize>, usize) {
+    let max = if whole < MIN_WIDTH_WITH_DATE { MAX_TRAIL } else { MAX_TRAIL_WITH_DATE };
+    let trail = longest.map(|longest| longest.clamp(TRAIL.len(), max));
+    (trail, trail.map_or(whole, |trail| whole.saturating_sub(trail + GAP).max(1)))
 }
 
 /// Returns the default width of a field.

@@ -19,16 +19,27 @@ const NONE: &str = "(none)";
 /// The maximum width of any other text.
 const COLUMNS: usize = 80;
 
-/// Writes one entry: a heading, and a line for each changed field.
-pub(crate) fn entry(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
-    heading(row, has_record, has_colours, zone, out);
+/// What the heading of an entry has, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Heading {
+    pub(crate) has_record: bool,
+    pub(crate) has_colours: bool,
+    pub(crate) zone: Zone,
+}
+
+/// Writes one entry: a heading, which begins with the trail if there are several, and a line for each changed
+/// field.
+pub(crate) fn entry(row: &Row<'_>, trail: Option<&str>, shown: &Heading, out: &mut Vec<u8>) {
+    heading(row, trail, shown, out);
     for change in changes(row) {
-        line(&change, has_colours, out);
+        line(&change, shown.has_colours, out);
     }
 }
 
 /// Writes `42  2026-11-24 15:24:54  admin  crm.UPDATE  customer/CUST-220  Customer credit limit updated`
-fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out: &mut Vec<u8>) {
+fn heading(row: &Row<'_>, trail: Option<&str>, shown: &Heading, out: &mut Vec<u8>) {
+    let Heading { has_record, has_colours, zone } = shown;
+    let (has_record, has_colours) = (*has_record, *has_colours);
     let start = out.len();
     let mut part = |write: &dyn Fn(&mut Vec<u8>) -> usize| {
         let before = out.len();
@@ -38,6 +49,7 @@ fn heading(row: &Row<'_>, has_record: bool, has_colours: bool, zone: &Zone, out:
         }
     };
     let text = |field, out: &mut Vec<u8>| row.get(field).map_or(0, |value| cell::value(value, COLUMNS, out));
+    part(&|out| trail.map_or(0, |trail| cell::plain(trail, COLUMNS, out)));
     part(&|out| paint(has_colours, BOLD, out, |out| text(Field::Seq, out)));
     part(&|out| paint(has_colours, DIM, out, |out| when(row, zone, COLUMNS, out)));
     part(&|out| text(Field::User, out));

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use auditx_export::{Exporter, Format, Framing};
-use auditx_reader::{Moment, Search};
+use auditx_reader::{Found, Moment, Order, Search};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, Status};
+use crate::family::{Member, Read};
 use crate::mapper::Mapper;
-use crate::progress::watched;
+use crate::merge::Merge;
 use crate::save::{self, NewFile};
 use crate::selection::Selection;
 use crate::terminal;
@@ -60,41 +61,54 @@ where
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let search = arguments.selection.search(Moment::now())?;
+    let (selection, now) = (&arguments.selection, Moment::now());
+    let trails = selection.family.trails()?;
+    selection.warn(now)?;
+    let searches = trails.searches(|trail| selection.search(trail, now))?;
     let output = arguments.output.as_deref().filter(|path| !save::is_standard_output(path));
     let is_shown = output.is_none() && terminal::is_output_a_terminal();
-    let search = if is_shown { search } else { watched(search, "exporting") };
-    let mapper = Mapper::new(arguments.exporter());
-    let status = match output {
-        None => write(arguments, &search, &mapper, &mut io::stdout().lock())?,
+    let merge = Merge {
+        order: Order::OldestFirst,
+        limit: None,
+        threads: selection.threads(),
+        doing: (!is_shown).then_some("exporting"),
+    };
+    let exporter = arguments.exporter();
+    let mapper = Mapper::new(if trails.single().is_some() { exporter } else { exporter.trail_column() });
+    let read = match output {
+        None => write(searches, &merge, &mapper, &mut io::stdout().lock())?,
         Some(path) => {
             let mut file = NewFile::create(path)?;
-            let status = write(arguments, &search, &mapper, &mut file)?;
+            let read = write(searches, &merge, &mapper, &mut file)?;
             file.finish()?;
-            status
+            read
         }
     };
+    let status = selection.report(&read);
     if status == Status::Negative {
-        arguments.selection.report_nothing_found("");
+        trails.report_nothing_found("");
     }
     Ok(if mapper.report_left_out() { status } else { Status::Error })
 }
 
-fn write(
-    arguments: &Arguments,
-    search: &Search,
+fn write<'t>(
+    searches: Vec<(&'t Member, Search)>,
+    merge: &Merge,
     mapper: &Mapper,
     out: &mut impl Write,
-) -> Result<Status, Failure> {
+) -> Result<Vec<Read<'t>>, Failure> {
     let mut edge = Vec::new();
     mapper.header(&mut edge);
     out.write_all(&edge)?;
-    let summary = search.write(|found, text| mapper.render(found, text), |text| out.write_all(text))?;
+    let render = |member: &Member, found: &Found<'_>, text: &mut Vec<u8>| {
+        mapper.render(found, member.name.as_deref(), text);
+    };
+    let read = merge.write(searches, render, |text| out.write_all(text))?;
     edge.clear();
     mapper.footer(&mut edge);
     out.write_all(&edge)?;
     out.flush()?;
-    Ok(arguments.selection.report(&summary))
+    Ok(read)
 }
 
 impl Arguments {

@@ -2,14 +2,15 @@
 
 use std::io;
 
-use auditx_reader::{Moment, Search};
+use auditx_reader::{Found, Moment, Order, Search};
 
 use crate::failure::{Failure, Status};
+use crate::family::{Family, Member};
+use crate::merge::Merge;
 use crate::render::Renderer;
 use crate::selection::{Period, Reading, about};
 use crate::summary;
 use crate::terminal::{Colours, print_message, sanitized};
-use crate::trail::Trail;
 use crate::zone::Zoned;
 
 /// Show the history of one record: who changed which field, and when
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TYPE/ID")]
     record: String,
     #[command(flatten)]
-    trail: Trail,
+    family: Family,
     #[command(flatten)]
     period: Period,
     #[command(flatten)]
@@ -46,21 +47,26 @@ Examples:
 Exit status: 0 found, 1 nothing found, 2 an error; with --strict also 2 if a line cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let search = Search::new(arguments.trail.directory()).query(about(&arguments.record)?);
-    let search =
-        arguments.period.apply(arguments.reading.apply(search), &arguments.zoned.base(Moment::now()))?;
-    let has_colours = arguments.colours.are_wanted();
-    let renderer = Renderer::for_history(arguments.json, has_colours, arguments.zoned.zone());
+    let (query, base) = (about(&arguments.record)?, arguments.zoned.base(Moment::now()));
+    let trails = arguments.family.trails()?;
+    let searches = trails.searches(|trail| {
+        let search = arguments.reading.apply(Search::new(trail).query(query.clone()));
+        arguments.period.apply(search, &base)
+    })?;
+    let (has_colours, has_trail) = (arguments.colours.are_wanted(), trails.name_width().is_some());
+    let renderer = Renderer::for_history(arguments.json, has_colours, arguments.zoned.zone(), has_trail);
+    let merge =
+        Merge { order: Order::OldestFirst, limit: None, threads: arguments.reading.threads(), doing: None };
+    let render = |member: &Member, found: &Found<'_>, out: &mut Vec<u8>| {
+        renderer.render(found, member.name.as_deref(), out);
+    };
     let mut document = renderer.document(io::stdout().lock());
-    let summary = search.write(|found, out| renderer.render(found, out), |text| document.write(text))?;
+    let read = merge.write(searches, render, |text| document.write(text))?;
     document.end()?;
-    let status = summary::report(&summary, arguments.reading.strict);
-    if status == Status::Negative && summary.errors.lines() == 0 {
-        print_message(&format!(
-            "no entry is about {} in {}",
-            sanitized(&arguments.record),
-            arguments.trail.display_path()
-        ));
+    let status = summary::report(&read, arguments.reading.strict);
+    if status == Status::Negative && summary::unreadable(&read) == 0 {
+        let record = sanitized(&arguments.record);
+        print_message(&format!("no entry is about {record} in {}", trails.display_path()));
     }
     Ok(status)
 }

@@ -13,6 +13,8 @@ mod evidence;
 mod signals;
 mod save;
 mod trail;
+mod family;
+mod merge;
 mod paint;
 mod sanitized_json;
 mod cell;

@@ -45,14 +45,14 @@ impl Mapper {
         self.exporter.footer(out);
     }
 
-    /// Writes one entry. Values that do not fit the format are left out and reported by
-    /// [`Mapper::report_left_out`].
-    pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
+    /// Writes one entry, with the name of its trail if there are several. Values that do not fit the format
+    /// are left out and reported by [`Mapper::report_left_out`].
+    pub(crate) fn render(&self, found: &Found<'_>, trail: Option<&str>, out: &mut Vec<u8>) {
         let mut entry = found.row.entry();
         if let Some(moment) = Moment::parse(&entry.timestamp).filter(|_| !self.zone.is_utc()) {
             entry.timestamp = self.zone.rfc3339(moment);
         }
-        self.exporter.entry(found.row.line().as_bytes(), &entry, out);
+        self.exporter.entry_of(trail.unwrap_or_default(), found.row.line().as_bytes(), &entry, out);
         if entry.amount.is_none() && found.row.has(Field::Amount) {
             self.leave_out("an amount of more than 64 characters", found);
         }

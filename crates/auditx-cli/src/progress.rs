@@ -1,6 +1,6 @@
 //! Progress bars for long operations, on standard error if it is a terminal.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use auditx_reader::Search;
@@ -53,6 +53,33 @@ pub(crate) fn watched(search: Search, doing: &'static str) -> Search {
     search.progress(move |done, total| {
         progress.lock().unwrap_or_else(PoisonError::into_inner).update(done, total);
     })
+}
+
+/// One progress bar for several searches that run at the same time.
+#[derive(Clone)]
+pub(crate) struct Together(Arc<Mutex<Parts>>);
+
+struct Parts {
+    progress: Progress,
+    /// What each search has done, and its total.
+    parts: Vec<(u64, u64)>,
+}
+
+impl Together {
+    pub(crate) fn of(doing: &'static str, searches: usize) -> Self {
+        let parts = Parts { progress: Progress::of(doing), parts: vec![(0, 0); searches] };
+        Self(Arc::new(Mutex::new(parts)))
+    }
+
+    /// Adds the bar to the search with this index.
+    pub(crate) fn watched(&self, index: usize, search: Search) -> Search {
+        let all = self.clone();
+        search.progress(move |done, total| {
+            let Parts { progress, parts } = &mut *all.0.lock().unwrap_or_else(PoisonError::into_inner);
+            parts[index] = (done, total);
+            progress.update(parts.iter().map(|part| part.0).sum(), parts.iter().map(|part| part.1).sum());
+        })
+    }
 }
 
 impl Drop for Progress {

@@ -5,17 +5,19 @@ mod copy;
 
 use std::io;
 
-use auditx_reader::{Cursor, Found, Moment, Order, Search, Summary};
+use auditx_reader::{Cursor, Found, Moment, Order, Search};
 use auditx_ship::TrailId;
 use clap::ValueEnum;
 
-use crate::around::Around;
+use crate::around::{Around, Neighbourhood};
 use crate::destination::Engine;
 use crate::failure::{Failure, Status, creation_hint};
-use crate::progress::watched;
+use crate::family::{Member, Read, Trails};
+use crate::merge::{Merge, folded};
 use crate::render::{OutputOptions, Renderer};
 use crate::selection::Selection;
 use crate::sort::{SortBy, Sorter};
+use crate::summary;
 use crate::terminal::{self, print_message};
 
 /// Search a trail and show the matching entries
@@ -48,7 +50,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["limit", "after", "output", "fields"])]
     count: bool,
     /// Search a database copy, such as postgres://auditor@db/audit, instead of --dir
-    #[arg(long, value_name = "URL", conflicts_with_all = ["after", "around", "no_index", "threads"])]
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with_all = ["after", "around", "no_index", "threads", "member"]
+    )]
     from: Option<Engine>,
     /// Only entries of the trail with this id
     #[arg(long, value_name = "ID", requires = "from")]
@@ -100,77 +106,123 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         #[cfg(not(feature = "ship"))]
         engine.never();
     }
-    let around = arguments.around.found(&selection.trail, &selection.base(now))?;
-    let mut query = selection.query(now)?;
-    if let Some(around) = &around {
-        query = query.and(around.query());
-    }
-    let mut search = selection.search_for(query, now)?;
-    if let Some(around) = &around {
-        search = around.narrow(search);
-    }
-    if let Some(by) = &arguments.sort {
-        let renderer = arguments.output.renderer(around.and_then(|around| around.seq()), selection.zone())?;
-        return sorted(arguments, by, &renderer, watched(search, "sorting"));
-    }
-    if arguments.count || !terminal::is_output_a_terminal() {
-        search = watched(search, "searching");
-    }
+    let trails = selection.family.trails()?;
+    let around = arguments.around.found(&trails, &selection.base(now))?;
+    let searches = arguments.searches(&trails, around.as_ref(), now)?;
     if arguments.count {
-        return count(arguments, search);
+        return count(arguments, &trails, searches);
     }
-    search = search.order(arguments.order.into());
-    if let Some(limit) = arguments.limit {
-        search = search.limit(limit);
+    let marked = around.and_then(|around| around.seq());
+    let renderer = arguments.output.renderer(marked, selection.zone(), trails.name_width())?;
+    if let Some(by) = &arguments.sort {
+        return sorted(arguments, by, &renderer, &trails, searches);
     }
+    in_order(arguments, &renderer, &trails, searches)
+}
+
+fn in_order(
+    arguments: &Arguments,
+    renderer: &Renderer,
+    trails: &Trails,
+    mut searches: Vec<(&Member, Search)>,
+) -> Result<Status, Failure> {
     if let Some(after) = &arguments.after {
-        search = search.after(after.clone());
+        trails.must_be_one("--after continues in one trail")?;
+        let continued = |(member, search): (_, Search)| (member, search.after(after.clone()));
+        searches = searches.into_iter().map(continued).collect();
     }
-    let renderer = arguments.output.renderer(around.and_then(|around| around.seq()), selection.zone())?;
+    let merge = Merge {
+        order: arguments.order.into(),
+        limit: arguments.limit,
+        threads: arguments.selection.threads(),
+        doing: (!terminal::is_output_a_terminal()).then_some("searching"),
+    };
+    let render = |member: &Member, found: &Found<'_>, out: &mut Vec<u8>| {
+        renderer.render(found, member.name.as_deref(), out);
+    };
     let mut document = renderer.document(io::stdout().lock());
-    let summary = search.write(|found, out| renderer.render(found, out), |text| document.write(text))?;
+    let read = merge.write(searches, render, |text| document.write(text))?;
     let is_complete = document.end()?;
-    if let Some(next) = &summary.next {
-        print_message(&format!("there may be more entries: continue with --after {next}"));
+    match &read[..] {
+        [(Member { name: None, .. }, summary)] => {
+            if let Some(next) = &summary.next {
+                print_message(&format!("there may be more entries: continue with --after {next}"));
+            }
+        }
+        _ if arguments.limit.is_some_and(|limit| limit > 0 && summary::found(&read) == limit) => {
+            print_message("there may be more entries: raise --limit, or continue in one trail, with --trail");
+        }
+        _ => {}
     }
-    let status = conclude(arguments, &summary)?;
-    Ok(if is_complete { status } else { Status::Error })
+    conclude(arguments, trails, &read, is_complete)
 }
 
 fn sorted(
     arguments: &Arguments,
     by: &SortBy,
     renderer: &Renderer,
-    search: Search,
+    trails: &Trails,
+    searches: Vec<(&Member, Search)>,
 ) -> Result<Status, Failure> {
-    let new_sorter = || Sorter::new(arguments.limit, arguments.selection.threads());
-    let add = |sorter: &mut Sorter, found: &Found<'_>| {
-        sorter.add(by, found, |found, text| renderer.render(found, text));
+    // The sorters of all trails share the memory.
+    let count = arguments.selection.threads() * searches.len();
+    let new_sorter = |member: &Member| Sorter::new(arguments.limit, count).of_trail(member.name.as_deref());
+    let add = |sorter: &mut Sorter, member: &Member, found: &Found<'_>| {
+        sorter.add(by, found, |found, text| renderer.render(found, member.name.as_deref(), text));
     };
-    let (sorters, summary) = search.fold(new_sorter, add)?;
-    // Removes the progress bar before the entries are printed.
-    drop(search);
+    let (sorters, read) = folded(searches, "sorting", new_sorter, add)?;
     let mut document = renderer.document(io::stdout().lock());
     Sorter::write(sorters, |text| document.write(text))?;
     let is_complete = document.end()?;
-    let status = conclude(arguments, &summary)?;
+    conclude(arguments, trails, &read, is_complete)
+}
+
+fn count(
+    arguments: &Arguments,
+    trails: &Trails,
+    searches: Vec<(&Member, Search)>,
+) -> Result<Status, Failure> {
+    let (_, read) = folded(searches, "searching", |_| (), |(), _, _| ())?;
+    terminal::print_text(&format!("{}\n", summary::found(&read)))?;
+    conclude(arguments, trails, &read, true)
+}
+
+/// Reports what could not be read or shown, and whether anything was found.
+fn conclude(
+    arguments: &Arguments,
+    trails: &Trails,
+    read: &[Read<'_>],
+    is_complete: bool,
+) -> Result<Status, Failure> {
+    let status = arguments.selection.report(read);
+    if status == Status::Negative && !arguments.count && summary::unreadable(read) == 0 {
+        let hint = match trails.single() {
+            Some(trail) if !trail.is_there() => creation_hint(trail.directory()),
+            _ => String::new(),
+        };
+        trails.report_nothing_found(&hint);
+    }
     Ok(if is_complete { status } else { Status::Error })
 }
 
-fn count(arguments: &Arguments, search: Search) -> Result<Status, Failure> {
-    let (_, summary) = search.fold(|| (), |(), _| ())?;
-    // Removes the progress bar before the number is printed.
-    drop(search);
-    terminal::print_text(&format!("{}\n", summary.found))?;
-    conclude(arguments, &summary)
-}
-
-fn conclude(arguments: &Arguments, summary: &Summary) -> Result<Status, Failure> {
-    let status = arguments.selection.report(summary);
-    if status == Status::Negative && !arguments.count && summary.errors.lines() == 0 {
-        let trail = &arguments.selection.trail;
-        let hint = if trail.is_there() { String::new() } else { creation_hint(trail.directory()) };
-        arguments.selection.report_nothing_found(&hint);
+impl Arguments {
+    /// Returns the search of each trail.
+    fn searches<'t>(
+        &self,
+        trails: &'t Trails,
+        around: Option<&Neighbourhood>,
+        now: Moment,
+    ) -> Result<Vec<(&'t Member, Search)>, Failure> {
+        let mut query = self.selection.query(now)?;
+        if let Some(around) = around {
+            query = query.and(around.query());
+        }
+        trails.searches(|trail| {
+            let search = self.selection.search_for(trail, query.clone(), now)?;
+            Ok(match around {
+                Some(around) => around.narrow(search),
+                None => search,
+            })
+        })
     }
-    Ok(status)
 }

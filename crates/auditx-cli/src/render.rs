@@ -5,12 +5,12 @@
 
 use std::io::{self, Write};
 
-use auditx_export::{Exporter, Format};
+use auditx_export::{CsvCell, Exporter, Format, csv_record};
 use auditx_reader::{Found, Zone};
 use clap::ValueEnum;
 
 use crate::columns::{Columns, Days};
-use crate::diff;
+use crate::diff::{self, Heading};
 use crate::failure::Failure;
 use crate::fields::{self, FieldPath};
 use crate::mapper::Mapper;
@@ -48,33 +48,39 @@ pub(crate) struct OutputOptions {
 }
 
 impl OutputOptions {
-    /// Returns the renderer for standard output, with this line marked and times in this zone.
-    pub(crate) fn renderer(&self, marked: Option<u64>, zone: Zone) -> Result<Renderer, Failure> {
+    /// Returns the renderer for standard output, with this line marked and times in this zone. `trail` is the
+    /// width of the longest name of a trail, if there are several.
+    pub(crate) fn renderer(
+        &self,
+        marked: Option<u64>,
+        zone: Zone,
+        trail: Option<usize>,
+    ) -> Result<Renderer, Failure> {
         let is_terminal = terminal::is_output_a_terminal();
         let form = self.output.unwrap_or(if is_terminal { Form::Table } else { Form::Ndjson });
         if !self.fields.is_empty() && matches!(form, Form::Diff | Form::Raw) {
             return Err(Failure::new("--fields requires the output format table, json, ndjson or csv"));
         }
         let has_colours = self.colours.are_wanted();
-        let fields = self.fields.clone();
+        let (fields, width) = (self.fields.clone(), terminal::table_width());
         let kind = match form {
             Form::Table if fields.is_empty() => {
-                let columns = Columns::for_width(terminal::table_width(), has_colours, zone.clone());
+                let columns = Columns::for_width(width, trail, has_colours, zone.clone());
                 Kind::Table(columns.marked(marked))
             }
-            Form::Table => {
-                Kind::Table(Columns::of_fields(&fields, terminal::table_width(), has_colours, zone.clone()))
-            }
+            Form::Table => Kind::Table(Columns::of_fields(&fields, width, trail, has_colours, zone.clone())),
             Form::Json => Kind::Objects { fields, is_array: true },
             Form::Ndjson => Kind::Objects { fields, is_array: false },
             Form::Csv if fields.is_empty() => {
-                Kind::Csv(Mapper::new(Exporter::new(Format::Csv)).in_zone(zone.clone()))
+                let exporter = Exporter::new(Format::Csv);
+                let exporter = if trail.is_some() { exporter.trail_column() } else { exporter };
+                Kind::Csv(Mapper::new(exporter).in_zone(zone.clone()))
             }
             Form::Csv => Kind::Cells(fields),
-            Form::Diff => Kind::Diff { has_record: true },
+            Form::Diff => Kind::Diff(Heading { has_record: true, has_colours, zone: zone.clone() }),
             Form::Raw => Kind::Raw { is_escaped: is_terminal },
         };
-        Ok(Renderer { kind, has_colours, zone })
+        Ok(Renderer { kind, has_colours, zone, has_trail: trail.is_some() })
     }
 }
 
@@ -84,6 +90,8 @@ pub(crate) struct Renderer {
     kind: Kind,
     has_colours: bool,
     zone: Zone,
+    /// Whether there are several trails, so that each entry has the name of its own.
+    has_trail: bool,
 }
 
 #[derive(Debug)]
@@ -96,9 +104,7 @@ enum Kind {
     Csv(Mapper),
     /// CSV of these fields.
     Cells(Vec<FieldPath>),
-    Diff {
-        has_record: bool,
-    },
+    Diff(Heading),
     /// An entry and its changes as one JSON object.
     Changes,
     /// The stored bytes; `is_escaped` on a terminal.
@@ -109,34 +115,40 @@ enum Kind {
 
 impl Renderer {
     /// Returns the renderer of `auditx history`.
-    pub(crate) fn for_history(is_json: bool, has_colours: bool, zone: Zone) -> Self {
-        Self {
-            kind: if is_json { Kind::Changes } else { Kind::Diff { has_record: false } },
-            has_colours,
-            zone,
-        }
+    pub(crate) fn for_history(is_json: bool, has_colours: bool, zone: Zone, has_trail: bool) -> Self {
+        let heading = Heading { has_record: false, has_colours, zone: zone.clone() };
+        let kind = if is_json { Kind::Changes } else { Kind::Diff(heading) };
+        Self { kind, has_colours, zone, has_trail }
     }
 
-    /// Formats one entry, for [`Document::write`].
-    pub(crate) fn render(&self, found: &Found<'_>, out: &mut Vec<u8>) {
+    /// Formats one entry, for [`Document::write`]. `trail` is the name of its trail, if there are several;
+    /// the stored bytes do not have it.
+    pub(crate) fn render(&self, found: &Found<'_>, trail: Option<&str>, out: &mut Vec<u8>) {
         let row = found.row;
         match &self.kind {
-            Kind::Table(columns) => columns.row(row, found.is_unsigned, out),
+            Kind::Table(columns) => columns.row(row, trail, found.is_unsigned, out),
             Kind::Objects { fields, is_array } => {
                 out.extend_from_slice(if *is_array { b",\n" } else { b"" });
+                let start = out.len();
                 if fields.is_empty() {
                     sanitized_json::text(row.line(), out);
                 } else {
                     fields::object(row, fields, out);
                 }
+                name_trail(trail, start, out);
                 out.extend_from_slice(if *is_array { b"" } else { b"\n" });
             }
-            Kind::Csv(mapper) => mapper.render(found, out),
-            Kind::Cells(fields) => fields::record(row, fields, &self.zone, out),
-            Kind::Diff { has_record } => diff::entry(row, *has_record, self.has_colours, &self.zone, out),
+            Kind::Csv(mapper) => mapper.render(found, trail, out),
+            Kind::Cells(fields) => {
+                first_cell(trail, out);
+                fields::record(row, fields, &self.zone, out);
+            }
+            Kind::Diff(heading) => diff::entry(row, trail, heading, out),
             Kind::Changes => {
                 out.extend_from_slice(b",\n");
+                let start = out.len();
                 diff::object(row, out);
+                name_trail(trail, start, out);
             }
             Kind::Raw { is_escaped } => {
                 if *is_escaped {
@@ -146,6 +158,18 @@ impl Renderer {
                 }
                 out.push(b'\n');
             }
+        }
+    }
+
+    /// Writes the names of the columns of CSV.
+    fn csv_heading(&self, out: &mut Vec<u8>) {
+        match &self.kind {
+            Kind::Csv(mapper) => mapper.header(out),
+            Kind::Cells(fields) => {
+                first_cell(self.has_trail.then_some(TRAIL), out);
+                fields::heading(fields, out);
+            }
+            _ => {}
         }
     }
 
@@ -194,8 +218,7 @@ impl<W: Write> Document<'_, W> {
                 // The text of every entry begins with a comma, also the first one.
                 text = &text[1..];
             }
-            Kind::Csv(mapper) if is_first => mapper.header(&mut self.text),
-            Kind::Cells(fields) if is_first => fields::heading(fields, &mut self.text),
+            _ if is_first => self.renderer.csv_heading(&mut self.text),
             _ => {}
         }
         self.out.write_all(&self.text)?;
@@ -210,14 +233,9 @@ impl<W: Write> Document<'_, W> {
                 self.out.write_all(if self.has_begun { b"\n]\n" } else { b"[]\n" })?;
             }
             // Without entries, CSV still has its header.
-            Kind::Csv(mapper) if !self.has_begun => {
+            _ if !self.has_begun => {
                 self.text.clear();
-                mapper.header(&mut self.text);
-                self.out.write_all(&self.text)?;
-            }
-            Kind::Cells(fields) if !self.has_begun => {
-                self.text.clear();
-                fields::heading(fields, &mut self.text);
+                self.renderer.csv_heading(&mut self.text);
                 self.out.write_all(&self.text)?;
             }
             _ => {}
@@ -233,4 +251,29 @@ impl<W: Write> Document<'_, W> {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// The name of the member and of the column that say which trail an entry is of.
+const TRAIL: &str = "trail";
+
+/// Inserts the name of the trail, if there are several, as the first member of the object at `start`.
+fn name_trail(trail: Option<&str>, start: usize, out: &mut Vec<u8>) {
+    let Some(trail) = trail else { return };
+    let Some(brace) = out[start..].iter().position(|byte| *byte == b'{') else { return };
+    let rest = out.split_off(start + brace + 1);
+    sanitized_json::quoted(TRAIL, out);
+    out.push(b':');
+    sanitized_json::quoted(trail, out);
+    if !rest.trim_ascii_start().starts_with(b"}") {
+        out.push(b',');
+    }
+    out.extend_from_slice(&rest);
+}
+
+/// Writes the first cell of a CSV record, if there are several trails.
+fn first_cell(name: Option<&str>, out: &mut Vec<u8>) {
+    let Some(name) = name else { return };
+    csv_record([Some(CsvCell::Text(name.into()))], out);
+    out.truncate(out.len() - "\r\n".len());
+    out.push(b',');
 }

@@ -2,17 +2,17 @@
 
 mod warning;
 
+use std::path::Path;
 use std::time::Duration;
 
 use auditx_reader::{
-    Field, Moment, Query, Search, Source, Summary, TimeBase, Zone, end_moment_of, length_of, moment_of,
+    Field, Moment, Query, Search, Source, TimeBase, Zone, end_moment_of, length_of, moment_of,
 };
 use clap::ValueEnum;
 
 use crate::failure::{Failure, Status};
+use crate::family::{Family, Read};
 use crate::summary;
-use crate::terminal::print_message;
-use crate::trail::Trail;
 use crate::zone::Zoned;
 
 /// Selects entries of a trail.
@@ -23,7 +23,7 @@ pub(crate) struct Selection {
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
-    pub(crate) trail: Trail,
+    pub(crate) family: Family,
 }
 
 /// The query and the filter flags. A repeated flag is OR, different flags are AND; values are literal.
@@ -200,24 +200,23 @@ impl Selection {
         Ok(())
     }
 
-    /// Returns the search, oldest first and without a limit, after printing the warnings.
-    pub(crate) fn search(&self, now: Moment) -> Result<Search, Failure> {
-        self.warn(now)?;
-        self.search_for(self.query(now)?, now)
+    /// Returns the search of a trail, oldest first and without a limit.
+    pub(crate) fn search(&self, trail: &Path, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, self.query(now)?, now)
     }
 
     /// Returns the search for all entries of the scope.
-    pub(crate) fn scope_search(&self, now: Moment) -> Result<Search, Failure> {
-        self.search_for(Query::everything(), now)
+    pub(crate) fn scope_search(&self, trail: &Path, now: Moment) -> Result<Search, Failure> {
+        self.search_for(trail, Query::everything(), now)
     }
 
     /// Returns the search for another query in the same scope.
-    pub(crate) fn search_for(&self, query: Query, now: Moment) -> Result<Search, Failure> {
+    pub(crate) fn search_for(&self, trail: &Path, query: Query, now: Moment) -> Result<Search, Failure> {
         let source = match self.scope.source {
             File::Audit => Source::Audit,
             File::Security => Source::Security,
         };
-        let search = Search::new(self.trail.directory()).source(source).query(query);
+        let search = Search::new(trail).source(source).query(query);
         self.scope.period.apply(self.scope.reading.apply(search), &self.base(now))
     }
 
@@ -274,13 +273,8 @@ impl Selection {
     }
 
     /// Reports on standard error what could not be read, and returns the exit status.
-    pub(crate) fn report(&self, summary: &Summary) -> Status {
-        summary::report(summary, self.scope.reading.strict)
-    }
-
-    /// Reports that nothing was found, followed by `suffix`.
-    pub(crate) fn report_nothing_found(&self, suffix: &str) {
-        print_message(&format!("nothing found in {}{suffix}", self.trail.display_path()));
+    pub(crate) fn report(&self, read: &[Read<'_>]) -> Status {
+        summary::report(read, self.scope.reading.strict)
     }
 }
 
@@ -306,7 +300,7 @@ impl Period {
 
 impl Reading {
     /// Returns the number of threads.
-    fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
     }
 

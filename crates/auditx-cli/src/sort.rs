@@ -12,6 +12,7 @@ use auditx_reader::{Field, Found, Json, Moment, sortable_number};
 
 use crate::failure::Failure;
 use crate::fields::FieldPath;
+use crate::merge::micros;
 use crate::spill::{Sorted, push_number, push_text};
 
 /// Memory for the entries of all threads together. Sorting may briefly need twice as much.
@@ -52,8 +53,9 @@ const ABSENT: u8 = u8::MAX;
 
 impl SortBy {
     /// Writes the sort key of an entry: numbers compare as decimals, times as instants, text by code points.
-    /// Entries with equal values stay in the order of the trail.
-    fn key(&self, found: &Found<'_>, key: &mut Vec<u8>) {
+    /// Entries with equal values stay in the order of the trail; those of several trails are in the order of
+    /// their times, then of the trails.
+    fn key(&self, found: &Found<'_>, trail: Option<&str>, key: &mut Vec<u8>) {
         key.clear();
         match self.path.of(found.row) {
             None | Some(Json::Null) => key.push(ABSENT),
@@ -63,6 +65,10 @@ impl SortBy {
                     key.iter_mut().for_each(|byte| *byte = !*byte);
                 }
             }
+        }
+        if let Some(trail) = trail {
+            push_number(micros(found.row).unwrap_or(i64::MIN), key);
+            push_text(trail.as_bytes(), key);
         }
         match found.row.seq() {
             Some(seq) => {
@@ -112,6 +118,8 @@ impl SortBy {
 #[derive(Debug)]
 pub(crate) struct Sorter {
     sorted: Sorted,
+    /// The name of the trail, if there are several.
+    trail: Option<String>,
     key: Vec<u8>,
     text: Vec<u8>,
 }
@@ -124,7 +132,12 @@ impl Sorter {
     }
 
     fn within(limit: usize, budget: usize) -> Self {
-        Self { sorted: Sorted::new(limit, budget), key: Vec::new(), text: Vec::new() }
+        Self { sorted: Sorted::new(limit, budget), trail: None, key: Vec::new(), text: Vec::new() }
+    }
+
+    /// Sets the name of the trail, if there are several.
+    pub(crate) fn of_trail(self, name: Option<&str>) -> Self {
+        Self { trail: name.map(str::to_owned), ..self }
     }
 
     /// Adds an entry. Its text is rendered only if it may be within the limit.
@@ -134,7 +147,7 @@ impl Sorter {
         found: &Found<'_>,
         render: impl FnOnce(&Found<'_>, &mut Vec<u8>),
     ) {
-        by.key(found, &mut self.key);
+        by.key(found, self.trail.as_deref(), &mut self.key);
         if self.sorted.is_beyond(&self.key) {
             return;
         }

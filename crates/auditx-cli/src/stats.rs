@@ -10,16 +10,18 @@ mod chart;
 use std::io::Write;
 use std::time::Duration;
 
-use auditx_reader::{Moment, Summary, Zone};
+use auditx_reader::{Found, Moment, Zone};
 
 use crate::failure::{Failure, Status};
+use crate::family::{Member, Read, Trails};
 use crate::fields::FieldPath;
+use crate::merge::folded;
 use crate::number::counted;
-use crate::progress::watched;
 use crate::selection::{Selection, span};
+use crate::summary;
 use crate::terminal::{self, Colours, print_message};
 use ranking::Ranking;
-use tally::{Group, Plan, Tallies, Tally};
+use tally::{Group, GroupBy, Plan, Tallies, Tally};
 
 /// Count entries by fields or by time
 ///
@@ -33,9 +35,10 @@ use tally::{Group, Plan, Tallies, Tally};
 pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,
-    /// Group by these fields: user,action,metadata.party [default: level, unless --bucket is given]
+    /// Group by these fields: user,action,metadata.party; trail, if there are several [default: level, unless
+    /// --bucket is given]
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
-    by: Vec<FieldPath>,
+    by: Vec<GroupBy>,
     /// Group by time: 15m, 1h, 1d, 1w. Days begin at midnight in --tz, weeks on Monday
     #[arg(long, value_name = "SPAN")]
     bucket: Option<String>,
@@ -60,6 +63,7 @@ Examples:
   auditx stats --bucket 1h --since today             entries per hour
   auditx stats --bucket 1d --since 2026-11 --tz Asia/Yangon   entries per day in Yangon
   auditx stats --module sales --by user --sum amount
+  auditx stats --by trail,level --dir /var/log/erp   the trails below a directory
   auditx stats --by user --json | jq '.groups[0]'
 
 Exit status: 0 found, 1 nothing found, 2 an error; with --strict also 2 if a line cannot be read";
@@ -69,28 +73,40 @@ const MAX_SPANS: i64 = 2_000;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let plan = arguments.plan()?;
-    let (parts, summary) = counted_in(&arguments.selection, &plan, Moment::now())?;
+    let trails = arguments.selection.family.trails()?;
+    let (parts, read) = counted_in(&arguments.selection, &trails, &plan, Moment::now())?;
+    let found = summary::found(&read);
     if arguments.json {
-        json::write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, summary.found)?;
-    } else if summary.found > 0 {
+        json::write_json(&plan, Ranking::of(&plan, parts, usize::MAX)?, found)?;
+    } else if found > 0 {
         // The limit applies to each time span, so the ranking needs all groups.
         let limit = if plan.bucket.is_some() { usize::MAX } else { arguments.top };
         arguments.show(&plan, Ranking::of(&plan, parts, limit)?)?;
     }
-    Ok(conclude(&arguments.selection, &summary))
+    Ok(conclude(&arguments.selection, &trails, &read))
 }
 
-fn counted_in(selection: &Selection, plan: &Plan, now: Moment) -> Result<(Vec<Tallies>, Summary), Failure> {
-    let search = watched(selection.search(now)?, "counting");
-    let threads = selection.threads();
-    // Dropping the search removes the progress bar before anything is printed.
-    Ok(search.fold(|| Tallies::new(threads), |tallies, found| tallies.add(plan, found.row))?)
+fn counted_in<'t>(
+    selection: &Selection,
+    trails: &'t Trails,
+    plan: &Plan,
+    now: Moment,
+) -> Result<(Vec<Tallies>, Vec<Read<'t>>), Failure> {
+    selection.warn(now)?;
+    let searches = trails.searches(|trail| selection.search(trail, now))?;
+    // The tallies of all trails share the memory.
+    let threads = selection.threads() * searches.len();
+    let init = |_: &Member| Tallies::new(threads);
+    let add = |tallies: &mut Tallies, member: &Member, found: &Found<'_>| {
+        tallies.add(plan, member.name.as_deref(), found.row);
+    };
+    folded(searches, "counting", init, add)
 }
 
-fn conclude(selection: &Selection, summary: &Summary) -> Status {
-    let status = selection.report(summary);
-    if status == Status::Negative && summary.errors.lines() == 0 {
-        selection.report_nothing_found("");
+fn conclude(selection: &Selection, trails: &Trails, read: &[Read<'_>]) -> Status {
+    let status = selection.report(read);
+    if status == Status::Negative && summary::unreadable(read) == 0 {
+        trails.report_nothing_found("");
     }
     status
 }
@@ -107,12 +123,15 @@ pub(crate) struct Values<'a> {
 impl Values<'_> {
     /// Counts and prints the values.
     pub(crate) fn show(self, now: Moment) -> Result<Status, Failure> {
-        let plan = Plan { by: vec![self.field], bucket: None, sum: None, zone: self.selection.zone() };
-        let (parts, summary) = counted_in(self.selection, &plan, now)?;
+        let by = vec![GroupBy::Field(self.field)];
+        let plan = Plan { by, bucket: None, sum: None, zone: self.selection.zone() };
+        let trails = self.selection.family.trails()?;
+        let (parts, read) = counted_in(self.selection, &trails, &plan, now)?;
+        let found = summary::found(&read);
         let ranking = Ranking::of(&plan, parts, self.limit)?;
         if self.is_json {
-            json::write_values(&plan, ranking, summary.found)?;
-        } else if summary.found > 0 {
+            json::write_values(&plan, ranking, found)?;
+        } else if found > 0 {
             let (groups, omitted) = ranking.largest(&plan, self.limit)?;
             show(&plan, &groups, self.has_colours)?;
             if omitted.groups > 0 {
@@ -120,7 +139,7 @@ impl Values<'_> {
                 print_message(&format!("{values} not shown, of {}: raise -n", entries_of(entries)));
             }
         }
-        Ok(conclude(self.selection, &summary))
+        Ok(conclude(self.selection, &trails, &read))
     }
 }
 

@@ -3,6 +3,7 @@
 use auditx_reader::Summary;
 
 use crate::failure::Status;
+use crate::family::{Member, Read};
 use crate::number::counted;
 use crate::terminal::{print_message, sanitized};
 
@@ -20,36 +21,57 @@ const NOT_SIGNED: &str = "there is no checkpoint: these lines are not signed";
 
 /// Reports on standard error what could not be read, what does not match the signed checkpoints and what is
 /// not signed. Returns the exit status, which is an error if the result may be incomplete.
-pub(crate) fn report(summary: &Summary, is_strict: bool) -> Status {
+pub(crate) fn report(read: &[Read<'_>], is_strict: bool) -> Status {
+    let statuses: Vec<Status> =
+        read.iter().map(|(member, summary)| report_one(member, summary, is_strict)).collect();
+    let has = |status| statuses.contains(&status);
+    if has(Status::Error) {
+        Status::Error
+    } else if has(Status::Success) {
+        Status::Success
+    } else {
+        Status::Negative
+    }
+}
+
+/// Returns the number of entries that were found in all trails.
+pub(crate) fn found(read: &[Read<'_>]) -> u64 {
+    read.iter().map(|(_, summary)| summary.found).sum()
+}
+
+/// Returns the number of lines that could not be read.
+pub(crate) fn unreadable(read: &[Read<'_>]) -> u64 {
+    read.iter().map(|(_, summary)| summary.errors.lines()).sum()
+}
+
+fn report_one(member: &Member, summary: &Summary, is_strict: bool) -> Status {
+    let print = |message: &str| print_message(&member.labelled(message));
     let errors = &summary.errors;
     for error in errors.iter() {
         let what = if error.is_unreadable() { "unreadable line: " } else { "" };
-        print_message(&format!("{what}{}", sanitized(&error.to_string())));
+        print(&format!("{what}{}", sanitized(&error.to_string())));
     }
     if errors.lines() > 0 {
-        print_message(&format!("{} could not be read", counted(errors.lines(), "line")));
+        print(&format!("{} could not be read", counted(errors.lines(), "line")));
     }
     if errors.segments() > 0 {
-        print_message(&format!(
+        print(&format!(
             "{} could not be read to the end: the result is incomplete",
             counted(errors.segments(), "segment")
         ));
     }
     if let Some(fault) = &summary.fault {
-        print_message(&mismatch_message(fault));
+        print(&mismatch_message(fault));
     }
     if summary.is_unsigned {
-        print_message(NOT_SIGNED);
+        print(NOT_SIGNED);
     }
     if let Some(signed) = summary.signed.filter(|_| summary.unsigned > 0) {
         let what = match summary.unsigned {
             1 => "1 entry is not signed: it is".to_owned(),
             count => format!("{count} entries are not signed: they are"),
         };
-        print_message(&format!(
-            "{what} newer than the latest checkpoint, which covers {}",
-            counted(signed, "line")
-        ));
+        print(&format!("{what} newer than the latest checkpoint, which covers {}", counted(signed, "line")));
     }
     let is_doubtful = errors.lines() > 0 || summary.is_unsigned;
     if summary.fault.is_some() || errors.segments() > 0 || is_strict && is_doubtful {

@@ -13,10 +13,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cell;
 use crate::failure::{Failure, Status};
+use crate::family::Member;
+use crate::merge::folded;
 use crate::number::grouped;
 use crate::paint::{BOLD, DIM, paint};
-use crate::progress::watched;
 use crate::selection::Selection;
+use crate::summary;
 use crate::terminal::{self, Colours, print_message, sanitized};
 
 /// List the fields of a trail with counts and example values
@@ -52,10 +54,13 @@ const EXAMPLE: usize = 80;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let selection = &arguments.selection;
-    let search = watched(selection.search(Moment::now())?, "reading");
-    let (parts, summary) = search.fold(Survey::default, Survey::add)?;
-    // Removes the progress bar before the list is printed.
-    drop(search);
+    let (trails, now) = (selection.family.trails()?, Moment::now());
+    selection.warn(now)?;
+    let searches = trails.searches(|trail| selection.search(trail, now))?;
+    let add = |survey: &mut Survey, _: &Member, found: &Found<'_>| survey.add(found);
+    let init = |member: &Member| Survey { trail: member.order, ..Survey::default() };
+    let (parts, read) = folded(searches, "reading", init, add)?;
+    let found = summary::found(&read);
     let survey = parts.into_iter().reduce(Survey::merged).unwrap_or_default();
     let left_out = survey.left_out;
     let fields = survey.sorted();
@@ -67,8 +72,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             examples: seen.examples.iter().map(|example| example.text.as_str()).collect(),
         });
         let fields = fields.collect();
-        terminal::write_json(&mut out, &Listing { found: summary.found, fields, left_out })?;
-    } else if summary.found > 0 {
+        terminal::write_json(&mut out, &Listing { found, fields, left_out })?;
+    } else if found > 0 {
         let width = usize::from(terminal::table_width());
         out.write_all(&table(&fields, width, arguments.colours.are_wanted()))?;
     }
@@ -77,9 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if left_out > 0 {
         print_message(&format!("more than {} fields: the others are not listed", grouped(MAX_FIELDS as u64)));
     }
-    let status = selection.report(&summary);
-    if status == Status::Negative && summary.errors.lines() == 0 {
-        selection.report_nothing_found("");
+    let status = selection.report(&read);
+    if status == Status::Negative && summary::unreadable(&read) == 0 {
+        trails.report_nothing_found("");
     }
     Ok(status)
 }
@@ -99,12 +104,14 @@ struct Listed<'s> {
     examples: Vec<&'s str>,
 }
 
-/// The position of an entry in the trail: seq + 1 (0 for legacy lines), and the byte offset.
-type Position = (u64, u64);
+/// The position of an entry: the trail, seq + 1 (0 for legacy lines), and the byte offset.
+type Position = (usize, u64, u64);
 
 /// The fields that one thread found.
 #[derive(Debug, Default)]
 struct Survey {
+    /// The position of the trail among all trails.
+    trail: usize,
     fields: HashMap<String, Seen>,
     left_out: u64,
     /// The name of the current field, reused.
@@ -129,7 +136,7 @@ struct Example {
 
 impl Survey {
     fn add(&mut self, found: &Found<'_>) {
-        let at = (found.row.seq().map_or(0, |seq| seq + 1), found.offset);
+        let at = (self.trail, found.row.seq().map_or(0, |seq| seq + 1), found.offset);
         for (order, field) in Field::ALL.into_iter().enumerate() {
             if let Some(value) = found.row.get(field) {
                 self.name.clear();

@@ -1,5 +1,6 @@
 //! `auditx tail`: the last entries of a trail, and new entries as they are recorded.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::io::{self, BufWriter};
 use std::ops::ControlFlow;
@@ -11,11 +12,12 @@ use auditx_store::lock_holder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, creation_hint};
+use crate::family::{Family, Member, Trails};
+use crate::merge::micros;
 use crate::render::{Document, OutputOptions, Renderer};
 use crate::selection::Filter;
 use crate::summary;
 use crate::terminal::{print_message, sanitized};
-use crate::trail::Trail;
 
 /// Show the last entries of a trail, and with -f new entries
 ///
@@ -28,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
-    trail: Trail,
+    family: Family,
     /// Number of entries
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     lines: u64,
@@ -51,6 +53,12 @@ Exit status: 0 entries found, 1 none, 2 an error";
 /// The polling interval of an idle trail; each poll costs two system calls.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
+/// The number of intervals after which the directory is searched for new trails.
+const RESCAN: u64 = 10;
+
+/// The number of lines that are read from one trail before those of the others.
+const ROUND: usize = 1_000;
+
 /// Further unreadable lines are only counted.
 const MAX_REPORTED: u64 = 20;
 
@@ -60,38 +68,54 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 0, always)
         .map_err(|error| Failure::new(format!("cannot prepare for Ctrl-C: {error}")))?;
 
-    let renderer = arguments.output.renderer(None, arguments.filter.zone())?;
+    let trails = arguments.family.trails()?;
+    let renderer = arguments.output.renderer(None, arguments.filter.zone(), trails.name_width())?;
     if arguments.follow && renderer.has_footer() {
         return Err(Failure::new("-o json writes one array, which never ends with -f: use -o ndjson"));
     }
     let query = arguments.filter.query(Moment::now())?;
     arguments.filter.warn(&query);
     let document = renderer.document(BufWriter::new(io::stdout().lock()));
-    let mut tail = Tail {
-        renderer: &renderer,
-        document,
-        query,
-        shown: 0,
-        unreadable: 0,
-        has_failed: false,
-        newest: None,
-        pending: HashSet::new(),
-    };
+    let mut tail = Tail { renderer: &renderer, document, query, shown: 0, unreadable: 0, has_failed: false };
     // Opened before the search, so that entries recorded during the search are shown, and only once.
-    let mut lines = Lines::last(arguments.trail.directory(), 0)?;
-    tail.show_last(arguments)?;
-    tail.show_all(&mut lines)?;
+    let mut sources = Vec::new();
+    for member in trails.members() {
+        sources.push(Source::new(member.clone(), Lines::last(member.directory(), 0)?));
+    }
+    tail.show_last(arguments.lines, &mut sources)?;
+    tail.show_all(&mut sources)?;
     if arguments.follow {
         if tail.shown + tail.unreadable == 0 && arguments.lines > 0 {
-            print_message(&format!("waiting for the first entry in {}", arguments.trail.display_path()));
+            print_message(&format!("waiting for the first entry in {}", trails.display_path()));
         }
-        while !tail.has_failed && has_reader()? {
-            tail.show_all(&mut lines)?;
+        let is_family = trails.single().is_none();
+        let mut is_waiting = trails.single().is_some_and(|trail| !trail.is_there());
+        for round in 1.. {
+            if tail.has_failed || !has_reader()? {
+                break;
+            }
+            if is_family && round % RESCAN == 0 {
+                add_new(&arguments.family, &mut sources)?;
+            } else if is_waiting && round % RESCAN == 0 {
+                is_waiting = !arguments.family.report_new()?;
+            }
+            tail.show_all(&mut sources)?;
         }
     } else {
-        tail.report_unfinished(&lines, arguments);
+        sources.iter().for_each(Source::report_unfinished);
     }
-    tail.sum_up(arguments)
+    tail.sum_up(arguments, &trails)
+}
+
+/// Adds the trails that were created since the command began.
+fn add_new(family: &Family, sources: &mut Vec<Source>) -> Result<(), Failure> {
+    for member in family.below()? {
+        if sources.iter().all(|source| source.member.name != member.name) {
+            let lines = Lines::all(member.directory())?;
+            sources.push(Source::new(member, lines));
+        }
+    }
+    Ok(())
 }
 
 /// Waits for [`PAUSE`]. Returns `false` once the reader of standard output has closed it.
@@ -105,6 +129,47 @@ fn has_reader() -> Result<bool, Failure> {
     }
 }
 
+/// A trail that is shown.
+struct Source {
+    member: Member,
+    lines: Lines,
+    /// The seq of the last line shown.
+    newest: Option<u64>,
+    /// The ids of pending entries that were already shown.
+    pending: HashSet<String>,
+    /// The latest time so far, in microseconds.
+    time: i64,
+}
+
+impl Source {
+    fn new(member: Member, lines: Lines) -> Self {
+        Self { member, lines, newest: None, pending: HashSet::new(), time: i64::MIN }
+    }
+
+    /// Reports an unfinished last line that a killed process left, if no process is writing the trail.
+    fn report_unfinished(&self) {
+        if let Some(unfinished) = self.lines.unfinished()
+            && matches!(lock_holder(self.member.directory()), Ok(None))
+        {
+            print_message(&format!(
+                "an unfinished line of {} bytes ({}, byte {}): \
+                 the next process that opens the trail moves it to a separate file",
+                unfinished.bytes,
+                sanitized(&self.lines.active_path().to_string_lossy()),
+                unfinished.offset
+            ));
+        }
+    }
+}
+
+/// What a line turned out to be.
+enum Shown {
+    Entry(Vec<u8>),
+    Unreadable(Error),
+    /// Lines may be missing.
+    Failure(Error),
+}
+
 struct Tail<'s> {
     renderer: &'s Renderer,
     document: Document<'s, BufWriter<io::StdoutLock<'static>>>,
@@ -112,68 +177,113 @@ struct Tail<'s> {
     shown: u64,
     unreadable: u64,
     has_failed: bool,
-    /// The seq of the last line shown.
-    newest: Option<u64>,
-    /// The ids of pending entries that were already shown.
-    pending: HashSet<String>,
 }
 
 impl Tail<'_> {
-    /// Shows the last matching entries, oldest first.
-    fn show_last(&mut self, arguments: &Arguments) -> Result<(), Failure> {
-        if arguments.lines == 0 {
+    /// Shows the last `count` matching entries of all trails, oldest first.
+    fn show_last(&mut self, count: u64, sources: &mut [Source]) -> Result<(), Failure> {
+        if count == 0 {
             return Ok(());
         }
-        let search = Search::new(arguments.trail.directory())
-            .query(self.query.clone())
-            .order(Order::NewestFirst)
-            .limit(arguments.lines);
         let mut newest_first = Vec::new();
-        let summary = search.each(|found| {
-            let mut text = Vec::new();
-            self.renderer.render(&found, &mut text);
-            match found.row.seq() {
-                Some(seq) => self.newest = self.newest.max(Some(seq)),
-                None => drop(self.pending.insert(found.row.text(Field::Id).into_owned())),
-            }
-            newest_first.push(text);
-            ControlFlow::Continue(())
-        })?;
-        self.has_failed |= summary::report(&summary, false) == Status::Error;
-        self.shown += summary.found;
-        newest_first.iter().rev().try_for_each(|text| self.document.write(text))?;
+        for (index, source) in sources.iter_mut().enumerate() {
+            let found = self.last_of(count, source)?;
+            newest_first.extend(found.into_iter().map(|(time, text)| (Reverse((time, index)), text)));
+        }
+        // Stable, so entries of one trail stay in its order.
+        newest_first.sort_by_key(|(time, _)| *time);
+        newest_first.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        self.shown += newest_first.len() as u64;
+        newest_first.iter().rev().try_for_each(|(_, text)| self.document.write(text))?;
         Ok(self.document.flush()?)
     }
 
-    /// Shows all lines that are available now.
-    fn show_all(&mut self, lines: &mut Lines) -> Result<(), Failure> {
-        loop {
-            match lines.next_line() {
-                Ok(Some(line)) => self.show(&line)?,
-                Ok(None) => return Ok(self.document.flush()?),
-                Err(error) => {
-                    self.document.flush()?;
-                    self.has_failed = true;
-                    print_message(&sanitized(&error.to_string()));
-                }
+    /// Returns the last `count` matching entries of a trail, newest first, with times that never increase.
+    fn last_of(&mut self, count: u64, source: &mut Source) -> Result<Vec<(i64, Vec<u8>)>, Failure> {
+        let search = Search::new(source.member.directory())
+            .query(self.query.clone())
+            .order(Order::NewestFirst)
+            .limit(count);
+        let (mut newest_first, mut time) = (Vec::new(), i64::MAX);
+        let summary = search.each(|found| {
+            let mut text = Vec::new();
+            self.renderer.render(&found, source.member.name.as_deref(), &mut text);
+            match found.row.seq() {
+                Some(seq) => source.newest = source.newest.max(Some(seq)),
+                None => drop(source.pending.insert(found.row.text(Field::Id).into_owned())),
             }
-        }
+            time = micros(found.row).map_or(time, |micros| time.min(micros));
+            newest_first.push((time, text));
+            ControlFlow::Continue(())
+        })?;
+        self.has_failed |= summary::report(&[(&source.member, summary)], false) == Status::Error;
+        Ok(newest_first)
     }
 
-    fn show(&mut self, line: &Line) -> Result<(), Failure> {
+    /// Shows all lines that are available now; those of several trails in the order of their times.
+    fn show_all(&mut self, sources: &mut [Source]) -> Result<(), Failure> {
+        let mut is_all = false;
+        while !is_all {
+            is_all = true;
+            let mut new = Vec::new();
+            for (index, source) in sources.iter_mut().enumerate() {
+                is_all &= self.next_of(source, |time, shown| new.push(((time, index), shown)));
+            }
+            // Stable, so lines of one trail stay in its order.
+            new.sort_by_key(|(time, _)| *time);
+            new.into_iter().try_for_each(|(_, shown)| self.show(shown))?;
+            self.document.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Passes the next lines of a trail to `add`, with times that never decrease. Returns `true` if there are
+    /// no more.
+    fn next_of(&self, source: &mut Source, mut add: impl FnMut(i64, Shown)) -> bool {
+        for _ in 0..ROUND {
+            let shown = match source.lines.next_line() {
+                Ok(Some(line)) => self.shown_of(source, &line),
+                Ok(None) => return true,
+                Err(error) => Some(Shown::Failure(error)),
+            };
+            if let Some(shown) = shown {
+                add(source.time, shown);
+            }
+        }
+        false
+    }
+
+    /// Returns what to show for a line; `None` if nothing.
+    fn shown_of(&self, source: &mut Source, line: &Line) -> Option<Shown> {
         let row = match line.row() {
             Ok(row) => row,
-            Err(error) => return self.report_unreadable(&error),
+            Err(error) => return Some(Shown::Unreadable(error)),
         };
-        let is_new = (self.newest.is_none() || row.seq() > self.newest)
-            && (self.pending.is_empty() || !self.pending.remove(&*row.text(Field::Id)));
-        if is_new && self.query.matches(&row) {
-            self.shown += 1;
-            let mut text = Vec::new();
-            // New entries are signed within about a second, so they are not marked as unsigned.
-            let found = Found { row: &row, path: line.path(), offset: line.offset(), is_unsigned: false };
-            self.renderer.render(&found, &mut text);
-            self.document.write(&text)?;
+        let is_new = (source.newest.is_none() || row.seq() > source.newest)
+            && (source.pending.is_empty() || !source.pending.remove(&*row.text(Field::Id)));
+        if !is_new || !self.query.matches(&row) {
+            return None;
+        }
+        source.time = micros(&row).map_or(source.time, |micros| source.time.max(micros));
+        let mut text = Vec::new();
+        // New entries are signed within about a second, so they are not marked as unsigned.
+        let found = Found { row: &row, path: line.path(), offset: line.offset(), is_unsigned: false };
+        self.renderer.render(&found, source.member.name.as_deref(), &mut text);
+        Some(Shown::Entry(text))
+    }
+
+    fn show(&mut self, shown: Shown) -> Result<(), Failure> {
+        match shown {
+            Shown::Entry(text) => {
+                self.shown += 1;
+                self.document.write(&text)?;
+            }
+            Shown::Unreadable(error) => self.report_unreadable(&error)?,
+            Shown::Failure(error) => {
+                self.document.flush()?;
+                self.has_failed = true;
+                print_message(&sanitized(&error.to_string()));
+            }
         }
         Ok(())
     }
@@ -188,22 +298,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// Reports an unfinished last line that a killed process left, if no process is writing the trail.
-    fn report_unfinished(&self, lines: &Lines, arguments: &Arguments) {
-        if let Some(unfinished) = lines.unfinished()
-            && matches!(lock_holder(arguments.trail.directory()), Ok(None))
-        {
-            print_message(&format!(
-                "an unfinished line of {} bytes ({}, byte {}): \
-                 the next process that opens the trail moves it to a separate file",
-                unfinished.bytes,
-                sanitized(&lines.active_path().to_string_lossy()),
-                unfinished.offset
-            ));
-        }
-    }
-
-    fn sum_up(mut self, arguments: &Arguments) -> Result<Status, Failure> {
+    fn sum_up(mut self, arguments: &Arguments, trails: &Trails) -> Result<Status, Failure> {
         self.has_failed |= !self.document.end()?;
         match self.unreadable {
             0 => {}
@@ -218,13 +313,14 @@ impl Tail<'_> {
             return Ok(Status::Success);
         }
         if self.unreadable == 0 {
-            let trail = &arguments.trail;
-            let (what, hint) = if arguments.filter.is_empty() {
-                ("no entries", creation_hint(trail.directory()))
-            } else {
-                ("nothing found", String::new())
+            let (what, hint) = match trails.single() {
+                Some(trail) if arguments.filter.is_empty() => {
+                    ("no entries", creation_hint(trail.directory()))
+                }
+                _ if arguments.filter.is_empty() => ("no entries", String::new()),
+                _ => ("nothing found", String::new()),
             };
-            print_message(&format!("{what} in {}{hint}", trail.display_path()));
+            print_message(&format!("{what} in {}{hint}", trails.display_path()));
         }
         Ok(Status::Negative)
     }

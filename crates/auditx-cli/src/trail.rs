@@ -13,7 +13,7 @@ use crate::terminal::sanitized;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `--dir`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Trail {
     /// The directory of the trail
     #[arg(
@@ -27,6 +27,10 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

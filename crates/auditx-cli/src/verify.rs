@@ -2,6 +2,7 @@
 
 mod copy;
 mod report;
+mod family;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,9 @@ use auditx_reader::{Answer, Verification, VerifyOptions, verify};
 use crate::destination::Engine;
 use crate::evidence;
 use crate::failure::{Failure, Status};
+use crate::family::Family;
 use crate::progress::Progress;
 use crate::terminal;
-use crate::trail::Trail;
 
 /// Check that every line of a trail is as it was signed
 ///
@@ -21,11 +22,14 @@ use crate::trail::Trail;
 /// needs the key that the owner of the trail gave you, and a checkpoint that was
 /// kept elsewhere; otherwise it lists what it could not check. With --from it first
 /// fetches a copy of the trail into a temporary directory.
+///
+/// Where DIR holds several trails, each is verified, and the answer is the worst
+/// one. Pass the keys of all of them: a trail that no key belongs to is broken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    trail: Trail,
+    family: Family,
     /// A public key of the trail, or a file that contains it; repeatable
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
@@ -33,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "member")]
     from: Option<Engine>,
     /// The trail, if the destination contains several; a prefix of its id is enough
     #[arg(long, value_name = "ID", requires = "from")]
@@ -50,6 +54,7 @@ const EXAMPLES: &str = "\
 Examples:
   auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
   auditx verify --dir /var/log/erp                       with the key that the trail itself names
+  auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
   auditx verify --json | jq .answer
   auditx verify --from postgres://auditor@db/audit --trail-id 4db6 --key erp.vkey
 
@@ -63,29 +68,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     for path in &arguments.known {
         options = options.known(evidence::checkpoint(path)?);
     }
-    let verification = match &arguments.from {
-        Some(engine) => {
-            let mut fetched = copy::fetch(engine, arguments.trail_id.as_deref(), arguments.keep.as_deref())?;
-            let mut verification = verified(fetched.directory(), &options)?;
-            fetched.name(&mut verification);
-            verification
-        }
-        None => verified(arguments.trail.directory(), &options)?,
+    let Some(engine) = &arguments.from else {
+        let trails = arguments.family.trails()?;
+        let Some(trail) = trails.single() else { return family::run(arguments, &trails, &options) };
+        return print(arguments, &verified(trail.directory(), &options)?);
     };
+    let mut fetched = copy::fetch(engine, arguments.trail_id.as_deref(), arguments.keep.as_deref())?;
+    let mut verification = verified(fetched.directory(), &options)?;
+    fetched.name(&mut verification);
+    print(arguments, &verification)
+}
+
+fn print(arguments: &Arguments, verification: &Verification) -> Result<Status, Failure> {
     let mut out = terminal::output();
     if arguments.json {
-        terminal::write_json(&mut out, &verification)?;
+        terminal::write_json(&mut out, verification)?;
     } else {
-        report::write(&mut out, &verification)?;
+        report::write(&mut out, verification)?;
     }
     out.flush()?;
-    Ok(match verification.answer {
+    Ok(status_of(verification))
+}
+
+fn status_of(verification: &Verification) -> Status {
+    match verification.answer {
         Answer::Intact => Status::Success,
         Answer::Broken => Status::Negative,
         Answer::Unconfirmed => Status::Unconfirmed,
         // An answer that this program does not know must not count as success.
         _ => Status::Error,
-    })
+    }
 }
 
 fn verified(directory: &Path, options: &VerifyOptions) -> Result<Verification, Failure> {

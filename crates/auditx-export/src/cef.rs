@@ -76,6 +76,7 @@ fn identity(pairs: &mut Pairs<'_>, view: &View<'_>) {
     if let Some(seq) = view.seq() {
         pairs.labelled("cn2", "seq", itoa::Buffer::new().format(seq));
     }
+    pairs.text("auditxTrail", view.trail);
     pairs.text("auditxLeafHash", &view.leaf_hash().unwrap_or_default());
 }
 

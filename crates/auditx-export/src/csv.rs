@@ -54,11 +54,18 @@ pub fn csv_record<'a>(cells: impl IntoIterator<Item = Option<CsvCell<'a>>>, out:
 
 /// Appends the names of the columns.
 pub(crate) fn header(out: &mut Vec<u8>, settings: &Settings) {
+    if settings.has_trail_column {
+        out.extend_from_slice(b"trail,");
+    }
     record(out, settings, |out, column| out.extend_from_slice(column.as_str().as_bytes()));
 }
 
 /// Appends one record and CR LF.
 pub(crate) fn write(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
+    if settings.has_trail_column {
+        text(out, view.trail);
+        out.push(b',');
+    }
     record(out, settings, |out, column| cell(out, view, column));
 }
 

@@ -126,6 +126,7 @@ fn source(o: &mut Object<'_>, view: &View<'_>) {
 
 fn auditx_fields(o: &mut Object<'_>, view: &View<'_>) {
     let entry = view.entry;
+    o.text("trail", view.trail);
     if !entry.erased.is_empty() {
         o.flag("erased", true);
     }

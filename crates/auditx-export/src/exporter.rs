@@ -73,6 +73,13 @@ impl Exporter {
         self
     }
 
+    /// Default: none. Adds the column `trail` to CSV before all others, for [`Exporter::entry_of`].
+    #[must_use]
+    pub fn trail_column(mut self) -> Self {
+        self.settings.has_trail_column = true;
+        self
+    }
+
     /// The format.
     #[must_use]
     pub fn format(&self) -> Format {
@@ -93,8 +100,14 @@ impl Exporter {
     /// disagree, the fields come from `entry`; values that need the line (its hash, the digits of numbers in
     /// `old_values`) come from `line`.
     pub fn entry(&self, line: &[u8], entry: &StoredEntry, out: &mut Vec<u8>) {
+        self.entry_of("", line, entry, out);
+    }
+
+    /// Like [`Exporter::entry`], for entries of several trails: each has the name of its own, because the
+    /// sequence number is that of a line in one trail. CSV needs [`Exporter::trail_column`].
+    pub fn entry_of(&self, trail: &str, line: &[u8], entry: &StoredEntry, out: &mut Vec<u8>) {
         let settings = &self.settings;
-        let view = View::new(line, entry, &settings.default_hostname);
+        let view = View::new(trail, line, entry, &settings.default_hostname);
         match self.format {
             Format::Ocsf => ocsf::write(out, &view, settings),
             Format::Ecs => ecs::write(out, &view, settings),

@@ -54,6 +54,7 @@ fn attributes(out: &mut Vec<u8>, view: &View<'_>) {
     if let Some(seq) = view.seq() {
         list.integer("auditx.seq", seq);
     }
+    list.text("auditx.trail", view.trail);
     list.text("auditx.leaf_hash", &view.leaf_hash().unwrap_or_default());
     list.text("auditx.outcome", view.outcome());
     list.text("auditx.event.code", &view.code().join("."));

@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) default_hostname: String,
     pub(crate) enterprise_number: u32,
     pub(crate) columns: Vec<Column>,
+    pub(crate) has_trail_column: bool,
 }
 
 impl Default for Settings {
@@ -26,6 +27,7 @@ impl Default for Settings {
             default_hostname: String::new(),
             enterprise_number: EXAMPLE_ENTERPRISE,
             columns: Column::ALL.to_vec(),
+            has_trail_column: false,
         }
     }
 }

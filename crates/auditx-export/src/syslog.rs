@@ -92,6 +92,7 @@ fn structured(out: &mut Vec<u8>, view: &View<'_>, settings: &Settings) {
         parameter("seq", itoa::Buffer::new().format(seq));
     }
     parameter("id", &entry.id);
+    parameter("trail", view.trail);
     parameter("leafHash", &view.leaf_hash().unwrap_or_default());
     parameter("level", &entry.level);
     parameter("outcome", view.outcome());

@@ -42,13 +42,20 @@ pub(crate) struct View<'a> {
     pub(crate) time: Option<Moment>,
     /// `None` if the line has no address or an invalid one.
     pub(crate) address: Option<IpAddr>,
+    /// The name of the entry's trail; empty if only one trail is exported.
+    pub(crate) trail: &'a str,
     /// The entry's hostname, or the exporter's default.
     pub(crate) hostname: &'a str,
 }
 
 impl<'a> View<'a> {
     /// Costs one pass over the line.
-    pub(crate) fn new(line: &'a [u8], entry: &'a StoredEntry, default_hostname: &'a str) -> Self {
+    pub(crate) fn new(
+        trail: &'a str,
+        line: &'a [u8],
+        entry: &'a StoredEntry,
+        default_hostname: &'a str,
+    ) -> Self {
         Self {
             entry,
             line,
@@ -57,6 +64,7 @@ impl<'a> View<'a> {
             level: entry.level.parse().ok(),
             time: Moment::parse(&entry.timestamp),
             address: entry.ip.parse().ok(),
+            trail,
             hostname: first_of([&entry.hostname, default_hostname]),
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
         search = search.trail(trail);
     }
     let limit = arguments.limit.unwrap_or(u64::MAX);
-    let renderer = arguments.output.renderer(None, arguments.selection.zone())?;
+    let renderer = arguments.output.renderer(None, arguments.selection.zone(), None)?;
     let mut document = renderer.document(io::stdout().lock());
     let source = PathBuf::from(engine.id()?.as_str());
     let (mut found, mut text, mut write_error) = (0, Vec::new(), None);
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             let entry = Found { row, path: &source, offset: row.seq().unwrap_or(0), is_unsigned: false };
             if let Some((by, sorter)) = &mut sorter {
                 found += 1;
-                sorter.add(by, &entry, |entry, text| renderer.render(entry, text));
+                sorter.add(by, &entry, |entry, text| renderer.render(entry, None, text));
                 return ControlFlow::Continue(());
             }
             if found == limit {
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, engine: &Engine, now: Moment) -> Result
             }
             found += 1;
             if !arguments.count {
-                renderer.render(&entry, &mut text);
+                renderer.render(&entry, None, &mut text);
             }
             if text.len() < CHUNK {
                 return ControlFlow::Continue(());

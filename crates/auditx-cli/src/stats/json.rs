@@ -7,9 +7,8 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::ranking::Ranking;
-use super::tally::{Group, Plan, Tally};
+use super::tally::{Group, GroupBy, Plan, Tally};
 use crate::failure::Failure;
-use crate::fields::FieldPath;
 use crate::terminal;
 
 /// Writes the groups one by one, because all of them together may not fit in memory.
@@ -20,7 +19,7 @@ pub(super) fn write_json(plan: &Plan, ranking: Ranking, found: u64) -> Result<()
 
 /// Writes the values of one field in the same way.
 pub(super) fn write_values(plan: &Plan, ranking: Ranking, found: u64) -> Result<(), Failure> {
-    let name = plan.by.first().map_or("", FieldPath::name);
+    let name = plan.by.first().map_or("", GroupBy::name);
     let (field, distinct) = (pretty(&name)?, ranking.groups);
     let head = format!(
         "{{\n  \"found\": {found},\n  \"field\": {field},\n  \"distinct\": {distinct},\n  \"values\": ["
@@ -86,7 +85,7 @@ impl<'g> Counted<'g> {
         let has_sum = plan.sum.is_some();
         Self {
             since: group.bucket.map(|at| at.to_string()),
-            by: plan.by.iter().map(FieldPath::name).zip(group.values.iter().map(Option::as_deref)).collect(),
+            by: plan.by.iter().map(GroupBy::name).zip(group.values.iter().map(Option::as_deref)).collect(),
             count: tally.count,
             failed: tally.failed,
             sum: has_sum.then(|| {

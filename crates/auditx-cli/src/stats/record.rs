@@ -6,18 +6,25 @@
 use auditx_reader::{Json, Moment, Row};
 
 use super::sum::Sum;
-use super::tally::{Group, Plan, Tally};
+use super::tally::{Group, GroupBy, Plan, Tally};
 use crate::spill::{push_number, push_text};
 
 /// Writes the key of the group of a row.
-pub(super) fn key(plan: &Plan, row: &Row<'_>, key: &mut Vec<u8>) {
+pub(super) fn key(plan: &Plan, trail: Option<&str>, row: &Row<'_>, key: &mut Vec<u8>) {
     key.clear();
     if let Some(length) = plan.bucket {
         let time = Moment::parse(&row.text(auditx_reader::Field::Timestamp));
         push_number(time.map_or(NO_TIME, |at| plan.zone.bucket(at, length).micros()), key);
     }
-    for path in &plan.by {
-        push_value(key, path.of(row));
+    for by in &plan.by {
+        match (by, trail) {
+            (GroupBy::Field(path), _) => push_value(key, path.of(row)),
+            (GroupBy::Trail, Some(trail)) => {
+                key.push(1);
+                push_text(trail.as_bytes(), key);
+            }
+            (GroupBy::Trail, None) => key.push(0),
+        }
     }
 }
 
@@ -146,7 +153,7 @@ mod tests {
             r#""metadata":{"k": [1]},"success":true}"#
         );
         let mut bytes = Vec::new();
-        key(&plan, &Row::read_text(line).unwrap(), &mut bytes);
+        key(&plan, None, &Row::read_text(line).unwrap(), &mut bytes);
         let read = group(&plan, &bytes);
         assert_eq!(read.values, [Some("a\0b".to_owned()), None, Some("{\"k\": [1]}".to_owned())]);
         assert_eq!(read.bucket, Moment::parse("1969-11-24T15:24:00Z"));

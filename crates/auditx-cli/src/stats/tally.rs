@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 use std::time::Duration;
 
 use auditx_reader::{Field, Json, Moment, Row, Zone};
@@ -26,10 +27,35 @@ const OVERHEAD: usize = 2 * (size_of::<(Box<[u8]>, Tally)>() + 1) + 16;
 /// Memory of a sum: a tree node holds up to 11.
 const SUM: usize = 11 * (size_of::<Sum>() + size_of::<String>());
 
+/// What entries are grouped by.
+#[derive(Debug, Clone)]
+pub(crate) enum GroupBy {
+    /// The name of the trail; absent if there is only one.
+    Trail,
+    Field(FieldPath),
+}
+
+impl GroupBy {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Trail => "trail",
+            Self::Field(path) => path.name(),
+        }
+    }
+}
+
+impl FromStr for GroupBy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        if name.eq_ignore_ascii_case("trail") { Ok(Self::Trail) } else { name.parse().map(Self::Field) }
+    }
+}
+
 /// How entries are grouped, and which field is summed.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) by: Vec<FieldPath>,
+    pub(super) by: Vec<GroupBy>,
     pub(super) bucket: Option<Duration>,
     pub(super) sum: Option<FieldPath>,
     /// The zone in which days begin at midnight.
@@ -78,11 +104,12 @@ impl Tallies {
         Self { groups, key: Vec::new(), bytes: 0, budget, runs, failure: None }
     }
 
-    pub(super) fn add(&mut self, plan: &Plan, row: &Row<'_>) {
+    /// Counts an entry. `trail` is the name of its trail, if there are several.
+    pub(super) fn add(&mut self, plan: &Plan, trail: Option<&str>, row: &Row<'_>) {
         if self.failure.is_some() {
             return;
         }
-        record::key(plan, row, &mut self.key);
+        record::key(plan, trail, row, &mut self.key);
         if let Some(tally) = self.groups.get_mut(&*self.key) {
             let sums = tally.sums.len();
             tally.add(plan, row);
@@ -197,7 +224,7 @@ mod tests {
                      \"currency\":\"MMK\",\"success\":{}}}",
                     number % 3 == 0
                 );
-                parts[number % 2].add(&plan, &Row::read_text(&line).unwrap());
+                parts[number % 2].add(&plan, None, &Row::read_text(&line).unwrap());
             }
             let has_runs = parts.iter().any(|part| !part.runs.is_empty());
             let mut groups = merged(&plan, parts);
@@ -221,7 +248,7 @@ mod tests {
         let row = Row::read_text(r#"{"seq":1,"user":"a","success":true}"#).unwrap();
         let mut parts = vec![Tallies::new(2), Tallies::new(2)];
         parts[1].failure = Some(io::ErrorKind::StorageFull.into());
-        parts.iter_mut().for_each(|part| part.add(&plan, &row));
+        parts.iter_mut().for_each(|part| part.add(&plan, None, &row));
         let failure = Tallies::each(parts, |_, _| panic!("no group must be visited")).unwrap_err();
         assert!(failure.to_string().contains("TMPDIR"), "{failure}");
     }
@@ -237,7 +264,7 @@ mod tests {
             (1, r#"{"seq":4,"user":"a","module":"b","amount":5,"currency":"USD","success":true}"#),
             (1, r#"{"seq":5,"user":"a","module":"b","amount":1e999,"currency":"USD","success":true}"#),
         ] {
-            parts[part].add(&plan, &Row::read_text(line).unwrap());
+            parts[part].add(&plan, None, &Row::read_text(line).unwrap());
         }
         let mut groups = merged(&plan, parts);
         groups.sort_by(|(one, _), (other, _)| one.cmp(other));

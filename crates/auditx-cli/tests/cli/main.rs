@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod export;
+mod family;
 mod help;
 mod history;
 mod interference;

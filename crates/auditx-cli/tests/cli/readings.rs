@@ -178,7 +178,7 @@ fn around_reports_a_line_with_an_altered_time() {
 }
 
 /// The id of a user who owns no files.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 fn can_mount() -> bool {
     let tried = Command::new("unshare").args(["--mount", "true"]).output();
@@ -186,7 +186,7 @@ fn can_mount() -> bool {
 }
 
 /// Copies the binary to a directory where any user can start it.
-fn reachable_program() -> TempDir {
+pub(crate) fn reachable_program() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_auditx"), directory.path().join("auditx")).unwrap();

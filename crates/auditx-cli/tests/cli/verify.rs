@@ -275,7 +275,9 @@ fn a_replaced_trail_is_intact_and_the_old_one_stays_broken() {
     let auditor = Auditor::of(trail.path());
     tamper(&trail.path().join(ACTIVE), 4);
     assert_eq!(auditx(&["recover", "--accept-loss"], trail.path()).status, Some(0));
-    Auditor::of(trail.path()).finds_intact(trail.path());
+    let new = Auditor::of(trail.path()).verify(trail.path(), &[]);
+    assert_eq!(new.status, Some(0), "{}", new.out);
+    assert!(new.err.starts_with("auditx: not read, below ") && new.err.contains("set-aside"), "{}", new.err);
     let set_aside = fs::read_dir(trail.path()).unwrap().map(|entry| entry.unwrap().path());
     let set_aside = set_aside.into_iter().find(|path| path.to_string_lossy().contains("set-aside")).unwrap();
     assert_eq!(auditor.finds_broken(&set_aside)["seq"], 4);

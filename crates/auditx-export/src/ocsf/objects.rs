@@ -145,6 +145,7 @@ pub(super) fn device(o: &mut Object<'_>, view: &View<'_>) {
 /// Values without an attribute in the schema or in this class.
 pub(super) fn unmapped(o: &mut Object<'_>, view: &View<'_>, class: Class) {
     let entry = view.entry;
+    o.text("trail", view.trail);
     if let Some(hash) = view.leaf_hash() {
         o.text("leaf_hash", &hash);
     }

@@ -104,6 +104,17 @@ fn text_like_a_formula_is_guarded_and_numbers_are_not() {
 }
 
 #[test]
+fn the_column_of_the_trail_is_the_first() {
+    let exporter = Exporter::new(Format::Csv).columns([Column::Seq]).trail_column();
+    let (mut out, entries) = (Vec::new(), entries());
+    exporter.header(&mut out);
+    let (line, entry) = &entries[3];
+    exporter.entry_of("=tenant/worker-1", line, entry, &mut out);
+    exporter.entry(line, entry, &mut out);
+    assert_eq!(String::from_utf8(out).unwrap(), "trail,seq\r\n'=tenant/worker-1,3\r\n,3\r\n");
+}
+
+#[test]
 fn columns_can_be_selected_and_none_means_all() {
     let exporter = Exporter::new(Format::Csv).columns([Column::User, Column::Seq, Column::Success]);
     let mut out = Vec::new();

@@ -1,0 +1,323 @@
+//! `--dir` and `--trail`: the trail, or the family of trails, that a command reads.
+//!
+//! A directory without a trail of its own, but with trails below it, holds a family: the instances of
+//! `Config::instance`, perhaps in a directory for each tenant. Commands read its trails together. Whatever is
+//! not read is named on standard error, or is an error: an answer must not look complete when it is not.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use auditx_reader::{Search, Summary};
+use auditx_store::{ACTIVE, AUDITX_DIR};
+use unicode_width::UnicodeWidthStr;
+
+use crate::failure::Failure;
+use crate::number::grouped;
+use crate::terminal::{print_message, sanitized, shell_word};
+use crate::trail::Trail;
+
+/// How deep below `--dir` trails are found: region/tenant/instance.
+const MAX_DEPTH: usize = 3;
+
+/// Messages name at most this many trails.
+const MAX_NAMED: usize = 20;
+
+/// `auditx recover --accept-loss` moves a broken trail into a directory of this name below the new one.
+const SET_ASIDE: &str = "audit.set-aside-";
+
+/// Only root may list this directory of a file system's root, and it holds no trail.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// `--dir` and `--trail`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Family {
+    #[command(flatten)]
+    trail: Trail,
+    /// Only this trail below DIR, such as worker-1 or tenant/worker-1. Without it: the trail in DIR, or if
+    /// there is none, all trails below it together
+    #[arg(long = "trail", value_name = "NAME")]
+    member: Option<PathBuf>,
+}
+
+/// A trail that a command reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// Its position among the trails.
+    pub(crate) order: usize,
+    /// The path below `--dir`; `None` if the command reads one trail only.
+    pub(crate) name: Option<String>,
+    pub(crate) trail: Trail,
+}
+
+impl Member {
+    /// Returns a message about this trail, with its name if there are others.
+    pub(crate) fn labelled(&self, message: &str) -> String {
+        match &self.name {
+            Some(name) => format!("{}: {message}", sanitized(name)),
+            None => message.to_owned(),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.trail.directory()
+    }
+}
+
+/// A trail and what a search found in it.
+pub(crate) type Read<'t> = (&'t Member, Summary);
+
+/// The trails that a command reads: one, or those of a family, sorted by name.
+#[derive(Debug)]
+pub(crate) struct Trails {
+    root: Trail,
+    members: Vec<Member>,
+}
+
+impl Family {
+    /// Finds the trails. Names on standard error those that are not read.
+    ///
+    /// Fails if `--trail` names none, or if a directory of a family cannot be listed, which may hide a trail.
+    pub(crate) fn trails(&self) -> Result<Trails, Failure> {
+        let directory = self.trail.directory();
+        if let Some(name) = &self.member {
+            return self.named(name);
+        }
+        // Reading a directory that cannot be listed reports why.
+        let Ok(found) = Below::of(directory) else { return Ok(self.only(directory)) };
+        if found.is_trail {
+            self.report_not_read(&found.trails);
+            return Ok(self.only(directory));
+        }
+        if let Some(failure) = found.failure {
+            return Err(failure);
+        }
+        let (aside, trails): (Vec<_>, Vec<_>) = found.trails.into_iter().partition(|path| is_aside(path));
+        self.report_not_read(&aside);
+        if trails.is_empty() {
+            return Ok(self.only(directory));
+        }
+        Ok(Trails { root: self.trail.clone(), members: self.members(&trails) })
+    }
+
+    /// Finds the trails of a family again: new ones may have been created.
+    pub(crate) fn below(&self) -> Result<Vec<Member>, Failure> {
+        match Below::of(self.trail.directory()) {
+            Ok(Below { mut trails, failure: None, .. }) => {
+                trails.retain(|path| !is_aside(path));
+                Ok(self.members(&trails))
+            }
+            Ok(Below { failure: Some(failure), .. }) => Err(failure),
+            Err(error) => Err(cannot_list(self.trail.directory(), &error)),
+        }
+    }
+
+    /// Names trails that were created below a directory that had none. Returns `true` if there are any.
+    pub(crate) fn report_new(&self) -> Result<bool, Failure> {
+        let trails: Vec<PathBuf> = match self.member {
+            Some(_) => Vec::new(),
+            None => self.below()?.iter().filter_map(|member| Some(member.name.as_ref()?.into())).collect(),
+        };
+        self.report_not_read(&trails);
+        Ok(!trails.is_empty())
+    }
+
+    fn members(&self, trails: &[PathBuf]) -> Vec<Member> {
+        let member = |(order, path): (usize, &PathBuf)| Member {
+            order,
+            name: Some(name_of(path)),
+            trail: Trail::at(self.trail.directory().join(path)),
+        };
+        trails.iter().enumerate().map(member).collect()
+    }
+
+    fn only(&self, directory: &Path) -> Trails {
+        let trail = Trail::at(directory.to_path_buf());
+        Trails { root: self.trail.clone(), members: vec![Member { order: 0, name: None, trail }] }
+    }
+
+    /// Returns the trail with this path below `--dir`.
+    fn named(&self, name: &Path) -> Result<Trails, Failure> {
+        let directory = self.trail.directory();
+        let is_below = name.components().all(|part| matches!(part, Component::Normal(_)));
+        let place = directory.join(name);
+        let is_trail = match Contents::of(&place) {
+            Ok(contents) => contents.is_trail,
+            // Reading a directory that cannot be listed reports why.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        };
+        if is_below && is_trail {
+            return Ok(self.only(&place));
+        }
+        let known = Below::of(directory).map(|found| found.trails).unwrap_or_default();
+        let known = if known.is_empty() { "no trail".to_owned() } else { listed(&known) };
+        let (root, name) = (self.trail.display_path(), name.to_string_lossy());
+        Err(Failure::new(format!("no audit trail {name:?} below {root}, which has {known}")))
+    }
+
+    fn report_not_read(&self, trails: &[PathBuf]) {
+        if !trails.is_empty() {
+            let (root, trails) = (self.trail.display_path(), listed(trails));
+            print_message(&format!("not read, below {root}: {trails}; to read one, give --trail NAME"));
+        }
+    }
+}
+
+impl Trails {
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Returns the first trail.
+    pub(crate) fn first(&self) -> &Member {
+        &self.members[0]
+    }
+
+    /// Returns the trail, if there is only one and nothing needs to tell it from others.
+    pub(crate) fn single(&self) -> Option<&Trail> {
+        match &self.members[..] {
+            [Member { name: None, trail, .. }] => Some(trail),
+            _ => None,
+        }
+    }
+
+    /// Fails if this is a family, and lists its trails.
+    pub(crate) fn must_be_one(&self, why: &str) -> Result<(), Failure> {
+        if self.single().is_some() {
+            return Ok(());
+        }
+        let root = self.root.display_path();
+        let names: Vec<PathBuf> =
+            self.members.iter().filter_map(|member| Some(member.name.as_ref()?.into())).collect();
+        Err(Failure::new(format!("{why}: give --trail NAME, one of those below {root}: {}", listed(&names))))
+    }
+
+    /// Returns the search of each trail.
+    pub(crate) fn searches(
+        &self,
+        search: impl Fn(&Path) -> Result<Search, Failure>,
+    ) -> Result<Vec<(&Member, Search)>, Failure> {
+        self.members.iter().map(|member| Ok((member, search(member.directory())?))).collect()
+    }
+
+    /// Reports that nothing was found, followed by `suffix`.
+    pub(crate) fn report_nothing_found(&self, suffix: &str) {
+        print_message(&format!("nothing found in {}{suffix}", self.display_path()));
+    }
+
+    /// Returns what was read, for messages.
+    pub(crate) fn display_path(&self) -> String {
+        match (self.single(), self.members.len()) {
+            (Some(trail), _) => trail.display_path(),
+            (None, 1) => format!("the trail below {}", self.root.display_path()),
+            (None, count) => {
+                format!("the {} trails below {}", grouped(count as u64), self.root.display_path())
+            }
+        }
+    }
+
+    /// Returns the columns of the longest name; `None` unless this is a family.
+    pub(crate) fn name_width(&self) -> Option<usize> {
+        self.members.iter().filter_map(|member| Some(sanitized(member.name.as_ref()?).width())).max()
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn is_aside(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SET_ASIDE))
+}
+
+/// Returns paths for a message.
+fn listed(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths.iter().take(MAX_NAMED).map(|path| shell_word(path)).collect();
+    match paths.len().saturating_sub(MAX_NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), grouped(more as u64)),
+    }
+}
+
+fn cannot_list(place: &Path, error: &io::Error) -> Failure {
+    let place = sanitized(&place.to_string_lossy());
+    Failure::new(format!(
+        "cannot list {place}, where a trail may be: {error}; to read one trail, give --trail NAME"
+    ))
+}
+
+/// The trails in a directory and below it.
+#[derive(Default)]
+struct Below {
+    /// Whether the directory itself is a trail.
+    is_trail: bool,
+    /// The paths of the trails below it, sorted.
+    trails: Vec<PathBuf>,
+    /// Why one of the directories below it could not be listed.
+    failure: Option<Failure>,
+}
+
+impl Below {
+    fn of(directory: &Path) -> io::Result<Self> {
+        let Contents { is_trail, directories } = Contents::of(directory)?;
+        let mut found = Self { is_trail, ..Self::default() };
+        let mut waiting: Vec<(PathBuf, usize)> = directories.into_iter().map(|below| (below, 1)).collect();
+        while let Some((place, depth)) = waiting.pop() {
+            match Contents::of(&place) {
+                Ok(contents) => {
+                    if contents.is_trail {
+                        found.trails.push(place.strip_prefix(directory).unwrap_or(&place).to_path_buf());
+                    }
+                    if depth < MAX_DEPTH {
+                        waiting.extend(contents.directories.into_iter().map(|below| (below, depth + 1)));
+                    }
+                }
+                // Removed since its parent was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => found.failure = Some(cannot_list(&place, &error)),
+            }
+        }
+        found.trails.sort_by_key(|path| name_of(path));
+        Ok(found)
+    }
+}
+
+/// What a directory holds.
+struct Contents {
+    is_trail: bool,
+    /// Where trails may be below it. Symbolic links are not followed: they could lead to a trail twice.
+    directories: Vec<PathBuf>,
+}
+
+impl Contents {
+    fn of(directory: &Path) -> io::Result<Self> {
+        let mut contents = Self { is_trail: false, directories: Vec::new() };
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            contents.is_trail |= is_of_trail(&name);
+            // The name of an instance does not begin with a dot.
+            let is_searched = !name.starts_with('.') && name != LOST_AND_FOUND;
+            match entry.file_type() {
+                Ok(file_type) if is_searched && file_type.is_dir() => contents.directories.push(entry.path()),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(contents)
+    }
+}
+
+/// Returns `true` for names that only a trail contains: `.auditx`, its segments, and what the Python package
+/// rotated. A copy may have some of them only.
+fn is_of_trail(name: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_sealed = || {
+        let number = name.strip_prefix("audit-").and_then(|rest| rest.split_once(".jsonl"));
+        number.is_some_and(|(number, suffix)| is_digits(number) && matches!(suffix, "" | ".zst"))
+    };
+    let is_rotated =
+        || name.strip_prefix(ACTIVE).and_then(|rest| rest.strip_prefix('.')).is_some_and(is_digits);
+    name == AUDITX_DIR || name == ACTIVE || is_sealed() || is_rotated()
+}
