@@ -30,7 +30,8 @@ pub use global::{audit, configure, try_audit};
 /// A handle to an open trail.
 ///
 /// Clones share the trail. Dropping the last one closes it, with a timeout of 5 s; call
-/// [`AuditLogger::close`] to choose the timeout and to see errors. At most one process can have a trail open.
+/// [`AuditLogger::close`] to choose the timeout and to see errors. Several processes of one machine can have a
+/// trail open; see [`Config::exclusive`].
 ///
 /// ```
 /// use auditx_core::{AuditLogger, Config};
@@ -72,11 +73,13 @@ impl fmt::Debug for AuditLogger {
 }
 
 impl AuditLogger {
-    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed.
+    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed. If other
+    /// processes of this machine have it open, joins them.
     ///
     /// # Errors
     /// - `is_invalid` if the configuration is invalid.
-    /// - `is_locked` if another writer has the trail open.
+    /// - `is_locked` if another process has the trail open and it cannot be joined: see [`Config::exclusive`];
+    ///   without a ring ([`JournalKind`](crate::JournalKind)) it never can.
     /// - `is_storage` if a file system operation fails.
     /// - `is_corrupt` if the trail is not what its last checkpoint signed, or the directory contains
     ///   something else; see [`AuditLogger::replace_corrupt`].

@@ -1,4 +1,4 @@
-//! The lock that allows one writer per trail, and the name of its holder.
+//! The lock of the process that writes the trail, and the name of its holder.
 //!
 //! Two things are locked: the trail's directory itself, a lock that removing or replacing a file cannot
 //! break; and `.auditx/lock`, which contains the holder's name for people and for programs that only read.
@@ -77,7 +77,7 @@ fn locked(directory: &Dir, mut file: &File) -> Error {
         holder = "another process".to_owned();
     }
     let what = format!(
-        "the trail is being written by {}; close that process, \
+        "the trail is being written by {}, and this process cannot join it; close that process, \
          or give this one its own trail with Config::instance",
         holder.trim()
     );

@@ -90,11 +90,12 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed.
+    /// Opens the trail, or creates it if it does not exist. Runs recovery if the trail was not closed. If other
+    /// processes of this machine have it open, joins them.
     ///
     /// # Errors
     /// - `is_invalid` if the configuration is invalid.
-    /// - `is_locked` if another writer has the trail open.
+    /// - `is_locked` if another process has the trail open and it cannot be joined.
     /// - `is_storage` if a file system operation fails.
     /// - `is_corrupt` if the trail is not what its last checkpoint signed, or the directory contains
     ///   something else; see [`Writer::replace_broken`].
