@@ -160,7 +160,7 @@ impl KillLoop {
 }
 
 /// Kills the child after a random number of entries, or after a random time, which may also hit opening.
-fn kill_at_random(child: Child, random: &mut Random) -> Counts {
+pub(crate) fn kill_at_random(child: Child, random: &mut Random) -> Counts {
     let mut reports: Vec<Report> = Vec::new();
     if random.below(3) == 0 {
         std::thread::sleep(Duration::from_micros(random.below(20_000)));

@@ -14,6 +14,7 @@ pub mod kill_loop;
 pub mod log;
 pub mod nats;
 pub mod postgres;
+pub mod process_loop;
 pub mod proxy;
 pub mod random;
 pub mod readings;

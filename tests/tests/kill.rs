@@ -11,6 +11,7 @@ use auditx_core::{AuditLogger, Config};
 use auditx_tests::child::Child;
 use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::kill_loop::{Counts, KillLoop, assert_reported_is_recorded, count_in_order, count_reports};
+use auditx_tests::process_loop::ProcessLoop;
 use auditx_tests::random::Random;
 use auditx_tests::report::Report;
 use auditx_tests::trail::{Line, lines};
@@ -34,6 +35,18 @@ fn two_hundred_kills_lose_and_repeat_no_accepted_entry() {
     eprintln!("{tally:?}");
     assert!(tally.sealed > 10, "segments were sealed: {tally:?}");
     assert!(tally.replayed > 10, "kills left pending entries: {tally:?}");
+}
+
+#[test]
+fn kills_of_processes_that_share_a_trail_lose_and_repeat_no_entry() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = Path::new(env!("CARGO_BIN_EXE_kill_writer"));
+    let mut processes = ProcessLoop::new(writer, directory.path(), Random::seeded());
+    // `auditx-core` has two hundred kills of processes with one thread each.
+    for _ in 0..50 {
+        processes.round();
+    }
+    eprintln!("{:?} processes and lines", processes.end());
 }
 
 /// Starts a process that ends in this way. Returns its exit status, its reports and its lines.

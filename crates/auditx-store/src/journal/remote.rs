@@ -28,12 +28,31 @@ impl Ring {
     /// Publishes where this process goes on from as the new writer of the trail.
     pub(crate) fn publish_recovered(&self, reach: Reach) {
         self.queue().publish_written(reach);
-        self.publish_durable(reach);
+        self.queue().publish_durable(reach);
+        self.queue().tell_all();
+    }
+
+    /// Notes that entries before this position were written by the last writer, in lines from this one on.
+    ///
+    /// As long as one of them is not released, that line stays in the ring: if this process dies as well, the
+    /// next writer must look for them from there on.
+    pub(crate) fn set_unreleased(&self, end: u64, lines: u64) {
+        *self.unreleased.lock().unwrap_or_else(PoisonError::into_inner) = Reach { lines, position: end };
+    }
+
+    fn release(&self, reach: Reach) {
+        let unreleased = *self.unreleased.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = if reach.position < unreleased.position {
+            unreleased.lines.min(reach.lines)
+        } else {
+            reach.lines
+        };
+        self.queue().release(reach.position, lines);
     }
 
     /// Frees the room of what is durable, and tells the other processes.
     pub(crate) fn publish_durable(&self, reach: Reach) {
-        self.queue().release(reach.position, reach.lines);
+        self.release(reach);
         self.queue().publish_durable(reach);
         self.queue().tell();
         self.room.notify();
@@ -43,7 +62,7 @@ impl Ring {
     pub(super) fn publish_written(&self, reach: Reach, is_released: bool) {
         self.queue().publish_written(reach);
         if is_released {
-            self.queue().release(reach.position, reach.lines);
+            self.release(reach);
             self.queue().tell();
         }
     }

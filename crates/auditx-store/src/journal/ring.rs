@@ -11,6 +11,7 @@ use super::{Refusal, Room, SharedAppender, forked};
 use crate::appender::{Missed, RecentEntries};
 use crate::config::Durability;
 use crate::metrics::JournalLoad;
+use crate::reach::Reach;
 use crate::ring::{Map, Next, Queue, RING, Refused, RingFile};
 use crate::trail::Trail;
 use crate::watermark::Watermark;
@@ -31,6 +32,9 @@ pub(crate) struct Ring {
     /// Why the first of the refused entries was refused. Held while refused entries are counted or
     /// subtracted.
     refusals: Mutex<String>,
+    /// Where the entries end that the last writer wrote and this process has not released, and from which line
+    /// on they are in the trail.
+    pub(super) unreleased: Mutex<Reach>,
     /// Held while what another process published is repeated: never once this process writes the trail.
     pub(super) mirroring: Mutex<()>,
     /// Held while the ring is closed or poisoned, and while its file is restored.
@@ -47,6 +51,7 @@ impl Ring {
             appender: RwLock::default(),
             room: Room::default(),
             refusals: Mutex::default(),
+            unreleased: Mutex::default(),
             mirroring: Mutex::default(),
             closing: Mutex::default(),
             write_error: Mutex::default(),

@@ -16,6 +16,11 @@ impl Unreleased {
         Self { written, end }
     }
 
+    /// Returns the position after the last of them.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
     pub(super) fn is_written(&self, body: &[u8]) -> bool {
         !self.written.is_empty() && id_of(body).is_some_and(|id| self.written.contains(&id))
     }

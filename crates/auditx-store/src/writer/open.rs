@@ -283,6 +283,7 @@ pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Res
     // After recovery, which removes a line that the last writer did not finish.
     let unreleased = recover::unreleased(&trail.directory, queue)?;
     kill_point("takeover: recovered");
+    ring.set_unreleased(unreleased.end(), queue.released().lines);
     recovered.lead(ring);
     let started = recovered
         .begin_session()

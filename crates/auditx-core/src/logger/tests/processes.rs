@@ -291,6 +291,23 @@ fn a_takeover_may_be_killed_at_any_step() {
 }
 
 #[test]
+fn what_two_dead_writers_have_written_and_not_released_is_not_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = Worker::start(directory.path(), "drain: written#20");
+    let killed = Worker::start(directory.path(), "takeover: done#1");
+    let mut stopped = Worker::start(directory.path(), "");
+    stopped.signal(Signal::STOP);
+    writer.record(1_000_000);
+    let ended = [writer.end(), killed.end()];
+    assert!(ended.iter().all(|(_, _, was_killed)| *was_killed));
+    stopped.signal(Signal::CONT);
+    stopped.record(200);
+    stopped.wait_for("durable");
+    let [writer, killed] = ended;
+    assert_complete(directory.path(), &[writer, killed, stopped.end()], "");
+}
+
+#[test]
 fn entries_after_those_of_a_stopped_worker_wait_for_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
