@@ -293,7 +293,8 @@ fn a_takeover_may_be_killed_at_any_step() {
 #[test]
 fn what_two_dead_writers_have_written_and_not_released_is_not_repeated() {
     let directory = tempfile::tempdir().unwrap();
-    let mut writer = Worker::start(directory.path(), "drain: written#20");
+    // The entries are then in a sealed segment.
+    let mut writer = Worker::start(directory.path(), "seal: renamed#2");
     let killed = Worker::start(directory.path(), "takeover: done#1");
     let mut stopped = Worker::start(directory.path(), "");
     stopped.signal(Signal::STOP);
