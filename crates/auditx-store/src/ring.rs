@@ -9,12 +9,14 @@
 //! never matches, and nothing needs to be zeroed.
 //!
 //! `queue` holds the protocol, `layout` the file's format, `file` the file's life from creation to removal,
+//! `moving` how processes join it and follow it to another file,
 //! `salvage` what recovery reads from it, and `snapshot` what other processes read from it. Several processes
 //! push into one ring: `slot_locks` shows which of them live. All unsafe code is in `map` and `slot_locks`.
 
 mod file;
 mod layout;
 mod map;
+mod moving;
 mod queue;
 mod salvage;
 mod slot_locks;

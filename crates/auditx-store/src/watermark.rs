@@ -44,8 +44,10 @@
 //! mutex before it waits on `work`: set before, C does not wait; set later, C is in the wait and is woken. A
 //! committer that is not idle sleeps for at most a few milliseconds anyway.
 
+mod remote;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::task::Waker;
 use std::thread::Thread;
 use std::time::Instant;
@@ -55,11 +57,7 @@ use auditx_format::{Error, Result};
 use crate::history::History;
 use crate::reach::Reach;
 
-/// The process that writes the trail, seen from one that does not.
-pub(crate) trait RemoteWriter: std::fmt::Debug + Send + Sync {
-    /// Asks for an fdatasync of every entry before `position`.
-    fn want_durable(&self, position: u64);
-}
+pub(crate) use remote::RemoteWriter;
 
 #[derive(Debug, Default)]
 pub(crate) struct Watermark {
@@ -110,45 +108,6 @@ impl Watermark {
     pub(crate) fn set_position(&self, position: u64) {
         for positions in [&self.written_position, &self.durable_position, &self.wanted] {
             positions.store(position, Ordering::SeqCst);
-        }
-    }
-
-    /// Follows another process that writes the trail.
-    pub(crate) fn follow(&self, remote: Weak<dyn RemoteWriter>) {
-        drop(self.remote.set(remote));
-        // ORDERING: no other thread uses it yet.
-        self.is_remote.store(true, Ordering::SeqCst);
-    }
-
-    /// This process writes the trail from now on.
-    pub(crate) fn lead(&self) {
-        // ORDERING: a caller that still sees the old value asks through the ring, which this process then
-        // answers itself.
-        self.is_remote.store(false, Ordering::SeqCst);
-    }
-
-    /// Undoes `lead`.
-    pub(crate) fn follow_again(&self) {
-        // ORDERING: as in `lead`; without a process that was joined there is none to ask.
-        self.is_remote.store(self.remote.get().is_some(), Ordering::SeqCst);
-    }
-
-    fn remote_writer(&self) -> Option<Arc<dyn RemoteWriter>> {
-        // ORDERING: see `lead`.
-        self.remote.get().filter(|_| self.is_remote.load(Ordering::SeqCst))?.upgrade()
-    }
-
-    /// Repeats what another process has published. `poison` says why nothing becomes durable any more.
-    pub(crate) fn mirror(&self, written: Reach, durable: Reach, poison: Option<Error>) {
-        // ORDERING: as in `publish_written`; nobody waits for these.
-        self.written.fetch_max(written.lines, Ordering::SeqCst);
-        self.written_position.fetch_max(written.position, Ordering::SeqCst);
-        if durable.position > self.durable_position() || durable.lines > self.durable() {
-            self.publish_durable(durable);
-        }
-        match poison {
-            Some(error) => self.poison(&error),
-            None => self.lock().poison = None,
         }
     }
 

@@ -133,11 +133,6 @@ impl Ring {
         if self.file.is_named(directory).map_err(failed)? {
             return Ok(false);
         }
-        if !self.file.try_alone().map_err(failed)? {
-            return Err(failed(std::io::Error::other(
-                "other processes use it; it is restored when they end",
-            )));
-        }
         let end = self.queue().pause();
         let outcome = self.wait_written(end, deadline).and_then(|()| {
             // No refusal and no flag may be stored in memory that is about to be replaced. The drain may
@@ -146,8 +141,8 @@ impl Ring {
             self.file.restore(directory).map_err(failed)
         });
         self.queue().resume();
-        if !self.trail.config.exclusive {
-            self.file.share().map_err(failed)?;
+        if self.trail.config.exclusive {
+            self.file.try_alone().map_err(failed)?;
         }
         self.room.notify();
         outcome.map(|()| true)

@@ -25,7 +25,7 @@ use crate::kill_point::kill_point;
 pub(crate) const RING: &str = ".auditx/ring";
 
 /// The file's name until it is complete.
-const NEW_RING: &str = ".auditx/ring.tmp";
+pub(super) const NEW_RING: &str = ".auditx/ring.tmp";
 
 /// File systems on which allocated blocks stay allocated, by their magic numbers (statfs(2)): ext2 to ext4,
 /// XFS, tmpfs.
@@ -78,10 +78,10 @@ pub(crate) struct RingFile {
 }
 
 #[derive(Debug)]
-struct Mapped {
-    stat: FileStat,
-    locks: SlotLocks,
-    slot: usize,
+pub(super) struct Mapped {
+    pub(super) stat: FileStat,
+    pub(super) locks: SlotLocks,
+    pub(super) slot: usize,
 }
 
 /// What a process finds in the place of the ring.
@@ -172,9 +172,9 @@ impl RingFile {
         let header = Header { capacity, salt, trail_id, boot_id: boot_id(), slots: SLOTS };
         write_control(locks.file(), &header, left.salvaged.end, lines)
             .map_err(|error| failed("cannot write the journal's ring", error))?;
-        let mut queue =
+        let queue =
             map(locks.file(), &header).map_err(|error| failed("cannot map the journal's ring", error))?;
-        let slot = free_slot(&mut queue, &locks)
+        let slot = free_slot(&queue, &locks)
             .and_then(|slot| slot.ok_or_else(|| io::Error::other("all its slots are in use")))
             .map_err(|error| failed("cannot lock the journal's ring", error))?;
         let file = Self::of(queue, locks, slot)
@@ -209,44 +209,12 @@ impl RingFile {
         Ok(if is_alone { Found::Alone(Some(locks)) } else { Found::Shared })
     }
 
-    /// Joins the processes that use the ring of this trail. Returns `None` if it cannot be joined now: it is
-    /// being created or closed, or all its slots are in use.
-    ///
-    /// # Errors
-    /// `is_storage` if it cannot be opened or mapped.
-    pub(crate) fn join(directory: &Dir, trail_id: [u8; 16]) -> Result<Option<Self>> {
-        let join = || -> io::Result<Option<Self>> {
-            let locks = match open(directory) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                other => other?,
-            };
-            let Some(header) = read_header(locks.file())? else { return Ok(None) };
-            let len = locks.file().metadata()?.len();
-            if header.slots != SLOTS
-                || !is_this_boot(&header)
-                || header.trail_id != trail_id
-                || len != header.file_len()
-            {
-                return Ok(None);
-            }
-            let mut queue = map(locks.file(), &header)?;
-            let Some(slot) = free_slot(&mut queue, &locks)? else { return Ok(None) };
-            // The header is read again, and the name compared, under the lock: nobody starts the ring again
-            // or replaces it while a slot is locked.
-            let is_same = read_header(locks.file())? == Some(header);
-            let file = Self::of(queue, locks, slot)?;
-            let joins = is_same && !file.queue.is_closed() && file.is_named(directory)?;
-            Ok(joins.then_some(file))
-        };
-        join().map_err(|error| Error::storage("cannot join the journal's ring", directory.join(RING), error))
-    }
-
-    fn of(queue: Queue<Map>, locks: SlotLocks, slot: usize) -> io::Result<Self> {
+    pub(super) fn of(queue: Queue<Map>, locks: SlotLocks, slot: usize) -> io::Result<Self> {
         let stat = FileStat::of(locks.file())?;
         Ok(Self { queue, mapped: Mutex::new(Mapped { stat, locks, slot }) })
     }
 
-    fn mapped(&self) -> MutexGuard<'_, Mapped> {
+    pub(super) fn mapped(&self) -> MutexGuard<'_, Mapped> {
         self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -274,27 +242,6 @@ impl RingFile {
     /// Whether the mapped file still has its name.
     pub(crate) fn is_named(&self, directory: &Dir) -> io::Result<bool> {
         Ok(directory.stat(RING)?.is_some_and(|named| named.is_same(&self.mapped().stat)))
-    }
-
-    /// Continues in a copy of the mapped file, which gets its name. No thread may push or drain meanwhile, and
-    /// no other process may use the ring.
-    pub(crate) fn restore(&self, directory: &Dir) -> io::Result<()> {
-        let mut copy = directory.create(NEW_RING, true)?;
-        self.queue.for_each_chunk(|bytes| copy.write_all(bytes))?;
-        copy.sync_all()?;
-        if directory.stat(RING)?.is_some() {
-            directory.set_aside(RING)?;
-        }
-        directory.rename_over(NEW_RING.as_ref(), RING.as_ref())?;
-        directory.sync(AUDITX_DIR)?;
-        let mut mapped = self.mapped();
-        let locks = open(directory)?;
-        if !locks.try_lock(mapped.slot)? {
-            return Err(io::Error::other("another process has joined it"));
-        }
-        self.queue.remap(locks.file())?;
-        (mapped.stat, mapped.locks) = (FileStat::of(locks.file())?, locks);
-        Ok(())
     }
 
     /// Removes a ring whose entries are durable in the trail.
@@ -374,11 +321,11 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
 }
 
 /// Opens the ring for a producer.
-fn open(directory: &Dir) -> io::Result<SlotLocks> {
+pub(super) fn open(directory: &Dir) -> io::Result<SlotLocks> {
     directory.open(RING, Access::READ_WRITE).map(SlotLocks::new)
 }
 
-fn read_header(file: &File) -> io::Result<Option<Header>> {
+pub(super) fn read_header(file: &File) -> io::Result<Option<Header>> {
     let mut bytes = [0; HEADER_LEN];
     match file.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
@@ -386,13 +333,13 @@ fn read_header(file: &File) -> io::Result<Option<Header>> {
     }
 }
 
-fn map(file: &File, header: &Header) -> io::Result<Queue<Map>> {
+pub(super) fn map(file: &File, header: &Header) -> io::Result<Queue<Map>> {
     let len = usize::try_from(header.file_len()).map_err(io::Error::other)?;
     Ok(Queue::new(Map::new(file, len)?, header.capacity, header.salt, header.slots))
 }
 
 /// Locks the first slot that no producer uses or has left unclean.
-fn free_slot(queue: &mut Queue<Map>, locks: &SlotLocks) -> io::Result<Option<usize>> {
+pub(super) fn free_slot(queue: &Queue<Map>, locks: &SlotLocks) -> io::Result<Option<usize>> {
     for slot in 0..SLOTS {
         if locks.try_lock(slot)? {
             if queue.take_slot(slot) {

@@ -4,7 +4,7 @@
 //! ```text
 //! page 0    +0x000  header: magic, version, capacity, salt, trail id, boot id, number of slots, crc
 //!           +0x080  tail      end of the last reservation, in bytes since the ring began;
-//!                             top bits: closed, poisoned, parked, paused
+//!                             top bits: closed, poisoned, parked, paused, moved
 //!           +0x100  head      everything before it is released
 //!           +0x108  lines     of the trail when head had this value, or earlier
 //!           +0x180  refused   entries that were refused and that no gap record covers yet
@@ -82,7 +82,9 @@ pub(super) const POISONED: u64 = 1 << 62;
 pub(super) const PARKED: u64 = 1 << 61;
 /// In `tail`: no entries are accepted until the ring's file has been restored.
 pub(super) const PAUSED: u64 = 1 << 60;
-pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED | PAUSED;
+/// In `tail`: another file has taken the place of this one, and holds what was in it.
+pub(super) const MOVED: u64 = 1 << 59;
+pub(super) const FLAGS: u64 = CLOSED | POISONED | PARKED | PAUSED | MOVED;
 
 /// States, in the low bits of a record's first word.
 pub(super) const CLAIMED: u64 = 1;

@@ -72,23 +72,25 @@
 
 mod calls;
 mod consumer;
+mod flags;
 mod lanes;
 mod reach;
 mod refusals;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use super::layout::{
-    ALIGN, CLAIMED, CLOSED, COMMITTED, FLAGS, HEAD, PAD, PARKED, PAUSED, POISONED, RECORD_HEADER, TAIL, WORD,
-    pack, record_size, records_at,
+    ALIGN, CLAIMED, CLOSED, COMMITTED, FLAGS, HEAD, MOVED, PAD, PARKED, PAUSED, POISONED, RECORD_HEADER,
+    TAIL, WORD, pack, record_size, records_at,
 };
 use super::map::Map;
 use super::word::{Memory, Word};
 use crate::kill_point::kill_point;
 
 pub(crate) use consumer::Next;
+use flags::refused_by;
 use lanes::Lane;
 
 /// An accepted entry.
@@ -121,13 +123,15 @@ pub(crate) enum Refused {
 pub(crate) struct Queue<M> {
     memory: M,
     capacity: u64,
-    salt: u64,
+    salt: AtomicU64,
     /// How many producers it takes.
     slots: usize,
     /// That of this producer.
-    slot: usize,
-    /// Whether this producer has ended.
-    has_left: AtomicBool,
+    slot: AtomicUsize,
+    /// What the threads of this producer may do: [`lanes::OPEN`], [`lanes::MOVING`] or [`lanes::LEFT`].
+    state: AtomicUsize,
+    /// Entries accepted through the lanes of an earlier slot.
+    accepted_before: AtomicU64,
 }
 
 impl<M> fmt::Debug for Queue<M> {
@@ -139,7 +143,21 @@ impl<M> fmt::Debug for Queue<M> {
 impl<M: Memory> Queue<M> {
     /// Creates a queue over a control page, `slots` slots and `capacity` bytes, a power of two.
     pub(crate) fn new(memory: M, capacity: u64, salt: u64, slots: usize) -> Self {
-        Self { memory, capacity, salt, slots, slot: 0, has_left: AtomicBool::new(false) }
+        Self {
+            memory,
+            capacity,
+            salt: AtomicU64::new(salt),
+            slots,
+            slot: AtomicUsize::new(0),
+            state: AtomicUsize::new(lanes::OPEN),
+            accepted_before: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets what the crcs of another file begin with.
+    pub(crate) fn set_salt(&self, salt: u64) {
+        // ORDERING: only the drain uses it, which this process does not have yet.
+        self.salt.store(salt, Relaxed);
     }
 
     pub(crate) fn capacity(&self) -> u64 {
@@ -224,7 +242,7 @@ impl<M: Memory> Queue<M> {
         // ORDERING: Acquire pairs with `resume`, as in the compare-and-swap below.
         let mut found = self.control(TAIL).load(Acquire);
         loop {
-            if found & (CLOSED | POISONED | PAUSED) != 0 {
+            if found & (CLOSED | POISONED | PAUSED | MOVED) != 0 {
                 return Err(refused_by(found));
             }
             let tail = found & !FLAGS;
@@ -278,55 +296,6 @@ impl<M: Memory> Queue<M> {
         self.fill(start, size);
         Ok(end)
     }
-
-    /// Fails if the ring takes no more entries.
-    pub(crate) fn check_open(&self) -> Result<(), Refused> {
-        // ORDERING: Acquire as in `tail`; only the flags are used.
-        match self.control(TAIL).load(Acquire) {
-            tail if tail & (CLOSED | POISONED) != 0 => Err(refused_by(tail)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes no more entries. Returns the end of the last reservation: every entry reserved before it is
-    /// still accepted.
-    pub(crate) fn close(&self) -> u64 {
-        // ORDERING: one word holds position and flag, so each reservation comes before this operation, and
-        // lies below the returned position, or after it, and fails. AcqRel as for every change of TAIL; no
-        // other data depends on it.
-        self.control(TAIL).fetch_or(CLOSED, AcqRel) & !FLAGS
-    }
-
-    /// Whether the disk failed.
-    pub(crate) fn is_poisoned(&self) -> bool {
-        // ORDERING: as in `is_closed`.
-        self.control(TAIL).load(Acquire) & POISONED != 0
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        // ORDERING: Acquire as in `tail`; only the flag is used.
-        self.control(TAIL).load(Acquire) & CLOSED != 0
-    }
-
-    /// Takes no entries until [`Queue::resume`]. Returns the end of the last reservation: every entry
-    /// reserved before it is still accepted.
-    pub(crate) fn pause(&self) -> u64 {
-        // ORDERING: as in `close`: a producer that reserves after this sees the flag and backs off, one that
-        // reserved before is below the returned position.
-        self.control(TAIL).fetch_or(PAUSED, AcqRel) & !FLAGS
-    }
-
-    pub(crate) fn resume(&self) {
-        // ORDERING: Release pairs with the producers' Acquire operations on TAIL: they write to the restored
-        // memory.
-        self.control(TAIL).fetch_and(!PAUSED, Release);
-    }
-
-    /// Takes no more entries, because the disk failed.
-    pub(crate) fn poison(&self) {
-        // ORDERING: as in `close`.
-        self.control(TAIL).fetch_or(POISONED, AcqRel);
-    }
 }
 
 impl Queue<Map> {
@@ -363,15 +332,6 @@ impl Queue<Map> {
     /// Continues in another file that holds the same bytes. No thread may push or drain meanwhile.
     pub(super) fn remap(&self, file: &std::fs::File) -> std::io::Result<()> {
         self.memory.remap(file)
-    }
-}
-
-/// Returns why a tail with these flags refuses entries.
-fn refused_by(tail: u64) -> Refused {
-    match tail {
-        tail if tail & POISONED != 0 => Refused::Poisoned,
-        tail if tail & CLOSED != 0 => Refused::Closed,
-        _ => Refused::Paused,
     }
 }
 

@@ -12,8 +12,8 @@ use super::layout::{
     STATE, TAIL, WORD, record_size, seeded, unpack,
 };
 
-/// Positions count bytes: no ring reaches this one in a thousand years.
-const LAST_POSITION: u64 = 1 << 60;
+/// Positions count bytes: no ring reaches this one in a hundred years.
+const LAST_POSITION: u64 = 1 << 59;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Salvaged {

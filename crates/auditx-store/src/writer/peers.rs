@@ -86,7 +86,7 @@ struct PeersLoop {
     checked_at: Instant,
     /// Whether its settings were compared with the writer's.
     has_compared: bool,
-    /// Why it could not, if that was reported.
+    /// The last failure that was reported.
     failure: Option<String>,
 }
 
@@ -103,6 +103,9 @@ impl PeersLoop {
             if self.shared.writing.get().is_some() {
                 self.answer();
                 queue.wait_for_call(calls, LISTEN);
+                continue;
+            }
+            if queue.is_moved() && self.follow_file() {
                 continue;
             }
             ring.mirror();
@@ -134,6 +137,27 @@ impl PeersLoop {
         }
     }
 
+    /// Follows the ring to another file. Returns `false` if that is not possible now.
+    fn follow_file(&mut self) -> bool {
+        let trail = &self.shared.trail;
+        match self.ring.file().follow(&trail.directory) {
+            Ok(has_moved) => has_moved,
+            Err(error) => {
+                let what = "this process cannot follow the journal's ring to another file";
+                self.report(format!("{what}: {error}"));
+                false
+            }
+        }
+    }
+
+    /// Reports a failure, once in a row.
+    fn report(&mut self, failure: String) {
+        if self.failure.as_ref() != Some(&failure) {
+            self.shared.trail.app_log.report(&failure);
+            self.failure = Some(failure);
+        }
+    }
+
     /// Does what producers asked for.
     fn answer(&self) {
         let watermark = &self.shared.trail.watermark;
@@ -162,12 +186,8 @@ impl PeersLoop {
             }
             Err(error) => {
                 self.try_at = Instant::now() + AFTER_FAILURE;
-                let error = error.to_string();
-                if self.failure.as_ref() != Some(&error) {
-                    let what = "the process that wrote the trail has ended, and this one cannot continue it";
-                    trail.app_log.report(&format!("{what}: {error}"));
-                    self.failure = Some(error);
-                }
+                let what = "the process that wrote the trail has ended, and this one cannot continue it";
+                self.report(format!("{what}: {error}"));
                 false
             }
         }

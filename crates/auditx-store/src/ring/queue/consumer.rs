@@ -60,7 +60,7 @@ impl<M: Memory> Queue<M> {
         let (record, begin) = (self.record(position), out.len());
         self.copy(position, len, out);
         let (len, stored) = unpack(record[1].load(Relaxed));
-        let mut hasher = seeded(self.salt, position, len);
+        let mut hasher = seeded(self.salt.load(Relaxed), position, len);
         hasher.update(&out[begin..]);
         let crc = hasher.finalize();
         if record[0].load(Relaxed) & STATE == CHECKED {

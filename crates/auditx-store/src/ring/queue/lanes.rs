@@ -32,6 +32,13 @@ use super::super::word::{Memory, Word};
 use super::{Next, Queue, Refused};
 use crate::kill_point::kill_point;
 
+/// Threads of this producer may record.
+pub(super) const OPEN: usize = 0;
+/// They try again: the producer moves to another file and another slot.
+pub(super) const MOVING: usize = 1;
+/// The producer has ended.
+pub(super) const LEFT: usize = 2;
+
 /// A lane that this thread holds. Dropping it frees it.
 pub(super) struct Lane<'q, W: Word> {
     words: &'q [W],
@@ -83,16 +90,22 @@ impl<M: Memory> Queue<M> {
         let mut attempt = 0;
         loop {
             let number = (preferred + attempt) % LANES;
-            let words = self.lane_words(self.slot, number);
+            let words = self.lane_words(self.slot(), number);
             // ORDERING: SeqCst with the load below, against `leave` and `is_quiet`: this thread sees that the
-            // producer has left, or the one that closes it sees the lane held. Acquire for the count.
+            // producer has left or moves, or the thread that waits for quiet sees the lane held. In the second
+            // case it may have taken a lane of the new slot, or one of another producer's, for an instant.
+            // Acquire for the count.
             if words[0].compare_exchange(0, HELD, SeqCst, Relaxed).is_ok() {
                 let lane = Lane {
                     words,
                     #[cfg(any(test, feature = "testing"))]
                     number,
                 };
-                return if self.has_left.load(SeqCst) { Err(Refused::Closed) } else { Ok(lane) };
+                return match self.state.load(SeqCst) {
+                    OPEN => Ok(lane),
+                    MOVING => Err(Refused::Paused),
+                    _ => Err(Refused::Closed),
+                };
             }
             attempt += 1;
             if attempt % LANES == 0 {
@@ -105,28 +118,56 @@ impl<M: Memory> Queue<M> {
     /// Returns the lane that [`Lane::keep`] left held.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn kept(&self, number: usize) -> Lane<'_, M::Word> {
-        Lane { words: self.lane_words(self.slot, number), number }
+        Lane { words: self.lane_words(self.slot(), number), number }
     }
 
     /// Takes no more entries of this producer.
     pub(crate) fn leave(&self) {
         // ORDERING: see `lane`.
-        self.has_left.store(true, SeqCst);
+        self.state.store(LEFT, SeqCst);
+    }
+
+    /// Keeps the threads of this producer from recording until [`Queue::end_move`]; those that record now
+    /// finish first. Returns `false` if the producer has left.
+    pub(crate) fn begin_move(&self) -> bool {
+        // ORDERING: see `lane`.
+        if self.state.compare_exchange(OPEN, MOVING, SeqCst, SeqCst).is_err() {
+            return false;
+        }
+        while !self.is_quiet() {
+            std::thread::yield_now();
+        }
+        self.accepted_before.fetch_add(self.accepted_here(), Relaxed);
+        true
+    }
+
+    pub(crate) fn end_move(&self) {
+        // ORDERING: Release publishes the new slot. If the producer has left meanwhile, that remains.
+        self.state.compare_exchange(MOVING, OPEN, SeqCst, SeqCst).unwrap_or(LEFT);
+    }
+
+    fn slot(&self) -> usize {
+        // ORDERING: see `lane`: a stale slot is noticed after the lane was taken.
+        self.slot.load(Relaxed)
     }
 
     /// Whether no thread of this producer is recording. After `leave`, none begins.
     pub(crate) fn is_quiet(&self) -> bool {
         // ORDERING: see `lane`. Acquire: the records of its threads are committed.
-        (0..LANES).all(|lane| self.lane_words(self.slot, lane)[0].load(SeqCst) == 0)
+        (0..LANES).all(|lane| self.lane_words(self.slot(), lane)[0].load(SeqCst) == 0)
     }
 
     /// Returns how many entries of this producer were accepted.
     pub(crate) fn accepted(&self) -> u64 {
-        (0..LANES).map(|lane| self.lane_words(self.slot, lane)[2].load(Relaxed)).sum()
+        self.accepted_before.load(Relaxed) + self.accepted_here()
+    }
+
+    fn accepted_here(&self) -> u64 {
+        (0..LANES).map(|lane| self.lane_words(self.slot(), lane)[2].load(Relaxed)).sum()
     }
 
     /// Takes a slot of which the caller holds the lock. Fails if a producer that was killed left it unclean.
-    pub(crate) fn take_slot(&mut self, slot: usize) -> bool {
+    pub(crate) fn take_slot(&self, slot: usize) -> bool {
         // ORDERING: the kernel's lock orders these after the stores of the slot's last owner, and after those
         // of the drain that cleared it.
         if (0..LANES).any(|lane| self.lane_words(slot, lane)[0].load(Acquire) != 0) {
@@ -135,7 +176,7 @@ impl<M: Memory> Queue<M> {
         for lane in 0..LANES {
             self.lane_words(slot, lane)[2].store(0, Relaxed);
         }
-        self.slot = slot;
+        self.slot.store(slot, Relaxed);
         true
     }
 
@@ -146,7 +187,7 @@ impl<M: Memory> Queue<M> {
         for slot in 0..self.slots {
             for (_, lane_end) in self.intents(slot).filter(|(begin, end)| (*begin..*end).contains(&position))
             {
-                if slot == self.slot || is_alive(slot) {
+                if slot == self.slot() || is_alive(slot) {
                     return false;
                 }
                 if lane_end <= tail {
@@ -182,7 +223,7 @@ impl<M: Memory> Queue<M> {
 
     /// Clears the lanes of dead producers, all of whose records are before `position`. Called by the writer.
     pub(crate) fn clear_dead(&self, position: u64, is_alive: impl Fn(usize) -> bool) {
-        for slot in (0..self.slots).filter(|slot| *slot != self.slot) {
+        for slot in (0..self.slots).filter(|slot| *slot != self.slot()) {
             let is_used = |lane| self.lane_words(slot, lane)[0].load(Acquire) != 0;
             if !(0..LANES).any(is_used) || is_alive(slot) || self.intents(slot).any(|(_, end)| end > position)
             {

@@ -28,7 +28,7 @@ fn queues<W: Word>(capacity: u64, zero: impl Fn() -> W) -> [Queue<Shared<W>>; SL
     let words = (records_at(SLOTS) + usize::try_from(capacity).unwrap()) / WORD;
     let memory = Arc::new((0..words).map(|_| zero()).collect());
     std::array::from_fn(|slot| {
-        let mut queue = Queue::new(Shared(Arc::clone(&memory)), capacity, 7, SLOTS);
+        let queue = Queue::new(Shared(Arc::clone(&memory)), capacity, 7, SLOTS);
         assert!(queue.take_slot(slot));
         queue
     })
@@ -88,7 +88,7 @@ fn heap() -> [Queue<Shared<AtomicU64>>; SLOTS] {
 #[test]
 fn what_a_dead_producer_left_is_skipped_and_its_slot_is_clean_again() {
     for step in STEPS {
-        let [queue, mut other] = heap();
+        let [queue, other] = heap();
         let mut at = 0;
         // Each lap leaves bytes of entries in which the next dies.
         for lap in 0..if cfg!(miri) { 5 } else { 100_u8 } {
