@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use auditx_core::{AuditLogger, Config};
+use auditx_core::{AuditLogger, Config, OnFull};
 use auditx_reader::{Answer, VerifyOptions, verify};
 
 use crate::child::Child;
@@ -21,8 +21,12 @@ const PROCESSES: u64 = 4;
 /// Returns the settings of all processes.
 #[must_use]
 pub fn config(directory: &Path) -> Config {
-    // The smallest ring and the smallest segments, so that kills often hit their ends.
-    Config::new(directory).max_file_bytes(65_536).journal_bytes(256 * 1024)
+    // The smallest ring and small segments, so that kills often hit their ends. Sixteen threads share the
+    // ring: one of them may wait for long.
+    Config::new(directory)
+        .max_file_bytes(256 * 1024)
+        .journal_bytes(256 * 1024)
+        .on_full(OnFull::Wait { max: TIMEOUT })
 }
 
 /// A trail that is shared by processes, some of which are killed.

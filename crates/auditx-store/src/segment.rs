@@ -60,6 +60,18 @@ pub(crate) fn sealed_name(first_seq: u64) -> String {
     format!("{PREFIX}{first_seq:020}{PLAIN_SUFFIX}")
 }
 
+impl SealedSegment {
+    /// Finds the segment that begins with this line; `None` if there is none, or that cannot be examined.
+    fn find(directory: &Dir, first_seq: u64) -> Option<Self> {
+        let plain = sealed_name(first_seq);
+        let compressed = format!("{PREFIX}{first_seq:020}{ZSTD_SUFFIX}");
+        [(plain, false), (compressed, true)].into_iter().find_map(|(name, compressed)| {
+            directory.stat(&name).ok().flatten()?;
+            Some(Self { first_seq, compressed, path: directory.join(name) })
+        })
+    }
+}
+
 /// Accepts only exact names, since other files may have names that begin alike.
 fn parse_sealed_name(name: &str) -> Option<(u64, bool)> {
     let rest = name.strip_prefix(PREFIX)?;

@@ -15,7 +15,7 @@ use auditx_tests::random::Random;
 const KILLS_PER_TRAIL: u64 = 100;
 
 /// Kills of processes that share a trail, per trail.
-const SHARED_KILLS: u64 = 500;
+const SHARED_KILLS: u64 = 200;
 
 /// Rounds of interference after each trail of kills.
 const INTERFERENCES: u64 = 50;

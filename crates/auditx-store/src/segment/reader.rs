@@ -209,6 +209,13 @@ impl TrailReader {
         {
             return Ok(active.into_open(first_seq, self.next)?.map(Found::Active));
         }
+        // Usually the next segment is named by the next line. Listing the directory for each of thousands of
+        // segments would take longer than reading them.
+        if self.finished.is_some_and(|last| last.next == self.next && last.first_seq < self.next)
+            && let Some(sealed) = SealedSegment::find(&self.directory, self.next)
+        {
+            return Ok(Some(Found::Sealed(sealed)));
+        }
         let mut sealed = sealed_segments(&self.directory)?;
         let active_seq = active.first_seq()?;
         sealed.retain(|sealed| active_seq.is_none_or(|active_seq| sealed.first_seq < active_seq));
