@@ -23,9 +23,9 @@ mod slot_locks;
 mod snapshot;
 mod word;
 
-#[cfg(any(test, feature = "testing"))]
-pub(crate) use file::of_another_boot;
 pub(crate) use file::{Found, PreviousRing, RING, RingFile, unsupported_reason};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use file::{of_another_boot, of_version_1};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
 pub(crate) use queue::{Next, Queue, Refused};

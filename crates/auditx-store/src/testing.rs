@@ -42,6 +42,14 @@ pub fn of_another_boot(ring: &mut [u8]) {
     crate::ring::of_another_boot(ring);
 }
 
+/// Makes the bytes of a ring those of version 1, which had no slots.
+///
+/// # Panics
+/// If they are not those of a ring.
+pub fn of_version_1(ring: &mut Vec<u8>) {
+    crate::ring::of_version_1(ring);
+}
+
 /// Returns why this directory cannot have a ring; `None` if it can.
 #[must_use]
 pub fn unsupported_reason(directory: &Dir) -> Option<String> {

@@ -365,3 +365,12 @@ pub(crate) fn of_another_boot(ring: &mut [u8]) {
     let encoded = Header { boot_id: [7; 16], ..header }.encode();
     ring[..encoded.len()].copy_from_slice(&encoded);
 }
+
+/// Makes a ring one of version 1: without slots.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn of_version_1(ring: &mut Vec<u8>) {
+    let header = Header::decode(ring).expect("a ring");
+    ring.drain(CONTROL..header.records_at());
+    let encoded = header.encode_version_1();
+    ring[..encoded.len()].copy_from_slice(&encoded);
+}

@@ -164,6 +164,17 @@ impl Header {
         bytes
     }
 
+    /// Encodes it as version 1 did, which had no slots.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn encode_version_1(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = self.encode();
+        bytes[16..24].copy_from_slice(&VERSION_1.to_ne_bytes());
+        bytes[72..].fill(0);
+        let crc = crc32fast::hash(&bytes[..72]);
+        bytes[72..76].copy_from_slice(&crc.to_ne_bytes());
+        bytes
+    }
+
     /// Returns `None` if the bytes are not such a header.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER_LEN)?;

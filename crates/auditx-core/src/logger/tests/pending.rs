@@ -25,6 +25,30 @@ fn stuck(count: usize) -> (tempfile::TempDir, FaultyDisk, AuditLogger) {
     (directory, disk, logger)
 }
 
+#[test]
+fn a_ring_of_version_1_is_recovered_and_replaced() {
+    let (directory, _disk, logger) = stuck(100);
+    let copy = tempfile::tempdir().unwrap();
+    copy_all(directory.path(), copy.path());
+    let path = copy.path().join(".auditx/ring");
+    let mut ring = fs::read(&path).unwrap();
+    auditx_store::testing::of_version_1(&mut ring);
+    fs::write(&path, &ring).unwrap();
+    let reader = pending_entries(copy.path()).unwrap();
+    assert_eq!(numbers(&reader), (0..100).collect::<Vec<_>>(), "readers know it, too");
+
+    let reopened = AuditLogger::open(Config::new(copy.path()).journal_bytes(256 * 1024)).unwrap();
+    reopened.close(TIMEOUT).unwrap();
+    let found: Vec<String> = entries(copy.path())
+        .into_iter()
+        .filter_map(|entry| entry.description.parse::<u32>().ok().map(|_| entry.description))
+        .collect();
+    assert_eq!(found, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+    let replaced = fs::read(&path).unwrap();
+    assert_eq!((replaced[16], replaced.len()), (2, ring.len() + 64 * 1024), "version 2, with slots");
+    drop(logger);
+}
+
 fn numbers(pending: &PendingEntries) -> Vec<u64> {
     pending
         .lines()
