@@ -169,6 +169,7 @@ impl Config {
     }
 
     /// Sets whether entries are also written to standard output or standard error. Default: [`Console::Off`].
+    /// If several processes share the trail, the one that writes it prints the entries of all.
     #[must_use]
     pub fn console(mut self, console: Console) -> Self {
         self.console = console;
@@ -316,6 +317,9 @@ impl Config {
     /// [`Durability::Os`]: written). Its progress is stored under its name in the directory of the trail. An
     /// entry is delivered at least once: after an error or a panic, which is written to app.log, the same
     /// entry is retried with increasing delays. A failing hook neither delays recording nor loses entries.
+    ///
+    /// If several processes share the trail, the hook runs in the one that writes it. Add it in all of them:
+    /// another process that becomes the writer continues where the hook was.
     #[must_use]
     pub fn on_audit(
         self,

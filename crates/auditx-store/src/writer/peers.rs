@@ -45,6 +45,7 @@ impl Peers {
             stopping: stopping.clone(),
             try_at: Instant::now(),
             checked_at: Instant::now(),
+            answered: None,
             has_compared: false,
             failure: None,
         };
@@ -84,6 +85,8 @@ struct PeersLoop {
     try_at: Instant,
     /// When the name of app.log was last checked, which the writer's watch does otherwise.
     checked_at: Instant,
+    /// The number of calls that were answered.
+    answered: Option<u32>,
     /// Whether its settings were compared with the writer's.
     has_compared: bool,
     /// The last failure that was reported.
@@ -101,7 +104,9 @@ impl PeersLoop {
                 return;
             }
             if self.shared.writing.get().is_some() {
-                self.answer();
+                if self.answered.replace(calls) != Some(calls) {
+                    self.answer();
+                }
                 queue.wait_for_call(calls, LISTEN);
                 continue;
             }
