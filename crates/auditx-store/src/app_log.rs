@@ -85,9 +85,9 @@ impl AppLog {
         }
     }
 
-    /// This process rotates the file from now on.
-    pub(crate) fn lead(&self) {
-        self.rotates.store(true, Ordering::Relaxed);
+    /// Sets whether this process rotates the file.
+    pub(crate) fn set_rotates(&self, rotates: bool) {
+        self.rotates.store(rotates, Ordering::Relaxed);
     }
 
     /// Opens a new file if the current one was renamed, removed or replaced. In the process that rotates it,
@@ -168,7 +168,7 @@ mod tests {
 
     fn app_log(directory: &Path, max_bytes: u64) -> AppLog {
         let log = AppLog::open(&directory.into(), max_bytes, Arc::new(SystemClock), Arc::default());
-        log.lead();
+        log.set_rotates(true);
         log
     }
 

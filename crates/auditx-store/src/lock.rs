@@ -36,11 +36,16 @@ pub(crate) struct Lock {
 /// # Errors
 /// `is_locked`, with the holder, if another writer has it.
 pub(crate) fn lock(directory: &Dir, instance: &str) -> Result<Lock> {
-    let path = directory.join(LOCK);
-    let failed = |error| Error::storage("cannot lock the trail", &path, error);
     directory.create_directory(AUDITX_DIR).map_err(|error| {
         Error::storage("cannot create the trail's directory", directory.join(AUDITX_DIR), error)
     })?;
+    lock_existing(directory, instance)
+}
+
+/// Like [`lock`], and creates no directory.
+pub(crate) fn lock_existing(directory: &Dir, instance: &str) -> Result<Lock> {
+    let path = directory.join(LOCK);
+    let failed = |error| Error::storage("cannot lock the trail", &path, error);
     let file = directory.open(LOCK, Access::READ_WRITE.or_create()).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}

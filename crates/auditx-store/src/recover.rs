@@ -64,14 +64,19 @@ pub(crate) struct NewTrail {
 /// `is_corrupt` if the trail is not what was signed; `is_signing` if another key signed it.
 pub(crate) fn recover(trail: &Trail, new_trail: &NewTrail) -> Result<Recovered> {
     let directory = &trail.directory;
-    let sealed = sealed_segments(directory)?;
-    let latest = read_latest(directory)?;
-    // Without any other sign of a trail, a file that does not begin like a segment is not one.
-    if sealed.is_empty() && latest.is_none() && first_seq_of(directory, ACTIVE)?.is_none() {
-        create(trail, new_trail)
+    if exists(directory)? {
+        resume(trail, &sealed_segments(directory)?, read_latest(directory)?)
     } else {
-        resume(trail, &sealed, latest)
+        create(trail, new_trail)
     }
+}
+
+/// Whether there is a trail in this directory.
+pub(crate) fn exists(directory: &Dir) -> Result<bool> {
+    // Without any other sign of a trail, a file that does not begin like a segment is not one.
+    Ok(!sealed_segments(directory)?.is_empty()
+        || read_latest(directory)?.is_some()
+        || first_seq_of(directory, ACTIVE)?.is_some())
 }
 
 /// Creates a trail that has no lines yet.
@@ -211,7 +216,7 @@ fn signer(
 }
 
 /// Checks that `key` signed the latest checkpoint, and that it belongs to this trail.
-fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<()> {
+pub(crate) fn check_latest(latest: &SignedCheckpoint, key: &VerifierKey) -> Result<()> {
     if latest.origin() != key.name() {
         return Err(disagreement(
             format!("the checkpoint belongs to log {:?}, but the trail is {:?}", latest.origin(), key.name()),

@@ -91,6 +91,8 @@ pub(crate) struct Watermark {
 struct Waiters {
     wakers: Vec<(u64, Waker)>,
     poison: Option<Error>,
+    /// Whether it was repeated from the process that writes the trail, and ends with that.
+    is_poison_remote: bool,
     work_due: bool,
 }
 

@@ -214,7 +214,8 @@ impl DrainLoop {
         watermark.publish_written(reach);
         drop(appender);
         self.position = at;
-        self.unreleased.forget_before(at);
+        // Until they are released: after a failed fdatasync they may come again.
+        self.unreleased.forget_before(ring.queue().head());
         if is_released {
             ring.room.notify();
         } else if ring.needs_room() {
@@ -318,7 +319,7 @@ impl DrainLoop {
         // Waiters with a deadline compare it with the clock.
         ring.room.notify();
         let watermark = &ring.trail.watermark;
-        if watermark.is_write_wanted() {
+        if watermark.is_write_wanted() && self.stalled.is_none() {
             std::thread::yield_now();
             return;
         }

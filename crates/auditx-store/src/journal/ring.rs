@@ -141,8 +141,8 @@ impl Ring {
             self.file.restore(directory).map_err(failed)
         });
         self.queue().resume();
-        if self.trail.config.exclusive {
-            self.file.try_alone().map_err(failed)?;
+        if !self.trail.config.exclusive {
+            self.file.share().map_err(failed)?;
         }
         self.room.notify();
         outcome.map(|()| true)
@@ -256,7 +256,7 @@ impl Ring {
         if free >= READY_BYTES { Ok(()) } else { Err(self.full_error()) }
     }
 
-    /// Takes no more entries of this process, and returns a position after all that were accepted.
+    /// Takes no more entries of this process, and returns the position after the last that was accepted.
     ///
     /// # Errors
     /// `is_timed_out` if a thread that is recording an entry has not finished in time.
@@ -268,7 +268,7 @@ impl Ring {
             }
             std::thread::sleep(LOOK_AGAIN);
         }
-        Ok(self.queue().tail())
+        Ok(self.queue().accepted_end())
     }
 
     /// Makes the slots usable again that killed processes left unclean.
@@ -285,10 +285,9 @@ impl Ring {
     /// Gives up this producer's slot, unless one of its threads may still write to the ring: the slot is then
     /// held until the process ends.
     pub(crate) fn give_up_slot(&self, is_quiet: bool) {
-        if is_quiet {
-            // If it fails, the end of the process gives it up.
-            self.file.give_up_slot().unwrap_or(());
-        }
+        // If it fails, the end of the process gives it up.
+        let outcome = if is_quiet { self.file.give_up_slot() } else { self.file.share() };
+        outcome.unwrap_or(());
     }
 
     /// Waits until everything before a position is written by the drain of this process.

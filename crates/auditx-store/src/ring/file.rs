@@ -3,15 +3,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use auditx_format::id;
 use auditx_format::{Error, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::layout::{
-    CONTROL, HEAD, HEADER_LEN, Header, LINES, REFUSED, REFUSED_FIRST, REFUSED_LAST, SLOTS, TAIL, WORD,
+    CONTROL, HEAD, HEADER_LEN, Header, INODE, LINES, REFUSED, REFUSED_FIRST, REFUSED_LAST, SLOTS, TAIL, WORD,
     records_at,
 };
 use super::map::Map;
@@ -19,6 +21,7 @@ use super::queue::Queue;
 use super::salvage::{RingImage, Salvaged};
 use super::slot_locks::SlotLocks;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
+use crate::inherited::NotInherited;
 use crate::kill_point::kill_point;
 
 /// The file's name in the trail's directory.
@@ -73,12 +76,16 @@ pub(crate) struct PreviousRing {
 #[derive(Debug)]
 pub(crate) struct RingFile {
     pub(crate) queue: Queue<Map>,
+    /// The trail that it belongs to.
+    trail_id: [u8; 16],
     /// The file that is mapped, with the lock of this producer's slot.
     mapped: Mutex<Mapped>,
 }
 
 #[derive(Debug)]
 pub(super) struct Mapped {
+    /// `.auditx`, locked by all that use its ring, also one that lost its name.
+    in_use: NotInherited<OwnedFd>,
     pub(super) stat: FileStat,
     pub(super) locks: SlotLocks,
     pub(super) slot: usize,
@@ -177,7 +184,7 @@ impl RingFile {
         let slot = free_slot(&queue, &locks)
             .and_then(|slot| slot.ok_or_else(|| io::Error::other("all its slots are in use")))
             .map_err(|error| failed("cannot lock the journal's ring", error))?;
-        let file = Self::of(queue, locks, slot)
+        let file = Self::of(directory, trail_id, queue, (locks, slot))
             .map_err(|error| failed("cannot examine the journal's ring", error))?;
         if !is_exclusive {
             file.share().map_err(|error| failed("cannot lock the journal's ring", error))?;
@@ -192,30 +199,47 @@ impl RingFile {
     /// # Errors
     /// `is_storage` if it cannot be opened or locked.
     pub(crate) fn find(directory: &Dir, trail_id: Option<[u8; 16]>) -> Result<Found> {
-        let failed = |error| Error::storage("cannot open the journal's ring", directory.join(RING), error);
-        let locks = match open(directory) {
-            Ok(locks) => locks,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Alone(None)),
-            Err(error) => return Err(failed(error)),
+        let find = || -> io::Result<Found> {
+            if !is_unused(directory)? {
+                return Ok(Found::Shared);
+            }
+            let locks = match open(directory) {
+                Ok(locks) => locks,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Alone(None)),
+                Err(error) => return Err(error),
+            };
+            if !locks.try_lock_all()? {
+                return Ok(Found::Shared);
+            }
+            let header = read_header(locks.file())?;
+            let is_usable = |header: &Header| {
+                header.slots == SLOTS && is_this_boot(header) && Some(header.trail_id) == trail_id
+            };
+            let is_usable = header.is_some_and(|header| is_usable(&header));
+            Ok(Found::Alone(is_usable.then_some(locks)))
         };
-        let header = read_header(locks.file()).map_err(failed)?;
-        let is_usable = |header: &Header| {
-            header.slots == SLOTS && is_this_boot(header) && Some(header.trail_id) == trail_id
-        };
-        if !header.is_some_and(|header| is_usable(&header)) {
-            return Ok(Found::Alone(None));
-        }
-        let is_alone = locks.try_lock_all().map_err(failed)?;
-        Ok(if is_alone { Found::Alone(Some(locks)) } else { Found::Shared })
+        find().map_err(|error| Error::storage("cannot open the journal's ring", directory.join(RING), error))
     }
 
-    pub(super) fn of(queue: Queue<Map>, locks: SlotLocks, slot: usize) -> io::Result<Self> {
+    pub(super) fn of(
+        directory: &Dir,
+        trail_id: [u8; 16],
+        queue: Queue<Map>,
+        (locks, slot): (SlotLocks, usize),
+    ) -> io::Result<Self> {
+        let in_use = NotInherited::new(directory.open_directory(AUDITX_DIR)?);
+        // File systems that do not lock directories have no ring.
+        flock(&*in_use, FlockOperation::NonBlockingLockShared)?;
         let stat = FileStat::of(locks.file())?;
-        Ok(Self { queue, mapped: Mutex::new(Mapped { stat, locks, slot }) })
+        Ok(Self { queue, trail_id, mapped: Mutex::new(Mapped { in_use, stat, locks, slot }) })
     }
 
     pub(super) fn mapped(&self) -> MutexGuard<'_, Mapped> {
         self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn trail_id(&self) -> [u8; 16] {
+        self.trail_id
     }
 
     /// Whether the process of another slot lives.
@@ -236,7 +260,9 @@ impl RingFile {
 
     /// Gives up the slot. No thread of this producer may push any more.
     pub(crate) fn give_up_slot(&self) -> io::Result<()> {
-        self.mapped().locks.unlock_all()
+        let mapped = self.mapped();
+        mapped.locks.unlock_all()?;
+        Ok(flock(&*mapped.in_use, FlockOperation::Unlock)?)
     }
 
     /// Whether the mapped file still has its name.
@@ -314,6 +340,7 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
     file.write_all_at(&lines.to_ne_bytes(), (LINES * WORD) as u64)?;
     let rest = vec![0; records_at(header.slots) - REFUSED * WORD];
     file.write_all_at(&rest, (REFUSED * WORD) as u64)?;
+    mark_original(file)?;
     kill_point("ring: positions written");
     file.write_all_at(&header.encode(), 0)?;
     kill_point("ring: header written");
@@ -323,6 +350,32 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
 /// Opens the ring for a producer.
 pub(super) fn open(directory: &Dir) -> io::Result<SlotLocks> {
     directory.open(RING, Access::READ_WRITE).map(SlotLocks::new)
+}
+
+/// Whether no process uses a ring of this trail, with or without a name.
+fn is_unused(directory: &Dir) -> io::Result<bool> {
+    let opened = match directory.open_directory(AUDITX_DIR) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        other => other?,
+    };
+    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        // A file system that does not lock directories has no ring.
+        Err(_) => Ok(true),
+    }
+}
+
+/// Whether a file is the one for which a ring was made, and not a copy of it.
+pub(super) fn is_original(file: &File) -> io::Result<bool> {
+    let mut inode = [0; WORD];
+    file.read_exact_at(&mut inode, (INODE * WORD) as u64)?;
+    Ok(u64::from_ne_bytes(inode) == file.metadata()?.ino())
+}
+
+/// Stores that a ring is in this file.
+pub(super) fn mark_original(file: &File) -> io::Result<()> {
+    file.write_all_at(&file.metadata()?.ino().to_ne_bytes(), (INODE * WORD) as u64)
 }
 
 pub(super) fn read_header(file: &File) -> io::Result<Option<Header>> {

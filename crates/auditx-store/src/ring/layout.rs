@@ -18,12 +18,14 @@
 //!           +0x300  news      a futex: the writer calls the producers
 //!           +0x308  news_wanted   a producer waits for it
 //!           +0x310  settings  fingerprint of the writer's settings
+//!           +0x318  inode     of this file: a copy of it is not joined
 //! page 1…   slots, 512 bytes each: eight lanes of one producer
 //! then      records, 64-byte aligned, at the end of the slots + (position mod capacity)
 //!
 //! lane      u64 begin | state    HELD 1, INTENT 2; 0 if no thread uses it
 //!           u64 end              of what the thread tries to reserve
 //!           u64 accepted         entries that were pushed through this lane
+//!           u64 last             the position after the last of them
 //!
 //! record    u64 position | state     CLAIMED 1, COMMITTED 2, PAD 3, CHECKED 4
 //!           u32 length, u32 crc      of salt, position, length and payload; only if CHECKED
@@ -73,6 +75,7 @@ pub(super) const SLEEPING: usize = 0x290 / WORD;
 pub(super) const NEWS: usize = 0x300 / WORD;
 pub(super) const NEWS_WANTED: usize = 0x308 / WORD;
 pub(super) const SETTINGS: usize = 0x310 / WORD;
+pub(super) const INODE: usize = 0x318 / WORD;
 
 /// In `tail`: no more entries are accepted.
 pub(super) const CLOSED: u64 = 1 << 63;

@@ -8,19 +8,21 @@ use std::os::unix::fs::FileExt;
 
 use auditx_format::{Error, Result};
 
-use super::file::{self, NEW_RING, RING, RingFile, free_slot, is_this_boot, read_header};
+use super::file::{
+    self, NEW_RING, RING, RingFile, free_slot, is_original, is_this_boot, mark_original, read_header,
+};
 use super::layout::{CONTROL, SLOTS, records_at};
 use super::slot_locks::SlotLocks;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::kill_point::kill_point;
 
 impl RingFile {
-    /// Joins the processes that use the ring of this trail. Returns `None` if it cannot be joined now: it is
+    /// Joins the processes that use the ring of this trail; `is_writer` if this one holds the trail's lock. Returns `None` if it cannot be joined now: it is
     /// being created or closed, or all its slots are in use.
     ///
     /// # Errors
     /// `is_storage` if it cannot be opened or mapped.
-    pub(crate) fn join(directory: &Dir, trail_id: [u8; 16]) -> Result<Option<Self>> {
+    pub(crate) fn join(directory: &Dir, trail_id: [u8; 16], is_writer: bool) -> Result<Option<Self>> {
         let join = || -> io::Result<Option<Self>> {
             let locks = match file::open(directory) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -32,6 +34,7 @@ impl RingFile {
                 || !is_this_boot(&header)
                 || header.trail_id != trail_id
                 || len != header.file_len()
+                || !is_original(locks.file())?
             {
                 return Ok(None);
             }
@@ -40,8 +43,12 @@ impl RingFile {
             // The header is read again, and the name compared, under the lock: nobody starts the ring again
             // or replaces it while a slot is locked.
             let is_same = read_header(locks.file())? == Some(header);
-            let file = Self::of(queue, locks, slot)?;
-            let joins = is_same && !file.queue.is_closed() && file.is_named(directory)?;
+            let file = match Self::of(directory, trail_id, queue, (locks, slot)) {
+                // Another process is finding out whether the ring is in use.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                other => other?,
+            };
+            let joins = is_same && (is_writer || !file.queue.is_closed()) && file.is_named(directory)?;
             Ok(joins.then_some(file))
         };
         join().map_err(|error| Error::storage("cannot join the journal's ring", directory.join(RING), error))
@@ -66,7 +73,9 @@ impl RingFile {
         copy.write_all_at(&vec![0; records_at(SLOTS) - CONTROL], CONTROL as u64)?;
         copy.sync_all()?;
         let locks = SlotLocks::new(directory.open(NEW_RING, Access::READ_WRITE)?);
-        if !locks.try_lock(mapped.slot)? {
+        mark_original(locks.file())?;
+        // All of them: nobody joins before this process uses the file.
+        if !locks.try_lock_all()? {
             return Err(io::Error::other("another program has locked the new file"));
         }
         if directory.stat(RING)?.is_some() {
@@ -117,7 +126,8 @@ impl RingFile {
         let stat = FileStat::of(locks.file())?;
         let Some(header) = read_header(locks.file())? else { return Ok(false) };
         let is_same_layout = header.slots == SLOTS && header.capacity == self.queue.capacity();
-        if stat.is_same(&mapped.stat) || !is_same_layout || !is_this_boot(&header) {
+        let is_ours = is_same_layout && is_this_boot(&header) && is_original(locks.file())?;
+        if stat.is_same(&mapped.stat) || !is_ours {
             return Ok(false);
         }
         // The old slot stays locked until this has succeeded.

@@ -130,8 +130,9 @@ pub(crate) struct Queue<M> {
     slot: AtomicUsize,
     /// What the threads of this producer may do: [`lanes::OPEN`], [`lanes::MOVING`] or [`lanes::LEFT`].
     state: AtomicUsize,
-    /// Entries accepted through the lanes of an earlier slot.
+    /// Entries accepted through the lanes of an earlier slot, and where the last of them ended.
     accepted_before: AtomicU64,
+    end_before: AtomicU64,
 }
 
 impl<M> fmt::Debug for Queue<M> {
@@ -151,6 +152,7 @@ impl<M: Memory> Queue<M> {
             slot: AtomicUsize::new(0),
             state: AtomicUsize::new(lanes::OPEN),
             accepted_before: AtomicU64::new(0),
+            end_before: AtomicU64::new(0),
         }
     }
 
@@ -201,7 +203,7 @@ impl<M: Memory> Queue<M> {
         kill_point("ring: claimed");
         self.commit(start, body);
         kill_point("ring: committed");
-        lane.count();
+        lane.count(end);
         Ok(Pushed { end, wake })
     }
 
@@ -233,7 +235,7 @@ impl<M: Memory> Queue<M> {
         let held = lane.keep();
         move |queue: &Self| {
             queue.commit(start, body);
-            queue.kept(held).count();
+            queue.kept(held).count(start + record_size(body.len()));
         }
     }
 

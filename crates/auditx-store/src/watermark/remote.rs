@@ -27,6 +27,8 @@ impl Watermark {
         // ORDERING: a caller that still sees the old value asks through the ring, which this process then
         // answers itself.
         self.is_remote.store(false, Ordering::SeqCst);
+        // What the last writer could not do, this one may.
+        self.lock().poison = None;
     }
 
     /// Undoes `lead`.
@@ -49,8 +51,16 @@ impl Watermark {
             self.publish_durable(durable);
         }
         match poison {
-            Some(error) => self.poison(&error),
-            None => self.lock().poison = None,
+            Some(error) => {
+                self.lock().is_poison_remote = true;
+                self.poison(&error);
+            }
+            None => {
+                let mut waiters = self.lock();
+                if std::mem::take(&mut waiters.is_poison_remote) {
+                    waiters.poison = None;
+                }
+            }
         }
     }
 }

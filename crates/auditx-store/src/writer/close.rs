@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use auditx_format::Result;
+use auditx_format::{Error, Result};
 
 use super::{Running, Shared, Writer};
 use crate::journal::Ring;
@@ -47,6 +47,8 @@ impl Writer {
             return self.shared.close_writer(Some(ring), end, deadline);
         }
         ring.give_up_slot(end.is_ok());
+        // Nobody here repeats any more what the writer publishes: no receipt may wait for it.
+        self.shared.trail.watermark.poison(&Error::closed());
         outcome.and(end.map(drop))
     }
 }
@@ -64,12 +66,14 @@ impl Shared {
         // Maintenance stops first, so that a segment is either retired before the `close` record or kept.
         running.maintenance.stop();
         let is_quiet = end.is_ok();
+        let mut is_alone = true;
         let written = match ring {
             None => Ok(()),
             Some(ring) if ring.is_alone() => ring.wait_until_written(ring.close_queue(), deadline),
             Some(ring) => {
                 let written = end.and_then(|end| ring.wait_until_written(end, deadline));
                 // What other processes record waits for the next writer, after the `close` record.
+                is_alone = false;
                 if let Some(drain) = &mut running.drain {
                     drain.stop();
                 }
@@ -86,7 +90,8 @@ impl Shared {
         kill_point("close: recorded");
         let watermark = &self.trail.watermark;
         let durable = watermark.wait_durable_lines(watermark.written(), Some(deadline));
-        writing.followers.close(deadline);
+        // The others must not wait for followers of this process: those of the next writer continue.
+        writing.followers.close(if is_alone { deadline } else { Instant::now() });
         let signed = running.committer.stop();
         if let Some(drain) = &mut running.drain {
             drain.stop();

@@ -21,6 +21,7 @@ use crate::key_source::{KeySource, stage_key};
 use crate::lock::{self, lock_holder};
 use crate::maintenance::Retired;
 use crate::recover::missing_from;
+use crate::ring::{Found, RingFile};
 use crate::segment::{ACTIVE, AUDITX_DIR, sealed_segments};
 use crate::storage::Disk;
 
@@ -161,6 +162,13 @@ impl Writer {
         let path = config.trail_dir();
         let trail = config.hold_dir()?;
         let lock = lock::lock(&trail, &config.instance)?;
+        let known = TrailIdentity::read_foreign(&trail).map(|identity| identity.id());
+        let alone = match RingFile::find(&trail, known)? {
+            Found::Alone(locks) => locks,
+            Found::Shared => {
+                return Err(Error::locked("other processes have the trail open; end them first").at(&path));
+            }
+        };
         let (trail_id, entries) = match TrailIdentity::read(&trail) {
             // The old trail is evidence and is not changed: its pending entries become lines of the new
             // trail.
@@ -168,6 +176,7 @@ impl Writer {
             Err(_) => ("unknown".to_owned(), Vec::new()),
         };
         let moved_to = set_aside(&trail, &trail_id)?;
+        drop(alone);
         drop(lock);
         let note = trail.read(Path::new(&moved_to).join(CHECKPOINT)).unwrap_or_default();
         let previous = PreviousTrail {

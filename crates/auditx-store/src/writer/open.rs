@@ -14,7 +14,7 @@ use auditx_tlog::VerifierKey;
 use super::peers::Peers;
 use super::{Running, Shared, Writer, Writing};
 use crate::appender::{Appender, RecentEntries};
-use crate::checkpoint_signer::CheckpointSigner;
+use crate::checkpoint_signer::{CheckpointSigner, read_latest};
 use crate::committer::Committer;
 use crate::config::{Config, JournalKind};
 use crate::control;
@@ -82,7 +82,6 @@ impl RecoveredTrail {
             trail.registry.add(segment.first_seq, None);
         }
         let Recovered { start, tree, checkpoint_signer, records, remark, .. } = recovered;
-        trail.app_log.lead();
         if let Some(remark) = remark {
             trail.app_log.report(&remark);
         }
@@ -146,6 +145,7 @@ impl RecoveredTrail {
     /// Starts the threads that write the trail.
     fn start(self, journal: &Journal, unreleased: Unreleased) -> Result<(Writing, Running)> {
         let Self { lock, trail, checkpoint_signer, appender, opened_at } = self;
+        trail.app_log.set_rotates(true);
         let ring = journal.ring().cloned();
         let watch = Watch::new(trail.clone(), lock.clone(), checkpoint_signer.clone(), ring.clone())?;
         let committer = Committer::start(
@@ -222,7 +222,7 @@ impl Writer {
             Found::Alone(locks) => locks,
             Found::Shared if config.exclusive => return Ok(None),
             Found::Shared => {
-                let Some(file) = RingFile::join(directory, trail_id.unwrap_or_default())? else {
+                let Some(file) = RingFile::join(directory, trail_id.unwrap_or_default(), true)? else {
                     return Ok(None);
                 };
                 let trail = trail()?;
@@ -279,17 +279,26 @@ impl Writer {
 pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Result<(Writing, Running)> {
     kill_point("takeover: locked");
     let queue = ring.queue();
+    let is_same = TrailIdentity::read(&trail.directory)?.id() == ring.file().trail_id();
+    if !is_same || !recover::exists(&trail.directory)? {
+        let what =
+            "the files of the trail were moved, removed or replaced by another program; move them back";
+        return Err(Error::corrupt(what).at(trail.directory.path()));
+    }
     let recovered = RecoveredTrail::take_over(trail.clone(), lock, queue.head())?;
     // After recovery, which removes a line that the last writer did not finish.
     let unreleased = recover::unreleased(&trail.directory, queue)?;
     kill_point("takeover: recovered");
     ring.set_unreleased(unreleased.end(), queue.released().lines);
     recovered.lead(ring);
+    queue.heal();
     let started = recovered
         .begin_session()
         .and_then(|()| recovered.start(&Journal::Ring(ring.clone()), unreleased))
-        .inspect_err(|_| ring.follow_again())?;
-    queue.heal();
+        .inspect_err(|_| {
+            trail.app_log.set_rotates(false);
+            ring.follow_again();
+        })?;
     kill_point("takeover: done");
     Ok(started)
 }
@@ -297,14 +306,18 @@ pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Res
 /// Joins the ring of the trail in this directory; `None` if that is not possible yet.
 fn join(directory: &Dir) -> Result<Option<RingFile>> {
     match TrailIdentity::read_foreign(directory) {
-        Some(identity) => RingFile::join(directory, identity.id()),
+        Some(identity) => RingFile::join(directory, identity.id(), false),
         None => Ok(None),
     }
 }
 
-/// Returns the key that signs the trail, as this process would sign it.
+/// Returns the key with which this process would sign the trail, which must be the one that signs it.
 fn verifier_key(trail: &Trail) -> Result<VerifierKey> {
     let identity = TrailIdentity::read(&trail.directory)?;
     let signer = trail.config.signing_key.signer(&trail.directory)?;
-    Ok(VerifierKey::new(&identity.log_name(), &signer.public_key())?)
+    let key = VerifierKey::new(&identity.log_name(), &signer.public_key())?;
+    if let Some(latest) = read_latest(&trail.directory)? {
+        recover::check_latest(&latest, &key).map_err(|error| error.at(trail.directory.path()))?;
+    }
+    Ok(key)
 }

@@ -23,8 +23,9 @@ const TRY: Duration = Duration::from_millis(25);
 /// How soon it tries again when it was woken: the writer may just have ended.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
 
-/// The pause after an attempt failed for another reason than the lock.
+/// The pause after an attempt failed for another reason than the lock; it doubles with each failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// In the writer, the longest sleep. A call through a ring that was restored meanwhile does not end it.
 const LISTEN: Duration = Duration::from_secs(1);
@@ -44,6 +45,7 @@ impl Peers {
             ring: ring.clone(),
             stopping: stopping.clone(),
             try_at: Instant::now(),
+            pause: Duration::ZERO,
             checked_at: Instant::now(),
             answered: None,
             has_compared: false,
@@ -83,6 +85,8 @@ struct PeersLoop {
     stopping: Arc<AtomicBool>,
     /// When it tries to become the writer.
     try_at: Instant,
+    /// The pause after the last failure.
+    pause: Duration,
     /// When the name of app.log was last checked, which the writer's watch does otherwise.
     checked_at: Instant,
     /// The number of calls that were answered.
@@ -176,7 +180,7 @@ impl PeersLoop {
     /// Returns whether this process writes the trail now.
     fn try_to_write(&mut self) -> bool {
         let trail = &self.shared.trail;
-        let outcome = match lock::lock(&trail.directory, &trail.config.instance) {
+        let outcome = match lock::lock_existing(&trail.directory, &trail.config.instance) {
             Err(error) if error.is_locked() => return false,
             other => other.and_then(|lock| take_over(trail, &self.ring, lock)),
         };
@@ -190,7 +194,8 @@ impl PeersLoop {
                 true
             }
             Err(error) => {
-                self.try_at = Instant::now() + AFTER_FAILURE;
+                self.pause = (self.pause * 2).clamp(AFTER_FAILURE, LONGEST_PAUSE);
+                self.try_at = Instant::now() + self.pause;
                 let what = "the process that wrote the trail has ended, and this one cannot continue it";
                 self.report(format!("{what}: {error}"));
                 false

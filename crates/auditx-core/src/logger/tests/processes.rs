@@ -1,6 +1,10 @@
 //! Tests of several processes that share one trail: this program starts itself as workers, which record what
 //! it asks for on their standard input, and kills, stops and ends them.
 
+mod faults;
+mod moved;
+mod takeover;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -99,6 +103,13 @@ impl Worker {
         self.read_until(what).unwrap_or_else(|| panic!("the worker has ended before it printed {what:?}"))
     }
 
+    /// Stops it, and waits until it has stopped.
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stat = || fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        wait_until(|| stat().rsplit(") ").next().unwrap().starts_with('T'));
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
@@ -174,141 +185,6 @@ fn two_loggers_of_a_directory_share_one_trail_and_the_second_goes_on() {
 }
 
 #[test]
-fn a_worker_goes_on_when_the_writer_is_killed() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut writer = Worker::start(directory.path(), "");
-    let mut other = Worker::start(directory.path(), "");
-    writer.record(100);
-    other.record(100);
-    writer.wait_for("durable");
-    other.wait_for("durable");
-    writer.record(1_000_000);
-    writer.wait_for("accepted 500");
-    let writer = writer.kill();
-    other.record(1_000);
-    other.wait_for("durable");
-    assert_complete(directory.path(), &[writer, other.end()], "");
-}
-
-#[test]
-fn what_a_killed_worker_left_unfinished_is_skipped() {
-    for point in ["ring: intended", "ring: reserved", "ring: claimed", "ring: copied", "ring: committed"] {
-        let directory = tempfile::tempdir().unwrap();
-        let mut writer = Worker::start(directory.path(), "");
-        let mut killed = Worker::start(directory.path(), &format!("{point}#321"));
-        killed.record(1_000);
-        assert_eq!(killed.read_until("durable"), None, "{point}");
-        writer.record(1_000);
-        writer.wait_for("durable");
-        let mut third = Worker::start(directory.path(), "");
-        third.record(10);
-        third.wait_for("durable");
-        let ended = [writer.end(), killed.end(), third.end()];
-        assert!(ended[1].2, "{point}");
-        assert_complete(directory.path(), &ended, point);
-    }
-}
-
-#[test]
-fn a_writer_may_be_killed_at_any_step_while_others_record() {
-    let points = [
-        "drain: written#2",
-        "drain: published#2",
-        "sync: done#2",
-        "sync: released#2",
-        "sync: published#2",
-        "sync: signed#2",
-        "seal: renamed#2",
-        "index: made#1",
-        "close: recorded#1",
-        "close: signed#1",
-        "close: released#1",
-    ];
-    for point in points {
-        let directory = tempfile::tempdir().unwrap();
-        let mut writer = Worker::start(directory.path(), point);
-        let mut others: Vec<Worker> = (0..2).map(|_| Worker::start(directory.path(), "")).collect();
-        others.iter_mut().for_each(|other| other.record(3_000));
-        writer.record(3_000);
-        let writer = writer.end();
-        assert!(writer.2, "{point}");
-        for other in &mut others {
-            other.wait_for("durable");
-            other.record(100);
-            other.wait_for("durable");
-        }
-        let mut ended = vec![writer];
-        ended.extend(others.into_iter().map(Worker::end));
-        assert_complete(directory.path(), &ended, point);
-    }
-}
-
-#[test]
-fn a_child_that_a_killed_writer_has_forked_does_not_keep_the_trail() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut writer = Worker::start(directory.path(), "");
-    writer.record(10);
-    writer.wait_for("durable");
-    writeln!(writer.commands, "fork").unwrap();
-    let forked = writer.wait_for("forked");
-    let child = Pid::from_raw(forked.rsplit(' ').next().unwrap().parse().unwrap()).unwrap();
-    let logger = AuditLogger::open(config(directory.path())).unwrap();
-    writer.signal(Signal::KILL);
-    logger.log("afterwards").record().unwrap();
-    let outcome = logger.flush(TIMEOUT);
-    // It holds the other end of the pipe from which `end` reads.
-    kill_process(child, Signal::KILL).unwrap();
-    outcome.unwrap();
-    let ended = [writer.end()];
-    logger.close(TIMEOUT).unwrap();
-    assert_complete(directory.path(), &ended, "");
-}
-
-#[test]
-fn a_takeover_may_be_killed_at_any_step() {
-    for point in ["takeover: locked", "takeover: recovered", "takeover: done"] {
-        let directory = tempfile::tempdir().unwrap();
-        let mut writer = Worker::start(directory.path(), "");
-        let mut killed = Worker::start(directory.path(), &format!("{point}#1"));
-        let mut stopped = Worker::start(directory.path(), "");
-        for worker in [&mut writer, &mut killed, &mut stopped] {
-            worker.record(200);
-            worker.wait_for("durable");
-        }
-        // Only one is left to take over, and dies while it does.
-        stopped.record(1);
-        stopped.wait_for("durable");
-        stopped.signal(Signal::STOP);
-        let writer = writer.kill();
-        assert_eq!(killed.read_until("no worker prints this"), None, "{point}");
-        stopped.signal(Signal::CONT);
-        stopped.record(200);
-        stopped.wait_for("durable");
-        let ended = [writer, killed.end(), stopped.end()];
-        assert!(ended[1].2, "{point}");
-        assert_complete(directory.path(), &ended, point);
-    }
-}
-
-#[test]
-fn what_two_dead_writers_have_written_and_not_released_is_not_repeated() {
-    let directory = tempfile::tempdir().unwrap();
-    // The entries are then in a sealed segment.
-    let mut writer = Worker::start(directory.path(), "seal: renamed#2");
-    let killed = Worker::start(directory.path(), "takeover: done#1");
-    let mut stopped = Worker::start(directory.path(), "");
-    stopped.signal(Signal::STOP);
-    writer.record(1_000_000);
-    let ended = [writer.end(), killed.end()];
-    assert!(ended.iter().all(|(_, _, was_killed)| *was_killed));
-    stopped.signal(Signal::CONT);
-    stopped.record(200);
-    stopped.wait_for("durable");
-    let [writer, killed] = ended;
-    assert_complete(directory.path(), &[writer, killed, stopped.end()], "");
-}
-
-#[test]
 fn entries_after_those_of_a_stopped_worker_wait_for_it() {
     let directory = tempfile::tempdir().unwrap();
     let logger = AuditLogger::open(config(directory.path())).unwrap();
@@ -317,7 +193,7 @@ fn entries_after_those_of_a_stopped_worker_wait_for_it() {
     for _ in 0..20 {
         stopped.record(200);
         stopped.wait_for("accepted");
-        stopped.signal(Signal::STOP);
+        stopped.stop();
         let receipt = logger.log("beside").record().unwrap();
         stopped.signal(Signal::CONT);
         receipt.wait_durable().unwrap();
@@ -327,39 +203,6 @@ fn entries_after_those_of_a_stopped_worker_wait_for_it() {
     logger.close(TIMEOUT).unwrap();
     assert_complete(directory.path(), &ended, "");
     assert_eq!(kinds(directory.path()).iter().filter(|kind| *kind == "beside").count(), 20);
-}
-
-#[test]
-fn a_full_ring_whose_writer_dies_is_drained_by_the_next() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut writer = Worker::start(directory.path(), "");
-    writer.record(10);
-    writer.wait_for("durable");
-    writer.signal(Signal::STOP);
-    let mut other = Worker::start(directory.path(), "");
-    // More than the ring holds: it waits for room.
-    other.record(3_000);
-    other.wait_for("accepted 300");
-    let writer = writer.kill();
-    other.wait_for("durable");
-    assert_complete(directory.path(), &[writer, other.end()], "");
-}
-
-#[test]
-fn a_rolling_restart_refuses_and_loses_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut ended = Vec::new();
-    let mut old = Worker::start(directory.path(), "");
-    old.record(2_000);
-    for _ in 0..10 {
-        old.wait_for("accepted");
-        let mut new = Worker::start(directory.path(), "");
-        new.record(2_000);
-        ended.push(std::mem::replace(&mut old, new).end());
-    }
-    ended.push(old.end());
-    assert!(ended.iter().all(|(_, accepted, was_killed)| accepted.len() == 2_000 && !was_killed));
-    assert_complete(directory.path(), &ended, "");
 }
 
 #[test]
@@ -385,96 +228,4 @@ fn another_process_cannot_do_what_only_the_writer_can() {
     let error = second.erase(recorded.seq, "request 17").unwrap_err();
     assert!(error.is_locked() && error.to_string().contains("is being written by process"), "{error}");
     first.erase(recorded.seq, "request 17").unwrap();
-}
-
-/// Kills random ones of four processes, each of which a new one replaces.
-#[test]
-fn random_kills_lose_and_repeat_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
-    let mut ended = Vec::new();
-    let start = || {
-        let mut worker = Worker::start(directory.path(), "");
-        worker.record(1_000_000);
-        worker
-    };
-    let mut workers: Vec<Worker> = (0..4).map(|_| start()).collect();
-    for _ in 0..200 {
-        let chosen = usize::try_from(random(4)).unwrap();
-        let worker = &mut workers[chosen];
-        let reported = worker.accepted.len() + usize::try_from(random(40)).unwrap();
-        while worker.accepted.len() <= reported {
-            worker.wait_for("accepted");
-        }
-        ended.push(std::mem::replace(&mut workers[chosen], start()).kill());
-    }
-    ended.extend(workers.into_iter().map(Worker::kill));
-    assert_complete(directory.path(), &ended, "");
-}
-
-#[test]
-fn processes_follow_the_ring_when_another_program_removes_or_renames_its_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let ring = directory.path().join(".auditx/ring");
-    let logger = AuditLogger::open(config(directory.path())).unwrap();
-    let mut workers: Vec<Worker> = (0..2).map(|_| Worker::start(directory.path(), "")).collect();
-    for (round, interfere) in [
-        |ring: &Path| fs::remove_file(ring).unwrap(),
-        |ring: &Path| fs::rename(ring, ring.with_extension("moved")).unwrap(),
-        |ring: &Path| {
-            fs::remove_file(ring).unwrap();
-            fs::write(ring, "of another program").unwrap();
-        },
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        workers.iter_mut().for_each(|worker| worker.record(3_000));
-        interfere(&ring);
-        wait_until(|| logger.metrics().restored == round as u64 + 1);
-        workers.iter_mut().for_each(|worker| drop(worker.wait_for("durable")));
-        // A new process finds the others.
-        let mut new = Worker::start(directory.path(), "");
-        new.record(10);
-        new.wait_for("durable");
-        workers.push(new);
-        let accepted = logger.log(format!("round {round}")).record().unwrap();
-        accepted.wait_durable().unwrap();
-    }
-    assert_eq!(logger.metrics().accepted, 3);
-    // One of those that followed writes now.
-    logger.close(TIMEOUT).unwrap();
-    workers.iter_mut().for_each(|worker| worker.record(500));
-    workers.iter_mut().for_each(|worker| drop(worker.wait_for("durable")));
-    let ended: Vec<_> = workers.into_iter().map(Worker::end).collect();
-    assert_complete(directory.path(), &ended, "");
-}
-
-#[test]
-fn a_writer_that_dies_while_it_restores_the_ring_loses_nothing() {
-    for point in ["ring: moved#1", "ring: renamed#1"] {
-        let directory = tempfile::tempdir().unwrap();
-        let mut writer = Worker::start(directory.path(), point);
-        let mut others: Vec<Worker> = (0..2).map(|_| Worker::start(directory.path(), "")).collect();
-        writer.record(100);
-        others.iter_mut().for_each(|other| other.record(100));
-        writer.wait_for("durable");
-        fs::remove_file(directory.path().join(".auditx/ring")).unwrap();
-        assert_eq!(writer.read_until("no worker prints this"), None, "{point}");
-        for other in &mut others {
-            other.record(1_000);
-            other.wait_for("durable");
-            other.wait_for("durable");
-        }
-        let mut ended = vec![writer.end()];
-        assert!(ended[0].2, "{point}");
-        ended.extend(others.into_iter().map(Worker::end));
-        assert_complete(directory.path(), &ended, point);
-    }
 }

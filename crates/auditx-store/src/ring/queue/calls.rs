@@ -59,6 +59,8 @@ impl Queue<Map> {
     /// Announces that a thread of this process waits for news.
     pub(crate) fn want_news(&self) {
         self.control(NEWS_WANTED).store(1, Ordering::SeqCst);
+        // ORDERING: before the loads of the state that follow, whatever their ordering; see the module.
+        std::sync::atomic::fence(Ordering::SeqCst);
     }
 
     /// Wakes the producers if one of them waits for news. Called after the news were stored.

@@ -9,6 +9,9 @@ use super::{Queue, Refused};
 impl<M: Memory> Queue<M> {
     /// Fails if the ring takes no more entries.
     pub(crate) fn check_open(&self) -> Result<(), Refused> {
+        if self.has_left() {
+            return Err(Refused::Closed);
+        }
         // ORDERING: Acquire as in `tail`; only the flags are used.
         match self.control(TAIL).load(Acquire) {
             tail if tail & (CLOSED | POISONED) != 0 => Err(refused_by(tail)),

@@ -56,9 +56,10 @@ impl<W: Word> Lane<'_, W> {
         kill_point("ring: intended");
     }
 
-    /// Counts an accepted entry.
-    pub(super) fn count(&self) {
+    /// Counts an accepted entry that ends at this position.
+    pub(super) fn count(&self, end: u64) {
         self.words[2].store(self.words[2].load(Relaxed) + 1, Relaxed);
+        self.words[3].store(end, Relaxed);
     }
 
     /// Returns the number of the lane, which stays held.
@@ -86,6 +87,10 @@ impl<M: Memory> Queue<M> {
 
     /// Takes a lane of this producer. Fails once it has left.
     pub(super) fn lane(&self) -> Result<Lane<'_, M::Word>, Refused> {
+        if self.state.load(Relaxed) == LEFT {
+            // Its slot may have another owner.
+            return Err(Refused::Closed);
+        }
         let preferred = self.memory.preferred_lane();
         let mut attempt = 0;
         loop {
@@ -138,6 +143,7 @@ impl<M: Memory> Queue<M> {
             std::thread::yield_now();
         }
         self.accepted_before.fetch_add(self.accepted_here(), Relaxed);
+        self.end_before.fetch_max(self.accepted_end(), Relaxed);
         true
     }
 
@@ -162,6 +168,18 @@ impl<M: Memory> Queue<M> {
         self.accepted_before.load(Relaxed) + self.accepted_here()
     }
 
+    /// Returns the position after the last entry of this producer; 0 if it has none. Called while it is quiet.
+    pub(crate) fn accepted_end(&self) -> u64 {
+        let ends = (0..LANES).map(|lane| self.lane_words(self.slot(), lane)[3].load(Relaxed));
+        ends.max().unwrap_or(0).max(self.end_before.load(Relaxed))
+    }
+
+    /// Whether this producer has ended.
+    pub(crate) fn has_left(&self) -> bool {
+        // ORDERING: a caller that must know takes a lane.
+        self.state.load(Relaxed) == LEFT
+    }
+
     fn accepted_here(&self) -> u64 {
         (0..LANES).map(|lane| self.lane_words(self.slot(), lane)[2].load(Relaxed)).sum()
     }
@@ -174,7 +192,7 @@ impl<M: Memory> Queue<M> {
             return false;
         }
         for lane in 0..LANES {
-            self.lane_words(slot, lane)[2].store(0, Relaxed);
+            self.lane_words(slot, lane)[2..4].iter().for_each(|word| word.store(0, Relaxed));
         }
         self.slot.store(slot, Relaxed);
         true
@@ -224,12 +242,14 @@ impl<M: Memory> Queue<M> {
     /// Clears the lanes of dead producers, all of whose records are before `position`. Called by the writer.
     pub(crate) fn clear_dead(&self, position: u64, is_alive: impl Fn(usize) -> bool) {
         for slot in (0..self.slots).filter(|slot| *slot != self.slot()) {
-            let is_used = |lane| self.lane_words(slot, lane)[0].load(Acquire) != 0;
-            if !(0..LANES).any(is_used) || is_alive(slot) || self.intents(slot).any(|(_, end)| end > position)
-            {
+            let used: [bool; LANES] =
+                std::array::from_fn(|lane| self.lane_words(slot, lane)[0].load(Acquire) != 0);
+            let is_used = used.contains(&true);
+            if !is_used || is_alive(slot) || self.intents(slot).any(|(_, end)| end > position) {
                 continue;
             }
-            for lane in 0..LANES {
+            // Only those that were in use: once the last of them is clear, the slot may have a new owner.
+            for lane in (0..LANES).filter(|lane| used[*lane]) {
                 // ORDERING: Release keeps it after the loads above; the slot's next owner takes its lock
                 // later.
                 self.lane_words(slot, lane)[0].store(0, Release);

@@ -6,8 +6,7 @@
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use super::super::layout::{
-    DURABLE, DURABLE_LINES, HEAD, LINES, MOVED, PAUSED, POISONED, SETTINGS, TAIL, WANTED, WRITTEN,
-    WRITTEN_LINES,
+    DURABLE, DURABLE_LINES, FLAGS, HEAD, LINES, SETTINGS, TAIL, WANTED, WRITTEN, WRITTEN_LINES,
 };
 use super::super::word::{Memory, Word};
 use super::Queue;
@@ -76,10 +75,10 @@ impl<M: Memory> Queue<M> {
         self.control(SETTINGS).load(Acquire)
     }
 
-    /// Takes entries again, although the last writer could not write them, or died while it restored the
-    /// ring's file.
+    /// Takes entries again, although the last writer could not write them, died while it restored the ring's
+    /// file, or could not end in time.
     pub(crate) fn heal(&self) {
         // ORDERING: as for every change of TAIL.
-        self.control(TAIL).fetch_and(!(POISONED | PAUSED | MOVED), SeqCst);
+        self.control(TAIL).fetch_and(!FLAGS, SeqCst);
     }
 }

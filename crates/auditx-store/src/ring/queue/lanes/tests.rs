@@ -3,6 +3,7 @@
 //! A producer that dies is one that stops between two steps and stores nothing more. Its slot's lock becomes
 //! free afterwards.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -213,4 +214,63 @@ fn loom_a_producer_that_dies_after_it_reserved_is_skipped() {
 #[cfg(not(miri))]
 fn loom_a_producer_that_dies_after_it_claimed_is_skipped() {
     explore_a_death(Step::Copied);
+}
+
+thread_local! {
+    static AFTER_STORE_OF_ZERO: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// A word whose next store of zero runs something afterwards, as another process might at that moment.
+struct Hooked(AtomicU64);
+
+impl Word for Hooked {
+    fn load(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
+
+    fn store(&self, value: u64, order: Ordering) {
+        self.0.store(value, order);
+        if value == 0
+            && let Some(run) = AFTER_STORE_OF_ZERO.take()
+        {
+            run();
+        }
+    }
+
+    fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+        self.0.fetch_or(value, order)
+    }
+
+    fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        self.0.fetch_and(value, order)
+    }
+
+    fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.0.fetch_add(value, order)
+    }
+
+    fn compare_exchange(&self, old: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        self.0.compare_exchange(old, new, success, failure)
+    }
+}
+
+#[test]
+fn clearing_a_slot_spares_its_next_owner() {
+    let [queue, dead] = queues(1_024, || Hooked(AtomicU64::new(0)));
+    let next = Queue::new(Shared(Arc::clone(&dead.memory.0)), 1_024, 7, SLOTS);
+    // Killed with its first lane in use.
+    let Ok(lane) = dead.lane() else { panic!("a lane is free") };
+    lane.keep();
+    AFTER_STORE_OF_ZERO.set(Some(Box::new(move || {
+        // Another process joins. One of its threads is about to record, and another one has reserved.
+        assert!(next.take_slot(1));
+        let (Ok(about_to), Ok(reserving)) = (next.lane(), next.lane()) else { panic!("lanes are free") };
+        assert!(next.reserve(ALIGN, &reserving).is_ok());
+        about_to.keep();
+        reserving.keep();
+    })));
+    queue.clear_dead(0, |_| false);
+    queue.push(b"after").unwrap();
+    let mut at = 0;
+    assert_eq!(drain(&queue, &mut at, |_| false), [b"after".to_vec()], "what it reserved is known");
 }
