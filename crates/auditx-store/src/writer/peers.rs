@@ -5,8 +5,8 @@
 //! become the writer. A lock of a dead process is free at once, but nobody is told; so it tries several times
 //! a second.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ const LISTEN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Peers {
+    shared: Arc<Shared>,
     ring: Arc<Ring>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -41,7 +42,7 @@ impl Peers {
     pub(super) fn start(shared: Arc<Shared>, ring: Arc<Ring>) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let mut peers_loop = PeersLoop {
-            shared,
+            shared: shared.clone(),
             ring: ring.clone(),
             stopping: stopping.clone(),
             try_at: Instant::now(),
@@ -55,7 +56,7 @@ impl Peers {
             .name("auditx-peers".to_owned())
             .spawn(move || peers_loop.run())
             .map_err(|error| Error::storage("cannot start a thread", "auditx-peers", error))?;
-        Ok(Self { ring, stopping, thread: Some(thread) })
+        Ok(Self { shared, ring, stopping, thread: Some(thread) })
     }
 
     /// Ends the thread. It may become the writer before it ends.
@@ -68,7 +69,7 @@ impl Peers {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            // Nothing is lost: the entries are in the ring, and another process or the next open writes them.
+            self.shared.trail.app_log.report("the thread that deals with other processes panicked");
         }
     }
 }
@@ -186,8 +187,7 @@ impl PeersLoop {
         };
         match outcome {
             Ok((writing, running)) => {
-                *self.shared.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    Some(running);
+                *self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
                 // Nothing else sets it.
                 drop(self.shared.writing.set(writing));
                 self.failure = None;
