@@ -207,12 +207,12 @@ fn a_symlink_or_fifo_instead_of_a_segment_is_refused() {
 }
 
 #[test]
-fn a_second_process_is_refused_while_the_first_runs() {
+fn an_exclusive_process_is_refused_while_another_runs() {
     let directory = tempfile::tempdir().unwrap();
     let first = Child::start(Command::new(env!("CARGO_BIN_EXE_leave")).arg(directory.path()).arg("stay"));
     while first.next_line().unwrap() != "leaving" {}
     let holder = format!("process {}", first.id());
-    let error = AuditLogger::open(Config::new(directory.path())).unwrap_err();
+    let error = AuditLogger::open(Config::new(directory.path()).exclusive(true)).unwrap_err();
     assert!(error.is_locked() && error.to_string().contains(&holder), "{error:?}");
     assert_eq!(error.path(), Some(directory.path()));
     assert_eq!(lock_holder(directory.path()).unwrap(), Some(holder));
