@@ -111,7 +111,7 @@ fn exit_while_other_threads_record_closes_the_trail() {
     for (way, code) in [("return-while-others-record", 0), ("exit-while-others-record", 7)] {
         let (status, reported, lines) = leave(way, |_| ());
         assert_eq!(status.code(), Some(code), "{way}");
-        assert_eq!(reported.len(), 4, "{way}: every thread recorded");
+        assert!(reported.len() > 1, "{way}: other threads recorded");
         assert_accepted_and_closed(&reported, &lines);
     }
 }
