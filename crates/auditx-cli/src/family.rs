@@ -34,8 +34,8 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub(crate) struct Family {
     #[command(flatten)]
     trail: Trail,
-    /// Only this trail below DIR, such as worker-1 or tenant/worker-1. Without it: the trail in DIR, or if
-    /// there is none, all trails below it together
+    /// Only this trail below DIR, such as worker-1 or tenant/worker-1. Without it: the trail in DIR, or if DIR
+    /// is not a trail, all trails below it together
     #[arg(long = "trail", value_name = "NAME")]
     member: Option<PathBuf>,
 }

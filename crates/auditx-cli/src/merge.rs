@@ -59,7 +59,7 @@ struct Head {
 }
 
 impl Head {
-    /// Returns the time of the next entry; waits for it if there is none yet. `None` at the search's end.
+    /// Waits for the next entry and returns its time; `None` at the search's end.
     fn time(&mut self) -> Option<i64> {
         while self.is_spent() {
             self.block = self.queue.recv().ok()?;

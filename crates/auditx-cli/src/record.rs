@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Wait until the entry survives a power loss, and also print its number in the trail
     #[arg(long)]
     durable: bool,
-    /// Create the trail if there is none
+    /// Create the trail if it does not exist
     #[arg(long)]
     create: bool,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     Ok(status)
 }
 
-/// Opens the trail. Fails if there is none, since a mistyped directory would become a trail.
+/// Opens the trail. Fails if it does not exist, since a mistyped directory would become a trail.
 fn opened(arguments: &Arguments) -> Result<AuditLogger, Failure> {
     let trail = &arguments.trail;
     if !arguments.create && !trail.is_there() {

@@ -35,6 +35,9 @@ use tail::Tail;
 /// its first checkpoint.
 pub const LINES_BEFORE_FIRST_CHECKPOINT: u64 = 2;
 
+pub(crate) const GONE: &str =
+    "the files of the trail were moved, removed or replaced by another program; move them back";
+
 const CACHE_WAS_WRONG: &str = "the tile cache did not match the checkpoint, but the lines do; \
                                the cache was rebuilt from them as far as possible";
 
@@ -58,25 +61,23 @@ pub(crate) struct NewTrail {
     pub(crate) previous: Option<PreviousTrail>,
 }
 
-/// Finds the end of the trail and repairs its tail. The lock must be held.
+/// Finds the end of the trail and repairs its tail. The lock must be held. If there is no trail, creates
+/// `new_trail`, or fails if that is `None`.
 ///
 /// # Errors
 /// `is_corrupt` if the trail is not what was signed; `is_signing` if another key signed it.
-pub(crate) fn recover(trail: &Trail, new_trail: &NewTrail) -> Result<Recovered> {
+pub(crate) fn recover(trail: &Trail, new_trail: Option<&NewTrail>) -> Result<Recovered> {
     let directory = &trail.directory;
-    if exists(directory)? {
-        resume(trail, &sealed_segments(directory)?, read_latest(directory)?)
-    } else {
-        create(trail, new_trail)
-    }
-}
-
-/// Whether there is a trail in this directory.
-pub(crate) fn exists(directory: &Dir) -> Result<bool> {
+    let sealed = sealed_segments(directory)?;
+    let latest = read_latest(directory)?;
     // Without any other sign of a trail, a file that does not begin like a segment is not one.
-    Ok(!sealed_segments(directory)?.is_empty()
-        || read_latest(directory)?.is_some()
-        || first_seq_of(directory, ACTIVE)?.is_some())
+    if !sealed.is_empty() || latest.is_some() || first_seq_of(directory, ACTIVE)?.is_some() {
+        return resume(trail, &sealed, latest);
+    }
+    match new_trail {
+        Some(new_trail) => create(trail, new_trail),
+        None => Err(Error::corrupt(GONE).at(directory.path())),
+    }
 }
 
 /// Creates a trail that has no lines yet.

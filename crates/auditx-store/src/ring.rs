@@ -23,11 +23,12 @@ mod slot_locks;
 mod snapshot;
 mod word;
 
-pub(crate) use file::{Found, PreviousRing, RING, RingFile, unsupported_reason};
+pub(crate) use file::{PreviousRing, RING, RingFile, unsupported_reason};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use file::{of_another_boot, of_version_1};
 pub(crate) use layout::is_capacity;
 pub(crate) use map::Map;
+pub(crate) use moving::Found;
 pub(crate) use queue::{Next, Queue, Refused};
 pub(crate) use slot_locks::SlotLocks;
 pub(crate) use snapshot::snapshot;

@@ -35,7 +35,7 @@ impl Answers {
         }
     }
 
-    /// Returns the error of writing, if there was one. A closed output is none.
+    /// Returns the first error of writing. A closed output is not an error.
     pub(super) fn end(mut self) -> Result<(), Failure> {
         self.flush();
         match self.failure {

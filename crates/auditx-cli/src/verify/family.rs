@@ -70,7 +70,7 @@ pub(super) fn run(
     Ok(worst)
 }
 
-/// Writes the report about one trail, or why there is none.
+/// Writes the report about one trail, or why it could not be verified.
 fn write_one(member: &Member, outcome: &Result<Verification, Failure>) -> Result<(), Failure> {
     let mut out = terminal::output();
     if member.order > 0 {

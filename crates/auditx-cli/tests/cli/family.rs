@@ -81,14 +81,14 @@ fn sales(arguments: &[&str], log_dir: &Path) -> Ended {
 }
 
 /// Returns the trail and the description of each line.
-fn told(out: &str) -> Vec<(String, String)> {
+fn rows(out: &str) -> Vec<(String, String)> {
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     parsed(out).iter().map(|line| (text(line, "trail"), text(line, "description"))).collect()
 }
 
 /// Returns the descriptions, one after the other.
 fn order(out: &str) -> String {
-    told(out).into_iter().map(|(_, description)| description).collect::<Vec<_>>().join(" ")
+    rows(out).into_iter().map(|(_, description)| description).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -97,15 +97,15 @@ fn entries_are_in_the_order_of_their_times() {
     let query = sales(&["query"], log_dir.path());
     assert_eq!((query.status, query.err.as_str()), (Some(0), ""));
     let expected = [("one", "1"), ("two", "2"), ("two", "3"), ("one", "4"), ("one", "5"), ("two", "5")];
-    assert_eq!(told(&query.out), expected.map(|(trail, text)| (trail.to_owned(), text.to_owned())));
+    assert_eq!(rows(&query.out), expected.map(|(trail, text)| (trail.to_owned(), text.to_owned())));
 }
 
 #[test]
 fn newest_first_is_the_reverse() {
     let log_dir = workers();
-    let mut newest_first = told(&sales(&["query", "--order", "desc"], log_dir.path()).out);
+    let mut newest_first = rows(&sales(&["query", "--order", "desc"], log_dir.path()).out);
     newest_first.reverse();
-    assert_eq!(newest_first, told(&sales(&["query"], log_dir.path()).out));
+    assert_eq!(newest_first, rows(&sales(&["query"], log_dir.path()).out));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_limit_counts_the_entries_of_all_trails() {
     let none = sales(&["query", "-n", "0"], log_dir.path());
     assert_eq!(none.out, "");
     let all = sales(&["query", "-n", "7"], log_dir.path());
-    assert_eq!((all.err.as_str(), told(&all.out).len()), ("", 6));
+    assert_eq!((all.err.as_str(), rows(&all.out).len()), ("", 6));
 }
 
 /// Several segments of each trail, and more text than waits in a queue.
@@ -140,7 +140,7 @@ fn many_entries_stay_in_order() {
     let numbers = |arguments: &[&str]| -> Vec<u64> {
         let out = sales(arguments, log_dir.path()).out;
         let number = |(_, text): (String, String)| text.split(' ').next().unwrap().parse().unwrap();
-        told(&out).into_iter().map(number).collect()
+        rows(&out).into_iter().map(number).collect()
     };
     assert_eq!(numbers(&["query"]), (0..600).collect::<Vec<_>>());
     assert_eq!(numbers(&["query", "--threads", "1"]), (0..600).collect::<Vec<_>>());
@@ -165,7 +165,7 @@ fn a_sort_orders_the_entries_of_all_trails() {
     let sorted = sales(&["query", "--sort", "amount"], log_dir.path());
     assert_eq!((sorted.status, sorted.err.as_str()), (Some(0), ""));
     assert_eq!(order(&sorted.out), "3 1 4 2 5 5");
-    let last: Vec<String> = told(&sorted.out)[4..].iter().map(|(trail, _)| trail.clone()).collect();
+    let last: Vec<String> = rows(&sorted.out)[4..].iter().map(|(trail, _)| trail.clone()).collect();
     assert_eq!(last, ["one", "two"]);
     assert_eq!(order(&sales(&["query", "--sort", "amount:desc", "-n", "4"], log_dir.path()).out), "2 5 5 1");
 }

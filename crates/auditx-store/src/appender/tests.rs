@@ -25,7 +25,7 @@ fn bench(max_file_bytes: u64) -> Bench {
     let config = Config::new(directory.path()).max_file_bytes(max_file_bytes);
     let trail = Arc::new(Trail::new(dir, Arc::new(disk.clone()), config).unwrap());
     let new_trail = NewTrail { origin: "origin".to_owned(), previous: None };
-    let Recovered { start, tree, checkpoint_signer, .. } = recover(&trail, &new_trail).unwrap();
+    let Recovered { start, tree, checkpoint_signer, .. } = recover(&trail, Some(&new_trail)).unwrap();
     Bench { directory, disk, appender: Appender::new(trail, start, tree, checkpoint_signer) }
 }
 

@@ -10,7 +10,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use auditx_format::id;
 use auditx_format::{Error, Result};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use super::layout::{
     CONTROL, HEAD, HEADER_LEN, Header, INODE, LINES, REFUSED, REFUSED_FIRST, REFUSED_LAST, SLOTS, TAIL, WORD,
@@ -89,16 +88,6 @@ pub(super) struct Mapped {
     pub(super) stat: FileStat,
     pub(super) locks: SlotLocks,
     pub(super) slot: usize,
-}
-
-/// What a process finds in the place of the ring.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// No process uses it, and none can join until the locks are dropped. `None` if there is no ring that
-    /// another process could use.
-    Alone(Option<SlotLocks>),
-    /// Other processes use it.
-    Shared,
 }
 
 impl RingFile {
@@ -192,33 +181,6 @@ impl RingFile {
             return Err(Error::locked("another process has just joined the trail").at(directory.path()));
         }
         Ok(file)
-    }
-
-    /// Locks the ring if no process uses it.
-    ///
-    /// # Errors
-    /// `is_storage` if it cannot be opened or locked.
-    pub(crate) fn find(directory: &Dir, trail_id: Option<[u8; 16]>) -> Result<Found> {
-        let find = || -> io::Result<Found> {
-            if !is_unused(directory)? {
-                return Ok(Found::Shared);
-            }
-            let locks = match open(directory) {
-                Ok(locks) => locks,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Alone(None)),
-                Err(error) => return Err(error),
-            };
-            if !locks.try_lock_all()? {
-                return Ok(Found::Shared);
-            }
-            let header = read_header(locks.file())?;
-            let is_usable = |header: &Header| {
-                header.slots == SLOTS && is_this_boot(header) && Some(header.trail_id) == trail_id
-            };
-            let is_usable = header.is_some_and(|header| is_usable(&header));
-            Ok(Found::Alone(is_usable.then_some(locks)))
-        };
-        find().map_err(|error| Error::storage("cannot open the journal's ring", directory.join(RING), error))
     }
 
     pub(super) fn of(
@@ -350,20 +312,6 @@ fn write_control(file: &File, header: &Header, position: u64, lines: u64) -> io:
 /// Opens the ring for a producer.
 pub(super) fn open(directory: &Dir) -> io::Result<SlotLocks> {
     directory.open(RING, Access::READ_WRITE).map(SlotLocks::new)
-}
-
-/// Whether no process uses a ring of this trail, with or without a name.
-fn is_unused(directory: &Dir) -> io::Result<bool> {
-    let opened = match directory.open_directory(AUDITX_DIR) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        other => other?,
-    };
-    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        // A file system that does not lock directories has no ring.
-        Err(_) => Ok(true),
-    }
 }
 
 /// Whether a file is the one for which a ring was made, and not a copy of it.

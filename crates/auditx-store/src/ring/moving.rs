@@ -1,4 +1,4 @@
-//! Processes come to a ring that others use, and follow it to another file.
+//! Whether other processes use the ring; joining them, and following them to another file.
 //!
 //! If another program renames or removes the ring's file, the writer continues in a copy of it. The old file
 //! then says that it has moved, and the other producers follow.
@@ -7,18 +7,57 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use auditx_format::{Error, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::file::{
     self, NEW_RING, RING, RingFile, free_slot, is_original, is_this_boot, mark_original, read_header,
 };
-use super::layout::{CONTROL, SLOTS, records_at};
+use super::layout::{CONTROL, Header, SLOTS, records_at};
 use super::slot_locks::SlotLocks;
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 use crate::kill_point::kill_point;
 
+/// What a process finds in the place of the ring.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// No process uses it, and none can join until the locks are dropped. `None` if there is no ring that
+    /// another process could use.
+    Alone(Option<SlotLocks>),
+    /// Other processes use it.
+    Shared,
+}
+
 impl RingFile {
-    /// Joins the processes that use the ring of this trail; `is_writer` if this one holds the trail's lock. Returns `None` if it cannot be joined now: it is
-    /// being created or closed, or all its slots are in use.
+    /// Locks the ring if no process uses it.
+    ///
+    /// # Errors
+    /// `is_storage` if it cannot be opened or locked.
+    pub(crate) fn find(directory: &Dir, trail_id: Option<[u8; 16]>) -> Result<Found> {
+        let find = || -> io::Result<Found> {
+            if !is_unused(directory)? {
+                return Ok(Found::Shared);
+            }
+            let locks = match file::open(directory) {
+                Ok(locks) => locks,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Alone(None)),
+                Err(error) => return Err(error),
+            };
+            if !locks.try_lock_all()? {
+                return Ok(Found::Shared);
+            }
+            let header = read_header(locks.file())?;
+            let is_usable = |header: &Header| {
+                header.slots == SLOTS && is_this_boot(header) && Some(header.trail_id) == trail_id
+            };
+            let is_usable = header.is_some_and(|header| is_usable(&header));
+            Ok(Found::Alone(is_usable.then_some(locks)))
+        };
+        find().map_err(|error| Error::storage("cannot open the journal's ring", directory.join(RING), error))
+    }
+
+    /// Joins the processes that use the ring of this trail; `is_writer` if this one holds the trail's lock.
+    /// Returns `None` if it cannot be joined now: it is being created or closed, or all its slots are in use.
     ///
     /// # Errors
     /// `is_storage` if it cannot be opened or mapped.
@@ -130,13 +169,26 @@ impl RingFile {
         if stat.is_same(&mapped.stat) || !is_ours {
             return Ok(false);
         }
-        // The old slot stays locked until this has succeeded.
+        let Some(slot) = free_slot(&file::map(locks.file(), &header)?, &locks)? else { return Ok(false) };
         self.queue.remap(locks.file())?;
         self.queue.set_salt(header.salt);
-        let Some(slot) = free_slot(&self.queue, &locks)? else {
-            return Err(io::Error::other("all slots of the new file are in use"));
-        };
+        // It is locked, and was clean.
+        self.queue.take_slot(slot);
         (mapped.stat, mapped.locks, mapped.slot) = (stat, locks, slot);
         Ok(true)
+    }
+}
+
+/// Whether no process uses a ring of this trail, with or without a name.
+fn is_unused(directory: &Dir) -> io::Result<bool> {
+    let opened = match directory.open_directory(AUDITX_DIR) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        other => other?,
+    };
+    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        // A file system that does not lock directories has no ring.
+        Err(_) => Ok(true),
     }
 }

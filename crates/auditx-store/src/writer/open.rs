@@ -64,7 +64,7 @@ impl RecoveredTrail {
             Some(Predecessor { trail, entries }) => (Some(trail), entries),
             None => (None, Vec::new()),
         };
-        let mut recovered = recover::recover(&trail, &NewTrail { origin: trail.origin(), previous })?;
+        let mut recovered = recover::recover(&trail, Some(&NewTrail { origin: trail.origin(), previous }))?;
         let mut replay = Replay::prepare(&trail.directory, &mut recovered, inherited)?;
         let recovered = Self::of(trail, lock, recovered, None)?;
         replay.run(&mut recovered.appender.lock())?;
@@ -73,7 +73,7 @@ impl RecoveredTrail {
 
     /// Recovers a trail whose writer has ended, while other processes push into its ring.
     fn take_over(trail: Arc<Trail>, lock: Lock, position: u64) -> Result<Self> {
-        let recovered = recover::recover(&trail, &NewTrail { origin: trail.origin(), previous: None })?;
+        let recovered = recover::recover(&trail, None)?;
         Self::of(trail, lock, recovered, Some(position))
     }
 
@@ -279,11 +279,8 @@ impl Writer {
 pub(super) fn take_over(trail: &Arc<Trail>, ring: &Arc<Ring>, lock: Lock) -> Result<(Writing, Running)> {
     kill_point("takeover: locked");
     let queue = ring.queue();
-    let is_same = TrailIdentity::read(&trail.directory)?.id() == ring.file().trail_id();
-    if !is_same || !recover::exists(&trail.directory)? {
-        let what =
-            "the files of the trail were moved, removed or replaced by another program; move them back";
-        return Err(Error::corrupt(what).at(trail.directory.path()));
+    if TrailIdentity::read(&trail.directory)?.id() != ring.file().trail_id() {
+        return Err(Error::corrupt(recover::GONE).at(trail.directory.path()));
     }
     let recovered = RecoveredTrail::take_over(trail.clone(), lock, queue.head())?;
     // After recovery, which removes a line that the last writer did not finish.

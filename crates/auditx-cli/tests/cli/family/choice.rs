@@ -8,7 +8,7 @@ use std::process::Command;
 use auditx_core::{AuditLogger, Config};
 use auditx_tests::deadline::TIMEOUT;
 
-use super::{instance, order, sales, told, workers};
+use super::{instance, order, rows, sales, workers};
 use crate::program::{auditx, command, ended};
 use crate::readings::{NOBODY, reachable_program};
 use crate::trail::directory;
@@ -49,12 +49,12 @@ fn instances_of_tenants_are_found() {
         instance(&place, "worker-1", &[second]);
     }
     let query = sales(&["query"], log_dir.path());
-    let trails: Vec<String> = told(&query.out).into_iter().map(|(trail, _)| trail).collect();
+    let trails: Vec<String> = rows(&query.out).into_iter().map(|(trail, _)| trail).collect();
     assert_eq!(trails, ["acme/worker-1", "bravo/worker-1", "region/cargo/worker-1"]);
     let picked = sales(&["query", "--trail", "region/cargo/worker-1"], log_dir.path());
     assert_eq!(order(&picked.out), "3");
     let tenant = sales(&["query"], &log_dir.path().join("acme"));
-    assert_eq!(told(&tenant.out), [("worker-1".to_owned(), "1".to_owned())]);
+    assert_eq!(rows(&tenant.out), [("worker-1".to_owned(), "1".to_owned())]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use auditx_tests::child::Child;
 use auditx_tests::deadline::wait_for;
 use rustix::process::Signal;
 
-use super::{Instance, instance, order, sales, told, workers};
+use super::{Instance, instance, order, rows, sales, workers};
 use crate::program::{auditx, command};
 use crate::trail::{directory, record};
 
@@ -18,7 +18,7 @@ fn the_last_entries_of_all_trails_are_shown() {
     let tail = sales(&["tail", "-n", "4"], log_dir.path());
     assert_eq!((tail.status, tail.err.as_str()), (Some(0), ""));
     assert_eq!(order(&tail.out), "3 4 5 5");
-    let trails: Vec<String> = told(&tail.out).into_iter().map(|(trail, _)| trail).collect();
+    let trails: Vec<String> = rows(&tail.out).into_iter().map(|(trail, _)| trail).collect();
     assert_eq!(trails, ["two", "one", "one", "two"]);
 }
 
@@ -28,7 +28,7 @@ fn new_entries_of_all_trails_are_shown() {
     let [one, two] = ["one", "two"].map(|name| Instance::open(log_dir.path(), name));
     let arguments = ["tail", "-f", "-n", "1", "--module", "sales"];
     let tail = Child::start(&mut command(&arguments, log_dir.path()));
-    let next = || told(&tail.next_line().expect("another line")).remove(0);
+    let next = || rows(&tail.next_line().expect("another line")).remove(0);
     let line = |trail: &str, description: &str| (trail.to_owned(), description.to_owned());
     assert_eq!(next(), line("two", "5"));
     one.record(6, "6");
@@ -46,7 +46,7 @@ fn a_trail_that_is_created_later_is_shown_from_its_beginning() {
     let log_dir = workers();
     let arguments = ["tail", "-f", "-n", "1", "--module", "sales"];
     let tail = Child::start(&mut command(&arguments, log_dir.path()));
-    let next = || told(&tail.next_line().expect("another line")).remove(0);
+    let next = || rows(&tail.next_line().expect("another line")).remove(0);
     assert_eq!(next().0, "two");
     let three = Instance::open(log_dir.path(), "three");
     for second in [6, 7] {
