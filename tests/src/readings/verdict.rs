@@ -174,8 +174,10 @@ pub(super) fn of(
         }
         _ => {}
     }
-    // Pending entries may be missing: they are not signed, and not every user can read them.
-    let is_comparable = found.status == intact.status && has_lines(call.kind);
+    // Entries that are not signed may be missing, and they may be all that a query finds.
+    let is_answered = |output: &Output| matches!(output.status, Some(0 | 1));
+    let is_comparable =
+        (found.status == intact.status || is_answered(found) && is_answered(intact)) && has_lines(call.kind);
     if base.is_killed() && is_comparable && check_intact(call, base, found).is_ok() {
         return Ok(Verdict::Right);
     }
@@ -186,10 +188,12 @@ pub(super) fn of(
     if is_refusal {
         return Ok(Verdict::Refused);
     }
-    let signed = signed(directory).unwrap_or(0);
-    let is_reported = ["not signed: ", "lines are not signed"].iter().any(|text| found.err.contains(text));
+    let signed = newest_signed(directory);
+    let is_reported = ["not signed: ", "lines are not signed", "is not signed yet: "]
+        .iter()
+        .any(|text| found.err.contains(text));
     // A rollback of the whole trail can be detected only with a checkpoint that was kept elsewhere.
-    let is_rolled_back = signed > 0 && signed < base.signed && newest_kept(directory) <= signed;
+    let is_rolled_back = signed > 0 && signed < base.signed;
     if !is_reported && (!is_rolled_back || found.out.lines().any(|line| is_unsigned(line, signed))) {
         return Err(format!("another answer without a message: {}", difference(&intact.out, &found.out)));
     }
@@ -203,10 +207,12 @@ pub(super) fn of(
     Ok(Verdict::Unsigned)
 }
 
-/// Returns the size of the largest checkpoint in the history.
-fn newest_kept(directory: &Path) -> u64 {
+/// Returns the size of the largest checkpoint that the directory has, which may be one of the history; 0 if it
+/// has none.
+fn newest_signed(directory: &Path) -> u64 {
     let names = std::fs::read_dir(checkpoint_history(directory)).into_iter().flatten().flatten();
-    names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+    let kept = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    kept.chain(signed(directory)).max().unwrap_or(0)
 }
 
 /// `auditx doctor` may report no problem only if verification finds none.
