@@ -148,8 +148,8 @@ pub struct Tally {
     pub refused: u64,
     /// Trails with a restored segment.
     pub restored: u64,
-    /// Trails that lost lines with a sealed segment, which verification reports.
-    pub lost_with_sealed: u64,
+    /// Trails that lost lines which could not be restored, which verification reports.
+    pub lost: u64,
 }
 
 /// The trail of one round and the changes made to it.
@@ -159,6 +159,8 @@ struct Round {
     changed: Vec<String>,
     /// Whether a change may have destroyed a sealed segment.
     is_sealed_damaged: bool,
+    /// Whether a change may have destroyed the tile cache, without which the active segment cannot be restored.
+    is_cache_damaged: bool,
 }
 
 impl Interference {
@@ -186,8 +188,13 @@ impl Interference {
         let root = tempfile::tempdir().expect("a temporary directory").keep();
         let (logs, elsewhere) = (root.join("logs"), root.join("elsewhere"));
         fs::create_dir(&elsewhere).expect("the directory can be created");
-        let mut round =
-            Round { logs: logs.clone(), elsewhere, changed: Vec::new(), is_sealed_damaged: false };
+        let mut round = Round {
+            logs: logs.clone(),
+            elsewhere,
+            changed: Vec::new(),
+            is_sealed_damaged: false,
+            is_cache_damaged: false,
+        };
         let child = Child::start(&mut (self.recorder)(&logs, number));
         let began = Instant::now();
         let mut output = Vec::new();
@@ -217,10 +224,11 @@ impl Interference {
     }
 
     fn check(&mut self, round: &Round, printed: &[String]) {
-        let Round { logs, changed, is_sealed_damaged, .. } = round;
+        let Round { logs, changed, is_sealed_damaged, is_cache_damaged, .. } = round;
         let durable: BTreeSet<Report> = printed.iter().filter_map(|line| line.parse().ok()).collect();
         self.tally.receipts += durable.len() as u64;
-        self.tally.refused += u64::from(printed.iter().any(|line| line.starts_with("refused")));
+        let is_refused = printed.iter().any(|line| line.starts_with("refused"));
+        self.tally.refused += u64::from(is_refused);
         // Read before the trail is opened, and possibly repaired, again.
         let output =
             Command::new(&self.auditx).args(["query", "--dir"]).arg(logs).output().expect("auditx starts");
@@ -240,9 +248,11 @@ impl Interference {
         let answer = verify(logs, &VerifyOptions::new(), &mut |_, _| ());
         let is_broken = answer.as_ref().map_or(true, |verified| verified.answer == Answer::Broken);
         if !missing.is_empty() {
-            // A sealed segment that was destroyed cannot be restored, but its loss is reported.
-            assert!(*is_sealed_damaged && is_broken, "{missing:?} cannot be read in {}", what());
-            self.tally.lost_with_sealed += 1;
+            // A sealed segment that was destroyed cannot be restored, nor the active one together with the tile
+            // cache. Their loss is reported, and a writer that finds it records no more.
+            let is_irreparable = *is_sealed_damaged || *is_cache_damaged && is_refused;
+            assert!(is_irreparable && is_broken, "{missing:?} cannot be read in {}", what());
+            self.tally.lost += 1;
             return;
         }
         match AuditLogger::open(Config::new(logs)) {
@@ -284,6 +294,8 @@ impl Round {
         if outcome.is_ok() {
             let is_sealed = name.to_string_lossy().starts_with("audit-");
             self.is_sealed_damaged |= is_sealed && change.is_destructive();
+            let has_cache = name.starts_with(".auditx/tiles") || name == Path::new(".auditx");
+            self.is_cache_damaged |= has_cache && change.is_destructive();
             self.changed.push(format!("{change:?} {}", name.display()));
         }
     }
