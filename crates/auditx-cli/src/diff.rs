@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use auditx_reader::{Field, Json, Row, Zone};
+use auditx_reader::{Change, Field, Json, Row, Zone, changes};
 
 use crate::cell;
-use crate::change::{Change, changes};
 use crate::columns::{joined, when};
 use crate::paint::{BOLD, DIM, GREEN, RED, paint};
 use crate::sanitized_json;

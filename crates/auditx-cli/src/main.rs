@@ -20,7 +20,6 @@ mod sanitized_json;
 mod cell;
 mod table;
 mod runtime;
-mod change;
 mod fields;
 mod zone;
 mod spill;

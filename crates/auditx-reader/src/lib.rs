@@ -28,6 +28,7 @@
 
 mod error;
 mod query;
+mod changes;
 mod file;
 mod pool;
 mod line;
@@ -51,6 +52,7 @@ mod sample;
 
 pub use auditx_format::moment::Moment;
 pub use auditx_format::row::{Field, Json, Row};
+pub use changes::{Change, changes};
 pub use checkpoint::latest_checkpoint;
 pub use error::{Error, Result};
 pub use find::find_line;

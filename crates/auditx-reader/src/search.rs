@@ -21,6 +21,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use auditx_format::moment::Moment;
 use auditx_format::row::Row;
@@ -83,8 +84,10 @@ pub struct Summary {
     pub fault: Option<Fault>,
     /// The lines and segments that could not be read.
     pub errors: ReadErrors,
-    /// If the limit was reached, where to continue with [`Search::after`]. There may be no further entries.
+    /// If a limit was reached, where to continue with [`Search::after`]. There may be no further entries.
     pub next: Option<Cursor>,
+    /// Whether the search ended at its [time limit](Search::time_limit). Every entry up to `next` was examined.
+    pub is_out_of_time: bool,
 }
 
 /// A search of a trail.
@@ -115,6 +118,7 @@ pub struct Search {
     until: Option<Moment>,
     order: Order,
     limit: Option<u64>,
+    time_limit: Option<Duration>,
     after: Option<Cursor>,
     uses_index: bool,
     is_strict: bool,
@@ -137,6 +141,7 @@ impl Search {
             until: None,
             order: Order::default(),
             limit: None,
+            time_limit: None,
             after: None,
             uses_index: true,
             is_strict: false,
@@ -186,6 +191,15 @@ impl Search {
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Stops after this time, at the end of a piece of 1 MiB; [`Summary::next`] says how far it came, which is at
+    /// least one piece. Lines whose hashes are not in the tree have no effect on it: a directory without
+    /// `.auditx` is searched to the end. The default is no limit. Ignored by [`Search::fold`].
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
@@ -296,7 +310,7 @@ impl Search {
         Ok(summary)
     }
 
-    /// Folds the entries in any order, and ignores the limit: `step` runs on several threads, each with its
+    /// Folds the entries in any order, and ignores the limits: `step` runs on several threads, each with its
     /// own value, created by `init`. Returns the values.
     ///
     /// # Errors
@@ -306,7 +320,7 @@ impl Search {
         init: impl Fn() -> T + Sync,
         step: impl Fn(&mut T, &Found<'_>) + Sync,
     ) -> Result<(Vec<T>, Summary)> {
-        let all = Self { limit: None, ..self.clone() };
+        let all = Self { limit: None, time_limit: None, ..self.clone() };
         let mapper = Mapper { init: &init, map: &|value, found, _| step(value, found), marks: false };
         all.run(&mapper, |_, _| ControlFlow::Continue(()))
     }

@@ -1,6 +1,7 @@
 //! The position at which a search ended, with a text form that programs can store.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -32,6 +33,19 @@ impl Cursor {
             Some(seq) => Self::Seq(seq),
             None => Self::Byte { file: plain_name(path), offset },
         }
+    }
+
+    /// The cursor of the last of these lines in this order, unless it is not past `after`: what a search reads
+    /// first contains the line of its cursor, and may end with it.
+    pub(super) fn at_end(seqs: &Range<u64>, order: Order, after: Option<&Self>) -> Option<Self> {
+        let mut seqs = seqs.clone();
+        let last = if order == Order::OldestFirst { seqs.next_back() } else { seqs.next() }?;
+        let is_past = match (order, after) {
+            (Order::OldestFirst, Some(Self::Seq(after))) => last > *after,
+            (Order::NewestFirst, Some(Self::Seq(after))) => last < *after,
+            _ => true,
+        };
+        is_past.then_some(Self::Seq(last))
     }
 
     /// Whether a line comes after this cursor in this order.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use auditx_format::row::Field;
 use auditx_store::{AUDITX_DIR, IndexKey};
@@ -17,7 +18,7 @@ use super::prune::{Bounds, Extent, State};
 use super::span::Span;
 use super::text::{Block, Buffer, decompress};
 use super::units::{Parts, Piece, Unit, Units, chunks};
-use super::{Found, Order, Progress, Search, Source, Summary};
+use super::{Cursor, Found, Order, Progress, Search, Source, Summary};
 use crate::error::Result;
 use crate::head::Head;
 use crate::identity::{self, FORMAT_WITHOUT_TREE};
@@ -106,6 +107,7 @@ impl Search {
                 Reading { filter: &filter, mapper, marks, limit: self.limit, output, signed_leaves };
             reading.read(scratch, unit)
         };
+        let deadline = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut is_whole = true;
         let merge = |findings: Findings| {
             let left = self.limit.map_or(findings.found, |limit| limit - summary.found);
@@ -125,9 +127,16 @@ impl Search {
             if is_full {
                 let last = taken.checked_sub(1).and_then(|last| usize::try_from(last).ok());
                 summary.next = last.and_then(|last| findings.marks.get(last)).map(Mark::cursor);
+            } else if flow.is_continue() && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                summary.next = findings
+                    .seqs
+                    .last()
+                    .and_then(|seqs| Cursor::at_end(seqs, self.order, self.after.as_ref()));
+                summary.is_out_of_time = summary.next.is_some();
             }
             findings.errors.into_iter().for_each(|error| summary.errors.add(error));
-            let flow = if is_full { ControlFlow::Break(()) } else { flow };
+            let has_ended = is_full || summary.is_out_of_time;
+            let flow = if has_ended { ControlFlow::Break(()) } else { flow };
             is_whole = flow.is_continue();
             flow
         };

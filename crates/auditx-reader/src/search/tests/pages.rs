@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use auditx_core::{AuditLogger, Compression, Config};
 use auditx_store::{ACTIVE, SealedSegment, sealed_segments};
@@ -55,4 +56,34 @@ fn a_page_of_older_lines_ignores_newer_ones() {
     let summary = page(directory.path(), Order::NewestFirst, sealed[2].first_seq + 5);
     assert_eq!(summary.found, sealed[2].first_seq + 5);
     assert!(summary.fault.is_none(), "{:?}", summary.fault);
+}
+
+#[test]
+fn searches_that_ran_out_of_time_continue_until_every_line_was_found_once() {
+    let (directory, _) = trail();
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let seqs = |search: &Search| {
+            let mut seqs = Vec::new();
+            let summary = search.each(|found| {
+                seqs.push(found.row.seq().unwrap());
+                ControlFlow::Continue(())
+            });
+            (seqs, summary.unwrap())
+        };
+        let whole = Search::new(directory.path()).order(order);
+        let limited = whole.clone().time_limit(Duration::ZERO);
+        let (mut search, mut all, mut pages) = (limited.clone(), Vec::new(), 0);
+        loop {
+            let (more, summary) = seqs(&search);
+            assert_eq!(summary.fault, None);
+            all.extend(more);
+            pages += 1;
+            if !summary.is_out_of_time {
+                break;
+            }
+            search = limited.clone().after(summary.next.unwrap());
+        }
+        assert_eq!(all, seqs(&whole).0, "{order:?}");
+        assert!(pages > 3, "{pages} pages");
+    }
 }

@@ -3,22 +3,25 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use auditx_reader::{Field, Json, Row, is_equal};
+use auditx_format::row::{Field, Json, Row};
+
+use crate::query::is_equal;
 
 /// One field of a record, before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change<'l> {
+pub struct Change<'l> {
     /// The name of the field; for a nested field, the path with dots.
-    pub(crate) field: String,
+    pub field: String,
     /// The old value; `None` if the field was absent.
-    pub(crate) old: Option<Json<'l>>,
+    pub old: Option<Json<'l>>,
     /// The new value; `None` if the field was removed.
-    pub(crate) new: Option<Json<'l>>,
+    pub new: Option<Json<'l>>,
 }
 
 /// Returns the differences between the old and the new values in the order of the entry: first the fields
 /// that existed before, then the added ones. A value that is not an object is a field without a name.
-pub(crate) fn changes<'l>(row: &Row<'l>) -> Vec<Change<'l>> {
+#[must_use]
+pub fn changes<'l>(row: &Row<'l>) -> Vec<Change<'l>> {
     // The Python package writes absent values as null.
     let values = |field| row.get(field).filter(|value| *value != Json::Null);
     let mut changes = Vec::new();
@@ -81,9 +84,10 @@ fn find<'l>(members: &Members<'l>, name: &str) -> Option<Json<'l>> {
 
 #[cfg(test)]
 mod tests {
-    use auditx_reader::{Moment, Query};
+    use auditx_format::moment::Moment;
 
     use super::*;
+    use crate::query::Query;
 
     fn differences(old: &str, new: &str) -> Vec<String> {
         let line = line(old, new);
