@@ -5,6 +5,7 @@
 #![doc = include_str!("../../README.md")]
 
 pub mod allocations;
+pub mod browser;
 pub mod child;
 pub mod clock;
 pub mod deadline;
@@ -27,3 +28,4 @@ pub mod stop;
 pub mod tmpfs;
 pub mod tool;
 pub mod trail;
+pub mod webdriver;

@@ -52,6 +52,9 @@ const TOOLS: &[Tool] = &[
     Tool { name: "psql", probe: &["psql", "--version"], package: "postgresql-client" },
     // Creates buckets.
     Tool { name: "curl", probe: &["curl", "--version"], package: "curl" },
+    // A browser and the program that controls it; each test starts its own.
+    Tool { name: "chromium", probe: &["chromium", "--version"], package: "chromium" },
+    Tool { name: "chromedriver", probe: &["chromedriver", "--version"], package: "chromium-driver" },
     // Starts a server that refuses to run as root.
     Tool { name: "setpriv", probe: &["setpriv", "--version"], package: "util-linux" },
 ];
