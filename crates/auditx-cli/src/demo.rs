@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::table;
 use crate::terminal::{self, program, sanitized, shell_word};
 use crate::trail::open_failure;
+use crate::ui;
 
 /// Record example entries, then show and verify them
 ///
@@ -34,11 +35,15 @@ pub(crate) struct Arguments {
     /// The directory of the trail, new or empty; AUDITX_LOG_DIR is ignored
     #[arg(long = "dir", value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     directory: PathBuf,
+    /// Then show the trail in a browser, until Ctrl-C
+    #[arg(long)]
+    ui: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   auditx demo                      record into ./logs
+  auditx demo --ui                 and look at the entries in a browser
   auditx demo --dir /tmp/trial     record into another directory";
 
 /// The member of `metadata` that marks every entry.
@@ -74,7 +79,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     audit().close(TIMEOUT)?;
     let verification = verified(directory, &key)?;
     show(directory, &entries)?;
-    conclude(directory, &verification, &key)
+    let status = conclude(directory, &verification, &key)?;
+    if arguments.ui {
+        writeln!(terminal::output())?;
+        return ui::run(&ui::Arguments::of_demonstration(directory.to_path_buf()));
+    }
+    Ok(status)
 }
 
 /// Returns the failure for a directory that is not empty.
@@ -236,6 +246,7 @@ fn conclude(directory: &Path, verification: &Verification, key: &VerifierKey) ->
     writeln!(out, "\nTry next:\n")?;
     let (program, dir) = (program(), shell_word(directory));
     let commands = [
+        (format!("{program} ui --dir {dir}"), "look at the trail in a browser"),
         (format!("{program} tail --dir {dir} -f"), "show new entries"),
         (format!("{program} doctor --dir {dir}"), "examine the trail"),
         (format!("{program} verify --dir {dir}"), "add --key and --known for a full verification"),

@@ -2,7 +2,7 @@
 //!
 //! Results go to standard output, errors and warnings as `auditx: …` to standard error. The exit status is 0
 //! on success, 1 if nothing was found, a check failed or an entry was refused, 2 on an error; `verify` returns
-//! 3 if it found no fault but could not check everything. Only `demo`, `record`, `key rotate`, `recover`,
+//! 3 if it found no fault but could not check everything. Only `demo`, `record`, `ui`, `key rotate`, `recover`,
 //! `retire`, `erase` and `ship drop` write to a trail, each through the library.
 
 mod terminal;
@@ -42,6 +42,7 @@ mod values;
 mod survey;
 mod export;
 mod bundle;
+mod ui;
 mod demo;
 mod record;
 mod doctor;
@@ -85,6 +86,7 @@ enum Command {
     Export(export::Arguments),
     Bundle(bundle::Arguments),
     Tail(tail::Arguments),
+    Ui(ui::Arguments),
     Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     Prove(prove::Arguments),
@@ -111,6 +113,7 @@ Examples:
   auditx stats --by user,action --since 7d         count entries by user and action
   auditx fields                                    list fields; auditx values user: the values of one
   auditx tail --dir /var/log/erp -f                show entries as they are recorded
+  auditx ui --dir /var/log/erp                     look at a trail in a browser
   auditx export --format ocsf -o entries.jsonl     write entries for a SIEM
   auditx bundle --ref SI-2026-0042 -o case.zip     pack entries and proofs for an auditor
   auditx doctor --dir /var/log/erp                 examine a trail and report problems
@@ -136,6 +139,7 @@ fn main() -> ExitCode {
             Command::Export(arguments) => export::run(arguments),
             Command::Bundle(arguments) => bundle::run(arguments),
             Command::Tail(arguments) => tail::run(arguments),
+            Command::Ui(arguments) => ui::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),
             Command::Prove(arguments) => prove::run(arguments),

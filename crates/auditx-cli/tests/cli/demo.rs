@@ -95,7 +95,9 @@ fn the_suggested_commands_work() {
     let demo = auditx(&["demo"], directory.path());
     let (_, next) = demo.out.split_once("Try next:").unwrap();
     let commands: Vec<&str> = next.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let [tail, doctor, verify, jq] = commands[..] else { panic!("{next}") };
+    let [ui, tail, doctor, verify, jq] = commands[..] else { panic!("{next}") };
+    // tests/cli/ui.rs runs it.
+    assert!(ui.contains("auditx ui --dir "), "{ui}");
     assert!(tail.contains("auditx tail --dir ") && tail.contains(" -f"), "{tail}");
     assert!(jq.starts_with("jq 'select(.level == \"CRITICAL\")' "), "{jq}");
     let doctor = ended(std::process::Command::new("sh").args(["-c", doctor]));

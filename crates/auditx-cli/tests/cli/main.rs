@@ -32,5 +32,6 @@ mod tail;
 mod times;
 mod trail;
 #[cfg(feature = "ship")]
+mod ui;
 mod unreachable;
 mod verify;

@@ -1,0 +1,203 @@
+//! `auditx ui`: shows a trail in a browser.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use auditx_core::{AuditLogger, RequestContext};
+use auditx_ui::{Dashboard, Viewer};
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::{Next, from_fn};
+
+use crate::failure::{Failure, Status};
+use crate::runtime::wait_for;
+use crate::signals;
+use crate::terminal::{self, sanitized};
+use crate::trail::{TIMEOUT, Trail};
+
+/// The port of the dashboard unless another is given.
+const PORT: u16 = 8630;
+
+/// A shorter key could be guessed.
+const MIN_KEY: usize = 16;
+
+/// The environment variable that holds the key.
+const KEY_VARIABLE: &str = "AUDITX_UI_KEY";
+
+/// Look at a trail in a browser
+///
+/// Serves pages to search the trail and to look at entries, their changes and
+/// proofs. Each search, view and download is recorded in the trail, with the name
+/// of the viewer. Without a key, only this machine can connect.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    trail: Trail,
+    /// Listen on this address; 0 is any free port. Other addresses than those of this machine need a key
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
+    listen: SocketAddr,
+    /// Ask for the key in FILE, of at least 16 characters. Without it: AUDITX_UI_KEY, or no key
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The name that is recorded as the viewer [default: the name of the user who runs the command]
+    #[arg(long = "as", value_name = "USER")]
+    viewer: Option<String>,
+    /// Also answer requests for this host name, such as that of a proxy in front
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// Do not record who reads the trail: for copies, and for trails that you may not write
+    #[arg(long)]
+    unrecorded: bool,
+    /// Open the page in the browser of the desktop
+    #[arg(skip)]
+    opens_browser: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx ui --dir /var/log/erp                           on http://127.0.0.1:8630/
+  auditx ui --dir /var/log/erp --as mya                  reads are recorded as those of mya
+  auditx ui --dir /mnt/copy --unrecorded                 a copy, which stays as it is
+  auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
+
+Exit status: 2 an error; otherwise it runs until Ctrl-C";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let key = arguments.key()?;
+    if key.is_none() && !arguments.listen.ip().is_loopback() {
+        return Err(Failure::new(format!(
+            "{} can be reached from other machines: give a key, with --key-file FILE or {KEY_VARIABLE}",
+            arguments.listen
+        )));
+    }
+    arguments.trail.must_be_there()?;
+    let listener = TcpListener::bind(arguments.listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
+    let address = listener.local_addr()?;
+    let logger = arguments.logger()?;
+    let dashboard = match &logger {
+        Some(logger) => Dashboard::new(logger)?,
+        None => Dashboard::unrecorded(arguments.trail.directory()),
+    };
+    let viewer = Viewer::new(arguments.viewer());
+    let dashboard = match &key {
+        Some(key) => dashboard.key(key, viewer),
+        None => dashboard.everyone_is(viewer),
+    };
+    let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
+    close_at_end(logger.clone())?;
+    let mut out = terminal::output();
+    let display_path = arguments.trail.display_path();
+    writeln!(out, "{display_path} is shown on http://{address}/ until Ctrl-C.")?;
+    out.flush()?;
+    if arguments.opens_browser {
+        open_browser(&format!("http://{address}/"));
+    }
+    wait_for(serve(listener, app))?
+        .map_err(|error| Failure::new(format!("cannot serve on {address}: {error}")))?;
+    Ok(Status::Success)
+}
+
+async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+}
+
+/// Makes the address of the client part of what is recorded.
+async fn in_context(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> axum::response::Response {
+    RequestContext::new().ip(peer.ip()).scope(next.run(request)).await
+}
+
+/// Closes the trail when a signal ends the process; Ctrl-C is the normal end.
+fn close_at_end(logger: Option<AuditLogger>) -> Result<(), Failure> {
+    signals::before_end(move || {
+        // If it cannot be closed, the next open recovers the trail; no entry is lost.
+        logger.as_ref().map(|logger| drop(logger.close(TIMEOUT)))
+    })
+    .map_err(|error| Failure::new(format!("cannot prepare for signals: {error}")))
+}
+
+/// Opens the page in the browser of the desktop, if there is one. Its address was printed in any case.
+fn open_browser(url: &str) {
+    let mut command = Command::new("xdg-open");
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if terminal::is_output_a_terminal() {
+        drop(command.spawn());
+    }
+}
+
+impl Arguments {
+    /// Shows the trail in this directory on any free port, in a browser if the command runs on a desktop.
+    pub(crate) fn of_demonstration(directory: PathBuf) -> Self {
+        Self {
+            trail: Trail::at(directory),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            key_file: None,
+            viewer: None,
+            hosts: Vec::new(),
+            unrecorded: false,
+            opens_browser: true,
+        }
+    }
+
+    fn key(&self) -> Result<Option<String>, Failure> {
+        let (key, source) = match &self.key_file {
+            Some(path) => {
+                let source = sanitized(&path.to_string_lossy());
+                let text = fs::read_to_string(path)
+                    .map_err(|error| Failure::new(format!("cannot read the key in {source}: {error}")))?;
+                (text, source)
+            }
+            None => match std::env::var(KEY_VARIABLE) {
+                Ok(text) if !text.is_empty() => (text, KEY_VARIABLE.to_owned()),
+                _ => return Ok(None),
+            },
+        };
+        let key = key.trim().to_owned();
+        if key.len() < MIN_KEY {
+            return Err(Failure::new(format!(
+                "the key in {source} has {} characters: use at least {MIN_KEY}, for example those of \
+                 `openssl rand -hex 32`",
+                key.len()
+            )));
+        }
+        Ok(Some(key))
+    }
+
+    fn logger(&self) -> Result<Option<AuditLogger>, Failure> {
+        if self.unrecorded {
+            return Ok(None);
+        }
+        let opened = AuditLogger::open(self.trail.recording_config()?);
+        opened.map(Some).map_err(|error| {
+            let failure = self.trail.open_failure(&error);
+            Failure::new(format!(
+                "{failure}\nto look at the trail without recording who reads it: --unrecorded"
+            ))
+        })
+    }
+
+    fn viewer(&self) -> String {
+        let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+        let id = || format!("uid {}", rustix::process::getuid().as_raw());
+        self.viewer.clone().or_else(user).unwrap_or_else(id)
+    }
+
+    /// The hosts that requests may name, against DNS rebinding.
+    fn hosts(&self, address: SocketAddr) -> Vec<String> {
+        let ip = match address.ip() {
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        [ip, "localhost".to_owned()].into_iter().chain(self.hosts.iter().cloned()).collect()
+    }
+}

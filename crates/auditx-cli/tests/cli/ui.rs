@@ -1,0 +1,92 @@
+//! Tests of `auditx ui`: who may connect, and what is recorded.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use auditx_tests::child::Child;
+use auditx_tests::snapshot::Snapshot;
+
+use crate::program::{auditx, command, ended};
+
+/// Returns the running command and its port.
+fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
+    let child =
+        Child::start(&mut command(&[&["ui", "--listen", "127.0.0.1:0"], arguments].concat(), directory));
+    let line = child.next_line().unwrap();
+    let port = line.split_once("http://127.0.0.1:").unwrap().1.split_once('/').unwrap().0;
+    let port = port.parse().unwrap();
+    (child, port)
+}
+
+fn get(port: u16, path: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close\r\n");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{host}{headers}\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_read_is_recorded_with_its_viewer_and_address() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let (child, port) = shown(&["--as", "mya"], trail.path());
+    assert!(get(port, "/?q=credit", "").contains("Customer credit limit updated"));
+    child.signal(rustix::process::Signal::INT);
+    child.end();
+    let read = auditx(&["query", "module:audit", "-o", "raw"], trail.path()).out;
+    for part in ["Audit trail searched", "\"user\":\"mya\"", "\"ip\":\"127.0.0.1\"", "\"query\":\"credit\""] {
+        assert!(read.contains(part), "{part} in {read}");
+    }
+    assert_eq!(auditx(&["doctor"], trail.path()).status, Some(0), "the trail was closed");
+}
+
+#[test]
+fn an_unrecorded_trail_stays_as_it_is() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let before = Snapshot::of(trail.path());
+    let (_child, port) = shown(&["--unrecorded"], trail.path());
+    assert!(get(port, "/", "").contains("Sales invoice posted"));
+    assert_eq!(before.difference(&Snapshot::of(trail.path())), None);
+}
+
+#[test]
+fn other_machines_need_a_key() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let refused = auditx(&["ui", "--listen", "0.0.0.0:0"], trail.path());
+    assert_eq!(refused.status, Some(2));
+    assert!(refused.err.contains("can be reached from other machines: give a key"), "{refused:?}");
+    let short = ended(command(&["ui"], trail.path()).env("AUDITX_UI_KEY", "short"));
+    assert_eq!(short.status, Some(2));
+    assert!(short.err.contains("the key in AUDITX_UI_KEY has 5 characters"), "{short:?}");
+
+    let key = trail.path().with_extension("key");
+    std::fs::write(&key, "0123456789abcdef\n").unwrap();
+    let (_child, port) = shown(&["--key-file", key.to_str().unwrap()], trail.path());
+    assert!(get(port, "/api/v1/entries", "").starts_with("HTTP/1.1 401 "));
+    let with_key = get(port, "/api/v1/entries", "Authorization: Bearer 0123456789abcdef\r\n");
+    assert!(with_key.starts_with("HTTP/1.1 200 "), "{with_key}");
+    std::fs::remove_file(key).unwrap();
+}
+
+#[test]
+fn a_directory_without_a_trail_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = auditx(&["ui"], directory.path());
+    assert_eq!(refused.status, Some(2));
+    assert!(refused.err.contains("no audit trail"), "{refused:?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demonstration_can_be_looked_at() {
+    let directory = crate::trail::directory();
+    let child = Child::start(&mut command(&["demo", "--ui"], directory.path()));
+    let line = std::iter::from_fn(|| child.next_line()).find(|line| line.contains("http://")).unwrap();
+    let port = line.split_once("http://127.0.0.1:").unwrap().1.split_once('/').unwrap().0;
+    assert!(get(port.parse().unwrap(), "/", "").contains("Sales invoice posted"));
+}

@@ -1,0 +1,128 @@
+//! The HTTP API, version 1: entries as JSON, proofs, health.
+
+use std::sync::Arc;
+
+use auditx_core::AuditAction;
+use auditx_reader::{Order, prove};
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::blocking;
+use crate::dashboard::{Dashboard, Read};
+use crate::guard::Visit;
+use crate::pages::{one_line, read_of_entry};
+use crate::problem::Problem;
+use crate::selection::{Page, Parameters, cursor};
+
+/// The default and the largest number of entries of one answer.
+const DEFAULT_LIMIT: u64 = 100;
+const MAX_LIMIT: u64 = 1_000;
+
+/// Parameters of a list of entries besides those of a search.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listing {
+    #[serde(default)]
+    order: String,
+    limit: Option<u64>,
+    /// Where the answer before this one ended.
+    #[serde(default)]
+    cursor: String,
+}
+
+pub(crate) async fn entries(
+    State(ui): State<Arc<Dashboard>>,
+    Extension(visit): Extension<Visit>,
+    Query(parameters): Query<Parameters>,
+    Query(listing): Query<Listing>,
+) -> Response {
+    list(&ui, &visit, &parameters, &listing).await.unwrap_or_else(|problem| problem.json())
+}
+
+async fn list(
+    ui: &Dashboard,
+    visit: &Visit,
+    parameters: &Parameters,
+    listing: &Listing,
+) -> Result<Response, Problem> {
+    let order = match listing.order.as_str() {
+        "" | "desc" => Order::NewestFirst,
+        "asc" => Order::OldestFirst,
+        other => {
+            return Err(Problem::bad_request(format!("invalid order {other:?}: expected asc or desc")));
+        }
+    };
+    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::bad_request(format!("invalid limit {limit}: expected 1 to {MAX_LIMIT}")));
+    }
+    let mut search = parameters.search(ui.directory(), &visit.viewer)?;
+    if let Some(cursor) = cursor(&listing.cursor)? {
+        search = search.after(cursor);
+    }
+    let page = blocking::run(move || Page::of(search, order, limit)).await??;
+    let read = Read {
+        description: "Audit trail searched",
+        action: AuditAction::Read,
+        parameters,
+        seq: None,
+        found: Some(page.hits.len()),
+    };
+    ui.record(&visit.viewer, &read)?;
+    // Lines are passed on as they are stored, with the digits of their numbers.
+    let lines: Vec<&str> = page.hits.iter().map(crate::selection::Hit::line).collect();
+    let rest = json!({
+        "next": page.summary.next.as_ref().map(ToString::to_string),
+        "is_out_of_time": page.summary.is_out_of_time,
+        "unsigned": page.hits.iter().filter(|hit| hit.is_unsigned).count(),
+        "signed": page.summary.signed,
+        "warnings": page.warnings(),
+    });
+    let body = format!("{{\"entries\":[{}],{}", lines.join(","), &rest.to_string()[1..]);
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+pub(crate) async fn entry(
+    State(ui): State<Arc<Dashboard>>,
+    Extension(visit): Extension<Visit>,
+    Path(seq): Path<u64>,
+) -> Response {
+    let read = async {
+        let line = one_line(&ui, &visit, seq).await?;
+        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq))?;
+        let body = line.row()?.line().to_owned();
+        Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    };
+    read.await.unwrap_or_else(|problem| problem.json())
+}
+
+pub(crate) async fn proof(
+    State(ui): State<Arc<Dashboard>>,
+    Extension(visit): Extension<Visit>,
+    Path(seq): Path<u64>,
+) -> Response {
+    let read = async {
+        one_line(&ui, &visit, seq).await?;
+        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq))?;
+        let directory = ui.directory().to_path_buf();
+        let proof = blocking::run(move || prove(&directory, seq)).await??;
+        let headers = [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),
+        ];
+        Ok::<_, Problem>((headers, proof.to_string()).into_response())
+    };
+    read.await.unwrap_or_else(|problem| problem.json())
+}
+
+/// Says that the server runs. Needs no viewer.
+pub(crate) async fn health() -> &'static str {
+    "ok"
+}
+
+pub(crate) async fn unknown() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "the API has no such path").json()
+}

@@ -1,0 +1,175 @@
+//! The dashboard of one trail: its settings, and what its requests share.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel};
+use auditx_reader::{Answer, Moment, VerifyOptions, latest_checkpoint, verify};
+use axum::http::StatusCode;
+
+use crate::key::{Keys, MIN_LEN};
+use crate::problem::Problem;
+use crate::selection::Parameters;
+use crate::viewer::Viewer;
+
+/// A dashboard of one trail, to be mounted in an axum application or served on its own.
+///
+/// By default each request needs a [`Viewer`] in its extensions: the application that mounts the dashboard
+/// decides who may see it. [`Dashboard::key`] and [`Dashboard::everyone_is`] are for a dashboard of its own.
+///
+/// ```
+/// use auditx_core::{AuditLogger, Config};
+/// use auditx_ui::{Dashboard, Viewer};
+/// use axum::Router;
+/// use axum::extract::Request;
+/// use axum::middleware::{Next, from_fn};
+/// # let directory = tempfile::tempdir()?;
+/// # let log_dir = directory.path();
+///
+/// let logger = AuditLogger::open(Config::new(log_dir))?;
+/// let signed_in = from_fn(async |mut request: Request, next: Next| {
+///     // What the application knows about its user.
+///     request.extensions_mut().insert(Viewer::new("mya").role("auditor"));
+///     next.run(request).await
+/// });
+/// let app: Router = Router::new().nest("/admin/audit", Dashboard::new(&logger)?.router().layer(signed_in));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Dashboard {
+    directory: PathBuf,
+    logger: Option<AuditLogger>,
+    pub(crate) keys: Keys,
+    pub(crate) everyone: Option<Viewer>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) checked: Mutex<Option<Checked>>,
+}
+
+/// The outcome of the last verification.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) at: Moment,
+    /// What is wrong; `None` if every line is as it was signed.
+    pub(crate) fault: Option<String>,
+    pub(crate) signed: Option<u64>,
+}
+
+impl Dashboard {
+    /// Shows the trail of this logger, and records each read of it there.
+    ///
+    /// # Errors
+    /// As [`AuditLogger::trail_dir`].
+    pub fn new(logger: &AuditLogger) -> Result<Self, Error> {
+        let directory = logger.trail_dir()?.to_path_buf();
+        Ok(Self { logger: Some(logger.clone()), ..Self::unrecorded(directory) })
+    }
+
+    /// Shows the trail in this directory without recording who reads it: for copies, and for trails that this
+    /// process may not write. PCI DSS 10.2.1.3 asks for a record of each read.
+    #[must_use]
+    pub fn unrecorded(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            logger: None,
+            keys: Keys::default(),
+            everyone: None,
+            hosts: Vec::new(),
+            checked: Mutex::new(None),
+        }
+    }
+
+    /// Admits whoever has this key, as this viewer: a browser that signs in with it, a program that sends it as
+    /// `Authorization: Bearer KEY`. May be called for several keys.
+    ///
+    /// # Panics
+    /// If the key has fewer than 16 bytes: it could be guessed.
+    #[must_use]
+    pub fn key(mut self, key: &str, viewer: Viewer) -> Self {
+        assert!(key.len() >= MIN_LEN, "a key of a dashboard must have at least {MIN_LEN} bytes");
+        self.keys.add(key, viewer);
+        self
+    }
+
+    /// Admits every request as this viewer. Only for a server that nobody else can reach.
+    #[must_use]
+    pub fn everyone_is(mut self, viewer: Viewer) -> Self {
+        self.everyone = Some(viewer);
+        self
+    }
+
+    /// Refuses requests for other hosts, such as a foreign name that was made to resolve to this address (DNS
+    /// rebinding). Names and addresses are without a port. The default accepts every host; set it unless the
+    /// server in front of the dashboard does.
+    #[must_use]
+    pub fn hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.hosts = hosts.into_iter().map(|host| host.into().to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// Returns the routes, to be served at the root or below a prefix ([`axum::Router::nest`]).
+    pub fn router(self) -> axum::Router {
+        crate::routes::router(Arc::new(self))
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be refused.
+    pub(crate) fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<(), Problem> {
+        let Some(logger) = &self.logger else { return Ok(()) };
+        let Parameters { q, since, until, .. } = read.parameters;
+        let mut entry = logger
+            .log(read.description)
+            .level(LogLevel::Audit)
+            .module(BusinessModule::other("audit"))
+            .action(read.action.clone())
+            .user(&*viewer.name)
+            .user_role(&*viewer.role);
+        if let Some(seq) = read.seq {
+            entry = entry.entity("audit_entry", seq.to_string());
+        }
+        let found = read.found.map(|found| found.to_string()).unwrap_or_default();
+        let named = [("query", q.as_str()), ("since", since), ("until", until), ("found", &found)];
+        for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
+            entry = entry.metadata(name, value.to_owned());
+        }
+        entry.record().map(drop).map_err(|error| {
+            let detail = format!("this read cannot be recorded, so it is refused: {error}");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        })
+    }
+
+    /// Verifies the whole trail. Blocks the thread.
+    pub(crate) fn check(&self) -> Result<Checked, auditx_reader::Error> {
+        let verification = verify(&self.directory, &VerifyOptions::new(), &mut |_, _| ())?;
+        let fault = match verification.fault {
+            Some(fault) => Some(fault.to_string()),
+            None if verification.answer == Answer::Broken => Some("the trail is damaged".to_owned()),
+            None => None,
+        };
+        let checked = Checked { at: Moment::now(), fault, signed: verification.signed };
+        *self.last_check() = Some(checked.clone());
+        Ok(checked)
+    }
+
+    pub(crate) fn last_check(&self) -> MutexGuard<'_, Option<Checked>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of lines that the latest checkpoint covers; `None` if nothing is signed.
+    pub(crate) fn signed(&self) -> Option<u64> {
+        latest_checkpoint(&self.directory).ok().map(|checkpoint| checkpoint.size())
+    }
+}
+
+/// A read of the trail, as it is recorded.
+pub(crate) struct Read<'r> {
+    pub(crate) description: &'r str,
+    pub(crate) action: AuditAction,
+    pub(crate) parameters: &'r Parameters,
+    /// The line that was read, if it was a single one.
+    pub(crate) seq: Option<u64>,
+    /// The number of entries that were shown.
+    pub(crate) found: Option<usize>,
+}

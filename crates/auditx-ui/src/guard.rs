@@ -1,0 +1,191 @@
+//! What happens before and after every request: which host, which viewer, which headers.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{NestedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::dashboard::Dashboard;
+use crate::key::Refusal;
+use crate::problem::Problem;
+use crate::viewer::Viewer;
+
+/// The cookie of a session.
+pub(crate) const COOKIE: &str = "auditx_session";
+
+/// Paths that need no viewer.
+const OPEN: [&str; 3] = ["/sign-in", "/assets/dashboard.css", "/api/v1/healthz"];
+
+/// The headers of every answer. Nothing may run, be loaded from elsewhere, be framed, or be kept.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Parameters in which a key may be sent by mistake.
+const KEY_PARAMETERS: [&str; 5] = ["key", "api_key", "apikey", "token", "access_token"];
+
+/// What handlers know about a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Visit {
+    pub(crate) viewer: Viewer,
+    /// As in [`Base`].
+    pub(crate) base: String,
+    /// Whether the viewer signed in here, and can sign out.
+    pub(crate) has_session: bool,
+}
+
+/// The path of the dashboard, without a slash at its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Base(pub(crate) String);
+
+pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request, next: Next) -> Response {
+    let base = request.extensions().get::<NestedPath>().map_or("", NestedPath::as_str);
+    let base = base.trim_end_matches('/').to_owned();
+    let is_api = request.uri().path().starts_with("/api/");
+    let answer = |problem: Problem| if is_api { problem.json() } else { problem.page(&base) };
+    request.extensions_mut().insert(Base(base.clone()));
+    let response = match admitted(&ui, &request, &base) {
+        Ok(Some(visit)) => {
+            request.extensions_mut().insert(visit);
+            next.run(request).await
+        }
+        Ok(None) => next.run(request).await,
+        Err(Denied::Unknown) if !is_api && !ui.keys.is_empty() => {
+            Redirect::to(&format!("{base}/sign-in")).into_response()
+        }
+        Err(Denied::Unknown) => answer(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "sign in first; a program sends its key in the header Authorization: Bearer KEY",
+        )),
+        Err(Denied::For(problem)) => answer(problem),
+    };
+    with_headers(match refusal_of_framework(&response) {
+        Some(status) => {
+            let text = to_bytes(response.into_body(), MAX_REFUSAL).await.unwrap_or_default();
+            answer(Problem::new(status, String::from_utf8_lossy(&text)))
+        }
+        None => response,
+    })
+}
+
+/// The longest text with which the framework refuses a request.
+const MAX_REFUSAL: usize = 4_096;
+
+/// Returns the status of an answer that is plain text or nothing, which no handler here gives for an error: the
+/// framework could not parse the request, or found no handler.
+fn refusal_of_framework(response: &Response) -> Option<StatusCode> {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    Some(response.status()).filter(|status| status.is_client_error() && is_plain)
+}
+
+enum Denied {
+    /// No viewer is known.
+    Unknown,
+    For(Problem),
+}
+
+/// Returns the visit, or `None` for what everyone may see.
+fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visit>, Denied> {
+    let denied = |problem| Err(Denied::For(problem));
+    if !is_known_host(ui, request.headers()) {
+        let detail = "this dashboard does not serve that host: start it with --host NAME to allow one";
+        return denied(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    if let Some(name) = key_parameter(request.uri().query().unwrap_or_default()) {
+        let detail = format!(
+            "a key must not be in an address, where logs and histories keep it: remove {name}, \
+             and send the key in the header Authorization: Bearer KEY, or sign in"
+        );
+        return denied(Problem::bad_request(detail));
+    }
+    let is_foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    if is_foreign && request.method() != Method::GET {
+        return denied(Problem::new(StatusCode::FORBIDDEN, "the form is of another site"));
+    }
+    if OPEN.contains(&request.uri().path()) {
+        return Ok(None);
+    }
+    let visit = |viewer, has_session| Ok(Some(Visit { viewer, base: base.to_owned(), has_session }));
+    if let Some(viewer) = request.extensions().get::<Viewer>() {
+        return visit(viewer.clone(), false);
+    }
+    if let Some(viewer) = cookie(request.headers()).and_then(|token| ui.keys.session(token)) {
+        return visit(viewer, true);
+    }
+    if let Some(key) = bearer(request.headers()) {
+        return match ui.keys.viewer(key) {
+            Ok(viewer) => visit(viewer, false),
+            Err(refusal) => denied(refused(refusal)),
+        };
+    }
+    match &ui.everyone {
+        Some(viewer) => visit(viewer.clone(), false),
+        None => Err(Denied::Unknown),
+    }
+}
+
+/// Returns the answer to a key that was not accepted.
+pub(crate) fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Wrong => Problem::new(StatusCode::UNAUTHORIZED, "this is not a key of the dashboard"),
+        Refusal::Throttled(seconds) => {
+            let detail = format!("too many wrong keys: try again in {seconds} s");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
+        }
+    }
+}
+
+fn is_known_host(ui: &Dashboard, headers: &HeaderMap) -> bool {
+    if ui.hosts.is_empty() {
+        return true;
+    }
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    // An IPv6 address has its port after the bracket.
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    ui.hosts.contains(&name.to_ascii_lowercase())
+}
+
+fn key_parameter(query: &str) -> Option<&'static str> {
+    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    names
+        .into_iter()
+        .find_map(|name| KEY_PARAMETERS.into_iter().find(|parameter| name.eq_ignore_ascii_case(parameter)))
+}
+
+/// Returns the token of the session.
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == COOKIE).then_some(value)
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

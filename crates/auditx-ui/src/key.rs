@@ -1,0 +1,157 @@
+//! Keys with which viewers sign in, and the sessions of browsers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::viewer::Viewer;
+
+/// The shortest key that is accepted, in bytes. It is guessed over a network, ten times a minute.
+pub(crate) const MIN_LEN: usize = 16;
+
+/// After so many wrong keys within [`WINDOW`], further ones are refused.
+const MAX_FAILURES: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// A browser signs in again after this time.
+const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// At most so many sessions; the oldest ends when another begins.
+const MAX_SESSIONS: usize = 1_000;
+
+type Hash = [u8; 32];
+
+/// The keys, the sessions, and the wrong keys of the last minute.
+#[derive(Default)]
+pub(crate) struct Keys {
+    keys: Vec<(Hash, Viewer)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: HashMap<Hash, (Instant, Viewer)>,
+    failures: u32,
+    since: Option<Instant>,
+}
+
+/// Why a key was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Wrong,
+    /// Too many were wrong: try again after this many seconds.
+    Throttled(u64),
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, key: &str, viewer: Viewer) {
+        self.keys.push((hash(key.as_bytes()), viewer));
+    }
+
+    /// Returns the viewer whose key this is.
+    pub(crate) fn viewer(&self, key: &str) -> Result<Viewer, Refusal> {
+        let mut state = self.locked();
+        let now = Instant::now();
+        if state.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
+            (state.failures, state.since) = (0, Some(now));
+        }
+        if state.failures >= MAX_FAILURES {
+            let waited = state.since.map_or(WINDOW, |since| now.duration_since(since));
+            return Err(Refusal::Throttled((WINDOW.saturating_sub(waited)).as_secs() + 1));
+        }
+        // Hashes are compared, so the time says nothing about the key.
+        let hash = hash(key.as_bytes());
+        match self.keys.iter().find(|(known, _)| *known == hash) {
+            Some((_, viewer)) => Ok(viewer.clone()),
+            None => {
+                state.failures += 1;
+                Err(Refusal::Wrong)
+            }
+        }
+    }
+
+    /// Begins a session and returns the value of its cookie. Fails if the system has no random numbers.
+    pub(crate) fn begin(&self, viewer: Viewer) -> Result<String, getrandom::Error> {
+        let mut token = [0_u8; 32];
+        getrandom::fill(&mut token)?;
+        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (mut state, now) = (self.locked(), Instant::now());
+        state.sessions.retain(|_, (begin, _)| now.duration_since(*begin) < SESSION);
+        if state.sessions.len() >= MAX_SESSIONS
+            && let Some(oldest) =
+                state.sessions.iter().min_by_key(|(_, (begin, _))| *begin).map(|(key, _)| *key)
+        {
+            state.sessions.remove(&oldest);
+        }
+        state.sessions.insert(hash(token.as_bytes()), (now, viewer));
+        Ok(token)
+    }
+
+    /// Returns the viewer of a session.
+    pub(crate) fn session(&self, token: &str) -> Option<Viewer> {
+        let state = self.locked();
+        let (begin, viewer) = state.sessions.get(&hash(token.as_bytes()))?;
+        (begin.elapsed() < SESSION).then(|| viewer.clone())
+    }
+
+    pub(crate) fn end(&self, token: &str) {
+        self.locked().sessions.remove(&hash(token.as_bytes()));
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn hash(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> Keys {
+        let mut keys = Keys::default();
+        keys.add("correct horse battery", Viewer::new("mya"));
+        keys
+    }
+
+    #[test]
+    fn a_key_names_its_viewer() {
+        assert_eq!(keys().viewer("correct horse battery").unwrap().name, "mya");
+        assert_eq!(keys().viewer("correct horse"), Err(Refusal::Wrong));
+    }
+
+    #[test]
+    fn after_ten_wrong_keys_even_the_right_one_must_wait() {
+        let keys = keys();
+        for _ in 0..MAX_FAILURES {
+            assert_eq!(keys.viewer("wrong"), Err(Refusal::Wrong));
+        }
+        assert!(matches!(keys.viewer("correct horse battery"), Err(Refusal::Throttled(1..=61))));
+    }
+
+    #[test]
+    fn a_session_ends_when_its_viewer_signs_out() {
+        let keys = keys();
+        let token = keys.begin(Viewer::new("mya")).unwrap();
+        assert_eq!(keys.session(&token).unwrap().name, "mya");
+        keys.end(&token);
+        assert_eq!(keys.session(&token), None);
+        assert_eq!(keys.session(""), None);
+    }
+}

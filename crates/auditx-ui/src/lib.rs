@@ -1,0 +1,24 @@
+//! Audit trails in a browser.
+//!
+//! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
+//! and proofs, and an HTTP API with the same. Pages work without JavaScript and load nothing from elsewhere.
+//! Every read is recorded in the trail.
+
+mod viewer;
+mod layout;
+mod problem;
+mod blocking;
+mod key;
+mod selection;
+mod table;
+mod dashboard;
+mod guard;
+mod assets;
+mod sign_in;
+mod pages;
+mod export;
+mod api;
+mod routes;
+
+pub use dashboard::Dashboard;
+pub use viewer::Viewer;

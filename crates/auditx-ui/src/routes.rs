@@ -1,0 +1,30 @@
+//! The routes of a dashboard.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::dashboard::Dashboard;
+use crate::{api, assets, export, guard, pages, sign_in};
+
+pub(crate) fn router(ui: Arc<Dashboard>) -> Router {
+    let api = Router::new()
+        .route("/entries", get(api::entries))
+        .route("/entries/{seq}", get(api::entry))
+        .route("/entries/{seq}/proof", get(api::proof))
+        .route("/healthz", get(api::health))
+        .fallback(api::unknown);
+    Router::new()
+        .route("/", get(pages::trail))
+        .route("/entries/{seq}", get(pages::entry))
+        .route("/export/{format}", get(export::export))
+        .route("/check", post(pages::check))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/assets/dashboard.css", get(assets::style))
+        .nest("/api/v1", api)
+        .layer(from_fn_with_state(ui.clone(), guard::guard))
+        .with_state(ui)
+}

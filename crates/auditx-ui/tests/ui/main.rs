@@ -1,0 +1,7 @@
+//! Tests of the dashboard: served on a real port, read by plain requests and by a real browser.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod access;
+mod api;
+mod browsing;
+mod server;
