@@ -154,6 +154,13 @@ impl Session {
         messages.clone()
     }
 
+    /// Makes the browser report this value of a media feature, such as `prefers-color-scheme`.
+    pub fn emulate(&self, feature: &str, value: &str) {
+        let parameters = json!({ "features": [{ "name": feature, "value": value }] });
+        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": parameters });
+        self.post("/goog/cdp/execute", &body);
+    }
+
     /// Returns the URLs of the requests that the pages made since the session was opened, in order and with
     /// repetitions: documents, everything they load, redirects and WebSockets. It includes requests that the
     /// browser blocked, and those for `/favicon.ico`, which it makes itself. They arrive with a delay.

@@ -3,6 +3,7 @@
 //! ```console
 //! $ cargo run -p auditx-examples --bin axum_erp
 //! $ curl -i -H 'Authorization: Bearer demo-9f27c1e4-thida' http://127.0.0.1:8080/me
+//! $ curl -i -H 'Authorization: Bearer demo-9f27c1e4-thida' http://127.0.0.1:8080/admin/audit
 //! ```
 
 use std::error::Error;
@@ -20,11 +21,13 @@ use auditx_examples::options::{CLOSE_TIMEOUT, Options};
 use auditx_examples::reports::{Extent, REPORT_TIMEOUT};
 use auditx_examples::sales::{Invoice, Posted};
 use auditx_tower::AuditContext;
+use auditx_ui::{Dashboard, Viewer};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Json, Path, Query, State};
+use axum::extract::{Json, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get, post, put};
 use clap::Parser;
@@ -48,8 +51,20 @@ async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let with_timeout = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REPORT_TIMEOUT))
         .layer(audit_layer.clone());
-    let app = routes().layer(audit_layer).merge(timed_routes().layer(with_timeout));
-    axum_server::serve(app.with_state(Arc::new(Erp::default())), options).await
+    let app = routes().layer(audit_layer.clone()).merge(timed_routes().layer(with_timeout));
+    let app = app.with_state(Arc::new(Erp::default())).merge(dashboard()?.layer(audit_layer));
+    axum_server::serve(app, options).await
+}
+
+/// The dashboard of the trail, for managers: each sees the entries of their company.
+fn dashboard() -> Result<Router, Box<dyn Error>> {
+    let admit = from_fn(async |SignedIn(by): SignedIn, mut request: Request, next: Next| {
+        by.require_manager("see the audit trail")?;
+        let viewer = Viewer::new(by.user).role(by.role.as_str()).company(by.company_id);
+        request.extensions_mut().insert(viewer);
+        Ok::<_, Failure>(next.run(request).await)
+    });
+    Ok(Router::new().nest("/admin/audit", Dashboard::new(audit())?.router().layer(admit)))
 }
 
 fn timed_routes() -> Router<Arc<Erp>> {

@@ -43,6 +43,7 @@ mod deployment;
 mod claims;
 mod copies;
 mod crowd;
+mod dashboard;
 mod endings;
 mod jobs;
 mod prefork;

@@ -1,0 +1,67 @@
+//! The pictures of docs/DASHBOARD.md. With `AUDITX_BLESS=1` they are written; otherwise only made.
+
+use std::path::Path;
+
+use auditx_core::{AuditAction, BusinessModule, RequestContext};
+use auditx_tests::browser::Browser;
+use auditx_ui::{Dashboard, Viewer};
+use serde_json::json;
+
+use crate::server::{Server, TIMEOUT, Trail};
+
+/// Records the day of a trading house.
+fn day() -> Trail {
+    let trail = Trail::new();
+    let logger = &trail.logger;
+    let (sales, crm) = (BusinessModule::Sales, BusinessModule::Crm);
+    for number in 1..=12 {
+        let user = if number % 3 == 0 { "thida" } else { "kyaw" };
+        let _scope = RequestContext::new().user(user).user_role("clerk").branch_id("BR-YGN").enter();
+        let (reference, amount) = (format!("SI-2026-{number:04}"), 125_000 * number);
+        let entry = logger.log_transaction(
+            "Sales invoice posted",
+            sales.clone(),
+            AuditAction::Post,
+            reference,
+            amount,
+        );
+        entry.entity("sales_invoice", format!("inv-{number}")).party("Golden Trading Co.").record().unwrap();
+        if number % 5 == 0 {
+            let failed = logger.log_security("Login failed").user("attacker").success(false);
+            failed.reason("wrong password").ip("192.168.1.50".parse().unwrap()).record().unwrap();
+        }
+    }
+    let _scope = RequestContext::new().user("mya").user_role("manager").branch_id("BR-YGN").enter();
+    let change =
+        logger.log_change("Customer credit limit raised", crm, AuditAction::Update, "customer", "CUST-220");
+    let change = change.old_values(json!({ "credit_limit": 500_000, "terms": "30 days" }));
+    change.new_values(json!({ "credit_limit": 1_000_000, "terms": "60 days" })).record().unwrap();
+    logger.close(TIMEOUT).unwrap();
+    trail
+}
+
+#[test]
+fn the_pictures_of_the_documentation_are_made() {
+    let trail = day();
+    let dashboard = Dashboard::unrecorded(trail.directory.path()).everyone_is(Viewer::new("mya"));
+    let (server, browser) = (Server::of(dashboard), Browser::start());
+    let newest = auditx_tests::trail::lines(trail.directory.path());
+    let change = newest.iter().find(|line| line.json["entity_id"] == json!("CUST-220")).unwrap().seq;
+    let entry = format!("/entries/{change}");
+    for (name, path, theme, width, height) in [
+        ("light", "/", "light", 1200, 760),
+        ("dark", "/", "dark", 1200, 760),
+        ("entry", &entry, "light", 1200, 900),
+        ("phone", "/", "light", 360, 720),
+    ] {
+        browser.resize(width, height);
+        browser.emulate("prefers-color-scheme", theme);
+        browser.navigate(&server.url(path));
+        let picture = browser.screenshot();
+        assert!(picture.starts_with(b"\x89PNG"), "{name}");
+        if std::env::var_os("AUDITX_BLESS").is_some() {
+            let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images");
+            std::fs::write(images.join(format!("dashboard-{name}.png")), picture).unwrap();
+        }
+    }
+}
