@@ -33,7 +33,7 @@ pub(crate) async fn trail(
         // The form remains, so that the query can be mended.
         Err(problem) => {
             let content = html! {
-                (form(&visit.base, &parameters))
+                (form(&visit.base, &parameters, ""))
                 pre.problem role="alert" { (problem.detail()) }
             };
             (problem.status(), framed(&ui, &visit, "Trail", &parameters, &content)).into_response()
@@ -64,7 +64,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     ui.record(&visit.viewer, &read)?;
     let title = if parameters.is_security() { "Security" } else { "Trail" };
     let content = html! {
-        (form(&visit.base, parameters))
+        (form(&visit.base, parameters, ""))
         @for warning in page.warnings() { p.problem role="alert" { (visible(&warning)) } }
         @if page.hits.is_empty() {
             p { "No entries found." }
@@ -125,10 +125,11 @@ fn next_time(ui: &Dashboard, page: &Page, zone: &Zone) -> Option<String> {
     Some(table::times(&line.row().ok()?, zone).0)
 }
 
-fn form(base: &str, parameters: &Parameters) -> Markup {
+/// The form of a search. It leads to `path` below the dashboard.
+pub(crate) fn form(base: &str, parameters: &Parameters, path: &str) -> Markup {
     let Parameters { q, since, until, tz, source, .. } = parameters;
     html! {
-        form.query method="get" action=(layout::home(base)) role="search" {
+        form.query method="get" action=(if path.is_empty() { layout::home(base).to_owned() } else { format!("{base}{path}") }) role="search" {
             label.wide { "Query" input type="search" name="q" value=(q) autocomplete="off" spellcheck="false"; }
             label { "Since" input name="since" value=(since) placeholder="2h, today, 2026-11-29"; }
             label { "Until" input name="until" value=(until); }
@@ -140,7 +141,13 @@ fn form(base: &str, parameters: &Parameters) -> Markup {
 }
 
 /// The frame of a page, with navigation and what is proven.
-fn framed(ui: &Dashboard, visit: &Visit, title: &str, parameters: &Parameters, content: &Markup) -> Markup {
+pub(crate) fn framed(
+    ui: &Dashboard,
+    visit: &Visit,
+    title: &str,
+    parameters: &Parameters,
+    content: &Markup,
+) -> Markup {
     let trail = layout::home(&visit.base);
     let link = |source: &str, name: &str, is_here: bool| {
         html! {
@@ -151,6 +158,9 @@ fn framed(ui: &Dashboard, visit: &Visit, title: &str, parameters: &Parameters, c
     let end = html! {
         nav aria-label="Trails" {
             (link("", "Trail", title == "Trail")) " · " (link("security", "Security", title == "Security"))
+            " · "
+            a href=(parameters.address(&format!("{}/counts", visit.base), |_| ()))
+                aria-current=[(title == "Counts").then_some("page")] { "Counts" }
         }
         div.end {
             (badge(ui, visit, &parameters.zone().unwrap_or_default()))
@@ -342,6 +352,6 @@ fn related(row: &Row<'_>, visit: &Visit) -> Markup {
 }
 
 /// Returns a value of the query language that is taken literally.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, export, guard, pages, sign_in};
+use crate::{api, assets, counts_page, export, guard, pages, sign_in};
 
 pub(crate) fn router(ui: Arc<Dashboard>) -> Router {
     let api = Router::new()
@@ -18,6 +18,7 @@ pub(crate) fn router(ui: Arc<Dashboard>) -> Router {
         .fallback(api::unknown);
     Router::new()
         .route("/", get(pages::trail))
+        .route("/counts", get(counts_page::counts))
         .route("/entries/{seq}", get(pages::entry))
         .route("/export/{format}", get(export::export))
         .route("/check", post(pages::check))

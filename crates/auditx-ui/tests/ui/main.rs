@@ -4,5 +4,6 @@
 mod access;
 mod api;
 mod browsing;
+mod counting;
 mod screenshots;
 mod server;
