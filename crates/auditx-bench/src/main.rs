@@ -21,6 +21,7 @@ mod read;
 mod record;
 mod processes;
 mod verify;
+mod ui;
 mod ship;
 mod performance;
 
@@ -59,6 +60,8 @@ enum Command {
     Verify(verify::Options),
     /// Measure queries of the command `auditx`, compared with ripgrep, grep, jq and DuckDB on the same files
     Read(read::Options),
+    /// Measure the pages of `auditx ui` over a large trail
+    Ui(ui::Options),
     /// Measure the time to open a trail that was closed normally
     Open(open::Options),
     /// Measure shipping in lines per second, compared with bulk loading, and the cost of an embedded shipper
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Ship(options) => ship::measure(&options),
         Command::ShipRun(options) => ship::run(&options),
         Command::Read(options) => read::measure(&options),
+        Command::Ui(options) => ui::measure(&options),
         Command::Open(options) => open::measure(&options),
         Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),

@@ -12,7 +12,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     if !arguments.first().is_some_and(|mode| modes.contains(&mode.as_str())) {
         return Err(Failure::new(format!("`bench` needs one of: {}", modes.join(", "))));
     }
-    if arguments.first().is_some_and(|mode| matches!(mode.as_str(), "read" | "performance")) {
+    if arguments.first().is_some_and(|mode| matches!(mode.as_str(), "read" | "ui" | "performance")) {
         let mut command = workspace.cargo(&["build", "--release", "--package", "auditx-cli"]);
         workspace::run(command.args(workspace.locked()))?;
     }
