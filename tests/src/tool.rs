@@ -33,12 +33,25 @@ pub fn output_of(program: &str, arguments: &[&str], input: &[u8]) -> String {
 /// Returns a program that `cargo xtask setup` has downloaded, or the one in the search path.
 #[must_use]
 pub fn fetched(program: &str) -> PathBuf {
+    find(&Path::new("bin").join(program)).unwrap_or_else(|| program.into())
+}
+
+/// Returns the text of a file that `cargo xtask setup` has downloaded, by its path in its package.
+///
+/// # Panics
+/// If it is missing.
+#[must_use]
+pub fn fetched_text(path: &str) -> String {
+    let found = find(Path::new(path));
+    let found = found.unwrap_or_else(|| panic!("{path} is not installed: run `cargo xtask setup`"));
+    std::fs::read_to_string(&found).unwrap_or_else(|error| panic!("cannot read {}: {error}", found.display()))
+}
+
+/// Returns the file with this path in a downloaded package; the last package by name if several have it.
+fn find(path: &Path) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
     let packages = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = packages.map(|package| package.path().join("bin").join(program)).collect();
-    found.retain(|path| path.exists());
-    found.sort();
-    found.pop().unwrap_or_else(|| program.into())
+    packages.map(|package| package.path().join(path)).filter(|path| path.exists()).max()
 }
 
 /// Returns ports that are currently free.

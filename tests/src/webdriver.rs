@@ -134,6 +134,13 @@ impl Session {
         });
     }
 
+    /// Makes pages see this value of a media feature, such as `dark` for `prefers-color-scheme`, and the
+    /// browser's own values of all others.
+    pub fn emulate(&self, feature: &str, value: &str) {
+        let features = json!({ "features": [{ "name": feature, "value": value }] });
+        self.post("/goog/cdp/execute", &json!({ "cmd": "Emulation.setEmulatedMedia", "params": features }));
+    }
+
     /// Returns a picture of the visible part of the page, as PNG.
     #[must_use]
     pub fn screenshot(&self) -> Vec<u8> {
@@ -152,13 +159,6 @@ impl Session {
             text: text(&entry["message"]),
         }));
         messages.clone()
-    }
-
-    /// Makes the browser report this value of a media feature, such as `prefers-color-scheme`.
-    pub fn emulate(&self, feature: &str, value: &str) {
-        let parameters = json!({ "features": [{ "name": feature, "value": value }] });
-        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": parameters });
-        self.post("/goog/cdp/execute", &body);
     }
 
     /// Returns the URLs of the requests that the pages made since the session was opened, in order and with

