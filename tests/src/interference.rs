@@ -159,7 +159,8 @@ struct Round {
     changed: Vec<String>,
     /// Whether a change may have destroyed a sealed segment.
     is_sealed_damaged: bool,
-    /// Whether a change may have destroyed the tile cache, without which the active segment cannot be restored.
+    /// Whether a change may have destroyed the tile cache, without which the active segment cannot be
+    /// restored.
     is_cache_damaged: bool,
 }
 
@@ -248,8 +249,8 @@ impl Interference {
         let answer = verify(logs, &VerifyOptions::new(), &mut |_, _| ());
         let is_broken = answer.as_ref().map_or(true, |verified| verified.answer == Answer::Broken);
         if !missing.is_empty() {
-            // A sealed segment that was destroyed cannot be restored, nor the active one together with the tile
-            // cache. Their loss is reported, and a writer that finds it records no more.
+            // A sealed segment that was destroyed cannot be restored, nor the active one together with the
+            // tile cache. Their loss is reported, and a writer that finds it records no more.
             let is_irreparable = *is_sealed_damaged || *is_cache_damaged && is_refused;
             assert!(is_irreparable && is_broken, "{missing:?} cannot be read in {}", what());
             self.tally.lost += 1;

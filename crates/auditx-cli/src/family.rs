@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, LogLevel};
 use auditx_reader::{Search, Summary};
 use auditx_store::{ACTIVE, AUDITX_DIR};
 use unicode_width::UnicodeWidthStr;
@@ -15,7 +16,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::failure::Failure;
 use crate::number::grouped;
 use crate::terminal::{print_message, sanitized, shell_word};
-use crate::trail::Trail;
+use crate::trail::{TIMEOUT, Trail};
 
 /// How deep below `--dir` trails are found: region/tenant/instance.
 const MAX_DEPTH: usize = 3;
@@ -34,10 +35,13 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub(crate) struct Family {
     #[command(flatten)]
     trail: Trail,
-    /// Only this trail below DIR, such as worker-1 or tenant/worker-1. Without it: the trail in DIR, or if DIR
-    /// is not a trail, all trails below it together
+    /// Only this trail below DIR, such as worker-1 or tenant/worker-1. Without it: the trail in DIR, or if
+    /// DIR is not a trail, all trails below it together
     #[arg(long = "trail", value_name = "NAME")]
     member: Option<PathBuf>,
+    /// First record in each trail that USER reads it, with this command line; fails if that is not possible
+    #[arg(long = "as", value_name = "USER")]
+    viewer: Option<String>,
 }
 
 /// A trail that a command reads.
@@ -75,10 +79,20 @@ pub(crate) struct Trails {
 }
 
 impl Family {
-    /// Finds the trails. Names on standard error those that are not read.
+    /// Finds the trails, and records that they are read if `--as` is given. Names on standard error those
+    /// that are not read.
     ///
-    /// Fails if `--trail` names none, or if a directory of a family cannot be listed, which may hide a trail.
+    /// Fails if `--trail` names none, if a directory of a family cannot be listed, which may hide a trail, or
+    /// if the read cannot be recorded.
     pub(crate) fn trails(&self) -> Result<Trails, Failure> {
+        let trails = self.found()?;
+        if let Some(viewer) = &self.viewer {
+            trails.members.iter().try_for_each(|member| record_read(&member.trail, viewer))?;
+        }
+        Ok(trails)
+    }
+
+    fn found(&self) -> Result<Trails, Failure> {
         let directory = self.trail.directory();
         if let Some(name) = &self.member {
             return self.named(name);
@@ -220,6 +234,19 @@ impl Trails {
     pub(crate) fn name_width(&self) -> Option<usize> {
         self.members.iter().filter_map(|member| Some(sanitized(member.name.as_ref()?).width())).max()
     }
+}
+
+/// Records that a user reads the trail with the command line of this process.
+fn record_read(trail: &Trail, viewer: &str) -> Result<(), Failure> {
+    trail.must_be_there()?;
+    let words = std::env::args_os().skip(1);
+    let command: Vec<String> = words.map(|word| shell_word(Path::new(&word))).collect();
+    let logger = AuditLogger::open(trail.recording_config()?).map_err(|error| trail.open_failure(&error))?;
+    let entry = logger.log("Audit trail read with the command").level(LogLevel::Audit).user(viewer);
+    let entry = entry.module(BusinessModule::other("audit")).action(AuditAction::Read);
+    let receipt = entry.metadata("command", command.join(" ")).record()?;
+    receipt.wait_durable()?;
+    Ok(logger.close(TIMEOUT)?)
 }
 
 fn name_of(path: &Path) -> String {

@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "URL",
-        conflicts_with_all = ["after", "around", "no_index", "threads", "member"]
+        conflicts_with_all = ["after", "around", "no_index", "threads", "member", "viewer"]
     )]
     from: Option<Engine>,
     /// Only entries of the trail with this id

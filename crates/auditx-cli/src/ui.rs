@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
     /// Listen on this address; 0 is any free port. Other addresses than those of this machine need a key
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(PORT))]
     listen: SocketAddr,
     /// Ask for the key in FILE, of at least 16 characters. Without it: AUDITX_UI_KEY, or no key
     #[arg(long, value_name = "FILE")]
@@ -65,6 +65,10 @@ Examples:
   auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let key = arguments.key()?;
@@ -140,7 +144,7 @@ impl Arguments {
     pub(crate) fn of_demonstration(directory: PathBuf) -> Self {
         Self {
             trail: Trail::at(directory),
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            listen: loopback(0),
             key_file: None,
             viewer: None,
             hosts: Vec::new(),

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
-    #[arg(long, value_name = "URL", conflicts_with = "member")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["member", "viewer"])]
     from: Option<Engine>,
     /// The trail, if the destination contains several; a prefix of its id is enough
     #[arg(long, value_name = "ID", requires = "from")]

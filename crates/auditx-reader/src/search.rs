@@ -68,6 +68,14 @@ pub struct Found<'l> {
     pub is_unsigned: bool,
 }
 
+impl Found<'_> {
+    /// The cursor after which a search continues with the entry that follows this one.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor::of(self.row.seq(), self.path, self.offset)
+    }
+}
+
 /// The outcome of a search.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -86,7 +94,8 @@ pub struct Summary {
     pub errors: ReadErrors,
     /// If a limit was reached, where to continue with [`Search::after`]. There may be no further entries.
     pub next: Option<Cursor>,
-    /// Whether the search ended at its [time limit](Search::time_limit). Every entry up to `next` was examined.
+    /// Whether the search ended at its [time limit](Search::time_limit). Every entry up to `next` was
+    /// examined.
     pub is_out_of_time: bool,
 }
 
@@ -194,9 +203,9 @@ impl Search {
         self
     }
 
-    /// Stops after this time, at the end of a piece of 1 MiB; [`Summary::next`] says how far it came, which is at
-    /// least one piece. Lines whose hashes are not in the tree have no effect on it: a directory without
-    /// `.auditx` is searched to the end. The default is no limit. Ignored by [`Search::fold`].
+    /// Stops after this time, at the end of a piece of 1 MiB; [`Summary::next`] says how far it came, which
+    /// is at least one piece. Lines whose hashes are not in the tree have no effect on it: a directory
+    /// without `.auditx` is searched to the end. The default is no limit. Ignored by [`Search::fold`].
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);

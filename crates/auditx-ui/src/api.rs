@@ -13,10 +13,10 @@ use serde_json::json;
 
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
+use crate::entry_page::{Numbered, one_line, read_of_entry};
 use crate::guard::Visit;
-use crate::pages::{one_line, read_of_entry};
 use crate::problem::Problem;
-use crate::selection::{Page, Parameters, cursor};
+use crate::selection::{Hit, Page, Parameters, cursor, warnings};
 
 /// The default and the largest number of entries of one answer.
 const DEFAULT_LIMIT: u64 = 100;
@@ -63,7 +63,7 @@ async fn list(
     if let Some(cursor) = cursor(&listing.cursor)? {
         search = search.after(cursor);
     }
-    let page = blocking::run(move || Page::of(search, order, limit)).await??;
+    let page = blocking::run(&ui.reads, move || Page::of(search, order, limit)).await??;
     let read = Read {
         description: "Audit trail searched",
         action: AuditAction::Read,
@@ -71,15 +71,15 @@ async fn list(
         seq: None,
         found: Some(page.hits.len()),
     };
-    ui.record(&visit.viewer, &read)?;
+    ui.record(&visit.viewer, &read).await?;
     // Lines are passed on as they are stored, with the digits of their numbers.
-    let lines: Vec<&str> = page.hits.iter().map(crate::selection::Hit::line).collect();
+    let lines: Vec<&str> = page.hits.iter().map(Hit::line).collect();
     let rest = json!({
-        "next": page.summary.next.as_ref().map(ToString::to_string),
+        "next": page.next.as_ref().map(ToString::to_string),
         "is_out_of_time": page.summary.is_out_of_time,
         "unsigned": page.hits.iter().filter(|hit| hit.is_unsigned).count(),
-        "signed": page.summary.signed,
-        "warnings": page.warnings(),
+        "signed": page.summary.signed.filter(|_| !visit.viewer.is_scoped()),
+        "warnings": warnings(&page.summary, &visit.viewer),
     });
     let body = format!("{{\"entries\":[{}],{}", lines.join(","), &rest.to_string()[1..]);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -88,11 +88,11 @@ async fn list(
 pub(crate) async fn entry(
     State(ui): State<Arc<Dashboard>>,
     Extension(visit): Extension<Visit>,
-    Path(seq): Path<u64>,
+    Path(Numbered { seq }): Path<Numbered>,
 ) -> Response {
     let read = async {
         let line = one_line(&ui, &visit, seq).await?;
-        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq))?;
+        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
         let body = line.row()?.line().to_owned();
         Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], body).into_response())
     };
@@ -102,13 +102,13 @@ pub(crate) async fn entry(
 pub(crate) async fn proof(
     State(ui): State<Arc<Dashboard>>,
     Extension(visit): Extension<Visit>,
-    Path(seq): Path<u64>,
+    Path(Numbered { seq }): Path<Numbered>,
 ) -> Response {
     let read = async {
         one_line(&ui, &visit, seq).await?;
-        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq))?;
+        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
         let directory = ui.directory().to_path_buf();
-        let proof = blocking::run(move || prove(&directory, seq)).await??;
+        let proof = blocking::run(&ui.reads, move || prove(&directory, seq)).await??;
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use auditx_reader::{Cursor, Error, Field, Moment, Order, Row, Search, Summary};
+use auditx_reader::{Error, Field, Moment, Order, Row, Search, Summary};
 
 use crate::selection::TIME_LIMIT;
 
@@ -65,7 +65,8 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts from the newest entry backwards until the search ends or [`TIME_LIMIT`] is over. Blocks the thread.
+    /// Counts from the newest entry backwards until the search ends or [`TIME_LIMIT`] is over. Blocks the
+    /// thread.
     pub(crate) fn of(search: &Search) -> Result<Self, Error> {
         let mut tally = Tally::default();
         let search = search.clone().order(Order::NewestFirst).time_limit(TIME_LIMIT);
@@ -76,14 +77,6 @@ impl Counts {
         let (bars, length) = bars(&tally.times, LENGTHS[tally.unit]);
         let values = tally.values.into_iter().map(most_frequent).collect();
         Ok(Self { total: summary.found, failed: tally.failed, values, bars, length, summary })
-    }
-
-    /// The seq of the line to which the counts reach; `None` if everything was counted.
-    pub(crate) fn reached(&self) -> Option<u64> {
-        match self.summary.next.as_ref().filter(|_| self.summary.is_out_of_time)? {
-            Cursor::Seq(seq) => Some(*seq),
-            Cursor::Byte { .. } => None,
-        }
     }
 }
 
@@ -150,7 +143,8 @@ fn most_frequent(values: HashMap<String, u64>) -> Vec<(String, u64)> {
     values
 }
 
-/// Puts the counts of units of this length into bars of the shortest length with which there are not too many.
+/// Puts the counts of units of this length into bars of the shortest length with which there are not too
+/// many.
 fn bars(times: &BTreeMap<i64, [u64; 4]>, unit: i64) -> (Vec<Bar>, i64) {
     let (Some((first, _)), Some((last, _))) = (times.first_key_value(), times.last_key_value()) else {
         return (Vec::new(), unit);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Moment, Zone, find_line};
+use auditx_reader::{Moment, Zone};
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -14,9 +14,9 @@ use crate::counts::{Bar, Counts, FACETS, LEVELS};
 use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
 use crate::layout::{self, visible};
-use crate::pages::{form, framed, quoted};
+use crate::pages::{form, framed};
 use crate::problem::Problem;
-use crate::selection::{Parameters, warnings};
+use crate::selection::{Parameters, quoted, time_reached, warnings};
 use crate::table;
 
 /// The size of the timeline in its own units; it is as wide as the page.
@@ -37,11 +37,10 @@ pub(crate) async fn counts(
 async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let search = parameters.search(ui.directory(), &visit.viewer)?;
-    let (owned, in_zone) = (ui.clone(), zone.clone());
-    let (counts, reached) = blocking::run(move || {
+    let (owned, viewer) = (ui.clone(), visit.viewer.clone());
+    let (counts, reached) = blocking::run(&ui.reads, move || {
         let counts = Counts::of(&search)?;
-        let line = counts.reached().and_then(|seq| find_line(owned.directory(), seq).ok().flatten());
-        let reached = line.and_then(|line| Some(table::times(&line.row().ok()?, &in_zone).0));
+        let reached = time_reached(owned.directory(), &counts.summary, &viewer);
         Ok::<_, auditx_reader::Error>((counts, reached))
     })
     .await??;
@@ -52,17 +51,24 @@ async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Res
         seq: None,
         found: usize::try_from(counts.total).ok(),
     };
-    ui.record(&visit.viewer, &read)?;
+    ui.record(&visit.viewer, &read).await?;
     let home = layout::home(&visit.base);
     let failed = parameters.address(home, |other| other.q = narrowed(&other.q, "success:false"));
     let content = html! {
+        h1 { "Counts" }
         (form(&visit.base, parameters, "/counts"))
-        @for warning in warnings(&counts.summary) { p.problem role="alert" { (visible(&warning)) } }
+        @for warning in warnings(&counts.summary, &visit.viewer) {
+            p.problem role="alert" { (visible(&warning)) }
+        }
         p role="status" {
             a href=(parameters.address(home, |_| ())) { (counts.total) " entries" }
             ", of which " a href=(failed) { (counts.failed) " failed" }
             @if counts.summary.is_out_of_time {
-                ". Counted back to " (reached.as_deref().unwrap_or("an entry without a time"))
+                @if let Some(reached) = reached {
+                    ". Counted back to " (table::short(&zone.rfc3339(reached)))
+                } @else {
+                    ". Counted for two seconds"
+                }
                 "; older entries were not counted. A shorter period is counted as a whole."
             } @else { "." }
         }

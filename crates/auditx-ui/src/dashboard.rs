@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel};
 use auditx_reader::{Answer, Moment, VerifyOptions, latest_checkpoint, verify};
 use axum::http::StatusCode;
+use tokio::sync::Semaphore;
 
+use crate::blocking;
 use crate::key::{Keys, MIN_LEN};
 use crate::problem::Problem;
 use crate::selection::Parameters;
@@ -42,12 +45,23 @@ pub struct Dashboard {
     pub(crate) keys: Keys,
     pub(crate) everyone: Option<Viewer>,
     pub(crate) hosts: Vec<String>,
-    pub(crate) checked: Mutex<Option<Checked>>,
+    checked: Mutex<Option<Checked>>,
+    pub(crate) turn_to_check: tokio::sync::Mutex<()>,
+    /// Reads that run at the same time, and downloads.
+    pub(crate) reads: Arc<Semaphore>,
+    pub(crate) exports: Arc<Semaphore>,
 }
+
+/// Downloads that run at the same time; each holds a thread for as long as its client reads.
+const MAX_EXPORTS: usize = 4;
+
+/// A longer query is recorded shortened, in characters.
+const MAX_RECORDED: usize = 2_000;
 
 /// The outcome of the last verification.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
+    pub(crate) began: Instant,
     pub(crate) at: Moment,
     /// What is wrong; `None` if every line is as it was signed.
     pub(crate) fault: Option<String>,
@@ -55,7 +69,8 @@ pub(crate) struct Checked {
 }
 
 impl Dashboard {
-    /// Shows the trail of this logger, and records each read of it there.
+    /// Shows the trail of this logger, and records each read of it there. A read that cannot be recorded is
+    /// refused, so the logger must not drop entries when the journal is full ([`auditx_core::OnFull::Drop`]).
     ///
     /// # Errors
     /// As [`AuditLogger::trail_dir`].
@@ -75,11 +90,14 @@ impl Dashboard {
             everyone: None,
             hosts: Vec::new(),
             checked: Mutex::new(None),
+            turn_to_check: tokio::sync::Mutex::new(()),
+            reads: blocking::new_limit(),
+            exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         }
     }
 
-    /// Admits whoever has this key, as this viewer: a browser that signs in with it, a program that sends it as
-    /// `Authorization: Bearer KEY`. May be called for several keys.
+    /// Admits whoever has this key, as this viewer: a browser that signs in with it, a program that sends it
+    /// as `Authorization: Bearer KEY`. May be called for several keys.
     ///
     /// # Panics
     /// If the key has fewer than 16 bytes: it could be guessed.
@@ -106,17 +124,13 @@ impl Dashboard {
         self
     }
 
-    /// Returns the routes, to be served at the root or below a prefix ([`axum::Router::nest`]).
-    pub fn router(self) -> axum::Router {
-        crate::routes::router(Arc::new(self))
-    }
-
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be refused.
-    pub(crate) fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<(), Problem> {
+    /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be
+    /// refused.
+    pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<(), Problem> {
         let Some(logger) = &self.logger else { return Ok(()) };
         let Parameters { q, since, until, .. } = read.parameters;
         let mut entry = logger
@@ -130,37 +144,55 @@ impl Dashboard {
             entry = entry.entity("audit_entry", seq.to_string());
         }
         let found = read.found.map(|found| found.to_string()).unwrap_or_default();
+        let q: String = q.chars().take(MAX_RECORDED).collect();
         let named = [("query", q.as_str()), ("since", since), ("until", until), ("found", &found)];
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             entry = entry.metadata(name, value.to_owned());
         }
-        entry.record().map(drop).map_err(|error| {
-            let detail = format!("this read cannot be recorded, so it is refused: {error}");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        })
+        entry.record_async().await.map(drop).map_err(unrecorded)
     }
 
-    /// Verifies the whole trail. Blocks the thread.
-    pub(crate) fn check(&self) -> Result<Checked, auditx_reader::Error> {
+    /// Records that somebody signed in, as `viewer`, or that a key was wrong.
+    pub(crate) async fn record_sign_in(&self, viewer: Option<&Viewer>) -> Result<(), Problem> {
+        let Some(logger) = &self.logger else { return Ok(()) };
+        let entry = match viewer {
+            Some(viewer) => logger.log_security("Signed in to the audit trail").user(&*viewer.name),
+            None => logger.log_security("Wrong key for the audit trail").user("unknown").success(false),
+        };
+        entry.action(AuditAction::Login).record_async().await.map(drop).map_err(unrecorded)
+    }
+
+    /// Verifies the whole trail and remembers the outcome. Blocks the thread.
+    pub(crate) fn check(&self) -> Result<(), auditx_reader::Error> {
+        let began = Instant::now();
         let verification = verify(&self.directory, &VerifyOptions::new(), &mut |_, _| ())?;
         let fault = match verification.fault {
             Some(fault) => Some(fault.to_string()),
             None if verification.answer == Answer::Broken => Some("the trail is damaged".to_owned()),
             None => None,
         };
-        let checked = Checked { at: Moment::now(), fault, signed: verification.signed };
-        *self.last_check() = Some(checked.clone());
-        Ok(checked)
+        let checked = Checked { began, at: Moment::now(), fault, signed: verification.signed };
+        *self.last_check() = Some(checked);
+        Ok(())
     }
 
     pub(crate) fn last_check(&self) -> MutexGuard<'_, Option<Checked>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the number of lines that the latest checkpoint covers; `None` if nothing is signed.
-    pub(crate) fn signed(&self) -> Option<u64> {
-        latest_checkpoint(&self.directory).ok().map(|checkpoint| checkpoint.size())
+    /// Returns the number of lines that the latest checkpoint covers; `None` if there is no checkpoint.
+    pub(crate) fn signed(&self) -> Result<Option<u64>, auditx_reader::Error> {
+        match latest_checkpoint(&self.directory) {
+            Ok(checkpoint) => Ok(Some(checkpoint.size())),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+}
+
+fn unrecorded(error: Error) -> Problem {
+    let detail = format!("this cannot be recorded, so it is refused: {error}");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 /// A read of the trail, as it is recorded.

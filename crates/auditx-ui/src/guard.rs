@@ -1,10 +1,12 @@
 //! What happens before and after every request: which host, which viewer, which headers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::to_bytes;
-use axum::extract::{NestedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, OriginalUri, Query, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
@@ -51,8 +53,7 @@ pub(crate) struct Visit {
 pub(crate) struct Base(pub(crate) String);
 
 pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request, next: Next) -> Response {
-    let base = request.extensions().get::<NestedPath>().map_or("", NestedPath::as_str);
-    let base = base.trim_end_matches('/').to_owned();
+    let base = base_of(&request);
     let is_api = request.uri().path().starts_with("/api/");
     let answer = |problem: Problem| if is_api { problem.json() } else { problem.page(&base) };
     request.extensions_mut().insert(Base(base.clone()));
@@ -69,6 +70,7 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
             StatusCode::UNAUTHORIZED,
             "sign in first; a program sends its key in the header Authorization: Bearer KEY",
         )),
+        Err(Denied::WrongKey(refusal)) => answer(refused(&ui, refusal).await),
         Err(Denied::For(problem)) => answer(problem),
     };
     with_headers(match refusal_of_framework(&response) {
@@ -80,11 +82,18 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
     })
 }
 
+/// What the path of a request has before the path that a nested router sees.
+fn base_of(request: &Request) -> String {
+    let path = request.uri().path();
+    let original = request.extensions().get::<OriginalUri>().map_or(path, |OriginalUri(uri)| uri.path());
+    original.strip_suffix(path).unwrap_or(original).trim_end_matches('/').to_owned()
+}
+
 /// The longest text with which the framework refuses a request.
 const MAX_REFUSAL: usize = 4_096;
 
-/// Returns the status of an answer that is plain text or nothing, which no handler here gives for an error: the
-/// framework could not parse the request, or found no handler.
+/// Returns the status of an answer that is plain text or nothing, which no handler here gives for an error:
+/// the framework could not parse the request, or found no handler.
 fn refusal_of_framework(response: &Response) -> Option<StatusCode> {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let is_plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
@@ -94,13 +103,14 @@ fn refusal_of_framework(response: &Response) -> Option<StatusCode> {
 enum Denied {
     /// No viewer is known.
     Unknown,
+    WrongKey(Refusal),
     For(Problem),
 }
 
 /// Returns the visit, or `None` for what everyone may see.
 fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visit>, Denied> {
     let denied = |problem| Err(Denied::For(problem));
-    if !is_known_host(ui, request.headers()) {
+    if !is_known_host(ui, request) {
         let detail = "this dashboard does not serve that host: start it with --host NAME to allow one";
         return denied(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
@@ -111,9 +121,8 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
         );
         return denied(Problem::bad_request(detail));
     }
-    let is_foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-    if is_foreign && request.method() != Method::GET {
-        return denied(Problem::new(StatusCode::FORBIDDEN, "the form is of another site"));
+    if is_of_another_site(request) {
+        return denied(Problem::new(StatusCode::FORBIDDEN, "another site made this request"));
     }
     if OPEN.contains(&request.uri().path()) {
         return Ok(None);
@@ -122,14 +131,12 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
     if let Some(viewer) = request.extensions().get::<Viewer>() {
         return visit(viewer.clone(), false);
     }
-    if let Some(viewer) = cookie(request.headers()).and_then(|token| ui.keys.session(token)) {
+    if let Some(viewer) = cookies(request.headers()).find_map(|token| ui.keys.session(token)) {
         return visit(viewer, true);
     }
-    if let Some(key) = bearer(request.headers()) {
-        return match ui.keys.viewer(key) {
-            Ok(viewer) => visit(viewer, false),
-            Err(refusal) => denied(refused(refusal)),
-        };
+    if let Some(key) = bearer(request.headers()).filter(|_| !ui.keys.is_empty()) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        return ui.keys.viewer(key, peer).map_err(Denied::WrongKey).and_then(|viewer| visit(viewer, false));
     }
     match &ui.everyone {
         Some(viewer) => visit(viewer.clone(), false),
@@ -137,10 +144,26 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
     }
 }
 
-/// Returns the answer to a key that was not accepted.
-pub(crate) fn refused(refusal: Refusal) -> Problem {
+/// Whether a page of another site made the request. A link to a page may be followed from anywhere; but
+/// images, scripts and forms of others could write reads into the trail that nobody made.
+fn is_of_another_site(request: &Request) -> bool {
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let is_own = matches!(header("sec-fetch-site"), None | Some(b"same-origin" | b"none"));
+    let is_link =
+        header("sec-fetch-mode") == Some(b"navigate") && header("sec-fetch-dest") == Some(b"document");
+    let path = request.uri().path();
+    let is_page = !path.starts_with("/api/") && !path.starts_with("/export/");
+    let is_allowed = is_own || request.method() == Method::GET && is_link && is_page;
+    !is_allowed
+}
+
+/// Records a key that was not accepted, and returns the answer to it.
+pub(crate) async fn refused(ui: &Dashboard, refusal: Refusal) -> Problem {
     match refusal {
-        Refusal::Wrong => Problem::new(StatusCode::UNAUTHORIZED, "this is not a key of the dashboard"),
+        Refusal::Wrong => match ui.record_sign_in(None).await {
+            Ok(()) => Problem::new(StatusCode::UNAUTHORIZED, "this is not a key of the dashboard"),
+            Err(problem) => problem,
+        },
         Refusal::Throttled(seconds) => {
             let detail = format!("too many wrong keys: try again in {seconds} s");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
@@ -148,11 +171,14 @@ pub(crate) fn refused(refusal: Refusal) -> Problem {
     }
 }
 
-fn is_known_host(ui: &Dashboard, headers: &HeaderMap) -> bool {
+fn is_known_host(ui: &Dashboard, request: &Request) -> bool {
     if ui.hosts.is_empty() {
         return true;
     }
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    // HTTP/2 has the host in the address.
+    let named = request.headers().get(header::HOST).map(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(Authority::as_str);
+    let Some(host) = named.unwrap_or(authority) else { return false };
     // An IPv6 address has its port after the bracket.
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -162,16 +188,17 @@ fn is_known_host(ui: &Dashboard, headers: &HeaderMap) -> bool {
 }
 
 fn key_parameter(query: &str) -> Option<&'static str> {
-    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-    names
-        .into_iter()
-        .find_map(|name| KEY_PARAMETERS.into_iter().find(|parameter| name.eq_ignore_ascii_case(parameter)))
+    let parsed = Uri::try_from(format!("/?{query}")).ok()?;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parsed).ok()?;
+    let is_named = |name: &&str| pairs.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    KEY_PARAMETERS.into_iter().find(is_named)
 }
 
-/// Returns the token of the session.
-pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// Returns the tokens of sessions. There may be several: cookies do not know ports, and another site of the
+/// same domain may plant one.
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|value| value.split(';')).find_map(|pair| {
+    cookies.flat_map(|value| value.split(';')).filter_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
         (name == COOKIE).then_some(value)
     })

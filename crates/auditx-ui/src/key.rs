@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,10 @@ use crate::viewer::Viewer;
 /// The shortest key that is accepted, in bytes. It is guessed over a network, ten times a minute.
 pub(crate) const MIN_LEN: usize = 16;
 
-/// After so many wrong keys within [`WINDOW`], further ones are refused.
+/// After so many wrong keys from one address within [`WINDOW`], further ones from there are refused, and
+/// after so many from all addresses, every one.
 const MAX_FAILURES: u32 = 10;
+const MAX_ALL_FAILURES: u32 = 1_000;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// A browser signs in again after this time.
@@ -34,7 +37,8 @@ pub(crate) struct Keys {
 #[derive(Default)]
 struct State {
     sessions: HashMap<Hash, (Instant, Viewer)>,
-    failures: u32,
+    /// Wrong keys since this window began, by address; `None` if the server does not say which it is.
+    failures: HashMap<Option<IpAddr>, u32>,
     since: Option<Instant>,
 }
 
@@ -61,14 +65,15 @@ impl Keys {
         self.keys.push((hash(key.as_bytes()), viewer));
     }
 
-    /// Returns the viewer whose key this is.
-    pub(crate) fn viewer(&self, key: &str) -> Result<Viewer, Refusal> {
+    /// Returns the viewer whose key this is. `peer` is the address of the client.
+    pub(crate) fn viewer(&self, key: &str, peer: Option<IpAddr>) -> Result<Viewer, Refusal> {
         let mut state = self.locked();
         let now = Instant::now();
         if state.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
-            (state.failures, state.since) = (0, Some(now));
+            (state.failures, state.since) = (HashMap::new(), Some(now));
         }
-        if state.failures >= MAX_FAILURES {
+        let failures = state.failures.get(&peer).copied().unwrap_or(0);
+        if failures >= MAX_FAILURES || state.failures.values().sum::<u32>() >= MAX_ALL_FAILURES {
             let waited = state.since.map_or(WINDOW, |since| now.duration_since(since));
             return Err(Refusal::Throttled((WINDOW.saturating_sub(waited)).as_secs() + 1));
         }
@@ -77,7 +82,7 @@ impl Keys {
         match self.keys.iter().find(|(known, _)| *known == hash) {
             Some((_, viewer)) => Ok(viewer.clone()),
             None => {
-                state.failures += 1;
+                *state.failures.entry(peer).or_default() += 1;
                 Err(Refusal::Wrong)
             }
         }
@@ -132,17 +137,18 @@ mod tests {
 
     #[test]
     fn a_key_names_its_viewer() {
-        assert_eq!(keys().viewer("correct horse battery").unwrap().name, "mya");
-        assert_eq!(keys().viewer("correct horse"), Err(Refusal::Wrong));
+        assert_eq!(keys().viewer("correct horse battery", None).unwrap().name, "mya");
+        assert_eq!(keys().viewer("correct horse", None), Err(Refusal::Wrong));
     }
 
     #[test]
-    fn after_ten_wrong_keys_even_the_right_one_must_wait() {
-        let keys = keys();
+    fn after_ten_wrong_keys_even_the_right_one_from_there_must_wait() {
+        let (keys, peer) = (keys(), |number| Some(IpAddr::from([192, 0, 2, number])));
         for _ in 0..MAX_FAILURES {
-            assert_eq!(keys.viewer("wrong"), Err(Refusal::Wrong));
+            assert_eq!(keys.viewer("wrong", peer(1)), Err(Refusal::Wrong));
         }
-        assert!(matches!(keys.viewer("correct horse battery"), Err(Refusal::Throttled(1..=61))));
+        assert!(matches!(keys.viewer("correct horse battery", peer(1)), Err(Refusal::Throttled(1..=61))));
+        assert_eq!(keys.viewer("correct horse battery", peer(2)).unwrap().name, "mya");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod guard;
 mod assets;
 mod sign_in;
 mod pages;
+mod entry_page;
 mod counts_page;
 mod export;
 mod api;

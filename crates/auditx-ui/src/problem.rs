@@ -65,7 +65,8 @@ impl Problem {
         self.with_headers((self.status, page).into_response())
     }
 
-    fn with_headers(&self, mut response: Response) -> Response {
+    /// Adds what the answer says besides its text: how to sign in, when to try again.
+    pub(crate) fn with_headers(&self, mut response: Response) -> Response {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

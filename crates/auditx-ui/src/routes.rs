@@ -7,9 +7,17 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, counts_page, export, guard, pages, sign_in};
+use crate::{api, assets, counts_page, entry_page, export, guard, pages, sign_in};
 
-pub(crate) fn router(ui: Arc<Dashboard>) -> Router {
+impl Dashboard {
+    /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
+    /// its end.
+    pub fn router(self) -> Router {
+        of(Arc::new(self))
+    }
+}
+
+fn of(ui: Arc<Dashboard>) -> Router {
     let api = Router::new()
         .route("/entries", get(api::entries))
         .route("/entries/{seq}", get(api::entry))
@@ -19,7 +27,7 @@ pub(crate) fn router(ui: Arc<Dashboard>) -> Router {
     Router::new()
         .route("/", get(pages::trail))
         .route("/counts", get(counts_page::counts))
-        .route("/entries/{seq}", get(pages::entry))
+        .route("/entries/{seq}", get(entry_page::entry))
         .route("/export/{format}", get(export::export))
         .route("/check", post(pages::check))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))

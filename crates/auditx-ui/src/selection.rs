@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use auditx_reader::{
-    Cursor, Error, Moment, Order, Query, Row, Search, Source, Summary, TimeBase, Zone, end_moment_of,
-    moment_of,
+    Cursor, Error, Field, Moment, Order, Query, Row, Search, Source, Summary, TimeBase, Zone, end_moment_of,
+    find_line, moment_of,
 };
 use serde::Deserialize;
 
@@ -39,6 +39,11 @@ pub(crate) struct Parameters {
 impl Parameters {
     pub(crate) fn is_security(&self) -> bool {
         self.source == "security"
+    }
+
+    /// Whether the entries next to a cursor are wanted that are newer.
+    pub(crate) fn is_backwards(&self) -> bool {
+        self.before.is_empty() && !self.after.is_empty()
     }
 
     /// Returns the time zone; UTC unless the request names one.
@@ -111,6 +116,11 @@ pub(crate) fn percent_encode(value: &str, out: &mut String) {
     }
 }
 
+/// Returns a value of the query language that is taken literally.
+pub(crate) fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn moment(
     name: &str,
     text: &str,
@@ -132,9 +142,14 @@ pub(crate) fn cursor(text: &str) -> Result<Option<Cursor>, Problem> {
     if text.is_empty() { Ok(None) } else { Ok(Some(text.parse()?)) }
 }
 
+/// Text of the entries of one answer. An answer that reaches it has fewer entries, and the next one
+/// continues.
+const MAX_TEXT: usize = 4 << 20;
+
 /// An entry that was found.
 pub(crate) struct Hit {
     line: String,
+    pub(crate) cursor: Cursor,
     pub(crate) is_unsigned: bool,
 }
 
@@ -146,38 +161,51 @@ impl Hit {
     pub(crate) fn row(&self) -> Option<Row<'_>> {
         Row::read_text(&self.line).ok()
     }
-
-    pub(crate) fn seq(&self) -> Option<u64> {
-        self.row().and_then(|row| row.seq())
-    }
 }
 
 /// The entries of one answer, newest first unless a program asked for another order.
 pub(crate) struct Page {
     pub(crate) hits: Vec<Hit>,
     pub(crate) summary: Summary,
+    /// Where the next answer continues; `None` at the end of the trail.
+    pub(crate) next: Option<Cursor>,
 }
 
 impl Page {
     /// Searches until `limit` entries are found or [`TIME_LIMIT`] is over. Blocks the thread.
     pub(crate) fn of(search: Search, order: Order, limit: u64) -> Result<Self, Error> {
-        let mut hits = Vec::new();
+        let (mut hits, mut text): (Vec<Hit>, usize) = (Vec::new(), 0);
         let search = search.order(order).limit(limit).time_limit(TIME_LIMIT);
         let summary = search.each(|found| {
-            hits.push(Hit { line: found.row.line().to_owned(), is_unsigned: found.is_unsigned });
-            ControlFlow::Continue(())
+            let line = found.row.line().to_owned();
+            text += line.len();
+            hits.push(Hit { line, cursor: found.cursor(), is_unsigned: found.is_unsigned });
+            if text < MAX_TEXT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        Ok(Self { hits, summary })
-    }
-
-    /// Returns what makes the answer incomplete or wrong, if anything.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        warnings(&self.summary)
+        let is_cut = text >= MAX_TEXT;
+        let next = if is_cut { hits.last().map(|hit| hit.cursor.clone()) } else { summary.next.clone() };
+        Ok(Self { hits, summary, next })
     }
 }
 
-/// Returns what makes the result of a search incomplete or wrong, if anything.
-pub(crate) fn warnings(summary: &Summary) -> Vec<String> {
+/// Returns the time to which a search came that ran out of time; `None` if it did not, or if the line there
+/// does not exist for this viewer. Blocks the thread.
+pub(crate) fn time_reached(directory: &Path, summary: &Summary, viewer: &Viewer) -> Option<Moment> {
+    let Cursor::Seq(seq) = summary.next.as_ref().filter(|_| summary.is_out_of_time)? else { return None };
+    let line = find_line(directory, *seq).ok().flatten()?;
+    let row = line.row().ok().filter(|row| viewer.scope().matches(row))?;
+    Moment::parse(&row.text(Field::Timestamp))
+}
+
+/// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
+/// do not exist learns nothing about those.
+pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
+    if viewer.is_scoped() {
+        let is_doubtful =
+            summary.fault.is_some() || summary.errors.segments() > 0 || summary.errors.lines() > 0;
+        let warning = "The trail is damaged, so entries may be missing or wrong: tell whoever runs it.";
+        return is_doubtful.then(|| warning.to_owned()).into_iter().collect();
+    }
     let mut warnings: Vec<String> = summary
         .fault
         .iter()

@@ -1,16 +1,17 @@
 //! Signing in with a key, and out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Form, State};
+use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::dashboard::Dashboard;
-use crate::guard::{Base, COOKIE, cookie, refused};
+use crate::guard::{Base, COOKIE, cookies, refused};
 use crate::layout;
 use crate::problem::Problem;
 
@@ -26,15 +27,21 @@ pub(crate) async fn form(Extension(Base(base)): Extension<Base>) -> Markup {
 pub(crate) async fn sign_in(
     State(ui): State<Arc<Dashboard>>,
     Extension(Base(base)): Extension<Base>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     Form(entered): Form<Entered>,
 ) -> Response {
-    let viewer = match ui.keys.viewer(entered.key.trim()) {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    let viewer = match ui.keys.viewer(entered.key.trim(), peer) {
         Ok(viewer) => viewer,
         Err(refusal) => {
-            let problem = refused(refusal);
-            return (problem.status(), page(&base, Some(problem.detail()))).into_response();
+            let problem = refused(&ui, refusal).await;
+            let page = page(&base, Some(problem.detail()));
+            return problem.with_headers((problem.status(), page).into_response());
         }
     };
+    if let Err(problem) = ui.record_sign_in(Some(&viewer)).await {
+        return problem.page(&base);
+    }
     match ui.keys.begin(viewer) {
         Ok(token) => to_trail(&base, &token, ""),
         Err(error) => {
@@ -49,9 +56,7 @@ pub(crate) async fn sign_out(
     Extension(Base(base)): Extension<Base>,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(token) = cookie(&headers) {
-        ui.keys.end(token);
-    }
+    cookies(&headers).for_each(|token| ui.keys.end(token));
     to_trail(&base, "", "; Max-Age=0")
 }
 

@@ -38,8 +38,8 @@ impl Viewer {
         self
     }
 
-    /// Restricts the viewer to entries of this company. Others, and entries without a company, do not exist for
-    /// them.
+    /// Restricts the viewer to entries of this company. Others, and entries without a company, do not exist
+    /// for them.
     #[must_use]
     pub fn company(mut self, id: impl Into<String>) -> Self {
         self.company = Some(id.into());
@@ -51,6 +51,11 @@ impl Viewer {
     pub fn branch(mut self, id: impl Into<String>) -> Self {
         self.branch = Some(id.into());
         self
+    }
+
+    /// Whether some entries do not exist for this viewer.
+    pub(crate) fn is_scoped(&self) -> bool {
+        self.company.is_some() || self.branch.is_some()
     }
 
     /// Matches the entries that exist for this viewer.

@@ -207,8 +207,8 @@ pub(super) fn of(
     Ok(Verdict::Unsigned)
 }
 
-/// Returns the size of the largest checkpoint that the directory has, which may be one of the history; 0 if it
-/// has none.
+/// Returns the size of the largest checkpoint that the directory has, which may be one of the history; 0 if
+/// it has none.
 fn newest_signed(directory: &Path) -> u64 {
     let names = std::fs::read_dir(checkpoint_history(directory)).into_iter().flatten().flatten();
     let kept = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

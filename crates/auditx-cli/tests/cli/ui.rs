@@ -90,3 +90,18 @@ fn a_demonstration_can_be_looked_at() {
     let port = line.split_once("http://127.0.0.1:").unwrap().1.split_once('/').unwrap().0;
     assert!(get(port.parse().unwrap(), "/", "").contains("Sales invoice posted"));
 }
+
+#[test]
+fn a_read_with_the_command_is_recorded_for_a_named_user() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let query = ["query", "user:attacker", "--count", "--as", "mya"];
+    let counted = auditx(&query, trail.path());
+    assert_eq!((counted.status, counted.out.trim()), (Some(0), "7"), "{counted:?}");
+    let read = auditx(&["query", "module:audit", "-o", "raw"], trail.path()).out;
+    let command = "\"command\":\"query user:attacker --count --as mya --dir ";
+    assert!(read.contains("\"user\":\"mya\"") && read.contains(command), "{read}");
+    let absent = tempfile::tempdir().unwrap();
+    let refused = auditx(&query, absent.path());
+    assert!(refused.status == Some(2) && refused.err.contains("no audit trail"), "{refused:?}");
+}

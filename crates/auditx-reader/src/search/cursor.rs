@@ -35,17 +35,16 @@ impl Cursor {
         }
     }
 
-    /// The cursor of the last of these lines in this order, unless it is not past `after`: what a search reads
-    /// first contains the line of its cursor, and may end with it.
+    /// The cursor of the last of these lines in this order, unless it is not past `after`: what a search
+    /// reads first contains the line of its cursor, and may end with it.
     pub(super) fn at_end(seqs: &Range<u64>, order: Order, after: Option<&Self>) -> Option<Self> {
         let mut seqs = seqs.clone();
-        let last = if order == Order::OldestFirst { seqs.next_back() } else { seqs.next() }?;
-        let is_past = match (order, after) {
-            (Order::OldestFirst, Some(Self::Seq(after))) => last > *after,
-            (Order::NewestFirst, Some(Self::Seq(after))) => last < *after,
-            _ => true,
-        };
-        is_past.then_some(Self::Seq(last))
+        let last = if order == Order::OldestFirst { seqs.next_back() } else { seqs.next() }.map(Self::Seq)?;
+        let is_past = after.is_none_or(|after| match order {
+            Order::OldestFirst => last.rank() > after.rank(),
+            Order::NewestFirst => last.rank() < after.rank(),
+        });
+        is_past.then_some(last)
     }
 
     /// Whether a line comes after this cursor in this order.

@@ -1,4 +1,5 @@
-//! A real browser: what people see, that no entry can run anything, and that nothing is loaded from elsewhere.
+//! A real browser: what people see, that no entry can run anything, and that nothing is loaded from
+//! elsewhere.
 
 use auditx_tests::browser::Browser;
 use auditx_tests::deadline::wait_until;

@@ -6,5 +6,6 @@ mod accessibility;
 mod api;
 mod browsing;
 mod counting;
+mod limits;
 mod screenshots;
 mod server;

@@ -1,0 +1,179 @@
+//! The page of one entry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auditx_core::AuditAction;
+use auditx_reader::{Field, Line, Moment, Row, Zone, changes, find_line, prove};
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::blocking;
+use crate::dashboard::{Dashboard, Read};
+use crate::guard::Visit;
+use crate::layout::{self, visible};
+use crate::pages::framed;
+use crate::problem::Problem;
+use crate::selection::{Parameters, percent_encode, quoted};
+use crate::table;
+
+/// How far the related entries of an entry may be from it in time.
+const RELATED: Duration = Duration::from_secs(15 * 60);
+
+/// The number in an address. By its name, since the prefix of the dashboard may have parameters too.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Numbered {
+    pub(crate) seq: u64,
+}
+
+pub(crate) async fn entry(
+    State(ui): State<Arc<Dashboard>>,
+    Extension(visit): Extension<Visit>,
+    Query(parameters): Query<Parameters>,
+    Path(Numbered { seq }): Path<Numbered>,
+) -> Response {
+    match entry_page(ui, &visit, &parameters, seq).await {
+        Ok(page) => page.into_response(),
+        Err(problem) => problem.page(&visit.base),
+    }
+}
+
+async fn entry_page(
+    ui: Arc<Dashboard>,
+    visit: &Visit,
+    parameters: &Parameters,
+    seq: u64,
+) -> Result<Markup, Problem> {
+    let zone = parameters.zone()?;
+    let line = one_line(&ui, visit, seq).await?;
+    let proof = {
+        let ui = ui.clone();
+        let limit = ui.reads.clone();
+        blocking::run(&limit, move || prove(ui.directory(), seq).map(|proof| proof.to_string())).await?
+    };
+    ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
+    let row = line.row()?;
+    let description = row.text(Field::Description);
+    let changes = changes(&row);
+    let content = html! {
+        h1 { bdi { (visible(&description)) } }
+        p.sentence { (visible(&sentence(&row, &zone))) }
+        @if !changes.is_empty() {
+            h2 { "Changes" }
+            table {
+                thead { tr {
+                    th scope="col" { "Field" }
+                    th scope="col" { "Before" }
+                    th scope="col" { "After" }
+                } }
+                tbody {
+                    @for change in &changes {
+                        tr {
+                            th scope="row" { bdi { (visible(&change.field)) } }
+                            td { bdi { (visible(&change.old.map(table::text).unwrap_or_default())) } }
+                            td { bdi { (visible(&change.new.map(table::text).unwrap_or_default())) } }
+                        }
+                    }
+                }
+            }
+        }
+        h2 { "Related" }
+        (related(&row, visit))
+        h2 { "Fields" }
+        (table::fields(&row))
+        h2 { "Line" }
+        pre { (visible(row.line())) }
+        h2 { "Proof" }
+        @match proof {
+            Ok(proof) => {
+                p { "Check it on any machine with the key of the trail: "
+                    code { "auditx check FILE --key KEY" } }
+                pre { (proof) }
+                p { a href=(format!("{}/api/v1/entries/{seq}/proof", visit.base)) { "Download the proof" } }
+            }
+            Err(error) => p.quiet { (visible(&error.why())) },
+        }
+    };
+    Ok(framed(&ui, visit, &format!("Entry {seq}"), parameters, &content))
+}
+
+/// Returns the line with this number, if it exists for this viewer. One that cannot be read, or differs from
+/// what was signed, is an error only for a viewer for whom every entry exists.
+pub(crate) async fn one_line(ui: &Arc<Dashboard>, visit: &Visit, seq: u64) -> Result<Line, Problem> {
+    let owned = ui.clone();
+    let found = match blocking::run(&ui.reads, move || find_line(owned.directory(), seq)).await? {
+        Err(_) if visit.viewer.is_scoped() => None,
+        found => found?,
+    };
+    let scope = visit.viewer.scope();
+    let line = found.filter(|line| line.row().is_ok_and(|row| scope.matches(&row)));
+    line.ok_or_else(|| Problem::not_found(format!("there is no entry {seq} in this trail, or not any more")))
+}
+
+pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {
+    Read {
+        description: "Audit entry viewed",
+        action: AuditAction::Read,
+        parameters,
+        seq: Some(seq),
+        found: None,
+    }
+}
+
+/// Says who did what, when and from where.
+fn sentence(row: &Row<'_>, zone: &Zone) -> String {
+    let field = |field| row.text(field).into_owned();
+    let (user, role, entity, ip) =
+        (field(Field::User), field(Field::UserRole), table::entity(row), field(Field::Ip));
+    let who = match (user.is_empty(), role.is_empty()) {
+        (true, _) => "An unnamed user".to_owned(),
+        (false, true) => user,
+        (false, false) => format!("{user} ({role})"),
+    };
+    let (action, outcome) = (field(Field::Action), if row.is_success() { "" } else { ", which failed" });
+    let about = if entity.is_empty() { String::new() } else { format!(" on {entity}") };
+    let from = if ip.is_empty() { String::new() } else { format!(" from {ip}") };
+    format!("{who}: {action}{about}{outcome}, {}{from}.", table::times(row, zone).1)
+}
+
+/// Links to entries that share something with this one.
+fn related(row: &Row<'_>, visit: &Visit) -> Markup {
+    let named = [
+        ("The same request", "request", Field::RequestId),
+        ("The same session", "session", Field::SessionId),
+        ("The same user, 15 minutes before and after", "user", Field::User),
+    ];
+    let moment = Moment::parse(&row.text(Field::Timestamp));
+    let address = |query: &str, is_near: bool| {
+        let mut address = format!("{}?q=", layout::home(&visit.base));
+        percent_encode(query, &mut address);
+        if is_near && let Some(moment) = moment {
+            let period = [("since", moment.before(RELATED)), ("until", moment.after(RELATED))];
+            for (name, moment) in period {
+                address.push_str(&format!("&{name}="));
+                percent_encode(&Zone::default().rfc3339(moment), &mut address);
+            }
+        }
+        address
+    };
+    let (kind, id) = (row.text(Field::EntityType), row.text(Field::EntityId));
+    html! {
+        ul {
+            @for (title, name, field) in named {
+                @if !row.text(field).is_empty() {
+                    @let query = format!("{name}:{}", quoted(&row.text(field)));
+                    li { a href=(address(&query, field == Field::User)) { (title) } }
+                }
+            }
+            @if !kind.is_empty() && !id.is_empty() {
+                @let query = format!("entity_type:{} entity_id:{}", quoted(&kind), quoted(&id));
+                li { a href=(address(&query, false)) {
+                    "The history of " bdi { (visible(&kind)) "/" (visible(&id)) }
+                } }
+            }
+        }
+    }
+}
