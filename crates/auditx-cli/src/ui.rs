@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use auditx_core::{AuditLogger, RequestContext};
-use auditx_ui::{Dashboard, Viewer};
+use auditx_ui::{Dashboard, Key, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{Next, from_fn};
@@ -20,9 +20,6 @@ use crate::trail::{TIMEOUT, Trail};
 
 /// The port of the dashboard unless another is given.
 const PORT: u16 = 8630;
-
-/// A shorter key could be guessed.
-const MIN_KEY: usize = 16;
 
 /// The environment variable that holds the key.
 const KEY_VARIABLE: &str = "AUDITX_UI_KEY";
@@ -89,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         None => Dashboard::unrecorded(arguments.trail.directory()),
     };
     let viewer = Viewer::new(arguments.viewer());
-    let dashboard = match &key {
+    let dashboard = match key {
         Some(key) => dashboard.key(key, viewer),
         None => dashboard.everyone_is(viewer),
     };
@@ -153,7 +150,7 @@ impl Arguments {
         }
     }
 
-    fn key(&self) -> Result<Option<String>, Failure> {
+    fn key(&self) -> Result<Option<Key>, Failure> {
         let (key, source) = match &self.key_file {
             Some(path) => {
                 let source = sanitized(&path.to_string_lossy());
@@ -166,15 +163,9 @@ impl Arguments {
                 _ => return Ok(None),
             },
         };
-        let key = key.trim().to_owned();
-        if key.len() < MIN_KEY {
-            return Err(Failure::new(format!(
-                "the key in {source} has {} characters: use at least {MIN_KEY}, for example those of \
-                 `openssl rand -hex 32`",
-                key.len()
-            )));
-        }
-        Ok(Some(key))
+        Key::new(&key).map(Some).map_err(|error| {
+            Failure::new(format!("{source}: {error}; a good one is that of `openssl rand -hex 32`"))
+        })
     }
 
     fn logger(&self) -> Result<Option<AuditLogger>, Failure> {

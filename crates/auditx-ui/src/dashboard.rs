@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::blocking;
-use crate::key::{Keys, MIN_LEN};
+use crate::key::{Key, Keys};
 use crate::problem::Problem;
 use crate::selection::Parameters;
 use crate::viewer::Viewer;
@@ -98,12 +98,8 @@ impl Dashboard {
 
     /// Admits whoever has this key, as this viewer: a browser that signs in with it, a program that sends it
     /// as `Authorization: Bearer KEY`. May be called for several keys.
-    ///
-    /// # Panics
-    /// If the key has fewer than 16 bytes: it could be guessed.
     #[must_use]
-    pub fn key(mut self, key: &str, viewer: Viewer) -> Self {
-        assert!(key.len() >= MIN_LEN, "a key of a dashboard must have at least {MIN_LEN} bytes");
+    pub fn key(mut self, key: Key, viewer: Viewer) -> Self {
         self.keys.add(key, viewer);
         self
     }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::viewer::Viewer;
 
 /// The shortest key that is accepted, in bytes. It is guessed over a network, ten times a minute.
-pub(crate) const MIN_LEN: usize = 16;
+const MIN_LEN: usize = 16;
 
 /// After so many wrong keys from one address within [`WINDOW`], further ones from there are refused, and
 /// after so many from all addresses, every one.
@@ -27,10 +27,50 @@ const MAX_SESSIONS: usize = 1_000;
 
 type Hash = [u8; 32];
 
+/// A key with which a viewer signs in, or a program reads. Only its hash is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(Hash);
+
+impl Key {
+    /// Takes a key as it is entered, without spaces at its ends.
+    ///
+    /// # Errors
+    /// Fails if it has fewer than 16 bytes, since it could be guessed, or characters other than those of ASCII
+    /// that can be seen, since it could not be sent in a header.
+    pub fn new(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return Err(KeyError("the key has characters that are not visible ASCII".to_owned()));
+        }
+        if text.len() < MIN_LEN {
+            return Err(KeyError(format!("the key has {} characters: use at least {MIN_LEN}", text.len())));
+        }
+        Ok(Self(hash(text.as_bytes())))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// Why a text cannot be a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyError(String);
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for KeyError {}
+
 /// The keys, the sessions, and the wrong keys of the last minute.
 #[derive(Default)]
 pub(crate) struct Keys {
-    keys: Vec<(Hash, Viewer)>,
+    keys: Vec<(Key, Viewer)>,
     state: Mutex<State>,
 }
 
@@ -61,8 +101,8 @@ impl Keys {
         self.keys.is_empty()
     }
 
-    pub(crate) fn add(&mut self, key: &str, viewer: Viewer) {
-        self.keys.push((hash(key.as_bytes()), viewer));
+    pub(crate) fn add(&mut self, key: Key, viewer: Viewer) {
+        self.keys.push((key, viewer));
     }
 
     /// Returns the viewer whose key this is. `peer` is the address of the client.
@@ -78,8 +118,8 @@ impl Keys {
             return Err(Refusal::Throttled((WINDOW.saturating_sub(waited)).as_secs() + 1));
         }
         // Hashes are compared, so the time says nothing about the key.
-        let hash = hash(key.as_bytes());
-        match self.keys.iter().find(|(known, _)| *known == hash) {
+        let given = Key(hash(key.as_bytes()));
+        match self.keys.iter().find(|(known, _)| *known == given) {
             Some((_, viewer)) => Ok(viewer.clone()),
             None => {
                 *state.failures.entry(peer).or_default() += 1;
@@ -131,8 +171,14 @@ mod tests {
 
     fn keys() -> Keys {
         let mut keys = Keys::default();
-        keys.add("correct horse battery", Viewer::new("mya"));
+        keys.add(Key::new("correct horse battery").unwrap(), Viewer::new("mya"));
         keys
+    }
+
+    #[test]
+    fn a_key_that_could_be_guessed_or_not_be_sent_is_refused() {
+        assert_eq!(Key::new(" short ").unwrap_err().to_string(), "the key has 5 characters: use at least 16");
+        assert!(Key::new("ကခဂဃငစဆဇဈဉညဋဌဍဎဏ").is_err());
     }
 
     #[test]

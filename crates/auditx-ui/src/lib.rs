@@ -24,4 +24,5 @@ mod api;
 mod routes;
 
 pub use dashboard::Dashboard;
+pub use key::{Key, KeyError};
 pub use viewer::Viewer;

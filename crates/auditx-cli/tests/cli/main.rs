@@ -31,7 +31,7 @@ mod stats;
 mod tail;
 mod times;
 mod trail;
-#[cfg(feature = "ship")]
 mod ui;
+#[cfg(feature = "ship")]
 mod unreachable;
 mod verify;

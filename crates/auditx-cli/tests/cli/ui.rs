@@ -62,7 +62,7 @@ fn other_machines_need_a_key() {
     assert!(refused.err.contains("can be reached from other machines: give a key"), "{refused:?}");
     let short = ended(command(&["ui"], trail.path()).env("AUDITX_UI_KEY", "short"));
     assert_eq!(short.status, Some(2));
-    assert!(short.err.contains("the key in AUDITX_UI_KEY has 5 characters"), "{short:?}");
+    assert!(short.err.contains("AUDITX_UI_KEY: the key has 5 characters: use at least 16"), "{short:?}");
 
     let key = trail.path().with_extension("key");
     std::fs::write(&key, "0123456789abcdef\n").unwrap();

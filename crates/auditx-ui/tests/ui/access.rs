@@ -1,6 +1,6 @@
 //! Who may read the trail, which entries exist for them, and that their reads are recorded.
 
-use auditx_ui::{Dashboard, Viewer};
+use auditx_ui::{Dashboard, Key, Viewer};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -11,7 +11,11 @@ use crate::server::{Server, Trail};
 const KEY: &str = "a key of sixteen bytes or more";
 
 fn with_key(trail: &Trail) -> Server {
-    Server::of(Dashboard::new(&trail.logger).unwrap().key(KEY, Viewer::new("mya").role("auditor")))
+    Server::of(
+        Dashboard::new(&trail.logger)
+            .unwrap()
+            .key(Key::new(KEY).unwrap(), Viewer::new("mya").role("auditor")),
+    )
 }
 
 #[test]

@@ -8,7 +8,7 @@ use auditx_tests::browser::Browser;
 use auditx_tests::deadline::wait_until;
 use auditx_tests::tool::fetched_text;
 use auditx_tests::webdriver::{ENTER, TAB};
-use auditx_ui::{Dashboard, Viewer};
+use auditx_ui::{Dashboard, Key, Viewer};
 use serde_json::{Value, json};
 
 use crate::server::{Server, TIMEOUT, Trail};
@@ -56,7 +56,9 @@ impl Pages {
         let entry = entry.old_values(json!({ "amount": 100 })).new_values(json!({ "amount": 120 }));
         let entry = entry.record().unwrap().wait_durable().unwrap().seq;
         trail.logger.flush(TIMEOUT).unwrap();
-        let server = Server::of(Dashboard::new(&trail.logger).unwrap().key(KEY, Viewer::new("mya")));
+        let server = Server::of(
+            Dashboard::new(&trail.logger).unwrap().key(Key::new(KEY).unwrap(), Viewer::new("mya")),
+        );
         let browser = Browser::start();
         browser.navigate(&server.url("/sign-in"));
         browser.find("input[name=key]").send_keys(&format!("{KEY}{ENTER}"));

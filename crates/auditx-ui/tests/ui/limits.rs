@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use auditx_core::RequestContext;
 use auditx_tests::deadline::wait_until;
-use auditx_ui::{Dashboard, Viewer};
+use auditx_ui::{Dashboard, Key, Viewer};
 use axum::Router;
 use serde_json::json;
 
@@ -97,7 +97,8 @@ fn another_site_cannot_make_reads() {
 #[test]
 fn wrong_keys_and_sign_ins_are_recorded() {
     let trail = Trail::with(1);
-    let server = Server::of(Dashboard::new(&trail.logger).unwrap().key(KEY, Viewer::new("mya")));
+    let server =
+        Server::of(Dashboard::new(&trail.logger).unwrap().key(Key::new(KEY).unwrap(), Viewer::new("mya")));
     server.post("/sign-in", "", "key=wrong");
     server.get("/api/v1/entries", "Authorization: Bearer wrong\r\n");
     server.post("/sign-in", "", &format!("key={}", KEY.replace(' ', "+")));
@@ -112,7 +113,8 @@ fn wrong_keys_and_sign_ins_are_recorded() {
 #[test]
 fn a_stale_cookie_or_a_foreign_header_does_not_lock_out() {
     let trail = Trail::with(1);
-    let server = Server::of(Dashboard::new(&trail.logger).unwrap().key(KEY, Viewer::new("mya")));
+    let server =
+        Server::of(Dashboard::new(&trail.logger).unwrap().key(Key::new(KEY).unwrap(), Viewer::new("mya")));
     let signed_in = server.post("/sign-in", "", &format!("key={}", KEY.replace(' ', "+")));
     let cookie = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     assert_eq!(server.get("/", &format!("Cookie: auditx_session=stale; {cookie}\r\n")).status, 200);
