@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use auditx_core::AuditAction;
-use auditx_reader::{Order, prove};
+use auditx_reader::Order;
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -13,7 +12,7 @@ use serde_json::json;
 
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
-use crate::entry_page::{Numbered, one_line, read_of_entry};
+use crate::entry_page::{Numbered, one_line, proof_of, read_of_entry};
 use crate::guard::Visit;
 use crate::problem::Problem;
 use crate::selection::{Hit, Page, Parameters, cursor, warnings};
@@ -64,13 +63,7 @@ async fn list(
         search = search.after(cursor);
     }
     let page = blocking::run(&ui.reads, move || Page::of(search, order, limit)).await??;
-    let read = Read {
-        description: "Audit trail searched",
-        action: AuditAction::Read,
-        parameters,
-        seq: None,
-        found: Some(page.hits.len()),
-    };
+    let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
     // Lines are passed on as they are stored, with the digits of their numbers.
     let lines: Vec<&str> = page.hits.iter().map(Hit::line).collect();
@@ -107,13 +100,12 @@ pub(crate) async fn proof(
     let read = async {
         one_line(&ui, &visit, seq).await?;
         ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
-        let directory = ui.directory().to_path_buf();
-        let proof = blocking::run(&ui.reads, move || prove(&directory, seq)).await??;
+        let proof = proof_of(&ui, seq).await??;
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),
         ];
-        Ok::<_, Problem>((headers, proof.to_string()).into_response())
+        Ok::<_, Problem>((headers, proof).into_response())
     };
     read.await.unwrap_or_else(|problem| problem.json())
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auditx_core::AuditAction;
 use auditx_reader::{Moment, Zone};
 use axum::Extension;
 use axum::extract::{Query, State};
@@ -44,13 +43,7 @@ async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Res
         Ok::<_, auditx_reader::Error>((counts, reached))
     })
     .await??;
-    let read = Read {
-        description: "Audit trail counted",
-        action: AuditAction::Read,
-        parameters,
-        seq: None,
-        found: usize::try_from(counts.total).ok(),
-    };
+    let read = Read::search("Audit trail counted", parameters, counts.total);
     ui.record(&visit.viewer, &read).await?;
     let home = layout::home(&visit.base);
     let failed = parameters.address(home, |other| other.q = narrowed(&other.q, "success:false"));

@@ -96,8 +96,8 @@ impl Dashboard {
         }
     }
 
-    /// Admits whoever has this key, as this viewer: a browser that signs in with it, a program that sends it
-    /// as `Authorization: Bearer KEY`. May be called for several keys.
+    /// Admits clients that have this key as this viewer: a browser signs in with it, a program sends it as
+    /// `Authorization: Bearer KEY`. May be called for several keys.
     #[must_use]
     pub fn key(mut self, key: Key, viewer: Viewer) -> Self {
         self.keys.add(key, viewer);
@@ -198,6 +198,13 @@ pub(crate) struct Read<'r> {
     pub(crate) parameters: &'r Parameters,
     /// The line that was read, if it was a single one.
     pub(crate) seq: Option<u64>,
-    /// The number of entries that were shown.
-    pub(crate) found: Option<usize>,
+    /// The number of entries that were shown or counted.
+    pub(crate) found: Option<u64>,
+}
+
+impl<'r> Read<'r> {
+    /// A search that showed or counted this many entries.
+    pub(crate) fn search(description: &'r str, parameters: &'r Parameters, found: u64) -> Self {
+        Self { description, action: AuditAction::Read, parameters, seq: None, found: Some(found) }
+    }
 }

@@ -49,11 +49,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, seq).await?;
-    let proof = {
-        let ui = ui.clone();
-        let limit = ui.reads.clone();
-        blocking::run(&limit, move || prove(ui.directory(), seq).map(|proof| proof.to_string())).await?
-    };
+    let proof = proof_of(&ui, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = line.row()?;
     let description = row.text(Field::Description);
@@ -111,6 +107,12 @@ pub(crate) async fn one_line(ui: &Arc<Dashboard>, visit: &Visit, seq: u64) -> Re
     let scope = visit.viewer.scope();
     let line = found.filter(|line| line.row().is_ok_and(|row| scope.matches(&row)));
     line.ok_or_else(|| Problem::not_found(format!("there is no entry {seq} in this trail, or not any more")))
+}
+
+/// Returns the proof of this line as text, or the reason why it has none.
+pub(crate) async fn proof_of(ui: &Dashboard, seq: u64) -> Result<auditx_reader::Result<String>, Problem> {
+    let directory = ui.directory().to_path_buf();
+    blocking::run(&ui.reads, move || prove(&directory, seq).map(|proof| proof.to_string())).await
 }
 
 pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {

@@ -10,7 +10,7 @@ pub(crate) fn bare(base: &str, title: &str, content: Markup) -> Markup {
     framed(base, title, &html! {}, &content)
 }
 
-/// The frame of a page. `end` stands at the end of the header.
+/// The frame of a page. `end` is the part of the header after the name.
 pub(crate) fn framed(base: &str, title: &str, end: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)

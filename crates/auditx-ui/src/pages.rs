@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auditx_core::AuditAction;
 use auditx_reader::{Moment, Order, Zone};
 use axum::Extension;
 use axum::extract::{Query, State};
@@ -62,13 +61,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
         Ok::<_, auditx_reader::Error>((page, reached))
     })
     .await??;
-    let read = Read {
-        description: "Audit trail searched",
-        action: AuditAction::Read,
-        parameters,
-        seq: None,
-        found: Some(page.hits.len()),
-    };
+    let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
     let title = title(parameters);
     let content = html! {
@@ -227,8 +220,8 @@ fn badge(ui: &Dashboard, visit: &Visit, zone: &Zone) -> Markup {
     }
 }
 
-/// Verifies the trail, then shows it again with the outcome. Whoever asks while a check runs gets the outcome
-/// of the next one, together with all others who wait.
+/// Verifies the trail, then shows it again with the outcome. Requests that arrive while a check runs share the
+/// next one.
 pub(crate) async fn check(State(ui): State<Arc<Dashboard>>, Extension(visit): Extension<Visit>) -> Response {
     let asked = std::time::Instant::now();
     let _turn = ui.turn_to_check.lock().await;

@@ -203,7 +203,8 @@ pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
     if viewer.is_scoped() {
         let is_doubtful =
             summary.fault.is_some() || summary.errors.segments() > 0 || summary.errors.lines() > 0;
-        let warning = "The trail is damaged, so entries may be missing or wrong: tell whoever runs it.";
+        let warning =
+            "The trail is damaged, so entries may be missing or wrong: report this to its operator.";
         return is_doubtful.then(|| warning.to_owned()).into_iter().collect();
     }
     let mut warnings: Vec<String> = summary
