@@ -4,13 +4,11 @@
 //! `Config::instance`, perhaps in a directory for each tenant. Commands read its trails together. Whatever is
 //! not read is named on standard error, or is an error: an answer must not look complete when it is not.
 
-use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule, LogLevel};
-use auditx_reader::{Search, Summary};
-use auditx_store::{ACTIVE, AUDITX_DIR};
+use auditx_reader::{FoundTrails, Search, Summary, find_trails, is_trail};
 use unicode_width::UnicodeWidthStr;
 
 use crate::failure::Failure;
@@ -18,17 +16,8 @@ use crate::number::grouped;
 use crate::terminal::{print_message, sanitized, shell_word};
 use crate::trail::{TIMEOUT, Trail};
 
-/// How deep below `--dir` trails are found: region/tenant/instance.
-const MAX_DEPTH: usize = 3;
-
 /// Messages name at most this many trails.
 const MAX_NAMED: usize = 20;
-
-/// `auditx recover --accept-loss` moves a broken trail into a directory of this name below the new one.
-const SET_ASIDE: &str = "audit.set-aside-";
-
-/// Only root may list this directory of a file system's root, and it holds no trail.
-const LOST_AND_FOUND: &str = "lost+found";
 
 /// `--dir` and `--trail`.
 #[derive(Debug, clap::Args)]
@@ -98,31 +87,28 @@ impl Family {
             return self.named(name);
         }
         // Reading a directory that cannot be listed reports why.
-        let Ok(found) = Below::of(directory) else { return Ok(self.only(directory)) };
+        let Ok(found) = find_trails(directory) else { return Ok(self.only(directory)) };
         if found.is_trail {
-            self.report_not_read(&found.trails);
+            self.report_not_read(&all_below(found));
             return Ok(self.only(directory));
         }
-        if let Some(failure) = found.failure {
-            return Err(failure);
+        if let Some((place, error)) = &found.unlisted {
+            return Err(cannot_list(place, error));
         }
-        let (aside, trails): (Vec<_>, Vec<_>) = found.trails.into_iter().partition(|path| is_aside(path));
-        self.report_not_read(&aside);
-        if trails.is_empty() {
+        self.report_not_read(&found.set_aside);
+        if found.below.is_empty() {
             return Ok(self.only(directory));
         }
-        Ok(Trails { root: self.trail.clone(), members: self.members(&trails) })
+        Ok(Trails { root: self.trail.clone(), members: self.members(&found.below) })
     }
 
     /// Finds the trails of a family again: new ones may have been created.
     pub(crate) fn below(&self) -> Result<Vec<Member>, Failure> {
-        match Below::of(self.trail.directory()) {
-            Ok(Below { mut trails, failure: None, .. }) => {
-                trails.retain(|path| !is_aside(path));
-                Ok(self.members(&trails))
-            }
-            Ok(Below { failure: Some(failure), .. }) => Err(failure),
-            Err(error) => Err(cannot_list(self.trail.directory(), &error)),
+        let directory = self.trail.directory();
+        let found = find_trails(directory).map_err(|error| cannot_list(directory, &error))?;
+        match &found.unlisted {
+            Some((place, error)) => Err(cannot_list(place, error)),
+            None => Ok(self.members(&found.below)),
         }
     }
 
@@ -155,15 +141,15 @@ impl Family {
         let directory = self.trail.directory();
         let is_below = name.components().all(|part| matches!(part, Component::Normal(_)));
         let place = directory.join(name);
-        let is_trail = match Contents::of(&place) {
-            Ok(contents) => contents.is_trail,
+        let is_trail = match is_trail(&place) {
+            Ok(is_trail) => is_trail,
             // Reading a directory that cannot be listed reports why.
             Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
         };
         if is_below && is_trail {
             return Ok(self.only(&place));
         }
-        let known = Below::of(directory).map(|found| found.trails).unwrap_or_default();
+        let known = find_trails(directory).map(all_below).unwrap_or_default();
         let known = if known.is_empty() { "no trail".to_owned() } else { listed(&known) };
         let (root, name) = (self.trail.display_path(), name.to_string_lossy());
         Err(Failure::new(format!("no audit trail {name:?} below {root}, which has {known}")))
@@ -253,8 +239,11 @@ fn name_of(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn is_aside(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SET_ASIDE))
+/// The trails below a directory, with those that were set aside.
+fn all_below(found: FoundTrails) -> Vec<PathBuf> {
+    let mut trails: Vec<PathBuf> = found.below.into_iter().chain(found.set_aside).collect();
+    trails.sort_by_key(|path| name_of(path));
+    trails
 }
 
 /// Returns paths for a message.
@@ -271,80 +260,4 @@ fn cannot_list(place: &Path, error: &io::Error) -> Failure {
     Failure::new(format!(
         "cannot list {place}, where a trail may be: {error}; to read one trail, give --trail NAME"
     ))
-}
-
-/// The trails in a directory and below it.
-#[derive(Default)]
-struct Below {
-    /// Whether the directory itself is a trail.
-    is_trail: bool,
-    /// The paths of the trails below it, sorted.
-    trails: Vec<PathBuf>,
-    /// Why one of the directories below it could not be listed.
-    failure: Option<Failure>,
-}
-
-impl Below {
-    fn of(directory: &Path) -> io::Result<Self> {
-        let Contents { is_trail, directories } = Contents::of(directory)?;
-        let mut found = Self { is_trail, ..Self::default() };
-        let mut waiting: Vec<(PathBuf, usize)> = directories.into_iter().map(|below| (below, 1)).collect();
-        while let Some((place, depth)) = waiting.pop() {
-            match Contents::of(&place) {
-                Ok(contents) => {
-                    if contents.is_trail {
-                        found.trails.push(place.strip_prefix(directory).unwrap_or(&place).to_path_buf());
-                    }
-                    if depth < MAX_DEPTH {
-                        waiting.extend(contents.directories.into_iter().map(|below| (below, depth + 1)));
-                    }
-                }
-                // Removed since its parent was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => found.failure = Some(cannot_list(&place, &error)),
-            }
-        }
-        found.trails.sort_by_key(|path| name_of(path));
-        Ok(found)
-    }
-}
-
-/// What a directory holds.
-struct Contents {
-    is_trail: bool,
-    /// Where trails may be below it. Symbolic links are not followed: they could lead to a trail twice.
-    directories: Vec<PathBuf>,
-}
-
-impl Contents {
-    fn of(directory: &Path) -> io::Result<Self> {
-        let mut contents = Self { is_trail: false, directories: Vec::new() };
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            contents.is_trail |= is_of_trail(&name);
-            // The name of an instance does not begin with a dot.
-            let is_searched = !name.starts_with('.') && name != LOST_AND_FOUND;
-            match entry.file_type() {
-                Ok(file_type) if is_searched && file_type.is_dir() => contents.directories.push(entry.path()),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(contents)
-    }
-}
-
-/// Returns `true` for names that only a trail contains: `.auditx`, its segments, and what the Python package
-/// rotated. A copy may have some of them only.
-fn is_of_trail(name: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_sealed = || {
-        let number = name.strip_prefix("audit-").and_then(|rest| rest.split_once(".jsonl"));
-        number.is_some_and(|(number, suffix)| is_digits(number) && matches!(suffix, "" | ".zst"))
-    };
-    let is_rotated =
-        || name.strip_prefix(ACTIVE).and_then(|rest| rest.strip_prefix('.')).is_some_and(is_digits);
-    name == AUDITX_DIR || name == ACTIVE || is_sealed() || is_rotated()
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use auditx_core::{AuditLogger, RequestContext};
+use auditx_reader::find_trails;
 use auditx_ui::{Dashboard, Key, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
@@ -21,6 +22,9 @@ use crate::trail::{TIMEOUT, Trail};
 /// The port of the dashboard unless another is given.
 const PORT: u16 = 8630;
 
+/// The name of the trail in which reads of a family are recorded.
+const INSTANCE: &str = "ui";
+
 /// The environment variable that holds the key.
 const KEY_VARIABLE: &str = "AUDITX_UI_KEY";
 
@@ -28,7 +32,8 @@ const KEY_VARIABLE: &str = "AUDITX_UI_KEY";
 ///
 /// Serves pages to search the trail and to look at entries, their changes and
 /// proofs. Each search, view and download is recorded in the trail, with the name
-/// of the viewer. Without a key, only this machine can connect.
+/// of the viewer. If DIR is not a trail, all trails below it are shown together,
+/// and reads are recorded in DIR/ui. Without a key, only this machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -75,14 +80,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             arguments.listen
         )));
     }
-    arguments.trail.must_be_there()?;
+    let is_family = arguments.is_family();
+    if !is_family {
+        arguments.trail.must_be_there()?;
+    }
     let listener = TcpListener::bind(arguments.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
     let address = listener.local_addr()?;
-    let logger = arguments.logger()?;
+    let logger = arguments.logger(is_family)?;
     let dashboard = match &logger {
-        Some(logger) => Dashboard::new(logger)?,
+        Some(logger) => Dashboard::new(logger)?.source(arguments.trail.directory()),
         None => Dashboard::unrecorded(arguments.trail.directory()),
     };
     let viewer = Viewer::new(arguments.viewer());
@@ -168,11 +176,18 @@ impl Arguments {
         })
     }
 
-    fn logger(&self) -> Result<Option<AuditLogger>, Failure> {
+    /// Whether the directory holds no trail itself, but trails below it.
+    fn is_family(&self) -> bool {
+        find_trails(self.trail.directory()).is_ok_and(|found| !found.is_trail && !found.below.is_empty())
+    }
+
+    /// Opens the trail in which reads are recorded: the one that is shown, or another one of the family.
+    fn logger(&self, is_family: bool) -> Result<Option<AuditLogger>, Failure> {
         if self.unrecorded {
             return Ok(None);
         }
-        let opened = AuditLogger::open(self.trail.recording_config()?);
+        let config = self.trail.recording_config()?;
+        let opened = AuditLogger::open(if is_family { config.instance(INSTANCE) } else { config });
         opened.map(Some).map_err(|error| {
             let failure = self.trail.open_failure(&error);
             Failure::new(format!(

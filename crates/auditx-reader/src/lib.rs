@@ -34,6 +34,7 @@ mod pool;
 mod line;
 mod segment;
 mod listing;
+mod trails;
 mod backwards;
 mod lines;
 mod keys;
@@ -69,6 +70,7 @@ pub use query::{
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
 };
 pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, Summary};
+pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
     Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
     verify,

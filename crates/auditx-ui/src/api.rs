@@ -14,8 +14,9 @@ use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::entry_page::{Numbered, one_line, proof_of, read_of_entry};
 use crate::guard::Visit;
+use crate::position::Position;
 use crate::problem::Problem;
-use crate::selection::{Hit, Page, Parameters, cursor, warnings};
+use crate::selection::Parameters;
 
 /// The default and the largest number of entries of one answer.
 const DEFAULT_LIMIT: u64 = 100;
@@ -58,21 +59,19 @@ async fn list(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format!("invalid limit {limit}: expected 1 to {MAX_LIMIT}")));
     }
-    let mut search = parameters.search(ui.directory(), &visit.viewer)?;
-    if let Some(cursor) = cursor(&listing.cursor)? {
-        search = search.after(cursor);
-    }
-    let page = blocking::run(&ui.reads, move || Page::of(search, order, limit)).await??;
+    let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
+    let at: Position = listing.cursor.parse()?;
+    let page = blocking::run(&ui.reads, move || source.page(&ask, &at, order, limit)).await??;
     let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
     // Lines are passed on as they are stored, with the digits of their numbers.
-    let lines: Vec<&str> = page.hits.iter().map(Hit::line).collect();
+    let lines: Vec<&str> = page.hits.iter().map(|hit| hit.line.as_str()).collect();
     let rest = json!({
         "next": page.next.as_ref().map(ToString::to_string),
-        "is_out_of_time": page.summary.is_out_of_time,
+        "is_out_of_time": page.status.is_out_of_time,
         "unsigned": page.hits.iter().filter(|hit| hit.is_unsigned).count(),
-        "signed": page.summary.signed.filter(|_| !visit.viewer.is_scoped()),
-        "warnings": warnings(&page.summary, &visit.viewer),
+        "signed": page.status.signed,
+        "warnings": page.status.warnings,
     });
     let body = format!("{{\"entries\":[{}],{}", lines.join(","), &rest.to_string()[1..]);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -81,11 +80,12 @@ async fn list(
 pub(crate) async fn entry(
     State(ui): State<Arc<Dashboard>>,
     Extension(visit): Extension<Visit>,
+    Query(parameters): Query<Parameters>,
     Path(Numbered { seq }): Path<Numbered>,
 ) -> Response {
     let read = async {
-        let line = one_line(&ui, &visit, seq).await?;
-        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
+        let line = one_line(&ui, &visit, &parameters.trail, seq).await?;
+        ui.record(&visit.viewer, &read_of_entry(&parameters, seq)).await?;
         let body = line.row()?.line().to_owned();
         Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], body).into_response())
     };
@@ -95,12 +95,13 @@ pub(crate) async fn entry(
 pub(crate) async fn proof(
     State(ui): State<Arc<Dashboard>>,
     Extension(visit): Extension<Visit>,
+    Query(parameters): Query<Parameters>,
     Path(Numbered { seq }): Path<Numbered>,
 ) -> Response {
     let read = async {
-        one_line(&ui, &visit, seq).await?;
-        ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
-        let proof = proof_of(&ui, seq).await??;
+        one_line(&ui, &visit, &parameters.trail, seq).await?;
+        ui.record(&visit.viewer, &read_of_entry(&parameters, seq)).await?;
+        let proof = proof_of(&ui, &parameters.trail, seq).await??;
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),

@@ -1,11 +1,13 @@
 //! What a search finds, counted: by field, and over time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 
-use auditx_reader::{Error, Field, Moment, Order, Row, Search, Summary};
+use auditx_reader::{Field, Moment, Row};
 
-use crate::selection::TIME_LIMIT;
+use crate::page::Status;
+use crate::problem::Problem;
+use crate::selection::Ask;
+use crate::source::Source;
 
 /// The fields whose values are counted, with their names for people and in the query language.
 pub(crate) const FACETS: [(Field, &str, &str); 5] = [
@@ -61,27 +63,23 @@ pub(crate) struct Counts {
     pub(crate) bars: Vec<Bar>,
     /// The length of a bar in seconds.
     pub(crate) length: i64,
-    pub(crate) summary: Summary,
+    pub(crate) status: Status,
 }
 
 impl Counts {
-    /// Counts from the newest entry backwards until the search ends or [`TIME_LIMIT`] is over. Blocks the
-    /// thread.
-    pub(crate) fn of(search: &Search) -> Result<Self, Error> {
+    /// Counts from the newest entry backwards until the search ends or its time is over. Blocks the thread.
+    pub(crate) fn of(source: &Source, ask: &Ask) -> Result<Self, Problem> {
         let mut tally = Tally::default();
-        let search = search.clone().order(Order::NewestFirst).time_limit(TIME_LIMIT);
-        let summary = search.each(|found| {
-            tally.add(found.row);
-            ControlFlow::Continue(())
-        })?;
+        let status = source.scan(ask, |row| tally.add(row))?;
         let (bars, length) = bars(&tally.times, LENGTHS[tally.unit]);
         let values = tally.values.into_iter().map(most_frequent).collect();
-        Ok(Self { total: summary.found, failed: tally.failed, values, bars, length, summary })
+        Ok(Self { total: tally.total, failed: tally.failed, values, bars, length, status })
     }
 }
 
 #[derive(Default)]
 struct Tally {
+    total: u64,
     failed: u64,
     values: [HashMap<String, u64>; FACETS.len()],
     /// Counts by the first second of a unit of time.
@@ -92,6 +90,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, row: &Row<'_>) {
+        self.total += 1;
         self.failed += u64::from(!row.is_success());
         for ((field, ..), values) in FACETS.iter().zip(&mut self.values) {
             let value = row.text(*field);

@@ -11,11 +11,12 @@ use maud::{Markup, html};
 use crate::blocking;
 use crate::counts::{Bar, Counts, FACETS, LEVELS};
 use crate::dashboard::{Dashboard, Read};
+use crate::frame::Frame;
 use crate::guard::Visit;
 use crate::layout::{self, visible};
-use crate::pages::{form, framed};
+
 use crate::problem::Problem;
-use crate::selection::{Parameters, quoted, time_reached, warnings};
+use crate::selection::{Parameters, quoted};
 use crate::table;
 
 /// The size of the timeline in its own units; it is as wide as the page.
@@ -35,29 +36,23 @@ pub(crate) async fn counts(
 
 async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
-    let search = parameters.search(ui.directory(), &visit.viewer)?;
-    let (owned, viewer) = (ui.clone(), visit.viewer.clone());
-    let (counts, reached) = blocking::run(&ui.reads, move || {
-        let counts = Counts::of(&search)?;
-        let reached = time_reached(owned.directory(), &counts.summary, &viewer);
-        Ok::<_, auditx_reader::Error>((counts, reached))
-    })
-    .await??;
+    let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
+    let counts = blocking::run(&ui.reads, move || Counts::of(&source, &ask)).await??;
     let read = Read::search("Audit trail counted", parameters, counts.total);
     ui.record(&visit.viewer, &read).await?;
-    let home = layout::home(&visit.base);
+    let (home, frame) = (layout::home(&visit.base), Frame::of(&ui, visit).await);
     let failed = parameters.address(home, |other| other.q = narrowed(&other.q, "success:false"));
     let content = html! {
         h1 { "Counts" }
-        (form(&visit.base, parameters, "/counts"))
-        @for warning in warnings(&counts.summary, &visit.viewer) {
-            p.problem role="alert" { (visible(&warning)) }
+        (frame.form(parameters, "/counts"))
+        @for warning in &counts.status.warnings {
+            p.problem role="alert" { (visible(warning)) }
         }
         p role="status" {
             a href=(parameters.address(home, |_| ())) { (counts.total) " entries" }
             ", of which " a href=(failed) { (counts.failed) " failed" }
-            @if counts.summary.is_out_of_time {
-                @if let Some(reached) = reached {
+            @if counts.status.is_out_of_time {
+                @if let Some(reached) = counts.status.reached {
                     ". Counted back to " (table::short(&zone.rfc3339(reached)))
                 } @else {
                     ". Counted for two seconds"
@@ -86,7 +81,7 @@ async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Res
             }
         }
     };
-    Ok(framed(&ui, visit, "Counts", parameters, &content))
+    Ok(frame.page("Counts", parameters, &content))
 }
 
 /// The bars of the timeline, and the same as a table.

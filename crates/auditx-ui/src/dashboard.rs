@@ -1,11 +1,10 @@
-//! The dashboard of one trail: its settings, and what its requests share.
+//! A dashboard: its settings, and what its requests share.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel};
-use auditx_reader::{Answer, Moment, VerifyOptions, latest_checkpoint, verify};
+use auditx_reader::Moment;
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
@@ -13,9 +12,10 @@ use crate::blocking;
 use crate::key::{Key, Keys};
 use crate::problem::Problem;
 use crate::selection::Parameters;
+use crate::source::{Signed, Source, Verified};
 use crate::viewer::Viewer;
 
-/// A dashboard of one trail, to be mounted in an axum application or served on its own.
+/// A dashboard, to be mounted in an axum application or served on its own.
 ///
 /// By default each request needs a [`Viewer`] in its extensions: the application that mounts the dashboard
 /// decides who may see it. [`Dashboard::key`] and [`Dashboard::everyone_is`] are for a dashboard of its own.
@@ -40,7 +40,7 @@ use crate::viewer::Viewer;
 /// ```
 #[derive(Debug)]
 pub struct Dashboard {
-    directory: PathBuf,
+    source: Source,
     logger: Option<AuditLogger>,
     pub(crate) keys: Keys,
     pub(crate) everyone: Option<Viewer>,
@@ -63,9 +63,9 @@ const MAX_RECORDED: usize = 2_000;
 pub(crate) struct Checked {
     pub(crate) began: Instant,
     pub(crate) at: Moment,
-    /// What is wrong; `None` if every line is as it was signed.
+    /// As in [`Verified`].
     pub(crate) fault: Option<String>,
-    pub(crate) signed: Option<u64>,
+    pub(crate) signed: Signed,
 }
 
 impl Dashboard {
@@ -75,16 +75,23 @@ impl Dashboard {
     /// # Errors
     /// As [`AuditLogger::trail_dir`].
     pub fn new(logger: &AuditLogger) -> Result<Self, Error> {
-        let directory = logger.trail_dir()?.to_path_buf();
-        Ok(Self { logger: Some(logger.clone()), ..Self::unrecorded(directory) })
+        let source = Source::directory(logger.trail_dir()?);
+        Ok(Self { logger: Some(logger.clone()), ..Self::unrecorded(source) })
     }
 
-    /// Shows the trail in this directory without recording who reads it: for copies, and for trails that this
-    /// process may not write. PCI DSS 10.2.1.3 asks for a record of each read.
+    /// Shows this instead of the logger's own trail, where reads are still recorded.
     #[must_use]
-    pub fn unrecorded(directory: impl Into<PathBuf>) -> Self {
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Shows this without recording who reads it: for copies, and for trails that this process may not write.
+    /// PCI DSS 10.2.1.3 asks for a record of each read.
+    #[must_use]
+    pub fn unrecorded(source: impl Into<Source>) -> Self {
         Self {
-            directory: directory.into(),
+            source: source.into(),
             logger: None,
             keys: Keys::default(),
             everyone: None,
@@ -120,8 +127,8 @@ impl Dashboard {
         self
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+    pub(crate) fn shown(&self) -> &Source {
+        &self.source
     }
 
     /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be
@@ -158,31 +165,16 @@ impl Dashboard {
         entry.action(AuditAction::Login).record_async().await.map(drop).map_err(unrecorded)
     }
 
-    /// Verifies the whole trail and remembers the outcome. Blocks the thread.
-    pub(crate) fn check(&self) -> Result<(), auditx_reader::Error> {
+    /// Verifies all trails and remembers the outcome. Blocks the thread.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         let began = Instant::now();
-        let verification = verify(&self.directory, &VerifyOptions::new(), &mut |_, _| ())?;
-        let fault = match verification.fault {
-            Some(fault) => Some(fault.to_string()),
-            None if verification.answer == Answer::Broken => Some("the trail is damaged".to_owned()),
-            None => None,
-        };
-        let checked = Checked { began, at: Moment::now(), fault, signed: verification.signed };
-        *self.last_check() = Some(checked);
+        let Verified { fault, signed } = self.source.verify()?;
+        *self.last_check() = Some(Checked { began, at: Moment::now(), fault, signed });
         Ok(())
     }
 
     pub(crate) fn last_check(&self) -> MutexGuard<'_, Option<Checked>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the number of lines that the latest checkpoint covers; `None` if there is no checkpoint.
-    pub(crate) fn signed(&self) -> Result<Option<u64>, auditx_reader::Error> {
-        match latest_checkpoint(&self.directory) {
-            Ok(checkpoint) => Ok(Some(checkpoint.size())),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Field, Line, Moment, Row, Zone, changes, find_line, prove};
+use auditx_reader::{Field, Line, Moment, Row, Zone, changes};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -13,9 +13,9 @@ use serde::Deserialize;
 
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
+use crate::frame::Frame;
 use crate::guard::Visit;
 use crate::layout::{self, visible};
-use crate::pages::framed;
 use crate::problem::Problem;
 use crate::selection::{Parameters, percent_encode, quoted};
 use crate::table;
@@ -48,8 +48,8 @@ async fn entry_page(
     seq: u64,
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
-    let line = one_line(&ui, visit, seq).await?;
-    let proof = proof_of(&ui, seq).await?;
+    let line = one_line(&ui, visit, &parameters.trail, seq).await?;
+    let proof = proof_of(&ui, &parameters.trail, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = line.row()?;
     let description = row.text(Field::Description);
@@ -88,31 +88,34 @@ async fn entry_page(
                 p { "Check it on any machine with the key of the trail: "
                     code { "auditx check FILE --key KEY" } }
                 pre { (proof) }
-                p { a href=(format!("{}/api/v1/entries/{seq}/proof", visit.base)) { "Download the proof" } }
+                p { a href=(table::proof_address(&visit.base, &parameters.trail, seq)) { "Download the proof" } }
             }
             Err(error) => p.quiet { (visible(&error.why())) },
         }
     };
-    Ok(framed(&ui, visit, &format!("Entry {seq}"), parameters, &content))
+    let frame = Frame::of(&ui, visit).await;
+    Ok(frame.page(&format!("Entry {seq}"), parameters, &content))
 }
 
-/// Returns the line with this number, if it exists for this viewer. One that cannot be read, or differs from
-/// what was signed, is an error only for a viewer for whom every entry exists.
-pub(crate) async fn one_line(ui: &Arc<Dashboard>, visit: &Visit, seq: u64) -> Result<Line, Problem> {
-    let owned = ui.clone();
-    let found = match blocking::run(&ui.reads, move || find_line(owned.directory(), seq)).await? {
-        Err(_) if visit.viewer.is_scoped() => None,
-        found => found?,
-    };
-    let scope = visit.viewer.scope();
-    let line = found.filter(|line| line.row().is_ok_and(|row| scope.matches(&row)));
-    line.ok_or_else(|| Problem::not_found(format!("there is no entry {seq} in this trail, or not any more")))
+/// Returns the line with this number, if it exists for this viewer.
+pub(crate) async fn one_line(
+    ui: &Arc<Dashboard>,
+    visit: &Visit,
+    trail: &str,
+    seq: u64,
+) -> Result<Line, Problem> {
+    let (source, viewer, trail) = (ui.shown().clone(), visit.viewer.clone(), trail.to_owned());
+    blocking::run(&ui.reads, move || source.one(&trail)?.line(seq, &viewer)).await?
 }
 
 /// Returns the proof of this line as text, or the reason why it has none.
-pub(crate) async fn proof_of(ui: &Dashboard, seq: u64) -> Result<auditx_reader::Result<String>, Problem> {
-    let directory = ui.directory().to_path_buf();
-    blocking::run(&ui.reads, move || prove(&directory, seq).map(|proof| proof.to_string())).await
+pub(crate) async fn proof_of(
+    ui: &Dashboard,
+    trail: &str,
+    seq: u64,
+) -> Result<auditx_reader::Result<String>, Problem> {
+    let (source, trail) = (ui.shown().clone(), trail.to_owned());
+    blocking::run(&ui.reads, move || Ok(source.one(&trail)?.proof(seq))).await?
 }
 
 pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use auditx_core::AuditAction;
 use auditx_export::{Exporter, Format};
-use auditx_reader::{Found, Search};
+use auditx_reader::Order;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -19,8 +19,10 @@ use tokio::sync::mpsc;
 
 use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
+use crate::position::Position;
 use crate::problem::Problem;
-use crate::selection::Parameters;
+use crate::selection::{Ask, Parameters};
+use crate::source::Source;
 
 /// Pieces of text that wait for a slow client.
 const AHEAD: usize = 4;
@@ -28,8 +30,9 @@ const AHEAD: usize = 4;
 /// A client that takes nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// After this time a search that finds nothing looks whether the client is still there.
-const SLICE: Duration = Duration::from_secs(1);
+/// Entries that are searched at a time; after each, and after [`TIME_LIMIT`](crate::source::TIME_LIMIT), it is
+/// checked whether the client is still there.
+const BATCH: u64 = 10_000;
 
 /// Text, or `None` at the end.
 type Piece = io::Result<Option<Vec<u8>>>;
@@ -60,8 +63,9 @@ async fn begin(
         "ndjson" => (None, "application/x-ndjson"),
         other => return Err(Problem::not_found(format!("unknown format {other:?}: expected csv or ndjson"))),
     };
-    // One thread: a client cannot make a download as fast as several can.
-    let search = parameters.search(ui.directory(), &visit.viewer)?.threads(1);
+    let (source, mut ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
+    // A client cannot take a download as fast as several threads read.
+    ask.threads = 1;
     let permit = ui.exports.clone().try_acquire_owned().map_err(|_| {
         let detail = "as many downloads run as may run at the same time: try again in 10 s";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
@@ -77,7 +81,7 @@ async fn begin(
     let (sender, receiver) = mpsc::channel::<Piece>(AHEAD);
     // Ends by itself: when the client is gone, sending fails.
     drop(tokio::task::spawn_blocking(move || {
-        let end = send(search, exporter.as_ref(), &sender).map(|()| None);
+        let end = send(&source, &ask, exporter.as_ref(), &sender).map(|()| None);
         // If the client is gone, nobody needs to know.
         drop(put(&sender, end));
         drop(permit);
@@ -103,30 +107,45 @@ fn pieces(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<
     })
 }
 
-/// Sends what the search finds. Fails if the result is incomplete or wrong, or the client does not take it.
-fn send(mut search: Search, exporter: Option<&Exporter>, sender: &mpsc::Sender<Piece>) -> io::Result<()> {
-    let mut header = Vec::new();
+/// Sends what is found, oldest first. Fails if the result is incomplete or wrong, or the client does not take
+/// it.
+fn send(
+    source: &Source,
+    ask: &Ask,
+    exporter: Option<&Exporter>,
+    sender: &mpsc::Sender<Piece>,
+) -> io::Result<()> {
     if let Some(exporter) = exporter {
+        let mut header = Vec::new();
         exporter.header(&mut header);
         put(sender, Ok(Some(header)))?;
     }
-    let render = |found: &Found<'_>, out: &mut Vec<u8>| match exporter {
-        Some(exporter) => exporter.entry(found.row.line().as_bytes(), &found.row.entry(), out),
-        None => {
-            out.extend_from_slice(found.row.line().as_bytes());
-            out.push(b'\n');
-        }
-    };
-    search = search.time_limit(SLICE);
+    let mut at = Position::default();
     loop {
-        let summary =
-            search.write(render, |text| put(sender, Ok(Some(text.to_vec())))).map_err(io::Error::other)?;
-        if summary.fault.is_some() || summary.errors.segments() > 0 || summary.errors.lines() > 0 {
+        let page = source
+            .page(ask, &at, Order::OldestFirst, BATCH)
+            .map_err(|problem| io::Error::other(problem.detail().to_owned()))?;
+        if page.status.is_damaged {
             return Err(io::Error::other("the trail is damaged"));
         }
-        match summary.next.filter(|_| summary.is_out_of_time) {
-            Some(next) if !sender.is_closed() => search = search.after(next),
-            Some(_) => return Err(io::ErrorKind::BrokenPipe.into()),
+        let mut text = Vec::new();
+        for hit in &page.hits {
+            match (exporter, hit.row()) {
+                (Some(exporter), Some(row)) => exporter.entry(hit.line.as_bytes(), &row.entry(), &mut text),
+                _ => {
+                    text.extend_from_slice(hit.line.as_bytes());
+                    text.push(b'\n');
+                }
+            }
+        }
+        if sender.is_closed() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if !text.is_empty() {
+            put(sender, Ok(Some(text)))?;
+        }
+        match page.next {
+            Some(next) => at = next,
             None => return Ok(()),
         }
     }

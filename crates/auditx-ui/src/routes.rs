@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, counts_page, entry_page, export, guard, pages, sign_in};
+use crate::{api, assets, counts_page, entry_page, export, frame, guard, pages, sign_in};
 
 impl Dashboard {
     /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
@@ -29,7 +29,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/counts", get(counts_page::counts))
         .route("/entries/{seq}", get(entry_page::entry))
         .route("/export/{format}", get(export::export))
-        .route("/check", post(pages::check))
+        .route("/check", post(frame::check))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/dashboard.css", get(assets::style))

@@ -1,20 +1,10 @@
-//! What a request asks for, and the entries that answer it. The whole state of a view is in its address.
+//! What a request asks for. The whole state of a view is in its address.
 
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::time::Duration;
-
-use auditx_reader::{
-    Cursor, Error, Field, Moment, Order, Query, Row, Search, Source, Summary, TimeBase, Zone, end_moment_of,
-    find_line, moment_of,
-};
+use auditx_reader::{Moment, Query, Source as Level, TimeBase, Zone, end_moment_of, moment_of};
 use serde::Deserialize;
 
 use crate::problem::Problem;
 use crate::viewer::Viewer;
-
-/// How long a search for one answer may take. An answer that took longer says how far it came.
-pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// The parameters of a search, as they are in the address. All are optional; an empty one is an absent one.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,6 +20,8 @@ pub(crate) struct Parameters {
     pub(crate) source: String,
     /// The time zone of the times in a request and its answer.
     pub(crate) tz: String,
+    /// The name of a trail of a family; without it, all are searched.
+    pub(crate) trail: String,
     /// Only entries older than this cursor, newest first.
     pub(crate) before: String,
     /// Only entries newer than this cursor, those next to it.
@@ -52,27 +44,28 @@ impl Parameters {
         name.parse().map_err(|error| Problem::bad_request(format!("invalid time zone {name:?}: {error}")))
     }
 
-    /// Returns the search for the entries that this viewer asks for, without order and limits.
-    pub(crate) fn search(&self, directory: &Path, viewer: &Viewer) -> Result<Search, Problem> {
+    /// Returns what this viewer asks for.
+    pub(crate) fn ask(&self, viewer: &Viewer) -> Result<Ask, Problem> {
         let base = TimeBase::new(Moment::now(), self.zone()?);
         let query = Query::parse(&self.q, base.clone())
             .map_err(|error| Problem::bad_request(format!("invalid query: {error}")))?;
-        let source = match self.source.as_str() {
-            "" | "all" => Source::Audit,
-            "security" => Source::Security,
+        let level = match self.source.as_str() {
+            "" | "all" => Level::Audit,
+            "security" => Level::Security,
             other => {
                 let detail = format!("invalid source {other:?}: expected all or security");
                 return Err(Problem::bad_request(detail));
             }
         };
-        let mut search = Search::new(directory).query(query.and(viewer.scope())).source(source);
-        if let Some(since) = moment("since", &self.since, |text| moment_of(text, base.clone()))? {
-            search = search.since(since);
-        }
-        if let Some(until) = moment("until", &self.until, |text| end_moment_of(text, base.clone()))? {
-            search = search.until(until);
-        }
-        Ok(search)
+        Ok(Ask {
+            query: query.and(viewer.scope()),
+            level,
+            since: moment("since", &self.since, |text| moment_of(text, base.clone()))?,
+            until: moment("until", &self.until, |text| end_moment_of(text, base.clone()))?,
+            trail: self.trail.clone(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            viewer: viewer.clone(),
+        })
     }
 
     /// Returns the address of another page of this view below `base`.
@@ -84,13 +77,14 @@ impl Parameters {
 
     /// Returns the parameters as the query of an address, with its question mark; empty without parameters.
     fn query_string(&self) -> String {
-        let Self { q, since, until, source, tz, before, after } = self;
+        let Self { q, since, until, source, tz, trail, before, after } = self;
         let named = [
             ("q", q),
             ("since", since),
             ("until", until),
             ("source", source),
             ("tz", tz),
+            ("trail", trail),
             ("before", before),
             ("after", after),
         ];
@@ -121,6 +115,21 @@ pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// Matches only entries that exist for the viewer.
+    pub(crate) query: Query,
+    pub(crate) level: Level,
+    pub(crate) since: Option<Moment>,
+    pub(crate) until: Option<Moment>,
+    /// The name of a trail of a family; empty for all.
+    pub(crate) trail: String,
+    /// The number of threads that read.
+    pub(crate) threads: usize,
+    pub(crate) viewer: Viewer,
+}
+
 fn moment(
     name: &str,
     text: &str,
@@ -135,94 +144,6 @@ fn moment(
              2026-11-29 07:00"
         ))
     })
-}
-
-/// Parses a cursor; `None` if the text is empty.
-pub(crate) fn cursor(text: &str) -> Result<Option<Cursor>, Problem> {
-    if text.is_empty() { Ok(None) } else { Ok(Some(text.parse()?)) }
-}
-
-/// Text of the entries of one answer. An answer that reaches it has fewer entries, and the next one
-/// continues.
-const MAX_TEXT: usize = 4 << 20;
-
-/// An entry that was found.
-pub(crate) struct Hit {
-    line: String,
-    pub(crate) cursor: Cursor,
-    pub(crate) is_unsigned: bool,
-}
-
-impl Hit {
-    pub(crate) fn line(&self) -> &str {
-        &self.line
-    }
-
-    pub(crate) fn row(&self) -> Option<Row<'_>> {
-        Row::read_text(&self.line).ok()
-    }
-}
-
-/// The entries of one answer, newest first unless a program asked for another order.
-pub(crate) struct Page {
-    pub(crate) hits: Vec<Hit>,
-    pub(crate) summary: Summary,
-    /// Where the next answer continues; `None` at the end of the trail.
-    pub(crate) next: Option<Cursor>,
-}
-
-impl Page {
-    /// Searches until `limit` entries are found or [`TIME_LIMIT`] is over. Blocks the thread.
-    pub(crate) fn of(search: Search, order: Order, limit: u64) -> Result<Self, Error> {
-        let (mut hits, mut text): (Vec<Hit>, usize) = (Vec::new(), 0);
-        let search = search.order(order).limit(limit).time_limit(TIME_LIMIT);
-        let summary = search.each(|found| {
-            let line = found.row.line().to_owned();
-            text += line.len();
-            hits.push(Hit { line, cursor: found.cursor(), is_unsigned: found.is_unsigned });
-            if text < MAX_TEXT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let is_cut = text >= MAX_TEXT;
-        let next = if is_cut { hits.last().map(|hit| hit.cursor.clone()) } else { summary.next.clone() };
-        Ok(Self { hits, summary, next })
-    }
-}
-
-/// Returns the time to which a search came that ran out of time; `None` if it did not, or if the line there
-/// does not exist for this viewer. Blocks the thread.
-pub(crate) fn time_reached(directory: &Path, summary: &Summary, viewer: &Viewer) -> Option<Moment> {
-    let Cursor::Seq(seq) = summary.next.as_ref().filter(|_| summary.is_out_of_time)? else { return None };
-    let line = find_line(directory, *seq).ok().flatten()?;
-    let row = line.row().ok().filter(|row| viewer.scope().matches(row))?;
-    Moment::parse(&row.text(Field::Timestamp))
-}
-
-/// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
-/// do not exist learns nothing about those.
-pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
-    if viewer.is_scoped() {
-        let is_doubtful =
-            summary.fault.is_some() || summary.errors.segments() > 0 || summary.errors.lines() > 0;
-        let warning =
-            "The trail is damaged, so entries may be missing or wrong: report this to its operator.";
-        return is_doubtful.then(|| warning.to_owned()).into_iter().collect();
-    }
-    let mut warnings: Vec<String> = summary
-        .fault
-        .iter()
-        .map(|fault| format!("The trail does not match what was signed, so entries may be wrong: {fault}."))
-        .collect();
-    let errors = &summary.errors;
-    if errors.lines() > 0 || errors.segments() > 0 {
-        let first = errors.iter().next().map(auditx_reader::Error::why).unwrap_or_default();
-        let (lines, segments) = (errors.lines(), errors.segments());
-        warnings
-            .push(format!("{lines} lines and {segments} segments could not be read; the first: {first}."));
-    }
-    if summary.is_unsigned {
-        warnings.push("There is no checkpoint: these lines are not signed.".to_owned());
-    }
-    warnings
 }
 
 #[cfg(test)]

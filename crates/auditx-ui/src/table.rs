@@ -4,7 +4,8 @@ use auditx_reader::{Field, Json, Moment, Row, Zone};
 use maud::{Markup, html};
 
 use crate::layout::visible;
-use crate::selection::Hit;
+use crate::page::Hit;
+use crate::selection::percent_encode;
 
 /// Fields of an entry that its page does not repeat: they have a place of their own.
 const SHOWN_ELSEWHERE: [Field; 3] = [Field::OldValues, Field::NewValues, Field::Description];
@@ -28,17 +29,37 @@ pub(crate) fn entity(row: &Row<'_>) -> String {
     if kind.is_empty() && id.is_empty() { String::new() } else { format!("{kind}/{id}") }
 }
 
+/// The address of the page of an entry.
+pub(crate) fn entry_address(base: &str, trail: &str, seq: u64) -> String {
+    with_trail(format!("{base}/entries/{seq}"), trail)
+}
+
+/// The address of the proof of an entry.
+pub(crate) fn proof_address(base: &str, trail: &str, seq: u64) -> String {
+    with_trail(format!("{base}/api/v1/entries/{seq}/proof"), trail)
+}
+
+fn with_trail(mut address: String, trail: &str) -> String {
+    if !trail.is_empty() {
+        address.push_str("?trail=");
+        percent_encode(trail, &mut address);
+    }
+    address
+}
+
 pub(crate) fn rows(hits: &[Hit], zone: &Zone, base: &str) -> Markup {
+    let is_family = hits.iter().any(|hit| !hit.trail.is_empty());
     html! {
         div.scroll tabindex="0" role="region" aria-label="Entries" {
             table {
                 thead { tr {
                     th scope="col" { "Time" } th scope="col" { "Level" } th scope="col" { "User" }
                     th scope="col" { "Action" } th scope="col" { "Description" } th scope="col" { "Record" }
+                    @if is_family { th scope="col" { "Trail" } }
                 } }
                 tbody {
                     @for hit in hits {
-                        @if let Some(row) = hit.row() { (one(&row, hit.is_unsigned, zone, base)) }
+                        @if let Some(row) = hit.row() { (one(hit, &row, zone, base)) }
                     }
                 }
             }
@@ -46,7 +67,7 @@ pub(crate) fn rows(hits: &[Hit], zone: &Zone, base: &str) -> Markup {
     }
 }
 
-fn one(row: &Row<'_>, is_unsigned: bool, zone: &Zone, base: &str) -> Markup {
+fn one(hit: &Hit, row: &Row<'_>, zone: &Zone, base: &str) -> Markup {
     let (short, exact) = times(row, zone);
     let description = row.text(Field::Description);
     let description = if description.is_empty() { "(no description)".into() } else { description };
@@ -61,12 +82,13 @@ fn one(row: &Row<'_>, is_unsigned: bool, zone: &Zone, base: &str) -> Markup {
             }
             td {
                 @match row.seq() {
-                    Some(seq) => a href=(format!("{base}/entries/{seq}")) { bdi { (visible(&description)) } },
+                    Some(seq) => a href=(entry_address(base, &hit.trail, seq)) { bdi { (visible(&description)) } },
                     None => bdi { (visible(&description)) },
                 }
-                @if is_unsigned { " " span.quiet { "not signed yet" } }
+                @if hit.is_unsigned { " " span.quiet { "not signed yet" } }
             }
             td { bdi { (visible(&entity(row))) } }
+            @if !hit.trail.is_empty() { td { bdi { (visible(&hit.trail)) } } }
         }
     }
 }

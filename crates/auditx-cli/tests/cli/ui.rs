@@ -54,6 +54,21 @@ fn an_unrecorded_trail_stays_as_it_is() {
 }
 
 #[test]
+fn reads_of_a_family_are_recorded_in_a_trail_of_their_own() {
+    let family = crate::trail::directory();
+    for name in ["worker-1", "worker-2"] {
+        assert_eq!(auditx(&["demo"], &family.path().join(name)).status, Some(0));
+    }
+    let (child, port) = shown(&["--as", "mya"], family.path());
+    let page = get(port, "/?q=credit", "");
+    assert_eq!(page.matches("Customer credit limit updated").count(), 2, "{page}");
+    child.signal(rustix::process::Signal::INT);
+    child.end();
+    let read = auditx(&["query", "module:audit", "-o", "raw"], &family.path().join("ui")).out;
+    assert!(read.contains("\"user\":\"mya\"") && read.contains("\"query\":\"credit\""), "{read}");
+}
+
+#[test]
 fn other_machines_need_a_key() {
     let trail = crate::trail::directory();
     assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
