@@ -14,6 +14,7 @@ use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::entry_page::{Numbered, one_line, proof_of, read_of_entry};
 use crate::guard::Visit;
+use crate::page::Hit;
 use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::Parameters;
@@ -65,7 +66,7 @@ async fn list(
     let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
     // Lines are passed on as they are stored, with the digits of their numbers.
-    let lines: Vec<&str> = page.hits.iter().map(|hit| hit.line.as_str()).collect();
+    let lines: Vec<_> = page.hits.iter().map(Hit::named_line).collect();
     let rest = json!({
         "next": page.next.as_ref().map(ToString::to_string),
         "is_out_of_time": page.status.is_out_of_time,

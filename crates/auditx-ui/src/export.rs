@@ -81,7 +81,7 @@ async fn begin(
     let (sender, receiver) = mpsc::channel::<Piece>(AHEAD);
     // Ends by itself: when the client is gone, sending fails.
     drop(tokio::task::spawn_blocking(move || {
-        let end = send(&source, &ask, exporter.as_ref(), &sender).map(|()| None);
+        let end = send(&source, &ask, exporter, &sender).map(|()| None);
         // If the client is gone, nobody needs to know.
         drop(put(&sender, end));
         drop(permit);
@@ -112,28 +112,31 @@ fn pieces(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<
 fn send(
     source: &Source,
     ask: &Ask,
-    exporter: Option<&Exporter>,
+    exporter: Option<Exporter>,
     sender: &mpsc::Sender<Piece>,
 ) -> io::Result<()> {
-    if let Some(exporter) = exporter {
+    let read = |problem: Problem| io::Error::other(problem.detail().to_owned());
+    let is_family = source.is_family(&ask.trail).map_err(read)?;
+    let exporter = exporter.map(|exporter| if is_family { exporter.trail_column() } else { exporter });
+    if let Some(exporter) = &exporter {
         let mut header = Vec::new();
         exporter.header(&mut header);
         put(sender, Ok(Some(header)))?;
     }
     let mut at = Position::default();
     loop {
-        let page = source
-            .page(ask, &at, Order::OldestFirst, BATCH)
-            .map_err(|problem| io::Error::other(problem.detail().to_owned()))?;
+        let page = source.page(ask, &at, Order::OldestFirst, BATCH).map_err(read)?;
         if page.status.is_damaged {
             return Err(io::Error::other("the trail is damaged"));
         }
         let mut text = Vec::new();
         for hit in &page.hits {
-            match (exporter, hit.row()) {
-                (Some(exporter), Some(row)) => exporter.entry(hit.line.as_bytes(), &row.entry(), &mut text),
+            match (&exporter, hit.row()) {
+                (Some(exporter), Some(row)) => {
+                    exporter.entry_of(&hit.trail, hit.line.as_bytes(), &row.entry(), &mut text);
+                }
                 _ => {
-                    text.extend_from_slice(hit.line.as_bytes());
+                    text.extend_from_slice(hit.named_line().as_bytes());
                     text.push(b'\n');
                 }
             }

@@ -1,5 +1,6 @@
 //! The entries of one answer, merged from several trails.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use auditx_reader::{Cursor, Field, Moment, Order, Row};
@@ -18,6 +19,17 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
+    /// The line as it is stored; for a trail of a family, with its name as the first member.
+    pub(crate) fn named_line(&self) -> Cow<'_, str> {
+        match self.line.strip_prefix('{') {
+            Some(members) if !self.trail.is_empty() => {
+                let name = serde_json::Value::from(&*self.trail);
+                format!("{{\"trail\":{name},{members}").into()
+            }
+            _ => Cow::Borrowed(&self.line),
+        }
+    }
+
     pub(crate) fn row(&self) -> Option<Row<'_>> {
         Row::read_text(&self.line).ok()
     }

@@ -110,6 +110,11 @@ impl Source {
         Ok(vec![Member { name: name.to_owned(), directory }])
     }
 
+    /// Whether the trail with this name, or every trail if the name is empty, is one of a family.
+    pub(crate) fn is_family(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.named(name)?.iter().any(|member| !member.name.is_empty()))
+    }
+
     /// Returns the trail with this name, or the only one.
     pub(crate) fn one(&self, name: &str) -> Result<Member, Problem> {
         let mut members = self.named(name)?;

@@ -79,8 +79,8 @@ fn entries_recorded_meanwhile_are_not_in_older_answers() {
     let mut trails = trails();
     let first = page(&trails, &Position::default(), Order::NewestFirst, 2, 1_000);
     assert_eq!(first.hits[0].line, "c:7");
-    for (number, (_, times)) in trails.iter_mut().enumerate() {
-        times.push(100 + number as i64);
+    for (time, (_, times)) in (100..).zip(&mut trails) {
+        times.push(time);
     }
     let next = first.next.unwrap();
     let older = page(&trails, &next, Order::NewestFirst, 100, 1_000);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use auditx_core::{AuditLogger, Config, RequestContext};
 use auditx_ui::{Dashboard, Source, Viewer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::server::{Server, TIMEOUT, Trail};
@@ -152,6 +152,12 @@ fn counts_and_downloads_are_of_the_whole_family() {
         .map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
         .collect();
     assert_eq!(numbers, (0..60).collect::<Vec<_>>());
+    // Between the lines are the lengths of chunks.
+    assert!(csv.body.contains("trail,seq,") && csv.body.contains("mdy/worker-1,2,"), "{}", csv.body);
+    let lines = server.get("/export/ndjson?q=invoice", "").body;
+    let first: Value =
+        serde_json::from_str(lines.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+    assert_eq!((&first["trail"], &first["seq"]), (&json!("mdy/worker-1"), &json!(2)));
 }
 
 #[test]
