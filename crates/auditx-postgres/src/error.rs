@@ -15,12 +15,27 @@ pub struct Error {
     is_about_content: bool,
     /// Whether there was no response from a server.
     is_unreachable: bool,
+    is_out_of_time: bool,
 }
+
+/// The SQLSTATE of a statement that was canceled, by its time limit or by an administrator.
+const CANCELED: &str = "57014";
 
 impl Error {
     /// Creates an error of a server that refused, or of an invalid setting.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_about_content: false, is_unreachable: false }
+        Self {
+            message: message.into(),
+            is_about_content: false,
+            is_unreachable: false,
+            is_out_of_time: false,
+        }
+    }
+
+    /// `true` if the server canceled a statement that was not done within its time limit.
+    #[must_use]
+    pub fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time
     }
 
     /// Returns whether the server refused a value because of its content: a data exception (SQLSTATE class
@@ -45,6 +60,7 @@ impl From<tokio_postgres::Error> for Error {
             return Self {
                 message: format!("PostgreSQL: {} (SQLSTATE {code})", database.message()),
                 is_unreachable: false,
+                is_out_of_time: code == CANCELED,
                 is_about_content: ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             };
         }

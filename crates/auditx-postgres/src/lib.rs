@@ -33,9 +33,11 @@ mod schema;
 mod destination;
 mod copy;
 mod search;
+mod trail_search;
 
-pub use copy::PostgresCopy;
+pub use copy::{PostgresCopy, TrailHead};
 pub use destination::Postgres;
 pub use error::{Error, Result};
 pub use schema::{VERSION, init};
 pub use search::Search;
+pub use trail_search::{StoredRow, TrailSearch, TrailSummary};

@@ -51,9 +51,9 @@ impl Search {
         self
     }
 
-    fn sql(&self, after: Option<&PageEnd>) -> (String, Vec<Box<dyn ToSql + Sync>>) {
+    fn sql(&self, after: Option<&PageEnd>) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
         let SqlCondition { text, parameters } = self.query.sql();
-        let mut bound: Vec<Box<dyn ToSql + Sync>> = parameters.into_iter().map(boxed).collect();
+        let mut bound: Vec<Box<dyn ToSql + Sync + Send>> = parameters.into_iter().map(boxed).collect();
         let mut conditions = if text.is_empty() { Vec::new() } else { vec![text] };
         let mut bind = |value| {
             bound.push(value);
@@ -84,7 +84,7 @@ impl Search {
     }
 }
 
-fn boxed(parameter: SqlParameter) -> Box<dyn ToSql + Sync> {
+pub(crate) fn boxed(parameter: SqlParameter) -> Box<dyn ToSql + Sync + Send> {
     match parameter {
         SqlParameter::Text(text) => Box::new(text),
         SqlParameter::Moment(moment) => Box::new(Timestamptz::of_unix_micros(moment.micros())),
@@ -108,7 +108,8 @@ impl PostgresCopy {
         let (mut after, mut unreadable) = (None, 0);
         loop {
             let (sql, bound) = search.sql(after.as_ref());
-            let bound: Vec<&(dyn ToSql + Sync)> = bound.iter().map(AsRef::as_ref).collect();
+            let bound: Vec<&(dyn ToSql + Sync)> =
+                bound.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
             let page = self.rows(&sql, &bound).await?;
             for row in &page {
                 let (trail, line): (Uuid, &str) = (row.try_get(1)?, row.try_get(3)?);

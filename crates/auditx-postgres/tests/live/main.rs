@@ -7,6 +7,7 @@ mod certificates;
 mod copies;
 mod cursors;
 mod questions;
+mod ranges;
 
 use std::fs;
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use auditx_postgres::{PostgresCopy, Search};
+use auditx_postgres::{PostgresCopy, Search, TrailSearch};
 use auditx_reader::{Moment, Order, Query, Row};
 use auditx_ship::{Batch, CoveringCheckpoint, Destination, ShippedLine, TrailId, TrailName};
 use auditx_tlog::{SignedCheckpoint, SigningKey, leaf_hash};
@@ -136,6 +136,7 @@ fn a_database_answers_every_query_like_a_trail() {
     runtime.block_on(async {
         store(&server, &lines).await;
         let mut copy = PostgresCopy::open(&server.url("admin", server.port())).await.unwrap();
+        let head = copy.heads().await.unwrap().remove(0);
         for text in &queries {
             let Ok(query) = Query::parse(text, now) else { continue };
             for (order, is_reversed) in [(Order::OldestFirst, false), (Order::NewestFirst, true)] {
@@ -156,9 +157,19 @@ fn a_database_answers_every_query_like_a_trail() {
                     let row = Row::read_text(line).unwrap();
                     Moment::parse(&row.text(auditx_reader::Field::Timestamp)).map_or(0, Moment::micros)
                 });
+                let mut in_trail = Vec::new();
+                let search = TrailSearch::new(&head, query.clone()).order(order);
+                let summary = copy.search_trail(&search, |stored| {
+                    in_trail.push(stored.row.line().to_owned());
+                    ControlFlow::Continue(())
+                });
+                assert_eq!(summary.await.unwrap().unreadable, 0);
                 if is_reversed {
                     expected.reverse();
+                    in_trail.reverse();
                 }
+                let matching = lines.iter().filter(|line| query.matches(&Row::read_text(line).unwrap()));
+                assert!(in_trail.iter().eq(matching), "{text}");
                 let (mut one, mut other) = (found.clone(), expected.clone());
                 one.sort();
                 other.sort();
