@@ -87,8 +87,7 @@ pub(crate) async fn entry(
     let read = async {
         let line = one_line(&ui, &visit, &parameters.trail, seq).await?;
         ui.record(&visit.viewer, &read_of_entry(&parameters, seq)).await?;
-        let body = line.row()?.line().to_owned();
-        Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+        Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], line).into_response())
     };
     read.await.unwrap_or_else(|problem| problem.json())
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Field, Line, Moment, Row, Zone, changes};
+use auditx_reader::{Field, Moment, Row, Zone, changes};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -51,7 +52,7 @@ async fn entry_page(
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
     let proof = proof_of(&ui, &parameters.trail, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
-    let row = line.row()?;
+    let row = row_of(&line)?;
     let description = row.text(Field::Description);
     let changes = changes(&row);
     let content = html! {
@@ -90,7 +91,7 @@ async fn entry_page(
                 pre { (proof) }
                 p { a href=(table::proof_address(&visit.base, &parameters.trail, seq)) { "Download the proof" } }
             }
-            Err(error) => p.quiet { (visible(&error.why())) },
+            Err(problem) => p.quiet { (visible(problem.detail())) },
         }
     };
     let frame = Frame::of(&ui, visit).await;
@@ -103,9 +104,15 @@ pub(crate) async fn one_line(
     visit: &Visit,
     trail: &str,
     seq: u64,
-) -> Result<Line, Problem> {
+) -> Result<String, Problem> {
     let (source, viewer, trail) = (ui.shown().clone(), visit.viewer.clone(), trail.to_owned());
     blocking::run(&ui.reads, move || source.one(&trail)?.line(seq, &viewer)).await?
+}
+
+fn row_of(line: &str) -> Result<Row<'_>, Problem> {
+    let unreadable =
+        |why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the line: {why}"));
+    Row::read_text(line).map_err(unreadable)
 }
 
 /// Returns the proof of this line as text, or the reason why it has none.
@@ -113,7 +120,7 @@ pub(crate) async fn proof_of(
     ui: &Dashboard,
     trail: &str,
     seq: u64,
-) -> Result<auditx_reader::Result<String>, Problem> {
+) -> Result<Result<String, Problem>, Problem> {
     let (source, trail) = (ui.shown().clone(), trail.to_owned());
     blocking::run(&ui.reads, move || Ok(source.one(&trail)?.proof(seq))).await?
 }

@@ -1,16 +1,16 @@
-//! What a dashboard shows: the trail in a directory, or the family of trails below it.
+//! What a dashboard shows: the trail in a directory, the family of trails below it, or their copies in a
+//! database. All operations block the thread.
 
-use std::borrow::Cow;
+mod directory;
+#[cfg(feature = "postgres")]
+mod database;
+
 use std::ops::ControlFlow;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auditx_reader::{
-    Answer, Cursor, Error, Field, Line, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
-    find_trails, is_trail, latest_checkpoint, prove, verify,
-};
-use axum::http::StatusCode;
+use auditx_reader::{Cursor, Order, Row};
 
 use crate::page::{Hit, Page, Part, Status, merged, micros};
 use crate::position::Position;
@@ -28,9 +28,20 @@ const MAX_TEXT: usize = 4 << 20;
 /// The least text that is read of each trail.
 const MIN_TEXT: usize = 256 << 10;
 
+/// What a viewer is told of damage if some entries do not exist for them.
+const DAMAGED: &str =
+    "The trail is damaged, so entries may be missing or wrong: report this to its operator.";
+
 /// What a dashboard shows.
 #[derive(Debug, Clone)]
-pub struct Source(PathBuf);
+pub struct Source(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Directory(PathBuf),
+    #[cfg(feature = "postgres")]
+    Database(Arc<database::Database>),
+}
 
 impl From<PathBuf> for Source {
     fn from(path: PathBuf) -> Self {
@@ -46,9 +57,37 @@ impl From<&Path> for Source {
 
 /// A trail of the source.
 pub(crate) struct Member {
-    /// Its path below the directory; empty if the directory itself is the trail.
+    /// Its name in addresses; empty if it is the only one.
     pub(crate) name: String,
-    pub(crate) directory: PathBuf,
+    trail: Trail,
+}
+
+enum Trail {
+    Directory(directory::Trail),
+    #[cfg(feature = "postgres")]
+    Database(database::Trail),
+}
+
+/// The part of a trail that is searched.
+struct Span<'s> {
+    after: Option<&'s Cursor>,
+    order: Order,
+    limit: u64,
+    time_limit: Duration,
+}
+
+/// Entries of a trail, up to a size of their text.
+struct Collected {
+    trail: Arc<str>,
+    hits: Vec<Hit>,
+    text: usize,
+    max_text: usize,
+}
+
+/// What a verification of one trail found.
+struct Verdict {
+    fault: Option<String>,
+    signed: Option<u64>,
 }
 
 /// What a verification of all trails found.
@@ -74,27 +113,32 @@ impl Source {
     /// which are looked for with each request.
     #[must_use]
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self(Kind::Directory(path.into()))
+    }
+
+    /// The copies of trails in a database, all of them together. The address is that of
+    /// `auditx_postgres::Postgres::new`, for a user with the role `auditx_read`. Connections are opened when
+    /// they are needed; if that fails, or the address is invalid, requests are answered with 503 and the
+    /// reason.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres(url: impl Into<String>) -> Self {
+        Self(Kind::Database(Arc::new(database::Database::new(url.into()))))
     }
 
     /// Returns all trails.
     pub(crate) fn members(&self) -> Result<Vec<Member>, Problem> {
-        let only = || vec![Member { name: String::new(), directory: self.0.clone() }];
-        // Reading a directory that cannot be listed reports why.
-        let Ok(found) = find_trails(&self.0) else { return Ok(only()) };
-        if found.is_trail || found.below.is_empty() {
-            return Ok(only());
-        }
-        if let Some((place, error)) = found.unlisted {
-            let place = place.display();
-            let detail = format!("cannot list {place}, where a trail may be: {error}");
-            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
-        }
-        let member = |path: PathBuf| Member {
-            name: path.to_string_lossy().into_owned(),
-            directory: self.0.join(path),
-        };
-        Ok(found.below.into_iter().map(member).collect())
+        Ok(match &self.0 {
+            Kind::Directory(path) => {
+                let member = |(name, trail)| Member { name, trail: Trail::Directory(trail) };
+                directory::members(path)?.into_iter().map(member).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Database(database) => {
+                let member = |(name, trail)| Member { name, trail: Trail::Database(trail) };
+                database.members()?.into_iter().map(member).collect()
+            }
+        })
     }
 
     /// Returns the trail with this name, or all if the name is empty.
@@ -102,12 +146,13 @@ impl Source {
         if name.is_empty() {
             return self.members();
         }
-        let directory = self.0.join(name);
-        let is_below = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        if !is_below || !is_trail(&directory).unwrap_or(false) {
-            return Err(Problem::not_found(format!("there is no trail {name:?}")));
-        }
-        Ok(vec![Member { name: name.to_owned(), directory }])
+        let found = match &self.0 {
+            Kind::Directory(path) => directory::named(path, name).map(Trail::Directory),
+            #[cfg(feature = "postgres")]
+            Kind::Database(database) => database.named(name)?.map(Trail::Database),
+        };
+        let missing = || Problem::not_found(format!("there is no trail {name:?}"));
+        Ok(vec![Member { name: name.to_owned(), trail: found.ok_or_else(missing)? }])
     }
 
     /// Whether the trail with this name, or every trail if the name is empty, is one of a family.
@@ -120,71 +165,52 @@ impl Source {
         let mut members = self.named(name)?;
         match members.pop() {
             Some(member) if members.is_empty() => Ok(member),
-            _ => Err(Problem::bad_request("there are several trails: name one, with ?trail=NAME")),
+            Some(_) => Err(Problem::bad_request("there are several trails: name one, with ?trail=NAME")),
+            None => Err(Problem::not_found("there is no trail")),
         }
     }
 
-    /// Searches until `limit` entries are found or [`TIME_LIMIT`] is over. Blocks the thread.
+    /// Searches until `limit` entries are found or [`TIME_LIMIT`] is over.
     pub(crate) fn page(&self, ask: &Ask, at: &Position, order: Order, limit: u64) -> Result<Page, Problem> {
         let members = self.named(&ask.trail)?;
         let mut parts = Vec::new();
-        let max_text = (MAX_TEXT / members.len()).max(MIN_TEXT);
+        let max_text = (MAX_TEXT / members.len().max(1)).max(MIN_TEXT);
         for (member, time_limit) in with_time(&members) {
-            let mut search = ask.search(member).order(order).limit(limit).time_limit(time_limit);
-            if let Some(cursor) = at.of(&member.name) {
-                search = search.after(cursor.clone());
-            }
-            parts.push(ask.part(member, &search, max_text)?);
+            let span = Span { after: at.of(&member.name), order, limit, time_limit };
+            parts.push(member.part(ask, &span, max_text)?);
         }
         Ok(merged(parts, at, order, usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
-    /// Calls `visit` with each entry, the newest of each trail first, until [`TIME_LIMIT`] is over. Blocks the
-    /// thread.
+    /// Calls `visit` with each entry, the newest of each trail first, until [`TIME_LIMIT`] is over.
     pub(crate) fn scan(&self, ask: &Ask, mut visit: impl FnMut(&Row<'_>)) -> Result<Status, Problem> {
-        let members = self.named(&ask.trail)?;
+        let (members, order) = (self.named(&ask.trail)?, Order::NewestFirst);
         let mut whole = None::<Status>;
         for (member, time_limit) in with_time(&members) {
-            let search = ask.search(member).order(Order::NewestFirst).time_limit(time_limit);
-            let summary = search.each(|found| {
-                visit(found.row);
-                ControlFlow::Continue(())
-            })?;
-            let status = ask.status(member, &summary).0;
+            let span = Span { after: None, order, limit: u64::MAX, time_limit };
+            let status = member.scan(ask, &span, &mut visit)?;
             match &mut whole {
                 None => whole = Some(status),
-                Some(whole) => whole.add(status, Order::NewestFirst),
+                Some(whole) => whole.add(status, order),
             }
         }
         Ok(whole.unwrap_or_default())
     }
 
-    /// Verifies all trails. Blocks the thread.
+    /// Verifies all trails.
     pub(crate) fn verify(&self) -> Result<Verified, Problem> {
         let (mut fault, mut signed) = (None, Vec::new());
         for member in self.members()? {
-            let verification = verify(&member.directory, &VerifyOptions::new(), &mut |_, _| ())?;
-            let found = match verification.fault {
-                Some(fault) => Some(fault.to_string()),
-                None if verification.answer == Answer::Broken => Some("the trail is damaged".to_owned()),
-                None => None,
-            };
-            fault = fault.or_else(|| found.map(|found| member.labelled(&found).into_owned()));
-            signed.push(verification.signed);
+            let verdict = member.verify()?;
+            fault = fault.or_else(|| verdict.fault.map(|found| member.labelled(found)));
+            signed.push(verdict.signed);
         }
         Ok(Verified { fault, signed: Signed::of(&signed) })
     }
 
-    /// Returns how far the trails are signed, without verifying them. Blocks the thread.
+    /// Returns how far the trails are signed, without verifying them.
     pub(crate) fn signed(&self) -> Result<Signed, Problem> {
-        let mut signed = Vec::new();
-        for member in self.members()? {
-            signed.push(match latest_checkpoint(&member.directory) {
-                Ok(checkpoint) => Some(checkpoint.size()),
-                Err(error) if error.is_missing() => None,
-                Err(error) => return Err(error.into()),
-            });
-        }
+        let signed = self.members()?.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;
         Ok(Signed::of(&signed))
     }
 }
@@ -200,85 +226,92 @@ impl Signed {
 }
 
 impl Member {
-    /// Returns the line with this number, if it exists for this viewer. One that cannot be read, or differs
-    /// from what was signed, is an error only for a viewer for whom every entry exists.
-    pub(crate) fn line(&self, seq: u64, viewer: &Viewer) -> Result<Line, Problem> {
-        let found = match find_line(&self.directory, seq) {
-            Err(_) if viewer.is_scoped() => None,
-            found => found?,
+    /// Returns the line with this number, if it exists for this viewer.
+    pub(crate) fn line(&self, seq: u64, viewer: &Viewer) -> Result<String, Problem> {
+        let line = match &self.trail {
+            Trail::Directory(trail) => trail.line(seq, viewer),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => trail.line(seq, viewer),
         };
-        let line = found.filter(|line| line.row().is_ok_and(|row| viewer.scope().matches(&row)));
-        line.ok_or_else(|| {
+        line?.ok_or_else(|| {
             Problem::not_found(format!("there is no entry {seq} in this trail, or not any more"))
         })
     }
 
     /// Returns the proof of a line as text, or why it has none.
-    pub(crate) fn proof(&self, seq: u64) -> Result<String, Error> {
-        prove(&self.directory, seq).map(|proof| proof.to_string())
+    pub(crate) fn proof(&self, seq: u64) -> Result<String, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => trail.proof(seq),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => trail.proof(seq),
+        }
     }
 
-    fn labelled<'m>(&self, message: &'m str) -> Cow<'m, str> {
-        if self.name.is_empty() { message.into() } else { format!("{}: {message}", self.name).into() }
+    fn part(&self, ask: &Ask, span: &Span<'_>, max_text: usize) -> Result<Part, Problem> {
+        let found = Collected { trail: Arc::from(&*self.name), hits: Vec::new(), text: 0, max_text };
+        let mut part = match &self.trail {
+            Trail::Directory(trail) => trail.part(ask, span, found)?,
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => trail.part(ask, span, found)?,
+        };
+        self.label(&mut part.status);
+        Ok(part)
+    }
+
+    fn scan(&self, ask: &Ask, span: &Span<'_>, visit: &mut dyn FnMut(&Row<'_>)) -> Result<Status, Problem> {
+        let mut status = match &self.trail {
+            Trail::Directory(trail) => trail.scan(ask, span, visit)?,
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => trail.scan(ask, span, visit)?,
+        };
+        self.label(&mut status);
+        Ok(status)
+    }
+
+    fn verify(&self) -> Result<Verdict, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => trail.verify(),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => trail.verify(),
+        }
+    }
+
+    /// Returns the number of lines that are signed; `None` without a checkpoint.
+    fn signed(&self) -> Result<Option<u64>, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => trail.signed(),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => Ok(trail.signed()),
+        }
+    }
+
+    fn label(&self, status: &mut Status) {
+        let warnings = std::mem::take(&mut status.warnings);
+        status.warnings = warnings.into_iter().map(|text| self.labelled(text)).collect();
+    }
+
+    fn labelled(&self, message: String) -> String {
+        if self.name.is_empty() { message } else { format!("{}: {message}", self.name) }
     }
 }
 
-impl Ask {
-    /// The search of a trail, without order and limits.
-    fn search(&self, member: &Member) -> Search {
-        let search = Search::new(&member.directory).query(self.query.clone()).source(self.level);
-        let mut search = search.threads(self.threads);
-        if let Some(since) = self.since {
-            search = search.since(since);
-        }
-        if let Some(until) = self.until {
-            search = search.until(until);
-        }
-        search
+impl Collected {
+    /// Adds an entry. Breaks if the text is long enough.
+    fn add(&mut self, row: &Row<'_>, cursor: Cursor, is_unsigned: bool) -> ControlFlow<()> {
+        let line = row.line().to_owned();
+        self.text += line.len();
+        let before = self.hits.last().map(|hit| hit.time);
+        let time = micros(row).or(before).unwrap_or_default();
+        self.hits.push(Hit { line, cursor, is_unsigned, trail: self.trail.clone(), time });
+        if self.text < self.max_text { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    fn part(&self, member: &Member, search: &Search, max_text: usize) -> Result<Part, Error> {
-        let (mut hits, mut text): (Vec<Hit>, usize) = (Vec::new(), 0);
-        let trail = Arc::<str>::from(&*member.name);
-        let summary = search.each(|found| {
-            let line = found.row.line().to_owned();
-            text += line.len();
-            let before = hits.last().map(|hit: &Hit| hit.time);
-            let time = micros(found.row).or(before).unwrap_or_default();
-            let (cursor, is_unsigned) = (found.cursor(), found.is_unsigned);
-            hits.push(Hit { line, cursor, is_unsigned, trail: trail.clone(), time });
-            if text < max_text { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let is_cut = text >= max_text;
-        let last = hits.last().filter(|_| is_cut);
-        let (status, reached) = self.status(member, &summary);
-        let bound = if is_cut { last.map(|hit| hit.time) } else { reached.map(Moment::micros) };
-        let next = last.map(|hit| hit.cursor.clone()).or(summary.next);
-        Ok(Part { trail, hits, next, bound, status })
-    }
-
-    /// Returns what a search says besides its entries, and the time that it reached if it ran out of time.
-    fn status(&self, member: &Member, summary: &Summary) -> (Status, Option<Moment>) {
-        let reached = self.reached(member, summary);
-        let warnings = warnings(summary, &self.viewer);
-        let errors = &summary.errors;
-        let status = Status {
-            is_damaged: summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0,
-            is_out_of_time: summary.is_out_of_time,
-            reached: reached.filter(|(_, exists)| *exists).map(|(moment, _)| moment),
-            warnings: warnings.iter().map(|text| member.labelled(text).into_owned()).collect(),
-            signed: summary.signed.filter(|_| !self.viewer.is_scoped()),
-        };
-        (status, reached.map(|(moment, _)| moment))
-    }
-
-    /// Returns the time to which a search came that ran out of time, and whether the line there exists for
-    /// the viewer.
-    fn reached(&self, member: &Member, summary: &Summary) -> Option<(Moment, bool)> {
-        let Cursor::Seq(seq) = summary.next.as_ref().filter(|_| summary.is_out_of_time)? else { return None };
-        let line = find_line(&member.directory, *seq).ok().flatten()?;
-        let row = line.row().ok()?;
-        Some((Moment::parse(&row.text(Field::Timestamp))?, self.viewer.scope().matches(&row)))
+    /// `next` is where the search continues, and `reached` the time that it reached if it ran out of time.
+    fn part(self, next: Option<Cursor>, reached: Option<i64>, status: Status) -> Part {
+        let last = self.hits.last().filter(|_| self.text >= self.max_text);
+        let bound = last.map(|hit| hit.time).or(reached);
+        let next = last.map(|hit| hit.cursor.clone()).or(next);
+        Part { trail: self.trail, hits: self.hits, next, bound, status }
     }
 }
 
@@ -290,31 +323,4 @@ fn with_time(members: &[Member]) -> impl Iterator<Item = (&Member, Duration)> {
         let parts = u32::try_from(members.len() - index).unwrap_or(u32::MAX);
         (member, left / parts)
     })
-}
-
-/// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
-/// do not exist learns nothing about those.
-fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
-    let errors = &summary.errors;
-    if viewer.is_scoped() {
-        let is_doubtful = summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0;
-        let warning =
-            "The trail is damaged, so entries may be missing or wrong: report this to its operator.";
-        return is_doubtful.then(|| warning.to_owned()).into_iter().collect();
-    }
-    let mut warnings: Vec<String> = summary
-        .fault
-        .iter()
-        .map(|fault| format!("The trail does not match what was signed, so entries may be wrong: {fault}."))
-        .collect();
-    if errors.lines() > 0 || errors.segments() > 0 {
-        let first = errors.iter().next().map(Error::why).unwrap_or_default();
-        let (lines, segments) = (errors.lines(), errors.segments());
-        warnings
-            .push(format!("{lines} lines and {segments} segments could not be read; the first: {first}."));
-    }
-    if summary.is_unsigned {
-        warnings.push("There is no checkpoint: these lines are not signed.".to_owned());
-    }
-    warnings
 }

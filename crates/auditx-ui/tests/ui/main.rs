@@ -6,6 +6,8 @@ mod accessibility;
 mod api;
 mod browsing;
 mod counting;
+#[cfg(feature = "postgres")]
+mod database;
 mod family;
 mod limits;
 mod screenshots;

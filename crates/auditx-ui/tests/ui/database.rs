@@ -1,0 +1,352 @@
+//! Copies in a PostgreSQL database behind the same pages as the trails themselves.
+
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use auditx_core::{AuditLogger, RequestContext};
+use auditx_postgres::{Postgres, init};
+use auditx_ship::Shipper;
+use auditx_tests::browser::Browser;
+use auditx_tests::deadline::wait_for;
+use auditx_tests::postgres;
+use auditx_tests::shipping::{lines, settings, stop, wait_for_all};
+use auditx_ui::{Dashboard, Source, Viewer};
+
+use crate::server::{Answer, HOSTILE, Server, TIMEOUT, Trail};
+
+/// More than one range of a search.
+const MANY: usize = 5_000;
+
+/// A database with the schema, a user who ships and one who reads.
+fn database() -> postgres::Server {
+    let server = postgres::Server::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(init(&server.url("admin", server.port()))).unwrap();
+    server.sql("CREATE ROLE shipper LOGIN PASSWORD 'secret' IN ROLE auditx_ship");
+    server.sql("CREATE ROLE auditor LOGIN PASSWORD 'secret' IN ROLE auditx_read");
+    server
+}
+
+fn ship(directory: &Path, database: &postgres::Server) {
+    let destination = Postgres::new(&database.url("shipper", database.port())).unwrap();
+    let shipper = Shipper::spawn(directory, destination, settings()).unwrap();
+    wait_for_all(&shipper, lines(directory).len());
+    stop(shipper);
+}
+
+fn copy_for(viewer: Viewer, database: &postgres::Server) -> Server {
+    let source = Source::postgres(database.url("auditor", database.port()));
+    Server::of(Dashboard::unrecorded(source).everyone_is(viewer))
+}
+
+fn copy(database: &postgres::Server) -> Server {
+    copy_for(Viewer::new("mya"), database)
+}
+
+fn original(directory: &Path) -> Server {
+    Server::of(Dashboard::unrecorded(directory).everyone_is(Viewer::new("mya")))
+}
+
+/// A closed trail with invoices of two branches, failed logins and hostile text.
+fn trail(count: usize) -> Trail {
+    let trail = Trail::new();
+    record(&trail.logger, count);
+    trail.logger.close(TIMEOUT).unwrap();
+    trail
+}
+
+fn record(logger: &AuditLogger, count: usize) {
+    for number in 0..count {
+        let branch = if number % 2 == 0 { "YGN" } else { "MDY" };
+        let _scope = RequestContext::new().user("thida").branch_id(branch).enter();
+        logger
+            .log(format!("Invoice {number} posted"))
+            .entity("invoice", format!("{}", number % 7))
+            .record()
+            .unwrap();
+        if number % 100 == 3 {
+            logger.log_security("Login failed").user(HOSTILE).success(false).record().unwrap();
+        }
+    }
+}
+
+/// The rows of a page as they are in its text.
+fn rows(page: &str) -> Vec<&str> {
+    let body = page.split("<tbody>").nth(1).map_or("", |rest| rest.split("</tbody>").next().unwrap());
+    body.split("<tr").skip(1).collect()
+}
+
+/// The address that a link with this relation leads to.
+fn link(page: &str, relation: &str) -> Option<String> {
+    let tag = page.split("<a ").find(|tag| tag.starts_with(&format!("rel=\"{relation}\"")))?;
+    let href = tag.split("href=\"").nth(1)?.split('"').next()?;
+    Some(href.replace("&amp;", "&"))
+}
+
+fn page(server: &Server, address: &str) -> String {
+    let Answer { status, body, .. } = server.get(address, "");
+    assert_eq!(status, 200, "{address}: {body}");
+    body
+}
+
+/// A download, whose body comes in chunks.
+fn download(server: &Server, address: &str) -> String {
+    let (chunked, mut text) = (page(server, address), String::new());
+    let mut rest = chunked.as_str();
+    while let Some((length, more)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        text.push_str(&more[..length]);
+        rest = &more[length + 2..];
+        if length == 0 {
+            return text;
+        }
+    }
+    panic!("the download breaks off: {text}");
+}
+
+/// The lines of all pages of the API in this order.
+fn all_lines(server: &Server, order: &str) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let address = format!("/api/v1/entries?order={order}&limit=733&cursor={cursor}");
+        let page = server.get(&address, "").json();
+        assert_eq!(page["warnings"], serde_json::json!([]));
+        found.extend(page["entries"].as_array().unwrap().iter().map(ToString::to_string));
+        match page["next"].as_str() {
+            Some(next) => cursor = next.replace('%', "%25"),
+            None => return found,
+        }
+    }
+}
+
+#[test]
+fn a_copy_is_read_both_ways_without_loss_or_repetition() {
+    let (trail, database) = (trail(MANY), database());
+    ship(trail.directory.path(), &database);
+    let server = copy(&database);
+    let parsed = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string();
+    let mut expected: Vec<String> = lines(trail.directory.path()).iter().map(parsed).collect();
+    assert!(expected.len() > MANY);
+    assert!(all_lines(&server, "asc") == expected);
+    expected.reverse();
+    assert!(all_lines(&server, "desc") == expected);
+}
+
+#[test]
+fn the_pages_of_a_copy_are_those_of_its_trail() {
+    let (trail, database) = (trail(1_200), database());
+    ship(trail.directory.path(), &database);
+    let (copy, original) = (copy(&database), original(trail.directory.path()));
+    for query in [
+        "/",
+        "/?source=security",
+        "/?q=invoice%20branch:MDY",
+        "/?q=success:false",
+        "/?q=-user:thida",
+        "/?q=entity_type:invoice%20entity_id:3%20OR%20user:SYSTEM",
+        "/?q=posted%20since:1h&tz=Asia/Yangon",
+        "/?since=1h&until=2030-01-01",
+        "/?until=2020-01-01",
+        "/?q=nothing-like-this",
+    ] {
+        let (mut there, mut here) = (page(&copy, query), page(&original, query));
+        let mut count = 0;
+        loop {
+            assert_eq!(rows(&there), rows(&here), "{query}");
+            count += 1;
+            let Some(next) = link(&there, "next") else { break };
+            there = page(&copy, &next);
+            here = page(&original, &link(&here, "next").unwrap());
+        }
+        while let Some(newer) = link(&there, "prev") {
+            there = page(&copy, &newer);
+            here = page(&original, &newer);
+            assert_eq!(rows(&there), rows(&here), "{newer}");
+            count -= 1;
+        }
+        assert!(count <= 1, "{query}: the way back has as many pages");
+    }
+}
+
+#[test]
+fn a_browser_shows_the_same_table_and_entry() {
+    let (trail, database) = (trail(150), database());
+    ship(trail.directory.path(), &database);
+    let (copy, original, browser) = (copy(&database), original(trail.directory.path()), Browser::start());
+    for address in ["/", "/?q=user:thida%20branch:YGN", "/counts", "/entries/7"] {
+        let seen = |server: &Server| {
+            browser.navigate(&server.url(address));
+            browser.texts("main tr, main li, main h1, main .sentence")
+        };
+        let (there, here) = (seen(&copy), seen(&original));
+        assert!(there.len() > 10, "{there:?}");
+        assert_eq!(there, here, "{address}");
+    }
+    browser.navigate(&copy.url("/"));
+    let signed = format!("Signed to {}, not checked", lines(trail.directory.path()).len());
+    assert_eq!(browser.texts(".badge"), [signed]);
+    assert_eq!(browser.messages().len(), 0);
+}
+
+#[test]
+fn downloads_and_counts_of_a_copy_are_those_of_its_trail() {
+    let (trail, database) = (trail(MANY), database());
+    ship(trail.directory.path(), &database);
+    let (copy, original) = (copy(&database), original(trail.directory.path()));
+    for address in
+        ["/export/csv?q=branch:MDY", "/export/ndjson", "/export/csv?q=-success:true&source=security"]
+    {
+        let (there, here) = (download(&copy, address), download(&original, address));
+        assert!(there.lines().count() > 40, "{address}: {there}");
+        assert!(there == here, "{address}");
+    }
+    let main = |server: &Server| {
+        let page = page(server, "/counts?q=user:thida%20OR%20success:false");
+        page.split("<main>").nth(1).unwrap().to_owned()
+    };
+    let (there, here) = (main(&copy), main(&original));
+    assert!(there.contains("5050 entries") && there.contains("50 failed"), "{there}");
+    assert_eq!(there, here);
+}
+
+#[test]
+fn other_entries_of_a_copy_do_not_exist_for_a_scoped_viewer() {
+    let (trail, database) = (trail(300), database());
+    ship(trail.directory.path(), &database);
+    let server = copy_for(Viewer::new("mya").branch("MDY"), &database);
+    let first = page(&server, "/?q=branch:YGN%20OR%20invoice");
+    assert_eq!(rows(&first).len(), 100);
+    assert!(first.contains("Invoice 299 posted") && !first.contains("Invoice 298 posted"));
+    assert!(!first.contains("Signed to"), "{first}");
+    let stored = lines(trail.directory.path());
+    let seq = |text: &str| stored.iter().position(|line| line.contains(text)).unwrap();
+    let status = |seq: usize, rest: &str| server.get(&format!("/api/v1/entries/{seq}{rest}"), "").status;
+    assert_eq!(status(seq("Invoice 9 posted"), ""), 200);
+    for hidden in [seq("Invoice 8 posted"), stored.len() + 5] {
+        assert_eq!((status(hidden, ""), status(hidden, "/proof")), (404, 404));
+    }
+    assert!(page(&server, "/counts").contains("153 entries"));
+    assert_eq!(download(&server, "/export/ndjson").lines().count(), 153);
+}
+
+#[test]
+fn a_database_that_is_stopped_and_started_again_is_read_again() {
+    let (trail, mut database) = (trail(20), database());
+    ship(trail.directory.path(), &database);
+    let server = copy(&database);
+    assert!(page(&server, "/").contains("Invoice 19 posted"));
+    database.kill();
+    for _ in 0..2 {
+        let refused = server.get("/api/v1/entries", "");
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{}", refused.body);
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("Check that the server runs") && !detail.contains("secret"), "{detail}");
+        let page = server.get("/", "");
+        assert!(page.status == 503 && page.body.contains("cannot be read"), "{}", page.body);
+        assert_eq!(server.get("/entries/3", "").status, 503);
+    }
+    database.start_again();
+    assert!(page(&server, "/").contains("Invoice 19 posted"));
+    assert!(page(&server, "/entries/3").contains("posted"));
+}
+
+#[test]
+fn a_query_ends_with_its_answer() {
+    let (trail, database) = (trail(20), database());
+    ship(trail.directory.path(), &database);
+    let server = copy(&database);
+    thread::scope(|scope| {
+        let holder = scope.spawn(|| {
+            database
+                .sql("BEGIN; LOCK TABLE auditx.entry IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT");
+        });
+        wait_for("a locked table", || {
+            let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                        AND relation = 'auditx.entry'::regclass";
+            (database.sql(held) == "1").then_some(())
+        });
+        let began = Instant::now();
+        let refused = server.get("/api/v1/entries", "");
+        assert!(refused.status == 503 && refused.body.contains("statement timeout"), "{}", refused.body);
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'auditor' AND state = 'active'";
+        assert_eq!(database.sql(running), "0");
+        holder.join().unwrap();
+    });
+    assert!(page(&server, "/").contains("Invoice 19 posted"));
+}
+
+#[test]
+fn a_check_verifies_the_copy_and_a_changed_line_is_noticed() {
+    let (trail, database) = (trail(50), database());
+    ship(trail.directory.path(), &database);
+    let server = copy(&database);
+    assert_eq!(server.post("/check", "", "").status, 303);
+    let signed = format!("Signed to {}, checked", lines(trail.directory.path()).len());
+    assert!(page(&server, "/").contains(&signed));
+    database.sql(
+        "SET session_replication_role = replica; UPDATE auditx.entry \
+         SET line = replace(line, '7 posted', '8 posted') WHERE line LIKE '%Invoice 7 posted%'",
+    );
+    let seq = lines(trail.directory.path()).iter().position(|line| line.contains("Invoice 7 ")).unwrap();
+    let warning = format!("Line {seq} of the copy differs");
+    assert!(page(&server, "/").contains(&warning));
+    assert_eq!(server.get(&format!("/entries/{seq}"), "").status, 500);
+    let scoped = copy_for(Viewer::new("mya").branch("MDY"), &database);
+    let first = page(&scoped, "/");
+    assert!(first.contains("The trail is damaged") && !first.contains(&warning), "{first}");
+    assert_eq!(server.post("/check", "", "").status, 303);
+    assert!(page(&server, "/").contains("Broken, checked"));
+}
+
+#[test]
+fn several_copies_in_a_database_are_one_view() {
+    let (one, other, database) = (trail(120), trail(130), database());
+    for trail in [&one, &other] {
+        ship(trail.directory.path(), &database);
+    }
+    let ids = database.sql("SELECT trail_id FROM auditx.trail ORDER BY first_seq, origin").replace('-', "");
+    let server = copy(&database);
+    let first = page(&server, "/?q=invoice");
+    let options: Vec<&str> =
+        first.split("<option>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    assert_eq!(options.len(), 2, "{first}");
+    for name in &options {
+        let id = name.rsplit('/').next().unwrap();
+        assert!(id.len() == 8 && ids.contains(id), "{name}");
+        let short = page(&server, &format!("/?q=invoice&trail={}", name.replace('/', "%2F")));
+        let whole = ids.lines().find(|whole| whole.starts_with(id)).unwrap();
+        assert_eq!(rows(&short).len(), 100);
+        let descriptions = |page: &str| page.matches(" posted<").count();
+        assert_eq!(descriptions(&short), descriptions(&page(&server, &format!("/?q=invoice&trail={whole}"))));
+    }
+    assert!(first.contains("Signed, not checked"), "{first}");
+    assert_eq!(download(&server, "/export/ndjson?q=invoice").lines().count(), 250);
+    assert_eq!(server.get("/entries/3", "").status, 400, "no trail is named");
+    assert_eq!(server.get("/?trail=erp%2F00000000", "").status, 404);
+    let lead =
+        first.split("href=\"/entries/").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    assert!(page(&server, &format!("/entries/{lead}")).contains("Invoice "));
+    let all = all_lines(&server, "desc");
+    assert_eq!(all.len(), lines(one.directory.path()).len() + lines(other.directory.path()).len());
+}
+
+#[test]
+fn lines_that_are_shipped_later_appear_after_those_that_were_there() {
+    let (trail, database) = (Trail::new(), database());
+    record(&trail.logger, 150);
+    trail.logger.close(TIMEOUT).unwrap();
+    ship(trail.directory.path(), &database);
+    let server = copy(&database);
+    let first = page(&server, "/?q=invoice");
+    let logger = AuditLogger::open(auditx_core::Config::new(trail.directory.path())).unwrap();
+    record(&logger, 30);
+    logger.close(TIMEOUT).unwrap();
+    ship(trail.directory.path(), &database);
+    let older = page(&server, &link(&first, "next").unwrap());
+    assert_eq!((rows(&first).len(), rows(&older).len()), (100, 50));
+    let newer = page(&server, &link(&older, "prev").unwrap());
+    assert_eq!(rows(&newer), rows(&first));
+    assert_eq!(rows(&page(&server, &link(&newer, "prev").unwrap())).len(), 30);
+}
