@@ -29,8 +29,8 @@ const GROWTH: u64 = 4;
 /// The largest number of lines fetched at a time.
 const MAX_FETCHED: u64 = 1_000;
 
-/// The least time that the server has for the first range, whatever the limit: a search that continues where it
-/// began would never end.
+/// The least time that the server has for the first range, whatever the limit: a search that always continues
+/// where it began would never end.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A search of one trail in a database.
@@ -191,6 +191,7 @@ impl PostgresCopy {
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let (mut summary, mut found) = (TrailSummary::default(), 0);
         let (mut rest, mut length, mut is_first) = (search.lines.clone(), FIRST_RANGE, true);
+        let mut fetched = search.limit.min(MAX_FETCHED);
         while !rest.is_empty() && found < search.limit {
             if !is_first && left() == Some(Duration::ZERO) {
                 summary.is_out_of_time = true;
@@ -199,7 +200,6 @@ impl PostgresCopy {
             let timeout = left().map(|left| if is_first { left.max(FIRST_TIMEOUT) } else { left });
             let (before, began) = (rest.clone(), Instant::now());
             let range = search.split_off(&mut rest, length);
-            let fetched = (search.limit - found).min(MAX_FETCHED);
             let lines = match self.lines_in(search, &range, fetched, timeout).await {
                 Err(error) if error.is_out_of_time() && !is_first => {
                     rest = before;
@@ -223,6 +223,8 @@ impl PostgresCopy {
             }
             if let Some(last) = lines.last().filter(|_| is_full) {
                 rest = search.beyond(last.seq, &before);
+                // Many of them did not match after all, or more are wanted than are fetched at a time.
+                fetched = fetched.saturating_mul(GROWTH).min(MAX_FETCHED);
             }
         }
         summary.next = search.next(&rest);
