@@ -196,8 +196,8 @@ impl Trail {
 
     pub(super) fn proof(&self, seq: u64) -> Result<String, Problem> {
         let detail = format!(
-            "A proof is made from the trail itself, not from its copy in a database: run `auditx prove {seq}` \
-             where the trail {} is. Check now verifies the whole copy.",
+            "A proof is made from the trail itself, not from its copy in a database: run \
+             `auditx prove {seq}` where the trail {} is. Check now verifies the whole copy.",
             self.head.origin
         );
         Err(Problem::not_found(detail))
