@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 
 use auditx_core::{AuditLogger, RequestContext};
 use auditx_reader::find_trails;
-use auditx_ui::{Dashboard, Key, Viewer};
+use auditx_ui::{Dashboard, Key, Source, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{Next, from_fn};
 
+use crate::destination::Engine;
 use crate::failure::{Failure, Status};
 use crate::runtime::wait_for;
 use crate::signals;
@@ -33,12 +34,17 @@ const KEY_VARIABLE: &str = "AUDITX_UI_KEY";
 /// Serves pages to search the trail and to look at entries, their changes and
 /// proofs. Each search, view and download is recorded in the trail, with the name
 /// of the viewer. If DIR is not a trail, all trails below it are shown together,
-/// and reads are recorded in DIR/ui. Without a key, only this machine can connect.
+/// and reads are recorded in DIR/ui. With --from, the copies in a database are shown,
+/// and reads are recorded in the trail of DIR. Without a key, only this machine can
+/// connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     trail: Trail,
+    /// Show the copies in a database, such as postgres://auditor@db/audit. Put the password in PGPASSWORD
+    #[arg(long, value_name = "URL")]
+    from: Option<Engine>,
     /// Listen on this address; 0 is any free port. Other addresses than those of this machine need a key
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(PORT))]
     listen: SocketAddr,
@@ -64,6 +70,7 @@ Examples:
   auditx ui --dir /var/log/erp                           on http://127.0.0.1:8630/
   auditx ui --dir /var/log/erp --as mya                  reads are recorded as those of mya
   auditx ui --dir /mnt/copy --unrecorded                 a copy, which stays as it is
+  auditx ui --from postgres://auditor@db/audit --dir reads   database copies
   auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
@@ -80,18 +87,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             arguments.listen
         )));
     }
-    let is_family = arguments.is_family();
-    if !is_family {
-        arguments.trail.must_be_there()?;
-    }
+    let (source, name) = arguments.shown()?;
     let listener = TcpListener::bind(arguments.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
     let address = listener.local_addr()?;
-    let logger = arguments.logger(is_family)?;
+    let logger = arguments.logger()?;
     let dashboard = match &logger {
-        Some(logger) => Dashboard::new(logger)?.source(arguments.trail.directory()),
-        None => Dashboard::unrecorded(arguments.trail.directory()),
+        Some(logger) => Dashboard::new(logger)?.source(source),
+        None => Dashboard::unrecorded(source),
     };
     let viewer = Viewer::new(arguments.viewer());
     let dashboard = match key {
@@ -101,8 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
     close_at_end(logger.clone())?;
     let mut out = terminal::output();
-    let display_path = arguments.trail.display_path();
-    writeln!(out, "{display_path} is shown on http://{address}/ until Ctrl-C.")?;
+    writeln!(out, "{name} is shown on http://{address}/ until Ctrl-C.")?;
     out.flush()?;
     if arguments.opens_browser {
         open_browser(&format!("http://{address}/"));
@@ -124,6 +127,19 @@ async fn in_context(
     next: Next,
 ) -> axum::response::Response {
     RequestContext::new().ip(peer.ip()).scope(next.run(request)).await
+}
+
+#[cfg(feature = "ship")]
+fn source_of(engine: &Engine) -> Result<Source, Failure> {
+    match engine {
+        Engine::Postgres(url) => Ok(Source::postgres(url)),
+        _ => Err(Failure::new("only a database copy can be shown: postgres://user@host/database")),
+    }
+}
+
+#[cfg(not(feature = "ship"))]
+fn source_of(engine: &Engine) -> Result<Source, Failure> {
+    engine.never()
 }
 
 /// Closes the trail when a signal ends the process; Ctrl-C is the normal end.
@@ -149,6 +165,7 @@ impl Arguments {
     pub(crate) fn of_demonstration(directory: PathBuf) -> Self {
         Self {
             trail: Trail::at(directory),
+            from: None,
             listen: loopback(0),
             key_file: None,
             viewer: None,
@@ -176,18 +193,41 @@ impl Arguments {
         })
     }
 
+    /// Returns what is shown, and its name. Fails if it cannot be read, or if there is no trail in which reads
+    /// are recorded.
+    fn shown(&self) -> Result<(Source, String), Failure> {
+        let Some(engine) = &self.from else {
+            if !self.is_family() {
+                self.trail.must_be_there()?;
+            }
+            return Ok((Source::directory(self.trail.directory()), self.trail.display_path()));
+        };
+        if !self.unrecorded && !self.trail.is_there() && !self.is_family() {
+            // None is created: if the directory is a typing error, nobody would look for the reads there.
+            return Err(Failure::new(format!(
+                "no audit trail in {}: give --dir with a trail in which reads are recorded (`auditx record \
+                 --create` makes one), or --unrecorded",
+                self.trail.display_path()
+            )));
+        }
+        let source = source_of(engine)?;
+        // A wrong address or password is reported now, not to every viewer.
+        let _copy = wait_for(engine.copy())??;
+        Ok((source, engine.id()?.as_str().to_owned()))
+    }
+
     /// Whether the directory holds no trail itself, but trails below it.
     fn is_family(&self) -> bool {
         find_trails(self.trail.directory()).is_ok_and(|found| !found.is_trail && !found.below.is_empty())
     }
 
-    /// Opens the trail in which reads are recorded: the one that is shown, or another one of the family.
-    fn logger(&self, is_family: bool) -> Result<Option<AuditLogger>, Failure> {
+    /// Opens the trail in which reads are recorded: the one of the directory, or another one of its family.
+    fn logger(&self) -> Result<Option<AuditLogger>, Failure> {
         if self.unrecorded {
             return Ok(None);
         }
         let config = self.trail.recording_config()?;
-        let opened = AuditLogger::open(if is_family { config.instance(INSTANCE) } else { config });
+        let opened = AuditLogger::open(if self.is_family() { config.instance(INSTANCE) } else { config });
         opened.map(Some).map_err(|error| {
             let failure = self.trail.open_failure(&error);
             Failure::new(format!(

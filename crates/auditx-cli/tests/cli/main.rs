@@ -33,5 +33,7 @@ mod times;
 mod trail;
 mod ui;
 #[cfg(feature = "ship")]
+mod ui_copy;
+#[cfg(feature = "ship")]
 mod unreachable;
 mod verify;

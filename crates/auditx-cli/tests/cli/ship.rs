@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::program::{auditx, command, ended, without_trail};
 
 /// Starts a server with the schema, and users with the roles to ship and to read.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     let server = Server::start();
     let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url("admin", server.port())]));
     assert_eq!(

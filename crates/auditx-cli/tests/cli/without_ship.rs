@@ -7,7 +7,12 @@ use crate::trail::directory;
 fn every_option_that_names_an_engine_says_how_to_get_them() {
     let empty = directory();
     let url = "postgres://auditor@db/audit";
-    for arguments in [&["query", "--from", url][..], &["verify", "--from", url], &["ship", "--to", url]] {
+    for arguments in [
+        &["query", "--from", url][..],
+        &["verify", "--from", url],
+        &["ui", "--from", url],
+        &["ship", "--to", url],
+    ] {
         let refused = auditx(arguments, empty.path());
         assert_eq!(refused.status, Some(2), "{arguments:?}");
         assert!(refused.err.contains("--features ship"), "{}", refused.err);
