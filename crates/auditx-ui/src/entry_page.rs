@@ -11,11 +11,12 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::assets;
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
 use crate::layout::{self, visible};
-use crate::pages::framed;
+use crate::pages::scripted;
 use crate::problem::Problem;
 use crate::selection::{Parameters, percent_encode, quoted};
 use crate::table;
@@ -81,19 +82,20 @@ async fn entry_page(
         h2 { "Fields" }
         (table::fields(&row))
         h2 { "Line" }
-        pre { (visible(row.line())) }
+        pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
             Ok(proof) => {
                 p { "Check it on any machine with the key of the trail: "
                     code { "auditx check FILE --key KEY" } }
-                pre { (proof) }
+                pre #proof { (proof) }
+                p #leaf-hash hidden {}
                 p { a href=(format!("{}/api/v1/entries/{seq}/proof", visit.base)) { "Download the proof" } }
             }
             Err(error) => p.quiet { (visible(&error.why())) },
         }
     };
-    Ok(framed(&ui, visit, &format!("Entry {seq}"), parameters, &content))
+    Ok(scripted(&ui, visit, &format!("Entry {seq}"), parameters, &content, &[&assets::PROOF]))
 }
 
 /// Returns the line with this number, if it exists for this viewer. One that cannot be read, or differs from

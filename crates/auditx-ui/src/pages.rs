@@ -8,6 +8,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use crate::assets::Script;
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
@@ -153,13 +154,25 @@ pub(crate) fn form(base: &str, parameters: &Parameters, path: &str) -> Markup {
     }
 }
 
-/// The frame of a page, with navigation and what is proven.
+/// The frame of a page without scripts, with navigation and what is proven.
 pub(crate) fn framed(
     ui: &Dashboard,
     visit: &Visit,
     title: &str,
     parameters: &Parameters,
     content: &Markup,
+) -> Markup {
+    scripted(ui, visit, title, parameters, content, &[])
+}
+
+/// The frame of a page that runs these scripts.
+pub(crate) fn scripted(
+    ui: &Dashboard,
+    visit: &Visit,
+    title: &str,
+    parameters: &Parameters,
+    content: &Markup,
+    scripts: &[&Script],
 ) -> Markup {
     let trail = layout::home(&visit.base);
     let link = |source: &str, name: &str, is_here: bool| {
@@ -185,7 +198,7 @@ pub(crate) fn framed(
             }
         }
     };
-    layout::framed(&visit.base, title, &end, content)
+    layout::framed(&visit.base, title, &end, content, scripts)
 }
 
 /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom some

@@ -8,4 +8,5 @@ mod browsing;
 mod counting;
 mod limits;
 mod screenshots;
+mod scripts;
 mod server;
