@@ -81,7 +81,7 @@ async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Res
             }
         }
     };
-    Ok(frame.page("Counts", parameters, &content))
+    Ok(frame.page("Counts", parameters, &content, &[]))
 }
 
 /// The bars of the timeline, and the same as a table.

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::assets;
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::frame::Frame;
@@ -81,20 +82,21 @@ async fn entry_page(
         h2 { "Fields" }
         (table::fields(&row))
         h2 { "Line" }
-        pre { (visible(row.line())) }
+        pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
             Ok(proof) => {
                 p { "Check it on any machine with the key of the trail: "
                     code { "auditx check FILE --key KEY" } }
-                pre { (proof) }
+                pre #proof { (proof) }
+                p #leaf-hash hidden {}
                 p { a href=(table::proof_address(&visit.base, &parameters.trail, seq)) { "Download the proof" } }
             }
             Err(error) => p.quiet { (visible(&error.why())) },
         }
     };
     let frame = Frame::of(&ui, visit).await;
-    Ok(frame.page(&format!("Entry {seq}"), parameters, &content))
+    Ok(frame.page(&format!("Entry {seq}"), parameters, &content, &[&assets::PROOF]))
 }
 
 /// Returns the line with this number, if it exists for this viewer.

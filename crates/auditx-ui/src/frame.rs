@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use crate::assets::Script;
 use crate::blocking;
 use crate::dashboard::{Checked, Dashboard};
 use crate::guard::Visit;
@@ -67,8 +68,14 @@ impl<'v> Frame<'v> {
         }
     }
 
-    /// The page, with navigation and what is proven.
-    pub(crate) fn page(&self, title: &str, parameters: &Parameters, content: &Markup) -> Markup {
+    /// The page, which runs these scripts, with navigation and what is proven.
+    pub(crate) fn page(
+        &self,
+        title: &str,
+        parameters: &Parameters,
+        content: &Markup,
+        scripts: &[&Script],
+    ) -> Markup {
         let visit = self.visit;
         let trail = layout::home(&visit.base);
         let link = |source: &str, name: &str, is_here: bool| {
@@ -94,7 +101,7 @@ impl<'v> Frame<'v> {
                 }
             }
         };
-        layout::framed(&visit.base, title, &end, content)
+        layout::framed(&visit.base, title, &end, content, scripts)
     }
 
     /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom some

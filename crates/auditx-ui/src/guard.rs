@@ -1,7 +1,7 @@
 //! What happens before and after every request: which host, which viewer, which headers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, OriginalUri, Query, Request, State};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use crate::assets::{self, SCRIPTS};
 use crate::dashboard::Dashboard;
 use crate::key::Refusal;
 use crate::problem::Problem;
@@ -18,16 +19,24 @@ use crate::viewer::Viewer;
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "auditx_session";
 
-/// Paths that need no viewer.
+/// Paths that need no viewer, besides those of scripts.
 const OPEN: [&str; 3] = ["/sign-in", "/assets/dashboard.css", "/api/v1/healthz"];
 
-/// The headers of every answer. Nothing may run, be loaded from elsewhere, be framed, or be kept.
-const HEADERS: [(HeaderName, &str); 6] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    ),
+/// The policy of every answer: the embedded scripts run, and nothing else; nothing is loaded from elsewhere.
+/// Browsers compare an external script with these hashes by its attribute `integrity` (CSP, level 3).
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hashes: String = SCRIPTS.iter().map(|script| format!(" '{}'", script.integrity())).collect();
+    let policy = format!(
+        "default-src 'none'; script-src{hashes}; connect-src 'self'; style-src 'self'; img-src data:; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'"
+    );
+    // Base64 is always valid in a header.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// Further headers of every answer: it may not be framed or kept.
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
@@ -124,7 +133,7 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
     if is_of_another_site(request) {
         return denied(Problem::new(StatusCode::FORBIDDEN, "another site made this request"));
     }
-    if OPEN.contains(&request.uri().path()) {
+    if is_open(request.uri().path()) {
         return Ok(None);
     }
     let visit = |viewer, has_session| Ok(Some(Visit { viewer, base: base.to_owned(), has_session }));
@@ -142,6 +151,11 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
         Some(viewer) => visit(viewer.clone(), false),
         None => Err(Denied::Unknown),
     }
+}
+
+/// Whether a path needs no viewer.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || assets::script_at(path).is_some()
 }
 
 /// Whether a page of another site made the request. A link to a page may be followed from anywhere; but
@@ -211,6 +225,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn with_headers(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

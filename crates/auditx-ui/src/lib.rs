@@ -1,10 +1,11 @@
 //! Audit trails in a browser.
 //!
 //! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
-//! and proofs, and an HTTP API with the same. Pages work without JavaScript and load nothing from elsewhere.
-//! Every read is recorded in the trail.
+//! and proofs, and an HTTP API with the same. Pages need no JavaScript, which only adds to them, and load
+//! nothing from elsewhere. Every read is recorded in the trail.
 
 mod viewer;
+mod assets;
 mod layout;
 mod problem;
 mod blocking;
@@ -17,7 +18,6 @@ mod counts;
 mod table;
 mod dashboard;
 mod guard;
-mod assets;
 mod sign_in;
 mod frame;
 mod pages;

@@ -37,7 +37,7 @@ pub(crate) async fn trail(
                 (frame.form(&parameters, ""))
                 pre.problem role="alert" { (problem.detail()) }
             };
-            (problem.status(), frame.page(title, &parameters, &content)).into_response()
+            (problem.status(), frame.page(title, &parameters, &content, &[])).into_response()
         }
     }
 }
@@ -81,7 +81,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
             a href=(parameters.address(&format!("{}/export/ndjson", visit.base), |_| ())) { "JSON lines" }
         }
     };
-    Ok(frame.page(title, parameters, &content))
+    Ok(frame.page(title, parameters, &content, &[]))
 }
 
 /// Says how far a search came that ran out of time.

@@ -33,6 +33,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/dashboard.css", get(assets::style))
+        .route("/assets/{file}", get(assets::script))
         .nest("/api/v1", api)
         .layer(from_fn_with_state(ui.clone(), guard::guard))
         .with_state(ui)

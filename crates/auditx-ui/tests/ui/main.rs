@@ -9,4 +9,5 @@ mod counting;
 mod family;
 mod limits;
 mod screenshots;
+mod scripts;
 mod server;
