@@ -6,6 +6,7 @@
 
 mod viewer;
 mod layout;
+mod forward_auth;
 mod problem;
 mod blocking;
 mod key;
@@ -24,5 +25,6 @@ mod api;
 mod routes;
 
 pub use dashboard::Dashboard;
+pub use forward_auth::ForwardAuth;
 pub use key::{Key, KeyError};
 pub use viewer::Viewer;

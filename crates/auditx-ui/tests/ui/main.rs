@@ -6,6 +6,7 @@ mod accessibility;
 mod api;
 mod browsing;
 mod counting;
+mod forward_auth;
 mod limits;
 mod screenshots;
 mod server;
