@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::blocking;
+use crate::forward_auth::ForwardAuth;
 use crate::key::{Key, Keys};
 use crate::problem::Problem;
 use crate::selection::Parameters;
@@ -44,6 +45,7 @@ pub struct Dashboard {
     logger: Option<AuditLogger>,
     pub(crate) keys: Keys,
     pub(crate) everyone: Option<Viewer>,
+    pub(crate) forward_auth: Option<ForwardAuth>,
     pub(crate) hosts: Vec<String>,
     checked: Mutex<Option<Checked>>,
     pub(crate) turn_to_check: tokio::sync::Mutex<()>,
@@ -95,6 +97,7 @@ impl Dashboard {
             logger: None,
             keys: Keys::default(),
             everyone: None,
+            forward_auth: None,
             hosts: Vec::new(),
             checked: Mutex::new(None),
             turn_to_check: tokio::sync::Mutex::new(()),
@@ -115,6 +118,14 @@ impl Dashboard {
     #[must_use]
     pub fn everyone_is(mut self, viewer: Viewer) -> Self {
         self.everyone = Some(viewer);
+        self
+    }
+
+    /// Admits the viewers that a proxy in front has signed in. Requests that it does not name, or that do not
+    /// come from it, need another way in.
+    #[must_use]
+    pub fn forward_auth(mut self, proxy: ForwardAuth) -> Self {
+        self.forward_auth = Some(proxy);
         self
     }
 

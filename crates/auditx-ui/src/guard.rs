@@ -75,10 +75,7 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
         Err(Denied::Unknown) if !is_api && !ui.keys.is_empty() => {
             Redirect::to(&format!("{base}/sign-in")).into_response()
         }
-        Err(Denied::Unknown) => answer(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "sign in first; a program sends its key in the header Authorization: Bearer KEY",
-        )),
+        Err(Denied::Unknown) => answer(Problem::new(StatusCode::UNAUTHORIZED, way_in(&ui))),
         Err(Denied::WrongKey(refusal)) => answer(refused(&ui, refusal).await),
         Err(Denied::For(problem)) => answer(problem),
     };
@@ -89,6 +86,14 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
         }
         None => response,
     })
+}
+
+/// Says how a viewer is admitted.
+fn way_in(ui: &Dashboard) -> &'static str {
+    if ui.keys.is_empty() && ui.forward_auth.is_some() {
+        return "come through the proxy that signs viewers in";
+    }
+    "sign in first; a program sends its key in the header Authorization: Bearer KEY"
 }
 
 /// What the path of a request has before the path that a nested router sees.
@@ -140,11 +145,17 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
     if let Some(viewer) = request.extensions().get::<Viewer>() {
         return visit(viewer.clone(), false);
     }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(proxy) = &ui.forward_auth {
+        let named = proxy.viewer(request.headers(), peer);
+        if let Some(viewer) = named.map_err(|why| Denied::For(Problem::bad_request(why)))? {
+            return visit(viewer, false);
+        }
+    }
     if let Some(viewer) = cookies(request.headers()).find_map(|token| ui.keys.session(token)) {
         return visit(viewer, true);
     }
     if let Some(key) = bearer(request.headers()).filter(|_| !ui.keys.is_empty()) {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         return ui.keys.viewer(key, peer).map_err(Denied::WrongKey).and_then(|viewer| visit(viewer, false));
     }
     match &ui.everyone {

@@ -7,6 +7,7 @@
 mod viewer;
 mod assets;
 mod layout;
+mod forward_auth;
 mod problem;
 mod blocking;
 mod key;
@@ -28,6 +29,7 @@ mod api;
 mod routes;
 
 pub use dashboard::Dashboard;
+pub use forward_auth::ForwardAuth;
 pub use key::{Key, KeyError};
 pub use source::Source;
 pub use viewer::Viewer;

@@ -32,15 +32,10 @@ const MIN_TEXT: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub struct Source(PathBuf);
 
-impl From<PathBuf> for Source {
-    fn from(path: PathBuf) -> Self {
-        Self::directory(path)
-    }
-}
-
-impl From<&Path> for Source {
-    fn from(path: &Path) -> Self {
-        Self::directory(path)
+/// As [`Source::directory`].
+impl<P: AsRef<Path>> From<P> for Source {
+    fn from(path: P) -> Self {
+        Self::directory(path.as_ref())
     }
 }
 

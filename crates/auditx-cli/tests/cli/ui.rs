@@ -11,10 +11,10 @@ use crate::program::{auditx, command, ended};
 
 /// Returns the running command and its port.
 fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
-    let child =
-        Child::start(&mut command(&[&["ui", "--listen", "127.0.0.1:0"], arguments].concat(), directory));
+    let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
+    let child = Child::start(&mut command(&[&["ui"], listen, arguments].concat(), directory));
     let line = child.next_line().unwrap();
-    let port = line.split_once("http://127.0.0.1:").unwrap().1.split_once('/').unwrap().0;
+    let port = line.split_once("http://").unwrap().1.split_once(':').unwrap().1.split_once('/').unwrap().0;
     let port = port.parse().unwrap();
     (child, port)
 }
@@ -86,6 +86,24 @@ fn other_machines_need_a_key() {
     let with_key = get(port, "/api/v1/entries", "Authorization: Bearer 0123456789abcdef\r\n");
     assert!(with_key.starts_with("HTTP/1.1 200 "), "{with_key}");
     std::fs::remove_file(key).unwrap();
+}
+
+#[test]
+fn a_proxy_that_signs_viewers_in_replaces_the_key() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let alone = auditx(&["ui", "--proxy-user-header", "Remote-User"], trail.path());
+    assert!(alone.status == Some(2) && alone.err.contains("--trusted-proxy"), "{alone:?}");
+    let header = ["--proxy-user-header", "Remote-User"];
+    let invalid = auditx(&[&["ui", "--trusted-proxy", "proxy"], &header[..]].concat(), trail.path());
+    assert!(invalid.err.contains("invalid trusted proxy \"proxy\": expected an address"), "{invalid:?}");
+
+    let everywhere = ["--listen", "0.0.0.0:0", "--host", "127.0.0.1", "--trusted-proxy", "127.0.0.1"];
+    let (_child, port) = shown(&[&everywhere, &header[..]].concat(), trail.path());
+    assert!(get(port, "/api/v1/entries", "").starts_with("HTTP/1.1 401 "));
+    assert!(get(port, "/api/v1/entries", "Remote-User: thida\r\n").starts_with("HTTP/1.1 200 "));
+    let read = auditx(&["query", "module:audit", "-o", "raw"], trail.path()).out;
+    assert!(read.contains("\"user\":\"thida\""), "{read}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod api;
 mod browsing;
 mod counting;
 mod family;
+mod forward_auth;
 mod limits;
 mod screenshots;
 mod scripts;

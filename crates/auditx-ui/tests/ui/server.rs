@@ -74,7 +74,9 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener).unwrap() });
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        runtime.spawn(async move {
+            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap()
+        });
         Self { address, _runtime: runtime }
     }
 
