@@ -14,8 +14,11 @@ const STYLE: &str = include_str!("assets/dashboard.css");
 /// Checks the proof of an entry in the browser.
 pub(crate) static PROOF: Script = Script::new("/assets/proof.js", include_str!("assets/proof.js"));
 
+/// Says how many entries are new in a view.
+pub(crate) static LIVE: Script = Script::new("/assets/live.js", include_str!("assets/live.js"));
+
 /// Every script. The policy of all pages names their hashes, and browsers run no other.
-pub(crate) static SCRIPTS: &[&Script] = &[&PROOF];
+pub(crate) static SCRIPTS: &[&Script] = &[&PROOF, &LIVE];
 
 /// A script that is served as a file.
 #[derive(Debug)]

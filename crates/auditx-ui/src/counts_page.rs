@@ -16,7 +16,7 @@ use crate::guard::Visit;
 use crate::layout::{self, visible};
 
 use crate::problem::Problem;
-use crate::selection::{Parameters, quoted};
+use crate::selection::{Parameters, narrowed, quoted};
 use crate::table;
 
 /// The size of the timeline in its own units; it is as wide as the page.
@@ -149,13 +149,4 @@ fn exact(zone: &Zone, second: i64) -> String {
         if second < 0 { epoch.before(length) } else { epoch.after(length) }
     });
     since.map(|moment| zone.rfc3339(moment)).unwrap_or_default()
-}
-
-/// A query that also has this condition.
-fn narrowed(query: &str, condition: &str) -> String {
-    match query.trim() {
-        "" => condition.to_owned(),
-        query if query.contains(" OR ") => format!("({query}) {condition}"),
-        query => format!("{query} {condition}"),
-    }
 }

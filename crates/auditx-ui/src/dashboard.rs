@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::blocking;
+use crate::follower::Follower;
 use crate::forward_auth::ForwardAuth;
 use crate::key::{Key, Keys};
 use crate::problem::Problem;
@@ -52,10 +53,16 @@ pub struct Dashboard {
     /// Reads that run at the same time, and downloads.
     pub(crate) reads: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
+    pub(crate) follower: Follower,
+    /// Viewers who follow the trail at the same time.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// Downloads that run at the same time; each holds a thread for as long as its client reads.
 const MAX_EXPORTS: usize = 4;
+
+/// Viewers who follow the trail at the same time; each holds a connection and a few hundred entries.
+const MAX_STREAMS: usize = 1_000;
 
 /// A longer query is recorded shortened, in characters.
 const MAX_RECORDED: usize = 2_000;
@@ -103,6 +110,8 @@ impl Dashboard {
             turn_to_check: tokio::sync::Mutex::new(()),
             reads: blocking::new_limit(),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+            follower: Follower::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
     }
 

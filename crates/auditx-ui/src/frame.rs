@@ -44,7 +44,7 @@ impl<'v> Frame<'v> {
 
     /// The form of a search. It leads to `path` below the dashboard.
     pub(crate) fn form(&self, parameters: &Parameters, path: &str) -> Markup {
-        let Parameters { q, since, until, tz, source, trail, .. } = parameters;
+        let Parameters { q, since, until, tz, source, trail, live, .. } = parameters;
         let base = &self.visit.base;
         let action = if path.is_empty() { layout::home(base).to_owned() } else { format!("{base}{path}") };
         html! {
@@ -62,7 +62,8 @@ impl<'v> Frame<'v> {
                         @for name in &self.trails { option selected[name == trail] { (visible(name)) } }
                     } }
                 } @else if !trail.is_empty() { input type="hidden" name="trail" value=(trail); }
-                @if !source.is_empty() { input type="hidden" name="source" value=(source); }
+                @if !live.is_empty() { input type="hidden" name="live" value=(live); }
+            @if !source.is_empty() { input type="hidden" name="source" value=(source); }
                 button { "Search" }
             }
         }
@@ -92,6 +93,7 @@ impl<'v> Frame<'v> {
                     aria-current=[(title == "Counts").then_some("page")] { "Counts" }
             }
             div.end {
+            @if title == "Trail" || title == "Security" { (self.live(parameters)) }
                 (self.badge(&parameters.zone().unwrap_or_default()))
                 span.quiet { bdi { (visible(&visit.viewer.name)) } }
                 @if visit.has_session {
@@ -102,6 +104,15 @@ impl<'v> Frame<'v> {
             }
         };
         layout::framed(&visit.base, title, &end, content, scripts)
+    }
+
+    /// Switches the live view on and off.
+    fn live(&self, parameters: &Parameters) -> Markup {
+        let (name, value) = if parameters.is_live() { ("Stop live", "") } else { ("Live", "on") };
+        let trail = layout::home(&self.visit.base);
+        html! {
+            a href=(parameters.address(trail, |other| other.live = value.to_owned())) { (name) }
+        }
     }
 
     /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom some

@@ -15,6 +15,7 @@ mod selection;
 mod position;
 mod page;
 mod source;
+mod follower;
 mod counts;
 mod table;
 mod dashboard;
@@ -25,6 +26,7 @@ mod pages;
 mod entry_page;
 mod counts_page;
 mod export;
+mod stream;
 mod api;
 mod routes;
 

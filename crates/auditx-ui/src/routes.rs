@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, counts_page, entry_page, export, frame, guard, pages, sign_in};
+use crate::{api, assets, counts_page, entry_page, export, frame, guard, pages, sign_in, stream};
 
 impl Dashboard {
     /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
@@ -22,6 +22,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/entries", get(api::entries))
         .route("/entries/{seq}", get(api::entry))
         .route("/entries/{seq}/proof", get(api::proof))
+        .route("/stream", get(stream::stream))
         .route("/healthz", get(api::health))
         .fallback(api::unknown);
     Router::new()

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auditx_reader::{
-    Answer, Cursor, Error, Field, Line, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
+    Answer, Cursor, Error, Field, Line, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
     find_trails, is_trail, latest_checkpoint, prove, verify,
 };
 use axum::http::StatusCode;
+use serde::Serialize;
 
 use crate::page::{Hit, Page, Part, Status, merged, micros};
 use crate::position::Position;
@@ -51,6 +52,16 @@ pub(crate) struct Verified {
     /// What is wrong; `None` if every line is as it was signed.
     pub(crate) fault: Option<String>,
     pub(crate) signed: Signed,
+}
+
+/// Lines between two others that no longer exist.
+#[derive(Debug, Serialize)]
+pub(crate) struct Gap {
+    /// The name of the trail; empty if there is only one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) trail: String,
+    pub(crate) after: u64,
+    pub(crate) next: u64,
 }
 
 /// How far trails are signed.
@@ -152,6 +163,39 @@ impl Source {
             }
         }
         Ok(whole.unwrap_or_default())
+    }
+
+    /// Returns the position after the last line of the trail with this name, or of each. Blocks the thread.
+    pub(crate) fn end(&self, name: &str) -> Result<Position, Problem> {
+        let mut end = Position::default();
+        for member in self.named(name)? {
+            let mut last = Cursor::Seq(0);
+            Search::new(&member.directory).order(Order::NewestFirst).each(|found| match found.cursor() {
+                pending if pending.is_pending() => ControlFlow::Continue(()),
+                Cursor::Seq(seq) => {
+                    last = Cursor::Seq(seq);
+                    ControlFlow::Break(())
+                }
+                // Older than all lines with a number.
+                Cursor::Byte { .. } => ControlFlow::Break(()),
+            })?;
+            end.set(&member.name, last);
+        }
+        Ok(end)
+    }
+
+    /// Returns the lines after this position that no longer exist, since their segments were retired. Blocks
+    /// the thread.
+    pub(crate) fn gaps(&self, name: &str, at: &Position) -> Result<Vec<Gap>, Problem> {
+        let mut gaps = Vec::new();
+        for member in self.named(name)? {
+            let Some(Cursor::Seq(last)) = at.of(&member.name) else { continue };
+            let mut numbered = Lines::all(&member.directory)?.flatten().filter_map(|line| line.seq());
+            if let Some(oldest) = numbered.next().filter(|oldest| *oldest > last + 1) {
+                gaps.push(Gap { trail: member.name, after: *last, next: oldest });
+            }
+        }
+        Ok(gaps)
     }
 
     /// Verifies all trails. Blocks the thread.

@@ -9,6 +9,8 @@ mod counting;
 mod family;
 mod forward_auth;
 mod limits;
+mod live;
 mod screenshots;
 mod scripts;
 mod server;
+mod streaming;
