@@ -12,9 +12,10 @@ use serde_json::json;
 
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
-use crate::entry_page::{Numbered, one_line, proof_of, read_of_entry};
+use crate::entry_page::{Numbered, one_line, read_of_entry};
 use crate::guard::Visit;
 use crate::problem::Problem;
+use crate::proof;
 use crate::selection::{Hit, Page, Parameters, cursor, warnings};
 
 /// The default and the largest number of entries of one answer.
@@ -100,7 +101,7 @@ pub(crate) async fn proof(
     let read = async {
         one_line(&ui, &visit, seq).await?;
         ui.record(&visit.viewer, &read_of_entry(&Parameters::default(), seq)).await?;
-        let proof = proof_of(&ui, seq).await??;
+        let proof = proof::text(&ui, seq).await??;
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Field, Line, Moment, Row, Zone, changes, find_line, prove};
+use auditx_reader::{Field, Line, Moment, Row, Zone, changes, find_line};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use crate::guard::Visit;
 use crate::layout::{self, visible};
 use crate::pages::scripted;
 use crate::problem::Problem;
+use crate::proof::Proof;
 use crate::selection::{Parameters, percent_encode, quoted};
 use crate::table;
 
@@ -50,7 +51,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, seq).await?;
-    let proof = proof_of(&ui, seq).await?;
+    let proof = Proof::read(&ui, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = line.row()?;
     let description = row.text(Field::Description);
@@ -85,13 +86,7 @@ async fn entry_page(
         pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
-            Ok(proof) => {
-                p { "Check it on any machine with the key of the trail: "
-                    code { "auditx check FILE --key KEY" } }
-                pre #proof { (proof) }
-                p #leaf-hash hidden {}
-                p { a href=(format!("{}/api/v1/entries/{seq}/proof", visit.base)) { "Download the proof" } }
-            }
+            Ok(proof) => (proof.markup(visit, seq)),
             Err(error) => p.quiet { (visible(&error.why())) },
         }
     };
@@ -109,12 +104,6 @@ pub(crate) async fn one_line(ui: &Arc<Dashboard>, visit: &Visit, seq: u64) -> Re
     let scope = visit.viewer.scope();
     let line = found.filter(|line| line.row().is_ok_and(|row| scope.matches(&row)));
     line.ok_or_else(|| Problem::not_found(format!("there is no entry {seq} in this trail, or not any more")))
-}
-
-/// Returns the proof of this line as text, or the reason why it has none.
-pub(crate) async fn proof_of(ui: &Dashboard, seq: u64) -> Result<auditx_reader::Result<String>, Problem> {
-    let directory = ui.directory().to_path_buf();
-    blocking::run(&ui.reads, move || prove(&directory, seq).map(|proof| proof.to_string())).await
 }
 
 pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {

@@ -17,6 +17,7 @@ mod dashboard;
 mod guard;
 mod sign_in;
 mod pages;
+mod proof;
 mod entry_page;
 mod counts_page;
 mod export;

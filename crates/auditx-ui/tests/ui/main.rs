@@ -7,6 +7,8 @@ mod api;
 mod browsing;
 mod counting;
 mod limits;
+mod proof;
+mod proof_vectors;
 mod screenshots;
 mod scripts;
 mod server;
