@@ -203,10 +203,10 @@ let checks = 0;
 async function check(key, isOwnKey) {
   clear();
   checks += 1;
-  const own = checks;
+  const current = checks;
   const found = await results(key);
   // Another key was entered or another check began.
-  if (own !== checks) return;
+  if (current !== checks) return;
   steps.append(...found.map(({ claim, state, reason }) => {
     const item = document.createElement('li');
     item.textContent = visible(`${state}: ${claim}${reason ? `: ${reason}` : ''}`);
