@@ -18,6 +18,7 @@ use crate::frame::Frame;
 use crate::guard::Visit;
 use crate::layout::{self, visible};
 use crate::problem::Problem;
+use crate::proof;
 use crate::selection::{Parameters, percent_encode, quoted};
 use crate::table;
 
@@ -50,7 +51,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
-    let proof = proof_of(&ui, &parameters.trail, seq).await?;
+    let proof = proof::read(&ui, &parameters.trail, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = line.row()?;
     let description = row.text(Field::Description);
@@ -85,13 +86,7 @@ async fn entry_page(
         pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
-            Ok(proof) => {
-                p { "Check it on any machine with the key of the trail: "
-                    code { "auditx check FILE --key KEY" } }
-                pre #proof { (proof) }
-                p #leaf-hash hidden {}
-                p { a href=(table::proof_address(&visit.base, &parameters.trail, seq)) { "Download the proof" } }
-            }
+            Ok(proof) => (proof::shown(&proof, &table::proof_address(&visit.base, &parameters.trail, seq), seq)),
             Err(error) => p.quiet { (visible(&error.why())) },
         }
     };
@@ -108,16 +103,6 @@ pub(crate) async fn one_line(
 ) -> Result<Line, Problem> {
     let (source, viewer, trail) = (ui.shown().clone(), visit.viewer.clone(), trail.to_owned());
     blocking::run(&ui.reads, move || source.one(&trail)?.line(seq, &viewer)).await?
-}
-
-/// Returns the proof of this line as text, or the reason why it has none.
-pub(crate) async fn proof_of(
-    ui: &Dashboard,
-    trail: &str,
-    seq: u64,
-) -> Result<auditx_reader::Result<String>, Problem> {
-    let (source, trail) = (ui.shown().clone(), trail.to_owned());
-    blocking::run(&ui.reads, move || Ok(source.one(&trail)?.proof(seq))).await?
 }
 
 pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {

@@ -23,6 +23,7 @@ mod guard;
 mod sign_in;
 mod frame;
 mod pages;
+mod proof;
 mod entry_page;
 mod counts_page;
 mod export;

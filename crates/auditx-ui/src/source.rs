@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use auditx_reader::{
     Answer, Cursor, Error, Field, Line, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
-    find_trails, is_trail, latest_checkpoint, prove, verify,
+    find_trails, is_trail, latest_checkpoint, prove, recorded_signer, verify,
 };
+use auditx_tlog::{InclusionProof, VerifierKey};
 use axum::http::StatusCode;
 use serde::Serialize;
 
@@ -45,6 +46,13 @@ pub(crate) struct Member {
     /// Its path below the directory; empty if the directory itself is the trail.
     pub(crate) name: String,
     pub(crate) directory: PathBuf,
+}
+
+/// The proof of a line.
+pub(crate) struct Proof {
+    pub(crate) proof: InclusionProof,
+    /// The key that the trail names and that signed the checkpoint; `None` if the trail names none.
+    pub(crate) key: Option<VerifierKey>,
 }
 
 /// What a verification of all trails found.
@@ -252,9 +260,12 @@ impl Member {
         })
     }
 
-    /// Returns the proof of a line as text, or why it has none.
-    pub(crate) fn proof(&self, seq: u64) -> Result<String, Error> {
-        prove(&self.directory, seq).map(|proof| proof.to_string())
+    /// Returns the proof of a line, or why it has none.
+    pub(crate) fn proof(&self, seq: u64) -> Result<Proof, Error> {
+        let proof = prove(&self.directory, seq)?;
+        // The proof is valid without it, and verification says what is wrong with the trail.
+        let key = recorded_signer(&self.directory, proof.checkpoint()).ok().flatten();
+        Ok(Proof { proof, key })
     }
 
     fn labelled<'m>(&self, message: &'m str) -> Cow<'m, str> {

@@ -10,6 +10,8 @@ mod family;
 mod forward_auth;
 mod limits;
 mod live;
+mod proof;
+mod proof_vectors;
 mod screenshots;
 mod scripts;
 mod server;

@@ -73,7 +73,7 @@ fn an_embedded_script_runs_and_nothing_else_does() {
     let server = Server::of(Dashboard::unrecorded(trail.directory.path()).everyone_is(Viewer::new("mya")));
     let browser = Browser::start();
     browser.navigate(&server.url("/entries/2"));
-    wait_until("the script", || browser.find("#leaf-hash").is_displayed());
+    wait_until("the script", || browser.find("#check").is_displayed());
     assert_eq!(browser.messages(), []);
     let title = browser.title();
     let attempts = browser.execute(ATTACK, &[]).as_u64();
