@@ -20,6 +20,7 @@ mod pages;
 mod entry_page;
 mod counts_page;
 mod export;
+mod bundle;
 mod api;
 mod routes;
 
