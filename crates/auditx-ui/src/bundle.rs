@@ -180,9 +180,11 @@ impl Packing {
             let detail = format!("{error}: try again");
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1);
         }
-        if error.is_corrupt() && self.viewer.is_scoped() {
+        // A proof is computed from other lines too, and the error may name those.
+        if self.viewer.is_scoped() && !error.is_missing() && !error.is_output() {
             return failed(
-                "the trail is damaged, so these entries cannot be proved: report this to its operator",
+                "the trail is damaged or cannot be read, so these entries cannot be proved: report this to \
+                 its operator",
             );
         }
         if error.is_missing() { Problem::not_found(error.why()) } else { failed(error.why()) }

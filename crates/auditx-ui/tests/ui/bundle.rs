@@ -229,6 +229,18 @@ fn a_bundle_of_nothing_is_a_problem_and_a_recorded_read() {
 }
 
 #[test]
+fn a_trail_without_a_checkpoint_has_no_bundles() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = "{\"timestamp\": \"2026-11-24T09:00:00+00:00\", \"description\": \"Legacy\"}\n";
+    std::fs::write(directory.path().join("audit.jsonl"), line).unwrap();
+    let server = Server::of(Dashboard::unrecorded(directory.path()).everyone_is(Viewer::new("mya")));
+    let answer = server.get("/export/bundle", "");
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("there is no checkpoint"), "{}", answer.body);
+    assert!(!answer.body.contains(&directory.path().display().to_string()), "{}", answer.body);
+}
+
+#[test]
 fn a_bundle_that_cannot_be_recorded_is_refused() {
     let trail = signed(3);
     let server = served(&trail, Viewer::new("mya"));
