@@ -1,9 +1,10 @@
 //! A dashboard: its settings, and what its requests share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel};
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel, Receipt};
 use auditx_reader::Moment;
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
@@ -147,14 +148,19 @@ impl Dashboard {
         self
     }
 
+    /// The trail in which reads are recorded.
+    pub(crate) fn own_directory(&self) -> Option<PathBuf> {
+        Some(self.logger.as_ref()?.trail_dir().ok()?.to_path_buf())
+    }
+
     pub(crate) fn shown(&self) -> &Source {
         &self.source
     }
 
     /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be
-    /// refused.
-    pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<(), Problem> {
-        let Some(logger) = &self.logger else { return Ok(()) };
+    /// refused. `None` if reads are not recorded.
+    pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<Option<Receipt>, Problem> {
+        let Some(logger) = &self.logger else { return Ok(None) };
         let Parameters { q, since, until, .. } = read.parameters;
         let mut entry = logger
             .log(read.description)
@@ -172,7 +178,7 @@ impl Dashboard {
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             entry = entry.metadata(name, value.to_owned());
         }
-        entry.record_async().await.map(drop).map_err(unrecorded)
+        entry.record_async().await.map(Some).map_err(unrecorded)
     }
 
     /// Records that somebody signed in, as `viewer`, or that a key was wrong.
@@ -198,7 +204,8 @@ impl Dashboard {
     }
 }
 
-fn unrecorded(error: Error) -> Problem {
+/// The answer if the record of a request cannot be written.
+pub(crate) fn unrecorded(error: Error) -> Problem {
     let detail = format!("this cannot be recorded, so it is refused: {error}");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

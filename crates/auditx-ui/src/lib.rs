@@ -27,6 +27,7 @@ mod proof;
 mod entry_page;
 mod counts_page;
 mod export;
+mod bundle;
 mod stream;
 mod api;
 mod routes;

@@ -84,6 +84,10 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
             "Download what is found: "
             a href=(parameters.address(&format!("{}/export/csv", visit.base), |_| ())) { "CSV" } " · "
             a href=(parameters.address(&format!("{}/export/ndjson", visit.base), |_| ())) { "JSON lines" }
+            " · "
+            a href=(parameters.address(&format!("{}/export/bundle", visit.base), |_| ())) {
+                "Evidence bundle"
+            }
         }
     };
     let scripts: &[&Script] = if is_live { &[&assets::LIVE] } else { &[] };

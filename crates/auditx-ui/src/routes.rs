@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, counts_page, entry_page, export, frame, guard, pages, sign_in, stream};
+use crate::{api, assets, bundle, counts_page, entry_page, export, frame, guard, pages, sign_in, stream};
 
 impl Dashboard {
     /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
@@ -29,6 +29,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/", get(pages::trail))
         .route("/counts", get(counts_page::counts))
         .route("/entries/{seq}", get(entry_page::entry))
+        .route("/export/bundle", get(bundle::bundle))
         .route("/export/{format}", get(export::export))
         .route("/check", post(frame::check))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))

@@ -275,7 +275,7 @@ impl Member {
 
 impl Ask {
     /// The search of a trail, without order and limits.
-    fn search(&self, member: &Member) -> Search {
+    pub(crate) fn search(&self, member: &Member) -> Search {
         let search = Search::new(&member.directory).query(self.query.clone()).source(self.level);
         let mut search = search.threads(self.threads);
         if let Some(since) = self.since {
@@ -344,7 +344,7 @@ fn with_time(members: &[Member]) -> impl Iterator<Item = (&Member, Duration)> {
 
 /// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
 /// do not exist learns nothing about those.
-fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
+pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
     let errors = &summary.errors;
     if viewer.is_scoped() {
         let is_doubtful = summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0;

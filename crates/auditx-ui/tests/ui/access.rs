@@ -22,7 +22,9 @@ fn with_key(trail: &Trail) -> Server {
 fn a_request_without_a_viewer_is_refused() {
     let trail = Trail::with(3);
     let server = Server::of(Dashboard::new(&trail.logger).unwrap());
-    for path in ["/", "/entries/2", "/export/csv", "/api/v1/entries", "/api/v1/entries/2/proof"] {
+    for path in
+        ["/", "/entries/2", "/export/csv", "/export/bundle", "/api/v1/entries", "/api/v1/entries/2/proof"]
+    {
         let answer = server.get(path, "");
         assert_eq!(answer.status, 401, "{path}");
         assert!(!answer.body.contains("Invoice"), "{path}");

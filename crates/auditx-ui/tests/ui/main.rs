@@ -5,6 +5,7 @@ mod access;
 mod accessibility;
 mod api;
 mod browsing;
+mod bundle;
 mod counting;
 mod family;
 mod forward_auth;
