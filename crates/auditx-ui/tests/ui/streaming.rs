@@ -1,80 +1,23 @@
 //! `GET /api/v1/stream`: every new entry once and in order, whatever the client and the trail do.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
-
 use auditx_core::{AuditLogger, Config, RequestContext, Retention};
+use auditx_tests::events::EventStream;
 use auditx_ui::{Dashboard, Viewer};
 use serde_json::{Value, json};
 
 use crate::server::{Server, TIMEOUT, Trail};
 
-/// A client that reads events one by one.
-struct Client(BufReader<TcpStream>);
-
-#[derive(Debug, Default)]
-struct Event {
-    kind: String,
-    id: String,
-    data: String,
+/// Follows the entries that match.
+fn follow(server: &Server, query: &str, last: &str) -> EventStream {
+    EventStream::connect(server.address, &format!("/api/v1/stream{query}"), last)
 }
 
-impl Client {
-    /// Connects and waits for the first event, so that what is recorded from now on is new.
-    fn connect(server: &Server, query: &str, last: &str) -> Self {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let last = if last.is_empty() { String::new() } else { format!("Last-Event-ID: {last}\r\n") };
-        // HTTP/1.0 has no chunks.
-        let request = format!("GET /api/v1/stream{query} HTTP/1.0\r\nHost: a\r\n{last}\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut client = Self(BufReader::new(stream));
-        let status = client.line().unwrap();
-        assert!(status.contains("200"), "{status}");
-        while client.line().is_some_and(|line| !line.is_empty()) {}
-        assert_eq!(client.next().kind, "heartbeat");
-        client
-    }
-
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        (self.0.read_line(&mut line).unwrap() > 0).then(|| line.trim_end().to_owned())
-    }
-
-    fn next(&mut self) -> Event {
-        let mut event = Event::default();
-        loop {
-            let line = self.line().unwrap();
-            match line.split_once(": ").unwrap_or((&line, "")) {
-                ("event", kind) => event.kind = kind.to_owned(),
-                ("id", id) => event.id = id.to_owned(),
-                ("data" | "data:", data) => event.data = data.to_owned(),
-                ("", _) if !event.kind.is_empty() => return event,
-                _ => {}
-            }
-        }
-    }
-
-    /// Returns the next entries, and the id of the last of them.
-    fn entries(&mut self, count: usize) -> (Vec<Value>, String) {
-        let (mut entries, mut id) = (Vec::new(), String::new());
-        while entries.len() < count {
-            let event = self.next();
-            if event.kind == "entry" {
-                entries.push(serde_json::from_str(&event.data).unwrap());
-                id = event.id;
-            }
-        }
-        (entries, id)
-    }
-
-    /// Asserts that the next entries are these invoices. Returns the id of the last one.
-    fn expect(&mut self, invoices: std::ops::Range<usize>) -> String {
-        let (entries, id) = self.entries(invoices.len());
-        let found = entries.iter().map(|entry| entry["description"].as_str().unwrap().to_owned());
-        assert!(found.eq(invoices.map(|number| format!("Invoice {number} posted"))), "{entries:?}");
-        id
-    }
+/// Asserts that the next entries are these invoices. Returns the id of the last one.
+fn expect(events: &mut EventStream, invoices: std::ops::Range<usize>) -> String {
+    let (entries, id) = events.entries(invoices.len());
+    let found = entries.iter().map(|entry| entry["description"].as_str().unwrap().to_owned());
+    assert!(found.eq(invoices.map(|number| format!("Invoice {number} posted"))), "{entries:?}");
+    id
 }
 
 fn served(trail: &Trail) -> Server {
@@ -91,11 +34,11 @@ fn record(logger: &AuditLogger, invoices: std::ops::Range<usize>) {
 fn new_entries_are_sent_as_they_are_stored() {
     let trail = Trail::with(3);
     let server = served(&trail);
-    let mut client = Client::connect(&server, "", "");
+    let mut client = follow(&server, "", "");
     let entry =
         trail.logger.log("Invoice posted").amount("1250000.10".parse::<auditx_core::Amount>().unwrap());
     let seq = entry.record().unwrap().wait_durable().unwrap().seq;
-    let event = client.next();
+    let event = client.next().unwrap();
     assert_eq!((event.kind.as_str(), event.id), ("entry", format!("seq:{seq}")));
     assert_eq!(event.data, auditx_tests::trail::lines(trail.directory.path()).pop().unwrap().text);
 }
@@ -104,31 +47,31 @@ fn new_entries_are_sent_as_they_are_stored() {
 fn a_client_that_connects_again_continues_where_it_was() {
     let trail = Trail::with(0);
     let server = served(&trail);
-    let mut client = Client::connect(&server, "?q=invoice", "");
+    let mut client = follow(&server, "?q=invoice", "");
     record(&trail.logger, 0..50);
-    let id = client.expect(0..50);
+    let id = expect(&mut client, 0..50);
     drop((client, server));
     record(&trail.logger, 50..2_500);
     trail.logger.flush(TIMEOUT).unwrap();
     let server = served(&trail);
-    let mut client = Client::connect(&server, "?q=invoice", &id);
+    let mut client = follow(&server, "?q=invoice", &id);
     record(&trail.logger, 2_500..2_600);
-    client.expect(50..2_600);
+    expect(&mut client, 50..2_600);
 }
 
 #[test]
 fn a_client_that_does_not_read_gets_everything_when_it_does() {
     let trail = Trail::with(0);
     let server = served(&trail);
-    let mut clients: Vec<Client> = (0..5).map(|_| Client::connect(&server, "?q=invoice", "")).collect();
+    let mut clients: Vec<EventStream> = (0..5).map(|_| follow(&server, "?q=invoice", "")).collect();
     record(&trail.logger, 0..10_000);
     trail.logger.flush(TIMEOUT).unwrap();
     for client in &mut clients {
-        client.expect(0..10_000);
+        expect(client, 0..10_000);
     }
     record(&trail.logger, 10_000..10_001);
     for client in &mut clients {
-        client.expect(10_000..10_001);
+        expect(client, 10_000..10_001);
     }
 }
 
@@ -138,10 +81,10 @@ fn segments_that_are_sealed_meanwhile_are_read_to_their_end() {
     let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(64 << 10)).unwrap();
     let trail = Trail { logger, directory };
     let server = served(&trail);
-    let mut client = Client::connect(&server, "?q=invoice", "");
+    let mut client = follow(&server, "?q=invoice", "");
     for number in 0..40 {
         record(&trail.logger, number * 100..(number + 1) * 100);
-        client.expect(number * 100..(number + 1) * 100);
+        expect(&mut client, number * 100..(number + 1) * 100);
     }
     let sealed = std::fs::read_dir(trail.directory.path()).unwrap().flatten();
     let sealed = sealed.filter(|file| file.file_name().to_string_lossy().starts_with("audit-")).count();
@@ -154,16 +97,16 @@ fn a_client_learns_which_entries_were_retired_before_it_read_them() {
     let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(64 << 10)).unwrap();
     let trail = Trail { logger, directory };
     let server = served(&trail);
-    let mut client = Client::connect(&server, "?q=invoice", "");
+    let mut client = follow(&server, "?q=invoice", "");
     record(&trail.logger, 0..1);
-    let id = client.expect(0..1);
+    let id = expect(&mut client, 0..1);
     drop(client);
     record(&trail.logger, 1..2_000);
     trail.logger.flush(TIMEOUT).unwrap();
     let retired = trail.logger.retire(Retention::BackupCount(1)).unwrap();
     assert!(!retired.segments.is_empty(), "{retired:?}");
-    let mut client = Client::connect(&server, "?q=invoice", &id);
-    let gap = client.next();
+    let mut client = follow(&server, "?q=invoice", &id);
+    let gap = client.next().unwrap();
     assert_eq!(gap.kind, "gap");
     let gap: Value = serde_json::from_str(&gap.data).unwrap();
     assert_eq!(id, format!("seq:{}", gap["after"]));
@@ -176,7 +119,7 @@ fn only_entries_that_match_and_exist_for_the_viewer_are_sent() {
     let trail = Trail::new();
     let viewer = Viewer::new("mya").branch("MDY");
     let server = Server::of(Dashboard::new(&trail.logger).unwrap().everyone_is(viewer));
-    let mut client = Client::connect(&server, "?q=invoice&source=security", "");
+    let mut client = follow(&server, "?q=invoice&source=security", "");
     for (branch, level) in [("YGN", "SECURITY"), ("MDY", "NORMAL"), ("MDY", "SECURITY")] {
         let _scope = RequestContext::new().branch_id(branch).enter();
         let level = level.parse().unwrap();
@@ -196,18 +139,18 @@ fn a_family_is_followed_and_a_new_trail_from_its_beginning() {
     let (first, second) = (opened("a/worker-1"), opened("b,@ %/worker-1"));
     let dashboard = Dashboard::unrecorded(directory.path()).everyone_is(Viewer::new("mya"));
     let server = Server::of(dashboard);
-    let mut client = Client::connect(&server, "?q=invoice", "");
+    let mut client = follow(&server, "?q=invoice", "");
     record(&second, 0..1);
-    client.expect(0..1);
+    expect(&mut client, 0..1);
     record(&first, 1..2);
-    let id = client.expect(1..2);
+    let id = expect(&mut client, 1..2);
     let third = opened("c");
     record(&third, 2..3);
     let (entries, _) = client.entries(1);
     assert_eq!((&entries[0]["trail"], &entries[0]["description"]), (&json!("c"), &json!("Invoice 2 posted")));
     drop(client);
     record(&second, 3..4);
-    let mut client = Client::connect(&server, "?q=invoice", &id);
+    let mut client = follow(&server, "?q=invoice", &id);
     let (entries, _) = client.entries(2);
     let mut trails: Vec<_> = entries.iter().map(|entry| entry["trail"].as_str().unwrap()).collect();
     trails.sort_unstable();
