@@ -10,6 +10,7 @@ pub mod child;
 pub mod clock;
 pub mod deadline;
 pub mod decoders;
+pub mod events;
 pub mod interference;
 pub mod kill_loop;
 pub mod log;

@@ -1,12 +1,15 @@
 //! `ui`: measures the pages of `auditx ui` over a large trail, with requests on new connections.
 //!
 //! It prints a row for each page: the median and the longest time from connecting to the last byte, its
-//! weight with the style sheet, and the peak memory of the server after all requests. Goals are printed on
+//! weight with style sheet and scripts, and the peak memory of the server after all requests. The last row is
+//! the time until a real browser shows that an entry is new, with fifty other viewers. Goals are printed on
 //! standard error. The files are in the page cache: every page is requested once before it is measured.
+
+mod live;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -59,7 +62,6 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let bytes = make_trail(&make::Options::plain(made.path().to_owned(), options.entries))?;
     eprintln!("{} MB of lines", bytes / 1_000_000);
     let server = Server::start(made.path().to_owned())?;
-    let style = server.get(STYLE)?.len();
     for (page, path, part) in PAGES {
         if !server.get(path)?.contains(part) {
             return Err(format!("the page `{page}` lacks {part:?}").into());
@@ -74,15 +76,17 @@ pub(crate) fn measure(options: &Options) -> Outcome<()> {
                 let begin = Instant::now();
                 let answer = server.get(path)?;
                 times.push(begin.elapsed().as_secs_f64() * 1e3);
-                *weight = answer.len() + style;
+                *weight = server.weight(&answer)?;
             }
         }
     }
+    let live = live::measure(server.address(), made.path(), options.repetition.runs * REQUESTS)?;
+    let live_weight = server.weight(&server.get(live::PAGE)?)?;
     let server_mib = server.peak_mib()?;
-    let rows: Vec<Row> = PAGES
-        .iter()
-        .zip(times.iter().zip(weights))
-        .map(|((page, ..), (times, weight))| Row {
+    let pages = PAGES.iter().map(|(page, ..)| *page).zip(times.iter().zip(weights));
+    let rows: Vec<Row> = pages
+        .chain([("a new entry, 50 viewers", (&live, live_weight))])
+        .map(|(page, (times, weight))| Row {
             page,
             median_ms: rounded(quantile::median(times.iter().copied())),
             longest_ms: rounded(times.iter().copied().fold(0.0, f64::max)),
@@ -103,6 +107,7 @@ fn goals(rows: &[Row]) -> Vec<Goal> {
     [
         ("the first page in at most 150 ms", rows[0].median_ms, 150.0, "ms"),
         ("an entity's history in at most 50 ms", rows[1].median_ms, 50.0, "ms"),
+        ("a new entry in at most 300 ms", rows[PAGES.len()].median_ms, 300.0, "ms"),
         ("a page of at most 100 KB", heaviest, 100.0, "KB"),
         ("a server of at most 64 MiB", rows[0].server_mib, 64.0, "MiB"),
     ]
@@ -148,6 +153,20 @@ impl Server {
         } else {
             Err(format!("{path}: {}", answer.lines().next().unwrap_or_default()).into())
         }
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The bytes of a page, its style sheet and its scripts.
+    fn weight(&self, page: &str) -> Outcome<usize> {
+        let mut bytes = page.len() + self.get(STYLE)?.len();
+        for script in page.split("<script ").skip(1) {
+            let path = script.split("src=\"").nth(1).and_then(|rest| rest.split('"').next());
+            bytes += self.get(path.ok_or("a script without an address")?)?.len();
+        }
+        Ok(bytes)
     }
 
     fn peak_mib(&self) -> Outcome<f64> {

@@ -57,6 +57,12 @@ impl Failure {
         Err(Self::new(text.strip_prefix("error: ").unwrap_or(text)))
     }
 
+    /// An error of reading a trail. `missing` is the path of what does not exist.
+    fn of_trail(error: &impl fmt::Display, missing: Option<&Path>) -> Self {
+        let hint = missing.filter(|path| !path.is_dir()).map(creation_hint).unwrap_or_default();
+        Self::Message(format!("{}{hint}", sanitized(&error.to_string())))
+    }
+
     /// Prints the message on standard error and returns the exit status.
     pub(crate) fn report(&self) -> Status {
         match self {
@@ -108,11 +114,13 @@ impl From<auditx_ship::Error> for Failure {
 
 impl From<auditx_reader::Error> for Failure {
     fn from(error: auditx_reader::Error) -> Self {
-        let hint = match error.path() {
-            Some(path) if error.is_missing() && !path.is_dir() => creation_hint(path),
-            _ => String::new(),
-        };
-        Self::Message(format!("{}{hint}", sanitized(&error.to_string())))
+        Self::of_trail(&error, error.path().filter(|_| error.is_missing()))
+    }
+}
+
+impl From<auditx_bundle::Error> for Failure {
+    fn from(error: auditx_bundle::Error) -> Self {
+        Self::of_trail(&error, error.path().filter(|_| error.is_missing()))
     }
 }
 

@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use auditx_core::http::TrustedProxies;
 use auditx_core::{AuditLogger, RequestContext};
 use auditx_reader::find_trails;
-use auditx_ui::{Dashboard, Key, Source, Viewer};
+use auditx_ui::{Dashboard, ForwardAuth, Key, Source, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderName;
 use axum::middleware::{Next, from_fn};
 
 use crate::destination::Engine;
@@ -54,6 +56,15 @@ pub(crate) struct Arguments {
     /// The name that is recorded as the viewer [default: the name of the user who runs the command]
     #[arg(long = "as", value_name = "USER")]
     viewer: Option<String>,
+    /// A proxy in front signs viewers in and names them in this header, such as Remote-User
+    #[arg(long, value_name = "HEADER", requires = "trusted_proxies")]
+    proxy_user_header: Option<HeaderName>,
+    /// The proxy names the role of the viewer in this header
+    #[arg(long, value_name = "HEADER", requires = "proxy_user_header")]
+    proxy_role_header: Option<HeaderName>,
+    /// The address or network of the proxy, such as 10.0.0.0/8; from elsewhere the headers are ignored
+    #[arg(long = "trusted-proxy", value_name = "NET", requires = "proxy_user_header")]
+    trusted_proxies: Vec<String>,
     /// Also answer requests for this host name, such as that of a proxy in front
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
@@ -72,6 +83,8 @@ Examples:
   auditx ui --dir /mnt/copy --unrecorded                 a copy, which stays as it is
   auditx ui --from postgres://auditor@db/audit --dir reads   database copies
   auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
+  auditx ui --listen 10.0.0.5:8630 --proxy-user-header Remote-User \
+    --trusted-proxy 10.0.0.4 --host audit.example        viewers whom a proxy signed in
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
 
@@ -81,9 +94,11 @@ fn loopback(port: u16) -> SocketAddr {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let key = arguments.key()?;
-    if key.is_none() && !arguments.listen.ip().is_loopback() {
+    let proxy = arguments.forward_auth()?;
+    if key.is_none() && proxy.is_none() && !arguments.listen.ip().is_loopback() {
         return Err(Failure::new(format!(
-            "{} can be reached from other machines: give a key, with --key-file FILE or {KEY_VARIABLE}",
+            "{} can be reached from other machines: give a key, with --key-file FILE or {KEY_VARIABLE}, \
+             or the proxy that signs viewers in, with --proxy-user-header and --trusted-proxy",
             arguments.listen
         )));
     }
@@ -97,11 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Some(logger) => Dashboard::new(logger)?.source(source),
         None => Dashboard::unrecorded(source),
     };
-    let viewer = Viewer::new(arguments.viewer());
-    let dashboard = match key {
-        Some(key) => dashboard.key(key, viewer),
-        None => dashboard.everyone_is(viewer),
-    };
+    let dashboard = arguments.admit(dashboard, key, proxy);
     let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
     close_at_end(logger.clone())?;
     let mut out = terminal::output();
@@ -169,6 +180,9 @@ impl Arguments {
             listen: loopback(0),
             key_file: None,
             viewer: None,
+            proxy_user_header: None,
+            proxy_role_header: None,
+            trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             unrecorded: false,
             opens_browser: true,
@@ -214,6 +228,32 @@ impl Arguments {
         // A wrong address or password is reported now, not to every viewer.
         let _copy = wait_for(engine.copy())??;
         Ok((source, engine.id()?.as_str().to_owned()))
+    }
+
+    fn forward_auth(&self) -> Result<Option<ForwardAuth>, Failure> {
+        let Some(user) = self.proxy_user_header.clone() else { return Ok(None) };
+        let proxies = TrustedProxies::parse(&self.trusted_proxies)
+            .map_err(|error| Failure::new(sanitized(&error.to_string())))?;
+        let proxy = ForwardAuth::new(user, proxies);
+        Ok(Some(match self.proxy_role_header.clone() {
+            Some(role) => proxy.role_header(role),
+            None => proxy,
+        }))
+    }
+
+    /// Behind a proxy, a viewer whom it does not name needs the key; without a key nobody else is admitted.
+    fn admit(&self, dashboard: Dashboard, key: Option<Key>, proxy: Option<ForwardAuth>) -> Dashboard {
+        let viewer = Viewer::new(self.viewer());
+        let is_behind_proxy = proxy.is_some();
+        let dashboard = match proxy {
+            Some(proxy) => dashboard.forward_auth(proxy),
+            None => dashboard,
+        };
+        match key {
+            Some(key) => dashboard.key(key, viewer),
+            None if is_behind_proxy => dashboard,
+            None => dashboard.everyone_is(viewer),
+        }
     }
 
     /// Whether the directory holds no trail itself, but trails below it.

@@ -19,6 +19,7 @@ mod response;
 mod settings;
 mod texts;
 mod trace;
+mod trusted;
 mod url;
 
 use std::borrow::Cow;
@@ -48,6 +49,7 @@ use settings::InnerSettings;
 pub use settings::{EmitAt, HttpAudit, HttpAuditBuilder, OnFailure, ProxyHeader, SessionIds};
 use texts::Texts;
 pub use texts::{EndpointPolicy, QueryPolicy};
+pub use trusted::TrustedProxies;
 
 /// Errors of handlers and bodies are recorded up to this length.
 const MAX_ERROR_LEN: usize = 4_096;

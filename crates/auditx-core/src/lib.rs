@@ -99,6 +99,7 @@ pub mod http {
     pub use crate::exchange::{
         BodyCapture, BodyTap, EmitAt, EndpointPolicy, Exchange, Headers, HttpAudit, HttpAuditBuilder,
         OnFailure, Problem, ProxyHeader, QueryPolicy, RequestFacts, ResponseFacts, SessionIds,
+        TrustedProxies,
     };
     pub use crate::rate_limit::RateLimitState;
 }

@@ -64,7 +64,7 @@ pub use inspect::{
 pub use keys::{RecordedKey, key_in_directory, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
-pub use prove::{Prover, prove, prove_consistency};
+pub use prove::{Prover, prove, prove_consistency, recorded_signer};
 pub use query::{
     Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,

@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
-use crate::entry_page::{Numbered, one_line, proof_of, read_of_entry};
+use crate::entry_page::{Numbered, one_line, read_of_entry};
 use crate::guard::Visit;
 use crate::page::Hit;
 use crate::position::Position;
 use crate::problem::Problem;
+use crate::proof;
 use crate::selection::Parameters;
 
 /// The default and the largest number of entries of one answer.
@@ -101,7 +102,7 @@ pub(crate) async fn proof(
     let read = async {
         one_line(&ui, &visit, &parameters.trail, seq).await?;
         ui.record(&visit.viewer, &read_of_entry(&parameters, seq)).await?;
-        let proof = proof_of(&ui, &parameters.trail, seq).await??;
+        let proof = proof::read(&ui, &parameters.trail, seq).await??.proof.to_string();
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),

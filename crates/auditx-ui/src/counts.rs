@@ -1,8 +1,9 @@
 //! What a search finds, counted: by field, and over time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use auditx_reader::{Field, Moment, Row};
+use auditx_reader::{Field, Moment, Row, Zone};
 
 use crate::page::Status;
 use crate::problem::Problem;
@@ -28,21 +29,20 @@ const MAX_VALUES: usize = 10_000;
 const MAX_BARS: usize = 60;
 
 /// Lengths of a bar in seconds, each a multiple of the one before: 1 s to 4 weeks.
-const LENGTHS: [i64; 12] = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 43_200, 86_400, 604_800, 2_419_200];
+const LENGTHS: [u64; 12] = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 43_200, 86_400, 604_800, 2_419_200];
 
 /// Times that are kept apart; if there are more, a longer unit is counted in.
 const MAX_TIMES: usize = 10_000;
-
-const MICROS: i64 = 1_000_000;
 
 /// The levels in the order of the bars' parts: what matters most is on top.
 pub(crate) const LEVELS: [&str; 4] = ["other", "WARNING", "ERROR", "SECURITY"];
 
 /// A bar of the timeline.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bar {
-    /// Its first moment in seconds since 1970.
-    pub(crate) begin: i64,
+    pub(crate) begin: Moment,
+    /// The first moment of the next bar.
+    pub(crate) end: Moment,
     /// The numbers of entries, as in [`LEVELS`].
     pub(crate) counts: [u64; 4],
 }
@@ -59,36 +59,34 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
     /// For each of [`FACETS`], values and how often they occur.
     pub(crate) values: Vec<Vec<(String, u64)>>,
-    /// Bars of equal length, without gaps.
+    /// Bars without gaps, which begin at round times of the zone.
     pub(crate) bars: Vec<Bar>,
-    /// The length of a bar in seconds.
-    pub(crate) length: i64,
     pub(crate) status: Status,
 }
 
 impl Counts {
     /// Counts from the newest entry backwards until the search ends or its time is over. Blocks the thread.
-    pub(crate) fn of(source: &Source, ask: &Ask) -> Result<Self, Problem> {
-        let mut tally = Tally::default();
+    pub(crate) fn of(source: &Source, ask: &Ask, zone: &Zone) -> Result<Self, Problem> {
+        let mut tally = Tally::new(zone);
         let status = source.scan(ask, |row| tally.add(row))?;
-        let (bars, length) = bars(&tally.times, LENGTHS[tally.unit]);
+        let bars = tally.times.bars();
         let values = tally.values.into_iter().map(most_frequent).collect();
-        Ok(Self { total: tally.total, failed: tally.failed, values, bars, length, status })
+        Ok(Self { total: tally.total, failed: tally.failed, values, bars, status })
     }
 }
 
-#[derive(Default)]
-struct Tally {
+struct Tally<'z> {
     total: u64,
     failed: u64,
     values: [HashMap<String, u64>; FACETS.len()],
-    /// Counts by the first second of a unit of time.
-    times: BTreeMap<i64, [u64; 4]>,
-    /// The index of the unit's length in [`LENGTHS`].
-    unit: usize,
+    times: Times<'z>,
 }
 
-impl Tally {
+impl<'z> Tally<'z> {
+    fn new(zone: &'z Zone) -> Self {
+        Self { total: 0, failed: 0, values: Default::default(), times: Times::new(zone) }
+    }
+
     fn add(&mut self, row: &Row<'_>) {
         self.total += 1;
         self.failed += u64::from(!row.is_success());
@@ -101,28 +99,94 @@ impl Tally {
             }
         }
         if let Some(moment) = Moment::parse(&row.text(Field::Timestamp)) {
-            let begin = begin_of(moment.micros().div_euclid(MICROS), LENGTHS[self.unit]);
-            self.times.entry(begin).or_default()[level(&row.text(Field::Level))] += 1;
-            if self.times.len() > MAX_TIMES && self.unit + 1 < LENGTHS.len() {
-                self.unit += 1;
-                self.times = in_units_of(LENGTHS[self.unit], &self.times);
-            }
+            self.times.add(moment, level(&row.text(Field::Level)), 1);
         }
     }
 }
 
-/// The first second of the unit that contains this one.
-fn begin_of(second: i64, length: i64) -> i64 {
-    second.div_euclid(length) * length
+/// Counts by the bucket of time that contains an entry.
+struct Times<'z> {
+    zone: &'z Zone,
+    /// By the begin of the bucket.
+    counts: BTreeMap<Moment, [u64; 4]>,
+    /// The index of the buckets' length in [`LENGTHS`].
+    unit: usize,
+    /// The bucket of the last entry: the next one is most often in it too.
+    last: Option<(Moment, Moment)>,
 }
 
-fn in_units_of(length: i64, times: &BTreeMap<i64, [u64; 4]>) -> BTreeMap<i64, [u64; 4]> {
-    let mut longer: BTreeMap<i64, [u64; 4]> = BTreeMap::new();
-    for (second, counts) in times {
-        let sums = longer.entry(begin_of(*second, length)).or_default();
-        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+impl<'z> Times<'z> {
+    fn new(zone: &'z Zone) -> Self {
+        Self { zone, counts: BTreeMap::new(), unit: 0, last: None }
     }
-    longer
+
+    fn length(&self) -> Duration {
+        Duration::from_secs(LENGTHS[self.unit])
+    }
+
+    fn add(&mut self, moment: Moment, level: usize, count: u64) {
+        let begin = match self.last {
+            Some((begin, end)) if begin <= moment && moment < end => begin,
+            _ => {
+                let begin = self.zone.bucket(moment, self.length());
+                self.last = Some((begin, self.zone.next_bucket(begin, self.length())));
+                begin
+            }
+        };
+        self.counts.entry(begin).or_default()[level] += count;
+        if self.counts.len() > MAX_TIMES && self.unit + 1 < LENGTHS.len() {
+            *self = self.in_units(self.unit + 1);
+        }
+    }
+
+    /// The same counts in buckets of this longer length.
+    fn in_units(&self, unit: usize) -> Self {
+        let mut longer = Self { zone: self.zone, counts: BTreeMap::new(), unit, last: None };
+        for (begin, counts) in &self.counts {
+            (0..).zip(counts).for_each(|(level, count)| longer.add(*begin, level, *count));
+        }
+        longer
+    }
+
+    /// The bars of the shortest length with which there are not too many; of a very long period, those of the
+    /// longest length, several together.
+    fn bars(&self) -> Vec<Bar> {
+        for unit in self.unit..LENGTHS.len() {
+            let bars = self.in_units(unit).all();
+            if bars.len() <= MAX_BARS {
+                return bars;
+            }
+        }
+        let bars = self.in_units(LENGTHS.len() - 1).all();
+        bars.chunks(bars.len().div_ceil(MAX_BARS)).filter_map(joined).collect()
+    }
+
+    /// A bar for each bucket, also for those without entries. Stops when there are too many, unless there is no
+    /// longer length.
+    fn all(&self) -> Vec<Bar> {
+        let (Some((&first, _)), Some((&last, _))) =
+            (self.counts.first_key_value(), self.counts.last_key_value())
+        else {
+            return Vec::new();
+        };
+        let max = if self.unit + 1 < LENGTHS.len() { MAX_BARS + 1 } else { usize::MAX };
+        let next = |begin: &Moment| Some(self.zone.next_bucket(*begin, self.length()));
+        let begins = std::iter::successors(Some(first), next).take_while(|begin| *begin <= last);
+        let counts = |begin| self.counts.get(&begin).copied().unwrap_or_default();
+        let bar =
+            |begin| Bar { begin, end: self.zone.next_bucket(begin, self.length()), counts: counts(begin) };
+        begins.take(max).map(bar).collect()
+    }
+}
+
+/// One bar instead of several that follow each other; `None` if there is none.
+fn joined(bars: &[Bar]) -> Option<Bar> {
+    let (first, last) = (bars.first()?, bars.last()?);
+    let mut counts = [0; 4];
+    for bar in bars {
+        counts.iter_mut().zip(bar.counts).for_each(|(sum, count)| *sum += count);
+    }
+    Some(Bar { begin: first.begin, end: last.end, counts })
 }
 
 /// The index of a level in [`LEVELS`].
@@ -142,44 +206,49 @@ fn most_frequent(values: HashMap<String, u64>) -> Vec<(String, u64)> {
     values
 }
 
-/// Puts the counts of units of this length into bars of the shortest length with which there are not too
-/// many.
-fn bars(times: &BTreeMap<i64, [u64; 4]>, unit: i64) -> (Vec<Bar>, i64) {
-    let (Some((first, _)), Some((last, _))) = (times.first_key_value(), times.last_key_value()) else {
-        return (Vec::new(), unit);
-    };
-    let count = |length: i64| last.div_euclid(length) - first.div_euclid(length) + 1;
-    let fits =
-        |length: &i64| *length >= unit && usize::try_from(count(*length)).is_ok_and(|it| it <= MAX_BARS);
-    // A period of more than five years has longer bars.
-    let length = LENGTHS.into_iter().find(fits).unwrap_or_else(|| (last - first) / 50 + 1);
-    let counts = in_units_of(length, times);
-    let bar = |number| {
-        let begin = begin_of(*first, length) + number * length;
-        Bar { begin, counts: counts.get(&begin).copied().unwrap_or_default() }
-    };
-    ((0..count(length)).map(bar).collect(), length)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(seconds: &[i64]) -> (Vec<Bar>, i64) {
-        bars(&seconds.iter().map(|second| (*second, [1, 0, 0, 2])).collect(), 1)
+    const SECOND: i64 = 1_000_000;
+
+    /// The bars of entries at these seconds.
+    fn bars(seconds: &[i64], zone: &Zone) -> Vec<Bar> {
+        let mut times = Times::new(zone);
+        seconds.iter().for_each(|second| times.add(Moment::from_micros(second * SECOND), 3, 1));
+        times.bars()
     }
 
     #[test]
     fn bars_cover_the_period_without_gaps() {
-        assert_eq!(at(&[]), (Vec::new(), 1));
-        let (bars, length) = at(&[100, 102]);
-        assert_eq!(length, 1);
-        let begins: Vec<(i64, u64)> = bars.iter().map(|bar| (bar.begin, bar.total())).collect();
-        assert_eq!(begins, [(100, 3), (101, 0), (102, 3)]);
-        for seconds in [&[0, 59][..], &[0, 60], &[-5, 86_400], &[0, 400 * 86_400], &[0, 40 * 366 * 86_400]] {
-            let (bars, length) = at(seconds);
-            assert!(bars.len() <= MAX_BARS, "{} bars of {length} s", bars.len());
-            assert_eq!(bars.iter().map(Bar::total).sum::<u64>(), 6);
+        let zone = Zone::default();
+        assert_eq!(bars(&[], &zone), []);
+        let begins: Vec<(i64, u64)> =
+            bars(&[100, 102], &zone).iter().map(|bar| (bar.begin.micros() / SECOND, bar.total())).collect();
+        assert_eq!(begins, [(100, 1), (101, 0), (102, 1)]);
+        let centuries = 400 * 366 * 86_400;
+        for last in [59, 60, 3_600, 86_400, 400 * 86_400, 40 * 366 * 86_400, centuries] {
+            let bars = bars(&[-5, last], &zone);
+            assert!((2..=MAX_BARS).contains(&bars.len()), "{} bars to {last}", bars.len());
+            assert!(bars.windows(2).all(|pair| pair[0].end == pair[1].begin));
+            assert_eq!(bars.iter().map(Bar::total).sum::<u64>(), 2);
         }
+    }
+
+    #[test]
+    fn bars_of_days_begin_at_midnight_of_the_zone() {
+        let zone: Zone = "Asia/Yangon".parse().unwrap();
+        let bars = bars(&[0, 40 * 86_400], &zone);
+        assert_eq!(zone.rfc3339(bars[0].begin), "1970-01-01T00:00:00.000000+06:30");
+        assert_eq!(bars.len(), 41);
+    }
+
+    #[test]
+    fn many_times_are_counted_in_longer_units() {
+        let zone = Zone::default();
+        let mut times = Times::new(&zone);
+        (0..100_000).for_each(|number| times.add(Moment::from_micros(number * 60 * SECOND), 0, 1));
+        assert!(times.counts.len() <= MAX_TIMES);
+        assert_eq!(times.bars().iter().map(Bar::total).sum::<u64>(), 100_000);
     }
 }

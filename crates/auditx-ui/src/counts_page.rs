@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auditx_reader::{Moment, Zone};
+use auditx_reader::Zone;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use crate::guard::Visit;
 use crate::layout::{self, visible};
 
 use crate::problem::Problem;
-use crate::selection::{Parameters, quoted};
+use crate::selection::{Parameters, narrowed, quoted};
 use crate::table;
 
 /// The size of the timeline in its own units; it is as wide as the page.
@@ -36,8 +36,8 @@ pub(crate) async fn counts(
 
 async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
-    let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
-    let counts = blocking::run(&ui.reads, move || Counts::of(&source, &ask)).await??;
+    let (source, ask, counted_in) = (ui.shown().clone(), parameters.ask(&visit.viewer)?, zone.clone());
+    let counts = blocking::run(&ui.reads, move || Counts::of(&source, &ask, &counted_in)).await??;
     let read = Read::search("Audit trail counted", parameters, counts.total);
     ui.record(&visit.viewer, &read).await?;
     let (home, frame) = (layout::home(&visit.base), Frame::of(&ui, visit).await);
@@ -81,7 +81,7 @@ async fn page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Res
             }
         }
     };
-    Ok(frame.page("Counts", parameters, &content))
+    Ok(frame.page("Counts", parameters, &content, &[]))
 }
 
 /// The bars of the timeline, and the same as a table.
@@ -90,8 +90,8 @@ fn timeline(counts: &Counts, zone: &Zone, base: &str, parameters: &Parameters) -
     let step = WIDTH / counts.bars.len().max(1) as u64;
     let zoomed = |bar: &Bar| {
         parameters.address(&format!("{base}/counts"), |other| {
-            other.since = exact(zone, bar.begin);
-            other.until = exact(zone, bar.begin + counts.length);
+            other.since = zone.rfc3339(bar.begin);
+            other.until = zone.rfc3339(bar.end);
         })
     };
     html! {
@@ -118,7 +118,7 @@ fn timeline(counts: &Counts, zone: &Zone, base: &str, parameters: &Parameters) -
                 tbody {
                     @for bar in counts.bars.iter().filter(|bar| bar.total() > 0) {
                         tr {
-                            td.when { a href=(zoomed(bar)) { (table::short(&exact(zone, bar.begin))) } }
+                            td.when { a href=(zoomed(bar)) { (table::short(&zone.rfc3339(bar.begin))) } }
                             td { (bar.total()) }
                             @for count in &bar.counts[1..] { td { (count) } }
                         }
@@ -140,22 +140,4 @@ fn parts(bar: &Bar, most: u64) -> Vec<(String, u64, u64)> {
         bottom += height;
     }
     parts
-}
-
-/// A second as RFC 3339 in this zone.
-fn exact(zone: &Zone, second: i64) -> String {
-    let since = Moment::parse("1970-01-01T00:00:00Z").map(|epoch| {
-        let length = std::time::Duration::from_secs(second.unsigned_abs());
-        if second < 0 { epoch.before(length) } else { epoch.after(length) }
-    });
-    since.map(|moment| zone.rfc3339(moment)).unwrap_or_default()
-}
-
-/// A query that also has this condition.
-fn narrowed(query: &str, condition: &str) -> String {
-    match query.trim() {
-        "" => condition.to_owned(),
-        query if query.contains(" OR ") => format!("({query}) {condition}"),
-        query => format!("{query} {condition}"),
-    }
 }

@@ -1,14 +1,17 @@
 //! A dashboard: its settings, and what its requests share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel};
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel, Receipt};
 use auditx_reader::Moment;
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::blocking;
+use crate::follower::Follower;
+use crate::forward_auth::ForwardAuth;
 use crate::key::{Key, Keys};
 use crate::problem::Problem;
 use crate::selection::Parameters;
@@ -44,16 +47,23 @@ pub struct Dashboard {
     logger: Option<AuditLogger>,
     pub(crate) keys: Keys,
     pub(crate) everyone: Option<Viewer>,
+    pub(crate) forward_auth: Option<ForwardAuth>,
     pub(crate) hosts: Vec<String>,
     checked: Mutex<Option<Checked>>,
     pub(crate) turn_to_check: tokio::sync::Mutex<()>,
     /// Reads that run at the same time, and downloads.
     pub(crate) reads: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
+    pub(crate) follower: Follower,
+    /// Viewers who follow the trail at the same time.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// Downloads that run at the same time; each holds a thread for as long as its client reads.
 const MAX_EXPORTS: usize = 4;
+
+/// Viewers who follow the trail at the same time; each holds a connection and a few hundred entries.
+const MAX_STREAMS: usize = 1_000;
 
 /// A longer query is recorded shortened, in characters.
 const MAX_RECORDED: usize = 2_000;
@@ -95,11 +105,14 @@ impl Dashboard {
             logger: None,
             keys: Keys::default(),
             everyone: None,
+            forward_auth: None,
             hosts: Vec::new(),
             checked: Mutex::new(None),
             turn_to_check: tokio::sync::Mutex::new(()),
             reads: blocking::new_limit(),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+            follower: Follower::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
     }
 
@@ -118,6 +131,14 @@ impl Dashboard {
         self
     }
 
+    /// Admits the viewers that a proxy in front has signed in. Requests that it does not name, or that do not
+    /// come from it, need another way in.
+    #[must_use]
+    pub fn forward_auth(mut self, proxy: ForwardAuth) -> Self {
+        self.forward_auth = Some(proxy);
+        self
+    }
+
     /// Refuses requests for other hosts, such as a foreign name that was made to resolve to this address (DNS
     /// rebinding). Names and addresses are without a port. The default accepts every host; set it unless the
     /// server in front of the dashboard does.
@@ -127,14 +148,19 @@ impl Dashboard {
         self
     }
 
+    /// The trail in which reads are recorded.
+    pub(crate) fn own_directory(&self) -> Option<PathBuf> {
+        Some(self.logger.as_ref()?.trail_dir().ok()?.to_path_buf())
+    }
+
     pub(crate) fn shown(&self) -> &Source {
         &self.source
     }
 
     /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be
-    /// refused.
-    pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<(), Problem> {
-        let Some(logger) = &self.logger else { return Ok(()) };
+    /// refused. `None` if reads are not recorded.
+    pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<Option<Receipt>, Problem> {
+        let Some(logger) = &self.logger else { return Ok(None) };
         let Parameters { q, since, until, .. } = read.parameters;
         let mut entry = logger
             .log(read.description)
@@ -152,7 +178,7 @@ impl Dashboard {
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             entry = entry.metadata(name, value.to_owned());
         }
-        entry.record_async().await.map(drop).map_err(unrecorded)
+        entry.record_async().await.map(Some).map_err(unrecorded)
     }
 
     /// Records that somebody signed in, as `viewer`, or that a key was wrong.
@@ -178,7 +204,8 @@ impl Dashboard {
     }
 }
 
-fn unrecorded(error: Error) -> Problem {
+/// The answer if the record of a request cannot be written.
+pub(crate) fn unrecorded(error: Error) -> Problem {
     let detail = format!("this cannot be recorded, so it is refused: {error}");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

@@ -12,12 +12,14 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::assets;
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::frame::Frame;
 use crate::guard::Visit;
 use crate::layout::{self, visible};
 use crate::problem::Problem;
+use crate::proof;
 use crate::selection::{Parameters, percent_encode, quoted};
 use crate::table;
 
@@ -50,7 +52,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
-    let proof = proof_of(&ui, &parameters.trail, seq).await?;
+    let proof = proof::read(&ui, &parameters.trail, seq).await?;
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = row_of(&line)?;
     let description = row.text(Field::Description);
@@ -82,20 +84,15 @@ async fn entry_page(
         h2 { "Fields" }
         (table::fields(&row))
         h2 { "Line" }
-        pre { (visible(row.line())) }
+        pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
-            Ok(proof) => {
-                p { "Check it on any machine with the key of the trail: "
-                    code { "auditx check FILE --key KEY" } }
-                pre { (proof) }
-                p { a href=(table::proof_address(&visit.base, &parameters.trail, seq)) { "Download the proof" } }
-            }
+            Ok(proof) => (proof::shown(&proof, &table::proof_address(&visit.base, &parameters.trail, seq), seq)),
             Err(problem) => p.quiet { (visible(problem.detail())) },
         }
     };
     let frame = Frame::of(&ui, visit).await;
-    Ok(frame.page(&format!("Entry {seq}"), parameters, &content))
+    Ok(frame.page(&format!("Entry {seq}"), parameters, &content, &[&assets::PROOF]))
 }
 
 /// Returns the line with this number, if it exists for this viewer.
@@ -113,16 +110,6 @@ fn row_of(line: &str) -> Result<Row<'_>, Problem> {
     let unreadable =
         |why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the line: {why}"));
     Row::read_text(line).map_err(unreadable)
-}
-
-/// Returns the proof of this line as text, or the reason why it has none.
-pub(crate) async fn proof_of(
-    ui: &Dashboard,
-    trail: &str,
-    seq: u64,
-) -> Result<Result<String, Problem>, Problem> {
-    let (source, trail) = (ui.shown().clone(), trail.to_owned());
-    blocking::run(&ui.reads, move || Ok(source.one(&trail)?.proof(seq))).await?
 }
 
 pub(crate) fn read_of_entry(parameters: &Parameters, seq: u64) -> Read<'_> {

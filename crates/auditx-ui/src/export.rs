@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
@@ -25,7 +25,7 @@ use crate::selection::{Ask, Parameters};
 use crate::source::Source;
 
 /// Pieces of text that wait for a slow client.
-const AHEAD: usize = 4;
+pub(crate) const AHEAD: usize = 4;
 
 /// A client that takes nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BATCH: u64 = 10_000;
 
 /// Text, or `None` at the end.
-type Piece = io::Result<Option<Vec<u8>>>;
+pub(crate) type Piece = io::Result<Option<Vec<u8>>>;
 
 pub(crate) async fn export(
     State(ui): State<Arc<Dashboard>>,
@@ -61,15 +61,16 @@ async fn begin(
     let (exporter, kind) = match format {
         "csv" => (Some(Exporter::new(Format::Csv)), "text/csv; charset=utf-8"),
         "ndjson" => (None, "application/x-ndjson"),
-        other => return Err(Problem::not_found(format!("unknown format {other:?}: expected csv or ndjson"))),
+        other => {
+            return Err(Problem::not_found(format!(
+                "unknown format {other:?}: expected csv, ndjson or bundle"
+            )));
+        }
     };
     let (source, mut ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
     // A client cannot take a download as fast as several threads read.
     ask.threads = 1;
-    let permit = ui.exports.clone().try_acquire_owned().map_err(|_| {
-        let detail = "as many downloads run as may run at the same time: try again in 10 s";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
-    })?;
+    let permit = permit(ui)?;
     let read = Read {
         description: "Audit trail exported",
         action: AuditAction::Export,
@@ -93,9 +94,17 @@ async fn begin(
     Ok((headers, Body::from_stream(pieces(receiver))).into_response())
 }
 
+/// Admits a download, unless as many run as may run at the same time.
+pub(crate) fn permit(ui: &Dashboard) -> Result<OwnedSemaphorePermit, Problem> {
+    ui.exports.clone().try_acquire_owned().map_err(|_| {
+        let detail = "as many downloads run as may run at the same time: try again in 10 s";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
+    })
+}
+
 /// The pieces up to the end. Without an end, the download breaks off: it must not look complete when it is
 /// not.
-fn pieces(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<u8>>> {
+pub(crate) fn pieces(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Vec<u8>>> {
     stream::unfold(Some(receiver), |receiver| async move {
         let mut receiver = receiver?;
         match receiver.recv().await {
@@ -155,7 +164,7 @@ fn send(
 }
 
 /// Waits until the client takes a piece, but not for ever.
-fn put(sender: &mpsc::Sender<Piece>, piece: Piece) -> io::Result<()> {
+pub(crate) fn put(sender: &mpsc::Sender<Piece>, piece: Piece) -> io::Result<()> {
     let sent = Handle::current().block_on(sender.send_timeout(piece, PATIENCE));
     sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
 }

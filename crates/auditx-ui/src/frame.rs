@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use crate::assets::Script;
 use crate::blocking;
 use crate::dashboard::{Checked, Dashboard};
 use crate::guard::Visit;
@@ -24,11 +25,13 @@ pub(crate) struct Frame<'v> {
     trails: Vec<String>,
     signed: Result<Signed, Problem>,
     checked: Option<Checked>,
+    /// Whether new entries can be announced.
+    can_be_live: bool,
 }
 
 impl<'v> Frame<'v> {
     pub(crate) async fn of(ui: &Dashboard, visit: &'v Visit) -> Self {
-        let source = ui.shown().clone();
+        let (source, can_be_live) = (ui.shown().clone(), ui.shown().has_files());
         let read = move || {
             let names = source.members()?.into_iter().map(|member| member.name);
             Ok((names.filter(|name| !name.is_empty()).collect(), source.signed()?))
@@ -38,12 +41,12 @@ impl<'v> Frame<'v> {
             Err(problem) => (Vec::new(), Err(problem)),
         };
         let trails = if visit.viewer.is_scoped() { Vec::new() } else { trails };
-        Self { visit, trails, signed, checked: ui.last_check().clone() }
+        Self { visit, trails, signed, checked: ui.last_check().clone(), can_be_live }
     }
 
     /// The form of a search. It leads to `path` below the dashboard.
     pub(crate) fn form(&self, parameters: &Parameters, path: &str) -> Markup {
-        let Parameters { q, since, until, tz, source, trail, .. } = parameters;
+        let Parameters { q, since, until, tz, source, trail, live, .. } = parameters;
         let base = &self.visit.base;
         let action = if path.is_empty() { layout::home(base).to_owned() } else { format!("{base}{path}") };
         html! {
@@ -61,14 +64,21 @@ impl<'v> Frame<'v> {
                         @for name in &self.trails { option selected[name == trail] { (visible(name)) } }
                     } }
                 } @else if !trail.is_empty() { input type="hidden" name="trail" value=(trail); }
-                @if !source.is_empty() { input type="hidden" name="source" value=(source); }
+                @if !live.is_empty() { input type="hidden" name="live" value=(live); }
+            @if !source.is_empty() { input type="hidden" name="source" value=(source); }
                 button { "Search" }
             }
         }
     }
 
-    /// The page, with navigation and what is proven.
-    pub(crate) fn page(&self, title: &str, parameters: &Parameters, content: &Markup) -> Markup {
+    /// The page, which runs these scripts, with navigation and what is proven.
+    pub(crate) fn page(
+        &self,
+        title: &str,
+        parameters: &Parameters,
+        content: &Markup,
+        scripts: &[&Script],
+    ) -> Markup {
         let visit = self.visit;
         let trail = layout::home(&visit.base);
         let link = |source: &str, name: &str, is_here: bool| {
@@ -85,6 +95,7 @@ impl<'v> Frame<'v> {
                     aria-current=[(title == "Counts").then_some("page")] { "Counts" }
             }
             div.end {
+            @if self.can_be_live && (title == "Trail" || title == "Security") { (self.live(parameters)) }
                 (self.badge(&parameters.zone().unwrap_or_default()))
                 span.quiet { bdi { (visible(&visit.viewer.name)) } }
                 @if visit.has_session {
@@ -94,7 +105,16 @@ impl<'v> Frame<'v> {
                 }
             }
         };
-        layout::framed(&visit.base, title, &end, content)
+        layout::framed(&visit.base, title, &end, content, scripts)
+    }
+
+    /// Switches the live view on and off.
+    fn live(&self, parameters: &Parameters) -> Markup {
+        let (name, value) = if parameters.is_live() { ("Stop live", "") } else { ("Live", "on") };
+        let trail = layout::home(&self.visit.base);
+        html! {
+            a href=(parameters.address(trail, |other| other.live = value.to_owned())) { (name) }
+        }
     }
 
     /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom some

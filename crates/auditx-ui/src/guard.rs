@@ -1,7 +1,7 @@
 //! What happens before and after every request: which host, which viewer, which headers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, OriginalUri, Query, Request, State};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use crate::assets::{self, SCRIPTS};
 use crate::dashboard::Dashboard;
 use crate::key::Refusal;
 use crate::problem::Problem;
@@ -18,16 +19,24 @@ use crate::viewer::Viewer;
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "auditx_session";
 
-/// Paths that need no viewer.
+/// Paths that need no viewer, besides those of scripts.
 const OPEN: [&str; 3] = ["/sign-in", "/assets/dashboard.css", "/api/v1/healthz"];
 
-/// The headers of every answer. Nothing may run, be loaded from elsewhere, be framed, or be kept.
-const HEADERS: [(HeaderName, &str); 6] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    ),
+/// The policy of every answer: the embedded scripts run, and nothing else; nothing is loaded from elsewhere.
+/// Browsers compare an external script with these hashes by its attribute `integrity` (CSP, level 3).
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hashes: String = SCRIPTS.iter().map(|script| format!(" '{}'", script.integrity())).collect();
+    let policy = format!(
+        "default-src 'none'; script-src{hashes}; connect-src 'self'; style-src 'self'; img-src data:; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'"
+    );
+    // Base64 is always valid in a header.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// Further headers of every answer: it may not be framed or kept.
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
@@ -66,10 +75,7 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
         Err(Denied::Unknown) if !is_api && !ui.keys.is_empty() => {
             Redirect::to(&format!("{base}/sign-in")).into_response()
         }
-        Err(Denied::Unknown) => answer(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "sign in first; a program sends its key in the header Authorization: Bearer KEY",
-        )),
+        Err(Denied::Unknown) => answer(Problem::new(StatusCode::UNAUTHORIZED, way_in(&ui))),
         Err(Denied::WrongKey(refusal)) => answer(refused(&ui, refusal).await),
         Err(Denied::For(problem)) => answer(problem),
     };
@@ -80,6 +86,14 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
         }
         None => response,
     })
+}
+
+/// Says how a viewer is admitted.
+fn way_in(ui: &Dashboard) -> &'static str {
+    if ui.keys.is_empty() && ui.forward_auth.is_some() {
+        return "come through the proxy that signs viewers in";
+    }
+    "sign in first; a program sends its key in the header Authorization: Bearer KEY"
 }
 
 /// What the path of a request has before the path that a nested router sees.
@@ -124,24 +138,35 @@ fn admitted(ui: &Dashboard, request: &Request, base: &str) -> Result<Option<Visi
     if is_of_another_site(request) {
         return denied(Problem::new(StatusCode::FORBIDDEN, "another site made this request"));
     }
-    if OPEN.contains(&request.uri().path()) {
+    if is_open(request.uri().path()) {
         return Ok(None);
     }
     let visit = |viewer, has_session| Ok(Some(Visit { viewer, base: base.to_owned(), has_session }));
     if let Some(viewer) = request.extensions().get::<Viewer>() {
         return visit(viewer.clone(), false);
     }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(proxy) = &ui.forward_auth {
+        let named = proxy.viewer(request.headers(), peer);
+        if let Some(viewer) = named.map_err(|why| Denied::For(Problem::bad_request(why)))? {
+            return visit(viewer, false);
+        }
+    }
     if let Some(viewer) = cookies(request.headers()).find_map(|token| ui.keys.session(token)) {
         return visit(viewer, true);
     }
     if let Some(key) = bearer(request.headers()).filter(|_| !ui.keys.is_empty()) {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         return ui.keys.viewer(key, peer).map_err(Denied::WrongKey).and_then(|viewer| visit(viewer, false));
     }
     match &ui.everyone {
         Some(viewer) => visit(viewer.clone(), false),
         None => Err(Denied::Unknown),
     }
+}
+
+/// Whether a path needs no viewer.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || assets::script_at(path).is_some()
 }
 
 /// Whether a page of another site made the request. A link to a page may be followed from anywhere; but
@@ -211,6 +236,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn with_headers(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::assets::Script;
+
 /// The frame of a page without navigation.
 pub(crate) fn bare(base: &str, title: &str, content: Markup) -> Markup {
-    framed(base, title, &html! {}, &content)
+    framed(base, title, &html! {}, &content, &[])
 }
 
-/// The frame of a page. `end` is the part of the header after the name.
-pub(crate) fn framed(base: &str, title: &str, end: &Markup, content: &Markup) -> Markup {
+/// The frame of a page that runs these scripts. `end` is the part of the header after the name.
+pub(crate) fn framed(base: &str, title: &str, end: &Markup, content: &Markup, scripts: &[&Script]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -21,6 +23,11 @@ pub(crate) fn framed(base: &str, title: &str, end: &Markup, content: &Markup) ->
                 title { (visible(title)) " · auditx" }
                 link rel="stylesheet" href=(format!("{base}/assets/dashboard.css"));
                 link rel="icon" href="data:,";
+                // A module has names of its own, and runs once the page is parsed.
+                @for script in scripts {
+                    @let source = format!("{base}{}", script.path);
+                    script type="module" src=(source) integrity=(script.integrity()) {}
+                }
             }
             body {
                 header {

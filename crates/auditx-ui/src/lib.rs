@@ -1,11 +1,13 @@
 //! Audit trails in a browser.
 //!
 //! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
-//! and proofs, and an HTTP API with the same. Pages work without JavaScript and load nothing from elsewhere.
-//! Every read is recorded in the trail.
+//! and proofs, and an HTTP API with the same. Pages need no JavaScript, which only adds to them, and load
+//! nothing from elsewhere. Every read is recorded in the trail.
 
 mod viewer;
+mod assets;
 mod layout;
+mod forward_auth;
 mod problem;
 mod blocking;
 mod key;
@@ -13,21 +15,25 @@ mod selection;
 mod position;
 mod page;
 mod source;
+mod follower;
 mod counts;
 mod table;
 mod dashboard;
 mod guard;
-mod assets;
 mod sign_in;
 mod frame;
 mod pages;
+mod proof;
 mod entry_page;
 mod counts_page;
 mod export;
+mod bundle;
+mod stream;
 mod api;
 mod routes;
 
 pub use dashboard::Dashboard;
+pub use forward_auth::ForwardAuth;
 pub use key::{Key, KeyError};
 pub use source::Source;
 pub use viewer::Viewer;

@@ -21,17 +21,22 @@ pub(crate) struct Hit {
 impl Hit {
     /// The line as it is stored; for a trail of a family, with its name as the first member.
     pub(crate) fn named_line(&self) -> Cow<'_, str> {
-        match self.line.strip_prefix('{') {
-            Some(members) if !self.trail.is_empty() => {
-                let name = serde_json::Value::from(&*self.trail);
-                format!("{{\"trail\":{name},{members}").into()
-            }
-            _ => Cow::Borrowed(&self.line),
-        }
+        named(&self.trail, &self.line)
     }
 
     pub(crate) fn row(&self) -> Option<Row<'_>> {
         Row::read_text(&self.line).ok()
+    }
+}
+
+/// Returns a line with the name of its trail as the first member, unless the name is empty.
+pub(crate) fn named<'l>(trail: &str, line: &'l str) -> Cow<'l, str> {
+    match line.strip_prefix('{') {
+        Some(members) if !trail.is_empty() => {
+            let name = serde_json::Value::from(trail);
+            format!("{{\"trail\":{name},{members}").into()
+        }
+        _ => Cow::Borrowed(line),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use auditx_reader::{Moment, Order, Zone};
+use auditx_reader::{Cursor, Field, Moment, Order, Zone};
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
+use crate::assets::{self, Script};
 use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::frame::Frame;
@@ -16,7 +17,7 @@ use crate::layout::{self, visible};
 use crate::page::Page;
 use crate::position::Position;
 use crate::problem::Problem;
-use crate::selection::Parameters;
+use crate::selection::{Parameters, narrowed, quoted};
 use crate::table;
 
 /// Entries on a page.
@@ -37,7 +38,7 @@ pub(crate) async fn trail(
                 (frame.form(&parameters, ""))
                 pre.problem role="alert" { (problem.detail()) }
             };
-            (problem.status(), frame.page(title, &parameters, &content)).into_response()
+            (problem.status(), frame.page(title, &parameters, &content, &[])).into_response()
         }
     }
 }
@@ -50,13 +51,17 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let zone = parameters.zone()?;
     let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
     let (before, after) = (parameters.before.parse::<Position>()?, parameters.after.parse::<Position>()?);
-    let page = blocking::run(&ui.reads, move || {
+    let has_files = source.has_files();
+    let is_live = has_files && parameters.is_live();
+    let (page, end) = blocking::run(&ui.reads, move || {
+        // Before the search: what is recorded in between is announced, and not shown.
+        let end = if is_live { source.end(&ask.trail)? } else { Position::default() };
         if before.is_empty() && !after.is_empty() {
             let mut page = source.page(&ask, &after, Order::OldestFirst, PAGE)?;
             page.hits.reverse();
-            return Ok(page);
+            return Ok((page, end));
         }
-        source.page(&ask, &before, Order::NewestFirst, PAGE)
+        Ok::<_, Problem>((source.page(&ask, &before, Order::NewestFirst, PAGE)?, end))
     })
     .await??;
     let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
@@ -65,6 +70,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let content = html! {
         h1 { (title) }
         (frame.form(parameters, ""))
+        @if is_live { (live(visit, parameters, &page, end)) }
         @for warning in &page.status.warnings {
             p.problem role="alert" { (visible(warning)) }
         }
@@ -79,9 +85,37 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
             "Download what is found: "
             a href=(parameters.address(&format!("{}/export/csv", visit.base), |_| ())) { "CSV" } " · "
             a href=(parameters.address(&format!("{}/export/ndjson", visit.base), |_| ())) { "JSON lines" }
+            @if has_files {
+                " · "
+                a href=(parameters.address(&format!("{}/export/bundle", visit.base), |_| ())) {
+                    "Evidence bundle"
+                }
+            }
         }
     };
-    Ok(frame.page(title, parameters, &content))
+    let scripts: &[&Script] = if is_live { &[&assets::LIVE] } else { &[] };
+    Ok(frame.page(title, parameters, &content, scripts))
+}
+
+/// Where a script says how many entries are new, and what it needs for that.
+fn live(visit: &Visit, parameters: &Parameters, page: &Page, mut after: Position) -> Markup {
+    // From the oldest to the newest, so that the newest of each trail remains.
+    for hit in page.hits.iter().rev().filter(|hit| matches!(hit.cursor, Cursor::Seq(_))) {
+        after.set(&hit.trail, hit.cursor.clone());
+    }
+    let pending = page.hits.iter().filter(|hit| hit.cursor.is_pending());
+    let ids: Vec<String> = pending.filter_map(|hit| Some(hit.row()?.text(Field::Id).into_owned())).collect();
+    let stream = parameters.address(&format!("{}/api/v1/stream", visit.base), |other| {
+        // Each look at the page would announce itself.
+        let own = format!("-(module:audit user:{})", quoted(&visit.viewer.name));
+        other.q = narrowed(&other.q, &own);
+        (other.after, other.live) = (after.to_string(), String::new());
+    });
+    html! {
+        p #live role="status" data-stream=(stream) data-pending=(ids.join(" ")) {
+            "New entries are announced here if the browser runs scripts."
+        }
+    }
 }
 
 /// Says how far a search came that ran out of time.

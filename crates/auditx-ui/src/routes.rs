@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, counts_page, entry_page, export, frame, guard, pages, sign_in};
+use crate::{api, assets, bundle, counts_page, entry_page, export, frame, guard, pages, sign_in, stream};
 
 impl Dashboard {
     /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
@@ -22,17 +22,20 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/entries", get(api::entries))
         .route("/entries/{seq}", get(api::entry))
         .route("/entries/{seq}/proof", get(api::proof))
+        .route("/stream", get(stream::stream))
         .route("/healthz", get(api::health))
         .fallback(api::unknown);
     Router::new()
         .route("/", get(pages::trail))
         .route("/counts", get(counts_page::counts))
         .route("/entries/{seq}", get(entry_page::entry))
+        .route("/export/bundle", get(bundle::bundle))
         .route("/export/{format}", get(export::export))
         .route("/check", post(frame::check))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/dashboard.css", get(assets::style))
+        .route("/assets/{file}", get(assets::script))
         .nest("/api/v1", api)
         .layer(from_fn_with_state(ui.clone(), guard::guard))
         .with_state(ui)

@@ -1,6 +1,6 @@
 //! What a request asks for. The whole state of a view is in its address.
 
-use auditx_reader::{Moment, Query, Source as Level, TimeBase, Zone, end_moment_of, moment_of};
+use auditx_reader::{Field, Moment, Query, Row, Source as Level, TimeBase, Zone, end_moment_of, moment_of};
 use serde::Deserialize;
 
 use crate::problem::Problem;
@@ -22,6 +22,8 @@ pub(crate) struct Parameters {
     pub(crate) tz: String,
     /// The name of a trail of a family; without it, all are searched.
     pub(crate) trail: String,
+    /// `on` if the page says how many entries are new.
+    pub(crate) live: String,
     /// Only entries older than this cursor, newest first.
     pub(crate) before: String,
     /// Only entries newer than this cursor, those next to it.
@@ -31,6 +33,11 @@ pub(crate) struct Parameters {
 impl Parameters {
     pub(crate) fn is_security(&self) -> bool {
         self.source == "security"
+    }
+
+    /// Whether the page says how many entries are new. One of older entries does not.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live == "on" && self.before.is_empty() && self.after.is_empty()
     }
 
     /// Whether the entries next to a cursor are wanted that are newer.
@@ -77,7 +84,7 @@ impl Parameters {
 
     /// Returns the parameters as the query of an address, with its question mark; empty without parameters.
     fn query_string(&self) -> String {
-        let Self { q, since, until, source, tz, trail, before, after } = self;
+        let Self { q, since, until, source, tz, trail, live, before, after } = self;
         let named = [
             ("q", q),
             ("since", since),
@@ -85,6 +92,7 @@ impl Parameters {
             ("source", source),
             ("tz", tz),
             ("trail", trail),
+            ("live", live),
             ("before", before),
             ("after", after),
         ];
@@ -115,6 +123,15 @@ pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// A query that also has this condition.
+pub(crate) fn narrowed(query: &str, condition: &str) -> String {
+    match query.trim() {
+        "" => condition.to_owned(),
+        query if query.contains(" OR ") => format!("({query}) {condition}"),
+        query => format!("{query} {condition}"),
+    }
+}
+
 /// What a request asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
@@ -128,6 +145,25 @@ pub(crate) struct Ask {
     /// The number of threads that read.
     pub(crate) threads: usize,
     pub(crate) viewer: Viewer,
+}
+
+impl Ask {
+    /// Whether this entry of this trail is asked for.
+    pub(crate) fn matches(&self, trail: &str, row: &Row<'_>) -> bool {
+        let is_of_level = match self.level {
+            Level::Audit => true,
+            Level::Security => matches!(&*row.text(Field::Level), "SECURITY" | "CRITICAL"),
+        };
+        let is_in_period = || {
+            let moment = Moment::parse(&row.text(Field::Timestamp));
+            self.since.is_none_or(|since| moment >= Some(since))
+                && self.until.is_none_or(|until| moment < Some(until))
+        };
+        (self.trail.is_empty() || self.trail == trail)
+            && is_of_level
+            && (self.since.is_none() && self.until.is_none() || is_in_period())
+            && self.query.matches(row)
+    }
 }
 
 fn moment(

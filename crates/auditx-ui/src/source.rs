@@ -11,12 +11,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auditx_reader::{Cursor, Order, Row};
+use auditx_tlog::{InclusionProof, VerifierKey};
+use serde::Serialize;
 
 use crate::page::{Hit, Page, Part, Status, merged, micros};
 use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::Ask;
 use crate::viewer::Viewer;
+
+pub(crate) use directory::warnings;
 
 /// How long a search for one answer may take. An answer that took longer says how far it came.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -43,15 +47,10 @@ enum Kind {
     Database(Arc<database::Database>),
 }
 
-impl From<PathBuf> for Source {
-    fn from(path: PathBuf) -> Self {
-        Self::directory(path)
-    }
-}
-
-impl From<&Path> for Source {
-    fn from(path: &Path) -> Self {
-        Self::directory(path)
+/// As [`Source::directory`].
+impl<P: AsRef<Path>> From<P> for Source {
+    fn from(path: P) -> Self {
+        Self::directory(path.as_ref())
     }
 }
 
@@ -82,6 +81,23 @@ struct Collected {
     hits: Vec<Hit>,
     text: usize,
     max_text: usize,
+}
+
+/// The proof of a line.
+pub(crate) struct Proof {
+    pub(crate) proof: InclusionProof,
+    /// The key that the trail names and that signed the checkpoint; `None` if the trail names none.
+    pub(crate) key: Option<VerifierKey>,
+}
+
+/// Lines between two others that no longer exist.
+#[derive(Debug, Serialize)]
+pub(crate) struct Gap {
+    /// The name of the trail; empty if there is only one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) trail: String,
+    pub(crate) after: u64,
+    pub(crate) next: u64,
 }
 
 /// What a verification of one trail found.
@@ -124,6 +140,11 @@ impl Source {
     #[must_use]
     pub fn postgres(url: impl Into<String>) -> Self {
         Self(Kind::Database(Arc::new(database::Database::new(url.into()))))
+    }
+
+    /// Whether the files of the trails are there, which evidence bundles and the live view need.
+    pub(crate) fn has_files(&self) -> bool {
+        matches!(self.0, Kind::Directory(_))
     }
 
     /// Returns all trails.
@@ -197,6 +218,27 @@ impl Source {
         Ok(whole.unwrap_or_default())
     }
 
+    /// Returns the position after the last line of the trail with this name, or of each.
+    pub(crate) fn end(&self, name: &str) -> Result<Position, Problem> {
+        let mut end = Position::default();
+        for member in self.named(name)? {
+            end.set(&member.name, member.end()?);
+        }
+        Ok(end)
+    }
+
+    /// Returns the lines after this position that no longer exist, since their segments were retired.
+    pub(crate) fn gaps(&self, name: &str, at: &Position) -> Result<Vec<Gap>, Problem> {
+        let mut gaps = Vec::new();
+        for member in self.named(name)? {
+            let Some(Cursor::Seq(last)) = at.of(&member.name) else { continue };
+            if let Some(oldest) = member.oldest()?.filter(|oldest| *oldest > last + 1) {
+                gaps.push(Gap { trail: member.name, after: *last, next: oldest });
+            }
+        }
+        Ok(gaps)
+    }
+
     /// Verifies all trails.
     pub(crate) fn verify(&self) -> Result<Verified, Problem> {
         let (mut fault, mut signed) = (None, Vec::new());
@@ -238,12 +280,39 @@ impl Member {
         })
     }
 
-    /// Returns the proof of a line as text, or why it has none.
-    pub(crate) fn proof(&self, seq: u64) -> Result<String, Problem> {
+    /// Returns the directory of the trail. A copy has none, and cannot be used where one is needed.
+    pub(crate) fn directory(&self) -> Result<&Path, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => Ok(trail.path()),
+            #[cfg(feature = "postgres")]
+            Trail::Database(_) => Err(database::no_directory()),
+        }
+    }
+
+    /// Returns the proof of a line, or why it has none.
+    pub(crate) fn proof(&self, seq: u64) -> Result<Proof, Problem> {
         match &self.trail {
             Trail::Directory(trail) => trail.proof(seq),
             #[cfg(feature = "postgres")]
             Trail::Database(trail) => trail.proof(seq),
+        }
+    }
+
+    /// Returns the cursor of the last line.
+    fn end(&self) -> Result<Cursor, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => trail.end(),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => Ok(trail.end()),
+        }
+    }
+
+    /// Returns the number of the oldest line.
+    fn oldest(&self) -> Result<Option<u64>, Problem> {
+        match &self.trail {
+            Trail::Directory(trail) => trail.oldest(),
+            #[cfg(feature = "postgres")]
+            Trail::Database(trail) => Ok(Some(trail.oldest())),
         }
     }
 

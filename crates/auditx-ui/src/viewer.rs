@@ -58,6 +58,13 @@ impl Viewer {
         self.company.is_some() || self.branch.is_some()
     }
 
+    /// Returns the scope as flags of the command; empty if every entry exists for this viewer.
+    pub(crate) fn scope_text(&self) -> String {
+        let flags = [("company", &self.company), ("branch", &self.branch)];
+        let given = flags.into_iter().filter_map(|(flag, id)| Some(format!("--{flag} {:?}", id.as_ref()?)));
+        given.collect::<Vec<_>>().join(" ")
+    }
+
     /// Matches the entries that exist for this viewer.
     pub(crate) fn scope(&self) -> Query {
         let is = |query: Query, field, id: &Option<String>| match id {

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::settings::ProxyHeader;
+use super::trusted::TrustedProxies;
 
 /// Returns the client's address: the rightmost of the forwarded addresses that is not a trusted proxy.
 ///
@@ -14,12 +13,11 @@ pub(super) fn client_address(
     peer: IpAddr,
     values: &[String],
     header: ProxyHeader,
-    proxies: &[IpNet],
+    proxies: &TrustedProxies,
 ) -> IpAddr {
-    let is_trusted = |ip: IpAddr| proxies.iter().any(|network| network.contains(&ip));
     let mut client = peer;
     for hop in values.iter().rev().flat_map(|value| hops(value, header)) {
-        if !is_trusted(client) {
+        if !proxies.contains(client) {
             break;
         }
         match parse_hop(hop) {
@@ -81,7 +79,7 @@ mod tests {
 
     fn client_by(header: ProxyHeader, peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
         let forwarded: Vec<String> = forwarded.iter().map(|&value| value.to_owned()).collect();
-        let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().unwrap()).collect();
+        let proxies = TrustedProxies::parse(proxies).unwrap();
         let peer: IpAddr = peer.parse().unwrap();
         client_address(peer.to_canonical(), &forwarded, header, &proxies).to_string()
     }

@@ -1,15 +1,14 @@
 //! The settings of HTTP auditing, shared by all adapters.
 
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use auditx_format::{Error, Result};
-use ipnet::IpNet;
+use auditx_format::Result;
 
 use super::capture::{BodyCapture, Capture};
 use super::path_pattern::PathPattern;
 use super::texts::{EndpointPolicy, QueryPolicy, Texts};
+use super::trusted::TrustedProxies;
 use super::url::PlainRoutes;
 use crate::logger::{AuditLogger, audit};
 
@@ -87,7 +86,7 @@ pub struct HttpAudit(Arc<Settings>);
 pub(super) struct Settings {
     logger: Option<AuditLogger>,
     excluded: Vec<PathPattern>,
-    pub(super) proxies: Vec<IpNet>,
+    pub(super) proxies: TrustedProxies,
     pub(super) proxy_header: ProxyHeader,
     pub(super) session_ids: SessionIds,
     pub(super) company_header: Option<String>,
@@ -117,7 +116,7 @@ impl Default for Settings {
         Self {
             logger: None,
             excluded: DEFAULT_EXCLUDED.iter().filter_map(|path| PathPattern::parse(path).ok()).collect(),
-            proxies: Vec::new(),
+            proxies: TrustedProxies::default(),
             proxy_header: ProxyHeader::default(),
             session_ids: SessionIds::default(),
             company_header: None,
@@ -321,8 +320,7 @@ impl<T: From<HttpAudit>> HttpAuditBuilder<T> {
             settings.excluded =
                 excluded.iter().map(|path| PathPattern::parse(path)).collect::<Result<_>>()?;
         }
-        settings.proxies =
-            self.proxies.iter().map(|network| parse_network(network)).collect::<Result<_>>()?;
+        settings.proxies = TrustedProxies::parse(&self.proxies)?;
         settings.capture = self.bodies.map(BodyCapture::compile).transpose()?;
         Ok(T::from(HttpAudit(Arc::new(settings))))
     }
@@ -332,12 +330,4 @@ impl<T: From<HttpAudit>> Default for HttpAuditBuilder<T> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn parse_network(text: &str) -> Result<IpNet> {
-    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-        Error::invalid(format!(
-            "invalid trusted proxy {text:?}: expected an address or a network such as 10.0.0.0/8"
-        ))
-    })
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use auditx_core::{AuditLogger, Cadence, Compression, Config, Retention};
+use auditx_core::{AuditLogger, Cadence, Compression, Config, KeySource, Retention};
 use auditx_store::{AUDITX_DIR, checkpoint_history, checkpoint_path, sealed_segments};
 use auditx_tlog::{Signer, SigningKey, VerifierKey};
 use tempfile::TempDir;
@@ -376,4 +376,13 @@ fn a_key_that_only_the_copy_of_a_control_record_names_is_refused() {
     assert!(signed.verify(&[forged_key]).is_ok());
     let error = prove_consistency(trail.path(), known, signed).map(drop).unwrap_err();
     assert!(error.is_corrupt() && error.to_string().contains("not signed with a key"), "{error}");
+}
+
+#[test]
+fn the_key_that_replaced_another_is_found_as_the_signer() {
+    let trail = Trail::of(5, Compression::None);
+    let change = trail.logger.rotate_key(&KeySource::Trail).unwrap();
+    let trail = trail.closed();
+    let latest = latest_checkpoint(trail.path()).unwrap();
+    assert_eq!(recorded_signer(trail.path(), &latest).unwrap(), Some(change.new));
 }

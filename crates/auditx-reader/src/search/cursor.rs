@@ -35,6 +35,13 @@ impl Cursor {
         }
     }
 
+    /// Whether the entry is in the journal only: it has no number yet, and this cursor is of no use once it has
+    /// one.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Byte { file, .. } if file == JOURNAL)
+    }
+
     /// The cursor of the last of these lines in this order, unless it is not past `after`: what a search
     /// reads first contains the line of its cursor, and may end with it.
     pub(super) fn at_end(seqs: &Range<u64>, order: Order, after: Option<&Self>) -> Option<Self> {
@@ -61,7 +68,7 @@ impl Cursor {
     /// those in sealed segments, whose names sort by age, then those in the active segment.
     fn rank(&self) -> (u8, u64, &str, u64) {
         match self {
-            Self::Byte { file, offset } if file == JOURNAL => (2, 0, file, *offset),
+            Self::Byte { file, offset } if self.is_pending() => (2, 0, file, *offset),
             Self::Seq(seq) => (1, *seq, "", 0),
             Self::Byte { file, offset } => {
                 let order = match legacy_number(file) {

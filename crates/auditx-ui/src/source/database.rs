@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{Collected, Span, Verdict, directory};
+use super::{Collected, Proof, Span, Verdict, directory};
 use crate::page::{Part, Status};
 use crate::problem::Problem;
 use crate::selection::Ask;
@@ -131,6 +131,13 @@ fn unavailable(error: &dyn fmt::Display) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
 }
 
+/// The answer where the files of a trail are needed.
+pub(super) fn no_directory() -> Problem {
+    Problem::not_found(
+        "a copy in a database has no evidence bundles and no live view: use the trail itself for them",
+    )
+}
+
 impl Trail {
     pub(super) fn part(&self, ask: &Ask, span: &Span<'_>, mut found: Collected) -> Result<Part, Problem> {
         let signed = self.signed().unwrap_or(0);
@@ -194,13 +201,23 @@ impl Trail {
         Ok(Some(stored.line).filter(|_| is_as_shipped && exists))
     }
 
-    pub(super) fn proof(&self, seq: u64) -> Result<String, Problem> {
+    pub(super) fn proof(&self, seq: u64) -> Result<Proof, Problem> {
         let detail = format!(
             "A proof is made from the trail itself, not from its copy in a database: run \
              `auditx prove {seq}` where the trail {} is. Check now verifies the whole copy.",
             self.head.origin
         );
         Err(Problem::not_found(detail))
+    }
+
+    /// Returns the cursor of the last line.
+    pub(super) fn end(&self) -> Cursor {
+        Cursor::Seq(self.head.next.saturating_sub(1))
+    }
+
+    /// Returns the number of the first line.
+    pub(super) fn oldest(&self) -> u64 {
+        self.head.first
     }
 
     fn search(

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
 use auditx_reader::{
-    Answer, Cursor, Error, Field, Moment, Row, Search, Summary, VerifyOptions, find_line, find_trails,
-    is_trail, latest_checkpoint, prove, verify,
+    Answer, Cursor, Error, Field, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
+    find_trails, is_trail, latest_checkpoint, prove, recorded_signer, verify,
 };
 use axum::http::StatusCode;
 
-use super::{Collected, Span, Verdict};
+use super::{Collected, Proof, Span, Verdict};
 use crate::page::{Part, Status};
 use crate::problem::Problem;
 use crate::selection::Ask;
@@ -45,7 +45,7 @@ pub(super) fn named(directory: &Path, name: &str) -> Option<Trail> {
 
 impl Trail {
     pub(super) fn part(&self, ask: &Ask, span: &Span<'_>, mut found: Collected) -> Result<Part, Problem> {
-        let mut search = self.search(ask).order(span.order).limit(span.limit).time_limit(span.time_limit);
+        let mut search = ask.search(&self.0).order(span.order).limit(span.limit).time_limit(span.time_limit);
         if let Some(cursor) = span.after {
             search = search.after(cursor.clone());
         }
@@ -60,7 +60,7 @@ impl Trail {
         span: &Span<'_>,
         visit: &mut dyn FnMut(&Row<'_>),
     ) -> Result<Status, Problem> {
-        let search = self.search(ask).order(span.order).time_limit(span.time_limit);
+        let search = ask.search(&self.0).order(span.order).time_limit(span.time_limit);
         let summary = search.each(|found| {
             visit(found.row);
             ControlFlow::Continue(())
@@ -93,21 +93,33 @@ impl Trail {
         }))
     }
 
-    pub(super) fn proof(&self, seq: u64) -> Result<String, Problem> {
-        Ok(prove(&self.0, seq)?.to_string())
+    pub(super) fn proof(&self, seq: u64) -> Result<Proof, Problem> {
+        let proof = prove(&self.0, seq)?;
+        // The proof is valid without it, and verification says what is wrong with the trail.
+        let key = recorded_signer(&self.0, proof.checkpoint()).ok().flatten();
+        Ok(Proof { proof, key })
     }
 
-    /// The search of the trail, without order and limits.
-    fn search(&self, ask: &Ask) -> Search {
-        let search = Search::new(&self.0).query(ask.query.clone()).source(ask.level);
-        let mut search = search.threads(ask.threads);
-        if let Some(since) = ask.since {
-            search = search.since(since);
-        }
-        if let Some(until) = ask.until {
-            search = search.until(until);
-        }
-        search
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn end(&self) -> Result<Cursor, Problem> {
+        let mut last = Cursor::Seq(0);
+        Search::new(&self.0).order(Order::NewestFirst).each(|found| match found.cursor() {
+            pending if pending.is_pending() => ControlFlow::Continue(()),
+            Cursor::Seq(seq) => {
+                last = Cursor::Seq(seq);
+                ControlFlow::Break(())
+            }
+            // Older than all lines with a number.
+            Cursor::Byte { .. } => ControlFlow::Break(()),
+        })?;
+        Ok(last)
+    }
+
+    pub(super) fn oldest(&self) -> Result<Option<u64>, Problem> {
+        Ok(Lines::all(&self.0)?.flatten().find_map(|line| line.seq()))
     }
 
     /// Returns what a search says besides its entries, and the time that it reached if it ran out of time.
@@ -134,6 +146,21 @@ impl Trail {
     }
 }
 
+impl Ask {
+    /// The search of the trail in a directory, without order and limits.
+    pub(crate) fn search(&self, directory: &Path) -> Search {
+        let search = Search::new(directory).query(self.query.clone()).source(self.level);
+        let mut search = search.threads(self.threads);
+        if let Some(since) = self.since {
+            search = search.since(since);
+        }
+        if let Some(until) = self.until {
+            search = search.until(until);
+        }
+        search
+    }
+}
+
 /// Verifies the trail in a directory.
 pub(super) fn verdict(directory: &Path) -> Result<Verdict, Problem> {
     let verification = verify(directory, &VerifyOptions::new(), &mut |_, _| ())?;
@@ -147,7 +174,7 @@ pub(super) fn verdict(directory: &Path) -> Result<Verdict, Problem> {
 
 /// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
 /// do not exist learns nothing about those.
-fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
+pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
     let errors = &summary.errors;
     if viewer.is_scoped() {
         let is_doubtful = summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0;

@@ -22,7 +22,9 @@ fn with_key(trail: &Trail) -> Server {
 fn a_request_without_a_viewer_is_refused() {
     let trail = Trail::with(3);
     let server = Server::of(Dashboard::new(&trail.logger).unwrap());
-    for path in ["/", "/entries/2", "/export/csv", "/api/v1/entries", "/api/v1/entries/2/proof"] {
+    for path in
+        ["/", "/entries/2", "/export/csv", "/export/bundle", "/api/v1/entries", "/api/v1/entries/2/proof"]
+    {
         let answer = server.get(path, "");
         assert_eq!(answer.status, 401, "{path}");
         assert!(!answer.body.contains("Invoice"), "{path}");
@@ -98,13 +100,25 @@ fn a_form_of_another_site_is_refused() {
 }
 
 #[test]
-fn every_answer_forbids_scripts_frames_and_copies() {
+fn every_answer_forbids_foreign_scripts_frames_and_copies() {
     let trail = Trail::with(1);
     let server = with_key(&trail);
-    for path in ["/", "/sign-in", "/assets/dashboard.css", "/api/v1/entries", "/api/v1/nothing", "/nothing"] {
+    let assets = ["/assets/dashboard.css", "/assets/proof.js", "/assets/nothing.js"];
+    for path in ["/", "/sign-in", "/api/v1/entries", "/api/v1/nothing", "/nothing"].iter().chain(&assets) {
         let answer = server.get(path, "");
         let policy = answer.header("content-security-policy").unwrap_or_default();
-        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("script-src"), "{path}");
+        let rules: Vec<&str> = policy.split("; ").collect();
+        let sources: Vec<&str> =
+            rules.iter().find_map(|rule| rule.strip_prefix("script-src ")).unwrap().split(' ').collect();
+        assert!(sources.iter().all(|source| source.starts_with("'sha256-")), "{path}: {policy}");
+        for rule in [
+            "default-src 'none'",
+            "connect-src 'self'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ] {
+            assert!(rules.contains(&rule), "{path}: {policy}");
+        }
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");

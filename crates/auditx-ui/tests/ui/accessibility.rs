@@ -20,7 +20,7 @@ const MANY_TABS: usize = 100;
 
 /// Runs axe-core with the rules that are on by default, and the one for the size of targets (WCAG 2.2).
 /// Returns each violated rule with its impact and, for each element, the source and what is wrong.
-const RUN_AXE: &str = "
+pub(crate) const RUN_AXE: &str = "
 return axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } })
     .then(results => results.violations.map(({ id, impact, nodes }) => ({
         id, impact, nodes: nodes.map(({ html, failureSummary }) => ({ html, failureSummary })),
@@ -97,7 +97,7 @@ impl Pages {
 }
 
 /// Returns one line for each element that violates a rule.
-fn listed(violations: &Value) -> String {
+pub(crate) fn listed(violations: &Value) -> String {
     let mut list = String::new();
     for violation in violations.as_array().unwrap() {
         for node in violation["nodes"].as_array().unwrap() {
@@ -134,7 +134,7 @@ fn axe_finds_no_violation_on_any_page() {
 
 /// Presses Tab until an element that matches `css` has the focus. Asserts that each element on the way shows
 /// that it has the focus.
-fn tab_to(browser: &Browser, css: &str) {
+pub(crate) fn tab_to(browser: &Browser, css: &str) {
     for _ in 0..MANY_TABS {
         browser.find(":focus, body:not(:has(:focus))").send_keys(TAB);
         let outline = browser.execute(OUTLINE, &[]);

@@ -42,6 +42,7 @@ fn clients_that_do_not_read_hold_up_only_further_downloads() {
     });
     let refused = server.get("/export/csv?q=nowhere", "");
     assert_eq!(refused.header("retry-after"), Some("10"));
+    assert_eq!(server.get("/export/bundle", "").status, 503);
     assert_eq!(server.get("/?q=nowhere", "").status, 200);
     drop(stalled);
     wait_until("the downloads to be given up", || server.get("/export/csv?q=nowhere", "").status == 200);

@@ -5,10 +5,17 @@ mod access;
 mod accessibility;
 mod api;
 mod browsing;
+mod bundle;
 mod counting;
 #[cfg(feature = "postgres")]
 mod database;
 mod family;
+mod forward_auth;
 mod limits;
+mod live;
+mod proof;
+mod proof_vectors;
 mod screenshots;
+mod scripts;
 mod server;
+mod streaming;

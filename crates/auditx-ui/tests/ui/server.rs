@@ -1,7 +1,7 @@
 //! A dashboard on a free port, and a client that sends exactly the given headers.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use auditx_core::{AuditLogger, Config, RequestContext};
@@ -69,12 +69,23 @@ impl Server {
     }
 
     pub(crate) fn serving(router: Router) -> Self {
+        Self::bound((Ipv4Addr::LOCALHOST, 0).into(), router)
+    }
+
+    /// Serves where another server was.
+    pub(crate) fn at(address: SocketAddr, dashboard: Dashboard) -> Self {
+        Self::bound(address, dashboard.router())
+    }
+
+    fn bound(address: SocketAddr, router: Router) -> Self {
         let runtime = Runtime::new().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener).unwrap() });
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        runtime.spawn(async move {
+            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap()
+        });
         Self { address, _runtime: runtime }
     }
 

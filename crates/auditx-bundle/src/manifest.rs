@@ -6,15 +6,15 @@ use auditx_reader::{Field, Moment, Search, Summary};
 use auditx_tlog::{SignedCheckpoint, to_hex};
 use serde::Serialize;
 
-use super::archive::Member;
-use crate::failure::Failure;
+use crate::archive::Member;
+use crate::error::{Error, Result};
 
 /// The version of the archive format.
 const FORM: &str = "auditx/bundle@1";
 
 /// All entries of the period, selected or not.
 #[derive(Debug, Default, Clone, Serialize)]
-pub(super) struct Range {
+pub(crate) struct Range {
     lines: u64,
     first_seq: Option<u64>,
     last_seq: Option<u64>,
@@ -23,21 +23,28 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Counts every entry that the search finds.
-    pub(super) fn of(search: &Search) -> Result<(Self, Summary), Failure> {
+    /// Counts every entry that the search finds and that is before this seq. Legacy lines have none and are
+    /// older.
+    pub(crate) fn of(search: &Search, before: Option<u64>) -> Result<(Self, Summary)> {
         let (parts, summary) = search.fold(Edges::default, |edges, found| {
-            edges.add_seq(found.row.seq());
+            let seq = found.row.seq();
+            if is_at_or_after(seq, before) {
+                return;
+            }
+            edges.lines += 1;
+            edges.add_seq(seq);
             edges.add_moment(Moment::parse(&found.row.text(Field::Timestamp)));
         })?;
         let mut all = Edges::default();
         for part in parts {
+            all.lines += part.lines;
             all.add_seq(part.first_seq);
             all.add_seq(part.last_seq);
             all.add_moment(part.first);
             all.add_moment(part.last);
         }
         let range = Self {
-            lines: summary.found,
+            lines: all.lines,
             first_seq: all.first_seq,
             last_seq: all.last_seq,
             first_timestamp: all.first.map(|at| at.to_string()),
@@ -47,8 +54,14 @@ impl Range {
     }
 }
 
+/// Whether a line has this seq or a later one. `None` as the seq is that of a legacy line.
+pub(crate) fn is_at_or_after(seq: Option<u64>, end: Option<u64>) -> bool {
+    seq.zip(end).is_some_and(|(seq, end)| seq >= end)
+}
+
 #[derive(Default)]
 struct Edges {
+    lines: u64,
     first_seq: Option<u64>,
     last_seq: Option<u64>,
     first: Option<Moment>,
@@ -70,18 +83,19 @@ impl Edges {
 }
 
 /// The query and its result.
-pub(super) struct Manifest<'m> {
-    pub(super) query: String,
-    pub(super) scope: String,
-    pub(super) range: Range,
-    pub(super) selected: u64,
-    pub(super) unproved: u64,
-    pub(super) unreadable: u64,
+pub(crate) struct Manifest<'m> {
+    pub(crate) query: &'m str,
+    pub(crate) scope: &'m str,
+    pub(crate) range: Range,
+    pub(crate) selected: u64,
+    pub(crate) unproved: u64,
+    /// Lines that could not be read; `None` if the recipient may not know.
+    pub(crate) unreadable: Option<u64>,
     /// Entries that no checkpoint covers yet.
-    pub(super) unsigned: u64,
+    pub(crate) unsigned: u64,
     /// The first mismatch with the signed checkpoints; entries may be missing.
-    pub(super) fault: Option<String>,
-    pub(super) checkpoint: &'m SignedCheckpoint,
+    pub(crate) fault: Option<String>,
+    pub(crate) checkpoint: &'m SignedCheckpoint,
 }
 
 #[derive(Serialize)]
@@ -95,7 +109,8 @@ struct Written<'m> {
     selected: u64,
     range: &'m Range,
     without_proof: u64,
-    unreadable_lines: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable_lines: Option<u64>,
     unsigned_lines: u64,
     /// The first mismatch with the signed checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +132,7 @@ struct File<'m> {
 }
 
 impl Manifest<'_> {
-    pub(super) fn json(&self, members: &[Member]) -> Result<String, Failure> {
+    pub(crate) fn json(&self, members: &[Member]) -> Result<String> {
         let files = members
             .iter()
             .map(|Member { name, bytes, sha256 }| (name.as_str(), File { bytes: *bytes, sha256 }));
@@ -126,8 +141,8 @@ impl Manifest<'_> {
             made: Moment::now().to_string(),
             program: format!("auditx {}", env!("CARGO_PKG_VERSION")),
             trail: self.checkpoint.origin(),
-            query: &self.query,
-            scope: &self.scope,
+            query: self.query,
+            scope: self.scope,
             selected: self.selected,
             range: &self.range,
             without_proof: self.unproved,
@@ -137,8 +152,7 @@ impl Manifest<'_> {
             checkpoint: Head { size: self.checkpoint.size(), root: to_hex(self.checkpoint.root()) },
             files: files.collect(),
         };
-        let json = serde_json::to_string_pretty(&written)
-            .map_err(|error| Failure::new(format!("cannot write the manifest as JSON: {error}")))?;
+        let json = serde_json::to_string_pretty(&written).map_err(Error::output)?;
         Ok(json + "\n")
     }
 }

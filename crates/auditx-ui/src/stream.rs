@@ -1,0 +1,186 @@
+//! `GET /api/v1/stream`: new entries as server-sent events (HTML standard, 9.2).
+//!
+//! The id of an event is the position after it, so that a client that connects again, with `Last-Event-ID`,
+//! continues where it was. What a client missed is searched for in the trails; only lines that were retired in
+//! the meantime are missing, and the event `gap` says which.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auditx_core::AuditAction;
+use auditx_reader::{Cursor, Order};
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, Interval, interval, timeout_at};
+
+use crate::blocking;
+use crate::dashboard::{Dashboard, Read};
+use crate::follower::{self, NewEntry};
+use crate::guard::Visit;
+use crate::position::Position;
+use crate::problem::Problem;
+use crate::selection::{Ask, Parameters};
+
+/// Entries that are searched at a time.
+const BATCH: u64 = 1_000;
+
+/// The interval of events that say that the connection works.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// After this time the client has to connect again, so that one who may no longer read is refused.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(crate) async fn stream(
+    State(ui): State<Arc<Dashboard>>,
+    Extension(visit): Extension<Visit>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+) -> Response {
+    begin(ui, &visit, &parameters, &headers).await.unwrap_or_else(|problem| problem.json())
+}
+
+async fn begin(
+    ui: Arc<Dashboard>,
+    visit: &Visit,
+    parameters: &Parameters,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let ask = parameters.ask(&visit.viewer)?;
+    let permit = ui.streams.clone().try_acquire_owned().map_err(|_| {
+        let detail = "as many viewers follow the trail as may at the same time: try again in 10 s";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
+    })?;
+    // A client that connects again sends the position of the last event.
+    let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+    let after: Position = last.unwrap_or(&parameters.after).parse()?;
+    ui.record(&visit.viewer, &read(parameters)).await?;
+    let (owned, asked) = (ui.clone(), ask.clone());
+    let (events, begin, gaps) = blocking::run(&ui.reads, move || {
+        let events = owned.follower.subscribe(owned.shown(), asked.clone())?;
+        if after.is_empty() {
+            return Ok((events, owned.shown().end(&asked.trail)?, Vec::new()));
+        }
+        let gaps = owned.shown().gaps(&asked.trail, &after)?;
+        Ok::<_, Problem>((events, after, gaps))
+    })
+    .await??;
+    let mut flow = Flow {
+        ui,
+        ask,
+        position: begin,
+        is_behind: true,
+        events,
+        ready: VecDeque::new(),
+        heartbeat: interval(HEARTBEAT),
+        end: Instant::now() + LONGEST,
+        _permit: permit,
+    };
+    // The client knows its position before the first entry.
+    flow.ready.push_back(flow.heartbeat_event());
+    for gap in gaps {
+        flow.ready.push_back(flow.event("gap", json!(gap).to_string()));
+    }
+    flow.heartbeat.reset();
+    let events = stream::unfold(flow, |mut flow| async move {
+        let event = flow.next().await?;
+        Some((Ok::<_, Infallible>(event), flow))
+    });
+    // Asks proxies not to collect the answer.
+    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events)).into_response())
+}
+
+fn read(parameters: &Parameters) -> Read<'_> {
+    Read {
+        description: "Audit trail followed",
+        action: AuditAction::Read,
+        parameters,
+        seq: None,
+        found: None,
+    }
+}
+
+/// The events of one client.
+struct Flow {
+    ui: Arc<Dashboard>,
+    ask: Ask,
+    /// Every entry up to here was sent, or does not match.
+    position: Position,
+    /// Whether entries after the position may be in the trails that were not received from the follower.
+    is_behind: bool,
+    events: Receiver<follower::Event>,
+    ready: VecDeque<Event>,
+    heartbeat: Interval,
+    end: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Flow {
+    /// Returns the next event; `None` if the client has to connect again.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.is_behind {
+                self.catch_up().await.ok()?;
+                continue;
+            }
+            let received = tokio::select! {
+                received = timeout_at(self.end, self.events.recv()) => received.ok()??,
+                _ = self.heartbeat.tick() => return Some(self.heartbeat_event()),
+            };
+            match received {
+                follower::Event::Missed => self.is_behind = true,
+                follower::Event::Entry(entry) => self.add(entry),
+            }
+        }
+    }
+
+    /// Searches for what is after the position.
+    async fn catch_up(&mut self) -> Result<(), Problem> {
+        let (source, ask, at) = (self.ui.shown().clone(), self.ask.clone(), self.position.clone());
+        let read = move || source.page(&ask, &at, Order::OldestFirst, BATCH);
+        let page = blocking::run(&self.ui.reads, read).await??;
+        for hit in &page.hits {
+            // Others have no number yet, or never had one.
+            if matches!(hit.cursor, Cursor::Seq(_)) {
+                self.position.set(&hit.trail, hit.cursor.clone());
+                self.ready.push_back(self.event("entry", hit.named_line().into_owned()));
+            }
+        }
+        self.is_behind = page.next.is_some();
+        if let Some(next) = page.next {
+            self.position = next;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, NewEntry { trail, seq, line }: NewEntry) {
+        // Found by a search already.
+        if matches!(self.position.of(&trail), Some(Cursor::Seq(last)) if *last >= seq) {
+            return;
+        }
+        self.position.set(&trail, Cursor::Seq(seq));
+        self.ready.push_back(self.event("entry", crate::page::named(&trail, &line).into_owned()));
+    }
+
+    fn heartbeat_event(&self) -> Event {
+        // Browsers pass on no event without data.
+        self.event("heartbeat", "{}".to_owned())
+    }
+
+    fn event(&self, kind: &str, data: String) -> Event {
+        Event::default().event(kind).id(self.position.to_string()).data(data)
+    }
+}
