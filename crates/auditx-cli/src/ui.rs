@@ -207,8 +207,8 @@ impl Arguments {
         })
     }
 
-    /// Returns what is shown, and its name. Fails if it cannot be read, or if there is no trail in which reads
-    /// are recorded.
+    /// Returns what is shown, and its name. Fails if it cannot be read, or if there is no trail in which
+    /// reads are recorded.
     fn shown(&self) -> Result<(Source, String), Failure> {
         let Some(engine) = &self.from else {
             if !self.is_family() {

@@ -1,12 +1,13 @@
 //! What a dashboard shows: the trail in a directory, the family of trails below it, or their copies in a
 //! database. All operations block the thread.
 
+mod collected;
 mod directory;
 #[cfg(feature = "postgres")]
 mod database;
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "postgres")]
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,13 @@ use auditx_reader::{Cursor, Order, Row};
 use auditx_tlog::{InclusionProof, VerifierKey};
 use serde::Serialize;
 
-use crate::page::{Hit, Page, Part, Status, merged, micros};
+use crate::page::{Page, Part, Status, merged};
 use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::Ask;
 use crate::viewer::Viewer;
 
+use collected::Collected;
 pub(crate) use directory::warnings;
 
 /// How long a search for one answer may take. An answer that took longer says how far it came.
@@ -73,14 +75,6 @@ struct Span<'s> {
     order: Order,
     limit: u64,
     time_limit: Duration,
-}
-
-/// Entries of a trail, up to a size of their text.
-struct Collected {
-    trail: Arc<str>,
-    hits: Vec<Hit>,
-    text: usize,
-    max_text: usize,
 }
 
 /// The proof of a line.
@@ -317,7 +311,7 @@ impl Member {
     }
 
     fn part(&self, ask: &Ask, span: &Span<'_>, max_text: usize) -> Result<Part, Problem> {
-        let found = Collected { trail: Arc::from(&*self.name), hits: Vec::new(), text: 0, max_text };
+        let found = Collected::new(&self.name, max_text);
         let mut part = match &self.trail {
             Trail::Directory(trail) => trail.part(ask, span, found)?,
             #[cfg(feature = "postgres")]
@@ -361,26 +355,6 @@ impl Member {
 
     fn labelled(&self, message: String) -> String {
         if self.name.is_empty() { message } else { format!("{}: {message}", self.name) }
-    }
-}
-
-impl Collected {
-    /// Adds an entry. Breaks if the text is long enough.
-    fn add(&mut self, row: &Row<'_>, cursor: Cursor, is_unsigned: bool) -> ControlFlow<()> {
-        let line = row.line().to_owned();
-        self.text += line.len();
-        let before = self.hits.last().map(|hit| hit.time);
-        let time = micros(row).or(before).unwrap_or_default();
-        self.hits.push(Hit { line, cursor, is_unsigned, trail: self.trail.clone(), time });
-        if self.text < self.max_text { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    }
-
-    /// `next` is where the search continues, and `reached` the time that it reached if it ran out of time.
-    fn part(self, next: Option<Cursor>, reached: Option<i64>, status: Status) -> Part {
-        let last = self.hits.last().filter(|_| self.text >= self.max_text);
-        let bound = last.map(|hit| hit.time).or(reached);
-        let next = last.map(|hit| hit.cursor.clone()).or(next);
-        Part { trail: self.trail, hits: self.hits, next, bound, status }
     }
 }
 

@@ -136,7 +136,6 @@ fn a_database_answers_every_query_like_a_trail() {
     runtime.block_on(async {
         store(&server, &lines).await;
         let mut copy = PostgresCopy::open(&server.url("admin", server.port())).await.unwrap();
-        let head = copy.heads().await.unwrap().remove(0);
         for text in &queries {
             let Ok(query) = Query::parse(text, now) else { continue };
             for (order, is_reversed) in [(Order::OldestFirst, false), (Order::NewestFirst, true)] {
@@ -157,15 +156,11 @@ fn a_database_answers_every_query_like_a_trail() {
                     let row = Row::read_text(line).unwrap();
                     Moment::parse(&row.text(auditx_reader::Field::Timestamp)).map_or(0, Moment::micros)
                 });
-                let mut in_trail = Vec::new();
-                let search = TrailSearch::new(&head, query.clone()).order(order);
-                let summary = copy.search_trail(&search, |stored| {
-                    in_trail.push(stored.row.line().to_owned());
-                    ControlFlow::Continue(())
-                });
-                assert_eq!(summary.await.unwrap().unreadable, 0);
                 if is_reversed {
                     expected.reverse();
+                }
+                let mut in_trail = in_order_of_trail(&mut copy, query.clone(), order).await;
+                if is_reversed {
                     in_trail.reverse();
                 }
                 let matching = lines.iter().filter(|line| query.matches(&Row::read_text(line).unwrap()));
@@ -182,6 +177,18 @@ fn a_database_answers_every_query_like_a_trail() {
             }
         }
     });
+}
+
+/// Returns the lines of the only trail that match.
+async fn in_order_of_trail(copy: &mut PostgresCopy, query: Query, order: Order) -> Vec<String> {
+    let head = copy.heads().await.unwrap().remove(0);
+    let (search, mut found) = (TrailSearch::new(&head, query).order(order), Vec::new());
+    let summary = copy.search_trail(&search, |stored| {
+        found.push(stored.row.line().to_owned());
+        ControlFlow::Continue(())
+    });
+    assert_eq!(summary.await.unwrap().unreadable, 0);
+    found
 }
 
 fn time(line: &str) -> Option<Moment> {

@@ -1,9 +1,11 @@
 //! Searches one trail in the order of its lines, with limits and a position to continue at.
 
 use std::ops::ControlFlow;
+use std::process::Command;
 
 use auditx_postgres::{PostgresCopy, TrailSearch, TrailSummary};
 use auditx_reader::{Moment, Order, Query, Row};
+use auditx_tests::deadline::wait_for;
 
 use super::*;
 
@@ -100,11 +102,30 @@ fn a_search_that_is_out_of_time_says_how_far_it_came() {
             assert_eq!(summary.next, None);
             assert!([first, rest].concat() == expected(directory.path(), &query("ref:SI-12*"), order));
         }
-        let timeout = TrailSearch::new(&head, query("")).limit(1).time_limit(Duration::from_secs(1));
-        found(&mut copy, &timeout).await;
-        // A search without a time limit must not inherit that of the one before it.
-        let (_, summary) = found(&mut copy, &TrailSearch::new(&head, query(""))).await;
-        assert_eq!((summary.next, summary.is_out_of_time), (None, false));
+    });
+}
+
+#[test]
+fn a_time_limit_is_that_of_one_search_only() {
+    let (server, _directory) = shipped(20);
+    with_copy(&server, async |mut copy| {
+        let head = copy.heads().await.unwrap().remove(0);
+        let all = TrailSearch::new(&head, query(""));
+        assert_eq!(
+            found(&mut copy, &all.clone().time_limit(Duration::from_secs(1))).await.0.len() as u64,
+            head.next
+        );
+        // Longer than the first range of the search before could take.
+        let lock = "BEGIN; LOCK TABLE auditx.entry IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)";
+        let url = server.url("admin", server.port());
+        let mut holder = Command::new("psql").args(["-qX", "-d", &url, "-c", lock]).spawn().unwrap();
+        wait_for("a locked table", || {
+            let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                        AND relation = 'auditx.entry'::regclass";
+            (server.sql(held) == "1").then_some(())
+        });
+        assert_eq!(found(&mut copy, &all).await.0.len() as u64, head.next);
+        assert!(holder.wait().unwrap().success());
     });
 }
 

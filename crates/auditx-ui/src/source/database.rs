@@ -13,7 +13,8 @@ use axum::http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{Collected, Proof, Span, Verdict, directory};
+use super::collected::Collected;
+use super::{Proof, Span, Verdict, directory};
 use crate::page::{Part, Status};
 use crate::problem::Problem;
 use crate::selection::Ask;

@@ -9,7 +9,8 @@ use auditx_reader::{
 };
 use axum::http::StatusCode;
 
-use super::{Collected, Proof, Span, Verdict};
+use super::collected::Collected;
+use super::{Proof, Span, Verdict};
 use crate::page::{Part, Status};
 use crate::problem::Problem;
 use crate::selection::Ask;

@@ -237,6 +237,8 @@ fn a_database_that_is_stopped_and_started_again_is_read_again() {
     let server = copy(&database);
     assert!(page(&server, "/").contains("Invoice 19 posted"));
     database.kill();
+    // The process of a connection may live a little longer than its parent.
+    wait_for("a refusal", || (server.get("/api/v1/entries", "").status == 503).then_some(()));
     for _ in 0..2 {
         let refused = server.get("/api/v1/entries", "");
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{}", refused.body);
@@ -298,6 +300,21 @@ fn a_check_verifies_the_copy_and_a_changed_line_is_noticed() {
     assert!(first.contains("The trail is damaged") && !first.contains(&warning), "{first}");
     assert_eq!(server.post("/check", "", "").status, 303);
     assert!(page(&server, "/").contains("Broken, checked"));
+}
+
+#[test]
+fn what_needs_the_files_of_a_trail_is_not_offered_for_a_copy() {
+    let (trail, database) = (trail(5), database());
+    ship(trail.directory.path(), &database);
+    let (copy, original) = (copy(&database), original(trail.directory.path()));
+    for (offered, address) in [("Evidence bundle", "/export/bundle"), (">Live</a>", "/api/v1/stream")] {
+        assert!(page(&original, "/").contains(offered));
+        assert!(!page(&copy, "/?live=on").contains(offered));
+        let refused = copy.get(address, "");
+        assert!(refused.status == 404 && refused.body.contains("use the trail itself"), "{}", refused.body);
+    }
+    assert!(page(&copy, "/entries/3").contains("run `auditx prove 3` where the trail"));
+    assert_eq!(copy.get("/api/v1/entries/3/proof", "").status, 404);
 }
 
 #[test]
