@@ -251,6 +251,10 @@ fn a_database_that_is_stopped_and_started_again_is_read_again() {
     database.start_again();
     assert!(page(&server, "/").contains("Invoice 19 posted"));
     assert!(page(&server, "/entries/3").contains("posted"));
+    // Nobody notices a restart between two requests.
+    database.kill();
+    database.start_again();
+    assert!(page(&server, "/").contains("Invoice 19 posted"));
 }
 
 #[test]
