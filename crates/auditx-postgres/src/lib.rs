@@ -34,10 +34,12 @@ mod destination;
 mod copy;
 mod search;
 mod trail_search;
+mod proof;
 
 pub use copy::{PostgresCopy, TrailHead};
 pub use destination::Postgres;
 pub use error::{Error, Result};
+pub use proof::ProofOutcome;
 pub use schema::{VERSION, init};
 pub use search::Search;
 pub use trail_search::{StoredRow, TrailSearch, TrailSummary};
