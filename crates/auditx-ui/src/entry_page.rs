@@ -52,7 +52,10 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
-    let proof = proof::read(&ui, &parameters.trail, seq).await?;
+    // A copy has no tiles with the hashes of the tree, so that a proof needs the hash of every line.
+    let proof =
+        if ui.shown().has_files() { Some(proof::read(&ui, &parameters.trail, seq).await?) } else { None };
+    let proof_address = table::proof_address(&visit.base, &parameters.trail, seq);
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = row_of(&line)?;
     let description = row.text(Field::Description);
@@ -87,8 +90,14 @@ async fn entry_page(
         pre #line { (visible(row.line())) }
         h2 { "Proof" }
         @match proof {
-            Ok(proof) => (proof::shown(&proof, &table::proof_address(&visit.base, &parameters.trail, seq), seq)),
-            Err(problem) => p.quiet { (visible(problem.detail())) },
+            Some(Ok(proof)) => (proof::shown(&proof, &proof_address, seq)),
+            Some(Err(problem)) => p.quiet { (visible(problem.detail())) },
+            None => p {
+                "A proof is made of the hashes of all lines of the copy: "
+                a href=(proof_address) { "Download the proof" }
+                ". Check it on any machine with the key of the trail: "
+                code { "auditx check FILE --key KEY" }
+            },
         }
     };
     let frame = Frame::of(&ui, visit).await;

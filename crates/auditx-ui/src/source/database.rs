@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use auditx_postgres::{PostgresCopy, TrailHead, TrailSearch, TrailSummary};
+use auditx_postgres::{PostgresCopy, ProofOutcome, TrailHead, TrailSearch, TrailSummary};
 use auditx_reader::{Cursor, Field, Moment, Query, Row, Source as Level};
 use auditx_ship::{ShippedLine, StoredCopy, StoredTrail, TrailId, restore};
 use auditx_tlog::leaf_of;
@@ -24,7 +24,7 @@ use crate::viewer::Viewer;
 /// server ends itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long one answer of the database may take while a copy is verified.
+/// How long a proof may take, and one answer of the database while a copy is verified.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections that are kept for later requests. More are opened when they are needed.
@@ -82,6 +82,14 @@ impl Database {
         &self,
         work: impl AsyncFnOnce(&mut PostgresCopy) -> auditx_postgres::Result<T>,
     ) -> Result<T, Problem> {
+        self.run_within(PATIENCE, work)
+    }
+
+    fn run_within<T>(
+        &self,
+        patience: Duration,
+        work: impl AsyncFnOnce(&mut PostgresCopy) -> auditx_postgres::Result<T>,
+    ) -> Result<T, Problem> {
         let idle = self.idle().pop().filter(|copy| !copy.is_closed());
         let done = async {
             let mut copy = match idle {
@@ -93,8 +101,8 @@ impl Database {
         };
         // Creating the timeout needs the runtime too.
         let (copy, value) = Handle::current()
-            .block_on(async { timeout(PATIENCE, done).await })
-            .map_err(|_| unavailable(&format!("no answer within {PATIENCE:?}")))?
+            .block_on(async { timeout(patience, done).await })
+            .map_err(|_| unavailable(&format!("no answer within {patience:?}")))?
             .map_err(|error: auditx_postgres::Error| unavailable(&error))?;
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
@@ -203,12 +211,19 @@ impl Trail {
     }
 
     pub(super) fn proof(&self, seq: u64) -> Result<Proof, Problem> {
-        let detail = format!(
-            "A proof is made from the trail itself, not from its copy in a database: run \
-             `auditx prove {seq}` where the trail {} is. Check now verifies the whole copy.",
-            self.head.origin
-        );
-        Err(Problem::not_found(detail))
+        let work = async |copy: &mut PostgresCopy| copy.prove(&self.head, seq).await;
+        let (status, reason) = match self.database.run_within(FETCH_PATIENCE, work)? {
+            ProofOutcome::Proved(proof) => return Ok(Proof { proof, key: None }),
+            ProofOutcome::Unsigned => (StatusCode::NOT_FOUND, "no checkpoint of the copy covers it yet"),
+            ProofOutcome::Incomplete => {
+                (StatusCode::NOT_FOUND, "the copy does not have all lines that it needs")
+            }
+            _ => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "it, or a line near it, differs from what was signed: verify the copy",
+            ),
+        };
+        Err(Problem::new(status, format!("line {seq} cannot be proved: {reason}")))
     }
 
     /// Returns the cursor of the last line.
