@@ -148,7 +148,7 @@ fn parts(bar: &Bar, most: u64) -> Vec<(String, u64, u64)> {
 }
 
 /// A second as RFC 3339 in this zone.
-fn exact(zone: &Zone, second: i64) -> String {
+pub(crate) fn exact(zone: &Zone, second: i64) -> String {
     let since = Moment::parse("1970-01-01T00:00:00Z").map(|epoch| {
         let length = std::time::Duration::from_secs(second.unsigned_abs());
         if second < 0 { epoch.before(length) } else { epoch.after(length) }

@@ -13,6 +13,8 @@ mod selection;
 mod counts;
 mod table;
 mod dashboard;
+mod checking;
+mod related;
 mod guard;
 mod assets;
 mod sign_in;

@@ -18,12 +18,6 @@ impl Dashboard {
 }
 
 fn of(ui: Arc<Dashboard>) -> Router {
-    let api = Router::new()
-        .route("/entries", get(api::entries))
-        .route("/entries/{seq}", get(api::entry))
-        .route("/entries/{seq}/proof", get(api::proof))
-        .route("/healthz", get(api::health))
-        .fallback(api::unknown);
     Router::new()
         .route("/", get(pages::trail))
         .route("/counts", get(counts_page::counts))
@@ -33,7 +27,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/dashboard.css", get(assets::style))
-        .nest("/api/v1", api)
+        .nest("/api/v1", api::router())
         .layer(from_fn_with_state(ui.clone(), guard::guard))
         .with_state(ui)
 }

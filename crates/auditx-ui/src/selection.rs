@@ -106,7 +106,7 @@ impl Parameters {
 }
 
 /// Appends a value of an address, with everything but unreserved characters (RFC 3986) escaped.
-pub(crate) fn percent_encode(value: &str, out: &mut String) {
+fn percent_encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
