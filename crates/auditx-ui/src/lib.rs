@@ -19,6 +19,8 @@ mod follower;
 mod counts;
 mod table;
 mod dashboard;
+mod checking;
+mod related;
 mod guard;
 mod sign_in;
 mod frame;
@@ -28,7 +30,6 @@ mod entry_page;
 mod counts_page;
 mod export;
 mod bundle;
-mod stream;
 mod api;
 mod routes;
 
