@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use auditx_core::http::TrustedProxies;
 use auditx_core::{AuditLogger, RequestContext};
-use auditx_ui::{Dashboard, ForwardAuth, Key, Viewer};
+use auditx_ui::{Dashboard, ForwardAuth, Key, SavedQueries, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderName;
@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
     /// Also answer requests for this host name, such as that of a proxy in front
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
+    /// Show links to the saved queries in FILE, a JSON array of objects with name and query
+    #[arg(long, value_name = "FILE")]
+    saved: Option<PathBuf>,
     /// Do not record who reads the trail: for copies, and for trails that you may not write
     #[arg(long)]
     unrecorded: bool,
@@ -90,6 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             arguments.listen
         )));
     }
+    let saved = arguments.saved()?;
     arguments.trail.must_be_there()?;
     let listener = TcpListener::bind(arguments.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -100,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Some(logger) => Dashboard::new(logger)?,
         None => Dashboard::unrecorded(arguments.trail.directory()),
     };
-    let dashboard = arguments.admit(dashboard, key, proxy);
+    let dashboard = arguments.admit(dashboard.saved(saved), key, proxy);
     let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
     close_at_end(logger.clone())?;
     let mut out = terminal::output();
@@ -159,6 +163,7 @@ impl Arguments {
             proxy_role_header: None,
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
+            saved: None,
             unrecorded: false,
             opens_browser: true,
         }
@@ -219,6 +224,11 @@ impl Arguments {
                 "{failure}\nto look at the trail without recording who reads it: --unrecorded"
             ))
         })
+    }
+
+    fn saved(&self) -> Result<SavedQueries, Failure> {
+        let Some(path) = &self.saved else { return Ok(SavedQueries::default()) };
+        SavedQueries::read(path).map_err(|error| Failure::new(error.to_string()))
     }
 
     fn viewer(&self) -> String {

@@ -13,6 +13,7 @@ use crate::dashboard::{Dashboard, Read};
 use crate::guard::Visit;
 use crate::layout::{self, visible};
 use crate::problem::Problem;
+use crate::saved;
 use crate::selection::{Hit, Page, Parameters, cursor, time_reached, warnings};
 use crate::table;
 
@@ -32,6 +33,7 @@ pub(crate) async fn trail(
             let content = html! {
                 h1 { (title) }
                 (form(&visit.base, &parameters, ""))
+                (saved::links(&ui.saved, &visit.base, &parameters))
                 pre.problem role="alert" { (problem.detail()) }
             };
             (problem.status(), framed(&ui, &visit, title, &parameters, &content)).into_response()
@@ -67,6 +69,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let content = html! {
         h1 { (title) }
         (form(&visit.base, parameters, ""))
+        (saved::links(&ui.saved, &visit.base, parameters))
         @for warning in warnings(&page.summary, &visit.viewer) {
             p.problem role="alert" { (visible(&warning)) }
         }

@@ -8,5 +8,6 @@ mod browsing;
 mod counting;
 mod forward_auth;
 mod limits;
+mod saved;
 mod screenshots;
 mod server;
