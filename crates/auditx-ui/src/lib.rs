@@ -3,6 +3,8 @@
 //! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
 //! and proofs, and an HTTP API with the same. Pages work without JavaScript and load nothing from elsewhere.
 //! Every read is recorded in the trail.
+//!
+//! [`Alerts`] posts to webhooks when new entries match a query. It needs no dashboard.
 
 mod viewer;
 mod layout;
@@ -11,7 +13,11 @@ mod problem;
 mod blocking;
 mod key;
 mod selection;
+mod webhook;
 mod saved;
+mod firing;
+mod alert_watch;
+mod alerts;
 mod counts;
 mod table;
 mod dashboard;
@@ -25,6 +31,7 @@ mod export;
 mod api;
 mod routes;
 
+pub use alerts::{Alerts, RunningAlerts};
 pub use dashboard::Dashboard;
 pub use forward_auth::ForwardAuth;
 pub use key::{Key, KeyError};

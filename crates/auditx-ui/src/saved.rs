@@ -2,22 +2,32 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use auditx_reader::{Field, Moment, Query, end_moment_of, moment_of};
+use auditx_reader::{Field, Moment, Query, end_moment_of, length_of, moment_of};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::layout::{self, visible};
 use crate::selection::Parameters;
+use crate::webhook::Webhook;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
+
+/// How often an alert posts, unless it says so itself, and at most.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5 * 60);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Searches with names, shown as links on the page of the trail.
 ///
 /// The file is a JSON array of objects: `name`, `query` (docs/QUERY.md), and if wanted `source` (`security`),
 /// `since` and `until`, as in the address of the page.
+///
+/// A query may have an `alert`, an object with the address of a `webhook`, and if wanted `at_most_every` (`5m`
+/// by default) and the secret that signs each post, in a `secret_file` or an environment variable,
+/// `secret_env`. Paths are relative to the file. [`Alerts`](crate::Alerts) sends them.
 ///
 /// ```
 /// use auditx_ui::{Dashboard, SavedQueries};
@@ -36,6 +46,14 @@ pub struct SavedQueries(Vec<SavedQuery>);
 pub(crate) struct SavedQuery {
     pub(crate) name: String,
     pub(crate) parameters: Parameters,
+    pub(crate) alert: Option<Alert>,
+}
+
+/// Where new entries that match are reported.
+#[derive(Debug, Clone)]
+pub(crate) struct Alert {
+    pub(crate) webhook: Webhook,
+    pub(crate) at_most_every: Duration,
 }
 
 /// An object of the file.
@@ -50,6 +68,16 @@ struct Stored {
     since: String,
     #[serde(default)]
     until: String,
+    alert: Option<StoredAlert>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredAlert {
+    webhook: String,
+    at_most_every: Option<String>,
+    secret_file: Option<PathBuf>,
+    secret_env: Option<String>,
 }
 
 /// Why a file of saved queries cannot be used.
@@ -73,17 +101,18 @@ impl SavedQueries {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, SavedError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        text.and_then(|text| Self::parse(&text))
+        let directory = path.parent().unwrap_or(Path::new(""));
+        text.and_then(|text| Self::parse(&text, directory))
             .map_err(|why| SavedError(format!("saved queries in {}: {why}", path.display())))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, directory: &Path) -> Result<Self, String> {
         let stored: Vec<Stored> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut names = HashSet::new();
         let mut queries = Vec::new();
         for (index, stored) in stored.into_iter().enumerate() {
             let name = stored.name.clone();
-            let query = SavedQuery::of(stored);
+            let query = SavedQuery::of(stored, directory);
             let at = |why: String| format!("query {} ({name:?}): {why}", index + 1);
             queries.push(query.map_err(at)?);
             if !names.insert(name.clone()) {
@@ -93,14 +122,20 @@ impl SavedQueries {
         Ok(Self(queries))
     }
 
+    /// Whether a query has an alert.
+    #[must_use]
+    pub fn has_alerts(&self) -> bool {
+        self.iter().any(|query| query.alert.is_some())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SavedQuery> {
         self.0.iter()
     }
 }
 
 impl SavedQuery {
-    fn of(stored: Stored) -> Result<Self, String> {
-        let Stored { name, query, source, since, until } = stored;
+    fn of(stored: Stored, directory: &Path) -> Result<Self, String> {
+        let Stored { name, query, source, since, until, alert } = stored;
         if name.trim().is_empty() || name.chars().count() > MAX_NAME || visible(&name) != name {
             return Err(format!("invalid name: expected 1 to {MAX_NAME} characters that can be seen"));
         }
@@ -118,8 +153,10 @@ impl SavedQuery {
                 return Err(format!("invalid time {text:?} in {member}: {expected}"));
             }
         }
-        let saved =
-            Self { name, parameters: Parameters { q: query, since, until, source, ..Parameters::default() } };
+        let alert = alert.map(|alert| Alert::of(&alert, directory)).transpose();
+        let alert = alert.map_err(|why| format!("alert: {why}"))?;
+        let parameters = Parameters { q: query, since, until, source, ..Parameters::default() };
+        let saved = Self { name, parameters, alert };
         saved.query(now).map_err(|error| format!("invalid query: {error}"))?;
         Ok(saved)
     }
@@ -129,6 +166,31 @@ impl SavedQuery {
         let query = Query::parse(&self.parameters.q, now)?;
         let is_security = self.parameters.is_security();
         Ok(if is_security { query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])) } else { query })
+    }
+}
+
+impl Alert {
+    fn of(stored: &StoredAlert, directory: &Path) -> Result<Self, String> {
+        let at_most_every = match &stored.at_most_every {
+            None => DEFAULT_INTERVAL,
+            Some(text) => length_of(text).filter(|length| *length >= MIN_INTERVAL).ok_or_else(|| {
+                format!("invalid at_most_every {text:?}: expected a duration of 1s or more, such as 5m")
+            })?,
+        };
+        let secret = match (&stored.secret_file, &stored.secret_env) {
+            (None, None) => None,
+            (Some(_), Some(_)) => return Err("give secret_file or secret_env, not both".to_owned()),
+            (Some(path), None) => {
+                let path = directory.join(path);
+                let unreadable = |error| format!("cannot read the secret in {}: {error}", path.display());
+                Some(std::fs::read_to_string(&path).map_err(unreadable)?)
+            }
+            (None, Some(name)) => {
+                let unset = |error| format!("cannot read the secret in the variable {name}: {error}");
+                Some(std::env::var(name).map_err(unset)?)
+            }
+        };
+        Ok(Self { webhook: Webhook::new(&stored.webhook, secret.as_deref())?, at_most_every })
     }
 }
 
@@ -161,7 +223,7 @@ mod tests {
     use super::*;
 
     fn why(text: &str) -> String {
-        SavedQueries::parse(text).unwrap_err()
+        SavedQueries::parse(text, Path::new("")).unwrap_err()
     }
 
     #[test]
@@ -186,5 +248,24 @@ mod tests {
                 .contains("invalid time \"soon\" in since")
         );
         assert!(why(r#"[{"name": "A", "query": "", "source": "x"}]"#).contains("invalid source \"x\""));
+    }
+
+    #[test]
+    fn a_mistake_in_an_alert_is_named() {
+        let why = |alert: &str| why(&format!("[{{\"name\": \"A\", \"query\": \"\", \"alert\": {alert}}}]"));
+        let hook = "\"webhook\": \"https://ops.example/hook\"";
+        assert!(
+            why("{\"webhook\": \"ops\"}")
+                .starts_with("query 1 (\"A\"): alert: invalid address of the webhook")
+        );
+        assert!(why(&format!("{{{hook}, \"every\": \"5m\"}}")).starts_with("unknown field `every`"));
+        for often in ["often", "0s", "10ms"] {
+            let refused = why(&format!("{{{hook}, \"at_most_every\": \"{often}\"}}"));
+            assert!(refused.contains(&format!("invalid at_most_every \"{often}\"")), "{refused}");
+        }
+        let absent = why(&format!("{{{hook}, \"secret_file\": \"/nowhere/secret\"}}"));
+        assert!(absent.contains("cannot read the secret in /nowhere/secret: No such file"), "{absent}");
+        let both = why(&format!("{{{hook}, \"secret_file\": \"a\", \"secret_env\": \"B\"}}"));
+        assert!(both.contains("not both"), "{both}");
     }
 }

@@ -10,7 +10,7 @@ use auditx_tests::snapshot::Snapshot;
 use crate::program::{auditx, command, ended};
 
 /// Returns the running command and its port.
-fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
+pub(crate) fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
     let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
     let child = Child::start(&mut command(&[&["ui"], listen, arguments].concat(), directory));
     let line = child.next_line().unwrap();
@@ -19,7 +19,7 @@ fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
     (child, port)
 }
 
-fn get(port: u16, path: &str, headers: &str) -> String {
+pub(crate) fn get(port: u16, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close\r\n");
     stream.write_all(format!("GET {path} HTTP/1.1\r\n{host}{headers}\r\n").as_bytes()).unwrap();

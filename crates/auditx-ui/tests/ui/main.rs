@@ -3,11 +3,13 @@
 
 mod access;
 mod accessibility;
+mod alerts;
 mod api;
 mod browsing;
 mod counting;
 mod forward_auth;
 mod limits;
+mod receiver;
 mod saved;
 mod screenshots;
 mod server;
