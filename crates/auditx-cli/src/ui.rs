@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use auditx_core::http::TrustedProxies;
 use auditx_core::{AuditLogger, RequestContext};
 use auditx_reader::find_trails;
-use auditx_ui::{Dashboard, ForwardAuth, Key, Viewer};
+use auditx_ui::{Alerts, Dashboard, ForwardAuth, Key, RunningAlerts, SavedQueries, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderName;
@@ -62,6 +62,12 @@ pub(crate) struct Arguments {
     /// Also answer requests for this host name, such as that of a proxy in front
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
+    /// Show links to the saved queries in FILE, a JSON array (docs/DASHBOARD.md), and send their alerts
+    #[arg(long, value_name = "FILE")]
+    saved: Option<PathBuf>,
+    /// Add to each alert of the saved queries a link below this address of the dashboard
+    #[arg(long, value_name = "URL", requires = "saved")]
+    public_url: Option<String>,
     /// Do not record who reads the trail: for copies, and for trails that you may not write
     #[arg(long)]
     unrecorded: bool,
@@ -76,8 +82,9 @@ Examples:
   auditx ui --dir /var/log/erp --as mya                  reads are recorded as those of mya
   auditx ui --dir /mnt/copy --unrecorded                 a copy, which stays as it is
   auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
-  auditx ui --listen 10.0.0.5:8630 --proxy-user-header Remote-User \
-    --trusted-proxy 10.0.0.4 --host audit.example        viewers whom a proxy signed in
+  auditx ui --listen 10.0.0.5:8630 --host audit.example \\
+    --proxy-user-header Remote-User --trusted-proxy 10.0.0.4     viewers whom a proxy signed in
+  auditx ui --saved queries.json --public-url https://audit.example/
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
 
@@ -95,6 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             arguments.listen
         )));
     }
+    let saved = arguments.saved()?;
     let is_family = arguments.is_family();
     if !is_family {
         arguments.trail.must_be_there()?;
@@ -108,7 +116,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Some(logger) => Dashboard::new(logger)?.source(arguments.trail.directory()),
         None => Dashboard::unrecorded(arguments.trail.directory()),
     };
-    let dashboard = arguments.admit(dashboard, key, proxy);
+    let _alerts = arguments.alerts(&saved, logger.as_ref())?;
+    let dashboard = arguments.admit(dashboard.saved(saved), key, proxy);
     let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
     close_at_end(logger.clone())?;
     let mut out = terminal::output();
@@ -167,6 +176,8 @@ impl Arguments {
             proxy_role_header: None,
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
+            saved: None,
+            public_url: None,
             unrecorded: false,
             opens_browser: true,
         }
@@ -234,6 +245,30 @@ impl Arguments {
                 "{failure}\nto look at the trail without recording who reads it: --unrecorded"
             ))
         })
+    }
+
+    fn saved(&self) -> Result<SavedQueries, Failure> {
+        let Some(path) = &self.saved else { return Ok(SavedQueries::default()) };
+        SavedQueries::read(path).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// Starts the alerts; they end with the process.
+    fn alerts(
+        &self,
+        saved: &SavedQueries,
+        logger: Option<&AuditLogger>,
+    ) -> Result<Option<RunningAlerts>, Failure> {
+        if !saved.has_alerts() {
+            return Ok(None);
+        }
+        let Some(logger) = logger else {
+            let why =
+                "the saved queries have alerts, which are recorded in the trail: leave out --unrecorded";
+            return Err(Failure::new(why));
+        };
+        let public_url = self.public_url.as_deref().unwrap_or_default();
+        let alerts = Alerts::new(saved).public_url(public_url).source(self.trail.directory());
+        alerts.start(logger).map(Some).map_err(|error| Failure::new(sanitized(&error.to_string())))
     }
 
     fn viewer(&self) -> String {

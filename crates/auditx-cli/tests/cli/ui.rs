@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::program::{auditx, command, ended, fed};
 
 /// Returns the running command and its port.
-fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
+pub(crate) fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
     let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
     let child = Child::start(&mut command(&[&["ui"], listen, arguments].concat(), directory));
     let line = child.next_line().unwrap();
@@ -23,7 +23,7 @@ fn shown(arguments: &[&str], directory: &Path) -> (Child, u16) {
     (child, port)
 }
 
-fn get(port: u16, path: &str, headers: &str) -> String {
+pub(crate) fn get(port: u16, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close\r\n");
     stream.write_all(format!("GET {path} HTTP/1.1\r\n{host}{headers}\r\n").as_bytes()).unwrap();
@@ -168,6 +168,24 @@ fn a_proxy_that_signs_viewers_in_replaces_the_key() {
     assert!(get(port, "/api/v1/entries", "Remote-User: thida\r\n").starts_with("HTTP/1.1 200 "));
     let read = auditx(&["query", "module:audit", "-o", "raw"], trail.path()).out;
     assert!(read.contains("\"user\":\"thida\""), "{read}");
+}
+
+#[test]
+fn saved_queries_are_links_and_a_mistake_in_them_is_shown() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let file = trail.path().with_extension("json");
+    let saved = ["--unrecorded", "--saved", file.to_str().unwrap()];
+    std::fs::write(&file, r#"[{"name": "Credit", "query": "usr:mya"}]"#).unwrap();
+    let refused = auditx(&[&["ui"], &saved[..]].concat(), trail.path());
+    assert_eq!(refused.status, Some(2));
+    let message = "query 1 (\"Credit\"): invalid query: unknown field \"usr\": did you mean \"user\"?\n  usr:mya\n  ^^^";
+    assert!(refused.err.contains(message), "{}", refused.err);
+
+    std::fs::write(&file, r#"[{"name": "Credit", "query": "credit"}]"#).unwrap();
+    let (_child, port) = shown(&saved, trail.path());
+    assert!(get(port, "/", "").contains("<a href=\"/?q=credit\">Credit</a>"));
+    std::fs::remove_file(file).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod access;
 mod accessibility;
+mod alerts;
 mod api;
 mod browsing;
 mod bundle;
@@ -14,7 +15,9 @@ mod limits;
 mod live;
 mod proof;
 mod proof_vectors;
+mod receiver;
 mod related;
+mod saved;
 mod schemathesis;
 mod screenshots;
 mod scripts;
