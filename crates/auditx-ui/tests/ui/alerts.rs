@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use auditx_core::{AuditLogger, Config};
 use auditx_reader::{Field, Query, Search};
 use auditx_tests::deadline::wait_until;
 use auditx_ui::{Alerts, RunningAlerts, SavedQueries};
@@ -209,4 +210,31 @@ fn the_alerts_of_a_trail_run_once() {
     let _alerts = Alerts::new(&queries).start(&trail.logger).unwrap();
     let second = Alerts::new(&queries).start(&trail.logger).unwrap_err();
     assert!(second.is_locked(), "{second}");
+}
+
+#[test]
+fn each_trail_of_a_family_has_posts_of_its_own() {
+    let (own, receiver) = (Trail::new(), Receiver::start());
+    let family = tempfile::tempdir().unwrap();
+    let open = |name| AuditLogger::open(Config::new(family.path().join(name))).unwrap();
+    let workers = [open("worker-1"), open("worker-2")];
+    let queries = saved(&own, "Invoice", &receiver, &Value::Null);
+    let alerts = Alerts::new(&queries).source(family.path()).public_url("https://audit.example");
+    let _alerts = alerts.start(&own.logger).unwrap();
+    for worker in &workers {
+        worker.log("Invoice posted").record().unwrap();
+    }
+    let mut posts = [receiver.next().json(), receiver.next().json()];
+    posts.sort_by_key(|post| post["trail"].to_string());
+    for (post, name) in posts.iter().zip(["worker-1", "worker-2"]) {
+        assert_eq!((&post["trail"], &post["count"]), (&json!(name), &json!(1)));
+        assert!(post["link"].as_str().unwrap().ends_with(&format!("&trail={name}")), "{post}");
+    }
+    let firings = firings(&own, 2);
+    let mut names: Vec<&Value> = firings.iter().map(|firing| &firing["entity_id"]).collect();
+    names.sort_by_key(ToString::to_string);
+    assert_eq!(names, [&json!("Invoices (worker-1)"), &json!("Invoices (worker-2)")]);
+    for worker in workers {
+        worker.close(TIMEOUT).unwrap();
+    }
 }
