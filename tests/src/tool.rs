@@ -47,6 +47,16 @@ pub fn fetched_text(path: &str) -> String {
     std::fs::read_to_string(&found).unwrap_or_else(|error| panic!("cannot read {}: {error}", found.display()))
 }
 
+/// Returns the folder in which `cargo xtask setup` has installed a Python module, for `PYTHONPATH`.
+///
+/// # Panics
+/// If it is missing.
+#[must_use]
+pub fn python_module(name: &str) -> PathBuf {
+    let found = find(Path::new(name)).and_then(|path| path.parent().map(Path::to_path_buf));
+    found.unwrap_or_else(|| panic!("{name} is not installed: run `cargo xtask setup`"))
+}
+
 /// Returns the file with this path in a downloaded package; the last package by name if several have it.
 fn find(path: &Path) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");

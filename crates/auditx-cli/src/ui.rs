@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use auditx_core::http::TrustedProxies;
 use auditx_core::{AuditLogger, RequestContext};
 use auditx_reader::find_trails;
-use auditx_ui::{Dashboard, ForwardAuth, Key, Source, Viewer};
+use auditx_ui::{Alerts, Dashboard, ForwardAuth, Key, RunningAlerts, SavedQueries, Source, Viewer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderName;
@@ -68,6 +68,12 @@ pub(crate) struct Arguments {
     /// Also answer requests for this host name, such as that of a proxy in front
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
+    /// Show links to the saved queries in FILE, a JSON array (docs/DASHBOARD.md), and send their alerts
+    #[arg(long, value_name = "FILE")]
+    saved: Option<PathBuf>,
+    /// Add to each alert of the saved queries a link below this address of the dashboard
+    #[arg(long, value_name = "URL", requires = "saved")]
+    public_url: Option<String>,
     /// Do not record who reads the trail: for copies, and for trails that you may not write
     #[arg(long)]
     unrecorded: bool,
@@ -83,8 +89,9 @@ Examples:
   auditx ui --dir /mnt/copy --unrecorded                 a copy, which stays as it is
   auditx ui --from postgres://auditor@db/audit --dir reads   database copies
   auditx ui --listen 10.0.0.5:8630 --key-file ui.key --host audit.example
-  auditx ui --listen 10.0.0.5:8630 --proxy-user-header Remote-User \
-    --trusted-proxy 10.0.0.4 --host audit.example        viewers whom a proxy signed in
+  auditx ui --listen 10.0.0.5:8630 --host audit.example \\
+    --proxy-user-header Remote-User --trusted-proxy 10.0.0.4     viewers whom a proxy signed in
+  auditx ui --saved queries.json --public-url https://audit.example/
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
 
@@ -102,6 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             arguments.listen
         )));
     }
+    let saved = arguments.saved()?;
     let (source, name) = arguments.shown()?;
     let listener = TcpListener::bind(arguments.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -109,10 +117,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let address = listener.local_addr()?;
     let logger = arguments.logger()?;
     let dashboard = match &logger {
-        Some(logger) => Dashboard::new(logger)?.source(source),
-        None => Dashboard::unrecorded(source),
+        Some(logger) => Dashboard::new(logger)?.source(source.clone()),
+        None => Dashboard::unrecorded(source.clone()),
     };
-    let dashboard = arguments.admit(dashboard, key, proxy);
+    let _alerts = arguments.alerts(&saved, source, logger.as_ref())?;
+    let dashboard = arguments.admit(dashboard.saved(saved), key, proxy);
     let app = dashboard.hosts(arguments.hosts(address)).router().layer(from_fn(in_context));
     close_at_end(logger.clone())?;
     let mut out = terminal::output();
@@ -184,6 +193,8 @@ impl Arguments {
             proxy_role_header: None,
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
+            saved: None,
+            public_url: None,
             unrecorded: false,
             opens_browser: true,
         }
@@ -274,6 +285,31 @@ impl Arguments {
                 "{failure}\nto look at the trail without recording who reads it: --unrecorded"
             ))
         })
+    }
+
+    fn saved(&self) -> Result<SavedQueries, Failure> {
+        let Some(path) = &self.saved else { return Ok(SavedQueries::default()) };
+        SavedQueries::read(path).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// Starts the alerts; they end with the process.
+    fn alerts(
+        &self,
+        saved: &SavedQueries,
+        source: Source,
+        logger: Option<&AuditLogger>,
+    ) -> Result<Option<RunningAlerts>, Failure> {
+        if !saved.has_alerts() {
+            return Ok(None);
+        }
+        let Some(logger) = logger else {
+            let why =
+                "the saved queries have alerts, which are recorded in the trail: leave out --unrecorded";
+            return Err(Failure::new(why));
+        };
+        let public_url = self.public_url.as_deref().unwrap_or_default();
+        let alerts = Alerts::new(saved).public_url(public_url).source(source);
+        alerts.start(logger).map(Some).map_err(|error| Failure::new(sanitized(&error.to_string())))
     }
 
     fn viewer(&self) -> String {

@@ -21,7 +21,7 @@ use crate::dir::Dir;
 use crate::key_source::KeySource;
 
 pub use policy::{Cadence, Compression, Console, Durability, JournalKind, OnFull, RateLimit, Retention};
-pub(crate) use validation::{CONSOLE, PROJECTION, SHIPPER_PREFIX};
+pub(crate) use validation::{ALERT_PREFIX, CONSOLE, PROJECTION, SHIPPER_PREFIX};
 
 /// The log directory if none is configured.
 pub const DEFAULT_LOG_DIR: &str = "logs";

@@ -41,7 +41,12 @@ pub(crate) async fn bundle(
     begin(&ui, &visit, &parameters).await.unwrap_or_else(|problem| problem.page(&visit.base))
 }
 
-async fn begin(ui: &Dashboard, visit: &Visit, parameters: &Parameters) -> Result<Response, Problem> {
+/// Begins a download. Records it first.
+pub(crate) async fn begin(
+    ui: &Dashboard,
+    visit: &Visit,
+    parameters: &Parameters,
+) -> Result<Response, Problem> {
     let (zone, ask) = (parameters.zone()?, parameters.ask(&visit.viewer)?);
     let permit = permit(ui)?;
     let read = Read {

@@ -14,6 +14,7 @@ use crate::follower::Follower;
 use crate::forward_auth::ForwardAuth;
 use crate::key::{Key, Keys};
 use crate::problem::Problem;
+use crate::saved::SavedQueries;
 use crate::selection::Parameters;
 use crate::source::{Signed, Source, Verified};
 use crate::viewer::Viewer;
@@ -49,6 +50,7 @@ pub struct Dashboard {
     pub(crate) everyone: Option<Viewer>,
     pub(crate) forward_auth: Option<ForwardAuth>,
     pub(crate) hosts: Vec<String>,
+    pub(crate) saved: SavedQueries,
     checked: Mutex<Option<Checked>>,
     pub(crate) turn_to_check: tokio::sync::Mutex<()>,
     /// Reads that run at the same time, and downloads.
@@ -107,6 +109,7 @@ impl Dashboard {
             everyone: None,
             forward_auth: None,
             hosts: Vec::new(),
+            saved: SavedQueries::default(),
             checked: Mutex::new(None),
             turn_to_check: tokio::sync::Mutex::new(()),
             reads: blocking::new_limit(),
@@ -145,6 +148,13 @@ impl Dashboard {
     #[must_use]
     pub fn hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts = hosts.into_iter().map(|host| host.into().to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// Shows links to these searches on the page of the trail, to every viewer.
+    #[must_use]
+    pub fn saved(mut self, queries: SavedQueries) -> Self {
+        self.saved = queries;
         self
     }
 

@@ -1,10 +1,9 @@
 //! The page of one entry.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Field, Moment, Row, Zone, changes};
+use auditx_reader::{Field, Row, Zone, changes};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -20,11 +19,9 @@ use crate::guard::Visit;
 use crate::layout::{self, visible};
 use crate::problem::Problem;
 use crate::proof;
-use crate::selection::{Parameters, percent_encode, quoted};
+use crate::related::{Why, relations};
+use crate::selection::Parameters;
 use crate::table;
-
-/// How far the related entries of an entry may be from it in time.
-const RELATED: Duration = Duration::from_secs(15 * 60);
 
 /// The number in an address. By its name, since the prefix of the dashboard may have parameters too.
 #[derive(Debug, Deserialize)]
@@ -115,7 +112,8 @@ pub(crate) async fn one_line(
     blocking::run(&ui.reads, move || source.one(&trail)?.line(seq, &viewer)).await?
 }
 
-fn row_of(line: &str) -> Result<Row<'_>, Problem> {
+/// Parses a line that was found.
+pub(crate) fn row_of(line: &str) -> Result<Row<'_>, Problem> {
     let unreadable =
         |why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the line: {why}"));
     Row::read_text(line).map_err(unreadable)
@@ -149,37 +147,16 @@ fn sentence(row: &Row<'_>, zone: &Zone) -> String {
 
 /// Links to entries that share something with this one.
 fn related(row: &Row<'_>, visit: &Visit) -> Markup {
-    let named = [
-        ("The same request", "request", Field::RequestId),
-        ("The same session", "session", Field::SessionId),
-        ("The same user, 15 minutes before and after", "user", Field::User),
-    ];
-    let moment = Moment::parse(&row.text(Field::Timestamp));
-    let address = |query: &str, is_near: bool| {
-        let mut address = format!("{}?q=", layout::home(&visit.base));
-        percent_encode(query, &mut address);
-        if is_near && let Some(moment) = moment {
-            let period = [("since", moment.before(RELATED)), ("until", moment.after(RELATED))];
-            for (name, moment) in period {
-                address.push_str(&format!("&{name}="));
-                percent_encode(&Zone::default().rfc3339(moment), &mut address);
-            }
-        }
-        address
-    };
-    let (kind, id) = (row.text(Field::EntityType), row.text(Field::EntityId));
     html! {
         ul {
-            @for (title, name, field) in named {
-                @if !row.text(field).is_empty() {
-                    @let query = format!("{name}:{}", quoted(&row.text(field)));
-                    li { a href=(address(&query, field == Field::User)) { (title) } }
-                }
-            }
-            @if !kind.is_empty() && !id.is_empty() {
-                @let query = format!("entity_type:{} entity_id:{}", quoted(&kind), quoted(&id));
-                li { a href=(address(&query, false)) {
-                    "The history of " bdi { (visible(&kind)) "/" (visible(&id)) }
+            @for relation in relations(row) {
+                li { a href=(relation.parameters().address(layout::home(&visit.base), |_| ())) {
+                    @match relation.why {
+                        Why::Request => "The same request",
+                        Why::Session => "The same session",
+                        Why::User => "The same user, 15 minutes before and after",
+                        Why::Entity => { "The history of " bdi { (visible(&table::entity(row))) } }
+                    }
                 } }
             }
         }

@@ -49,10 +49,11 @@ pub(crate) async fn export(
 /// The format in an address.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
-    format: String,
+    pub(crate) format: String,
 }
 
-async fn begin(
+/// Begins a download. Records it first.
+pub(crate) async fn begin(
     ui: &Dashboard,
     visit: &Visit,
     parameters: &Parameters,

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use crate::assets::Script;
 use crate::blocking;
+use crate::checking;
 use crate::dashboard::{Checked, Dashboard};
 use crate::guard::Visit;
 use crate::layout::{self, visible};
@@ -150,20 +151,10 @@ impl<'v> Frame<'v> {
     }
 }
 
-/// Verifies the trail, then shows it again with the outcome. Requests that arrive while a check runs share the
-/// next one.
+/// Verifies the trails, then shows the first page again with the outcome.
 pub(crate) async fn check(State(ui): State<Arc<Dashboard>>, Extension(visit): Extension<Visit>) -> Response {
-    let asked = std::time::Instant::now();
-    let _turn = ui.turn_to_check.lock().await;
-    let is_new = ui.last_check().as_ref().is_some_and(|checked| checked.began >= asked);
-    let outcome = if is_new { Ok(()) } else { run_check(ui.clone()).await };
-    match outcome {
+    match checking::check(&ui).await {
         Ok(()) => Redirect::to(layout::home(&visit.base)).into_response(),
         Err(problem) => problem.page(&visit.base),
     }
-}
-
-async fn run_check(ui: Arc<Dashboard>) -> Result<(), Problem> {
-    let limit = ui.reads.clone();
-    blocking::run(&limit, move || ui.check()).await?
 }

@@ -20,7 +20,7 @@ use crate::viewer::Viewer;
 pub(crate) const COOKIE: &str = "auditx_session";
 
 /// Paths that need no viewer, besides those of scripts.
-const OPEN: [&str; 3] = ["/sign-in", "/assets/dashboard.css", "/api/v1/healthz"];
+const OPEN: [&str; 4] = ["/sign-in", "/assets/dashboard.css", "/api/v1/healthz", "/api/v1/openapi.json"];
 
 /// The policy of every answer: the embedded scripts run, and nothing else; nothing is loaded from elsewhere.
 /// Browsers compare an external script with these hashes by its attribute `integrity` (CSP, level 3).
@@ -82,7 +82,7 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
     with_headers(match refusal_of_framework(&response) {
         Some(status) => {
             let text = to_bytes(response.into_body(), MAX_REFUSAL).await.unwrap_or_default();
-            answer(Problem::new(status, String::from_utf8_lossy(&text)))
+            answer(refusal(status, &String::from_utf8_lossy(&text)))
         }
         None => response,
     })
@@ -112,6 +112,16 @@ fn refusal_of_framework(response: &Response) -> Option<StatusCode> {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let is_plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     Some(response.status()).filter(|status| status.is_client_error() && is_plain)
+}
+
+/// Says what the framework refused. It says nothing itself if no handler has the path or the method.
+fn refusal(status: StatusCode, text: &str) -> Problem {
+    let detail = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "this path has other methods, which the header Allow names",
+        StatusCode::NOT_FOUND if text.is_empty() => "the dashboard has no such path",
+        _ => text,
+    };
+    Problem::new(status, detail)
 }
 
 enum Denied {

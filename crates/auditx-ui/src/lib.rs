@@ -3,6 +3,8 @@
 //! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
 //! and proofs, and an HTTP API with the same. Pages need no JavaScript, which only adds to them, and load
 //! nothing from elsewhere. Every read is recorded in the trail.
+//!
+//! [`Alerts`] posts to webhooks when new entries match a query. It needs no dashboard.
 
 mod viewer;
 mod assets;
@@ -16,9 +18,18 @@ mod position;
 mod page;
 mod source;
 mod follower;
+#[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
+mod tls;
+mod webhook;
+mod saved;
+mod firing;
+mod alert_watch;
+mod alerts;
 mod counts;
 mod table;
 mod dashboard;
+mod checking;
+mod related;
 mod guard;
 mod sign_in;
 mod frame;
@@ -28,12 +39,13 @@ mod entry_page;
 mod counts_page;
 mod export;
 mod bundle;
-mod stream;
 mod api;
 mod routes;
 
+pub use alerts::{Alerts, RunningAlerts};
 pub use dashboard::Dashboard;
 pub use forward_auth::ForwardAuth;
 pub use key::{Key, KeyError};
+pub use saved::{SavedError, SavedQueries};
 pub use source::Source;
 pub use viewer::Viewer;

@@ -17,6 +17,7 @@ use crate::layout::{self, visible};
 use crate::page::Page;
 use crate::position::Position;
 use crate::problem::Problem;
+use crate::saved;
 use crate::selection::{Parameters, narrowed, quoted};
 use crate::table;
 
@@ -36,6 +37,7 @@ pub(crate) async fn trail(
             let content = html! {
                 h1 { (title) }
                 (frame.form(&parameters, ""))
+                (saved::links(&ui.saved, &visit.base, &parameters))
                 pre.problem role="alert" { (problem.detail()) }
             };
             (problem.status(), frame.page(title, &parameters, &content, &[])).into_response()
@@ -70,6 +72,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let content = html! {
         h1 { (title) }
         (frame.form(parameters, ""))
+        (saved::links(&ui.saved, &visit.base, parameters))
         @if is_live { (live(visit, parameters, &page, end)) }
         @for warning in &page.status.warnings {
             p.problem role="alert" { (visible(warning)) }

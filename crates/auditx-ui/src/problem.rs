@@ -87,3 +87,10 @@ impl From<auditx_reader::Error> for Problem {
         Self::new(status, error.why())
     }
 }
+
+/// For handlers of the API.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.json()
+    }
+}

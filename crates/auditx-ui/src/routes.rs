@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::dashboard::Dashboard;
-use crate::{api, assets, bundle, counts_page, entry_page, export, frame, guard, pages, sign_in, stream};
+use crate::{api, assets, bundle, counts_page, entry_page, export, frame, guard, pages, sign_in};
 
 impl Dashboard {
     /// Returns the routes, to be served at the root or below a prefix ([`Router::nest`]) without a slash at
@@ -18,13 +18,6 @@ impl Dashboard {
 }
 
 fn of(ui: Arc<Dashboard>) -> Router {
-    let api = Router::new()
-        .route("/entries", get(api::entries))
-        .route("/entries/{seq}", get(api::entry))
-        .route("/entries/{seq}/proof", get(api::proof))
-        .route("/stream", get(stream::stream))
-        .route("/healthz", get(api::health))
-        .fallback(api::unknown);
     Router::new()
         .route("/", get(pages::trail))
         .route("/counts", get(counts_page::counts))
@@ -36,7 +29,7 @@ fn of(ui: Arc<Dashboard>) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/dashboard.css", get(assets::style))
         .route("/assets/{file}", get(assets::script))
-        .nest("/api/v1", api)
+        .nest("/api/v1", api::router())
         .layer(from_fn_with_state(ui.clone(), guard::guard))
         .with_state(ui)
 }

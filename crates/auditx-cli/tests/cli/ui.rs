@@ -171,6 +171,24 @@ fn a_proxy_that_signs_viewers_in_replaces_the_key() {
 }
 
 #[test]
+fn saved_queries_are_links_and_a_mistake_in_them_is_shown() {
+    let trail = crate::trail::directory();
+    assert_eq!(auditx(&["demo"], trail.path()).status, Some(0));
+    let file = trail.path().with_extension("json");
+    let saved = ["--unrecorded", "--saved", file.to_str().unwrap()];
+    std::fs::write(&file, r#"[{"name": "Credit", "query": "usr:mya"}]"#).unwrap();
+    let refused = auditx(&[&["ui"], &saved[..]].concat(), trail.path());
+    assert_eq!(refused.status, Some(2));
+    let message = "query 1 (\"Credit\"): invalid query: unknown field \"usr\": did you mean \"user\"?\n  usr:mya\n  ^^^";
+    assert!(refused.err.contains(message), "{}", refused.err);
+
+    std::fs::write(&file, r#"[{"name": "Credit", "query": "credit"}]"#).unwrap();
+    let (_child, port) = shown(&saved, trail.path());
+    assert!(get(port, "/", "").contains("<a href=\"/?q=credit\">Credit</a>"));
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn a_directory_without_a_trail_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let refused = auditx(&["ui"], directory.path());

@@ -13,6 +13,9 @@ pub(crate) const CONSOLE: &str = "console";
 /// Names of shippers' cursors begin with this prefix. Retention waits for them.
 pub(crate) const SHIPPER_PREFIX: &str = "ship-";
 
+/// Names of alerts' cursors begin with this prefix.
+pub(crate) const ALERT_PREFIX: &str = "alert-";
+
 const NAME_RULE: &str = "expected 1 to 64 characters of [A-Za-z0-9._-], the first not a dot";
 
 impl Config {
@@ -54,12 +57,14 @@ impl Config {
                     hook.name
                 )));
             }
-            if hook.name.starts_with(SHIPPER_PREFIX) {
-                return Err(Error::invalid(format!(
-                    "invalid name of an on_audit hook {:?}: names that begin with `{SHIPPER_PREFIX}` are reserved \
-                     for shippers",
-                    hook.name
-                )));
+            for (prefix, owners) in [(SHIPPER_PREFIX, "shippers"), (ALERT_PREFIX, "alerts")] {
+                if hook.name.starts_with(prefix) {
+                    return Err(Error::invalid(format!(
+                        "invalid name of an on_audit hook {:?}: names that begin with `{prefix}` are reserved \
+                         for {owners}",
+                        hook.name
+                    )));
+                }
             }
             if self.hooks[..index].iter().any(|earlier| earlier.name == hook.name) {
                 return Err(Error::invalid(format!(

@@ -2,13 +2,13 @@
 //! and a checksum, so that a torn write leaves the other slot valid.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use auditx_format::{Error, Result};
 
-use crate::config::SHIPPER_PREFIX;
+use crate::config::{ALERT_PREFIX, SHIPPER_PREFIX};
 use crate::dir::{AUDITX_DIR, Access, Dir, FileStat};
 
 /// The directory of the cursors, in the trail's directory.
@@ -53,13 +53,7 @@ impl Cursor {
     /// `is_invalid` if the name has characters other than `a`–`z`, `0`–`9`, `-`, `_` and `.`, or more than
     /// 100. `is_storage` if the file cannot be opened.
     pub fn of_shipper(trail: impl Into<Dir>, destination: &str) -> Result<Self> {
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-        if destination.is_empty() || destination.len() > 100 || !destination.bytes().all(is_plain) {
-            return Err(Error::invalid(format!(
-                "invalid destination {destination:?}: expected 1 to 100 of a-z, 0-9, '-', '_' and '.'"
-            )));
-        }
+        check_name("destination", destination)?;
         let trail = trail.into();
         // A shipper may be started before the trail is opened for the first time.
         trail
@@ -67,6 +61,29 @@ impl Cursor {
             .and_then(|()| trail.create_directory(AUDITX_DIR))
             .map_err(|error| Error::storage("cannot create the trail's directory", trail.path(), error))?;
         Self::open(&trail, &format!("{SHIPPER_PREFIX}{destination}"))
+    }
+
+    /// Opens the cursor of an alert on the trail in this directory; creates it if it does not exist. Only one
+    /// process can have it open. Automatic retention does not wait for it.
+    ///
+    /// # Errors
+    /// As [`Cursor::of_shipper`]; `is_locked` if another process, or this one, has it open.
+    pub fn of_alert(trail: impl Into<Dir>, name: &str) -> Result<Self> {
+        check_name("alert", name)?;
+        let trail = trail.into();
+        let cursor = Self::open(&trail, &format!("{ALERT_PREFIX}{name}"))?;
+        match cursor.file.try_lock() {
+            Ok(()) => Ok(cursor),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::locked(format!("another process sends the alert {name} of this trail"))
+                    .at(trail.path()))
+            }
+            Err(TryLockError::Error(error)) => Err(Error::storage(
+                "cannot lock the cursor of an alert",
+                cursor.directory.join(&cursor.name),
+                error,
+            )),
+        }
     }
 
     /// Opens the cursor of the follower with this name.
@@ -134,6 +151,17 @@ impl Cursor {
         self.file = open_file(&self.directory, &self.name)?;
         Ok(())
     }
+}
+
+/// Checks a name that becomes part of a file's name.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(is_plain) {
+        return Err(Error::invalid(format!(
+            "invalid {what} {name:?}: expected 1 to 100 of a-z, 0-9, '-', '_' and '.'"
+        )));
+    }
+    Ok(())
 }
 
 fn open_file(directory: &Dir, name: &str) -> io::Result<File> {

@@ -100,7 +100,7 @@ impl Database {
             Ok((copy, value))
         };
         // Creating the timeout needs the runtime too.
-        let (copy, value) = Handle::current()
+        let (copy, value) = runtime()?
             .block_on(async { timeout(patience, done).await })
             .map_err(|_| unavailable(&format!("no answer within {patience:?}")))?
             .map_err(|error: auditx_postgres::Error| unavailable(&error))?;
@@ -130,6 +130,11 @@ fn names(heads: &[TrailHead]) -> Vec<String> {
         if count == 1 { short_name.clone() } else { name(head, usize::MAX) }
     };
     heads.iter().zip(&short).map(unique).collect()
+}
+
+/// The runtime of the requests, on one of its threads that may be blocked.
+fn runtime() -> Result<Handle, Problem> {
+    Handle::try_current().map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn unavailable(error: &dyn fmt::Display) -> Problem {
@@ -175,7 +180,7 @@ impl Trail {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
         };
         let directory = tempfile::tempdir().map_err(|error| failed(&error))?;
-        Handle::current()
+        runtime()?
             .block_on(async {
                 let opened = timeout(FETCH_PATIENCE, PostgresCopy::open(&self.database.url)).await;
                 let mut copy = Patient(opened.map_err(too_slow)?.map_err(auditx_ship::Error::new)?);

@@ -3,18 +3,24 @@
 
 mod access;
 mod accessibility;
+mod alerts;
 mod api;
 mod browsing;
 mod bundle;
 mod counting;
 #[cfg(feature = "postgres")]
 mod database;
+mod description;
 mod family;
 mod forward_auth;
 mod limits;
 mod live;
 mod proof;
 mod proof_vectors;
+mod receiver;
+mod related;
+mod saved;
+mod schemathesis;
 mod screenshots;
 mod scripts;
 mod server;

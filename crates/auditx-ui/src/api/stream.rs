@@ -30,6 +30,8 @@ use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::{Ask, Parameters};
 
+use super::parameters::Followed;
+
 /// Entries that are searched at a time.
 const BATCH: u64 = 1_000;
 
@@ -41,21 +43,13 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-pub(crate) async fn stream(
+pub(super) async fn stream(
     State(ui): State<Arc<Dashboard>>,
     Extension(visit): Extension<Visit>,
-    Query(parameters): Query<Parameters>,
+    Query(asked): Query<Followed>,
     headers: HeaderMap,
-) -> Response {
-    begin(ui, &visit, &parameters, &headers).await.unwrap_or_else(|problem| problem.json())
-}
-
-async fn begin(
-    ui: Arc<Dashboard>,
-    visit: &Visit,
-    parameters: &Parameters,
-    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let parameters = asked.parameters();
     let ask = parameters.ask(&visit.viewer)?;
     let permit = ui.streams.clone().try_acquire_owned().map_err(|_| {
         let detail = "as many viewers follow the trail as may at the same time: try again in 10 s";
@@ -63,8 +57,8 @@ async fn begin(
     })?;
     // A client that connects again sends the position of the last event.
     let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-    let after: Position = last.unwrap_or(&parameters.after).parse()?;
-    ui.record(&visit.viewer, &read(parameters)).await?;
+    let after: Position = last.unwrap_or(&asked.after).parse()?;
+    ui.record(&visit.viewer, &read(&parameters)).await?;
     let (owned, asked) = (ui.clone(), ask.clone());
     let (events, begin, gaps) = blocking::run(&ui.reads, move || {
         let events = owned.follower.subscribe(owned.shown(), asked.clone())?;
