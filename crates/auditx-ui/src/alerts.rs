@@ -82,7 +82,7 @@ impl Alerts {
             None => Source::directory(logger.trail_dir()?),
         };
         if !source.has_files() {
-            let why = "a copy in a database has no alerts: let the application or the machine of the trail send them";
+            let why = "a copy in a database has no alerts: send them from the machine of the trail";
             return Err(Error::invalid(why));
         }
         let members = source.members().map_err(|problem| Error::invalid(problem.detail().to_owned()))?;

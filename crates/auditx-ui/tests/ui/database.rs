@@ -210,6 +210,23 @@ fn downloads_and_counts_of_a_copy_are_those_of_its_trail() {
 }
 
 #[test]
+fn the_other_answers_of_the_api_are_those_of_the_trail_too() {
+    let (trail, database) = (trail(120), database());
+    ship(trail.directory.path(), &database);
+    let (copy, original) = (copy(&database), original(trail.directory.path()));
+    for address in [
+        "/api/v1/history?entity=invoice/3",
+        "/api/v1/stats?q=user:thida",
+        "/api/v1/entries/7/related",
+        "/api/v1/entries/7",
+    ] {
+        let (there, here) = (page(&copy, address), page(&original, address));
+        assert!(there.len() > 200, "{there}");
+        assert_eq!(there, here, "{address}");
+    }
+}
+
+#[test]
 fn other_entries_of_a_copy_do_not_exist_for_a_scoped_viewer() {
     let (trail, database) = (trail(300), database());
     ship(trail.directory.path(), &database);
