@@ -34,7 +34,7 @@ const MAX_TEXT: usize = 4 << 20;
 /// The least text that is read of each trail.
 const MIN_TEXT: usize = 256 << 10;
 
-/// What a viewer is told of damage if some entries do not exist for them.
+/// The only warning about damage for a viewer for whom some entries do not exist.
 const DAMAGED: &str =
     "The trail is damaged, so entries may be missing or wrong: report this to its operator.";
 

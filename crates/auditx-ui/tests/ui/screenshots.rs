@@ -1,20 +1,35 @@
 //! The pictures of docs/DASHBOARD.md. With `AUDITX_BLESS=1` they are written; otherwise only made.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use auditx_core::{AuditAction, BusinessModule, RequestContext};
+use auditx_core::{AuditAction, AuditLogger, BusinessModule, Clock, Config, RequestContext};
 use auditx_tests::browser::Browser;
 use auditx_ui::{Dashboard, Viewer};
 use serde_json::json;
 
 use crate::server::{Server, TIMEOUT, Trail};
 
+/// A clock that is seven minutes later each time it is read: it begins in the morning.
+#[derive(Debug)]
+struct Day(AtomicU64);
+
+impl Clock for Day {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.fetch_add(7 * 60 + 11, Ordering::Relaxed))
+    }
+}
+
 /// Records the day of a trading house.
 fn day() -> Trail {
-    let trail = Trail::new();
+    let directory = tempfile::tempdir().unwrap();
+    // 2026-11-24 02:30 UTC.
+    let config = Config::new(directory.path()).clock(Day(AtomicU64::new(1_795_487_400)));
+    let trail = Trail { logger: AuditLogger::open(config).unwrap(), directory };
     let logger = &trail.logger;
     let (sales, crm) = (BusinessModule::Sales, BusinessModule::Crm);
-    for number in 1..=12 {
+    for number in 1..=40 {
         let user = if number % 3 == 0 { "thida" } else { "kyaw" };
         let _scope = RequestContext::new().user(user).user_role("clerk").branch_id("BR-YGN").enter();
         let (reference, amount) = (format!("SI-2026-{number:04}"), 125_000 * number);
@@ -47,12 +62,13 @@ fn the_pictures_of_the_documentation_are_made() {
     let (server, browser) = (Server::of(dashboard), Browser::start());
     let newest = auditx_tests::trail::lines(trail.directory.path());
     let change = newest.iter().find(|line| line.json["entity_id"] == json!("CUST-220")).unwrap().seq;
-    let entry = format!("/entries/{change}");
+    let entry = format!("/entries/{change}?tz=Asia/Yangon");
     for (name, path, theme, width, height) in [
-        ("light", "/", "light", 1200, 760),
-        ("dark", "/", "dark", 1200, 760),
+        ("light", "/?tz=Asia/Yangon", "light", 1200, 760),
+        ("dark", "/?tz=Asia/Yangon", "dark", 1200, 760),
         ("entry", &entry, "light", 1200, 900),
-        ("phone", "/", "light", 360, 720),
+        ("counts", "/counts?tz=Asia/Yangon", "light", 1200, 760),
+        ("phone", "/?tz=Asia/Yangon", "light", 360, 720),
     ] {
         browser.resize(width, height);
         browser.emulate("prefers-color-scheme", theme);
