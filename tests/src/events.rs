@@ -25,8 +25,8 @@ pub struct Event {
 }
 
 impl EventStream {
-    /// Connects and waits for the first event, so that what is recorded from now on is new. `last` is the id of
-    /// the last event of an earlier connection, or empty.
+    /// Connects and waits for the first event, so that what is recorded from now on is new. `last` is the id
+    /// of the last event of an earlier connection, or empty.
     #[must_use]
     pub fn connect(address: SocketAddr, path: &str, last: &str) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();

@@ -54,16 +54,16 @@ impl Alerts {
         Self { saved: saved.clone(), public_url: String::new(), source: None }
     }
 
-    /// Sets the address of the dashboard for those who receive an alert, such as `https://audit.example`: each
-    /// post then has a link to the entries. The default is no link.
+    /// Sets the address of the dashboard for those who receive an alert, such as `https://audit.example`:
+    /// each post then has a link to the entries. The default is no link.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = url.into();
         self
     }
 
-    /// Follows these trails instead of the one of the logger. Each trail of a family has posts of its own; one
-    /// that is created later is followed from the next start.
+    /// Follows these trails instead of the one of the logger. Each trail of a family has posts of its own;
+    /// one that is created later is followed from the next start.
     #[must_use]
     pub fn source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());

@@ -25,7 +25,7 @@ pub(crate) async fn run<T: Send + 'static>(
         drop(permit);
         result
     });
-    done.await.map_err(|error| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("reading the trail failed: {error}"))
-    })
+    // The text of a panic is on standard error, and may name what the viewer may not see.
+    done.await
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the trail ended unexpectedly"))
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 
 use auditx_bundle::{Bundle, Error};
@@ -66,9 +67,10 @@ pub(crate) async fn begin(
     // Ends by itself: when the client is gone, packing stops and sending fails.
     drop(tokio::task::spawn_blocking(move || {
         let client = sender.clone();
-        let packed = source.one(&ask.trail).and_then(|member| {
-            let before = recorded
-                .filter(|_| own.is_some_and(|own| member.directory().is_ok_and(|shown| own == shown)));
+        let packed = source.one(&ask.trail, &ask.viewer).and_then(|member| {
+            let before = recorded.filter(|_| {
+                own.is_some_and(|own| member.directory().is_ok_and(|shown| is_same(&own, shown)))
+            });
             Packing { member, ask, query, before }.pack(move || client.is_closed())
         });
         match packed {
@@ -150,7 +152,7 @@ impl Packing {
         Ok((file, len))
     }
 
-    /// The answer to this error. A viewer for whom some entries do not exist learns nothing about those.
+    /// The answer to this error.
     fn problem(&self, error: &Error) -> Problem {
         if error.is_too_large() {
             let (entries, mebibytes) = (MAX_ENTRIES, MAX_TEXT >> 20);
@@ -163,13 +165,6 @@ impl Packing {
             let detail = format!("{error}: try again");
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1);
         }
-        // A proof is computed from other lines too, and the error may name those.
-        if self.ask.viewer.is_scoped() && !error.is_missing() && !error.is_output() {
-            return failed(
-                "the trail is damaged or cannot be read, so these entries cannot be proved: report this to \
-                 its operator",
-            );
-        }
         if error.is_missing() { Problem::not_found(error.why()) } else { failed(error.why()) }
     }
 }
@@ -181,6 +176,12 @@ fn scope_text(ask: &Ask) -> String {
     };
     let source = if ask.level == Level::Security { "--source security" } else { "" };
     joined([time("since", ask.since), time("until", ask.until), source.to_owned(), ask.viewer.scope_text()])
+}
+
+/// Whether two paths lead to one directory.
+fn is_same(one: &Path, other: &Path) -> bool {
+    // One that cannot be found is not the same.
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 fn joined<const N: usize>(parts: [String; N]) -> String {

@@ -161,8 +161,8 @@ impl<'z> Times<'z> {
         bars.chunks(bars.len().div_ceil(MAX_BARS)).filter_map(joined).collect()
     }
 
-    /// A bar for each bucket, also for those without entries. Stops when there are too many, unless there is no
-    /// longer length.
+    /// A bar for each bucket, also for those without entries. Stops when there are too many, unless there is
+    /// no longer length.
     fn all(&self) -> Vec<Bar> {
         let (Some((&first, _)), Some((&last, _))) =
             (self.counts.first_key_value(), self.counts.last_key_value())

@@ -1,7 +1,7 @@
 //! A dashboard: its settings, and what its requests share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule, Error, LogLevel, Receipt};
@@ -13,8 +13,10 @@ use crate::blocking;
 use crate::follower::Follower;
 use crate::forward_auth::ForwardAuth;
 use crate::key::{Key, Keys};
+use crate::position::Position;
 use crate::problem::Problem;
 use crate::saved::SavedQueries;
+use crate::seal::Seal;
 use crate::selection::Parameters;
 use crate::source::{Signed, Source, Verified};
 use crate::viewer::Viewer;
@@ -51,12 +53,15 @@ pub struct Dashboard {
     pub(crate) forward_auth: Option<ForwardAuth>,
     pub(crate) hosts: Vec<String>,
     pub(crate) saved: SavedQueries,
+    seal: OnceLock<Result<Seal, getrandom::Error>>,
     checked: Mutex<Option<Checked>>,
     pub(crate) turn_to_check: tokio::sync::Mutex<()>,
     /// Reads that run at the same time, and downloads.
     pub(crate) reads: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) follower: Follower,
+    /// Searches of viewers who follow the trail: their number does not hold up pages.
+    pub(crate) catch_ups: Arc<Semaphore>,
     /// Viewers who follow the trail at the same time.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -65,7 +70,7 @@ pub struct Dashboard {
 const MAX_EXPORTS: usize = 4;
 
 /// Viewers who follow the trail at the same time; each holds a connection and a few hundred entries.
-const MAX_STREAMS: usize = 1_000;
+const MAX_STREAMS: usize = 200;
 
 /// A longer query is recorded shortened, in characters.
 const MAX_RECORDED: usize = 2_000;
@@ -110,11 +115,13 @@ impl Dashboard {
             forward_auth: None,
             hosts: Vec::new(),
             saved: SavedQueries::default(),
+            seal: OnceLock::new(),
             checked: Mutex::new(None),
             turn_to_check: tokio::sync::Mutex::new(()),
             reads: blocking::new_limit(),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
             follower: Follower::default(),
+            catch_ups: blocking::new_limit(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
     }
@@ -167,11 +174,33 @@ impl Dashboard {
         &self.source
     }
 
+    /// Returns a position as text of an address or an answer.
+    pub(crate) fn text_of(&self, position: &Position, viewer: &Viewer) -> Result<String, Problem> {
+        let text = position.to_string();
+        if text.is_empty() || !viewer.is_scoped() {
+            return Ok(text);
+        }
+        self.seal()?.close(&text).map_err(|error| no_random(&error))
+    }
+
+    /// Returns the position that a viewer sent.
+    pub(crate) fn position(&self, text: &str, viewer: &Viewer) -> Result<Position, Problem> {
+        if text.is_empty() || !viewer.is_scoped() {
+            return text.parse();
+        }
+        let opened = self.seal()?.open(text);
+        opened.ok_or_else(|| Problem::bad_request("this cursor is not valid any more: begin again"))?.parse()
+    }
+
+    fn seal(&self) -> Result<&Seal, Problem> {
+        self.seal.get_or_init(Seal::new).as_ref().map_err(no_random)
+    }
+
     /// Records that the viewer read the trail. Fails if that cannot be recorded; the read must then be
     /// refused. `None` if reads are not recorded.
     pub(crate) async fn record(&self, viewer: &Viewer, read: &Read<'_>) -> Result<Option<Receipt>, Problem> {
         let Some(logger) = &self.logger else { return Ok(None) };
-        let Parameters { q, since, until, .. } = read.parameters;
+        let Parameters { q, since, until, source, trail, .. } = read.parameters;
         let mut entry = logger
             .log(read.description)
             .level(LogLevel::Audit)
@@ -184,7 +213,14 @@ impl Dashboard {
         }
         let found = read.found.map(|found| found.to_string()).unwrap_or_default();
         let q: String = q.chars().take(MAX_RECORDED).collect();
-        let named = [("query", q.as_str()), ("since", since), ("until", until), ("found", &found)];
+        let named = [
+            ("query", q.as_str()),
+            ("since", since),
+            ("until", until),
+            ("source", source),
+            ("trail", trail),
+            ("found", &found),
+        ];
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             entry = entry.metadata(name, value.to_owned());
         }
@@ -212,6 +248,11 @@ impl Dashboard {
     pub(crate) fn last_check(&self) -> MutexGuard<'_, Option<Checked>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_random(error: &getrandom::Error) -> Problem {
+    let detail = format!("the system has no random numbers: {error}");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 /// The answer if the record of a request cannot be written.

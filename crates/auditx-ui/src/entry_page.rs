@@ -50,8 +50,11 @@ async fn entry_page(
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
     // A copy has no tiles with the hashes of the tree, so that a proof needs the hash of every line.
-    let proof =
-        if ui.shown().has_files() { Some(proof::read(&ui, &parameters.trail, seq).await?) } else { None };
+    let proof = if ui.shown().has_files() {
+        Some(proof::read(&ui, visit, &parameters.trail, seq).await?)
+    } else {
+        None
+    };
     let proof_address = table::proof_address(&visit.base, &parameters.trail, seq);
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = row_of(&line)?;
@@ -109,7 +112,7 @@ pub(crate) async fn one_line(
     seq: u64,
 ) -> Result<String, Problem> {
     let (source, viewer, trail) = (ui.shown().clone(), visit.viewer.clone(), trail.to_owned());
-    blocking::run(&ui.reads, move || source.one(&trail)?.line(seq, &viewer)).await?
+    blocking::run(&ui.reads, move || source.one(&trail, &viewer)?.line(seq, &viewer)).await?
 }
 
 /// Parses a line that was found.

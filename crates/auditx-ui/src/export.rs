@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use auditx_core::AuditAction;
 use auditx_export::{Exporter, Format};
-use auditx_reader::Order;
+use auditx_reader::{Cursor, Order};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::dashboard::{Dashboard, Read};
+use crate::dashboard::{Dashboard, Read, unrecorded};
 use crate::guard::Visit;
 use crate::position::Position;
 use crate::problem::Problem;
@@ -30,8 +30,8 @@ pub(crate) const AHEAD: usize = 4;
 /// A client that takes nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Entries that are searched at a time; after each, and after [`TIME_LIMIT`](crate::source::TIME_LIMIT), it is
-/// checked whether the client is still there.
+/// Entries that are searched at a time; after each, and after [`TIME_LIMIT`](crate::source::TIME_LIMIT), it
+/// is checked whether the client is still there.
 const BATCH: u64 = 10_000;
 
 /// Text, or `None` at the end.
@@ -79,7 +79,10 @@ pub(crate) async fn begin(
         seq: None,
         found: None,
     };
-    ui.record(&visit.viewer, &read).await?;
+    // Then everything recorded before has its number, which those that are oldest first need.
+    if let Some(receipt) = ui.record(&visit.viewer, &read).await? {
+        receipt.durable().await.map_err(unrecorded)?;
+    }
     let (sender, receiver) = mpsc::channel::<Piece>(AHEAD);
     // Ends by itself: when the client is gone, sending fails.
     drop(tokio::task::spawn_blocking(move || {
@@ -126,7 +129,7 @@ fn send(
     sender: &mpsc::Sender<Piece>,
 ) -> io::Result<()> {
     let read = |problem: Problem| io::Error::other(problem.detail().to_owned());
-    let is_family = source.is_family(&ask.trail).map_err(read)?;
+    let is_family = source.is_family(&ask.trail, &ask.viewer).map_err(read)?;
     let exporter = exporter.map(|exporter| if is_family { exporter.trail_column() } else { exporter });
     if let Some(exporter) = &exporter {
         let mut header = Vec::new();
@@ -158,7 +161,11 @@ fn send(
             put(sender, Ok(Some(text)))?;
         }
         match page.next {
-            Some(next) => at = next,
+            Some(next) => {
+                at = next;
+                // They would be read again for each batch.
+                page.ended.iter().for_each(|trail| at.set(trail, Cursor::Seq(u64::MAX)));
+            }
             None => return Ok(()),
         }
     }

@@ -1,15 +1,15 @@
-//! New entries as they are recorded. One thread reads the trails for all subscribers, and ends with the last of
-//! them.
+//! New entries as they are recorded. One thread reads the trails for all subscribers, and ends with the last
+//! of them.
 //!
-//! The thread does not wait for a subscriber that does not keep up. It sends [`Event::Missed`] instead of what
-//! was left out, and the subscriber searches the trails from where it is.
+//! The thread does not wait for a subscriber that does not keep up. It sends [`Event::Missed`] instead of
+//! what was left out, and the subscriber searches the trails from where it is.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auditx_reader::Lines;
+use auditx_reader::{Line, Lines};
 use axum::http::StatusCode;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// The time after which the directory is searched for new trails.
 const RESCAN: Duration = Duration::from_secs(1);
 
-/// The number of lines that are read from one trail before those of the others.
-const ROUND: usize = 1_000;
+/// Text that is read from one trail before that of the others, in bytes.
+const ROUND: usize = 1 << 20;
 
 /// Entries that wait for a subscriber.
 const AHEAD: usize = 256;
@@ -76,8 +76,8 @@ impl std::fmt::Debug for Follower {
 }
 
 impl Follower {
-    /// Returns entries that match `ask` and are recorded from now on, until the receiver is dropped. Blocks the
-    /// thread.
+    /// Returns entries that match `ask` and are recorded from now on, until the receiver is dropped. Blocks
+    /// the thread.
     pub(crate) fn subscribe(&self, source: &Source, ask: Ask) -> Result<Receiver<Event>, Problem> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let mut state = locked(&self.0);
@@ -106,8 +106,28 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 struct Trails {
     source: Source,
     trails: Vec<(Member, Lines)>,
+    /// The names of all trails that were ever followed.
     names: HashSet<String>,
     scanned: Instant,
+}
+
+/// What was read of all trails.
+#[derive(Default)]
+struct Read {
+    lines: Vec<(Arc<str>, Line)>,
+    /// Whether lines may be missing: a trail could not be read, or can be read again.
+    has_gap: bool,
+}
+
+/// Lets the next subscriber start another thread if this one panics, and ends the streams of the others.
+struct AfterPanic<'s>(&'s Mutex<State>);
+
+impl Drop for AfterPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            *locked(self.0) = State::default();
+        }
+    }
 }
 
 impl Trails {
@@ -123,75 +143,92 @@ impl Trails {
     }
 
     fn follow(mut self, state: &Mutex<State>) {
+        let _after_panic = AfterPanic(state);
         loop {
-            let is_idle = self.pass_on(&mut locked(state).subscribers);
+            // Without the lock: subscribers need not wait while files are read.
+            let read = self.read();
             let mut state = locked(state);
             state.subscribers.retain(|subscriber| !subscriber.sender.is_closed());
             if state.subscribers.is_empty() {
                 state.is_running = false;
                 return;
             }
+            read.send(&mut state.subscribers);
             drop(state);
-            if is_idle {
+            if read.lines.is_empty() {
                 thread::sleep(PAUSE);
             }
         }
     }
 
-    /// Passes on what was recorded since the last call. Returns `true` if that was nothing.
-    fn pass_on(&mut self, subscribers: &mut [Subscriber]) -> bool {
+    /// Reads what was recorded since the last call.
+    fn read(&mut self) -> Read {
+        let mut read = Read::default();
         if self.scanned.elapsed() >= RESCAN {
             self.scanned = Instant::now();
-            self.add_new();
+            read.has_gap = self.add_others();
         }
-        let mut is_idle = true;
-        for (member, lines) in &mut self.trails {
-            let trail = Arc::<str>::from(&*member.name);
-            for _ in 0..ROUND {
-                match lines.next_line() {
-                    Ok(Some(line)) => {
-                        is_idle = false;
-                        send(&trail, &line, subscribers);
-                    }
-                    Ok(None) => break,
-                    // Searching for what was missed reports what cannot be read.
-                    Err(_) => {
-                        if let Ok(again) = member.directory().and_then(|path| Ok(Lines::last(path, 0)?)) {
-                            *lines = again;
-                        }
-                        subscribers.iter_mut().for_each(|subscriber| subscriber.has_missed = true);
-                        break;
-                    }
-                }
-            }
-        }
-        // Also if nothing more is recorded.
-        for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.has_missed) {
-            subscriber.send(Event::Missed);
-        }
-        is_idle
+        // A trail that cannot be read is looked for again. Searching for what was missed reports why.
+        self.trails.retain_mut(|(member, lines)| {
+            let is_read = read.add(&Arc::from(&*member.name), lines).is_ok();
+            read.has_gap |= !is_read;
+            is_read
+        });
+        read
     }
 
-    /// Adds trails that were created since.
-    fn add_new(&mut self) {
+    /// Adds trails that were created since, and those that can be read again. Returns `true` if there is one
+    /// of the latter.
+    fn add_others(&mut self) -> bool {
+        let mut is_again = false;
         // Requests report a directory that cannot be listed.
         for member in self.source.members().unwrap_or_default() {
-            if !self.names.contains(&member.name)
-                && let Ok(lines) = member.directory().and_then(|path| Ok(Lines::all(path)?))
-            {
+            if self.trails.iter().any(|(known, _)| known.name == member.name) {
+                continue;
+            }
+            let Ok(directory) = member.directory() else { continue };
+            let is_known = self.names.contains(&member.name);
+            let lines = if is_known { Lines::last(directory, 0) } else { Lines::all(directory) };
+            if let Ok(lines) = lines {
+                is_again |= is_known;
                 self.names.insert(member.name.clone());
                 self.trails.push((member, lines));
             }
         }
+        is_again
     }
 }
 
-fn send(trail: &Arc<str>, line: &auditx_reader::Line, subscribers: &mut [Subscriber]) {
-    let (Some(seq), Ok(row)) = (line.seq(), line.row()) else { return };
-    let mut entry = None;
-    for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.ask.matches(trail, &row)) {
-        let entry =
-            entry.get_or_insert_with(|| NewEntry { trail: trail.clone(), seq, line: row.line().into() });
-        subscriber.send(Event::Entry(entry.clone()));
+impl Read {
+    /// Adds the next lines of a trail.
+    fn add(&mut self, trail: &Arc<str>, lines: &mut Lines) -> auditx_reader::Result<()> {
+        let mut text = 0;
+        while text < ROUND
+            && let Some(line) = lines.next_line()?
+        {
+            text += line.bytes().len();
+            self.lines.push((trail.clone(), line));
+        }
+        Ok(())
+    }
+
+    fn send(&self, subscribers: &mut [Subscriber]) {
+        for (trail, line) in &self.lines {
+            let (Some(seq), Ok(row)) = (line.seq(), line.row()) else { continue };
+            let mut entry = None;
+            for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.ask.matches(trail, &row))
+            {
+                let new = || NewEntry { trail: trail.clone(), seq, line: row.line().into() };
+                let entry = entry.get_or_insert_with(new);
+                subscriber.send(Event::Entry(entry.clone()));
+            }
+        }
+        for subscriber in subscribers {
+            subscriber.has_missed |= self.has_gap;
+            if subscriber.has_missed {
+                // Also if nothing more is recorded.
+                subscriber.send(Event::Missed);
+            }
+        }
     }
 }

@@ -90,13 +90,13 @@ impl<'v> Frame<'v> {
         };
         let end = html! {
             nav aria-label="Trails" {
-                (link("", "Trail", title == "Trail")) " · " (link("security", "Security", title == "Security"))
-                " · "
+                (link("", "Trail", title == "Trail")) " · "
+                (link("security", "Security", title == "Security")) " · "
                 a href=(parameters.address(&format!("{}/counts", visit.base), |_| ()))
                     aria-current=[(title == "Counts").then_some("page")] { "Counts" }
             }
             div.end {
-            @if self.can_be_live && (title == "Trail" || title == "Security") { (self.live(parameters)) }
+                @if self.can_be_live && (title == "Trail" || title == "Security") { (self.live(parameters)) }
                 (self.badge(&parameters.zone().unwrap_or_default()))
                 span.quiet { bdi { (visible(&visit.viewer.name)) } }
                 @if visit.has_session {
@@ -118,8 +118,8 @@ impl<'v> Frame<'v> {
         }
     }
 
-    /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom some
-    /// entries do not exist learns neither their number nor where the damage is.
+    /// Says what is proven: how far the trail is signed, and what the last check found. A viewer for whom
+    /// some entries do not exist learns neither their number nor where the damage is.
     fn badge(&self, zone: &Zone) -> Markup {
         let visit = self.visit;
         let at = |at: Moment| table::short(&zone.rfc3339(at));

@@ -68,8 +68,18 @@ pub(crate) async fn guard(State(ui): State<Arc<Dashboard>>, mut request: Request
     request.extensions_mut().insert(Base(base.clone()));
     let response = match admitted(&ui, &request, &base) {
         Ok(Some(visit)) => {
+            let is_scoped = visit.viewer.is_scoped();
             request.extensions_mut().insert(visit);
-            next.run(request).await
+            let response = next.run(request).await;
+            // The reason may name trails and lines that do not exist for this viewer.
+            if is_scoped && response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                answer(Problem::new(
+                    response.status(),
+                    "the trail cannot be read: report this to its operator",
+                ))
+            } else {
+                response
+            }
         }
         Ok(None) => next.run(request).await,
         Err(Denied::Unknown) if !is_api && !ui.keys.is_empty() => {

@@ -35,8 +35,8 @@ impl Key {
     /// Takes a key as it is entered, without spaces at its ends.
     ///
     /// # Errors
-    /// Fails if it has fewer than 16 bytes, since it could be guessed, or characters other than those of ASCII
-    /// that can be seen, since it could not be sent in a header.
+    /// Fails if it has fewer than 16 bytes, since it could be guessed, or characters other than those of
+    /// ASCII that can be seen, since it could not be sent in a header.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {

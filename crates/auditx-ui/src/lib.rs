@@ -18,6 +18,7 @@ mod position;
 mod page;
 mod source;
 mod follower;
+mod seal;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
 mod webhook;

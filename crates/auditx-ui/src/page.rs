@@ -19,7 +19,7 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
-    /// The line as it is stored; for a trail of a family, with its name as the first member.
+    /// The line as it is stored; for a trail of a family, with its name as the last member.
     pub(crate) fn named_line(&self) -> Cow<'_, str> {
         named(&self.trail, &self.line)
     }
@@ -29,12 +29,14 @@ impl Hit {
     }
 }
 
-/// Returns a line with the name of its trail as the first member, unless the name is empty.
+/// Returns a line with the name of its trail as the last member, unless the name is empty. Of two members
+/// with one name, parsers take the last: a line cannot pretend to be of another trail.
 pub(crate) fn named<'l>(trail: &str, line: &'l str) -> Cow<'l, str> {
-    match line.strip_prefix('{') {
+    match line.strip_suffix('}') {
         Some(members) if !trail.is_empty() => {
             let name = serde_json::Value::from(trail);
-            format!("{{\"trail\":{name},{members}").into()
+            let comma = if members == "{" { "" } else { "," };
+            format!("{members}{comma}\"trail\":{name}}}").into()
         }
         _ => Cow::Borrowed(line),
     }
@@ -61,8 +63,8 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Adds what a search of another trail says. The first of several times reached is the one up to which all
-    /// trails were searched.
+    /// Adds what a search of another trail says. The first of several times reached is the one up to which
+    /// all trails were searched.
     pub(crate) fn add(&mut self, other: Self, order: Order) {
         let first = |one: Moment, other: Moment| match order {
             Order::NewestFirst => one.max(other),
@@ -74,7 +76,9 @@ impl Status {
             (_, false) => self.reached,
         };
         self.is_out_of_time |= other.is_out_of_time;
+        // Those of a viewer for whom some entries do not exist do not name the trail.
         self.warnings.extend(other.warnings);
+        self.warnings.dedup();
         self.is_damaged |= other.is_damaged;
         self.signed = None;
     }
@@ -99,10 +103,12 @@ pub(crate) struct Page {
     pub(crate) next: Option<Position>,
     /// Where an answer in the other order continues.
     pub(crate) back: Position,
+    /// Trails that were read to their end, and have no position since nothing was found.
+    pub(crate) ended: Vec<Arc<str>>,
 }
 
-/// Merges what was found after `at`: at most `limit` entries, ordered by time. Entries of one trail stay in its
-/// order, even if its clock went back.
+/// Merges what was found after `at`: at most `limit` entries, ordered by time. Entries of one trail stay in
+/// its order, even if its clock went back.
 pub(crate) fn merged(parts: Vec<Part>, at: &Position, order: Order, limit: usize) -> Page {
     let (mut names, mut queues, mut status) = (Vec::new(), Vec::new(), None::<Status>);
     for part in parts {
@@ -112,7 +118,7 @@ pub(crate) fn merged(parts: Vec<Part>, at: &Position, order: Order, limit: usize
         }
         names.push(part.trail);
         queues.push(Queue {
-            first: part.hits.first().map(|hit| hit.cursor.clone()),
+            first: part.hits.iter().find(|hit| !hit.cursor.is_pending()).map(|hit| hit.cursor.clone()),
             hits: part.hits.into_iter().peekable(),
             last: None,
             next: part.next,
@@ -125,19 +131,28 @@ pub(crate) fn merged(parts: Vec<Part>, at: &Position, order: Order, limit: usize
     {
         hits.push(hit);
     }
-    let (mut next, mut back, mut is_all) = (Position::default(), Position::default(), true);
+    // A trail that is gone for now keeps its place.
+    let (mut next, mut back, mut is_all) = (at.clone(), at.reversed(order), true);
+    let mut ended = Vec::new();
     for (trail, mut queue) in names.iter().zip(queues) {
         let begin = at.of(trail);
         is_all &= queue.hits.peek().is_none() && queue.next.is_none();
         let first = queue.first.take().filter(|_| queue.last.is_some());
-        if let Some(cursor) = first.or_else(|| reversed(begin?, order)) {
+        if let Some(cursor) = first {
             back.set(trail, cursor);
         }
-        if let Some(cursor) = queue.end(begin, order) {
-            next.set(trail, cursor);
+        match queue.end(begin, order) {
+            Some(cursor) => next.set(trail, cursor),
+            None => ended.push(trail.clone()),
         }
     }
-    Page { hits, status: status.unwrap_or_default(), next: (!is_all).then_some(next), back }
+    Page { hits, status: status.unwrap_or_default(), next: (!is_all).then_some(next), back, ended }
+}
+
+/// Returns the cursor, or for a pending entry, which is found only before all lines with a number, the one
+/// before all of those: the entry has a number by the next answer.
+pub(crate) fn numbered(cursor: Cursor) -> Cursor {
+    if cursor.is_pending() { Cursor::Seq(u64::MAX) } else { cursor }
 }
 
 /// The hits of one trail that wait for their turn.
@@ -153,7 +168,7 @@ struct Queue {
 impl Queue {
     /// Where the next answer continues in this trail.
     fn end(mut self, begin: Option<&Cursor>, order: Order) -> Option<Cursor> {
-        let waiting = self.hits.next().map(|hit| hit.cursor);
+        let waiting = self.hits.next().map(|hit| numbered(hit.cursor));
         match (waiting, self.last, self.next) {
             // Nothing was taken, but the end of the trail may move before the next answer.
             (Some(waiting), None, _) => begin.cloned().or_else(|| reversed(&waiting, other(order))),
@@ -172,8 +187,8 @@ fn other(order: Order) -> Order {
     }
 }
 
-/// Takes the first of the waiting hits. `None` if all were taken, or if a trail that was not searched to its end
-/// may have an entry that comes before.
+/// Takes the first of the waiting hits. `None` if all were taken, or if a trail that was not searched to its
+/// end may have an entry that comes before.
 fn next_hit(queues: &mut [Queue], order: Order) -> Option<Hit> {
     let key = |time: i64| if order == Order::NewestFirst { !time } else { time };
     let heads = queues.iter_mut().enumerate().filter_map(|(index, queue)| {
@@ -193,7 +208,10 @@ fn next_hit(queues: &mut [Queue], order: Order) -> Option<Hit> {
     }
     let queue = queues.get_mut(index)?;
     let hit = queue.hits.next()?;
-    queue.last = Some(hit.cursor.clone());
+    // A pending entry has no position.
+    if !hit.cursor.is_pending() {
+        queue.last = Some(hit.cursor.clone());
+    }
     Some(hit)
 }
 

@@ -52,12 +52,13 @@ fn title(parameters: &Parameters) -> &'static str {
 async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
-    let (before, after) = (parameters.before.parse::<Position>()?, parameters.after.parse::<Position>()?);
+    let before = ui.position(&parameters.before, &visit.viewer)?;
+    let after = ui.position(&parameters.after, &visit.viewer)?;
     let has_files = source.has_files();
     let is_live = has_files && parameters.is_live();
     let (page, end) = blocking::run(&ui.reads, move || {
         // Before the search: what is recorded in between is announced, and not shown.
-        let end = if is_live { source.end(&ask.trail)? } else { Position::default() };
+        let end = if is_live { source.end(&ask.trail, &ask.viewer)? } else { Position::default() };
         if before.is_empty() && !after.is_empty() {
             let mut page = source.page(&ask, &after, Order::OldestFirst, PAGE)?;
             page.hits.reverse();
@@ -69,11 +70,13 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let read = Read::search("Audit trail searched", parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
     let (title, frame) = (title(parameters), Frame::of(&ui, visit).await);
+    let live = is_live.then(|| live(&ui, visit, parameters, &page, end)).transpose()?;
+    let pages = pages(&ui, visit, parameters, &page)?;
     let content = html! {
         h1 { (title) }
         (frame.form(parameters, ""))
         (saved::links(&ui.saved, &visit.base, parameters))
-        @if is_live { (live(visit, parameters, &page, end)) }
+        @if let Some(live) = live { (live) }
         @for warning in &page.status.warnings {
             p.problem role="alert" { (visible(warning)) }
         }
@@ -83,7 +86,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
             (table::rows(&page.hits, &zone, &visit.base))
         }
         @if page.status.is_out_of_time { (out_of_time(parameters, page.status.reached, &zone)) }
-        (pages(visit, parameters, &page))
+        (pages)
         p.quiet {
             "Download what is found: "
             a href=(parameters.address(&format!("{}/export/csv", visit.base), |_| ())) { "CSV" } " · "
@@ -101,24 +104,33 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
 }
 
 /// Where a script says how many entries are new, and what it needs for that.
-fn live(visit: &Visit, parameters: &Parameters, page: &Page, mut after: Position) -> Markup {
-    // From the oldest to the newest, so that the newest of each trail remains.
-    for hit in page.hits.iter().rev().filter(|hit| matches!(hit.cursor, Cursor::Seq(_))) {
-        after.set(&hit.trail, hit.cursor.clone());
+fn live(
+    ui: &Dashboard,
+    visit: &Visit,
+    parameters: &Parameters,
+    page: &Page,
+    mut after: Position,
+) -> Result<Markup, Problem> {
+    for hit in &page.hits {
+        let Cursor::Seq(seq) = hit.cursor else { continue };
+        if !matches!(after.of(&hit.trail), Some(Cursor::Seq(end)) if *end >= seq) {
+            after.set(&hit.trail, hit.cursor.clone());
+        }
     }
     let pending = page.hits.iter().filter(|hit| hit.cursor.is_pending());
     let ids: Vec<String> = pending.filter_map(|hit| Some(hit.row()?.text(Field::Id).into_owned())).collect();
+    let after = ui.text_of(&after, &visit.viewer)?;
     let stream = parameters.address(&format!("{}/api/v1/stream", visit.base), |other| {
         // Each look at the page would announce itself.
         let own = format!("-(module:audit user:{})", quoted(&visit.viewer.name));
         other.q = narrowed(&other.q, &own);
-        (other.after, other.live) = (after.to_string(), String::new());
+        (other.after, other.live) = (after, String::new());
     });
-    html! {
+    Ok(html! {
         p #live role="status" data-stream=(stream) data-pending=(ids.join(" ")) {
             "New entries are announced here if the browser runs scripts."
         }
-    }
+    })
 }
 
 /// Says how far a search came that ran out of time.
@@ -136,9 +148,10 @@ fn out_of_time(parameters: &Parameters, reached: Option<Moment>, zone: &Zone) ->
 }
 
 /// Links to the entries before and after these.
-fn pages(visit: &Visit, parameters: &Parameters, page: &Page) -> Markup {
+fn pages(ui: &Dashboard, visit: &Visit, parameters: &Parameters, page: &Page) -> Result<Markup, Problem> {
     let trail = layout::home(&visit.base);
-    let (next, back) = (page.next.as_ref().map(ToString::to_string), page.back.to_string());
+    let text = |position: &Position| ui.text_of(position, &visit.viewer);
+    let (next, back) = (page.next.as_ref().map(text).transpose()?, text(&page.back)?);
     let (older, newer) = if parameters.is_backwards() {
         (Some(back), next)
     } else {
@@ -147,7 +160,7 @@ fn pages(visit: &Visit, parameters: &Parameters, page: &Page) -> Markup {
     let name = |usual: &'static str, is_onward: bool| {
         if page.status.is_out_of_time && is_onward { "Search on" } else { usual }
     };
-    html! {
+    Ok(html! {
         nav.pages aria-label="Pages" {
             @if let Some(newer) = newer {
                 a rel="prev" href=(parameters.address(trail, |other| other.after = newer)) {
@@ -163,5 +176,5 @@ fn pages(visit: &Visit, parameters: &Parameters, page: &Page) -> Markup {
                 a href=(parameters.address(trail, |_| ())) { "Newest" }
             }
         }
-    }
+    })
 }

@@ -9,8 +9,8 @@ use auditx_reader::{Cursor, Order};
 use crate::problem::Problem;
 use crate::selection::percent_encode;
 
-/// For each trail, by its name, the line after which an answer continues. A trail without one is read from its
-/// beginning, or its end.
+/// For each trail, by its name, the line after which an answer continues. A trail without one is read from
+/// its beginning, or its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Position(BTreeMap<String, Cursor>);
 
@@ -21,6 +21,13 @@ impl Position {
 
     pub(crate) fn of(&self, trail: &str) -> Option<&Cursor> {
         self.0.get(trail)
+    }
+
+    /// Returns the position after which an answer in the other order finds what one in this order does not
+    /// find after this one.
+    pub(crate) fn reversed(&self, order: Order) -> Self {
+        let reversed = |(trail, cursor): (&String, &Cursor)| Some((trail.clone(), reversed(cursor, order)?));
+        Self(self.0.iter().filter_map(reversed).collect())
     }
 
     pub(crate) fn set(&mut self, trail: &str, cursor: Cursor) {
@@ -63,7 +70,8 @@ impl FromStr for Position {
         let mut position = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
             let (name, cursor) = part.split_once('@').unwrap_or(("", part));
-            let Some(name) = percent_decode(name) else {
+            let is_plain = !cursor.contains(char::is_control);
+            let Some(name) = percent_decode(name).filter(|_| is_plain) else {
                 return Err(Problem::bad_request(format!("invalid cursor {text:?}")));
             };
             position.set(&name, cursor.parse()?);

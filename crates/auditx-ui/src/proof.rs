@@ -4,14 +4,20 @@ use maud::{Markup, html};
 
 use crate::blocking;
 use crate::dashboard::Dashboard;
+use crate::guard::Visit;
 use crate::layout::visible;
 use crate::problem::Problem;
 use crate::source::Proof;
 
 /// Proves this line; the inner error is the reason why there is no proof.
-pub(crate) async fn read(ui: &Dashboard, trail: &str, seq: u64) -> Result<Result<Proof, Problem>, Problem> {
-    let (source, trail) = (ui.shown().clone(), trail.to_owned());
-    blocking::run(&ui.reads, move || Ok(source.one(&trail)?.proof(seq))).await?
+pub(crate) async fn read(
+    ui: &Dashboard,
+    visit: &Visit,
+    trail: &str,
+    seq: u64,
+) -> Result<Result<Proof, Problem>, Problem> {
+    let (source, viewer, trail) = (ui.shown().clone(), visit.viewer.clone(), trail.to_owned());
+    blocking::run(&ui.reads, move || Ok(source.one(&trail, &viewer)?.proof(seq, &viewer))).await?
 }
 
 /// Shows a proof, and what the script needs to check it.

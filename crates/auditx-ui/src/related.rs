@@ -10,6 +10,9 @@ use crate::selection::{Parameters, quoted};
 /// How far the entries of the same user may be from an entry in time.
 const NEAR: Duration = Duration::from_secs(15 * 60);
 
+/// The longest value that is searched for, in bytes, so that a query for all relations is not too long.
+const MAX_VALUE: usize = 1_000;
+
 /// What related entries have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -63,19 +66,19 @@ pub(crate) fn relations(row: &Row<'_>) -> Vec<Relation> {
     let mut add = |why, query, period| relations.push(Relation { why, query, period });
     for (why, field) in [(Why::Request, Field::RequestId), (Why::Session, Field::SessionId)] {
         let value = row.text(field);
-        if !value.is_empty() {
+        if !value.is_empty() && value.len() <= MAX_VALUE {
             add(why, format!("{}:{}", field.name(), quoted(&value)), None);
         }
     }
     let (user, moment) = (row.text(Field::User), Moment::parse(&row.text(Field::Timestamp)));
     // Without a time, all entries of the user would be related.
-    if let Some(moment) = moment.filter(|_| !user.is_empty()) {
+    if let Some(moment) = moment.filter(|_| !user.is_empty() && user.len() <= MAX_VALUE) {
         let time = |moment| Zone::default().rfc3339(moment);
         let period = (time(moment.before(NEAR)), time(moment.after(NEAR)));
         add(Why::User, format!("user:{}", quoted(&user)), Some(period));
     }
     let (kind, id) = (row.text(Field::EntityType), row.text(Field::EntityId));
-    if !kind.is_empty() && !id.is_empty() {
+    if !kind.is_empty() && !id.is_empty() && kind.len() + id.len() <= MAX_VALUE {
         add(Why::Entity, of_entity(&kind, &id), None);
     }
     relations

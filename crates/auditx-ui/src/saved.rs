@@ -25,8 +25,8 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The file is a JSON array of objects: `name`, `query` (docs/QUERY.md), and if wanted `source` (`security`),
 /// `since` and `until`, as in the address of the page.
 ///
-/// A query may have an `alert`, an object with the address of a `webhook`, and if wanted `at_most_every` (`5m`
-/// by default) and the secret that signs each post, in a `secret_file` or an environment variable,
+/// A query may have an `alert`, an object with the address of a `webhook`, and if wanted `at_most_every`
+/// (`5m` by default) and the secret that signs each post, in a `secret_file` or an environment variable,
 /// `secret_env`. Paths are relative to the file. [`Alerts`](crate::Alerts) sends them.
 ///
 /// ```
@@ -96,8 +96,8 @@ impl SavedQueries {
     /// Reads a file of saved queries.
     ///
     /// # Errors
-    /// Fails if the file cannot be read, is not JSON of this form, has an unknown member, two queries with one
-    /// name, or a query or time that is not valid. The error says which and where.
+    /// Fails if the file cannot be read, is not JSON of this form, has an unknown member, two queries with
+    /// one name, or a query or time that is not valid. The error says which and where.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, SavedError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());

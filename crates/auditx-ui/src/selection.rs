@@ -127,7 +127,7 @@ pub(crate) fn quoted(value: &str) -> String {
 pub(crate) fn narrowed(query: &str, condition: &str) -> String {
     match query.trim() {
         "" => condition.to_owned(),
-        query if query.contains(" OR ") => format!("({query}) {condition}"),
+        query if query.split_whitespace().any(|word| word == "OR") => format!("({query}) {condition}"),
         query => format!("{query} {condition}"),
     }
 }

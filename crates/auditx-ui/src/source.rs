@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use auditx_reader::{Cursor, Order, Row};
 use auditx_tlog::{InclusionProof, VerifierKey};
+use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::page::{Page, Part, Status, merged};
@@ -156,38 +157,42 @@ impl Source {
         })
     }
 
-    /// Returns the trail with this name, or all if the name is empty.
-    fn named(&self, name: &str) -> Result<Vec<Member>, Problem> {
+    /// Returns the trail with this name, or all if the name is empty. A viewer for whom some entries do not
+    /// exist does not learn which trails do: one that does not is one without entries.
+    fn named(&self, name: &str, viewer: &Viewer) -> Result<Vec<Member>, Problem> {
         if name.is_empty() {
             return self.members();
         }
         let found = match &self.0 {
-            Kind::Directory(path) => directory::named(path, name).map(Trail::Directory),
+            Kind::Directory(path) => directory::named(path, name)?.map(Trail::Directory),
             #[cfg(feature = "postgres")]
             Kind::Database(database) => database.named(name)?.map(Trail::Database),
         };
-        let missing = || Problem::not_found(format!("there is no trail {name:?}"));
-        Ok(vec![Member { name: name.to_owned(), trail: found.ok_or_else(missing)? }])
+        match found {
+            Some(trail) => Ok(vec![Member { name: name.to_owned(), trail }]),
+            None if viewer.is_scoped() => Ok(Vec::new()),
+            None => Err(Problem::not_found(format!("there is no trail {name:?}"))),
+        }
     }
 
     /// Whether the trail with this name, or every trail if the name is empty, is one of a family.
-    pub(crate) fn is_family(&self, name: &str) -> Result<bool, Problem> {
-        Ok(self.named(name)?.iter().any(|member| !member.name.is_empty()))
+    pub(crate) fn is_family(&self, name: &str, viewer: &Viewer) -> Result<bool, Problem> {
+        Ok(self.named(name, viewer)?.iter().any(|member| !member.name.is_empty()))
     }
 
     /// Returns the trail with this name, or the only one.
-    pub(crate) fn one(&self, name: &str) -> Result<Member, Problem> {
-        let mut members = self.named(name)?;
+    pub(crate) fn one(&self, name: &str, viewer: &Viewer) -> Result<Member, Problem> {
+        let mut members = self.named(name, viewer)?;
         match members.pop() {
             Some(member) if members.is_empty() => Ok(member),
             Some(_) => Err(Problem::bad_request("there are several trails: name one, with ?trail=NAME")),
-            None => Err(Problem::not_found("there is no trail")),
+            None => Err(no_entry()),
         }
     }
 
     /// Searches until `limit` entries are found or [`TIME_LIMIT`] is over.
     pub(crate) fn page(&self, ask: &Ask, at: &Position, order: Order, limit: u64) -> Result<Page, Problem> {
-        let members = self.named(&ask.trail)?;
+        let members = self.named(&ask.trail, &ask.viewer)?;
         let mut parts = Vec::new();
         let max_text = (MAX_TEXT / members.len().max(1)).max(MIN_TEXT);
         for (member, time_limit) in with_time(&members) {
@@ -199,7 +204,7 @@ impl Source {
 
     /// Calls `visit` with each entry, the newest of each trail first, until [`TIME_LIMIT`] is over.
     pub(crate) fn scan(&self, ask: &Ask, mut visit: impl FnMut(&Row<'_>)) -> Result<Status, Problem> {
-        let (members, order) = (self.named(&ask.trail)?, Order::NewestFirst);
+        let (members, order) = (self.named(&ask.trail, &ask.viewer)?, Order::NewestFirst);
         let mut whole = None::<Status>;
         for (member, time_limit) in with_time(&members) {
             let span = Span { after: None, order, limit: u64::MAX, time_limit };
@@ -213,21 +218,29 @@ impl Source {
     }
 
     /// Returns the position after the last line of the trail with this name, or of each.
-    pub(crate) fn end(&self, name: &str) -> Result<Position, Problem> {
+    pub(crate) fn end(&self, name: &str, viewer: &Viewer) -> Result<Position, Problem> {
         let mut end = Position::default();
-        for member in self.named(name)? {
+        for member in self.named(name, viewer)? {
             end.set(&member.name, member.end()?);
         }
         Ok(end)
     }
 
-    /// Returns the lines after this position that no longer exist, since their segments were retired.
-    pub(crate) fn gaps(&self, name: &str, at: &Position) -> Result<Vec<Gap>, Problem> {
+    /// Returns the lines after this position that no longer exist, since their segments were retired. If a
+    /// trail ends before the position, it was replaced: the position becomes its end.
+    pub(crate) fn gaps(&self, ask: &Ask, at: &mut Position) -> Result<Vec<Gap>, Problem> {
         let mut gaps = Vec::new();
-        for member in self.named(name)? {
-            let Some(Cursor::Seq(last)) = at.of(&member.name) else { continue };
-            if let Some(oldest) = member.oldest()?.filter(|oldest| *oldest > last + 1) {
-                gaps.push(Gap { trail: member.name, after: *last, next: oldest });
+        for member in self.named(&ask.trail, &ask.viewer)? {
+            let Some(Cursor::Seq(last)) = at.of(&member.name).cloned() else { continue };
+            if let Cursor::Seq(end) = member.end()?
+                && end < last
+            {
+                at.set(&member.name, Cursor::Seq(end));
+                gaps.push(Gap { trail: member.name, after: last, next: end.saturating_add(1) });
+                continue;
+            }
+            if let Some(oldest) = member.oldest()?.filter(|oldest| *oldest > last.saturating_add(1)) {
+                gaps.push(Gap { trail: member.name, after: last, next: oldest });
             }
         }
         Ok(gaps)
@@ -269,9 +282,7 @@ impl Member {
             #[cfg(feature = "postgres")]
             Trail::Database(trail) => trail.line(seq, viewer),
         };
-        line?.ok_or_else(|| {
-            Problem::not_found(format!("there is no entry {seq} in this trail, or not any more"))
-        })
+        line?.ok_or_else(no_entry)
     }
 
     /// Returns the directory of the trail. A copy has none, and cannot be used where one is needed.
@@ -284,12 +295,17 @@ impl Member {
     }
 
     /// Returns the proof of a line, or why it has none.
-    pub(crate) fn proof(&self, seq: u64) -> Result<Proof, Problem> {
-        match &self.trail {
+    pub(crate) fn proof(&self, seq: u64, viewer: &Viewer) -> Result<Proof, Problem> {
+        let proof = match &self.trail {
             Trail::Directory(trail) => trail.proof(seq),
             #[cfg(feature = "postgres")]
             Trail::Database(trail) => trail.proof(seq),
-        }
+        };
+        // The reason names other lines.
+        proof.map_err(|problem| match problem.status() {
+            StatusCode::NOT_FOUND if viewer.is_scoped() => Problem::not_found("this entry is not signed yet"),
+            _ => problem,
+        })
     }
 
     /// Returns the cursor of the last line.
@@ -317,7 +333,7 @@ impl Member {
             #[cfg(feature = "postgres")]
             Trail::Database(trail) => trail.part(ask, span, found)?,
         };
-        self.label(&mut part.status);
+        self.label(&mut part.status, &ask.viewer);
         Ok(part)
     }
 
@@ -327,7 +343,7 @@ impl Member {
             #[cfg(feature = "postgres")]
             Trail::Database(trail) => trail.scan(ask, span, visit)?,
         };
-        self.label(&mut status);
+        self.label(&mut status, &ask.viewer);
         Ok(status)
     }
 
@@ -348,7 +364,10 @@ impl Member {
         }
     }
 
-    fn label(&self, status: &mut Status) {
+    fn label(&self, status: &mut Status, viewer: &Viewer) {
+        if viewer.is_scoped() {
+            return;
+        }
         let warnings = std::mem::take(&mut status.warnings);
         status.warnings = warnings.into_iter().map(|text| self.labelled(text)).collect();
     }
@@ -356,6 +375,10 @@ impl Member {
     fn labelled(&self, message: String) -> String {
         if self.name.is_empty() { message } else { format!("{}: {message}", self.name) }
     }
+}
+
+fn no_entry() -> Problem {
+    Problem::not_found("there is no such entry in this trail, or not any more")
 }
 
 /// Each trail with its part of the time that is left.

@@ -82,7 +82,9 @@ fn one(hit: &Hit, row: &Row<'_>, zone: &Zone, base: &str) -> Markup {
             }
             td {
                 @match row.seq() {
-                    Some(seq) => a href=(entry_address(base, &hit.trail, seq)) { bdi { (visible(&description)) } },
+                    Some(seq) => a href=(entry_address(base, &hit.trail, seq)) {
+                        bdi { (visible(&description)) }
+                    },
                     None => bdi { (visible(&description)) },
                 }
                 @if hit.is_unsigned { " " span.quiet { "not signed yet" } }

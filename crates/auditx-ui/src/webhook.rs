@@ -150,8 +150,8 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let secret = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
     secret.filter(|secret| secret.len() >= MIN_SECRET).ok_or_else(|| {
         format!(
-            "invalid secret of the webhook: expected {SECRET_PREFIX} and at least {MIN_SECRET} bytes in base64, \
-             such as `echo {SECRET_PREFIX}$(openssl rand -base64 32)` prints"
+            "invalid secret of the webhook: expected {SECRET_PREFIX} and at least {MIN_SECRET} bytes in \
+             base64, such as `echo {SECRET_PREFIX}$(openssl rand -base64 32)` prints"
         )
     })
 }

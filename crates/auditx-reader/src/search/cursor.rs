@@ -35,8 +35,8 @@ impl Cursor {
         }
     }
 
-    /// Whether the entry is in the journal only: it has no number yet, and this cursor is of no use once it has
-    /// one.
+    /// Whether the entry is in the journal only: it has no number yet, and this cursor is of no use once it
+    /// has one.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         matches!(self, Self::Byte { file, .. } if file == JOURNAL)

@@ -58,7 +58,7 @@ fn is_orderly(directory: &Path) -> bool {
     if matches!(lock_holder(directory), Ok(Some(_))) {
         return true;
     }
-    let last = Lines::last(directory, 1).ok().and_then(|lines| lines.flatten().last());
+    let last = Lines::last(directory, 1).ok().and_then(|lines| lines.flatten().next());
     last.is_none_or(|line| match StoredRecord::kind(line.bytes()) {
         Some(kind) => kind == "close",
         None => line.seq().is_none(),
@@ -71,12 +71,16 @@ fn remove_written(pending: &mut PendingEntries, directory: &Path, last: Option<u
     // Lines after `last` may have been added meanwhile; a search skips them too.
     let count = last_seq(directory).unwrap_or(last) + 1 - pending.scanned_to();
     for line in Lines::last(directory, count).into_iter().flatten().flatten() {
-        if line.seq().is_some_and(|seq| seq <= last) {
-            pending.remove(line.bytes());
+        match line.seq() {
+            // A writer may be faster than this loop.
+            Some(seq) if seq > last => break,
+            Some(_) => pending.remove(line.bytes()),
+            None => {}
         }
     }
 }
 
 fn last_seq(directory: &Path) -> Option<u64> {
-    Lines::last(directory, 1).ok()?.flatten().last().and_then(|line| parse_seq(line.bytes()))
+    // Not the end of the iterator, which a fast writer moves on.
+    Lines::last(directory, 1).ok()?.flatten().next().and_then(|line| parse_seq(line.bytes()))
 }

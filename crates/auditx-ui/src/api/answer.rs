@@ -11,7 +11,6 @@ use crate::blocking;
 use crate::dashboard::Dashboard;
 use crate::guard::Visit;
 use crate::page::{Hit, Page};
-use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::Parameters;
 
@@ -26,22 +25,28 @@ pub(super) async fn page(
     limit: Limit,
     after: &str,
 ) -> Result<Page, Problem> {
-    let (limit, after) = (limit.get()?, after.parse::<Position>()?);
+    let (limit, after) = (limit.get()?, ui.position(after, &visit.viewer)?);
     let (source, ask) = (ui.shown().clone(), parameters.ask(&visit.viewer)?);
     blocking::run(&ui.reads, move || source.page(&ask, &after, Order::from(order), limit)).await?
 }
 
 /// Returns the page, with `item` of each entry, which is JSON.
-pub(super) fn listed(page: &Page, item: impl Fn(&Hit) -> String) -> Response {
+pub(super) fn listed(
+    ui: &Dashboard,
+    visit: &Visit,
+    page: &Page,
+    item: impl Fn(&Hit) -> String,
+) -> Result<Response, Problem> {
+    let next = page.next.as_ref().map(|next| ui.text_of(next, &visit.viewer)).transpose()?;
     let items: Vec<String> = page.hits.iter().map(item).collect();
     let rest = json!({
-        "next": page.next.as_ref().map(ToString::to_string),
+        "next": next,
         "is_out_of_time": page.status.is_out_of_time,
         "unsigned": page.hits.iter().filter(|hit| hit.is_unsigned).count(),
         "signed": page.status.signed,
         "warnings": page.status.warnings,
     });
-    json_text(format!("{{\"entries\":[{}],{}", items.join(","), &rest.to_string()[1..]))
+    Ok(json_text(format!("{{\"entries\":[{}],{}", items.join(","), &rest.to_string()[1..])))
 }
 
 /// Returns text that is JSON.

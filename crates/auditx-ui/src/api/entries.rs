@@ -30,7 +30,7 @@ pub(super) async fn entries(
     let page = page(&ui, &visit, &parameters, asked.order, asked.limit, &asked.cursor).await?;
     let read = Read::search("Audit trail searched", &parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
-    Ok(listed(&page, |hit| hit.named_line().into_owned()))
+    listed(&ui, &visit, &page, |hit| hit.named_line().into_owned())
 }
 
 pub(super) async fn entry(
@@ -54,7 +54,7 @@ pub(super) async fn proof(
     one_line(&ui, &visit, &trail, seq).await?;
     let parameters = Parameters { trail, ..Parameters::default() };
     ui.record(&visit.viewer, &read_of_entry(&parameters, seq)).await?;
-    let proof = proof::read(&ui, &parameters.trail, seq).await??.proof.to_string();
+    let proof = proof::read(&ui, &visit, &parameters.trail, seq).await??.proof.to_string();
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{seq}.tlog-proof\"")),
@@ -84,8 +84,8 @@ pub(super) async fn related(
         ..read_of_entry(&asked, seq)
     };
     ui.record(&visit.viewer, &read).await?;
-    Ok(listed(&page, |hit: &Hit| {
+    listed(&ui, &visit, &page, |hit: &Hit| {
         let why = hit.row().map(|row| reasons.names(&row)).unwrap_or_default();
         format!("{{\"why\":{},\"entry\":{}}}", json!(why), hit.named_line())
-    }))
+    })
 }

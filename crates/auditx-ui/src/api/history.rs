@@ -33,10 +33,10 @@ pub(super) async fn history(
     let page = page(&ui, &visit, &parameters, order, limit, &cursor).await?;
     let read = Read::search("Audit history viewed", &parameters, page.hits.len() as u64);
     ui.record(&visit.viewer, &read).await?;
-    Ok(listed(&page, |hit: &Hit| {
+    listed(&ui, &visit, &page, |hit: &Hit| {
         let changes = hit.row().map(|row| changed(&row)).unwrap_or_default();
         format!("{{\"changes\":[{changes}],\"entry\":{}}}", hit.named_line())
-    }))
+    })
 }
 
 /// Returns the changes of an entry as JSON. `old` is absent if the field was added, `new` if it was removed.

@@ -53,6 +53,9 @@ fn of_bar(bar: &Bar, zone: &Zone) -> Value {
     let levels: Map<String, Value> =
         levels.map(|(level, count)| (level.to_ascii_lowercase(), count.into())).collect();
     json!({
-        "begin": zone.rfc3339(bar.begin), "end": zone.rfc3339(bar.end), "total": bar.total(), "levels": levels,
+        "begin": zone.rfc3339(bar.begin),
+        "end": zone.rfc3339(bar.end),
+        "total": bar.total(),
+        "levels": levels,
     })
 }

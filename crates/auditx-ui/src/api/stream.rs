@@ -1,8 +1,8 @@
 //! `GET /api/v1/stream`: new entries as server-sent events (HTML standard, 9.2).
 //!
 //! The id of an event is the position after it, so that a client that connects again, with `Last-Event-ID`,
-//! continues where it was. What a client missed is searched for in the trails; only lines that were retired in
-//! the meantime are missing, and the event `gap` says which.
+//! continues where it was. What a client missed is searched for in the trails; only lines that were retired
+//! in the meantime are missing, and the event `gap` says which.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,14 +26,15 @@ use crate::blocking;
 use crate::dashboard::{Dashboard, Read};
 use crate::follower::{self, NewEntry};
 use crate::guard::Visit;
+use crate::page::named;
 use crate::position::Position;
 use crate::problem::Problem;
 use crate::selection::{Ask, Parameters};
 
 use super::parameters::Followed;
 
-/// Entries that are searched at a time.
-const BATCH: u64 = 1_000;
+/// Entries that are searched at a time, and wait for the client.
+const BATCH: u64 = 100;
 
 /// The interval of events that say that the connection works.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -57,18 +58,20 @@ pub(super) async fn stream(
     })?;
     // A client that connects again sends the position of the last event.
     let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-    let after: Position = last.unwrap_or(&asked.after).parse()?;
-    ui.record(&visit.viewer, &read(&parameters)).await?;
+    let sent = last.unwrap_or(&asked.after);
+    // The key of an encrypted position may have been that of an earlier process.
+    let (after, is_lost) = match ui.position(sent, &visit.viewer) {
+        Err(_) if visit.viewer.is_scoped() && last.is_some() => (Position::default(), true),
+        after => (after?, false),
+    };
     let (owned, asked) = (ui.clone(), ask.clone());
-    let (events, begin, gaps) = blocking::run(&ui.reads, move || {
+    let (events, begin) = blocking::run(&ui.catch_ups, move || {
         let events = owned.follower.subscribe(owned.shown(), asked.clone())?;
-        if after.is_empty() {
-            return Ok((events, owned.shown().end(&asked.trail)?, Vec::new()));
-        }
-        let gaps = owned.shown().gaps(&asked.trail, &after)?;
-        Ok::<_, Problem>((events, after, gaps))
+        let begin = if after.is_empty() { owned.shown().end(&asked.trail, &asked.viewer)? } else { after };
+        Ok::<_, Problem>((events, begin))
     })
     .await??;
+    ui.record(&visit.viewer, &read(&parameters)).await?;
     let mut flow = Flow {
         ui,
         ask,
@@ -81,10 +84,8 @@ pub(super) async fn stream(
         _permit: permit,
     };
     // The client knows its position before the first entry.
-    flow.ready.push_back(flow.heartbeat_event());
-    for gap in gaps {
-        flow.ready.push_back(flow.event("gap", json!(gap).to_string()));
-    }
+    let first = if is_lost { flow.event("gap", "{}".to_owned())? } else { flow.heartbeat_event()? };
+    flow.ready.push_back(first);
     flow.heartbeat.reset();
     let events = stream::unfold(flow, |mut flow| async move {
         let event = flow.next().await?;
@@ -132,49 +133,65 @@ impl Flow {
             }
             let received = tokio::select! {
                 received = timeout_at(self.end, self.events.recv()) => received.ok()??,
-                _ = self.heartbeat.tick() => return Some(self.heartbeat_event()),
+                _ = self.heartbeat.tick() => return self.heartbeat_event().ok(),
             };
             match received {
                 follower::Event::Missed => self.is_behind = true,
-                follower::Event::Entry(entry) => self.add(entry),
+                follower::Event::Entry(entry) => self.add(entry).ok()?,
             }
         }
     }
 
     /// Searches for what is after the position.
     async fn catch_up(&mut self) -> Result<(), Problem> {
-        let (source, ask, at) = (self.ui.shown().clone(), self.ask.clone(), self.position.clone());
-        let read = move || source.page(&ask, &at, Order::OldestFirst, BATCH);
-        let page = blocking::run(&self.ui.reads, read).await??;
+        let (source, ask, mut at) = (self.ui.shown().clone(), self.ask.clone(), self.position.clone());
+        let read = move || {
+            let gaps = source.gaps(&ask, &mut at)?;
+            let page = source.page(&ask, &at, Order::OldestFirst, BATCH)?;
+            Ok::<_, Problem>((gaps, at, page))
+        };
+        let (gaps, at, page) = blocking::run(&self.ui.catch_ups, read).await??;
+        self.position = at;
+        for gap in gaps {
+            // Numbers of lines that may not exist for the viewer.
+            let data = if self.ask.viewer.is_scoped() { json!({}) } else { json!(gap) };
+            self.ready.push_back(self.event("gap", data.to_string())?);
+        }
         for hit in &page.hits {
-            // Others have no number yet, or never had one.
+            // Others never had a number.
             if matches!(hit.cursor, Cursor::Seq(_)) {
                 self.position.set(&hit.trail, hit.cursor.clone());
-                self.ready.push_back(self.event("entry", hit.named_line().into_owned()));
+                self.ready.push_back(self.event("entry", hit.named_line().into_owned())?);
             }
         }
         self.is_behind = page.next.is_some();
         if let Some(next) = page.next {
             self.position = next;
         }
+        if self.is_behind && self.ready.is_empty() {
+            // The search may take long, and the client would give up the connection.
+            self.ready.push_back(self.heartbeat_event()?);
+        }
         Ok(())
     }
 
-    fn add(&mut self, NewEntry { trail, seq, line }: NewEntry) {
+    fn add(&mut self, NewEntry { trail, seq, line }: NewEntry) -> Result<(), Problem> {
         // Found by a search already.
         if matches!(self.position.of(&trail), Some(Cursor::Seq(last)) if *last >= seq) {
-            return;
+            return Ok(());
         }
         self.position.set(&trail, Cursor::Seq(seq));
-        self.ready.push_back(self.event("entry", crate::page::named(&trail, &line).into_owned()));
+        self.ready.push_back(self.event("entry", named(&trail, &line).into_owned())?);
+        Ok(())
     }
 
-    fn heartbeat_event(&self) -> Event {
+    fn heartbeat_event(&self) -> Result<Event, Problem> {
         // Browsers pass on no event without data.
         self.event("heartbeat", "{}".to_owned())
     }
 
-    fn event(&self, kind: &str, data: String) -> Event {
-        Event::default().event(kind).id(self.position.to_string()).data(data)
+    fn event(&self, kind: &str, data: String) -> Result<Event, Problem> {
+        let id = self.ui.text_of(&self.position, &self.ask.viewer)?;
+        Ok(Event::default().event(kind).id(id).data(data))
     }
 }

@@ -9,11 +9,12 @@ const text = document.createElement("span");
 const link = document.createElement("a");
 link.href = location.href;
 link.textContent = "Show";
-const shown = new Set(status.dataset.pending.split(" "));
+const shown = new Set(status.dataset.pending.split(" ").filter(Boolean));
 const title = document.title;
 
 let source, heard, drawn;
 let count = 0;
+let hasGap = false;
 let after = "";
 
 function draw(words) {
@@ -23,7 +24,8 @@ function draw(words) {
 }
 
 function counted() {
-  return count > 0 ? `${count} new` : "Waiting for new entries";
+  const text = count > 0 ? `${count} new` : "Waiting for new entries";
+  return hasGap ? `${text}; others were not received` : text;
 }
 
 function drawSoon() {
@@ -46,7 +48,10 @@ function connect() {
       act(event);
     });
   on("heartbeat", () => draw(counted()));
-  on("gap", drawSoon);
+  on("gap", () => {
+    hasGap = true;
+    drawSoon();
+  });
   on("entry", (event) => {
     // A pending entry of the page comes again once it has a number.
     if (shown.size > 0 && shown.delete(JSON.parse(event.data).id)) return;

@@ -1,11 +1,12 @@
 //! The trails in a directory.
 
 use std::ops::ControlFlow;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use auditx_core::store::sealed_segments;
 use auditx_reader::{
     Answer, Cursor, Error, Field, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
-    find_trails, is_trail, latest_checkpoint, prove, recorded_signer, verify,
+    find_trails, latest_checkpoint, prove, recorded_signer, verify,
 };
 use axum::http::StatusCode;
 
@@ -37,11 +38,10 @@ pub(super) fn members(directory: &Path) -> Result<Vec<(String, Trail)>, Problem>
     Ok(found.below.into_iter().map(member).collect())
 }
 
-/// Returns the trail with this name, if there is one.
-pub(super) fn named(directory: &Path, name: &str) -> Option<Trail> {
-    let path = directory.join(name);
-    let is_below = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-    (is_below && is_trail(&path).unwrap_or(false)).then_some(Trail(path))
+/// Returns the trail with this name, if it is one of the [`members`].
+pub(super) fn named(directory: &Path, name: &str) -> Result<Option<Trail>, Problem> {
+    let mut members = members(directory)?.into_iter();
+    Ok(members.find(|(known, _)| known == name).map(|(_, trail)| trail))
 }
 
 impl Trail {
@@ -50,7 +50,14 @@ impl Trail {
         if let Some(cursor) = span.after {
             search = search.after(cursor.clone());
         }
-        let summary = search.each(|entry| found.add(entry.row, entry.cursor(), entry.is_unsigned))?;
+        let summary = search.each(|entry| {
+            let cursor = entry.cursor();
+            // It has no position after which an answer could continue. It comes with its number.
+            if cursor.is_pending() && span.order == Order::OldestFirst {
+                return ControlFlow::Break(());
+            }
+            found.add(entry.row, cursor, entry.is_unsigned)
+        })?;
         let (status, reached) = self.status(ask, &summary);
         Ok(found.part(summary.next, reached.map(Moment::micros), status))
     }
@@ -120,7 +127,14 @@ impl Trail {
     }
 
     pub(super) fn oldest(&self) -> Result<Option<u64>, Problem> {
-        Ok(Lines::all(&self.0)?.flatten().find_map(|line| line.seq()))
+        // Only sealed segments are retired. Legacy lines come before them, and there may be many.
+        let sealed = sealed_segments(self.0.as_path()).map_err(|error| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list the segments: {error}"))
+        })?;
+        match sealed.first() {
+            Some(segment) => Ok(Some(segment.first_seq)),
+            None => Ok(Lines::all(&self.0)?.flatten().find_map(|line| line.seq())),
+        }
     }
 
     /// Returns what a search says besides its entries, and the time that it reached if it ran out of time.

@@ -71,7 +71,7 @@ fn bad_requests_are_problems_that_say_what_to_do() {
         ("/api/v1/entries?order=sideways", 400, "expected `asc` or `desc`"),
         ("/api/v1/entries?cursor=7", 400, "invalid cursor"),
         ("/api/v1/entries?source=none", 400, "expected `all` or `security`"),
-        ("/api/v1/entries/99", 404, "no entry 99"),
+        ("/api/v1/entries/99", 404, "no such entry"),
         ("/api/v1/entries?usr=mya", 400, "unknown field `usr`"),
         ("/api/v1/history?entity=invoice", 400, "expected TYPE/ID"),
         ("/api/v1/export/xlsx", 404, "expected csv, ndjson or bundle"),

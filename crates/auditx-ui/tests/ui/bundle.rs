@@ -188,7 +188,7 @@ fn an_altered_line_of_a_scoped_viewer_is_a_problem_without_details() {
     let server = Server::of(dashboard.everyone_is(Viewer::new("mya").branch("MDY")));
     let answer = server.get("/export/bundle", "");
     assert_eq!(answer.status, 500);
-    assert!(answer.body.contains("cannot be proved") && !answer.body.contains("line 5"), "{}", answer.body);
+    assert!(answer.body.contains("cannot be read") && !answer.body.contains("line 5"), "{}", answer.body);
 }
 
 #[test]

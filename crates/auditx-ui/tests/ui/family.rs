@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use auditx_core::{AuditLogger, Config, RequestContext};
+use auditx_tests::events::EventStream;
 use auditx_ui::{Dashboard, Source, Viewer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -201,4 +202,88 @@ fn reads_of_a_family_are_recorded_where_the_application_says() {
     let reads = own.reads();
     assert_eq!(reads.len(), 1);
     assert_eq!(reads[0]["metadata"]["query"], "invoice");
+}
+
+#[test]
+fn no_answer_names_trails_or_lines_that_do_not_exist_for_the_viewer() {
+    let family = Family::with(30);
+    family.loggers.iter().for_each(|logger| logger.close(TIMEOUT).unwrap());
+    let server = family.server(Viewer::new("mya").company("mdy"));
+    let page = server.get("/api/v1/entries?limit=3", "").json();
+    assert_eq!(page["entries"].as_array().unwrap().len(), 3);
+    let mut answers = vec![page.to_string(), server.get("/?live=on", "").body];
+    let next = page["next"].as_str().unwrap();
+    let second = server.get(&format!("/api/v1/entries?limit=100&cursor={next}"), "").json();
+    assert_eq!(second["entries"].as_array().unwrap().len(), 7);
+    let mut events = EventStream::connect(server.address, "/api/v1/stream?q=invoice", next);
+    answers.extend([second.to_string(), format!("{:?}", events.next())]);
+    let of = |trail: &str, path: &str| {
+        let answer = server.get(&format!("/api/v1/{path}?trail={trail}"), "");
+        (answer.status, answer.body)
+    };
+    for path in ["entries", "entries/2", "stats"] {
+        assert_eq!(of("ygn%2Fworker-1", path), of("nowhere", path), "{path}");
+    }
+    // Damage in a trail of another tenant.
+    damage(&family.directory.path().join(NAMES[1]));
+    answers.push(server.get("/api/v1/entries", "").body);
+    assert!(answers[4].contains("The trail is damaged"), "{}", answers[4]);
+    for answer in &answers {
+        for hidden in ["ygn", "seq:", "@"] {
+            assert!(!answer.contains(hidden), "{hidden} in {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_trail_is_named_exactly_as_it_is_listed() {
+    let family = Family::with(3);
+    std::os::unix::fs::symlink(family.directory.path().join(NAMES[0]), family.directory.path().join("link"))
+        .unwrap();
+    let server = family.server(Viewer::new("mya"));
+    for alias in ["mdy//worker-1", "mdy/./worker-1", "mdy/worker-1/", "link", "mdy"] {
+        assert_eq!(server.get(&format!("/api/v1/entries?trail={alias}"), "").status, 404, "{alias}");
+    }
+    let single = Trail::with(1);
+    let below = AuditLogger::open(Config::new(single.directory.path().join("below"))).unwrap();
+    let server = Server::of(Dashboard::unrecorded(single.directory.path()).everyone_is(Viewer::new("mya")));
+    assert_eq!(server.get("/api/v1/entries?trail=below", "").status, 404, "it is not part of the view");
+    below.close(TIMEOUT).unwrap();
+}
+
+#[test]
+fn a_trail_that_is_away_for_one_page_keeps_its_place() {
+    let family = Family::with(30);
+    let server = family.server(Viewer::new("mya"));
+    let page = |cursor: &str| {
+        let cursor = cursor.replace('%', "%25");
+        server.get(&format!("/api/v1/entries?q=invoice&order=asc&limit=9&cursor={cursor}"), "").json()
+    };
+    let first = page("");
+    let (here, away) = (family.directory.path().join("mdy"), family.directory.path().join(".mdy"));
+    std::fs::rename(&here, &away).unwrap();
+    let second = page(first["next"].as_str().unwrap());
+    std::fs::rename(&away, &here).unwrap();
+    let third = page(second["next"].as_str().unwrap());
+    let mut all = [first, second, third].iter().flat_map(descriptions).collect::<Vec<_>>();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!((all.len(), count), (27, 27), "no entry is repeated");
+}
+
+#[test]
+fn a_line_cannot_pretend_to_be_of_another_trail() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let folder = directory.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let line = format!("{{\"description\": \"Invoice of {name}\", \"trail\": \"other\"}}\n");
+        std::fs::write(folder.join("audit.jsonl"), line).unwrap();
+    }
+    let server = Server::of(Dashboard::unrecorded(directory.path()).everyone_is(Viewer::new("mya")));
+    let entries = server.get("/api/v1/entries?order=asc", "").json();
+    let trails: Vec<&Value> =
+        entries["entries"].as_array().unwrap().iter().map(|entry| &entry["trail"]).collect();
+    assert_eq!(trails, [&json!("a"), &json!("b")]);
 }

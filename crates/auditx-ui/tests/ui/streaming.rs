@@ -1,5 +1,7 @@
 //! `GET /api/v1/stream`: every new entry once and in order, whatever the client and the trail do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use auditx_core::{AuditLogger, Config, RequestContext, Retention};
 use auditx_tests::events::EventStream;
 use auditx_ui::{Dashboard, Viewer};
@@ -157,5 +159,142 @@ fn a_family_is_followed_and_a_new_trail_from_its_beginning() {
     assert_eq!(trails, ["b,@ %/worker-1", "c"]);
     for logger in [first, second, third] {
         logger.close(TIMEOUT).unwrap();
+    }
+}
+
+#[test]
+fn a_client_that_reads_slowly_learns_what_was_retired_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(64 << 10)).unwrap();
+    let trail = Trail { logger, directory };
+    let server = served(&trail);
+    let mut client = follow(&server, "?q=invoice", "");
+    let padding = "x".repeat(600);
+    for number in 0..20_000 {
+        trail.logger.log(format!("Invoice {number} posted {padding}")).record().unwrap();
+    }
+    trail.logger.flush(TIMEOUT).unwrap();
+    assert!(!trail.logger.retire(Retention::BackupCount(1)).unwrap().segments.is_empty());
+    let (mut before, mut gap) = (None, None);
+    for event in client.by_ref() {
+        match event.kind.as_str() {
+            "gap" => gap = Some(serde_json::from_str::<Value>(&event.data).unwrap()),
+            "entry" => {
+                let entry: Value = serde_json::from_str(&event.data).unwrap();
+                let seq = entry["seq"].as_u64().unwrap();
+                // Records of checkpoints and seals are between entries.
+                if before.is_some_and(|before| seq > before + 100) {
+                    let gap = gap.expect("a gap is announced before the entry after it");
+                    assert!(gap["after"].as_u64() >= before && gap["next"].as_u64() <= Some(seq), "{gap}");
+                    return;
+                }
+                before = Some(seq);
+            }
+            _ => {}
+        }
+    }
+    panic!("the client read everything before it was retired");
+}
+
+#[test]
+fn a_client_of_a_trail_that_was_replaced_follows_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    record(&logger, 0..5);
+    logger.flush(TIMEOUT).unwrap();
+    let trail = Trail { logger, directory };
+    let server = served(&trail);
+    let mut client = follow(&server, "?q=invoice", "seq:70");
+    let gap: Value = serde_json::from_str(&client.next().unwrap().data).unwrap();
+    assert_eq!((&gap["after"], &gap["next"]), (&json!(70), &json!(7)));
+    record(&trail.logger, 5..8);
+    expect(&mut client, 5..8);
+}
+
+#[test]
+fn entries_that_a_killed_process_left_without_a_number_are_sent_when_they_have_one() {
+    const CHILD: &str = "AUDITX_TEST_STREAM_CHILD";
+    if let Ok(directory) = std::env::var(CHILD) {
+        let logger = AuditLogger::open(Config::new(directory)).unwrap();
+        record(&logger, 0..20);
+        logger.flush(TIMEOUT).unwrap();
+        record(&logger, 20..6_000);
+        std::process::abort();
+    }
+    let name = "entries_that_a_killed_process_left_without_a_number_are_sent_when_they_have_one";
+    let directory = tempfile::tempdir().unwrap();
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([&format!("streaming::{name}"), "--exact"])
+        .env(CHILD, directory.path())
+        .output()
+        .unwrap()
+        .status;
+    assert!(!status.success());
+    let serve = || Server::of(Dashboard::unrecorded(directory.path()).everyone_is(Viewer::new("mya")));
+    let server = serve();
+    let mut client = follow(&server, "?q=invoice&after=seq:1", "");
+    // The next process gives the rest their numbers.
+    let (first, id) = client.entries(10);
+    assert_eq!(first[0]["description"], "Invoice 0 posted");
+    drop((client, server));
+    let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+    let server = serve();
+    let mut client = follow(&server, "?q=invoice", &id);
+    expect(&mut client, 10..6_000);
+    logger.close(TIMEOUT).unwrap();
+}
+
+#[test]
+fn a_client_can_connect_while_entries_are_recorded_without_pause() {
+    let trail = Trail::with(10);
+    let server = served(&trail);
+    let _first = follow(&server, "?q=nowhere", "");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                trail.logger.log("Invoice posted").record().unwrap();
+            }
+        });
+        for _ in 0..5 {
+            drop(follow(&server, "?q=nowhere", ""));
+            assert_eq!(server.get("/?q=nowhere", "").status, 200);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_trail_that_was_away_for_a_while_is_followed_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = |name: &str| AuditLogger::open(Config::new(directory.path().join(name))).unwrap();
+    let (first, second) = (opened("a"), opened("b"));
+    let server = Server::of(Dashboard::unrecorded(directory.path()).everyone_is(Viewer::new("mya")));
+    let mut client = follow(&server, "?q=invoice", "");
+    record(&first, 0..1);
+    expect(&mut client, 0..1);
+    first.close(TIMEOUT).unwrap();
+    let (here, away) = (directory.path().join("a"), directory.path().join(".away"));
+    std::fs::rename(&here, &away).unwrap();
+    // The thread notices it by the time that it passes this on.
+    record(&second, 1..2);
+    expect(&mut client, 1..2);
+    std::fs::rename(&away, &here).unwrap();
+    let first = opened("a");
+    record(&first, 2..3);
+    expect(&mut client, 2..3);
+    record(&first, 3..4);
+    expect(&mut client, 3..4);
+    for logger in [first, second] {
+        logger.close(TIMEOUT).unwrap();
+    }
+}
+
+#[test]
+fn a_cursor_with_control_characters_is_refused() {
+    let trail = Trail::with(1);
+    let server = served(&trail);
+    for cursor in ["byte:0:a%0Ab", "byte:0:a%00", "seq:x"] {
+        assert_eq!(server.get(&format!("/api/v1/stream?after={cursor}"), "").status, 400, "{cursor}");
     }
 }
