@@ -57,6 +57,8 @@ pub use auditx_format::clock::{Clock, SystemClock};
 #[doc(inline)]
 pub use auditx_format::context::{Carrier, ContextFields, ContextGuard, RequestContext, Scoped};
 #[doc(inline)]
+pub use auditx_format::encoded::EncodedEntry;
+#[doc(inline)]
 pub use auditx_format::entry::MetadataValue;
 #[doc(inline)]
 pub use auditx_format::line::{RecordedEntry, StoredEntry};

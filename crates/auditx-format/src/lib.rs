@@ -34,6 +34,7 @@ pub mod control_record;
 pub mod line_head;
 pub mod line;
 pub mod row;
+pub mod encoded;
 
 pub use error::{Error, HookError, Result};
 

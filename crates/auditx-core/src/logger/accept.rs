@@ -3,14 +3,16 @@
 //! If the journal is full, the configuration decides whether to wait, to fail, or to drop the entry.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use auditx_format::Result;
 use auditx_format::clock::Timestamp;
 use auditx_format::context::RequestContext;
 use auditx_format::encode;
+use auditx_format::encoded::EncodedEntry;
 use auditx_format::entry::Entry;
 use auditx_format::id::new_id;
 use auditx_format::vocabulary::LogLevel;
+use auditx_format::{Error, Result};
 use auditx_store::writer::Refusal;
 use uuid::Uuid;
 
@@ -58,6 +60,34 @@ impl AuditLogger {
         }
     }
 
+    /// Records an entry that was encoded before, with its id, time and context. The caller makes sure that it is
+    /// recorded once: an id is not looked up in the trail.
+    ///
+    /// # Errors
+    /// Those of [`EntryBuilder::record`](crate::EntryBuilder::record) about the journal and the disk; `is_full` also
+    /// where [`OnFull::Drop`](crate::OnFull::Drop) would drop it.
+    pub fn record_encoded(&self, entry: &EncodedEntry) -> Result<Receipt> {
+        self.with_successors(|core| core.record_encoded(entry))
+    }
+
+    /// Encodes an entry in the current context without recording it. Its id and time are new unless `stamp` has
+    /// them.
+    pub(crate) fn encode(
+        &self,
+        entry: &Entry<'_>,
+        stamp: Option<(Uuid, SystemTime)>,
+    ) -> Result<EncodedEntry> {
+        let core = self.core()?;
+        let now = Timestamp::of(stamp.map_or_else(|| core.writer.now(), |(_, at)| at));
+        let id = stamp.map_or_else(|| new_id(now), |(id, _)| id);
+        encode::with_scratch(|scratch| {
+            RequestContext::with_current(|context| {
+                core.writer.envelope().encode(scratch, entry, context, id, now)?;
+                EncodedEntry::of_body(scratch.body())
+            })
+        })
+    }
+
     /// Checks whether an entry would be accepted now: for health checks, and before work that must not go
     /// unrecorded.
     ///
@@ -84,6 +114,18 @@ impl AuditLogger {
 }
 
 impl Core {
+    fn record_encoded(&self, entry: &EncodedEntry) -> Result<Receipt> {
+        let pushed = self.writer.push(entry.body()).inspect_err(|_| self.writer.count_rejected())?;
+        // What was stored to be recorded later must not be dropped: its caller would remove it.
+        let position = pushed.ok_or_else(|| Error::full("the entry was dropped: the journal was full"))?;
+        let encoded = Encoded { id: entry.id(), awaited: None };
+        let receipt = self.accepted(encoded, Some(position), entry.level());
+        if self.writer.waits_for_each() {
+            receipt.await_durable()?;
+        }
+        Ok(receipt)
+    }
+
     fn record(&self, entry: &Entry<'_>, context: Within<'_>) -> Result<Receipt> {
         let (encoded, position) = self.encode_and(entry, context, |body| self.writer.push(body))?;
         let receipt = self.accepted(encoded, position, entry.level);

@@ -6,13 +6,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use auditx_format::Result;
 use auditx_format::amount::Amount;
 use auditx_format::context::RequestContext;
+use auditx_format::encoded::EncodedEntry;
 use auditx_format::entry::{Entry, MetadataValue};
 use auditx_format::vocabulary::{AuditAction, BusinessModule, LogLevel};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::AuditLogger;
 use super::accept::Within;
@@ -295,6 +298,25 @@ impl<'a, K> EntryBuilder<'a, K> {
     pub async fn record_async(mut self) -> Result<Receipt> {
         self.finish();
         self.logger.record_async(&self.entry, Within::Current).await
+    }
+
+    /// Encodes the entry without recording it: to store it in a database, in the transaction of the change that it
+    /// is about. [`AuditLogger::record_encoded`] records it later, as it is now.
+    ///
+    /// # Errors
+    /// Those of [`EntryBuilder::record`] about the entry itself; `is_closed` after [`AuditLogger::close`].
+    pub fn encode(mut self) -> Result<EncodedEntry> {
+        self.finish();
+        self.logger.encode(&self.entry, None)
+    }
+
+    /// Like [`EntryBuilder::encode`], with this id and this time: for a change that was noted elsewhere before.
+    ///
+    /// # Errors
+    /// The same as [`EntryBuilder::encode`].
+    pub fn encode_as(mut self, id: Uuid, at: SystemTime) -> Result<EncodedEntry> {
+        self.finish();
+        self.logger.encode(&self.entry, Some((id, at)))
     }
 
     /// Sets the fields that depend on the time of recording.

@@ -1,0 +1,74 @@
+//! What a database offers to a collector.
+
+use std::time::Duration;
+
+use auditx_reader::Moment;
+use uuid::Uuid;
+
+use crate::change::Change;
+use crate::error::Result;
+
+/// A row that waits in an outbox.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// What the outbox finds the row by.
+    pub key: i64,
+    /// The id of the entry that it becomes.
+    pub id: Uuid,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// The text of an [`EncodedEntry`](auditx_core::EncodedEntry).
+    Entry(String),
+    /// A change that a trigger noted.
+    Change(Box<Change>),
+}
+
+impl Waiting {
+    /// Creates a row.
+    #[must_use]
+    pub fn new(key: i64, id: Uuid, content: Content) -> Self {
+        Self { key, id, content }
+    }
+}
+
+/// A table in which entries wait until their transaction has committed. Only one collector may have it open: the
+/// implementation holds a lock of the database from when it is opened.
+pub trait Outbox: Send + 'static {
+    /// Returns the ids of all rows whose transactions have committed, and the earliest of their times; `None` if
+    /// there are none. Called once, to find out which of them an earlier collector recorded but did not remove.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>>;
+
+    /// Returns the first rows, at most `limit`, in the order in which their transactions committed, and within a
+    /// transaction in the order in which they were stored. A row is returned until it is removed or refused.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn take(&mut self, limit: usize) -> Result<Vec<Waiting>>;
+
+    /// Removes rows, in one transaction.
+    ///
+    /// # Errors
+    /// If the database fails. Then none of them is removed.
+    fn remove(&mut self, keys: &[i64]) -> Result<()>;
+
+    /// Moves a row that cannot become an entry to a table of its own, with the reason.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn refuse(&mut self, key: i64, reason: &str) -> Result<()>;
+
+    /// Waits until a row may be waiting, or until the time is over.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn wait(&mut self, timeout: Duration) -> Result<()>;
+}
