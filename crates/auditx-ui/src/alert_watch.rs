@@ -21,21 +21,22 @@ use crate::source::Member;
 /// The interval at which an idle trail is read; each time costs two system calls.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Lines that are read before it is decided whether to post.
+/// The number of lines that are read before it is decided whether to post.
 const ROUND: usize = 10_000;
 
-/// Cursors are saved at most this often while nothing matches, since each costs an fdatasync.
+/// The shortest interval at which a cursor is saved while nothing matches: each save costs an fdatasync.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A post is tried this often; if all fail, that is recorded, and the next one is due after `at_most_every`.
+/// The number of attempts to send a post. If all fail, that is recorded, and the next post is due after
+/// `at_most_every`.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long a record that has begun may take after the alert was stopped.
+/// How long recording a firing may continue after the alert was stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What follows the trail for one alert.
+/// Follows a trail for one alert.
 pub(crate) struct AlertWatch {
     query: SavedQuery,
     alert: Alert,
@@ -127,8 +128,8 @@ impl AlertWatch {
     fn read(&mut self) -> Result<bool, Error> {
         // Times in the query are relative to now.
         let query = self.query.query(Moment::now()).map_err(|error| Error::invalid(error.to_string()))?;
-        // No alert may trigger itself, or two each other, whatever their queries. A firing may also lead to a
-        // record of a checkpoint.
+        // No alert may trigger itself, or two each other, whatever their queries. A firing may also cause a
+        // checkpoint, whose record is ignored too.
         let ours = firings();
         self.source.read(|row| {
             if query.matches(row) && !ours.matches(row) && !is_checkpoint(row) {
@@ -233,7 +234,8 @@ impl AlertWatch {
         self.unless_stopped(tokio::time::sleep(pause)).await
     }
 
-    /// Ends work that must not be cut off: a post that is recorded but not passed would be repeated.
+    /// Waits for `work`, up to [`GRACE`] after the alert was stopped: a post that is recorded, but whose
+    /// cursor is not saved, is repeated.
     async fn even_if_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         let mut work = pin!(work);
         match self.unless_stopped(work.as_mut()).await {
@@ -306,7 +308,7 @@ fn is_checkpoint(row: &Row<'_>) -> bool {
     StoredRecord::kind(row.line().as_bytes()).is_some_and(|kind| kind == "checkpoint")
 }
 
-/// Returns the number that the next line of the trail gets.
+/// Returns the seq of the next line of the trail.
 fn end_of(directory: &Path) -> Result<u64, Error> {
     let last = Lines::last(directory, 1).and_then(|mut lines| lines.next_line());
     let failed = |error| Error::storage("cannot find the end of the trail", directory, error);

@@ -71,11 +71,11 @@ impl Alerts {
     }
 
     /// Starts to follow the trail. Each post, and each that failed, is recorded with this logger. A new alert
-    /// begins at the end of the trail, another where it was when it was stopped.
+    /// begins at the end of the trail; any other continues where it stopped.
     ///
     /// # Errors
     /// `is_locked` if another process sends the alerts of this trail; `is_storage` if a cursor or the trail
-    /// cannot be read, or a thread not be started; as [`AuditLogger::trail_dir`].
+    /// cannot be read, or a thread cannot be started; otherwise as [`AuditLogger::trail_dir`].
     pub fn start(self, logger: &AuditLogger) -> Result<RunningAlerts, Error> {
         let source = match self.source {
             Some(source) => source,

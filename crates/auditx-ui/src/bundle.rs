@@ -114,7 +114,7 @@ struct Packing {
     ask: Ask,
     /// The query as it was entered, and its time zone.
     query: String,
-    /// The line that records this download, and those after it, are not part of it.
+    /// The seq of the line that records this download. That line and later ones are left out.
     before: Option<u64>,
 }
 
@@ -135,7 +135,7 @@ impl Packing {
         if let Some(seq) = self.before {
             bundle = bundle.before(seq);
         }
-        // One thread: a client cannot make a download as fast as several can.
+        // A client cannot take a download as fast as several threads read.
         let selected = self.ask.search(self.member.directory()?).threads(1);
         let period = selected.clone().query(self.ask.viewer.scope());
         let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);

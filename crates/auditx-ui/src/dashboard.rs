@@ -72,7 +72,7 @@ const MAX_EXPORTS: usize = 4;
 /// Viewers who follow the trail at the same time; each holds a connection and a few hundred entries.
 const MAX_STREAMS: usize = 200;
 
-/// A longer query is recorded shortened, in characters.
+/// The number of characters of a query that are recorded.
 const MAX_RECORDED: usize = 2_000;
 
 /// The outcome of the last verification.

@@ -23,7 +23,7 @@ use crate::related::{Why, relations};
 use crate::selection::Parameters;
 use crate::table;
 
-/// The number in an address. By its name, since the prefix of the dashboard may have parameters too.
+/// The number in an address. Taken by name, since the prefix of the dashboard may have parameters too.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Numbered {
     pub(crate) seq: u64,
@@ -49,7 +49,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
-    // A copy has no tiles with the hashes of the tree, so that a proof needs the hash of every line.
+    // A copy has no tiles with the hashes of the tree, so a proof needs the hash of every line.
     let proof = if ui.shown().has_files() {
         Some(proof::read(&ui, visit, &parameters.trail, seq).await?)
     } else {

@@ -79,7 +79,7 @@ pub(crate) async fn begin(
         seq: None,
         found: None,
     };
-    // Then everything recorded before has its number, which those that are oldest first need.
+    // Then no entry recorded before is pending: a search that is oldest first does not find pending entries.
     if let Some(receipt) = ui.record(&visit.viewer, &read).await? {
         receipt.durable().await.map_err(unrecorded)?;
     }
@@ -163,7 +163,7 @@ fn send(
         match page.next {
             Some(next) => {
                 at = next;
-                // They would be read again for each batch.
+                // Trails that ended would otherwise be read again for each batch.
                 page.ended.iter().for_each(|trail| at.set(trail, Cursor::Seq(u64::MAX)));
             }
             None => return Ok(()),

@@ -66,7 +66,7 @@ impl<'v> Frame<'v> {
                     } }
                 } @else if !trail.is_empty() { input type="hidden" name="trail" value=(trail); }
                 @if !live.is_empty() { input type="hidden" name="live" value=(live); }
-            @if !source.is_empty() { input type="hidden" name="source" value=(source); }
+                @if !source.is_empty() { input type="hidden" name="source" value=(source); }
                 button { "Search" }
             }
         }

@@ -33,7 +33,7 @@ use crate::selection::{Ask, Parameters};
 
 use super::parameters::Followed;
 
-/// Entries that are searched at a time, and wait for the client.
+/// The number of entries that are searched at a time. They wait in memory until the client takes them.
 const BATCH: u64 = 100;
 
 /// The interval of events that say that the connection works.
@@ -91,7 +91,7 @@ pub(super) async fn stream(
         let event = flow.next().await?;
         Some((Ok::<_, Infallible>(event), flow))
     });
-    // Asks proxies not to collect the answer.
+    // Asks proxies not to buffer the answer.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events)).into_response())
 }
 
@@ -153,12 +153,12 @@ impl Flow {
         let (gaps, at, page) = blocking::run(&self.ui.catch_ups, read).await??;
         self.position = at;
         for gap in gaps {
-            // Numbers of lines that may not exist for the viewer.
+            // The lines next to the gap may not exist for the viewer.
             let data = if self.ask.viewer.is_scoped() { json!({}) } else { json!(gap) };
             self.ready.push_back(self.event("gap", data.to_string())?);
         }
         for hit in &page.hits {
-            // Others never had a number.
+            // Legacy lines have no number, so no position is after one.
             if matches!(hit.cursor, Cursor::Seq(_)) {
                 self.position.set(&hit.trail, hit.cursor.clone());
                 self.ready.push_back(self.event("entry", hit.named_line().into_owned())?);
@@ -176,7 +176,7 @@ impl Flow {
     }
 
     fn add(&mut self, NewEntry { trail, seq, line }: NewEntry) -> Result<(), Problem> {
-        // Found by a search already.
+        // A search has already found it.
         if matches!(self.position.of(&trail), Some(Cursor::Seq(last)) if *last >= seq) {
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl Flow {
     }
 
     fn heartbeat_event(&self) -> Result<Event, Problem> {
-        // Browsers pass on no event without data.
+        // Browsers do not dispatch events without data.
         self.event("heartbeat", "{}".to_owned())
     }
 

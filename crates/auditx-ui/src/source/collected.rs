@@ -28,7 +28,7 @@ impl Collected {
         self.text += line.len();
         let time = match (micros(row), self.hits.last()) {
             (Some(time), _) => {
-                // The first ones had none.
+                // The hits before it had no time.
                 self.untimed.drain(..).for_each(|index| self.hits[index].time = time);
                 time
             }
