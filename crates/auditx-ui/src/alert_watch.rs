@@ -9,6 +9,7 @@ use auditx_core::format::control_record::StoredRecord;
 use auditx_core::store::{Cursor, TrailReader};
 use auditx_core::{AuditLogger, Error};
 use auditx_reader::{Field, Lines, Moment, Order, Row, Search};
+use auditx_tlog::to_hex;
 use futures_util::future::{Either, select};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -321,10 +322,6 @@ fn id_of(name: &str) -> String {
         let letter = letter.to_ascii_lowercase();
         if letter.is_ascii_alphanumeric() { letter } else { '-' }
     });
-    let hash = Sha256::digest(name);
-    plain.take(40).chain(['-']).chain(hash[..4].iter().flat_map(|byte| hex(*byte))).collect()
-}
-
-fn hex(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+    let hash = to_hex(&Sha256::digest(name)[..4]);
+    plain.take(40).chain(['-']).chain(hash.chars()).collect()
 }

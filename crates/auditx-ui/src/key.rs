@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use auditx_tlog::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::viewer::Viewer;
@@ -132,7 +133,7 @@ impl Keys {
     pub(crate) fn begin(&self, viewer: Viewer) -> Result<String, getrandom::Error> {
         let mut token = [0_u8; 32];
         getrandom::fill(&mut token)?;
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = to_hex(&token);
         let (mut state, now) = (self.locked(), Instant::now());
         state.sessions.retain(|_, (begin, _)| now.duration_since(*begin) < SESSION);
         if state.sessions.len() >= MAX_SESSIONS
